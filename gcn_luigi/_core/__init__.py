@@ -1,0 +1,1 @@
+"""Compiled kernels; their sources are in `_ext/`."""

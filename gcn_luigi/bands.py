@@ -1,0 +1,109 @@
+"""Bands by name and role: never by position, count or file order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gcn_luigi.errors import ConfigError
+
+
+class Role(StrEnum):
+    """What a band is for."""
+
+    OPTICAL = "optical"
+    TOPO = "topo"
+    LABEL = "label"
+    DISTANCE = "distance"
+    # Scanned and mosaicked, never stacked: rmse.
+    QUALITY = "quality"
+
+
+@dataclass(frozen=True)
+class Band:
+    """One layer of the stack.
+
+    Attributes
+    ----------
+    name : str
+        Unique short name, for example ``"ndsi"``.
+    role : Role
+        What it is for.
+    suffix : str
+        End of the source file's stem, after an underscore: ``*_{suffix}.tif``. Empty for made bands.
+    nodata : int
+        Sentinel in the int16 stack.
+    scale, offset : float
+        ``stored = round(source * scale + offset)`` where a conversion takes place.
+    valid_min, valid_max : float or None
+        Closed range of stored values that can be real; None leaves that side open.
+    unit, description : str
+        For people.
+    """
+
+    name: str
+    role: Role
+    suffix: str = ""
+    nodata: int = -32768
+    scale: float = 1.0
+    offset: float = 0.0
+    valid_min: float | None = None
+    valid_max: float | None = None
+    unit: str = ""
+    description: str = ""
+
+
+LABEL_IGNORE = 255
+LABEL_NONE, LABEL_DEBRIS, LABEL_ICE = 0, 1, 2
+CLASS_NAMES = ("none", "debris", "ice")
+
+
+@dataclass(frozen=True)
+class BandSchema:
+    """The bands of a stack, in their order: optical, topo, label, distance.
+
+    Raises
+    ------
+    ConfigError
+        A name stands twice, the roles are out of order, or the label is not there exactly once.
+    """
+
+    bands: tuple[Band, ...]
+
+    def __post_init__(self) -> None:
+        """Check names, order and the label."""
+        names = [band.name for band in self.bands]
+        order = [list(Role).index(band.role) for band in self.bands]
+        labels = [band for band in self.bands if band.role is Role.LABEL]
+        if len(set(names)) != len(names) or order != sorted(order) or len(labels) != 1:
+            raise ConfigError(
+                "a stack holds each band once, in the order optical, topo, label, distance",
+                where=f"bands {', '.join(names)}",
+                fix="give every [[bands]] table a unique name and list optical bands before topo bands",
+            )
+
+    def __iter__(self) -> Iterator[Band]:
+        """Iterate over the bands in stack order."""
+        return iter(self.bands)
+
+    def __len__(self) -> int:
+        """Return the number of bands, label included."""
+        return len(self.bands)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names in stack order."""
+        return tuple(band.name for band in self.bands)
+
+    @property
+    def label_index(self) -> int:
+        """0-based position of the label."""
+        return next(i for i, band in enumerate(self.bands) if band.role is Role.LABEL)
+
+    @property
+    def image(self) -> tuple[Band, ...]:
+        """The bands a model sees, in stack order: all but the label."""
+        return tuple(band for band in self.bands if band.role is not Role.LABEL)
+
+    def indices(self, role: Role) -> tuple[int, ...]:
+        """Return the 0-based positions of the bands with `role`."""
+        return tuple(i for i, band in enumerate(self.bands) if band.role is role)

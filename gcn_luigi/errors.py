@@ -1,0 +1,68 @@
+"""Every deliberate failure of the package, in one tree.
+
+::
+
+    GcnLuigiError
+    ├── ConfigError      ValueError    a setting is missing, misspelt or out of range
+    ├── LatticeError     ValueError    pixels do not lie where they must
+    ├── InputError       ValueError    a source file is missing, damaged or not what it claims
+    ├── ShardError       ValueError    a finished dataset does not hold what it should
+    ├── PublishError     OSError       a result could not be written
+    └── SchedulerError   RuntimeError  no scheduler to talk to, or one not to be trusted
+
+An error says what is wrong, where, and how to mend it.
+"""
+
+import functools
+from typing import Any
+
+
+class GcnLuigiError(Exception):
+    """Base of all deliberate failures.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong, in one sentence.
+    where : str
+        The file, key, band or partition concerned.
+    fix : str
+        What the user can do about it.
+    """
+
+    def __init__(self, what: str, *, where: str, fix: str) -> None:
+        super().__init__(what)
+        self.what, self.where, self.fix = what, where, fix
+
+    def __str__(self) -> str:
+        """Return the three parts, one a line."""
+        return f"{self.what}\n  where: {self.where}\n  fix:   {self.fix}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild from all three parts: keyword-only fields do not survive the default."""
+        rebuild = functools.partial(type(self), where=self.where, fix=self.fix)
+        return rebuild, (self.what,)
+
+
+class ConfigError(GcnLuigiError, ValueError):
+    """A setting is missing, misspelt or out of range."""
+
+
+class LatticeError(GcnLuigiError, ValueError):
+    """Pixels do not lie where they must."""
+
+
+class InputError(GcnLuigiError, ValueError):
+    """A source file is missing, damaged or not what it claims to be."""
+
+
+class ShardError(GcnLuigiError, ValueError):
+    """A finished dataset does not hold what it should."""
+
+
+class PublishError(GcnLuigiError, OSError):
+    """A result could not be written."""
+
+
+class SchedulerError(GcnLuigiError, RuntimeError):
+    """No scheduler answers, or it is not one to be trusted."""

@@ -1,0 +1,1 @@
+"""Bytes: one file format a module."""

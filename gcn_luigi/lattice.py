@@ -1,0 +1,148 @@
+"""The pixel lattice: where pixels lie, in whole numbers."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from gcn_luigi.errors import LatticeError
+
+# A file written with single-precision coordinates is off by far less than this;
+# a real shift (7 m of 30 m) is off by far more.
+_TOLERANCE_PX = 1e-3
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """A rectangle of pixels; it may reach beyond the lattice.
+
+    Rows are ``row .. row + height - 1``, columns ``col .. col + width - 1``.
+    """
+
+    row: int
+    col: int
+    height: int
+    width: int
+
+    @property
+    def is_empty(self) -> bool:
+        """True when the window holds no pixel."""
+        return self.height <= 0 or self.width <= 0
+
+    def intersection(self, other: Self) -> Self:
+        """Return the common rectangle; empty (zero height or width) where there is none."""
+        row, col = max(self.row, other.row), max(self.col, other.col)
+        height = min(self.row + self.height, other.row + other.height) - row
+        width = min(self.col + self.width, other.col + other.width) - col
+        return type(self)(row, col, max(height, 0), max(width, 0))
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """A north-up raster of square pixels.
+
+    Attributes
+    ----------
+    crs : str
+        An authority code (``"EPSG:3338"``) or WKT; projected, in metres.
+    left, top : float
+        Outer corner of pixel (0, 0), in metres.
+    pixel_size : float
+        Edge of a pixel, in metres.
+    height, width : int
+        Rows and columns.
+    """
+
+    crs: str
+    left: float
+    top: float
+    pixel_size: float
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        """Refuse a lattice without pixels."""
+        if self.pixel_size <= 0 or self.height < 1 or self.width < 1:
+            raise LatticeError(
+                f"a lattice of {self.height} x {self.width} pixels of {self.pixel_size} m holds nothing",
+                where="lattice",
+                fix="give a positive pixel size, height and width",
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.height, self.width
+
+    @property
+    def right(self) -> float:
+        """East edge, in metres."""
+        return self.left + self.width * self.pixel_size
+
+    @property
+    def bottom(self) -> float:
+        """South edge, in metres."""
+        return self.top - self.height * self.pixel_size
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right, top, in metres."""
+        return self.left, self.bottom, self.right, self.top
+
+    @property
+    def transform(self) -> tuple[float, float, float, float, float, float]:
+        """Affine coefficients a, b, c, d, e, f: ``x = a col + b row + c``, ``y = d col + e row + f``."""
+        return self.pixel_size, 0.0, self.left, 0.0, -self.pixel_size, self.top
+
+    @property
+    def window(self) -> Window:
+        """All pixels of the lattice."""
+        return Window(0, 0, self.height, self.width)
+
+    def crop(self, window: Window) -> Self:
+        """Return the lattice of `window`, which may reach beyond this one."""
+        return type(self)(
+            self.crs,
+            self.left + window.col * self.pixel_size,
+            self.top - window.row * self.pixel_size,
+            self.pixel_size,
+            window.height,
+            window.width,
+        )
+
+    def window_of(self, bounds: tuple[float, float, float, float], *, where: str, snap: bool = False) -> Window:
+        """Return the window that covers `bounds`.
+
+        Parameters
+        ----------
+        bounds : tuple of float
+            Left, bottom, right, top, in metres.
+        where : str
+            What the bounds belong to, for the message.
+        snap : bool
+            Move bounds that lie between pixels to the nearest pixel edge instead of refusing them.
+
+        Returns
+        -------
+        Window
+            It may reach beyond the lattice.
+
+        Raises
+        ------
+        LatticeError
+            The bounds fall between pixels and `snap` is False.
+        """
+        left, bottom, right, top = bounds
+        edges = (
+            (self.top - top) / self.pixel_size,
+            (left - self.left) / self.pixel_size,
+            (self.top - bottom) / self.pixel_size,
+            (right - self.left) / self.pixel_size,
+        )
+        row, col, last_row, last_col = (round(edge) for edge in edges)
+        off = max(abs(edge - round(edge)) for edge in edges)
+        if off > _TOLERANCE_PX and not snap:
+            raise LatticeError(
+                f"off the pixel lattice by ({edges[1] - col:+.3f}, {edges[0] - row:+.3f}) pixel (x, y)",
+                where=where,
+                fix="put it onto the region's lattice; a fraction of a pixel is never shifted silently",
+            )
+        return Window(row, col, last_row - row, last_col - col)

@@ -1,0 +1,1 @@
+"""Pure science: arrays, geometries and tables in, the same out. No files, no luigi."""

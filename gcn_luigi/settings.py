@@ -1,0 +1,260 @@
+"""The settings of a region as frozen values; `gcn_luigi.config` reads them from TOML.
+
+Every section of the TOML file is one class here. Nothing on this floor opens a file.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gcn_luigi.bands import LABEL_IGNORE, Band, BandSchema, Role
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+
+class LatticeSettings(Section):
+    """Where the pixels of the region lie; what is left out is taken from the optical tiles."""
+
+    crs: str | None = None
+    pixel_size: Annotated[float, Field(gt=0)] | None = None
+    # left, bottom, right, top in metres: cuts or widens the union of the tiles.
+    bounds: tuple[float, float, float, float] | None = None
+
+
+class TileSettings(Section):
+    """The STEM tile directories."""
+
+    optical: str = "optical"
+    topo: str = "topo"
+    # File names (never paths) that are no input at all.
+    exclude: tuple[str, ...] = ("*negate*",)
+    # "0123" and "123" are one tile.
+    strip_zeros: bool = True
+    # Where tiles overlap, this one's valid pixel is seen.
+    precedence: Literal["lowest-id", "highest-id"] = "lowest-id"
+    # A tile without a required file: stop, or leave nodata there.
+    on_missing: Literal["error", "gap"] = "error"
+    # Two files for one tile and band, or two directories for one tile: stop, or keep the first by name.
+    on_duplicate: Literal["error", "first"] = "error"
+
+
+class BandSettings(Section):
+    """One ``[[bands]]`` table."""
+
+    name: Name
+    role: Literal["optical", "topo", "quality"]
+    suffix: str = ""
+    nodata: Annotated[int, Field(ge=-32768, le=32767)] | None = None
+    scale: Annotated[float, Field(gt=0)] = 1.0
+    offset: float = 0.0
+    valid_min: float | None = None
+    valid_max: float | None = None
+    unit: str = ""
+    description: str = ""
+
+    def band(self) -> Band:
+        """Return the value used by everything else."""
+        fallback = -9999 if self.role == "topo" else -32768
+        return Band(
+            self.name,
+            Role(self.role),
+            self.suffix or self.name,
+            fallback if self.nodata is None else self.nodata,
+            self.scale,
+            self.offset,
+            self.valid_min,
+            self.valid_max,
+            self.unit,
+            self.description,
+        )
+
+
+class ConvertSettings(Section):
+    """Type conversion of topography to int16."""
+
+    rounding: Literal["half-even", "half-away"] = "half-even"
+    # A value that does not fit: stop, mark as nodata, or clip to the range.
+    overflow: Literal["error", "nodata", "saturate"] = "error"
+    # Bands whose source is never converted.
+    exclude: tuple[str, ...] = ("rmse",)
+
+
+class OutlineSettings(Section):
+    """Glacier outlines: RGI 6, RGI 7 or one's own."""
+
+    path: str
+    layer: str | None = None
+    # Found by themselves for RGI 6 (RGIId, BgnDate) and RGI 7 (rgi_id, src_date).
+    id_field: str | None = None
+    date_field: str | None = None
+    # A broken geometry: mend it and say so, or stop.
+    on_invalid: Literal["repair", "error"] = "repair"
+
+
+class LabelSettings(Section):
+    """The class label: STEM votes inside and outside the outlines, or a ready-made raster."""
+
+    stem: str | None = None
+    # More votes than this is debris-free ice.
+    threshold: int = 3
+    # A raster of 0 none, 1 debris, 2 debris-free ice, 255 or its nodata missing, in place of `stem`.
+    raster: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.stem is None) == (self.raster is None):
+            raise ValueError("give either stem or raster")
+        return self
+
+
+class DistanceSettings(Section):
+    """The optional distance band: metres to the nearest outline."""
+
+    enabled: bool = False
+    # A ready-made raster; computed from the outlines when left out.
+    raster: str | None = None
+    # Farther pixels hold this value; it bounds the work a block needs.
+    max_m: Annotated[int, Field(ge=1, le=32767)] = 10_000
+
+
+class GridSettings(Section):
+    """The cells that partitions are cut by."""
+
+    # Pixels along an edge.
+    size: Count = 256
+    # "world": cells lie at whole multiples of their size from (0, 0); "lattice": from the top left tile corner.
+    origin: Literal["world", "lattice"] = "world"
+    # An existing grid with label, left, top, right, bottom; or bounds of the geometry.
+    path: str | None = None
+    layer: str | None = None
+    id_field: str | None = None
+    # Cells between pixels: stop, or move to the nearest pixel edge and say so.
+    off_lattice: Literal["error", "snap"] = "error"
+    # Share of a cell that may lie beyond the tiles.
+    max_outside_share: Share = 0.0
+    # Cells with less glacier than this are not used.
+    min_glacier_share: Share = 0.0
+    # Ids, one a line or in the first column of a CSV, that are never used.
+    reject_ids: str | None = None
+    # Polygons whose cells are never used.
+    exclude_polygons: str | None = None
+
+
+class YearSettings(Section):
+    """Which composite a partition is cut from."""
+
+    rule: Literal["legacy", "nearest", "area-weighted"] = "nearest"
+    # Years between outline and image beyond which a partition is not used.
+    max_gap: Annotated[int, Field(ge=0)] = 5
+    # No dated outline in the cell: leave the cell out, or use this composite.
+    no_year: Literal["skip"] | int = "skip"
+
+
+class SplitSettings(Section):
+    """Which partitions train and which are held back."""
+
+    method: Literal["blocks", "legacy", "column"] = "blocks"
+    dev_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    seed: int = 8
+    # Partitions along the edge of a block that goes whole into one split.
+    block: Count = 4
+    # Partitions between train and dev that belong to neither.
+    buffer: Annotated[int, Field(ge=0)] = 1
+    # Keep a glacier in one split where that can be had.
+    by_glacier: bool = True
+
+
+class NodataSettings(Section):
+    """How missing pixels are made homogeneous."""
+
+    mode: Literal["strict", "legacy"] = "strict"
+    fill: Annotated[int, Field(ge=-32768, le=32767)] = 0
+    # legacy only: 0-based bands probed, as in the published scripts; None probes no alternative.
+    optical_band: int = 0
+    topo_band: int = -3
+    alt_topo_band: int | None = -4
+
+
+class ChipSettings(Section):
+    """How chips are cut and which are kept."""
+
+    size: Count = 128
+    step: Count = 32
+    # What happens where whole steps do not reach the edge.
+    edge: Literal["clamp", "drop", "pad", "legacy"] = "clamp"
+    # Halve the step on partitions with 40 to 60 % glacier (train only).
+    densify: bool = False
+    # Least share of each class, by name: none, debris, ice.
+    min_share: dict[Literal["none", "debris", "ice"], Share] = {}
+    # Least share of pixels in any of these classes together.
+    min_glacier_share: Share = 0.0
+    min_valid_label_share: Share = 0.5
+    min_valid_optical_share: Share = 0.0
+    max_topo_nodata_share: Share = 0.5
+
+
+class ShardSettings(Section):
+    """How many files a split has and how they are compressed."""
+
+    train: Count = 16
+    dev: Count = 4
+    codec: Literal["deflate", "none"] = "deflate"
+
+
+class RegionSettings(Section):
+    """Everything that decides what a region's dataset holds."""
+
+    region: Name
+    # Relative to the TOML file.
+    data_root: str
+    # Band k of every optical file is the composite of years[k - 1].
+    years: Annotated[tuple[int, ...], Field(min_length=1)]
+    bands: Annotated[tuple[BandSettings, ...], Field(min_length=1)]
+    outlines: OutlineSettings
+    label: LabelSettings
+    lattice: LatticeSettings = LatticeSettings()
+    tiles: TileSettings = TileSettings()
+    convert: ConvertSettings = ConvertSettings()
+    distance: DistanceSettings = DistanceSettings()
+    grid: GridSettings = GridSettings()
+    year: YearSettings = YearSettings()
+    split: SplitSettings = SplitSettings()
+    nodata: NodataSettings = NodataSettings()
+    chips: ChipSettings = ChipSettings()
+    shards: ShardSettings = ShardSettings()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if list(self.years) != sorted(set(self.years)):
+            raise ValueError("years must rise and be unique")
+        if self.chips.size > self.grid.size:
+            raise ValueError(f"chips.size {self.chips.size} exceeds grid.size {self.grid.size}")
+        return self
+
+    @property
+    def schema_bands(self) -> BandSchema:
+        """The stack's bands: optical, topo, label and, if enabled, distance."""
+        made = [Band("label", Role.LABEL, nodata=LABEL_IGNORE, valid_min=0, valid_max=2)]
+        if self.distance.enabled:
+            made.append(Band("distance", Role.DISTANCE, nodata=-32768, valid_min=0, unit="m"))
+        read = [table.band() for table in self.bands]
+        stacked = [band for role in (Role.OPTICAL, Role.TOPO) for band in read if band.role is role]
+        return BandSchema((*stacked, *made))
+
+    @property
+    def quality_bands(self) -> tuple[Band, ...]:
+        """Bands that are mosaicked and never stacked."""
+        return tuple(table.band() for table in self.bands if table.role == "quality")
+
+    def root(self, config_path: Path) -> Path:
+        """Return the directory that all source paths start from."""
+        return (config_path.parent / self.data_root).resolve()

@@ -1,0 +1,1 @@
+"""A small made-up Alaska for the demo and the tests."""

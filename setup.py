@@ -1,0 +1,44 @@
+"""Build of the compiled kernels; everything else is in pyproject.toml."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+CHECKED = os.environ.get("GCN_LUIGI_CHECKED") == "1"
+
+# Set here and nowhere else: a directive in a .pyx header would beat these,
+# and the checked build could no longer turn bounds checks on.
+DIRECTIVES = {
+    "language_level": 3,
+    "embedsignature": True,
+    "cdivision": True,
+    "boundscheck": CHECKED,
+    "wraparound": False,
+    "initializedcheck": CHECKED,
+}
+
+# Without fused multiply-add a sum has the same bits on every machine.
+FLAGS = ["-O1", "-g"] if CHECKED else ["-O3"]
+
+EXTENSIONS = [
+    Extension(
+        f"gcn_luigi._core.{source.stem}",
+        [str(source)],
+        include_dirs=[np.get_include(), "_ext"],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        extra_compile_args=[*FLAGS, "-ffp-contract=off"],
+    )
+    for source in sorted(Path("_ext").glob("*.pyx"))
+]
+
+setup(
+    ext_modules=cythonize(
+        EXTENSIONS,
+        include_path=["_ext"],
+        build_dir="build/cython-checked" if CHECKED else "build/cython",
+        compiler_directives=DIRECTIVES,
+    ),
+)
