@@ -1,3 +1,35 @@
 """Training chips for glacier-cover networks: one Luigi graph from STEM tiles to HDF5 shards."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import os
+
+    from gcn_luigi.read.dataset import Dataset
+
+__all__ = ["__version__", "open_dataset"]
 __version__ = "0.1.0"
+
+
+def open_dataset(directory: "str | os.PathLike[str]") -> "Dataset":
+    """Open a finished dataset.
+
+    Parameters
+    ----------
+    directory : path-like
+        ``<output>/<region>``, where ``dataset.json`` lies.
+
+    Returns
+    -------
+    Dataset
+        With ``index``, ``catalog``, ``statistics`` and ``chips(split)``.
+
+    Raises
+    ------
+    ShardError
+        There is no finished dataset.
+    """
+    # Here, so that `import gcn_luigi` alone stays light.
+    from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
+
+    return Dataset(directory)

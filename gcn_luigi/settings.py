@@ -152,6 +152,8 @@ class GridSettings(Section):
 class YearSettings(Section):
     """Which composite a partition is cut from."""
 
+    # Dates of the outlines in the cell, or the year column of an imported grid.
+    source: Literal["outlines", "grid"] = "outlines"
     rule: Literal["legacy", "nearest", "area-weighted"] = "nearest"
     # Years between outline and image beyond which a partition is not used.
     max_gap: Annotated[int, Field(ge=0)] = 5

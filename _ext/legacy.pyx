@@ -1,0 +1,88 @@
+"""Missing samples as the published scripts replaced them, to the bit.
+
+Compiled for the reasons of `nodata`: one pass, no temporaries, no GIL.
+"""
+
+cimport numpy as cnp
+
+from pixel cimport is_finite, pixel_t
+
+# Bits of the scratch row in `replace`.
+cdef enum:
+    CLASS = 1
+    OPTICAL = 2
+    TOPO = 4
+
+
+def replace(
+    const pixel_t[:, :, ::1] stack not None,
+    const cnp.int64_t[::1] probes not None,
+    const pixel_t[::1] sentinels not None,
+    const cnp.uint8_t[::1] selects not None,
+    cnp.uint8_t[::1] scratch not None,
+    pixel_t[:, :, ::1] out not None,
+):
+    """Write `stack` into `out` with missing samples replaced as the published scripts did.
+
+    Shapes: stack and out (band, row, col), may be the same memory; probes (4,) the 0-based
+    class, optical, topo and alternative topo band, the last -1 when unused; sentinels (5,)
+    nodata of class, optical and topo, the saturation value and the fill; selects (band,) bits
+    1 class, 2 optical, 4 topo by which a band is replaced; scratch (col,). Releases the GIL.
+    """
+    cdef Py_ssize_t n_bands = stack.shape[0], i, y
+    if out.shape[0] != n_bands or out.shape[1] != stack.shape[1] or out.shape[2] != stack.shape[2]:
+        raise ValueError("stack and out differ in shape")
+    if probes.shape[0] != 4 or sentinels.shape[0] != 5:
+        raise ValueError("probes holds 4 values and sentinels 5")
+    if selects.shape[0] != n_bands or scratch.shape[0] != stack.shape[2]:
+        raise ValueError("selects has one value a band, scratch one a column")
+    for i in range(4):
+        if probes[i] >= n_bands or probes[i] < (-1 if i == 3 else 0):
+            raise ValueError("a probed band is not in the stack")
+    with nogil:
+        for y in range(stack.shape[1]):
+            _probe_row(stack, probes, sentinels, scratch, y)
+            _replace_row(stack, sentinels[4], selects, scratch, out, y)
+
+
+cdef void _probe_row(
+    const pixel_t[:, :, ::1] stack,
+    const cnp.int64_t[::1] probes,
+    const pixel_t[::1] sentinels,
+    cnp.uint8_t[::1] scratch,
+    Py_ssize_t y,
+) noexcept nogil:
+    cdef pixel_t of_class = sentinels[0], optical = sentinels[1], topo = sentinels[2]
+    cdef pixel_t saturated = sentinels[3], value
+    cdef Py_ssize_t c = probes[0], o = probes[1], t = probes[2], a = probes[3], x
+    for x in range(stack.shape[2]):
+        scratch[x] = (
+            CLASS * (stack[c, y, x] == of_class)
+            | OPTICAL * (stack[o, y, x] == optical)
+            | TOPO * (stack[t, y, x] < 0)
+        )
+    if a < 0:
+        return
+    for x in range(stack.shape[2]):
+        value = stack[a, y, x]
+        scratch[x] = scratch[x] | TOPO * ((value == saturated) | (value == topo) | (value == of_class))
+
+
+cdef void _replace_row(
+    const pixel_t[:, :, ::1] stack,
+    pixel_t fill,
+    const cnp.uint8_t[::1] selects,
+    const cnp.uint8_t[::1] scratch,
+    pixel_t[:, :, ::1] out,
+    Py_ssize_t y,
+) noexcept nogil:
+    cdef Py_ssize_t band, x
+    cdef cnp.uint8_t select
+    cdef pixel_t value
+    for band in range(stack.shape[0]):
+        select = selects[band]
+        for x in range(stack.shape[2]):
+            value = stack[band, y, x]
+            # The scripts asked whether sample x mask is truthy: a zero never is, NaN and
+            # infinity always are.
+            out[band, y, x] = fill if (((scratch[x] & select) != 0) & (value != 0)) | (not is_finite(value)) else value

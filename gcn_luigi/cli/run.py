@@ -1,0 +1,117 @@
+"""`gcn run`: build a region and show how far it is."""
+
+import logging
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gcn_luigi.cli.progress import watching
+from gcn_luigi.config import load_region
+from gcn_luigi.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gcn_luigi.tasks.build import BuildResult
+
+
+def shared_options(command: click.Command) -> click.Command:
+    """Add the options that `gcn run` and `gcn demo` share."""
+    for option in (
+        click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes."),
+        click.option("--port", default=8082, show_default=True, help="Scheduler's port on this machine; 0 takes any."),
+        click.option("--local-scheduler", is_flag=True, help="Do without the scheduler's web page."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("region")
+@click.option("--output", "-o", default="output", show_default=True, type=click.Path(path_type=Path), help="Datasets go below it.")
+@click.option("--config-dir", default="config", show_default=True, type=click.Path(path_type=Path), help="Where REGION.toml lies.")
+@click.option("--data-root", type=click.Path(path_type=Path), help="Sources, in place of the TOML file's data_root.")
+@shared_options
+def run(
+    *, region: str, output: Path, config_dir: Path, data_root: Path | None, workers: int, port: int, local_scheduler: bool
+) -> None:
+    """Build the dataset of REGION: a name in the config directory, or a TOML file.
+
+    Nothing is built twice: run it again after a failure, or after a change, and only what is missing is made.
+
+    \b
+    Example:
+      gcn run columbia --workers 2
+    """
+    path = Path(region) if region.endswith(".toml") else config_dir / f"{region}.toml"
+    build_region(path, output, data_root, workers=workers, port=None if local_scheduler else port)
+
+
+def build_region(path: Path, output: Path, data_root: Path | None, *, workers: int, port: int | None) -> None:
+    """Build the region that `path` configures and leave with Luigi's exit code if that fails.
+
+    Parameters
+    ----------
+    path : Path
+        The TOML file.
+    output : Path
+        Datasets go below it.
+    data_root : Path or None
+        In place of the file's own.
+    workers : int
+        Processes.
+    port : int or None
+        Of the scheduler on this machine; None keeps it in this process.
+    """
+    region = load_region(path, data_root)
+    if not region.root.is_dir():
+        raise ConfigError(
+            "the sources are not there", where=str(region.root), fix="mend data_root in the TOML file, or give --data-root"
+        )
+    # A bad configuration is told before Luigi is even loaded.
+    _configure_luigi()
+    from gcn_luigi.tasks import Dataset  # noqa: PLC0415
+    from gcn_luigi.tasks.build import build  # noqa: PLC0415
+    from gcn_luigi.tasks.central import central_scheduler  # noqa: PLC0415
+
+    root = Dataset(
+        region=region.settings.region,
+        output_root=str(output.resolve()),
+        config_dir=str(path.resolve().parent),
+        data_root=str(region.root) if data_root is not None else "",
+    )
+    scheduler: AbstractContextManager[str | None] = nullcontext()
+    if port is not None:
+        scheduler = central_scheduler(port, output.resolve() / ".scheduler", _luigi_cfg())
+    with scheduler as address:
+        if address is not None:
+            click.echo(f"graph: {address}/static/visualiser/index.html#tab=graph&taskId={root.task_id}")
+        with watching() as watch:
+            result = build([root], workers=workers, address=address, watch=watch)
+    _tell(result, root.layout.root)
+
+
+def _tell(result: "BuildResult", directory: Path) -> None:
+    for name, error in result.failures.items():
+        click.echo(f"failed: {name}\n{error.strip()}\n", err=True)
+    if result.exit_code:
+        click.echo(f"not finished: {len(result.built)} tasks built. Mend what is named above and run again.", err=True)
+        sys.exit(result.exit_code)
+    built = f"{len(result.built)} tasks built" if result.built else "nothing to build, all is up to date"
+    click.echo(f"done: {built}\ndataset: {directory}\nreport:  {directory / 'report.html'}")
+
+
+def _luigi_cfg() -> Path:
+    return Path(str(files("gcn_luigi") / "luigi.cfg")).resolve()
+
+
+def _configure_luigi() -> None:
+    # Set before Luigi is imported, and inherited by its workers.
+    if "LUIGI_CONFIG_PATH" not in os.environ and not Path("luigi.cfg").is_file():
+        os.environ["LUIGI_CONFIG_PATH"] = str(_luigi_cfg())
+    os.environ["GCN_QUIET_WORKERS"] = "1"
+    logging.getLogger("luigi-interface").addHandler(logging.NullHandler())
+    logging.getLogger("luigi").addHandler(logging.NullHandler())

@@ -1,0 +1,30 @@
+"""`gcn validate`: is a dataset whole?"""
+
+import sys
+from pathlib import Path
+
+import click
+
+from gcn_luigi.read.dataset import Dataset
+from gcn_luigi.read.validate import validate as find_problems
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+def validate(*, directory: Path) -> None:
+    """Check every file, digest, shape and index row of the dataset in DIRECTORY.
+
+    \b
+    Example:
+      gcn validate output/columbia
+    """
+    problems = 0
+    for problem in find_problems(directory):
+        problems += 1
+        click.echo(problem, err=True)
+    if problems:
+        click.echo(f"{problems} problem(s). Run the build again: it makes what is missing or damaged anew.", err=True)
+        sys.exit(1)
+    dataset = Dataset(directory)
+    counts = ", ".join(f"{len(dataset.chips(split))} {split} chips" for split in ("train", "dev"))
+    click.echo(f"sound: {len(dataset.description['files'])} files, {counts}")

@@ -1,0 +1,228 @@
+"""The header of one raster: what it claims, checked before a pixel is read."""
+
+import functools
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyproj
+import rasterio
+from rasterio.crs import CRS
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
+
+from gcn_luigi.errors import InputError, LatticeError
+from gcn_luigi.lattice import Lattice
+
+# Relative. A file that differs by less drifts by far less than a pixel over any tile.
+_SIZE_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a readable, georeferenced raster says about itself.
+
+    Attributes
+    ----------
+    lattice : Lattice
+        Where its pixels lie.
+    count : int
+        Number of bands.
+    dtypes : tuple of str
+        numpy name of each band's type.
+    nodata : tuple of float or None
+        Nodata tag of each band; may be nan.
+    names : tuple of str
+        Description of each band; empty where it has none.
+    is_scaled : bool
+        True when a band carries a scale or offset tag, so that its stored values are not its values.
+    """
+
+    lattice: Lattice
+    count: int
+    dtypes: tuple[str, ...]
+    nodata: tuple[float | None, ...]
+    names: tuple[str, ...]
+    is_scaled: bool
+
+
+@contextmanager
+def open_raster(path: Path) -> Iterator[Any]:
+    """Yield the open rasterio dataset of `path`.
+
+    Raises
+    ------
+    InputError
+        The file is absent, empty, cut short or no raster.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            dataset = rasterio.open(path)
+    except RasterioIOError as error:
+        raise InputError(
+            f"cannot be opened as a raster: {_why_unreadable(path)}",
+            where=str(path),
+            fix="copy or download the file again",
+        ) from error
+    with dataset:
+        yield dataset
+
+
+def read_header(path: Path) -> Header:
+    """Read and check the header of `path`.
+
+    Parameters
+    ----------
+    path : Path
+        Any raster that GDAL reads.
+
+    Returns
+    -------
+    Header
+        Its `lattice` is north-up, of square pixels, projected in metres.
+
+    Raises
+    ------
+    InputError
+        The file is unreadable, shorter than its header says, or has no CRS.
+    LatticeError
+        It is geographic, not in metres, rotated, south-up or of oblong pixels.
+    """
+    with open_raster(path) as dataset:
+        if not _is_whole(dataset, path):
+            raise InputError(
+                "is cut short: its last block lies behind the end of the file",
+                where=str(path),
+                fix="copy or download the file again",
+            )
+        return Header(
+            lattice=_lattice_of(dataset, path),
+            count=dataset.count,
+            dtypes=tuple(dataset.dtypes),
+            nodata=tuple(dataset.nodatavals),
+            names=tuple(name or "" for name in dataset.descriptions),
+            is_scaled=set(dataset.scales) != {1.0} or set(dataset.offsets) != {0.0},
+        )
+
+
+def read_lattice(path: Path) -> Lattice:
+    """Return where the pixels of `path` lie; raises as `read_header` does."""
+    return read_header(path).lattice
+
+
+def crs_of(text: str, *, where: str) -> CRS:
+    """Return the rasterio CRS of an authority code or WKT, checked to be projected in metres.
+
+    Raises
+    ------
+    LatticeError
+        The text is no CRS, or the CRS is geographic or measured in another unit.
+    """
+    try:
+        crs = CRS.from_user_input(text)
+    except CRSError as error:
+        raise LatticeError(
+            f"{text[:60]!r} is no known coordinate system",
+            where=where,
+            fix="give an authority code such as EPSG:32606, or WKT",
+        ) from error
+    if not crs.is_projected or crs.linear_units_factor[1] != 1.0:
+        unit = crs.linear_units if crs.is_projected else "degrees"
+        raise LatticeError(
+            f"{crs_code(crs)[:60]} measures in {unit}; a lattice needs a projected system in metres",
+            where=where,
+            fix="reproject the tiles to a projected system in metres, for example the UTM zone of the region",
+        )
+    return crs
+
+
+def crs_code(crs: CRS) -> str:
+    """Return ``"EPSG:3338"`` where an authority's code stands for exactly this CRS, its WKT otherwise."""
+    return _code_of_wkt(crs.to_wkt())
+
+
+@functools.lru_cache(maxsize=64)
+def is_same_crs(one: str, other: str) -> bool:
+    """Return whether two texts spell the same CRS: names and axis order do not count, parameters and datum do."""
+    first, second = CRS.from_user_input(one), CRS.from_user_input(other)
+    if first == second or pyproj.CRS(first.to_wkt()).equals(pyproj.CRS(second.to_wkt()), ignore_axis_order=True):
+        return True
+    # ESRI's spelling differs in names alone. Without a named datum PROJ strings of different datums can agree.
+    parameters = first.to_dict(projjson=False)
+    return "datum" in parameters and parameters == second.to_dict(projjson=False)
+
+
+def is_same_size(one: float, other: float) -> bool:
+    """Return whether two pixel sizes are equal up to the noise of stored coordinates."""
+    return math.isclose(one, other, rel_tol=_SIZE_TOLERANCE)
+
+
+@functools.lru_cache(maxsize=64)
+def _code_of_wkt(wkt: str) -> str:
+    crs = CRS.from_wkt(wkt)
+    authority = crs.to_authority()
+    if authority is None:
+        return wkt
+    code = ":".join(authority)
+    # The search is for a likely code; only an equal one may replace the definition.
+    return code if CRS.from_user_input(code) == crs else wkt
+
+
+def _why_unreadable(path: Path) -> str:
+    if not path.exists():
+        return "there is no such file"
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        return error.strerror or "the system refuses it"
+    if not start:
+        return "it holds 0 bytes"
+    if start.lstrip().startswith(b"<") and path.suffix != ".vrt":
+        return "it is a web page or other text, not an image"
+    return "it is damaged or cut short"
+
+
+def _is_whole(dataset: Any, path: Path) -> bool:
+    """Return False when the last block of a band of a GeoTIFF ends behind the file; other formats pass."""
+    if dataset.driver != "GTiff":
+        return True
+    size = path.stat().st_size
+    for band, (height, width) in enumerate(dataset.block_shapes, start=1):
+        place = f"{(dataset.width - 1) // width}_{(dataset.height - 1) // height}"
+        start = dataset.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band)
+        length = dataset.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band)
+        # A sparse block has neither.
+        if start and length and int(start) + int(length) > size:
+            return False
+    return True
+
+
+def _lattice_of(dataset: Any, path: Path) -> Lattice:
+    where = str(path)
+    if dataset.crs is None:
+        raise InputError(
+            "has no coordinate system",
+            where=where,
+            fix="write the right CRS into the file, for example with rio edit-info --crs",
+        )
+    crs = crs_code(dataset.crs)
+    crs_of(crs, where=where)
+    a, b, left, d, e, top = tuple(dataset.transform)[:6]
+    if b or d:
+        raise LatticeError("is rotated", where=where, fix="warp it to a north-up raster on the region's lattice")
+    if a < 0 or e > 0:
+        raise LatticeError(
+            f"is stored {'south-up' if e > 0 else 'mirrored'} (pixel steps {a:g}, {e:g})",
+            where=where,
+            fix="warp it to a north-up raster on the region's lattice; the pixels stay the same",
+        )
+    if not is_same_size(a, -e):
+        raise LatticeError(
+            f"has oblong pixels of {a:g} x {-e:g} m", where=where, fix="resample it to square pixels of the region"
+        )
+    return Lattice(crs, left, top, a, dataset.height, dataset.width)

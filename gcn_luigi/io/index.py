@@ -1,0 +1,75 @@
+"""Tables on disk: GeoParquet and GeoPackage, the same bytes for the same table."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import geopandas as gpd
+import pyarrow as pa
+import pyogrio
+
+from gcn_luigi.errors import InputError
+
+# GeoPackage wants a date of last change; a real one would differ at every run.
+_NO_DATE = "1970-01-01T00:00:00.000Z"
+
+
+def write_geoparquet(path: Path, frame: gpd.GeoDataFrame) -> None:
+    """Write GeoParquet 1.1: WKB, a bounding box column for spatial filters, zstd.
+
+    Parameters
+    ----------
+    path : Path
+        Exactly this file is written; an existing one is replaced.
+    frame : GeoDataFrame
+        May have no rows. Its index is not kept.
+    """
+    frame.to_parquet(
+        path, index=False, compression="zstd", schema_version="1.1.0", geometry_encoding="WKB", write_covering_bbox=True
+    )
+
+
+def read_geoparquet(path: Path) -> gpd.GeoDataFrame:
+    """Read what `write_geoparquet` wrote, without the bounding box column.
+
+    Parameters
+    ----------
+    path : Path
+        A GeoParquet file.
+
+    Raises
+    ------
+    InputError
+        The file is missing or is not GeoParquet.
+    """
+    try:
+        return gpd.read_parquet(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise InputError(f"not a GeoParquet file: {error}", where=str(path), fix="build the table again") from error
+
+
+def write_geopackage(path: Path, frame: gpd.GeoDataFrame, layer: str) -> None:
+    """Write a GeoPackage with one layer of polygons.
+
+    Parameters
+    ----------
+    path : Path
+        Exactly this file is written; an existing one is replaced.
+    frame : GeoDataFrame
+        Polygons; may have no rows.
+    layer : str
+        The layer's name; it does not depend on `path`.
+    """
+    path.unlink(missing_ok=True)
+    with _gdal_option("OGR_CURRENT_DATE", _NO_DATE):
+        pyogrio.write_dataframe(frame, path, layer=layer, driver="GPKG", geometry_type="Polygon", use_arrow=False)
+
+
+@contextmanager
+def _gdal_option(name: str, value: str) -> Iterator[None]:
+    before = pyogrio.get_gdal_config_option(name)
+    pyogrio.set_gdal_config_options({name: value})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({name: before})

@@ -1,0 +1,160 @@
+"""What a scan of the tile directories found, as a value and as JSON."""
+
+import dataclasses
+import itertools
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, Self
+
+from gcn_luigi.errors import InputError
+from gcn_luigi.lattice import Lattice, Window
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One usable file of one band of one tile.
+
+    Attributes
+    ----------
+    tile : str
+        Normalised tile id; the directory as it is spelled stands in `path`.
+    band : str
+        Name of the band.
+    path : str
+        Relative to the data root, with forward slashes.
+    window : Window
+        Its pixels on the region's lattice; it may reach beyond.
+    dtype : str
+        numpy name of the stored type.
+    nodata : float or None
+        The file's own tag; may be nan.
+    count : int
+        Number of bands in the file.
+    """
+
+    tile: str
+    band: str
+    path: str
+    window: Window
+    dtype: str
+    nodata: float | None
+    count: int
+
+    def __post_init__(self) -> None:
+        """Make two nan tags equal, so that equal inventories compare equal."""
+        if self.nodata is not None and math.isnan(self.nodata):
+            object.__setattr__(self, "nodata", math.nan)
+
+
+@dataclass(frozen=True, order=True)
+class Note:
+    """Something a scan came across; `band` or `path` is empty where none is concerned."""
+
+    tile: str
+    band: str
+    path: str
+    reason: str
+
+
+def tile_order(tile: str) -> tuple[bool, int, str]:
+    """Return the sort key of a tile id: numbers by value, and before names.
+
+    Examples
+    --------
+    >>> sorted(["b7", "1123", "98"], key=tile_order)
+    ['98', '1123', 'b7']
+    """
+    is_number = tile.isascii() and tile.isdigit()
+    return not is_number, int(tile) if is_number else 0, tile
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The tiles of a region.
+
+    Attributes
+    ----------
+    lattice : Lattice
+        Where the pixels of the region lie.
+    files : tuple of SourceFile
+        In the order of tile, then path.
+    missing : tuple of Note
+        Files that a tile lacks; their pixels stay nodata.
+    duplicates : tuple of Note
+        Files passed over because another one stands for the same band and tile.
+    rejected : tuple of Note
+        Files passed over by configuration: excluded by name or outside the lattice.
+    unmatched : tuple of Note
+        Files of no band, and tiles that only have topography.
+    linked : tuple of Note
+        Links that leave the data root; they are followed.
+    overlaps : tuple of Note
+        Tiles that share pixels.
+    """
+
+    lattice: Lattice
+    files: tuple[SourceFile, ...]
+    missing: tuple[Note, ...] = ()
+    duplicates: tuple[Note, ...] = ()
+    rejected: tuple[Note, ...] = ()
+    unmatched: tuple[Note, ...] = ()
+    linked: tuple[Note, ...] = ()
+    overlaps: tuple[Note, ...] = ()
+
+    @property
+    def tiles(self) -> tuple[str, ...]:
+        """Tile ids in order."""
+        return tuple(sorted({file.tile for file in self.files}, key=tile_order))
+
+    def of_band(self, name: str) -> tuple[SourceFile, ...]:
+        """Return the files of one band, in tile order; empty where there is none."""
+        return tuple(file for file in self.files if file.band == name)
+
+    def to_json(self) -> str:
+        """Return JSON text: equal inventories give equal bytes, and `from_json` gives the same value back."""
+        tree: dict[str, Any] = {"lattice": dataclasses.asdict(self.lattice)}
+        tree["tiles"] = [
+            {"tile": tile, "files": [_plain_file(file) for file in files]}
+            for tile, files in itertools.groupby(self.files, key=lambda file: file.tile)
+        ]
+        for kind in NOTE_KINDS:
+            tree[kind] = [dataclasses.asdict(note) for note in getattr(self, kind)]
+        return json.dumps(tree, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        InputError
+            The text is not such an inventory.
+        """
+        try:
+            tree = json.loads(text)
+            files = tuple(_file(row["tile"], plain) for row in tree["tiles"] for plain in row["files"])
+            notes = {kind: tuple(Note(**plain) for plain in tree[kind]) for kind in NOTE_KINDS}
+            return cls(Lattice(**tree["lattice"]), files, **notes)
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"is no tile inventory: {error}", where="inventory.json", fix="delete it and run the scan again"
+            ) from error
+
+
+NOTE_KINDS = ("missing", "duplicates", "rejected", "unmatched", "linked", "overlaps")
+
+
+def _plain_file(file: SourceFile) -> dict[str, Any]:
+    plain = dataclasses.asdict(file)
+    del plain["tile"]
+    plain["window"] = list(dataclasses.astuple(file.window))
+    # JSON has no nan and no infinity; text keeps every value exact.
+    plain["nodata"] = None if file.nodata is None else repr(file.nodata)
+    return plain
+
+
+def _file(tile: str, plain: dict[str, Any]) -> SourceFile:
+    nodata = plain["nodata"]
+    values = plain | {"window": Window(*plain["window"]), "nodata": None if nodata is None else float(nodata)}
+    return SourceFile(tile=tile, **values)

@@ -1,0 +1,71 @@
+"""Publishing a file: whole and durable under its name, or not there at all."""
+
+import errno
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gcn_luigi.errors import PublishError
+
+# What a file system answers when it will not take a file; anything else is the writer's own error.
+_REFUSALS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+)
+
+
+@contextmanager
+def staged(final: Path) -> Iterator[Path]:
+    """Yield a hidden sibling path to write; move it onto `final` if the block succeeds.
+
+    The draft keeps its suffix, because drivers look at it. Data and directory are synced, so that
+    a published file survives a power cut.
+
+    Parameters
+    ----------
+    final : Path
+        The name to publish under; an older file there is replaced in one step.
+
+    Yields
+    ------
+    Path
+        The draft.
+
+    Raises
+    ------
+    PublishError
+        The file system refuses: no space, no rights, name taken by a directory.
+    """
+    draft = final.with_name(f".{secrets.token_hex(4)}.{final.name}")
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        _sync(draft)
+        draft.replace(final)
+        _sync(final.parent)
+    except OSError as error:
+        if error.errno not in _REFUSALS or type(error).__module__ != "builtins":
+            raise
+        raise PublishError(
+            f"could not be written: {error.strerror}",
+            where=str(final),
+            fix="check free space and rights of the output directory, then run again; nothing was lost",
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,234 @@
+"""Vector files: outlines, grids, polygons to leave out, and lists of ids."""
+
+import csv
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError
+from pyproj.exceptions import CRSError
+
+from gcn_luigi.errors import InputError
+from gcn_luigi.prepare.outlines import drop_unusable, mend_polygons, merge_outlines, outline_names
+from gcn_luigi.prepare.years import outline_year
+from gcn_luigi.settings import OutlineSettings
+
+_ID_FIELDS = ("rgiid", "rgi_id", "glims_id", "glimsid", "glac_id", "glacier_id", "outline", "id")
+_DATE_FIELDS = ("bgndate", "src_date", "date", "img_date", "year")
+_ID_HEADERS = {"label", "new_id", "id", "partition", "cell", "cell_id", "grid_id", "rejects", "rejected", "reject"}
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """Glacier outlines, ready for use.
+
+    Attributes
+    ----------
+    table : GeoDataFrame
+        outline (str, unique), year (Int64, NA where undated), date (str, as written), area_m2, geometry: valid
+        two-dimensional polygons in the wanted CRS. Sorted by outline.
+    notes : tuple of str
+        What was repaired, joined or skipped.
+    """
+
+    table: gpd.GeoDataFrame
+    notes: tuple[str, ...]
+
+
+def read_outlines(path: Path, settings: OutlineSettings, crs: str) -> Outlines:
+    """Read outlines of RGI 6, RGI 7 or one's own making.
+
+    Records without geometry, without area, or of points and lines are skipped; records with one id (the parts of
+    an RGI 7 complex) are joined into one outline, dated by the largest of them. Each of these is noted.
+
+    Parameters
+    ----------
+    path : Path
+        Any vector format GDAL knows, or GeoParquet.
+    settings : OutlineSettings
+        Layer, fields (found by themselves, in any case of letters, where not given) and `on_invalid`.
+    crs : str
+        What to reproject to.
+
+    Returns
+    -------
+    Outlines
+        At least one.
+
+    Raises
+    ------
+    InputError
+        The file is missing, unreadable or empty, states no CRS, lacks a field, holds nothing usable, or holds broken
+        polygons while `on_invalid` is ``"error"``.
+    """
+    frame = _located(_read(path, settings.layer), path)
+    where = str(path)
+    if frame.empty:
+        raise InputError("no outlines in the file", where=where, fix="give a file with at least one polygon")
+    id_field = _field(frame, settings.id_field, _ID_FIELDS, path)
+    if id_field is None:
+        raise InputError(
+            f"no field holds the outlines' ids among {', '.join(frame.columns)}",
+            where=where,
+            fix="name it in outlines.id_field",
+        )
+    date_field = _field(frame, settings.date_field, _DATE_FIELDS, path)
+    dates = frame[date_field].tolist() if date_field else [None] * len(frame)
+    names = outline_names(frame[id_field].tolist())
+    shapes, mended = mend_polygons(frame.geometry.to_numpy(), names, settings.on_invalid, where)
+    table = gpd.GeoDataFrame(
+        {
+            "outline": pd.array(names, dtype="str"),
+            "year": pd.array([outline_year(date) for date in dates], dtype="Int64"),
+            "date": pd.array(["" if pd.isna(date) else str(date) for date in dates], dtype="str"),
+        },
+        geometry=shapes,
+        crs=frame.crs,
+    )
+    table = _reprojected(table, crs, path)
+    # A ring that just clears itself may cross itself elsewhere on the ellipsoid.
+    shapes, mended_again = mend_polygons(table.geometry.to_numpy(), names, settings.on_invalid, where)
+    table, skipped = drop_unusable(table.set_geometry(gpd.GeoSeries(shapes, crs=table.crs)), where)
+    table, joined = merge_outlines(table)
+    undated = int(table["year"].isna().sum())
+    late = [f"{undated} of {len(table)} outlines have no usable date"] if undated else []
+    columns = ["outline", "year", "date", "area_m2", "geometry"]
+    return Outlines(table[columns], (*mended, *mended_again, *skipped, *joined, *late))
+
+
+def read_grid(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
+    """Read an existing grid, unchanged; `gcn_luigi.prepare.grid_import.import_grid` judges it.
+
+    Parameters
+    ----------
+    path : Path
+        Any vector format GDAL knows, or GeoParquet.
+    layer : str or None
+        Needed where the file has several.
+
+    Returns
+    -------
+    GeoDataFrame
+        All columns and rows, possibly none.
+
+    Raises
+    ------
+    InputError
+        The file is missing or unreadable, has several layers and none is named, or states no CRS.
+    """
+    return _located(_read(path, layer), path)
+
+
+def read_polygons(path: Path, crs: str, layer: str | None = None) -> gpd.GeoSeries:
+    """Read polygons, for example those whose cells are never used.
+
+    Parameters
+    ----------
+    path : Path
+        Any vector format GDAL knows, or GeoParquet.
+    crs : str
+        What to reproject to.
+    layer : str or None
+        Needed where the file has several.
+
+    Returns
+    -------
+    GeoSeries
+        Valid, two-dimensional polygons in `crs`; broken ones are repaired, whatever is no polygon is left out.
+
+    Raises
+    ------
+    InputError
+        As `read_grid`.
+    """
+    frame = _reprojected(_located(_read(path, layer), path), crs, path)
+    shapes, _ = mend_polygons(frame.geometry.to_numpy(), map(str, range(len(frame))), "repair", str(path))
+    return gpd.GeoSeries([shape for shape in shapes if shape is not None], crs=frame.crs)
+
+
+def read_reject_ids(path: Path) -> frozenset[str]:
+    """Read ids, one a line or in the first column of a CSV; a single line of several ids counts whole.
+
+    The published workflow kept its rejects in one line. A header is passed over, so are empty lines and those that
+    start with #.
+
+    Parameters
+    ----------
+    path : Path
+        Text, separated by comma, semicolon or tab.
+
+    Returns
+    -------
+    frozenset of str
+        As written, without quotes and surrounding space.
+
+    Raises
+    ------
+    InputError
+        The file is missing or is no text.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"cannot read the list of ids: {error}", where=str(path), fix="give a UTF-8 text file"
+        ) from error
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    delimiter = next((mark for mark in ",;\t" if any(mark in line for line in lines)), ",")
+    rows = [[value.strip() for value in row] for row in csv.reader(lines, delimiter=delimiter)]
+    if len(rows) > 1 and rows[0][0].lower() in _ID_HEADERS:
+        rows = rows[1:]
+    ids = rows[0] if len(rows) == 1 else [row[0] for row in rows]
+    return frozenset(value for value in ids if value)
+
+
+def _read(path: Path, layer: str | None) -> pd.DataFrame:
+    where = str(path)
+    if not path.exists():
+        raise InputError("there is no such file", where=where, fix="correct the path; it starts at data_root")
+    try:
+        if path.suffix.lower() in {".parquet", ".geoparquet"}:
+            parquet: pd.DataFrame = gpd.read_parquet(path)
+            return parquet
+        layers = pyogrio.list_layers(path)[:, 0].tolist()
+        if layer is None and len(layers) > 1:
+            raise InputError(f"the file has {len(layers)} layers", where=where, fix=f"name one of: {', '.join(layers)}")
+        with warnings.catch_warnings():
+            # Heights and measures are dropped in any case.
+            warnings.filterwarnings("ignore", message=".*Measured.*geometry types are not supported")
+            frame: pd.DataFrame = pyogrio.read_dataframe(path, layer=layer, use_arrow=False)
+            return frame
+    except DataLayerError as error:
+        raise InputError(f"no layer {layer!r}", where=where, fix=f"name one of: {', '.join(layers)}") from error
+    except (DataSourceError, ValueError, OSError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"not a readable vector file: {error}", where=where, fix="write the file again") from error
+
+
+def _located(frame: pd.DataFrame, path: Path) -> gpd.GeoDataFrame:
+    if not isinstance(frame, gpd.GeoDataFrame):
+        raise InputError("the file holds no geometry", where=str(path), fix="give a vector file with polygons")
+    if frame.crs is None:
+        raise InputError("the file states no CRS", where=str(path), fix="add it, for a shapefile as a .prj file")
+    return frame
+
+
+def _reprojected(frame: gpd.GeoDataFrame, crs: str, path: Path) -> gpd.GeoDataFrame:
+    try:
+        return frame.to_crs(crs)
+    except (CRSError, RuntimeError) as error:
+        raise InputError(f"cannot reproject to {crs}: {error}", where=str(path), fix="check both CRSs") from error
+
+
+def _field(frame: gpd.GeoDataFrame, wanted: str | None, usual: tuple[str, ...], path: Path) -> str | None:
+    columns = {str(column).lower(): str(column) for column in frame.columns if column != frame.geometry.name}
+    if wanted is not None and wanted.lower() not in columns:
+        raise InputError(
+            f"no field {wanted!r}", where=str(path), fix=f"name one of: {', '.join(sorted(columns.values()))}"
+        )
+    names = usual if wanted is None else (wanted.lower(),)
+    return next((columns[name] for name in names if name in columns), None)

@@ -1,0 +1,98 @@
+"""The metadata of chips, in columns."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.selection import ChipCounts
+
+
+@dataclass(frozen=True)
+class ChipPlace:
+    """The partition that chips are cut from.
+
+    Attributes
+    ----------
+    partition : str
+        Its id.
+    split : str
+        ``train`` or ``dev``.
+    year : int
+        Of the composite.
+    year_gap : int
+        Years between outline and composite.
+    window : Window
+        On `lattice`.
+    lattice : Lattice
+        Of the region.
+    """
+
+    partition: str
+    split: str
+    year: int
+    year_gap: int
+    window: Window
+    lattice: Lattice
+
+
+def chip_columns(
+    region: str, place: ChipPlace, origins: NDArray[np.int64], counts: ChipCounts, size: int
+) -> dict[str, NDArray[Any]]:
+    """Return the metadata of a partition's chips.
+
+    Parameters
+    ----------
+    region : str
+        First part of the chip ids.
+    place : ChipPlace
+        The partition.
+    origins : ndarray of int64
+        (chip, 2): row and column of each chip in the partition.
+    counts : ChipCounts
+        Pixel counts of the same chips.
+    size : int
+        Chip edge, in pixels.
+
+    Returns
+    -------
+    dict of str
+        (chip,) arrays: ``chip_id``, ``partition``, ``row``, ``col``, ``year``, ``year_gap``, shares of the chip's
+        pixels by class and validity, 0 to 1; and ``transform`` (chip, 6), the affine coefficients a to f.
+    """
+    n_chips, area = len(origins), float(size * size)
+    lattice, window = place.lattice, place.window
+    transform = np.tile(np.array(lattice.crop(Window(window.row, window.col, 1, 1)).transform), (n_chips, 1))
+    transform[:, 2] += origins[:, 1] * lattice.pixel_size
+    transform[:, 5] -= origins[:, 0] * lattice.pixel_size
+    stem = f"{region}_{place.split}_{place.partition}_{place.year}"
+    names = [f"{stem}_r{row:04d}_c{col:04d}" for row, col in origins]
+    missing = {"optical": counts.optical_missing, "topo": counts.topo_missing, "label": counts.ignore}
+    return {
+        "chip_id": np.array(names, dtype="S128"),
+        "partition": np.full(n_chips, place.partition, dtype="S64"),
+        "row": origins[:, 0].astype(np.int32),
+        "col": origins[:, 1].astype(np.int32),
+        "year": np.full(n_chips, place.year, np.int16),
+        "year_gap": np.full(n_chips, place.year_gap, np.int16),
+        "share_none": (counts.none / area).astype(np.float32),
+        "share_debris": (counts.debris / area).astype(np.float32),
+        "share_ice": (counts.ice / area).astype(np.float32),
+        **{f"valid_{role}": (1.0 - count / area).astype(np.float32) for role, count in missing.items()},
+        "valid_share": (1.0 - counts.any_missing / area).astype(np.float32),
+        "transform": transform,
+    }
+
+
+def select_counts(counts: ChipCounts, chosen: NDArray[np.bool_]) -> ChipCounts:
+    """Return the counts of the chosen chips; `chosen` is (chip,)."""
+    return ChipCounts(*(getattr(counts, field.name)[chosen] for field in fields(ChipCounts)))
+
+
+def empty_columns(region: str, split: str, lattice: Lattice) -> dict[str, NDArray[Any]]:
+    """Return the columns of no chips: an empty shard has the same names and types as any other."""
+    nowhere = ChipPlace("", split, 0, 0, Window(0, 0, 0, 0), lattice)
+    no_counts = ChipCounts(*(np.zeros(0, np.int64) for _ in fields(ChipCounts)))
+    return chip_columns(region, nowhere, np.zeros((0, 2), np.int64), no_counts, 1)

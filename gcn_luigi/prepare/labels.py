@@ -1,0 +1,140 @@
+"""The class label: 0 none, 1 debris, 2 debris-free ice, 255 ignore."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from rasterio.features import rasterize
+from rasterio.transform import Affine
+
+from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
+from gcn_luigi.errors import InputError
+from gcn_luigi.lattice import Lattice
+
+
+def rasterize_outlines(geometries: Sequence[Any] | npt.NDArray[Any], lattice: Lattice) -> npt.NDArray[np.bool_]:
+    """Return which pixel centres lie inside any outline.
+
+    Any crop of the lattice gives the same pixels as the whole: work window by window.
+
+    Parameters
+    ----------
+    geometries : sequence of shapely geometries
+        Polygons in the lattice's CRS; None and empty ones are passed over.
+    lattice : Lattice
+        The pixels to fill, usually a crop of the region's.
+
+    Returns
+    -------
+    ndarray
+        Axes (y, x), bool.
+    """
+    shapes = np.asarray(geometries, dtype=object).ravel()
+    bounds = shapely.bounds(shapes).reshape(-1, 4)
+    left, bottom, right, top = lattice.bounds
+    # NaN bounds (None, empty) compare False.
+    near = (bounds[:, 0] < right) & (bounds[:, 2] > left) & (bounds[:, 1] < top) & (bounds[:, 3] > bottom)
+    if not near.any():
+        return np.zeros(lattice.shape, dtype=bool)
+    burnt: npt.NDArray[np.uint8] = rasterize(
+        list(shapes[near]), out_shape=lattice.shape, transform=Affine(*lattice.transform), dtype="uint8"
+    )
+    return burnt.astype(bool)
+
+
+def combine_label(
+    inside: npt.NDArray[np.bool_],
+    votes: npt.NDArray[Any],
+    votes_missing: npt.NDArray[np.bool_],
+    threshold: int,
+) -> npt.NDArray[np.uint8]:
+    """Return the class of each pixel from the outlines and the STEM votes.
+
+    Ice outside the outlines is class 0. A pixel without votes is 255 wherever it lies: missing is never "no glacier".
+
+    Parameters
+    ----------
+    inside : ndarray
+        Axes (y, x), bool: the pixel centre lies inside an outline.
+    votes : ndarray
+        Axes (y, x), any number type: votes for debris-free ice.
+    votes_missing : ndarray
+        Axes (y, x), bool: the votes hold nodata here, or the STEM raster ends.
+    threshold : int
+        More votes than this is debris-free ice.
+
+    Returns
+    -------
+    ndarray
+        Axes (y, x), uint8: 0, 1, 2 or 255.
+
+    Raises
+    ------
+    InputError
+        The three arrays differ in shape.
+    """
+    if not inside.shape == votes.shape == votes_missing.shape:
+        raise InputError(
+            f"outlines {inside.shape}, votes {votes.shape} and their mask {votes_missing.shape} differ in shape",
+            where="label",
+            fix="read all of them for the same window of the lattice",
+        )
+    label = np.full(inside.shape, LABEL_NONE, dtype=np.uint8)
+    label[inside] = LABEL_DEBRIS
+    label[inside & (votes > threshold)] = LABEL_ICE
+    label[votes_missing] = LABEL_IGNORE
+    return label
+
+
+def check_label(
+    values: npt.NDArray[Any], missing: npt.NDArray[np.bool_], *, where: str = "label raster"
+) -> npt.NDArray[np.uint8]:
+    """Return a ready-made label as uint8, missing pixels as 255.
+
+    Parameters
+    ----------
+    values : ndarray
+        Axes (y, x), any number type: 0, 1, 2, 255; anything where `missing`.
+    missing : ndarray
+        Axes (y, x), bool.
+    where : str
+        The raster, for the message.
+
+    Returns
+    -------
+    ndarray
+        Axes (y, x), uint8; `values` is not modified.
+
+    Raises
+    ------
+    InputError
+        Another value occurs; the message lists up to ten of them.
+    """
+    known = np.isin(values, (LABEL_NONE, LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE))
+    wrong = np.unique(values[~known & ~missing])
+    if wrong.size:
+        raise InputError(
+            f"label holds values other than 0, 1, 2 and 255: {', '.join(f'{value:g}' for value in wrong[:10])}",
+            where=where,
+            fix="map its classes to 0 none, 1 debris, 2 debris-free ice, and declare its nodata value",
+        )
+    return np.where(missing, LABEL_IGNORE, np.where(known, values, LABEL_IGNORE)).astype(np.uint8)
+
+
+def count_classes(label: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Return the number of pixels of each class.
+
+    Parameters
+    ----------
+    label : ndarray
+        Any shape, uint8: 0, 1, 2, 255.
+
+    Returns
+    -------
+    ndarray
+        Axes (class,) = none, debris, ice, missing; int64.
+    """
+    counts = np.bincount(label.ravel(), minlength=LABEL_IGNORE + 1)
+    return counts[[LABEL_NONE, LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE]].astype(np.int64)

@@ -1,0 +1,224 @@
+"""Missing samples made homogeneous: as the published scripts did, or strictly by role."""
+
+import enum
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from gcn_luigi._core import nodata as kernel
+from gcn_luigi.bands import LABEL_IGNORE, BandSchema, Role
+from gcn_luigi.errors import ConfigError, InputError
+from gcn_luigi.lattice import Window
+from gcn_luigi.prepare.legacy import LegacyRule, as_legacy_stack, legacy_nodata
+from gcn_luigi.prepare.samples import Array, check_stack, fitting, limits_of, writable
+
+__all__ = [
+    "Corrected",
+    "Flag",
+    "LegacyRule",
+    "as_legacy_stack",
+    "band_flags",
+    "legacy_corrected",
+    "legacy_nodata",
+    "outside_flags",
+    "strict_nodata",
+]
+
+
+class Flag(enum.IntFlag):
+    """Bits of the flags plane; a set bit means missing."""
+
+    OPTICAL = 1
+    TOPO = 2
+    LABEL = 4
+    OUTSIDE = 8
+    DISTANCE = 16
+
+
+_FLAG_OF = {
+    Role.OPTICAL: Flag.OPTICAL,
+    Role.TOPO: Flag.TOPO,
+    Role.LABEL: Flag.LABEL,
+    Role.DISTANCE: Flag.DISTANCE,
+    Role.QUALITY: Flag.DISTANCE,
+}
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """A stack with its missing samples filled and recorded.
+
+    Attributes
+    ----------
+    image : ndarray
+        (band, y, x), dtype of the stack: all bands but the label, in stack order.
+    label : ndarray of uint8
+        (y, x): 0 none, 1 debris, 2 debris-free ice, 255 missing.
+    flags : ndarray of uint8
+        (y, x): bits of `Flag`.
+    out_of_range : ndarray of int64
+        (band,) of `image`: finite samples, no sentinel, beyond the band's valid range.
+    """
+
+    image: Array
+    label: npt.NDArray[np.uint8]
+    flags: npt.NDArray[np.uint8]
+    out_of_range: npt.NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, schema: BandSchema, shape: tuple[int, int], dtype: npt.DTypeLike = np.int16) -> Self:
+        """Return buffers for stacks of `shape` (y, x), to be reused as ``out``; their content is arbitrary."""
+        n_image = len(schema) - 1
+        return cls(
+            np.empty((n_image, *shape), dtype),
+            np.empty(shape, np.uint8),
+            np.empty(shape, np.uint8),
+            np.empty(n_image, np.int64),
+        )
+
+
+def band_flags(schema: BandSchema) -> npt.NDArray[np.uint8]:
+    """Return the flag of each image band, (band,) uint8: the bit that tells where it is missing."""
+    return np.array([_FLAG_OF[band.role] for band in schema.image], np.uint8)
+
+
+def outside_flags(schema: BandSchema) -> Flag:
+    """Return the flags of a pixel beyond the mosaic: every role the schema has, and `Flag.OUTSIDE`."""
+    flags = Flag.OUTSIDE
+    for band in schema:
+        flags |= _FLAG_OF[band.role]
+    return flags
+
+
+def strict_nodata(
+    stack: Array,
+    schema: BandSchema,
+    *,
+    inside: Window | None = None,
+    fill: int = 0,
+    out: Corrected | None = None,
+) -> Corrected:
+    """Fill missing samples by role, and record every one of them.
+
+    A sample is missing when it equals its band's own nodata, is NaN or infinite, lies beyond the
+    band's valid range or, in topography, equals 32767, the mark of a saturated conversion. A pixel
+    missing in any band of a role is filled in all bands of that role, and the role's flag is set.
+    A label that is missing or no class is 255 and touches no other band.
+
+    Parameters
+    ----------
+    stack : ndarray
+        (band, y, x) in the order of `schema`, int16, int32, float32 or float64; not modified.
+    schema : BandSchema
+        Roles, nodata and valid ranges; any number of bands of a role, also none.
+    inside : Window, optional
+        The part of the stack that lies on the mosaic, in the stack's own pixels. Beyond it every
+        role is missing and nothing counts as out of range.
+    fill : int
+        What a missing image sample becomes.
+    out : Corrected, optional
+        Buffers from `Corrected.empty`, written to and returned.
+
+    Returns
+    -------
+    Corrected
+        Filled image, label, flags and the samples out of range.
+
+    Raises
+    ------
+    InputError
+        The dtype is not supported, or the bands are not those of the schema.
+    ConfigError
+        The fill or a band's nodata cannot be held by the dtype.
+    """
+    check_stack(stack)
+    if stack.shape[0] != len(schema):
+        raise InputError(
+            f"a stack of {stack.shape[0]} bands where {len(schema)} are expected",
+            where=f"bands {', '.join(schema.names)}",
+            fix="read the stack by the schema it was made with",
+        )
+    stack = np.ascontiguousarray(stack)
+    shape, label_at = stack.shape[1:], schema.label_index
+    out = Corrected.empty(schema, shape, stack.dtype) if out is None else _reused(out, schema, stack)
+    limits = np.array([limits_of(band, stack.dtype) for band in schema], stack.dtype)
+    bits = np.array([0 if band.role is Role.LABEL else _FLAG_OF[band.role] for band in schema], np.uint8)
+
+    window = Window(0, 0, *shape)
+    part = window if inside is None else window.intersection(inside)
+    rows, cols = (part.row, part.row + part.height), (part.col, part.col + part.width)
+    out.flags[...] = outside_flags(schema)
+    out.flags[slice(*rows), slice(*cols)] = 0
+    counts = np.zeros(len(schema), np.int64)
+    if not part.is_empty:
+        kernel.mark_missing(stack, limits, bits, np.array([*rows, *cols], np.int64), out.flags, counts)
+    kernel.read_label(stack[label_at], limits[label_at, 0].item(), int(Flag.LABEL), out.flags, out.label)
+    kernel.fill_missing(stack, bits, out.flags, fitting(fill, stack.dtype, "fill"), out.image)
+    out.out_of_range[...] = np.delete(counts, label_at)
+    return out
+
+
+def legacy_corrected(
+    stack: Array,
+    schema: BandSchema,
+    rule: LegacyRule,
+    *,
+    inside: Window | None = None,
+    out: Corrected | None = None,
+) -> Corrected:
+    """Return the pixels of the published chain together with flags that tell the truth.
+
+    Image and label are those of `legacy_nodata` on `as_legacy_stack`; flags and the samples out of
+    range are those of `strict_nodata`. Where a flag is set the legacy pixel may nevertheless be
+    a leaked sentinel, and a missing label is class 0 with the usual fill.
+
+    Parameters
+    ----------
+    stack : ndarray
+        (band, y, x) in the order of `schema`, as read from our own stack; not modified.
+    schema : BandSchema
+        Roles, nodata and valid ranges.
+    rule : LegacyRule
+        Its class band must be the schema's label.
+    inside : Window, optional
+        The part of the stack that lies on the mosaic, in the stack's own pixels.
+    out : Corrected, optional
+        Buffers from `Corrected.empty`, written to and returned.
+
+    Returns
+    -------
+    Corrected
+        A legacy label that is no class is 255.
+
+    Raises
+    ------
+    InputError, ConfigError
+        As in `legacy_nodata` and `strict_nodata`, or the rule's class band is not the label.
+    """
+    if rule.class_band % len(schema) != schema.label_index:
+        raise ConfigError(
+            f"the rule takes band {rule.class_band} for the class, the stack's label is band {schema.label_index}",
+            where="legacy nodata rule",
+            fix="make the rule with LegacyRule.of(schema, settings)",
+        )
+    out = strict_nodata(stack, schema, inside=inside, out=out)
+    legacy = as_legacy_stack(stack, schema, inside=inside)
+    legacy_nodata(legacy, rule, out=legacy)
+    label = legacy[schema.label_index]
+    out.label[...] = LABEL_IGNORE
+    for value in (0, 1, 2):
+        out.label[label == value] = value
+    image = [i for i in range(len(schema)) if i != schema.label_index]
+    out.image[...] = legacy[image]
+    return out
+
+
+def _reused(out: Corrected, schema: BandSchema, stack: Array) -> Corrected:
+    shape, n_image = stack.shape[1:], len(schema) - 1
+    writable(out.image, (n_image, *shape), stack.dtype)
+    writable(out.label, shape, np.dtype(np.uint8))
+    writable(out.flags, shape, np.dtype(np.uint8))
+    writable(out.out_of_range, (n_image,), np.dtype(np.int64))
+    return out

@@ -1,0 +1,231 @@
+"""Exact statistics of int16 bands from whole-number histograms.
+
+A histogram holds one bin a value (bin = value + 32768), so histograms made anywhere, in
+any order, add up to the same bits.
+"""
+
+import bisect
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gcn_luigi._core import histogram as kernel
+from gcn_luigi.bands import CLASS_NAMES
+from gcn_luigi.errors import InputError
+
+Histogram = npt.NDArray[np.int64]
+
+N_BINS = 65536
+_ZERO_BIN = 32768
+
+
+@dataclass(frozen=True)
+class BandSummary:
+    """What a band holds; all but the count are None where nothing was counted.
+
+    Attributes
+    ----------
+    count : int
+        Samples, weights included.
+    mean, std : float or None
+        Mean, and deviation of the population (ddof 0), in stored units.
+    min, max : int or None
+        Extremes.
+    p1, p99 : int or None
+        The smallest value that at least 1 % (99 %) of the samples do not exceed: a value that
+        occurs, as numpy's method ``inverted_cdf`` gives it (Hyndman and Fan, 1996, type 1).
+    """
+
+    count: int
+    mean: float | None
+    std: float | None
+    min: int | None
+    max: int | None
+    p1: int | None
+    p99: int | None
+
+
+def empty_histogram(n_bands: int) -> Histogram:
+    """Return (band, 65536) int64 of zeros, to be filled by `add_to_histogram`."""
+    return np.zeros((n_bands, N_BINS), np.int64)
+
+
+def add_to_histogram(
+    histogram: Histogram,
+    image: npt.NDArray[np.int16],
+    flags: npt.NDArray[np.uint8],
+    band_flags: npt.NDArray[np.uint8],
+    weight: npt.NDArray[np.uint32],
+) -> None:
+    """Count the valid samples of an image, each as often as its weight says.
+
+    Parameters
+    ----------
+    histogram : ndarray of int64
+        (band, 65536), C-contiguous; added to in place.
+    image : ndarray of int16
+        (band, y, x).
+    flags : ndarray of uint8
+        (y, x): bits of `Flag`.
+    band_flags : ndarray of uint8
+        (band,): a sample is left out where `flags` has any of its band's bits.
+    weight : ndarray of uint32
+        (y, x): for example by how many chips a pixel is seen; 0 leaves it out.
+
+    Raises
+    ------
+    InputError
+        A dtype or shape is not as said.
+    """
+    n_bands, *plane = image.shape if image.ndim == 3 else (-1, -1)
+    wanted: tuple[tuple[str, npt.NDArray[Any], tuple[int, ...], type[np.generic]], ...] = (
+        ("histogram", histogram, (n_bands, N_BINS), np.int64),
+        ("image", image, (n_bands, *plane), np.int16),
+        ("flags", flags, tuple(plane), np.uint8),
+        ("band_flags", band_flags, (n_bands,), np.uint8),
+        ("weight", weight, tuple(plane), np.uint32),
+    )
+    wrong = [
+        f"{name} is {array.shape} {array.dtype}, not {shape} {np.dtype(dtype)}"
+        for name, array, shape, dtype in wanted
+        if array.shape != shape or array.dtype != dtype
+    ]
+    if not (histogram.flags.c_contiguous and histogram.flags.writeable):
+        wrong.append("histogram is not writeable and C-contiguous")
+    if wrong:
+        raise InputError(
+            f"arrays do not fit the image: {'; '.join(wrong)}",
+            where=f"image of shape {image.shape}",
+            fix="make the histogram with empty_histogram, and give planes (y, x) of the image",
+        )
+    kernel.add(
+        np.ascontiguousarray(image),
+        np.ascontiguousarray(flags),
+        np.ascontiguousarray(band_flags),
+        np.ascontiguousarray(weight),
+        histogram,
+    )
+
+
+def summarise(histogram: Histogram) -> BandSummary:
+    """Return the statistics of one band, computed in whole numbers and rounded once.
+
+    Parameters
+    ----------
+    histogram : ndarray of int64
+        (65536,): counts of the values -32768 to 32767.
+
+    Returns
+    -------
+    BandSummary
+        Of valid samples only: what is missing was never counted.
+
+    Raises
+    ------
+    InputError
+        The histogram has another shape, or a negative count.
+    """
+    _check_histogram(histogram)
+    bins = np.flatnonzero(histogram)
+    values = (bins - _ZERO_BIN).tolist()
+    counts = histogram[bins].tolist()
+    count = sum(counts)
+    if count == 0:
+        return BandSummary(0, None, None, None, None, None, None)
+    # Python's integers do not overflow: squares of all Alaska do not fit 64 bits.
+    total = sum(value * n for value, n in zip(values, counts, strict=True))
+    squares = sum(value * value * n for value, n in zip(values, counts, strict=True))
+    return BandSummary(
+        count=count,
+        mean=total / count,
+        std=math.sqrt((count * squares - total * total) / (count * count)),
+        min=values[0],
+        max=values[-1],
+        p1=_percentile(values, counts, 1),
+        p99=_percentile(values, counts, 99),
+    )
+
+
+def class_weights(counts: Mapping[str, int] | npt.NDArray[np.int64]) -> dict[str, dict[str, float]]:
+    """Return weights that make rare classes count.
+
+    Parameters
+    ----------
+    counts : mapping or ndarray of int64
+        Pixels of each class: by name, or (3,) in the order none, debris, ice.
+
+    Returns
+    -------
+    dict
+        ``inverse_frequency``: all / (classes present * count), 1 where classes are even.
+        ``median_frequency``: median count of the classes present / count (after Eigen and Fergus,
+        2015). By class name; 0 for a class that is absent.
+
+    Raises
+    ------
+    InputError
+        There is not one count, 0 or more, for each class.
+    """
+    numbers = list(counts.values()) if isinstance(counts, Mapping) else counts.tolist()
+    named = dict(zip(counts if isinstance(counts, Mapping) else CLASS_NAMES, numbers, strict=False))
+    if set(named) != set(CLASS_NAMES) or len(numbers) != len(CLASS_NAMES) or min(numbers) < 0:
+        raise InputError(
+            f"class counts {numbers} are not one number for each class",
+            where="class counts",
+            fix=f"give counts of {', '.join(CLASS_NAMES)}, none below 0",
+        )
+    present = [n for n in named.values() if n > 0]
+    total = sum(present)
+    middle = float(np.median(present)) if present else 0.0
+    return {
+        "inverse_frequency": {k: total / (len(present) * named[k]) if named[k] else 0.0 for k in CLASS_NAMES},
+        "median_frequency": {k: middle / named[k] if named[k] else 0.0 for k in CLASS_NAMES},
+    }
+
+
+def ks_distance(hist_a: Histogram, hist_b: Histogram) -> float:
+    """Return the largest difference of two cumulative distributions (Kolmogorov and Smirnov), 0 to 1.
+
+    Parameters
+    ----------
+    hist_a, hist_b : ndarray of int64
+        (65536,): counts of the values -32768 to 32767.
+
+    Returns
+    -------
+    float
+        0 for equal distributions, 1 for ranges that do not meet.
+
+    Raises
+    ------
+    InputError
+        A histogram has another shape, a negative count, or counts nothing.
+    """
+    shares = []
+    for histogram in (hist_a, hist_b):
+        _check_histogram(histogram)
+        below = np.cumsum(histogram)
+        if below[-1] == 0:
+            raise InputError("a histogram counts nothing", where="ks_distance", fix="compare bands that hold samples")
+        shares.append(below / below[-1])
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def _percentile(values: list[int], counts: list[int], percent: int) -> int:
+    # Rounded up, and in whole numbers: 0.01 * n in floating point misses some n by one sample.
+    wanted = -(-sum(counts) * percent // 100)
+    return values[bisect.bisect_left(list(itertools.accumulate(counts)), wanted)]
+
+
+def _check_histogram(histogram: Histogram) -> None:
+    if histogram.shape != (N_BINS,) or histogram.dtype != np.int64 or (histogram < 0).any():
+        raise InputError(
+            f"an array of shape {histogram.shape} and dtype {histogram.dtype} is no histogram",
+            where="histogram",
+            fix="give (65536,) int64, none below 0",
+        )

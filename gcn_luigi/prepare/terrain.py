@@ -1,0 +1,200 @@
+"""Slope, aspect and the topographic bands that follow from an elevation raster.
+
+Gradients are Horn's third-order finite differences over 3 x 3 pixels (Horn 1981, "Hill shading and the
+reflectance map", Proc. IEEE 69(1), 14-47). Rows run south, columns run east.
+A pixel is missing (NaN) wherever its 3 x 3 neighbourhood holds nodata, NaN or an infinity. Beyond the edge of
+the array the surface is continued linearly, so that an array without gaps gives a result without gaps.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from gcn_luigi.errors import InputError
+
+Surface = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+
+
+def gradient(
+    elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None
+) -> tuple[Surface, Surface]:
+    """Return how steeply a surface rises to the east and to the north.
+
+    Parameters
+    ----------
+    elevation : ndarray, (row, col)
+        Heights in metres, of any real type; float32 is computed in float32, all else in float64.
+    pixel_size : float
+        Edge of a pixel, in metres.
+    nodata : float or None
+        Sentinel of missing pixels; NaN and infinities are always missing.
+
+    Returns
+    -------
+    east, north : ndarray, (row, col)
+        Metres per metre; NaN where missing.
+
+    Raises
+    ------
+    InputError
+        `elevation` has no two axes or fewer than 2 x 2 pixels, or `pixel_size` is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> east, north = gradient(np.array([[2.0, 5.0], [2.0, 5.0]]), pixel_size=30.0)
+    >>> east[0, 0].item(), north[0, 0].item()
+    (0.1, 0.0)
+    """
+    around = _framed(elevation, pixel_size, nodata)
+    with np.errstate(invalid="ignore"):
+        across = around[:, 2:] - around[:, :-2]
+        along = around[:-2] - around[2:]
+        east = across[:-2] + 2 * across[1:-1] + across[2:]
+        north = along[:, :-2] + 2 * along[:, 1:-1] + along[:, 2:]
+        # Horn leaves the pixel itself out of the sums; a missing pixel has no slope all the same.
+        unknown = around[1:-1, 1:-1] * 0
+    step = around.dtype.type(8 * pixel_size)
+    return east / step + unknown, north / step + unknown
+
+
+def slope(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
+    """Return the angle between the surface and the horizontal.
+
+    Parameters
+    ----------
+    elevation, pixel_size, nodata
+        As for `gradient`.
+
+    Returns
+    -------
+    ndarray, (row, col)
+        Radians, 0 to pi/2; NaN where missing.
+
+    Raises
+    ------
+    InputError
+        As for `gradient`.
+    """
+    east, north = gradient(elevation, pixel_size, nodata)
+    return np.arctan(np.hypot(east, north))
+
+
+def aspect(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
+    """Return the compass direction that the surface faces, that is falls towards.
+
+    Parameters
+    ----------
+    elevation, pixel_size, nodata
+        As for `gradient`.
+
+    Returns
+    -------
+    ndarray, (row, col)
+        Radians clockwise from north, in [0, 2 pi); NaN where missing and where the surface is flat.
+
+    Raises
+    ------
+    InputError
+        As for `gradient`.
+    """
+    east, north = gradient(elevation, pixel_size, nodata)
+    turn = east.dtype.type(2 * np.pi)
+    direction = np.arctan2(-east, -north) % turn
+    # A tiny negative angle rounds up to a full turn.
+    direction[direction >= turn] = 0
+    direction[(east == 0) & (north == 0)] = np.nan
+    return direction
+
+
+def northness(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
+    """Return the cosine of the aspect: 1 faces north, -1 faces south.
+
+    Parameters
+    ----------
+    elevation, pixel_size, nodata
+        As for `gradient`.
+
+    Returns
+    -------
+    ndarray, (row, col)
+        -1 to 1; 0 where the surface is flat, NaN where missing.
+
+    Raises
+    ------
+    InputError
+        As for `gradient`.
+    """
+    east, north = gradient(elevation, pixel_size, nodata)
+    return _cosine(east, north)
+
+
+def southness(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
+    """Return minus the cosine of the aspect times the sine of the slope: 1 is a wall that faces south.
+
+    Parameters
+    ----------
+    elevation, pixel_size, nodata
+        As for `gradient`.
+
+    Returns
+    -------
+    ndarray, (row, col)
+        -1 to 1; 0 where the surface is flat, NaN where missing.
+
+    Raises
+    ------
+    InputError
+        As for `gradient`.
+    """
+    east, north = gradient(elevation, pixel_size, nodata)
+    steepness = np.hypot(east, north)
+    return -_cosine(east, north) * steepness / np.hypot(steepness, steepness.dtype.type(1))
+
+
+def curvature(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
+    """Return minus the Laplacian over the four direct neighbours, in hundredths: summits are positive.
+
+    Parameters
+    ----------
+    elevation, pixel_size, nodata
+        As for `gradient`.
+
+    Returns
+    -------
+    ndarray, (row, col)
+        1/100 m; NaN where missing.
+
+    Raises
+    ------
+    InputError
+        As for `gradient`.
+    """
+    around = _framed(elevation, pixel_size, nodata)
+    with np.errstate(invalid="ignore"):
+        centre = around[1:-1, 1:-1]
+        neighbours = around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]
+        corners = (around[:-2, :-2] + around[:-2, 2:] + around[2:, :-2] + around[2:, 2:]) * 0
+    return (4 * centre - neighbours + corners) * around.dtype.type(100 / pixel_size**2)
+
+
+def _cosine(east: Surface, north: Surface) -> Surface:
+    length = np.hypot(east, north)
+    flat = length == 0
+    return np.where(flat, length, -north / np.where(flat, 1, length))
+
+
+def _framed(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None) -> Surface:
+    """Return the heights with NaN for missing ones and a frame of one pixel continued linearly."""
+    if elevation.ndim != 2 or min(elevation.shape) < 2 or not pixel_size > 0:
+        raise InputError(
+            f"no slope can be computed from an array of shape {elevation.shape} and pixels of {pixel_size} m",
+            where="elevation",
+            fix="give at least 2 x 2 heights (row, col) and a positive pixel size",
+        )
+    real = np.float32 if elevation.dtype == np.float32 else np.float64
+    heights: Surface = elevation.astype(real)
+    missing = ~np.isfinite(heights)
+    if nodata is not None:
+        missing |= elevation == nodata
+    heights[missing] = np.nan
+    return np.pad(heights, 1, mode="reflect", reflect_type="odd")

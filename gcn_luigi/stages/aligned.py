@@ -1,0 +1,81 @@
+"""A raster that lies on the lattice but need not cover it, read as if it did."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcn_luigi.errors import InputError
+from gcn_luigi.io.header import read_header
+from gcn_luigi.io.raster import check_on_lattice, read_window
+from gcn_luigi.lattice import Lattice, Window
+
+
+@dataclass(frozen=True)
+class AlignedRaster:
+    """The first band of a raster, addressed by windows of a lattice.
+
+    Attributes
+    ----------
+    path : Path
+        The raster.
+    place : Window
+        Where its pixels lie on the lattice.
+    nodata : float or None
+        Its tag.
+    """
+
+    path: Path
+    place: Window
+    nodata: float | None
+
+    @classmethod
+    def open(cls, path: Path, lattice: Lattice) -> "AlignedRaster":
+        """Check that the raster lies on the lattice and shares pixels with it.
+
+        Raises
+        ------
+        InputError
+            It is unreadable, in another CRS, or lies somewhere else.
+        LatticeError
+            Its pixels lie between those of the lattice, or are of another size.
+        """
+        place = check_on_lattice(path, lattice)
+        if place.intersection(lattice.window).is_empty:
+            raise InputError(
+                "shares no pixel with the tiles",
+                where=str(path),
+                fix="use the raster of this region, or check the lattice's bounds",
+            )
+        return cls(path, place, read_header(path).nodata[0])
+
+    def read(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Return the pixels of a window of the lattice, and which of them are missing.
+
+        Parameters
+        ----------
+        window : Window
+            On the lattice.
+
+        Returns
+        -------
+        values : ndarray
+            (y, x), dtype of the raster; arbitrary where missing.
+        missing : ndarray of bool
+            (y, x): nodata, NaN, or beyond the raster.
+        """
+        place = self.place
+        own = Window(window.row - place.row, window.col - place.col, window.height, window.width)
+        values = read_window(self.path, own, bands=[1], fill=0)[0]
+        missing = np.ones(values.shape, bool)
+        inside = own.intersection(Window(0, 0, place.height, place.width))
+        if not inside.is_empty:
+            row, col = inside.row - own.row, inside.col - own.col
+            missing[row : row + inside.height, col : col + inside.width] = False
+        if self.nodata is not None:
+            missing |= values == self.nodata
+        if values.dtype.kind == "f":
+            missing |= ~np.isfinite(values)
+        return values, missing

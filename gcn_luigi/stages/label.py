@@ -1,0 +1,127 @@
+"""Label and distance rasters, made block by block from outlines and STEM votes."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcn_luigi.bands import LABEL_IGNORE
+from gcn_luigi.config import Region
+from gcn_luigi.errors import InputError
+from gcn_luigi.io.geotiff import BLOCK, blocks, write_geotiff
+from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.vector import read_outlines
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.distance import distance_to_outline, halo_px
+from gcn_luigi.prepare.labels import check_label, combine_label, rasterize_outlines
+from gcn_luigi.stages.aligned import AlignedRaster
+from gcn_luigi.stages.mosaics import read_inventory
+
+Say = Callable[[str, float], None]
+Blocks = Iterator[tuple[Window, NDArray[Any]]]
+
+# One block tall, so that blocks reach the file in one order; wide, so that few outlines are cut often.
+_STRIP = (BLOCK, 4096)
+_DISTANCE_NODATA = -32768
+
+
+def label_sources(region: Region) -> tuple[Path, ...]:
+    """Return the files `write_label` reads."""
+    label = region.settings.label
+    if label.raster is not None:
+        return (region.root / label.raster,)
+    return (region.root / str(label.stem), region.root / region.settings.outlines.path)
+
+
+def distance_sources(region: Region) -> tuple[Path, ...]:
+    """Return the files `write_distance` reads."""
+    raster = region.settings.distance.raster
+    return (region.root / (raster if raster is not None else region.settings.outlines.path),)
+
+
+def write_label(region: Region, layout: Layout, out: Path, say: Say) -> None:
+    """Write the label raster.
+
+    Parameters
+    ----------
+    region : Region
+        Settings and sources.
+    layout : Layout
+        Where the inventory is.
+    out : Path
+        GeoTIFF, uint8: 0 none, 1 debris, 2 debris-free ice, 255 missing.
+    say : callable
+        Told how far the work is.
+
+    Raises
+    ------
+    InputError, LatticeError
+        A source is unreadable, off the lattice or holds unknown classes.
+    """
+    lattice = read_inventory(layout).lattice
+    settings = region.settings.label
+    if settings.raster is not None:
+        made = _given_label(AlignedRaster.open(region.root / settings.raster, lattice), lattice)
+    else:
+        votes = AlignedRaster.open(region.root / str(settings.stem), lattice)
+        made = _combined_label(votes, _geometries(region, lattice), lattice, settings.threshold)
+    write_geotiff(out, lattice, _told(made, lattice, say), nodata=LABEL_IGNORE, names=["label"], dtype="uint8")
+
+
+def write_distance(region: Region, layout: Layout, out: Path, say: Say) -> None:
+    """Write the distance raster: int16 metres to the nearest outline, 0 inside; see `write_label`."""
+    lattice = read_inventory(layout).lattice
+    settings = region.settings.distance
+    if settings.raster is not None:
+        made = _given_distance(AlignedRaster.open(region.root / settings.raster, lattice), lattice)
+    else:
+        made = _measured_distance(_geometries(region, lattice), lattice, settings.max_m)
+    write_geotiff(out, lattice, _told(made, lattice, say), nodata=_DISTANCE_NODATA, names=["distance"], dtype="int16")
+
+
+def _geometries(region: Region, lattice: Lattice) -> Any:
+    settings = region.settings.outlines
+    return read_outlines(region.root / settings.path, settings, lattice.crs).table.geometry.to_numpy()
+
+
+def _given_label(raster: AlignedRaster, lattice: Lattice) -> Blocks:
+    for window in blocks(lattice, _STRIP):
+        values, missing = raster.read(window)
+        yield window, check_label(values, missing, where=str(raster.path))
+
+
+def _combined_label(votes: AlignedRaster, geometries: Any, lattice: Lattice, threshold: int) -> Blocks:
+    for window in blocks(lattice, _STRIP):
+        values, missing = votes.read(window)
+        yield window, combine_label(rasterize_outlines(geometries, lattice.crop(window)), values, missing, threshold)
+
+
+def _given_distance(raster: AlignedRaster, lattice: Lattice) -> Blocks:
+    for window in blocks(lattice, _STRIP):
+        values, missing = raster.read(window)
+        wrong = ~missing & ((values < 0) | (values > np.iinfo(np.int16).max))
+        if wrong.any():
+            raise InputError(
+                f"distance holds {values[wrong][0]:g}, which is no distance in metres that fits int16",
+                where=str(raster.path),
+                fix="supply metres from 0 to 32767 with a declared nodata value, or let it be computed",
+            )
+        yield window, np.where(missing, _DISTANCE_NODATA, np.rint(np.where(missing, 0, values))).astype(np.int16)
+
+
+def _measured_distance(geometries: Any, lattice: Lattice, max_m: int) -> Blocks:
+    halo = halo_px(lattice.pixel_size, max_m)
+    for window in blocks(lattice, _STRIP):
+        wide = Window(window.row - halo, window.col - halo, window.height + 2 * halo, window.width + 2 * halo)
+        inside = rasterize_outlines(geometries, lattice.crop(wide))
+        distance = distance_to_outline(inside, lattice.pixel_size, max_m)
+        yield window, distance[halo : halo + window.height, halo : halo + window.width]
+
+
+def _told(made: Blocks, lattice: Lattice, say: Say) -> Blocks:
+    for window, values in made:
+        yield window, values
+        done = window.row / lattice.height
+        say(f"row {window.row} of {lattice.height}", done)

@@ -1,0 +1,53 @@
+"""Corrected partitions as GeoTIFFs, named as the published workflow named them."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from gcn_luigi.io.geotiff import write_geotiff
+from gcn_luigi.io.layout import SPLITS, Layout
+from gcn_luigi.io.staging import digest, staged
+from gcn_luigi.settings import RegionSettings
+from gcn_luigi.stages.corrected import read_corrected
+from gcn_luigi.stages.mosaics import read_inventory
+from gcn_luigi.stages.shards import used_partitions
+
+Say = Callable[[str, float], None]
+
+
+def write_partition_files(settings: RegionSettings, layout: Layout, out: Path, say: Say) -> None:
+    """Write one GeoTIFF a used partition and a CSV that lists them.
+
+    Bands are those of the stack, in its order, int16; missing samples hold the fill value and missing label
+    pixels 255 (``strict``) or the published result (``legacy``). No nodata is declared: the header and the
+    pixels agree.
+
+    Parameters
+    ----------
+    settings : RegionSettings
+        Bands and nodata mode.
+    layout : Layout
+        Where catalog and stacks are.
+    out : Path
+        The CSV: split, partition, year, file, sha256.
+    say : callable
+        Told how far the work is.
+    """
+    lattice = read_inventory(layout).lattice
+    schema = settings.schema_bands
+    places = [place for split in SPLITS for place in used_partitions(layout, lattice, split)]
+    rows = []
+    for done, place in enumerate(places, 1):
+        corrected = read_corrected(settings, layout.stack(place.year), lattice, place.window)
+        stack = np.insert(corrected.image, schema.label_index, corrected.label.astype(np.int16), axis=0)
+        path = layout.partition(place.partition, place.year)
+        with staged(path) as draft:
+            write_geotiff(draft, lattice.crop(place.window), stack, nodata=None, names=schema.names)
+        rows.append((place.split, place.partition, place.year, path.name, digest(path)))
+        say(f"{done} of {len(places)} partitions", done / len(places))
+    with out.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(("split", "partition", "year", "file", "sha256"))
+        table.writerows(rows)

@@ -1,0 +1,168 @@
+"""Grid, catalog, audit of the split, and comparison of grid sizes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from gcn_luigi.config import Region
+from gcn_luigi.errors import ConfigError
+from gcn_luigi.io.index import read_geoparquet, write_geopackage, write_geoparquet
+from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.raster import open_raster, read_dataset
+from gcn_luigi.io.vector import Outlines, read_grid, read_outlines, read_polygons, read_reject_ids
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.bands import LABEL_IGNORE
+from gcn_luigi.prepare.catalog import CellFacts, Exclusions, build_catalog, cell_boxes, join_outlines, outside_shares
+from gcn_luigi.prepare.grid import Cell, make_grid
+from gcn_luigi.prepare.grid_comparison import compare_grids
+from gcn_luigi.prepare.grid_import import import_grid
+from gcn_luigi.prepare.labels import count_classes
+from gcn_luigi.prepare.split import assign_split, audit_split
+from gcn_luigi.prepare.years import partition_years, years_of_cells
+from gcn_luigi.stages.mosaics import read_inventory
+
+GRID_SIZES = (128, 256, 512)
+
+
+def grid_sources(region: Region) -> tuple[Path, ...]:
+    """Return the grid file to import, if there is one."""
+    path = region.settings.grid.path
+    return () if path is None else (region.root / path,)
+
+
+def catalog_sources(region: Region) -> tuple[Path, ...]:
+    """Return the files `write_catalog` reads."""
+    settings = region.settings
+    optional = (settings.grid.reject_ids, settings.grid.exclude_polygons)
+    return tuple(region.root / path for path in (settings.outlines.path, *optional) if path is not None)
+
+
+def write_grid(region: Region, layout: Layout, out: Path, notes_out: Path) -> None:
+    """Lay or import the cells.
+
+    Parameters
+    ----------
+    region : Region
+        Settings and sources.
+    layout : Layout
+        Where the inventory is.
+    out : Path
+        GeoPackage: partition, row, col, height, width, split, year (as imported) and the cell's box.
+    notes_out : Path
+        JSON: what was changed on import.
+    """
+    lattice = read_inventory(layout).lattice
+    settings = region.settings.grid
+    notes: list[str] = []
+    if settings.path is None:
+        cells = make_grid(lattice, settings.size, settings.origin)
+    else:
+        cells, notes = import_grid(read_grid(region.root / settings.path, settings.layer), lattice, settings)
+    table = pd.DataFrame(
+        {
+            "partition": pd.array([cell.id for cell in cells], dtype="str"),
+            **{name: [getattr(cell.window, name) for cell in cells] for name in ("row", "col", "height", "width")},
+            "split": pd.array([cell.split for cell in cells], dtype="str"),
+            "year": pd.array([cell.year for cell in cells], dtype="Int64"),
+        }
+    )
+    write_geopackage(out, gpd.GeoDataFrame(table, geometry=cell_boxes(cells, lattice), crs=lattice.crs), "grid")
+    _write_json(notes_out, {"n_cells": len(cells), "size_px": settings.size, "notes": notes})
+
+
+def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path, audit_out: Path) -> None:
+    """Judge every cell: year, shares, split, or the reason why it is not used.
+
+    Parameters
+    ----------
+    region : Region
+        Settings and sources.
+    layout : Layout
+        Where inventory, grid and label are.
+    table_out, map_out : Path
+        The catalog as GeoParquet and as GeoPackage.
+    audit_out : Path
+        JSON: what train and dev share, and all notes of outlines, grid and split.
+
+    Raises
+    ------
+    ConfigError
+        No cell is left to train on or to hold back.
+    """
+    inventory = read_inventory(layout)
+    lattice, settings = inventory.lattice, region.settings
+    cells = _read_cells(layout)
+    outlines = _outlines(region, lattice)
+    joined = join_outlines(cells, lattice, outlines.table)
+    dated = years_of_cells(cells) if settings.year.source == "grid" else joined
+    first_band = settings.schema_bands.bands[0].name
+    facts = CellFacts(
+        joined=joined,
+        years=partition_years(dated, settings.years, settings.year, [cell.id for cell in cells]),
+        label_counts=_label_counts(layout.label, cells),
+        outside_share=outside_shares(cells, [file.window for file in inventory.of_band(first_band)]),
+        exclusions=_exclusions(region, lattice),
+    )
+    catalog, notes = assign_split(build_catalog(cells, lattice, facts, settings.grid), joined, settings.split)
+    if not catalog["used"].any():
+        counts = ", ".join(f"{count} x {reason}" for reason, count in catalog["reason"].value_counts().items())
+        raise ConfigError(
+            f"no partition can be used: {counts}",
+            where=f"grid of {len(catalog)} cells, region {settings.region}",
+            fix="loosen [grid] or [year], or check that grid, outlines and tiles lie on the same ground",
+        )
+    write_geoparquet(table_out, catalog)
+    write_geopackage(map_out, catalog, "catalog")
+    grid_notes = json.loads(layout.grid_notes.read_text(encoding="utf-8"))["notes"]
+    every_note = {"outlines": list(outlines.notes), "grid": grid_notes, "split": notes}
+    _write_json(audit_out, {**audit_split(catalog, joined), "notes": every_note})
+
+
+def write_grid_comparison(region: Region, layout: Layout, out: Path) -> None:
+    """Write mean, variance, std and histogram of glacier share by cell size and split as JSON."""
+    lattice = read_inventory(layout).lattice
+    catalog = read_geoparquet(layout.catalog)
+    _write_json(out, compare_grids(lattice, _outlines(region, lattice).table, catalog, GRID_SIZES))
+
+
+def _read_cells(layout: Layout) -> list[Cell]:
+    table = read_grid(layout.grid, None)
+    return [
+        Cell(
+            str(row.partition),
+            Window(int(row.row), int(row.col), int(row.height), int(row.width)),
+            str(row.split or ""),
+            None if pd.isna(row.year) else int(row.year),
+        )
+        for row in table.itertuples()
+    ]
+
+
+def _outlines(region: Region, lattice: Lattice) -> Outlines:
+    settings = region.settings.outlines
+    return read_outlines(region.root / settings.path, settings, lattice.crs)
+
+
+def _exclusions(region: Region, lattice: Lattice) -> Exclusions:
+    settings = region.settings.grid
+    ids = frozenset[str]() if settings.reject_ids is None else read_reject_ids(region.root / settings.reject_ids)
+    if settings.exclude_polygons is None:
+        return Exclusions(ids)
+    return Exclusions(ids, tuple(read_polygons(region.root / settings.exclude_polygons, lattice.crs)))
+
+
+def _label_counts(label: Path, cells: list[Cell]) -> Any:
+    """Return (cell, class) pixel counts, reading each cell's window once."""
+    counts = np.zeros((len(cells), 4), np.int64)
+    with open_raster(label) as dataset:
+        for position, cell in enumerate(cells):
+            counts[position] = count_classes(read_dataset(dataset, cell.window, fill=LABEL_IGNORE)[0])
+    return counts
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,68 @@
+"""The seal of a dataset: every file with its size and digest, and what it was made from."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import rasterio
+
+from gcn_luigi import __version__
+from gcn_luigi.settings import RegionSettings
+
+FORMAT = "gcn_luigi dataset 1"
+_LIBRARIES = ("luigi", "numpy", "h5py", "rasterio", "geopandas", "pyarrow", "pyogrio", "shapely", "isal")
+
+
+@dataclass(frozen=True, order=True)
+class SealedFile:
+    """One file of the dataset.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the dataset, with forward slashes.
+    size : int
+        Bytes.
+    sha256 : str
+        Digest of the bytes, as they were when the file was published.
+    """
+
+    path: str
+    size: int
+    sha256: str
+
+
+def write_seal(
+    settings: RegionSettings, files: Sequence[SealedFile], fingerprints: Mapping[str, str], out: Path
+) -> None:
+    """Write ``dataset.json``.
+
+    Parameters
+    ----------
+    settings : RegionSettings
+        The full configuration; the place of the sources is left out.
+    files : sequence of SealedFile
+        All that belongs to the dataset.
+    fingerprints : mapping
+        Of the tasks that the dataset consists of; they cover settings and sources.
+    out : Path
+        The file.
+    """
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "region": settings.region,
+        "files": [asdict(file) for file in sorted(files)],
+        "configuration": settings.model_dump(mode="json", exclude={"data_root"}),
+        "fingerprints": dict(fingerprints),
+        "versions": {
+            "gcn_luigi": __version__,
+            "python": platform.python_version(),
+            "gdal": rasterio.__gdal_version__,
+            **{name: version(name) for name in _LIBRARIES},
+        },
+    }
+    out.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")

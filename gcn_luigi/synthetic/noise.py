@@ -1,0 +1,121 @@
+"""Repeatable random fields: each is decided by the world's seed and by what it is for."""
+
+import zlib
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft, ndimage
+
+Field = npt.NDArray[np.float32]
+
+
+def generator(seed: int, purpose: str) -> np.random.Generator:
+    """Return a generator that no other purpose of the same world shares."""
+    return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
+
+
+def fractal(rng: np.random.Generator, shape: tuple[int, int], wavelength: float, roughness: float = 2.0) -> Field:
+    """Return a smooth fractal field by spectral synthesis.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of the random phases.
+    shape : tuple of int
+        Rows and columns.
+    wavelength : float
+        Longest wave that carries power, in pixels.
+    roughness : float
+        Fall of the amplitude with the wave number; larger is smoother.
+
+    Returns
+    -------
+    ndarray, (row, col), float32
+        Mean 0, standard deviation 1.
+    """
+    # Waves are periodic over the array; a margin keeps opposite edges from looking alike.
+    margin = min(round(wavelength), max(shape))
+    size = tuple(fft.next_fast_len(length + margin, real=True) for length in shape)
+    white = rng.standard_normal(size, dtype=np.float32)
+    rows = np.fft.fftfreq(size[0])[:, np.newaxis]
+    cols = np.fft.rfftfreq(size[1])[np.newaxis, :]
+    wave = np.hypot(rows, cols)
+    power = (wave**2 + wavelength**-2) ** (-roughness / 2)
+    power[0, 0] = 0
+    field = fft.irfft2(fft.rfft2(white) * power.astype(np.float32), s=size)[: shape[0], : shape[1]]
+    return standardised(field)
+
+
+def enlarge(coarse: npt.NDArray[np.floating], shape: tuple[int, int], step: float, order: int = 3) -> Field:
+    """Interpolate an array whose pixels are `step` times larger, top left corners aligned.
+
+    Parameters
+    ----------
+    coarse : ndarray, (row, col)
+        Values at the centres of large pixels.
+    shape : tuple of int
+        Rows and columns wanted.
+    step : float
+        Small pixels along the edge of a large one.
+    order : int
+        Degree of the spline.
+
+    Returns
+    -------
+    ndarray, (row, col), float32
+        Values at the centres of small pixels.
+    """
+    if order == 1:
+        return _bilinear(coarse.astype(np.float32), shape, step)
+    curve = ndimage.spline_filter(coarse, order=order, output=np.float32, mode="nearest")
+    return _cubic(curve, shape, step)
+
+
+def standardised(field: npt.NDArray[np.floating]) -> Field:
+    """Return the field with mean 0 and standard deviation 1."""
+    spread = max(float(field.std()), 1e-12)
+    return ((field - field.mean()) / spread).astype(np.float32)
+
+
+def smoothstep(values: npt.NDArray[np.floating], low: float, high: float) -> Field:
+    """Return 0 at `low` and before, 1 at `high` and beyond, a soft change between; `low` may exceed `high`."""
+    ramp = np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1).astype(np.float32)
+    return ramp * ramp * (3 - 2 * ramp)
+
+
+def _places(length: int, size: int, step: float) -> tuple[npt.NDArray[np.intp], Field]:
+    at = (np.arange(length) + 0.5) / step - 0.5
+    base = np.floor(at).astype(np.intp)
+    return np.clip(base, -size, 2 * size), (at - base).astype(np.float32)
+
+
+def _axis(values: Field, axis: int, length: int, step: float, weights: tuple[Field, ...]) -> Field:
+    size = values.shape[axis]
+    base, _ = _places(length, size, step)
+    first = -(len(weights) // 2 - 1)
+    total = np.float32(0) * np.take(values, np.zeros(length, dtype=np.intp), axis=axis)
+    for offset, weight in enumerate(weights, start=first):
+        column = weight[:, np.newaxis] if axis == 0 else weight[np.newaxis, :]
+        total += column * np.take(values, np.clip(base + offset, 0, size - 1), axis=axis)
+    return total
+
+
+def _bilinear(values: Field, shape: tuple[int, int], step: float) -> Field:
+    for axis, length in ((1, shape[1]), (0, shape[0])):
+        _, t = _places(length, values.shape[axis], step)
+        values = _axis(values, axis, length, step, (1 - t, t))
+    return values
+
+
+def _cubic(values: Field, shape: tuple[int, int], step: float) -> Field:
+    for axis, length in ((1, shape[1]), (0, shape[0])):
+        _, t = _places(length, values.shape[axis], step)
+        one = np.float32(6)
+        weights = (
+            (1 - t) ** 3 / one,
+            (3 * t**3 - 6 * t**2 + 4) / one,
+            (-3 * t**3 + 3 * t**2 + 3 * t + 1) / one,
+            t**3 / one,
+        )
+        values = _axis(values, axis, length, step, weights)
+    return values

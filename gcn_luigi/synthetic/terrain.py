@@ -1,0 +1,159 @@
+"""An invented mountain range: crests and valleys carved by water, a fjord, crags."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from gcn_luigi.synthetic.drainage import FlowTree, carve, flow_tree
+from gcn_luigi.synthetic.noise import Field, enlarge, fractal, generator, smoothstep
+
+# Pixels of 30 m along the edge of a node of the drainage model.
+NODE = 8
+_STEPS_COARSE, _STEPS_FINE = 24, 8
+# Metres of uplift a step, erodibility times duration of a step: together they set the relief.
+_UPLIFT, _STRENGTH = 62.0, 0.19
+_FJORD_DEEPEST = -9.0
+# Share of the height of the map.
+_FJORD_LENGTH = 0.57
+
+
+@dataclass(frozen=True)
+class Terrain:
+    """Bare ground, without ice.
+
+    Attributes
+    ----------
+    ground : ndarray of float32, (row, col)
+        Metres above the sea.
+    nodes : ndarray of float64, (node row, node col)
+        The smooth heights that the flow tree was made from, in metres.
+    fjord : ndarray of bool, (node row, node col)
+        Arms of the sea.
+    tree : FlowTree
+        Over the nodes.
+    """
+
+    ground: Field
+    nodes: npt.NDArray[np.float64]
+    fjord: npt.NDArray[np.bool_]
+    tree: FlowTree
+
+
+def make_terrain(seed: int, shape: tuple[int, int]) -> Terrain:
+    """Raise and carve a mountain range.
+
+    Parameters
+    ----------
+    seed : int
+        Decides everything.
+    shape : tuple of int
+        Rows and columns of pixels; the sea lies to the south.
+
+    Returns
+    -------
+    Terrain
+        Heights in metres for pixels of 30 m.
+    """
+    size = tuple(-(-length // NODE) for length in shape)
+    fjord = _fjord(seed, size)
+    outlets = fjord.copy()
+    outlets[0] = True
+    uplift = _uplift(seed, size)
+    half = tuple(-(-length // 2) for length in size)
+    rough = fractal(generator(seed, "first relief"), half, 12)
+    start = 300 + 30 * rough.astype(np.float64)
+    nodes = _evolve(start, uplift[::2, ::2], outlets[::2, ::2], _STEPS_COARSE, 2.0)
+    nodes = enlarge(nodes, size, 2.0).astype(np.float64)
+    nodes += 4 * fractal(generator(seed, "second relief"), size, 6)
+    nodes = _evolve(nodes, uplift, outlets, _STEPS_FINE, 1.0)
+    nodes[fjord] = _fjord_floor(fjord)[fjord]
+    tree = flow_tree(nodes, outlets)
+    return Terrain(_crags(seed, nodes, fjord, shape), nodes, fjord, tree)
+
+
+def _uplift(seed: int, size: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """Return metres a step: a crest across the middle, lower to the coast and inland, and a trunk valley in it."""
+    row = np.linspace(0, 1, size[0])[:, np.newaxis]
+    col = np.linspace(0, 1, size[1])[np.newaxis, :]
+    bend = 0.08 * np.sin(2 * np.pi * (col * 0.9 + 0.15))
+    away = (row - 0.37 - bend - 0.12 * (col - 0.5)) / np.where(row < 0.37 + bend, 0.30, 0.34)
+    crest = 0.22 + 0.9 * np.exp(-(away**2))
+    blocks = fractal(generator(seed, "uplift"), size, max(size) / 3.5, 2.4)
+    raised = np.clip(crest * (1 + 0.28 * blocks), 0.12, None)
+    # High ground on both sides of a low trunk valley gathers the ice that reaches the sea.
+    offset = np.abs(col - _fjord_axis(seed, size)) * size[1]
+    inland = smoothstep(row, 0.62, 0.44) * smoothstep(row, 0.10, 0.20)
+    raised *= 1 + 0.55 * inland * np.exp(-((offset / (0.2 * size[1])) ** 2))
+    raised *= 1 - 0.72 * inland * np.exp(-((offset / 6) ** 2))
+    return raised * _UPLIFT
+
+
+def _fjord_axis(seed: int, size: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """Return the column, as a share of the width, of the fjord and of the valley behind it, for each row."""
+    rng = generator(seed, "fjord axis")
+    phase, mouth, lean = rng.uniform(0, 2 * np.pi), rng.uniform(0.42, 0.60), rng.uniform(-0.12, 0.12)
+    inland = np.clip(1 - np.arange(size[0]) / size[0], 0, 1)[:, np.newaxis] / _FJORD_LENGTH
+    axis = mouth + lean * inland + 0.05 * (np.sin(4.6 * inland + phase) - np.sin(phase))
+    return np.clip(axis, 0.15, 0.85)
+
+
+def _fjord(seed: int, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Return the arms of the sea: a winding inlet that narrows inland, and the open coast it leaves."""
+    rows, cols = size
+    row = np.arange(rows)[:, np.newaxis] / rows
+    col = np.arange(cols)[np.newaxis, :] / cols
+    inland = (1 - row) / _FJORD_LENGTH
+    ragged = 0.006 * fractal(generator(seed, "fjord"), size, 14)
+    half_width = (0.056 - 0.032 * inland) * (inland < 1)
+    offset = np.abs(col - _fjord_axis(seed, size)) * (cols / max(size))
+    inlet = offset < half_width + ragged * (half_width > 0)
+    coast = row > 0.975 + 3 * ragged
+    parts, _ = ndimage.label(inlet | coast)
+    return parts == parts[-1, int(_fjord_axis(seed, size)[-1, 0] * cols)]
+
+
+def _fjord_floor(fjord: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Return heights a little below the sea, falling towards the open water."""
+    rows = np.linspace(0, 1, fjord.shape[0])[:, np.newaxis]
+    shore = ndimage.distance_transform_edt(fjord)
+    return _FJORD_DEEPEST * np.clip(0.15 + 0.6 * (rows - 0.5) + 0.08 * shore, 0.15, 1)
+
+
+def _evolve(
+    start: npt.NDArray[np.float64],
+    uplift: npt.NDArray[np.float64],
+    outlets: npt.NDArray[np.bool_],
+    steps: int,
+    node: float,
+) -> npt.NDArray[np.float64]:
+    """Return the heights after `steps` of uplift, cutting and slumping, on nodes `node` times as large."""
+    height = np.where(outlets, 0.0, start)
+    # Inland rivers leave at this height, those to the south at the sea.
+    inland = np.zeros_like(height)
+    inland[0] = 380.0
+    height = np.where(outlets, inland, height)
+    rise = np.where(outlets, 0.0, uplift)
+    for _ in range(steps):
+        tree = flow_tree(height, outlets)
+        height = carve(height.ravel(), rise.ravel(), tree, _STRENGTH).reshape(height.shape)
+        slumped = height + 0.10 / node * ndimage.laplace(height, mode="nearest")
+        height = np.where(outlets, height, slumped)
+    return height
+
+
+def _crags(seed: int, nodes: npt.NDArray[np.float64], fjord: npt.NDArray[np.bool_], shape: tuple[int, int]) -> Field:
+    """Return the nodes as smooth ground with spurs, crags and gullies where it is steep."""
+    ground = enlarge(nodes, shape, NODE)
+    rise = np.hypot(*np.gradient(nodes, 30.0 * NODE))
+    steep = enlarge(smoothstep(ndimage.gaussian_filter(rise, 1), 0.05, 0.7), shape, NODE, order=1)
+    # Crests follow the zero lines of a fractal field: long and crooked, never closed rings.
+    crest = 0.55 - np.abs(fractal(generator(seed, "crags"), shape, 34, 2.0))
+    crest += 0.3 * (0.55 - np.abs(fractal(generator(seed, "spurs"), shape, 15, 1.8)))
+    gullies = fractal(generator(seed, "gullies"), shape, 40, 1.8)
+    detail = steep * (80 * crest + 14 * gullies) + 1.5 * gullies
+    sea = enlarge(ndimage.gaussian_filter(fjord.astype(np.float32), 1.2), shape, NODE) + 0.06 * gullies
+    floor = enlarge(_fjord_floor(fjord), shape, NODE)
+    shore = smoothstep(sea, 0.5, 0.1)
+    return np.where(sea > 0.5, np.minimum(floor, -0.5), np.maximum((ground + detail) * shore, 1.0)).astype(np.float32)

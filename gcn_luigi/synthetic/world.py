@@ -1,0 +1,166 @@
+"""A whole made-up region in memory: every array and outline that the pipeline reads."""
+
+from dataclasses import dataclass, field
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+
+from gcn_luigi.prepare.terrain import curvature, gradient, northness, southness
+from gcn_luigi.synthetic.debris import cover_with_debris, trace_moraines
+from gcn_luigi.synthetic.divides import Ids, glacier_ids
+from gcn_luigi.synthetic.glaciers import Ice, Mask, equilibrium_line, make_ice
+from gcn_luigi.synthetic.imagery import NODATA, Season, clouds_and_edges, cover_layers, make_setting, observe
+from gcn_luigi.synthetic.noise import Field, enlarge, fractal, generator
+from gcn_luigi.synthetic.outlines import draw_outlines, make_surveys
+from gcn_luigi.synthetic.place import STEM_MARGINS, WorldSettings
+from gcn_luigi.synthetic.stem import make_votes
+from gcn_luigi.synthetic.terrain import NODE, Terrain, make_terrain
+
+TOPO_NODATA = -9999.0
+# Metres. Heights are made for pixels of this size and scaled to others, so that slopes stay what they are.
+_NOMINAL_PIXEL = 30.0
+# Share of the land above the equilibrium line in the first year, and its rise in metres a year.
+_ACCUMULATION_SHARE, _RISE = 0.25, 5.5
+# Metres. Ice thicker than this over its bed leaves a lake.
+_LAKE_DEPTH = 45
+_DEBRIS_FIRST, _DEBRIS_LAST = 0.11, 0.17
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything there is to write.
+
+    Attributes
+    ----------
+    settings : WorldSettings
+        What it was made from.
+    optical : dict of ndarray of int16, (year, row, col)
+        By band name: nbr, ndsi, ndvi, tcb, tcw, rmse; nodata -32768.
+    topo : dict of ndarray of float32, (row, col)
+        By band name: north, south, curvature, dem; nodata -9999.
+    votes : ndarray of int16, (row, col)
+        0 to 7 on ``settings.stem_lattice``; nodata -32768.
+    outlines : GeoDataFrame
+        Columns of RGI 6.0.
+    ice, debris : dict of ndarray, (row, col)
+        The truth, by year: bool; float32 share of a pixel.
+    """
+
+    settings: WorldSettings
+    optical: dict[str, npt.NDArray[np.int16]]
+    topo: dict[str, Field]
+    votes: npt.NDArray[np.int16]
+    outlines: gpd.GeoDataFrame
+    ice: dict[int, Mask] = field(repr=False)
+    debris: dict[int, Field] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _History:
+    """Land and ice of all years."""
+
+    terrain: Terrain
+    line: npt.NDArray[np.float64]
+    covers: dict[int, Ice]
+    ids: Ids
+    ice: dict[int, Mask]
+    surface: Field
+
+
+def make_world(settings: WorldSettings) -> World:
+    """Make a region from nothing but its settings; the same settings give the same bits.
+
+    Parameters
+    ----------
+    settings : WorldSettings
+        Seed, size and place.
+
+    Returns
+    -------
+    World
+        All arrays and outlines.
+
+    Raises
+    ------
+    ConfigError
+        The world came out without a single glacier.
+    """
+    seed, years = settings.seed, settings.years
+    history = _history(settings)
+    tree_line = 0.33 * float(history.line.mean())
+    gradients = gradient(history.surface, _NOMINAL_PIXEL)
+    setting = make_setting(history.terrain, history.surface, gradients, tree_line, seed)
+    above = history.surface - enlarge(history.line, settings.shape, NODE, order=1)
+    first = history.covers[years[0]]
+    moraines = trace_moraines(Ice(history.ice[years[0]], first.surface, first.vigour), history.terrain.ground)
+    optical: dict[str, npt.NDArray[np.int16]] = {}
+    debris: dict[int, Field] = {}
+    votes = np.empty(0, dtype=np.int16)
+    for number, year in enumerate(years):
+        season = _season(history, settings, moraines, above, year)
+        layers = cover_layers(setting, season)
+        if year == settings.stem_year:
+            white = 1 - (1 - layers["snow"]) * (1 - layers["ice"])
+            votes = make_votes(white * (1 - layers["debris"]), seed, STEM_MARGINS)
+        gaps = clouds_and_edges(seed, year, settings.shape, scan_lines=number in {1, 2}, edge=number in {0, 3})
+        for name, band in observe(setting, season, layers, generator(seed, f"sensor {year}")).items():
+            stack = optical.setdefault(name, np.empty((len(years), *settings.shape), dtype=np.int16))
+            stack[number] = np.where(gaps, NODATA, band)
+        debris[year] = season.debris
+    outlines = _outlined(history, settings)
+    return World(settings, optical, _topography(history, settings), votes, outlines, history.ice, debris)
+
+
+def _history(settings: WorldSettings) -> _History:
+    terrain = make_terrain(settings.seed, settings.shape)
+    line = equilibrium_line(terrain, settings.seed, _ACCUMULATION_SHARE)
+    start = settings.years[0]
+    covers = {year: make_ice(terrain, line + _RISE * (year - start), settings.shape) for year in settings.years}
+    ids = glacier_ids(terrain, covers[start].mask)
+    ice = {year: cover.mask & (ids > 0) for year, cover in covers.items()}
+    mapped = settings.stem_year
+    surface = np.where(ice[mapped], np.maximum(covers[mapped].surface, terrain.ground), terrain.ground)
+    # Crevasses and melt channels.
+    rough = fractal(generator(settings.seed, "ice surface"), settings.shape, 14, 1.7)
+    return _History(terrain, line, covers, ids, ice, surface + np.where(ice[mapped], 1.3 * rough, 0))
+
+
+def _season(history: _History, settings: WorldSettings, moraines: Field, above: Field, year: int) -> Season:
+    start, end = settings.years[0], settings.years[-1]
+    passed = (year - start) / max(end - start, 1)
+    ice, cover = history.ice[year], history.covers[year]
+    above_now = above - np.float32(_RISE * (year - start))
+    share = _DEBRIS_FIRST + (_DEBRIS_LAST - _DEBRIS_FIRST) * passed
+    covered = cover_with_debris(Ice(ice, cover.surface, cover.vigour), moraines, above_now, share, settings.seed)
+    left = history.ice[start] & ~ice
+    ground = history.terrain.ground
+    lake = left & (history.covers[start].surface - ground > _LAKE_DEPTH) & (ground > 0)
+    snow_line = float(generator(settings.seed, f"season {year}").uniform(-110, 130))
+    return Season(ice, covered, above_now, snow_line, left & ~lake & (ground > 0), lake)
+
+
+def _topography(history: _History, settings: WorldSettings) -> dict[str, Field]:
+    """Return the four topographic bands with a slanted corner without data."""
+    dem = (history.surface * np.float32(settings.pixel_size / _NOMINAL_PIXEL)).astype(np.float32)
+    bands = {
+        "north": northness(dem, settings.pixel_size),
+        "south": southness(dem, settings.pixel_size),
+        "curvature": curvature(dem, settings.pixel_size),
+        "dem": dem,
+    }
+    row = np.linspace(0, 1, dem.shape[0])[:, np.newaxis]
+    col = np.linspace(0, 1, dem.shape[1])[np.newaxis, :]
+    outside = row + 0.5 * (1 - col) < 0.045
+    # A sixteenth of a metre and four decimals are more than enough, and compress far better.
+    digits = {"dem": 16, "curvature": 1024}
+    rounded = {name: np.round(band * digits.get(name, 8192)) / digits.get(name, 8192) for name, band in bands.items()}
+    return {name: np.where(outside, TOPO_NODATA, band).astype(np.float32) for name, band in rounded.items()}
+
+
+def _outlined(history: _History, settings: WorldSettings) -> gpd.GeoDataFrame:
+    surveys = make_surveys(settings.seed, int(history.ids.max()), settings.years)
+    nearest = (min(settings.years, key=lambda year: abs(year - survey.year)) for survey in surveys)
+    masks = tuple(history.ice[year] for year in nearest)
+    heights = history.surface * np.float32(settings.pixel_size / _NOMINAL_PIXEL)
+    return draw_outlines(history.ids, masks, surveys, heights, settings.lattice)

@@ -1,0 +1,223 @@
+"""A made-up world as files, laid out as real inputs are."""
+
+import json
+import secrets
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import pyogrio
+import rasterio
+from rasterio.transform import Affine
+
+from gcn_luigi.errors import PublishError
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.synthetic.imagery import NODATA
+from gcn_luigi.synthetic.outlines import as_rgi7
+from gcn_luigi.synthetic.place import WorldSettings
+from gcn_luigi.synthetic.world import TOPO_NODATA, World
+
+MARKER = "made.json"
+# Raise it when the same settings give another world.
+_RECIPE = 1
+_TOPO_SUFFIX = {"north": "north_temp", "south": "south_temp", "curvature": "curvature_temp", "dem": "dem_cubic_temp"}
+# GeoPackage stamps its layers with the time of writing unless told another.
+_STAMP = "2000-01-01T00:00:00.000Z"
+_README = """# A small made-up Alaska
+
+Everything here is invented: no mountain, glacier, river, name or date is real, and nothing was observed.
+It was computed from the settings in `made.json`; the same settings give the same files, byte for byte.
+
+| path | holds |
+|---|---|
+| `optical/<tile>/made_<tile>_{nbr,ndsi,ndvi,tcb,tcw,rmse}.tif` | int16, band k = k-th composite year (band description), nodata -32768; indices x 1000, tasselled cap x 10000 |
+| `topo/<tile>/made_<tile>_{north,south,curvature,dem_cubic}_temp.tif` | float32, nodata -9999; cosine of aspect, its product with the sine of the slope, 1/100 m, metres |
+| `stem/*_debris_free_ice_votes.tif` | int16, 0 to 7 votes for ice without debris, nodata -32768; some pixels wider than the tiles |
+| `rgi/outlines.gpkg` | glacier outlines, columns as in RGI 6.0 |
+| `rgi/outlines_rgi7.gpkg` | the same glaciers, columns as in RGI 7.0 |
+
+Tiles overlap by a few pixels with equal values. The first tile lacks its leading zero below `topo`.
+"""
+
+
+def is_written(settings: WorldSettings, root: Path) -> bool:
+    """Return whether `root` already holds the world of these settings, whole.
+
+    Parameters
+    ----------
+    settings : WorldSettings
+        The world.
+    root : Path
+        Its directory.
+
+    Returns
+    -------
+    bool
+        False also where the directory holds something else.
+    """
+    try:
+        return (root / MARKER).read_text(encoding="utf-8") == _marker(settings)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def write_world(world: World, root: Path) -> bool:
+    """Write a world, or nothing at all.
+
+    Files are written into a hidden sibling directory, which is then renamed.
+
+    Parameters
+    ----------
+    world : World
+        What to write.
+    root : Path
+        Directory to make. An older made-up world there is replaced; anything else is left alone.
+
+    Returns
+    -------
+    bool
+        False if the same world was there already.
+
+    Raises
+    ------
+    PublishError
+        `root` holds files that are not a made-up world, or cannot be written.
+    """
+    if is_written(world.settings, root):
+        return False
+    refuse_foreign(root)
+    draft = root.with_name(f".{secrets.token_hex(4)}.{root.name}")
+    try:
+        draft.mkdir(parents=True)
+        _write_files(world, draft)
+        if root.exists():
+            # Aside first: a reader sees the old world, none, or the new one.
+            old = draft.with_name(f"{draft.name}.old")
+            root.rename(old)
+            draft.rename(root)
+            shutil.rmtree(old)
+        else:
+            draft.rename(root)
+    except OSError as error:
+        raise PublishError(
+            f"the made-up world could not be written: {error}",
+            where=str(root),
+            fix="check free space and rights of the directory, then try again",
+        ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return True
+
+
+def refuse_foreign(root: Path) -> None:
+    """Refuse to replace what is no made-up world.
+
+    Parameters
+    ----------
+    root : Path
+        Directory that is to be written.
+
+    Raises
+    ------
+    PublishError
+        There is a file of that name, or a directory with other content.
+    """
+    if root.is_dir() and ((root / MARKER).is_file() or not any(root.iterdir())):
+        return
+    if root.exists():
+        raise PublishError(
+            "there is something else that must not be overwritten",
+            where=str(root),
+            fix="name another directory, or remove this one yourself",
+        )
+
+
+def tile_windows(settings: WorldSettings) -> dict[str, Window]:
+    """Return where each tile lies, by its id with leading zeros.
+
+    Parameters
+    ----------
+    settings : WorldSettings
+        Shape, number of tiles and overlap.
+
+    Returns
+    -------
+    dict of Window
+        Tiles cover the lattice; where the pitch is no whole number their sizes alternate by one pixel.
+    """
+    rows, cols = (
+        [round(number * length / count) for number in range(count + 1)]
+        for length, count in zip(settings.shape, settings.tiles, strict=True)
+    )
+    windows = {}
+    for down, (top, bottom) in enumerate(zip(rows, rows[1:], strict=False)):
+        for across, (left, right) in enumerate(zip(cols, cols[1:], strict=False)):
+            height = min(bottom + settings.overlap, settings.shape[0]) - top
+            width = min(right + settings.overlap, settings.shape[1]) - left
+            windows[f"{1000 * down + 123 + across:04d}"] = Window(top, left, height, width)
+    return windows
+
+
+def _write_files(world: World, root: Path) -> None:
+    settings = world.settings
+    years = tuple(str(year) for year in settings.years)
+    for number, (tile, window) in enumerate(tile_windows(settings).items()):
+        lattice = settings.lattice.crop(window)
+        inside = (..., slice(window.row, window.row + window.height), slice(window.col, window.col + window.width))
+        for name, stack in world.optical.items():
+            _write_raster(root / "optical" / tile / f"made_{tile}_{name}.tif", stack[inside], lattice, years)
+        other = tile.lstrip("0") if number == 0 else tile
+        for name, layer in world.topo.items():
+            path = root / "topo" / other / f"made_{other}_{_TOPO_SUFFIX[name]}.tif"
+            _write_raster(path, layer[inside][np.newaxis], lattice, (name,))
+    votes = root / "stem" / f"stem_{settings.stem_year}_debris_free_ice_votes.tif"
+    _write_raster(votes, world.votes[np.newaxis], settings.stem_lattice, ("votes",))
+    _write_outlines(root / "rgi" / "outlines.gpkg", world.outlines)
+    _write_outlines(root / "rgi" / "outlines_rgi7.gpkg", as_rgi7(world.outlines))
+    (root / "README.md").write_text(_README, encoding="utf-8")
+    # Last: a directory with a marker is whole.
+    (root / MARKER).write_text(_marker(settings), encoding="utf-8")
+
+
+def _write_raster(path: Path, bands: npt.NDArray[Any], lattice: Lattice, names: tuple[str, ...]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = np.issubdtype(bands.dtype, np.integer)
+    profile = {
+        "driver": "GTiff",
+        "dtype": bands.dtype,
+        "count": bands.shape[0],
+        "height": lattice.height,
+        "width": lattice.width,
+        "crs": lattice.crs,
+        "transform": Affine(*lattice.transform),
+        "nodata": NODATA if whole else TOPO_NODATA,
+        "tiled": True,
+        "blockxsize": 256,
+        "blockysize": 256,
+        "interleave": "band",
+        "compress": "deflate",
+        "zlevel": 1,
+        "predictor": 2 if whole else 3,
+    }
+    with rasterio.open(path, "w", **profile) as dataset:
+        dataset.write(bands)
+        dataset.descriptions = names
+
+
+def _write_outlines(path: Path, outlines: gpd.GeoDataFrame) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    previous = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _STAMP})
+    try:
+        pyogrio.write_dataframe(outlines, path, driver="GPKG", layer=path.stem)
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": previous})
+
+
+def _marker(settings: WorldSettings) -> str:
+    facts = {"what": "a made-up world for gcn_luigi", "recipe": _RECIPE, "settings": asdict(settings)}
+    return json.dumps(facts, indent=1) + "\n"

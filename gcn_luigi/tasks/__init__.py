@@ -1,0 +1,34 @@
+"""The task graph: parameters, requirements, outputs and one call each.
+
+``luigi --module gcn_luigi.tasks gcn.Dataset --region southern`` builds a region.
+"""
+
+from gcn_luigi.tasks.dataset import AllRegions, BandStatistics, ChipIndex, Dataset, DatasetCard, QualityReport
+from gcn_luigi.tasks.inventory import TileInventory
+from gcn_luigi.tasks.partitions import GridComparison, PartitionCatalog, PartitionFiles, PartitionGrid
+from gcn_luigi.tasks.process import use_forkserver
+from gcn_luigi.tasks.rasters import ClassLabel, DistanceRaster, OpticalMosaic, TopoMosaic, YearStack
+from gcn_luigi.tasks.shards import ChipShard
+
+__all__ = [
+    "AllRegions",
+    "BandStatistics",
+    "ChipIndex",
+    "ChipShard",
+    "ClassLabel",
+    "Dataset",
+    "DatasetCard",
+    "DistanceRaster",
+    "GridComparison",
+    "OpticalMosaic",
+    "PartitionCatalog",
+    "PartitionFiles",
+    "PartitionGrid",
+    "QualityReport",
+    "TileInventory",
+    "TopoMosaic",
+    "YearStack",
+]
+
+# The one thing done at import: Luigi has no other place for it, and the wrong start method corrupts pixels.
+use_forkserver()

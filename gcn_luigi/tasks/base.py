@@ -1,0 +1,122 @@
+"""What all tasks of a region share: parameters, settings, fingerprint."""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import luigi
+
+from gcn_luigi.config import Region, load_region, pick
+from gcn_luigi.errors import ConfigError, GcnLuigiError
+from gcn_luigi.io.layout import Layout
+from gcn_luigi.stages.sources import signature
+from gcn_luigi.targets import PublishedFile, fingerprint_of
+
+_REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+# Where the dataset is made is part of a task's identity, not of its result.
+_NOT_CONTENT = frozenset({"output_root"})
+
+Memo = dict[str, str]
+
+
+class RegionTask(luigi.Task):  # type: ignore[misc]
+    """A task of one region.
+
+    A subclass states ``code_version`` (raised when its result would change), the dotted ``settings_keys``
+    that reach its result, and `source_paths`. These, its parameters and the fingerprints of what it
+    requires make its own fingerprint.
+    """
+
+    task_namespace = "gcn"
+    code_version: ClassVar[int] = 1
+    settings_keys: ClassVar[tuple[str, ...]] = ()
+
+    region: luigi.Parameter[str] = luigi.Parameter(description="region, as config/<region>.toml names it")
+    output_root: luigi.Parameter[str] = luigi.Parameter(
+        default="output",
+        config_path={"section": "gcn", "name": "output_root"},
+        description="directory that datasets are made in",
+    )
+    config_dir: luigi.Parameter[str] = luigi.Parameter(
+        default="config",
+        config_path={"section": "gcn", "name": "config_dir"},
+        significant=False,
+        description="directory of the regions' TOML files",
+    )
+    data_root: luigi.Parameter[str] = luigi.Parameter(
+        default="",
+        config_path={"section": "gcn", "name": "data_root"},
+        significant=False,
+        description="directory of the sources, in place of the TOML file's data_root",
+    )
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Paths of the region's dataset."""
+        if not _REGION_NAME.fullmatch(self.region):
+            raise ConfigError(
+                f"{self.region!r} cannot be a region's name",
+                where="--region",
+                fix="use 1 to 32 lower-case letters, digits, _ or -, a letter first",
+            )
+        return Layout(Path(self.output_root).resolve() / self.region)
+
+    @property
+    def configured(self) -> Region:
+        """The region's settings and source directory, as they are now."""
+        path = Path(self.config_dir).resolve() / f"{self.layout.root.name}.toml"
+        return load_region(path, Path(self.data_root).resolve() if self.data_root else None)
+
+    def source_paths(self) -> Iterable[Path]:
+        """Return the source files and directories this task reads itself."""
+        return ()
+
+    def content_parameters(self) -> dict[str, str]:
+        """Return the parameters that reach the result."""
+        parameters: dict[str, str] = self.to_str_params(only_significant=True)
+        return {name: value for name, value in parameters.items() if name not in _NOT_CONTENT}
+
+    def parts(self, memo: Memo | None = None) -> Mapping[str, Any]:
+        """Return all that decides this task's result, by name."""
+        memo = {} if memo is None else memo
+        region = self.configured
+        return {
+            "task": self.get_task_family(),
+            "code_version": self.code_version,
+            "parameters": self.content_parameters(),
+            "settings": pick(region.settings, self.settings_keys),
+            "sources": signature(self.source_paths(), region.root),
+            "requires": {task.name: task.fingerprint(memo) for task in luigi.task.flatten(self.requires())},
+        }
+
+    @property
+    def name(self) -> str:
+        """Family and parameters, the same wherever the dataset is made."""
+        values = ", ".join(value for key, value in self.content_parameters().items() if key != "region")
+        return f"{self.get_task_family()}({values})"
+
+    def fingerprint(self, memo: Memo) -> str:
+        """Return the digest of `parts`, asking each upstream task once."""
+        if self.name not in memo:
+            memo[self.name] = fingerprint_of(self.parts(memo))
+        return memo[self.name]
+
+    def publishes(self, *paths: Path) -> tuple[PublishedFile, ...]:
+        """Return targets for `paths` with this task's fingerprint."""
+        parts = self.parts()
+        return tuple(PublishedFile(path, self.layout.sidecar(path), parts) for path in paths)
+
+    def say(self, message: str, share: float | None = None) -> None:
+        """Show a line, and the share of work done (0 to 1), for this task in the web page."""
+        if self.set_status_message is not None:
+            self.set_status_message(message)
+        if share is not None and self.set_progress_percentage is not None:
+            self.set_progress_percentage(round(100 * share))
+
+    def on_failure(self, exception: BaseException) -> str:
+        """Return what the web page and `gcn run` show: a deliberate error as it is, else the traceback."""
+        if isinstance(exception, GcnLuigiError):
+            return str(exception)
+        return str(super().on_failure(exception))

@@ -1,0 +1,185 @@
+"""One build of a graph, watched: what is done, what runs, what failed and why."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import luigi
+from luigi.execution_summary import LuigiStatusCode
+
+from gcn_luigi.tasks.process import use_forkserver
+
+_EXIT_CODES = {
+    LuigiStatusCode.SUCCESS: 0,
+    LuigiStatusCode.SUCCESS_WITH_RETRY: 0,
+    LuigiStatusCode.MISSING_EXT: 20,
+    LuigiStatusCode.NOT_RUN: 25,
+    LuigiStatusCode.FAILED: 30,
+    LuigiStatusCode.SCHEDULING_FAILED: 35,
+    LuigiStatusCode.FAILED_AND_SCHEDULING_FAILED: 35,
+}
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A moment of a build.
+
+    Attributes
+    ----------
+    counts : dict of str
+        Tasks by Luigi status: DONE, RUNNING, PENDING, FAILED.
+    running : list of str
+        Names of the tasks that run.
+    """
+
+    counts: dict[str, int]
+    running: list[str]
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """How a build ended.
+
+    Attributes
+    ----------
+    exit_code : int
+        0, or the code that luigi.cfg's ``[retcode]`` gives.
+    built : tuple of str
+        Names of the tasks that ran to their end.
+    failures : dict of str
+        What each failed task said, by name.
+    summary : str
+        Luigi's own summary.
+    """
+
+    exit_code: int
+    built: tuple[str, ...]
+    failures: dict[str, str] = field(default_factory=dict)
+    summary: str = ""
+
+
+class _Factory:
+    """Hands Luigi a scheduler and a worker and keeps them, so that they can be asked."""
+
+    def __init__(self) -> None:
+        self.scheduler: Any = None
+        self.worker: Any = None
+
+    def create_local_scheduler(self) -> Any:
+        self.scheduler = luigi.scheduler.Scheduler(prune_on_get_work=True, record_task_history=False)
+        return self.scheduler
+
+    def create_remote_scheduler(self, url: str) -> Any:
+        self.scheduler = luigi.rpc.RemoteScheduler(url)
+        return self.scheduler
+
+    def create_worker(self, scheduler: Any, worker_processes: int, assistant: bool = False) -> Any:  # noqa: FBT001, FBT002  Luigi's signature
+        self.worker = luigi.worker.Worker(scheduler=scheduler, worker_processes=worker_processes, assistant=assistant)
+        return self.worker
+
+    def history(self) -> list[tuple[Any, str]]:
+        """Return every (task, status) the worker reported, oldest first, as Luigi's own summary reads it."""
+        return [(task, status) for task, status, _ in list(self.worker._add_task_history)]  # noqa: SLF001
+
+    def running(self) -> list[str]:
+        """Return the ids of the tasks that run now."""
+        return list(self.worker._running_tasks)  # noqa: SLF001
+
+
+def build(
+    tasks: Sequence[luigi.Task], *, workers: int, address: str | None, watch: Callable[[Progress], None] | None = None
+) -> BuildResult:
+    """Build `tasks` and all they require.
+
+    Parameters
+    ----------
+    tasks : sequence of luigi.Task
+        Roots of the graph.
+    workers : int
+        Processes.
+    address : str or None
+        Of the central scheduler; None keeps the scheduler in this process.
+    watch : callable or None
+        Told twice a second how far the build is.
+
+    Returns
+    -------
+    BuildResult
+        Exit code, tasks built, failures.
+    """
+    use_forkserver()
+    # How a program logs is its own affair; Luigi would install handlers.
+    luigi.configuration.get_config().set("core", "no_configure_logging", "true")
+    factory = _Factory()
+    options: dict[str, Any] = {"local_scheduler": address is None}
+    if address is not None:
+        options["scheduler_url"] = address
+    with _watching(factory, watch):
+        run = luigi.build(tasks, worker_scheduler_factory=factory, workers=workers, detailed_summary=True, **options)
+    return BuildResult(_EXIT_CODES[run.status], _built(factory), _failures(factory), run.summary_text)
+
+
+def _built(factory: _Factory) -> tuple[str, ...]:
+    # A task that was complete beforehand is reported once, as DONE; one that was built was PENDING before.
+    waited = {task.task_id for task, status in factory.history() if status == "PENDING"}
+    return tuple(
+        sorted({_title(task) for task, status in factory.history() if status == "DONE" and task.task_id in waited})
+    )
+
+
+def _failures(factory: _Factory) -> dict[str, str]:
+    last = {task.task_id: (task, status) for task, status in factory.history()}
+    failed = [task for task, status in last.values() if status in ("FAILED", "UNKNOWN", "DISABLED")]
+    found = {}
+    for task in failed:
+        entry = factory.scheduler.fetch_error(task.task_id)
+        found[_title(task)] = _plain(str(entry.get("error") or ""))
+    return dict(sorted(found.items()))
+
+
+def _plain(error: str) -> str:
+    """Return the text of an error; Luigi sends it as a JSON string."""
+    try:
+        return str(json.loads(error))
+    except ValueError:
+        return error or "no reason given"
+
+
+@contextmanager
+def _watching(factory: _Factory, watch: Callable[[Progress], None] | None) -> Iterator[None]:
+    if watch is None:
+        yield
+        return
+    stop = threading.Event()
+
+    def poll() -> None:
+        while not stop.wait(_POLL_S):
+            if factory.worker is not None:
+                watch(_progress(factory))
+
+    thread = threading.Thread(target=poll, name="gcn-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        if factory.worker is not None:
+            watch(_progress(factory))
+
+
+def _progress(factory: _Factory) -> Progress:
+    last = {task.task_id: (task, status) for task, status in factory.history()}
+    running = set(factory.running())
+    names = sorted(_title(task) for task_id, (task, _) in last.items() if task_id in running)
+    statuses = Counter("RUNNING" if task_id in running else status for task_id, (_, status) in last.items())
+    return Progress(dict(statuses), names)
+
+
+def _title(task: Any) -> str:
+    return str(getattr(task, "name", None) or task.get_task_family())

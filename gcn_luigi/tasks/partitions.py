@@ -1,0 +1,100 @@
+"""The grid, the catalog of partitions, and what is made of partitions on request."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from gcn_luigi.stages import partitions
+from gcn_luigi.stages.partition_files import write_partition_files
+from gcn_luigi.targets import PublishedFile
+from gcn_luigi.tasks.base import RegionTask
+from gcn_luigi.tasks.inventory import TileInventory
+from gcn_luigi.tasks.rasters import ClassLabel, YearStack
+
+
+class PartitionGrid(RegionTask):
+    """Lay the cells that partitions are cut by, or import them."""
+
+    settings_keys = ("grid.size", "grid.origin", "grid.path", "grid.layer", "grid.id_field", "grid.off_lattice")
+
+    def requires(self) -> TileInventory:
+        """Require the lattice."""
+        return self.clone(TileInventory)
+
+    def source_paths(self) -> Iterable[Path]:
+        """The grid to import, if any."""
+        return partitions.grid_sources(self.configured)
+
+    def output(self) -> tuple[PublishedFile, PublishedFile]:
+        """Return the cells, and notes about their import."""
+        cells, notes = self.publishes(self.layout.grid, self.layout.grid_notes)
+        return cells, notes
+
+    def run(self) -> None:
+        """Write the cells."""
+        cells, notes = self.output()
+        with cells.staged() as layer, notes.staged() as text:
+            partitions.write_grid(self.configured, self.layout, layer, text)
+
+
+class PartitionCatalog(RegionTask):
+    """Decide for each cell its year and split, or why it is not used."""
+
+    settings_keys = ("grid", "year", "split", "years", "outlines")
+
+    def requires(self) -> list[RegionTask]:
+        """Require the cells and the label they are judged by."""
+        return [self.clone(PartitionGrid), self.clone(ClassLabel)]
+
+    def source_paths(self) -> Iterable[Path]:
+        """Outlines, reject ids and exclusion polygons."""
+        return partitions.catalog_sources(self.configured)
+
+    def output(self) -> tuple[PublishedFile, PublishedFile, PublishedFile]:
+        """Return the catalog as GeoParquet and GeoPackage, and the audit of the split."""
+        catalog, map_, audit = self.publishes(self.layout.catalog, self.layout.catalog_map, self.layout.split_audit)
+        return catalog, map_, audit
+
+    def run(self) -> None:
+        """Judge the cells and publish all three files."""
+        catalog, map_, audit = self.output()
+        with catalog.staged() as table, map_.staged() as layer, audit.staged() as text:
+            partitions.write_catalog(self.configured, self.layout, table, layer, text)
+
+
+class GridComparison(RegionTask):
+    """Compare the glacier share of train and dev cells for three grid sizes."""
+
+    settings_keys = ("outlines",)
+
+    def requires(self) -> PartitionCatalog:
+        """Require the split."""
+        return self.clone(PartitionCatalog)
+
+    def output(self) -> PublishedFile:
+        """Return ``grid_comparison.json``."""
+        return self.publishes(self.layout.grid_comparison)[0]
+
+    def run(self) -> None:
+        """Count and publish."""
+        with self.output().staged() as draft:
+            partitions.write_grid_comparison(self.configured, self.layout, draft)
+
+
+class PartitionFiles(RegionTask):
+    """Write each used partition, corrected, as a GeoTIFF; only built when asked for."""
+
+    settings_keys = ("nodata", "bands", "years")
+
+    def requires(self) -> list[RegionTask]:
+        """Require the catalog and all stacks."""
+        years = self.configured.settings.years
+        return [self.clone(PartitionCatalog), *(self.clone(YearStack, year=year) for year in years)]
+
+    def output(self) -> PublishedFile:
+        """Return the list of files; it is written last."""
+        return self.publishes(self.layout.partition_list)[0]
+
+    def run(self) -> None:
+        """Write every partition."""
+        with self.output().staged() as draft:
+            write_partition_files(self.configured.settings, self.layout, draft, self.say)

@@ -1,0 +1,53 @@
+"""Chips: the shards of each split."""
+
+import luigi
+
+from gcn_luigi.io.layout import SPLITS
+from gcn_luigi.stages.shards import ShardRequest, build_shard
+from gcn_luigi.targets import PublishedFile
+from gcn_luigi.tasks.base import RegionTask
+from gcn_luigi.tasks.partitions import PartitionCatalog
+from gcn_luigi.tasks.rasters import YearStack
+
+
+class ChipShard(RegionTask):
+    """Read, mask and cut a share of a split's partitions into one shard."""
+
+    settings_keys = ("bands", "years", "nodata", "chips", "shards.codec", "distance.enabled")
+    split: luigi.Parameter[str] = luigi.ChoiceParameter(choices=SPLITS, description="train or dev")
+    number: luigi.Parameter[int] = luigi.IntParameter(description="which shard of the split, from 0")
+    total: luigi.Parameter[int] = luigi.IntParameter(description="shards of the split")
+    threads: luigi.Parameter[int] = luigi.IntParameter(
+        default=1,
+        config_path={"section": "gcn", "name": "threads"},
+        significant=False,
+        description="threads that compress",
+    )
+    # How many shards are built at once, over all workers of a scheduler: luigi.cfg, [resources].
+    resources = {"io": 1}  # noqa: RUF012  luigi reads a plain attribute
+
+    def requires(self) -> list[RegionTask]:
+        """Require the catalog and all stacks."""
+        stacks = (self.clone(YearStack, year=year) for year in self.configured.settings.years)
+        return [self.clone(PartitionCatalog), *stacks]
+
+    def output(self) -> PublishedFile:
+        """Return the shard."""
+        return self.publishes(self.layout.shard(self.split, self.number, self.total))[0]
+
+    def run(self) -> None:
+        """Build and publish."""
+        request = ShardRequest(self.configured.settings, self.layout, self.split, self.number, self.total, self.threads)
+        with self.output().staged() as draft:
+            build_shard(request, draft, self.say)
+
+
+def all_shards(task: RegionTask, *splits: str) -> list[ChipShard]:
+    """Return the shard tasks of `splits`, as many as the settings say."""
+    counts = task.configured.settings.shards
+    totals = {"train": counts.train, "dev": counts.dev}
+    return [
+        task.clone(ChipShard, split=split, number=number, total=totals[split])
+        for split in splits
+        for number in range(totals[split])
+    ]

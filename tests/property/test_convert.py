@@ -1,0 +1,67 @@
+"""Conversion to int16 equals decimal arithmetic for every type, policy and rounding."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from gcn_luigi.bands import Band, Role
+from gcn_luigi.errors import InputError
+from gcn_luigi.prepare.convert import to_int16
+from gcn_luigi.settings import ConvertSettings
+from tests.reference.convert import to_int16 as reference
+
+ODD = [0.5, -0.5, 1.5, 2.5, -2.5, 32767.5, 32766.5, -32768.5, -9999.0, -9998.5, -9999.5, 0.49999999999999994]
+FLOATS = st.sampled_from([*ODD, 1e6, -1e6, np.inf, -np.inf, np.nan, -3.4e38, 40000.0]) | st.floats(-40000, 40000)
+
+
+def floats(dtype):
+    """Draw arrays of numbers that `dtype` holds exactly."""
+    exact = FLOATS.map(lambda number: float(np.dtype(dtype).type(number)))
+    return npst.arrays(dtype, st.integers(1, 20), elements=exact)
+
+
+INTEGERS = st.sampled_from(["int16", "uint8", "int32", "uint16", "int64"])
+ARRAYS = st.sampled_from(["float32", "float64"]).flatmap(floats) | INTEGERS.flatmap(lambda name: npst.arrays(name, 10))
+BANDS = st.builds(
+    Band,
+    st.just("dem"),
+    st.just(Role.TOPO),
+    nodata=st.sampled_from([-9999, -32768, 32767, 0, -1]),
+    scale=st.sampled_from([1.0, 1000.0, 0.1]),
+    offset=st.sampled_from([0.0, 0.5, -3.0]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    values=ARRAYS,
+    band=BANDS,
+    nodata=st.sampled_from([None, -9999.0, np.nan, np.inf, -32768.0, 1e300]),
+    rounding=st.sampled_from(["half-even", "half-away"]),
+    overflow=st.sampled_from(["error", "nodata", "saturate"]),
+)
+@example(np.array([-9998.7]), Band("dem", Role.TOPO, nodata=-9999), None, "half-even", "saturate")
+@example(np.array([-9998.7]), Band("dem", Role.TOPO, nodata=-9999), None, "half-even", "error")
+def test_each_stored_value_equals_decimal_arithmetic(values, band, nodata, rounding, overflow):
+    how = ConvertSettings(rounding=rounding, overflow=overflow)
+    expected = [reference(value, band=band, nodata=nodata, settings=how) for value in values]
+
+    if "overflow" in expected:
+        with pytest.raises(InputError, match=f"{expected.count('overflow')} pixels of dem"):
+            to_int16(values, band, nodata=nodata, settings=how, where="x.tif")
+    else:
+        actual = to_int16(values, band, nodata=nodata, settings=how, where="x.tif")
+        assert actual.dtype == np.int16
+        assert actual.tolist() == expected
+
+
+@settings(max_examples=50, deadline=None)
+@given(values=npst.arrays("int16", (3, 4)))
+def test_int16_passes_through_exactly(values):
+    stored = to_int16(
+        values, Band("dem", Role.TOPO, nodata=-9999), nodata=-9999, settings=ConvertSettings(), where="x.tif"
+    )
+
+    np.testing.assert_array_equal(stored, values)

@@ -1,0 +1,234 @@
+"""Kernels and their fronts against the references, over dtypes, shapes, sentinels and policies."""
+
+import dataclasses
+
+import numpy as np
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from gcn_luigi.bands import Band, BandSchema, Role
+from gcn_luigi.lattice import Window
+from gcn_luigi.prepare.chips import chip_offsets, chip_origins, coverage, cut_chips
+from gcn_luigi.prepare.nodata import Corrected, LegacyRule, legacy_nodata, strict_nodata
+from gcn_luigi.prepare.selection import count_chips
+from gcn_luigi.prepare.statistics import add_to_histogram, empty_histogram, ks_distance, summarise
+from tests.reference import chips as reference_chips
+from tests.reference import nodata as reference_nodata
+from tests.reference import statistics as reference_statistics
+
+PIXELS = ("int16", "int32", "float32", "float64")
+EDGES = ("legacy", "clamp", "drop", "pad")
+FINITE = (-32768, -9999, -5, -3, -1, 0, 1, 2, 3, 4, 5, 7, 255, 32766, 32767)
+# int32 alone: what an unchecked cast to int16 would turn into a class or a sentinel.
+WIDE = (65536, 65537, 32768, -32769)
+WILD = (np.nan, np.inf, -np.inf, -0.0, 0.5, 1e-40)
+
+shapes = st.tuples(st.integers(0, 4), st.integers(0, 9))
+# One row longer than any vector register, so that the unrolled part of a loop is met too.
+wide_shapes = st.one_of(shapes, st.tuples(st.just(1), st.integers(30, 90)))
+
+
+@st.composite
+def stacks(draw, n_bands):
+    """A stack (band, y, x) of any dtype, most of its samples special values."""
+    dtype = np.dtype(draw(st.sampled_from(PIXELS)))
+    special = FINITE + {"int32": WIDE, "float32": WILD, "float64": WILD}.get(dtype.name, ())
+    seed = draw(st.integers(0, 2**32 - 1))
+    values = np.array(special, dtype)
+    return np.random.default_rng(seed).choice(values, (draw(n_bands), *draw(wide_shapes)))
+
+
+@st.composite
+def schemas(draw):
+    """Any number of bands of a role, each with its own nodata and range."""
+    roles = [
+        *[Role.OPTICAL] * draw(st.integers(0, 3)),
+        *[Role.TOPO] * draw(st.integers(0, 3)),
+        Role.LABEL,
+        *[Role.DISTANCE] * draw(st.integers(0, 1)),
+    ]
+    limit = st.one_of(st.none(), st.integers(-40000, 40000), st.floats(-10, 10))
+    return BandSchema(
+        tuple(
+            Band(
+                f"b{number}",
+                role,
+                nodata=draw(st.sampled_from((-32768, -9999, 0, 2, 255))),
+                valid_min=draw(limit),
+                valid_max=draw(limit),
+            )
+            for number, role in enumerate(roles)
+        )
+    )
+
+
+windows = st.one_of(
+    st.none(), st.builds(Window, st.integers(-3, 5), st.integers(-3, 9), st.integers(0, 6), st.integers(0, 12))
+)
+rules = st.builds(
+    LegacyRule,
+    topo_band=st.sampled_from((-3, -2, 5, 8)),
+    alt_topo_band=st.sampled_from((None, 0, -4, 7)),
+    optical_band=st.sampled_from((0, 3)),
+    class_nodata=st.sampled_from((None, 0, -5, 255)),
+    fill=st.sampled_from((0, 7, 7.0, -32768)),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(stacks(st.integers(10, 12)), rules, st.booleans())
+@example(np.full((10, 1, 1), np.nan, np.float32), LegacyRule(fill=7), True)
+def test_legacy_is_the_reference_to_the_bit(stack, rule, in_place):
+    expected = reference_nodata.legacy_nodata(stack, **dataclasses.asdict(rule))
+
+    made = legacy_nodata(stack, rule, out=stack if in_place else None)
+
+    assert made.dtype == expected.dtype
+    assert made.tobytes() == expected.tobytes()
+
+
+@st.composite
+def stacks_with_schemas(draw):
+    schema = draw(schemas())
+    return draw(stacks(st.just(len(schema)))), schema
+
+
+@settings(max_examples=250, deadline=None)
+@given(stacks_with_schemas(), windows, st.sampled_from((0, 7, -1)), st.booleans())
+def test_strict_is_the_reference_to_the_bit(case, inside, fill, reuse):
+    stack, schema = case
+    buffers = None
+    if reuse:
+        buffers = Corrected.empty(schema, stack.shape[1:], stack.dtype)
+        for field in dataclasses.fields(buffers):
+            getattr(buffers, field.name)[...] = 77
+
+    made = strict_nodata(stack, schema, inside=inside, fill=fill, out=buffers)
+
+    expected = reference_nodata.strict_nodata(stack, schema, inside, fill)
+    for field, wanted in zip(dataclasses.fields(made), expected, strict=True):
+        actual = getattr(made, field.name)
+        assert actual.dtype == wanted.dtype
+        assert actual.tobytes() == wanted.tobytes(), field.name
+
+
+lengths = st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(1, 50)).map(
+    lambda given: (max(given[:2]), min(given[:2]), given[2])
+)
+
+
+@settings(deadline=None)
+@given(lengths, st.sampled_from(EDGES))
+def test_offsets_are_those_of_the_reference(length, edge):
+    assert chip_offsets(*length, edge) == reference_chips.chip_offsets(*length, edge)
+
+
+@settings(deadline=None)
+@given(lengths.filter(lambda length: length[2] <= length[1]), st.sampled_from(("clamp", "pad", "legacy")))
+def test_chips_that_touch_see_every_pixel(length, edge):
+    extent, size, step = length
+
+    seen = {pixel for offset in chip_offsets(extent, size, step, edge) for pixel in range(offset, offset + size)}
+
+    assert seen >= set(range(extent))
+
+
+@st.composite
+def cuts(draw):
+    """Origins made for a declared shape, and the smaller or larger shape that is really there."""
+    size, step = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    declared = (draw(st.integers(size, 12)), draw(st.integers(size, 12)))
+    edge = draw(st.sampled_from(EDGES))
+    actual = declared
+    if edge in ("legacy", "pad"):
+        actual = (draw(st.integers(1, 14)), draw(st.integers(1, 14)))
+    return chip_origins(declared, size, step, edge), size, edge, actual
+
+
+@settings(max_examples=150, deadline=None)
+@given(cuts(), st.sampled_from(("uint8", *PIXELS)), st.integers(0, 3), st.sampled_from((0, 7, 255)))
+def test_chips_are_cut_as_in_the_reference(cut, dtype, n_bands, fill):
+    origins, size, edge, shape = cut
+    stack = np.random.default_rng(0).integers(0, 250, (n_bands, *shape)).astype(dtype)
+
+    chips = cut_chips(stack, origins, size, edge=edge, fill=fill)
+
+    assert chips.shape == (len(origins), n_bands, size, size)
+    for chip, (row, col) in zip(chips, origins, strict=True):
+        np.testing.assert_array_equal(chip, reference_chips.cut_chip(stack, row, col, size, edge, fill))
+
+
+@settings(max_examples=150, deadline=None)
+@given(cuts(), st.integers(0, 2**32 - 1), st.sampled_from((0, 8, 15, 31)))
+def test_counts_are_those_of_the_cut_chips(cut, seed, beyond):
+    origins, size, edge, shape = cut
+    random = np.random.default_rng(seed)
+    label = random.choice(np.array([0, 1, 2, 255, 7], np.uint8), shape)
+    flags = random.integers(0, 32, shape, np.uint8)
+
+    counts = count_chips(label, flags, origins, size, edge=edge, beyond=beyond)
+
+    columns = np.stack([getattr(counts, field.name) for field in dataclasses.fields(counts)], axis=1)
+    for row, (top, left) in zip(columns.tolist(), origins, strict=True):
+        chip = reference_chips.cut_chip(label[None], top, left, size, edge, 255)[0]
+        missing = reference_chips.cut_chip(flags[None], top, left, size, edge, beyond)[0]
+        assert row == reference_chips.count_chip(chip, missing)
+    assert (columns[:, :4].sum(axis=1) == size**2).all()
+
+
+@settings(deadline=None)
+@given(cuts())
+def test_coverage_is_the_sum_over_chips(cut):
+    origins, size, _, shape = cut
+
+    np.testing.assert_array_equal(coverage(origins, size, shape), reference_chips.coverage(origins, size, shape))
+
+
+@settings(max_examples=60, deadline=None)
+@given(hnp.arrays(np.int16, st.tuples(st.integers(1, 2), st.integers(0, 5), st.integers(0, 9))), st.data())
+def test_summaries_are_those_of_the_repeated_samples(image, data):
+    plane = image.shape[1:]
+    flags = data.draw(hnp.arrays(np.uint8, plane, elements=st.integers(0, 3)))
+    weight = data.draw(hnp.arrays(np.uint32, plane, elements=st.integers(0, 30)))
+    bits = np.array([1, 2], np.uint8)[: len(image)]
+    histogram = empty_histogram(len(image))
+
+    add_to_histogram(histogram, image, flags, bits, weight)
+
+    for band, bit, counted in zip(image, bits, histogram, strict=True):
+        values = reference_statistics.samples(band, flags, bit, weight)
+        summary = summarise(counted)
+        assert summary.count == len(values)
+        if len(values):
+            assert (summary.min, summary.max) == (values.min(), values.max())
+            np.testing.assert_allclose(summary.mean, values.mean(dtype=np.float64), rtol=1e-12, atol=1e-9)
+            np.testing.assert_allclose(summary.std, values.std(dtype=np.float64), rtol=1e-9, atol=1e-9)
+            assert summary.p1 == reference_statistics.percentile(values, 1)
+            assert summary.p99 == reference_statistics.percentile(values, 99)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(hnp.arrays(np.int16, (1, 2, 5)), min_size=2, max_size=4), st.randoms(use_true_random=False))
+def test_the_order_of_merging_changes_nothing(images, random):
+    plane = np.zeros((2, 5), np.uint8)
+    parts = []
+    for image in images:
+        parts.append(empty_histogram(1))
+        add_to_histogram(parts[-1], image, plane, np.ones(1, np.uint8), np.ones((2, 5), np.uint32))
+    forwards = sum(parts, start=empty_histogram(1))
+    random.shuffle(parts)
+
+    assert summarise(sum(parts, start=empty_histogram(1))[0]) == summarise(forwards[0])
+    np.testing.assert_array_equal(sum(parts), forwards)
+
+
+samples = hnp.arrays(np.int64, st.integers(1, 12), elements=st.integers(-4, 4))
+
+
+@settings(max_examples=60, deadline=None)
+@given(samples, samples)
+def test_the_distance_of_distributions_is_that_of_their_samples(a, b):
+    histograms = [np.bincount(x + 32768, minlength=65536) for x in (a, b)]
+
+    np.testing.assert_allclose(ks_distance(*histograms), reference_statistics.ks_distance(a, b), atol=1e-12)

@@ -1,0 +1,122 @@
+import resource
+import signal
+
+import numpy as np
+import pytest
+import rasterio
+
+from gcn_luigi.errors import InputError, PublishError
+from gcn_luigi.io.geotiff import blocks, geotiff_profile, write_geotiff
+from gcn_luigi.io.header import read_lattice
+from gcn_luigi.lattice import Lattice, Window
+
+LATTICE = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, 300, 530)
+
+
+def noise(*shape, dtype=np.int16):
+    return np.random.default_rng(2).integers(0, 200, shape).astype(dtype)
+
+
+def test_an_array_comes_back_with_names_nodata_and_place(tmp_path):
+    data = noise(2, 300, 530)
+
+    write_geotiff(tmp_path / "a.tif", LATTICE, data, nodata=-1, names=["a", "b"])
+
+    assert read_lattice(tmp_path / "a.tif") == LATTICE
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        np.testing.assert_array_equal(dataset.read(), data)
+        assert (dataset.descriptions, dataset.nodata) == (("a", "b"), -1)
+        assert dataset.profile["compress"] == "deflate"
+        assert set(dataset.block_shapes) == {(256, 256)}
+
+
+@pytest.mark.parametrize("size", [256, (256, 4096), 100, (1, 530)])
+def test_blocks_written_in_any_size_give_the_same_pixels(tmp_path, size):
+    data = noise(300, 530, dtype=np.float32)
+    pieces = (
+        (window, data[window.row : window.row + window.height, window.col : window.col + window.width])
+        for window in blocks(LATTICE, size)
+    )
+
+    write_geotiff(tmp_path / "a.tif", LATTICE, pieces, nodata=None, names=["a"], dtype="float32")
+
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        np.testing.assert_array_equal(dataset.read(1), data)
+
+
+@pytest.mark.parametrize("cache", [1, 64])
+def test_bytes_do_not_depend_on_the_cache_of_the_machine(tmp_path, cache):
+    lattice = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, 1500, 1500)
+    data = noise(2, 1500, 1500)
+
+    def write(name, size):
+        pieces = (
+            (window, data[:, window.row : window.row + window.height, window.col : window.col + window.width])
+            for window in blocks(lattice, size)
+        )
+        write_geotiff(tmp_path / name, lattice, pieces, nodata=-1, names=["a", "b"], dtype="int16")
+
+    with rasterio.Env(GDAL_CACHEMAX=1000):
+        write("large.tif", (256, 4096))
+    with rasterio.Env(GDAL_CACHEMAX=cache):
+        write("small.tif", (256, 512))
+
+    assert (tmp_path / "large.tif").read_bytes() == (tmp_path / "small.tif").read_bytes()
+
+
+def test_pixels_in_no_window_are_nodata(tmp_path):
+    pieces = [(Window(0, 0, 256, 256), noise(1, 256, 256))]
+
+    write_geotiff(tmp_path / "a.tif", LATTICE, pieces, nodata=-7, names=["a"], dtype="int16")
+
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        assert (dataset.read(1)[:, 256:] == -7).all()
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"), [(1, 1, (16, 16)), (17, 300, (32, 256)), (256, 250, (256, 256))]
+)
+def test_blocks_of_a_small_raster_are_no_larger_than_needed(tmp_path, height, width, expected):
+    lattice = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, height, width)
+
+    write_geotiff(tmp_path / "a.tif", lattice, noise(height, width, dtype=np.uint8), nodata=255, names=["label"])
+
+    profile = geotiff_profile(lattice, "uint8", nodata=255)
+    assert (profile["blockysize"], profile["blockxsize"]) == expected
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        np.testing.assert_array_equal(dataset.read(1), noise(height, width, dtype=np.uint8))
+        assert dataset.block_shapes == [expected]
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        (np.zeros((299, 530), np.int16), None),
+        (np.zeros((2, 300, 530), np.int16), None),
+        (np.zeros((300, 530), np.float32), "int16"),
+        (iter(()), None),
+    ],
+)
+def test_shapes_and_types_that_do_not_fit_are_refused(tmp_path, data, dtype):
+    with pytest.raises(InputError):
+        write_geotiff(tmp_path / "a.tif", LATTICE, data, nodata=None, names=["a"], dtype=dtype)
+
+
+def test_a_directory_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(PublishError, match="could not be written"):
+        write_geotiff(tmp_path / "no/a.tif", LATTICE, noise(300, 530), nodata=None, names=["a"])
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("limit", [0, 100, 5_000, 60_000, 120_000])
+def test_a_disk_that_fills_up_is_told(tmp_path, capfd, limit):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(PublishError, match="could not be written"):
+            write_geotiff(tmp_path / "a.tif", LATTICE, noise(300, 530), nodata=None, names=["a"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert capfd.readouterr() == ("", "")

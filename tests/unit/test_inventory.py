@@ -1,0 +1,49 @@
+import json
+import math
+
+import pytest
+
+from gcn_luigi.errors import InputError
+from gcn_luigi.io.inventory import Inventory, Note, SourceFile, tile_order
+from gcn_luigi.lattice import Lattice, Window
+
+LATTICE = Lattice("EPSG:32606", 600000.25, 7000000.0, 10.0, 4, 8)
+NODATA = (None, math.nan, -math.inf, -3.4028234663852886e38, 0.1, -9999.0)
+FILES = tuple(
+    SourceFile("7", f"b{index}", f"optical/0007/ü_b{index}.tif", Window(-1, 2, 4, 4), "float32", nodata, 1)
+    for index, nodata in enumerate(NODATA)
+)
+NOTE = Note("7", "a", "optical/0007/x.tif", "ends like no band")
+
+
+def test_json_gives_the_same_value_back_with_every_nodata():
+    inventory = Inventory(LATTICE, FILES, missing=(NOTE,), linked=(NOTE, NOTE))
+
+    assert Inventory.from_json(inventory.to_json()) == inventory
+    assert Inventory.from_json(inventory.to_json()).to_json() == inventory.to_json()
+
+
+def test_json_is_strict_and_sorted():
+    text = Inventory(LATTICE, FILES).to_json()
+
+    assert "NaN" not in text
+    assert list(json.loads(text)) == sorted(json.loads(text))
+    assert text.endswith("}\n")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"lattice": {}, "tiles": [{}]}', '{"tiles": 3}'])
+def test_other_text_is_refused(text):
+    with pytest.raises(InputError, match="is no tile inventory"):
+        Inventory.from_json(text)
+
+
+def test_tile_ids_that_are_numbers_are_ordered_by_value():
+    assert sorted(["b", "1123", "98", "0099", "a2", "٣"], key=tile_order) == ["98", "0099", "1123", "a2", "b", "٣"]
+
+
+def test_files_are_found_by_band():
+    inventory = Inventory(LATTICE, FILES)
+
+    assert inventory.of_band("b2") == (FILES[2],)
+    assert inventory.of_band("b") == ()
+    assert inventory.tiles == ("7",)

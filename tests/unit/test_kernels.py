@@ -1,0 +1,190 @@
+"""Kernels refuse arrays that do not fit each other before they touch any of them."""
+
+import numpy as np
+import pytest
+
+from gcn_luigi._core import histogram, legacy, nodata, windows
+
+
+def _zeros(*shape, dtype=np.int16):
+    return np.zeros(shape, dtype)
+
+
+def _origins(*pairs):
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+# Each entry: the kernel, arguments that fit, and by name what does not fit in their place.
+CASES = [
+    (
+        legacy.replace,
+        {
+            "stack": _zeros(3, 4, 5),
+            "probes": np.array([2, 0, 1, -1]),
+            "sentinels": _zeros(5),
+            "selects": _zeros(3, dtype=np.uint8),
+            "scratch": _zeros(5, dtype=np.uint8),
+            "out": _zeros(3, 4, 5),
+        },
+        {
+            "probes": [np.array([2, 0, 1]), np.array([3, 0, 1, -1]), np.array([-1, 0, 1, -1]), np.array([2, 0, 1, -2])],
+            "sentinels": [_zeros(4)],
+            "selects": [_zeros(2, dtype=np.uint8)],
+            "scratch": [_zeros(4, dtype=np.uint8)],
+            "out": [_zeros(2, 4, 5), _zeros(3, 3, 5), _zeros(3, 4, 4), _zeros(3, 4, 5, dtype=np.int32), None],
+        },
+    ),
+    (
+        nodata.mark_missing,
+        {
+            "stack": _zeros(3, 4, 5),
+            "limits": _zeros(3, 4),
+            "bits": np.ones(3, np.uint8),
+            "inside": np.array([0, 4, 0, 5]),
+            "flags": _zeros(4, 5, dtype=np.uint8),
+            "out_of_range": _zeros(3, dtype=np.int64),
+        },
+        {
+            "limits": [_zeros(2, 4), _zeros(3, 3)],
+            "bits": [np.ones(2, np.uint8)],
+            "inside": [np.array([0, 5, 0, 5]), np.array([0, 4, 0, 6]), np.array([-1, 4, 0, 5]), np.array([0, 4, 0])],
+            "flags": [_zeros(3, 5, dtype=np.uint8), _zeros(4, 4, dtype=np.uint8)],
+            "out_of_range": [_zeros(2, dtype=np.int64)],
+        },
+    ),
+    (
+        nodata.fill_missing,
+        {
+            "stack": _zeros(3, 4, 5),
+            "bits": np.array([1, 0, 2], np.uint8),
+            "flags": _zeros(4, 5, dtype=np.uint8),
+            "fill": 0,
+            "image": _zeros(2, 4, 5),
+        },
+        {
+            "bits": [np.array([1, 1, 2], np.uint8), np.array([1, 2], np.uint8)],
+            "flags": [_zeros(3, 5, dtype=np.uint8), _zeros(4, 4, dtype=np.uint8)],
+            "image": [_zeros(3, 4, 5), _zeros(2, 3, 5), _zeros(2, 4, 4)],
+        },
+    ),
+    (
+        nodata.read_label,
+        {
+            "band": _zeros(4, 5),
+            "nodata": 255,
+            "bit": 4,
+            "flags": _zeros(4, 5, dtype=np.uint8),
+            "label": _zeros(4, 5, dtype=np.uint8),
+        },
+        {
+            "flags": [_zeros(3, 5, dtype=np.uint8), _zeros(4, 4, dtype=np.uint8)],
+            "label": [_zeros(3, 5, dtype=np.uint8), _zeros(4, 4, dtype=np.uint8)],
+        },
+    ),
+    *(
+        (
+            kernel,
+            {"stack": _zeros(3, 4, 5), "origins": _origins((0, 0), (9, 9)), "fill": 0, "out": _zeros(2, 3, 2, 2)},
+            {
+                "origins": [
+                    _origins((0, 0)),
+                    _origins((-1, 0), (0, 0)),
+                    _origins((0, 0), (0, -1)),
+                    _zeros(2, 3, dtype=int),
+                ],
+                "out": [_zeros(1, 3, 2, 2), _zeros(2, 2, 2, 2)],
+            },
+        )
+        for kernel in (windows.cut, windows.cut_stretched)
+    ),
+    (
+        windows.integrate,
+        {
+            "label": _zeros(4, 5, dtype=np.uint8),
+            "flags": _zeros(4, 5, dtype=np.uint8),
+            "masks": _zeros(3, dtype=np.uint8),
+            "sums": _zeros(5, 6, 6, dtype=np.uint32),
+        },
+        {
+            "flags": [_zeros(3, 5, dtype=np.uint8), _zeros(4, 4, dtype=np.uint8)],
+            "masks": [_zeros(2, dtype=np.uint8)],
+            "sums": [
+                _zeros(4, 6, 6, dtype=np.uint32),
+                _zeros(5, 5, 6, dtype=np.uint32),
+                _zeros(5, 6, 5, dtype=np.uint32),
+            ],
+        },
+    ),
+    (
+        windows.count,
+        {
+            "sums": _zeros(5, 6, 6, dtype=np.uint32),
+            "origins": _origins((0, 0), (9, 9)),
+            "size": 2,
+            "counts": _zeros(2, 6, dtype=np.int64),
+        },
+        {
+            "sums": [
+                _zeros(0, 6, 6, dtype=np.uint32),
+                _zeros(5, 0, 6, dtype=np.uint32),
+                _zeros(5, 6, 5, dtype=np.uint32),
+            ],
+            "origins": [_origins((0, 0)), _origins((0, 0), (-1, 0)), _origins((0, 0), (0, -1))],
+            "size": [0, -1, 65536],
+            "counts": [_zeros(1, 6, dtype=np.int64), _zeros(2, 5, dtype=np.int64)],
+        },
+    ),
+    (
+        histogram.add,
+        {
+            "image": _zeros(2, 4, 5),
+            "flags": _zeros(4, 5, dtype=np.uint8),
+            "band_flags": _zeros(2, dtype=np.uint8),
+            "weight": _zeros(4, 5, dtype=np.uint32),
+            "histogram": _zeros(2, 65536, dtype=np.int64),
+        },
+        {
+            "flags": [_zeros(3, 5, dtype=np.uint8), _zeros(4, 4, dtype=np.uint8)],
+            "band_flags": [_zeros(1, dtype=np.uint8)],
+            "weight": [_zeros(3, 5, dtype=np.uint32), _zeros(4, 4, dtype=np.uint32)],
+            "histogram": [_zeros(1, 65536, dtype=np.int64), _zeros(2, 65535, dtype=np.int64)],
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("kernel", "good"), [case[:2] for case in CASES], ids=[case[0].__name__ for case in CASES])
+def test_arrays_that_fit_are_taken(kernel, good):
+    assert kernel(*good.values()) is None
+
+
+@pytest.mark.parametrize(
+    ("kernel", "good", "name", "bad"),
+    [
+        pytest.param(kernel, good, name, bad, id=f"{kernel.__name__}-{name}-{number}")
+        for kernel, good, replacements in CASES
+        for name, candidates in replacements.items()
+        for number, bad in enumerate(candidates)
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(kernel, good, name, bad):
+    before = {key: np.copy(value) for key, value in good.items()}
+
+    with pytest.raises((ValueError, TypeError)):
+        kernel(*(good | {name: bad}).values())
+
+    for key, value in good.items():
+        np.testing.assert_array_equal(value, before[key])
+
+
+def test_sums_that_wrap_still_give_the_right_differences():
+    label, flags = np.zeros((3, 3), np.uint8), np.full((3, 3), 2, np.uint8)
+    sums = np.empty((4, 4, 6), np.uint32)
+    windows.integrate(label, flags, np.array([1, 2, 27], np.uint8), sums)
+    # The last cells of a table of a region with more than 2**32 such pixels.
+    sums += np.uint32(2**32 - 4)
+    counts = np.empty((1, 6), np.int64)
+
+    windows.count(sums, _origins((1, 0)), 2, counts)
+
+    assert counts.tolist() == [[4, 0, 0, 0, 4, 4]]

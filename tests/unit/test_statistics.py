@@ -1,0 +1,157 @@
+"""Statistics of bands and classes."""
+
+import math
+
+import numpy as np
+import pytest
+
+from gcn_luigi.errors import InputError
+from gcn_luigi.prepare.statistics import (
+    N_BINS,
+    BandSummary,
+    add_to_histogram,
+    class_weights,
+    empty_histogram,
+    ks_distance,
+    summarise,
+)
+
+
+def _histogram(values, weights=1):
+    histogram = np.zeros(N_BINS, np.int64)
+    np.add.at(histogram, np.asarray(values, np.int64) + 32768, weights)
+    return histogram
+
+
+class TestHistogram:
+    def test_valid_samples_count_as_often_as_their_weight_says(self):
+        histogram = empty_histogram(2)
+        image = np.array([[[-32768, 5, 5]], [[32767, 5, 0]]], np.int16)
+        flags = np.array([[0, 1, 2]], np.uint8)
+
+        add_to_histogram(histogram, image, flags, np.array([1, 2], np.uint8), np.array([[3, 4, 2]], np.uint32))
+
+        assert {int(i) - 32768: int(histogram[0, i]) for i in np.flatnonzero(histogram[0])} == {-32768: 3, 5: 2}
+        assert {int(i) - 32768: int(histogram[1, i]) for i in np.flatnonzero(histogram[1])} == {32767: 3, 5: 4}
+
+    def test_the_largest_weight_is_not_a_negative_one(self):
+        histogram = empty_histogram(1)
+        plane = np.zeros((1, 1), np.uint8)
+
+        add_to_histogram(
+            histogram, np.zeros((1, 1, 1), np.int16), plane, np.ones(1, np.uint8), np.full((1, 1), 2**32 - 1, np.uint32)
+        )
+
+        assert histogram[0, 32768] == 2**32 - 1
+
+    @pytest.mark.parametrize("name", ["histogram", "image", "flags", "band_flags", "weight"])
+    def test_every_array_that_does_not_fit_is_named(self, name):
+        arrays = {
+            "histogram": empty_histogram(2),
+            "image": np.zeros((2, 3, 4), np.int16),
+            "flags": np.zeros((3, 4), np.uint8),
+            "band_flags": np.ones(2, np.uint8),
+            "weight": np.ones((3, 4), np.uint32),
+        }
+
+        with pytest.raises(InputError, match=name):
+            add_to_histogram(**(arrays | {name: arrays[name].astype(np.float32)}))
+        if name != "image":
+            with pytest.raises(InputError, match=name):
+                add_to_histogram(**(arrays | {name: arrays[name][1:]}))
+        with pytest.raises(InputError):
+            add_to_histogram(**(arrays | {name: arrays[name].ravel()[:1]}))
+
+    def test_a_histogram_that_cannot_be_added_to_is_refused(self):
+        image, plane = np.zeros((1, 1, 1), np.int16), np.zeros((1, 1), np.uint8)
+        frozen = empty_histogram(1)
+        frozen.flags.writeable = False
+
+        with pytest.raises(InputError, match="not writeable"):
+            add_to_histogram(frozen, image, plane, np.ones(1, np.uint8), plane.astype(np.uint32))
+
+
+class TestSummary:
+    def test_nothing_counted_gives_no_numbers(self):
+        assert summarise(np.zeros(N_BINS, np.int64)) == BandSummary(0, None, None, None, None, None, None)
+
+    def test_one_value_has_no_spread(self):
+        assert summarise(_histogram([-7], 1000)) == BandSummary(1000, -7.0, 0.0, -7, -7, -7, -7)
+
+    def test_numpy_agrees(self):
+        values = np.random.default_rng(3).normal(500, 4000, 4321).astype(np.int16)
+
+        summary = summarise(_histogram(values))
+
+        assert (summary.count, summary.min, summary.max) == (4321, values.min(), values.max())
+        assert math.isclose(summary.mean, values.mean(dtype=np.float64), rel_tol=1e-12)
+        assert math.isclose(summary.std, values.std(dtype=np.float64), rel_tol=1e-12)
+        assert summary.p1 == np.percentile(values, 1, method="inverted_cdf")
+        assert summary.p99 == np.percentile(values, 99, method="inverted_cdf")
+
+    @pytest.mark.parametrize("n", [1, 2, 99, 100, 101, 200, 700])
+    def test_a_percentile_is_the_value_that_enough_samples_do_not_exceed(self, n):
+        summary = summarise(_histogram(np.arange(n)))
+
+        assert summary.p1 == math.ceil(n / 100) - 1
+        assert summary.p99 == n - n // 100 - 1
+
+    def test_counts_too_large_for_64_bit_squares_stay_exact(self):
+        summary = summarise(_histogram([-32768, 32766], 10**15))
+
+        assert (summary.mean, summary.std) == (-1.0, 32767.0)
+
+    def test_a_large_mean_costs_a_small_spread_nothing(self):
+        summary = summarise(_histogram([32000, 32001], 10**14))
+
+        assert (summary.mean, summary.std) == (32000.5, 0.5)
+
+    @pytest.mark.parametrize(
+        "bad", [np.zeros(N_BINS), np.zeros(5, np.int64), np.full(N_BINS, -1), np.zeros((1, N_BINS), np.int64)]
+    )
+    def test_what_is_no_histogram_is_refused(self, bad):
+        with pytest.raises(InputError, match="is no histogram"):
+            summarise(bad)
+
+
+class TestClassWeights:
+    def test_even_classes_weigh_one(self):
+        weights = class_weights(np.array([7, 7, 7]))
+
+        assert set(weights) == {"inverse_frequency", "median_frequency"}
+        assert all(set(kind.values()) == {1.0} for kind in weights.values())
+
+    def test_rare_classes_weigh_more(self):
+        weights = class_weights({"ice": 20, "none": 60, "debris": 10})
+
+        assert weights["inverse_frequency"] == {"none": 0.5, "debris": 3.0, "ice": 1.5}
+        assert weights["median_frequency"] == {"none": 1 / 3, "debris": 2.0, "ice": 1.0}
+
+    def test_an_absent_class_weighs_nothing_and_does_not_dilute_the_others(self):
+        weights = class_weights(np.array([30, 0, 10]))
+
+        assert weights["inverse_frequency"] == {"none": 40 / 60, "debris": 0.0, "ice": 2.0}
+        assert weights["median_frequency"] == {"none": 20 / 30, "debris": 0.0, "ice": 2.0}
+        assert class_weights(np.zeros(3, int))["median_frequency"] == {"none": 0.0, "debris": 0.0, "ice": 0.0}
+
+    @pytest.mark.parametrize(
+        "bad", [np.array([1, 2]), np.array([1, 2, 3, 4]), np.array([1, 2, -1]), {"none": 1}, {"a": 1, "b": 2, "c": 3}]
+    )
+    def test_counts_that_are_not_one_a_class_are_refused(self, bad):
+        with pytest.raises(InputError, match="one number for each class"):
+            class_weights(bad)
+
+
+class TestKsDistance:
+    def test_equal_shapes_have_no_distance_whatever_their_counts(self):
+        assert ks_distance(_histogram([1, 2, 3]), _histogram([1, 2, 3], 1000)) == 0.0
+
+    def test_ranges_that_do_not_meet_are_one_apart(self):
+        assert ks_distance(_histogram([-5, -4]), _histogram([3])) == 1.0
+
+    def test_the_largest_gap_counts(self):
+        assert ks_distance(_histogram([0, 0, 0, 1]), _histogram([0, 1, 1, 1])) == 0.5
+
+    def test_nothing_cannot_be_compared(self):
+        with pytest.raises(InputError, match="counts nothing"):
+            ks_distance(_histogram([1]), np.zeros(N_BINS, np.int64))
