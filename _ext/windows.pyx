@@ -1,7 +1,8 @@
 """Chips cut out of a stack, and counts in many overlapping windows.
 
-Compiled because a chip is copied row by row (numpy pays for every slice) and
-because a count must not cost a chip's worth of pixels for every chip.
+Counting is many times faster than numpy, which needs a chip's worth of pixels for every
+chip or six cumulated copies. Cutting into a warm buffer is about as fast as the best numpy,
+both near the speed of memory: it is here to run without the GIL, whatever the edge policy.
 """
 
 from libc.string cimport memcpy

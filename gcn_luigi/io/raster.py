@@ -84,7 +84,12 @@ def read_dataset(
     row, col = inside.row - window.row, inside.col - window.col
     target = result[:, row : row + inside.height, col : col + inside.width]
     try:
-        target[:] = dataset.read(chosen, window=rasterio_window(inside), out_dtype=dtype)
+        if len({dataset.dtypes[band - 1] for band in chosen}) == 1:
+            dataset.read(chosen, window=rasterio_window(inside), out=target)
+        else:
+            # rasterio reads bands of different types only one at a time.
+            for index, band in enumerate(chosen):
+                target[index] = dataset.read(band, window=rasterio_window(inside))
     except RasterioIOError as error:
         path = Path(dataset.name)
         culprit = damaged_source(path, inside) or path

@@ -132,7 +132,7 @@ def _add(writer: ShardWriter, tally: Tally, settings: RegionSettings, place: Chi
     outside = int(outside_flags(settings.schema_bands))
     counts = count_chips(corrected.label, corrected.flags, origins, size, edge=chips.edge, beyond=outside)
     verdicts = judge_chips(counts, size, chips)
-    chosen = np.array([verdict is Reason.KEPT for verdict in verdicts], bool)
+    chosen = np.asarray(verdicts == Reason.KEPT, bool)
     kept = origins[chosen]
     tally.add(corrected, kept, size, list(verdicts), step)
     if not len(kept):

@@ -11,6 +11,7 @@ import pandas as pd
 import shapely
 
 from gcn_luigi.bands import CLASS_NAMES
+from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.index import write_geopackage, write_geoparquet
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.shard import ShardReader
@@ -47,6 +48,7 @@ def write_index(settings: RegionSettings, layout: Layout, table_out: Path, map_o
     crs = read_inventory(layout).lattice.crs
     parts = [_shard_rows(split, path) for split in SPLITS for path in shard_paths(settings, layout, split)]
     rows = pd.concat(parts, ignore_index=True)
+    _refuse_empty(settings, layout, set(rows["split"]))
     boxes = shapely.box(rows["left"], rows["bottom"], rows["right"], rows["top"])
     index = gpd.GeoDataFrame(rows, geometry=boxes, crs=crs)
     write_geoparquet(table_out, index)
@@ -84,6 +86,27 @@ def write_statistics(settings: RegionSettings, layout: Layout, out: Path) -> Non
     out.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
+def _refuse_empty(settings: RegionSettings, layout: Layout, present: set[str]) -> None:
+    for split in SPLITS:
+        if split not in present:
+            verdicts = _verdicts(settings, layout, split)
+            reasons = ", ".join(f"{count} {reason}" for reason, count in verdicts.items() if count) or "no partition"
+            raise ConfigError(
+                f"no {split} chip is left: {reasons}",
+                where=f"region {settings.region}",
+                fix="loosen the least shares in [chips], or see catalog.gpkg for why partitions are not used",
+            )
+
+
+def _verdicts(settings: RegionSettings, layout: Layout, split: str) -> dict[str, int]:
+    """Return how many candidate chips were kept and rejected, by reason."""
+    verdicts: dict[str, int] = {}
+    for _, partitions in _tables(settings, layout, split):
+        for reason, count in zip(partitions["reasons"], partitions["verdicts"].sum(axis=0), strict=True):
+            verdicts[reason.decode()] = verdicts.get(reason.decode(), 0) + int(count)
+    return verdicts
+
+
 def _shard_rows(split: str, path: Path) -> pd.DataFrame:
     with ShardReader(path) as shard:
         rows = pd.DataFrame({name: shard.column(name) for name in _COLUMNS})
@@ -113,10 +136,10 @@ def _log(settings: RegionSettings, index: gpd.GeoDataFrame) -> str:
     return "".join(f"{key} : {value}\n" for key, value in lines.items())
 
 
-def _tables(settings: RegionSettings, layout: Layout, split: str) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
+def _tables(settings: RegionSettings, layout: Layout, split: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     for path in shard_paths(settings, layout, split):
         with ShardReader(path) as shard:
-            yield len(shard), shard.table("statistics"), shard.table("partitions")
+            yield shard.table("statistics"), shard.table("partitions")
 
 
 def _describe(settings: RegionSettings, layout: Layout, split: str) -> dict[str, Any]:
@@ -124,20 +147,17 @@ def _describe(settings: RegionSettings, layout: Layout, split: str) -> dict[str,
     once, sampled = empty_histogram(len(names)), empty_histogram(len(names))
     classes, sampled_classes = (np.zeros(len(CLASS_NAMES), np.int64) for _ in range(2))
     out_of_range = np.zeros(len(names), np.int64)
-    verdicts: dict[str, int] = {}
-    for _, counts, partitions in _tables(settings, layout, split):
+    for counts, partitions in _tables(settings, layout, split):
         once += counts["histogram"]
         sampled += counts["chip_histogram"]
         classes += counts["class_pixels"]
         sampled_classes += counts["chip_class_pixels"]
         out_of_range += partitions["out_of_range"].sum(axis=0)
-        for reason, count in zip(partitions["reasons"], partitions["verdicts"].sum(axis=0), strict=True):
-            verdicts[reason.decode()] = verdicts.get(reason.decode(), 0) + int(count)
     return {
         "bands": _bands(names, once),
         "classes": _classes(classes),
         "as_sampled": {"bands": _bands(names, sampled), "classes": _classes(sampled_classes)},
-        "chips": verdicts,
+        "chips": _verdicts(settings, layout, split),
         "out_of_range": dict(zip(names, out_of_range.tolist(), strict=True)),
     }
 

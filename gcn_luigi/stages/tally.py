@@ -74,7 +74,7 @@ class Tally:
             where = seen[corrected.label == value]
             self.class_pixels[value] += int((where > 0).sum())
             self.chip_class_pixels[value] += int(where.sum(dtype=np.int64))
-        self._verdicts.append(np.array([sum(v is reason for v in verdicts) for reason in REASONS], np.int64))
+        self._verdicts.append(np.array([sum(v == reason for v in verdicts) for reason in REASONS], np.int64))
         self._out_of_range.append(corrected.out_of_range.astype(np.int64))
         self._steps.append(step)
 

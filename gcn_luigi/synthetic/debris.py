@@ -1,11 +1,10 @@
 """Where rock lies on the ice: moraines that follow the flow, and covered fronts."""
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
-from gcn_luigi.synthetic.glaciers import Ice, Mask
-from gcn_luigi.synthetic.noise import Field, enlarge, fractal, generator, smoothstep
+from gcn_luigi.synthetic.glaciers import Ice
+from gcn_luigi.synthetic.noise import Field, enlarge, smoothstep
 
 # Moraines are traced on pixels twice as large.
 _SCALE = 2
@@ -52,7 +51,7 @@ def trace_moraines(ice: Ice, ground: Field) -> Field:
     return enlarge(ndimage.gaussian_filter(carried, 0.8), ice.mask.shape, _SCALE, order=1)
 
 
-def cover_with_debris(ice: Ice, moraines: Field, above_line: Field, share: float, seed: int) -> Field:
+def cover_with_debris(ice: Ice, moraines: Field, above_line: Field, patches: Field, share: float) -> Field:
     """Return the part of each pixel of ice that rock covers.
 
     Parameters
@@ -63,25 +62,25 @@ def cover_with_debris(ice: Ice, moraines: Field, above_line: Field, share: float
         From `trace_moraines`.
     above_line : ndarray of float32, (row, col)
         Height of the surface above the equilibrium line, in metres.
+    patches : ndarray of float32, (row, col)
+        A fractal field.
     share : float
         Share of all ice that is to be covered.
-    seed : int
-        Decides the patches.
 
     Returns
     -------
     ndarray of float32, (row, col)
         0 to 1; 0 off the ice.
     """
-    patches = fractal(generator(seed, "debris"), ice.mask.shape, 50, 1.6)
-    low = smoothstep(above_line, 0, -450)
-    front = smoothstep(ice.vigour, 0.55, 0.0)
-    score = low * (0.15 + 0.9 * moraines * (0.5 + low)) + 0.75 * front * low + 0.13 * patches * low
-    score += 2.0 * smoothstep(above_line, 120, -120) - 2.0
-    threshold = _quantile(score, ice.mask, 1 - share)
-    return np.where(ice.mask, smoothstep(score, threshold - 0.07, threshold + 0.07), 0).astype(np.float32)
-
-
-def _quantile(score: Field, mask: Mask, share: float) -> float:
-    inside: npt.NDArray[np.float32] = score[mask]
-    return float(np.quantile(inside, share)) if inside.size else 0.0
+    covered = np.zeros(ice.mask.shape, dtype=np.float32)
+    if not ice.mask.any():
+        return covered
+    height, load, unrest = (layer[ice.mask] for layer in (above_line, moraines, patches))
+    low = smoothstep(height, 0, -450)
+    front = smoothstep(ice.vigour[ice.mask], 0.55, 0.0)
+    score = low * (0.15 + 0.9 * load * (0.5 + low) + 0.75 * front + 0.13 * unrest)
+    # Above the line new snow buries whatever falls.
+    score += 2 * smoothstep(height, 120, -120)
+    threshold = float(np.quantile(score, 1 - share))
+    covered[ice.mask] = smoothstep(score, threshold - 0.07, threshold + 0.07)
+    return covered

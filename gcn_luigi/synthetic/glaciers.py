@@ -19,7 +19,7 @@ Mask = npt.NDArray[np.bool_]
 # Metres of ice a year gained or lost for each metre of height above or below the equilibrium line.
 _BALANCE_GRADIENT, _BALANCE_MOST = 0.0058, 3.0
 # Metres a year lost in the sea besides melting.
-_CALVING = 10.0
+_CALVING = 5.0
 # Width in nodes and thickness in metres of a glacier with the flux of one node.
 _WIDTH, _THICKNESS = 0.47, 33.0
 
@@ -98,7 +98,7 @@ def equilibrium_line(terrain: Terrain, seed: int, share: float) -> npt.NDArray[n
     size = terrain.nodes.shape
     # Storms leave their snow near the sea.
     sea = ndimage.distance_transform_edt(~terrain.fjord) / size[0]
-    inland = 1000 * (1 - np.exp(-sea / 0.20))
+    inland = 850 * (1 - np.exp(-sea / 0.20))
     north = np.gradient(terrain.nodes, 30.0 * NODE, axis=0)
     # Rows run south: ground that falls to the north rises along them.
     shade = -150 * np.clip(ndimage.gaussian_filter(north, 1.5), -0.8, 0.8)

@@ -37,13 +37,17 @@ def fractal(rng: np.random.Generator, shape: tuple[int, int], wavelength: float,
     margin = min(round(wavelength), max(shape))
     size = tuple(fft.next_fast_len(length + margin, real=True) for length in shape)
     white = rng.standard_normal(size, dtype=np.float32)
-    rows = np.fft.fftfreq(size[0])[:, np.newaxis]
-    cols = np.fft.rfftfreq(size[1])[np.newaxis, :]
-    wave = np.hypot(rows, cols)
-    power = (wave**2 + wavelength**-2) ** (-roughness / 2)
+    rows = np.fft.fftfreq(size[0]).astype(np.float32)[:, np.newaxis]
+    cols = np.fft.rfftfreq(size[1]).astype(np.float32)[np.newaxis, :]
+    power = rows * rows + cols * cols
+    power += np.float32(wavelength**-2)
+    np.log(power, out=power)
+    power *= np.float32(-roughness / 2)
+    np.exp(power, out=power)
     power[0, 0] = 0
-    field = fft.irfft2(fft.rfft2(white) * power.astype(np.float32), s=size)[: shape[0], : shape[1]]
-    return standardised(field)
+    waves = fft.rfft2(white, overwrite_x=True)
+    waves *= power
+    return standardised(fft.irfft2(waves, s=size, overwrite_x=True)[: shape[0], : shape[1]])
 
 
 def enlarge(coarse: npt.NDArray[np.floating], shape: tuple[int, int], step: float, order: int = 3) -> Field:
@@ -73,14 +77,21 @@ def enlarge(coarse: npt.NDArray[np.floating], shape: tuple[int, int], step: floa
 
 def standardised(field: npt.NDArray[np.floating]) -> Field:
     """Return the field with mean 0 and standard deviation 1."""
-    spread = max(float(field.std()), 1e-12)
-    return ((field - field.mean()) / spread).astype(np.float32)
+    centred = field.astype(np.float32)
+    centred -= centred.mean()
+    centred /= np.float32(max(float(centred.std()), 1e-12))
+    return centred
 
 
 def smoothstep(values: npt.NDArray[np.floating], low: float, high: float) -> Field:
     """Return 0 at `low` and before, 1 at `high` and beyond, a soft change between; `low` may exceed `high`."""
-    ramp = np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1).astype(np.float32)
-    return ramp * ramp * (3 - 2 * ramp)
+    ramp = (values * np.float32(1 / (high - low))).astype(np.float32)
+    ramp -= np.float32(low / (high - low))
+    np.clip(ramp, 0, 1, out=ramp)
+    curve = 3 - 2 * ramp
+    ramp *= ramp
+    ramp *= curve
+    return ramp
 
 
 def _places(length: int, size: int, step: float) -> tuple[npt.NDArray[np.intp], Field]:

@@ -106,6 +106,8 @@ def draw_outlines(
             continue
         heights, tilt, faces = (layer[window][own] for layer in (ground, steepness, facing))
         row = _attributes(len(rows) + 1, surveys[number - 1], heights)
+        shore = ndimage.binary_dilation(own, iterations=_MARGIN)
+        row |= {"TermType": int(ground[window][shore].min() < 0)}
         row |= {"Area": round(outline.area / 1e6, 3), "Lmax": round(_length(outline))}
         row |= {"Slope": round(float(np.degrees(tilt.mean())), 1), "Aspect": _mean_direction(faces)}
         rows.append({**row, "geometry": outline})
@@ -176,7 +178,7 @@ def _attributes(number: int, survey: Survey, heights: Field) -> dict[str, Any]:
         "Status": 0,
         "Connect": 0,
         "Form": 0,
-        "TermType": int(heights.min() < 20),
+        "TermType": 0,
         "Surging": 9,
         "Linkages": 9,
         "Name": name,

@@ -41,16 +41,14 @@ def mix(layers: dict[str, Field]) -> Cube:
     ndarray of float32, (band, row, col)
         Six reflectances.
     """
-    shares = []
     left = np.ones_like(next(iter(layers.values())))
-    for opacity in layers.values():
-        share = left * opacity
+    shares = np.empty((len(layers), *left.shape), dtype=np.float32)
+    for share, opacity in zip(shares, layers.values(), strict=True):
+        np.multiply(left, opacity, out=share)
         left -= share
-        shares.append(share)
     shares[-1] += left
     colours = np.array([ENDMEMBERS[name] for name in layers], dtype=np.float32)
-    flat = np.stack(shares).reshape(len(shares), -1)
-    return (colours.T @ flat).reshape(colours.shape[1], *left.shape)
+    return (colours.T @ shares.reshape(len(layers), -1)).reshape(colours.shape[1], *left.shape)
 
 
 def indices(reflectance: Cube) -> dict[str, npt.NDArray[np.int16]]:

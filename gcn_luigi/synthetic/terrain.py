@@ -86,7 +86,7 @@ def _uplift(seed: int, size: tuple[int, int]) -> npt.NDArray[np.float64]:
     offset = np.abs(col - _fjord_axis(seed, size)) * size[1]
     inland = smoothstep(row, 0.62, 0.44) * smoothstep(row, 0.10, 0.20)
     raised *= 1 + 0.55 * inland * np.exp(-((offset / (0.2 * size[1])) ** 2))
-    raised *= 1 - 0.72 * inland * np.exp(-((offset / 6) ** 2))
+    raised *= 1 - 0.62 * inland * np.exp(-((offset / 6) ** 2))
     return raised * _UPLIFT
 
 

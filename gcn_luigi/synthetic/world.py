@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from gcn_luigi.prepare.terrain import curvature, gradient, northness, southness
 from gcn_luigi.synthetic.debris import cover_with_debris, trace_moraines
 from gcn_luigi.synthetic.divides import Ids, glacier_ids
 from gcn_luigi.synthetic.glaciers import Ice, Mask, equilibrium_line, make_ice
-from gcn_luigi.synthetic.imagery import NODATA, Season, clouds_and_edges, cover_layers, make_setting, observe
+from gcn_luigi.synthetic.imagery import NODATA, Season, clouds_and_edges, make_setting, observe
 from gcn_luigi.synthetic.noise import Field, enlarge, fractal, generator
 from gcn_luigi.synthetic.outlines import draw_outlines, make_surveys
 from gcn_luigi.synthetic.place import STEM_MARGINS, WorldSettings
@@ -98,13 +99,13 @@ def make_world(settings: WorldSettings) -> World:
     debris: dict[int, Field] = {}
     votes = np.empty(0, dtype=np.int16)
     for number, year in enumerate(years):
-        season = _season(history, settings, moraines, above, year)
-        layers = cover_layers(setting, season)
+        season = _season(history, settings, (moraines, setting.texture), above, year)
+        noise = generator(seed, f"sensor {year}").standard_normal(settings.shape, dtype=np.float32)
+        bands, white = observe(setting, season, noise)
         if year == settings.stem_year:
-            white = 1 - (1 - layers["snow"]) * (1 - layers["ice"])
-            votes = make_votes(white * (1 - layers["debris"]), seed, STEM_MARGINS)
+            votes = make_votes(white, seed, STEM_MARGINS)
         gaps = clouds_and_edges(seed, year, settings.shape, scan_lines=number in {1, 2}, edge=number in {0, 3})
-        for name, band in observe(setting, season, layers, generator(seed, f"sensor {year}")).items():
+        for name, band in bands.items():
             stack = optical.setdefault(name, np.empty((len(years), *settings.shape), dtype=np.int16))
             stack[number] = np.where(gaps, NODATA, band)
         debris[year] = season.debris
@@ -126,18 +127,20 @@ def _history(settings: WorldSettings) -> _History:
     return _History(terrain, line, covers, ids, ice, surface + np.where(ice[mapped], 1.3 * rough, 0))
 
 
-def _season(history: _History, settings: WorldSettings, moraines: Field, above: Field, year: int) -> Season:
+def _season(history: _History, settings: WorldSettings, rock: tuple[Field, Field], above: Field, year: int) -> Season:
     start, end = settings.years[0], settings.years[-1]
     passed = (year - start) / max(end - start, 1)
     ice, cover = history.ice[year], history.covers[year]
     above_now = above - np.float32(_RISE * (year - start))
     share = _DEBRIS_FIRST + (_DEBRIS_LAST - _DEBRIS_FIRST) * passed
-    covered = cover_with_debris(Ice(ice, cover.surface, cover.vigour), moraines, above_now, share, settings.seed)
+    covered = cover_with_debris(Ice(ice, cover.surface, cover.vigour), rock[0], above_now, rock[1], share)
     left = history.ice[start] & ~ice
     ground = history.terrain.ground
     lake = left & (history.covers[start].surface - ground > _LAKE_DEPTH) & (ground > 0)
     snow_line = float(generator(settings.seed, f"season {year}").uniform(-110, 130))
-    return Season(ice, covered, above_now, snow_line, left & ~lake & (ground > 0), lake)
+    bare = left & ~lake & (ground > 0)
+    soft_ice, soft_bare, soft_lake = (ndimage.uniform_filter(part.astype(np.float32), 3) for part in (ice, bare, lake))
+    return Season(soft_ice, covered, above_now, snow_line, soft_bare, soft_lake)
 
 
 def _topography(history: _History, settings: WorldSettings) -> dict[str, Field]:

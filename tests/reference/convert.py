@@ -2,6 +2,7 @@
 
 import math
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from fractions import Fraction
 
 
 def to_int16(value, *, band, nodata, settings):
@@ -14,7 +15,7 @@ def to_int16(value, *, band, nodata, settings):
         chosen = None
     else:
         halves = ROUND_HALF_EVEN if settings.rounding == "half-even" else ROUND_HALF_UP
-        chosen = int(Decimal(exact).to_integral_value(halves))
+        chosen = int(Decimal(max(-1e6, min(1e6, exact))).to_integral_value(halves))
         if -32768 <= chosen <= 32767 and chosen != band.nodata:
             return chosen
     if settings.overflow == "nodata":
@@ -23,6 +24,5 @@ def to_int16(value, *, band, nodata, settings):
         return "overflow"
     allowed = [number for number in (-32768, -32767, 32766, 32767) if number != band.nodata]
     allowed += [number for number in (band.nodata - 1, band.nodata + 1) if -32768 <= number <= 32767]
-    # Decimal has 28 digits: too few to tell neighbours apart from 1e38.
-    target = Decimal(max(-1e6, min(1e6, exact)))
+    target = Fraction(max(-1e6, min(1e6, exact)))
     return min(allowed, key=lambda number: (abs(number - target), abs(number)))
