@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING
 
+from gcn_luigi.version import __version__
+
 if TYPE_CHECKING:
     import os
 
     from gcn_luigi.read.dataset import Dataset
 
 __all__ = ["__version__", "open_dataset"]
-__version__ = "0.1.0"
 
 
 def open_dataset(directory: "str | os.PathLike[str]") -> "Dataset":

@@ -61,7 +61,9 @@ def load_region(path: Path, data_root: Path | None = None) -> Region:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"not a TOML file: {error}", where=str(path), fix="mend the line named above") from error
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", where=str(path), fix="check the file's rights") from error
+        raise ConfigError(
+            f"cannot be read: {error.strerror}", where=str(path), fix="check the file's rights"
+        ) from error
     try:
         settings = RegionSettings.model_validate(table)
     except ValidationError as error:

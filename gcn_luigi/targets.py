@@ -18,7 +18,7 @@ def fingerprint_of(parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-class PublishedFile(luigi.Target):  # type: ignore[misc]
+class PublishedFile(luigi.Target):
     """One output file with its sidecar.
 
     Parameters

@@ -5,11 +5,11 @@ import traceback
 
 import click
 
-from gcn_luigi import __version__
 from gcn_luigi.cli.demo import demo
 from gcn_luigi.cli.run import run
 from gcn_luigi.cli.validate import validate
 from gcn_luigi.errors import GcnLuigiError
+from gcn_luigi.version import __version__
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -2,17 +2,17 @@
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import click
 
-from gcn_luigi.cli.run import build_region, shared_options
+from gcn_luigi.cli.run import build_options, build_region, shared_options
 
 
 @click.command()
-@click.option("--output", "-o", default="output", show_default=True, type=click.Path(path_type=Path), help="Datasets go below it.")
 @shared_options
-def demo(*, output: Path, workers: int, port: int, local_scheduler: bool) -> None:
-    """Make a small made-up Alaska and build its dataset, in about a minute and without any download.
+def demo(*, output: Path, **options: Any) -> None:
+    r"""Make a small made-up Alaska and build its dataset, in about a minute and without any download.
 
     \b
     Example:
@@ -24,4 +24,4 @@ def demo(*, output: Path, workers: int, port: int, local_scheduler: bool) -> Non
     made = make_demo(sources)
     click.echo(f"sources: {sources} ({'made' if made else 'already there'})")
     config = Path(str(files("gcn_luigi") / "demo.toml")).resolve()
-    build_region(config, output, sources, workers=workers, port=None if local_scheduler else port)
+    build_region(config, output, sources, **build_options(**options))

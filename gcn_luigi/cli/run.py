@@ -3,10 +3,11 @@
 import logging
 import os
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,12 +19,16 @@ if TYPE_CHECKING:
     from gcn_luigi.tasks.build import BuildResult
 
 
-def shared_options(command: click.Command) -> click.Command:
+_PATH = click.Path(path_type=Path)
+
+
+def shared_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that `gcn run` and `gcn demo` share."""
     for option in (
-        click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes."),
-        click.option("--port", default=8082, show_default=True, help="Scheduler's port on this machine; 0 takes any."),
         click.option("--local-scheduler", is_flag=True, help="Do without the scheduler's web page."),
+        click.option("--port", default=8082, show_default=True, help="Scheduler's port on this machine; 0 takes any."),
+        click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes."),
+        click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Datasets go below it."),
     ):
         command = option(command)
     return command
@@ -31,14 +36,11 @@ def shared_options(command: click.Command) -> click.Command:
 
 @click.command()
 @click.argument("region")
-@click.option("--output", "-o", default="output", show_default=True, type=click.Path(path_type=Path), help="Datasets go below it.")
-@click.option("--config-dir", default="config", show_default=True, type=click.Path(path_type=Path), help="Where REGION.toml lies.")
-@click.option("--data-root", type=click.Path(path_type=Path), help="Sources, in place of the TOML file's data_root.")
+@click.option("--config-dir", default="config", show_default=True, type=_PATH, help="Where REGION.toml lies.")
+@click.option("--data-root", type=_PATH, help="Sources, in place of the TOML file's data_root.")
 @shared_options
-def run(
-    *, region: str, output: Path, config_dir: Path, data_root: Path | None, workers: int, port: int, local_scheduler: bool
-) -> None:
-    """Build the dataset of REGION: a name in the config directory, or a TOML file.
+def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, **options: Any) -> None:
+    r"""Build the dataset of REGION: a name in the config directory, or a TOML file.
 
     Nothing is built twice: run it again after a failure, or after a change, and only what is missing is made.
 
@@ -47,7 +49,12 @@ def run(
       gcn run columbia --workers 2
     """
     path = Path(region) if region.endswith(".toml") else config_dir / f"{region}.toml"
-    build_region(path, output, data_root, workers=workers, port=None if local_scheduler else port)
+    build_region(path, output, data_root, **build_options(**options))
+
+
+def build_options(*, workers: int, port: int, local_scheduler: bool) -> dict[str, Any]:
+    """Return what `shared_options` parsed as arguments of `build_region`."""
+    return {"workers": workers, "port": None if local_scheduler else port}
 
 
 def build_region(path: Path, output: Path, data_root: Path | None, *, workers: int, port: int | None) -> None:
@@ -69,7 +76,9 @@ def build_region(path: Path, output: Path, data_root: Path | None, *, workers: i
     region = load_region(path, data_root)
     if not region.root.is_dir():
         raise ConfigError(
-            "the sources are not there", where=str(region.root), fix="mend data_root in the TOML file, or give --data-root"
+            "the sources are not there",
+            where=str(region.root),
+            fix="mend data_root in the TOML file, or give --data-root",
         )
     # A bad configuration is told before Luigi is even loaded.
     _configure_luigi()

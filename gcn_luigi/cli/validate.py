@@ -1,4 +1,4 @@
-"""`gcn validate`: is a dataset whole?"""
+"""`gcn validate`: say whether a dataset is whole."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ from gcn_luigi.read.validate import validate as find_problems
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 def validate(*, directory: Path) -> None:
-    """Check every file, digest, shape and index row of the dataset in DIRECTORY.
+    r"""Check every file, digest, shape and index row of the dataset in DIRECTORY.
 
     \b
     Example:

@@ -103,7 +103,9 @@ class ShardWriter:
         for position, stored in enumerate(each(deflated, chips), self._count):
             dataset.id.write_direct_chunk((position, *zeros), stored)
 
-    def finish(self, empty_columns: Mapping[str, NDArray[Any]], tables: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
+    def finish(
+        self, empty_columns: Mapping[str, NDArray[Any]], tables: Mapping[str, Mapping[str, NDArray[Any]]]
+    ) -> None:
         """Write the columns and the side tables.
 
         Parameters
@@ -130,9 +132,7 @@ class ShardWriter:
 
 
 @contextmanager
-def create_shard(
-    path: Path, header: ShardHeader, codec: Codec, pool: Executor | None = None
-) -> Iterator[ShardWriter]:
+def create_shard(path: Path, header: ShardHeader, codec: Codec, pool: Executor | None = None) -> Iterator[ShardWriter]:
     """Yield a writer for a new shard at `path`.
 
     Equal chips give equal bytes: nothing in the file depends on the clock, the machine or the order of threads.
@@ -251,7 +251,9 @@ def _scale(file: h5py.File, name: str, values: NDArray[Any]) -> None:
 
 def _describe_pixels(file: h5py.File, header: ShardHeader) -> None:
     image, label, flags = (file[name] for name in PIXELS)
-    image.attrs.update({"long_name": "image bands", "grid_mapping": "spatial_ref", "missing_pixels_hold": np.int16(header.fill)})
+    image.attrs.update(
+        {"long_name": "image bands", "grid_mapping": "spatial_ref", "missing_pixels_hold": np.int16(header.fill)}
+    )
     label.attrs.update(
         {
             "long_name": "class label",

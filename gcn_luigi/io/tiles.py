@@ -65,10 +65,11 @@ def scan_tiles(root: Path, settings: RegionSettings) -> Inventory:
     """
     findings = Findings()
     candidates, tiles = list_candidates(root, settings, findings)
-    if not candidates:
+    main_role = Role.OPTICAL if Role.OPTICAL in homes(settings) else Role.TOPO
+    if not any(candidate.band.role is main_role for candidate in candidates):
         findings.check(root)
         raise InputError(
-            "no file of any band was found",
+            f"no file of any {main_role} band was found",
             where=f"{root}: {', '.join(sorted(set(homes(settings).values())))}",
             fix="lay the files out as <directory>/<tile>/*_<suffix>.tif, or correct bands.suffix",
         )
@@ -166,8 +167,10 @@ def _place(opened: Sequence[_Opened], settings: RegionSettings, findings: Findin
             else:
                 placed.append(replace(one, window=window))
     if origin is None:
-        role = Role.OPTICAL if Role.OPTICAL in homes(settings) else None
-        windows = [one.window for one in placed if role in (None, one.candidate.band.role)]
+        is_optical = [one.candidate.band.role is Role.OPTICAL for one in placed]
+        windows = [
+            one.window for one, optical in zip(placed, is_optical, strict=True) if optical or not any(is_optical)
+        ]
         origin = _union(windows or [reference.window])
     moved = [
         replace(one, window=replace(one.window, row=one.window.row - origin.row, col=one.window.col - origin.col))

@@ -20,7 +20,6 @@ from gcn_luigi.settings import GridSettings
 _JOINED = {"cell": "str", "outline": "str", "year": "Int64", "area_m2": "float64"}
 # Rounding leaves slivers between neighbours that only touch.
 _LEAST_SHARE = 1e-9
-_MAX_VERTICES = 512
 _CLASSES = ("share_none", "share_debris", "share_ice", "share_missing")
 
 
@@ -84,45 +83,25 @@ def join_outlines(cells: Sequence[Cell], lattice: Lattice, outlines: gpd.GeoData
         Columns cell, outline (str), year (Int64) and area_m2 (float64, of the common area), sorted by cell and
         outline. Cells that only touch an outline are not joined.
     """
-    boxes = cell_boxes(cells, lattice)
-    shapes, source = _subdivided(outlines.geometry.to_numpy())
+    boxes, shapes = cell_boxes(cells, lattice), outlines.geometry.to_numpy()
     which_shape, which_box = shapely.STRtree(boxes).query(shapes, predicate="intersects")
-    ids = np.array([cell.id for cell in cells], dtype=object)
-    pieces = pd.DataFrame(
+    shapely.prepare(shapes)
+    whole, bounds = shapely.area(boxes)[which_box], shapely.bounds(boxes)[which_box]
+    area = whole.copy()
+    # Most cells on a large glacier lie wholly inside it. Cutting by a rectangle costs a 25th of an overlay there.
+    for i in np.flatnonzero(~shapely.covers(shapes[which_shape], boxes[which_box])):
+        area[i] = shapely.area(shapely.clip_by_rect(shapes[which_shape[i]], *bounds[i]))
+    shares_area = area > _LEAST_SHARE * whole
+    found = which_shape[shares_area]
+    rows = pd.DataFrame(
         {
-            "cell": which_box,
-            "outline": source[which_shape],
-            "area_m2": shapely.area(shapely.intersection(shapes[which_shape], boxes[which_box])),
-        }
-    )
-    rows = pieces.groupby(["cell", "outline"], as_index=False)["area_m2"].sum()
-    rows = rows[rows["area_m2"].to_numpy() > _LEAST_SHARE * shapely.area(boxes)[rows["cell"]]]
-    found = rows["outline"].to_numpy()
-    named = pd.DataFrame(
-        {
-            "cell": ids[rows["cell"]],
+            "cell": np.array([cell.id for cell in cells], dtype=object)[which_box[shares_area]],
             "outline": outlines["outline"].to_numpy(object)[found],
             "year": outlines["year"].array.take(found),
-            "area_m2": rows["area_m2"].to_numpy(),
+            "area_m2": area[shares_area],
         }
     )
-    return named.astype(_JOINED).sort_values(["cell", "outline"], ignore_index=True)
-
-
-def _subdivided(shapes: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Quarter polygons of many vertices, so that no cell is ever cut out of thousands; and whose part each is."""
-    done, owners = [], []
-    owner = np.arange(len(shapes))
-    while len(shapes):
-        is_big = shapely.get_num_coordinates(shapes) > _MAX_VERTICES
-        done.append(shapes[~is_big])
-        owners.append(owner[~is_big])
-        left, bottom, right, top = shapely.bounds(shapes[is_big]).reshape(-1, 4).T
-        x, y = (left + right) / 2, (bottom + top) / 2
-        quarters = [(left, bottom, x, y), (x, bottom, right, y), (left, y, x, top), (x, y, right, top)]
-        shapes = np.concatenate([shapely.intersection(shapes[is_big], shapely.box(*edges)) for edges in quarters])
-        owner = np.tile(owner[is_big], len(quarters))
-    return np.concatenate([*done, np.empty(0, dtype=object)]), np.concatenate([*owners, np.empty(0, dtype=np.int64)])
+    return rows.astype(_JOINED).sort_values(["cell", "outline"], ignore_index=True)
 
 
 def cell_boxes(cells: Sequence[Cell], lattice: Lattice) -> npt.NDArray[Any]:

@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gcn_luigi import __version__
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.settings import RegionSettings
+from gcn_luigi.version import __version__
 
 _RGI_7 = "RGI 7.0 Consortium (2023). Randolph Glacier Inventory 7.0. doi:10.5067/f6jmovy5navz"
 _RGI_6 = "RGI Consortium (2017). Randolph Glacier Inventory 6.0. doi:10.7265/N5-RGI-60"
 _STEM = "Hooper and Kennedy (2018), for the STEM classification. doi:10.1016/j.rse.2018.03.032"
-_PAPER = "Roberts-Pierel et al. (2022), for the method (GlacierCoverNet). Remote Sensing 14(18), 4582. doi:10.3390/rs14184582"
+_PAPER = "Roberts-Pierel et al. (2022), for the method (GlacierCoverNet). Remote Sensing 14(18), 4582. "
+    "doi:10.3390/rs14184582"
 
 
 def write_card(settings: RegionSettings, layout: Layout, readme_out: Path, citation_out: Path) -> None:
@@ -74,7 +75,8 @@ and missing image pixels hold {settings.nodata.fill} (mode `{settings.nodata.mod
 
 ## Split
 
-Method `{settings.split.method}`: {audit["n_train"]} train and {audit["n_dev"]} dev partitions, {audit["n_unused"]} not used.
+Method `{settings.split.method}`: {audit["n_train"]} train and {audit["n_dev"]} dev partitions,
+{audit["n_unused"]} not used.
 Pixels in both: {audit["shared_pixels"]}. Least distance between train and dev: {_metres(audit["least_distance_m"])}.
 Glaciers in both: {shared}.
 """

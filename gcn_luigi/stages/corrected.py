@@ -37,5 +37,5 @@ def read_corrected(settings: RegionSettings, stack: Path, lattice: Lattice, wind
     common = lattice.window.intersection(window)
     inside = Window(common.row - window.row, common.col - window.col, common.height, common.width)
     if settings.nodata.mode == "legacy":
-        return legacy_corrected(values, schema, LegacyRule.of(schema, settings.nodata), inside)
+        return legacy_corrected(values, schema, LegacyRule.of(schema, settings.nodata), inside=inside)
     return strict_nodata(values, schema, inside=inside, fill=settings.nodata.fill)

@@ -8,14 +8,15 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
+from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.config import Region
 from gcn_luigi.errors import ConfigError
+from gcn_luigi.io.header import open_raster
 from gcn_luigi.io.index import read_geoparquet, write_geopackage, write_geoparquet
 from gcn_luigi.io.layout import Layout
-from gcn_luigi.io.raster import open_raster, read_dataset
+from gcn_luigi.io.raster import read_dataset
 from gcn_luigi.io.vector import Outlines, read_grid, read_outlines, read_polygons, read_reject_ids
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.prepare.catalog import CellFacts, Exclusions, build_catalog, cell_boxes, join_outlines, outside_shares
 from gcn_luigi.prepare.grid import Cell, make_grid
 from gcn_luigi.prepare.grid_comparison import compare_grids

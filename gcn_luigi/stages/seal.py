@@ -10,8 +10,8 @@ from typing import Any
 
 import rasterio
 
-from gcn_luigi import __version__
 from gcn_luigi.settings import RegionSettings
+from gcn_luigi.version import __version__
 
 FORMAT = "gcn_luigi dataset 1"
 _LIBRARIES = ("luigi", "numpy", "h5py", "rasterio", "geopandas", "pyarrow", "pyogrio", "shapely", "isal")

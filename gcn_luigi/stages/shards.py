@@ -134,7 +134,7 @@ def _add(writer: ShardWriter, tally: Tally, settings: RegionSettings, place: Chi
     verdicts = judge_chips(counts, size, chips)
     chosen = np.asarray(verdicts == Reason.KEPT, bool)
     kept = origins[chosen]
-    tally.add(corrected, kept, size, list(verdicts), step)
+    tally.add(corrected, kept, size, verdicts, step)
     if not len(kept):
         return
     pixels = {

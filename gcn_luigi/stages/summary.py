@@ -118,7 +118,7 @@ def _shard_rows(split: str, path: Path) -> pd.DataFrame:
     rows["left"], rows["top"] = transform[:, 2], transform[:, 5]
     rows["right"] = transform[:, 2] + edge * transform[:, 0]
     rows["bottom"] = transform[:, 5] + edge * transform[:, 4]
-    return rows.astype({name: "str" for name in ("chip_id", "split", "shard", "partition")})
+    return rows.astype(dict.fromkeys(("chip_id", "split", "shard", "partition"), "str"))
 
 
 def _log(settings: RegionSettings, index: gpd.GeoDataFrame) -> str:

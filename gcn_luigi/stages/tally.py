@@ -50,7 +50,9 @@ class Tally:
         """Chips rejected so far."""
         return sum(int(verdict.sum()) for verdict in self._verdicts) - self.n_kept
 
-    def add(self, corrected: Corrected, kept: NDArray[np.int64], size: int, verdicts: Sequence[Reason], step: int) -> None:
+    def add(
+        self, corrected: Corrected, kept: NDArray[np.int64], size: int, verdicts: Sequence[Reason], step: int
+    ) -> None:
         """Count one partition.
 
         Parameters
@@ -61,8 +63,8 @@ class Tally:
             (chip, 2) origins of the kept chips.
         size : int
             Chip edge, in pixels.
-        verdicts : sequence of Reason
-            One a candidate chip.
+        verdicts : ndarray of object
+            (chip,) of `Reason`, one a candidate chip.
         step : int
             Distance between its chips, in pixels.
         """
@@ -74,7 +76,7 @@ class Tally:
             where = seen[corrected.label == value]
             self.class_pixels[value] += int((where > 0).sum())
             self.chip_class_pixels[value] += int(where.sum(dtype=np.int64))
-        self._verdicts.append(np.array([sum(v == reason for v in verdicts) for reason in REASONS], np.int64))
+        self._verdicts.append(np.array([(verdicts == reason).sum() for reason in REASONS], np.int64))
         self._out_of_range.append(corrected.out_of_range.astype(np.int64))
         self._steps.append(step)
 

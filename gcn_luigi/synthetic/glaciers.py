@@ -98,7 +98,7 @@ def equilibrium_line(terrain: Terrain, seed: int, share: float) -> npt.NDArray[n
     size = terrain.nodes.shape
     # Storms leave their snow near the sea.
     sea = ndimage.distance_transform_edt(~terrain.fjord) / size[0]
-    inland = 850 * (1 - np.exp(-sea / 0.20))
+    inland = 700 * (1 - np.exp(-sea / 0.20))
     north = np.gradient(terrain.nodes, 30.0 * NODE, axis=0)
     # Rows run south: ground that falls to the north rises along them.
     shade = -150 * np.clip(ndimage.gaussian_filter(north, 1.5), -0.8, 0.8)
@@ -107,7 +107,9 @@ def equilibrium_line(terrain: Terrain, seed: int, share: float) -> npt.NDArray[n
     return local + float(np.quantile((terrain.nodes - local)[~terrain.fjord], 1 - share))
 
 
-def _flow(terrain: Terrain, balance: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _flow(
+    terrain: Terrain, balance: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the flux through each node, and the largest flux on the way to it."""
     gain = balance.ravel()
     flux = np.zeros(gain.size + 1)

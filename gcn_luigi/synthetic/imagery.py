@@ -76,7 +76,9 @@ class Season:
 Layers = TypeVar("Layers", Setting, Season)
 
 
-def make_setting(terrain: Terrain, height: Field, gradients: tuple[Field, Field], tree_line: float, seed: int) -> Setting:
+def make_setting(
+    terrain: Terrain, height: Field, gradients: tuple[Field, Field], tree_line: float, seed: int
+) -> Setting:
     """Return all that does not depend on the year.
 
     Parameters
@@ -109,7 +111,14 @@ def make_setting(terrain: Terrain, height: Field, gradients: tuple[Field, Field]
     texture = fractal(generator(seed, "texture"), shape, 16, 1.3)
     patches = fractal(generator(seed, "patches"), shape, 90, 1.7)
     return Setting(
-        height, steepness, np.clip(light, 0.15, 1.6), tree_line, np.clip(river, 0, 1), texture, patches, terrain.ground < 0
+        height,
+        steepness,
+        np.clip(light, 0.15, 1.6),
+        tree_line,
+        np.clip(river, 0, 1),
+        texture,
+        patches,
+        terrain.ground < 0,
     )
 
 

@@ -112,7 +112,9 @@ def draw_outlines(
         row |= {"Slope": round(float(np.degrees(tilt.mean())), 1), "Aspect": _mean_direction(faces)}
         rows.append({**row, "geometry": outline})
     if not rows:
-        raise ConfigError("the made-up world has no glacier", where="shape, seed", fix="make it larger or change the seed")
+        raise ConfigError(
+            "the made-up world has no glacier", where="shape, seed", fix="make it larger or change the seed"
+        )
     frame = gpd.GeoDataFrame(rows, geometry="geometry", crs=lattice.crs)
     centres = frame.geometry.representative_point().to_crs("EPSG:4326")
     frame["CenLon"], frame["CenLat"] = centres.x.round(4), centres.y.round(4)

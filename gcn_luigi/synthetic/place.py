@@ -38,7 +38,7 @@ class WorldSettings:
     pixel_size: float = 30.0
     left: float = 336_000.0
     top: float = 1_296_000.0
-    years: tuple[int, ...] = (2000, 2004, 2008, 2012, 2016, 2020)
+    years: tuple[int, ...] = (2000, 2004, 2008, 2012, 2016)
     tiles: tuple[int, int] = (2, 3)
     overlap: int = 3
 

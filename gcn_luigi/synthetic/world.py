@@ -107,7 +107,8 @@ def make_world(settings: WorldSettings) -> World:
         gaps = clouds_and_edges(seed, year, settings.shape, scan_lines=number in {1, 2}, edge=number in {0, 3})
         for name, band in bands.items():
             stack = optical.setdefault(name, np.empty((len(years), *settings.shape), dtype=np.int16))
-            stack[number] = np.where(gaps, NODATA, band)
+            stack[number] = band
+            stack[number][gaps] = NODATA
         debris[year] = season.debris
     outlines = _outlined(history, settings)
     return World(settings, optical, _topography(history, settings), votes, outlines, history.ice, debris)
@@ -124,7 +125,10 @@ def _history(settings: WorldSettings) -> _History:
     surface = np.where(ice[mapped], np.maximum(covers[mapped].surface, terrain.ground), terrain.ground)
     # Crevasses and melt channels.
     rough = fractal(generator(settings.seed, "ice surface"), settings.shape, 14, 1.7)
-    return _History(terrain, line, covers, ids, ice, surface + np.where(ice[mapped], 1.3 * rough, 0))
+    surface += np.where(ice[mapped], 1.3 * rough, 0)
+    # A model resampled from a finer one has no edges sharper than this; the shore stays where it is.
+    smooth = np.where(terrain.ground > 0, np.maximum(ndimage.gaussian_filter(surface, 0.9), 0.5), surface)
+    return _History(terrain, line, covers, ids, ice, smooth)
 
 
 def _season(history: _History, settings: WorldSettings, rock: tuple[Field, Field], above: Field, year: int) -> Season:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import luigi
 
@@ -21,7 +21,10 @@ _NOT_CONTENT = frozenset({"output_root"})
 Memo = dict[str, str]
 
 
-class RegionTask(luigi.Task):  # type: ignore[misc]
+_T = TypeVar("_T", bound="RegionTask")
+
+
+class RegionTask(luigi.Task):
     """A task of one region.
 
     A subclass states ``code_version`` (raised when its result would change), the dotted ``settings_keys``
@@ -68,6 +71,11 @@ class RegionTask(luigi.Task):  # type: ignore[misc]
         """The region's settings and source directory, as they are now."""
         path = Path(self.config_dir).resolve() / f"{self.layout.root.name}.toml"
         return load_region(path, Path(self.data_root).resolve() if self.data_root else None)
+
+    def clone(self, cls: type[_T], **changes: Any) -> _T:  # type: ignore[override]
+        """Return a task of `cls` with the parameters it has in common with this one, but for `changes`."""
+        task: _T = super().clone(cls, **changes)
+        return task
 
     def source_paths(self) -> Iterable[Path]:
         """Return the source files and directories this task reads itself."""

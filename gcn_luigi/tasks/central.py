@@ -28,7 +28,7 @@ luigid()
 def answers(port: int) -> bool:
     """Return whether a Luigi scheduler answers on the loopback `port`."""
     try:
-        with urlopen(f"http://{LOOPBACK}:{port}/api/resource_list", timeout=5) as reply:  # noqa: S310  loopback http
+        with urlopen(f"http://{LOOPBACK}:{port}/api/resource_list", timeout=5) as reply:
             return bool(reply.status == 200)
     except (URLError, OSError, ValueError):
         return False

@@ -53,7 +53,12 @@ class QualityReport(RegionTask):
 
     def requires(self) -> list[RegionTask]:
         """Require all that is shown."""
-        return [self.clone(ChipIndex), self.clone(BandStatistics), self.clone(PartitionCatalog), self.clone(GridComparison)]
+        return [
+            self.clone(ChipIndex),
+            self.clone(BandStatistics),
+            self.clone(PartitionCatalog),
+            self.clone(GridComparison),
+        ]
 
     def output(self) -> PublishedFile:
         """Return ``report.html``."""
@@ -109,7 +114,7 @@ class Dataset(RegionTask):
             seal.write_seal(self.configured.settings, sealed_files(self), self.parts()["requires"], draft)
 
 
-class AllRegions(luigi.WrapperTask):  # type: ignore[misc]
+class AllRegions(luigi.WrapperTask):
     """Build several regions, train and dev, in one graph."""
 
     task_namespace = "gcn"

@@ -25,11 +25,7 @@ def upstream(root: RegionTask) -> Iterator[RegionTask]:
 
 def sealed_files(root: RegionTask) -> list[SealedFile]:
     """Return the files that `root` stands on, with size and digest as published."""
-    files = []
-    for task in upstream(root):
-        for target in luigi.task.flatten(task.output()):
-            files.append(_sealed(task, target))
-    return files
+    return [_sealed(task, target) for task in upstream(root) for target in luigi.task.flatten(task.output())]
 
 
 def _sealed(task: RegionTask, target: PublishedFile) -> SealedFile:

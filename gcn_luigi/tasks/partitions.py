@@ -21,7 +21,7 @@ class PartitionGrid(RegionTask):
         return self.clone(TileInventory)
 
     def source_paths(self) -> Iterable[Path]:
-        """The grid to import, if any."""
+        """Return the grid to import, if any."""
         return partitions.grid_sources(self.configured)
 
     def output(self) -> tuple[PublishedFile, PublishedFile]:

@@ -322,8 +322,16 @@ def test_no_tiles_at_all_is_an_error(tmp_path):
     (tmp_path / "optical").mkdir()
     (tmp_path / "topo").mkdir()
 
-    with pytest.raises(InputError, match="no file of any band was found"):
+    with pytest.raises(InputError, match="no file of any optical band was found"):
         scan_tiles(tmp_path, region())
+
+
+def test_topography_alone_is_no_region(two):
+    shutil.rmtree(two / "optical")
+    (two / "optical").mkdir()
+
+    with pytest.raises(InputError, match="no file of any optical band was found"):
+        scan_tiles(two, region())
 
 
 def test_an_absent_directory_is_named(tmp_path):

@@ -1,0 +1,60 @@
+# The two commands: `make demo` and `make test`. Everything they need beyond Python 3.11, a C compiler
+# and a package index is installed into .venv on the first call.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(wildcard _ext/*.pyx _ext/*.pxd) setup.py pyproject.toml constraints.txt
+
+.PHONY: env demo test checked lint types contracts format clean help
+
+help:
+	@echo "make demo       make a small made-up region and build its dataset into output/demo"
+	@echo "make test       run all tests and checks"
+	@echo "make checked    run the kernel tests on a build with bounds checks"
+	@echo "make lint types contracts format    one kind of check at a time"
+
+env: $(VENV)/ready
+
+$(VENV)/ready: $(SOURCES)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		"setuptools>=77" wheel cython numpy
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--no-build-isolation --editable ".[dev]"
+	@touch $@
+
+demo: env
+	@$(BIN)/gcn demo --output output
+	@$(BIN)/gcn validate output/demo
+
+test: env lint types contracts
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(MAKE) checked
+
+# The same kernel tests on kernels that check every index.
+checked: env
+	GCN_LUIGI_CHECKED=1 $(BIN)/python setup.py --quiet build --build-base build/checked \
+		--build-lib build/checked/lib --build-temp build/checked/temp
+	GCN_LUIGI_CHECKED=1 $(BIN)/python -m pytest --quiet -p no:cacheprovider -o pythonpath="build/checked/lib ." \
+		tests/contracts tests/property tests/unit -k "checked or kernel or nodata or chips or statistics or legacy or selection"
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/cython-lint _ext
+	$(BIN)/codespell gcn_luigi _ext config docs tests README.md CONTRIBUTING.md CHANGELOG.md
+
+types: env
+	$(BIN)/mypy
+
+contracts: env
+	$(BIN)/lint-imports
+
+format: env
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

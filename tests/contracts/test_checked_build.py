@@ -1,0 +1,9 @@
+import os
+
+import gcn_luigi._core.nodata as kernel
+
+
+def test_the_checked_run_tests_the_checked_kernels():
+    is_checked = "checked" in kernel.__file__
+
+    assert is_checked == (os.environ.get("GCN_LUIGI_CHECKED") == "1")
