@@ -12,8 +12,10 @@ from gcn_luigi.version import __version__
 _RGI_7 = "RGI 7.0 Consortium (2023). Randolph Glacier Inventory 7.0. doi:10.5067/f6jmovy5navz"
 _RGI_6 = "RGI Consortium (2017). Randolph Glacier Inventory 6.0. doi:10.7265/N5-RGI-60"
 _STEM = "Hooper and Kennedy (2018), for the STEM classification. doi:10.1016/j.rse.2018.03.032"
-_PAPER = "Roberts-Pierel et al. (2022), for the method (GlacierCoverNet). Remote Sensing 14(18), 4582. "
+_PAPER = (
+    "Roberts-Pierel et al. (2022), for the method (GlacierCoverNet). Remote Sensing 14(18), 4582. "
     "doi:10.3390/rs14184582"
+)
 
 
 def write_card(settings: RegionSettings, layout: Layout, readme_out: Path, citation_out: Path) -> None:
