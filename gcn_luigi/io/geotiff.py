@@ -38,7 +38,7 @@ def blocks(lattice: Lattice, size: int | tuple[int, int] = BLOCK) -> Iterator[Wi
 def geotiff_profile(lattice: Lattice, dtype: str, *, nodata: float | None, count: int = 1) -> dict[str, Any]:
     """Return the rasterio profile of our GeoTIFFs: blocks of 256 px, deflate with a predictor, no timestamps.
 
-    Bands are interleaved by pixel, so that the order of blocks in the file does not depend on the machine's cache.
+    Bands are interleaved by pixel: with that, windows of any width give the same order of blocks in the file.
     """
     sides = {
         f"block{axis}size": min(BLOCK, -(-length // _BLOCK_UNIT) * _BLOCK_UNIT)
@@ -68,7 +68,8 @@ def open_geotiff(
 ) -> Iterator[Any]:
     """Yield an open rasterio dataset to write into, one band for each of `names`.
 
-    For equal bytes on every machine write windows one block tall, row-major (``blocks(lattice, (256, 4096))``).
+    For equal bytes on every machine write windows of whole blocks, one block tall, row-major, for example
+    ``blocks(lattice, (256, 4096))``; what else is written reaches the file in the order of GDAL's cache.
 
     Raises
     ------
@@ -125,7 +126,7 @@ def write_geotiff(
     """
     if isinstance(data, np.ndarray):
         dtype = dtype or data.dtype.name
-        pieces: Iterable[tuple[Window, NDArray[Any]]] = [(lattice.window, data)]
+        pieces: Iterable[tuple[Window, NDArray[Any]]] = _rows(data, lattice, where=str(path))
     else:
         pieces = data
     if dtype is None:
@@ -140,6 +141,16 @@ def write_geotiff(
                     fix="give (band, y, x) of the file's own dtype",
                 )
             dataset.write(stack, window=rasterio_window(window))
+
+
+def _rows(data: NDArray[Any], lattice: Lattice, *, where: str) -> Iterator[tuple[Window, NDArray[Any]]]:
+    """Yield `data` in windows one block tall, so that arrays and blocks give the same bytes."""
+    if data.shape[-2:] != lattice.shape:
+        raise InputError(
+            f"got an array of shape {data.shape}", where=where, fix=f"give (band, y, x) of {lattice.shape}"
+        )
+    for window in blocks(lattice, (BLOCK, lattice.width)):
+        yield window, data[..., window.row : window.row + window.height, :]
 
 
 def _unwritable(path: Path, reason: str) -> PublishError:

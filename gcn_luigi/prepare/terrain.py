@@ -6,12 +6,14 @@ A pixel is missing (NaN) wherever its 3 x 3 neighbourhood holds nodata, NaN or a
 the array the surface is continued linearly, so that an array without gaps gives a result without gaps.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from gcn_luigi.errors import InputError
 
-Surface = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+Surface = npt.NDArray[np.floating[Any]]
 
 
 def gradient(
@@ -76,7 +78,8 @@ def slope(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float |
         As for `gradient`.
     """
     east, north = gradient(elevation, pixel_size, nodata)
-    return np.arctan(np.hypot(east, north))
+    angle: Surface = np.arctan(np.hypot(east, north))
+    return angle
 
 
 def aspect(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
@@ -99,7 +102,7 @@ def aspect(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float 
     """
     east, north = gradient(elevation, pixel_size, nodata)
     turn = east.dtype.type(2 * np.pi)
-    direction = np.arctan2(-east, -north) % turn
+    direction: Surface = np.arctan2(-east, -north) % turn
     # A tiny negative angle rounds up to a full turn.
     direction[direction >= turn] = 0
     direction[(east == 0) & (north == 0)] = np.nan
@@ -148,7 +151,8 @@ def southness(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: flo
     """
     east, north = gradient(elevation, pixel_size, nodata)
     steepness = np.hypot(east, north)
-    return -_cosine(east, north) * steepness / np.hypot(steepness, steepness.dtype.type(1))
+    facing: Surface = -_cosine(east, north) * steepness / np.hypot(steepness, steepness.dtype.type(1))
+    return facing
 
 
 def curvature(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
@@ -174,13 +178,15 @@ def curvature(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: flo
         centre = around[1:-1, 1:-1]
         neighbours = around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]
         corners = (around[:-2, :-2] + around[:-2, 2:] + around[2:, :-2] + around[2:, 2:]) * 0
-    return (4 * centre - neighbours + corners) * around.dtype.type(100 / pixel_size**2)
+    rounded: Surface = (4 * centre - neighbours + corners) * around.dtype.type(100 / pixel_size**2)
+    return rounded
 
 
 def _cosine(east: Surface, north: Surface) -> Surface:
     length = np.hypot(east, north)
     flat = length == 0
-    return np.where(flat, length, -north / np.where(flat, 1, length))
+    cosine: Surface = np.where(flat, length, -north / np.where(flat, 1, length))
+    return cosine
 
 
 def _framed(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None) -> Surface:
@@ -191,10 +197,10 @@ def _framed(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float
             where="elevation",
             fix="give at least 2 x 2 heights (row, col) and a positive pixel size",
         )
-    real = np.float32 if elevation.dtype == np.float32 else np.float64
-    heights: Surface = elevation.astype(real)
+    heights: Surface = elevation.astype(np.float32 if elevation.dtype == np.float32 else np.float64)
     missing = ~np.isfinite(heights)
     if nodata is not None:
         missing |= elevation == nodata
     heights[missing] = np.nan
-    return np.pad(heights, 1, mode="reflect", reflect_type="odd")
+    framed: Surface = np.pad(heights, 1, mode="reflect", reflect_type="odd")
+    return framed

@@ -50,9 +50,7 @@ class Tally:
         """Chips rejected so far."""
         return sum(int(verdict.sum()) for verdict in self._verdicts) - self.n_kept
 
-    def add(
-        self, corrected: Corrected, kept: NDArray[np.int64], size: int, verdicts: Sequence[Reason], step: int
-    ) -> None:
+    def add(self, corrected: Corrected, kept: NDArray[np.int64], size: int, verdicts: NDArray[Any], step: int) -> None:
         """Count one partition.
 
         Parameters

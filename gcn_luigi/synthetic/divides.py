@@ -19,7 +19,7 @@ _REACH = 20
 
 
 def glacier_ids(terrain: Terrain, mask: Mask) -> Ids:
-    """Number the glaciers of an ice cover.
+    """Return the numbered glaciers of an ice cover.
 
     Nodes belong together if their ice leaves through the same front; the parts are then drawn at full detail.
 

@@ -5,6 +5,7 @@ hollow over its lowest pass, so that no hollow has to be filled first. Valleys a
 stream-power scheme of Braun and Willett (2013, Geomorphology 180-181, 170-179).
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,4 +131,4 @@ def _levels(order: Nodes, parent: Nodes) -> tuple[Nodes, ...]:
     edges = [0, 1]
     while edges[-1] < order.size:
         edges.append(1 + int(np.searchsorted(parents, edges[-1])))
-    return tuple(order[start:stop] for start, stop in zip(edges[1:-1], edges[2:], strict=True))
+    return tuple(order[start:stop] for start, stop in itertools.pairwise(edges[1:]))

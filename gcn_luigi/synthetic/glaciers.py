@@ -12,9 +12,10 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from gcn_luigi.synthetic.noise import Field, enlarge, fractal, generator, smoothstep
-from gcn_luigi.synthetic.terrain import NODE, Terrain
+from gcn_luigi.synthetic.terrain import NODE, NOMINAL_PIXEL, Terrain
 
 Mask = npt.NDArray[np.bool_]
+Values = npt.NDArray[np.float64]
 
 # Metres of ice a year gained or lost for each metre of height above or below the equilibrium line.
 _BALANCE_GRADIENT, _BALANCE_MOST = 0.0058, 3.0
@@ -43,7 +44,7 @@ class Ice:
     vigour: Field
 
 
-def make_ice(terrain: Terrain, equilibrium: npt.NDArray[np.float64], shape: tuple[int, int]) -> Ice:
+def make_ice(terrain: Terrain, equilibrium: Values, shape: tuple[int, int]) -> Ice:
     """Return the glaciers that an equilibrium line feeds.
 
     Parameters
@@ -61,7 +62,6 @@ def make_ice(terrain: Terrain, equilibrium: npt.NDArray[np.float64], shape: tupl
         One year's glaciers.
     """
     balance = np.clip(_BALANCE_GRADIENT * (terrain.nodes - equilibrium), -6.0, _BALANCE_MOST)
-    # Snow does not stay on walls: it feeds the ice below them all the same.
     balance = np.where(terrain.fjord, balance - _CALVING, balance)
     flux, strongest = _flow(terrain, balance)
     size = terrain.nodes.shape
@@ -70,7 +70,7 @@ def make_ice(terrain: Terrain, equilibrium: npt.NDArray[np.float64], shape: tupl
     weight = flux**0.8 + 1e-6
     level = _spread((terrain.nodes + thickness) * weight, 1.6) / _spread(weight, 1.6)
     body = _spread((flux > 0).astype(np.float64), 1.2)
-    steep = ndimage.gaussian_filter(np.hypot(*np.gradient(terrain.nodes, 30.0 * NODE)), 0.7)
+    steep = ndimage.gaussian_filter(np.hypot(*np.gradient(terrain.nodes, NOMINAL_PIXEL * NODE)), 0.7)
     level -= 90 * smoothstep(steep, 0.45, 0.95) + 150 * smoothstep(body, 0.5, 0.1)
     surface = enlarge(level, shape, NODE)
     mask = (surface > terrain.ground) & (enlarge(body, shape, NODE, order=1) > 0.22)
@@ -78,7 +78,7 @@ def make_ice(terrain: Terrain, equilibrium: npt.NDArray[np.float64], shape: tupl
     return Ice(_tidied(mask), surface, np.clip(enlarge(vigour, shape, NODE, order=1), 0, 1))
 
 
-def equilibrium_line(terrain: Terrain, seed: int, share: float) -> npt.NDArray[np.float64]:
+def equilibrium_line(terrain: Terrain, seed: int, share: float) -> Values:
     """Return the height of the equilibrium line: lower to the sea and where it is shaded, wavy between.
 
     Parameters
@@ -99,17 +99,16 @@ def equilibrium_line(terrain: Terrain, seed: int, share: float) -> npt.NDArray[n
     # Storms leave their snow near the sea.
     sea = ndimage.distance_transform_edt(~terrain.fjord) / size[0]
     inland = 700 * (1 - np.exp(-sea / 0.20))
-    north = np.gradient(terrain.nodes, 30.0 * NODE, axis=0)
+    north = np.gradient(terrain.nodes, NOMINAL_PIXEL * NODE, axis=0)
     # Rows run south: ground that falls to the north rises along them.
     shade = -150 * np.clip(ndimage.gaussian_filter(north, 1.5), -0.8, 0.8)
     waves = 45 * fractal(generator(seed, "equilibrium line"), size, max(size) / 2)
     local = inland + shade + waves
-    return local + float(np.quantile((terrain.nodes - local)[~terrain.fjord], 1 - share))
+    line: Values = local + float(np.quantile((terrain.nodes - local)[~terrain.fjord], 1 - share))
+    return line
 
 
-def _flow(
-    terrain: Terrain, balance: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _flow(terrain: Terrain, balance: Values) -> tuple[Values, Values]:
     """Return the flux through each node, and the largest flux on the way to it."""
     gain = balance.ravel()
     flux = np.zeros(gain.size + 1)
@@ -128,8 +127,9 @@ def _flow(
     return flux[:-1], strongest[:-1]
 
 
-def _spread(values: npt.NDArray[np.float64], nodes: float) -> npt.NDArray[np.float64]:
-    return ndimage.gaussian_filter(values, nodes, mode="nearest", truncate=3.0)
+def _spread(values: Values, nodes: float) -> Values:
+    spread: Values = ndimage.gaussian_filter(values, nodes, mode="nearest", truncate=3.0)
+    return spread
 
 
 def _tidied(mask: Mask, smallest: int = 60) -> Mask:
@@ -142,4 +142,5 @@ def _tidied(mask: Mask, smallest: int = 60) -> Mask:
     holes, count = ndimage.label(~kept)
     small = np.bincount(holes.ravel(), minlength=count + 1) < 25
     small[0] = False
-    return kept | small[holes]
+    tidy: Mask = kept | small[holes]
+    return tidy

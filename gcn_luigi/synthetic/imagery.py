@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from gcn_luigi.prepare.terrain import gradient
 from gcn_luigi.synthetic.glaciers import Mask
 from gcn_luigi.synthetic.noise import Field, enlarge, fractal, generator, smoothstep
 from gcn_luigi.synthetic.spectra import INDICES, indices, mix
-from gcn_luigi.synthetic.terrain import NODE, Terrain
+from gcn_luigi.synthetic.terrain import NODE, NOMINAL_PIXEL, Terrain
 
 NODATA = -32768
 # Rows that are seen at once.
@@ -76,9 +77,7 @@ class Season:
 Layers = TypeVar("Layers", Setting, Season)
 
 
-def make_setting(
-    terrain: Terrain, height: Field, gradients: tuple[Field, Field], tree_line: float, seed: int
-) -> Setting:
+def make_setting(terrain: Terrain, height: Field, tree_line: float, seed: int) -> Setting:
     """Return all that does not depend on the year.
 
     Parameters
@@ -86,9 +85,7 @@ def make_setting(
     terrain : Terrain
         Bare ground.
     height : ndarray of float32, (row, col)
-        Surface in metres.
-    gradients : tuple of ndarray of float32, (row, col)
-        Rise to the east and to the north.
+        Surface in metres, for pixels of 30 m.
     tree_line : float
         Metres.
     seed : int
@@ -99,7 +96,7 @@ def make_setting(
     Setting
         For `observe`.
     """
-    east, north = gradients
+    east, north = (rise.astype(np.float32) for rise in gradient(height, NOMINAL_PIXEL))
     steepness = np.hypot(east, north)
     facing = np.sin(_AZIMUTH) * east + np.cos(_AZIMUTH) * north
     level = np.sin(_ELEVATION)
@@ -110,16 +107,8 @@ def make_setting(
     river = enlarge(smoothstep(trunk, 2.2, 2.9), shape, NODE) * smoothstep(steepness, 0.30, 0.08)
     texture = fractal(generator(seed, "texture"), shape, 16, 1.3)
     patches = fractal(generator(seed, "patches"), shape, 90, 1.7)
-    return Setting(
-        height,
-        steepness,
-        np.clip(light, 0.15, 1.6),
-        tree_line,
-        np.clip(river, 0, 1),
-        texture,
-        patches,
-        terrain.ground < 0,
-    )
+    light = np.clip(light, 0.15, 1.6)
+    return Setting(height, steepness, light, tree_line, np.clip(river, 0, 1), texture, patches, terrain.ground < 0)
 
 
 def observe(setting: Setting, season: Season, noise: Field) -> tuple[dict[str, npt.NDArray[np.int16]], Field]:

@@ -162,7 +162,8 @@ def _chaikin(ring: shapely.LinearRing, rounds: int = 2) -> npt.NDArray[np.float6
         ahead = np.roll(points, -1, axis=0)
         points = np.stack([0.75 * points + 0.25 * ahead, 0.25 * points + 0.75 * ahead], axis=1).reshape(-1, 2)
     # Centimetres; more digits would only make the files larger.
-    return np.round(points, 2)
+    rounded: npt.NDArray[np.float64] = np.round(points, 2)
+    return rounded
 
 
 def _attributes(number: int, survey: Survey, heights: Field) -> dict[str, Any]:

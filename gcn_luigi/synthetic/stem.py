@@ -35,7 +35,7 @@ def make_votes(bright: npt.NDArray[np.float32], seed: int, margins: tuple[int, i
     doubt = fractal(rng, wide.shape, 18, 1.5)
     lone = rng.standard_normal(wide.shape, dtype=np.float32)
     votes = MOST_VOTES * wide + 0.75 * doubt + 0.55 * lone
-    whole = np.rint(np.clip(votes, 0, MOST_VOTES)).astype(np.int16)
+    whole: npt.NDArray[np.int16] = np.rint(np.clip(votes, 0, MOST_VOTES)).astype(np.int16)
     row = np.arange(wide.shape[0])[:, np.newaxis] / wide.shape[0]
     col = np.arange(wide.shape[1])[np.newaxis, :] / wide.shape[1]
     whole[(1 - row) + 0.6 * (1 - col) < 0.06] = NODATA

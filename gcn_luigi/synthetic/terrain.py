@@ -9,8 +9,12 @@ from scipy import ndimage
 from gcn_luigi.synthetic.drainage import FlowTree, carve, flow_tree
 from gcn_luigi.synthetic.noise import Field, enlarge, fractal, generator, smoothstep
 
-# Pixels of 30 m along the edge of a node of the drainage model.
+Values = npt.NDArray[np.float64]
+
+# Pixels along the edge of a node of the drainage model.
 NODE = 8
+# Metres. Heights are made for pixels of this size; the world scales them to others, so that slopes stay what they are.
+NOMINAL_PIXEL = 30.0
 _STEPS_COARSE, _STEPS_FINE = 24, 8
 # Metres of uplift a step, erodibility times duration of a step: together they set the relief.
 _UPLIFT, _STRENGTH = 62.0, 0.19
@@ -36,7 +40,7 @@ class Terrain:
     """
 
     ground: Field
-    nodes: npt.NDArray[np.float64]
+    nodes: Values
     fjord: npt.NDArray[np.bool_]
     tree: FlowTree
 
@@ -56,24 +60,23 @@ def make_terrain(seed: int, shape: tuple[int, int]) -> Terrain:
     Terrain
         Heights in metres for pixels of 30 m.
     """
-    size = tuple(-(-length // NODE) for length in shape)
+    size = (-(-shape[0] // NODE), -(-shape[1] // NODE))
     fjord = _fjord(seed, size)
     outlets = fjord.copy()
     outlets[0] = True
     uplift = _uplift(seed, size)
-    half = tuple(-(-length // 2) for length in size)
+    half = (-(-size[0] // 2), -(-size[1] // 2))
     rough = fractal(generator(seed, "first relief"), half, 12)
     start = 300 + 30 * rough.astype(np.float64)
     nodes = _evolve(start, uplift[::2, ::2], outlets[::2, ::2], _STEPS_COARSE, 2.0)
-    nodes = enlarge(nodes, size, 2.0).astype(np.float64)
-    nodes += 4 * fractal(generator(seed, "second relief"), size, 6)
-    nodes = _evolve(nodes, uplift, outlets, _STEPS_FINE, 1.0)
+    relief = enlarge(nodes, size, 2.0) + 4 * fractal(generator(seed, "second relief"), size, 6)
+    nodes = _evolve(relief.astype(np.float64), uplift, outlets, _STEPS_FINE, 1.0)
     nodes[fjord] = _fjord_floor(fjord)[fjord]
     tree = flow_tree(nodes, outlets)
     return Terrain(_crags(seed, nodes, fjord, shape), nodes, fjord, tree)
 
 
-def _uplift(seed: int, size: tuple[int, int]) -> npt.NDArray[np.float64]:
+def _uplift(seed: int, size: tuple[int, int]) -> Values:
     """Return metres a step: a crest across the middle, lower to the coast and inland, and a trunk valley in it."""
     row = np.linspace(0, 1, size[0])[:, np.newaxis]
     col = np.linspace(0, 1, size[1])[np.newaxis, :]
@@ -87,16 +90,18 @@ def _uplift(seed: int, size: tuple[int, int]) -> npt.NDArray[np.float64]:
     inland = smoothstep(row, 0.62, 0.44) * smoothstep(row, 0.10, 0.20)
     raised *= 1 + 0.55 * inland * np.exp(-((offset / (0.2 * size[1])) ** 2))
     raised *= 1 - 0.62 * inland * np.exp(-((offset / 6) ** 2))
-    return raised * _UPLIFT
+    uplift: Values = raised * _UPLIFT
+    return uplift
 
 
-def _fjord_axis(seed: int, size: tuple[int, int]) -> npt.NDArray[np.float64]:
+def _fjord_axis(seed: int, size: tuple[int, int]) -> Values:
     """Return the column, as a share of the width, of the fjord and of the valley behind it, for each row."""
     rng = generator(seed, "fjord axis")
     phase, mouth, lean = rng.uniform(0, 2 * np.pi), rng.uniform(0.42, 0.60), rng.uniform(-0.12, 0.12)
     inland = np.clip(1 - np.arange(size[0]) / size[0], 0, 1)[:, np.newaxis] / _FJORD_LENGTH
     axis = mouth + lean * inland + 0.05 * (np.sin(4.6 * inland + phase) - np.sin(phase))
-    return np.clip(axis, 0.15, 0.85)
+    clipped: Values = np.clip(axis, 0.15, 0.85)
+    return clipped
 
 
 def _fjord(seed: int, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
@@ -111,23 +116,25 @@ def _fjord(seed: int, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     inlet = offset < half_width + ragged * (half_width > 0)
     coast = row > 0.975 + 3 * ragged
     parts, _ = ndimage.label(inlet | coast)
-    return parts == parts[-1, int(_fjord_axis(seed, size)[-1, 0] * cols)]
+    fjord: npt.NDArray[np.bool_] = parts == parts[-1, int(_fjord_axis(seed, size)[-1, 0] * cols)]
+    return fjord
 
 
-def _fjord_floor(fjord: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+def _fjord_floor(fjord: npt.NDArray[np.bool_]) -> Values:
     """Return heights a little below the sea, falling towards the open water."""
     rows = np.linspace(0, 1, fjord.shape[0])[:, np.newaxis]
     shore = ndimage.distance_transform_edt(fjord)
-    return _FJORD_DEEPEST * np.clip(0.15 + 0.6 * (rows - 0.5) + 0.08 * shore, 0.15, 1)
+    floor: Values = _FJORD_DEEPEST * np.clip(0.15 + 0.6 * (rows - 0.5) + 0.08 * shore, 0.15, 1)
+    return floor
 
 
 def _evolve(
-    start: npt.NDArray[np.float64],
-    uplift: npt.NDArray[np.float64],
+    start: Values,
+    uplift: Values,
     outlets: npt.NDArray[np.bool_],
     steps: int,
     node: float,
-) -> npt.NDArray[np.float64]:
+) -> Values:
     """Return the heights after `steps` of uplift, cutting and slumping, on nodes `node` times as large."""
     height = np.where(outlets, 0.0, start)
     # Inland rivers leave at this height, those to the south at the sea.
@@ -143,10 +150,10 @@ def _evolve(
     return height
 
 
-def _crags(seed: int, nodes: npt.NDArray[np.float64], fjord: npt.NDArray[np.bool_], shape: tuple[int, int]) -> Field:
+def _crags(seed: int, nodes: Values, fjord: npt.NDArray[np.bool_], shape: tuple[int, int]) -> Field:
     """Return the nodes as smooth ground with spurs, crags and gullies where it is steep."""
     ground = enlarge(nodes, shape, NODE)
-    rise = np.hypot(*np.gradient(nodes, 30.0 * NODE))
+    rise = np.hypot(*np.gradient(nodes, NOMINAL_PIXEL * NODE))
     steep = enlarge(smoothstep(ndimage.gaussian_filter(rise, 1), 0.05, 0.7), shape, NODE, order=1)
     # Crests follow the zero lines of a fractal field: long and crooked, never closed rings.
     crest = 0.55 - np.abs(fractal(generator(seed, "crags"), shape, 34, 2.0))

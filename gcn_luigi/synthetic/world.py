@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from gcn_luigi.prepare.terrain import curvature, gradient, northness, southness
+from gcn_luigi.prepare.terrain import curvature, northness, southness
 from gcn_luigi.synthetic.debris import cover_with_debris, trace_moraines
 from gcn_luigi.synthetic.divides import Ids, glacier_ids
 from gcn_luigi.synthetic.glaciers import Ice, Mask, equilibrium_line, make_ice
@@ -16,11 +16,9 @@ from gcn_luigi.synthetic.noise import Field, enlarge, fractal, generator
 from gcn_luigi.synthetic.outlines import draw_outlines, make_surveys
 from gcn_luigi.synthetic.place import STEM_MARGINS, WorldSettings
 from gcn_luigi.synthetic.stem import make_votes
-from gcn_luigi.synthetic.terrain import NODE, Terrain, make_terrain
+from gcn_luigi.synthetic.terrain import NODE, NOMINAL_PIXEL, Terrain, make_terrain
 
 TOPO_NODATA = -9999.0
-# Metres. Heights are made for pixels of this size and scaled to others, so that slopes stay what they are.
-_NOMINAL_PIXEL = 30.0
 # Share of the land above the equilibrium line in the first year, and its rise in metres a year.
 _ACCUMULATION_SHARE, _RISE = 0.25, 5.5
 # Metres. Ice thicker than this over its bed leaves a lake.
@@ -90,8 +88,7 @@ def make_world(settings: WorldSettings) -> World:
     seed, years = settings.seed, settings.years
     history = _history(settings)
     tree_line = 0.33 * float(history.line.mean())
-    gradients = gradient(history.surface, _NOMINAL_PIXEL)
-    setting = make_setting(history.terrain, history.surface, gradients, tree_line, seed)
+    setting = make_setting(history.terrain, history.surface, tree_line, seed)
     above = history.surface - enlarge(history.line, settings.shape, NODE, order=1)
     first = history.covers[years[0]]
     moraines = trace_moraines(Ice(history.ice[years[0]], first.surface, first.vigour), history.terrain.ground)
@@ -149,7 +146,7 @@ def _season(history: _History, settings: WorldSettings, rock: tuple[Field, Field
 
 def _topography(history: _History, settings: WorldSettings) -> dict[str, Field]:
     """Return the four topographic bands with a slanted corner without data."""
-    dem = (history.surface * np.float32(settings.pixel_size / _NOMINAL_PIXEL)).astype(np.float32)
+    dem = (history.surface * np.float32(settings.pixel_size / NOMINAL_PIXEL)).astype(np.float32)
     bands = {
         "north": northness(dem, settings.pixel_size),
         "south": southness(dem, settings.pixel_size),
@@ -159,15 +156,20 @@ def _topography(history: _History, settings: WorldSettings) -> dict[str, Field]:
     row = np.linspace(0, 1, dem.shape[0])[:, np.newaxis]
     col = np.linspace(0, 1, dem.shape[1])[np.newaxis, :]
     outside = row + 0.5 * (1 - col) < 0.045
-    # A sixteenth of a metre and four decimals are more than enough, and compress far better.
+    # Parts of one: more digits mean nothing and compress badly.
     digits = {"dem": 16, "curvature": 1024}
-    rounded = {name: np.round(band * digits.get(name, 8192)) / digits.get(name, 8192) for name, band in bands.items()}
-    return {name: np.where(outside, TOPO_NODATA, band).astype(np.float32) for name, band in rounded.items()}
+    topo: dict[str, Field] = {}
+    for name, band in bands.items():
+        parts = np.float32(digits.get(name, 8192))
+        topo[name] = np.where(outside, TOPO_NODATA, np.round(band.astype(np.float32) * parts) / parts).astype(
+            np.float32
+        )
+    return topo
 
 
 def _outlined(history: _History, settings: WorldSettings) -> gpd.GeoDataFrame:
     surveys = make_surveys(settings.seed, int(history.ids.max()), settings.years)
     nearest = (min(settings.years, key=lambda year: abs(year - survey.year)) for survey in surveys)
     masks = tuple(history.ice[year] for year in nearest)
-    heights = history.surface * np.float32(settings.pixel_size / _NOMINAL_PIXEL)
+    heights = history.surface * np.float32(settings.pixel_size / NOMINAL_PIXEL)
     return draw_outlines(history.ids, masks, surveys, heights, settings.lattice)

@@ -1,5 +1,6 @@
 """A made-up world as files, laid out as real inputs are."""
 
+import itertools
 import json
 import secrets
 import shutil
@@ -32,13 +33,14 @@ _README = """# A small made-up Alaska
 Everything here is invented: no mountain, glacier, river, name or date is real, and nothing was observed.
 It was computed from the settings in `made.json`; the same settings give the same files, byte for byte.
 
-| path | holds |
-|---|---|
-| `optical/<tile>/made_<tile>_{nbr,ndsi,ndvi,tcb,tcw,rmse}.tif` | int16, band k = k-th composite year (band description), nodata -32768; indices x 1000, tasselled cap x 10000 |
-| `topo/<tile>/made_<tile>_{north,south,curvature,dem_cubic}_temp.tif` | float32, nodata -9999; cosine of aspect, its product with the sine of the slope, 1/100 m, metres |
-| `stem/*_debris_free_ice_votes.tif` | int16, 0 to 7 votes for ice without debris, nodata -32768; some pixels wider than the tiles |
-| `rgi/outlines.gpkg` | glacier outlines, columns as in RGI 6.0 |
-| `rgi/outlines_rgi7.gpkg` | the same glaciers, columns as in RGI 7.0 |
+* `optical/<tile>/made_<tile>_{nbr,ndsi,ndvi,tcb,tcw,rmse}.tif`: int16, nodata -32768. Band k is the k-th composite
+  year, named in its description. Normalised differences x 1000, tasselled cap of reflectance x 10000.
+* `topo/<tile>/made_<tile>_{north,south,curvature,dem_cubic}_temp.tif`: float32, nodata -9999. Cosine of the aspect;
+  minus that times the sine of the slope; 1/100 m, summits positive; metres.
+* `stem/*_debris_free_ice_votes.tif`: int16, 0 to 7 votes for ice without debris, nodata -32768; reaches some pixels
+  beyond the tiles.
+* `rgi/outlines.gpkg`: glacier outlines with the columns of RGI 6.0; `rgi/outlines_rgi7.gpkg`: the same ones with
+  those of RGI 7.0.
 
 Tiles overlap by a few pixels with equal values. The first tile lacks its leading zero below `topo`.
 """
@@ -154,8 +156,8 @@ def tile_windows(settings: WorldSettings) -> dict[str, Window]:
         for length, count in zip(settings.shape, settings.tiles, strict=True)
     )
     windows = {}
-    for down, (top, bottom) in enumerate(zip(rows, rows[1:], strict=False)):
-        for across, (left, right) in enumerate(zip(cols, cols[1:], strict=False)):
+    for down, (top, bottom) in enumerate(itertools.pairwise(rows)):
+        for across, (left, right) in enumerate(itertools.pairwise(cols)):
             height = min(bottom + settings.overlap, settings.shape[0]) - top
             width = min(right + settings.overlap, settings.shape[1]) - left
             windows[f"{1000 * down + 123 + across:04d}"] = Window(top, left, height, width)

@@ -47,7 +47,7 @@ def test_blocks_written_in_any_size_give_the_same_pixels(tmp_path, size):
         np.testing.assert_array_equal(dataset.read(1), data)
 
 
-def test_bytes_do_not_depend_on_the_cache_of_the_machine(tmp_path):
+def test_bytes_depend_neither_on_the_cache_of_the_machine_nor_on_the_width_of_windows(tmp_path):
     # GDAL reads the size of its cache once a process.
     script = """
 import sys
@@ -57,14 +57,16 @@ from gcn_luigi.io.geotiff import blocks, write_geotiff
 from gcn_luigi.lattice import Lattice
 lattice = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, 1100, 1100)
 data = np.random.default_rng(2).integers(0, 200, (2, 1100, 1100)).astype(np.int16)
-pieces = ((w, data[:, w.row : w.row + w.height, w.col : w.col + w.width]) for w in blocks(lattice, (256, 512)))
-write_geotiff(Path(sys.argv[1]), lattice, pieces, nodata=-1, names=["a", "b"], dtype="int16")
+width = int(sys.argv[2])
+tall = blocks(lattice, (256, width or 1))
+pieces = ((w, data[:, w.row : w.row + w.height, w.col : w.col + w.width]) for w in tall)
+write_geotiff(Path(sys.argv[1]), lattice, pieces if width else data, nodata=-1, names=["a", "b"], dtype="int16")
 """
-    for cache in ("1", "500"):
-        command = [sys.executable, "-c", script, str(tmp_path / f"{cache}.tif")]
+    for cache, width in (("1", "512"), ("500", "4096"), ("2", "0")):
+        command = [sys.executable, "-c", script, str(tmp_path / f"{cache}.tif"), width]
         subprocess.run(command, check=True, env=os.environ | {"GDAL_CACHEMAX": cache})
 
-    assert (tmp_path / "1.tif").read_bytes() == (tmp_path / "500.tif").read_bytes()
+    assert len({(tmp_path / f"{cache}.tif").read_bytes() for cache in (1, 2, 500)}) == 1
 
 
 def test_pixels_in_no_window_are_nodata(tmp_path):
@@ -111,8 +113,10 @@ def test_a_directory_that_is_not_there_is_told(tmp_path):
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("limit", [0, 100, 5_000, 60_000, 120_000])
-def test_a_disk_that_fills_up_is_told(tmp_path, limit):
+@pytest.mark.parametrize("share", [0, 0.0005, 0.5, 0.9, 0.99, 0.99999])
+def test_a_disk_that_fills_up_is_told_even_when_only_the_last_block_is_lost(tmp_path, share):
+    write_geotiff(tmp_path / "whole.tif", LATTICE, noise(300, 530), nodata=None, names=["a"])
+    limit = int((tmp_path / "whole.tif").stat().st_size * share)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))

@@ -106,12 +106,11 @@ def test_geographic_tiles_are_refused(tmp_path):
         scan_tiles(tmp_path, settings)
 
 
-def test_one_odd_file_is_named_even_when_it_comes_first(two):
+def test_one_odd_file_is_named_even_when_it_is_scanned_first(two):
     write_tile(two, "0013", col=8)
-    shutil.rmtree(two / "optical/0007")
-    optical(two, "0007", left=600005.0)
+    optical(two, "0012", "x_0012_a.tif", left=600045.0)
 
-    with pytest.raises(InputError, match="1 problem with the tiles, first: tile 7 band a"):
+    with pytest.raises(InputError, match="1 problem with the tiles, first: tile 12 band a"):
         scan_tiles(two, region())
 
 

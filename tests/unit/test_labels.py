@@ -1,0 +1,84 @@
+"""The class label."""
+
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from rasterio.windows import Window as RasterWindow
+
+from gcn_luigi.errors import InputError
+from gcn_luigi.io.vector import read_outlines
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.labels import check_label, combine_label, count_classes, rasterize_outlines
+from gcn_luigi.settings import OutlineSettings
+
+LATTICE = Lattice("EPSG:3338", 352800.0, 1268400.0, 30.0, 640, 1000)
+
+
+def test_columbia_label_is_reproduced_pixel_for_pixel(columbia):
+    outlines = read_outlines(columbia / "rgi/rgi60_study_area_epsg3338.gpkg", OutlineSettings(path="x"), LATTICE.crs)
+    with rasterio.open(columbia / "stem/stem_2010_debris_free_ice_votes.tif") as source:
+        stem = LATTICE.window_of(source.bounds, where="stem")
+        votes = source.read(1, window=RasterWindow(-stem.col, -stem.row, 1000, 640))
+        missing = votes == source.nodata
+
+    label = combine_label(rasterize_outlines(outlines.table.geometry.to_numpy(), LATTICE), votes, missing, 3)
+
+    with rasterio.open(columbia / "expected/label_uint8_nodata255.tif") as source:
+        np.testing.assert_array_equal(label, source.read(1))
+    assert count_classes(label).sum() == label.size
+
+
+def test_a_pixel_belongs_to_an_outline_when_its_centre_does():
+    lattice = Lattice("EPSG:3338", 0.0, 40.0, 10.0, 4, 4)
+
+    inside = rasterize_outlines([shapely.box(4.0, 4.0, 16.0, 36.0), None, shapely.Polygon()], lattice)
+
+    assert inside[:, 0].all()
+    assert inside[:, 1].all()
+    assert not inside[:, 2:].any()
+
+
+def test_no_outline_is_no_glacier():
+    assert not rasterize_outlines([], Lattice("EPSG:3338", 0.0, 40.0, 10.0, 4, 3)).any()
+
+
+def test_any_crop_of_the_lattice_gives_the_same_pixels(columbia):
+    outlines = read_outlines(columbia / "rgi/rgi60_study_area_epsg3338.gpkg", OutlineSettings(path="x"), LATTICE.crs)
+    shapes = outlines.table.geometry.to_numpy()
+    whole = rasterize_outlines(shapes, LATTICE)
+
+    for row, col, size in ((0, 0, 128), (133, 517, 200), (411, 3, 77)):
+        part = rasterize_outlines(shapes, LATTICE.crop(Window(row, col, size, size)))
+        np.testing.assert_array_equal(part, whole[row : row + size, col : col + size])
+
+
+def test_missing_votes_are_ignored_inside_and_outside_and_ice_outside_is_no_glacier():
+    inside = np.array([[True, True, True, False, False]])
+    votes = np.array([[3, 4, -32768, 7, -32768]], dtype=np.int16)
+
+    label = combine_label(inside, votes, votes == -32768, 3)
+
+    assert label.tolist() == [[1, 2, 255, 0, 255]]
+    assert label.dtype == np.uint8
+
+
+def test_arrays_of_different_shapes_are_refused():
+    with pytest.raises(InputError, match="differ in shape"):
+        combine_label(np.ones((2, 2), bool), np.ones((3, 3)), np.ones((2, 2), bool), 3)
+
+
+def test_a_ready_made_label_keeps_its_classes_and_gets_one_missing_value():
+    values = np.array([[0.0, 1.0, 2.0, 255.0, -9.0, np.nan]])
+
+    label = check_label(values, np.array([[False, False, False, False, True, True]]))
+
+    assert label.tolist() == [[0, 1, 2, 255, 255, 255]]
+    assert label.dtype == np.uint8
+
+
+@pytest.mark.parametrize(("value", "told"), [(3, "3"), (1.5, "1.5"), (np.nan, "nan"), (-1, "-1"), (256, "256")])
+def test_a_ready_made_label_with_other_values_is_refused(value, told):
+    with pytest.raises(InputError, match=rf"other than 0, 1, 2 and 255: {told}\n") as caught:
+        check_label(np.array([[0, value]]), np.zeros((1, 2), bool), where="label.tif")
+    assert caught.value.where == "label.tif"
