@@ -105,6 +105,10 @@ class Layout:
         """The seal: every file with size and digest."""
         return self.root / "dataset.json"
 
+    def tile_quality(self, band: str) -> Path:
+        """Return what the tiles of a band hold, counted."""
+        return self.root / "tile_quality" / f"{band}.json"
+
     def mosaic(self, band: Band, year: int | None = None) -> Path:
         """Return the mosaic of a band; topography has no year and is a converted GeoTIFF."""
         if year is None:

@@ -12,6 +12,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj.exceptions import CRSError
 
 from gcn_luigi.errors import InputError
+from gcn_luigi.prepare.grid_import import few
 from gcn_luigi.prepare.outlines import drop_unusable, mend_polygons, merge_outlines, outline_names
 from gcn_luigi.prepare.years import outline_year
 from gcn_luigi.settings import OutlineSettings
@@ -71,7 +72,7 @@ def read_outlines(path: Path, settings: OutlineSettings, crs: str) -> Outlines:
     id_field = _field(frame, settings.id_field, _ID_FIELDS, path)
     if id_field is None:
         raise InputError(
-            f"no field holds the outlines' ids among {', '.join(frame.columns)}",
+            f"no field holds the outlines' ids among: {few(frame.columns.drop(frame.geometry.name), 20)}",
             where=where,
             fix="name it in outlines.id_field",
         )

@@ -23,7 +23,7 @@ class ChipPlace:
     year : int
         Of the composite.
     year_gap : int
-        Years between outline and composite.
+        Years between outline and composite; -1 where no outline has a date.
     window : Window
         On `lattice`.
     lattice : Lattice

@@ -119,7 +119,10 @@ class _Given:
 
 
 def _by_blocks(cells: gpd.GeoDataFrame, joined: pd.DataFrame, settings: SplitSettings) -> _Given:
-    edge = int(max(cells["height"].max(), cells["width"].max())) if len(cells) else 1
+    if cells.empty:
+        nothing = np.empty(0, dtype=object)
+        return _Given(nothing, nothing, nothing, [])
+    edge = int(max(cells["height"].max(), cells["width"].max()))
     spare = None
     for buffer in range(settings.buffer, -1, -1):
         for block in _halved(settings.block):

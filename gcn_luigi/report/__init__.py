@@ -1,1 +1,1 @@
-"""The quality page."""
+"""The quality page: one self-contained HTML file."""

@@ -7,6 +7,7 @@ from typing import Any
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.settings import RegionSettings
+from gcn_luigi.stages.tile_quality import checked_bands
 from gcn_luigi.version import __version__
 
 _RGI_7 = "RGI 7.0 Consortium (2023). Randolph Glacier Inventory 7.0. doi:10.5067/f6jmovy5navz"
@@ -31,16 +32,16 @@ def write_card(settings: RegionSettings, layout: Layout, readme_out: Path, citat
         Markdown files.
     """
     statistics = json.loads(layout.statistics.read_text(encoding="utf-8"))
-    audit = json.loads(layout.split_audit.read_text(encoding="utf-8"))
     index = read_geoparquet(layout.index)
     chips = {split: int((index["split"] == split).sum()) for split in SPLITS}
-    readme_out.write_text(_readme(settings, chips, statistics, audit), encoding="utf-8")
+    readme_out.write_text(_readme(settings, layout, chips, statistics), encoding="utf-8")
     catalog = read_geoparquet(layout.catalog)
     ids = {name for names in catalog["rgi_ids"] for name in str(names).split(";")}
     citation_out.write_text(_citation(settings, ids), encoding="utf-8")
 
 
-def _readme(settings: RegionSettings, chips: dict[str, int], statistics: dict[str, Any], audit: dict[str, Any]) -> str:
+def _readme(settings: RegionSettings, layout: Layout, chips: dict[str, int], statistics: dict[str, Any]) -> str:
+    audit = json.loads(layout.split_audit.read_text(encoding="utf-8"))
     size, bands = settings.chips.size, settings.schema_bands.image
     rows = "\n".join(
         f"| {i} | {band.name} | {band.role} | {_number(statistics['bands'][band.name]['mean'])} "
@@ -75,6 +76,10 @@ Label: 0 none, 1 supraglacial debris, 2 debris-free ice, 255 ignore. Train pixel
 Flags: bits 1 optical, 2 topo, 4 label, 8 outside the mosaic, 16 distance; a set bit means missing,
 and missing image pixels hold {settings.nodata.fill} (mode `{settings.nodata.mode}`).
 
+## Input
+
+{_wild(layout, settings)}
+
 ## Split
 
 Method `{settings.split.method}`: {audit["n_train"]} train and {audit["n_dev"]} dev partitions,
@@ -102,6 +107,23 @@ A publication that uses this dataset cites the sources it was made from:
 
 Made by gcn_luigi {__version__}.
 """
+
+
+def _wild(layout: Layout, settings: RegionSettings) -> str:
+    """Say which tiles hold values that cannot be real."""
+    lines = []
+    for band in checked_bands(settings):
+        content = json.loads(layout.tile_quality(band.name).read_text(encoding="utf-8"))
+        tiles = sorted({row["path"] for row in content["tiles"] if row["out_of_range"]})
+        if tiles:
+            count = content["totals"]["out_of_range"]
+            lines.append(f"* {band.name}: {count:,} values out of range in {', '.join(tiles[:10])}")
+    if not lines:
+        return "Every pixel of every tile was read; no value lies beyond its band's valid range."
+    return (
+        "Values beyond their band's valid range are missing in the chips. They may betray damaged files:\n\n"
+        + "\n".join(lines)
+    )
 
 
 def _number(value: float | None) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.io.index import read_geoparquet
@@ -21,6 +22,9 @@ from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.corrected import read_corrected
 from gcn_luigi.stages.mosaics import read_inventory
 from gcn_luigi.stages.tally import Tally
+
+# The year gap of a partition without a dated outline, whose year the settings gave.
+NO_OUTLINE = -1
 
 Say = Callable[[str, float], None]
 
@@ -65,7 +69,7 @@ def used_partitions(layout: Layout, lattice: Lattice, split: str) -> list[ChipPl
             partition=str(row.partition),
             split=split,
             year=int(row.year),
-            year_gap=int(row.year_gap),
+            year_gap=NO_OUTLINE if pd.isna(row.year_gap) else int(row.year_gap),
             window=Window(int(row.row), int(row.col), int(row.height), int(row.width)),
             lattice=lattice,
         )

@@ -4,7 +4,7 @@
 """
 
 from gcn_luigi.tasks.dataset import AllRegions, BandStatistics, ChipIndex, Dataset, DatasetCard, QualityReport
-from gcn_luigi.tasks.inventory import TileInventory
+from gcn_luigi.tasks.inventory import TileInventory, TileQuality
 from gcn_luigi.tasks.partitions import GridComparison, PartitionCatalog, PartitionFiles, PartitionGrid
 from gcn_luigi.tasks.process import use_forkserver
 from gcn_luigi.tasks.rasters import ClassLabel, DistanceRaster, OpticalMosaic, TopoMosaic, YearStack
@@ -26,6 +26,7 @@ __all__ = [
     "PartitionGrid",
     "QualityReport",
     "TileInventory",
+    "TileQuality",
     "TopoMosaic",
     "YearStack",
 ]

@@ -5,11 +5,18 @@ import luigi
 from gcn_luigi.io.layout import SPLITS
 from gcn_luigi.report.page import write_report
 from gcn_luigi.stages import card, seal, summary
+from gcn_luigi.stages.tile_quality import checked_bands
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.graph import sealed_files
+from gcn_luigi.tasks.inventory import TileQuality
 from gcn_luigi.tasks.partitions import GridComparison, PartitionCatalog
 from gcn_luigi.tasks.shards import all_shards
+
+
+def tile_qualities(task: RegionTask) -> list[TileQuality]:
+    """Return the tasks that read the tiles through, one a band."""
+    return [task.clone(TileQuality, band=band.name) for band in checked_bands(task.configured.settings)]
 
 
 class ChipIndex(RegionTask):
@@ -77,7 +84,7 @@ class DatasetCard(RegionTask):
 
     def requires(self) -> list[RegionTask]:
         """Require the figures it states."""
-        return [self.clone(ChipIndex), self.clone(BandStatistics)]
+        return [self.clone(ChipIndex), self.clone(BandStatistics), *tile_qualities(self)]
 
     def output(self) -> tuple[PublishedFile, PublishedFile]:
         """Return ``README.md`` and ``CITATION.md``."""

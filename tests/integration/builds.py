@@ -28,7 +28,10 @@ def dataset(region: str, output: Path, data_root: Path | None = None, config: Pa
     """Return the root task of a region."""
     luigi.task_register.Register.clear_instance_cache()
     return Dataset(
-        region=region, output_root=str(output), config_dir=str(config), data_root="" if data_root is None else str(data_root)
+        region=region,
+        output_root=str(output),
+        config_dir=str(config),
+        data_root="" if data_root is None else str(data_root),
     )
 
 

@@ -57,12 +57,13 @@ def mosaics(columbia):
 
 
 def test_the_label_equals_the_expected_one_pixel_for_pixel(columbia, columbia_output):
-    with rasterio.open(columbia_output / "label.tif") as made:
-        with rasterio.open(columbia / "expected" / "label_uint8_nodata255.tif") as expected:
-            np.testing.assert_array_equal(made.read(1), expected.read(1))
-            assert made.transform == expected.transform
-            assert made.crs == expected.crs
-            assert made.nodata == 255
+    wanted = columbia / "expected" / "label_uint8_nodata255.tif"
+
+    with rasterio.open(columbia_output / "label.tif") as made, rasterio.open(wanted) as expected:
+        np.testing.assert_array_equal(made.read(1), expected.read(1))
+        assert made.transform == expected.transform
+        assert made.crs == expected.crs
+        assert made.nodata == 255
 
 
 def test_every_chip_equals_the_corrected_window_of_its_year(columbia_dataset: Dataset, mosaics):
@@ -131,7 +132,7 @@ def test_statistics_equal_those_of_the_chips_own_pixels(columbia_dataset: Datase
 
 
 def test_each_pixel_counts_once_in_the_main_statistics(columbia_dataset: Dataset, mosaics):
-    years, label = mosaics
+    years, _ = mosaics
     catalog = columbia_dataset.catalog.set_index("partition")
     index = columbia_dataset.index[columbia_dataset.index["split"] == "train"]
     values = []

@@ -11,7 +11,7 @@ from tests.reference.catalog import join, least_gap, make_catalog, pixels
 windows = st.lists(st.tuples(st.integers(-30, 60), st.integers(-30, 60)), min_size=1, max_size=14, unique=True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     windows,
     st.sampled_from(["blocks", "legacy"]),

@@ -22,7 +22,7 @@ def leading_year(rows, rule):
     return min(votes, key=lambda year: (-votes[year], year)) if votes else None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(outlines, st.sampled_from(["legacy", "nearest", "area-weighted"]), st.sets(st.integers(1994, 2014), min_size=1))
 def test_partition_years_match_the_plain_rule(rows, rule, composites):
     frame = pd.DataFrame(

@@ -40,9 +40,7 @@ def join(members):
 def pixels(catalog, split):
     found = set()
     for part in catalog[catalog["split"] == split].itertuples():
-        found.update(
-            itertools.product(range(part.row, part.row + part.height), range(part.col, part.col + part.width))
-        )
+        found.update(itertools.product(range(part.row, part.row + part.height), range(part.col, part.col + part.width)))
     return found
 
 

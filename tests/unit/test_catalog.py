@@ -88,9 +88,9 @@ def test_no_outlines_join_to_an_empty_table():
 def test_outside_is_what_no_tile_covers_and_overlaps_count_once():
     cells = [Cell("a", Window(0, 0, 4, 4)), Cell("b", Window(0, 4, 4, 4)), Cell("c", Window(50, 50, 4, 4))]
 
-    shares = outside_shares(cells, [Window(0, 0, 4, 3), Window(0, 2, 4, 4), Window(2, 1, 9, 4)])
+    shares = outside_shares(cells, [Window(0, 0, 4, 3), Window(0, 2, 4, 4), Window(3, 1, 9, 6)])
 
-    assert shares.tolist() == [0.0, 3 / 8, 1.0]
+    assert shares.tolist() == [0.0, 7 / 16, 1.0]
 
 
 def test_a_row_says_all_that_is_known_of_its_cell():

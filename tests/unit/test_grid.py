@@ -122,9 +122,7 @@ def test_cells_off_the_pixels_can_be_snapped_and_it_is_said(columbia, columbia_b
 
 
 def test_a_cell_far_outside_is_kept_for_the_catalog_to_judge(columbia_bad):
-    cells, _ = import_grid(
-        read_grid(columbia_bad / "grid_cell_outside/grid/grid_256px.gpkg"), LATTICE, GridSettings()
-    )
+    cells, _ = import_grid(read_grid(columbia_bad / "grid_cell_outside/grid/grid_256px.gpkg"), LATTICE, GridSettings())
 
     far = next(cell for cell in cells if cell.id == "79945217")
     assert far.window.intersection(LATTICE.window).is_empty

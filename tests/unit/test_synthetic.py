@@ -179,7 +179,6 @@ def test_the_demo_settings_describe_the_demo_world():
     assert settings.years == place.years
     assert (settings.lattice.crs, settings.lattice.pixel_size) == (place.crs, place.pixel_size)
     assert settings.label.stem == f"stem/stem_{place.stem_year}_debris_free_ice_votes.tif"
-    assert settings.year.no_year in place.years
     assert len(settings.schema_bands.image) == 10
     assert settings.root(REPO / "config" / "demo.toml") == REPO / "output" / "demo-input"
 

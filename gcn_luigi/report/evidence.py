@@ -1,0 +1,163 @@
+"""Everything the page shows, read once from a finished dataset."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+from numpy.typing import NDArray
+
+from gcn_luigi.bands import Band, Role
+from gcn_luigi.io.index import read_geoparquet
+from gcn_luigi.io.inventory import Inventory
+from gcn_luigi.io.layout import SPLITS, Layout
+from gcn_luigi.io.shard import ShardReader
+from gcn_luigi.prepare.nodata import Flag
+from gcn_luigi.prepare.statistics import Histogram, empty_histogram, ks_distance
+from gcn_luigi.settings import RegionSettings
+
+# Enough chips for a share to be known to a fraction of a per cent, few enough for a large region.
+FLAG_SAMPLE = 1000
+
+ROLE_FLAGS = {Role.OPTICAL: Flag.OPTICAL, Role.TOPO: Flag.TOPO, Role.LABEL: Flag.LABEL, Role.DISTANCE: Flag.DISTANCE}
+
+
+@dataclass(frozen=True)
+class FlagCounts:
+    """How often each value of the flags plane occurs in some chips of a split.
+
+    Attributes
+    ----------
+    pixels : ndarray of int64
+        (256,): pixels by value; a pixel counts once for every chip that shows it.
+    n_chips, n_all : int
+        Chips counted, and chips of the split.
+    """
+
+    pixels: NDArray[np.int64]
+    n_chips: int
+    n_all: int
+
+    def share(self, needed: int, *, without: int = 0) -> float:
+        """Return the share of pixels, 0 to 1, with all bits of `needed` set and none of `without`; 0 where no pixel is."""
+        values = np.arange(256)
+        chosen = (values & needed == needed) & (values & without == 0)
+        return float(self.pixels[chosen].sum() / max(int(self.pixels.sum()), 1))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a dataset says of itself.
+
+    Attributes
+    ----------
+    settings : RegionSettings
+        What it was made by.
+    inventory : Inventory
+        Tiles found and passed over.
+    catalog, index : GeoDataFrame
+        One row a partition, one row a chip.
+    statistics, audit, grids, grid_notes : dict
+        ``statistics.json``, ``split.json``, ``grid_comparison.json``, ``grid.json``.
+    histograms : dict of ndarray
+        By split: (band, 65536) int64, each valid pixel once.
+    flags : dict of FlagCounts
+        By split.
+    """
+
+    settings: RegionSettings
+    inventory: Inventory
+    catalog: gpd.GeoDataFrame
+    index: gpd.GeoDataFrame
+    statistics: dict[str, Any]
+    audit: dict[str, Any]
+    grids: dict[str, Any]
+    grid_notes: dict[str, Any]
+    histograms: dict[str, Histogram]
+    flags: dict[str, FlagCounts]
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """The bands of the chips, in order."""
+        return self.settings.schema_bands.image
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The roles that can be missing, in the order of the stack."""
+        present = {band.role for band in self.settings.schema_bands}
+        return tuple(role for role in ROLE_FLAGS if role in present)
+
+    def described(self, split: str) -> dict[str, Any]:
+        """Return ``bands``, ``classes`` and ``as_sampled`` of a split."""
+        described: dict[str, Any] = self.statistics if split == "train" else self.statistics[split]
+        return described
+
+    def distance(self, position: int) -> float | None:
+        """Return how far train and dev differ in a band (Kolmogorov and Smirnov), None where either holds nothing."""
+        train, dev = (self.histograms[split][position] for split in SPLITS)
+        return ks_distance(train, dev) if train.any() and dev.any() else None
+
+    def n_chips(self, split: str) -> int:
+        """Return how many chips a split holds."""
+        return int((self.index["split"] == split).sum())
+
+
+def read_evidence(settings: RegionSettings, layout: Layout) -> Evidence:
+    """Read what the page shows; pixels only of the flags, and of no more than `FLAG_SAMPLE` chips a split.
+
+    Parameters
+    ----------
+    settings : RegionSettings
+        What the dataset was made by.
+    layout : Layout
+        Where it lies.
+
+    Returns
+    -------
+    Evidence
+        Tables and counts, no images.
+
+    Raises
+    ------
+    InputError
+        A table or the inventory is missing or damaged.
+    """
+    index = read_geoparquet(layout.index)
+    return Evidence(
+        settings=settings,
+        inventory=Inventory.from_json(layout.inventory.read_text(encoding="utf-8")),
+        catalog=read_geoparquet(layout.catalog),
+        index=index,
+        statistics=_json(layout.statistics),
+        audit=_json(layout.split_audit),
+        grids=_json(layout.grid_comparison),
+        grid_notes=_json(layout.grid_notes),
+        histograms={split: _histogram(settings, layout, split) for split in SPLITS},
+        flags={split: _count_flags(index[index["split"] == split], layout.shards) for split in SPLITS},
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _histogram(settings: RegionSettings, layout: Layout, split: str) -> Histogram:
+    total = empty_histogram(len(settings.schema_bands.image))
+    n_shards = settings.shards.train if split == "train" else settings.shards.dev
+    for number in range(n_shards):
+        with ShardReader(layout.shard(split, number, n_shards)) as shard:
+            total += shard.table("statistics")["histogram"]
+    return total
+
+
+def _count_flags(chips: gpd.GeoDataFrame, shards: Path) -> FlagCounts:
+    pixels = np.zeros(256, np.int64)
+    evenly = np.unique(np.linspace(0, len(chips) - 1, min(len(chips), FLAG_SAMPLE)).round().astype(int))
+    for name, rows in chips.iloc[evenly].groupby("shard", sort=True):
+        with ShardReader(shards / str(name)) as shard:
+            for row in rows["shard_row"]:
+                pixels += np.bincount(shard.pixels("flags", int(row)).ravel(), minlength=256)
+    return FlagCounts(pixels, len(evenly), len(chips))

@@ -1,0 +1,122 @@
+"""What the tiles really hold: every pixel of every tile read once, before anyone trusts it."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcn_luigi.bands import Band, Role
+from gcn_luigi.config import Region
+from gcn_luigi.errors import InputError
+from gcn_luigi.io.geotiff import blocks
+from gcn_luigi.io.header import open_raster
+from gcn_luigi.io.inventory import SourceFile
+from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.raster import read_dataset
+from gcn_luigi.lattice import Lattice
+from gcn_luigi.settings import RegionSettings
+from gcn_luigi.stages.mosaics import read_inventory
+
+Say = Callable[[str, float], None]
+
+# Whole blocks of all years at once: files interleaved by pixel are then decoded once, too.
+_STRIP = (256, 4096)
+_MOST_NAMED = 20
+
+
+def checked_bands(settings: RegionSettings) -> tuple[Band, ...]:
+    """Return the bands that come from tiles and reach the stack."""
+    return tuple(band for band in settings.schema_bands if band.role in (Role.OPTICAL, Role.TOPO))
+
+
+def write_tile_quality(region: Region, layout: Layout, name: str, out: Path, say: Say) -> None:
+    """Read every tile of one band and count what it holds.
+
+    A flipped bit in a compressed block often decodes without an error, to wild values: values beyond the
+    band's valid range betray it, and they are masked in chips.
+
+    Parameters
+    ----------
+    region : Region
+        Settings and sources.
+    layout : Layout
+        Where the inventory is.
+    name : str
+        The band.
+    out : Path
+        JSON: for each tile and year the number of valid, missing and out-of-range pixels, smallest and largest
+        valid value in source units; and the sums.
+    say : callable
+        Told how far the work is.
+
+    Raises
+    ------
+    InputError
+        Files cannot be decoded; the message names them all, up to twenty.
+    """
+    band = next(band for band in checked_bands(region.settings) if band.name == name)
+    years: tuple[int | None, ...] = region.settings.years if band.role is Role.OPTICAL else (None,)
+    files = read_inventory(layout).of_band(name)
+    rows: list[dict[str, Any]] = []
+    damaged: list[str] = []
+    for done, file in enumerate(files, 1):
+        try:
+            rows += _file_rows(region.root / file.path, file, band, years)
+        except InputError as error:
+            damaged.append(f"{file.path}: {error.what}")
+        say(f"{done} of {len(files)} tiles, {sum(row['out_of_range'] for row in rows)} out of range", done / len(files))
+    if damaged:
+        raise InputError(
+            f"{len(damaged)} of {len(files)} files of band {name} are damaged",
+            where="\n         ".join(damaged[:_MOST_NAMED]),
+            fix="copy or download the files again",
+        )
+    totals = {key: sum(row[key] for row in rows) for key in ("valid", "missing", "out_of_range")}
+    content = {"band": name, "valid_min": band.valid_min, "valid_max": band.valid_max, "totals": totals, "tiles": rows}
+    out.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _file_rows(path: Path, file: SourceFile, band: Band, years: tuple[int | None, ...]) -> Iterator[dict[str, Any]]:
+    counts = np.zeros((len(years), 3), np.int64)
+    extremes = [(np.inf, -np.inf)] * len(years)
+    shape = Lattice("", 0.0, 0.0, 1.0, file.window.height, file.window.width)
+    with open_raster(path) as dataset:
+        for window in blocks(shape, _STRIP):
+            values = read_dataset(dataset, window, bands=range(1, len(years) + 1), fill=0)
+            for position, plane in enumerate(values):
+                valid, missing, wild = _judged(plane, file, band)
+                counts[position] += (valid.sum(), missing.sum(), wild.sum())
+                if valid.any():
+                    kept, (low, high) = plane[valid], extremes[position]
+                    extremes[position] = (min(low, float(kept.min())), max(high, float(kept.max())))
+    return (
+        {
+            "tile": file.tile,
+            "path": file.path,
+            "year": year,
+            **dict(zip(("valid", "missing", "out_of_range"), row.tolist(), strict=True)),
+            "min": None if low > high else low,
+            "max": None if low > high else high,
+        }
+        for year, row, (low, high) in zip(years, counts, extremes, strict=True)
+    )
+
+
+def _judged(plane: NDArray[Any], file: SourceFile, band: Band) -> tuple[NDArray[np.bool_], ...]:
+    """Return which pixels are valid, missing, and out of range."""
+    missing = plane == band.nodata
+    if file.nodata is not None:
+        missing |= plane == file.nodata
+    if plane.dtype.kind == "f":
+        missing |= np.isnan(plane)
+    stored = plane.astype(np.float64) * band.scale + band.offset if band.role is Role.TOPO else plane
+    wild = np.zeros(plane.shape, bool)
+    if band.valid_min is not None:
+        wild |= stored < band.valid_min
+    if band.valid_max is not None:
+        wild |= stored > band.valid_max
+    wild &= ~missing
+    return ~(missing | wild), missing, wild

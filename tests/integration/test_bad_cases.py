@@ -1,0 +1,181 @@
+"""The 29 broken inputs, each through the whole graph: a clear error, or a dataset that says what was done."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gcn_luigi
+from gcn_luigi.errors import GcnLuigiError
+from gcn_luigi.read.dataset import Dataset
+from gcn_luigi.read.validate import validate
+from tests.integration.builds import build_inline, changed_config, dataset, overlaid
+
+# What the message must name: the file, tile or band, and what is wrong.
+REFUSED = {
+    "truncated_tif": ("optical/1125/ltsim_1125_nbr.tif", "cut short"),
+    "corrupt_block": ("optical/1125/ltsim_1125_nbr.tif", "cannot be decoded"),
+    "zero_byte_tif": ("optical/1125/ltsim_1125_ndvi.tif", "0 bytes"),
+    "html_instead_of_tif": ("optical/1125/ltsim_1125_ndvi.tif", "cannot be opened as a raster"),
+    "wrong_crs": ("optical/1125/ltsim_1125_ndsi.tif", "EPSG:32606"),
+    "no_crs": ("optical/1125/ltsim_1125_ndsi.tif", "no coordinate system"),
+    "float32_unscaled": ("optical/1125/ltsim_1125_ndsi.tif", "float32"),
+    "missing_band_file": ("1125", "tcw"),
+    "missing_topo_tile": ("1125", "topo"),
+    "half_pixel_shift": ("optical/1125/ltsim_1125_ndsi.tif", "pixel"),
+    "flipped_south_up": ("optical/1125/ltsim_1125_ndvi.tif", "north"),
+    "wrong_size": ("optical/1125/ltsim_1125_ndvi.tif", "297"),
+    "missing_epoch_band": ("optical/1125/ltsim_1125_nbr.tif", "4 bands"),
+    "dem_inf_and_overflow": ("topo/1125", "dem"),
+    "duplicate_tile_id": ("optical/123", "0123"),
+    "two_files_same_suffix": ("old_copy_nbr.tif", "nbr"),
+    "empty_grid": ("grid/grid_256px.gpkg", "no row"),
+    "grid_off_pixels": ("grid/grid_256px.gpkg", "pixel"),
+    "grid_duplicate_label": ("grid/grid_256px.gpkg", "79945219"),
+    "stem_other_grid": ("stem_2010_debris_free_ice_votes.tif", "pixel"),
+}
+
+
+def _cases(columbia_bad: Path) -> dict[str, dict[str, list[str]]]:
+    cases: dict[str, dict[str, list[str]]] = json.loads((columbia_bad / "cases.json").read_text())
+    return cases
+
+
+@pytest.fixture
+def build(columbia: Path, columbia_bad: Path, tmp_path: Path) -> Callable[..., Dataset]:
+    """Return a function that builds Columbia with one case laid over it."""
+
+    def build_case(case: str, *replacements: tuple[str, str]) -> Dataset:
+        removed = _cases(columbia_bad)[case]["remove"]
+        root = overlaid(columbia, columbia_bad / case, removed, tmp_path / "input")
+        config = changed_config(tmp_path / "config", "columbia", *replacements)
+        build_inline(dataset("columbia", tmp_path / "output", root, config))
+        assert list(validate(tmp_path / "output" / "columbia")) == []
+        return gcn_luigi.open_dataset(tmp_path / "output" / "columbia")
+
+    return build_case
+
+
+def test_every_case_has_a_test(columbia_bad):
+    tested = {*REFUSED, *REPAIRED}
+
+    assert set(_cases(columbia_bad)) == tested
+
+
+@pytest.mark.parametrize("case", sorted(REFUSED))
+def test_a_bad_input_is_refused_by_name(build, case, tmp_path):
+    with pytest.raises(GcnLuigiError) as refusal:
+        build(case)
+
+    text = str(refusal.value)
+    for fragment in REFUSED[case]:
+        assert fragment in text, text
+    assert refusal.value.fix
+    assert not (tmp_path / "output" / "columbia" / "dataset.json").exists()
+
+
+def _garbage_is_reported(build):
+    made = build("silent_garbage")
+    counted = json.loads(made.layout.tile_quality("nbr").read_text())
+    wild = [row for row in counted["tiles"] if row["out_of_range"]]
+
+    assert [(row["tile"], row["year"]) for row in wild] == [("1125", 2006)]
+    assert "optical/1125/ltsim_1125_nbr.tif" in made.layout.readme.read_text()
+    assert made.statistics["bands"]["nbr"]["min"] >= -1000
+    assert made.statistics["bands"]["nbr"]["max"] <= 1000
+
+
+def _nan_is_nodata(build):
+    made = build("nan_nodata_dem")
+
+    for split in ("train", "dev"):
+        for chip in made.chips(split):
+            assert (chip["image"][8][(chip["flags"] & 2) == 0] > -50).all()
+
+
+def _a_missing_tag_changes_nothing(build, columbia_dataset):
+    made = build("no_nodata_tag")
+
+    assert made.statistics["bands"] == columbia_dataset.statistics["bands"]
+
+
+def _a_foreign_tag_is_understood(build, columbia_dataset):
+    made = build("mixed_optical_nodata")
+
+    assert made.statistics["bands"] == columbia_dataset.statistics["bands"]
+
+
+def _an_empty_tile_is_missing(build, columbia_dataset):
+    made = build("all_nodata_tile")
+
+    assert made.statistics["bands"]["ndvi"]["count"] < columbia_dataset.statistics["bands"]["ndvi"]["count"]
+    assert made.statistics["bands"]["dem"] == columbia_dataset.statistics["bands"]["dem"]
+
+
+def _a_cell_elsewhere_is_not_used(build):
+    made = build("grid_cell_outside")
+    catalog = made.catalog
+
+    assert (catalog.loc[catalog["outside_share"] == 1, "reason"] == "outside the tiles").all()
+    assert (catalog["outside_share"] == 1).any()
+
+
+def _a_year_without_composite_takes_the_nearest(build):
+    made = build("grid_year_without_epoch", ('rule = "nearest"', 'rule = "nearest"\nsource = "grid"'))
+    asked = made.catalog[made.catalog["outline_year"] == 2003]
+
+    assert len(asked) == 2
+    assert set(asked["year"]) <= {2000, 2006}
+    assert (asked["year_gap"] == 3).all()
+
+
+def _broken_outlines_are_mended_and_noted(build):
+    made = build("rgi_bowtie_missing_dates")
+    notes = json.loads((made.layout.split_audit).read_text())["notes"]["outlines"]
+
+    assert any("repaired" in note for note in notes)
+    assert made.catalog["outline_year"].dropna().between(1900, 2100).all()
+    assert set(made.catalog.loc[~made.catalog["used"], "reason"]) <= {
+        "outside the tiles",
+        "no dated outline",
+        "year gap 7",
+    }
+
+
+def _a_real_invalid_outline_is_mended(build):
+    made = build("rgi_real_invalid")
+    notes = json.loads((made.layout.split_audit).read_text())["notes"]["outlines"]
+
+    assert any("repaired" in note for note in notes)
+
+
+REPAIRED = {
+    "silent_garbage": _garbage_is_reported,
+    "nan_nodata_dem": _nan_is_nodata,
+    "no_nodata_tag": _a_missing_tag_changes_nothing,
+    "mixed_optical_nodata": _a_foreign_tag_is_understood,
+    "all_nodata_tile": _an_empty_tile_is_missing,
+    "grid_cell_outside": _a_cell_elsewhere_is_not_used,
+    "grid_year_without_epoch": _a_year_without_composite_takes_the_nearest,
+    "rgi_bowtie_missing_dates": _broken_outlines_are_mended_and_noted,
+    "rgi_real_invalid": _a_real_invalid_outline_is_mended,
+}
+
+
+@pytest.mark.parametrize("case", sorted(REPAIRED))
+def test_a_bad_input_is_mended_or_left_out_and_said(build, case, request):
+    check = REPAIRED[case]
+    extra = [request.getfixturevalue("columbia_dataset")] if check.__code__.co_argcount > 1 else []
+
+    check(build, *extra)
+
+
+def test_an_accepted_gap_is_recorded_and_stays_nodata(build):
+    made = build("missing_band_file", ('topo = "topo"', 'topo = "topo"\non_missing = "gap"'))
+    inventory = json.loads(made.layout.inventory.read_text())
+
+    assert [(note["tile"], note["band"]) for note in inventory["missing"]] == [("1125", "tcw")]
+    lost = [chip for split in ("train", "dev") for chip in made.chips(split) if np.any(chip["flags"] & 1)]
+    assert lost
