@@ -1,6 +1,7 @@
 """A region's TOML file read into frozen, validated settings."""
 
 import difflib
+import functools
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def load_region(path: Path, data_root: Path | None = None) -> Region:
         The file is missing, is no TOML, or holds a key or value that cannot be used; every such key is named.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = _parse(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise _no_such_region(path) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -64,8 +65,6 @@ def load_region(path: Path, data_root: Path | None = None) -> Region:
         raise ConfigError(
             f"cannot be read: {error.strerror}", where=str(path), fix="check the file's rights"
         ) from error
-    try:
-        settings = RegionSettings.model_validate(table)
     except ValidationError as error:
         raise _unusable(path, error) from error
     if settings.region != path.stem:
@@ -100,6 +99,12 @@ def pick(settings: RegionSettings, keys: Iterable[str]) -> dict[str, Any]:
             value = value[part]
         chosen[key] = value
     return chosen
+
+
+@functools.lru_cache(maxsize=16)
+def _parse(text: str) -> RegionSettings:
+    # Every task asks for the settings, often; equal texts give equal, frozen settings.
+    return RegionSettings.model_validate(tomllib.loads(text))
 
 
 def _no_such_region(path: Path) -> ConfigError:

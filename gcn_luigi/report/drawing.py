@@ -12,12 +12,13 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.image import imsave
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 # Told apart with every common colour blindness, and in grey by lightness.
-SPLIT_COLOURS = {"train": "#34508c", "dev": "#e2662f"}
+SPLIT_COLOURS = {"train": "#45398a", "dev": "#e2662f"}
 UNUSED = "#8a8a8a"
 CLASS_COLOURS = {"none": "#ddd8cb", "debris": "#80593a", "ice": "#86c5e4"}
 # Bright scheme of Paul Tol (2021, colour schemes, SRON technical note).
@@ -32,16 +33,16 @@ MISSING_COLOURS = {
 }
 INK, FAINT = "#222222", "#8a8a8a"
 
-_LOOK = {
+_LOOK: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "gcn_luigi",
     "font.family": "DejaVu Sans",
-    "font.size": 11.5,
-    "axes.titlesize": 11.5,
-    "axes.labelsize": 11.5,
-    "xtick.labelsize": 10.5,
-    "ytick.labelsize": 10.5,
-    "legend.fontsize": 11.0,
+    "font.size": 13.0,
+    "axes.titlesize": 13.0,
+    "axes.labelsize": 13.0,
+    "xtick.labelsize": 12.0,
+    "ytick.labelsize": 12.0,
+    "legend.fontsize": 12.5,
     # Names and units come from configuration: a dollar is a dollar.
     "text.parse_math": False,
     "text.color": INK,
@@ -59,7 +60,8 @@ _LOOK = {
     "hatch.linewidth": 0.7,
     "figure.dpi": 72,
 }
-_NOTHING = {"Date": None, "Creator": None, "Format": None, "Type": None}
+_NO_SOFTWARE: dict[str, Any] = {"Software": None}
+_NOTHING: dict[str, Any] = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def drawing_style() -> Iterator[None]:
 
 def new_figure(width: int, height: int) -> Figure:
     """Return an empty figure of `width` x `height` CSS pixels; one point of text is one pixel."""
-    return Figure(figsize=(width / 72, height / 72), layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=9 / 72, h_pad=5 / 72)
+    return Figure(figsize=(width / 72, height / 72), layout=layout)
 
 
 def drawn(figure: Figure, name: str, *, alt: str, caption: str) -> Drawing:
@@ -121,7 +124,7 @@ def drawn(figure: Figure, name: str, *, alt: str, caption: str) -> Drawing:
 def png_uri(rgb: NDArray[np.uint8]) -> str:
     """Return an image, (y, x, 3) uint8, as a data URI."""
     buffer = io.BytesIO()
-    imsave(buffer, rgb, format="png", metadata={"Software": None}, pil_kwargs={"optimize": True})
+    imsave(buffer, rgb, format="png", metadata=_NO_SOFTWARE, pil_kwargs={"optimize": True})
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
@@ -130,6 +133,6 @@ def colour(name: str) -> tuple[int, int, int]:
     return int(name[1:3], 16), int(name[3:5], 16), int(name[5:7], 16)
 
 
-def legend_below(figure: Figure, handles: list[Any], n_columns: int) -> None:
+def legend_below(figure: FigureBase, handles: list[Any], n_columns: int) -> None:
     """Put one legend for all panels under them."""
     figure.legend(handles=handles, loc="outside lower center", ncols=n_columns, handlelength=1.6, columnspacing=2.2)

@@ -41,7 +41,7 @@ class FlagCounts:
     n_all: int
 
     def share(self, needed: int, *, without: int = 0) -> float:
-        """Return the share of pixels, 0 to 1, with all bits of `needed` set and none of `without`; 0 where no pixel is."""
+        """Return the share of pixels, 0 to 1, with all bits of `needed` and none of `without`; 0 without pixels."""
         values = np.arange(256)
         chosen = (values & needed == needed) & (values & without == 0)
         return float(self.pixels[chosen].sum() / max(int(self.pixels.sum()), 1))

@@ -17,7 +17,11 @@ from gcn_luigi.report.drawing import CLASS_COLOURS, FAINT, INK, SPLIT_COLOURS, D
 from gcn_luigi.report.evidence import ROLE_FLAGS, Evidence
 
 _BINS, _COLUMNS, _ZERO_BIN = 60, 3, 32768
-_CAUSES = (("outside the mosaic", "#333333"), ("inside, other layers too", "#8c8c8c"), ("inside, this layer only", "#aa3377"))
+_CAUSES = (
+    ("outside the mosaic", "#333333"),
+    ("inside, other layers too", "#8c8c8c"),
+    ("inside, this layer only", "#aa3377"),
+)
 
 
 def class_figure(evidence: Evidence) -> Drawing:
@@ -29,7 +33,7 @@ def class_figure(evidence: Evidence) -> Drawing:
             pixels = np.array([part["classes"]["pixels"][name] for name in CLASS_NAMES], float)
             names.append(f"{split}, {text}")
             shares.append(pixels / max(pixels.sum(), 1.0))
-    figure = new_figure(1000, 230)
+    figure = new_figure(1000, 250)
     axes = figure.subplots()
     rows = np.arange(len(names))
     start = np.zeros(len(names))
@@ -50,15 +54,15 @@ def class_figure(evidence: Evidence) -> Drawing:
     axes.spines["left"].set_visible(False)
     legend_below(figure, [Patch(color=CLASS_COLOURS[name], label=name) for name in CLASS_NAMES], 3)
     said = "; ".join(
-        f"{who}: " + ", ".join(f"{name} {value:.1%}" for name, value in zip(CLASS_NAMES, row, strict=True))
-        for who, row in zip(names, shares, strict=True)
+        f"{row_name}: " + ", ".join(f"{name} {value:.1%}" for name, value in zip(CLASS_NAMES, row, strict=True))
+        for row_name, row in zip(names, shares, strict=True)
     )
     return drawn(
         figure,
         "classes",
         alt=f"Class shares. {said}.",
-        caption="Class balance. Above: every pixel that a kept chip shows counts once. As sampled: it counts "
-        "once for every chip that shows it, as a training epoch does.",
+        caption="Class balance of labelled pixels. Each pixel once: the ground that kept chips show. As sampled: a "
+        "pixel counts once for every chip that shows it, as a training epoch does.",
     )
 
 
@@ -66,12 +70,14 @@ def band_figure(evidence: Evidence) -> Drawing:
     """Draw the distribution of every band in train and dev."""
     bands = evidence.bands
     n_rows = -(-len(bands) // _COLUMNS)
-    figure = new_figure(1000, 178 * n_rows + 46)
+    figure = new_figure(1000, 190 * n_rows + 70)
     panels = figure.subplots(n_rows, _COLUMNS, squeeze=False).ravel()
     for position, (axes, band) in enumerate(zip(panels, bands, strict=False)):
         _band_panel(axes, evidence, position, band)
         if position % _COLUMNS == 0:
-            axes.set_ylabel("Pixels (%)")
+            axes.set_ylabel("Pixels per bin (%)")
+        if position + _COLUMNS >= len(bands):
+            axes.set_xlabel("Stored value")
     for axes in panels[len(bands) :]:
         axes.set_axis_off()
     dash = Line2D([], [], color=INK, linestyle=(0, (4, 2)), linewidth=1, label="1st and 99th percentile")
@@ -91,7 +97,7 @@ def missing_figure(evidence: Evidence) -> Drawing:
     roles = evidence.roles
     names = [f"{role.value}, {split}" for role in roles for split in SPLITS]
     shares = np.array([_missing(evidence, role, split) for role in roles for split in SPLITS]).reshape(-1, len(_CAUSES))
-    figure = new_figure(1000, 34 * len(names) + 90)
+    figure = new_figure(1000, 36 * len(names) + 100)
     axes = figure.subplots()
     rows = np.arange(len(names))
     start = np.zeros(len(names))
@@ -99,7 +105,7 @@ def missing_figure(evidence: Evidence) -> Drawing:
         axes.barh(rows, shares[:, position], left=start, height=0.7, color=ink, edgecolor="#ffffff", linewidth=0.8)
         start += shares[:, position]
     for row, total in enumerate(start):
-        axes.text(total, row, f"  {total:.1%}", ha="left", va="center")
+        axes.annotate(f"{total:.1%}", (total, row), xytext=(5, 0), textcoords="offset points", va="center")
     axes.set_yticks(rows, names)
     axes.invert_yaxis()
     axes.set_xlim(0, max(float(start.max(initial=0.0)) * 1.12, 0.01))
@@ -123,7 +129,7 @@ def missing_figure(evidence: Evidence) -> Drawing:
 def grid_figure(evidence: Evidence) -> Drawing:
     """Draw how glacier share is spread over the cells of grids of several sizes."""
     sizes = sorted(evidence.grids, key=int)
-    figure = new_figure(1000, 270)
+    figure = new_figure(1000, 290)
     panels = figure.subplots(1, max(len(sizes), 1), sharey=True, squeeze=False).ravel()
     edges = np.linspace(0, 1, 21)
     for axes, size in zip(panels, sizes, strict=False):
@@ -144,7 +150,7 @@ def grid_figure(evidence: Evidence) -> Drawing:
         "grids",
         alt=f"Histograms of glacier share for cells of {', '.join(sizes)} pixels, train and dev.",
         caption="Glacier share of grid cells of three sizes, on the ground of the used partitions. "
-        "The number of cells stands above each panel; bins are 5 % wide.",
+        "The number of cells stands above each panel; bins are 5% wide.",
     )
 
 
@@ -153,7 +159,7 @@ def _band_panel(axes: Axes, evidence: Evidence, position: int, band: Band) -> No
     axes.set_title(f"{band.name} ({band.unit})" if band.unit else band.name, loc="left", fontweight="bold")
     distance = evidence.distance(position)
     axes.set_title("KS not defined" if distance is None else f"KS {distance:.2f}", loc="right", color="#555555")
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     present = [summary for summary in described.values() if summary["count"]]
     if not present:
@@ -172,14 +178,14 @@ def _band_panel(axes: Axes, evidence: Evidence, position: int, band: Band) -> No
         counts = evidence.histograms[split][position]
         if not counts.any():
             continue
-        _stairs(axes, _binned(counts, low, step, n_bins) * 100, edges, split)
+        _stairs(axes, binned(counts, low, step, n_bins) * 100, edges, split)
         for key in ("p1", "p99"):
             axes.axvline(described[split][key], color=SPLIT_COLOURS[split], linewidth=1, linestyle=(0, (4, 2)))
     axes.set_xlim(edges[0], edges[-1])
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.06 * axes.dataLim.y1)
 
 
-def _binned(counts: NDArray[np.int64], low: int, step: int, n_bins: int) -> NDArray[np.float64]:
+def binned(counts: NDArray[np.int64], low: int, step: int, n_bins: int) -> NDArray[np.float64]:
     padded = np.zeros(n_bins * step, np.int64)
     part = counts[low + _ZERO_BIN : low + _ZERO_BIN + n_bins * step]
     padded[: len(part)] = part

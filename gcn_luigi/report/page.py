@@ -1,4 +1,123 @@
-"""placeholder being written"""
+"""The page: figures, tables and checks in one HTML file that needs nothing else."""
+
+from importlib import resources
 from pathlib import Path
-def write_report(settings, layout, out: Path) -> None:
-    out.write_text("<html></html>")
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from gcn_luigi import __version__
+from gcn_luigi.io.layout import SPLITS, Layout
+from gcn_luigi.report import sources, tables
+from gcn_luigi.report.evidence import Evidence, read_evidence
+from gcn_luigi.report.findings import make_findings
+from gcn_luigi.report.tables import number
+from gcn_luigi.settings import RegionSettings
+
+
+def write_report(settings: RegionSettings, layout: Layout, out: Path) -> None:
+    """Write the quality page of a dataset.
+
+    Equal datasets give equal bytes. No more than a dozen chips and decimated rasters are held in memory.
+
+    Parameters
+    ----------
+    settings : RegionSettings
+        What the dataset was made by.
+    layout : Layout
+        Where its files are; shards, index, catalog, statistics, audit and rasters must be there.
+    out : Path
+        The HTML file; the caller publishes it.
+
+    Raises
+    ------
+    InputError
+        A file of the dataset is missing or damaged.
+    """
+    evidence = read_evidence(settings, layout)
+    out.write_text(_render(_content(evidence, layout)), encoding="utf-8")
+
+
+def _render(content: dict[str, Any]) -> str:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    here = resources.files("gcn_luigi.report")
+    template = environment.from_string((here / "page.html").read_text(encoding="utf-8"))
+    # Our own file, not input: it must not be escaped.
+    style = Markup((here / "style.css").read_text(encoding="utf-8"))  # noqa: S704
+    return template.render(style=style, **content)
+
+
+def _content(evidence: Evidence, layout: Layout) -> dict[str, Any]:
+    # Here, so that the other tasks start without matplotlib, which takes a second and may scan for fonts.
+    from gcn_luigi.report import drawing, figures, maps, quicklooks  # noqa: PLC0415
+
+    with drawing.drawing_style():
+        drawings = {
+            "split": maps.split_map(evidence, layout),
+            "year": maps.year_map(evidence, layout),
+            "classes": figures.class_figure(evidence),
+            "bands": figures.band_figure(evidence),
+            "missing": figures.missing_figure(evidence),
+            "grids": figures.grid_figure(evidence),
+        }
+    shown = [evidence.bands[position].name for position in quicklooks.colour_bands(evidence.bands)]
+    return {
+        "region": evidence.settings.region,
+        "version": __version__,
+        "lattice": evidence.inventory.lattice,
+        "facts": _facts(evidence),
+        "findings": make_findings(evidence),
+        "drawings": drawings,
+        "examples": quicklooks.make_examples(evidence, layout),
+        "shown": shown,
+        "class_colours": drawing.CLASS_COLOURS,
+        "missing_colours": {
+            name: ink
+            for name, ink in drawing.MISSING_COLOURS.items()
+            if name in {"present", "several", "outside", *(role.value for role in evidence.roles)}
+        },
+        "tables": {
+            "audit": tables.audit_table(evidence),
+            "unused": tables.unused_table(evidence),
+            "verdicts": tables.verdict_table(evidence),
+            "classes": tables.class_table(evidence),
+            "bands": tables.band_table(evidence),
+            "ranges": tables.range_table(evidence),
+            "grids": tables.grid_table(evidence),
+            "settings": sources.band_settings(evidence),
+        },
+        "inventory": sources.inventory_tables(evidence),
+        "notes": sources.note_lists(evidence),
+        "shared_glaciers": sources.first_of(evidence.audit["shared_glaciers"], "split.json"),
+        "configuration": sources.configuration(evidence),
+    }
+
+
+def _facts(evidence: Evidence) -> list[tuple[str, str, str]]:
+    """Return the key figures: name, value, remark."""
+    audit, chips = evidence.audit, evidence.settings.chips
+    pixels = evidence.described("train")["classes"]["pixels"]
+    total = max(sum(pixels.values()), 1)
+    pixel_km2 = (evidence.inventory.lattice.pixel_size / 1000) ** 2
+    ground = sum(sum(evidence.described(split)["classes"]["pixels"].values()) for split in SPLITS) * pixel_km2
+    gap = audit["least_distance_m"]
+    shared = len(audit["shared_glaciers"])
+    return [
+        ("Train chips", number(evidence.n_chips("train")), f"{chips.size} px across, every {chips.step} px"),
+        ("Dev chips", number(evidence.n_chips("dev")), f"{len(evidence.bands)} bands"),
+        (
+            "Partitions used",
+            number(audit["n_train"] + audit["n_dev"]),
+            f"of {number(len(evidence.catalog))}; {number(audit['n_train'])} train, {number(audit['n_dev'])} dev",
+        ),
+        ("Labelled ground", f"{number(ground)} km²", "seen by at least one chip"),
+        ("Debris", f"{pixels['debris'] / total:.1%}", "of labelled train pixels"),
+        ("Debris-free ice", f"{pixels['ice'] / total:.1%}", "of labelled train pixels"),
+        (
+            "Train to dev",
+            "not measured" if gap is None else f"{number(gap)} m",
+            "least distance of partitions",
+        ),
+        ("Shared", number(shared), f"glaciers in both splits; {number(audit['shared_pixels'])} pixels"),
+    ]

@@ -18,7 +18,7 @@ from gcn_luigi.report.evidence import ROLE_FLAGS, Evidence
 
 # Red, green, blue: the first three that a dataset has all of.
 _TRIPLES = (
-    ("tcb", "ndvi", "ndsi"),
+    ("tcb", "nbr", "ndsi"),
     ("nbr", "ndvi", "ndsi"),
     ("tcb", "tcg", "tcw"),
     ("swir1", "nir", "red"),
@@ -96,16 +96,21 @@ def make_examples(evidence: Evidence, layout: Layout) -> dict[str, list[Example]
     """Return the chips that are shown, by split; only these are read."""
     examples: dict[str, list[Example]] = {}
     limits = _limits(evidence)
+    missing = int(Flag.OUTSIDE)
+    for position, _, _ in limits:
+        missing |= int(ROLE_FLAGS[evidence.bands[position].role])
     for split in SPLITS:
         chips = evidence.index[evidence.index["split"] == split].reset_index(drop=True)
         examples[split] = []
         for kind, why, position in choose_chips(chips, evidence.inventory.lattice):
             row = chips.iloc[position].drop("geometry").to_dict()
             with ShardReader(layout.shards / row["shard"]) as shard:
-                image, label, flags = (shard.pixels(name, int(row["shard_row"])) for name in ("image", "label", "flags"))
+                image, label, flags = (
+                    shard.pixels(name, int(row["shard_row"])) for name in ("image", "label", "flags")
+                )
             thin = slice(None, None, -(-max(label.shape) // _LARGEST))
             image, label, flags = image[:, thin, thin], label[thin, thin], flags[thin, thin]
-            pictures = (false_colour(image, flags, limits), label_picture(label), missing_picture(flags))
+            pictures = (false_colour(image, flags, limits, missing), label_picture(label), missing_picture(flags))
             examples[split].append(Example(kind, why, row, *(png_uri(picture) for picture in pictures)))
     return examples
 
@@ -123,7 +128,7 @@ def colour_bands(bands: Sequence[Band]) -> tuple[int, int, int]:
 
 
 def false_colour(
-    image: NDArray[np.int16], flags: NDArray[np.uint8], limits: Sequence[tuple[int, float, float]]
+    image: NDArray[np.int16], flags: NDArray[np.uint8], limits: Sequence[tuple[int, float, float]], missing: int
 ) -> NDArray[np.uint8]:
     """Return (y, x, 3): three bands stretched between limits, chequered where the shown bands are missing.
 
@@ -135,10 +140,13 @@ def false_colour(
         (y, x): bits of `Flag`.
     limits : sequence of tuple
         Of red, green, blue: position of the band, value shown dark, value shown bright.
+    missing : int
+        Bits of `Flag` that hide a pixel.
     """
     planes = [np.clip((image[band] - low) / max(high - low, 1.0), 0, 1) for band, low, high in limits]
-    rgb = np.stack([(plane**0.8 * 255).round().astype(np.uint8) for plane in planes], axis=-1)
-    return np.where((flags & (Flag.OPTICAL | Flag.OUTSIDE))[..., None] > 0, _chequered(flags.shape), rgb)
+    # Lifted off black and white: pure primaries hide all texture.
+    rgb = np.stack([(18 + 222 * plane**0.8).round().astype(np.uint8) for plane in planes], axis=-1)
+    return np.where((flags & missing)[..., None] > 0, _chequered(flags.shape), rgb)
 
 
 def label_picture(label: NDArray[np.uint8]) -> NDArray[np.uint8]:

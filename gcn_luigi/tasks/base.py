@@ -99,7 +99,7 @@ class RegionTask(luigi.Task):
             "requires": {task.name: task.fingerprint(memo) for task in luigi.task.flatten(self.requires())},
         }
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Family and parameters, the same wherever the dataset is made."""
         values = ", ".join(value for key, value in self.content_parameters().items() if key != "region")

@@ -59,3 +59,21 @@ def overlaid(good: Path, case: Path, removed: list[str], destination: Path) -> P
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
     return destination
+
+
+def small_config(directory: Path, region: str, *replacements: tuple[str, str]) -> Path:
+    """Write a TOML file for the small made-up region, with texts replaced; return the directory."""
+    text = (CONFIG / "demo.toml").read_text(encoding="utf-8")
+    shrunk = (
+        ('region = "demo"', f'region = "{region}"'),
+        ("size = 256", "size = 128"),
+        ("\nsize = 128\nstep = 32", "\nsize = 64\nstep = 32"),
+        ("train = 4", "train = 2"),
+        ("dev = 2", "dev = 1"),
+    )
+    for old, new in (*shrunk, *replacements):
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times"
+        text = text.replace(old, new)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / f"{region}.toml").write_text(text, encoding="utf-8")
+    return directory

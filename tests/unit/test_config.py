@@ -1,0 +1,203 @@
+"""A region's TOML file: what is accepted, and how what is not is told."""
+
+from pathlib import Path
+
+import pytest
+
+from gcn_luigi.config import find_regions, load_region, pick
+from gcn_luigi.errors import ConfigError
+
+PLAIN = """
+region = "alps"
+data_root = "../sources"
+years = [2000, 2004]
+
+[[bands]]
+name = "red"
+role = "optical"
+
+[outlines]
+path = "outlines.gpkg"
+
+[label]
+stem = "votes.tif"
+"""
+
+
+def write(directory: Path, text: str = PLAIN, name: str = "alps") -> Path:
+    path = directory / f"{name}.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refused(path: Path) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        load_region(path)
+    assert caught.value.where == str(path)
+    return caught.value
+
+
+class TestWhatIsLoaded:
+    def test_sources_start_at_the_file(self, tmp_path):
+        (tmp_path / "config").mkdir()
+
+        region = load_region(write(tmp_path / "config"))
+
+        assert region.root == tmp_path / "sources"
+        assert region.settings.root(tmp_path / "config" / "alps.toml") == region.root
+
+    def test_another_data_root_replaces_the_files_own(self, tmp_path):
+        assert load_region(write(tmp_path), tmp_path / "elsewhere").root == tmp_path / "elsewhere"
+
+    def test_settings_cannot_be_changed(self, tmp_path):
+        settings = load_region(write(tmp_path)).settings
+
+        with pytest.raises(ValueError, match="frozen"):
+            settings.region = "andes"
+
+    def test_a_band_is_found_by_its_name_and_its_role_decides_the_nodata(self, tmp_path):
+        text = PLAIN + '[[bands]]\nname = "dem"\nrole = "topo"\n'
+
+        red, dem, label = load_region(write(tmp_path, text)).settings.schema_bands
+
+        assert (red.suffix, red.nodata) == ("red", -32768)
+        assert (dem.suffix, dem.nodata) == ("dem", -9999)
+        assert (label.name, label.nodata) == ("label", 255)
+
+    def test_optical_bands_come_before_topography_in_whatever_order_they_are_written(self, tmp_path):
+        before = '[[bands]]\nname = "dem"\nrole = "topo"\n\n[[bands]]\nname = "red"'
+        text = PLAIN.replace('[[bands]]\nname = "red"', before) + "[distance]\nenabled = true\n"
+
+        settings = load_region(write(tmp_path, text)).settings
+
+        assert settings.schema_bands.names == ("red", "dem", "label", "distance")
+
+    def test_a_quality_band_is_not_stacked(self, tmp_path):
+        text = PLAIN + '[[bands]]\nname = "rmse"\nrole = "quality"\n'
+
+        settings = load_region(write(tmp_path, text)).settings
+
+        assert [band.name for band in settings.quality_bands] == ["rmse"]
+        assert "rmse" not in settings.schema_bands.names
+
+    def test_regions_are_listed_by_name(self, tmp_path):
+        for name in ("southern", "northern"):
+            write(tmp_path, PLAIN, name)
+        (tmp_path / "notes.txt").touch()
+
+        assert find_regions(tmp_path) == ("northern", "southern")
+
+    def test_sections_and_single_values_are_picked_as_plain_json(self, tmp_path):
+        settings = load_region(write(tmp_path)).settings
+
+        chosen = pick(settings, ("years", "shards.train", "label"))
+
+        assert chosen == {
+            "years": [2000, 2004],
+            "shards.train": 16,
+            "label": {"stem": "votes.tif", "threshold": 3, "raster": None},
+        }
+
+
+class TestWhatIsRefused:
+    def test_a_missing_file_names_the_nearest_region(self, tmp_path):
+        write(tmp_path)
+
+        error = refused(tmp_path / "alpes.toml")
+
+        assert error.what == "no configuration for region alpes"
+        assert "did you mean alps?" in error.fix
+
+    def test_a_missing_file_unlike_any_other_lists_what_there_is(self, tmp_path):
+        write(tmp_path)
+
+        assert "known here: alps" in refused(tmp_path / "himalaya.toml").fix
+        assert "known here: none" in refused(tmp_path / "nowhere" / "himalaya.toml").fix
+
+    def test_a_file_in_the_place_of_the_directory_is_a_missing_file(self, tmp_path):
+        path = write(tmp_path)
+
+        assert "no configuration" in refused(path / "alps.toml").what
+
+    def test_what_is_no_toml_is_told_with_the_line(self, tmp_path):
+        error = refused(write(tmp_path, PLAIN + "\n[chips\n"))
+
+        assert error.what.startswith("not a TOML file")
+        assert f"line {len(PLAIN.splitlines()) + 2}" in error.what
+
+    def test_bytes_that_are_no_text_are_no_toml(self, tmp_path):
+        path = tmp_path / "alps.toml"
+        path.write_bytes(b"region = '\xff\xfe'")
+
+        assert refused(path).what.startswith("not a TOML file")
+
+    def test_a_directory_is_no_file(self, tmp_path):
+        path = tmp_path / "alps.toml"
+        path.mkdir()
+
+        assert refused(path).what.startswith("cannot be read")
+
+    def test_the_file_is_named_after_the_region(self, tmp_path):
+        error = refused(write(tmp_path, PLAIN, "andes"))
+
+        assert 'region = "alps"' in error.what
+        assert "alps.toml" in error.fix
+
+    @pytest.mark.parametrize(
+        ("extra", "told"),
+        [
+            ("[chip]\nsize = 64\n", "chip is unknown (did you mean chips?)"),
+            ("[chips]\nstepp = 8\n", "chips.stepp is unknown (did you mean step?)"),
+            ("[split]\nzzz = 8\n", "split.zzz is unknown"),
+            (
+                '[[bands]]\nname = "nir"\nrole = "optical"\nno_data = 0\n',
+                "bands.1.no_data is unknown (did you mean nod",
+            ),
+            ("[grid.size]\npixels = 256\n", "grid.size: "),
+        ],
+    )
+    def test_an_unknown_key_is_told_with_the_nearest_one(self, tmp_path, extra, told):
+        assert told in refused(write(tmp_path, PLAIN + extra)).what
+
+    @pytest.mark.parametrize(
+        ("extra", "told"),
+        [
+            ('[chips]\nstep = "often"\n', "chips.step: "),
+            ("[chips]\nstep = 0\n", "chips.step: "),
+            ("[chips]\nmin_share = { debris = 1.5 }\n", "chips.min_share.debris: "),
+            ("[chips]\nmin_share = { snow = 0.5 }\n", "chips.min_share.snow"),
+            ("[chips]\nsize = 512\n", "chips.size 512 exceeds grid.size 256"),
+            ('[chips]\nedge = "mirror"\n', "chips.edge: "),
+            ("[split]\ndev_share = 1.0\n", "split.dev_share: "),
+            ("[nodata]\nfill = 40000\n", "nodata.fill: "),
+            ('[year]\nno_year = "any"\n', "year.no_year"),
+            ("[lattice]\npixel_size = nan\n", "lattice.pixel_size: "),
+            ("[lattice]\nbounds = [0, 0, 1]\n", "lattice.bounds"),
+            ('[[bands]]\nname = "Near Infrared"\nrole = "optical"\n', "bands.1.name: "),
+            ('[[bands]]\nname = "l"\nrole = "label"\n', "bands.1.role: "),
+        ],
+    )
+    def test_a_value_that_cannot_be_is_told_with_its_key(self, tmp_path, extra, told):
+        assert told in refused(write(tmp_path, PLAIN + extra)).what
+
+    @pytest.mark.parametrize(
+        ("before", "after", "told"),
+        [
+            ('region = "alps"', "", "region is missing"),
+            ('stem = "votes.tif"', "", "label: give either stem or raster"),
+            ('stem = "votes.tif"', 'stem = "votes.tif"\nraster = "label.tif"', "label: give either stem or raster"),
+            ("[2000, 2004]", "[2004, 2000]", "years must rise and be unique"),
+            ("[2000, 2004]", "[2000, 2000]", "years must rise and be unique"),
+            ("[2000, 2004]", "[]", "years: "),
+            ('region = "alps"', 'region = "../alps"', "region: "),
+        ],
+    )
+    def test_what_does_not_fit_together_is_told(self, tmp_path, before, after, told):
+        assert told in refused(write(tmp_path, PLAIN.replace(before, after))).what
+
+    def test_all_problems_are_told_at_once(self, tmp_path):
+        error = refused(write(tmp_path, PLAIN + "[chips]\nstep = 0\nsizes = 1\n\n[shard]\ntrain = 1\n"))
+
+        assert error.what.startswith("3 settings cannot be used")
+        for key in ("chips.step: ", "chips.sizes is unknown (did you mean size?)", "shard is unknown"):
+            assert key in error.what

@@ -1,0 +1,408 @@
+"""The quality page of small made-up datasets: every part is drawn, whatever the bands, and nothing leaks in."""
+
+import json
+import re
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import geopandas as gpd
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+
+from gcn_luigi.bands import Band, Role
+from gcn_luigi.errors import InputError
+from gcn_luigi.io.geotiff import write_geotiff
+from gcn_luigi.io.index import write_geoparquet
+from gcn_luigi.io.inventory import Inventory, Note
+from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.shard import ShardReader
+from gcn_luigi.lattice import Lattice
+from gcn_luigi.prepare.grid_comparison import describe_shares
+from gcn_luigi.prepare.nodata import Flag
+from gcn_luigi.prepare.split import audit_split
+from gcn_luigi.report.drawing import CLASS_COLOURS, MISSING_COLOURS, colour
+from gcn_luigi.report.evidence import read_evidence
+from gcn_luigi.report.figures import binned
+from gcn_luigi.report.findings import make_findings
+from gcn_luigi.report.page import write_report
+from gcn_luigi.report.quicklooks import choose_chips, colour_bands, false_colour, label_picture, missing_picture
+from gcn_luigi.report.relief import elevation_band, hillshade
+from gcn_luigi.report.sources import configuration
+from gcn_luigi.report.tables import number
+from gcn_luigi.settings import RegionSettings
+from gcn_luigi.stages.shards import ShardRequest, build_shard
+from gcn_luigi.stages.summary import write_index, write_statistics
+
+LATTICE = Lattice("EPSG:32607", left=500_000.0, top=6_800_000.0, pixel_size=20.0, height=64, width=96)
+EVIL = "<script>alert('$x_1$')</script>"
+RICH = (
+    {"name": "tcb", "role": "optical"},
+    {"name": "nbr", "role": "optical", "valid_min": -1000, "valid_max": 1000},
+    {"name": "ndsi", "role": "optical", "unit": EVIL},
+    {"name": "dem", "role": "topo", "unit": "m"},
+)
+BARE = ({"name": "b7", "role": "optical", "unit": "$\u00b5_<b>"},)
+
+
+def make_settings(bands):
+    return RegionSettings.model_validate(
+        {
+            "region": "tiny",
+            "data_root": ".",
+            "years": [2005, 2010],
+            "bands": bands,
+            "outlines": {"path": f"{EVIL}.gpkg"},
+            "label": {"stem": "stem.tif"},
+            "grid": {"size": 32, "max_outside_share": 0.9},
+            "chips": {"size": 16, "step": 8, "min_valid_label_share": 0.25},
+            # Two train partitions in three shards: one shard is empty.
+            "shards": {"train": 3, "dev": 1},
+        }
+    )
+
+
+def make_catalog():
+    cells = [(row, col) for row in (0, 32, 64) for col in (0, 32, 64)]
+    split = ["train", "train", "", "", "", "dev", "dev", "", ""]
+    table = pd.DataFrame(cells, columns=["row", "col"])
+    table.insert(0, "partition", pd.array([f"p{i}&<{i}>" for i in range(9)], dtype="str"))
+    table["height"] = table["width"] = 32
+    table["split"] = pd.array(split, dtype="str")
+    table["used"] = table["split"] != ""
+    table["reason"] = pd.array(["" if name else EVIL for name in split], dtype="str")
+    table["year"] = pd.array([2005, 2010, None, None, None, 2010, 2010, None, None], dtype="Int64")
+    table["year_gap"] = pd.array([0, 7, None, None, None, 1, 1, None, None], dtype="Int64")
+    table["glacier_share"] = table["share_debris"] = 0.25
+    table["left"] = LATTICE.left + 20.0 * table["col"]
+    table["top"] = LATTICE.top - 20.0 * table["row"]
+    table["right"], table["bottom"] = table["left"] + 640.0, table["top"] - 640.0
+    boxes = shapely.box(table["left"], table["bottom"], table["right"], table["top"])
+    return gpd.GeoDataFrame(table, geometry=boxes, crs=LATTICE.crs)
+
+
+def make_stack(schema):
+    rng = np.random.default_rng(3)
+    stack = np.zeros((len(schema), *LATTICE.shape), np.int16)
+    for plane, band in zip(stack, schema, strict=True):
+        plane[...] = rng.integers(0, 3 if band.role is Role.LABEL else 900, plane.shape)
+    stack[0, 4:9, 4:9] = schema.bands[0].nodata
+    stack[schema.label_index, :, 80:] = 255
+    return stack
+
+
+def write_json(path, content):
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def make_dataset(root, bands):
+    settings, layout, catalog = make_settings(bands), Layout(root), make_catalog()
+    schema = settings.schema_bands
+    stack = make_stack(schema)
+    notes = tuple(Note(str(i), "", EVIL, f"remark {i}") for i in range(40))
+    layout.shards.mkdir(parents=True)
+    layout.inventory.write_text(Inventory(LATTICE, (), overlaps=notes).to_json(), encoding="utf-8")
+    for year in settings.years:
+        layout.stack(year).parent.mkdir(exist_ok=True)
+        write_geotiff(layout.stack(year), LATTICE, stack, nodata=None, names=schema.names)
+    label = stack[schema.label_index][None].astype(np.uint8)
+    write_geotiff(layout.label, LATTICE, label, nodata=255, names=["label"])
+    for band, plane in zip(schema, stack, strict=True):
+        if band.role is Role.TOPO:
+            layout.mosaic(band).parent.mkdir(exist_ok=True)
+            write_geotiff(layout.mosaic(band), LATTICE, plane[None], nodata=band.nodata, names=[band.name])
+    write_geoparquet(layout.catalog, catalog)
+    joined = pd.DataFrame({"cell": catalog["partition"], "outline": ["RGI<1>"] * len(catalog)})
+    write_json(layout.split_audit, audit_split(catalog, joined) | {"notes": {"outlines": [EVIL], "grid": [], "split": []}})
+    shares = {"train": describe_shares(np.array([0.1, 0.4])), "dev": describe_shares(np.empty(0))}
+    write_json(layout.grid_comparison, {"128": shares, "256": shares, "512": shares})
+    write_json(layout.grid_notes, {"n_cells": 9, "size_px": 32, "notes": []})
+    for split, total in (("train", 3), ("dev", 1)):
+        for shard in range(total):
+            request = ShardRequest(settings, layout, split, shard, total)
+            build_shard(request, layout.shard(split, shard, total), lambda _said, _share: None)
+    write_index(settings, layout, layout.index, layout.index_map, layout.metadata_log)
+    write_statistics(settings, layout, layout.statistics)
+    return settings, layout
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask of a page."""
+
+    VOID = frozenset({"meta", "img", "br", "link", "input"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.tags, self.text = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.ids += [value for name, value in attrs if name == "id"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.ids += [value for name, value in attrs if name == "id"]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("rich") / "tiny", RICH)
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("bare") / "tiny", BARE)
+
+
+@pytest.fixture(scope="module")
+def text(rich, tmp_path_factory):
+    out = tmp_path_factory.mktemp("page") / "report.html"
+    write_report(*rich, out)
+    return out.read_text(encoding="utf-8")
+
+
+def test_the_page_is_well_formed_with_unique_ids(text):
+    page = Page(text)
+
+    assert page.open == []
+    assert len(set(page.ids)) == len(page.ids)
+    assert len(page.all("svg")) == 6
+
+
+def test_every_reference_stays_within_the_page(text):
+    page = Page(text)
+    targets = [attrs[key] for _, attrs in page.tags for key in ("src", "href", "xlink:href") if key in attrs]
+    targets += re.findall(r"url\(([^)]*)\)", text)
+
+    assert targets
+    assert all(target.startswith(("data:image/png;base64,", "#")) for target in targets)
+    assert {target[1:] for target in targets if target.startswith("#")} <= set(page.ids)
+    assert not page.all("script")
+    assert not page.all("link")
+
+
+def test_every_picture_says_what_it_shows_and_every_table_has_a_caption_and_heads(text):
+    page = Page(text)
+
+    assert all(picture["alt"] for picture in page.all("img"))
+    assert all(svg["role"] == "img" and svg["aria-label"] for svg in page.all("svg"))
+    assert len(page.all("table")) == len(page.all("caption"))
+    assert {"row", "col"} == {head["scope"] for head in page.all("th")}
+
+
+def test_text_from_files_and_settings_is_escaped(text):
+    page = Page(text)
+
+    assert "<script>alert" not in text
+    assert "".join(page.text).count(EVIL) >= 5
+    assert "RGI<1>" in "".join(page.text)
+
+
+def test_the_same_dataset_gives_the_same_bytes_whatever_the_user_set_for_matplotlib(rich, text, tmp_path):
+    with mpl.rc_context({"font.size": 30, "svg.fonttype": "path", "lines.linewidth": 9}):
+        write_report(*rich, tmp_path / "again.html")
+
+        assert mpl.rcParams["font.size"] == 30
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == text
+
+
+def test_the_page_knows_neither_its_place_nor_the_day(rich, text):
+    _, layout = rich
+
+    assert str(layout.root) not in text
+    assert not re.search(r"\d{4}-\d{2}-\d{2}", text)
+
+
+def test_one_optical_band_without_topography_is_enough(bare, tmp_path):
+    write_report(*bare, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    said = "".join(page.text)
+
+    assert "false colour (b7 red, b7 green, b7 blue" in said
+    assert "topo missing" not in said
+    assert len(page.all("svg")) == 6
+
+
+def test_a_split_without_chips_is_shown_as_empty(rich, tmp_path):
+    settings, layout = rich
+    copy = Layout(tmp_path / "tiny")
+    copy.root.mkdir()
+    for path in layout.root.iterdir():
+        (copy.root / path.name).symlink_to(path)
+    index = gpd.read_parquet(layout.index)
+    copy.index.unlink()
+    write_geoparquet(copy.index, index[index["split"] == "train"])
+
+    write_report(settings, copy, tmp_path / "report.html")
+
+    assert "This split holds no chip." in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_damaged_raster_is_named(rich, tmp_path):
+    settings, layout = rich
+    copy = Layout(tmp_path / "tiny")
+    copy.root.mkdir()
+    for path in layout.root.iterdir():
+        (copy.root / path.name).symlink_to(path)
+    copy.label.unlink()
+    copy.label.write_bytes(b"no raster")
+
+    with pytest.raises(InputError, match=r"label\.tif"):
+        write_report(settings, copy, tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_flags_are_counted_as_a_plain_loop_counts_them(rich):
+    settings, layout = rich
+    evidence = read_evidence(settings, layout)
+    with ShardReader(layout.shard("dev", 0, 1)) as shard:
+        planes = np.array([shard.pixels("flags", row) for row in range(len(shard))])
+
+    counts = evidence.flags["dev"]
+
+    assert counts.n_chips == counts.n_all == len(planes)
+    assert counts.share(Flag.LABEL) == ((planes & 4) > 0).mean() > 0
+    alone = ((planes & 4) > 0) & ((planes & 8) == 0)
+    assert counts.share(Flag.LABEL, without=Flag.OUTSIDE) == alone.mean()
+
+
+def test_the_checks_tell_of_shared_glaciers_and_of_remarks(rich):
+    findings = {finding.question: finding for finding in make_findings(read_evidence(*rich))}
+
+    shared = findings["Do train and dev share glaciers?"]
+    assert (shared.answer, shared.is_fine) == ("1 outlines", False)
+    assert findings["Do train and dev share pixels?"].is_fine
+    assert findings["Did the scan of the tiles find nothing to remark?"].answer == "overlaps 40"
+
+
+def test_long_lists_are_cut_and_say_so(text):
+    assert "remark 24" in text
+    assert "remark 25" not in text
+    assert "and 15 more, see inventory.json" in text
+
+
+def test_settings_that_differ_from_the_default_are_marked(rich):
+    sections = dict(configuration(read_evidence(*rich)))
+
+    marked = {key for key, _, is_set in sections["chips"] if is_set}
+    assert marked == {"size", "step", "min_valid_label_share"}
+
+
+def chips_of(rows):
+    table = pd.DataFrame(rows, columns=["chip_id", "share_none", "share_debris", "share_ice", "valid_share", "left"])
+    table["bottom"], table["top"] = LATTICE.bottom, LATTICE.top
+    table["right"] = table["left"] + 320.0
+    return table
+
+
+def test_chips_are_chosen_by_their_rules_whatever_the_order_of_the_index():
+    inside, beyond = LATTICE.left, LATTICE.left - 20.0
+    rows = [
+        ("typical", 0.50, 0.10, 0.40, 1.0, inside),
+        ("debris", 0.40, 0.60, 0.00, 1.0, inside),
+        ("ice", 0.00, 0.05, 0.95, 1.0, inside),
+        ("margin", 0.49, 0.00, 0.51, 1.0, inside),
+        ("edge", 0.80, 0.00, 0.10, 0.9, beyond),
+        ("worst", 0.20, 0.00, 0.00, 0.2, beyond),
+        ("other", 0.60, 0.10, 0.30, 1.0, inside),
+    ]
+    expected = dict(
+        zip(("Typical", "Debris-rich", "Ice-rich", "Ice margin", "Edge", "Worst"), [r[0] for r in rows], strict=False)
+    )
+    for order in (rows, rows[::-1], rows[3:] + rows[:3]):
+        chips = chips_of(order)
+
+        chosen = {kind: chips["chip_id"][position] for kind, _, position in choose_chips(chips, LATTICE)}
+
+        assert chosen == expected
+
+
+def test_no_chip_is_chosen_twice_and_none_is_made_up():
+    chips = chips_of([("a", 1.0, 0.0, 0.0, 1.0, LATTICE.left), ("b", 1.0, 0.0, 0.0, 0.5, LATTICE.left)])
+
+    assert [(kind, position) for kind, _, position in choose_chips(chips, LATTICE)] == [("Typical", 0), ("Worst", 1)]
+    assert choose_chips(chips.iloc[:0], LATTICE) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("ndsi", "nbr", "x", "tcb"), (3, 1, 0)),
+        (("nbr", "ndvi", "ndsi"), (0, 1, 2)),
+        (("blue", "green", "red"), (2, 1, 0)),
+        (("b1", "b2", "b3", "b4"), (0, 1, 2)),
+        (("b1", "b2"), (0, 1, 1)),
+        (("b1",), (0, 0, 0)),
+    ],
+)
+def test_false_colour_takes_known_bands_by_name_and_else_the_first_ones(names, expected):
+    assert colour_bands([Band(name, Role.OPTICAL) for name in names]) == expected
+
+
+def test_pictures_show_values_classes_and_causes():
+    image = np.array([[[0, 100]], [[100, 0]], [[0, 0]]], np.int16)
+    flags = np.array([[0, 1]], np.uint8)
+    limits = [(0, 0.0, 100.0), (1, 0.0, 100.0), (2, 0.0, 100.0)]
+
+    rgb = false_colour(image, flags, limits, missing=int(Flag.OPTICAL))
+
+    assert rgb[0, 0].argmax() == 1
+    assert len(set(rgb[0, 1].tolist())) == 1
+    assert label_picture(np.array([[0, 1, 2]], np.uint8))[0].tolist() == [list(colour(c)) for c in CLASS_COLOURS.values()]
+    causes = missing_picture(np.array([[0, 1, 2, 4, 16, 3, 15]], np.uint8))[0].tolist()
+    expected = ("present", "optical", "topo", "label", "distance", "several", "outside")
+    assert causes == [list(colour(MISSING_COLOURS[name])) for name in expected]
+
+
+def test_light_falls_from_the_north_west():
+    row, col = np.mgrid[0:5, 0:5] * 20.0
+    facing_north_west, facing_south_east = row + col, -row - col
+
+    assert hillshade(facing_north_west, 20.0, None)[2, 2] > np.sqrt(0.5) > hillshade(facing_south_east, 20.0, None)[2, 2]
+    assert hillshade(np.zeros((3, 3)), 20.0, None)[1, 1] == pytest.approx(np.sqrt(0.5))
+    assert np.isnan(hillshade(np.full((3, 3), -9999.0), 20.0, -9999)).all()
+
+
+def test_only_a_topographic_band_named_as_heights_is_taken_for_relief():
+    assert elevation_band([Band("dem", Role.OPTICAL), Band("slope", Role.TOPO)]) is None
+    assert elevation_band([Band("slope", Role.TOPO), Band("dem", Role.TOPO)]).name == "dem"
+
+
+def test_bins_hold_every_count_of_their_range():
+    counts = np.zeros(65536, np.int64)
+    counts[32768 - 3 : 32768 + 9] = 2
+
+    shares = binned(counts, low=-3, step=4, n_bins=3)
+
+    assert shares.tolist() == pytest.approx([1 / 3] * 3)
+    assert binned(counts, low=-3, step=40000, n_bins=1).tolist() == [1.0]
+
+
+def test_numbers_are_set_for_people():
+    assert [number(value) for value in (None, 0, -12, 1234567)] == ["\u2013", "0", "\u221212", "1,234,567"]
+    assert number(-0.001, 1) == "0.0"
+
+
+def test_the_figures_of_a_split_are_those_of_its_statistics(rich, text):
+    statistics = json.loads(rich[1].statistics.read_text(encoding="utf-8"))
+    said = SimpleNamespace(text=re.sub(r"\s+", " ", "".join(Page(text).text)))
+
+    for split in ("train", "dev"):
+        kept = statistics["chips"][split]["kept"]
+        assert f"{kept} (" in said.text
+    assert f"{statistics['classes']['pixels']['debris']:,}" in said.text
+    assert f"{statistics['bands']['tcb']['count']:,}" in said.text
