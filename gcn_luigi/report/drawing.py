@@ -4,6 +4,7 @@ import base64
 import io
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,7 +112,14 @@ def drawn(figure: Figure, name: str, *, alt: str, caption: str) -> Drawing:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     text = re.sub(r"<style .*?</style>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\bid="', f'id="{name}-', text)
+    seen: Counter[str] = Counter()
+
+    def unique(found: re.Match[str]) -> str:
+        # An image that stands in two panels has one id; the second may have any other, nothing refers to it.
+        seen[found[1]] += 1
+        return f'id="{name}-{found[1]}"' if seen[found[1]] == 1 else f'id="{name}-{found[1]}-{seen[found[1]]}"'
+
+    text = re.sub(r'\bid="([^"]*)"', unique, text)
     text = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)
     # The page scales the figure; the view box keeps its proportions.
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)

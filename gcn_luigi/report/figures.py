@@ -186,6 +186,7 @@ def _band_panel(axes: Axes, evidence: Evidence, position: int, band: Band) -> No
 
 
 def binned(counts: NDArray[np.int64], low: int, step: int, n_bins: int) -> NDArray[np.float64]:
+    """Return the shares, 0 to 1, of a histogram's counts in (n_bins,) bins of `step` values that start at `low`."""
     padded = np.zeros(n_bins * step, np.int64)
     part = counts[low + _ZERO_BIN : low + _ZERO_BIN + n_bins * step]
     padded[: len(part)] = part

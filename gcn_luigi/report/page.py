@@ -7,13 +7,13 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from gcn_luigi import __version__
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.report import sources, tables
 from gcn_luigi.report.evidence import Evidence, read_evidence
 from gcn_luigi.report.findings import make_findings
 from gcn_luigi.report.tables import number
 from gcn_luigi.settings import RegionSettings
+from gcn_luigi.version import __version__
 
 
 def write_report(settings: RegionSettings, layout: Layout, out: Path) -> None:

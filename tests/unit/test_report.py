@@ -2,8 +2,6 @@
 
 import json
 import re
-from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import geopandas as gpd
 import matplotlib as mpl
@@ -35,6 +33,7 @@ from gcn_luigi.report.tables import number
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.shards import ShardRequest, build_shard
 from gcn_luigi.stages.summary import write_index, write_statistics
+from tests.reference.html_page import Page
 
 LATTICE = Lattice("EPSG:32607", left=500_000.0, top=6_800_000.0, pixel_size=20.0, height=64, width=96)
 EVIL = "<script>alert('$x_1$')</script>"
@@ -83,7 +82,7 @@ def make_catalog():
     return gpd.GeoDataFrame(table, geometry=boxes, crs=LATTICE.crs)
 
 
-def make_stack(schema):
+def make_pixels(schema):
     rng = np.random.default_rng(3)
     stack = np.zeros((len(schema), *LATTICE.shape), np.int16)
     for plane, band in zip(stack, schema, strict=True):
@@ -100,22 +99,24 @@ def write_json(path, content):
 def make_dataset(root, bands):
     settings, layout, catalog = make_settings(bands), Layout(root), make_catalog()
     schema = settings.schema_bands
-    stack = make_stack(schema)
+    pixels = make_pixels(schema)
     notes = tuple(Note(str(i), "", EVIL, f"remark {i}") for i in range(40))
     layout.shards.mkdir(parents=True)
     layout.inventory.write_text(Inventory(LATTICE, (), overlaps=notes).to_json(), encoding="utf-8")
-    for year in settings.years:
-        layout.stack(year).parent.mkdir(exist_ok=True)
-        write_geotiff(layout.stack(year), LATTICE, stack, nodata=None, names=schema.names)
-    label = stack[schema.label_index][None].astype(np.uint8)
+    for path in map(layout.stack, settings.years):
+        path.parent.mkdir(exist_ok=True)
+        write_geotiff(path, LATTICE, pixels, nodata=None, names=schema.names)
+    label = pixels[schema.label_index][None].astype(np.uint8)
     write_geotiff(layout.label, LATTICE, label, nodata=255, names=["label"])
-    for band, plane in zip(schema, stack, strict=True):
+    for band, plane in zip(schema, pixels, strict=True):
         if band.role is Role.TOPO:
             layout.mosaic(band).parent.mkdir(exist_ok=True)
             write_geotiff(layout.mosaic(band), LATTICE, plane[None], nodata=band.nodata, names=[band.name])
     write_geoparquet(layout.catalog, catalog)
     joined = pd.DataFrame({"cell": catalog["partition"], "outline": ["RGI<1>"] * len(catalog)})
-    write_json(layout.split_audit, audit_split(catalog, joined) | {"notes": {"outlines": [EVIL], "grid": [], "split": []}})
+    write_json(
+        layout.split_audit, audit_split(catalog, joined) | {"notes": {"outlines": [EVIL], "grid": [], "split": []}}
+    )
     shares = {"train": describe_shares(np.array([0.1, 0.4])), "dev": describe_shares(np.empty(0))}
     write_json(layout.grid_comparison, {"128": shares, "256": shares, "512": shares})
     write_json(layout.grid_notes, {"n_cells": 9, "size_px": 32, "notes": []})
@@ -126,36 +127,6 @@ def make_dataset(root, bands):
     write_index(settings, layout, layout.index, layout.index_map, layout.metadata_log)
     write_statistics(settings, layout, layout.statistics)
     return settings, layout
-
-
-class Page(HTMLParser):
-    """Collects what the tests ask of a page."""
-
-    VOID = frozenset({"meta", "img", "br", "link", "input"})
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.ids, self.tags, self.text = [], [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self.ids += [value for name, value in attrs if name == "id"]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self.ids += [value for name, value in attrs if name == "id"]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-    def all(self, tag):
-        return [attrs for name, attrs in self.tags if name == tag]
 
 
 @pytest.fixture(scope="module")
@@ -227,37 +198,34 @@ def test_the_page_knows_neither_its_place_nor_the_day(rich, text):
     assert not re.search(r"\d{4}-\d{2}-\d{2}", text)
 
 
-def test_one_optical_band_without_topography_is_enough(bare, tmp_path):
-    write_report(*bare, tmp_path / "report.html")
-    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
-    said = "".join(page.text)
-
-    assert "false colour (b7 red, b7 green, b7 blue" in said
-    assert "topo missing" not in said
-    assert len(page.all("svg")) == 6
-
-
-def test_a_split_without_chips_is_shown_as_empty(rich, tmp_path):
-    settings, layout = rich
-    copy = Layout(tmp_path / "tiny")
-    copy.root.mkdir()
+def mirror(layout, root):
+    """Return the layout of a copy whose files may be replaced one by one."""
+    root.mkdir()
     for path in layout.root.iterdir():
-        (copy.root / path.name).symlink_to(path)
+        (root / path.name).symlink_to(path)
+    return Layout(root)
+
+
+def test_one_optical_band_without_topography_and_a_split_without_chips_are_enough(bare, tmp_path):
+    settings, layout = bare
+    copy = mirror(layout, tmp_path / "tiny")
     index = gpd.read_parquet(layout.index)
     copy.index.unlink()
     write_geoparquet(copy.index, index[index["split"] == "train"])
 
     write_report(settings, copy, tmp_path / "report.html")
 
-    assert "This split holds no chip." in (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    said = "".join(page.text)
+    assert "false colour (b7 red, b7 green, b7 blue" in said
+    assert "topo missing" not in said.split("A spread of chips")[1]
+    assert "This split holds no chip." in said
+    assert len(page.all("svg")) == 6
 
 
 def test_a_damaged_raster_is_named(rich, tmp_path):
     settings, layout = rich
-    copy = Layout(tmp_path / "tiny")
-    copy.root.mkdir()
-    for path in layout.root.iterdir():
-        (copy.root / path.name).symlink_to(path)
+    copy = mirror(layout, tmp_path / "tiny")
     copy.label.unlink()
     copy.label.write_bytes(b"no raster")
 
@@ -312,7 +280,7 @@ def chips_of(rows):
 def test_chips_are_chosen_by_their_rules_whatever_the_order_of_the_index():
     inside, beyond = LATTICE.left, LATTICE.left - 20.0
     rows = [
-        ("typical", 0.50, 0.10, 0.40, 1.0, inside),
+        ("typical", 0.50, 0.10, 0.35, 1.0, inside),
         ("debris", 0.40, 0.60, 0.00, 1.0, inside),
         ("ice", 0.00, 0.05, 0.95, 1.0, inside),
         ("margin", 0.49, 0.00, 0.51, 1.0, inside),
@@ -362,7 +330,9 @@ def test_pictures_show_values_classes_and_causes():
 
     assert rgb[0, 0].argmax() == 1
     assert len(set(rgb[0, 1].tolist())) == 1
-    assert label_picture(np.array([[0, 1, 2]], np.uint8))[0].tolist() == [list(colour(c)) for c in CLASS_COLOURS.values()]
+    assert label_picture(np.array([[0, 1, 2]], np.uint8))[0].tolist() == [
+        list(colour(c)) for c in CLASS_COLOURS.values()
+    ]
     causes = missing_picture(np.array([[0, 1, 2, 4, 16, 3, 15]], np.uint8))[0].tolist()
     expected = ("present", "optical", "topo", "label", "distance", "several", "outside")
     assert causes == [list(colour(MISSING_COLOURS[name])) for name in expected]
@@ -372,7 +342,9 @@ def test_light_falls_from_the_north_west():
     row, col = np.mgrid[0:5, 0:5] * 20.0
     facing_north_west, facing_south_east = row + col, -row - col
 
-    assert hillshade(facing_north_west, 20.0, None)[2, 2] > np.sqrt(0.5) > hillshade(facing_south_east, 20.0, None)[2, 2]
+    assert (
+        hillshade(facing_north_west, 20.0, None)[2, 2] > np.sqrt(0.5) > hillshade(facing_south_east, 20.0, None)[2, 2]
+    )
     assert hillshade(np.zeros((3, 3)), 20.0, None)[1, 1] == pytest.approx(np.sqrt(0.5))
     assert np.isnan(hillshade(np.full((3, 3), -9999.0), 20.0, -9999)).all()
 
@@ -399,10 +371,10 @@ def test_numbers_are_set_for_people():
 
 def test_the_figures_of_a_split_are_those_of_its_statistics(rich, text):
     statistics = json.loads(rich[1].statistics.read_text(encoding="utf-8"))
-    said = SimpleNamespace(text=re.sub(r"\s+", " ", "".join(Page(text).text)))
+    said = "".join(Page(text).text)
 
     for split in ("train", "dev"):
         kept = statistics["chips"][split]["kept"]
-        assert f"{kept} (" in said.text
-    assert f"{statistics['classes']['pixels']['debris']:,}" in said.text
-    assert f"{statistics['bands']['tcb']['count']:,}" in said.text
+        assert f"{kept} (" in said
+    assert f"{statistics['classes']['pixels']['debris']:,}" in said
+    assert f"{statistics['bands']['tcb']['count']:,}" in said

@@ -1,0 +1,188 @@
+"""The graph on other ground: legacy rules, other sensors, CRSs, sizes and grids."""
+
+import json
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from rasterio.windows import Window
+
+import gcn_luigi
+from gcn_luigi.read.validate import validate
+from gcn_luigi.synthetic import WorldSettings, make_demo, make_world, write_world
+from tests.integration.builds import build_inline, dataset, small_config
+from tests.reference import chips as reference_chips
+from tests.reference import nodata as reference_nodata
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    root = tmp_path_factory.mktemp("world") / "input"
+    make_demo(root, size="small")
+    return root
+
+
+def _built(tmp_path, world, *replacements, region="small"):
+    build_inline(dataset(region, tmp_path / "out", world, small_config(tmp_path / "config", region, *replacements)))
+    assert list(validate(tmp_path / "out" / region)) == []
+    return gcn_luigi.open_dataset(tmp_path / "out" / region)
+
+
+@pytest.mark.parametrize("distance", [True, False])
+def test_legacy_chips_equal_the_published_rules_bit_for_bit(tmp_path, world, distance):
+    made = _built(
+        tmp_path,
+        world,
+        ('mode = "strict"', 'mode = "legacy"'),
+        ('edge = "clamp"', 'edge = "legacy"'),
+        ("step = 32", "step = 48"),
+        ("enabled = true", f"enabled = {str(distance).lower()}"),
+        ("min_valid_label_share = 0.5", "min_valid_label_share = 0.0"),
+        ("max_topo_nodata_share = 0.5", "max_topo_nodata_share = 1.0"),
+        ('method = "blocks"', 'method = "legacy"'),
+        ("max_gap = 5", "max_gap = 5\n"),
+    )
+    catalog = made.catalog.set_index("partition")
+    label_band = 9
+    compared = 0
+    for split in ("train", "dev"):
+        index = made.index[made.index["split"] == split]
+        for chip, row in zip(made.chips(split), index.itertuples(), strict=True):
+            partition = catalog.loc[row.partition]
+            with rasterio.open(made.layout.stack(row.year)) as source:
+                window = Window(partition["col"], partition["row"], 128, 128)
+                stack = source.read(window=window)
+            stack[label_band][stack[label_band] == 255] = -32768
+            published = reference_nodata.legacy_nodata(stack, alt_topo_band=-4)
+            expected = reference_chips.cut_chip(published, row.row, row.col, 64, "legacy", 0)
+
+            np.testing.assert_array_equal(chip["image"], np.delete(expected, label_band, axis=0))
+            np.testing.assert_array_equal(chip["label"], expected[label_band])
+            compared += 1
+    assert compared == len(made.index) > 50
+    # 64 px every 48 px in 128 px: the third window hangs over the edge and is stretched.
+    assert set(made.index["row"]) == {0, 48, 96}
+
+
+@pytest.mark.parametrize(
+    ("edge", "step", "offsets"),
+    [("clamp", 48, {0, 48, 64}), ("drop", 48, {0, 48}), ("pad", 48, {0, 48, 96}), ("clamp", 64, {0, 64})],
+)
+def test_offsets_follow_the_edge_policy(tmp_path, world, edge, step, offsets):
+    made = _built(tmp_path, world, ('edge = "clamp"', f'edge = "{edge}"'), ("step = 32", f"step = {step}"))
+
+    assert set(made.index["row"]) == offsets
+    assert set(made.index["col"]) == offsets
+    if edge == "pad":
+        hanging = made.index[made.index["row"] == 96].iloc[0]
+        position = made.index[made.index["split"] == hanging["split"]].index.get_loc(hanging.name)
+        chip = made.chips(hanging["split"])[position]
+        assert (chip["flags"][32:] & 8 == 8).all()
+        assert (chip["label"][32:] == 255).all()
+        assert (chip["image"][:, 32:] == 0).all()
+
+
+def test_a_world_in_utm_with_ten_metre_pixels_and_other_bands(tmp_path):
+    settings = WorldSettings(seed=3, shape=(400, 420), crs="EPSG:32606", pixel_size=10.0, left=400000.0, top=6800000.0)
+    write_world(make_world(settings), tmp_path / "input")
+    text = (small_config(tmp_path / "config", "elsewhere") / "elsewhere.toml").read_text()
+    years = ", ".join(map(str, settings.years))
+    head, *tables = text.split("[[bands]]")
+    kept = [table for table in tables if any(f'name = "{name}"' in table for name in ("ndvi", "ndsi", "dem", "rmse"))]
+    text = "[[bands]]".join([head, *kept])
+    for old, new in (
+        ("years = [2000, 2004, 2008, 2012, 2016]", f"years = [{years}]"),
+        ('crs = "EPSG:3338"', 'crs = "EPSG:32606"'),
+        ("pixel_size = 30.0", "pixel_size = 10.0"),
+        ("votes.tif", "votes.tif"),
+    ):
+        text = text.replace(old, new)
+    (tmp_path / "config" / "elsewhere.toml").write_text(text)
+
+    build_inline(dataset("elsewhere", tmp_path / "out", tmp_path / "input", tmp_path / "config"))
+
+    made = gcn_luigi.open_dataset(tmp_path / "out" / "elsewhere")
+    assert list(validate(tmp_path / "out" / "elsewhere")) == []
+    assert made.chips("train")[0]["image"].shape == (4, 64, 64)
+    assert list(made.statistics["bands"]) == ["ndsi", "ndvi", "dem", "distance"]
+    assert made.index.crs.to_epsg() == 32606
+    widths = (made.index["right"] - made.index["left"]).unique()
+    assert widths.tolist() == [640.0]
+
+
+def test_rgi_7_outlines_give_the_same_label_and_years(tmp_path, world):
+    six = _built(tmp_path / "six", world)
+    seven = _built(tmp_path / "seven", world, ('path = "rgi/outlines.gpkg"', 'path = "rgi/outlines_rgi7.gpkg"'))
+
+    assert six.layout.label.read_bytes() == seven.layout.label.read_bytes()
+    used = six.catalog["used"] & seven.catalog["used"]
+    assert used.any()
+    assert six.catalog.loc[used, "year"].tolist() == seven.catalog.loc[used, "year"].tolist()
+
+
+def test_a_ready_made_label_stands_in_for_the_votes(tmp_path, world):
+    first = _built(tmp_path / "first", world)
+    given = world.parent / "label.tif"
+    given.write_bytes(first.layout.label.read_bytes())
+    replaced = 'raster = "../label.tif"'
+
+    second = _built(tmp_path / "second", world, ('stem = "stem/stem_2008_debris_free_ice_votes.tif"', replaced))
+
+    assert second.layout.label.read_bytes() == first.layout.label.read_bytes()
+    assert second.statistics == first.statistics
+
+
+def test_rejected_ids_and_excluded_ground_are_never_used(tmp_path, world):
+    first = _built(tmp_path / "first", world)
+    used = first.catalog[first.catalog["used"]]
+    rejected, excluded = used["partition"].iloc[0], used.iloc[[-1]]
+    (world.parent / "rejects.txt").write_text(f"{rejected}\n")
+    gpd.GeoDataFrame(geometry=excluded.geometry.buffer(-100.0), crs=used.crs).to_file(world.parent / "no.gpkg")
+    keys = 'origin = "lattice"\nreject_ids = "../rejects.txt"\nexclude_polygons = "../no.gpkg"'
+
+    second = _built(tmp_path / "second", world, ('origin = "lattice"', keys))
+
+    reasons = second.catalog.set_index("partition")["reason"]
+    assert reasons[rejected] == "rejected id"
+    assert reasons[excluded["partition"].iloc[0]] == "exclusion polygon"
+    assert rejected not in set(second.index["partition"])
+
+
+def test_balanced_train_partitions_are_cut_twice_as_densely(tmp_path, world):
+    made = _built(
+        tmp_path,
+        world,
+        ("size = 64\nstep = 32", "size = 32\nstep = 16\ndensify = true"),
+        ("size = 128", "size = 64"),
+    )
+    shares = made.catalog.set_index("partition").eval("share_debris + share_ice")
+    balanced = {
+        name: 0.4 <= shares[name] <= 0.6 and split == "train"
+        for name, split in made.index.groupby("partition")["split"].first().items()
+    }
+    dense = {
+        name: any(offset % 16 for offset in offsets)
+        for name, offsets in made.index.groupby("partition")["row"].unique().items()
+    }
+
+    assert any(balanced.values())
+    assert dense == balanced
+
+
+def test_class_filters_reject_and_count(tmp_path, world):
+    made = _built(tmp_path, world, ('edge = "clamp"', 'edge = "clamp"\nmin_share = { ice = 0.1 }'))
+
+    assert (made.index["share_ice"] >= 0.1).all()
+    assert made.statistics["chips"]["train"]["too-little-ice"] > 0
+
+
+def test_the_default_split_shares_no_pixel_and_keeps_its_distance(tmp_path, world):
+    made = _built(tmp_path, world)
+    audit = json.loads(made.layout.split_audit.read_text())
+    boxes = made.index.geometry
+    train, dev = (boxes[made.index["split"] == split] for split in ("train", "dev"))
+
+    assert audit["shared_pixels"] == 0
+    assert train.union_all().distance(dev.union_all()) >= audit["least_distance_m"]
+    assert train.union_all().intersection(dev.union_all()).area == 0
