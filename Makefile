@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(wildcard _ext/*.pyx _ext/*.pxd) setup.py pyproject.toml constraints.txt
 
-.PHONY: env demo test checked lint types contracts format clean help
+.PHONY: env dev demo test checked lint types contracts format clean help
 
 help:
 	@echo "make demo       make a small made-up region and build its dataset into output/demo"
@@ -15,44 +15,50 @@ help:
 	@echo "make lint types contracts format    one kind of check at a time"
 
 env: $(VENV)/ready
+dev: $(VENV)/ready-for-tests
+
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 $(VENV)/ready: $(SOURCES)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "setting up $(VENV) (a few minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		"setuptools>=77" wheel cython numpy
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--no-build-isolation --editable ".[dev]"
+	@echo "setting up $(VENV): libraries and compiled kernels, a minute or two"
+	@$(PIP) "setuptools>=77" wheel cython numpy
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/ready-for-tests: $(VENV)/ready
+	@echo "adding what the tests and checks need"
+	@$(PIP) --no-build-isolation --editable ".[dev]"
 	@touch $@
 
 demo: env
 	@$(BIN)/gcn demo --output output
 	@$(BIN)/gcn validate output/demo
 
-test: env lint types contracts
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: dev lint types contracts
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 	$(MAKE) checked
 
 # The same kernel tests on kernels that check every index.
-checked: env
+checked: dev
 	GCN_LUIGI_CHECKED=1 $(BIN)/python setup.py --quiet build --build-base build/checked \
 		--build-lib build/checked/lib --build-temp build/checked/temp
 	GCN_LUIGI_CHECKED=1 $(BIN)/python -m pytest --quiet -p no:cacheprovider -o pythonpath="build/checked/lib ." \
 		tests/contracts tests/property tests/unit -k "checked or kernel or nodata or chips or statistics or legacy or selection"
 
-lint: env
+lint: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint _ext
 	$(BIN)/codespell gcn_luigi _ext config docs tests README.md CONTRIBUTING.md CHANGELOG.md
 
-types: env
+types: dev
 	$(BIN)/mypy
 
-contracts: env
+contracts: dev
 	$(BIN)/lint-imports
 
-format: env
+format: dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,22 +27,17 @@ class PublishedFile(luigi.Target):
         The file.
     sidecar : Path
         Where the fingerprint, size and digest of the published file are kept.
-    parts : mapping
-        All that decides the file's content; see `fingerprint_of`.
+    parts : callable
+        Returns all that decides the file's content, as it is now; see `fingerprint_of`.
     """
 
-    def __init__(self, path: Path, sidecar: Path, parts: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, sidecar: Path, parts: Callable[[], Mapping[str, Any]]) -> None:
         self.path = path
         self.sidecar = sidecar
         self.parts = parts
 
     def __str__(self) -> str:
         return str(self.path)
-
-    @property
-    def fingerprint(self) -> str:
-        """The digest the sidecar must hold."""
-        return fingerprint_of(self.parts)
 
     def record(self) -> dict[str, Any]:
         """Return the sidecar's content; empty where there is none or it cannot be read."""
@@ -54,26 +49,32 @@ class PublishedFile(luigi.Target):
 
     def exists(self) -> bool:
         """Return whether the file is published whole and is current."""
+        return self.matches(fingerprint_of(self.parts()))
+
+    def matches(self, fingerprint: str) -> bool:
+        """Return whether the file is published whole under `fingerprint`."""
         record = self.record()
         try:
             size = self.path.stat().st_size
         except OSError:
             return False
-        return record.get("fingerprint") == self.fingerprint and record.get("size") == size
+        return record.get("fingerprint") == fingerprint and record.get("size") == size
 
     @contextmanager
     def staged(self) -> Iterator[Path]:
         """Yield a draft path; on success publish it, then its sidecar.
 
-        The old sidecar goes first: a file between two states is never taken for complete.
+        The old sidecar goes first: a file between two states is never taken for complete. The fingerprint is
+        taken before the writing starts: a source that changes meanwhile makes the file stale, not wrong.
         """
+        parts = self.parts()
         with staged(self.path) as draft:
             yield draft
             record = {
-                "fingerprint": self.fingerprint,
+                "fingerprint": fingerprint_of(parts),
                 "size": draft.stat().st_size,
                 "sha256": digest(draft),
-                "parts": self.parts,
+                "parts": parts,
             }
             self.sidecar.unlink(missing_ok=True)
         with staged(self.sidecar) as draft:

@@ -41,7 +41,7 @@ def class_figure(evidence: Evidence) -> Drawing:
         share = np.array([row[position] for row in shares])
         axes.barh(rows, share, left=start, height=0.72, color=CLASS_COLOURS[name], edgecolor="#ffffff", linewidth=1)
         for row, (left, value) in enumerate(zip(start, share, strict=True)):
-            if value >= 0.04:
+            if value >= 0.05:
                 text = "#ffffff" if name == "debris" else INK
                 axes.text(left + value / 2, row, f"{value:.1%}", ha="center", va="center", color=text)
         start += share

@@ -39,9 +39,9 @@ def make_findings(evidence: Evidence) -> list[Finding]:
 def _of_split(evidence: Evidence) -> Iterator[Finding]:
     audit, settings = evidence.audit, evidence.settings
     pixels, glaciers, gap = audit["shared_pixels"], len(audit["shared_glaciers"]), audit["least_distance_m"]
-    yield Finding("Do train and dev share pixels?", f"{number(pixels)} pixels" if pixels else "none", pixels == 0)
+    yield Finding("Do train and dev share pixels?", _counted(pixels, "pixel") if pixels else "none", pixels == 0)
     yield Finding(
-        "Do train and dev share glaciers?", f"{number(glaciers)} outlines" if glaciers else "none", glaciers == 0
+        "Do train and dev share glaciers?", _counted(glaciers, "outline") if glaciers else "none", glaciers == 0
     )
     edge = settings.chips.size * evidence.inventory.lattice.pixel_size
     apart = "not measured, one split is empty" if gap is None else f"{number(gap)} m"
@@ -72,7 +72,9 @@ def _of_chips(evidence: Evidence) -> Iterator[Finding]:
     valid = evidence.index["valid_share"]
     half = int((valid < _MUCH).sum())
     yield Finding(
-        f"Is {_MUCH:.0%} of every chip valid in all bands?", f"{number(half)} chips below" if half else "yes", half == 0
+        f"Is {_MUCH:.0%} of every chip valid in all bands?",
+        f"{_counted(half, 'chip')} below" if half else "yes",
+        half == 0,
     )
 
 
@@ -96,5 +98,9 @@ def _of_sources(evidence: Evidence) -> Iterator[Finding]:
     told = ", ".join(f"{kind} {number(count)}" for kind, count in notes.items() if count)
     yield Finding("Did the scan of the tiles find nothing to remark?", told or "nothing", not told)
     repaired = len(evidence.audit["notes"].get("outlines", []))
-    answer = f"{number(repaired)} notes" if repaired else "yes"
+    answer = _counted(repaired, "note") if repaired else "yes"
     yield Finding("Were all outlines read as they are?", answer, repaired == 0)
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{number(count)} {thing}" if count == 1 else f"{number(count)} {thing}s"

@@ -26,8 +26,9 @@ from gcn_luigi.report.drawing import (
 )
 from gcn_luigi.report.evidence import Evidence
 from gcn_luigi.report.relief import draw_relief
+from gcn_luigi.report.tables import number
 
-_MOST_NAMES, _MOST_OUTLINED, _MOST_SHAPES = 40, 600, 5000
+_MOST_NAMES, _MOST_OUTLINED, _MOST_SHAPES = 60, 600, 5000
 _GAPS = ("#fde9a8", "#f5bd63", "#e38a45", "#c2573f", "#8f2f4a", "#561c48")
 _YEARS = ("#fbe723", "#a5db36", "#4ac16d", "#1fa187", "#277f8e", "#365c8d", "#46327e", "#440154")
 
@@ -43,13 +44,13 @@ def split_map(evidence: Evidence, layout: Layout) -> Drawing:
     _draw(axes, unused, face=("#ffffff", 0.45), edge=UNUSED, n_all=len(catalog), hatch="///")
     _name(axes, unused, unused["partition"].tolist(), n_all=len(catalog))
     handles = []
-    is_crowded = len(catalog) > _MOST_OUTLINED
+    tint = 0.1 if len(catalog) <= _MOST_NAMES else 0.25 if len(catalog) <= _MOST_OUTLINED else 0.5
     for split in SPLITS:
         rows = catalog[catalog["used"].to_numpy(bool) & (catalog["split"] == split).to_numpy(bool)]
         ink = SPLIT_COLOURS[split]
-        _draw(axes, rows, face=(ink, 0.5 if is_crowded else 0.1), edge=ink, n_all=len(catalog))
+        _draw(axes, rows, face=(ink, tint), edge=ink, n_all=len(catalog))
         _name(axes, rows, rows["partition"].tolist(), n_all=len(catalog), ink=ink)
-        handles.append(_key(ink, f"{split}: {len(rows):,} partitions", alpha=0.5 if is_crowded else 0.1))
+        handles.append(_key(ink, f"{split}: {len(rows):,} partitions", alpha=tint))
     handles.append(Patch(facecolor="#ffffff", edgecolor=UNUSED, hatch="///", label=f"not used: {len(unused):,}"))
     handles += [_key(CLASS_COLOURS[name], f"{name} (label)") for name in CLASS_NAMES]
     _frame(axes, evidence)
@@ -112,7 +113,7 @@ def _draw(
     """Draw boxes as one path, a little inset so that neighbours do not hide each other's edge; very many as pixels."""
     if not len(rows):
         return
-    line = 2.4 if n_all <= _MOST_NAMES else 1.2 if n_all <= _MOST_OUTLINED else 0.0
+    line = 2.4 if n_all <= _MOST_NAMES else 1.6 if n_all <= _MOST_OUTLINED else 0.0
     inset = 0.014 if line else 0.0
     left, bottom, right, top = (rows[name].to_numpy(float) for name in ("left", "bottom", "right", "top"))
     x, y = inset * (right - left), inset * (top - bottom)
@@ -149,7 +150,7 @@ def _frame(axes: Axes, evidence: Evidence) -> None:
     axes.set_ylim(bottom - margin, top + margin)
     axes.set_aspect("equal")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:,.0f}"))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: number(value / 1000)))
         axis.set_major_locator(MaxNLocator(6))
     axes.set_xlabel("Easting (km)")
     axes.set_ylabel("Northing (km)")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -18,7 +19,13 @@ _REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 # Where the dataset is made is part of a task's identity, not of its result.
 _NOT_CONTENT = frozenset({"output_root"})
 
-Memo = dict[str, str]
+
+@dataclass(frozen=True)
+class Glance:
+    """One look at the graph: what each task answered, by its name, so that each is asked once."""
+
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    whole: dict[str, bool] = field(default_factory=dict)
 
 
 _T = TypeVar("_T", bound="RegionTask")
@@ -86,9 +93,9 @@ class RegionTask(luigi.Task):
         parameters: dict[str, str] = self.to_str_params(only_significant=True)
         return {name: value for name, value in parameters.items() if name not in _NOT_CONTENT}
 
-    def parts(self, memo: Memo | None = None) -> Mapping[str, Any]:
+    def parts(self, glance: Glance | None = None) -> Mapping[str, Any]:
         """Return all that decides this task's result, by name."""
-        memo = {} if memo is None else memo
+        glance = glance or Glance()
         region = self.configured
         return {
             "task": self.get_task_family(),
@@ -96,7 +103,7 @@ class RegionTask(luigi.Task):
             "parameters": self.content_parameters(),
             "settings": pick(region.settings, self.settings_keys),
             "sources": signature(self.source_paths(), region.root),
-            "requires": {task.name: task.fingerprint(memo) for task in luigi.task.flatten(self.requires())},
+            "requires": {task.name: task.fingerprint(glance) for task in luigi.task.flatten(self.requires())},
         }
 
     @cached_property
@@ -105,16 +112,46 @@ class RegionTask(luigi.Task):
         values = ", ".join(value for key, value in self.content_parameters().items() if key != "region")
         return f"{self.get_task_family()}({values})"
 
-    def fingerprint(self, memo: Memo) -> str:
+    def fingerprint(self, glance: Glance) -> str:
         """Return the digest of `parts`, asking each upstream task once."""
-        if self.name not in memo:
-            memo[self.name] = fingerprint_of(self.parts(memo))
-        return memo[self.name]
+        if self.name not in glance.fingerprints:
+            glance.fingerprints[self.name] = fingerprint_of(self.parts(glance))
+        return glance.fingerprints[self.name]
+
+    def is_published(self, glance: Glance | None = None) -> bool:
+        """Return whether this task's own files are published and current."""
+        fingerprint = self.fingerprint(glance or Glance())
+        return all(target.matches(fingerprint) for target in luigi.task.flatten(self.output()))
+
+    def complete(self) -> bool:
+        """Return whether this task's files, and all they stand on, are published and current.
+
+        Luigi stops at the first complete task and never looks behind it; without looking ourselves, a lost
+        shard behind a finished index would never be made again.
+        """
+        return self.is_whole(Glance())
+
+    def is_whole(self, glance: Glance) -> bool:
+        """Answer `complete`, asking each upstream task once."""
+        if self.name not in glance.whole:
+            upstream_is_whole = all(task.is_whole(glance) for task in luigi.task.flatten(self.requires()))
+            glance.whole[self.name] = upstream_is_whole and self.is_published(glance)
+        return glance.whole[self.name]
+
+    def run(self) -> None:
+        """Make this task's files, unless they are published and current: then only something upstream was lost."""
+        if self.is_published():
+            self.say("kept: already published and current", 1.0)
+        else:
+            self.make()
+
+    def make(self) -> None:
+        """Make this task's files; each task says how."""
+        raise NotImplementedError
 
     def publishes(self, *paths: Path) -> tuple[PublishedFile, ...]:
         """Return targets for `paths` with this task's fingerprint."""
-        parts = self.parts()
-        return tuple(PublishedFile(path, self.layout.sidecar(path), parts) for path in paths)
+        return tuple(PublishedFile(path, self.layout.sidecar(path), self.parts) for path in paths)
 
     def say(self, message: str, share: float | None = None) -> None:
         """Show a line, and the share of work done (0 to 1), for this task in the web page."""

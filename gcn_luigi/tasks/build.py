@@ -11,6 +11,8 @@ from typing import Any
 import luigi
 from luigi.execution_summary import LuigiStatusCode
 
+from gcn_luigi.tasks.base import Glance, RegionTask
+from gcn_luigi.tasks.graph import upstream
 from gcn_luigi.tasks.process import use_forkserver
 
 _EXIT_CODES = {
@@ -119,17 +121,22 @@ def build(
     options: dict[str, Any] = {"local_scheduler": address is None}
     if address is not None:
         options["scheduler_url"] = address
+    lacking = _lacking(tasks)
     with _watching(factory, watch):
         run = luigi.build(tasks, worker_scheduler_factory=factory, workers=workers, detailed_summary=True, **options)
-    return BuildResult(_EXIT_CODES[run.status], _built(factory), _failures(factory), run.summary_text)
+    return BuildResult(_EXIT_CODES[run.status], _built(factory, lacking), _failures(factory), run.summary_text)
 
 
-def _built(factory: _Factory) -> tuple[str, ...]:
-    # A task that was complete beforehand is reported once, as DONE; one that was built was PENDING before.
-    waited = {task.task_id for task, status in factory.history() if status == "PENDING"}
-    return tuple(
-        sorted({_title(task) for task, status in factory.history() if status == "DONE" and task.task_id in waited})
-    )
+def _lacking(tasks: Sequence[luigi.Task]) -> set[str]:
+    """Return the ids of the tasks whose own files are not there, before anything is built."""
+    glance = Glance()
+    known = [task for root in tasks if isinstance(root, RegionTask) for task in (*upstream(root), root)]
+    return {task.task_id for task in known if not task.is_published(glance)}
+
+
+def _built(factory: _Factory, lacking: set[str]) -> tuple[str, ...]:
+    done = {task.task_id: task for task, status in factory.history() if status == "DONE"}
+    return tuple(sorted(_title(task) for task_id, task in done.items() if task_id in lacking))
 
 
 def _failures(factory: _Factory) -> dict[str, str]:

@@ -31,7 +31,7 @@ class ChipIndex(RegionTask):
         index, map_, log = self.publishes(self.layout.index, self.layout.index_map, self.layout.metadata_log)
         return index, map_, log
 
-    def run(self) -> None:
+    def make(self) -> None:
         """Collect and publish."""
         index, map_, log = self.output()
         with index.staged() as table, map_.staged() as layer, log.staged() as text:
@@ -49,7 +49,7 @@ class BandStatistics(RegionTask):
         """Return ``statistics.json``."""
         return self.publishes(self.layout.statistics)[0]
 
-    def run(self) -> None:
+    def make(self) -> None:
         """Merge the shards' counts and publish."""
         with self.output().staged() as draft:
             summary.write_statistics(self.configured.settings, self.layout, draft)
@@ -71,7 +71,7 @@ class QualityReport(RegionTask):
         """Return ``report.html``."""
         return self.publishes(self.layout.report)[0]
 
-    def run(self) -> None:
+    def make(self) -> None:
         """Draw and publish."""
         with self.output().staged() as draft:
             write_report(self.configured.settings, self.layout, draft)
@@ -91,7 +91,7 @@ class DatasetCard(RegionTask):
         readme, citation = self.publishes(self.layout.readme, self.layout.citation)
         return readme, citation
 
-    def run(self) -> None:
+    def make(self) -> None:
         """Write and publish."""
         readme, citation = self.output()
         with readme.staged() as page, citation.staged() as sources:
@@ -115,7 +115,7 @@ class Dataset(RegionTask):
         """Return ``dataset.json``."""
         return self.publishes(self.layout.dataset)[0]
 
-    def run(self) -> None:
+    def make(self) -> None:
         """List and publish."""
         with self.output().staged() as draft:
             seal.write_seal(self.configured.settings, sealed_files(self), self.parts()["requires"], draft)

@@ -25,7 +25,7 @@ class TileInventory(RegionTask):
         """Return ``inventory.json``."""
         return self.publishes(self.layout.inventory)[0]
 
-    def run(self) -> None:
+    def make(self) -> None:
         """Scan and publish."""
         region = self.configured
         with self.output().staged() as draft:
@@ -48,7 +48,7 @@ class TileQuality(RegionTask):
         """Return ``tile_quality/<band>.json``."""
         return self.publishes(self.layout.tile_quality(self.band))[0]
 
-    def run(self) -> None:
+    def make(self) -> None:
         """Count and publish."""
         with self.output().staged() as draft:
             write_tile_quality(self.configured, self.layout, self.band, draft, self.say)

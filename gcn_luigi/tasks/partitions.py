@@ -29,7 +29,7 @@ class PartitionGrid(RegionTask):
         cells, notes = self.publishes(self.layout.grid, self.layout.grid_notes)
         return cells, notes
 
-    def run(self) -> None:
+    def make(self) -> None:
         """Write the cells."""
         cells, notes = self.output()
         with cells.staged() as layer, notes.staged() as text:
@@ -54,7 +54,7 @@ class PartitionCatalog(RegionTask):
         catalog, map_, audit = self.publishes(self.layout.catalog, self.layout.catalog_map, self.layout.split_audit)
         return catalog, map_, audit
 
-    def run(self) -> None:
+    def make(self) -> None:
         """Judge the cells and publish all three files."""
         catalog, map_, audit = self.output()
         with catalog.staged() as table, map_.staged() as layer, audit.staged() as text:
@@ -74,7 +74,7 @@ class GridComparison(RegionTask):
         """Return ``grid_comparison.json``."""
         return self.publishes(self.layout.grid_comparison)[0]
 
-    def run(self) -> None:
+    def make(self) -> None:
         """Count and publish."""
         with self.output().staged() as draft:
             partitions.write_grid_comparison(self.configured, self.layout, draft)
@@ -94,7 +94,7 @@ class PartitionFiles(RegionTask):
         """Return the list of files; it is written last."""
         return self.publishes(self.layout.partition_list)[0]
 
-    def run(self) -> None:
+    def make(self) -> None:
         """Write every partition."""
         with self.output().staged() as draft:
             write_partition_files(self.configured.settings, self.layout, draft, self.say)

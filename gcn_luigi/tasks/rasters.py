@@ -26,7 +26,7 @@ class OpticalMosaic(RegionTask):
         bands = mosaics.optical_bands(self.configured.settings)
         return self.publishes(*(self.layout.mosaic(band, self.year) for band in bands))
 
-    def run(self) -> None:
+    def make(self) -> None:
         """Write each VRT."""
         for band, target in zip(mosaics.optical_bands(self.configured.settings), self.output(), strict=True):
             with target.staged() as draft:
@@ -49,7 +49,7 @@ class TopoMosaic(RegionTask):
             *(path for band in bands for path in (self.layout.source_mosaic(band), self.layout.mosaic(band)))
         )
 
-    def run(self) -> None:
+    def make(self) -> None:
         """Join, then convert, band by band."""
         targets = iter(self.output())
         bands = mosaics.topo_bands(self.configured.settings)
@@ -79,7 +79,7 @@ class ClassLabel(RegionTask):
         """Return ``label.tif``."""
         return self.publishes(self.layout.label)[0]
 
-    def run(self) -> None:
+    def make(self) -> None:
         """Make the raster."""
         with self.output().staged() as draft:
             label.write_label(self.configured, self.layout, draft, self.say)
@@ -102,7 +102,7 @@ class DistanceRaster(RegionTask):
         """Return ``distance.tif``."""
         return self.publishes(self.layout.distance)[0]
 
-    def run(self) -> None:
+    def make(self) -> None:
         """Make the raster."""
         with self.output().staged() as draft:
             label.write_distance(self.configured, self.layout, draft, self.say)
@@ -125,7 +125,7 @@ class YearStack(RegionTask):
         """Return ``stacks/<year>.vrt``."""
         return self.publishes(self.layout.stack(self.year))[0]
 
-    def run(self) -> None:
+    def make(self) -> None:
         """Write the VRT."""
         with self.output().staged() as draft:
             stack.write_stack(self.configured.settings, self.layout, self.year, draft)

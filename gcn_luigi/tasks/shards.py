@@ -35,7 +35,7 @@ class ChipShard(RegionTask):
         """Return the shard."""
         return self.publishes(self.layout.shard(self.split, self.number, self.total))[0]
 
-    def run(self) -> None:
+    def make(self) -> None:
         """Build and publish."""
         request = ShardRequest(self.configured.settings, self.layout, self.split, self.number, self.total, self.threads)
         with self.output().staged() as draft:

@@ -7,6 +7,7 @@ import pytest
 from gcn_luigi.bands import Role
 from gcn_luigi.config import find_regions, load_region
 from gcn_luigi.errors import ConfigError
+from gcn_luigi.io.listing import band_of
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 FILES = sorted(CONFIG.glob("*.toml"))
@@ -57,6 +58,31 @@ def test_a_template_is_the_published_setup(name):
     assert (settings.grid.size, settings.chips.size, settings.chips.step) == (256, 128, 32)
     assert (settings.shards.train, settings.shards.dev) == (16, 4)
     assert (settings.split.seed, settings.split.dev_share) == (8, 0.2)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize(
+    ("file", "band"),
+    [
+        ("LTV3_ndsi_07210920_1502_11_20200416_ftv_nbr", "nbr"),
+        ("LTV3_ndsi_07210920_1502_11_20200416_ftv_ndsi", "ndsi"),
+        ("LTV3_ndsi_07210920_1502_11_20200417_ftv_ndvi", "ndvi"),
+        ("LTV3_ndsi_07210920_1502_11_20200417_ftv_tcb", "tcb"),
+        ("LTV3_ndsi_07210920_1502_11_20200417_ftv_tcw", "tcw"),
+        ("LTV3_ndsi_07210920_1502_11_20200417_rmse", "rmse"),
+        ("ifsar_1502_north_temp_int", "north"),
+        ("ifsar_1502_south_temp_int", "south"),
+        ("ifsar_1502_curvature_temp_int", "curvature"),
+        ("ifsar_1502_cubic_temp_int", "dem"),
+        ("ifsar_1502_north_temp", None),
+    ],
+)
+def test_a_template_finds_the_published_files(name, file, band):
+    settings = load_region(CONFIG / f"{name}.toml").settings
+
+    found = band_of(file, [table.band() for table in settings.bands])
+
+    assert (found.name if found else None) == band
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

@@ -17,7 +17,7 @@ def build_inline(root: RegionTask) -> list[str]:
     """Run whatever is not complete, requirements first, in this process; return the names of what ran."""
     ran = []
     for task in (*upstream(root), root):
-        if not task.complete():
+        if not task.is_published():
             task.run()
             assert task.complete(), f"{task.name} ran without completing"
             ran.append(task.name)

@@ -252,7 +252,7 @@ def test_the_checks_tell_of_shared_glaciers_and_of_remarks(rich):
     findings = {finding.question: finding for finding in make_findings(read_evidence(*rich))}
 
     shared = findings["Do train and dev share glaciers?"]
-    assert (shared.answer, shared.is_fine) == ("1 outlines", False)
+    assert (shared.answer, shared.is_fine) == ("1 outline", False)
     assert findings["Do train and dev share pixels?"].is_fine
     assert findings["Did the scan of the tiles find nothing to remark?"].answer == "overlaps 40"
 
