@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import luigi
+from luigi.parameter import ParameterVisibility
 
 from gcn_luigi.config import Region, load_region, pick
 from gcn_luigi.errors import ConfigError, GcnLuigiError
@@ -53,12 +54,14 @@ class RegionTask(luigi.Task):
         default="config",
         config_path={"section": "gcn", "name": "config_dir"},
         significant=False,
+        visibility=ParameterVisibility.HIDDEN,
         description="directory of the regions' TOML files",
     )
     data_root: luigi.Parameter[str] = luigi.Parameter(
         default="",
         config_path={"section": "gcn", "name": "data_root"},
         significant=False,
+        visibility=ParameterVisibility.HIDDEN,
         description="directory of the sources, in place of the TOML file's data_root",
     )
 

@@ -1,6 +1,7 @@
 """Chips: the shards of each split."""
 
 import luigi
+from luigi.parameter import ParameterVisibility
 
 from gcn_luigi.io.layout import SPLITS
 from gcn_luigi.stages.shards import ShardRequest, build_shard
@@ -21,6 +22,7 @@ class ChipShard(RegionTask):
         default=1,
         config_path={"section": "gcn", "name": "threads"},
         significant=False,
+        visibility=ParameterVisibility.HIDDEN,
         description="threads that compress",
     )
     # How many shards are built at once, over all workers of a scheduler: luigi.cfg, [resources].
