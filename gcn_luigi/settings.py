@@ -106,6 +106,8 @@ class LabelSettings(Section):
     stem: str | None = None
     # More votes than this is debris-free ice.
     threshold: int = 3
+    # Such ice outside every outline: no glacier as published, missing, or debris-free ice.
+    ice_outside: Literal["none", "ignore", "ice"] = "none"
     # A raster of 0 none, 1 debris, 2 debris-free ice, 255 or its nodata missing, in place of `stem`.
     raster: str | None = None
 
@@ -113,17 +115,29 @@ class LabelSettings(Section):
     def _one_source(self) -> Self:
         if (self.stem is None) == (self.raster is None):
             raise ValueError("give either stem or raster")
+        if self.raster is not None and self.ice_outside != "none":
+            raise ValueError("ice_outside needs stem: a ready-made raster is taken as it is")
         return self
 
 
 class DistanceSettings(Section):
-    """The optional distance band: metres to the nearest outline."""
+    """The optional distance band: how far the nearest glacier is."""
 
     enabled: bool = False
-    # A ready-made raster; computed from the outlines when left out.
+    # A ready-made raster in `unit`; computed when left out.
     raster: str | None = None
-    # Farther pixels hold this value; it bounds the work a block needs.
+    # To the nearest pixel inside an outline, or to the nearest one that the label calls debris or ice.
+    source: Literal["outlines", "label"] = "outlines"
+    # Of the stored values: metres, or whole pixels.
+    unit: Literal["m", "px"] = "m"
+    # Metres whatever the unit. Farther pixels hold this distance; it bounds the work a block needs.
     max_m: Annotated[int, Field(ge=1, le=32767)] = 10_000
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.raster is not None and self.source != "outlines":
+            raise ValueError("give either raster or source: a ready-made raster is measured already")
+        return self
 
 
 class GridSettings(Section):
@@ -137,12 +151,14 @@ class GridSettings(Section):
     path: str | None = None
     layer: str | None = None
     id_field: str | None = None
-    # Cells between pixels: stop, or move to the nearest pixel edge and say so.
-    off_lattice: Literal["error", "snap"] = "error"
+    # Cells between pixels: stop, or move them and say so: to the nearest pixel edge, or north-west as published.
+    off_lattice: Literal["error", "snap", "floor"] = "error"
     # Share of a cell that may lie beyond the tiles.
     max_outside_share: Share = 0.0
     # Cells with less glacier than this are not used.
     min_glacier_share: Share = 0.0
+    # Cells farther than this from every outline are not used; matters where cells without an outline are.
+    max_outline_distance_m: Annotated[float, Field(gt=0)] | None = None
     # Ids, one a line or in the first column of a CSV, that are never used.
     reject_ids: str | None = None
     # Polygons whose cells are never used.
@@ -247,7 +263,7 @@ class RegionSettings(Section):
         """The stack's bands: optical, topo, label and, if enabled, distance."""
         made = [Band("label", Role.LABEL, nodata=LABEL_IGNORE, valid_min=0, valid_max=2)]
         if self.distance.enabled:
-            made.append(Band("distance", Role.DISTANCE, nodata=-32768, valid_min=0, unit="m"))
+            made.append(Band("distance", Role.DISTANCE, nodata=-32768, valid_min=0, unit=self.distance.unit))
         read = [table.band() for table in self.bands]
         stacked = [band for role in (Role.OPTICAL, Role.TOPO) for band in read if band.role is role]
         return BandSchema((*stacked, *made))

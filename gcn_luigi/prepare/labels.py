@@ -1,7 +1,7 @@
 """The class label: 0 none, 1 debris, 2 debris-free ice, 255 ignore."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from rasterio.transform import Affine
 from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
 from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice
+
+_ICE_OUTSIDE = {"none": LABEL_NONE, "ignore": LABEL_IGNORE, "ice": LABEL_ICE}
 
 
 def rasterize_outlines(geometries: Sequence[Any] | npt.NDArray[Any], lattice: Lattice) -> npt.NDArray[np.bool_]:
@@ -49,10 +51,12 @@ def combine_label(
     votes: npt.NDArray[Any],
     votes_missing: npt.NDArray[np.bool_],
     threshold: int,
+    *,
+    ice_outside: Literal["none", "ignore", "ice"] = "none",
 ) -> npt.NDArray[np.uint8]:
     """Return the class of each pixel from the outlines and the STEM votes.
 
-    Ice outside the outlines is class 0. A pixel without votes is 255 wherever it lies: missing is never "no glacier".
+    A pixel without votes is 255 wherever it lies: missing is never "no glacier".
 
     Parameters
     ----------
@@ -64,6 +68,9 @@ def combine_label(
         Axes (y, x), bool: the votes hold nodata here, or the STEM raster ends.
     threshold : int
         More votes than this is debris-free ice.
+    ice_outside : str
+        What debris-free ice outside every outline becomes: ``"none"``, class 0 (the published rule); ``"ignore"``,
+        255; ``"ice"``, class 2.
 
     Returns
     -------
@@ -81,9 +88,10 @@ def combine_label(
             where="label",
             fix="read all of them for the same window of the lattice",
         )
-    label = np.full(inside.shape, LABEL_NONE, dtype=np.uint8)
-    label[inside] = LABEL_DEBRIS
-    label[inside & (votes > threshold)] = LABEL_ICE
+    is_ice = votes > threshold
+    label = np.where(inside, LABEL_DEBRIS, LABEL_NONE).astype(np.uint8)
+    label[inside & is_ice] = LABEL_ICE
+    label[~inside & is_ice] = _ICE_OUTSIDE[ice_outside]
     label[votes_missing] = LABEL_IGNORE
     return label
 

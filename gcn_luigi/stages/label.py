@@ -7,20 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.bands import LABEL_IGNORE
+from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.geotiff import BLOCK, blocks, write_geotiff
+from gcn_luigi.io.header import open_raster
 from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.raster import read_dataset
 from gcn_luigi.io.vector import read_outlines
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.distance import distance_to_outline, halo_px
+from gcn_luigi.prepare.distance import distance_to_glacier, halo_px
 from gcn_luigi.prepare.labels import check_label, combine_label, rasterize_outlines
+from gcn_luigi.settings import DistanceSettings, LabelSettings
 from gcn_luigi.stages.aligned import AlignedRaster
 from gcn_luigi.stages.mosaics import read_inventory
 
 Say = Callable[[str, float], None]
 Blocks = Iterator[tuple[Window, NDArray[Any]]]
+Glaciers = Callable[[Window], NDArray[np.bool_]]
 
 # One block tall, so that blocks reach the file in one order; wide, so that few outlines are cut often.
 _STRIP = (BLOCK, 4096)
@@ -36,9 +40,11 @@ def label_sources(region: Region) -> tuple[Path, ...]:
 
 
 def distance_sources(region: Region) -> tuple[Path, ...]:
-    """Return the files `write_distance` reads."""
-    raster = region.settings.distance.raster
-    return (region.root / (raster if raster is not None else region.settings.outlines.path),)
+    """Return the sources `write_distance` reads; none where it measures from the label."""
+    settings = region.settings.distance
+    if settings.source == "label":
+        return ()
+    return (region.root / (settings.raster if settings.raster is not None else region.settings.outlines.path),)
 
 
 def write_label(region: Region, layout: Layout, out: Path, say: Say) -> None:
@@ -66,18 +72,24 @@ def write_label(region: Region, layout: Layout, out: Path, say: Say) -> None:
         made = _given_label(AlignedRaster.open(region.root / settings.raster, lattice), lattice)
     else:
         votes = AlignedRaster.open(region.root / str(settings.stem), lattice)
-        made = _combined_label(votes, _geometries(region, lattice), lattice, settings.threshold)
+        made = _combined_label(votes, _geometries(region, lattice), lattice, settings)
     write_geotiff(out, lattice, _told(made, lattice, say), nodata=LABEL_IGNORE, names=["label"], dtype="uint8")
 
 
 def write_distance(region: Region, layout: Layout, out: Path, say: Say) -> None:
-    """Write the distance raster: int16 metres to the nearest outline, 0 inside; see `write_label`."""
+    """Write the distance raster: int16, to the nearest outline or glacier pixel of the label; see `write_label`.
+
+    Beyond the lattice there are outlines but no label: near its edge the two sources differ.
+    """
     lattice = read_inventory(layout).lattice
     settings = region.settings.distance
     if settings.raster is not None:
-        made = _given_distance(AlignedRaster.open(region.root / settings.raster, lattice), lattice)
+        made = _given_distance(AlignedRaster.open(region.root / settings.raster, lattice), lattice, settings.unit)
+    elif settings.source == "label":
+        made = _distance_from_label(layout.label, lattice, settings)
     else:
-        made = _measured_distance(_geometries(region, lattice), lattice, settings.max_m)
+        shapes = _geometries(region, lattice)
+        made = _measured_distance(lambda window: rasterize_outlines(shapes, lattice.crop(window)), lattice, settings)
     write_geotiff(out, lattice, _told(made, lattice, say), nodata=_DISTANCE_NODATA, names=["distance"], dtype="int16")
 
 
@@ -92,31 +104,43 @@ def _given_label(raster: AlignedRaster, lattice: Lattice) -> Blocks:
         yield window, check_label(values, missing, where=str(raster.path))
 
 
-def _combined_label(votes: AlignedRaster, geometries: Any, lattice: Lattice, threshold: int) -> Blocks:
+def _combined_label(votes: AlignedRaster, geometries: Any, lattice: Lattice, settings: LabelSettings) -> Blocks:
     for window in blocks(lattice, _STRIP):
         values, missing = votes.read(window)
-        yield window, combine_label(rasterize_outlines(geometries, lattice.crop(window)), values, missing, threshold)
+        inside = rasterize_outlines(geometries, lattice.crop(window))
+        yield (
+            window,
+            combine_label(inside, values, missing, settings.threshold, ice_outside=settings.ice_outside),
+        )
 
 
-def _given_distance(raster: AlignedRaster, lattice: Lattice) -> Blocks:
+def _given_distance(raster: AlignedRaster, lattice: Lattice, unit: str) -> Blocks:
     for window in blocks(lattice, _STRIP):
         values, missing = raster.read(window)
         wrong = ~missing & ((values < 0) | (values > np.iinfo(np.int16).max))
         if wrong.any():
             raise InputError(
-                f"distance holds {values[wrong][0]:g}, which is no distance in metres that fits int16",
+                f"distance holds {values[wrong][0]:g}, which is no distance in {unit} that fits int16",
                 where=str(raster.path),
-                fix="supply metres from 0 to 32767 with a declared nodata value, or let it be computed",
+                fix=f"supply {unit} from 0 to 32767 with a declared nodata value, or let it be computed",
             )
         yield window, np.where(missing, _DISTANCE_NODATA, np.rint(np.where(missing, 0, values))).astype(np.int16)
 
 
-def _measured_distance(geometries: Any, lattice: Lattice, max_m: int) -> Blocks:
-    halo = halo_px(lattice.pixel_size, max_m)
+def _distance_from_label(label: Path, lattice: Lattice, settings: DistanceSettings) -> Blocks:
+    with open_raster(label) as dataset:
+
+        def glaciers(window: Window) -> NDArray[np.bool_]:
+            return np.isin(read_dataset(dataset, window, fill=LABEL_IGNORE)[0], (LABEL_DEBRIS, LABEL_ICE))
+
+        yield from _measured_distance(glaciers, lattice, settings)
+
+
+def _measured_distance(glaciers: Glaciers, lattice: Lattice, settings: DistanceSettings) -> Blocks:
+    halo = halo_px(lattice.pixel_size, settings.max_m)
     for window in blocks(lattice, _STRIP):
         wide = Window(window.row - halo, window.col - halo, window.height + 2 * halo, window.width + 2 * halo)
-        inside = rasterize_outlines(geometries, lattice.crop(wide))
-        distance = distance_to_outline(inside, lattice.pixel_size, max_m)
+        distance = distance_to_glacier(glaciers(wide), lattice.pixel_size, settings.max_m, settings.unit)
         yield window, distance[halo : halo + window.height, halo : halo + window.width]
 
 

@@ -48,6 +48,8 @@ def write_index(settings: RegionSettings, layout: Layout, table_out: Path, map_o
     crs = read_inventory(layout).lattice.crs
     parts = [_shard_rows(split, path) for split in SPLITS for path in shard_paths(settings, layout, split)]
     rows = pd.concat(parts, ignore_index=True)
+    if settings.nodata.mode == "legacy":
+        rows["published_name"] = published_names(rows)
     _refuse_empty(settings, layout, set(rows["split"]))
     boxes = shapely.box(rows["left"], rows["bottom"], rows["right"], rows["top"])
     index = gpd.GeoDataFrame(rows, geometry=boxes, crs=crs)
@@ -84,6 +86,16 @@ def write_statistics(settings: RegionSettings, layout: Layout, out: Path) -> Non
         "out_of_range": {split: described[split]["out_of_range"] for split in SPLITS},
     }
     out.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def published_names(rows: pd.DataFrame) -> pd.Series:
+    """Return the file names the published workflow gave such chips, dev chips too; they need not be unique.
+
+    Its id is the first run of digits in the name of the partition's file.
+    """
+    numbers = rows["partition"].str.extract(r"(\d+)", expand=False).fillna("")
+    offsets = "_row" + rows["row"].astype("str") + "_col" + rows["col"].astype("str")
+    return "grid_tile_" + numbers + "_train_chip" + offsets + ".tif"
 
 
 def _refuse_empty(settings: RegionSettings, layout: Layout, present: set[str]) -> None:

@@ -86,16 +86,17 @@ class ClassLabel(RegionTask):
 
 
 class DistanceRaster(RegionTask):
-    """Measure the distance from every pixel to the nearest outline."""
+    """Measure the distance from every pixel to the nearest glacier."""
 
     settings_keys = ("distance", "outlines")
 
-    def requires(self) -> TileInventory:
-        """Require the lattice."""
-        return self.clone(TileInventory)
+    def requires(self) -> list[RegionTask]:
+        """Require the lattice, and the label where distances are measured from it."""
+        from_label = self.configured.settings.distance.source == "label"
+        return [self.clone(TileInventory), *([self.clone(ClassLabel)] if from_label else [])]
 
     def source_paths(self) -> Iterable[Path]:
-        """Outlines, or the ready-made raster."""
+        """Outlines, or the ready-made raster; none where the label is the source."""
         return label.distance_sources(self.configured)
 
     def output(self) -> PublishedFile:

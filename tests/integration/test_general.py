@@ -61,6 +61,8 @@ def test_legacy_chips_equal_the_published_rules_bit_for_bit(tmp_path, world, dis
             np.testing.assert_array_equal(chip["label"], expected[label_band])
             compared += 1
     assert compared == len(made.index) > 50
+    first = made.index.iloc[0]
+    assert first["published_name"] == f"grid_tile_0000_train_chip_row{first['row']}_col{first['col']}.tif"
     # 64 px every 48 px in 128 px: the third window hangs over the edge and is stretched.
     assert set(made.index["row"]) == {0, 48, 96}
 
