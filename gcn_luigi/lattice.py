@@ -1,5 +1,6 @@
 """The pixel lattice: where pixels lie, in whole numbers."""
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -59,12 +60,19 @@ class Lattice:
     width: int
 
     def __post_init__(self) -> None:
-        """Refuse a lattice without pixels."""
+        """Refuse a lattice without pixels or without a place."""
         if self.pixel_size <= 0 or self.height < 1 or self.width < 1:
             raise LatticeError(
                 f"a lattice of {self.height} x {self.width} pixels of {self.pixel_size} m holds nothing",
                 where="lattice",
                 fix="give a positive pixel size, height and width",
+            )
+        # NaN is equal to nothing, itself included: such a lattice would never be the same as before.
+        if not all(math.isfinite(value) for value in (self.left, self.top, self.pixel_size)):
+            raise LatticeError(
+                f"pixels of {self.pixel_size} m from ({self.left}, {self.top}) lie nowhere",
+                where="lattice",
+                fix="give a finite corner and pixel size",
             )
 
     @property
@@ -128,8 +136,14 @@ class Lattice:
         Raises
         ------
         LatticeError
-            The bounds fall between pixels and `snap` is False.
+            The bounds fall between pixels and `snap` is False, or are no finite numbers.
         """
+        if not all(math.isfinite(value) for value in bounds):
+            raise LatticeError(
+                f"bounds {bounds} are not all numbers",
+                where=where,
+                fix="give left, bottom, right and top in metres",
+            )
         left, bottom, right, top = bounds
         edges = (
             (self.top - top) / self.pixel_size,

@@ -61,6 +61,12 @@ class BandSettings(Section):
     unit: str = ""
     description: str = ""
 
+    @model_validator(mode="after")
+    def _range_is_not_empty(self) -> Self:
+        if self.valid_min is not None and self.valid_max is not None and self.valid_min > self.valid_max:
+            raise ValueError(f"valid_min {self.valid_min} exceeds valid_max {self.valid_max}: no value is valid")
+        return self
+
     def band(self) -> Band:
         """Return the value used by everything else."""
         fallback = -9999 if self.role == "topo" else -32768
@@ -256,17 +262,26 @@ class RegionSettings(Section):
             raise ValueError("years must rise and be unique")
         if self.chips.size > self.grid.size:
             raise ValueError(f"chips.size {self.chips.size} exceeds grid.size {self.grid.size}")
+        names = [*(table.name for table in self.bands), *(band.name for band in self._made_bands)]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"bands: {', '.join(repeated)} stands twice; the label and the distance are bands, too")
+        if all(table.role == "quality" for table in self.bands):
+            raise ValueError("bands: a stack needs an optical or topo band")
         return self
+
+    @property
+    def _made_bands(self) -> tuple[Band, ...]:
+        label = Band("label", Role.LABEL, nodata=LABEL_IGNORE, valid_min=0, valid_max=2)
+        distance = Band("distance", Role.DISTANCE, nodata=-32768, valid_min=0, unit=self.distance.unit)
+        return (label, distance) if self.distance.enabled else (label,)
 
     @property
     def schema_bands(self) -> BandSchema:
         """The stack's bands: optical, topo, label and, if enabled, distance."""
-        made = [Band("label", Role.LABEL, nodata=LABEL_IGNORE, valid_min=0, valid_max=2)]
-        if self.distance.enabled:
-            made.append(Band("distance", Role.DISTANCE, nodata=-32768, valid_min=0, unit=self.distance.unit))
         read = [table.band() for table in self.bands]
         stacked = [band for role in (Role.OPTICAL, Role.TOPO) for band in read if band.role is role]
-        return BandSchema((*stacked, *made))
+        return BandSchema((*stacked, *self._made_bands))
 
     @property
     def quality_bands(self) -> tuple[Band, ...]:

@@ -26,7 +26,13 @@ def shared_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that `gcn run` and `gcn demo` share."""
     for option in (
         click.option("--local-scheduler", is_flag=True, help="Do without the scheduler's web page."),
-        click.option("--port", default=8082, show_default=True, help="Scheduler's port on this machine; 0 takes any."),
+        click.option(
+            "--port",
+            default=8082,
+            show_default=True,
+            type=click.IntRange(0, 65535),
+            help="Scheduler's port on this machine; 0 takes any.",
+        ),
         click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes."),
         click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Datasets go below it."),
     ):
@@ -107,10 +113,19 @@ def _tell(result: "BuildResult", directory: Path) -> None:
     for name, error in result.failures.items():
         click.echo(f"failed: {name}\n{error.strip()}\n", err=True)
     if result.exit_code:
-        click.echo(f"not finished: {len(result.built)} tasks built. Mend what is named above and run again.", err=True)
+        click.echo(f"not finished: {len(result.built)} tasks built. {_advice(result)}", err=True)
         sys.exit(result.exit_code)
     built = f"{len(result.built)} tasks built" if result.built else "nothing to build, all is up to date"
     click.echo(f"done: {built}\ndataset: {directory}\nreport:  {directory / 'report.html'}")
+
+
+def _advice(result: "BuildResult") -> str:
+    if result.failures:
+        return "Mend what is named above and run again."
+    return (
+        "The scheduler granted nothing more: another run builds the same dataset, or was killed within the last two "
+        "minutes. Wait, then run again."
+    )
 
 
 def _luigi_cfg() -> Path:
@@ -122,5 +137,8 @@ def _configure_luigi() -> None:
     if "LUIGI_CONFIG_PATH" not in os.environ and not Path("luigi.cfg").is_file():
         os.environ["LUIGI_CONFIG_PATH"] = str(_luigi_cfg())
     os.environ["GCN_QUIET_WORKERS"] = "1"
+    # The scheduler is on this machine, whatever proxy leads out of it.
+    direct = {os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")} - {""}
+    os.environ["no_proxy"] = ",".join(sorted({*direct, "127.0.0.1"}))
     logging.getLogger("luigi-interface").addHandler(logging.NullHandler())
     logging.getLogger("luigi").addHandler(logging.NullHandler())

@@ -123,6 +123,10 @@ class Layout:
         """Return the stack of a year."""
         return self.root / "stacks" / f"{year}.vrt"
 
+    def stack_file(self, year: int) -> Path:
+        """Return the stack of a year as one GeoTIFF."""
+        return self.root / "stacks" / f"{year}.tif"
+
     @property
     def shards(self) -> Path:
         """Directory of the shards."""

@@ -1,60 +1,20 @@
 """The shard: one HDF5 file of chips that h5py, xarray and netCDF open without a plugin."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import CRS
 
-from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE, Band
+from gcn_luigi.errors import ShardError
 from gcn_luigi.io.codec import Codec, deflated, filters
+from gcn_luigi.io.shard_format import FORMAT, PIXELS, ShardHeader, describe_pixels, write_column, write_scales
 
-FORMAT = "gcn_luigi chips 1"
-PIXELS = ("image", "label", "flags")
-_FLAGS = {1: "optical_missing", 2: "topo_missing", 4: "label_missing", 8: "outside_mosaic", 16: "distance_missing"}
-_COLUMNS_DIMENSION = {"transform": "affine"}
-_AFFINE = ("a", "b", "c", "d", "e", "f")
-
-
-@dataclass(frozen=True)
-class ShardHeader:
-    """What a shard says of itself.
-
-    Attributes
-    ----------
-    region, split : str
-        Whose chips these are.
-    number, total : int
-        Which shard of the split this is, from 0.
-    bands : tuple of Band
-        Bands of `image`, in order.
-    crs : str
-        Of `transform`.
-    size, step : int
-        Chip edge and distance between chips, in pixels.
-    nodata_mode : str
-        ``strict`` or ``legacy``.
-    fill : int
-        Value of missing image pixels.
-    """
-
-    region: str
-    split: str
-    number: int
-    total: int
-    bands: tuple[Band, ...]
-    crs: str
-    size: int
-    step: int
-    nodata_mode: str
-    fill: int
+__all__ = ["FORMAT", "PIXELS", "ShardHeader", "ShardReader", "ShardWriter", "create_shard"]
 
 
 class ShardWriter:
@@ -64,17 +24,14 @@ class ShardWriter:
         self._file, self._codec, self._pool = file, codec, pool
         self._count = 0
         self._columns: dict[str, list[NDArray[Any]]] = {}
-        _write_scales(file, header)
+        write_scales(file, header)
         size, bands = header.size, len(header.bands)
-        for name, shape, dtype in (
-            ("image", (bands, size, size), np.dtype("<i2")),
-            ("label", (size, size), np.dtype("u1")),
-            ("flags", (size, size), np.dtype("u1")),
-        ):
+        for name, dtype in PIXELS.items():
+            shape = (bands, size, size) if name == "image" else (size, size)
             file.create_dataset(
                 name, (0, *shape), dtype, chunks=(1, *shape), maxshape=(None, *shape), **filters(codec, dtype)
             )
-        _describe_pixels(file, header)
+        describe_pixels(file, header)
 
     def append(self, pixels: Mapping[str, NDArray[Any]], columns: Mapping[str, NDArray[Any]]) -> None:
         """Add chips.
@@ -85,13 +42,47 @@ class ShardWriter:
             ``image`` (chip, band, y, x) int16, ``label`` and ``flags`` (chip, y, x) uint8.
         columns : mapping
             Metadata, (chip,) or ``transform`` (chip, 6); the same names at every call.
+
+        Raises
+        ------
+        ShardError
+            An array has another shape, dtype or length; nothing was added.
         """
         added = len(pixels["image"])
+        self._refuse(self._misfits(pixels, columns, added))
         for name in PIXELS:
             self._write(self._file[name], pixels[name])
         for name, values in columns.items():
             self._columns.setdefault(name, []).append(np.asarray(values))
         self._count += added
+
+    def _misfits(
+        self, pixels: Mapping[str, NDArray[Any]], columns: Mapping[str, NDArray[Any]], added: int
+    ) -> Iterator[str]:
+        # Compressed bytes go past HDF5: it would take those of any array, and give back others.
+        for name in PIXELS:
+            values, dataset = pixels[name], self._file[name]
+            if values.dtype != dataset.dtype or values.shape != (added, *dataset.shape[1:]):
+                wanted = f"{(added, *dataset.shape[1:])} {dataset.dtype}"
+                yield f"{name} is {values.shape} {values.dtype.str}, not {wanted}"
+        for name, values in columns.items():
+            if len(values) != added:
+                yield f"column {name} is of {len(values)} chips, not {added}"
+        if self._columns:
+            yield from self._unlike(columns)
+
+    def _unlike(self, columns: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+        for name in sorted(set(columns) ^ set(self._columns)):
+            yield f"column {name} is not there for every chip"
+
+    def _refuse(self, misfits: Iterator[str]) -> None:
+        told = "; ".join(misfits)
+        if told:
+            raise ShardError(
+                f"chips do not fit the shard: {told}",
+                where=str(self._file.attrs["title"]),
+                fix="give (chip, ...) arrays of the header's bands and size, and the same columns every time",
+            )
 
     def _write(self, dataset: h5py.Dataset, chips: NDArray[Any]) -> None:
         dataset.resize(self._count + len(chips), axis=0)
@@ -114,13 +105,20 @@ class ShardWriter:
             Arrays of length 0 that stand for the columns where no chip was added.
         tables : mapping
             Groups of arrays that are no chip columns, for example ``statistics``.
+
+        Raises
+        ------
+        ShardError
+            Chips were added with other columns.
         """
+        if self._count:
+            self._refuse(self._unlike(empty_columns))
         chip = self._file["chip"]
         chip.resize(self._count, axis=0)
         chip[:] = np.arange(self._count)
         for name, empty in empty_columns.items():
             values = np.concatenate(self._columns[name]) if self._count else empty
-            _write_column(self._file, name, values)
+            write_column(self._file, name, values)
         for name in PIXELS:
             self._file[name].dims[0].attach_scale(chip)
         for group, table in tables.items():
@@ -193,6 +191,23 @@ class ShardReader:
         """True when the writer finished."""
         return bool(self._file.attrs.get("complete", 0))
 
+    def check(self) -> None:
+        """Raise OSError unless the writer finished and every chip's pixels are there, of the type they must be.
+
+        HDF5 keeps no checksum of its own index of chunks, and reads a chunk that the index has lost as zeros,
+        without a word. Three microseconds a chunk.
+        """
+        if not self.is_complete:
+            raise OSError("the shard was never finished")
+        for name, dtype in PIXELS.items():
+            dataset, rows = self._file[name], set[int]()
+            if dataset.dtype != dtype:
+                raise OSError(f"{name} is of type {dataset.dtype.str}, not {dtype.str}")
+            dataset.id.chunk_iter(lambda chunk, rows=rows: rows.add(chunk.chunk_offset[0]))
+            lost = len(self) - len(rows.intersection(range(len(self))))
+            if lost or len(dataset) != len(self):
+                raise OSError(f"the {name} of {lost} chips is lost")
+
     @property
     def attributes(self) -> dict[str, Any]:
         """What the shard says of itself."""
@@ -215,73 +230,6 @@ class ShardReader:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the pixel arrays."""
         return {name: tuple(self._file[name].shape) for name in PIXELS}
-
-
-def _write_scales(file: h5py.File, header: ShardHeader) -> None:
-    file.attrs.update(
-        {
-            "Conventions": "CF-1.11",
-            "title": f"{header.region} {header.split} chips, shard {header.number} of {header.total}",
-            "format": FORMAT,
-            "region": header.region,
-            "split": header.split,
-            "shard_number": np.int32(header.number),
-            "shard_total": np.int32(header.total),
-            "chip_size": np.int32(header.size),
-            "chip_step": np.int32(header.step),
-            "nodata_mode": header.nodata_mode,
-            "band_names": json.dumps([band.name for band in header.bands]),
-            "band_roles": json.dumps([band.role.value for band in header.bands]),
-        }
-    )
-    chip = file.create_dataset("chip", (0,), "<i4", chunks=(4096,), maxshape=(None,))
-    chip.make_scale("chip")
-    _scale(file, "band", np.array([band.name for band in header.bands], dtype=h5py.string_dtype()))
-    _scale(file, "y", np.arange(header.size, dtype="<i4"))
-    _scale(file, "x", np.arange(header.size, dtype="<i4"))
-    _scale(file, "affine", np.array(_AFFINE, dtype=h5py.string_dtype()))
-    mapping = file.create_dataset("spatial_ref", data=np.int32(0))
-    for name, value in CRS.from_user_input(header.crs).to_cf().items():
-        mapping.attrs[name] = value
-
-
-def _scale(file: h5py.File, name: str, values: NDArray[Any]) -> None:
-    file.create_dataset(name, data=values).make_scale(name)
-
-
-def _describe_pixels(file: h5py.File, header: ShardHeader) -> None:
-    image, label, flags = (file[name] for name in PIXELS)
-    image.attrs.update(
-        {"long_name": "image bands", "grid_mapping": "spatial_ref", "missing_pixels_hold": np.int16(header.fill)}
-    )
-    label.attrs.update(
-        {
-            "long_name": "class label",
-            "flag_values": np.array([0, 1, 2, LABEL_IGNORE], dtype="u1"),
-            "flag_meanings": " ".join((*CLASS_NAMES, "ignore")),
-        }
-    )
-    flags.attrs.update(
-        {
-            "long_name": "what is missing",
-            "flag_masks": np.array(list(_FLAGS), dtype="u1"),
-            "flag_meanings": " ".join(_FLAGS.values()),
-        }
-    )
-    for name in PIXELS:
-        dataset = file[name]
-        axes: Sequence[str] = ("band", "y", "x") if dataset.ndim == 4 else ("y", "x")
-        for axis, scale in enumerate(axes, 1):
-            dataset.dims[axis].attach_scale(file[scale])
-
-
-def _write_column(file: h5py.File, name: str, values: NDArray[Any]) -> None:
-    dataset = file.create_dataset(
-        name, data=values, maxshape=(None, *values.shape[1:]), chunks=(max(len(values), 1), *values.shape[1:])
-    )
-    dataset.dims[0].attach_scale(file["chip"])
-    if name in _COLUMNS_DIMENSION:
-        dataset.dims[1].attach_scale(file[_COLUMNS_DIMENSION[name]])
 
 
 def _plain(value: Any) -> Any:

@@ -5,7 +5,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gcn_luigi.errors import PublishError
@@ -46,7 +46,7 @@ def staged(final: Path) -> Iterator[Path]:
         draft.replace(final)
         _sync(final.parent)
     except OSError as error:
-        if error.errno not in _REFUSALS or type(error).__module__ != "builtins":
+        if not _is_refusal(error, final):
             raise
         raise PublishError(
             f"could not be written: {error.strerror}",
@@ -54,13 +54,25 @@ def staged(final: Path) -> Iterator[Path]:
             fix="check free space and rights of the output directory, then run again; nothing was lost",
         ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        # Where a directory is a file there can be no draft, and saying so would hide the error.
+        with suppress(NotADirectoryError):
+            draft.unlink(missing_ok=True)
 
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _is_refusal(error: OSError, final: Path) -> bool:
+    """Return whether the file system refuses `final`, rather than something that its writer wanted to read."""
+    if error.errno not in _REFUSALS or type(error).__module__ != "builtins":
+        return False
+    if error.filename is None:
+        return True
+    named = Path(os.fsdecode(error.filename))
+    return named in final.parents or named.parent == final.parent
 
 
 def _sync(path: Path) -> None:

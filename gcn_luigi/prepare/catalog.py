@@ -1,7 +1,7 @@
 """The catalog: what is known of every partition, and why it is used or not."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,14 +12,12 @@ import pandas as pd
 import shapely
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.grid import Cell
 from gcn_luigi.prepare.grid_import import cell_id
+from gcn_luigi.prepare.overlay import cell_boxes
 from gcn_luigi.settings import GridSettings
 
-_JOINED = {"cell": "str", "outline": "str", "year": "Int64", "area_m2": "float64"}
-# Rounding leaves slivers between neighbours that only touch.
-_LEAST_SHARE = 1e-9
 _CLASSES = ("share_none", "share_debris", "share_ice", "share_missing")
 
 
@@ -46,7 +44,7 @@ class CellFacts:
     Attributes
     ----------
     joined : DataFrame
-        From `join_outlines`.
+        From `gcn_luigi.prepare.overlay.join_outlines`.
     years : DataFrame
         From `gcn_luigi.prepare.years.partition_years`.
     label_counts : ndarray
@@ -56,6 +54,8 @@ class CellFacts:
         Axes (cell,), float64: share of the cell beyond the tiles.
     exclusions : Exclusions
         Cells that are never used.
+    is_far : ndarray or None
+        Axes (cell,), bool, from `gcn_luigi.prepare.overlay.far_from_outlines`; None where distance plays no part.
     """
 
     joined: pd.DataFrame
@@ -63,102 +63,7 @@ class CellFacts:
     label_counts: npt.NDArray[np.int64]
     outside_share: npt.NDArray[np.float64]
     exclusions: Exclusions = field(default_factory=Exclusions)
-
-
-def join_outlines(cells: Sequence[Cell], lattice: Lattice, outlines: gpd.GeoDataFrame) -> pd.DataFrame:
-    """Return one row for each cell and outline that share area.
-
-    Parameters
-    ----------
-    cells : sequence of Cell
-        The grid.
-    lattice : Lattice
-        Where the cells' pixels lie.
-    outlines : GeoDataFrame
-        Columns outline, year and geometry, valid polygons in the lattice's CRS.
-
-    Returns
-    -------
-    DataFrame
-        Columns cell, outline (str), year (Int64) and area_m2 (float64, of the common area), sorted by cell and
-        outline. Cells that only touch an outline are not joined.
-    """
-    boxes, shapes = cell_boxes(cells, lattice), outlines.geometry.to_numpy()
-    which_shape, which_box = shapely.STRtree(boxes).query(shapes, predicate="intersects")
-    shapely.prepare(shapes)
-    whole, bounds = shapely.area(boxes)[which_box], shapely.bounds(boxes)[which_box]
-    area = whole.copy()
-    # Most cells on a large glacier lie wholly inside it. Cutting by a rectangle costs a 25th of an overlay there.
-    for i in np.flatnonzero(~shapely.covers(shapes[which_shape], boxes[which_box])):
-        area[i] = shapely.area(shapely.clip_by_rect(shapes[which_shape[i]], *bounds[i]))
-    shares_area = area > _LEAST_SHARE * whole
-    found = which_shape[shares_area]
-    rows = pd.DataFrame(
-        {
-            "cell": np.array([cell.id for cell in cells], dtype=object)[which_box[shares_area]],
-            "outline": outlines["outline"].to_numpy(object)[found],
-            "year": outlines["year"].array.take(found),
-            "area_m2": area[shares_area],
-        }
-    )
-    return rows.astype(_JOINED).sort_values(["cell", "outline"], ignore_index=True)
-
-
-def cell_boxes(cells: Sequence[Cell], lattice: Lattice) -> npt.NDArray[Any]:
-    """Return the cells as polygons.
-
-    Parameters
-    ----------
-    cells : sequence of Cell
-        The grid.
-    lattice : Lattice
-        Where the cells' pixels lie.
-
-    Returns
-    -------
-    ndarray
-        Axes (cell,), shapely polygons in the lattice's CRS.
-    """
-    bounds = np.array([lattice.crop(cell.window).bounds for cell in cells]).reshape(-1, 4)
-    boxes: npt.NDArray[Any] = shapely.box(*bounds.T)
-    return boxes
-
-
-def outside_shares(cells: Sequence[Cell], tiles: Iterable[Window]) -> npt.NDArray[np.float64]:
-    """Return the share of each cell that no tile covers.
-
-    Parameters
-    ----------
-    cells : sequence of Cell
-        The grid.
-    tiles : iterable of Window
-        Pixels of each tile, on the same lattice; they may overlap.
-
-    Returns
-    -------
-    ndarray
-        Axes (cell,), float64, 0 to 1.
-    """
-    windows = [cell.window for cell in cells]
-    boxes, sources = _pixel_boxes(windows), _pixel_boxes(tiles)
-    tree = shapely.STRtree(sources)
-    shares = np.ones(len(boxes))
-    # Whole numbers of pixels: the areas are exact.
-    area = shapely.area(boxes)
-    which, near = tree.query(boxes, predicate="intersects")
-    whole = shapely.area(shapely.intersection(sources[near], boxes[which])) == area[which]
-    shares[which[whole]] = 0.0
-    is_cut = shares[which] > 0.0
-    for i, hits in pd.Series(near[is_cut]).groupby(which[is_cut]):
-        covered = shapely.area(shapely.union_all(shapely.intersection(sources[hits], boxes[i])))
-        shares[i] = 1.0 - covered / area[i]
-    return shares
-
-
-def _pixel_boxes(windows: Iterable[Window]) -> npt.NDArray[Any]:
-    edges = np.array([(w.col, w.row, w.col + w.width, w.row + w.height) for w in windows], dtype=float).reshape(-1, 4)
-    boxes: npt.NDArray[Any] = shapely.box(*edges.T)
-    return boxes
+    is_far: npt.NDArray[np.bool_] | None = None
 
 
 def build_catalog(
@@ -168,7 +73,7 @@ def build_catalog(
 
     The first of these that holds is a cell's reason for not being used: ``rejected id``, ``exclusion polygon``,
     ``outside the tiles``, ``no outline``, ``no dated outline``, ``no composite for 2004`` or ``year gap 7``,
-    ``too little glacier``. The split may add others later.
+    ``far from outlines``, ``too little glacier``. The split may add others later.
 
     Parameters
     ----------
@@ -216,7 +121,7 @@ def build_catalog(
     shares[:, 3] = np.maximum(1.0 - shares[:, :3].sum(axis=1), 0.0)
     table[list(_CLASSES)] = shares
     table["outside_share"] = facts.outside_share
-    reason = _reasons(table, years["reason"], boxes, facts.exclusions, settings)
+    reason = _reasons(table, years["reason"], boxes, facts, settings)
     table["used"] = reason == ""
     table["reason"] = pd.array(reason, dtype="str")
     catalog = gpd.GeoDataFrame(table, geometry=boxes, crs=lattice.crs)
@@ -225,12 +130,13 @@ def build_catalog(
 
 def _check_facts(ids: list[str], facts: CellFacts) -> None:
     repeated = sorted(name for name, count in Counter(ids).items() if count > 1)
-    if repeated or facts.label_counts.shape != (len(ids), 4) or facts.outside_share.shape != (len(ids),):
+    lengths = {len(facts.label_counts), len(facts.outside_share), len(ids if facts.is_far is None else facts.is_far)}
+    if repeated or lengths != {len(ids)} or facts.label_counts.shape[1:] != (4,):
         raise InputError(
             f"{len(ids)} cells ({len(repeated)} ids twice {repeated[:5]}), label counts {facts.label_counts.shape}, "
             f"outside shares {facts.outside_share.shape}",
             where="catalog",
-            fix="give each cell its own id, four label counts and one outside share, in the order of the cells",
+            fix="give each cell its own id, four label counts and one value of each other fact, in the same order",
         )
 
 
@@ -242,19 +148,27 @@ def _glaciers(joined: pd.DataFrame) -> pd.DataFrame:
 
 
 def _reasons(
-    table: pd.DataFrame, year_reason: Any, boxes: npt.NDArray[Any], exclusions: Exclusions, settings: GridSettings
+    table: pd.DataFrame, year_reason: Any, boxes: npt.NDArray[Any], facts: CellFacts, settings: GridSettings
 ) -> npt.NDArray[Any]:
-    rejected = {cell_id(name) for name in exclusions.ids}
+    rejected = {cell_id(name) for name in facts.exclusions.ids}
     no_year = year_reason.fillna("no dated outline").to_numpy(object)
     no_year[(no_year == "no dated outline") & (table["n_outlines"] == 0).to_numpy()] = "no outline"
     conditions = [
         table["partition"].isin(rejected).to_numpy(bool),
-        _on_polygons(boxes, exclusions.polygons),
+        _on_polygons(boxes, facts.exclusions.polygons),
         (table["outside_share"] > settings.max_outside_share).to_numpy(bool),
         no_year != "",
+        np.zeros(len(table), dtype=bool) if facts.is_far is None else facts.is_far,
         (table["glacier_share"] < settings.min_glacier_share).to_numpy(bool),
     ]
-    texts = ["rejected id", "exclusion polygon", "outside the tiles", no_year, "too little glacier"]
+    texts = [
+        "rejected id",
+        "exclusion polygon",
+        "outside the tiles",
+        no_year,
+        "far from outlines",
+        "too little glacier",
+    ]
     reason: npt.NDArray[Any] = np.full(len(table), "", dtype=object)
     for condition, text in reversed(list(zip(conditions, texts, strict=True))):
         reason = np.where(condition, text, reason)

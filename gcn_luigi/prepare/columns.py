@@ -6,8 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.selection import ChipCounts
+
+# Bytes. Columns of one width can be read back one by one, whatever the number of chips.
+_ID_WIDTH = 128
+_PARTITION_WIDTH = 64
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,13 @@ def chip_columns(
     dict of str
         (chip,) arrays: ``chip_id``, ``partition``, ``row``, ``col``, ``year``, ``year_gap``, shares of the chip's
         pixels by class and validity, 0 to 1; and ``transform`` (chip, 6), the affine coefficients a to f.
+
+    Raises
+    ------
+    InputError
+        The partition's id does not fit its column: over 64 characters, or other than ASCII.
     """
+    _check_id(place.partition)
     n_chips, area = len(origins), float(size * size)
     lattice, window = place.lattice, place.window
     transform = np.tile(np.array(lattice.crop(Window(window.row, window.col, 1, 1)).transform), (n_chips, 1))
@@ -71,8 +82,8 @@ def chip_columns(
     names = [f"{stem}_r{row:04d}_c{col:04d}" for row, col in origins]
     missing = {"optical": counts.optical_missing, "topo": counts.topo_missing, "label": counts.ignore}
     return {
-        "chip_id": np.array(names, dtype="S128"),
-        "partition": np.full(n_chips, place.partition, dtype="S64"),
+        "chip_id": np.array(names, dtype=f"S{_ID_WIDTH}"),
+        "partition": np.full(n_chips, place.partition, dtype=f"S{_PARTITION_WIDTH}"),
         "row": origins[:, 0].astype(np.int32),
         "col": origins[:, 1].astype(np.int32),
         "year": np.full(n_chips, place.year, np.int16),
@@ -84,6 +95,15 @@ def chip_columns(
         "valid_share": (1.0 - counts.any_missing / area).astype(np.float32),
         "transform": transform,
     }
+
+
+def _check_id(partition: str) -> None:
+    if len(partition) > _PARTITION_WIDTH or not partition.isascii():
+        raise InputError(
+            f"an id of {len(partition)} characters does not fit; chips of different partitions would be confused",
+            where=f"partition {partition}",
+            fix=f"give the cells of the grid ids of at most {_PARTITION_WIDTH} letters, digits, _ or -",
+        )
 
 
 def select_counts(counts: ChipCounts, chosen: NDArray[np.bool_]) -> ChipCounts:

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 import shapely
 
-from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.catalog import cell_boxes, join_outlines
-from gcn_luigi.prepare.grid import make_grid
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.grid import Cell
+from gcn_luigi.prepare.overlay import cell_boxes, join_outlines
 
 N_BINS = 100
 
@@ -22,16 +22,17 @@ def compare_grids(
     """Return the distribution of glacier share over the cells of each size and split.
 
     A cell belongs to the split whose partitions cover more of it, and counts only where they cover at least half;
-    sizes are thus compared on the same ground.
+    sizes are thus compared on the same ground. Cells of every size start where the catalog's own do, at its smallest
+    row and column: at its own size they are its own cells where these lie side by side.
 
     Parameters
     ----------
     lattice : Lattice
-        The region's pixels; grids start at the CRS origin.
+        The region's pixels.
     outlines : GeoDataFrame
         Columns outline, year and geometry, in the lattice's CRS.
     catalog : GeoDataFrame
-        With split and used filled in.
+        With row, col, split and used filled in.
     sizes : iterable of int
         Edges of the cells, in pixels.
 
@@ -42,7 +43,7 @@ def compare_grids(
     """
     result = {}
     for size in sizes:
-        cells = make_grid(lattice, size, "world")
+        cells = _aligned_cells(lattice, catalog, size)
         joined = join_outlines(cells, lattice, outlines)
         area = joined.groupby("cell")["area_m2"].sum().reindex([cell.id for cell in cells]).fillna(0.0)
         boxes = cell_boxes(cells, lattice)
@@ -79,6 +80,14 @@ def describe_shares(shares: npt.NDArray[np.float64]) -> dict[str, Any]:
         "std": None if is_empty else float(np.std(shares)),
         "histogram": counts.tolist(),
     }
+
+
+def _aligned_cells(lattice: Lattice, catalog: gpd.GeoDataFrame, size: int) -> list[Cell]:
+    """Return cells that cover the lattice, in step with the catalog's smallest row and column."""
+    row, col = (0, 0) if catalog.empty else (int(catalog["row"].min()), int(catalog["col"].min()))
+    # From the last step at or before 0; % of a negative number is not negative.
+    rows, cols = range(-(-row % size), lattice.height, size), range(-(-col % size), lattice.width, size)
+    return [Cell(f"{top}_{left}", Window(top, left, size, size)) for top in rows for left in cols]
 
 
 def _cover(boxes: npt.NDArray[Any], partitions: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:

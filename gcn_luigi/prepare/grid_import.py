@@ -212,7 +212,8 @@ def _windows(
     pixel = lattice.pixel_size
     corner = np.column_stack([lattice.top - boxes[:, 3], boxes[:, 0] - lattice.left]) / pixel
     shape = np.column_stack([boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]]) / pixel
-    size = np.rint(shape).astype(np.int64)
+    # Halves go up, as in gdal_translate -projwin, which cut the published partitions.
+    size = np.floor(shape + 0.5).astype(np.int64)
     off = np.maximum(np.abs(corner - np.rint(corner)).max(axis=1), np.abs(shape - size).max(axis=1))
     _raise_first(_size_error(size, ids, settings.size, where))
     is_off = off > _TOLERANCE_PX
@@ -221,12 +222,18 @@ def _windows(
             f"{int(is_off.sum())} cells lie up to {off.max():.3f} px off the pixel lattice: "
             f"{few(name for name, bad in zip(ids, is_off, strict=True) if bad)}",
             where=where,
-            fix='put the grid onto the pixels, or set grid.off_lattice = "snap" to move cells by less than a pixel',
+            fix='put the grid onto the pixels, or move cells by less than one: grid.off_lattice = "snap" or "floor"',
         )
-    start = np.rint(corner).astype(np.int64)
+    if settings.off_lattice == "floor":
+        # The same tool's rule for offsets; its tolerance happens to be ours.
+        start, edge = np.floor(corner + _TOLERANCE_PX).astype(np.int64), "pixel edge to the north and west"
+    else:
+        start, edge = np.rint(corner).astype(np.int64), "nearest pixel edge"
     windows = [Window(row, col, settings.size, settings.size) for row, col in start.tolist()]
-    moved = f"{int(is_off.sum())} cells moved to the nearest pixel edge, by up to {off.max():.3f} px"
-    return windows, [moved] if is_off.any() else []
+    if not is_off.any():
+        return windows, []
+    by = max(np.abs(corner - start)[is_off].max(), np.abs(shape - size)[is_off].max())
+    return windows, [f"{int(is_off.sum())} cells moved to the {edge}, by up to {by:.3f} px"]
 
 
 def _size_error(size: npt.NDArray[np.int64], ids: list[str], wanted: int, where: str) -> GcnLuigiError | None:

@@ -11,6 +11,7 @@ import geopandas as gpd
 import numpy as np
 from numpy.typing import NDArray
 
+from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, ShardError
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.io.layout import SPLITS, Layout
@@ -141,6 +142,21 @@ class Dataset:
     def statistics(self) -> dict[str, Any]:
         """Band statistics and class counts of the train split."""
         return _load(self.layout.statistics)
+
+    @cached_property
+    def bands(self) -> tuple[Band, ...]:
+        """The bands of every chip's image, in order, by name and role, as the shards state them."""
+        path = self.layout.shards / str(self.index["shard"].iloc[0])
+        try:
+            with ShardReader(path) as shard:
+                names, roles = (json.loads(shard.attributes[key]) for key in ("band_names", "band_roles"))
+        except (OSError, KeyError, ValueError) as error:
+            raise ShardError(
+                f"the shard's bands cannot be read: {error}",
+                where=str(path),
+                fix="run the build again: it makes a missing or damaged shard anew",
+            ) from error
+        return tuple(Band(name, Role(role)) for name, role in zip(names, roles, strict=True))
 
     def chips(self, split: str) -> ChipReader:
         """Return the chips of ``train`` or ``dev`` (``val`` is understood).

@@ -61,6 +61,8 @@ class Evidence:
         One row a partition, one row a chip.
     statistics, audit, grids, grid_notes : dict
         ``statistics.json``, ``split.json``, ``grid_comparison.json``, ``grid.json``.
+    tile_quality : dict of dict
+        By band that comes from tiles: what they hold, counted.
     histograms : dict of ndarray
         By split: (band, 65536) int64, each valid pixel once.
     flags : dict of FlagCounts
@@ -75,6 +77,7 @@ class Evidence:
     audit: dict[str, Any]
     grids: dict[str, Any]
     grid_notes: dict[str, Any]
+    tile_quality: dict[str, dict[str, Any]]
     histograms: dict[str, Histogram]
     flags: dict[str, FlagCounts]
 
@@ -134,9 +137,14 @@ def read_evidence(settings: RegionSettings, layout: Layout) -> Evidence:
         audit=_json(layout.split_audit),
         grids=_json(layout.grid_comparison),
         grid_notes=_json(layout.grid_notes),
+        tile_quality={band.name: _json(layout.tile_quality(band.name)) for band in _tiled(settings)},
         histograms={split: _histogram(settings, layout, split) for split in SPLITS},
         flags={split: _count_flags(index[index["split"] == split], layout.shards) for split in SPLITS},
     )
+
+
+def _tiled(settings: RegionSettings) -> tuple[Band, ...]:
+    return tuple(band for band in settings.schema_bands if band.role in (Role.OPTICAL, Role.TOPO))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from gcn_luigi.io.inventory import NOTE_KINDS
 from gcn_luigi.io.layout import SPLITS
 from gcn_luigi.report.evidence import Evidence
 from gcn_luigi.report.tables import number
+from gcn_luigi.report.tiles import unchecked_bands, wild_bands
 
 _RARE, _FAR, _FEW_DEV, _MUCH = 0.05, 0.2, 0.05, 0.5
 
@@ -97,9 +98,19 @@ def _of_sources(evidence: Evidence) -> Iterator[Finding]:
     notes = {kind: len(getattr(evidence.inventory, kind)) for kind in NOTE_KINDS}
     told = ", ".join(f"{kind} {number(count)}" for kind, count in notes.items() if count)
     yield Finding("Did the scan of the tiles find nothing to remark?", told or "nothing", not told)
+    yield _of_tiles(evidence)
     repaired = len(evidence.audit["notes"].get("outlines", []))
     answer = _counted(repaired, "note") if repaired else "yes"
     yield Finding("Were all outlines read as they are?", answer, repaired == 0)
+
+
+def _of_tiles(evidence: Evidence) -> Finding:
+    wild, unchecked = wild_bands(evidence), unchecked_bands(evidence)
+    said = ", ".join(f"{name} {number(count)} beyond" for name, count in wild.items())
+    told = f"no range is set for {', '.join(unchecked)}" if unchecked else ""
+    is_checked = len(unchecked) < len(evidence.tile_quality)
+    answer = "; ".join(filter(None, (said or ("yes" if is_checked else "not checked"), told)))
+    return Finding("Does every value of the tiles lie in its valid range?", answer, is_checked and not wild)
 
 
 def _counted(count: int, thing: str) -> str:

@@ -8,7 +8,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from gcn_luigi.io.layout import SPLITS, Layout
-from gcn_luigi.report import sources, tables
+from gcn_luigi.report import sources, tables, tiles
 from gcn_luigi.report.evidence import Evidence, read_evidence
 from gcn_luigi.report.findings import make_findings
 from gcn_luigi.report.tables import number
@@ -86,6 +86,8 @@ def _content(evidence: Evidence, layout: Layout) -> dict[str, Any]:
             "ranges": tables.range_table(evidence),
             "grids": tables.grid_table(evidence),
             "settings": sources.band_settings(evidence),
+            "tiles": tiles.tile_table(evidence),
+            "wild": tiles.wild_table(evidence),
         },
         "inventory": sources.inventory_tables(evidence),
         "notes": sources.note_lists(evidence),

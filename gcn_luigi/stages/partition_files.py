@@ -31,7 +31,7 @@ def write_partition_files(settings: RegionSettings, layout: Layout, out: Path, s
     layout : Layout
         Where catalog and stacks are.
     out : Path
-        The CSV: split, partition, year, file, sha256.
+        The CSV: split, partition, year, file, size in bytes, sha256.
     say : callable
         Told how far the work is.
     """
@@ -45,9 +45,19 @@ def write_partition_files(settings: RegionSettings, layout: Layout, out: Path, s
         path = layout.partition(place.partition, place.year)
         with staged(path) as draft:
             write_geotiff(draft, lattice.crop(place.window), stack, nodata=None, names=schema.names)
-        rows.append((place.split, place.partition, place.year, path.name, digest(path)))
+        rows.append((place.split, place.partition, place.year, path.name, path.stat().st_size, digest(path)))
         say(f"{done} of {len(places)} partitions", done / len(places))
     with out.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
-        table.writerow(("split", "partition", "year", "file", "sha256"))
+        table.writerow(("split", "partition", "year", "file", "size", "sha256"))
         table.writerows(rows)
+
+
+def partition_files_are_there(partition_list: Path) -> bool:
+    """Return whether every file of a published list is beside it, whole by its size."""
+    with partition_list.open(encoding="utf-8", newline="") as stream:
+        return all(_has_size(partition_list.with_name(row["file"]), int(row["size"])) for row in csv.DictReader(stream))
+
+
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size

@@ -17,11 +17,12 @@ from gcn_luigi.io.layout import Layout
 from gcn_luigi.io.raster import read_dataset
 from gcn_luigi.io.vector import Outlines, read_grid, read_outlines, read_polygons, read_reject_ids
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.catalog import CellFacts, Exclusions, build_catalog, cell_boxes, join_outlines, outside_shares
+from gcn_luigi.prepare.catalog import CellFacts, Exclusions, build_catalog
 from gcn_luigi.prepare.grid import Cell, make_grid
 from gcn_luigi.prepare.grid_comparison import compare_grids
 from gcn_luigi.prepare.grid_import import import_grid
 from gcn_luigi.prepare.labels import count_classes
+from gcn_luigi.prepare.overlay import cell_boxes, far_from_outlines, join_outlines, outside_shares
 from gcn_luigi.prepare.split import assign_split, audit_split
 from gcn_luigi.prepare.years import partition_years, years_of_cells
 from gcn_luigi.stages.mosaics import read_inventory
@@ -101,12 +102,14 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
     joined = join_outlines(cells, lattice, outlines.table)
     dated = years_of_cells(cells) if settings.year.source == "grid" else joined
     first_band = settings.schema_bands.bands[0].name
+    max_m = settings.grid.max_outline_distance_m
     facts = CellFacts(
         joined=joined,
         years=partition_years(dated, settings.years, settings.year, [cell.id for cell in cells]),
         label_counts=_label_counts(layout.label, cells),
         outside_share=outside_shares(cells, [file.window for file in inventory.of_band(first_band)]),
         exclusions=_exclusions(region, lattice),
+        is_far=None if max_m is None else far_from_outlines(cells, lattice, outlines.table, max_m),
     )
     catalog, notes = assign_split(build_catalog(cells, lattice, facts, settings.grid), joined, settings.split)
     if not catalog["used"].any():

@@ -1,5 +1,6 @@
 """What a source looked like: its size and time of change, so that a changed input is noticed."""
 
+import glob
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -39,7 +40,7 @@ def _files(path: Path) -> Iterator[Path]:
                 if file.is_file():
                     yield file
     elif path.suffix.lower() == ".shp":
-        yield from (file for file in path.parent.glob(f"{path.stem}.*") if file.is_file())
+        yield from (file for file in path.parent.glob(f"{glob.escape(path.stem)}.*") if file.is_file())
     elif path.is_file():
         yield path
 

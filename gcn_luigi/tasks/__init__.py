@@ -7,7 +7,7 @@ from gcn_luigi.tasks.dataset import AllRegions, BandStatistics, ChipIndex, Datas
 from gcn_luigi.tasks.inventory import TileInventory, TileQuality
 from gcn_luigi.tasks.partitions import GridComparison, PartitionCatalog, PartitionFiles, PartitionGrid
 from gcn_luigi.tasks.process import use_forkserver
-from gcn_luigi.tasks.rasters import ClassLabel, DistanceRaster, OpticalMosaic, TopoMosaic, YearStack
+from gcn_luigi.tasks.rasters import ClassLabel, DistanceRaster, OpticalMosaic, StackFiles, TopoMosaic, YearStack
 from gcn_luigi.tasks.shards import ChipShard
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "PartitionFiles",
     "PartitionGrid",
     "QualityReport",
+    "StackFiles",
     "TileInventory",
     "TileQuality",
     "TopoMosaic",

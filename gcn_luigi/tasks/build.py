@@ -11,6 +11,7 @@ from typing import Any
 import luigi
 from luigi.execution_summary import LuigiStatusCode
 
+from gcn_luigi.errors import SchedulerError
 from gcn_luigi.tasks.base import Glance, RegionTask
 from gcn_luigi.tasks.graph import upstream
 from gcn_luigi.tasks.process import use_forkserver
@@ -113,6 +114,11 @@ def build(
     -------
     BuildResult
         Exit code, tasks built, failures.
+
+    Raises
+    ------
+    SchedulerError
+        The central scheduler stopped answering.
     """
     use_forkserver()
     # How a program logs is its own affair; Luigi would install handlers.
@@ -122,9 +128,21 @@ def build(
     if address is not None:
         options["scheduler_url"] = address
     lacking = _lacking(tasks)
-    with _watching(factory, watch):
+    with _watching(factory, watch), _scheduler_may_vanish(address):
         run = luigi.build(tasks, worker_scheduler_factory=factory, workers=workers, detailed_summary=True, **options)
     return BuildResult(_EXIT_CODES[run.status], _built(factory, lacking), _failures(factory), run.summary_text)
+
+
+@contextmanager
+def _scheduler_may_vanish(address: str | None) -> Iterator[None]:
+    try:
+        yield
+    except luigi.rpc.RPCError as error:
+        raise SchedulerError(
+            "the scheduler stopped answering",
+            where=str(address),
+            fix="run again: what was built is kept; `gcn run --local-scheduler` does without it",
+        ) from error
 
 
 def _lacking(tasks: Sequence[luigi.Task]) -> set[str]:

@@ -1,5 +1,6 @@
 """The central scheduler, for this machine only."""
 
+import json
 import os
 import socket
 import subprocess
@@ -7,14 +8,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from gcn_luigi.errors import SchedulerError
 
 LOOPBACK = "127.0.0.1"
 _PATIENCE_S = 30.0
+_STATE = "scheduler-state"
 # It ends with its parent, however that ends (1 is PR_SET_PDEATHSIG, 15 is SIGTERM; Linux only).
 _LUIGID = """
 import ctypes, sys
@@ -28,15 +30,19 @@ luigid()
 def answers(port: int) -> bool:
     """Return whether a Luigi scheduler answers on the loopback `port`."""
     try:
-        with urlopen(f"http://{LOOPBACK}:{port}/api/resource_list", timeout=5) as reply:
-            return bool(reply.status == 200)
-    except (URLError, OSError, ValueError):
+        # A proxy knows nothing of this machine's loopback.
+        with build_opener(ProxyHandler({})).open(f"http://{LOOPBACK}:{port}/api/resource_list", timeout=5) as reply:
+            content = json.load(reply)
+    except (OSError, HTTPException, ValueError):
         return False
+    return isinstance(content, dict) and "response" in content
 
 
 def free_port(wanted: int) -> int:
     """Return `wanted`, or another free port if something that is no scheduler holds it (or it is 0)."""
     with socket.socket() as probe:
+        # As the scheduler itself does: connections of an earlier one that linger do not hold the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, wanted))
         except OSError:
@@ -65,15 +71,13 @@ def central_scheduler(port: int, state: Path, config: Path) -> Iterator[str]:
     Raises
     ------
     SchedulerError
-        The scheduler did not come up; the message names its log.
+        The scheduler did not come up, the message names its log; or `state` cannot be made private.
     """
     if port and answers(port):
         yield f"http://{LOOPBACK}:{port}"
         return
     port = free_port(port)
-    state.mkdir(parents=True, exist_ok=True)
-    state.chmod(0o700)
-    log = state / "luigid.log"
+    log = _fresh(state)
     with log.open("wb") as stream:
         process = subprocess.Popen(  # noqa: S603  our own interpreter, fixed arguments
             [sys.executable, "-c", _LUIGID, *_arguments(port, state)],
@@ -95,7 +99,26 @@ def central_scheduler(port: int, state: Path, config: Path) -> Iterator[str]:
 
 
 def _arguments(port: int, state: Path) -> list[str]:
-    return ["--address", LOOPBACK, "--port", str(port), "--state-path", str(state / "scheduler-state")]
+    return ["--address", LOOPBACK, "--port", str(port), "--state-path", str(state / _STATE)]
+
+
+def _fresh(state: Path) -> Path:
+    """Make the directory private and empty of an earlier scheduler's state; return the log's path.
+
+    What is done stands in the files, not in that state; there, tasks of a killed run would look like running. And
+    it is a pickle, which runs whatever somebody put into it.
+    """
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        state.chmod(0o700)
+        (state / _STATE).unlink(missing_ok=True)
+    except OSError as error:
+        raise SchedulerError(
+            f"the scheduler's directory cannot be made private: {error.strerror}",
+            where=str(state),
+            fix="remove it or choose another --output; `gcn run --local-scheduler` does without it",
+        ) from error
+    return state / "luigid.log"
 
 
 def _wait_until_up(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

@@ -65,6 +65,7 @@ class QualityReport(RegionTask):
             self.clone(BandStatistics),
             self.clone(PartitionCatalog),
             self.clone(GridComparison),
+            *tile_qualities(self),
         ]
 
     def output(self) -> PublishedFile:

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gcn_luigi.stages import partitions
-from gcn_luigi.stages.partition_files import write_partition_files
+from gcn_luigi.stages.partition_files import partition_files_are_there, write_partition_files
 from gcn_luigi.targets import PublishedFile
-from gcn_luigi.tasks.base import RegionTask
+from gcn_luigi.tasks.base import Glance, RegionTask
 from gcn_luigi.tasks.inventory import TileInventory
 from gcn_luigi.tasks.rasters import ClassLabel, YearStack
 
@@ -83,6 +83,8 @@ class GridComparison(RegionTask):
 class PartitionFiles(RegionTask):
     """Write each used partition, corrected, as a GeoTIFF; only built when asked for."""
 
+    # 2: the list states sizes.
+    code_version = 2
     settings_keys = ("nodata", "bands", "years")
 
     def requires(self) -> list[RegionTask]:
@@ -93,6 +95,10 @@ class PartitionFiles(RegionTask):
     def output(self) -> PublishedFile:
         """Return the list of files; it is written last."""
         return self.publishes(self.layout.partition_list)[0]
+
+    def is_published(self, glance: Glance | None = None) -> bool:
+        """Return whether the list is published and current, and every file on it is there."""
+        return super().is_published(glance) and partition_files_are_there(self.layout.partition_list)
 
     def make(self) -> None:
         """Write every partition."""

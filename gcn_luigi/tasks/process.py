@@ -6,9 +6,13 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from typing import Self
 
 _PR_SET_PDEATHSIG = 1
+_LOOK_S = 0.5
+# Time to remove a draft; then the process ends in the middle of whatever it does.
+_GRACE_S = 10.0
 
 
 def use_forkserver() -> None:
@@ -34,11 +38,12 @@ class ChildContext:
 
     def __init__(self, process: object) -> None:
         del process
+        self._is_child = multiprocessing.parent_process() is not None
 
     def __enter__(self) -> Self:
         """Tie the process to its parent and log as the parent does."""
-        if sys.platform == "linux":
-            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if self._is_child:
+            _end_with_parent()
         if os.environ.get("GCN_QUIET_WORKERS") == "1":
             # `gcn run` shows failures itself; without a handler Python would print them to the terminal.
             logging.getLogger("luigi-interface").addHandler(logging.NullHandler())
@@ -46,5 +51,29 @@ class ChildContext:
             logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Leave nothing behind."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End without a traceback when told to stop: the parent says why."""
+        if self._is_child and kind is not None and issubclass(kind, KeyboardInterrupt):
+            sys.exit(128 + signal.SIGTERM)
+
+
+def _end_with_parent() -> None:
+    # SIGTERM by default leaves drafts behind, and a Python handler for it waits for C code that may be stuck. So a
+    # thread takes it, and asks the task to stop.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    if sys.platform == "linux":
+        # The parent as the kernel knows it, which is the fork server.
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    threading.Thread(target=_watch, args=(threading.get_ident(),), name="gcn-parent", daemon=True).start()
+
+
+def _watch(task: int) -> None:
+    # The parent that started the task; the fork server outlives it as long as one of its children works.
+    parent = multiprocessing.parent_process()
+    while parent is not None and parent.is_alive():
+        if signal.sigtimedwait({signal.SIGTERM}, _LOOK_S):
+            break
+    signal.pthread_kill(task, signal.SIGUSR1)
+    threading.Event().wait(_GRACE_S)
+    os._exit(128 + signal.SIGTERM)

@@ -6,6 +6,7 @@ from pathlib import Path
 import luigi
 
 from gcn_luigi.stages import label, mosaics, stack
+from gcn_luigi.stages.stack_file import write_stack_file
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.inventory import TileInventory
@@ -130,3 +131,25 @@ class YearStack(RegionTask):
         """Write the VRT."""
         with self.output().staged() as draft:
             stack.write_stack(self.configured.settings, self.layout, self.year, draft)
+
+
+class StackFiles(RegionTask):
+    """Copy the stack of each year into one GeoTIFF; only built when asked for."""
+
+    settings_keys = ("bands", "years", "distance.enabled")
+
+    def requires(self) -> list[YearStack]:
+        """Require all stacks."""
+        return [self.clone(YearStack, year=year) for year in self.configured.settings.years]
+
+    def output(self) -> tuple[PublishedFile, ...]:
+        """Return one GeoTIFF a year."""
+        return self.publishes(*(self.layout.stack_file(year) for year in self.configured.settings.years))
+
+    def make(self) -> None:
+        """Copy each stack that is not there."""
+        settings = self.configured.settings
+        for year, target in zip(settings.years, self.output(), strict=True):
+            if not target.exists():
+                with target.staged() as draft:
+                    write_stack_file(settings, self.layout, year, draft, self.say)

@@ -1,5 +1,6 @@
-"""One build of Columbia Glacier, shared by the tests that only read it."""
+"""Builds shared by the tests that only read them, and commands that leave nothing behind."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 import gcn_luigi
 from gcn_luigi.read.dataset import Dataset
 from tests.integration.builds import build_inline, dataset
+from tests.integration.commands import Commands, Tiny, make_tiny
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +23,26 @@ def columbia_output(columbia: Path, tmp_path_factory: pytest.TempPathFactory) ->
 def columbia_dataset(columbia_output: Path) -> Dataset:
     """Return the finished Columbia dataset, opened."""
     return gcn_luigi.open_dataset(columbia_output)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """Return the smallest made-up region; tests must not change it."""
+    return make_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """Return what starts commands; whatever outlives the test is killed and fails it."""
+    started = Commands(tmp_path_factory.mktemp("commands"))
+    yield started
+    left = started.stop_all()
+    assert left == []
+
+
+@pytest.fixture(scope="session")
+def tiny_output(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the output directory of the finished tiny dataset, built undisturbed; tests must not change it."""
+    output = tmp_path_factory.mktemp("built")
+    build_inline(dataset(tiny.region, output, tiny.sources, tiny.config))
+    return output

@@ -8,15 +8,9 @@ import shapely
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.catalog import (
-    CellFacts,
-    Exclusions,
-    build_catalog,
-    cell_boxes,
-    join_outlines,
-    outside_shares,
-)
+from gcn_luigi.prepare.catalog import CellFacts, Exclusions, build_catalog
 from gcn_luigi.prepare.grid import Cell, make_grid
+from gcn_luigi.prepare.overlay import cell_boxes, far_from_outlines, join_outlines, outside_shares
 from gcn_luigi.prepare.years import partition_years
 from gcn_luigi.settings import GridSettings, YearSettings
 
@@ -139,6 +133,37 @@ def test_every_unused_cell_has_one_reason_and_the_first_in_order_wins():
         "no dated outline", "year gap 44", "no outline", "no outline",
     ]  # fmt: skip
     assert not catalog["used"].any()
+
+
+def test_a_cell_is_far_when_no_outline_lies_within_the_limit():
+    shapes = [shapely.box(0, 60, 10, 80), shapely.Point(300.0, 20.0).buffer(100.0)]
+
+    far = {limit: far_from_outlines(CELLS, LATTICE, outlines(*shapes), limit) for limit in (1e-9, 30.0, 70.0, 200.0)}
+
+    for limit, found in far.items():
+        expected = [min(box.distance(shape) for shape in shapes) > limit for box in cell_boxes(CELLS, LATTICE)]
+        assert found.tolist() == expected
+    assert [int(found.sum()) for found in far.values()] == [7, 5, 1, 0]
+
+
+def test_without_outlines_every_cell_is_far():
+    assert far_from_outlines(CELLS, LATTICE, outlines(), 1e6).all()
+
+
+def test_a_limit_on_distance_selects_among_cells_without_an_outline():
+    # 0, 10, 50 and 90 m from the cells of each row: a cell just as far as the limit is used.
+    table = outlines(shapely.box(0, 0, 30, 80))
+    joined = join_outlines(CELLS, LATTICE, table)
+    years = partition_years(joined, [2000, 2006], YearSettings(no_year=2000), [cell.id for cell in CELLS])
+    settings = GridSettings(max_outline_distance_m=50.0)
+    is_far = far_from_outlines(CELLS, LATTICE, table, 50.0)
+    counts, outside = np.zeros((8, 4), np.int64), np.zeros(8)
+
+    limited = build_catalog(CELLS, LATTICE, CellFacts(joined, years, counts, outside, is_far=is_far), settings)
+    unlimited = build_catalog(CELLS, LATTICE, CellFacts(joined, years, counts, outside), GridSettings())
+
+    assert limited["reason"].tolist() == ["", "", "", "far from outlines"] * 2
+    assert unlimited["used"].all()
 
 
 def test_rejected_ids_are_compared_whole():

@@ -95,7 +95,7 @@ class TestWhatIsLoaded:
         assert chosen == {
             "years": [2000, 2004],
             "shards.train": 16,
-            "label": {"stem": "votes.tif", "threshold": 3, "raster": None},
+            "label": {"stem": "votes.tif", "threshold": 3, "ice_outside": "none", "raster": None},
         }
 
 

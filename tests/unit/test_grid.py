@@ -121,6 +121,37 @@ def test_cells_off_the_pixels_can_be_snapped_and_it_is_said(columbia, columbia_b
     assert notes == ["14 cells moved to the nearest pixel edge, by up to 0.233 px"]
 
 
+@pytest.mark.parametrize(
+    ("dx", "col"),
+    [(0.0, 300), (0.02, 300), (-0.02, 300), (0.04, 300), (-0.04, 299), (14.9, 300), (29.9, 300), (-7.0, 299)],
+)
+def test_the_published_shift_takes_the_pixel_edge_to_the_west(dx, col):
+    cells, notes = import_grid(table([one(col=300, dx=dx)]), LATTICE, GridSettings(off_lattice="floor"))
+
+    assert cells[0].window == Window(0, col, 256, 256)
+    moved = abs(300 + dx / 30 - col)
+    wanted = [f"1 cells moved to the pixel edge to the north and west, by up to {moved:.3f} px"]
+    assert notes == (wanted if moved > 1e-3 else [])
+
+
+def test_the_published_shift_holds_beyond_the_lattice_and_to_the_north():
+    frame = table([one(col=-300, row=-5.25, dx=-7.0)])
+
+    cells, _ = import_grid(frame, LATTICE, GridSettings(off_lattice="floor"))
+
+    assert cells[0].window == Window(-6, -301, 256, 256)
+
+
+@pytest.mark.parametrize("off_lattice", ["snap", "floor"])
+@pytest.mark.parametrize(("width", "cut"), [(255.4, 255), (256.5, 257), (256.53, 257)])
+def test_the_published_odd_sizes_are_refused(width, cut, off_lattice):
+    label, left, top, _, bottom = one()
+    frame = table([(label, left, top, left + 30 * width, bottom)])
+
+    with pytest.raises(InputError, match=rf"1 cells are not 256 x 256 px: 1 \(256 x {cut}\)"):
+        import_grid(frame, LATTICE, GridSettings(off_lattice=off_lattice))
+
+
 def test_a_cell_far_outside_is_kept_for_the_catalog_to_judge(columbia_bad):
     cells, _ = import_grid(read_grid(columbia_bad / "grid_cell_outside/grid/grid_256px.gpkg"), LATTICE, GridSettings())
 

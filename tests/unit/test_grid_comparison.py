@@ -7,14 +7,17 @@ import pytest
 import shapely
 
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.grid_comparison import compare_grids, describe_shares
+from gcn_luigi.prepare.grid_comparison import _aligned_cells, compare_grids, describe_shares
 
 LATTICE = Lattice("EPSG:3338", 0.0, 640.0, 10.0, 64, 64)
 
 
 def catalog(rows):
     frame = pd.DataFrame([(split, True) for split, _ in rows], columns=["split", "used"])
-    return gpd.GeoDataFrame(frame, geometry=[box for _, box in rows], crs=LATTICE.crs)
+    boxes = [box for _, box in rows]
+    frame["row"] = [round((LATTICE.top - box.bounds[3]) / LATTICE.pixel_size) for box in boxes]
+    frame["col"] = [round((box.bounds[0] - LATTICE.left) / LATTICE.pixel_size) for box in boxes]
+    return gpd.GeoDataFrame(frame, geometry=boxes, crs=LATTICE.crs)
 
 
 def outlines(*shapes):
@@ -33,6 +36,46 @@ def test_sizes_are_compared_on_the_same_ground():
     assert [result[size]["train"]["mean"] for size in ("16", "32", "64")] == [0.25, 0.25, 0.25]
     assert [result[size]["train"]["variance"] for size in ("16", "32")] == [0.1875, 0.0625]
     assert result["64"]["dev"]["mean"] is None
+
+
+def test_an_imported_grid_is_compared_by_its_own_cells():
+    # Cells of 16 px from row -3, column 5: no multiple of anything.
+    boxes = [shapely.box(x, 670 - y, x + 160, 830 - y) for y in (160, 320, 480) for x in (50, 210, 370)]
+    splits = ["train", "dev", "train", "dev", "train", "train", "train", "dev", "dev"]
+    ice = shapely.box(0, 0, 300, 450)
+    shares = np.array([box.intersection(ice).area / box.area for box in boxes])
+    grid = catalog(list(zip(splits, boxes, strict=True)))
+
+    found = compare_grids(LATTICE, outlines(ice), grid, sizes=(16, 48))
+
+    for split in ("train", "dev"):
+        own = shares[np.array(splits) == split]
+        assert found["16"][split]["n_cells"] == len(own)
+        assert found["16"][split]["mean"] == pytest.approx(own.mean(), abs=1e-12)
+        assert found["16"][split]["variance"] == pytest.approx(own.var(), abs=1e-12)
+    assert (found["48"]["train"]["n_cells"], found["48"]["dev"]["n_cells"]) == (1, 0)
+    assert found["48"]["train"]["mean"] == pytest.approx(shares.mean())
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (-3, 5), (300, -300), (16, 17)])
+def test_the_cells_compared_cover_every_pixel_once(corner):
+    grid = catalog([("train", shapely.box(0, 0, 640, 640))]).assign(row=corner[0], col=corner[1])
+
+    cells = _aligned_cells(LATTICE, grid, 16)
+
+    seen = np.zeros(LATTICE.shape, int)
+    for cell in cells:
+        part = cell.window.intersection(LATTICE.window)
+        assert not part.is_empty
+        seen[part.row : part.row + part.height, part.col : part.col + part.width] += 1
+        assert (cell.window.row - corner[0]) % 16 == (cell.window.col - corner[1]) % 16 == 0
+    assert (seen == 1).all()
+
+
+def test_a_catalog_without_cells_compares_nothing():
+    found = compare_grids(LATTICE, outlines(), catalog([("dev", shapely.box(0, 0, 1, 1))]).iloc[:0], sizes=(16,))
+
+    assert found["16"]["dev"]["n_cells"] == found["16"]["train"]["n_cells"] == 0
 
 
 def test_a_description_agrees_with_numpy():

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from pydantic import ValidationError
 from rasterio.windows import Window as RasterWindow
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.vector import read_outlines
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.labels import check_label, combine_label, count_classes, rasterize_outlines
-from gcn_luigi.settings import OutlineSettings
+from gcn_luigi.settings import LabelSettings, OutlineSettings
 
 LATTICE = Lattice("EPSG:3338", 352800.0, 1268400.0, 30.0, 640, 1000)
 
@@ -61,6 +62,30 @@ def test_missing_votes_are_ignored_inside_and_outside_and_ice_outside_is_no_glac
 
     assert label.tolist() == [[1, 2, 255, 0, 255]]
     assert label.dtype == np.uint8
+
+
+@pytest.mark.parametrize(("ice_outside", "value"), [("none", 0), ("ignore", 255), ("ice", 2)])
+def test_ice_outside_every_outline_becomes_what_was_chosen_and_nothing_else_changes(ice_outside, value):
+    inside = np.array([[True, True, True, False, False, False]])
+    votes = np.array([[3, 4, -32768, 3, 4, -32768]], dtype=np.int16)
+
+    label = combine_label(inside, votes, votes == -32768, 3, ice_outside=ice_outside)
+
+    assert label.tolist() == [[1, 2, 255, 0, value, 255]]
+    assert label.dtype == np.uint8
+
+
+def test_missing_votes_that_look_like_ice_are_missing():
+    missing = np.ones((1, 2), bool)
+
+    label = combine_label(np.array([[True, False]]), np.array([[99, 99]]), missing, 3, ice_outside="ice")
+
+    assert label.tolist() == [[255, 255]]
+
+
+def test_a_ready_made_label_is_not_changed_by_a_rule_for_votes():
+    with pytest.raises(ValidationError, match="ice_outside needs stem"):
+        LabelSettings(raster="label.tif", ice_outside="ice")
 
 
 def test_arrays_of_different_shapes_are_refused():

@@ -1,5 +1,6 @@
 """The quality page of small made-up datasets: every part is drawn, whatever the bands, and nothing leaks in."""
 
+import itertools
 import json
 import re
 
@@ -30,6 +31,7 @@ from gcn_luigi.report.quicklooks import choose_chips, colour_bands, false_colour
 from gcn_luigi.report.relief import elevation_band, hillshade
 from gcn_luigi.report.sources import configuration
 from gcn_luigi.report.tables import number
+from gcn_luigi.report.tiles import tile_table, wild_table
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.shards import ShardRequest, build_shard
 from gcn_luigi.stages.summary import write_index, write_statistics
@@ -96,6 +98,20 @@ def write_json(path, content):
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
+def tile_quality(settings, band):
+    """Return counts of 13 tiles in two years; with a valid range, all but the last have wild values."""
+    is_judged = band.valid_min is not None
+    years = settings.years if band.role is Role.OPTICAL else (None,)
+    rows = []
+    for tile, year in itertools.product(range(13), years):
+        wild = 12 - tile if is_judged else 0
+        counts = {"valid": 900 - wild, "missing": 100, "out_of_range": wild, "min": 0.0, "max": 1.0}
+        rows.append({"tile": str(tile), "path": f"optical/{tile}/{EVIL}_{band.name}.tif", "year": year, **counts})
+    totals = {key: sum(row[key] for row in rows) for key in ("valid", "missing", "out_of_range")}
+    limits = {"valid_min": band.valid_min, "valid_max": band.valid_max}
+    return {"band": band.name, **limits, "totals": totals, "tiles": rows}
+
+
 def make_dataset(root, bands):
     settings, layout, catalog = make_settings(bands), Layout(root), make_catalog()
     schema = settings.schema_bands
@@ -109,6 +125,9 @@ def make_dataset(root, bands):
     label = pixels[schema.label_index][None].astype(np.uint8)
     write_geotiff(layout.label, LATTICE, label, nodata=255, names=["label"])
     for band, plane in zip(schema, pixels, strict=True):
+        if band.role in (Role.OPTICAL, Role.TOPO):
+            layout.tile_quality(band.name).parent.mkdir(exist_ok=True)
+            write_json(layout.tile_quality(band.name), tile_quality(settings, band))
         if band.role is Role.TOPO:
             layout.mosaic(band).parent.mkdir(exist_ok=True)
             write_geotiff(layout.mosaic(band), LATTICE, plane[None], nodata=band.nodata, names=[band.name])
@@ -261,6 +280,53 @@ def test_long_lists_are_cut_and_say_so(text):
     assert "remark 24" in text
     assert "remark 25" not in text
     assert "and 15 more, see inventory.json" in text
+
+
+def test_the_tiles_are_summed_up_by_band(rich):
+    table = tile_table(read_evidence(*rich))
+
+    # 13 files of 1000 px, in two years but for topography.
+    assert [row[0] for row in table.rows] == ["tcb", "nbr", "ndsi", "dem"]
+    assert table.rows[1] == ("nbr", "13", "\u22121,000", "1,000", "23,244", "2,600", "156", "10.6%")
+    assert table.rows[3] == ("dem", "13", "\u2013", "\u2013", "11,700", "1,300", "0", "10.0%")
+
+
+def test_the_tiles_with_most_wild_values_are_named_and_the_rest_is_counted(rich, text):
+    table = wild_table(read_evidence(*rich))
+
+    assert len(table.rows) == 20
+    assert [row[3] for row in table.rows] == [str(12 - i // 2) for i in range(20)]
+    assert table.rows[1] == (f"optical/0/{EVIL}_nbr.tif", "nbr", "2010", "12", "1.20%")
+    assert table.more == "and 4 more, see tile_quality"
+    assert table.rows[0][0] in "".join(Page(text).text)
+
+
+def test_the_checks_tell_of_wild_values_and_of_bands_without_a_range(rich, bare):
+    asked = "Does every value of the tiles lie in its valid range?"
+    told, untold = (
+        {finding.question: finding for finding in make_findings(read_evidence(*one))} for one in (rich, bare)
+    )
+
+    assert (told[asked].answer, told[asked].is_fine) == ("nbr 156 beyond; no range is set for tcb, ndsi, dem", False)
+    assert (untold[asked].answer, untold[asked].is_fine) == ("not checked; no range is set for b7", False)
+
+
+def test_tiles_within_their_ranges_are_fine(rich, tmp_path):
+    settings, layout = rich
+    copy = mirror(layout, tmp_path / "tiny")
+    (copy.root / "tile_quality").unlink()
+    (copy.root / "tile_quality").mkdir()
+    for band in settings.schema_bands.image:
+        found = json.loads(layout.tile_quality(band.name).read_text(encoding="utf-8"))
+        found["tiles"] = [row | {"out_of_range": 0} for row in found["tiles"]]
+        found["totals"]["out_of_range"] = 0
+        write_json(copy.tile_quality(band.name), found)
+    evidence = read_evidence(settings, copy)
+
+    finding = next(one for one in make_findings(evidence) if one.question.startswith("Does every value"))
+
+    assert (finding.answer, finding.is_fine) == ("yes; no range is set for tcb, ndsi, dem", True)
+    assert wild_table(evidence).rows == ()
 
 
 def test_settings_that_differ_from_the_default_are_marked(rich):

@@ -1,0 +1,123 @@
+"""What a shard holds beside its pixels: attributes, scales and columns, after the CF conventions."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from pyproj import CRS
+
+from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE, Band
+
+FORMAT = "gcn_luigi chips 1"
+# Pixel arrays and their types; `image` has bands besides.
+PIXELS = {"image": np.dtype("<i2"), "label": np.dtype("u1"), "flags": np.dtype("u1")}
+_FLAGS = {1: "optical_missing", 2: "topo_missing", 4: "label_missing", 8: "outside_mosaic", 16: "distance_missing"}
+_COLUMNS_DIMENSION = {"transform": "affine"}
+_AFFINE = ("a", "b", "c", "d", "e", "f")
+
+
+@dataclass(frozen=True)
+class ShardHeader:
+    """What a shard says of itself.
+
+    Attributes
+    ----------
+    region, split : str
+        Whose chips these are.
+    number, total : int
+        Which shard of the split this is, from 0.
+    bands : tuple of Band
+        Bands of `image`, in order.
+    crs : str
+        Of `transform`.
+    size, step : int
+        Chip edge and distance between chips, in pixels.
+    nodata_mode : str
+        ``strict`` or ``legacy``.
+    fill : int
+        Value of missing image pixels.
+    """
+
+    region: str
+    split: str
+    number: int
+    total: int
+    bands: tuple[Band, ...]
+    crs: str
+    size: int
+    step: int
+    nodata_mode: str
+    fill: int
+
+
+def write_scales(file: h5py.File, header: ShardHeader) -> None:
+    """Write the attributes of a new shard, its axes and its coordinate system."""
+    file.attrs.update(
+        {
+            "Conventions": "CF-1.11",
+            "title": f"{header.region} {header.split} chips, shard {header.number} of {header.total}",
+            "format": FORMAT,
+            "region": header.region,
+            "split": header.split,
+            "shard_number": np.int32(header.number),
+            "shard_total": np.int32(header.total),
+            "chip_size": np.int32(header.size),
+            "chip_step": np.int32(header.step),
+            "nodata_mode": header.nodata_mode,
+            "band_names": json.dumps([band.name for band in header.bands]),
+            "band_roles": json.dumps([band.role.value for band in header.bands]),
+        }
+    )
+    chip = file.create_dataset("chip", (0,), "<i4", chunks=(4096,), maxshape=(None,))
+    chip.make_scale("chip")
+    _scale(file, "band", np.array([band.name for band in header.bands], dtype=h5py.string_dtype()))
+    _scale(file, "y", np.arange(header.size, dtype="<i4"))
+    _scale(file, "x", np.arange(header.size, dtype="<i4"))
+    _scale(file, "affine", np.array(_AFFINE, dtype=h5py.string_dtype()))
+    mapping = file.create_dataset("spatial_ref", data=np.int32(0))
+    for name, value in CRS.from_user_input(header.crs).to_cf().items():
+        mapping.attrs[name] = value
+
+
+def _scale(file: h5py.File, name: str, values: NDArray[Any]) -> None:
+    file.create_dataset(name, data=values).make_scale(name)
+
+
+def describe_pixels(file: h5py.File, header: ShardHeader) -> None:
+    """Say what the pixel arrays of a new shard hold, and name their axes but for the first."""
+    image, label, flags = (file[name] for name in PIXELS)
+    image.attrs.update(
+        {"long_name": "image bands", "grid_mapping": "spatial_ref", "missing_pixels_hold": np.int16(header.fill)}
+    )
+    label.attrs.update(
+        {
+            "long_name": "class label",
+            "flag_values": np.array([0, 1, 2, LABEL_IGNORE], dtype="u1"),
+            "flag_meanings": " ".join((*CLASS_NAMES, "ignore")),
+        }
+    )
+    flags.attrs.update(
+        {
+            "long_name": "what is missing",
+            "flag_masks": np.array(list(_FLAGS), dtype="u1"),
+            "flag_meanings": " ".join(_FLAGS.values()),
+        }
+    )
+    for name in PIXELS:
+        dataset = file[name]
+        axes: tuple[str, ...] = ("band", "y", "x") if dataset.ndim == 4 else ("y", "x")
+        for axis, scale in enumerate(axes, 1):
+            dataset.dims[axis].attach_scale(file[scale])
+
+
+def write_column(file: h5py.File, name: str, values: NDArray[Any]) -> None:
+    """Write one value, or row of values, a chip."""
+    dataset = file.create_dataset(
+        name, data=values, maxshape=(None, *values.shape[1:]), chunks=(max(len(values), 1), *values.shape[1:])
+    )
+    dataset.dims[0].attach_scale(file["chip"])
+    if name in _COLUMNS_DIMENSION:
+        dataset.dims[1].attach_scale(file[_COLUMNS_DIMENSION[name]])

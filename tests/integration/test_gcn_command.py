@@ -1,0 +1,200 @@
+"""`gcn run` as a process: its scheduler, its failures, and what is left when it is killed."""
+
+import http.server
+import re
+import shutil
+import signal
+import socketserver
+import threading
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from tests.integration.commands import (
+    LOOPBACK,
+    ask,
+    drafts,
+    free_port,
+    gcn_command,
+    left_after,
+    luigid,
+    make_tiny,
+    reachable,
+    state_of,
+    wait_for,
+)
+
+
+@pytest.fixture
+def finished(tiny_output, tmp_path):
+    """Return an output directory with the finished dataset; a test may write into it."""
+    shutil.copytree(tiny_output / "tiny", tmp_path / "out/tiny")
+    return tmp_path / "out"
+
+
+def _port(text):
+    found = re.search(r"^graph: http://127\.0\.0\.1:(\d+)/", text, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def _schedulers(running):
+    return [process for process in running.processes() if "luigid" in " ".join(process.cmdline())]
+
+
+@pytest.mark.luigid
+def test_after_a_kill_one_worker_makes_the_same_bytes_and_its_scheduler_is_private_and_gone_afterwards(
+    commands, tiny, tiny_output, tmp_path
+):
+    killed = commands.start(*gcn_command(tiny, tmp_path), "--port", "0")
+    wait_for(killed.workers)
+    killed.process.kill()
+    assert left_after(10, killed.processes) == []
+
+    running = commands.start(*gcn_command(tiny, tmp_path), "--port", "0", "--workers", "1")
+    port = wait_for(lambda: _port(running.text()))
+    (scheduler,) = _schedulers(running)
+    listening = [item.laddr for item in scheduler.net_connections() if item.status == psutil.CONN_LISTEN]
+    mode = (tmp_path / ".scheduler").stat().st_mode & 0o777
+    ended = running.wait()
+
+    assert ended.code == 0, ended.text
+    assert [tuple(address) for address in listening] == [(LOOPBACK, port)]
+    assert mode == 0o700
+    assert (tmp_path / "tiny/dataset.json").read_bytes() == (tiny_output / "tiny/dataset.json").read_bytes()
+    assert left_after(10, running.processes) == []
+    assert not reachable(port)
+
+
+@pytest.mark.luigid
+def test_a_failure_is_told_plainly_and_the_mended_source_is_built_with_the_same_scheduler(commands, tmp_path):
+    tiny = make_tiny(tmp_path)
+    votes = next((tiny.sources / "stem").glob("*.tif"))
+    whole = votes.read_bytes()
+    votes.write_bytes(whole[:1000])
+    with luigid(commands) as port:
+        failed = commands.gcn_run(tiny, tmp_path / "out", "--port", port)
+        label = next(name for name, node in ask(port, "graph").items() if node["name"] == "gcn.ClassLabel")
+        shown = ask(port, "fetch_error", task_id=label)["error"]
+        before = state_of(tmp_path / "out/tiny")
+        votes.write_bytes(whole)
+        mended = commands.gcn_run(tiny, tmp_path / "out", "--port", port)
+
+    assert failed.code == 30, failed.text
+    assert "Traceback" not in failed.text
+    for text in (failed.err, shown):
+        assert votes.name in text
+        assert re.search(r"where: .*\S", text)
+        assert re.search(r"fix: .*\S", text)
+    assert "failed: gcn.ClassLabel()" in failed.err
+    assert "label.tif" not in before
+    assert _port(failed.out) == _port(mended.out) == port
+    assert not (tmp_path / "out/.scheduler").exists()
+    assert mended.code == 0, mended.text
+    after = state_of(tmp_path / "out/tiny")
+    assert {name: after[name] for name in before} == before
+    first, second = (int(re.search(r"(\d+) tasks built", text)[1]) for text in (failed.text, mended.text))
+    tasks = {int(number) for number in re.findall(r"of (\d+) tasks", failed.text + mended.text)}
+    assert first > 0
+    assert tasks == {first + second}
+
+
+def test_a_truncated_tile_stops_the_build_and_is_named(commands, tmp_path):
+    tiny = make_tiny(tmp_path)
+    tile = min((tiny.sources / "optical").rglob("*_ndsi.tif"))
+    tile.write_bytes(tile.read_bytes()[:-5000])
+
+    ended = commands.gcn_run(tiny, tmp_path / "out", "--local-scheduler")
+
+    assert ended.code == 30, ended.text
+    assert "Traceback" not in ended.text
+    assert tile.relative_to(tiny.sources).as_posix() in ended.err
+    assert re.search(r"where: .*\S", ended.err)
+    assert re.search(r"fix: .*\S", ended.err)
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.fault
+@pytest.mark.luigid
+@pytest.mark.parametrize("stop", ["kill", "terminate", "interrupt it", "Ctrl-C"])
+def test_nothing_outlives_a_stopped_run(commands, tiny, tmp_path, stop):
+    running = commands.start(*gcn_command(tiny, tmp_path), "--port", "0")
+    wait_for(running.writer, pause=0.002)
+    port = _port(running.text())
+    {
+        "kill": running.process.kill,
+        "terminate": running.process.terminate,
+        "interrupt it": lambda: running.process.send_signal(signal.SIGINT),
+        "Ctrl-C": running.interrupt,
+    }[stop]()
+    ended = running.wait()
+
+    assert left_after(10, running.processes) == []
+    assert not reachable(port)
+    assert ended.code != 0
+    assert "Traceback" not in ended.text
+    assert drafts(tmp_path) == []
+    assert not (tmp_path / "tiny/dataset.json").exists()
+
+
+class _Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html>any path is fine here</html>")
+
+    def log_message(self, *_):
+        pass
+
+
+class _Babble(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.recv(100)
+        self.request.sendall(b"220 mail.example.org ESMTP\r\n")
+
+
+@contextmanager
+def _served(handler):
+    with socketserver.ThreadingTCPServer((LOOPBACK, 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.mark.luigid
+@pytest.mark.parametrize("handler", [_Page, _Babble])
+def test_a_port_held_by_something_else_is_left_alone(commands, tiny, finished, handler):
+    with _served(handler) as port:
+        ended = commands.gcn_run(tiny, finished, "--port", str(port))
+
+    assert ended.code == 0, ended.text
+    assert "nothing to build" in ended.out
+    assert _port(ended.out) not in {0, port}
+
+
+@pytest.mark.luigid
+def test_a_free_port_is_used_as_asked_also_twice_in_a_row_and_past_a_proxy(commands, tiny, finished):
+    port = free_port()
+    for _ in range(2):
+        running = commands.start(
+            *gcn_command(tiny, finished), "--port", str(port), http_proxy="http://127.0.0.1:9", no_proxy="example.org"
+        )
+        ended = running.wait()
+
+        assert ended.code == 0, ended.text
+        assert _port(ended.out) == port
+
+
+def test_a_misspelt_key_is_told_in_three_lines(commands, tiny, tmp_path):
+    config = shutil.copytree(tiny.config, tmp_path / "config")
+    path = config / "tiny.toml"
+    path.write_text(path.read_text().replace("dev_share", "dev_shere"))
+
+    ended = commands.run("gcn", "run", path, "--output", tmp_path / "out")
+
+    assert ended.code == 1
+    assert ended.out == ""
+    assert len(ended.err.splitlines()) == 3
+    assert "did you mean dev_share?" in ended.err
+    assert str(path) in ended.err
+    assert not (tmp_path / "out").exists()

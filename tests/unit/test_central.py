@@ -1,0 +1,192 @@
+"""The scheduler that `gcn run` starts, or finds."""
+
+import http.server
+import json
+import os
+import pickle
+import socket
+import socketserver
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+import psutil
+import pytest
+
+from gcn_luigi.errors import SchedulerError
+from gcn_luigi.tasks import central
+from gcn_luigi.tasks.central import LOOPBACK, answers, central_scheduler, free_port
+
+LUIGI_CFG = Path(__file__).resolve().parents[2] / "luigi.cfg"
+
+
+def _handler(body, status=200):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    return Handler
+
+
+class _Mail(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.recv(100)
+        self.request.sendall(b"220 mail.example.org ESMTP\r\n")
+
+
+@contextmanager
+def _served(handler):
+    with socketserver.ThreadingTCPServer((LOOPBACK, 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("handler", "expected"),
+    [
+        (_handler(json.dumps({"response": {}}).encode()), True),
+        (_handler(b"<html>any path is fine here</html>"), False),
+        (_handler(b"[]"), False),
+        (_handler(json.dumps({"error": "no"}).encode()), False),
+        (_handler(b"no such page", 404), False),
+        (_Mail, False),
+    ],
+)
+def test_only_a_scheduler_counts_as_a_scheduler(handler, expected):
+    with _served(handler) as port:
+        assert answers(port) is expected
+
+
+def test_nothing_answers_on_a_free_port():
+    assert not answers(free_port(0))
+
+
+def test_a_proxy_is_not_asked_about_this_machine(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with _served(_handler(json.dumps({"response": {}}).encode())) as port:
+        assert answers(port)
+
+
+def test_the_wanted_port_is_kept_if_it_is_free():
+    wanted = free_port(0)
+
+    assert free_port(wanted) == wanted
+
+
+def test_a_held_port_is_replaced():
+    with socket.create_server((LOOPBACK, 0)) as holder:
+        held = holder.getsockname()[1]
+
+        assert free_port(held) not in {0, held}
+
+
+def test_connections_of_an_earlier_scheduler_that_linger_do_not_hold_the_port():
+    server = socket.create_server((LOOPBACK, 0))
+    port = server.getsockname()[1]
+    client = socket.create_connection((LOOPBACK, port))
+    connection, _ = server.accept()
+    # The side that closes first keeps the port in TIME_WAIT.
+    connection.close()
+    server.close()
+    client.close()
+
+    assert free_port(port) == port
+
+
+@pytest.mark.luigid
+def test_a_scheduler_is_private_and_ends_with_the_block(tmp_path):
+    with central_scheduler(0, tmp_path / "state", LUIGI_CFG) as address:
+        port = int(address.rsplit(":", 1)[1])
+        (scheduler,) = psutil.Process().children()
+        listening = [tuple(item.laddr) for item in scheduler.net_connections() if item.status == psutil.CONN_LISTEN]
+        assert answers(port)
+        assert address == f"http://{LOOPBACK}:{port}"
+        assert listening == [(LOOPBACK, port)]
+        assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+        with central_scheduler(port, tmp_path / "other", LUIGI_CFG) as second:
+            assert second == address
+        assert answers(port)
+        assert not (tmp_path / "other").exists()
+
+    assert not scheduler.is_running()
+    assert not answers(port)
+
+
+@pytest.mark.luigid
+def test_a_scheduler_ends_with_the_block_also_when_that_fails(tmp_path):
+    with pytest.raises(KeyboardInterrupt), central_scheduler(0, tmp_path / "state", LUIGI_CFG):
+        (scheduler,) = psutil.Process().children()
+        raise KeyboardInterrupt
+
+    assert not scheduler.is_running()
+
+
+class _Intruder:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.luigid
+def test_a_planted_state_is_never_loaded_and_an_open_directory_is_closed(tmp_path):
+    state = tmp_path / "state"
+    state.mkdir(mode=0o777)
+    state.chmod(0o777)
+    (state / "scheduler-state").write_bytes(pickle.dumps(_Intruder(tmp_path / "intruded")))
+
+    with central_scheduler(0, state, LUIGI_CFG):
+        assert state.stat().st_mode & 0o777 == 0o700
+
+    assert not (tmp_path / "intruded").exists()
+
+
+def test_a_scheduler_that_does_not_start_is_reported_with_its_log(tmp_path, monkeypatch):
+    monkeypatch.setattr(central, "_LUIGID", "raise SystemExit('no port for me')")
+
+    with pytest.raises(SchedulerError) as failure, central_scheduler(0, tmp_path / "state", LUIGI_CFG):
+        pass
+
+    assert failure.value.where == str(tmp_path / "state/luigid.log")
+    assert "no port for me" in Path(failure.value.where).read_text()
+    assert "--local-scheduler" in failure.value.fix
+    assert psutil.Process().children() == []
+
+
+def test_a_scheduler_that_is_silent_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(central, "_LUIGID", "import time; time.sleep(100)")
+    monkeypatch.setattr(central, "_PATIENCE_S", 0.3)
+
+    with pytest.raises(SchedulerError, match="did not start"), central_scheduler(0, tmp_path / "state", LUIGI_CFG):
+        pass
+
+    assert psutil.Process().children() == []
+
+
+def test_a_directory_that_cannot_be_made_private_is_refused(tmp_path):
+    (tmp_path / "state").write_text("a file")
+
+    with pytest.raises(SchedulerError) as failure, central_scheduler(0, tmp_path / "state", LUIGI_CFG):
+        pass
+
+    assert failure.value.where == str(tmp_path / "state")
+    assert failure.value.fix
+
+
+@pytest.mark.luigid
+def test_the_shipped_settings_reach_the_scheduler(tmp_path, monkeypatch):
+    monkeypatch.setenv("LUIGI_CONFIG_PATH", os.devnull)
+    with central_scheduler(0, tmp_path / "state", LUIGI_CFG) as address:
+        with build_opener(ProxyHandler({})).open(f"{address}/api/resource_list", timeout=20) as reply:
+            resources = json.load(reply)["response"]
+
+    assert [(entry["name"], entry["num_total"]) for entry in resources] == [("io", 16)]

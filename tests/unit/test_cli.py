@@ -1,0 +1,258 @@
+"""The `gcn` command, without processes."""
+
+import json
+import shutil
+import sys
+
+import geopandas as gpd
+import pytest
+from click.testing import CliRunner
+
+from gcn_luigi.cli import cli, main
+from gcn_luigi.cli.progress import watching
+from gcn_luigi.cli.run import _tell
+from gcn_luigi.io.staging import digest
+from gcn_luigi.tasks.build import BuildResult, Progress
+from gcn_luigi.version import __version__
+from tests.integration.builds import build_inline, dataset
+from tests.integration.commands import make_tiny
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    root = tmp_path_factory.mktemp("finished")
+    tiny = make_tiny(root)
+    build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
+    return root / "out/tiny"
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """Return a copy that a test may damage."""
+    return shutil.copytree(finished, tmp_path / "tiny")
+
+
+@pytest.fixture
+def gcn(monkeypatch, capsys):
+    """Return a function that runs the command as installed, and gives exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["gcn", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_the_help_of_every_command_has_an_example(name, option):
+    result = CliRunner().invoke(cli, [name, option])
+
+    assert result.exit_code == 0
+    assert f"Example:\n    gcn {name}" in result.output
+
+
+def test_the_help_names_every_command_and_the_version_is_told():
+    helped = CliRunner().invoke(cli, ["--help"])
+
+    assert {"run", "validate", "demo"} <= set(cli.commands)
+    assert all(f"\n  {name} " in helped.output for name in cli.commands)
+    assert CliRunner().invoke(cli, ["--version"]).output == f"gcn, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["run"], "REGION"),
+        (["run", "x", "--workers", "0"], "--workers"),
+        (["run", "x", "--port", "70000"], "--port"),
+        (["run", "x", "--port", "-1"], "--port"),
+        (["validate"], "DIRECTORY"),
+        (["rnu"], "rnu"),
+    ],
+)
+def test_wrong_use_is_refused_by_name(arguments, named):
+    result = CliRunner().invoke(cli, arguments)
+
+    assert result.exit_code == 2
+    assert named in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_deliberate_failure_is_told_in_three_lines(gcn, tmp_path):
+    code, out, err = gcn("validate", tmp_path / "nothing")
+
+    assert (code, out) == (1, "")
+    assert err.startswith("error: no finished dataset here\n  where: ")
+    assert str(tmp_path / "nothing/dataset.json") in err
+    assert len(err.splitlines()) == 3
+
+
+def test_debugging_adds_the_traceback(gcn, tmp_path):
+    code, _, err = gcn("--debug", "validate", tmp_path)
+
+    assert code == 1
+    assert err.startswith("Traceback")
+    assert "ShardError" in err
+
+
+def test_a_region_without_sources_is_refused_before_luigi_starts(gcn, tmp_path):
+    tiny = make_tiny(tmp_path)
+
+    code, _, err = gcn("run", tiny.region, "--config-dir", tiny.config, "--data-root", tmp_path / "no", "-o", tmp_path)
+
+    assert code == 1
+    assert "the sources are not there" in err
+    assert str(tmp_path / "no") in err
+    assert not (tmp_path / "tiny").exists()
+
+
+def test_an_unknown_region_is_refused_with_the_nearest_name(gcn, tmp_path):
+    tiny = make_tiny(tmp_path)
+
+    code, _, err = gcn("run", "tinny", "--config-dir", tiny.config)
+
+    assert code == 1
+    assert "did you mean tiny?" in err
+
+
+def test_a_sound_dataset_is_said_to_be_sound(gcn, finished):
+    code, out, err = gcn("validate", finished)
+
+    listed = json.loads((finished / "dataset.json").read_text())["files"]
+    assert (code, err) == (0, "")
+    assert out.startswith(f"sound: {len(listed)} files, ")
+    assert "train chips" in out
+
+
+def _flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "said"),
+    [
+        ("shards/train-00000-of-00002.h5", _flip, "its bytes changed"),
+        ("label.tif", _flip, "its bytes changed"),
+        ("shards/dev-00000-of-00001.h5", lambda path: path.unlink(), "missing"),
+        ("statistics.json", lambda path: path.write_bytes(path.read_bytes()[:-1]), "bytes instead of"),
+    ],
+)
+def test_a_damaged_file_is_named(gcn, copied, name, damage, said):
+    damage(copied / name)
+
+    code, out, err = gcn("validate", copied)
+
+    assert (code, out) == (1, "")
+    first, last = err.splitlines()
+    assert first.startswith(f"{name}: ")
+    assert said in first
+    assert last.startswith("1 problem(s).")
+
+
+def test_every_damaged_file_is_named(gcn, copied):
+    _flip(copied / "label.tif")
+    (copied / "index.gpkg").unlink()
+
+    _, _, err = gcn("validate", copied)
+
+    assert "label.tif: " in err
+    assert "index.gpkg: missing" in err
+    assert "2 problem(s)." in err
+
+
+def _drop_a_chip(index):
+    return index.drop(index.index[0])
+
+
+def _move_a_chip(index):
+    return index.assign(row=index["row"] + (index.index == index.index[0]))
+
+
+def _double_a_chip(index):
+    return index.assign(chip_id=index["chip_id"].where(index.index != index.index[1], index["chip_id"].iloc[0]))
+
+
+@pytest.mark.parametrize("edit", [_drop_a_chip, _move_a_chip, _double_a_chip])
+def test_an_edited_index_is_found_even_when_the_seal_was_edited_with_it(gcn, copied, edit):
+    path = copied / "index.parquet"
+    edit(gpd.read_parquet(path)).to_parquet(path)
+    code, _, err = gcn("validate", copied)
+    assert code == 1
+    assert err.startswith("index.parquet: ")
+
+    seal = json.loads((copied / "dataset.json").read_text())
+    entry = next(entry for entry in seal["files"] if entry["path"] == "index.parquet")
+    entry.update(size=path.stat().st_size, sha256=digest(path))
+    (copied / "dataset.json").write_text(json.dumps(seal))
+    code, _, err = gcn("validate", copied)
+
+    assert code == 1
+    assert "problem(s)" in err
+    assert ".h5: " in err or "index.parquet: " in err
+
+
+def test_a_seal_that_is_no_json_is_refused(gcn, copied):
+    (copied / "dataset.json").write_text("{")
+
+    code, _, err = gcn("validate", copied)
+
+    assert code == 1
+    assert "dataset.json" in err
+
+
+def test_a_seal_that_points_out_of_the_dataset_is_refused(gcn, copied):
+    seal = json.loads((copied / "dataset.json").read_text())
+    seal["files"][0]["path"] = "../elsewhere.tif"
+    (copied / "dataset.json").write_text(json.dumps(seal))
+
+    code, _, err = gcn("validate", copied)
+
+    assert code == 1
+    assert "../elsewhere.tif: lies outside the dataset" in err
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (BuildResult(0, ("a", "b")), "done: 2 tasks built"),
+        (BuildResult(0, ()), "done: nothing to build, all is up to date"),
+    ],
+)
+def test_the_end_of_a_build_is_told(result, said, tmp_path, capsys):
+    _tell(result, tmp_path)
+
+    assert capsys.readouterr().out == f"{said}\ndataset: {tmp_path}\nreport:  {tmp_path / 'report.html'}\n"
+
+
+@pytest.mark.parametrize(
+    ("failures", "advice"),
+    [({"gcn.ClassLabel()": "no votes\n  where: x\n  fix:   y"}, "Mend what is named"), ({}, "another run")],
+)
+def test_an_unfinished_build_is_told_with_luigis_code(failures, advice, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        _tell(BuildResult(30, ("a",), failures), tmp_path)
+
+    captured = capsys.readouterr()
+    assert ended.value.code == 30
+    assert captured.out == ""
+    assert "not finished: 1 tasks built." in captured.err
+    assert advice in captured.err
+    assert all(f"failed: {name}\n{error}" in captured.err for name, error in failures.items())
+
+
+def test_progress_is_told_in_plain_lines_where_there_is_no_terminal(capsys):
+    with watching() as watch:
+        watch(Progress({"DONE": 1, "RUNNING": 1, "PENDING": 2}, ["gcn.ClassLabel()"]))
+        watch(Progress({"DONE": 1, "RUNNING": 1, "PENDING": 2}, ["gcn.ClassLabel()"]))
+        watch(Progress({"DONE": 4}, []))
+
+    assert capsys.readouterr().err.splitlines() == [
+        "1 of 4 tasks; running: gcn.ClassLabel()",
+        "4 of 4 tasks; running: none",
+    ]

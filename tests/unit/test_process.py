@@ -1,0 +1,166 @@
+"""Worker processes: how they start, and that they end with their parent."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import luigi
+import psutil
+import pytest
+
+from gcn_luigi.tasks.process import ChildContext
+
+_PROGRAM = """
+import multiprocessing, signal, sys, time
+from pathlib import Path
+from gcn_luigi.tasks import process
+from gcn_luigi.io.staging import staged
+from gcn_luigi.tasks.process import ChildContext, use_forkserver
+
+def work(final, kind):
+    process._GRACE_S = 1.0 if kind == "deaf" else 1000.0
+    with ChildContext(None), staged(final) as draft:
+        draft.write_text("half")
+        if kind == "deaf":
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        while True:
+            time.sleep(100)
+
+if __name__ == "__main__":
+    use_forkserver()
+    child = multiprocessing.Process(target=work, args=(Path(sys.argv[1]), sys.argv[2]))
+    child.start()
+    print(child.pid, multiprocessing.get_start_method(), flush=True)
+    child.join()
+    print("exit code", child.exitcode, flush=True)
+"""
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Return a function that starts a parent with one child at work; both are killed in the end."""
+    (tmp_path / "program.py").write_text(_PROGRAM)
+    started = []
+
+    def start(kind="at work"):
+        command = [sys.executable, tmp_path / "program.py", tmp_path / "out" / "final.txt", kind]
+        parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pid, method = parent.stdout.readline().split()
+        assert method == "forkserver"
+        child = psutil.Process(int(pid))
+        started.append((parent, child))
+        _until(lambda: list((tmp_path / "out").glob("*.txt")))
+        return parent, child
+
+    yield start
+    for parent, child in started:
+        parent.kill()
+        parent.communicate()
+        if child.is_running():
+            child.kill()
+
+
+def _until(condition, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def _drafts(tmp_path):
+    return list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_child_ends_with_its_parent_and_removes_its_draft(program, tmp_path, number):
+    parent, child = program()
+    parent.send_signal(number)
+
+    child.wait(timeout=5)
+    assert _drafts(tmp_path) == []
+
+
+@pytest.mark.fault
+def test_a_child_told_to_end_removes_its_draft_and_says_nothing(program, tmp_path):
+    parent, child = program()
+    child.terminate()
+    out, err = parent.communicate(timeout=20)
+
+    assert out == f"exit code {128 + signal.SIGTERM}\n"
+    assert err == ""
+    assert _drafts(tmp_path) == []
+
+
+@pytest.mark.fault
+def test_a_child_ends_with_the_fork_server(program, tmp_path):
+    _, child = program()
+    child.parent().kill()
+
+    child.wait(timeout=5)
+    assert _drafts(tmp_path) == []
+
+
+@pytest.mark.fault
+def test_a_child_that_does_not_hear_is_ended_after_a_grace(program, tmp_path):
+    parent, child = program("deaf")
+    parent.kill()
+
+    child.wait(timeout=10)
+    assert len(_drafts(tmp_path)) == 1
+
+
+def _start_method(*lines):
+    code = "\n".join((*lines, "import gcn_luigi.tasks, multiprocessing", "print(multiprocessing.get_start_method())"))
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_importing_the_tasks_makes_luigi_start_workers_from_a_clean_process():
+    assert _start_method() == "forkserver"
+
+
+def test_a_start_method_that_the_program_chose_is_kept():
+    assert _start_method("import multiprocessing", "multiprocessing.set_start_method('spawn')") == "spawn"
+
+
+class _Silent(luigi.Task):
+    """A task that says which process it runs in."""
+
+    path = luigi.Parameter()
+
+    def output(self):
+        return luigi.LocalTarget(self.path)
+
+    def run(self):
+        process = psutil.Process()
+        Path(self.path).write_text(f"{process.pid} {' '.join(process.cmdline())}")
+
+
+def test_a_task_of_luigi_runs_in_a_child_of_the_fork_server(tmp_path):
+    code = """
+        import luigi
+        from gcn_luigi.tasks import Dataset
+        from tests.unit.test_process import _Silent
+        luigi.build([_Silent(path={path!r})], local_scheduler=True, workers=2, log_level="ERROR")
+    """
+    said = tmp_path / "said"
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code).format(path=str(said))],
+        cwd=Path(__file__).resolve().parents[2],
+        check=True,
+        timeout=60,
+    )
+
+    assert "multiprocessing.forkserver" in said.read_text()
+
+
+def test_in_the_programs_own_process_nothing_is_tied_or_blocked():
+    before = signal.getsignal(signal.SIGUSR1), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    with pytest.raises(KeyboardInterrupt), ChildContext(None):
+        raise KeyboardInterrupt
+
+    assert (signal.getsignal(signal.SIGUSR1), signal.pthread_sigmask(signal.SIG_BLOCK, ())) == before

@@ -1,0 +1,118 @@
+"""Settings are frozen values that fit together, or are refused."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from gcn_luigi.bands import Band, Role
+from gcn_luigi.settings import BandSettings, DistanceSettings, LabelSettings, RegionSettings
+
+RED = {"name": "red", "role": "optical"}
+DEM = {"name": "dem", "role": "topo"}
+RMSE = {"name": "rmse", "role": "quality"}
+
+
+def make(**changes):
+    plain = {
+        "region": "alps",
+        "data_root": "data",
+        "years": [2000, 2004],
+        "bands": [RED, DEM],
+        "outlines": {"path": "outlines.gpkg"},
+        "label": {"stem": "votes.tif"},
+    }
+    return RegionSettings.model_validate(plain | changes)
+
+
+def test_a_band_is_found_by_its_name_unless_a_suffix_is_given():
+    assert BandSettings(name="red", role="optical").band().suffix == "red"
+    assert BandSettings(name="red", role="optical", suffix="b3").band().suffix == "b3"
+
+
+@pytest.mark.parametrize(("role", "nodata"), [("optical", -32768), ("topo", -9999), ("quality", -32768)])
+def test_nodata_follows_from_the_role_unless_it_is_given(role, nodata):
+    assert BandSettings(name="x", role=role).band().nodata == nodata
+    assert BandSettings(name="x", role=role, nodata=0).band().nodata == 0
+
+
+def test_every_value_of_a_band_table_reaches_the_band():
+    table = {"scale": 2.5, "offset": -1.0, "valid_min": -5, "valid_max": 7, "unit": "m", "description": "height"}
+
+    band = BandSettings(name="dem", role="topo", suffix="z", nodata=-1, **table).band()
+
+    assert band == Band("dem", Role.TOPO, "z", -1, 2.5, -1.0, -5.0, 7.0, "m", "height")
+
+
+def test_a_stack_holds_optical_topo_label_and_distance_but_no_quality_bands():
+    settings = make(bands=[DEM, RMSE, RED], distance={"enabled": True, "unit": "px"})
+
+    assert settings.schema_bands.names == ("red", "dem", "label", "distance")
+    assert settings.schema_bands.bands[-1].unit == "px"
+    assert [band.name for band in settings.quality_bands] == ["rmse"]
+    assert make().schema_bands.names == ("red", "dem", "label")
+
+
+def test_sources_are_looked_for_beside_the_configuration():
+    assert make(data_root="../data").root(Path("/a/config/alps.toml")) == Path("/a/data")
+    assert make(data_root="/b").root(Path("/a/config/alps.toml")) == Path("/b")
+
+
+def test_settings_cannot_be_changed():
+    settings = make()
+
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.region = "andes"
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.chips.size = 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"years": [2004, 2000]}, "years must rise"),
+        ({"years": [2000, 2000]}, "years must rise"),
+        ({"chips": {"size": 512}}, "chips.size 512 exceeds grid.size 256"),
+        ({"label": {}}, "either stem or raster"),
+        ({"label": {"stem": "a.tif", "raster": "b.tif"}}, "either stem or raster"),
+        ({"label": {"raster": "b.tif", "ice_outside": "ice"}}, "ice_outside needs stem"),
+        ({"distance": {"raster": "d.tif", "source": "label"}}, "either raster or source"),
+        ({"distance": {"max_m": 40_000}}, "max_m"),
+        ({"bands": []}, "bands"),
+        ({"bands": [RED, {"name": "red", "role": "topo"}]}, "red stands twice"),
+        ({"bands": [RED, {"name": "red", "role": "quality"}]}, "red stands twice"),
+        ({"bands": [RED, {"name": "label", "role": "topo"}]}, "label stands twice"),
+        ({"bands": [RED, {"name": "distance", "role": "topo"}], "distance": {"enabled": True}}, "distance stands twice"),
+        ({"bands": [RMSE]}, "an optical or topo band"),
+        ({"bands": [RED | {"valid_min": 5, "valid_max": 4}]}, "valid_min 5.0 exceeds valid_max 4.0"),
+        ({"bands": [RED | {"scale": 0}]}, "scale"),
+        ({"bands": [RED | {"nodata": 40_000}]}, "nodata"),
+        ({"chips": {"min_valid_label_share": 1.1}}, "min_valid_label_share"),
+        ({"surprise": 1}, "surprise"),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_together_is_refused(changes, told):
+    with pytest.raises(ValidationError, match="(?s)" + told):
+        make(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"years": [2004]},
+        {"chips": {"size": 256}},
+        {"label": {"raster": "b.tif"}},
+        {"distance": {"raster": "d.tif"}},
+        {"bands": [RED, {"name": "distance", "role": "topo"}]},
+        {"bands": [RED | {"valid_min": 4, "valid_max": 4}]},
+    ],
+    ids=str,
+)
+def test_what_fits_is_taken(changes):
+    assert make(**changes).schema_bands.names[0] == "red"
+
+
+def test_sections_have_the_same_defaults_alone_and_in_a_region():
+    assert make().distance == DistanceSettings()
+    assert make().label == LabelSettings(stem="votes.tif")

@@ -1,0 +1,368 @@
+"""A shard holds its chips bit for bit, in a file that anyone can open, and says so when it is damaged."""
+
+import fcntl
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from gcn_luigi.bands import Band, Role
+from gcn_luigi.errors import ShardError
+from gcn_luigi.io.shard import FORMAT, PIXELS, ShardReader, create_shard
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.columns import empty_columns
+from gcn_luigi.read.dataset import ChipReader
+from tests.reference.shards import LATTICE, TABLES, make_columns, make_header, make_pixels, write_shard
+
+CODECS = ["deflate", "none"]
+# Numbers that every build of HDF5 knows: deflate, shuffle, fletcher32.
+PLAIN_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "train-00000-of-00002.h5"
+
+
+def reader_of(path, count):
+    """Return a reader of all chips of one shard, as an index would make it."""
+    index = pd.DataFrame({"chip_id": [f"chip{row}" for row in range(count)]})
+    return ChipReader(path.parent, index.assign(shard=path.name, shard_row=range(count)))
+
+
+def chunk_bytes(path, name):
+    """Return where the stored chunks of one array lie in the file."""
+    with h5py.File(path) as file:
+        dataset = file[name].id
+        infos = [dataset.get_chunk_info(number) for number in range(dataset.get_num_chunks())]
+    return [(info.byte_offset, info.size) for info in infos]
+
+
+def flip(path, position, bit=0):
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1 << bit
+    path.write_bytes(content)
+
+
+class TestContent:
+    @pytest.mark.parametrize("codec", CODECS)
+    @pytest.mark.parametrize(("count", "batches"), [(0, 1), (1, 1), (7, 1), (7, 3), (7, 7)])
+    def test_chips_come_back_as_they_were(self, path, codec, count, batches):
+        pixels = write_shard(path, count, codec=codec, batches=batches)
+
+        with ShardReader(path) as shard:
+            assert len(shard) == count
+            assert shard.shapes() == {name: values.shape for name, values in pixels.items()}
+            for name in PIXELS:
+                for row in range(count):
+                    np.testing.assert_array_equal(shard.pixels(name, row), pixels[name][row])
+        for name, values in pixels.items():
+            with h5py.File(path) as file:
+                np.testing.assert_array_equal(file[name][...], values)
+                assert file[name].dtype == values.dtype
+
+    @pytest.mark.parametrize("count", [0, 5])
+    def test_columns_and_tables_come_back_as_they_were(self, path, count):
+        write_shard(path, count, batches=2)
+
+        with ShardReader(path) as shard:
+            for name, values in make_columns(count).items():
+                back = shard.column(name)
+                assert back.tolist() == (values.astype(str) if values.dtype.kind == "S" else values).tolist()
+                assert back.shape == values.shape
+            for name, values in TABLES["statistics"].items():
+                np.testing.assert_array_equal(shard.table("statistics")[name], values)
+            assert list(shard.table("statistics")) == sorted(TABLES["statistics"])
+
+    def test_it_says_what_it_is(self, path):
+        write_shard(path, 2, number=1, fill=-1, nodata_mode="legacy")
+
+        with ShardReader(path) as shard:
+            said = shard.attributes
+            assert shard.is_complete
+        assert json.loads(said.pop("band_names")) == ["b1", "b2", "b3"]
+        assert json.loads(said.pop("band_roles")) == ["optical", "optical", "topo"]
+        assert said == {
+            "Conventions": "CF-1.11",
+            "title": "alps train chips, shard 1 of 2",
+            "format": FORMAT,
+            "region": "alps",
+            "split": "train",
+            "shard_number": 1,
+            "shard_total": 2,
+            "chip_size": 16,
+            "chip_step": 8,
+            "nodata_mode": "legacy",
+            "complete": 1,
+        }
+        with h5py.File(path) as file:
+            assert file["image"].attrs["missing_pixels_hold"] == -1
+            assert file["label"].attrs["flag_values"].tolist() == [0, 1, 2, 255]
+            assert file["label"].attrs["flag_meanings"] == "none debris ice ignore"
+            assert file["flags"].attrs["flag_masks"].tolist() == [1, 2, 4, 8, 16]
+            assert len(file["flags"].attrs["flag_meanings"].split()) == 5
+
+    def test_its_coordinate_system_is_the_regions(self, path):
+        write_shard(path, 1)
+
+        with h5py.File(path) as file:
+            mapping = file["spatial_ref"].attrs
+            assert mapping["grid_mapping_name"] == "transverse_mercator"
+            assert 'ID["EPSG",32606]' in mapping["crs_wkt"]
+            assert file["image"].attrs["grid_mapping"] == "spatial_ref"
+
+    def test_one_chunk_is_one_chip(self, path):
+        write_shard(path, 3)
+
+        with h5py.File(path) as file:
+            for name in PIXELS:
+                assert file[name].chunks == (1, *file[name].shape[1:])
+                assert file[name].id.get_num_chunks() == 3
+
+
+class TestEqualBytes:
+    def test_the_clock_leaves_no_trace(self, tmp_path):
+        write_shard(tmp_path / "now.h5", 9)
+        written = time.time()
+        # HDF5 would keep times in whole seconds.
+        time.sleep(max(0.0, int(written) + 1.01 - time.time()))
+        write_shard(tmp_path / "later.h5", 9)
+
+        assert (tmp_path / "later.h5").read_bytes() == (tmp_path / "now.h5").read_bytes()
+
+    @pytest.mark.parametrize("codec", CODECS)
+    def test_any_number_of_threads_gives_the_same_file(self, tmp_path, codec):
+        write_shard(tmp_path / "1.h5", 9, codec=codec, batches=2)
+        for threads in (2, 4):
+            with ThreadPoolExecutor(threads) as pool:
+                write_shard(tmp_path / f"{threads}.h5", 9, codec=codec, pool=pool, batches=2)
+
+            assert (tmp_path / f"{threads}.h5").read_bytes() == (tmp_path / "1.h5").read_bytes()
+
+
+class TestOpenByOthers:
+    @pytest.mark.parametrize("codec", CODECS)
+    @pytest.mark.parametrize("count", [0, 3])
+    def test_no_array_needs_a_plugin(self, path, codec, count):
+        write_shard(path, count, codec=codec)
+        used = []
+
+        def look(_, node):
+            if isinstance(node, h5py.Dataset):
+                plist = node.id.get_create_plist()
+                used.extend(plist.get_filter(number)[0] for number in range(plist.get_nfilters()))
+
+        with h5py.File(path) as file:
+            file.visititems(look)
+
+        assert set(used) <= PLAIN_FILTERS
+        assert (h5py.h5z.FILTER_DEFLATE if codec == "deflate" else h5py.h5z.FILTER_FLETCHER32) in used
+
+    def test_the_file_is_of_the_oldest_format(self, path):
+        write_shard(path, 3)
+
+        # Version 0 of the superblock: HDF5 1.8, of 2008, reads it.
+        assert path.read_bytes()[:9] == b"\x89HDF\r\n\x1a\n\x00"
+
+    @pytest.mark.parametrize("engine", ["h5netcdf", "netcdf4"])
+    @pytest.mark.parametrize("count", [0, 1, 4])
+    def test_xarray_names_the_axes(self, path, engine, count):
+        pixels = write_shard(path, count)
+
+        with xr.open_dataset(path, engine=engine) as dataset:
+            assert dict(dataset.sizes) == {"chip": count, "band": 3, "y": 16, "x": 16, "affine": 6}
+            assert dataset["image"].dims == ("chip", "band", "y", "x")
+            assert dataset["label"].dims == dataset["flags"].dims == ("chip", "y", "x")
+            assert dataset["transform"].dims == ("chip", "affine")
+            assert dataset["valid_share"].dims == ("chip",)
+            assert dataset["band"].values.tolist() == ["b1", "b2", "b3"]
+            assert dataset["affine"].values.tolist() == list("abcdef")
+            assert dataset["chip"].values.tolist() == list(range(count))
+            np.testing.assert_array_equal(dataset["image"].values, pixels["image"])
+            np.testing.assert_array_equal(dataset["label"].values, pixels["label"])
+            assert dataset["chip_id"].astype(str).values.tolist() == make_columns(count)["chip_id"].astype(str).tolist()
+
+
+class TestWriting:
+    def test_a_shard_that_was_never_finished_is_not_complete(self, path):
+        with create_shard(path, make_header(), "deflate") as writer:
+            writer.append(make_pixels(2), make_columns(2))
+
+        with ShardReader(path) as shard:
+            assert not shard.is_complete
+        with pytest.raises(ShardError, match="never finished"):
+            reader_of(path, 2)[0]
+
+    def test_a_shard_whose_writing_failed_is_not_complete(self, path):
+        with pytest.raises(RuntimeError), create_shard(path, make_header(), "deflate") as writer:
+            writer.append(make_pixels(2), make_columns(2))
+            raise RuntimeError
+
+        with ShardReader(path) as shard:
+            assert not shard.is_complete
+
+    @pytest.mark.parametrize("codec", CODECS)
+    @pytest.mark.parametrize(
+        ("name", "change"),
+        [
+            ("image", lambda values: values.astype(np.int32)),
+            ("image", lambda values: values.astype(">i2")),
+            ("image", lambda values: values.astype(np.float32)),
+            ("image", lambda values: values[:, :2]),
+            ("image", lambda values: values[..., :8]),
+            ("label", lambda values: values.astype(np.int8)),
+            ("label", lambda values: values[:1]),
+            ("flags", lambda values: values[:, None]),
+        ],
+        ids=["int32", "big-endian", "float", "a band less", "narrow", "signed", "a chip less", "an axis more"],
+    )
+    def test_pixels_that_do_not_fit_are_refused_before_anything_is_written(self, path, codec, name, change):
+        pixels = make_pixels(2)
+        pixels[name] = change(pixels[name])
+
+        with create_shard(path, make_header(), codec) as writer:
+            with pytest.raises(ShardError, match=name) as caught:
+                writer.append(pixels, make_columns(2))
+            writer.append(make_pixels(1), make_columns(1))
+            writer.finish(empty_columns("alps", "train", LATTICE), {})
+
+        assert "shard 0 of 2" in caught.value.where
+        np.testing.assert_array_equal(reader_of(path, 1)[0]["image"], make_pixels(1)["image"][0])
+
+    def test_columns_of_another_length_are_refused(self, path):
+        columns = make_columns(2) | {"row": np.zeros(3, np.int32)}
+
+        with create_shard(path, make_header(), "deflate") as writer, pytest.raises(ShardError, match="row"):
+            writer.append(make_pixels(2), columns)
+
+    def test_columns_of_other_names_are_refused(self, path):
+        with create_shard(path, make_header(), "deflate") as writer:
+            writer.append(make_pixels(2), make_columns(2))
+            fewer = {name: values for name, values in make_columns(2).items() if name != "year"}
+            with pytest.raises(ShardError, match="year"):
+                writer.append(make_pixels(2), fewer)
+            with pytest.raises(ShardError, match="year"):
+                writer.finish({name: values[:0] for name, values in fewer.items()}, {})
+
+
+class TestDamage:
+    @pytest.mark.fault
+    @pytest.mark.parametrize("codec", CODECS)
+    def test_every_flipped_bit_in_a_chip_is_noticed_and_the_chip_named(self, path, codec):
+        pixels = write_shard(path, 4, codec=codec)
+        whole, rng = path.read_bytes(), np.random.default_rng(8)
+        places = [(name, row, *place) for name in PIXELS for row, place in enumerate(chunk_bytes(path, name))]
+
+        for _ in range(60):
+            name, row, start, length = places[rng.integers(len(places))]
+            flip(path, start + int(rng.integers(length)), int(rng.integers(8)))
+            reader = reader_of(path, 4)
+            with pytest.raises(ShardError) as caught:
+                reader[row]
+            assert f"chip{row} " in caught.value.what
+            assert path.name in caught.value.where
+            other = reader[(row + 1) % 4]
+            np.testing.assert_array_equal(other["image"], pixels["image"][(row + 1) % 4])
+            reader.close()
+            path.write_bytes(whole)
+
+    @pytest.mark.fault
+    def test_a_chip_that_the_files_own_index_has_lost_is_noticed(self, path):
+        write_shard(path, 4)
+        # The chunk is stored as ever; only its entry now points to another row. HDF5 reads zeros there.
+        entry = (2).to_bytes(8, "little") + bytes(8 * 4)
+        content = path.read_bytes()
+        assert content.count(entry) == 1
+        path.write_bytes(content.replace(entry, (2 + 2**40).to_bytes(8, "little") + bytes(8 * 4)))
+        with h5py.File(path) as file:
+            assert not file["image"][2].any()
+
+        with pytest.raises(ShardError, match="the image of 1 chips is lost"):
+            reader_of(path, 4)[2]
+
+    @pytest.mark.fault
+    def test_pixels_of_another_type_are_noticed(self, path):
+        write_shard(path, 2)
+        with h5py.File(path, "r+") as file:
+            values = file["image"][...]
+            del file["image"]
+            file.create_dataset("image", data=values.astype(">i2"), chunks=(1, *values.shape[1:]))
+
+        with pytest.raises(ShardError, match=">i2"):
+            reader_of(path, 2)[0]
+
+    @pytest.mark.fault
+    @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.9, 0.999])
+    def test_a_shard_cut_short_is_refused(self, path, share):
+        write_shard(path, 6)
+        content = path.read_bytes()
+        path.write_bytes(content[: int(len(content) * share)])
+
+        with pytest.raises(ShardError) as caught:
+            reader_of(path, 6)[5]
+
+        assert str(path) in caught.value.where
+        assert "chip5" in caught.value.what
+
+    @pytest.mark.fault
+    @pytest.mark.parametrize("content", [None, b"<html>not found</html>"], ids=["gone", "a web page"])
+    def test_what_is_no_shard_is_refused(self, path, content):
+        write_shard(path, 2)
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
+
+        with pytest.raises(ShardError) as caught:
+            reader_of(path, 2)[0]
+
+        assert str(path) in caught.value.where
+
+    @pytest.mark.fault
+    def test_any_other_hdf5_file_is_refused(self, path):
+        with h5py.File(path, "w") as file:
+            file.attrs["complete"] = 1
+            file["image"] = np.zeros((2, 3))
+
+        with pytest.raises(ShardError):
+            reader_of(path, 2)[0]
+
+    @pytest.mark.fault
+    def test_a_shard_with_the_mark_of_completeness_removed_is_refused(self, path):
+        write_shard(path, 2)
+        with h5py.File(path, "r+") as file:
+            del file.attrs["complete"]
+
+        with pytest.raises(ShardError, match="never finished") as caught:
+            reader_of(path, 2)[0]
+
+        assert "again" in caught.value.fix
+
+
+def test_a_shard_is_read_without_a_lock(path):
+    write_shard(path, 1)
+
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+        with pytest.raises(BlockingIOError):
+            h5py.File(path, locking=True)
+        with ShardReader(path) as shard:
+            assert len(shard) == 1
+
+
+def test_a_shard_of_another_sensor_is_a_shard(path):
+    lattice = Lattice("EPSG:2056", 2_600_000.0, 1_200_000.0, 2.5, 99, 99)
+    bands = tuple(Band(name, Role.OPTICAL) for name in ("B02", "B03", "B04", "B08", "B11"))
+    header = make_header(5, 33, bands=bands, crs=lattice.crs, region="valais")
+
+    with create_shard(path, header, "deflate") as writer:
+        writer.append(make_pixels(2, 5, 33), make_columns(2, 33))
+        writer.finish(empty_columns("valais", "train", lattice), {})
+
+    np.testing.assert_array_equal(reader_of(path, 2)[1]["image"], make_pixels(2, 5, 33)["image"][1])
+    assert lattice.crop(Window(0, 0, 33, 33)).shape == (33, 33)

@@ -1,0 +1,232 @@
+"""A target exists only when its file was published whole under the fingerprint of now."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from gcn_luigi.errors import PublishError
+from gcn_luigi.io.staging import digest
+from gcn_luigi.targets import PublishedFile, fingerprint_of
+
+
+class Source:
+    """Parts that a test can change."""
+
+    def __init__(self, **parts):
+        self.parts = parts
+
+    def __call__(self):
+        return self.parts
+
+
+def make(root, source):
+    return PublishedFile(root / "shards" / "a.h5", root / ".gcn" / "shards" / "a.h5.json", source)
+
+
+def publish(target, content=b"whole"):
+    with target.staged() as draft:
+        draft.write_bytes(content)
+
+
+@pytest.fixture
+def source():
+    return Source(step=32, sources={"a.tif": [10, 20]})
+
+
+@pytest.fixture
+def target(tmp_path, source):
+    return make(tmp_path, source)
+
+
+class TestFingerprint:
+    def test_the_order_of_keys_does_not_count(self):
+        one = {"a": 1, "b": {"c": [1, 2], "d": None}}
+        other = {"b": {"d": None, "c": [1, 2]}, "a": 1}
+
+        assert fingerprint_of(one) == fingerprint_of(other)
+
+    @pytest.mark.parametrize(
+        "other",
+        [{"a": 2}, {"a": "1"}, {"a": 1.5}, {"a": None}, {"b": 1}, {"a": 1, "b": 1}, {"a": [1]}, {}],
+        ids=str,
+    )
+    def test_any_other_content_gives_another_one(self, other):
+        assert fingerprint_of(other) != fingerprint_of({"a": 1})
+
+    def test_the_order_of_a_list_counts(self):
+        assert fingerprint_of({"a": [1, 2]}) != fingerprint_of({"a": [2, 1]})
+
+    def test_it_is_the_same_in_every_process(self):
+        parts = {"bands": ["red", "nir"], "scale": 0.1, "place": "Kahiltna – Süd"}
+        script = (
+            f"import sys; from gcn_luigi.targets import fingerprint_of; sys.stdout.write(fingerprint_of({parts!r}))"
+        )
+        command = [sys.executable, "-W", "ignore", "-c", script]
+
+        other = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "77"})
+
+        assert other.stdout == fingerprint_of(parts)
+
+    def test_what_json_cannot_say_is_refused(self):
+        with pytest.raises(ValueError, match="JSON"):
+            fingerprint_of({"a": float("nan")})
+
+
+class TestExists:
+    def test_only_after_it_was_published(self, target):
+        assert not target.exists()
+
+        publish(target)
+
+        assert target.exists()
+        assert str(target) == str(target.path)
+
+    def test_not_while_it_is_written(self, target):
+        with target.staged() as draft:
+            draft.write_bytes(b"whole")
+            assert not target.exists()
+
+    def test_not_when_what_it_was_made_from_has_changed(self, target, source):
+        publish(target)
+        source.parts = {**source.parts, "step": 16}
+
+        assert not target.exists()
+        assert not target.matches("0" * 24)
+
+    def test_again_when_the_change_is_taken_back(self, target, source):
+        publish(target)
+        before = source.parts
+        source.parts = {**before, "step": 16}
+        assert not target.exists()
+
+        source.parts = dict(reversed(before.items()))
+
+        assert target.exists()
+
+    @pytest.mark.fault
+    def test_not_when_the_file_is_lost(self, target):
+        publish(target)
+        target.path.unlink()
+
+        assert not target.exists()
+
+    @pytest.mark.fault
+    @pytest.mark.parametrize("size", [0, 4, 6])
+    def test_not_when_the_file_has_another_size(self, target, size):
+        publish(target, b"whole")
+        target.path.write_bytes(b"x" * size)
+
+        assert not target.exists()
+
+    @pytest.mark.fault
+    @pytest.mark.parametrize(
+        "content", [b"", b"{", b"null", b"[]", b'"x"', b"\xff\xfe\x00", b"{}", b'{"size": 5}', b'{"fingerprint": null}']
+    )
+    def test_not_with_a_sidecar_that_says_nothing(self, target, content):
+        publish(target)
+        target.sidecar.write_bytes(content)
+
+        assert not target.exists()
+
+    @pytest.mark.fault
+    def test_not_with_a_sidecar_that_cannot_be_read(self, target):
+        publish(target)
+        target.sidecar.unlink()
+        target.sidecar.mkdir()
+
+        assert target.record() == {}
+        assert not target.exists()
+
+
+class TestPublishing:
+    def test_the_sidecar_says_all_about_the_file(self, target, source):
+        publish(target, b"abc")
+
+        record = json.loads(target.sidecar.read_text(encoding="utf-8"))
+        assert record == target.record()
+        assert record == {
+            "fingerprint": fingerprint_of(source.parts),
+            "size": 3,
+            "sha256": digest(target.path),
+            "parts": source.parts,
+        }
+
+    def test_equal_content_gives_equal_sidecars(self, tmp_path, source):
+        one, other = make(tmp_path / "1", source), make(tmp_path / "2", source)
+        publish(one)
+        source.parts = dict(reversed(source.parts.items()))
+        publish(other)
+
+        assert one.sidecar.read_bytes() == other.sidecar.read_bytes()
+
+    def test_a_source_that_changes_meanwhile_makes_the_file_stale(self, target, source):
+        with target.staged() as draft:
+            draft.write_bytes(b"made from the old source")
+            source.parts = {**source.parts, "sources": {"a.tif": [10, 21]}}
+
+        assert target.path.exists()
+        assert not target.exists()
+        assert target.record()["parts"]["sources"] == {"a.tif": [10, 20]}
+
+    @pytest.mark.fault
+    @pytest.mark.parametrize("failure", [RuntimeError(), KeyboardInterrupt(), OSError(28, "No space left on device")])
+    def test_a_failed_write_leaves_the_older_file_complete(self, target, failure):
+        publish(target, b"older")
+
+        with pytest.raises((type(failure), PublishError)), target.staged() as draft:
+            draft.write_bytes(b"half")
+            raise failure
+
+        assert target.path.read_bytes() == b"older"
+        assert target.exists()
+        assert [path.name for path in target.path.parent.iterdir()] == ["a.h5"]
+
+    @pytest.mark.fault
+    def test_the_old_sidecar_goes_first_then_the_file_comes_then_the_new_sidecar(self, target, monkeypatch):
+        publish(target, b"older")
+        seen, rename = [], type(target.path).replace
+
+        def replace(draft, final):
+            seen.append((final.name, target.sidecar.exists(), target.path.read_bytes()))
+            return rename(draft, final)
+
+        monkeypatch.setattr(type(target.path), "replace", replace)
+
+        publish(target, b"newer")
+
+        assert seen == [("a.h5", False, b"older"), ("a.h5.json", False, b"newer")]
+        assert target.exists()
+
+    @pytest.mark.fault
+    def test_a_crash_between_file_and_sidecar_is_not_complete(self, target, monkeypatch):
+        publish(target, b"older")
+        rename = type(target.path).replace
+
+        def replace(draft, final):
+            if final == target.sidecar:
+                raise KeyboardInterrupt
+            return rename(draft, final)
+
+        monkeypatch.setattr(type(target.path), "replace", replace)
+
+        # Same size, same fingerprint: only the order tells that the sidecar is not of this file.
+        with pytest.raises(KeyboardInterrupt):
+            publish(target, b"newer")
+
+        assert target.path.read_bytes() == b"newer"
+        assert not target.exists()
+
+    def test_of_two_writers_each_leaves_a_complete_file(self, tmp_path, source):
+        first, second = make(tmp_path, source), make(tmp_path, source)
+
+        with first.staged() as one:
+            one.write_bytes(b"same")
+            with second.staged() as two:
+                two.write_bytes(b"same")
+            assert first.exists()
+
+        assert first.exists()
+        assert second.exists()
+        assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["a.h5", "a.h5.json"]
