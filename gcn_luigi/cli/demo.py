@@ -12,12 +12,12 @@ from gcn_luigi.cli.run import build_options, build_region, shared_options
 @click.command()
 @shared_options
 def demo(*, output: Path, **options: Any) -> None:
-    r"""Make a small made-up Alaska and build its dataset, in about a minute and without any download.
+    """Make a small made-up Alaska and build its dataset, in about a minute and without any download.
 
     \b
     Example:
       gcn demo && gcn validate output/demo
-    """
+    """  # noqa: D301  click reads the control character
     from gcn_luigi.synthetic import make_demo  # noqa: PLC0415
 
     sources = output / "demo-input"

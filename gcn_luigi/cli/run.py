@@ -46,14 +46,14 @@ def shared_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--data-root", type=_PATH, help="Sources, in place of the TOML file's data_root.")
 @shared_options
 def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, **options: Any) -> None:
-    r"""Build the dataset of REGION: a name in the config directory, or a TOML file.
+    """Build the dataset of REGION: a name in the config directory, or a TOML file.
 
     Nothing is built twice: run it again after a failure, or after a change, and only what is missing is made.
 
     \b
     Example:
       gcn run columbia --workers 2
-    """
+    """  # noqa: D301  click reads the control character
     path = Path(region) if region.endswith(".toml") else config_dir / f"{region}.toml"
     build_region(path, output, data_root, **build_options(**options))
 

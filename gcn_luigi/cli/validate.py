@@ -12,12 +12,12 @@ from gcn_luigi.read.validate import validate as find_problems
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 def validate(*, directory: Path) -> None:
-    r"""Check every file, digest, shape and index row of the dataset in DIRECTORY.
+    """Check every file, digest, shape and index row of the dataset in DIRECTORY.
 
     \b
     Example:
       gcn validate output/columbia
-    """
+    """  # noqa: D301  click reads the control character
     problems = 0
     for problem in find_problems(directory):
         problems += 1

@@ -1,10 +1,14 @@
 """What a scan of the tile directories found, as a value and as JSON."""
 
+import contextlib
 import dataclasses
+import datetime
 import itertools
 import json
 import math
+import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, Self
 
 from gcn_luigi.errors import InputError
@@ -45,6 +49,16 @@ class SourceFile:
         """Make two nan tags equal, so that equal inventories compare equal."""
         if self.nodata is not None and math.isnan(self.nodata):
             object.__setattr__(self, "nodata", math.nan)
+
+    @property
+    def export_date(self) -> str | None:
+        """The day in the file's name (``..._20200416_...``), as ``2020-04-16``; None where no word of it is a date."""
+        for word in PurePosixPath(self.path).stem.split("_"):
+            # 07210920 is a season, July 21st to September 20th, and no date.
+            if re.fullmatch(r"(19|20)\d{6}", word, re.ASCII):
+                with contextlib.suppress(ValueError):
+                    return datetime.date.fromisoformat(f"{word[:4]}-{word[4:6]}-{word[6:]}").isoformat()
+        return None
 
 
 @dataclass(frozen=True, order=True)
@@ -151,10 +165,13 @@ def _plain_file(file: SourceFile) -> dict[str, Any]:
     plain["window"] = list(dataclasses.astuple(file.window))
     # JSON has no nan and no infinity; text keeps every value exact.
     plain["nodata"] = None if file.nodata is None else repr(file.nodata)
+    plain["export_date"] = file.export_date
     return plain
 
 
 def _file(tile: str, plain: dict[str, Any]) -> SourceFile:
     nodata = plain["nodata"]
+    # Read from the name again whenever it is asked for.
+    plain = {key: value for key, value in plain.items() if key != "export_date"}
     values = plain | {"window": Window(*plain["window"]), "nodata": None if nodata is None else float(nodata)}
     return SourceFile(tile=tile, **values)

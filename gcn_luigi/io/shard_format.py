@@ -1,7 +1,9 @@
 """What a shard holds beside its pixels: attributes, scales and columns, after the CF conventions."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import h5py
@@ -13,7 +15,9 @@ from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE, Band
 
 FORMAT = "gcn_luigi chips 1"
 # Pixel arrays and their types; `image` has bands besides.
-PIXELS = {"image": np.dtype("<i2"), "label": np.dtype("u1"), "flags": np.dtype("u1")}
+PIXELS: Mapping[str, np.dtype[Any]] = MappingProxyType(
+    {"image": np.dtype("<i2"), "label": np.dtype("u1"), "flags": np.dtype("u1")}
+)
 _FLAGS = {1: "optical_missing", 2: "topo_missing", 4: "label_missing", 8: "outside_mosaic", 16: "distance_missing"}
 _COLUMNS_DIMENSION = {"transform": "affine"}
 _AFFINE = ("a", "b", "c", "d", "e", "f")

@@ -99,9 +99,11 @@ class ChipReader:
             self._open, self._process = {}, os.getpid()
         if name not in self._open:
             shard = ShardReader(self._directory / name)
-            if not shard.is_complete:
+            try:
+                shard.check()
+            except BaseException:
                 shard.close()
-                raise OSError("the shard was never finished")
+                raise
             self._open[name] = shard
         return self._open[name]
 

@@ -14,9 +14,9 @@ LATTICE = Lattice("EPSG:32606", left=500_000.0, top=6_800_000.0, pixel_size=30.0
 TABLES = {"statistics": {"histogram": np.arange(3000).reshape(3, 1000), "classes": np.arange(3)}}
 
 
-def make_header(bands=3, size=16, **changes):
+def make_header(n_bands=3, size=16, **changes):
     """Return the header of a shard with so many optical bands; the last one is topography."""
-    roles = [Role.OPTICAL] * (bands - 1) + [Role.TOPO]
+    roles = [Role.OPTICAL] * (n_bands - 1) + [Role.TOPO]
     named = tuple(Band(f"b{number}", role) for number, role in enumerate(roles, 1))
     header = ShardHeader("alps", "train", 0, 2, named, LATTICE.crs, size, 8, "strict", 0)
     return dataclasses.replace(header, **changes)

@@ -47,3 +47,19 @@ def test_files_are_found_by_band():
     assert inventory.of_band("b2") == (FILES[2],)
     assert inventory.of_band("b") == ()
     assert inventory.tiles == ("7",)
+
+
+@pytest.mark.parametrize(
+    ("name", "date"),
+    [
+        ("LTV3_ndsi_07210920_798_11_20200416_ftv_nbr.tif", "2020-04-16"),
+        ("LTV3_ndsi_07210920_798_11_20200231_ftv_nbr.tif", None),
+        ("ltsim_1125_nbr.tif", None),
+    ],
+)
+def test_the_export_date_is_read_from_the_file_name_and_seasons_are_no_dates(name, date):
+    file = SourceFile("798", "nbr", f"optical/798/{name}", Window(0, 0, 2, 2), "int16", None, 1)
+
+    assert file.export_date == date
+    assert Inventory.from_json(Inventory(LATTICE, (file,)).to_json()).files == (file,)
+    assert f'"export_date": {json.dumps(date)}' in Inventory(LATTICE, (file,)).to_json()

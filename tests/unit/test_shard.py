@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -274,11 +275,12 @@ class TestDamage:
     @pytest.mark.fault
     def test_a_chip_that_the_files_own_index_has_lost_is_noticed(self, path):
         write_shard(path, 4)
-        # The chunk is stored as ever; only its entry now points to another row. HDF5 reads zeros there.
-        entry = (2).to_bytes(8, "little") + bytes(8 * 4)
+        # An entry of the index: stored bytes, filters left out (none), offset in chips to bytes, address.
+        start, length = chunk_bytes(path, "image")[2]
+        entry = struct.pack("<IIQ32xQ", length, 0, 2, start)
         content = path.read_bytes()
         assert content.count(entry) == 1
-        path.write_bytes(content.replace(entry, (2 + 2**40).to_bytes(8, "little") + bytes(8 * 4)))
+        path.write_bytes(content.replace(entry, struct.pack("<IIQ32xQ", length, 0, 2**40 + 2, start)))
         with h5py.File(path) as file:
             assert not file["image"][2].any()
 
@@ -358,7 +360,7 @@ def test_a_shard_is_read_without_a_lock(path):
 def test_a_shard_of_another_sensor_is_a_shard(path):
     lattice = Lattice("EPSG:2056", 2_600_000.0, 1_200_000.0, 2.5, 99, 99)
     bands = tuple(Band(name, Role.OPTICAL) for name in ("B02", "B03", "B04", "B08", "B11"))
-    header = make_header(5, 33, bands=bands, crs=lattice.crs, region="valais")
+    header = make_header(size=33, bands=bands, crs=lattice.crs, region="valais")
 
     with create_shard(path, header, "deflate") as writer:
         writer.append(make_pixels(2, 5, 33), make_columns(2, 33))
