@@ -42,3 +42,23 @@ def columbia() -> Path:
 def columbia_bad() -> Path:
     """Return the directory of the broken variants."""
     return _data("columbia_bad")
+
+
+@pytest.fixture(scope="session")
+def small_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a small finished dataset, its quality page left out; tests must not change it.
+
+    What builds it is imported only where it is asked for: most unit tests need no Luigi.
+    """
+    from tests.integration.builds import build_inline, dataset  # noqa: PLC0415
+    from tests.integration.commands import make_tiny  # noqa: PLC0415
+
+    root = tmp_path_factory.mktemp("small")
+    tiny = make_tiny(root)
+    with pytest.MonkeyPatch.context() as patch:
+        # Drawing takes longer than all the rest.
+        patch.setattr(
+            "gcn_luigi.tasks.dataset.write_report", lambda _settings, _layout, out: out.write_text("left out")
+        )
+        build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
+    return root / "out" / tiny.region

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-import datetime
+import datetime as dt
 import itertools
 import json
 import math
@@ -57,7 +57,7 @@ class SourceFile:
             # 07210920 is a season, July 21st to September 20th, and no date.
             if re.fullmatch(r"(19|20)\d{6}", word, re.ASCII):
                 with contextlib.suppress(ValueError):
-                    return datetime.date.fromisoformat(f"{word[:4]}-{word[4:6]}-{word[6:]}").isoformat()
+                    return dt.date.fromisoformat(f"{word[:4]}-{word[4:6]}-{word[6:]}").isoformat()
         return None
 
 

@@ -1,6 +1,7 @@
 """What a shard holds beside its pixels: attributes, scales and columns, after the CF conventions."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -82,8 +83,19 @@ def write_scales(file: h5py.File, header: ShardHeader) -> None:
     _scale(file, "x", np.arange(header.size, dtype="<i4"))
     _scale(file, "affine", np.array(_AFFINE, dtype=h5py.string_dtype()))
     mapping = file.create_dataset("spatial_ref", data=np.int32(0))
-    for name, value in CRS.from_user_input(header.crs).to_cf().items():
+    for name, value in _grid_mapping(header.crs).items():
         mapping.attrs[name] = value
+
+
+def _grid_mapping(crs: str) -> dict[str, Any]:
+    parsed = CRS.from_user_input(crs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        try:
+            return parsed.to_cf()
+        except UserWarning:
+            # CF has no word for some parameter, as in Swiss Oblique Mercator. WKT tells all; half would mislead.
+            return {"crs_wkt": parsed.to_wkt()}
 
 
 def _scale(file: h5py.File, name: str, values: NDArray[Any]) -> None:

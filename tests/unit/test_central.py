@@ -122,11 +122,16 @@ def test_a_scheduler_is_private_and_ends_with_the_block(tmp_path):
 
 @pytest.mark.luigid
 def test_a_scheduler_ends_with_the_block_also_when_that_fails(tmp_path):
-    with pytest.raises(KeyboardInterrupt), central_scheduler(0, tmp_path / "state", LUIGI_CFG):
-        (scheduler,) = psutil.Process().children()
+    started = []
+
+    def interrupted():
+        started.extend(psutil.Process().children())
         raise KeyboardInterrupt
 
-    assert not scheduler.is_running()
+    with pytest.raises(KeyboardInterrupt), central_scheduler(0, tmp_path / "state", LUIGI_CFG):
+        interrupted()
+
+    assert [scheduler.is_running() for scheduler in started] == [False]
 
 
 class _Intruder:
@@ -185,8 +190,11 @@ def test_a_directory_that_cannot_be_made_private_is_refused(tmp_path):
 @pytest.mark.luigid
 def test_the_shipped_settings_reach_the_scheduler(tmp_path, monkeypatch):
     monkeypatch.setenv("LUIGI_CONFIG_PATH", os.devnull)
-    with central_scheduler(0, tmp_path / "state", LUIGI_CFG) as address:
-        with build_opener(ProxyHandler({})).open(f"{address}/api/resource_list", timeout=20) as reply:
-            resources = json.load(reply)["response"]
+    opener = build_opener(ProxyHandler({}))
+    with (
+        central_scheduler(0, tmp_path / "state", LUIGI_CFG) as address,
+        opener.open(f"{address}/api/resource_list", timeout=20) as reply,
+    ):
+        resources = json.load(reply)["response"]
 
     assert [(entry["name"], entry["num_total"]) for entry in resources] == [("io", 16)]

@@ -14,8 +14,8 @@ LATTICE = Lattice("EPSG:32606", left=500_000.0, top=6_800_000.0, pixel_size=12.5
 ORIGINS = np.array([[0, 0], [0, 4], [12, 8]], np.int64)
 
 
-def make_place(partition="r0001_c0002", window=Window(16, 32, 20, 20)):
-    return ChipPlace(partition, "dev", 2004, 3, window, LATTICE)
+def make_place(partition="r0001_c0002", row=16, col=32):
+    return ChipPlace(partition, "dev", 2004, 3, Window(row, col, 20, 20), LATTICE)
 
 
 def make_counts(n=3):
@@ -44,7 +44,7 @@ def test_the_transform_is_that_of_each_chip():
 
 
 def test_a_partition_beyond_the_lattice_has_its_place_too():
-    columns = chip_columns("alps", make_place(window=Window(-5, -6, 20, 20)), ORIGINS[:1], make_counts(1), 4)
+    columns = chip_columns("alps", make_place(row=-5, col=-6), ORIGINS[:1], make_counts(1), 4)
 
     assert columns["transform"][0].tolist() == [12.5, 0.0, 500_000.0 - 75.0, 0.0, -12.5, 6_800_000.0 + 62.5]
 

@@ -13,9 +13,8 @@ DEM = Band("dem", Role.TOPO, "dem")
 
 
 def all_paths():
-    named = [
-        getattr(LAYOUT, name) for name in vars(Layout) if isinstance(getattr(Layout, name), property) and name != "shards"
-    ]
+    properties = {name for name, value in vars(Layout).items() if isinstance(value, property)} - {"shards"}
+    named = [getattr(LAYOUT, name) for name in sorted(properties)]
     made = [
         LAYOUT.tile_quality("red"),
         LAYOUT.tile_quality("dem"),

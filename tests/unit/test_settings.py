@@ -11,6 +11,7 @@ from gcn_luigi.settings import BandSettings, DistanceSettings, LabelSettings, Re
 RED = {"name": "red", "role": "optical"}
 DEM = {"name": "dem", "role": "topo"}
 RMSE = {"name": "rmse", "role": "quality"}
+DISTANCE = {"name": "distance", "role": "topo"}
 
 
 def make(**changes):
@@ -82,7 +83,7 @@ def test_settings_cannot_be_changed():
         ({"bands": [RED, {"name": "red", "role": "topo"}]}, "red stands twice"),
         ({"bands": [RED, {"name": "red", "role": "quality"}]}, "red stands twice"),
         ({"bands": [RED, {"name": "label", "role": "topo"}]}, "label stands twice"),
-        ({"bands": [RED, {"name": "distance", "role": "topo"}], "distance": {"enabled": True}}, "distance stands twice"),
+        ({"bands": [RED, DISTANCE], "distance": {"enabled": True}}, "distance stands twice"),
         ({"bands": [RMSE]}, "an optical or topo band"),
         ({"bands": [RED | {"valid_min": 5, "valid_max": 4}]}, "valid_min 5.0 exceeds valid_max 4.0"),
         ({"bands": [RED | {"scale": 0}]}, "scale"),
@@ -104,7 +105,7 @@ def test_what_does_not_fit_together_is_refused(changes, told):
         {"chips": {"size": 256}},
         {"label": {"raster": "b.tif"}},
         {"distance": {"raster": "d.tif"}},
-        {"bands": [RED, {"name": "distance", "role": "topo"}]},
+        {"bands": [RED, DISTANCE]},
         {"bands": [RED | {"valid_min": 4, "valid_max": 4}]},
     ],
     ids=str,
