@@ -76,7 +76,7 @@ class ChipReader:
         try:
             shard = self._shard(name)
             image, label, flags = (shard.pixels(plane, row) for plane in ("image", "label", "flags"))
-        except (OSError, KeyError, IndexError) as error:
+        except (OSError, KeyError, IndexError, RuntimeError) as error:
             raise ShardError(
                 f"chip {chip_id} cannot be read: {error}",
                 where=f"{self._directory / name}, row {row}",

@@ -106,7 +106,7 @@ def test_a_misspelt_key_stops_the_command_before_any_task(commands, tiny, tmp_pa
 @pytest.mark.fault
 def test_a_killed_worker_fails_its_task_and_the_next_run_mends_it(commands, tiny, tiny_output, tmp_path):
     running = commands.start(*luigi_command("gcn.ChipIndex", tiny, tmp_path), LOCAL, LUIGI_CONFIG_PATH=str(LUIGI_CFG))
-    wait_for(running.writer, pause=0.002).kill()
+    wait_for(running.writer, pause=0.01).kill()
     killed = running.wait()
     again = commands.luigi("gcn.ChipIndex", tiny, tmp_path, LOCAL)
 
