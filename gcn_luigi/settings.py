@@ -112,6 +112,8 @@ class LabelSettings(Section):
     stem: str | None = None
     # More votes than this is debris-free ice.
     threshold: int = 3
+    # No classification has more votes: a larger or negative number is a missing one without a nodata tag.
+    max_votes: Count = 100
     # Such ice outside every outline: no glacier as published, missing, or debris-free ice.
     ice_outside: Literal["none", "ignore", "ice"] = "none"
     # A raster of 0 none, 1 debris, 2 debris-free ice, 255 or its nodata missing, in place of `stem`.

@@ -76,6 +76,8 @@ class PublishedFile(luigi.Target):
                 "sha256": digest(draft),
                 "parts": parts,
             }
-            self.sidecar.unlink(missing_ok=True)
+            # Not where another build has just published the same: it is asking whether it is complete.
+            if self.record().get("fingerprint") != record["fingerprint"]:
+                self.sidecar.unlink(missing_ok=True)
         with staged(self.sidecar) as draft:
             draft.write_text(json.dumps(record, sort_keys=True, indent=1) + "\n", encoding="utf-8")

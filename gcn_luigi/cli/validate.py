@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from gcn_luigi.read.dataset import Dataset
+from gcn_luigi.read.validate import unlisted
 from gcn_luigi.read.validate import validate as find_problems
 
 
@@ -23,8 +24,13 @@ def validate(*, directory: Path) -> None:
         problems += 1
         click.echo(problem, err=True)
     if problems:
-        click.echo(f"{problems} problem(s). Run the build again: it makes what is missing or damaged anew.", err=True)
+        click.echo(
+            f"{problems} problem(s). Delete the files named above and run the build again: it makes them anew.",
+            err=True,
+        )
         sys.exit(1)
+    for note in unlisted(directory):
+        click.echo(f"note: {note}", err=True)
     dataset = Dataset(directory)
     counts = ", ".join(f"{len(dataset.chips(split))} {split} chips" for split in ("train", "dev"))
     click.echo(f"sound: {len(dataset.description['files'])} files, {counts}")

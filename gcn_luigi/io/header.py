@@ -12,6 +12,7 @@ from typing import Any
 import pyproj
 import rasterio
 from rasterio.crs import CRS
+from rasterio.enums import MaskFlags
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
 
 from gcn_luigi.errors import InputError, LatticeError
@@ -39,6 +40,8 @@ class Header:
         Description of each band; empty where it has none.
     is_scaled : bool
         True when a band carries a scale or offset tag, so that its stored values are not its values.
+    has_mask : bool
+        True when a mask or alpha band says which pixels are valid, which nobody here reads.
     """
 
     lattice: Lattice
@@ -47,6 +50,7 @@ class Header:
     nodata: tuple[float | None, ...]
     names: tuple[str, ...]
     is_scaled: bool
+    has_mask: bool = False
 
 
 @contextmanager
@@ -106,6 +110,7 @@ def read_header(path: Path) -> Header:
             nodata=tuple(dataset.nodatavals),
             names=tuple(name or "" for name in dataset.descriptions),
             is_scaled=set(dataset.scales) != {1.0} or set(dataset.offsets) != {0.0},
+            has_mask=any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums),
         )
 
 

@@ -121,6 +121,11 @@ class Inventory:
         """Tile ids in order."""
         return tuple(sorted({file.tile for file in self.files}, key=tile_order))
 
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Where there are tiles: each rectangle once."""
+        return tuple(sorted({file.window for file in self.files}))
+
     def of_band(self, name: str) -> tuple[SourceFile, ...]:
         """Return the files of one band, in tile order; empty where there is none."""
         return tuple(file for file in self.files if file.band == name)

@@ -142,6 +142,9 @@ def _fits_band(one: _Opened, n_years: int, findings: Findings) -> bool:
     if header.is_scaled:
         fix = "apply the scale to the pixels and remove the tag; set the band's own scale in the settings"
         findings.problem(one.note("carries a scale or offset tag, which would be ignored"), fix)
+    if header.has_mask:
+        fix = "write the masked pixels as the band's nodata value and drop the mask"
+        findings.problem(one.note("carries a mask of its own, which would be ignored"), fix)
     return len(findings.problems) == before
 
 

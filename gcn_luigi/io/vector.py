@@ -180,9 +180,10 @@ def read_reject_ids(path: Path) -> frozenset[str]:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     delimiter = next((mark for mark in ",;\t" if any(mark in line for line in lines)), ",")
     rows = [[value.strip() for value in row] for row in csv.reader(lines, delimiter=delimiter)]
-    if len(rows) > 1 and rows[0][0].lower() in _ID_HEADERS:
+    has_header = len(rows) > 1 and rows[0][0].lower() in _ID_HEADERS
+    if has_header:
         rows = rows[1:]
-    ids = rows[0] if len(rows) == 1 else [row[0] for row in rows]
+    ids = rows[0] if len(rows) == 1 and not has_header else [row[0] for row in rows]
     return frozenset(value for value in ids if value)
 
 

@@ -215,6 +215,36 @@ def legacy_corrected(
     return out
 
 
+def mark_outside(
+    corrected: Corrected, schema: BandSchema, outside: npt.NDArray[np.bool_], *, fill: int | None
+) -> Corrected:
+    """Say of pixels where no tile lies that they are outside the mosaic, and missing in every role.
+
+    Parameters
+    ----------
+    corrected : Corrected
+        Modified in place.
+    schema : BandSchema
+        The stack's bands.
+    outside : ndarray of bool
+        (y, x): no tile lies here.
+    fill : int or None
+        What image samples there become, the label becoming 255; None changes flags alone, as legacy pixels must
+        stay what the published chain made of them.
+
+    Returns
+    -------
+    Corrected
+        The same object.
+    """
+    if outside.any():
+        corrected.flags[outside] |= int(outside_flags(schema))
+        if fill is not None:
+            corrected.image[:, outside] = fill
+            corrected.label[outside] = LABEL_IGNORE
+    return corrected
+
+
 def _reused(out: Corrected, schema: BandSchema, stack: Array) -> Corrected:
     shape, n_image = stack.shape[1:], len(schema) - 1
     writable(out.image, (n_image, *shape), stack.dtype)

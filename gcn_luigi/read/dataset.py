@@ -18,6 +18,8 @@ from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.shard import ShardReader
 
 _SYNONYMS = {"val": "dev", "validate": "dev"}
+# What h5py answers to a damaged file: it depends on the place that is hit.
+_UNREADABLE = (OSError, LookupError, RuntimeError, AttributeError, TypeError, ValueError)
 
 
 class Chip(TypedDict):
@@ -76,7 +78,7 @@ class ChipReader:
         try:
             shard = self._shard(name)
             image, label, flags = (shard.pixels(plane, row) for plane in ("image", "label", "flags"))
-        except (OSError, KeyError, IndexError, RuntimeError) as error:
+        except _UNREADABLE as error:
             raise ShardError(
                 f"chip {chip_id} cannot be read: {error}",
                 where=f"{self._directory / name}, row {row}",
@@ -177,11 +179,17 @@ class Dataset:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ShardError(
-            "no finished dataset here",
-            where=str(path),
-            fix="build it: luigi --module gcn_luigi.tasks gcn.Dataset --region <region>",
-        ) from error
+        raise _unfinished(path) from error
+    if not isinstance(content, dict):
+        raise _unfinished(path)
     return content
+
+
+def _unfinished(path: Path) -> ShardError:
+    return ShardError(
+        "no finished dataset here",
+        where=str(path),
+        fix="build it: luigi --module gcn_luigi.tasks gcn.Dataset --region <region>",
+    )

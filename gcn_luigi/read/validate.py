@@ -8,17 +8,23 @@ import geopandas as gpd
 import numpy as np
 
 from gcn_luigi.errors import GcnLuigiError
-from gcn_luigi.io.shard import FORMAT, PIXELS, ShardReader
+from gcn_luigi.io.shard import FORMAT, ShardReader
 from gcn_luigi.io.staging import digest
 from gcn_luigi.read.dataset import Dataset
 
-_INDEXED = ("chip_id", "partition", "row", "col", "year", "year_gap", "valid_share")
+_INDEXED = (
+    "chip_id", "partition", "row", "col", "year", "year_gap", "share_none", "share_debris", "share_ice",
+    "valid_label", "valid_optical", "valid_topo", "valid_share",
+)  # fmt: skip
+_NEEDED = ("catalog.parquet", "index.parquet", "statistics.json")
+_SEALED = {"path": str, "size": int, "sha256": str}
+_MOST_NAMED = 3
 
 
 def validate(directory: Path) -> Iterator[str]:
     """Yield one sentence for each thing that is wrong; nothing for a sound dataset.
 
-    Checked are: each file of ``dataset.json`` by size and SHA-256; each shard's format, shapes and column
+    Checked are: each file of ``dataset.json`` by size and SHA-256; each shard's format, split, shapes and column
     lengths; each row of the index against the shard's own columns and georeference; each chip's partition
     against the catalog's split and year; chip ids for being unique.
 
@@ -47,15 +53,52 @@ def validate(directory: Path) -> Iterator[str]:
         return
     try:
         yield from _index(dataset)
-    except (GcnLuigiError, OSError, KeyError, ValueError) as error:
+    except (GcnLuigiError, OSError, KeyError, TypeError, ValueError) as error:
         yield f"the dataset cannot be read through: {error}"
+
+
+def unlisted(directory: Path) -> Iterator[str]:
+    """Yield one sentence for each directory of a sound dataset with files that are not part of it.
+
+    They do no harm: shards of an earlier configuration, what an interrupted build left behind, or files made on
+    request such as partitions.
+
+    Parameters
+    ----------
+    directory : Path
+        Where ``dataset.json`` lies.
+
+    Yields
+    ------
+    str
+        The directory, how many such files it holds, and the first of them.
+
+    Raises
+    ------
+    ShardError
+        There is no finished dataset at all.
+    """
+    dataset = Dataset(directory)
+    root, records = dataset.layout.root, dataset.layout.sidecar(dataset.layout.dataset).parent
+    known = {dataset.layout.dataset, *(root / entry["path"] for entry in dataset.description["files"])}
+    others: dict[str, list[str]] = {}
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and path not in known and not path.is_relative_to(records):
+            others.setdefault(path.parent.relative_to(root).as_posix(), []).append(path.name)
+    for place, names in others.items():
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        yield f"{place}: not part of the dataset: {', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def _files(dataset: Dataset) -> Iterator[str]:
     root = dataset.layout.root
     listed = dataset.description.get("files", [])
-    if not listed:
-        yield "dataset.json lists no files"
+    if not isinstance(listed, list) or not all(_is_entry(entry) for entry in listed):
+        yield "dataset.json: its list of files holds something else than path, size and sha256"
+        return
+    for name in _NEEDED:
+        if name not in {entry["path"] for entry in listed}:
+            yield f"dataset.json: does not list {name}"
     for entry in listed:
         path = root / entry["path"]
         if not path.resolve().is_relative_to(root):
@@ -68,6 +111,10 @@ def _files(dataset: Dataset) -> Iterator[str]:
             yield f"{entry['path']}: its bytes changed (SHA-256 differs)"
 
 
+def _is_entry(entry: Any) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(key), kind) for key, kind in _SEALED.items())
+
+
 def _index(dataset: Dataset) -> Iterator[str]:
     index, catalog = dataset.index, dataset.catalog.set_index("partition")
     listed = {Path(entry["path"]).name for entry in dataset.description["files"] if entry["path"].startswith("shards/")}
@@ -76,7 +123,11 @@ def _index(dataset: Dataset) -> Iterator[str]:
     for name in sorted(set(index["shard"]) - listed):
         yield f"index.parquet: shard {name} is not part of the dataset"
     for name in sorted(listed):
-        yield from _shard(dataset.layout.shards / name, index[index["shard"] == name])
+        try:
+            problems = list(_shard(dataset.layout.shards / name, index[index["shard"] == name]))
+        except (OSError, KeyError, RuntimeError) as error:
+            problems = [f"cannot be read: {error}"]
+        yield from (f"{name}: {problem}" for problem in problems)
     used = catalog.loc[index["partition"]]
     wrong = (used["split"].to_numpy() != index["split"].to_numpy()) | ~used["used"].to_numpy(bool)
     wrong |= used["year"].to_numpy(np.int64) != index["year"].to_numpy(np.int64)
@@ -85,29 +136,33 @@ def _index(dataset: Dataset) -> Iterator[str]:
 
 
 def _shard(path: Path, rows: gpd.GeoDataFrame) -> Iterator[str]:
-    name = path.name
     with ShardReader(path) as shard:
-        attributes = shard.attributes
-        if attributes.get("format") != FORMAT or not shard.is_complete:
-            yield f"{name}: not a finished shard of the format {FORMAT!r}"
+        said = shard.attributes
+        if said.get("format") != FORMAT:
+            yield f"not a shard of the format {FORMAT!r}"
             return
-        yield from (f"{name}: {problem}" for problem in _shapes(shard, attributes))
+        shard.check()
+        size = int(said["chip_size"])
+        for name, shape in shard.shapes().items():
+            if shape[-2:] != (size, size):
+                yield f"{name} has shape {shape}, which is no chips of {size} px"
         if len(shard) != len(rows) or rows["shard_row"].tolist() != list(range(len(shard))):
-            yield f"{name}: {len(shard)} chips, the index lists {len(rows)}"
+            yield f"{len(shard)} chips, the index lists {len(rows)} or in another order"
             return
+        if not (rows["split"] == said["split"]).all():
+            yield f"a shard of {said['split']}, which the index does not say"
         for column in _INDEXED:
             unequal = shard.column(column) != rows[column].to_numpy()
             if unequal.any():
-                yield f"{name}: {column} of row {int(np.argmax(unequal))} differs from the index"
-        transform, bounds = shard.column("transform"), rows.geometry.bounds.to_numpy().reshape(-1, 4)
-        if not (np.allclose(transform[:, 2], bounds[:, 0]) and np.allclose(transform[:, 5], bounds[:, 3])):
-            yield f"{name}: the georeference of a chip differs from the index"
+                yield f"{column} of row {int(np.argmax(unequal))} differs from the index"
+        if not _is_in_place(shard.column("transform"), size, rows):
+            yield "the georeference of a chip differs from the index"
 
 
-def _shapes(shard: ShardReader, attributes: dict[str, Any]) -> Iterator[str]:
-    size = int(attributes["chip_size"])
-    for name, shape in shard.shapes().items():
-        if shape[0] != len(shard) or shape[-2:] != (size, size):
-            yield f"{name} has shape {shape}, which is not {len(shard)} chips of {size} px"
-    if sorted(shard.shapes()) != sorted(PIXELS):
-        yield f"it does not hold {', '.join(PIXELS)}"
+def _is_in_place(transform: Any, size: int, rows: gpd.GeoDataFrame) -> bool:
+    # Both come from the same numbers: a tolerance would let a shift by part of a pixel pass.
+    left, top = transform[:, 2], transform[:, 5]
+    box = np.column_stack([left, top + size * transform[:, 4], left + size * transform[:, 0], top])
+    return np.array_equal(box, rows.geometry.bounds.to_numpy().reshape(-1, 4)) and np.array_equal(
+        box, rows[["left", "bottom", "right", "top"]].to_numpy()
+    )

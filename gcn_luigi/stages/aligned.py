@@ -38,7 +38,7 @@ class AlignedRaster:
         Raises
         ------
         InputError
-            It is unreadable, in another CRS, or lies somewhere else.
+            It is unreadable, in another CRS, lies somewhere else, or is not one plain band.
         LatticeError
             Its pixels lie between those of the lattice, or are of another size.
         """
@@ -49,7 +49,16 @@ class AlignedRaster:
                 where=str(path),
                 fix="use the raster of this region, or check the lattice's bounds",
             )
-        return cls(path, place, read_header(path).nodata[0])
+        header = read_header(path)
+        if header.is_scaled or header.has_mask or header.count != 1:
+            raise InputError(
+                f"has {header.count} band(s)"
+                + (", a scale or offset tag" if header.is_scaled else "")
+                + (", a mask of its own" if header.has_mask else ""),
+                where=str(path),
+                fix="write it as one plain band, scale applied, with missing pixels as a declared nodata value",
+            )
+        return cls(path, place, header.nodata[0])
 
     def read(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Return the pixels of a window of the lattice, and which of them are missing.

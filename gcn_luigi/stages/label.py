@@ -107,10 +107,21 @@ def _given_label(raster: AlignedRaster, lattice: Lattice) -> Blocks:
 def _combined_label(votes: AlignedRaster, geometries: Any, lattice: Lattice, settings: LabelSettings) -> Blocks:
     for window in blocks(lattice, _STRIP):
         values, missing = votes.read(window)
+        _check_votes(values[~missing], votes.path, settings.max_votes)
         inside = rasterize_outlines(geometries, lattice.crop(window))
         yield (
             window,
             combine_label(inside, values, missing, settings.threshold, ice_outside=settings.ice_outside),
+        )
+
+
+def _check_votes(votes: NDArray[Any], path: Path, most: int) -> None:
+    wrong = votes[(votes < 0) | (votes > most)]
+    if wrong.size:
+        raise InputError(
+            f"holds {wrong[0]:g} among the votes, of which there are 0 to {most}",
+            where=str(path),
+            fix="declare it as the file's nodata value if it means missing, or raise [label] max_votes",
         )
 
 

@@ -35,12 +35,13 @@ def write_partition_files(settings: RegionSettings, layout: Layout, out: Path, s
     say : callable
         Told how far the work is.
     """
-    lattice = read_inventory(layout).lattice
+    inventory = read_inventory(layout)
+    lattice = inventory.lattice
     schema = settings.schema_bands
     places = [place for split in SPLITS for place in used_partitions(layout, lattice, split)]
     rows = []
     for done, place in enumerate(places, 1):
-        corrected = read_corrected(settings, layout.stack(place.year), lattice, place.window)
+        corrected = read_corrected(settings, layout.stack(place.year), inventory, place.window)
         stack = np.insert(corrected.image, schema.label_index, corrected.label.astype(np.int16), axis=0)
         path = layout.partition(place.partition, place.year)
         with staged(path) as draft:

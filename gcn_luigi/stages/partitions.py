@@ -13,7 +13,7 @@ from gcn_luigi.config import Region
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.header import open_raster
 from gcn_luigi.io.index import read_geoparquet, write_geopackage, write_geoparquet
-from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.raster import read_dataset
 from gcn_luigi.io.vector import Outlines, read_grid, read_outlines, read_polygons, read_reject_ids
 from gcn_luigi.lattice import Lattice, Window
@@ -101,13 +101,12 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
     outlines = _outlines(region, lattice)
     joined = join_outlines(cells, lattice, outlines.table)
     dated = years_of_cells(cells) if settings.year.source == "grid" else joined
-    first_band = settings.schema_bands.bands[0].name
     max_m = settings.grid.max_outline_distance_m
     facts = CellFacts(
         joined=joined,
         years=partition_years(dated, settings.years, settings.year, [cell.id for cell in cells]),
         label_counts=_label_counts(layout.label, cells),
-        outside_share=outside_shares(cells, [file.window for file in inventory.of_band(first_band)]),
+        outside_share=outside_shares(cells, inventory.windows),
         exclusions=_exclusions(region, lattice),
         is_far=None if max_m is None else far_from_outlines(cells, lattice, outlines.table, max_m),
     )
@@ -119,11 +118,22 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
             where=f"grid of {len(catalog)} cells, region {settings.region}",
             fix="loosen [grid] or [year], or check that grid, outlines and tiles lie on the same ground",
         )
+    _refuse_one_sided(catalog, notes, settings.region)
     write_geoparquet(table_out, catalog)
     write_geopackage(map_out, catalog, "catalog")
     grid_notes = json.loads(layout.grid_notes.read_text(encoding="utf-8"))["notes"]
     every_note = {"outlines": list(outlines.notes), "grid": grid_notes, "split": notes}
     _write_json(audit_out, {**audit_split(catalog, joined), "notes": every_note})
+
+
+def _refuse_one_sided(catalog: gpd.GeoDataFrame, notes: list[str], region: str) -> None:
+    empty = [split for split in SPLITS if not (catalog["split"] == split).any()]
+    if empty:
+        raise ConfigError(
+            f"no partition is left for {' and '.join(empty)}, of {int(catalog['used'].sum())} that can be used",
+            where=f"region {region}: {'; '.join(notes) or 'no note'}",
+            fix="use smaller cells ([grid] size), a smaller [split] block or buffer, or loosen [grid] and [year]",
+        )
 
 
 def write_grid_comparison(region: Region, layout: Layout, out: Path) -> None:

@@ -95,14 +95,15 @@ def build_shard(request: ShardRequest, out: Path, say: Say) -> None:
         A source cannot be decoded; the message names the file.
     """
     settings, layout = request.settings, request.layout
-    lattice = read_inventory(layout).lattice
+    inventory = read_inventory(layout)
+    lattice = inventory.lattice
     everything = used_partitions(layout, lattice, request.split)
     places = everything[share_of(len(everything), request.number, request.total)]
     tally = Tally(settings.schema_bands)
     pool = ThreadPoolExecutor(request.threads) if request.threads > 1 else nullcontext()
     with pool as threads, create_shard(out, _header(request, lattice), settings.shards.codec, threads) as writer:
         for done, place in enumerate(places, 1):
-            corrected = read_corrected(settings, layout.stack(place.year), lattice, place.window)
+            corrected = read_corrected(settings, layout.stack(place.year), inventory, place.window)
             _add(writer, tally, settings, place, corrected)
             progress = f"{done} of {len(places)} partitions, {tally.n_kept} chips, {tally.n_rejected} rejected"
             say(progress, done / len(places))

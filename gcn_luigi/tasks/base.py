@@ -1,5 +1,6 @@
 """What all tasks of a region share: parameters, settings, fingerprint."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ class RegionTask(luigi.Task):
     task_namespace = "gcn"
     code_version: ClassVar[int] = 1
     settings_keys: ClassVar[tuple[str, ...]] = ()
+    # True for files that hold paths of the sources: moving these makes them stale.
+    holds_paths: ClassVar[bool] = False
 
     region: luigi.Parameter[str] = luigi.Parameter(description="region, as config/<region>.toml names it")
     output_root: luigi.Parameter[str] = luigi.Parameter(
@@ -106,6 +109,7 @@ class RegionTask(luigi.Task):
             "parameters": self.content_parameters(),
             "settings": pick(region.settings, self.settings_keys),
             "sources": signature(self.source_paths(), region.root),
+            "place": os.path.relpath(region.root, self.layout.root) if self.holds_paths else "",
             "requires": {task.name: task.fingerprint(glance) for task in luigi.task.flatten(self.requires())},
         }
 

@@ -16,6 +16,7 @@ class OpticalMosaic(RegionTask):
     """Join the tiles of each optical band for one year."""
 
     settings_keys = ("years", "bands", "tiles.precedence")
+    holds_paths = True
     year: luigi.Parameter[int] = luigi.IntParameter(description="year of the composite")
 
     def requires(self) -> TileInventory:
@@ -38,6 +39,7 @@ class TopoMosaic(RegionTask):
     """Join the tiles of each topographic band and convert them to int16."""
 
     settings_keys = ("bands", "tiles.precedence", "convert")
+    holds_paths = True
 
     def requires(self) -> TileInventory:
         """Require the inventory."""

@@ -3,6 +3,9 @@
 import json
 import shutil
 import sys
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
 
 import geopandas as gpd
 import pytest
@@ -256,3 +259,13 @@ def test_progress_is_told_in_plain_lines_where_there_is_no_terminal(capsys):
         "1 of 4 tasks; running: gcn.ClassLabel()",
         "4 of 4 tasks; running: none",
     ]
+
+
+@pytest.mark.parametrize("name", ["luigi.cfg", "demo.toml"])
+def test_what_the_command_opens_is_part_of_the_installed_package(name):
+    root = Path(__file__).resolve().parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    packed = project["tool"]["setuptools"]["package-data"]["gcn_luigi"]
+
+    assert any(fnmatch(name, pattern) for pattern in packed)
+    assert (root / "gcn_luigi" / name).is_file()

@@ -188,8 +188,9 @@ class TestPublishing:
         assert [path.name for path in target.path.parent.iterdir()] == ["a.h5"]
 
     @pytest.mark.fault
-    def test_the_old_sidecar_goes_first_then_the_file_comes_then_the_new_sidecar(self, target, monkeypatch):
+    def test_the_old_sidecar_goes_first_then_the_file_comes_then_the_new_sidecar(self, target, source, monkeypatch):
         publish(target, b"older")
+        source.parts = {**source.parts, "step": 16}
         seen, rename = [], type(target.path).replace
 
         def replace(draft, final):
@@ -204,9 +205,10 @@ class TestPublishing:
         assert target.exists()
 
     @pytest.mark.fault
-    def test_a_crash_between_file_and_sidecar_is_not_complete(self, target, monkeypatch):
+    def test_a_crash_between_file_and_sidecar_is_never_taken_for_the_older_file(self, target, source, monkeypatch):
         publish(target, b"older")
-        rename = type(target.path).replace
+        before, rename = source.parts, type(target.path).replace
+        source.parts = {**before, "step": 16}
 
         def replace(draft, final):
             if final == target.sidecar:
@@ -215,11 +217,13 @@ class TestPublishing:
 
         monkeypatch.setattr(type(target.path), "replace", replace)
 
-        # Same size, same fingerprint: only the order tells that the sidecar is not of this file.
         with pytest.raises(KeyboardInterrupt):
             publish(target, b"newer")
 
         assert target.path.read_bytes() == b"newer"
+        assert not target.exists()
+        # The same size as the older one: only the order of things tells that this is not it.
+        source.parts = before
         assert not target.exists()
 
     def test_of_two_writers_each_leaves_a_complete_file(self, tmp_path, source):
@@ -234,3 +238,18 @@ class TestPublishing:
         assert first.exists()
         assert second.exists()
         assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["a.h5", "a.h5.json"]
+
+    def test_what_another_build_publishes_meanwhile_stays_complete(self, tmp_path, source, monkeypatch):
+        first, second = make(tmp_path, source), make(tmp_path, source)
+        publish(first, b"same")
+        seen, rename = [], type(first.path).replace
+
+        def replace(draft, final):
+            seen.append(first.exists())
+            return rename(draft, final)
+
+        monkeypatch.setattr(type(first.path), "replace", replace)
+
+        publish(second, b"same")
+
+        assert seen == [True, True]

@@ -1,0 +1,282 @@
+"""A finished dataset is read chip by chip, in any process, and never half."""
+
+import json
+import multiprocessing
+import operator
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import psutil
+import pytest
+
+import gcn_luigi
+from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
+from gcn_luigi.read.dataset import Dataset
+
+
+@pytest.fixture(scope="module")
+def dataset(small_output):
+    return gcn_luigi.open_dataset(small_output)
+
+
+@pytest.fixture
+def reader(dataset):
+    reader = dataset.chips("train")
+    yield reader
+    reader.close()
+
+
+@pytest.fixture
+def copied(small_output, tmp_path):
+    return shutil.copytree(small_output, tmp_path / "copy")
+
+
+@pytest.fixture(scope="module")
+def stored(small_output):
+    """Return all pixels of the train split, read by plain h5py shard by shard."""
+    planes = {"image": [], "label": [], "flags": [], "chip_id": []}
+    for path in sorted((small_output / "shards").glob("train-*.h5")):
+        with h5py.File(path) as file:
+            for name, values in planes.items():
+                values.extend(file[name][...])
+    return planes
+
+
+def assert_same(chip, stored, row):
+    for name in ("image", "label", "flags"):
+        np.testing.assert_array_equal(chip[name], stored[name][row])
+    assert chip["chip_id"] == stored["chip_id"][row].decode()
+
+
+class TestReading:
+    def test_chips_come_in_the_order_of_the_index_as_they_are_stored(self, dataset, reader, stored):
+        index = dataset.index[dataset.index["split"] == "train"]
+
+        chips = list(reader)
+
+        assert len(chips) == len(reader) == len(stored["image"]) > 20
+        assert [chip["chip_id"] for chip in chips] == index["chip_id"].tolist()
+        for row, chip in enumerate(chips):
+            assert_same(chip, stored, row)
+        assert (chips[0]["image"].dtype, chips[0]["label"].dtype, chips[0]["flags"].dtype) == ("i2", "u1", "u1")
+
+    def test_positions_count_from_either_end_in_any_order(self, reader, stored):
+        n = len(reader)
+
+        for position in (n - 1, 0, -1, -n, n // 2, np.int64(3)):
+            assert_same(reader[position], stored, int(position) % n)
+
+    @pytest.mark.parametrize("beyond", [0, 1, 1000])
+    def test_there_is_nothing_beyond_either_end(self, reader, beyond):
+        with pytest.raises(IndexError, match=f"of {len(reader)}"):
+            reader[len(reader) + beyond]
+        with pytest.raises(IndexError, match=f"of {len(reader)}"):
+            reader[-len(reader) - 1 - beyond]
+
+    def test_a_chip_may_be_changed_without_changing_the_next_reading(self, reader, stored):
+        reader[0]["image"][:] = 7
+
+        assert_same(reader[0], stored, 0)
+
+    def test_iterating_twice_gives_the_same(self, reader):
+        assert [chip["chip_id"] for chip in reader] == [chip["chip_id"] for chip in reader]
+
+    def test_a_closed_reader_opens_its_shards_again(self, reader, stored):
+        reader[0]
+        reader.close()
+        reader.close()
+
+        assert_same(reader[0], stored, 0)
+
+    def test_closing_lets_go_of_the_files(self, reader):
+        process = psutil.Process()
+        held = process.num_fds()
+        reader[0], reader[-1]
+        assert process.num_fds() > held
+
+        reader.close()
+
+        assert process.num_fds() == held
+
+
+class TestProcesses:
+    @pytest.mark.parametrize("used", [False, True])
+    def test_a_pickled_reader_reads_the_same(self, reader, stored, used):
+        if used:
+            reader[0]
+
+        back = pickle.loads(pickle.dumps(reader))  # noqa: S301
+
+        assert len(back) == len(reader)
+        assert_same(back[-1], stored, len(reader) - 1)
+        back.close()
+
+    def test_a_spawned_process_reads_what_it_was_sent(self, reader, stored):
+        reader[0]
+
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            chip = pool.apply(operator.getitem, (reader, 2))
+
+        assert_same(chip, stored, 2)
+
+    @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+    def test_a_forked_process_opens_shards_of_its_own(self, reader, stored):
+        assert_same(reader[0], stored, 0)
+        child = os.fork()
+        if child == 0:
+            # Nothing of pytest may run in here.
+            try:
+                same = all(
+                    np.array_equal(reader[row]["image"], stored["image"][row]) for row in (0, 1, len(reader) - 1)
+                )
+                reader.close()
+                os._exit(0 if same else 1)
+            finally:
+                os._exit(2)
+        _, status = os.waitpid(child, 0)
+
+        assert os.waitstatus_to_exitcode(status) == 0
+        for row in (1, len(reader) - 1):
+            assert_same(reader[row], stored, row)
+
+
+class TestDataset:
+    @pytest.mark.parametrize("name", ["dev", "val", "validate"])
+    def test_dev_has_synonyms(self, dataset, name):
+        expected = dataset.index.loc[dataset.index["split"] == "dev", "chip_id"].tolist()
+
+        with_name = dataset.chips(name)
+
+        assert [chip["chip_id"] for chip in with_name] == expected != []
+        with_name.close()
+
+    @pytest.mark.parametrize("name", ["test", "Train", "", "dev "])
+    def test_another_split_is_refused_with_those_there_are(self, dataset, name):
+        with pytest.raises(ConfigError, match="no split") as caught:
+            dataset.chips(name)
+
+        assert repr(name) in caught.value.what
+        assert "train" in caught.value.fix
+        assert "dev" in caught.value.fix
+
+    def test_it_shows_region_and_chips(self, dataset):
+        counts = dataset.index["split"].value_counts()
+
+        assert repr(dataset) == f"<gcn_luigi dataset tiny: {counts['train']} train, {counts['dev']} dev chips>"
+
+    def test_its_tables_are_those_on_disk(self, dataset, small_output):
+        assert dataset.statistics == json.loads((small_output / "statistics.json").read_text(encoding="utf-8"))
+        assert dataset.description == json.loads((small_output / "dataset.json").read_text(encoding="utf-8"))
+        assert set(dataset.index["partition"]) <= set(dataset.catalog["partition"])
+        assert dataset.index.crs == dataset.catalog.crs
+
+    def test_a_path_may_be_a_text_and_relative(self, small_output, monkeypatch):
+        monkeypatch.chdir(small_output.parent)
+
+        relative = gcn_luigi.open_dataset("tiny")
+        monkeypatch.chdir("/")
+
+        assert isinstance(relative, Dataset)
+        assert relative.chips("dev")[0]["label"].shape == (32, 32)
+
+    @pytest.mark.fault
+    @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'"x"', b"null", b"\xff"])
+    def test_an_unfinished_dataset_is_refused_with_how_to_build_it(self, tmp_path, content):
+        if content is not None:
+            (tmp_path / "dataset.json").write_bytes(content)
+
+        with pytest.raises(ShardError, match="no finished dataset") as caught:
+            gcn_luigi.open_dataset(tmp_path)
+
+        assert caught.value.where == str(tmp_path / "dataset.json")
+        assert "gcn.Dataset" in caught.value.fix
+
+    @pytest.mark.fault
+    def test_no_directory_at_all_is_refused_too(self, tmp_path):
+        with pytest.raises(ShardError, match="no finished dataset"):
+            gcn_luigi.open_dataset(tmp_path / "nowhere")
+
+    @pytest.mark.fault
+    @pytest.mark.parametrize(
+        ("lost", "ask"),
+        [
+            ("index.parquet", operator.attrgetter("index")),
+            ("catalog.parquet", operator.attrgetter("catalog")),
+            ("statistics.json", operator.attrgetter("statistics")),
+            ("shards/train-00000-of-00002.h5", operator.attrgetter("bands")),
+        ],
+    )
+    def test_a_lost_table_is_named_when_it_is_asked_for(self, copied, lost, ask):
+        (copied / lost).unlink()
+        dataset = gcn_luigi.open_dataset(copied)
+
+        with pytest.raises(GcnLuigiError) as caught:
+            ask(dataset)
+
+        assert caught.value.where == str(copied / lost)
+
+    @pytest.mark.fault
+    @pytest.mark.parametrize("damage", ["lost", "empty", "half"])
+    def test_a_damaged_shard_is_named_with_the_chip(self, copied, damage):
+        shard = copied / "shards" / "train-00001-of-00002.h5"
+        content = shard.read_bytes()
+        shard.unlink()
+        if damage != "lost":
+            shard.write_bytes(b"" if damage == "empty" else content[: len(content) // 2])
+        reader = gcn_luigi.open_dataset(copied).chips("train")
+
+        with pytest.raises(ShardError, match="cannot be read") as caught:
+            reader[-1]
+
+        assert reader[0]["chip_id"]
+        assert str(shard) in caught.value.where
+        assert gcn_luigi.open_dataset(copied).index["chip_id"].iloc[len(reader) - 1] in caught.value.what
+        assert "run the build again" in caught.value.fix
+        reader.close()
+
+    @pytest.mark.fault
+    def test_a_row_that_the_shard_does_not_have_is_named(self, copied):
+        dataset = gcn_luigi.open_dataset(copied)
+        dataset.index["shard_row"] = 10_000
+
+        with pytest.raises(ShardError, match="row 10000"):
+            dataset.chips("train")[0]
+
+
+class TestImport:
+    def loaded(self, statement):
+        script = f"import sys; {statement}; sys.stdout.write(' '.join(sys.modules))"
+        command = [sys.executable, "-W", "ignore", "-c", script]
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        return {name.split(".")[0] for name in found}
+
+    def test_the_package_alone_loads_nothing_heavy(self):
+        heavy = {
+            "luigi",
+            "rasterio",
+            "osgeo",
+            "pyogrio",
+            "geopandas",
+            "torch",
+            "matplotlib",
+            "numpy",
+            "h5py",
+            "pydantic",
+        }
+
+        assert "gcn_luigi" in self.loaded("import gcn_luigi")
+        assert not self.loaded("import gcn_luigi") & heavy
+
+    def test_reading_needs_neither_luigi_nor_rasterio_nor_torch_nor_matplotlib(self):
+        assert not self.loaded("import gcn_luigi.read.dataset, gcn_luigi.read.validate") & {
+            "luigi", "rasterio", "torch", "matplotlib",
+        }  # fmt: skip
+
+    def test_its_version_is_told(self):
+        assert gcn_luigi.__version__
+        assert set(gcn_luigi.__all__) == {"__version__", "open_dataset"}

@@ -1,0 +1,369 @@
+"""Whatever is done to a finished dataset is found and named; what does no harm is only told."""
+
+import json
+import shutil
+
+import geopandas as gpd
+import h5py
+import numpy as np
+import pytest
+import shapely
+from click.testing import CliRunner
+
+from gcn_luigi.cli.validate import validate as command
+from gcn_luigi.errors import ShardError
+from gcn_luigi.io.index import write_geoparquet
+from gcn_luigi.io.staging import digest
+from gcn_luigi.read.validate import unlisted, validate
+
+TRAIN, DEV = "train-00000-of-00002.h5", "dev-00000-of-00001.h5"
+
+pytestmark = pytest.mark.fault
+
+
+@pytest.fixture
+def copied(small_output, tmp_path):
+    return shutil.copytree(small_output, tmp_path / "copy")
+
+
+def edit_seal(root, edit):
+    path = root / "dataset.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    edit(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def reseal(root):
+    """Make the seal agree with the files as they are now, so that only deeper checks can find them."""
+
+    def update(content):
+        for entry in content["files"]:
+            path = root / entry["path"]
+            entry.update(size=path.stat().st_size, sha256=digest(path))
+
+    edit_seal(root, update)
+
+
+def edit_table(root, name, edit):
+    """Replace a table by what `edit` makes of it, and seal it."""
+    table = edit(gpd.read_parquet(root / name))
+    write_geoparquet(root / name, table)
+    reseal(root)
+
+
+def edit_shard(root, name, edit):
+    with h5py.File(root / "shards" / name, "r+") as file:
+        edit(file)
+    reseal(root)
+
+
+def at(table, position, column, value):
+    changed = table.copy()
+    changed.loc[changed.index[position], column] = value
+    return changed
+
+
+def test_a_sound_dataset_has_no_problem(small_output):
+    assert list(validate(small_output)) == []
+    assert list(unlisted(small_output)) == []
+
+
+def test_sealing_again_changes_nothing(copied):
+    reseal(copied)
+
+    assert list(validate(copied)) == []
+
+
+def test_where_there_is_no_dataset_there_is_nothing_to_validate(tmp_path):
+    for check in (validate, unlisted):
+        with pytest.raises(ShardError, match="no finished dataset"):
+            list(check(tmp_path))
+
+
+class TestFiles:
+    def test_a_flipped_bit_anywhere_is_found(self, copied):
+        for path in sorted(p for p in copied.rglob("*") if p.is_file() and ".gcn" not in p.parts):
+            if path.name == "dataset.json":
+                continue
+            whole = path.read_bytes()
+            path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 4]))
+            name = path.relative_to(copied).as_posix()
+
+            assert list(validate(copied)) == [f"{name}: its bytes changed (SHA-256 differs)"]
+            path.write_bytes(whole)
+
+    def test_every_missing_or_cut_file_is_named_at_once(self, copied):
+        (copied / "shards" / DEV).unlink()
+        cut = (copied / "label.tif").read_bytes()[:-7]
+        (copied / "label.tif").write_bytes(cut)
+        (copied / "split.json").unlink()
+        (copied / "split.json").mkdir()
+
+        assert list(validate(copied)) == [
+            f"label.tif: {len(cut)} bytes instead of {len(cut) + 7}",
+            f"shards/{DEV}: missing",
+            "split.json: missing",
+        ]
+
+    @pytest.mark.parametrize("path", ["../x", "shards/../../x", "/etc/hostname"])
+    def test_a_path_that_leaves_the_dataset_is_refused(self, copied, path):
+        (copied.parent / "x").write_bytes(b"elsewhere")
+        edit_seal(copied, lambda content: content["files"].append({"path": path, "size": 9, "sha256": "0"}))
+
+        assert list(validate(copied)) == [f"{path}: lies outside the dataset"]
+
+    def test_a_link_that_leaves_the_dataset_is_refused(self, copied):
+        shutil.move(copied / "label.tif", copied.parent / "label.tif")
+        (copied / "label.tif").symlink_to(copied.parent / "label.tif")
+
+        assert list(validate(copied)) == ["label.tif: lies outside the dataset"]
+
+    @pytest.mark.parametrize(
+        "files",
+        [
+            None,
+            {},
+            "x",
+            [1],
+            [{}],
+            [{"path": "label.tif"}],
+            [{"path": "label.tif", "size": "1", "sha256": ""}],
+            [["a"]],
+        ],
+        ids=str,
+    )
+    def test_a_list_of_files_that_is_none_is_told(self, copied, files):
+        edit_seal(copied, lambda content: content.update(files=files))
+
+        (problem,) = validate(copied)
+
+        assert problem.startswith("dataset.json: its list of files")
+
+    @pytest.mark.parametrize("name", ["index.parquet", "catalog.parquet", "statistics.json"])
+    def test_a_list_without_what_every_dataset_has_is_told(self, copied, name):
+        def drop(content):
+            content["files"] = [entry for entry in content["files"] if entry["path"] != name]
+
+        edit_seal(copied, drop)
+
+        assert list(validate(copied)) == [f"dataset.json: does not list {name}"]
+
+
+class TestIndex:
+    def test_a_row_too_many_is_found(self, copied):
+        edit_table(copied, "index.parquet", lambda table: table.iloc[[*range(len(table)), 0]])
+
+        problems = list(validate(copied))
+
+        assert any("stands there twice" in problem for problem in problems)
+        assert any(problem.startswith(f"{TRAIN}: ") and "the index lists" in problem for problem in problems)
+
+    def test_a_row_too_few_is_found(self, copied):
+        edit_table(copied, "index.parquet", lambda table: table.iloc[1:])
+
+        (problem,) = validate(copied)
+
+        assert problem.startswith(f"{TRAIN}: ")
+
+    @pytest.mark.parametrize("keep", [[], ["shard_row"]], ids=["whole rows", "all but their number"])
+    def test_swapped_rows_are_found(self, copied, keep):
+        def swap(table):
+            order = [1, 0, *range(2, len(table))]
+            swapped = table.iloc[order].reset_index(drop=True)
+            for column in keep:
+                swapped[column] = table[column]
+            return swapped
+
+        edit_table(copied, "index.parquet", swap)
+
+        problems = list(validate(copied))
+
+        assert problems
+        assert all(problem.startswith(f"{TRAIN}: ") for problem in problems)
+
+    def test_a_chip_id_that_stands_twice_is_named(self, copied, small_output):
+        ids = gpd.read_parquet(small_output / "index.parquet")["chip_id"]
+        edit_table(copied, "index.parquet", lambda table: at(table, 3, "chip_id", ids[0]))
+
+        assert list(validate(copied)) == [
+            f"index.parquet: {ids[0]} stands there twice",
+            f"{TRAIN}: chip_id of row 3 differs from the index",
+        ]
+
+    @pytest.mark.parametrize(
+        ("column", "value"),
+        [
+            ("row", 1),
+            ("col", 1),
+            ("year_gap", 99),
+            ("share_none", 0.123),
+            ("share_debris", 0.123),
+            ("share_ice", 0.123),
+            ("valid_label", 0.123),
+            ("valid_optical", 0.123),
+            ("valid_topo", 0.123),
+            ("valid_share", 0.123),
+        ],
+    )
+    def test_every_column_is_compared_with_the_shard(self, copied, column, value):
+        edit_table(copied, "index.parquet", lambda table: at(table, 2, column, np.array(value, table[column].dtype)))
+
+        assert list(validate(copied)) == [f"{TRAIN}: {column} of row 2 differs from the index"]
+
+    @pytest.mark.parametrize("shift", [30.0, 0.001])
+    def test_a_box_that_moved_is_found(self, copied, shift):
+        def move(table):
+            return at(table, 2, "geometry", shapely.affinity.translate(table.geometry.iloc[2], shift, 0))
+
+        edit_table(copied, "index.parquet", move)
+
+        assert list(validate(copied)) == [f"{TRAIN}: the georeference of a chip differs from the index"]
+
+    @pytest.mark.parametrize("column", ["left", "bottom", "right", "top"])
+    def test_an_edge_that_moved_is_found(self, copied, column):
+        edit_table(copied, "index.parquet", lambda table: table.assign(**{column: table[column] + 0.001}))
+
+        problems = list(validate(copied))
+
+        assert f"{TRAIN}: the georeference of a chip differs from the index" in problems
+
+    @pytest.mark.parametrize("name", ["other.h5", "../shards/" + TRAIN])
+    def test_a_shard_that_is_not_of_the_dataset_is_named(self, copied, name):
+        edit_table(copied, "index.parquet", lambda table: table.assign(shard=table["shard"].replace(TRAIN, name)))
+
+        assert f"index.parquet: shard {name} is not part of the dataset" in list(validate(copied))
+
+    def test_a_split_that_changed_is_found(self, copied):
+        edit_table(copied, "index.parquet", lambda table: at(table, 0, "split", "dev"))
+
+        problems = list(validate(copied))
+
+        assert f"{TRAIN}: a shard of train, which the index does not say" in problems
+        assert any("does not agree with its partition" in problem for problem in problems)
+
+    def test_a_table_that_is_none_is_told(self, copied):
+        (copied / "index.parquet").write_bytes(b"PAR1 not really PAR1")
+        reseal(copied)
+
+        (problem,) = validate(copied)
+
+        assert problem.startswith("the dataset cannot be read through")
+        assert "index.parquet" in problem
+
+    def test_a_table_without_a_column_is_told(self, copied):
+        edit_table(copied, "index.parquet", lambda table: table.drop(columns="shard"))
+
+        (problem,) = validate(copied)
+
+        assert "shard" in problem
+
+
+class TestCatalog:
+    @pytest.mark.parametrize(
+        ("column", "value"), [("split", "dev"), ("used", False), ("year", 1999)], ids=["split", "used", "year"]
+    )
+    def test_a_partition_that_changed_is_found_by_its_chips(self, copied, small_output, column, value):
+        index = gpd.read_parquet(small_output / "index.parquet")
+        name = index["partition"].iloc[0]
+
+        def change(table):
+            return at(table, int(np.flatnonzero(table["partition"] == name)[0]), column, value)
+
+        edit_table(copied, "catalog.parquet", change)
+
+        assert list(validate(copied)) == [
+            f"index.parquet: {chip_id} does not agree with its partition in catalog.parquet"
+            for chip_id in index["chip_id"][index["partition"] == name]
+        ]
+
+    @pytest.mark.parametrize("edit", [lambda t: t.iloc[0:0], lambda t: t.iloc[[*range(len(t)), *range(len(t))]]])
+    def test_a_partition_that_is_gone_or_there_twice_is_told(self, copied, edit):
+        edit_table(copied, "catalog.parquet", edit)
+
+        (problem,) = validate(copied)
+
+        assert problem.startswith("the dataset cannot be read through")
+
+
+class TestShards:
+    @pytest.mark.parametrize("position", [2, 5], ids=["left", "top"])
+    @pytest.mark.parametrize("shift", [30.0, 3.0, 0.001])
+    def test_a_georeference_that_moved_is_found(self, copied, position, shift):
+        def move(file):
+            file["transform"][1, position] += shift
+
+        edit_shard(copied, TRAIN, move)
+
+        assert list(validate(copied)) == [f"{TRAIN}: the georeference of a chip differs from the index"]
+
+    def test_a_pixel_size_that_changed_is_found(self, copied):
+        edit_shard(copied, DEV, lambda file: file["transform"].__setitem__((0, 0), 30.5))
+
+        assert list(validate(copied)) == [f"{DEV}: the georeference of a chip differs from the index"]
+
+    @pytest.mark.parametrize(
+        ("edit", "told"),
+        [
+            (lambda file: file.attrs.__setitem__("format", "gcn_luigi chips 2"), "not a shard of the format"),
+            (lambda file: file.attrs.__delitem__("format"), "not a shard of the format"),
+            (lambda file: file.attrs.__delitem__("complete"), "never finished"),
+            (lambda file: file.attrs.__setitem__("chip_size", 33), "no chips of 33 px"),
+            (lambda file: file.attrs.__setitem__("split", "dev"), "a shard of dev"),
+            (lambda file: file["image"].resize(1, axis=0), "is lost"),
+            (lambda file: file.__delitem__("flags"), "flags"),
+            (lambda file: file.__delitem__("chip_id"), "chip_id"),
+        ],
+        ids=["format", "no format", "unfinished", "size", "split", "fewer images", "no flags", "no ids"],
+    )
+    def test_a_shard_that_is_another_one_is_named(self, copied, edit, told):
+        edit_shard(copied, TRAIN, edit)
+
+        problems = list(validate(copied))
+
+        assert any(told in problem for problem in problems)
+        assert all(problem.startswith(f"{TRAIN}: ") for problem in problems)
+
+    def test_what_is_no_hdf5_is_named(self, copied):
+        (copied / "shards" / DEV).write_bytes(b"<html>")
+        reseal(copied)
+
+        (problem,) = validate(copied)
+
+        assert problem.startswith(f"{DEV}: cannot be read: ")
+
+    def test_shards_that_changed_places_are_found(self, copied):
+        first, second = copied / "shards" / TRAIN, copied / "shards" / TRAIN.replace("00000", "00001", 1)
+        first.rename(copied / "x")
+        second.rename(first)
+        (copied / "x").rename(second)
+        reseal(copied)
+
+        problems = list(validate(copied))
+
+        assert {problem.split(":")[0] for problem in problems} == {first.name, second.name}
+
+
+class TestUnlisted:
+    def test_shards_of_an_earlier_configuration_are_told_and_do_no_harm(self, copied):
+        old = [f"train-{number:05d}-of-00004.h5" for number in range(4)]
+        for name in old:
+            shutil.copy(copied / "shards" / TRAIN, copied / "shards" / name)
+        (copied / ".gcn" / "shards" / f"{old[0]}.json").touch()
+        (copied / "mosaics" / ".0a1b2c3d.optical_ndsi_2004.vrt").touch()
+        (copied / "notes.txt").touch()
+
+        assert list(validate(copied)) == []
+        assert list(unlisted(copied)) == [
+            "mosaics: not part of the dataset: .0a1b2c3d.optical_ndsi_2004.vrt",
+            ".: not part of the dataset: notes.txt",
+            f"shards: not part of the dataset: {', '.join(old[:3])} and 1 more",
+        ]
+
+    def test_the_command_tells_them_and_succeeds(self, copied):
+        (copied / "shards" / "train-00000-of-00004.h5").touch()
+
+        result = CliRunner().invoke(command, [str(copied)])
+
+        assert result.exit_code == 0
+        assert result.stdout.startswith("sound: ")
+        assert result.stderr == "note: shards: not part of the dataset: train-00000-of-00004.h5\n"
