@@ -36,7 +36,7 @@ def _rewrite(path, change, **tags):
 
 
 def test_ground_without_a_tile_is_outside_the_mosaic_in_every_role(tmp_path, world):
-    tile = max((world / "optical").iterdir())
+    tile = min((world / "optical").iterdir())
     number = tile.name.lstrip("0")
     shutil.rmtree(tile)
     for directory in (world / "topo").iterdir():
