@@ -29,6 +29,34 @@ class Region:
     settings: RegionSettings
     root: Path
 
+    def check_sources(self) -> None:
+        """Refuse settings that name sources which are not there; what they hold is checked where it is read.
+
+        Raises
+        ------
+        ConfigError
+            The message names every key and path.
+        """
+        named = {
+            "data_root": ".",
+            "tiles.optical": self.settings.tiles.optical,
+            "tiles.topo": self.settings.tiles.topo if self.settings.topo_bands else None,
+            "outlines.path": self.settings.outlines.path,
+            "label.stem": self.settings.label.stem,
+            "label.raster": self.settings.label.raster,
+            "distance.raster": self.settings.distance.raster if self.settings.distance.enabled else None,
+            "grid.path": self.settings.grid.path,
+            "grid.reject_ids": self.settings.grid.reject_ids,
+            "grid.exclude_polygons": self.settings.grid.exclude_polygons,
+        }
+        lost = [f"{key} = {path}" for key, path in named.items() if path and not (self.root / path).exists()]
+        if lost:
+            raise ConfigError(
+                f"{len(lost)} source(s) are not there: {'; '.join(lost)}",
+                where=str(self.root),
+                fix="correct the paths, which start at data_root; or name another place with --data-root",
+            )
+
 
 def find_regions(directory: Path) -> tuple[str, ...]:
     """Return the names of the regions configured in `directory`, sorted."""
@@ -110,9 +138,11 @@ def _parse(text: str) -> RegionSettings:
 def _no_such_region(path: Path) -> ConfigError:
     known = find_regions(path.parent)
     near = difflib.get_close_matches(path.stem, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known) or 'none'}"
+    hint = f"did you mean {near[0]}?" if near else f"TOML files there: {', '.join(known) or 'none'}."
     return ConfigError(
-        f"no configuration for region {path.stem}", where=str(path), fix=f"{hint} Write one like config/demo.toml"
+        f"no configuration for region {path.stem}: there is no file {path.name}",
+        where=str(path),
+        fix=f"{hint} Write one like config/demo.toml",
     )
 
 

@@ -224,7 +224,7 @@ class ChipSettings(Section):
     # Least share of pixels in any of these classes together.
     min_glacier_share: Share = 0.0
     min_valid_label_share: Share = 0.5
-    min_valid_optical_share: Share = 0.0
+    min_valid_optical_share: Share = 0.5
     max_topo_nodata_share: Share = 0.5
 
 
@@ -284,6 +284,11 @@ class RegionSettings(Section):
         read = [table.band() for table in self.bands]
         stacked = [band for role in (Role.OPTICAL, Role.TOPO) for band in read if band.role is role]
         return BandSchema((*stacked, *self._made_bands))
+
+    @property
+    def topo_bands(self) -> tuple[Band, ...]:
+        """The topographic bands, in order."""
+        return tuple(band for band in self.schema_bands if band.role is Role.TOPO)
 
     @property
     def quality_bands(self) -> tuple[Band, ...]:

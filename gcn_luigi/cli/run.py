@@ -13,7 +13,6 @@ import click
 
 from gcn_luigi.cli.progress import watching
 from gcn_luigi.config import load_region
-from gcn_luigi.errors import ConfigError
 
 if TYPE_CHECKING:
     from gcn_luigi.tasks.build import BuildResult
@@ -80,12 +79,7 @@ def build_region(path: Path, output: Path, data_root: Path | None, *, workers: i
         Of the scheduler on this machine; None keeps it in this process.
     """
     region = load_region(path, data_root)
-    if not region.root.is_dir():
-        raise ConfigError(
-            "the sources are not there",
-            where=str(region.root),
-            fix="mend data_root in the TOML file, or give --data-root",
-        )
+    region.check_sources()
     # A bad configuration is told before Luigi is even loaded.
     _configure_luigi()
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
@@ -103,7 +97,9 @@ def build_region(path: Path, output: Path, data_root: Path | None, *, workers: i
         scheduler = central_scheduler(port, output.resolve() / ".scheduler", _luigi_cfg())
     with scheduler as address:
         if address is not None:
-            click.echo(f"graph: {address}/static/visualiser/index.html#tab=graph&taskId={root.task_id}")
+            click.echo(
+                f"graph, while this runs: {address}/static/visualiser/index.html#tab=graph&taskId={root.task_id}"
+            )
         with watching() as watch:
             result = build([root], workers=workers, address=address, watch=watch)
     _tell(result, root.layout.root)

@@ -67,10 +67,11 @@ def open_raster(path: Path) -> Iterator[Any]:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             dataset = rasterio.open(path)
     except RasterioIOError as error:
+        gone = not path.exists()
         raise InputError(
             f"cannot be opened as a raster: {_why_unreadable(path)}",
             where=str(path),
-            fix="copy or download the file again",
+            fix="correct the path; it starts at data_root" if gone else "copy or download the file again",
         ) from error
     with dataset:
         yield dataset

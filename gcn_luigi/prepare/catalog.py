@@ -36,6 +36,10 @@ class Exclusions:
     ids: frozenset[str] = frozenset()
     polygons: tuple[Any, ...] = ()
 
+    def unknown_ids(self, cells: Sequence[Cell]) -> list[str]:
+        """Return the ids that name none of the cells, sorted: a list of another grid, or a slip of the pen."""
+        return sorted({cell_id(name) for name in self.ids} - {cell.id for cell in cells})
+
 
 @dataclass(frozen=True)
 class CellFacts:

@@ -191,5 +191,5 @@ def _unfinished(path: Path) -> ShardError:
     return ShardError(
         "no finished dataset here",
         where=str(path),
-        fix="build it: luigi --module gcn_luigi.tasks gcn.Dataset --region <region>",
+        fix="build it: gcn run <region>",
     )

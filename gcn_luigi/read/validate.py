@@ -1,5 +1,6 @@
 """Is a dataset whole? Every file, digest, shape and index row."""
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ def validate(directory: Path) -> Iterator[str]:
 
     Checked are: each file of ``dataset.json`` by size and SHA-256; each shard's format, split, shapes and column
     lengths; each row of the index against the shard's own columns and georeference; each chip's partition
-    against the catalog's split and year; chip ids for being unique.
+    against the catalog's split and year; chip ids for being unique. Where partitions were written as GeoTIFFs, each of
+    them by size and SHA-256 as ``partitions.csv`` lists it.
 
     Parameters
     ----------
@@ -45,7 +47,7 @@ def validate(directory: Path) -> Iterator[str]:
     """
     dataset = Dataset(directory)
     broken = False
-    for problem in _files(dataset):
+    for problem in (*_files(dataset), *_partitions(dataset)):
         broken = True
         yield problem
     if broken:
@@ -60,8 +62,8 @@ def validate(directory: Path) -> Iterator[str]:
 def unlisted(directory: Path) -> Iterator[str]:
     """Yield one sentence for each directory of a sound dataset with files that are not part of it.
 
-    They do no harm: shards of an earlier configuration, what an interrupted build left behind, or files made on
-    request such as partitions.
+    They do no harm: shards of an earlier configuration, what an interrupted build left behind, or stacks made on
+    request.
 
     Parameters
     ----------
@@ -80,7 +82,8 @@ def unlisted(directory: Path) -> Iterator[str]:
     """
     dataset = Dataset(directory)
     root, records = dataset.layout.root, dataset.layout.sidecar(dataset.layout.dataset).parent
-    known = {dataset.layout.dataset, *(root / entry["path"] for entry in dataset.description["files"])}
+    listed = (*dataset.description["files"], *_listed_partitions(dataset))
+    known = {dataset.layout.dataset, dataset.layout.partition_list, *(root / entry["path"] for entry in listed)}
     others: dict[str, list[str]] = {}
     for path in sorted(root.rglob("*")):
         if path.is_file() and path not in known and not path.is_relative_to(records):
@@ -100,15 +103,42 @@ def _files(dataset: Dataset) -> Iterator[str]:
         if name not in {entry["path"] for entry in listed}:
             yield f"dataset.json: does not list {name}"
     for entry in listed:
-        path = root / entry["path"]
-        if not path.resolve().is_relative_to(root):
+        if not (root / entry["path"]).resolve().is_relative_to(root):
             yield f"{entry['path']}: lies outside the dataset"
-        elif not path.is_file():
-            yield f"{entry['path']}: missing"
-        elif path.stat().st_size != entry["size"]:
-            yield f"{entry['path']}: {path.stat().st_size} bytes instead of {entry['size']}"
-        elif digest(path) != entry["sha256"]:
-            yield f"{entry['path']}: its bytes changed (SHA-256 differs)"
+        else:
+            yield from _file(root, entry)
+
+
+def _file(root: Path, entry: dict[str, Any]) -> Iterator[str]:
+    path = root / entry["path"]
+    if not path.is_file():
+        yield f"{entry['path']}: missing"
+    elif path.stat().st_size != entry["size"]:
+        yield f"{entry['path']}: {path.stat().st_size} bytes instead of {entry['size']}"
+    elif digest(path) != entry["sha256"]:
+        yield f"{entry['path']}: its bytes changed (SHA-256 differs)"
+
+
+def _partitions(dataset: Dataset) -> Iterator[str]:
+    try:
+        entries = _listed_partitions(dataset)
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        yield f"partitions/{dataset.layout.partition_list.name}: cannot be read: {error!r}"
+        return
+    for entry in entries:
+        yield from _file(dataset.layout.root, entry)
+
+
+def _listed_partitions(dataset: Dataset) -> list[dict[str, Any]]:
+    """Return the files written on request; none where nobody asked."""
+    listing = dataset.layout.partition_list
+    if not listing.is_file():
+        return []
+    with listing.open(encoding="utf-8", newline="") as stream:
+        return [
+            {"path": f"partitions/{Path(row['file']).name}", "size": int(row["size"]), "sha256": row["sha256"]}
+            for row in csv.DictReader(stream)
+        ]
 
 
 def _is_entry(entry: Any) -> bool:

@@ -26,7 +26,6 @@ from gcn_luigi.report.drawing import (
 )
 from gcn_luigi.report.evidence import Evidence
 from gcn_luigi.report.relief import draw_relief
-from gcn_luigi.report.tables import number
 
 _MOST_NAMES, _MOST_OUTLINED, _MOST_SHAPES = 60, 600, 5000
 _GAPS = ("#fde9a8", "#f5bd63", "#e38a45", "#c2573f", "#8f2f4a", "#561c48")
@@ -150,7 +149,7 @@ def _frame(axes: Axes, evidence: Evidence) -> None:
     axes.set_ylim(bottom - margin, top + margin)
     axes.set_aspect("equal")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: number(value / 1000)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:,.10g}"))
         axis.set_major_locator(MaxNLocator(6))
     axes.set_xlabel("Easting (km)")
     axes.set_ylabel("Northing (km)")

@@ -62,7 +62,8 @@ Open it with
 import gcn_luigi
 
 dataset = gcn_luigi.open_dataset(".")
-chip = dataset.chips("train")[0]  # image (band, y, x) int16, label and flags (y, x) uint8
+chip = dataset.chips("train")[0]
+chip["image"], chip["label"], chip["flags"]  # (band, y, x) int16; (y, x) uint8; (y, x) uint8
 ```
 
 or any HDF5 library: `shards/*.h5`, one row a chip. `index.parquet` and `index.gpkg` say where each chip lies.

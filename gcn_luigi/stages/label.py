@@ -158,5 +158,5 @@ def _measured_distance(glaciers: Glaciers, lattice: Lattice, settings: DistanceS
 def _told(made: Blocks, lattice: Lattice, say: Say) -> Blocks:
     for window, values in made:
         yield window, values
-        done = window.row / lattice.height
-        say(f"row {window.row} of {lattice.height}", done)
+        last = window.row + window.height
+        say(f"row {last} of {lattice.height}", last / lattice.height)

@@ -16,11 +16,6 @@ def optical_bands(settings: RegionSettings) -> tuple[Band, ...]:
     return (*(band for band in settings.schema_bands if band.role is Role.OPTICAL), *settings.quality_bands)
 
 
-def topo_bands(settings: RegionSettings) -> tuple[Band, ...]:
-    """Return the topographic bands."""
-    return tuple(band for band in settings.schema_bands if band.role is Role.TOPO)
-
-
 def read_inventory(layout: Layout) -> Inventory:
     """Return the published inventory."""
     return Inventory.from_json(layout.inventory.read_text(encoding="utf-8"))

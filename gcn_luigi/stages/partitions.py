@@ -28,6 +28,7 @@ from gcn_luigi.prepare.years import partition_years, years_of_cells
 from gcn_luigi.stages.mosaics import read_inventory
 
 GRID_SIZES = (128, 256, 512)
+_MOST_NAMED = 10
 
 
 def grid_sources(region: Region) -> tuple[Path, ...]:
@@ -100,6 +101,7 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
     cells = _read_cells(layout)
     outlines = _outlines(region, lattice)
     joined = join_outlines(cells, lattice, outlines.table)
+    exclusions = _exclusions(region, lattice)
     dated = years_of_cells(cells) if settings.year.source == "grid" else joined
     max_m = settings.grid.max_outline_distance_m
     facts = CellFacts(
@@ -107,7 +109,7 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
         years=partition_years(dated, settings.years, settings.year, [cell.id for cell in cells]),
         label_counts=_label_counts(layout.label, cells),
         outside_share=outside_shares(cells, inventory.windows),
-        exclusions=_exclusions(region, lattice),
+        exclusions=exclusions,
         is_far=None if max_m is None else far_from_outlines(cells, lattice, outlines.table, max_m),
     )
     catalog, notes = assign_split(build_catalog(cells, lattice, facts, settings.grid), joined, settings.split)
@@ -122,6 +124,9 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
     write_geoparquet(table_out, catalog)
     write_geopackage(map_out, catalog, "catalog")
     grid_notes = json.loads(layout.grid_notes.read_text(encoding="utf-8"))["notes"]
+    if unknown := exclusions.unknown_ids(cells):
+        first = ", ".join(unknown[:_MOST_NAMED])
+        grid_notes.append(f"{len(unknown)} of {len(exclusions.ids)} rejected ids name no cell: {first}")
     every_note = {"outlines": list(outlines.notes), "grid": grid_notes, "split": notes}
     _write_json(audit_out, {**audit_split(catalog, joined), "notes": every_note})
 

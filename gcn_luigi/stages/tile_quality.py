@@ -111,7 +111,7 @@ def _judged(plane: NDArray[Any], file: SourceFile, band: Band) -> tuple[NDArray[
     if file.nodata is not None:
         missing |= plane == file.nodata
     if plane.dtype.kind == "f":
-        missing |= np.isnan(plane)
+        missing |= ~np.isfinite(plane)
     stored = plane.astype(np.float64) * band.scale + band.offset if band.role is Role.TOPO else plane
     wild = np.zeros(plane.shape, bool)
     if band.valid_min is not None:

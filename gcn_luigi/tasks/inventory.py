@@ -28,6 +28,7 @@ class TileInventory(RegionTask):
     def make(self) -> None:
         """Scan and publish."""
         region = self.configured
+        region.check_sources()
         with self.output().staged() as draft:
             draft.write_text(scan_tiles(region.root, region.settings).to_json(), encoding="utf-8")
 

@@ -47,7 +47,7 @@ class TopoMosaic(RegionTask):
 
     def output(self) -> tuple[PublishedFile, ...]:
         """Return a VRT of the sources and an int16 GeoTIFF a band."""
-        bands = mosaics.topo_bands(self.configured.settings)
+        bands = self.configured.settings.topo_bands
         return self.publishes(
             *(path for band in bands for path in (self.layout.source_mosaic(band), self.layout.mosaic(band)))
         )
@@ -55,7 +55,7 @@ class TopoMosaic(RegionTask):
     def make(self) -> None:
         """Join, then convert, band by band."""
         targets = iter(self.output())
-        bands = mosaics.topo_bands(self.configured.settings)
+        bands = self.configured.settings.topo_bands
         for done, band in enumerate(bands):
             self.say(f"{band.name}: {done} of {len(bands)} bands", done / len(bands))
             source = next(targets)

@@ -38,7 +38,7 @@ def test_legacy_chips_equal_the_published_rules_bit_for_bit(tmp_path, world, dis
         ('edge = "clamp"', 'edge = "legacy"'),
         ("step = 32", "step = 48"),
         ("enabled = true", f"enabled = {str(distance).lower()}"),
-        ("min_valid_label_share = 0.5", "min_valid_label_share = 0.0"),
+        ("min_valid_label_share = 0.5", "min_valid_label_share = 0.0\nmin_valid_optical_share = 0.0"),
         ("max_topo_nodata_share = 0.5", "max_topo_nodata_share = 1.0"),
         ('method = "blocks"', 'method = "legacy"'),
         ("max_gap = 5", "max_gap = 5\n"),
@@ -139,7 +139,7 @@ def test_rejected_ids_and_excluded_ground_are_never_used(tmp_path, world):
     first = _built(tmp_path / "first", world)
     used = first.catalog[first.catalog["used"]]
     rejected, excluded = used["partition"].iloc[0], used.iloc[[-1]]
-    (world.parent / "rejects.txt").write_text(f"{rejected}\n")
+    (world.parent / "rejects.txt").write_text(f"{rejected}\nno-such-cell\n")
     gpd.GeoDataFrame(geometry=excluded.geometry.buffer(-100.0), crs=used.crs).to_file(world.parent / "no.gpkg")
     keys = 'origin = "lattice"\nreject_ids = "../rejects.txt"\nexclude_polygons = "../no.gpkg"'
 
@@ -149,6 +149,8 @@ def test_rejected_ids_and_excluded_ground_are_never_used(tmp_path, world):
     assert reasons[rejected] == "rejected id"
     assert reasons[excluded["partition"].iloc[0]] == "exclusion polygon"
     assert rejected not in set(second.index["partition"])
+    notes = json.loads(second.layout.split_audit.read_text())["notes"]["grid"]
+    assert notes == ["1 of 2 rejected ids name no cell: no-such-cell"]
 
 
 def test_balanced_train_partitions_are_cut_twice_as_densely(tmp_path, world):

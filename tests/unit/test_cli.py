@@ -108,7 +108,7 @@ def test_a_region_without_sources_is_refused_before_luigi_starts(gcn, tmp_path):
     code, _, err = gcn("run", tiny.region, "--config-dir", tiny.config, "--data-root", tmp_path / "no", "-o", tmp_path)
 
     assert code == 1
-    assert "the sources are not there" in err
+    assert "source(s) are not there: data_root = .; tiles.optical = optical;" in err
     assert str(tmp_path / "no") in err
     assert not (tmp_path / "tiny").exists()
 

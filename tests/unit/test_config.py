@@ -95,7 +95,7 @@ class TestWhatIsLoaded:
         assert chosen == {
             "years": [2000, 2004],
             "shards.train": 16,
-            "label": {"stem": "votes.tif", "threshold": 3, "ice_outside": "none", "raster": None},
+            "label": {"stem": "votes.tif", "threshold": 3, "max_votes": 100, "ice_outside": "none", "raster": None},
         }
 
 
@@ -105,14 +105,14 @@ class TestWhatIsRefused:
 
         error = refused(tmp_path / "alpes.toml")
 
-        assert error.what == "no configuration for region alpes"
+        assert error.what == "no configuration for region alpes: there is no file alpes.toml"
         assert "did you mean alps?" in error.fix
 
     def test_a_missing_file_unlike_any_other_lists_what_there_is(self, tmp_path):
         write(tmp_path)
 
-        assert "known here: alps" in refused(tmp_path / "himalaya.toml").fix
-        assert "known here: none" in refused(tmp_path / "nowhere" / "himalaya.toml").fix
+        assert "TOML files there: alps." in refused(tmp_path / "himalaya.toml").fix
+        assert "TOML files there: none." in refused(tmp_path / "nowhere" / "himalaya.toml").fix
 
     def test_a_file_in_the_place_of_the_directory_is_a_missing_file(self, tmp_path):
         path = write(tmp_path)

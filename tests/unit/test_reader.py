@@ -194,7 +194,7 @@ class TestDataset:
             gcn_luigi.open_dataset(tmp_path)
 
         assert caught.value.where == str(tmp_path / "dataset.json")
-        assert "gcn.Dataset" in caught.value.fix
+        assert "gcn run" in caught.value.fix
 
     @pytest.mark.fault
     def test_no_directory_at_all_is_refused_too(self, tmp_path):

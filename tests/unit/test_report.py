@@ -15,7 +15,7 @@ from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.geotiff import write_geotiff
 from gcn_luigi.io.index import write_geoparquet
-from gcn_luigi.io.inventory import Inventory, Note
+from gcn_luigi.io.inventory import Inventory, Note, SourceFile
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.io.shard import ShardReader
 from gcn_luigi.lattice import Lattice
@@ -118,7 +118,8 @@ def make_dataset(root, bands):
     pixels = make_pixels(schema)
     notes = tuple(Note(str(i), "", EVIL, f"remark {i}") for i in range(40))
     layout.shards.mkdir(parents=True)
-    layout.inventory.write_text(Inventory(LATTICE, (), overlaps=notes).to_json(), encoding="utf-8")
+    tile = SourceFile("0123", "tcb", "optical/0123/0123_tcb.tif", LATTICE.window, "int16", None, 2)
+    layout.inventory.write_text(Inventory(LATTICE, (tile,), overlaps=notes).to_json(), encoding="utf-8")
     for path in map(layout.stack, settings.years):
         path.parent.mkdir(exist_ok=True)
         write_geotiff(path, LATTICE, pixels, nodata=None, names=schema.names)

@@ -10,7 +10,7 @@ import pytest
 import shapely
 from click.testing import CliRunner
 
-from gcn_luigi.cli.validate import validate as command
+from gcn_luigi.cli import cli
 from gcn_luigi.errors import ShardError
 from gcn_luigi.io.index import write_geoparquet
 from gcn_luigi.io.staging import digest
@@ -362,8 +362,46 @@ class TestUnlisted:
     def test_the_command_tells_them_and_succeeds(self, copied):
         (copied / "shards" / "train-00000-of-00004.h5").touch()
 
-        result = CliRunner().invoke(command, [str(copied)])
+        result = CliRunner().invoke(cli, ["validate", str(copied)])
 
         assert result.exit_code == 0
         assert result.stdout.startswith("sound: ")
         assert result.stderr == "note: shards: not part of the dataset: train-00000-of-00004.h5\n"
+
+
+class TestPartitionFiles:
+    @pytest.fixture
+    def listed(self, copied):
+        """Two partition files and the list of them."""
+        place = copied / "partitions"
+        place.mkdir()
+        lines = ["split,partition,year,file,size,sha256"]
+        for name in ("a.tif", "b.tif"):
+            (place / name).write_bytes(name.encode() * 50)
+            lines.append(f"train,{name[0]},2004,{name},{50 * len(name)},{digest(place / name)}")
+        (place / "partitions.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return copied
+
+    def test_whole_ones_are_part_of_the_dataset(self, listed):
+        assert list(validate(listed)) == []
+        assert list(unlisted(listed)) == []
+
+    def test_a_lost_a_cut_and_a_changed_one_are_named(self, listed):
+        place = listed / "partitions"
+        (place / "a.tif").write_bytes(b"x" * 250)
+        (place / "b.tif").write_bytes(b"x")
+
+        assert list(validate(listed)) == [
+            "partitions/a.tif: its bytes changed (SHA-256 differs)",
+            "partitions/b.tif: 1 bytes instead of 250",
+        ]
+        (place / "b.tif").unlink()
+        assert list(validate(listed))[1] == "partitions/b.tif: missing"
+
+    @pytest.mark.parametrize("text", ["a,b\n1,2\n", "file,size,sha256\nx,many,0\n", "file,size\nx\n"])
+    def test_a_broken_list_is_named(self, listed, text):
+        (listed / "partitions" / "partitions.csv").write_text(text, encoding="utf-8")
+
+        (problem,) = validate(listed)
+
+        assert problem.startswith("partitions/partitions.csv: cannot be read")
