@@ -13,6 +13,7 @@ _PR_SET_PDEATHSIG = 1
 _LOOK_S = 0.5
 # Time to remove a draft; then the process ends in the middle of whatever it does.
 _GRACE_S = 10.0
+_TOLD_TO_STOP = 128 + signal.SIGTERM
 
 
 def use_forkserver() -> None:
@@ -43,7 +44,11 @@ class ChildContext:
     def __enter__(self) -> Self:
         """Tie the process to its parent and log as the parent does."""
         if self._is_child:
-            _end_with_parent()
+            try:
+                _end_with_parent()
+            except KeyboardInterrupt:
+                # The parent died while this process was born.
+                sys.exit(_TOLD_TO_STOP)
         if os.environ.get("GCN_QUIET_WORKERS") == "1":
             # `gcn run` shows failures itself; without a handler Python would print them to the terminal.
             logging.getLogger("luigi-interface").addHandler(logging.NullHandler())
@@ -53,14 +58,22 @@ class ChildContext:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """End without a traceback when told to stop: the parent says why."""
-        if self._is_child and kind is not None and issubclass(kind, KeyboardInterrupt):
-            sys.exit(128 + signal.SIGTERM)
+        if not self._is_child:
+            return
+        try:
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        except KeyboardInterrupt:
+            sys.exit(_TOLD_TO_STOP)
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            sys.exit(_TOLD_TO_STOP)
 
 
 def _end_with_parent() -> None:
     # SIGTERM by default leaves drafts behind, and a Python handler for it waits for C code that may be stuck. So a
     # thread takes it, and asks the task to stop.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    # Ctrl-C reaches every process of a terminal. The parent hears it; two interrupts would cut the tidying up short.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.default_int_handler)
     if sys.platform == "linux":
         # The parent as the kernel knows it, which is the fork server.
@@ -76,4 +89,4 @@ def _watch(task: int) -> None:
             break
     signal.pthread_kill(task, signal.SIGUSR1)
     threading.Event().wait(_GRACE_S)
-    os._exit(128 + signal.SIGTERM)
+    os._exit(_TOLD_TO_STOP)

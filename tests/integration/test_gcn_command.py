@@ -8,7 +8,6 @@ import signal
 import socketserver
 import threading
 from contextlib import contextmanager
-from dataclasses import replace
 
 import psutil
 import pytest
@@ -29,14 +28,16 @@ from tests.integration.commands import (
 
 
 @pytest.fixture
-def finished(tiny_output, tmp_path):
+def finished(tiny_output, tmp_path_factory):
     """Return an output directory with the finished dataset; a test may write into it."""
-    shutil.copytree(tiny_output / "tiny", tmp_path / "out/tiny")
-    return tmp_path / "out"
+    # As deep as the first one: the relative paths to the sources go on to hold, so the dataset stays current.
+    output = tmp_path_factory.mktemp("finished")
+    shutil.copytree(tiny_output / "tiny", output / "tiny")
+    return output
 
 
 def _port(text):
-    found = re.search(r"^graph: http://127\.0\.0\.1:(\d+)/", text, re.MULTILINE)
+    found = re.search(r"^graph, while this runs: http://127\.0\.0\.1:(\d+)/", text, re.MULTILINE)
     return int(found[1]) if found else 0
 
 
@@ -69,22 +70,24 @@ def test_after_a_kill_one_worker_makes_the_same_bytes_and_its_scheduler_is_priva
 
 
 @pytest.mark.luigid
-def test_a_failure_is_told_plainly_and_after_mending_only_what_is_missing_is_made(commands, tiny, finished, tmp_path):
-    own = replace(tiny, sources=shutil.copytree(tiny.sources, tmp_path / "input"))
-    votes = next((own.sources / "stem").glob("*.tif"))
+def test_a_failure_is_told_plainly_and_after_mending_only_what_is_missing_is_made(commands, tiny, finished):
+    votes = next((tiny.sources / "stem").glob("*.tif"))
     whole, status = votes.read_bytes(), votes.stat()
     label = (finished / "tiny/label.tif").read_bytes()
     before = state_of(finished / "tiny")
     (finished / "tiny/label.tif").unlink()
     votes.write_bytes(whole[:1000])
     with luigid(commands) as port:
-        failed = commands.gcn_run(own, finished, "--port", port)
+        try:
+            failed = commands.gcn_run(tiny, finished, "--port", port)
+        finally:
+            # Other tests read the same sources.
+            votes.write_bytes(whole)
+            os.utime(votes, ns=(status.st_atime_ns, status.st_mtime_ns))
         left = state_of(finished / "tiny")
         task = next(name for name, node in ask(port, "graph").items() if node["name"] == "gcn.ClassLabel")
         shown = ask(port, "fetch_error", task_id=task)["error"]
-        votes.write_bytes(whole)
-        os.utime(votes, ns=(status.st_atime_ns, status.st_mtime_ns))
-        mended = commands.gcn_run(own, finished, "--port", port)
+        mended = commands.gcn_run(tiny, finished, "--port", port)
 
     assert failed.code == 30, failed.text
     assert "Traceback" not in failed.text
