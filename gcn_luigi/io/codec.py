@@ -2,8 +2,8 @@
 
 from typing import Any, Literal
 
+import deflate
 import numpy as np
-from isal import isal_zlib
 from numpy.typing import NDArray
 
 Codec = Literal["deflate", "none"]
@@ -41,10 +41,11 @@ def deflated(chunk: NDArray[Any]) -> bytes:
     Returns
     -------
     bytes
-        Bytes of equal significance side by side (wide types), then a zlib stream made by ISA-L at level 1:
-        over six times the speed of zlib for 3 % more bytes.
+        Bytes of equal significance side by side (wide types), then a zlib stream made by libdeflate at level 1:
+        over twice the speed of zlib, no larger, and always the same bytes for the same chunk, which faster ones
+        do not give.
     """
     flat = np.ascontiguousarray(chunk).reshape(-1)
     if flat.itemsize > 1:
         flat = np.ascontiguousarray(flat.view(np.uint8).reshape(-1, flat.itemsize).T)
-    return bytes(isal_zlib.compress(flat.data, 1))
+    return bytes(deflate.zlib_compress(flat.data, 1))

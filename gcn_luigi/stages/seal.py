@@ -14,7 +14,7 @@ from gcn_luigi.settings import RegionSettings
 from gcn_luigi.version import __version__
 
 FORMAT = "gcn_luigi dataset 1"
-_LIBRARIES = ("luigi", "numpy", "h5py", "rasterio", "geopandas", "pyarrow", "pyogrio", "shapely", "isal")
+_LIBRARIES = ("luigi", "numpy", "h5py", "rasterio", "geopandas", "pyarrow", "pyogrio", "shapely", "deflate")
 
 
 @dataclass(frozen=True, order=True)
