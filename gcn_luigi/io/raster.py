@@ -12,26 +12,11 @@ from rasterio.errors import RasterioIOError
 from gcn_luigi.bands import Band
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.io.damage import damaged_source, rasterio_window, sources_within
-from gcn_luigi.io.geotiff import BLOCK, blocks, geotiff_profile, open_geotiff, write_geotiff
+from gcn_luigi.io.geotiff import BLOCK, blocks, open_geotiff
 from gcn_luigi.io.header import is_same_crs, is_same_size, open_raster, read_header, read_lattice
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.convert import convert_bands
 from gcn_luigi.settings import ConvertSettings
-
-__all__ = [
-    "blocks",
-    "check_on_lattice",
-    "convert_file",
-    "convert_mosaic",
-    "geotiff_profile",
-    "is_excluded",
-    "open_geotiff",
-    "read_dataset",
-    "read_lattice",
-    "read_window",
-    "vrt_to_geotiff",
-    "write_geotiff",
-]
 
 # Pixels of a strip, across: 4 MB of float32 a band.
 _STRIP = 4096

@@ -36,9 +36,14 @@ class Exclusions:
     ids: frozenset[str] = frozenset()
     polygons: tuple[Any, ...] = ()
 
+    @property
+    def cell_ids(self) -> frozenset[str]:
+        """The ids in the spelling of `Cell.id`."""
+        return frozenset(cell_id(name) for name in self.ids)
+
     def unknown_ids(self, cells: Sequence[Cell]) -> list[str]:
         """Return the ids that name none of the cells, sorted: a list of another grid, or a slip of the pen."""
-        return sorted({cell_id(name) for name in self.ids} - {cell.id for cell in cells})
+        return sorted(self.cell_ids - {cell.id for cell in cells})
 
 
 @dataclass(frozen=True)
@@ -154,11 +159,10 @@ def _glaciers(joined: pd.DataFrame) -> pd.DataFrame:
 def _reasons(
     table: pd.DataFrame, year_reason: Any, boxes: npt.NDArray[Any], facts: CellFacts, settings: GridSettings
 ) -> npt.NDArray[Any]:
-    rejected = {cell_id(name) for name in facts.exclusions.ids}
     no_year = year_reason.fillna("no dated outline").to_numpy(object)
     no_year[(no_year == "no dated outline") & (table["n_outlines"] == 0).to_numpy()] = "no outline"
     conditions = [
-        table["partition"].isin(rejected).to_numpy(bool),
+        table["partition"].isin(facts.exclusions.cell_ids).to_numpy(bool),
         _on_polygons(boxes, facts.exclusions.polygons),
         (table["outside_share"] > settings.max_outside_share).to_numpy(bool),
         no_year != "",

@@ -13,6 +13,11 @@ from gcn_luigi.prepare.selection import ChipCounts
 # Bytes. Columns of one width can be read back one by one, whatever the number of chips.
 _ID_WIDTH = 128
 _PARTITION_WIDTH = 64
+# What the index repeats of a shard, as it stands there.
+INDEXED_COLUMNS = (
+    "chip_id", "partition", "row", "col", "year", "year_gap", "share_none", "share_debris", "share_ice",
+    "valid_label", "valid_optical", "valid_topo", "valid_share",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,9 @@ import numpy as np
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.io.shard import FORMAT, ShardReader
 from gcn_luigi.io.staging import digest
+from gcn_luigi.prepare.columns import INDEXED_COLUMNS
 from gcn_luigi.read.dataset import Dataset
 
-_INDEXED = (
-    "chip_id", "partition", "row", "col", "year", "year_gap", "share_none", "share_debris", "share_ice",
-    "valid_label", "valid_optical", "valid_topo", "valid_share",
-)  # fmt: skip
 _NEEDED = ("catalog.parquet", "index.parquet", "statistics.json")
 _SEALED = {"path": str, "size": int, "sha256": str}
 _MOST_NAMED = 3
@@ -181,7 +178,7 @@ def _shard(path: Path, rows: gpd.GeoDataFrame) -> Iterator[str]:
             return
         if not (rows["split"] == said["split"]).all():
             yield f"a shard of {said['split']}, which the index does not say"
-        for column in _INDEXED:
+        for column in INDEXED_COLUMNS:
             unequal = shard.column(column) != rows[column].to_numpy()
             if unequal.any():
                 yield f"{column} of row {int(np.argmax(unequal))} differs from the index"

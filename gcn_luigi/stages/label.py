@@ -19,10 +19,10 @@ from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.distance import distance_to_glacier, halo_px
 from gcn_luigi.prepare.labels import check_label, combine_label, rasterize_outlines
 from gcn_luigi.settings import DistanceSettings, LabelSettings
+from gcn_luigi.stages import Say
 from gcn_luigi.stages.aligned import AlignedRaster
 from gcn_luigi.stages.mosaics import read_inventory
 
-Say = Callable[[str, float], None]
 Blocks = Iterator[tuple[Window, NDArray[Any]]]
 Glaciers = Callable[[Window], NDArray[np.bool_]]
 

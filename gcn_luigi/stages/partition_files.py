@@ -1,7 +1,6 @@
 """Corrected partitions as GeoTIFFs, named as the published workflow named them."""
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,10 @@ from gcn_luigi.io.geotiff import write_geotiff
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.staging import digest, staged
 from gcn_luigi.settings import RegionSettings
+from gcn_luigi.stages import Say
 from gcn_luigi.stages.corrected import read_corrected
 from gcn_luigi.stages.mosaics import read_inventory
 from gcn_luigi.stages.shards import used_partitions
-
-Say = Callable[[str, float], None]
 
 
 def write_partition_files(settings: RegionSettings, layout: Layout, out: Path, say: Say) -> None:

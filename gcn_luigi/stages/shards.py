@@ -1,6 +1,5 @@
 """One shard: read each partition once, mask it, cut it, write its chips."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -19,14 +18,13 @@ from gcn_luigi.prepare.columns import ChipPlace, chip_columns, empty_columns, se
 from gcn_luigi.prepare.nodata import Corrected, outside_flags
 from gcn_luigi.prepare.selection import Reason, count_chips, judge_chips
 from gcn_luigi.settings import RegionSettings
+from gcn_luigi.stages import Say
 from gcn_luigi.stages.corrected import read_corrected
 from gcn_luigi.stages.mosaics import read_inventory
 from gcn_luigi.stages.tally import Tally
 
 # The year gap of a partition without a dated outline, whose year the settings gave.
 NO_OUTLINE = -1
-
-Say = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)

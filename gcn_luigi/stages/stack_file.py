@@ -1,6 +1,5 @@
 """A year's stack as one GeoTIFF, for programs that read no VRT."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,8 @@ from gcn_luigi.io.header import open_raster
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.io.raster import read_dataset
 from gcn_luigi.settings import RegionSettings
+from gcn_luigi.stages import Say
 from gcn_luigi.stages.mosaics import read_inventory
-
-Say = Callable[[str, float], None]
 
 # A GeoTIFF has one nodata for all bands; a stack has one for each.
 STACK_FILE_NODATA = -32768

@@ -1,7 +1,7 @@
 """Index, statistics and the published workflow's log, collected from the shards."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,10 @@ from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.index import write_geopackage, write_geoparquet
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.shard import ShardReader
+from gcn_luigi.prepare.columns import INDEXED_COLUMNS
 from gcn_luigi.prepare.statistics import class_weights, empty_histogram, summarise
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.mosaics import read_inventory
-
-_COLUMNS = (
-    "chip_id", "partition", "row", "col", "year", "year_gap", "share_none", "share_debris", "share_ice",
-    "valid_label", "valid_optical", "valid_topo", "valid_share",
-)  # fmt: skip
 
 
 def shard_paths(settings: RegionSettings, layout: Layout, split: str) -> list[Path]:
@@ -101,7 +97,7 @@ def published_names(rows: pd.DataFrame) -> pd.Series:
 def _refuse_empty(settings: RegionSettings, layout: Layout, present: set[str]) -> None:
     for split in SPLITS:
         if split not in present:
-            verdicts = _verdicts(settings, layout, split)
+            verdicts = _verdicts(partitions for _, partitions in _tables(settings, layout, split))
             reasons = ", ".join(f"{count} {reason}" for reason, count in verdicts.items() if count) or "no partition"
             raise ConfigError(
                 f"no {split} chip is left: {reasons}",
@@ -110,10 +106,10 @@ def _refuse_empty(settings: RegionSettings, layout: Layout, present: set[str]) -
             )
 
 
-def _verdicts(settings: RegionSettings, layout: Layout, split: str) -> dict[str, int]:
+def _verdicts(tables: Iterable[dict[str, Any]]) -> dict[str, int]:
     """Return how many candidate chips were kept and rejected, by reason."""
     verdicts: dict[str, int] = {}
-    for _, partitions in _tables(settings, layout, split):
+    for partitions in tables:
         for reason, count in zip(partitions["reasons"], partitions["verdicts"].sum(axis=0), strict=True):
             verdicts[reason.decode()] = verdicts.get(reason.decode(), 0) + int(count)
     return verdicts
@@ -121,7 +117,7 @@ def _verdicts(settings: RegionSettings, layout: Layout, split: str) -> dict[str,
 
 def _shard_rows(split: str, path: Path) -> pd.DataFrame:
     with ShardReader(path) as shard:
-        rows = pd.DataFrame({name: shard.column(name) for name in _COLUMNS})
+        rows = pd.DataFrame({name: shard.column(name) for name in INDEXED_COLUMNS})
         transform = shard.column("transform")
         edge = int(shard.attributes["chip_size"])
     rows.insert(1, "split", split)
@@ -159,17 +155,19 @@ def _describe(settings: RegionSettings, layout: Layout, split: str) -> dict[str,
     once, sampled = empty_histogram(len(names)), empty_histogram(len(names))
     classes, sampled_classes = (np.zeros(len(CLASS_NAMES), np.int64) for _ in range(2))
     out_of_range = np.zeros(len(names), np.int64)
+    judged = []
     for counts, partitions in _tables(settings, layout, split):
         once += counts["histogram"]
         sampled += counts["chip_histogram"]
         classes += counts["class_pixels"]
         sampled_classes += counts["chip_class_pixels"]
         out_of_range += partitions["out_of_range"].sum(axis=0)
+        judged.append(partitions)
     return {
         "bands": _bands(names, once),
         "classes": _classes(classes),
         "as_sampled": {"bands": _bands(names, sampled), "classes": _classes(sampled_classes)},
-        "chips": _verdicts(settings, layout, split),
+        "chips": _verdicts(judged),
         "out_of_range": dict(zip(names, out_of_range.tolist(), strict=True)),
     }
 

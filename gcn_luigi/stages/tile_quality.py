@@ -1,7 +1,7 @@
 """What the tiles really hold: every pixel of every tile read once, before anyone trusts it."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,8 @@ from gcn_luigi.io.layout import Layout
 from gcn_luigi.io.raster import read_dataset
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.settings import RegionSettings
+from gcn_luigi.stages import Say
 from gcn_luigi.stages.mosaics import read_inventory
-
-Say = Callable[[str, float], None]
 
 # Whole blocks of all years at once: files interleaved by pixel are then decoded once, too.
 _STRIP = (256, 4096)

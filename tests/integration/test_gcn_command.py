@@ -5,9 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socketserver
-import threading
-from contextlib import contextmanager
 
 import psutil
 import pytest
@@ -25,6 +22,7 @@ from tests.integration.commands import (
     state_of,
     wait_for,
 )
+from tests.reference.servers import Mail, served
 
 
 @pytest.fixture
@@ -154,24 +152,10 @@ class _Page(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class _Babble(socketserver.BaseRequestHandler):
-    def handle(self):
-        self.request.recv(100)
-        self.request.sendall(b"220 mail.example.org ESMTP\r\n")
-
-
-@contextmanager
-def _served(handler):
-    with socketserver.ThreadingTCPServer((LOOPBACK, 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
-
-
 @pytest.mark.luigid
-@pytest.mark.parametrize("handler", [_Page, _Babble])
+@pytest.mark.parametrize("handler", [_Page, Mail])
 def test_a_port_held_by_something_else_is_left_alone(commands, tiny, finished, handler):
-    with _served(handler) as port:
+    with served(handler) as port:
         ended = commands.gcn_run(tiny, finished, "--port", str(port))
 
     assert ended.code == 0, ended.text

@@ -5,9 +5,6 @@ import json
 import os
 import pickle
 import socket
-import socketserver
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
@@ -17,6 +14,7 @@ import pytest
 from gcn_luigi.errors import SchedulerError
 from gcn_luigi.tasks import central
 from gcn_luigi.tasks.central import LOOPBACK, answers, central_scheduler, free_port
+from tests.reference.servers import Mail, served
 
 LUIGI_CFG = Path(__file__).resolve().parents[2] / "luigi.cfg"
 
@@ -34,20 +32,6 @@ def _handler(body, status=200):
     return Handler
 
 
-class _Mail(socketserver.BaseRequestHandler):
-    def handle(self):
-        self.request.recv(100)
-        self.request.sendall(b"220 mail.example.org ESMTP\r\n")
-
-
-@contextmanager
-def _served(handler):
-    with socketserver.ThreadingTCPServer((LOOPBACK, 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
-
-
 @pytest.mark.parametrize(
     ("handler", "expected"),
     [
@@ -56,11 +40,11 @@ def _served(handler):
         (_handler(b"[]"), False),
         (_handler(json.dumps({"error": "no"}).encode()), False),
         (_handler(b"no such page", 404), False),
-        (_Mail, False),
+        (Mail, False),
     ],
 )
 def test_only_a_scheduler_counts_as_a_scheduler(handler, expected):
-    with _served(handler) as port:
+    with served(handler) as port:
         assert answers(port) is expected
 
 
@@ -71,7 +55,7 @@ def test_nothing_answers_on_a_free_port():
 def test_a_proxy_is_not_asked_about_this_machine(monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
-    with _served(_handler(json.dumps({"response": {}}).encode())) as port:
+    with served(_handler(json.dumps({"response": {}}).encode())) as port:
         assert answers(port)
 
 
