@@ -13,6 +13,9 @@ from gcn_luigi.bands import LABEL_IGNORE, Band, BandSchema, Role
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+# How chunks of a shard are stored, and what one row of its pixels is.
+Codec = Literal["deflate", "bitshuffle-lz4", "zstd", "none"]
+StorageLayout = Literal["chips", "windows"]
 
 
 class Section(BaseModel):
@@ -229,11 +232,14 @@ class ChipSettings(Section):
 
 
 class ShardSettings(Section):
-    """How many files a split has and how they are compressed."""
+    """How many files a split has, what they hold and how they are compressed."""
 
     train: Count = 16
     dev: Count = 4
-    codec: Literal["deflate", "none"] = "deflate"
+    # Every chip by itself, or every corrected partition once with chips as rows of an index.
+    layout: StorageLayout = "chips"
+    # Any HDF5 reads deflate and none; the others need hdf5plugin.
+    codec: Codec = "deflate"
 
 
 class RegionSettings(Section):

@@ -15,6 +15,7 @@ from gcn_luigi.cli.progress import watching
 from gcn_luigi.config import load_region
 
 if TYPE_CHECKING:
+    from gcn_luigi.config import Region
     from gcn_luigi.tasks.build import BuildResult
 
 
@@ -39,10 +40,34 @@ def shared_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def region_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the argument and options that name a region, its settings and its sources."""
+    for option in (
+        click.option("--data-root", type=_PATH, help="Sources, in place of the TOML file's data_root."),
+        click.option("--config-dir", default="config", show_default=True, type=_PATH, help="Where REGION.toml lies."),
+        click.argument("region"),
+    ):
+        command = option(command)
+    return command
+
+
+def region_file(region: str, config_dir: Path) -> Path:
+    """Return the TOML file that REGION means: itself, or the one of that name."""
+    return Path(region) if region.endswith(".toml") else config_dir / f"{region}.toml"
+
+
+def task_parameters(region: "Region", path: Path, output: Path, data_root: Path | None) -> dict[str, str]:
+    """Return the parameters of a region's tasks; all paths absolute, for tasks run in other processes."""
+    return {
+        "region": region.settings.region,
+        "output_root": str(output.resolve()),
+        "config_dir": str(path.resolve().parent),
+        "data_root": str(region.root) if data_root is not None else "",
+    }
+
+
 @click.command()
-@click.argument("region")
-@click.option("--config-dir", default="config", show_default=True, type=_PATH, help="Where REGION.toml lies.")
-@click.option("--data-root", type=_PATH, help="Sources, in place of the TOML file's data_root.")
+@region_options
 @shared_options
 def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, **options: Any) -> None:
     """Build the dataset of REGION: a name in the config directory, or a TOML file.
@@ -53,8 +78,7 @@ def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, 
     Example:
       gcn run columbia --workers 2
     """  # noqa: D301  click reads the control character
-    path = Path(region) if region.endswith(".toml") else config_dir / f"{region}.toml"
-    build_region(path, output, data_root, **build_options(**options))
+    build_region(region_file(region, config_dir), output, data_root, **build_options(**options))
 
 
 def build_options(*, workers: int, port: int, local_scheduler: bool) -> dict[str, Any]:
@@ -81,17 +105,12 @@ def build_region(path: Path, output: Path, data_root: Path | None, *, workers: i
     region = load_region(path, data_root)
     region.check_sources()
     # A bad configuration is told before Luigi is even loaded.
-    _configure_luigi()
+    configure_luigi()
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
     from gcn_luigi.tasks.build import build  # noqa: PLC0415
     from gcn_luigi.tasks.central import central_scheduler  # noqa: PLC0415
 
-    root = Dataset(
-        region=region.settings.region,
-        output_root=str(output.resolve()),
-        config_dir=str(path.resolve().parent),
-        data_root=str(region.root) if data_root is not None else "",
-    )
+    root = Dataset(**task_parameters(region, path, output, data_root))
     scheduler: AbstractContextManager[str | None] = nullcontext()
     if port is not None:
         scheduler = central_scheduler(port, output.resolve() / ".scheduler", _luigi_cfg())
@@ -105,9 +124,14 @@ def build_region(path: Path, output: Path, data_root: Path | None, *, workers: i
     _tell(result, root.layout.root)
 
 
-def _tell(result: "BuildResult", directory: Path) -> None:
+def tell_failures(result: "BuildResult") -> None:
+    """Say which tasks failed, and what each said."""
     for name, error in result.failures.items():
         click.echo(f"failed: {name}\n{error.strip()}\n", err=True)
+
+
+def _tell(result: "BuildResult", directory: Path) -> None:
+    tell_failures(result)
     if result.exit_code:
         click.echo(f"not finished: {len(result.built)} tasks built. {_advice(result)}", err=True)
         sys.exit(result.exit_code)
@@ -128,7 +152,8 @@ def _luigi_cfg() -> Path:
     return Path(str(files("gcn_luigi") / "luigi.cfg")).resolve()
 
 
-def _configure_luigi() -> None:
+def configure_luigi() -> None:
+    """Give Luigi its settings, before it is imported."""
     # Set before Luigi is imported, and inherited by its workers.
     if "LUIGI_CONFIG_PATH" not in os.environ and not Path("luigi.cfg").is_file():
         os.environ["LUIGI_CONFIG_PATH"] = str(_luigi_cfg())

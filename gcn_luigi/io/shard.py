@@ -1,79 +1,140 @@
-"""The shard: one HDF5 file of chips that h5py, xarray and netCDF open without a plugin."""
+"""Writing a shard: one HDF5 file of chips, or of corrected partitions that chips are cut from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.errors import ShardError
-from gcn_luigi.io.codec import Codec, deflated, filters
-from gcn_luigi.io.shard_format import FORMAT, PIXELS, ShardHeader, describe_pixels, write_column, write_scales
+from gcn_luigi.io.codec import encode, filters
+from gcn_luigi.io.shard_columns import ColumnWriter
+from gcn_luigi.io.shard_format import FORMATS, PIXELS, ROW_AXES, ShardHeader, describe_pixels, write_scales
+from gcn_luigi.io.shard_reader import ShardReader
+from gcn_luigi.settings import Codec
 
-__all__ = ["FORMAT", "PIXELS", "ShardHeader", "ShardReader", "ShardWriter", "create_shard"]
+__all__ = ["FORMATS", "PIXELS", "EncodedRows", "ShardHeader", "ShardReader", "ShardWriter", "create_shard"]
+
+_NOTHING: Mapping[str, NDArray[Any]] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """Rows of the pixel arrays as they will stand in the file.
+
+    Attributes
+    ----------
+    count : int
+        Chips, or windows.
+    chunks : dict of list of bytes
+        By array, one chunk a row.
+    """
+
+    count: int
+    chunks: Mapping[str, Sequence[bytes]]
 
 
 class ShardWriter:
-    """Appends chips to a new shard; used through `create_shard`."""
+    """Appends to a new shard; used through `create_shard`."""
 
     def __init__(self, file: h5py.File, header: ShardHeader, codec: Codec, pool: Executor | None) -> None:
         self._file, self._codec, self._pool = file, codec, pool
-        self._count = 0
-        self._columns: dict[str, list[NDArray[Any]]] = {}
+        self._axis, self._count = ROW_AXES[header.layout], 0
         write_scales(file, header)
-        size, bands = header.size, len(header.bands)
-        for name, dtype in PIXELS.items():
-            shape = (bands, size, size) if name == "image" else (size, size)
+        height, width = header.row_shape
+        self._rows: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
+            name: (dtype, (len(header.bands), height, width) if name == "image" else (height, width))
+            for name, dtype in PIXELS.items()
+        }
+        for name, (dtype, shape) in self._rows.items():
             file.create_dataset(
                 name, (0, *shape), dtype, chunks=(1, *shape), maxshape=(None, *shape), **filters(codec, dtype)
             )
         describe_pixels(file, header)
+        self._columns = {axis: ColumnWriter(file, axis) for axis in dict.fromkeys(("chip", self._axis))}
 
-    def append(self, pixels: Mapping[str, NDArray[Any]], columns: Mapping[str, NDArray[Any]]) -> None:
-        """Add chips.
+    def append(
+        self,
+        pixels: Mapping[str, NDArray[Any]],
+        columns: Mapping[str, NDArray[Any]],
+        windows: Mapping[str, NDArray[Any]] = _NOTHING,
+    ) -> None:
+        """Encode rows and write them: `encode`, then `write`."""
+        self.write(self.encode(pixels), columns, windows)
+
+    def encode(self, pixels: Mapping[str, NDArray[Any]]) -> EncodedRows:
+        """Compress rows; touches nothing of the writer, so that threads may call it.
 
         Parameters
         ----------
         pixels : mapping
-            ``image`` (chip, band, y, x) int16, ``label`` and ``flags`` (chip, y, x) uint8.
-        columns : mapping
-            Metadata, (chip,) or ``transform`` (chip, 6); the same names at every call.
+            ``image`` (row, band, y, x) int16, ``label`` and ``flags`` (row, y, x) uint8; a row is a chip or, in the
+            layout ``windows``, a corrected partition.
+
+        Returns
+        -------
+        EncodedRows
+            For `write`.
 
         Raises
         ------
         ShardError
-            An array has another shape, dtype or length; nothing was added.
+            An array has another shape or dtype.
         """
-        added = len(pixels["image"])
-        self._refuse(self._misfits(pixels, columns, added))
-        for name in PIXELS:
-            self._write(self._file[name], pixels[name])
-        for name, values in columns.items():
-            self._columns.setdefault(name, []).append(np.asarray(values))
-        self._count += added
+        count = len(pixels["image"])
+        self._refuse(self._misfits(pixels, count))
+        each = self._pool.map if self._pool is not None else map
+        return EncodedRows(count, {name: list(each(partial(encode, self._codec), pixels[name])) for name in self._rows})
 
-    def _misfits(
-        self, pixels: Mapping[str, NDArray[Any]], columns: Mapping[str, NDArray[Any]], added: int
-    ) -> Iterator[str]:
+    def write(
+        self,
+        rows: EncodedRows,
+        columns: Mapping[str, NDArray[Any]],
+        windows: Mapping[str, NDArray[Any]] = _NOTHING,
+    ) -> None:
+        """Add encoded rows and the metadata of their chips.
+
+        Parameters
+        ----------
+        rows : EncodedRows
+            From `encode`.
+        columns : mapping
+            Metadata of chips, (chip,) or ``transform`` (chip, 6); the same names at every call. In the layout
+            ``chips`` one chip a row.
+        windows : mapping
+            Metadata of windows in the layout ``windows``, (window,) or (window, 6); else empty.
+
+        Raises
+        ------
+        ShardError
+            Columns have another length or other names than before; nothing was added.
+        """
+        n_chips = rows.count if self._axis == "chip" else len(next(iter(columns.values())))
+        added = {"chip": (columns, n_chips), self._axis: (windows or columns, rows.count)}
+        self._refuse(misfit for axis, part in added.items() for misfit in self._columns[axis].misfits(*part))
+        for name, chunks in rows.chunks.items():
+            dataset = self._file[name]
+            dataset.resize(self._count + rows.count, axis=0)
+            zeros = (0,) * (dataset.ndim - 1)
+            for position, stored in enumerate(chunks, self._count):
+                dataset.id.write_direct_chunk((position, *zeros), stored)
+        for axis, part in added.items():
+            self._columns[axis].append(*part)
+        self._count += rows.count
+
+    def _misfits(self, pixels: Mapping[str, NDArray[Any]], count: int) -> Iterator[str]:
         # Compressed bytes go past HDF5: it would take those of any array, and give back others.
-        for name in PIXELS:
-            values, dataset = pixels[name], self._file[name]
-            if values.dtype != dataset.dtype or values.shape != (added, *dataset.shape[1:]):
-                wanted = f"{(added, *dataset.shape[1:])} {dataset.dtype}"
-                yield f"{name} is {values.shape} {values.dtype.str}, not {wanted}"
-        for name, values in columns.items():
-            if len(values) != added:
-                yield f"column {name} is of {len(values)} chips, not {added}"
-        if self._columns:
-            yield from self._unlike(columns)
-
-    def _unlike(self, columns: Mapping[str, NDArray[Any]]) -> Iterator[str]:
-        for name in sorted(set(columns) ^ set(self._columns)):
-            yield f"column {name} is not there for every chip"
+        for name, (dtype, shape) in self._rows.items():
+            values = pixels[name]
+            if values.dtype != dtype or values.shape != (count, *shape):
+                yield f"{name} is {values.shape} {values.dtype.str}, not {(count, *shape)} {dtype}"
 
     def _refuse(self, misfits: Iterator[str]) -> None:
         told = "; ".join(misfits)
@@ -84,46 +145,37 @@ class ShardWriter:
                 fix="give (chip, ...) arrays of the header's bands and size, and the same columns every time",
             )
 
-    def _write(self, dataset: h5py.Dataset, chips: NDArray[Any]) -> None:
-        dataset.resize(self._count + len(chips), axis=0)
-        if self._codec == "none":
-            dataset[self._count :] = chips
-            return
-        each = self._pool.map if self._pool is not None else map
-        zeros = (0,) * (chips.ndim - 1)
-        for position, stored in enumerate(each(deflated, chips), self._count):
-            dataset.id.write_direct_chunk((position, *zeros), stored)
-
     def finish(
-        self, empty_columns: Mapping[str, NDArray[Any]], tables: Mapping[str, Mapping[str, NDArray[Any]]]
+        self,
+        empty_columns: Mapping[str, NDArray[Any]],
+        tables: Mapping[str, Mapping[str, NDArray[Any]]],
+        empty_windows: Mapping[str, NDArray[Any]] = _NOTHING,
     ) -> None:
-        """Write the columns and the side tables.
+        """Write what is left of the columns, and the side tables.
 
         Parameters
         ----------
-        empty_columns : mapping
-            Arrays of length 0 that stand for the columns where no chip was added.
+        empty_columns, empty_windows : mapping
+            Arrays of length 0 that stand for the columns where no chip, or no window, was added.
         tables : mapping
-            Groups of arrays that are no chip columns, for example ``statistics``.
+            Groups of arrays that are no columns, for example ``statistics``.
 
         Raises
         ------
         ShardError
             Chips were added with other columns.
         """
-        if self._count:
-            self._refuse(self._unlike(empty_columns))
-        chip = self._file["chip"]
-        chip.resize(self._count, axis=0)
-        chip[:] = np.arange(self._count)
-        for name, empty in empty_columns.items():
-            values = np.concatenate(self._columns[name]) if self._count else empty
-            write_column(self._file, name, values)
+        for axis, writer in self._columns.items():
+            empty = empty_columns if axis == "chip" else empty_windows
+            if len(writer):
+                self._refuse(writer.unlike(empty))
+            writer.finish(empty)
         for name in PIXELS:
-            self._file[name].dims[0].attach_scale(chip)
-        for group, table in tables.items():
+            self._file[name].dims[0].attach_scale(self._file[self._axis])
+        # By name, as they are read back: a converted shard has the bytes of one that was built.
+        for group in sorted(tables):
             target = self._file.create_group(group)
-            for name, values in table.items():
+            for name, values in sorted(tables[group].items()):
                 wide = values.size > 1024
                 target.create_dataset(name, data=values, **({"compression": "gzip", "shuffle": True} if wide else {}))
         self._file.attrs["complete"] = np.uint8(1)
@@ -141,97 +193,20 @@ def create_shard(path: Path, header: ShardHeader, codec: Codec, pool: Executor |
         The file; the caller publishes it.
     header : ShardHeader
         What the shard says of itself.
-    codec : {"deflate", "none"}
+    codec : {"deflate", "bitshuffle-lz4", "zstd", "none"}
         How chunks are stored.
     pool : Executor or None
-        Threads that share the compression.
+        Threads that share the compression within a call of `ShardWriter.encode`.
 
     Yields
     ------
     ShardWriter
         Its `finish` must be called before the block ends.
-    """
-    with h5py.File(path, "w", libver=("earliest", "v108")) as file:
-        yield ShardWriter(file, header, codec, pool)
-
-
-class ShardReader:
-    """A finished shard.
-
-    Parameters
-    ----------
-    path : Path
-        The file; opened without a lock, since a published shard never changes.
 
     Raises
     ------
-    ShardError
-        From `gcn_luigi.read`, which opens shards for users; here HDF5's own OSError passes.
+    ConfigError
+        The codec's library is not installed.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = h5py.File(path, "r", locking=False, rdcc_nbytes=0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __len__(self) -> int:
-        return int(self._file["chip"].shape[0])
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    @property
-    def is_complete(self) -> bool:
-        """True when the writer finished."""
-        return bool(self._file.attrs.get("complete", 0))
-
-    def check(self) -> None:
-        """Raise OSError unless the writer finished and every chip's pixels are there, of the type they must be.
-
-        HDF5 keeps no checksum of its own index of chunks: it reads a chunk that the index has lost as zeros, and one
-        whose filters it has lost as it is stored, without a word. Looking costs three microseconds a chunk.
-        """
-        if not self.is_complete:
-            raise OSError("the shard was never finished")
-        for name, dtype in PIXELS.items():
-            dataset, found = self._file[name], set[tuple[int, ...]]()
-            if dataset.dtype != dtype or not dataset.id.get_create_plist().get_nfilters():
-                raise OSError(f"{name} is not stored as {dtype.str}, compressed or with a checksum")
-            dataset.id.chunk_iter(lambda chunk, found=found: found.add((*chunk.chunk_offset, chunk.filter_mask)))
-            origin = (0,) * dataset.ndim
-            lost = sum((row, *origin) not in found for row in range(len(self)))
-            if lost or len(dataset) != len(self):
-                raise OSError(f"the {name} of {lost} chips is lost")
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """What the shard says of itself."""
-        return {name: _plain(value) for name, value in self._file.attrs.items()}
-
-    def pixels(self, name: str, position: int) -> NDArray[Any]:
-        """Return ``image``, ``label`` or ``flags`` of one chip."""
-        values: NDArray[Any] = self._file[name][position]
-        return values
-
-    def column(self, name: str) -> NDArray[Any]:
-        """Return one metadata column, (chip,) or (chip, 6)."""
-        values: NDArray[Any] = self._file[name][...]
-        return values.astype(str) if values.dtype.kind == "S" else values
-
-    def table(self, group: str) -> dict[str, NDArray[Any]]:
-        """Return the arrays of a side table."""
-        return {name: self._file[group][name][...] for name in self._file[group]}
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the pixel arrays."""
-        return {name: tuple(self._file[name].shape) for name in PIXELS}
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+    with h5py.File(path, "w", libver=("earliest", "v108")) as file:
+        yield ShardWriter(file, header, codec, pool)

@@ -1,4 +1,4 @@
-"""What a shard holds beside its pixels: attributes, scales and columns, after the CF conventions."""
+"""What a shard holds beside its pixels: attributes, scales and axes, after the CF conventions."""
 
 import json
 import warnings
@@ -13,14 +13,19 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE, Band
+from gcn_luigi.prepare.chips import Edge
+from gcn_luigi.prepare.nodata import Flag, outside_flags
+from gcn_luigi.settings import StorageLayout
 
-FORMAT = "gcn_luigi chips 1"
+# By layout. Version 2: long columns in several chunks, texts compressed, codecs beside deflate.
+FORMATS: Mapping[str, str] = MappingProxyType({"chips": "gcn_luigi chips 2", "windows": "gcn_luigi windows 2"})
 # Pixel arrays and their types; `image` has bands besides.
 PIXELS: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {"image": np.dtype("<i2"), "label": np.dtype("u1"), "flags": np.dtype("u1")}
 )
 _FLAGS = {1: "optical_missing", 2: "topo_missing", 4: "label_missing", 8: "outside_mosaic", 16: "distance_missing"}
-_COLUMNS_DIMENSION = {"transform": "affine"}
+# The first axis of the pixel arrays, by layout.
+ROW_AXES: Mapping[str, str] = MappingProxyType({"chips": "chip", "windows": "window"})
 _AFFINE = ("a", "b", "c", "d", "e", "f")
 
 
@@ -44,6 +49,12 @@ class ShardHeader:
         ``strict`` or ``legacy``.
     fill : int
         Value of missing image pixels.
+    edge : str
+        Policy by which chips were cut; see `gcn_luigi.prepare.chips`.
+    layout : {"chips", "windows"}
+        Whether a row of the pixel arrays is a chip, or a corrected partition that chips are cut from.
+    window : tuple of int
+        Rows and columns of the largest partition, for ``windows``.
     """
 
     region: str
@@ -56,6 +67,19 @@ class ShardHeader:
     step: int
     nodata_mode: str
     fill: int
+    edge: Edge = "clamp"
+    layout: StorageLayout = "chips"
+    window: tuple[int, int] = (0, 0)
+
+    @property
+    def row_shape(self) -> tuple[int, int]:
+        """Rows and columns of what one row of the pixel arrays holds."""
+        return (self.size, self.size) if self.layout == "chips" else self.window
+
+    @property
+    def fills(self) -> dict[str, int]:
+        """What a pixel beyond the edge of a partition holds, by array; its flags say that all is missing."""
+        return {"image": self.fill, "label": LABEL_IGNORE, "flags": int(outside_flags(self.bands) | Flag.LABEL)}
 
 
 def write_scales(file: h5py.File, header: ShardHeader) -> None:
@@ -64,23 +88,28 @@ def write_scales(file: h5py.File, header: ShardHeader) -> None:
         {
             "Conventions": "CF-1.11",
             "title": f"{header.region} {header.split} chips, shard {header.number} of {header.total}",
-            "format": FORMAT,
+            "format": FORMATS[header.layout],
+            "layout": header.layout,
             "region": header.region,
             "split": header.split,
             "shard_number": np.int32(header.number),
             "shard_total": np.int32(header.total),
             "chip_size": np.int32(header.size),
             "chip_step": np.int32(header.step),
+            "chip_edge": header.edge,
+            "beyond_flags": np.int32(header.fills["flags"]),
+            "fill": np.int32(header.fill),
             "nodata_mode": header.nodata_mode,
             "band_names": json.dumps([band.name for band in header.bands]),
             "band_roles": json.dumps([band.role.value for band in header.bands]),
         }
     )
-    chip = file.create_dataset("chip", (0,), "<i4", chunks=(4096,), maxshape=(None,))
-    chip.make_scale("chip")
+    for axis in dict.fromkeys(("chip", ROW_AXES[header.layout])):
+        file.create_dataset(axis, (0,), "<i4", chunks=(4096,), maxshape=(None,)).make_scale(axis)
+    height, width = header.row_shape
     _scale(file, "band", np.array([band.name for band in header.bands], dtype=h5py.string_dtype()))
-    _scale(file, "y", np.arange(header.size, dtype="<i4"))
-    _scale(file, "x", np.arange(header.size, dtype="<i4"))
+    _scale(file, "y", np.arange(height, dtype="<i4"))
+    _scale(file, "x", np.arange(width, dtype="<i4"))
     _scale(file, "affine", np.array(_AFFINE, dtype=h5py.string_dtype()))
     mapping = file.create_dataset("spatial_ref", data=np.int32(0))
     for name, value in _grid_mapping(header.crs).items():
@@ -127,13 +156,3 @@ def describe_pixels(file: h5py.File, header: ShardHeader) -> None:
         axes: tuple[str, ...] = ("band", "y", "x") if dataset.ndim == 4 else ("y", "x")
         for axis, scale in enumerate(axes, 1):
             dataset.dims[axis].attach_scale(file[scale])
-
-
-def write_column(file: h5py.File, name: str, values: NDArray[Any]) -> None:
-    """Write one value, or row of values, a chip."""
-    dataset = file.create_dataset(
-        name, data=values, maxshape=(None, *values.shape[1:]), chunks=(max(len(values), 1), *values.shape[1:])
-    )
-    dataset.dims[0].attach_scale(file["chip"])
-    if name in _COLUMNS_DIMENSION:
-        dataset.dims[1].attach_scale(file[_COLUMNS_DIMENSION[name]])

@@ -170,6 +170,13 @@ def cut_chips(
     return out
 
 
+def gather_chips(windows, places, size, *, edge, fill, extents, out):
+    for k, (slot, r, c) in enumerate(places.tolist()):
+        h, w = extents[slot].tolist()
+        out[k] = cut_chips(windows[slot][..., :h, :w], np.array([[r, c]]), size, edge=edge, fill=fill)[0]
+    return out
+
+
 def is_balanced(label: npt.NDArray[np.uint8], extent: int) -> bool:
     """Return whether 40 to 60 % is glacier and 40 to 60 % is not, as in the published density rule.
 

@@ -116,8 +116,51 @@ def select_counts(counts: ChipCounts, chosen: NDArray[np.bool_]) -> ChipCounts:
     return ChipCounts(*(getattr(counts, field.name)[chosen] for field in fields(ChipCounts)))
 
 
-def empty_columns(region: str, split: str, lattice: Lattice) -> dict[str, NDArray[Any]]:
-    """Return the columns of no chips: an empty shard has the same names and types as any other."""
-    nowhere = ChipPlace("", split, 0, 0, Window(0, 0, 0, 0), lattice)
+def empty_columns(region: str, split: str, lattice: Lattice, *, in_windows: bool = False) -> dict[str, NDArray[Any]]:
+    """Return the columns of no chips: an empty shard has the same names and types as any other.
+
+    `in_windows` adds ``in_window``, the row of the window that a chip is cut from.
+    """
     no_counts = ChipCounts(*(np.zeros(0, np.int64) for _ in fields(ChipCounts)))
-    return chip_columns(region, nowhere, np.zeros((0, 2), np.int64), no_counts, 1)
+    columns = chip_columns(region, _nowhere(split, lattice), np.zeros((0, 2), np.int64), no_counts, 1)
+    return columns | {"in_window": np.zeros(0, np.int32)} if in_windows else columns
+
+
+def window_columns(place: ChipPlace) -> dict[str, NDArray[Any]]:
+    """Return the metadata of one window, where partitions are stored whole.
+
+    Parameters
+    ----------
+    place : ChipPlace
+        The partition.
+
+    Returns
+    -------
+    dict of str
+        (1,) arrays: ``window_partition``; ``window_year``; ``window_height`` and ``window_width``, the pixels that are
+        no padding; ``window_transform`` (1, 6), the affine coefficients a to f.
+
+    Raises
+    ------
+    InputError
+        The partition's id does not fit its column.
+    """
+    _check_id(place.partition)
+    window = place.window
+    corner = place.lattice.crop(Window(window.row, window.col, 1, 1))
+    return {
+        "window_partition": np.array([place.partition], dtype=f"S{_PARTITION_WIDTH}"),
+        "window_year": np.array([place.year], np.int16),
+        "window_height": np.array([window.height], np.int32),
+        "window_width": np.array([window.width], np.int32),
+        "window_transform": np.array([corner.transform]),
+    }
+
+
+def empty_window_columns(lattice: Lattice) -> dict[str, NDArray[Any]]:
+    """Return the columns of no windows."""
+    return {name: values[:0] for name, values in window_columns(_nowhere("", lattice)).items()}
+
+
+def _nowhere(split: str, lattice: Lattice) -> ChipPlace:
+    return ChipPlace("", split, 0, 0, Window(0, 0, 0, 0), lattice)

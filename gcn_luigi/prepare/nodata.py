@@ -1,6 +1,7 @@
 """Missing samples made homogeneous: as the published scripts did, or strictly by role."""
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -8,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcn_luigi._core import nodata as kernel
-from gcn_luigi.bands import LABEL_IGNORE, BandSchema, Role
+from gcn_luigi.bands import LABEL_IGNORE, Band, BandSchema, Role
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.legacy import LegacyRule, as_legacy_stack, legacy_nodata
@@ -84,10 +85,10 @@ def band_flags(schema: BandSchema) -> npt.NDArray[np.uint8]:
     return np.array([_FLAG_OF[band.role] for band in schema.image], np.uint8)
 
 
-def outside_flags(schema: BandSchema) -> Flag:
-    """Return the flags of a pixel beyond the mosaic: every role the schema has, and `Flag.OUTSIDE`."""
+def outside_flags(bands: Iterable[Band]) -> Flag:
+    """Return the flags of a pixel beyond the mosaic: every role that `bands` have, and `Flag.OUTSIDE`."""
     flags = Flag.OUTSIDE
-    for band in schema:
+    for band in bands:
         flags |= _FLAG_OF[band.role]
     return flags
 

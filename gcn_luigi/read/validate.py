@@ -9,7 +9,8 @@ import geopandas as gpd
 import numpy as np
 
 from gcn_luigi.errors import GcnLuigiError
-from gcn_luigi.io.shard import FORMAT, ShardReader
+from gcn_luigi.io.shard_format import FORMATS
+from gcn_luigi.io.shard_reader import ShardReader
 from gcn_luigi.io.staging import digest
 from gcn_luigi.prepare.columns import INDEXED_COLUMNS
 from gcn_luigi.read.dataset import Dataset
@@ -165,13 +166,13 @@ def _index(dataset: Dataset) -> Iterator[str]:
 def _shard(path: Path, rows: gpd.GeoDataFrame) -> Iterator[str]:
     with ShardReader(path) as shard:
         said = shard.attributes
-        if said.get("format") != FORMAT:
-            yield f"not a shard of the format {FORMAT!r}"
+        if said.get("format") not in FORMATS.values():
+            yield f"not a shard of the formats {', '.join(FORMATS.values())}"
             return
         shard.check()
         size = int(said["chip_size"])
         for name, shape in shard.shapes().items():
-            if shape[-2:] != (size, size):
+            if shard.layout == "chips" and shape[-2:] != (size, size):
                 yield f"{name} has shape {shape}, which is no chips of {size} px"
         if len(shard) != len(rows) or rows["shard_row"].tolist() != list(range(len(shard))):
             yield f"{len(shard)} chips, the index lists {len(rows)} or in another order"

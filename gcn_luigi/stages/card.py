@@ -18,6 +18,12 @@ _PAPER = (
     "doi:10.3390/rs14184582"
 )
 
+_STORED = {
+    "chips": "`shards/*.h5`, one row of `image`, `label` and `flags` a chip",
+    "windows": "`shards/*.h5`, one row of `image`, `label` and `flags` a partition; chip i lies in row `in_window[i]`, "
+    "from `row[i]`, `col[i]` on",
+}
+
 
 def write_card(settings: RegionSettings, layout: Layout, readme_out: Path, citation_out: Path) -> None:
     """Write both pages.
@@ -66,7 +72,7 @@ chip = dataset.chips("train")[0]
 chip["image"], chip["label"], chip["flags"]  # (band, y, x) int16; (y, x) uint8; (y, x) uint8
 ```
 
-or any HDF5 library: `shards/*.h5`, one row a chip. `index.parquet` and `index.gpkg` say where each chip lies.
+or any HDF5 library: {_STORED[settings.shards.layout]}. `index.parquet` and `index.gpkg` say where each chip lies.
 
 | band | name | role | mean | std | unit |
 |---|---|---|---|---|---|

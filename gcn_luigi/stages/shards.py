@@ -1,5 +1,7 @@
-"""One shard: read each partition once, mask it, cut it, write its chips."""
+"""One shard: read each partition once, mask it, judge and cut its chips, compress and write them."""
 
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -8,19 +10,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.io.index import read_geoparquet
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.io.shard import ShardHeader, ShardWriter, create_shard
+from gcn_luigi.io.layout import SPLITS, Layout
+from gcn_luigi.io.shard import ShardHeader, create_shard
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.chips import chip_origins, cut_chips, effective_step, is_balanced
-from gcn_luigi.prepare.columns import ChipPlace, chip_columns, empty_columns, select_counts
-from gcn_luigi.prepare.nodata import Corrected, outside_flags
+from gcn_luigi.prepare.chips import chip_origins, effective_step, is_balanced
+from gcn_luigi.prepare.columns import (
+    ChipPlace,
+    chip_columns,
+    empty_columns,
+    empty_window_columns,
+    select_counts,
+    window_columns,
+)
 from gcn_luigi.prepare.selection import Reason, count_chips, judge_chips
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.corrected import read_corrected
+from gcn_luigi.io.in_order import in_order
 from gcn_luigi.stages.mosaics import read_inventory
+from gcn_luigi.stages.pieces import Piece, PieceMaker
 from gcn_luigi.stages.tally import Tally
 
 # The year gap of a partition without a dated outline, whose year the settings gave.
@@ -42,7 +51,7 @@ class ShardRequest:
     number, total : int
         Which share of the split's partitions.
     threads : int
-        That compress; no effect on the bytes.
+        That cut and compress beside the one that reads; 1 does all in one thread. No effect on the bytes.
     """
 
     settings: RegionSettings
@@ -78,6 +87,8 @@ def used_partitions(layout: Layout, lattice: Lattice, split: str) -> list[ChipPl
 def build_shard(request: ShardRequest, out: Path, say: Say) -> None:
     """Write one shard.
 
+    Memory does not grow with the number of partitions: at most a few batches of chips are under way.
+
     Parameters
     ----------
     request : ShardRequest
@@ -93,25 +104,26 @@ def build_shard(request: ShardRequest, out: Path, say: Say) -> None:
         A source cannot be decoded; the message names the file.
     """
     settings, layout = request.settings, request.layout
-    inventory = read_inventory(layout)
-    lattice = inventory.lattice
-    everything = used_partitions(layout, lattice, request.split)
-    places = everything[share_of(len(everything), request.number, request.total)]
+    lattice = read_inventory(layout).lattice
+    everything = {split: used_partitions(layout, lattice, split) for split in SPLITS}
+    of_split = everything[request.split]
+    places = of_split[share_of(len(of_split), request.number, request.total)]
+    header = _header(request, lattice, [place.window for split in SPLITS for place in everything[split]])
     tally = Tally(settings.schema_bands)
     pool = ThreadPoolExecutor(request.threads) if request.threads > 1 else nullcontext()
-    with pool as threads, create_shard(out, _header(request, lattice), settings.shards.codec, threads) as writer:
-        for done, place in enumerate(places, 1):
-            corrected = read_corrected(settings, layout.stack(place.year), inventory, place.window)
-            _add(writer, tally, settings, place, corrected)
-            progress = f"{done} of {len(places)} partitions, {tally.n_kept} chips, {tally.n_rejected} rejected"
-            say(progress, done / len(places))
+    with create_shard(out, header, settings.shards.codec) as writer, pool as threads:
+        calls = _Partitions(request, header, tally).calls(places, PieceMaker(header, writer), say)
+        for piece in in_order(threads, calls, 2 * request.threads):
+            piece.write(writer)
+        is_windows = header.layout == "windows"
         writer.finish(
-            empty_columns(settings.region, request.split, lattice),
+            empty_columns(settings.region, request.split, lattice, in_windows=is_windows),
             tally.tables([place.partition for place in places], [place.year for place in places]),
+            empty_window_columns(lattice) if is_windows else {},
         )
 
 
-def _header(request: ShardRequest, lattice: Lattice) -> ShardHeader:
+def _header(request: ShardRequest, lattice: Lattice, windows: Sequence[Window]) -> ShardHeader:
     settings = request.settings
     return ShardHeader(
         region=settings.region,
@@ -124,25 +136,42 @@ def _header(request: ShardRequest, lattice: Lattice) -> ShardHeader:
         step=settings.chips.step,
         nodata_mode=settings.nodata.mode,
         fill=settings.nodata.fill,
+        edge=settings.chips.edge,
+        layout=settings.shards.layout,
+        # Of the whole dataset: all shards of it have arrays of one shape.
+        window=(max(window.height for window in windows), max(window.width for window in windows)),
     )
 
 
-def _add(writer: ShardWriter, tally: Tally, settings: RegionSettings, place: ChipPlace, corrected: Corrected) -> None:
-    chips, size = settings.chips, settings.chips.size
-    balanced = chips.densify and is_balanced(corrected.label, place.window.height)
-    step = effective_step(chips.step, densify=chips.densify, split=place.split, balanced=balanced)
-    origins = chip_origins(corrected.label.shape, size, step, chips.edge)
-    outside = int(outside_flags(settings.schema_bands))
-    counts = count_chips(corrected.label, corrected.flags, origins, size, edge=chips.edge, beyond=outside)
-    verdicts = judge_chips(counts, size, chips)
-    chosen = np.asarray(verdicts == Reason.KEPT, bool)
-    kept = origins[chosen]
-    tally.add(corrected, kept, size, verdicts, step)
-    if not len(kept):
-        return
-    pixels = {
-        "image": cut_chips(corrected.image, kept, size, edge=chips.edge, fill=settings.nodata.fill),
-        "label": cut_chips(corrected.label, kept, size, edge=chips.edge, fill=LABEL_IGNORE),
-        "flags": cut_chips(corrected.flags, kept, size, edge=chips.edge, fill=outside),
-    }
-    writer.append(pixels, chip_columns(settings.region, place, kept, select_counts(counts, chosen), size))
+class _Partitions:
+    """Reads, counts and judges partitions, one after the other."""
+
+    def __init__(self, request: ShardRequest, header: ShardHeader, tally: Tally) -> None:
+        self._settings, self._layout, self._header = request.settings, request.layout, header
+        self._tally = tally
+        self._inventory = read_inventory(request.layout)
+
+    def calls(self, places: Sequence[ChipPlace], maker: PieceMaker, say: Say) -> Iterator[Callable[[], Piece]]:
+        """Yield one call a piece of work, and say how far the reading is."""
+        began = time.perf_counter()
+        for done, place in enumerate(places, 1):
+            yield from self._of_partition(place, maker)
+            tally, rate = self._tally, self._tally.n_kept / max(time.perf_counter() - began, 1e-9)
+            counts = f"{tally.n_kept:,} chips, {tally.n_rejected:,} rejected, {rate:,.0f} chips/s"
+            say(f"{done} of {len(places)} partitions, {counts}", done / len(places))
+
+    def _of_partition(self, place: ChipPlace, maker: PieceMaker) -> Iterator[Callable[[], Piece]]:
+        settings, chips = self._settings, self._settings.chips
+        corrected = read_corrected(settings, self._layout.stack(place.year), self._inventory, place.window)
+        balanced = chips.densify and is_balanced(corrected.label, place.window.height)
+        step = effective_step(chips.step, densify=chips.densify, split=place.split, balanced=balanced)
+        origins = chip_origins(corrected.label.shape, chips.size, step, chips.edge)
+        beyond = self._header.fills["flags"]
+        counts = count_chips(corrected.label, corrected.flags, origins, chips.size, edge=chips.edge, beyond=beyond)
+        verdicts = judge_chips(counts, chips.size, chips)
+        chosen = np.asarray(verdicts == Reason.KEPT, bool)
+        kept = origins[chosen]
+        self._tally.add(corrected, kept, chips.size, verdicts, step)
+        columns = chip_columns(settings.region, place, kept, select_counts(counts, chosen), chips.size)
+        planes = {"image": corrected.image, "label": corrected.label, "flags": corrected.flags}
+        yield from maker.calls(planes, kept, columns, window_columns(place))

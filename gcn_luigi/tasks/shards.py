@@ -14,7 +14,9 @@ from gcn_luigi.tasks.rasters import YearStack
 class ChipShard(RegionTask):
     """Read, mask and cut a share of a split's partitions into one shard."""
 
-    settings_keys = ("bands", "years", "nodata", "chips", "shards.codec", "distance.enabled")
+    # 2: columns in blocks; low bytes of noise stored as they are.
+    code_version = 2
+    settings_keys = ("bands", "years", "nodata", "chips", "shards.codec", "shards.layout", "distance.enabled")
     split: luigi.Parameter[str] = luigi.ChoiceParameter(choices=SPLITS, description="train or dev")
     number: luigi.Parameter[int] = luigi.IntParameter(description="which shard of the split, from 0")
     total: luigi.Parameter[int] = luigi.IntParameter(description="shards of the split")
@@ -23,7 +25,7 @@ class ChipShard(RegionTask):
         config_path={"section": "gcn", "name": "threads"},
         significant=False,
         visibility=ParameterVisibility.HIDDEN,
-        description="threads that compress",
+        description="threads that cut and compress",
     )
     # How many shards are built at once, over all workers of a scheduler: luigi.cfg, [resources].
     resources = {"io": 1}  # noqa: RUF012  luigi reads a plain attribute

@@ -15,7 +15,7 @@ from pyproj import CRS
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ShardError
-from gcn_luigi.io.shard import FORMAT, PIXELS, ShardReader, create_shard
+from gcn_luigi.io.shard import FORMATS, PIXELS, ShardReader, create_shard
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.columns import empty_columns
 from gcn_luigi.read.dataset import ChipReader
@@ -92,7 +92,11 @@ class TestContent:
         assert said == {
             "Conventions": "CF-1.11",
             "title": "alps train chips, shard 1 of 2",
-            "format": FORMAT,
+            "format": FORMATS["chips"],
+            "layout": "chips",
+            "chip_edge": "clamp",
+            "fill": -1,
+            "beyond_flags": 15,
             "region": "alps",
             "split": "train",
             "shard_number": 1,

@@ -304,7 +304,7 @@ class TestShards:
     @pytest.mark.parametrize(
         ("edit", "told"),
         [
-            (lambda file: file.attrs.__setitem__("format", "gcn_luigi chips 2"), "not a shard of the format"),
+            (lambda file: file.attrs.__setitem__("format", "gcn_luigi chips 3"), "not a shard of the format"),
             (lambda file: file.attrs.__delitem__("format"), "not a shard of the format"),
             (lambda file: file.attrs.__delitem__("complete"), "never finished"),
             (lambda file: file.attrs.__setitem__("chip_size", 33), "no chips of 33 px"),

@@ -1,0 +1,51 @@
+"""How far the values of a byte plane repeat, to tell noise from what compresses.
+
+Compiled because numpy's bincount makes an int64 copy of every segment and holds the GIL.
+"""
+
+cimport numpy as cnp
+
+cdef enum:
+    N_VALUES = 256
+
+
+def squared_counts(
+    const cnp.uint8_t[::1] plane not None,
+    Py_ssize_t segment,
+    Py_ssize_t stride,
+    cnp.uint32_t[::1] counts not None,
+    cnp.int64_t[::1] squares not None,
+):
+    """Write for each segment of `plane` the sum of the squares of how often each value occurs.
+
+    Every `stride`-th byte is looked at, from the first of a segment on. Shapes: plane
+    (segments x segment,); counts (256,) scratch; squares (segments,). Releases the GIL.
+    """
+    cdef Py_ssize_t number
+    if segment < 1 or stride < 1 or segment > 0x7FFFFFFF:
+        raise ValueError("segment and stride are not positive, or a segment exceeds 31 bits")
+    if plane.shape[0] != squares.shape[0] * segment or counts.shape[0] != N_VALUES:
+        raise ValueError("plane is not whole segments, or counts does not hold 256 values")
+    with nogil:
+        for number in range(squares.shape[0]):
+            squares[number] = _squares_of(plane, number * segment, segment, stride, counts)
+
+
+cdef cnp.int64_t _squares_of(
+    const cnp.uint8_t[::1] plane,
+    Py_ssize_t first,
+    Py_ssize_t length,
+    Py_ssize_t stride,
+    cnp.uint32_t[::1] counts,
+) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef cnp.int64_t total = 0
+    for i in range(N_VALUES):
+        counts[i] = 0
+    i = first
+    while i < first + length:
+        counts[plane[i]] += 1
+        i += stride
+    for i in range(N_VALUES):
+        total += <cnp.int64_t>counts[i] * counts[i]
+    return total

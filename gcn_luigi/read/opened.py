@@ -1,0 +1,86 @@
+"""Shards opened when first needed, in each process anew, with threads of that process."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gcn_luigi.io.shard_reader import ShardReader
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+
+
+class OpenShards(Sequence[ShardReader]):
+    """The shards of a split by number; may be pickled and used after a fork.
+
+    Parameters
+    ----------
+    directory : Path
+        Of the shards.
+    names : sequence of str
+        Their files.
+    threads : int
+        That `each` works with.
+    """
+
+    def __init__(self, directory: Path, names: Sequence[str], threads: int) -> None:
+        self._directory, self._names, self._threads = directory, tuple(names), threads
+        self._forget()
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, number: Any) -> Any:
+        """Return an open shard that was found whole; raise OSError, or what h5py says of a damaged file."""
+        self._only_own()
+        if number not in self._open:
+            shard = ShardReader(self.path(number))
+            try:
+                shard.check()
+                shard.settle()
+            except BaseException:
+                shard.close()
+                raise
+            self._open[number] = shard
+        return self._open[number]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("_directory", "_names", "_threads")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+    def path(self, number: int) -> Path:
+        """Return a shard's file."""
+        return self._directory / self._names[number]
+
+    def each(self, call: Callable[[_A], _B], things: Iterable[_A]) -> Iterator[_B]:
+        """Return the results of `call` on each of `things`, made by the threads, in order."""
+        self._only_own()
+        if self._threads == 1:
+            return map(call, things)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="gcn-read")
+        return self._pool.map(call, things)
+
+    def close(self) -> None:
+        """Close all shards and end the threads; the next access opens and starts them again."""
+        if self._process == os.getpid():
+            for shard in self._open.values():
+                shard.close()
+            if self._pool is not None:
+                self._pool.shutdown()
+        self._forget()
+
+    def _only_own(self) -> None:
+        if self._process != os.getpid():
+            # The threads did not survive the fork, and the descriptors are the parent's to close.
+            self._forget()
+
+    def _forget(self) -> None:
+        self._open: dict[int, ShardReader] = {}
+        self._pool: ThreadPoolExecutor | None = None
+        self._process = os.getpid()

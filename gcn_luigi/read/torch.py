@@ -1,0 +1,137 @@
+"""Chips for torch: a map-style dataset that reads batch by batch, and a stream of ready batches."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, IterableDataset, default_collate, get_worker_info
+
+from gcn_luigi.errors import ConfigError
+from gcn_luigi.read.buffers import Batch
+from gcn_luigi.read.order import Positions
+from gcn_luigi.read.reader import ChipReader
+
+Tensors = dict[str, torch.Tensor]
+
+
+def tensors(batch: Batch) -> Tensors:
+    """Return the arrays of a batch as tensors that share their memory."""
+    arrays: Mapping[str, Any] = batch
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def collate(samples: Tensors | Sequence[Tensors]) -> Tensors:
+    """Return a batch as it is, or several samples as one; the ``collate_fn`` of a DataLoader over `ChipDataset`."""
+    if isinstance(samples, dict):
+        return samples
+    batch: Tensors = default_collate(list(samples))
+    return batch
+
+
+class ChipDataset(Dataset[Tensors]):
+    """A map-style dataset, for any sampler.
+
+    Samples are dicts of tensors: ``image`` (band, y, x) int16, ``label`` and ``flags`` (y, x) uint8, ``position`` ()
+    int64. Normalise on the device: `gcn_luigi.read.normalise` says how. A DataLoader asks for a batch at a time, and
+    `collate` takes it as it is: ``DataLoader(ChipDataset(reader), batch_size=64, collate_fn=collate)``.
+
+    Parameters
+    ----------
+    reader : ChipReader
+        The chips; worker processes open shards of their own.
+    """
+
+    def __init__(self, reader: ChipReader) -> None:
+        self._reader = reader
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    def __getitem__(self, position: int) -> Tensors:
+        """Return one sample."""
+        return {name: values[0] for name, values in tensors(self._reader.batch([position])).items()}
+
+    def __getitems__(self, positions: Sequence[int]) -> Tensors:
+        """Return a whole batch: torch calls this where it is there, and hands the result to ``collate_fn``."""
+        return tensors(self._reader.batch(positions))
+
+
+class ChipStream(IterableDataset[Tensors]):
+    """Ready batches in a reproducible order, made ahead by a thread of the same process.
+
+    A thread shares memory with the training loop; a worker process has to send every batch. So one stream with
+    ``num_workers=0`` is the fastest way to feed one device. Worker processes, where there are any, share the batches of
+    an epoch out among themselves, and so do the processes of a distributed training, by `part`.
+
+    Parameters
+    ----------
+    reader : ChipReader
+        The chips.
+    size : int
+        Chips of a batch.
+    seed : int or None
+        Decides the order; None keeps that of the index.
+    group : int or None
+        As in `ChipReader.order`, for what does not fit in memory.
+    drop_last : bool
+        Leave out a last batch of fewer chips.
+    part : tuple of int
+        Rank of this process, and how many there are. With `drop_last` each has the same number of batches.
+
+    Raises
+    ------
+    ConfigError
+        The rank is not among them, or a size is below 1.
+    """
+
+    def __init__(
+        self,
+        reader: ChipReader,
+        size: int,
+        *,
+        seed: int | None = None,
+        group: int | None = None,
+        drop_last: bool = False,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
+        rank, world = part
+        if not 0 <= rank < world or size < 1:
+            raise ConfigError(
+                f"batches of {size} for process {rank} of {world}",
+                where="ChipStream",
+                fix="use a size from 1 and a part from (0, n) to (n - 1, n)",
+            )
+        self._reader, self._size, self._seed, self._group = reader, size, seed, group
+        self._drop_last, self._part, self._epoch = drop_last, part, 0
+
+    def __len__(self) -> int:
+        """Return the batches of this process and epoch."""
+        return len(self._parts())
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the next pass; call it before each epoch."""
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[Tensors]:
+        """Yield the batches of this process, or of this worker of it."""
+        parts = self._parts()
+        worker = get_worker_info()
+        if worker is not None:
+            parts = parts[worker.id :: worker.num_workers]
+        if not parts:
+            return
+        order = np.concatenate(parts)
+        yield from (tensors(batch) for batch in self._reader.batches(self._size, order))
+
+    def _parts(self) -> list[Positions]:
+        """Return the positions of each batch of this rank."""
+        order = np.arange(len(self._reader))
+        if self._seed is not None:
+            order = self._reader.order(seed=self._seed, epoch=self._epoch, group=self._group)
+        parts = [order[first : first + self._size] for first in range(0, len(order), self._size)]
+        rank, world = self._part
+        if self._drop_last:
+            whole = [part for part in parts if len(part) == self._size]
+            parts = whole[: len(whole) // world * world]
+        return parts[rank::world]
