@@ -15,11 +15,12 @@ from gcn_luigi.io.shard import ShardHeader, ShardWriter, create_shard
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.chips import chip_origins, cut_chips, effective_step, is_balanced
 from gcn_luigi.prepare.columns import ChipPlace, chip_columns, empty_columns, select_counts
+from gcn_luigi.prepare.curve import along_curve
 from gcn_luigi.prepare.nodata import Corrected, outside_flags
 from gcn_luigi.prepare.selection import Reason, count_chips, judge_chips
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
-from gcn_luigi.stages.corrected import read_corrected
+from gcn_luigi.stages.corrected import PartitionReader
 from gcn_luigi.stages.mosaics import read_inventory
 from gcn_luigi.stages.tally import Tally
 
@@ -59,9 +60,14 @@ def share_of(count: int, number: int, total: int) -> slice:
 
 
 def used_partitions(layout: Layout, lattice: Lattice, split: str) -> list[ChipPlace]:
-    """Return the split's used partitions in the catalog's order."""
+    """Return the split's used partitions along a curve that fills the plane: a shard's share is a compact patch.
+
+    Those that follow each other are neighbours and lie in the same blocks of the tiles. Cells that start at one
+    pixel are ordered by id.
+    """
     catalog = read_geoparquet(layout.catalog)
     rows = catalog[catalog["used"] & (catalog["split"] == split)]
+    rows = rows.iloc[along_curve(rows["row"], rows["col"])]
     return [
         ChipPlace(
             partition=str(row.partition),
@@ -99,10 +105,13 @@ def build_shard(request: ShardRequest, out: Path, say: Say) -> None:
     places = everything[share_of(len(everything), request.number, request.total)]
     tally = Tally(settings.schema_bands)
     pool = ThreadPoolExecutor(request.threads) if request.threads > 1 else nullcontext()
-    with pool as threads, create_shard(out, _header(request, lattice), settings.shards.codec, threads) as writer:
+    with (
+        pool as threads,
+        create_shard(out, _header(request, lattice), settings.shards.codec, threads) as writer,
+        PartitionReader(settings, layout, inventory, places) as reader,
+    ):
         for done, place in enumerate(places, 1):
-            corrected = read_corrected(settings, layout.stack(place.year), inventory, place.window)
-            _add(writer, tally, settings, place, corrected)
+            _add(writer, tally, settings, place, reader.read(place))
             progress = f"{done} of {len(places)} partitions, {tally.n_kept} chips, {tally.n_rejected} rejected"
             say(progress, done / len(places))
         writer.finish(

@@ -14,6 +14,8 @@ from gcn_luigi.tasks.rasters import YearStack
 class ChipShard(RegionTask):
     """Read, mask and cut a share of a split's partitions into one shard."""
 
+    # 2: partitions follow each other along a curve.
+    code_version = 2
     settings_keys = ("bands", "years", "nodata", "chips", "shards.codec", "distance.enabled")
     split: luigi.Parameter[str] = luigi.ChoiceParameter(choices=SPLITS, description="train or dev")
     number: luigi.Parameter[int] = luigi.IntParameter(description="which shard of the split, from 0")
