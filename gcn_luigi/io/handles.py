@@ -17,7 +17,7 @@ from gcn_luigi.lattice import Window
 
 # GDAL holds one decoded block of every open GeoTIFF, all its bands where they are interleaved by pixel.
 _MOST_FILES = 64
-_MOST_BLOCK_BYTES = 24_000_000
+_MOST_BLOCK_BYTES = 8_000_000
 
 
 class Handles:
@@ -78,6 +78,10 @@ class Handles:
         while len(self._open) > 1 and not self._is_within_bounds():
             self._open.popitem(last=False)[1][0].close()
         return dataset
+
+    def block_bytes(self, path: str) -> int:
+        """Return the bytes of a decoded block of an open file: of one band, or of all that are decoded with it."""
+        return self._open[path][1]
 
     def check_unchanged(self) -> None:
         """Raise InputError when a file that was opened is no longer the same on disk."""
