@@ -17,8 +17,8 @@ from gcn_luigi.io.layers import OTHER, Layer, Part
 from gcn_luigi.io.raster import read_dataset
 from gcn_luigi.lattice import Window
 
-# A unit of blocks read together: pixels along an edge, and bytes at most unless a single block has more.
-_UNIT, _UNIT_BYTES = 256, 16_000_000
+# Pixels along the edge of a unit of blocks read together; blocks may be strips of one row.
+_UNIT = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +62,13 @@ class Painter:
     ----------
     handles : Handles
         Where files are opened.
+    unit_bytes : int
+        Decoded blocks that GDAL's cache surely holds together.
     """
 
-    def __init__(self, handles: Handles) -> None:
+    def __init__(self, handles: Handles, unit_bytes: int) -> None:
         self._handles = handles
+        self._unit_bytes = unit_bytes
         # Bands, by stack, that turned out to hold more than int16 on the way.
         self._others: set[tuple[Path, int]] = set()
 
@@ -103,7 +106,7 @@ class Painter:
         """Draw what one file shows, block after block, so that none is decoded again for the next window."""
         if len(strokes) > 1:
             part, stack = strokes[0].part, strokes[0].plane.stack
-            unit = _unit(self._dataset(part, stack), part.band, self._handles.block_bytes(part.path))
+            unit = self._unit(self._dataset(part, stack), part)
             strokes = [piece for stroke in strokes for piece in _cut(stroke, unit)]
             strokes.sort(key=lambda piece: (piece.part.own.row // unit[0], piece.part.own.col // unit[1]))
         for stroke in strokes:
@@ -111,6 +114,13 @@ class Painter:
 
     def _is_other(self, plane: Plane) -> bool:
         return plane.layer is OTHER or (plane.stack, plane.index) in self._others
+
+    def _unit(self, dataset: Any, part: Part) -> tuple[int, int]:
+        """Return the rows and columns of whole blocks, some hundred pixels a side, that the cache holds together."""
+        height, width = dataset.block_shapes[part.band - 1]
+        wide = max(1, _UNIT // width)
+        fitting = self._unit_bytes // (wide * self._handles.block_bytes(part.path))
+        return height * max(1, min(_UNIT // height, fitting)), width * wide
 
     def _show(self, stroke: _Stroke) -> None:
         part, plane = stroke.part, stroke.plane
@@ -169,13 +179,6 @@ def _strokes(plane: Plane) -> list[_Stroke]:
 
 def _file_of(stroke: _Stroke) -> tuple[int, int, str]:
     return stroke.plane.index, stroke.part.position, stroke.part.path
-
-
-def _unit(dataset: Any, band: int, block_bytes: int) -> tuple[int, int]:
-    """Return the rows and columns of whole blocks, some hundred pixels a side, that GDAL's cache holds together."""
-    height, width = dataset.block_shapes[band - 1]
-    wide = max(1, _UNIT // width)
-    return height * max(1, min(_UNIT // height, _UNIT_BYTES // (wide * block_bytes))), width * wide
 
 
 def _cut(stroke: _Stroke, unit: tuple[int, int]) -> Iterator[_Stroke]:

@@ -69,7 +69,7 @@ class StackReader:
         self._room = memory.ahead
         self._environment = rasterio.Env(GDAL_CACHEMAX=memory.blocks, GDAL_NUM_THREADS=str(threads))
         self._handles = Handles()
-        self._painter = Painter(self._handles)
+        self._painter = Painter(self._handles, memory.blocks // 2)
         self._layers: dict[int, list[Layer]] = {}
         self._expected: list[Request] = []
         self._place: dict[Request, int] = {}
