@@ -14,7 +14,7 @@ from gcn_luigi.lattice import Window
 
 # numpy names of GDAL types that int16 holds whole: only among them is a copy of pixels all that a VRT does.
 PLAIN_TYPES = {"Byte": "uint8", "Int8": "int8", "Int16": "int16"}
-_SOURCE_ITEMS = {"SourceFilename", "SourceBand", "SrcRect", "DstRect", "NODATA"}
+_NEEDED = {"SourceFilename", "SourceBand", "SrcRect", "DstRect"}
 _BAND_ITEMS = {"Description", "Metadata", "NoDataValue", "SimpleSource", "ComplexSource"}
 
 
@@ -84,6 +84,11 @@ class Layer:
         met = (row < bottom) & (end > window.row) & (col < right) & (far > window.col)
         return [self._part(int(position), window) for position in np.flatnonzero(met)]
 
+    def is_within(self, window: Window) -> bool:
+        """Return whether all that the sources show lies in `window`."""
+        low = (self.edges[:, :2] >= (window.row, window.col)).all()
+        return bool(low and (self.edges[:, 2:] <= (window.row + window.height, window.col + window.width)).all())
+
     def _part(self, position: int, window: Window) -> Part:
         row, col, end, far = self.edges[position].tolist()
         seen = Window(row, col, end - row, far - col).intersection(window)
@@ -110,16 +115,20 @@ class _Source:
     def of(cls, element: ET.Element, directory: Path) -> Self | None:
         """Return the source of an element, or None where it does more than show pixels as they are."""
         items = {child.tag: child for child in element}
-        if len(items) != len(element) or not items.keys() <= _SOURCE_ITEMS:
+        if len(items) != len(element) or items.keys() - {"NODATA"} != _NEEDED:
             return None
         name, text = items["SourceFilename"], items["SourceFilename"].text or ""
-        path = os.path.normpath(directory / text) if name.get("relativeToVRT") == "1" else text
+        path = os.path.normpath(os.path.join(directory, text)) if name.get("relativeToVRT") == "1" else text  # noqa: PTH118
         source, target = (_rectangle(items[tag]) for tag in ("SrcRect", "DstRect"))
         if source is None or target is None or (source.height, source.width) != (target.height, target.width):
             return None
+        # GDAL also knows "mask" and more.
+        band = items["SourceBand"].text or ""
+        if not (band.isascii() and band.isdigit()):
+            return None
         nodata = float(items["NODATA"].text or "nan") if "NODATA" in items else None
         # Years and bands share their files; one text stands for each.
-        return cls(sys.intern(path), int(items["SourceBand"].text or "1"), source, target, nodata)
+        return cls(sys.intern(path), int(band), source, target, nodata)
 
 
 def read_layers(path: Path) -> list[Layer]:
@@ -141,8 +150,10 @@ def read_layers(path: Path) -> list[Layer]:
     except (OSError, ET.ParseError):
         return []
     directory = path.parent.resolve()
+    whole = Window(0, 0, int(tree.get("rasterYSize", "0")), int(tree.get("rasterXSize", "0")))
     below: dict[str, list[Layer]] = {}
-    return [_layer(element, directory, below) for element in tree.iterfind("VRTRasterBand")]
+    layers = [_layer(element, directory, below) for element in tree.iterfind("VRTRasterBand")]
+    return [layer if layer.is_within(whole) else OTHER for layer in layers]
 
 
 def _layer(element: ET.Element, directory: Path, below: dict[str, list[Layer]]) -> Layer:
@@ -175,12 +186,7 @@ def _through(dtype: str, nodata: int, sources: list[_Source], below: dict[str, l
     # The band's nodata stands for the mosaic's gaps, and hides nothing: there is nothing below.
     if not inner.dtype or inner.nodata != nodata or only.nodata not in (None, nodata):
         return OTHER
-    limit = [0, 0, only.source.height, only.source.width]
-    if len(inner.edges) and (inner.edges[:, :2].min() < 0 or (inner.edges[:, 2:].max(axis=0) > limit[2:]).any()):
-        return OTHER
-    if not np.can_cast(inner.dtype, dtype):
-        return OTHER
-    return inner
+    return inner if inner.is_within(only.source) and np.can_cast(inner.dtype, dtype) else OTHER
 
 
 def _of_sources(dtype: str, nodata: int, sources: list[_Source]) -> Layer:
