@@ -47,6 +47,7 @@ def write_stack_file(settings: RegionSettings, layout: Layout, year: int, out: P
         StackReader(layout.stack) as stack,
         open_geotiff(out, lattice, dtype="int16", nodata=STACK_FILE_NODATA, names=schema.names) as target,
     ):
+        stack.expect([(year, window) for window in blocks(lattice, _STRIP)])
         for window in blocks(lattice, _STRIP):
             values = stack.read(year, window)
             taken = (values == STACK_FILE_NODATA) & (nodata != STACK_FILE_NODATA)

@@ -119,3 +119,19 @@ def test_what_is_no_vrt_has_no_layers(tmp_path, text):
 
     assert read_layers(tmp_path / "a.vrt") == []
     assert read_layers(tmp_path / "gone.vrt") == []
+
+
+def test_a_file_of_another_type_than_its_mosaic_is_left_to_gdal(tmp_path):
+    place = {"left": LATTICE.left, "top": LATTICE.top}
+    below = write_tif(tmp_path / "below.tif", np.full((12, 14), 5, np.int16), **place)
+    values = np.full((12, 14), 7.4, np.float32)
+    # No nodata before it is rounded: GDAL does not look through it.
+    values[0, 0] = -9999.4
+    above = write_tif(tmp_path / "above.tif", values, **place)
+    sources = tuple(VrtSource(path, 1, LATTICE.window, -9999.0) for path in (below, above))
+    write_vrt(tmp_path / "a.vrt", LATTICE, [VrtBand("a", "int16", -9999.0, sources)])
+
+    with StackReader(lambda _: tmp_path / "a.vrt") as reader, rasterio.open(tmp_path / "a.vrt") as dataset:
+        actual = reader.read(0, LATTICE.window)
+        np.testing.assert_array_equal(actual, dataset.read())
+    assert (actual[0, 0, 0], actual[0, 0, 1]) == (-9999, 7)
