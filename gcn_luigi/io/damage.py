@@ -8,6 +8,7 @@ import rasterio
 from rasterio import windows
 from rasterio.errors import RasterioIOError
 
+from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice, Window
 
 
@@ -51,6 +52,16 @@ def damaged_source(path: Path, window: Window) -> Path | None:
         except RasterioIOError:
             return source
     return None
+
+
+def unreadable(culprit: Path, window: Window, whose: str) -> InputError:
+    """Return the error that names the file `culprit`, needed for `window` of the raster with the name `whose`."""
+    return InputError(
+        f"{'cannot be decoded: it is damaged' if culprit.exists() else 'is gone'}; needed for "
+        f"{window.height} x {window.width} pixels from row {window.row}, column {window.col} of {whose}",
+        where=str(culprit),
+        fix="copy or download the file again",
+    )
 
 
 def _window_of(source: Path, bounds: tuple[float, float, float, float]) -> Window | None:

@@ -11,7 +11,7 @@ from rasterio.errors import RasterioIOError
 
 from gcn_luigi.bands import Band
 from gcn_luigi.errors import InputError, LatticeError
-from gcn_luigi.io.damage import damaged_source, rasterio_window, sources_within
+from gcn_luigi.io.damage import damaged_source, rasterio_window, sources_within, unreadable
 from gcn_luigi.io.geotiff import BLOCK, blocks, open_geotiff
 from gcn_luigi.io.header import is_same_crs, is_same_size, open_raster, read_header, read_lattice
 from gcn_luigi.lattice import Lattice, Window
@@ -77,13 +77,7 @@ def read_dataset(
                 target[index] = dataset.read(band, window=rasterio_window(inside))
     except RasterioIOError as error:
         path = Path(dataset.name)
-        culprit = damaged_source(path, inside) or path
-        raise InputError(
-            f"{'cannot be decoded: it is damaged' if culprit.exists() else 'is gone'}; needed for "
-            f"{inside.height} x {inside.width} pixels from row {inside.row}, column {inside.col} of {path.name}",
-            where=str(culprit),
-            fix="copy or download the file again",
-        ) from error
+        raise unreadable(damaged_source(path, inside) or path, inside, path.name) from error
     return result
 
 

@@ -1,61 +1,92 @@
-"""A partition read from its stack and corrected: what chips and partition files are made of."""
+"""Partitions read from their stacks and corrected: what chips and partition files are made of."""
 
-from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
 
 from gcn_luigi.io.inventory import Inventory
-from gcn_luigi.io.raster import read_window
+from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.stack_reader import StackReader
 from gcn_luigi.lattice import Window
+from gcn_luigi.prepare.columns import ChipPlace
+from gcn_luigi.prepare.cover import TileCover
 from gcn_luigi.prepare.nodata import Corrected, LegacyRule, legacy_corrected, mark_outside, strict_nodata
 from gcn_luigi.settings import RegionSettings
 
 
-def read_corrected(settings: RegionSettings, stack: Path, inventory: Inventory, window: Window) -> Corrected:
-    """Read one window of a stack and make its missing pixels homogeneous.
+class PartitionReader:
+    """Read partitions and make their missing pixels homogeneous; a context manager that belongs to one process.
 
     Parameters
     ----------
     settings : RegionSettings
         Bands and nodata mode.
-    stack : Path
-        The year's VRT.
+    layout : Layout
+        Where the stacks are.
     inventory : Inventory
         Where the lattice and its tiles lie.
-    window : Window
-        May reach beyond the tiles; pixels there are missing in every role.
-
-    Returns
-    -------
-    Corrected
-        Image, label, flags and out-of-range counts.
-
-    Raises
-    ------
-    InputError
-        A source cannot be decoded; the message names the file.
+    places : sequence of ChipPlace
+        What will be read, in this order: it is read ahead. Others can be read too.
+    threads : int
+        Threads that decode; no effect on the pixels.
     """
-    schema = settings.schema_bands
-    values = read_window(stack, window, bands=None, fill=[band.nodata for band in schema])
-    inside = _relative(inventory.lattice.window.intersection(window), window)
-    fill = settings.nodata.fill
-    if settings.nodata.mode == "legacy":
-        corrected = legacy_corrected(values, schema, LegacyRule.of(schema, settings.nodata), inside=inside)
-        return mark_outside(corrected, schema, _without_tile(inventory, window), fill=None)
-    corrected = strict_nodata(values, schema, inside=inside, fill=fill)
-    return mark_outside(corrected, schema, _without_tile(inventory, window), fill=fill)
 
+    def __init__(
+        self,
+        settings: RegionSettings,
+        layout: Layout,
+        inventory: Inventory,
+        places: Sequence[ChipPlace] = (),
+        *,
+        threads: int = 1,
+    ) -> None:
+        self._settings = settings
+        self._lattice = inventory.lattice.window
+        self._tiles = TileCover(inventory.windows)
+        self._stacks = StackReader(layout.stack, threads=threads)
+        self._stacks.expect([(place.year, place.window) for place in places])
 
-def _without_tile(inventory: Inventory, window: Window) -> NDArray[np.bool_]:
-    """Return (y, x): no tile of any band lies here. Tiles need not fill the lattice."""
-    empty = np.ones((window.height, window.width), bool)
-    for tile in inventory.windows:
-        common = _relative(tile.intersection(window), window)
-        if not common.is_empty:
-            empty[common.row : common.row + common.height, common.col : common.col + common.width] = False
-    return empty
+    def __enter__(self) -> Self:
+        """Return itself."""
+        self._stacks.__enter__()
+        return self
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close all sources."""
+        self._stacks.__exit__(kind, error, traceback)
 
-def _relative(part: Window, window: Window) -> Window:
-    return Window(part.row - window.row, part.col - window.col, part.height, part.width)
+    def read(self, place: ChipPlace, out: Corrected | None = None) -> Corrected:
+        """Read one partition.
+
+        Parameters
+        ----------
+        place : ChipPlace
+            Year and window; it may reach beyond the tiles, and pixels there are missing in every role.
+        out : Corrected or None
+            Buffers from `Corrected.empty`, of the window's shape and int16, written to and returned.
+
+        Returns
+        -------
+        Corrected
+            Image, label, flags and out-of-range counts.
+
+        Raises
+        ------
+        InputError
+            A source is gone, cannot be decoded or was replaced; the message names the file.
+        """
+        schema, nodata, window = self._settings.schema_bands, self._settings.nodata, place.window
+        values = self._stacks.read(place.year, window)
+        on_lattice = self._lattice.intersection(window)
+        inside = Window(on_lattice.row - window.row, on_lattice.col - window.col, on_lattice.height, on_lattice.width)
+        if nodata.mode == "legacy":
+            rule = LegacyRule.of(schema, nodata)
+            corrected = legacy_corrected(values, schema, rule, inside=inside, out=out)
+        else:
+            corrected = strict_nodata(values, schema, inside=inside, fill=nodata.fill, out=out)
+        outside = self._tiles.without(window)
+        if outside is None:
+            return corrected
+        return mark_outside(corrected, schema, outside, fill=None if nodata.mode == "legacy" else nodata.fill)

@@ -10,7 +10,7 @@ from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.staging import digest, staged
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
-from gcn_luigi.stages.corrected import read_corrected
+from gcn_luigi.stages.corrected import PartitionReader
 from gcn_luigi.stages.mosaics import read_inventory
 from gcn_luigi.stages.shards import used_partitions
 
@@ -38,14 +38,16 @@ def write_partition_files(settings: RegionSettings, layout: Layout, out: Path, s
     schema = settings.schema_bands
     places = [place for split in SPLITS for place in used_partitions(layout, lattice, split)]
     rows = []
-    for done, place in enumerate(places, 1):
-        corrected = read_corrected(settings, layout.stack(place.year), inventory, place.window)
-        stack = np.insert(corrected.image, schema.label_index, corrected.label.astype(np.int16), axis=0)
-        path = layout.partition(place.partition, place.year)
-        with staged(path) as draft:
-            write_geotiff(draft, lattice.crop(place.window), stack, nodata=None, names=schema.names)
-        rows.append((place.split, place.partition, place.year, path.name, path.stat().st_size, digest(path)))
-        say(f"{done} of {len(places)} partitions", done / len(places))
+    with PartitionReader(settings, layout, inventory, places) as reader:
+        for done, place in enumerate(places, 1):
+            corrected = reader.read(place)
+            stack = np.insert(corrected.image, schema.label_index, corrected.label.astype(np.int16), axis=0)
+            path = layout.partition(place.partition, place.year)
+            with staged(path) as draft:
+                write_geotiff(draft, lattice.crop(place.window), stack, nodata=None, names=schema.names)
+            rows.append((place.split, place.partition, place.year, path.name, path.stat().st_size, digest(path)))
+            say(f"{done} of {len(places)} partitions", done / len(places))
+    rows.sort(key=lambda row: (SPLITS.index(row[0]), row[1]))
     with out.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(("split", "partition", "year", "file", "size", "sha256"))

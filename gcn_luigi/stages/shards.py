@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gcn_luigi.io.in_order import in_order
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.shard import ShardHeader, create_shard
@@ -23,11 +24,11 @@ from gcn_luigi.prepare.columns import (
     select_counts,
     window_columns,
 )
+from gcn_luigi.prepare.curve import along_curve
 from gcn_luigi.prepare.selection import Reason, count_chips, judge_chips
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
-from gcn_luigi.stages.corrected import read_corrected
-from gcn_luigi.io.in_order import in_order
+from gcn_luigi.stages.corrected import PartitionReader
 from gcn_luigi.stages.mosaics import read_inventory
 from gcn_luigi.stages.pieces import Piece, PieceMaker
 from gcn_luigi.stages.tally import Tally
@@ -68,9 +69,14 @@ def share_of(count: int, number: int, total: int) -> slice:
 
 
 def used_partitions(layout: Layout, lattice: Lattice, split: str) -> list[ChipPlace]:
-    """Return the split's used partitions in the catalog's order."""
+    """Return the split's used partitions along a curve that fills the plane: a shard's share is a compact patch.
+
+    Those that follow each other are neighbours and lie in the same blocks of the tiles. Cells that start at one
+    pixel are ordered by id.
+    """
     catalog = read_geoparquet(layout.catalog)
     rows = catalog[catalog["used"] & (catalog["split"] == split)]
+    rows = rows.iloc[along_curve(rows["row"], rows["col"])]
     return [
         ChipPlace(
             partition=str(row.partition),
@@ -104,15 +110,20 @@ def build_shard(request: ShardRequest, out: Path, say: Say) -> None:
         A source cannot be decoded; the message names the file.
     """
     settings, layout = request.settings, request.layout
-    lattice = read_inventory(layout).lattice
+    inventory = read_inventory(layout)
+    lattice = inventory.lattice
     everything = {split: used_partitions(layout, lattice, split) for split in SPLITS}
     of_split = everything[request.split]
     places = of_split[share_of(len(of_split), request.number, request.total)]
     header = _header(request, lattice, [place.window for split in SPLITS for place in everything[split]])
     tally = Tally(settings.schema_bands)
     pool = ThreadPoolExecutor(request.threads) if request.threads > 1 else nullcontext()
-    with create_shard(out, header, settings.shards.codec) as writer, pool as threads:
-        calls = _Partitions(request, header, tally).calls(places, PieceMaker(header, writer), say)
+    with (
+        create_shard(out, header, settings.shards.codec) as writer,
+        PartitionReader(settings, layout, inventory, places) as reader,
+        pool as threads,
+    ):
+        calls = _Partitions(settings, header, reader, tally).calls(places, PieceMaker(header, writer), say)
         for piece in in_order(threads, calls, 2 * request.threads):
             piece.write(writer)
         is_windows = header.layout == "windows"
@@ -146,10 +157,8 @@ def _header(request: ShardRequest, lattice: Lattice, windows: Sequence[Window]) 
 class _Partitions:
     """Reads, counts and judges partitions, one after the other."""
 
-    def __init__(self, request: ShardRequest, header: ShardHeader, tally: Tally) -> None:
-        self._settings, self._layout, self._header = request.settings, request.layout, header
-        self._tally = tally
-        self._inventory = read_inventory(request.layout)
+    def __init__(self, settings: RegionSettings, header: ShardHeader, reader: PartitionReader, tally: Tally) -> None:
+        self._settings, self._header, self._reader, self._tally = settings, header, reader, tally
 
     def calls(self, places: Sequence[ChipPlace], maker: PieceMaker, say: Say) -> Iterator[Callable[[], Piece]]:
         """Yield one call a piece of work, and say how far the reading is."""
@@ -162,7 +171,7 @@ class _Partitions:
 
     def _of_partition(self, place: ChipPlace, maker: PieceMaker) -> Iterator[Callable[[], Piece]]:
         settings, chips = self._settings, self._settings.chips
-        corrected = read_corrected(settings, self._layout.stack(place.year), self._inventory, place.window)
+        corrected = self._reader.read(place)
         balanced = chips.densify and is_balanced(corrected.label, place.window.height)
         step = effective_step(chips.step, densify=chips.densify, split=place.split, balanced=balanced)
         origins = chip_origins(corrected.label.shape, chips.size, step, chips.edge)

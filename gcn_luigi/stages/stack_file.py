@@ -7,9 +7,8 @@ import numpy as np
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.damage import rasterio_window
 from gcn_luigi.io.geotiff import BLOCK, blocks, open_geotiff
-from gcn_luigi.io.header import open_raster
 from gcn_luigi.io.layout import Layout
-from gcn_luigi.io.raster import read_dataset
+from gcn_luigi.io.stack_reader import StackReader
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.mosaics import read_inventory
@@ -45,11 +44,12 @@ def write_stack_file(settings: RegionSettings, layout: Layout, year: int, out: P
     schema, lattice, source = settings.schema_bands, read_inventory(layout).lattice, layout.stack(year)
     nodata = np.array([band.nodata for band in schema], np.int16)[:, np.newaxis, np.newaxis]
     with (
-        open_raster(source) as stack,
+        StackReader(layout.stack) as stack,
         open_geotiff(out, lattice, dtype="int16", nodata=STACK_FILE_NODATA, names=schema.names) as target,
     ):
+        stack.expect([(year, window) for window in blocks(lattice, _STRIP)])
         for window in blocks(lattice, _STRIP):
-            values = read_dataset(stack, window, fill=0)
+            values = stack.read(year, window)
             taken = (values == STACK_FILE_NODATA) & (nodata != STACK_FILE_NODATA)
             if taken.any():
                 names = [name for name, plane in zip(schema.names, taken, strict=True) if plane.any()]

@@ -14,7 +14,7 @@ from gcn_luigi.tasks.rasters import YearStack
 class ChipShard(RegionTask):
     """Read, mask and cut a share of a split's partitions into one shard."""
 
-    # 2: columns in blocks; low bytes of noise stored as they are.
+    # 2: partitions follow each other along a curve; columns in blocks; noise in low bytes stored as it is.
     code_version = 2
     settings_keys = ("bands", "years", "nodata", "chips", "shards.codec", "shards.layout", "distance.enabled")
     split: luigi.Parameter[str] = luigi.ChoiceParameter(choices=SPLITS, description="train or dev")

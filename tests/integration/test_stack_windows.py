@@ -1,0 +1,68 @@
+"""What a shard reads of its sources."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import rasterio
+
+from gcn_luigi.config import load_region
+from gcn_luigi.io.layers import read_layers
+from gcn_luigi.io.layout import SPLITS, Layout
+from gcn_luigi.stages.mosaics import read_inventory
+from gcn_luigi.stages.shards import ShardRequest, build_shard, used_partitions
+from tests.integration.builds import CONFIG
+
+
+def bytes_read() -> int:
+    """Return the bytes that this process has asked the system for."""
+    return int(Path("/proc/self/io").read_text().split("rchar:")[1].split()[0])
+
+
+def needed_bytes(layout: Layout, places) -> int:
+    """Return the compressed bytes of all blocks that hold a pixel of `places`: each once."""
+    blocks = {}
+    layers = {place.year: read_layers(layout.stack(place.year)) for place in places}
+    for place in places:
+        for layer in layers[place.year]:
+            for part in layer.parts(place.window):
+                with rasterio.open(part.path) as dataset:
+                    blocks |= _blocks(dataset, part)
+    return sum(blocks.values())
+
+
+def _blocks(dataset, part):
+    height, width = dataset.block_shapes[part.band - 1]
+    found = {}
+    for down in range(part.own.row // height, (part.own.row + part.own.height - 1) // height + 1):
+        for along in range(part.own.col // width, (part.own.col + part.own.width - 1) // width + 1):
+            at, size = (
+                dataset.get_tag_item(f"BLOCK_{item}_{along}_{down}", "TIFF", bidx=part.band)
+                for item in ("OFFSET", "SIZE")
+            )
+            found[part.path, at] = int(size)
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts bytes by /proc")
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_shard_reads_each_block_of_its_sources_once(columbia_output, tmp_path, split):
+    layout = Layout(columbia_output)
+    settings = load_region(CONFIG / "columbia.toml").settings
+    places = used_partitions(layout, read_inventory(layout).lattice, split)
+    small = [layout.catalog, layout.inventory, *layout.root.glob("stacks/*.vrt"), *layout.root.glob("mosaics/*.vrt")]
+    least = needed_bytes(layout, places)
+
+    before = bytes_read()
+    build_shard(ShardRequest(settings, layout, split, 0, 1), tmp_path / "shard.h5", lambda _said, _share: None)
+    spent = bytes_read() - before
+
+    # Beside the blocks there are tables and VRTs, the header of each file, and what is read back of the shard. The
+    # system hands out whole pages, which adds some hundredths to blocks of this size.
+    n_files = len({path for place in places for path in _paths(layout, place)})
+    aside = sum(path.stat().st_size for path in small) + 16384 * (n_files + 1)
+    assert least <= spent <= 1.1 * least + aside
+
+
+def _paths(layout, place):
+    return [part.path for layer in read_layers(layout.stack(place.year)) for part in layer.parts(place.window)]
