@@ -11,7 +11,7 @@ import rasterio
 
 from benchmarks import competent, ours, published
 from benchmarks.region import Ground, places_of
-from benchmarks.rows import Claim, LeftOut, Row, judged
+from benchmarks.rows import Claim, LeftOut, Row, first_line, judged
 from benchmarks.timing import Contestant, race
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.io.layout import Layout
@@ -84,7 +84,7 @@ def _add_ours(field_: _Field, name: str, layout: str, codec: str, step: int) -> 
         settings = ours.variant(field_.ground.settings, layout, codec, step=step)
         _check_ours(field_.ground, layout, codec, step)
     except (LeftOut, GcnLuigiError) as reason:
-        field_.missing[name] = str(reason)
+        field_.missing[name] = first_line(reason)
         return
 
     def run() -> int:

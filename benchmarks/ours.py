@@ -216,6 +216,13 @@ def loader_of(layout: Layout, collate: Callable[[Any], Any], workers: int, size:
         def __getstate__(self) -> dict[str, Any]:
             return {**self.__dict__, "_reader": None}
 
-    return DataLoader(Chips(), batch_size=size, shuffle=True, num_workers=workers, collate_fn=collate)
+    return DataLoader(
+        Chips(),
+        batch_size=size,
+        shuffle=True,
+        num_workers=workers,
+        collate_fn=collate,
+        persistent_workers=workers > 0,
+    )
 
 

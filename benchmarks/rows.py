@@ -11,6 +11,11 @@ class LeftOut(Exception):  # noqa: N818  a reason, no error
     """A row cannot be measured here; the text says why."""
 
 
+def first_line(reason: Exception) -> str:
+    """Return what an exception says, without where it happened and how to mend it."""
+    return str(reason).splitlines()[0] if str(reason) else type(reason).__name__
+
+
 @dataclass(frozen=True)
 class Row:
     """One comparison.

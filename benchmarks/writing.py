@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks import competent, limits, ours
 from benchmarks.region import Ground, places_of
-from benchmarks.rows import Claim, LeftOut, Row, judged
+from benchmarks.rows import Claim, LeftOut, Row, first_line, judged
 from benchmarks.timing import Contestant, race
 
 CORES = 1
@@ -31,7 +31,7 @@ def rows(ground: Ground) -> list[Row]:
             0, Contestant("shard", lambda: ours.write_chips(shard, settings, places[0], partitions), after=shard.unlink)
         )
     except LeftOut as reason:
-        missing["shard"] = str(reason)
+        missing["shard"] = first_line(reason)
     run = race(contestants, ground.plan.rounds)
     shutil.rmtree(scratch)
     return judged(_claims(), run, missing, "")
