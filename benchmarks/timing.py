@@ -22,13 +22,14 @@ class Contestant:
     name : str
         Unique in its race.
     run : callable
-        Does the work that is timed; returns how many units were done: chips, bytes.
+        Does the work that is timed; returns how many units were done: chips, bytes. A program in a process of its
+        own times itself and returns a `Sample`.
     before, after : callable
         Not timed: what must be there for each run, and cleaning up.
     """
 
     name: str
-    run: Callable[[], float]
+    run: Callable[[], "float | Sample"]
     before: Callable[[], None] = _nothing
     after: Callable[[], None] = _nothing
 
@@ -116,7 +117,7 @@ def _timed(contestant: Contestant) -> Sample:
     gc.collect()
     os.sync()
     wall, cpu = time.perf_counter(), time.process_time()
-    units = contestant.run()
-    sample = Sample(units, time.perf_counter() - wall, time.process_time() - cpu)
+    done = contestant.run()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     contestant.after()
-    return sample
+    return done if isinstance(done, Sample) else Sample(done, wall, cpu)
