@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from benchmarks import machine, ours
-from benchmarks.region import REGION, Ground, luigi_settings, repeated, write_config
+from benchmarks.place import REGION, luigi_settings
+from benchmarks.region import Ground, repeated, write_config
 from benchmarks.rows import Row
 from benchmarks.timing import ratio_of
 from gcn_luigi.io.index import read_geoparquet, write_geoparquet

@@ -10,7 +10,8 @@ import numpy as np
 import rasterio
 
 from benchmarks import competent, ours, published
-from benchmarks.region import Ground, places_of
+from benchmarks.place import places_of
+from benchmarks.region import Ground
 from benchmarks.rows import Claim, LeftOut, Row, first_line, judged
 from benchmarks.timing import Contestant, race
 from gcn_luigi.errors import GcnLuigiError

@@ -9,7 +9,8 @@ import rasterio
 from rasterio.windows import Window
 
 from benchmarks import competent, limits, ours
-from benchmarks.region import Ground, places_of
+from benchmarks.place import places_of
+from benchmarks.region import Ground
 from benchmarks.rows import Claim, Row, judged
 from benchmarks.timing import Contestant, race
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine, ours
-from benchmarks.region import REGION, luigi_settings, settings_of
+from benchmarks.place import REGION, luigi_settings, settings_of
 from gcn_luigi.io.layout import Layout
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import rasterio
 
 from benchmarks import machine, ours, peers_env
-from benchmarks.region import Ground, places_of
+from benchmarks.place import places_of
+from benchmarks.region import Ground
 from benchmarks.rows import Claim, LeftOut, Row, first_line, judged
 from benchmarks.timing import Contestant, Race, Sample, race
 

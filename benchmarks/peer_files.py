@@ -12,7 +12,8 @@ import numpy.typing as npt
 import rasterio
 
 from benchmarks import competent
-from benchmarks.region import Ground, places_of
+from benchmarks.place import places_of
+from benchmarks.region import Ground
 
 Numbers = npt.NDArray[np.int64]
 ReadBatch = Callable[[Numbers], object]

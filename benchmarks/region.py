@@ -2,31 +2,24 @@
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 
+from benchmarks.place import REGION, SETTINGS, luigi_settings
 from benchmarks.plan import Plan
 from gcn_luigi.config import load_region
 from gcn_luigi.io.index import read_geoparquet, write_geoparquet
 from gcn_luigi.io.layout import Layout
-from gcn_luigi.prepare.columns import ChipPlace
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages.mosaics import read_inventory
-from gcn_luigi.stages.shards import used_partitions
 from gcn_luigi.stages.stack import write_stack
 from gcn_luigi.synthetic import make_world, write_world
 from gcn_luigi.synthetic.write import is_written
 
 TOML = Path(__file__).with_name("bench.toml")
-REGION = "bench"
-_SETTINGS = "settings.json"
 _DEFAULT_SHARDS = "\n[shards]\ntrain = 1\ndev = 1\n"
 
 
@@ -93,7 +86,7 @@ class Ground:
             What it is for; each use has a place of its own.
         """
         layout = Layout(self.directory / "sets" / f"{use}-{count}")
-        if not (layout.root / _SETTINGS).is_file():
+        if not (layout.root / SETTINGS).is_file():
             self._lay(layout, count)
             for name in ("stacks", "mosaics"):
                 (layout.root / name).symlink_to(os.path.relpath(self.base.root / name, layout.root))
@@ -103,7 +96,7 @@ class Ground:
     def widened(self, count: int, n_bands: int) -> Layout:
         """Return a place like `listed` whose stacks have `n_bands` bands: the optical ones again and again."""
         layout = Layout(self.directory / "sets" / f"bands{n_bands}-{count}")
-        if (layout.root / _SETTINGS).is_file():
+        if (layout.root / SETTINGS).is_file():
             return layout
         settings = with_more_bands(self.settings, n_bands)
         self._lay(layout, count)
@@ -132,17 +125,7 @@ class Ground:
 
     def _seal(self, layout: Layout, settings: RegionSettings) -> None:
         # Last: a place that has its settings is whole.
-        (layout.root / _SETTINGS).write_text(settings.model_dump_json(), encoding="utf-8")
-
-
-def settings_of(layout: Layout) -> RegionSettings:
-    """Return the settings that a place was laid with."""
-    return RegionSettings.model_validate_json((layout.root / _SETTINGS).read_text(encoding="utf-8"))
-
-
-def places_of(layout: Layout) -> list[ChipPlace]:
-    """Return the partitions of a place, in order."""
-    return used_partitions(layout, read_inventory(layout).lattice, "train")
+        (layout.root / SETTINGS).write_text(settings.model_dump_json(), encoding="utf-8")
 
 
 def repeated(catalog: gpd.GeoDataFrame, count: int, years: tuple[int, ...]) -> gpd.GeoDataFrame:
@@ -179,11 +162,3 @@ def write_config(directory: Path, shards: str) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / TOML.name).write_text(TOML.read_text(encoding="utf-8") + shards, encoding="utf-8")
     return directory
-
-
-@contextmanager
-def luigi_settings() -> Iterator[None]:
-    """Let Luigi read the package's settings, as ``gcn run`` does; it looks when it is imported."""
-    os.environ["LUIGI_CONFIG_PATH"] = str(files("gcn_luigi") / "luigi.cfg")
-    os.environ["GCN_QUIET_WORKERS"] = "1"
-    yield

@@ -7,7 +7,8 @@ from itertools import islice
 import numpy as np
 
 from benchmarks import competent, limits, ours
-from benchmarks.region import Ground, places_of
+from benchmarks.place import places_of
+from benchmarks.region import Ground
 from benchmarks.rows import Claim, LeftOut, Row, first_line, judged
 from benchmarks.timing import Contestant, race
 
