@@ -6,7 +6,8 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import machine, ours
@@ -26,47 +27,79 @@ _SHARDS = 8
 _MOST_MB, _MOST_GROWTH = 400.0, 1.1
 
 
+@dataclass(frozen=True)
+class _Curve:
+    """One quantity against work: samples at each value, and the work that each value stands for."""
+
+    across: tuple[int, ...]
+    samples: list[list[float]]
+    work: tuple[int, ...]
+
+    def row(self, head: dict[str, Any], most: float | None = None) -> Row:
+        """Compare the last point with the first, both divided by their work."""
+        first, last = ([value / self.work[k] for value in self.samples[k]] for k in (0, -1))
+        ratio = ratio_of([b / a for a, b in zip(first, last, strict=True)])
+        numbers = {"ratio": ratio.median, "low": ratio.low, "high": ratio.high, "target": most, "at_most": True}
+        middle = {"ours": statistics.median(last), "theirs": statistics.median(first)}
+        curve = {"x": list(self.across), "samples": self.samples, "work": list(self.work)}
+        return Row(**head, **middle, **numbers, samples={"curve": curve})
+
+
 def rows(ground: Ground) -> list[Row]:
     """Return the rows of this suite; what is drawn lies in the samples."""
-    plan = ground.plan
-    what = f"layout {_LAYOUT}, {ours.DEFAULT_CODEC}, step {_STEP}"
-    by_count = _curve(ground, plan.curve_partitions, lambda n: _built(ground.listed(n, "curve"), 1))
-    by_bands = _curve(ground, plan.curve_bands, lambda n: _built(ground.widened(plan.band_partitions, n), 1))
-    by_shards = _curve(ground, plan.curve_shards, lambda n: _built(ground.listed(plan.shard_partitions, "shards"), n))
-    by_workers = _curve(ground, (1, 2), _through_luigi(ground))
-    shutil.rmtree(_graph(ground).root.parent)
-    first, last = plan.curve_partitions[0], plan.curve_partitions[-1]
-    peak = statistics.median(by_count["peak_mb"][-1])
+    return [*_by_partitions(ground), _by_bands(ground), _by_shards(ground), _by_workers(ground)]
+
+
+def _by_partitions(ground: Ground) -> list[Row]:
+    across = ground.plan.curve_partitions
+    found = _measured(ground, across, lambda n: _built(ground.listed(n, "curve"), 1))
+    what = f"{across[-1]} partitions, layout {_LAYOUT}, {ours.DEFAULT_CODEC}, step {_STEP}"
+    once = (1,) * len(across)
+    time, memory = (_Curve(across, found[name], work) for name, work in (("seconds", across), ("peak_mb", once)))
+    reference = f"{across[0]} partitions"
+    peak = statistics.median(found["peak_mb"][-1])
+    share = dict.fromkeys(("ratio", "low", "high"), peak / _MOST_MB)
+    head = {"key": "peak-memory", "what": f"peak memory of a build, {what}", "reference": f"{_MOST_MB:.0f} MB"}
     return [
-        _row("curve-partitions", f"time a partition, {last} partitions, {what}", f"{first} partitions", by_count, plan.curve_partitions, _MOST_GROWTH),
-        _row("curve-memory", f"peak memory, {last} partitions, {what}", f"{first} partitions", {**by_count, "seconds": by_count["peak_mb"]}, (1,) * len(plan.curve_partitions), _MOST_GROWTH, "MB"),
-        Row("peak-memory", f"peak memory of a build of {last} partitions", "400 MB", "MB", peak, _MOST_MB, peak / _MOST_MB, peak / _MOST_MB, peak / _MOST_MB, 1.0, at_most=True),
-        _row("curve-bands", f"time a band, {plan.curve_bands[-1]} bands, {what}", f"{plan.curve_bands[0]} bands", by_bands, plan.curve_bands, None),
-        _row("curve-shards", f"time for {plan.shard_partitions} partitions in {plan.curve_shards[-1]} shards, {what}", f"{plan.curve_shards[0]} shard", by_shards, (1,) * len(plan.curve_shards), None),
-        _row("curve-workers", f"time through Luigi, 2 workers, {_SHARDS} shards", "1 worker", by_workers, (1, 1), None),
+        time.row({"key": "curve-partitions", "what": f"time a partition, {what}", "reference": reference, "unit": "s"},
+                 _MOST_GROWTH),
+        memory.row({"key": "curve-memory", "what": f"peak memory, {what}", "reference": reference, "unit": "MB"},
+                   _MOST_GROWTH),
+        Row(**head, unit="MB", ours=peak, theirs=_MOST_MB, **share, target=1.0, at_most=True),
     ]  # fmt: skip
 
 
-def _curve(ground: Ground, values: Iterable[int], measure: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
-    """Measure every value in turns; return samples by value."""
-    values = list(values)
+def _by_bands(ground: Ground) -> Row:
+    across, count = ground.plan.curve_bands, ground.plan.band_partitions
+    found = _measured(ground, across, lambda n: _built(ground.widened(count, n), 1))
+    head = {"key": "curve-bands", "what": f"time a band, {across[-1]} bands", "reference": f"{across[0]} bands"}
+    return _Curve(across, found["seconds"], across).row({**head, "unit": "s"})
+
+
+def _by_shards(ground: Ground) -> Row:
+    across, count = ground.plan.curve_shards, ground.plan.shard_partitions
+    found = _measured(ground, across, lambda n: _built(ground.listed(count, "shards"), n))
+    what = f"time for {count} partitions, {across[-1]} shards"
+    head = {"key": "curve-shards", "what": what, "reference": f"{across[0]} shard", "unit": "s"}
+    return _Curve(across, found["seconds"], (1,) * len(across)).row(head)
+
+
+def _by_workers(ground: Ground) -> Row:
+    across = (1, 2)
+    found = _measured(ground, across, _through_luigi(ground))
+    shutil.rmtree(_graph(ground).root.parent)
+    what = f"time through Luigi, {_SHARDS} shards, 2 workers"
+    head = {"key": "curve-workers", "what": what, "reference": "1 worker", "unit": "s"}
+    return _Curve(across, found["seconds"], (1, 1)).row(head)
+
+
+def _measured(
+    ground: Ground, values: tuple[int, ...], measure: Callable[[int], dict[str, Any]]
+) -> dict[str, list[list[float]]]:
+    """Measure every value in turns; return seconds and peak memory, sample by sample, of each value."""
     rounds = min(_ROUNDS, ground.plan.rounds)
     found = [[measure(value) for value in values] for _ in range(rounds)]
-    return {
-        "x": values,
-        "seconds": [[turn[k]["seconds"] for turn in found] for k in range(len(values))],
-        "peak_mb": [[turn[k]["peak_mb"] for turn in found] for k in range(len(values))],
-    }
-
-
-def _row(
-    key: str, what: str, reference: str, curve: dict[str, Any], work: tuple[int, ...], most: float | None, unit: str = "s"
-) -> Row:  # fmt: skip
-    """Compare the last point of a curve with the first, both divided by their work."""
-    firsts, lasts = ([value / amount for value in curve["seconds"][k]] for k, amount in ((0, work[0]), (-1, work[-1])))
-    ratio = ratio_of([b / a for a, b in zip(firsts, lasts, strict=True)])
-    numbers = (statistics.median(lasts), statistics.median(firsts), ratio.median, ratio.low, ratio.high, most)
-    return Row(key, what, reference, unit, *numbers, at_most=True, samples={"curve": {**curve, "work": list(work)}})
+    return {name: [[turn[k][name] for turn in found] for k in range(len(values))] for name in ("seconds", "peak_mb")}
 
 
 def _built(place: Layout, shards: int) -> dict[str, Any]:

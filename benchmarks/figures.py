@@ -111,10 +111,12 @@ def draw_curves(suite: Suite, path: Path) -> bool:
 def _draw_curve(axes: Axes, curve: dict[str, Any], scale: float) -> None:
     across = curve["x"]
     heights = [
-        [scale * value / work for value in turn] for turn, work in zip(curve["seconds"], curve["work"], strict=True)
+        [scale * value / work for value in turn] for turn, work in zip(curve["samples"], curve["work"], strict=True)
     ]
     middle = [statistics.median(turn) for turn in heights]
-    axes.fill_between(across, [min(turn) for turn in heights], [max(turn) for turn in heights], color=_MET, alpha=0.15, lw=0)
+    axes.fill_between(
+        across, [min(turn) for turn in heights], [max(turn) for turn in heights], color=_MET, alpha=0.15, lw=0
+    )
     axes.plot(across, middle, "o-", color=_MET, markersize=3.8, linewidth=1.2)
     axes.set_ylim(0, 1.25 * max(max(turn) for turn in heights))
     if across[-1] > 4 * across[0]:

@@ -68,9 +68,13 @@ def _claims(step: int) -> Iterator[Claim]:
     what = f"mask and cut into a reused buffer, step {step}"
     unit = "bytes/s"
     marked = step == 32
-    yield Claim(f"kernel-{step}", f"{what}, 1 thread", "np.copyto, reused buffer", "one", "copy", 1.0 if marked else None, unit)
+    yield Claim(
+        f"kernel-{step}", f"{what}, 1 thread", "np.copyto, reused buffer", "one", "copy", 1.0 if marked else None, unit
+    )
     yield Claim(f"kernel-large-{step}", f"{what}, 1 thread", "np.copyto, large array", "one", "large copy", None, unit)
-    yield Claim(f"kernel-script-{step}", f"{what}, 1 thread", "the script's numpy, reused buffer", "one", "script", None, unit)
+    yield Claim(
+        f"kernel-script-{step}", f"{what}, 1 thread", "the script's numpy, reused buffer", "one", "script", None, unit
+    )
     yield Claim(f"kernel-threads-{step}", f"{what}, 2 threads", "1 thread", "two", "one", 1.5 if marked else None, unit)
 
 
@@ -85,7 +89,9 @@ def _stacks(ground: Ground) -> tuple[list[np.ndarray], tuple[float, ...]]:
     return stacks, nodata
 
 
-def _check(kernel: ours.MaskAndCut, stack: np.ndarray, nodata: tuple[float, ...], step: int, buffer: np.ndarray) -> None:
+def _check(
+    kernel: ours.MaskAndCut, stack: np.ndarray, nodata: tuple[float, ...], step: int, buffer: np.ndarray
+) -> None:
     kernel(stack)
     expected = stack.copy()
     competent.fill_missing(expected, nodata)

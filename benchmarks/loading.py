@@ -64,7 +64,9 @@ def _claims(best: dict[str, int]) -> Iterator[Claim]:
         name = f"{layout} {form} {best.get(f'{layout} {form}', WORKERS[0])}"
         what = f"DataLoader, layout {layout}, {_FORMS[form]}, {name[-1]} workers"
         target = 5.0 if (layout, form) == ("windows", "int16") else None
-        yield Claim(f"loader-{layout}-{form}", what, f"DataLoader over .pt files, {theirs[-1]} workers", name, theirs, target)
+        yield Claim(
+            f"loader-{layout}-{form}", what, f"DataLoader over .pt files, {theirs[-1]} workers", name, theirs, target
+        )
 
 
 _FORMS = {"int16": "int16 to be normalised on the device", "float32": "float32, normalised by the loader"}

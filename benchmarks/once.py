@@ -1,7 +1,8 @@
 """One build in a fresh process, since only there the peak of memory is its own.
 
 ``python -m benchmarks.once build PLACE LAYOUT STEP SHARDS`` builds all shards of a place one after the other;
-``python -m benchmarks.once luigi DIRECTORY CONFIG SOURCES SHARDS WORKERS`` builds them as a task graph. Both print JSON.
+``python -m benchmarks.once luigi DIRECTORY CONFIG SOURCES SHARDS WORKERS`` builds them as a task graph.
+Both print JSON.
 """
 
 import json

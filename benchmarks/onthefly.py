@@ -25,9 +25,9 @@ _LETTER = {"torchgeo": "(c)", "xbatcher": "(d)"}
 def rows(ground: Ground) -> list[Row]:
     """Return the rows of this suite."""
     layout = "windows" if ours.HAS_LAYOUTS else "chips"
+    if ground.plan.name == "quick":
+        return judged(_claims(layout), Race({}), dict.fromkeys(PEERS, "a quick run does without"), "")
     try:
-        if ground.plan.name == "quick":
-            raise LeftOut("left out of quick runs")
         python = peers_env.python_of(ground.directory.parent / "peers")
     except LeftOut as reason:
         return judged(_claims(layout), Race({}), dict.fromkeys(PEERS, first_line(reason)), "")
@@ -40,7 +40,9 @@ def rows(ground: Ground) -> list[Row]:
         else:
             peers.append(Contestant(name, partial(_peer, ground, python, name)))
     run = race([*_ours(ground, layout), *peers], ground.plan.rounds)
-    return judged(_claims(layout), run, missing, "the last of 40 chips equals that window of the stack, for either library")
+    return judged(
+        _claims(layout), run, missing, "the last of 40 chips equals that window of the stack, for either library"
+    )
 
 
 def _claims(layout: str) -> Iterator[Claim]:

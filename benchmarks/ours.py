@@ -224,5 +224,3 @@ def loader_of(layout: Layout, collate: Callable[[Any], Any], workers: int, size:
         collate_fn=collate,
         persistent_workers=workers > 0,
     )
-
-

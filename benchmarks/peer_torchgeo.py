@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 warnings.simplefilter("ignore")
-# torchvision's compiled operators may not load beside a CPU build of torch. None is used here, but it wants two to be known.
+# torchvision's compiled operators may not load beside a CPU build of torch. None is used here, but two must be known.
 _LIBRARY = torch.library.Library("torchvision", "FRAGMENT")
 for _name in ("nms", "qnms"):
     if not hasattr(torch.ops.torchvision, _name):

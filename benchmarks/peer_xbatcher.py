@@ -17,7 +17,7 @@ warnings.simplefilter("ignore")
 
 
 def main() -> None:
-    """Time the first `count` chips of the lazily opened stack; the generator is made before, as it is once for an epoch."""
+    """Time the first `count` chips of the lazily opened stack; the generator is made once, before."""
     stack, step, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     with rioxarray.open_rasterio(stack, cache=False) as opened:
         chips = xbatcher.BatchGenerator(

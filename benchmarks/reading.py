@@ -140,7 +140,9 @@ def _script(reading: _Reading, name: str, codec: str, batches: int) -> Iterator[
 
 def _cold(reading: _Reading) -> Iterator[Contestant]:
     plan, files = reading.ground.plan, reading.files
-    yield _forgetful("memmap", lambda: peer_files.read_memmap(files, BATCH), [files.array], files.count, plan.cold_batches)
+    yield _forgetful(
+        "memmap", lambda: peer_files.read_memmap(files, BATCH), [files.array], files.count, plan.cold_batches
+    )
     for name, reader in reading.readers.items():
         if "in memory" not in name:
             yield _forgetful(
@@ -176,13 +178,41 @@ def _forgetful(
 def _warm_claims() -> Iterator[Claim]:
     default = ours.DEFAULT_CODEC
     what = "random batches, "
-    yield Claim("read-memory", f"{what}windows in memory", "np.memmap of chips, warm", f"windows {default} in memory", "memmap", 1.0)
-    yield Claim("read-bitshuffle", f"{what}chips, bitshuffle-lz4", "np.memmap of chips, warm", "chips bitshuffle-lz4", "memmap", 0.35)
+    yield Claim(
+        "read-memory",
+        f"{what}windows in memory",
+        "np.memmap of chips, warm",
+        f"windows {default} in memory",
+        "memmap",
+        1.0,
+    )
+    yield Claim(
+        "read-bitshuffle",
+        f"{what}chips, bitshuffle-lz4",
+        "np.memmap of chips, warm",
+        "chips bitshuffle-lz4",
+        "memmap",
+        0.35,
+    )
     yield Claim("read-deflate", f"{what}chips, {default}", "h5py gzip, d[i]", f"chips {default}", "h5py deflate", 3.0)
-    yield Claim("read-h5-bitshuffle", f"{what}chips, bitshuffle-lz4", "h5py bitshuffle-lz4, d[i]", "chips bitshuffle-lz4", "h5py bitshuffle-lz4")
+    yield Claim(
+        "read-h5-bitshuffle",
+        f"{what}chips, bitshuffle-lz4",
+        "h5py bitshuffle-lz4, d[i]",
+        "chips bitshuffle-lz4",
+        "h5py bitshuffle-lz4",
+    )
     yield Claim("read-h5-none", f"{what}chips, none", "h5py without codec, d[i]", "chips none", "h5py none")
-    yield Claim("read-windows", f"{what}windows from disk, {default}", "h5py gzip, d[i]", f"windows {default}", "h5py deflate")
-    yield Claim("read-windows-bitshuffle", f"{what}windows from disk, bitshuffle-lz4", "h5py bitshuffle-lz4, d[i]", "windows bitshuffle-lz4", "h5py bitshuffle-lz4")
+    yield Claim(
+        "read-windows", f"{what}windows from disk, {default}", "h5py gzip, d[i]", f"windows {default}", "h5py deflate"
+    )
+    yield Claim(
+        "read-windows-bitshuffle",
+        f"{what}windows from disk, bitshuffle-lz4",
+        "h5py bitshuffle-lz4, d[i]",
+        "windows bitshuffle-lz4",
+        "h5py bitshuffle-lz4",
+    )
     yield Claim("read-pt", f"{what}chips, {default}", "a .pt file a chip, float32", f"chips {default}", "pt")
     yield Claim("read-tif", f"{what}chips, {default}", "a GeoTIFF a chip", f"chips {default}", "tif")
 
@@ -191,4 +221,11 @@ def _cold_claims() -> Iterator[Claim]:
     what = "random batches, cold, "
     for layout, codec in _OURS:
         target = 5.0 if layout == "windows" else None
-        yield Claim(f"cold-{layout}-{codec}", f"{what}{layout}, {codec}", "np.memmap of chips, cold", f"{layout} {codec}", "memmap", target)
+        yield Claim(
+            f"cold-{layout}-{codec}",
+            f"{what}{layout}, {codec}",
+            "np.memmap of chips, cold",
+            f"{layout} {codec}",
+            "memmap",
+            target,
+        )

@@ -1,4 +1,4 @@
-"""From results to a table on the terminal and to a page: a part between two marks is generated, the rest is not touched."""
+"""From results to a table on the terminal and to a page, of which only what stands between two marks is generated."""
 
 import json
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ def _conditions(suites: list[Suite]) -> str:
         box = suite["machine"]
         kind = "virtual " if box["virtual"] else ""
         where = (
-            f"{box['cores']} {kind}cores of an {box['processor']}, {box['memory_gb']} GB of memory, {box['file_system']}, "
+            f"{box['cores']} {kind}cores ({box['processor']}), {box['memory_gb']} GB of memory, {box['file_system']}, "
             f"{box['system']}, Python {box['python']}; "
             + ", ".join(f"{name} {number}" for name, number in suite["versions"].items())
         )
