@@ -6,8 +6,8 @@ from pathlib import Path
 
 from benchmarks.rows import LeftOut
 
-# In this order: torch first, or torchgeo fetches one for graphics cards, several GB large; torchvision without what it asks
-# for, for the same reason. torchgeo 0.8 needs requests and does not say so.
+# In this order: torch first, or torchgeo fetches one for graphics cards, several GB large; torchvision without what it
+# asks for, for the same reason. torchgeo 0.8 needs requests and does not say so.
 STEPS = (
     ("torch==2.13.0",),
     ("--no-deps", "torchvision==0.28.0"),
