@@ -8,13 +8,14 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 SOURCES := $(wildcard _ext/*.pyx _ext/*.pxd) setup.py pyproject.toml constraints.txt
 
-.PHONY: env dev demo test checked lint types contracts format clean help
+.PHONY: env dev demo test checked lint types contracts format bench clean help
 
 help:
 	@echo "make demo       make a small made-up region and build its dataset into output/demo"
 	@echo "make test       run all tests and checks"
 	@echo "make checked    run the kernel tests on a build with bounds checks"
 	@echo "make lint types contracts format    one kind of check at a time"
+	@echo "make bench      measure against other ways to the same chips; make bench QUICK=1 only tries whether it runs"
 
 env: $(VENV)/ready
 dev: $(VENV)/ready-for-tests
@@ -52,13 +53,22 @@ lint: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint _ext
-	$(BIN)/codespell gcn_luigi _ext config docs tests README.md CONTRIBUTING.md CHANGELOG.md
+	$(BIN)/codespell gcn_luigi _ext benchmarks config docs tests README.md CONTRIBUTING.md CHANGELOG.md
 
 types: dev
 	$(BIN)/mypy
 
 contracts: dev
 	$(BIN)/lint-imports
+
+# Ratios, taken in turns in one run; docs/performance.md says how. SUITES="reading curves" measures only these.
+bench: $(VENV)/ready-for-bench
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(SUITES)
+
+$(VENV)/ready-for-bench: $(VENV)/ready
+	@echo "adding what the benchmark needs"
+	@$(PIP) --no-build-isolation --editable ".[bench]"
+	@touch $@
 
 format: dev
 	$(BIN)/ruff check --fix .

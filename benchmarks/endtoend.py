@@ -1,0 +1,212 @@
+"""End to end: read, mask, cut, compress, write; one process on one core."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import rasterio
+
+from benchmarks import competent, ours, published
+from benchmarks.place import places_of
+from benchmarks.region import Ground
+from benchmarks.rows import Claim, LeftOut, Row, first_line, judged
+from benchmarks.timing import Contestant, race
+from gcn_luigi.errors import GcnLuigiError
+from gcn_luigi.io.layout import Layout
+
+CORES = 1
+CODECS = ("deflate", "bitshuffle-lz4", "zstd", "none")
+_CHECKED = 2
+_TARGETS = {"deflate": 2.0, "bitshuffle-lz4": 1.5, "none": 1.2}
+_SAME = (
+    "image and label of every chip of two partitions are equal, each build compared with the script (b), and the "
+    "build in legacy mode with (a), whose rules for missing samples are other ones"
+)
+
+
+@dataclass
+class _Field:
+    """The contestants so far, and the reasons of those that cannot run."""
+
+    ground: Ground
+    scratch: Path
+    contestants: list[Contestant] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def everything(self) -> Layout:
+        return self.ground.listed(self.ground.plan.all_partitions)
+
+
+def rows(ground: Ground) -> list[Row]:
+    """Return the rows of this suite."""
+    field_ = _Field(ground, ground.directory / "endtoend")
+    shutil.rmtree(field_.scratch, ignore_errors=True)
+    field_.scratch.mkdir()
+    for name, layout, codec, step in _entries():
+        _add_ours(field_, name, layout, codec, step)
+    for codec in CODECS:
+        _add_script(field_, codec)
+    _add_published(field_)
+    _check_published(ground, field_.scratch)
+    run = race(field_.contestants, ground.plan.rounds, warm_up=ground.plan.rounds > 1)
+    found = judged(_claims(), run, field_.missing, _SAME)
+    found.insert(3, _bytes_a_chip(field_))
+    shutil.rmtree(field_.scratch)
+    return found
+
+
+def _entries() -> Iterator[tuple[str, str, str, int]]:
+    yield "windows 32", "windows", ours.DEFAULT_CODEC, 32
+    yield "windows 8", "windows", ours.DEFAULT_CODEC, 8
+    for codec in CODECS:
+        yield f"chips {codec}", "chips", codec, 32
+
+
+def _claims() -> Iterator[Claim]:
+    codec = ours.DEFAULT_CODEC
+    whole = f"whole build, layout windows, {codec}"
+    yield Claim("published-32", f"{whole}, step 32", "(a) published way", "windows 32", "published 32", 60)
+    yield Claim(
+        "published-32-chips",
+        f"whole build, layout chips, {codec}, step 32",
+        "(a) published way",
+        f"chips {codec}",
+        "published 32",
+    )
+    yield Claim(
+        "published-8", f"{whole}, step 8: chips made available", "(a) published way", "windows 8", "published 8", 1500
+    )
+    for codec in CODECS:
+        what = f"whole build, layout chips, {codec}, step 32"
+        yield Claim(
+            f"script-{codec}", what, "(b) script, same codec", f"chips {codec}", f"script {codec}", _TARGETS.get(codec)
+        )
+    for codec in CODECS:
+        what = f"whole build, layout chips, {codec}, step 32"
+        yield Claim(
+            f"script-tif-{codec}", what, "(b) script on one GeoTIFF a year", f"chips {codec}", f"script tif {codec}"
+        )
+
+
+def _add_ours(field_: _Field, name: str, layout: str, codec: str, step: int) -> None:
+    place = field_.everything
+    out = field_.scratch / f"{name.replace(' ', '-')}.h5"
+    n_chips = len(places_of(place)) * ((256 - competent.CHIP) // step + 1) ** 2
+    try:
+        settings = ours.variant(field_.ground.settings, layout, codec, step=step)
+        _check_ours(field_.ground, layout, codec, step)
+    except (LeftOut, GcnLuigiError) as reason:
+        field_.missing[name] = first_line(reason)
+        return
+
+    def run() -> int:
+        ours.build(place, settings, out)
+        return n_chips
+
+    field_.contestants.append(Contestant(name, run, after=out.unlink))
+
+
+def _add_script(field_: _Field, codec: str) -> None:
+    plan = field_.ground.plan
+    slow = codec == "deflate"
+    place = field_.ground.listed(plan.slow_partitions if slow else plan.all_partitions)
+    out = field_.scratch / f"script-{codec}.h5"
+    for name, stack_of in ((f"script {codec}", place.stack), (f"script tif {codec}", field_.ground.base.stack_file)):
+        try:
+            competent.filters_of(codec)
+        except ImportError:
+            field_.missing[name] = "hdf5plugin is not installed"
+            continue
+        run = partial(competent.export, places_of(place), stack_of, out, 32, codec)
+        field_.contestants.append(Contestant(name, run, after=out.unlink))
+
+
+def _add_published(field_: _Field) -> None:
+    plan = field_.ground.plan
+    for step, count in ((32, plan.few_partitions), (8, plan.fewest_partitions)):
+        partitions = _partition_files(field_.ground, count)
+        chips = field_.scratch / f"published-{step}"
+        field_.contestants.append(
+            Contestant(
+                f"published {step}",
+                partial(published.export, partitions, chips, step),
+                before=partial(chips.mkdir, exist_ok=True),
+                after=partial(shutil.rmtree, chips),
+            )
+        )
+
+
+def _partition_files(ground: Ground, count: int) -> list[Path]:
+    """Return partitions as files, as the clip step left them; making them is not timed."""
+    place = ground.listed(count)
+    directory = place.root / "clips"
+    directory.mkdir(exist_ok=True)
+    made = []
+    for item in places_of(place):
+        path = directory / f"train_pt_id_{item.partition}_partition_year_{item.year}_grid.tif"
+        if not path.is_file():
+            published.lay_partition(place.stack(item.year), item, path)
+        made.append(path)
+    return made
+
+
+def _check_ours(ground: Ground, layout: str, codec: str, step: int) -> None:
+    place = ground.listed(_CHECKED, f"check-{layout}-{codec}-{step}")
+    ours.finish(place, ours.variant(ground.settings, layout, codec, step=step))
+    reader = ours.Reader(place)
+    first = 0
+    for expected in competent.chips_of(places_of(place), place.stack, step):
+        made = reader.batch(np.arange(first, first + len(expected)))
+        same = np.array_equal(made["image"], expected[:, : competent.LABEL])
+        if not (same and np.array_equal(made["label"], expected[:, competent.LABEL])):
+            raise RuntimeError(f"layout {layout}, codec {codec}, step {step}: pixels differ from the script's")
+        first += len(expected)
+    if first != len(reader):
+        raise RuntimeError(f"layout {layout}, codec {codec}, step {step}: {len(reader)} chips, not {first}")
+
+
+def _check_published(ground: Ground, scratch: Path) -> None:
+    place = ground.listed(_CHECKED, "check-legacy")
+    ours.finish(place, ours.variant(ground.settings, mode="legacy"))
+    reader, number = ours.Reader(place), 0
+    for item in places_of(place):
+        clip = scratch / "legacy.tif"
+        published.lay_partition(place.stack(item.year), item, clip)
+        published.export([clip], scratch, 32)
+        fixed = scratch / "legacy_corrected.tif"
+        for row in range(0, 129, 32):
+            for col in range(0, 129, 32):
+                with rasterio.open(published.chip_path(scratch, fixed, row, col)) as source:
+                    chip = source.read()
+                made = reader.batch(np.array([number]))
+                label = chip[published.CLASS_BAND]
+                if not (np.array_equal(made["image"][0], chip[:9]) and np.array_equal(made["label"][0], label)):
+                    raise RuntimeError(f"legacy chip {number}: pixels differ from the published way's")
+                number += 1
+
+
+def _bytes_a_chip(field_: _Field) -> Row:
+    """Compare what a chip takes on disk at step 8: all files of the published way, our shard whole."""
+    row = {
+        "key": "bytes-8",
+        "what": f"bytes a chip, layout windows, {ours.DEFAULT_CODEC}, step 8 (fewer times)",
+        "reference": "(a) published way",
+        "unit": "bytes a chip",
+        "target": 100.0,
+    }
+    if reason := field_.missing.get("windows 8"):
+        return Row(**row, left_out=reason)
+    place, out = field_.everything, field_.scratch / "bytes.h5"
+    ours.build(place, ours.variant(field_.ground.settings, "windows", step=8), out)
+    mine = out.stat().st_size / (len(places_of(place)) * 289)
+    chips = field_.scratch / "bytes"
+    chips.mkdir()
+    partitions = _partition_files(field_.ground, field_.ground.plan.fewest_partitions)
+    count = published.export(partitions, chips, 8)
+    theirs = sum(path.stat().st_size for path in chips.glob("grid_tile_*")) / count
+    ratio = theirs / mine
+    return Row(**row, ours=mine, theirs=theirs, ratio=ratio, low=ratio, high=ratio)

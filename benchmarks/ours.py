@@ -1,0 +1,226 @@
+"""Everything that the benchmark asks of gcn_luigi, in one place: a change of the package is answered here alone."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+import gcn_luigi
+from benchmarks.rows import LeftOut
+from gcn_luigi.bands import LABEL_IGNORE
+from gcn_luigi.io.layout import SPLITS, Layout
+from gcn_luigi.io.shard import ShardHeader, create_shard
+from gcn_luigi.io.staging import staged
+from gcn_luigi.prepare.chips import chip_origins, cut_chips
+from gcn_luigi.prepare.columns import ChipPlace, chip_columns, empty_columns, select_counts
+from gcn_luigi.prepare.nodata import Corrected, outside_flags, strict_nodata
+from gcn_luigi.prepare.selection import count_chips
+from gcn_luigi.settings import RegionSettings, ShardSettings
+from gcn_luigi.stages.shards import ShardRequest, build_shard
+from gcn_luigi.stages.summary import write_index
+
+Batch = dict[str, npt.NDArray[Any]]
+
+DEFAULT_CODEC = str(ShardSettings().codec)
+HAS_LAYOUTS = "layout" in ShardSettings.model_fields
+PLANES = ("image", "label", "flags")
+
+
+def _silent(_message: str, _share: float | None = None) -> None:
+    """Tell nobody."""
+
+
+# --- settings -------------------------------------------------------------------------------------------------------
+
+
+def variant(
+    settings: RegionSettings, layout: str = "chips", codec: str = DEFAULT_CODEC, *, step: int = 32, mode: str = "strict"
+) -> RegionSettings:
+    """Return settings with another layout, codec, step or nodata mode.
+
+    Raises
+    ------
+    LeftOut
+        This version of the package does not offer it.
+    """
+    tables = settings.model_dump(mode="json")
+    tables["shards"]["codec"] = codec
+    if HAS_LAYOUTS or layout != "chips":
+        tables["shards"]["layout"] = layout
+    tables["chips"]["step"] = step
+    tables["nodata"]["mode"] = mode
+    try:
+        return RegionSettings.model_validate(tables)
+    except ValidationError as error:
+        raise LeftOut(f"this version of gcn_luigi offers no layout {layout} with codec {codec}") from error
+
+
+def shards_toml(total: int) -> str:
+    """Return the ``[shards]`` section for a run through Luigi, in the fastest layout there is."""
+    layout = '\nlayout = "windows"' if HAS_LAYOUTS else ""
+    return f'\n[shards]\ntrain = {total}\ndev = 1\ncodec = "{DEFAULT_CODEC}"{layout}\n'
+
+
+# --- building -------------------------------------------------------------------------------------------------------
+
+
+def build(layout: Layout, settings: RegionSettings, out: Path, *, number: int = 0, total: int = 1) -> None:
+    """Build one shard of train and publish it: synced, then renamed. One thread."""
+    request = ShardRequest(settings, layout, "train", number, total, 1)
+    with staged(out) as draft:
+        build_shard(request, draft, _silent)
+
+
+def finish(layout: Layout, settings: RegionSettings) -> None:
+    """Build all shards of a place and its index, so that it can be opened; its quality page is left out."""
+    totals = {"train": settings.shards.train, "dev": settings.shards.dev}
+    for split in SPLITS:
+        for number in range(totals[split]):
+            with staged(layout.shard(split, number, totals[split])) as draft:
+                build_shard(ShardRequest(settings, layout, split, number, totals[split], 1), draft, _silent)
+    with staged(layout.index) as index, staged(layout.index_map) as map_, staged(layout.metadata_log) as log:
+        write_index(settings, layout, index, map_, log)
+    # The seal without its digests: nothing below asks for them.
+    layout.dataset.write_text(json.dumps({"region": settings.region}), encoding="utf-8")
+
+
+# --- kernels and writing --------------------------------------------------------------------------------------------
+
+
+class MaskAndCut:
+    """Mask and cut partitions in memory into buffers that are used again."""
+
+    def __init__(self, settings: RegionSettings, shape: tuple[int, int]) -> None:
+        self._schema, self._size, self._edge = settings.schema_bands, settings.chips.size, settings.chips.edge
+        self._outside = int(outside_flags(self._schema))
+        self._origins = chip_origins(shape, self._size, settings.chips.step, self._edge)
+        self._corrected = Corrected.empty(self._schema, shape)
+        n_chips, n_bands = len(self._origins), len(self._schema) - 1
+        self.image = np.empty((n_chips, n_bands, self._size, self._size), np.int16)
+        self.label = np.empty((n_chips, self._size, self._size), np.uint8)
+        self.flags = np.empty_like(self.label)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of one partition's chips."""
+        return self.image.nbytes + self.label.nbytes + self.flags.nbytes
+
+    def __call__(self, stack: npt.NDArray[np.int16]) -> None:
+        """Fill the buffers with the chips of a stack (band, y, x)."""
+        corrected = strict_nodata(stack, self._schema, out=self._corrected)
+        fills = (0, LABEL_IGNORE, self._outside)
+        for name, fill in zip(PLANES, fills, strict=True):
+            plane, out = getattr(corrected, name), getattr(self, name)
+            cut_chips(plane, self._origins, self._size, edge=self._edge, fill=fill, out=out)
+
+
+def write_chips(path: Path, settings: RegionSettings, place: ChipPlace, partitions: Sequence[Mapping[str, Any]]) -> int:
+    """Write ready chips to a shard and publish it, as a build does after cutting; return the bytes of the pixels."""
+    size, lattice = settings.chips.size, place.lattice
+    header = ShardHeader(
+        region=settings.region,
+        split="train",
+        number=0,
+        total=1,
+        bands=settings.schema_bands.image,
+        crs=lattice.crs,
+        size=size,
+        step=settings.chips.step,
+        nodata_mode=settings.nodata.mode,
+        fill=settings.nodata.fill,
+    )
+    origins = chip_origins((place.window.height, place.window.width), size, settings.chips.step, settings.chips.edge)
+    plane = np.zeros((place.window.height, place.window.width), np.uint8)
+    counts = count_chips(plane, plane, origins, size, edge=settings.chips.edge)
+    columns = chip_columns(settings.region, place, origins, select_counts(counts, np.ones(len(origins), bool)), size)
+    with staged(path) as draft, create_shard(draft, header, settings.shards.codec) as writer:
+        for pixels in partitions:
+            writer.append(pixels, columns)
+        writer.finish(empty_columns(settings.region, "train", lattice), {})
+    return sum(array.nbytes for pixels in partitions for array in pixels.values())
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+class Reader:
+    """The chips of a finished place in batches.
+
+    Parameters
+    ----------
+    layout : Layout
+        Where `finish` was called.
+    preload : bool
+        Whether all of it is held in memory.
+    """
+
+    def __init__(self, layout: Layout, *, preload: bool = False) -> None:
+        self._chips = gcn_luigi.open_dataset(layout.root).chips("train")
+        self._has_batches = hasattr(self._chips, "batch")
+        self._out: Batch | None = None
+        if preload:
+            if not hasattr(self._chips, "preload"):
+                raise LeftOut("this version of gcn_luigi cannot hold a split in memory")
+            self._chips.preload()
+
+    def __len__(self) -> int:
+        return len(self._chips)
+
+    def batch(self, numbers: npt.NDArray[np.int64]) -> Batch:
+        """Return image, label and flags of the chips `numbers`, in arrays that the next call uses again."""
+        if self._has_batches:
+            # The keys besides the planes are names, not pixels.
+            self._out = self._chips.batch(numbers, out=self._out)
+            return self._out
+        if self._out is None or len(self._out["image"]) != len(numbers):
+            first = self._chips[0]
+            self._out = {name: np.empty((len(numbers), *first[name].shape), first[name].dtype) for name in PLANES}
+        for position, number in enumerate(numbers):
+            chip = self._chips[int(number)]
+            for name in PLANES:
+                self._out[name][position] = chip[name]
+        return self._out
+
+    def close(self) -> None:
+        """Close the shards, so that nothing holds their pages."""
+        self._chips.close()
+
+
+def loader_of(layout: Layout, collate: Callable[[Any], Any], workers: int, size: int) -> Any:
+    """Return a torch DataLoader that gives batches of `size` chips, shuffled.
+
+    `collate` gets the arrays of a batch and returns what the loop wants.
+    """
+    from torch.utils.data import DataLoader, Dataset  # noqa: PLC0415  optional
+
+    class Chips(Dataset[Any]):
+        def __init__(self) -> None:
+            self._layout = layout
+            self._reader: Reader | None = None
+            self._length = len(Reader(layout))
+
+        def __len__(self) -> int:
+            return self._length
+
+        def __getitems__(self, numbers: list[int]) -> Any:
+            if self._reader is None:
+                self._reader = Reader(self._layout, preload=HAS_LAYOUTS)
+            found = self._reader.batch(np.asarray(numbers))
+            # The arrays are used again, and the loop keeps what it is given.
+            return {name: found[name].copy() for name in PLANES}
+
+        def __getstate__(self) -> dict[str, Any]:
+            return {**self.__dict__, "_reader": None}
+
+    return DataLoader(
+        Chips(),
+        batch_size=size,
+        shuffle=True,
+        num_workers=workers,
+        collate_fn=collate,
+        persistent_workers=workers > 0,
+    )

@@ -1,0 +1,36 @@
+"""Where a build takes place: its settings, its partitions, and how Luigi is told what it must know.
+
+Imports no more than a build needs, since peaks of memory are measured on top of it.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+
+from gcn_luigi.io.layout import Layout
+from gcn_luigi.prepare.columns import ChipPlace
+from gcn_luigi.settings import RegionSettings
+from gcn_luigi.stages.mosaics import read_inventory
+from gcn_luigi.stages.shards import used_partitions
+
+REGION = "bench"
+SETTINGS = "settings.json"
+
+
+def settings_of(layout: Layout) -> RegionSettings:
+    """Return the settings that a place was laid with."""
+    return RegionSettings.model_validate_json((layout.root / SETTINGS).read_text(encoding="utf-8"))
+
+
+def places_of(layout: Layout) -> list[ChipPlace]:
+    """Return the partitions of a place, in order."""
+    return used_partitions(layout, read_inventory(layout).lattice, "train")
+
+
+@contextmanager
+def luigi_settings() -> Iterator[None]:
+    """Let Luigi read the package's settings, as ``gcn run`` does; it looks when it is imported."""
+    os.environ["LUIGI_CONFIG_PATH"] = str(files("gcn_luigi") / "luigi.cfg")
+    os.environ["GCN_QUIET_WORKERS"] = "1"
+    yield

@@ -1,0 +1,133 @@
+"""The benchmark runs from end to end on tiny data; how long anything takes is never asked."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import limits, machine
+from benchmarks.rows import Claim, Row, judged
+from benchmarks.suite import NAMES
+from benchmarks.timing import Contestant, Race, Sample, race
+
+ROOT = Path(__file__).resolve().parents[2]
+# Not measured by a quick run, or only where an optional library is.
+_OPTIONAL = {"loading": "torch", "onthefly": None}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("bench")
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--directory", str(directory)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Random batches" in done.stdout
+    return directory / "quick" / "results"
+
+
+def suite(results: Path, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
+    return content
+
+
+class TestQuickRun:
+    @pytest.mark.parametrize("name", NAMES)
+    def test_every_row_has_numbers_or_the_reason_why_not(self, results, name):
+        rows = suite(results, name)["rows"]
+
+        assert rows
+        for row in rows:
+            measured = [row[key] is not None for key in ("ours", "theirs", "ratio")]
+            assert all(measured) != bool(row["left_out"]), row["key"]
+        assert len({row["key"] for row in rows}) == len(rows)
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_only_what_may_be_missing_is_left_out(self, results, name):
+        library = _OPTIONAL.get(name, "numpy")
+        if library is None or importlib.util.find_spec(library) is None:
+            return
+        plugin = importlib.util.find_spec("hdf5plugin") is not None
+        for row in suite(results, name)["rows"]:
+            without_plugin = not plugin and "hdf5plugin" in row["left_out"]
+            assert not row["left_out"] or without_plugin or "offers no" in row["left_out"], row["left_out"]
+
+    @pytest.mark.parametrize("name", ["endtoend", "kernels", "reading"])
+    def test_pixels_were_compared(self, results, name):
+        rows = [row for row in suite(results, name)["rows"] if not row["left_out"] and row["key"] != "bytes-8"]
+
+        assert all("equal" in row["same_pixels"] for row in rows)
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_results_say_what_machine_it_was_and_not_which(self, results, name):
+        text = (results / f"{name}.json").read_text(encoding="utf-8")
+
+        assert suite(results, name)["machine"]["cores"] >= 1
+        assert "numpy" in suite(results, name)["versions"]
+        assert str(ROOT) not in text
+        assert str(results.parent) not in text
+
+    def test_the_page_and_its_plots_are_written(self, results):
+        page = (results.parent / "performance.md").read_text(encoding="utf-8")
+
+        assert page.count("| what | reference | ours |") == sum(
+            any(not row["left_out"] for row in suite(results, name)["rows"]) for name in NAMES
+        )
+        for name in ("ratios", "curves"):
+            assert f"performance-{name}.svg" in page
+            assert (results.parent / f"performance-{name}.svg").stat().st_size > 10_000
+
+
+class TestRace:
+    def test_contestants_take_turns_and_the_first_round_is_thrown_away(self):
+        ran = []
+        contestants = [Contestant(name, lambda name=name: ran.append(name) or 1) for name in "ab"]
+
+        run = race(contestants, 2)
+
+        assert ran == list("ababab")
+        assert {name: len(samples) for name, samples in run.samples.items()} == {"a": 2, "b": 2}
+
+    def test_a_ratio_is_the_median_of_the_ratios_of_rounds(self):
+        run = Race(
+            {
+                "ours": [Sample(10, 1, 1), Sample(10, 10, 1), Sample(10, 1, 1)],
+                "theirs": [Sample(10, 2, 1), Sample(10, 5, 1), Sample(10, 4, 1)],
+            }
+        )
+
+        assert run.ratio("ours", "theirs").median == 2
+
+    def test_a_program_may_time_itself(self):
+        run = race([Contestant("own", lambda: Sample(8, 2, 1))], 1, warm_up=False)
+
+        assert run.rate("own") == 4
+
+    def test_what_did_not_run_is_left_out_with_its_reason(self):
+        claims = [Claim("key", "what", "reference", "ours", "theirs", 2.0)]
+
+        rows = judged(claims, Race({}), {"theirs": "not installed"}, "")
+
+        assert rows == [Row("key", "what", "reference", target=2.0, left_out="not installed")]
+        assert rows[0].is_met is None
+
+    @pytest.mark.parametrize(("ratio", "at_most", "met"), [(2, False, True), (1.9, False, False), (1.9, True, True)])
+    def test_a_target_is_met_at_its_value(self, ratio, at_most, met):
+        assert Row("key", "what", "reference", ratio=ratio, target=2.0, at_most=at_most).is_met is met
+
+
+class TestColdCache:
+    def test_a_file_that_was_read_is_resident_until_it_is_forgotten(self, tmp_path):
+        path = tmp_path / "file.bin"
+        path.write_bytes(bytes(4_000_000))
+        path.read_bytes()
+        assert limits.resident_share(path) == 1
+
+        limits.forget([path])
+
+        # A file system in memory has nowhere else to keep it.
+        in_memory = machine.described(tmp_path)["file_system"] == "tmpfs"
+        assert limits.resident_share(path) == (1 if in_memory else 0)
