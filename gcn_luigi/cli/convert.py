@@ -1,7 +1,7 @@
 """`gcn convert`: a dataset stored another way."""
 
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import click
 from rich.console import Console
@@ -18,7 +18,7 @@ from gcn_luigi.settings import Codec, StorageLayout
 def convert(*, source: Path, target: Path, layout: str | None, codec: str | None) -> None:
     """Write the dataset in SOURCE to the new directory TARGET in another layout or codec.
 
-    Chips stay equal to the bit, and so do index, catalog and statistics. Without an option shards are only written anew.
+    Chips stay equal to the bit, and so do index, catalog and statistics.
 
     \b
     Example:
@@ -32,8 +32,8 @@ def convert(*, source: Path, target: Path, layout: str | None, codec: str | None
         def say(message: str, share: float) -> None:
             bar.update(shown, description=message, completed=share)
 
-        arguments: Any = (cast("StorageLayout | None", layout), cast("Codec | None", codec))
-        convert_dataset(source, target, *arguments, say)
+        wanted = cast("StorageLayout | None", layout), cast("Codec | None", codec)
+        convert_dataset(source, target, wanted[0], wanted[1], say)
     click.echo(f"dataset: {target}, {_size(target / 'shards')} of shards; {_size(source / 'shards')} in {source}")
 
 

@@ -11,8 +11,8 @@ from gcn_luigi.cli.run import configure_luigi, region_file, region_options, task
 from gcn_luigi.config import load_region
 
 if TYPE_CHECKING:
-    from gcn_luigi.stages.plan import Plan
     from gcn_luigi.settings import ShardSettings
+    from gcn_luigi.stages.plan import Plan
 
 
 @click.command()
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path) -> None:
     """Say how many chips REGION gives and what they weigh in either layout. No file of the dataset is written.
 
-    The catalog of partitions is taken from the dataset where it is up to date; else it is made in a temporary directory.
+    The catalog of partitions is the dataset's where it is up to date; else one is made in a temporary directory.
 
     \b
     Example:

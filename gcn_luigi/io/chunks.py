@@ -69,12 +69,12 @@ class StoredArray:
             body, trailer = out.reshape(-1).view(np.uint8), np.empty(CHECKSUM_BYTES, np.uint8)
             if size != body.size + trailer.size:
                 raise OSError(f"row {row} holds {size} bytes, not {body.size + trailer.size}")
-            if os.preadv(handle, [body, trailer], offset) == size:
+            if os.preadv(handle, [body.data, trailer.data], offset) == size:
                 check(body, trailer)
                 return
         else:
             stored = np.empty(size, np.uint8)
-            if os.preadv(handle, [stored], offset) == size:
+            if os.preadv(handle, [stored.data], offset) == size:
                 decode(self.codec, stored, out)
                 return
         raise OSError(f"row {row} lies beyond the end of the file")

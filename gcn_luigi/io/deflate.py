@@ -32,8 +32,7 @@ def deflated(chunk: NDArray[Any]) -> bytes:
     Parameters
     ----------
     chunk : ndarray
-        (1, band, y, x), (1, y, x) or any other shape; made C-contiguous if it is not. Its bands, or its rows where there
-        is one band, are judged one by one.
+        (..., band, y, x), or any other shape; made C-contiguous if it is not. Bands are judged one by one.
 
     Returns
     -------
@@ -50,11 +49,11 @@ def deflated(chunk: NDArray[Any]) -> bytes:
     stored = _noise(mixed[: solid.size], bands)
     if not stored:
         return bytes(deflate.zlib_compress(mixed.data, _LEVEL))
-    blocks = [_ZLIB_HEADER]
+    blocks: list[bytes | bytearray | memoryview] = [_ZLIB_HEADER]
     for first in range(0, stored, _LONGEST_STORED):
         block = mixed[first : min(first + _LONGEST_STORED, stored)]
-        blocks += (struct.pack("<BHH", 0, block.size, block.size ^ 0xFFFF), block.data)
-    blocks += (deflate.deflate_compress(mixed[stored:].data, _LEVEL), struct.pack(">I", deflate.adler32(mixed.data)))
+        blocks += [struct.pack("<BHH", 0, block.size, block.size ^ 0xFFFF), block.data]
+    blocks += [deflate.deflate_compress(mixed[stored:].data, _LEVEL), struct.pack(">I", deflate.adler32(mixed.data))]
     return b"".join(blocks)
 
 

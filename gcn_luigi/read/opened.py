@@ -27,7 +27,9 @@ class OpenShards(Sequence[ShardReader]):
 
     def __init__(self, directory: Path, names: Sequence[str], threads: int) -> None:
         self._directory, self._names, self._threads = directory, tuple(names), threads
-        self._forget()
+        self._open: dict[int, ShardReader] = {}
+        self._pool: ThreadPoolExecutor | None = None
+        self._process = os.getpid()
 
     def __len__(self) -> int:
         return len(self._names)
@@ -81,6 +83,4 @@ class OpenShards(Sequence[ShardReader]):
             self._forget()
 
     def _forget(self) -> None:
-        self._open: dict[int, ShardReader] = {}
-        self._pool: ThreadPoolExecutor | None = None
-        self._process = os.getpid()
+        self._open, self._pool, self._process = {}, None, os.getpid()

@@ -44,8 +44,9 @@ class Conversion:
 def convert_shard(source: Path, out: Path, conversion: Conversion) -> None:
     """Write a shard anew.
 
-    From ``windows`` to ``chips`` the result is the shard that a build of that layout makes, byte for byte. The other way
-    round, pixels that no kept chip shows are unknown: they are missing in all roles. Chips are equal to the bit, always.
+    From ``windows`` to ``chips`` the result is the shard that a build of that layout makes, byte for byte. The other
+    way round, pixels that no kept chip shows are unknown: they are missing in all roles. Chips are always equal to the
+    bit.
 
     Parameters
     ----------

@@ -8,7 +8,6 @@ from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.io.header import open_raster
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.raster import read_dataset
-from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.chips import chip_origins, effective_step, is_balanced
 from gcn_luigi.prepare.columns import ChipPlace
 from gcn_luigi.prepare.cover import TileCover
@@ -92,7 +91,7 @@ def plan_dataset(settings: RegionSettings, layout: Layout) -> Plan:
     splits, chip_count, windows = {}, 0, []
     for split in SPLITS:
         places = used_partitions(layout, inventory.lattice, split)
-        counts = [_count(settings, layout, place, cover, inventory.lattice) for place in places]
+        counts = [_count(settings, layout, place, cover) for place in places]
         splits[split] = SplitPlan(len(places), sum(count[0] for count in counts), sum(count[1] for count in counts))
         chip_count += splits[split].chips
         windows += [place.window for place, count in zip(places, counts, strict=True) if count[1]]
@@ -102,9 +101,7 @@ def plan_dataset(settings: RegionSettings, layout: Layout) -> Plan:
     return Plan(splits, chip_count * settings.chips.size**2 * pixel, len(windows) * height * width * pixel)
 
 
-def _count(
-    settings: RegionSettings, layout: Layout, place: ChipPlace, cover: TileCover, lattice: Lattice
-) -> tuple[int, int]:
+def _count(settings: RegionSettings, layout: Layout, place: ChipPlace, cover: TileCover) -> tuple[int, int]:
     """Return the candidate chips of a partition, and those that its label keeps."""
     chips, window = settings.chips, place.window
     with open_raster(layout.label) as dataset:

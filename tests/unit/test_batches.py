@@ -131,7 +131,9 @@ class TestBatch:
 
 
 class TestBatches:
-    @pytest.mark.parametrize(("size", "drop_last"), [(7, False), (7, True), (1, False), (10_000, False), (10_000, True)])
+    @pytest.mark.parametrize(
+        ("size", "drop_last"), [(7, False), (7, True), (1, False), (10_000, False), (10_000, True)]
+    )
     def test_every_chip_comes_once_in_batches_of_the_size(self, reader, plain, size, drop_last):
         seen, lengths = [], []
         for batch in reader.batches(size, drop_last=drop_last):

@@ -55,7 +55,9 @@ class TestDataset:
         asked = []
         batch = type(reader).batch
         monkeypatch.setattr(
-            type(reader), "batch", lambda self, indices, out=None: asked.append(len(indices)) or batch(self, indices, out)
+            type(reader),
+            "batch",
+            lambda self, indices, out=None: asked.append(len(indices)) or batch(self, indices, out),
         )
 
         next(iter(DataLoader(ChipDataset(reader), batch_size=16, collate_fn=collate)))
