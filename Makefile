@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tools call each other by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-SOURCES := $(wildcard _ext/*.pyx _ext/*.pxd) setup.py pyproject.toml constraints.txt
+SOURCES := $(wildcard _ext/*.pyx _ext/*.pxd _ext/*.h) setup.py pyproject.toml constraints.txt
 
 .PHONY: env dev demo test checked lint types contracts format clean help
 

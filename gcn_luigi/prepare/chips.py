@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from gcn_luigi._core import counts as counting
 from gcn_luigi._core import windows as kernel
 from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_NONE
 from gcn_luigi.errors import ConfigError, InputError
@@ -159,12 +160,12 @@ def cut_chips(
     shape = (len(origins), *stack.shape[:-2], size, size)
     out = np.empty(shape, stack.dtype) if out is None else writable(out, shape, stack.dtype)
     solid = np.ascontiguousarray(stack)
-    cut = kernel.cut_stretched if edge == "legacy" else kernel.cut
     n_bands = stack.shape[0] if stack.ndim == 3 else 1
-    cut(
+    kernel.cut(
         solid.reshape(n_bands, *stack.shape[-2:]),
         origins,
         fitting(fill, stack.dtype, "fill"),
+        edge == "legacy",
         out.reshape(len(origins), n_bands, size, size),
     )
     return out
@@ -227,13 +228,9 @@ def coverage(origins: Origins, size: int, shape: tuple[int, int]) -> npt.NDArray
         `size` is not positive.
     """
     origins = check_origins(origins, size)
-    top, left = np.minimum(origins, shape).T
-    bottom, right = np.minimum(origins + size, shape).T
-    # Each chip is four corners of a difference array, whatever its size.
-    corners = np.zeros((shape[0] + 1, shape[1] + 1), np.int64)
-    for rows, cols, sign in ((top, left, 1), (top, right, -1), (bottom, left, -1), (bottom, right, 1)):
-        np.add.at(corners, (rows, cols), sign)
-    return corners.cumsum(axis=0).cumsum(axis=1)[:-1, :-1].astype(np.uint32)
+    seen = np.empty(shape, np.uint32)
+    counting.cover(origins, size, seen)
+    return seen
 
 
 def check_origins(origins: Origins, size: int) -> Origins:

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -10,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.chips import chip_offsets, chip_origins, coverage, cut_chips
+from gcn_luigi.prepare.labels import count_classes, count_window_classes
 from gcn_luigi.prepare.nodata import Corrected, LegacyRule, legacy_nodata, strict_nodata
 from gcn_luigi.prepare.selection import count_chips
 from gcn_luigi.prepare.statistics import add_to_histogram, empty_histogram, ks_distance, summarise
@@ -113,6 +115,24 @@ def test_strict_is_the_reference_to_the_bit(case, inside, fill, reuse):
         assert actual.tobytes() == wanted.tobytes(), field.name
 
 
+@pytest.mark.parametrize("dtype", PIXELS)
+@pytest.mark.parametrize("inside", [None, Window(0, 1, 70, 128), Window(3, 0, 66, 130)], ids=["all", "part", "rows"])
+def test_stacks_longer_than_a_block_are_marked_whole(dtype, inside):
+    # 9 100 pixels: two blocks and a rest, in one run or row by row.
+    random = np.random.default_rng(3)
+    special = np.array(FINITE + {"float32": WILD, "float64": WILD}.get(dtype, ()), dtype)
+    bands = [Band("a", Role.OPTICAL, valid_min=-5, valid_max=300), Band("b", Role.TOPO, nodata=-9999)]
+    schema = BandSchema((*bands, Band("label", Role.LABEL), Band("d", Role.DISTANCE, valid_max=4.5)))
+    stack = random.choice(special, (4, 70, 130))
+
+    made = strict_nodata(stack, schema, inside=inside, fill=9)
+
+    expected = reference_nodata.strict_nodata(stack, schema, inside, 9)
+    for field, wanted in zip(dataclasses.fields(made), expected, strict=True):
+        assert getattr(made, field.name).tobytes() == wanted.tobytes(), field.name
+    assert made.out_of_range.any()
+
+
 lengths = st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(1, 50)).map(
     lambda given: (max(given[:2]), min(given[:2]), given[2])
 )
@@ -159,6 +179,43 @@ def test_chips_are_cut_as_in_the_reference(cut, dtype, n_bands, fill):
         np.testing.assert_array_equal(chip, reference_chips.cut_chip(stack, row, col, size, edge, fill))
 
 
+@st.composite
+def large_cuts(draw):
+    """Planes of several strips, and rows of chips longer than the unrolled part of a copy."""
+    size = draw(st.sampled_from((1, 31, 32, 37, 64, 128)))
+    shape = (draw(st.integers(1, 150)), draw(st.integers(1, 200)))
+    origins = draw(hnp.arrays(np.int64, (3, 2), elements=st.integers(0, 160)))
+    return origins, size, draw(st.sampled_from(("legacy", "pad"))), shape
+
+
+@settings(max_examples=60, deadline=None)
+@given(large_cuts(), st.sampled_from(("uint8", *PIXELS)))
+def test_chips_of_large_planes_are_cut_as_in_the_reference(cut, dtype):
+    origins, size, edge, shape = cut
+    stack = np.random.default_rng(0).integers(0, 250, (2, *shape)).astype(dtype)
+
+    chips = cut_chips(stack, origins, size, edge=edge, fill=7)
+
+    for chip, (row, col) in zip(chips, origins, strict=True):
+        np.testing.assert_array_equal(chip, reference_chips.cut_chip(stack, row, col, size, edge, 7))
+
+
+@pytest.mark.parametrize("shift", [0, 2])
+def test_chips_too_many_for_the_cache_are_those_of_the_reference(shift):
+    # Beyond 32 MiB chips are written past the caches where they are aligned, and through them where not.
+    stack = np.random.default_rng(0).integers(-9, 9, (2, 144, 160)).astype(np.int16)
+    origins = np.random.default_rng(1).integers(0, 40, (530, 2))
+    raw = np.empty(len(origins) * 2 * 128 * 128 * 2 + 64, np.uint8)
+    start = -raw.ctypes.data % 64 + shift
+    out = raw[start : start + len(raw) - 64].view(np.int16).reshape(len(origins), 2, 128, 128)
+
+    cut_chips(stack, origins, 128, edge="pad", fill=-1, out=out)
+
+    assert out.nbytes > 2**25
+    for chip, (row, col) in zip(out, origins, strict=True):
+        np.testing.assert_array_equal(chip, reference_chips.cut_chip(stack, row, col, 128, "pad", -1))
+
+
 @settings(max_examples=150, deadline=None)
 @given(cuts(), st.integers(0, 2**32 - 1), st.sampled_from((0, 8, 15, 31)))
 def test_counts_are_those_of_the_cut_chips(cut, seed, beyond):
@@ -175,6 +232,51 @@ def test_counts_are_those_of_the_cut_chips(cut, seed, beyond):
         missing = reference_chips.cut_chip(flags[None], top, left, size, edge, beyond)[0]
         assert row == reference_chips.count_chip(chip, missing)
     assert (columns[:, :4].sum(axis=1) == size**2).all()
+
+
+@pytest.mark.parametrize("size", [1, 60, 256, 300])
+def test_counts_in_tall_planes_are_those_of_the_cut_chips(size):
+    # More rows than a byte can count, with and without a window that begins or ends in between.
+    random = np.random.default_rng(4)
+    label = np.where(random.random((600, 5)) < 0.9, 1, 255).astype(np.uint8)
+    flags = random.choice(np.array([0, 3], np.uint8), (600, 5), p=(0.1, 0.9))
+    origins = np.array([[0, 0], [300, 1], [290, 4], [599, 0], [700, 0]])
+
+    counts = count_chips(label, flags, origins, size, edge="pad", beyond=8)
+
+    columns = np.stack([getattr(counts, field.name) for field in dataclasses.fields(counts)], axis=1)
+    for row, (top, left) in zip(columns.tolist(), origins, strict=True):
+        chip = reference_chips.cut_chip(label[None], top, left, size, "pad", 255)[0]
+        missing = reference_chips.cut_chip(flags[None], top, left, size, "pad", 8)[0]
+        assert row == reference_chips.count_chip(chip, missing)
+
+
+@settings(deadline=None)
+@given(
+    hnp.arrays(np.uint8, st.tuples(st.integers(0, 4), st.integers(0, 200)), elements=st.sampled_from((0, 1, 2, 255))),
+    hnp.arrays(np.int64, st.tuples(st.integers(0, 4), st.just(4)), elements=st.integers(0, 9)),
+    st.integers(0, 4),
+)
+def test_classes_in_windows_are_those_of_numpy(label, windows, before):
+    windows = windows - [before, before, 0, 0]
+
+    counts = count_window_classes(label, windows)
+
+    for row, (top, left, height, width) in zip(counts.tolist(), windows.tolist(), strict=True):
+        assert row == reference_chips.count_window(label, top, left, height, width)
+    whole = reference_chips.count_window(label, 0, 0, *label.shape)
+    assert count_classes(label).tolist() == count_classes(label.T).tolist() == whole
+
+
+def test_classes_are_counted_beyond_what_a_byte_holds():
+    label = np.random.default_rng(5).choice(np.array([0, 1, 2, 255], np.uint8), (301, 65))
+    label[:290] = 2
+
+    counts = count_window_classes(label, np.array([[0, 0, 301, 65], [1, 1, 300, 64]]))
+
+    assert counts.tolist() == [
+        reference_chips.count_window(label, *window) for window in ((0, 0, 301, 65), (1, 1, 300, 64))
+    ]
 
 
 @settings(deadline=None)
