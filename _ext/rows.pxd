@@ -25,6 +25,8 @@ cdef extern from "rows.h" nogil:
     void label_float64(const cnp.float64_t*, Py_ssize_t, cnp.float64_t, cnp.uint8_t, cnp.uint8_t*, cnp.uint8_t*)
     void count_bytes(const cnp.uint8_t*, Py_ssize_t, cnp.int64_t*)
     void weigh_classes(const cnp.uint8_t*, const cnp.uint32_t*, Py_ssize_t, cnp.int64_t*)
+    void pack_weights(const cnp.uint32_t*, const cnp.uint8_t*, cnp.uint8_t, Py_ssize_t, cnp.uint64_t*)
+    void add_packed(const cnp.int16_t*, const cnp.uint64_t*, Py_ssize_t, cnp.uint64_t*)
     void copy_rows(char*, Py_ssize_t, const char*, Py_ssize_t, Py_ssize_t, Py_ssize_t)
     void stream_rows(char*, Py_ssize_t, const char*, Py_ssize_t, Py_ssize_t, Py_ssize_t)
     void stream_end()

@@ -11,10 +11,11 @@ from hypothesis.extra import numpy as hnp
 from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.chips import chip_offsets, chip_origins, coverage, cut_chips
+from gcn_luigi.prepare.histograms import PixelHistograms, weighted_classes
 from gcn_luigi.prepare.labels import count_classes, count_window_classes
 from gcn_luigi.prepare.nodata import Corrected, LegacyRule, legacy_nodata, strict_nodata
 from gcn_luigi.prepare.selection import count_chips
-from gcn_luigi.prepare.statistics import add_to_histogram, empty_histogram, ks_distance, summarise
+from gcn_luigi.prepare.statistics import ks_distance, summarise
 from tests.reference import chips as reference_chips
 from tests.reference import nodata as reference_nodata
 from tests.reference import statistics as reference_statistics
@@ -294,11 +295,14 @@ def test_summaries_are_those_of_the_repeated_samples(image, data):
     flags = data.draw(hnp.arrays(np.uint8, plane, elements=st.integers(0, 3)))
     weight = data.draw(hnp.arrays(np.uint32, plane, elements=st.integers(0, 30)))
     bits = np.array([1, 2], np.uint8)[: len(image)]
-    histogram = empty_histogram(len(image))
+    histograms = PixelHistograms(len(image))
 
-    add_to_histogram(histogram, image, flags, bits, weight)
+    histograms.add(image, flags, bits, weight)
 
-    for band, bit, counted in zip(image, bits, histogram, strict=True):
+    for band, bit, once in zip(image, bits, histograms.once, strict=True):
+        values = reference_statistics.samples(band, flags, bit, weight > 0)
+        np.testing.assert_array_equal(once, np.bincount(values.astype(int) + 32768, minlength=65536))
+    for band, bit, counted in zip(image, bits, histograms.weighted, strict=True):
         values = reference_statistics.samples(band, flags, bit, weight)
         summary = summarise(counted)
         assert summary.count == len(values)
@@ -314,15 +318,36 @@ def test_summaries_are_those_of_the_repeated_samples(image, data):
 @given(st.lists(hnp.arrays(np.int16, (1, 2, 5)), min_size=2, max_size=4), st.randoms(use_true_random=False))
 def test_the_order_of_merging_changes_nothing(images, random):
     plane = np.zeros((2, 5), np.uint8)
-    parts = []
+    together, parts = PixelHistograms(1), []
     for image in images:
-        parts.append(empty_histogram(1))
-        add_to_histogram(parts[-1], image, plane, np.ones(1, np.uint8), np.ones((2, 5), np.uint32))
-    forwards = sum(parts, start=empty_histogram(1))
+        alone = PixelHistograms(1)
+        for histograms in (together, alone):
+            histograms.add(image, plane, np.ones(1, np.uint8), np.ones((2, 5), np.uint32))
+        parts.append(alone.once)
     random.shuffle(parts)
 
-    assert summarise(sum(parts, start=empty_histogram(1))[0]) == summarise(forwards[0])
-    np.testing.assert_array_equal(sum(parts), forwards)
+    np.testing.assert_array_equal(sum(parts), together.once)
+    assert summarise(sum(parts)[0]) == summarise(together.weighted[0])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.tuples(st.integers(0, 70), st.integers(0, 90)), st.integers(0, 2**32 - 1))
+def test_images_longer_than_a_block_are_counted_whole(shape, seed):
+    random = np.random.default_rng(seed)
+    image = random.integers(-32768, 32768, (3, *shape)).astype(np.int16)
+    flags, weight = random.integers(0, 8, shape, np.uint8), random.integers(0, 9, shape, np.uint32)
+    label = random.choice(np.array([0, 1, 2, 255], np.uint8), shape)
+    bits = np.array([1, 1, 4], np.uint8)
+    histograms = PixelHistograms(3)
+
+    histograms.add(image, flags, bits, weight)
+
+    for number, bit in enumerate(bits):
+        for counted, by in ((histograms.once, weight > 0), (histograms.weighted, weight)):
+            values = reference_statistics.samples(image[number], flags, bit, by)
+            np.testing.assert_array_equal(counted[number], np.bincount(values.astype(int) + 32768, minlength=65536))
+    expected = [[int((weight[label == k] > 0).sum()), int(weight[label == k].sum())] for k in range(3)]
+    assert weighted_classes(label, weight).tolist() == expected
 
 
 samples = hnp.arrays(np.int64, st.integers(1, 12), elements=st.integers(-4, 4))

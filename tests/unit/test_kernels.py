@@ -227,13 +227,13 @@ CASES = [
             "flags": _zeros(4, 5, dtype=np.uint8),
             "band_flags": _zeros(2, dtype=np.uint8),
             "weight": _zeros(4, 5, dtype=np.uint32),
-            "histogram": _zeros(2, 65536, dtype=np.int64),
+            "packed": _zeros(2, 65536, dtype=np.uint64),
         },
         {
             "flags": [_zeros(3, 5, dtype=np.uint8), _zeros(4, 4, dtype=np.uint8)],
             "band_flags": [_zeros(1, dtype=np.uint8)],
             "weight": [_zeros(3, 5, dtype=np.uint32), _zeros(4, 4, dtype=np.uint32)],
-            "histogram": [_zeros(1, 65536, dtype=np.int64), _zeros(2, 65535, dtype=np.int64)],
+            "packed": [_zeros(1, 65536, dtype=np.uint64), _zeros(2, 65535, dtype=np.uint64)],
         },
     ),
 ]
