@@ -59,8 +59,9 @@ def count_windows(
     with nogil:
         slots[:] = 0
         for chip in range(origins.shape[0]):
-            slots[min(origins[chip, 0], height)] = 1
-            slots[min(origins[chip, 0] + size, height)] = 1
+            top = min(origins[chip, 0], height)
+            slots[top] = 1
+            slots[min(top + size, height)] = 1
         columns[:, :] = 0
         sums[0, :, :] = 0
         for y in range(height + 1):
@@ -75,10 +76,11 @@ def count_windows(
                 _count_row(label, flags, masks, columns, y)
                 since += 1
         for chip in range(origins.shape[0]):
-            top = slots[min(origins[chip, 0], height)]
-            bottom = slots[min(origins[chip, 0] + size, height)]
+            top = min(origins[chip, 0], height)
+            bottom = slots[min(top + size, height)]
+            top = slots[top]
             left = min(origins[chip, 1], width)
-            right = min(origins[chip, 1] + size, width)
+            right = min(left + size, width)
             for k in range(N_CHANNELS):
                 counts[chip, k] = <cnp.uint32_t>(
                     sums[bottom, k, right] - sums[top, k, right] - sums[bottom, k, left] + sums[top, k, left]
@@ -147,8 +149,9 @@ def cover(
     with nogil:
         seen[:, :] = 0
         for chip in range(origins.shape[0]):
-            _add_corners(seen, origins[chip, 0], origins[chip, 1], size, 1)
-            _add_corners(seen, origins[chip, 0] + size, origins[chip, 1], size, <cnp.uint32_t>-1)
+            if origins[chip, 0] < height and origins[chip, 1] < width:
+                _add_corners(seen, origins[chip, 0], origins[chip, 1], size, 1)
+                _add_corners(seen, origins[chip, 0] + size, origins[chip, 1], size, <cnp.uint32_t>-1)
         for y in range(height):
             any_corner = 0
             for x in range(width):
@@ -166,7 +169,7 @@ def cover(
 cdef void _add_corners(
     cnp.uint32_t[:, ::1] seen, Py_ssize_t row, Py_ssize_t col, Py_ssize_t size, cnp.uint32_t sign
 ) noexcept nogil:
-    if row < seen.shape[0] and col < seen.shape[1]:
+    if row < seen.shape[0]:
         seen[row, col] += sign
         if col + size < seen.shape[1]:
             seen[row, col + size] -= sign

@@ -203,12 +203,12 @@ cdef void _cut_strip(
     for chip in range(origins.shape[0]):
         row = origins[chip, 0]
         col = origins[chip, 1]
+        if row >= bottom or col >= stack.shape[2]:
+            continue
         first = max(top, row)
         last = min(bottom, row + out.shape[2])
         width = min(out.shape[3], stack.shape[2] - col)
-        if first >= last or width <= 0:
-            continue
-        if stretched and (width < out.shape[3] or row + out.shape[2] > stack.shape[1]):
+        if first >= last or (stretched and (width < out.shape[3] or row + out.shape[2] > stack.shape[1])):
             continue
         target = <char*>&out[chip, band, first - row, 0]
         begin = <const char*>&stack[source, first, col]

@@ -11,9 +11,18 @@ from hypothesis.extra import numpy as hnp
 from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.chips import chip_offsets, chip_origins, coverage, cut_chips
+from gcn_luigi.prepare.cutting import ChipCutter, gather_chips
 from gcn_luigi.prepare.histograms import PixelHistograms, weighted_classes
 from gcn_luigi.prepare.labels import count_classes, count_window_classes
-from gcn_luigi.prepare.nodata import Corrected, LegacyRule, legacy_nodata, strict_nodata
+from gcn_luigi.prepare.nodata import (
+    Corrected,
+    LegacyRule,
+    Marks,
+    legacy_nodata,
+    mark_outside,
+    mark_strict,
+    strict_nodata,
+)
 from gcn_luigi.prepare.selection import count_chips
 from gcn_luigi.prepare.statistics import ks_distance, summarise
 from tests.reference import chips as reference_chips
@@ -114,6 +123,87 @@ def test_strict_is_the_reference_to_the_bit(case, inside, fill, reuse):
         actual = getattr(made, field.name)
         assert actual.dtype == wanted.dtype
         assert actual.tobytes() == wanted.tobytes(), field.name
+
+
+@settings(max_examples=100, deadline=None)
+@given(stacks_with_schemas(), windows, st.integers(0, 2**32 - 1), st.sampled_from((0.0, 0.3, 1.0)), st.booleans())
+def test_pixels_without_a_tile_are_those_marked_afterwards(case, inside, seed, share, reuse):
+    stack, schema = case
+    outside = np.random.default_rng(seed).random(stack.shape[1:]) < share
+    expected = mark_outside(strict_nodata(stack, schema, inside=inside, fill=5), schema, outside, fill=5)
+    buffers = Marks.empty(schema, stack.shape[1:]) if reuse else None
+
+    made = strict_nodata(stack, schema, inside=inside, outside=outside, fill=5)
+    marks = mark_strict(stack, schema, inside=inside, outside=outside, out=buffers)
+
+    for field in dataclasses.fields(made):
+        assert getattr(made, field.name).tobytes() == getattr(expected, field.name).tobytes(), field.name
+    for field in dataclasses.fields(marks):
+        assert getattr(marks, field.name).tobytes() == getattr(expected, field.name).tobytes(), field.name
+    assert marks is buffers or not reuse
+
+
+@settings(max_examples=150, deadline=None)
+@given(stacks_with_schemas(), st.integers(1, 5), st.sampled_from(("legacy", "pad")), st.data())
+def test_chips_filled_while_cut_are_those_of_the_filled_image(case, size, edge, data):
+    stack, schema = case
+    origins = data.draw(hnp.arrays(np.int64, st.tuples(st.integers(0, 3), st.just(2)), elements=st.integers(0, 9)))
+    image = reference_nodata.strict_nodata(stack, schema, None, 7)[0]
+    cutter = ChipCutter(schema, size, edge=edge, fill=7)
+    flags = mark_strict(stack, schema).flags
+
+    chips = [cutter.cut(stack, flags, origins) for _ in range(2)]
+
+    assert chips[0].tobytes() == chips[1].tobytes()
+    for chip, (row, col) in zip(chips[0], origins, strict=True):
+        assert chip.tobytes() == reference_chips.cut_chip(image, row, col, size, edge, 7).tobytes()
+
+
+def test_chips_of_several_strips_are_filled_while_cut():
+    random = np.random.default_rng(8)
+    schema = BandSchema(
+        (Band("a", Role.OPTICAL), Band("b", Role.TOPO), Band("l", Role.LABEL), Band("d", Role.DISTANCE))
+    )
+    cutter = ChipCutter(schema, 64, edge="legacy", fill=-3)
+    origins = np.array([[0, 0], [5, 9], [86, 136], [90, 3], [149, 199]])
+
+    # Shape and dtype may change from stack to stack: the scratch follows.
+    for dtype, shape in (("int16", (150, 200)), ("float64", (150, 200)), ("float64", (100, 90))):
+        stack = random.choice(np.array([-32768, 1, 2, 3, 32767], dtype), (4, *shape))
+        corrected = strict_nodata(stack, schema, fill=-3)
+
+        chips = cutter.cut(stack, corrected.flags, origins, out=np.empty((5, 3, 64, 64), dtype))
+
+        for chip, (row, col) in zip(chips, origins, strict=True):
+            expected = reference_chips.cut_chip(corrected.image, row, col, 64, "legacy", -3)
+            np.testing.assert_array_equal(chip, expected)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(("uint8", *PIXELS)),
+    st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 6), st.integers(1, 80)),
+    st.tuples(st.integers(1, 4), st.sampled_from((1, 3, 32, 70))),
+    st.sampled_from(("legacy", "pad")),
+    st.data(),
+)
+def test_chips_are_gathered_as_they_are_cut_from_each_partition(dtype, shape, size, edge, data):
+    stored = np.random.default_rng(0).integers(0, 250, shape).astype(dtype)
+    rows, cols = st.integers(0, shape[2]), st.integers(0, shape[3])
+    extents = np.array(data.draw(st.lists(st.tuples(rows, cols), min_size=shape[0], max_size=shape[0])), np.int64)
+    place = st.tuples(st.integers(0, shape[0] - 1), st.integers(0, 8), st.integers(0, 90))
+    places = np.array(data.draw(st.lists(place, max_size=4)), np.int64).reshape(-1, 3)
+    out = np.empty((len(places), shape[1], *size), dtype)
+
+    assert gather_chips(stored, places, out, edge=edge, extents=extents, fill=9) is out
+
+    for chip, (partition, row, col) in zip(out, places, strict=True):
+        height, width = extents[partition]
+        part = stored[partition, :, :height, :width]
+        np.testing.assert_array_equal(chip, reference_chips.cut_window(part, row, col, size, edge, 9))
+    planes = np.empty((len(places), *size), dtype)
+    gather_chips(np.ascontiguousarray(stored[:, 0]), places, planes, edge=edge, extents=extents, fill=9)
+    np.testing.assert_array_equal(planes, out[:, 0])
 
 
 @pytest.mark.parametrize("dtype", PIXELS)

@@ -22,15 +22,20 @@ def chip_offsets(extent, size, step, edge):
 
 def cut_chip(stack, row, col, size, edge, fill):
     """One chip (band, y, x) of a stack (band, y, x)."""
-    chip = np.full((len(stack), size, size), fill, stack.dtype)
-    part = stack[:, row : row + size, col : col + size]
+    return cut_window(stack, row, col, (size, size), edge, fill)
+
+
+def cut_window(stack, row, col, size, edge, fill):
+    """One chip (band, y, x) of `size` rows and columns."""
+    chip = np.full((len(stack), *size), fill, stack.dtype)
+    part = stack[:, row : row + size[0], col : col + size[1]]
     _, h, w = part.shape
     if edge != "legacy":
         chip[:, :h, :w] = part
     elif h and w:
-        for i in range(size):
-            for j in range(size):
-                chip[:, i, j] = part[:, math.floor(i * h / size), math.floor(j * w / size)]
+        for i in range(size[0]):
+            for j in range(size[1]):
+                chip[:, i, j] = part[:, math.floor(i * h / size[0]), math.floor(j * w / size[1])]
     return chip
 
 
