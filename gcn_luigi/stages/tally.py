@@ -38,6 +38,7 @@ class Tally:
         self._verdicts: list[NDArray[np.int64]] = []
         self._out_of_range: list[NDArray[np.int64]] = []
         self._steps: list[int] = []
+        self.n_kept, self._n_judged = 0, 0
 
     @property
     def histogram(self) -> Histogram:
@@ -60,14 +61,9 @@ class Tally:
         return self._classes[:, 1]
 
     @property
-    def n_kept(self) -> int:
-        """Chips kept so far."""
-        return sum(int(verdict[REASONS.index(Reason.KEPT)]) for verdict in self._verdicts)
-
-    @property
     def n_rejected(self) -> int:
         """Chips rejected so far."""
-        return sum(int(verdict.sum()) for verdict in self._verdicts) - self.n_kept
+        return self._n_judged - self.n_kept
 
     def add(self, corrected: Corrected, kept: NDArray[np.int64], size: int, verdicts: NDArray[Any], step: int) -> None:
         """Count one partition.
