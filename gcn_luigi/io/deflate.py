@@ -12,7 +12,8 @@ import deflate
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi._core import filters, repeats
+from gcn_luigi._core import repeats
+from gcn_luigi.prepare.filters import shuffled, unshuffled
 
 # Level of libdeflate: the fastest that looks for matches.
 _LEVEL = 1
@@ -40,11 +41,9 @@ def deflated(chunk: NDArray[Any]) -> bytes:
         A zlib stream of the shuffled bytes; of the plain ones where a value is one byte wide.
     """
     solid = np.ascontiguousarray(chunk)
-    plain = solid.reshape(-1).view(np.uint8)
+    mixed = shuffled(solid)
     if solid.itemsize == 1:
-        return bytes(deflate.zlib_compress(plain.data, _LEVEL))
-    mixed = np.empty_like(plain)
-    filters.shuffle(plain, solid.itemsize, mixed)
+        return bytes(deflate.zlib_compress(mixed.data, _LEVEL))
     bands = solid.shape[-3] if solid.ndim >= 3 else 1
     stored = _noise(mixed[: solid.size], bands)
     if not stored:
@@ -79,10 +78,7 @@ def inflate(stored: bytes | bytearray | memoryview, out: NDArray[Any]) -> None:
         raise OSError(f"a deflated chunk is damaged: {error}") from error
     if plain.size != target.size:
         raise OSError(f"a deflated chunk holds {plain.size} bytes, not {target.size}")
-    if out.itemsize == 1:
-        target[:] = plain
-    else:
-        filters.unshuffle(plain, out.itemsize, target)
+    unshuffled(plain, out)
 
 
 def _noise(plane: NDArray[np.uint8], bands: int) -> int:
