@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tools call each other by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-SOURCES := $(wildcard _ext/*.pyx _ext/*.pxd) setup.py pyproject.toml constraints.txt
+SOURCES := $(wildcard _ext/*.pyx _ext/*.pxd _ext/*.h) setup.py pyproject.toml constraints.txt
 
 .PHONY: env dev demo test checked lint types contracts format bench clean help
 
@@ -47,7 +47,7 @@ checked: dev
 	GCN_LUIGI_CHECKED=1 $(BIN)/python setup.py --quiet build --build-base build/checked \
 		--build-lib build/checked/lib --build-temp build/checked/temp
 	GCN_LUIGI_CHECKED=1 $(BIN)/python -m pytest --quiet -p no:cacheprovider -o pythonpath="build/checked/lib ." \
-		tests/contracts tests/property tests/unit -k "checked or kernel or nodata or chips or statistics or legacy or selection"
+		tests/contracts tests/property tests/unit -k "checked or kernel or repeats or filters or codec or nodata or chips or statistics or histograms or labels or legacy or selection"
 
 lint: dev
 	$(BIN)/ruff check .

@@ -28,6 +28,7 @@ EXTENSIONS = [
         f"gcn_luigi._core.{source.stem}",
         [str(source)],
         include_dirs=[np.get_include(), "_ext"],
+        depends=sorted(str(header) for header in Path("_ext").glob("*.h")),
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=[*FLAGS, "-ffp-contract=off"],
     )

@@ -1,10 +1,13 @@
-"""Weighted histograms of int16 bands, one bin a value.
+"""Histograms of int16 bands, one bin a value, of pixels and of their weights in one pass.
 
-Compiled because numpy needs a mask, a flattened copy and a weighted bincount
-in float64 for each band; here integers are added once.
+Compiled because numpy needs a mask, a flattened copy and a weighted bincount in float64 for each
+band. Both counts of a bin share one 64-bit word, so that a sample costs one read and one write;
+what bounds it is the latency of these, not the arithmetic.
 """
 
 cimport numpy as cnp
+
+from rows cimport GCN_BLOCK, add_packed, pack_weights
 
 cdef enum:
     N_BINS = 65536
@@ -16,38 +19,45 @@ def add(
     const cnp.uint8_t[:, ::1] flags not None,
     const cnp.uint8_t[::1] band_flags not None,
     const cnp.uint32_t[:, ::1] weight not None,
-    cnp.int64_t[:, ::1] histogram not None,
+    cnp.uint64_t[:, ::1] packed not None,
 ):
-    """Add `weight` to bin ``value + 32768`` of each band, save where the band's flag is set.
+    """Count each sample in bin ``value + 32768`` of its band, save where the band's flag is set or the weight is 0.
 
-    Shapes: image (band, row, col); flags, weight (row, col); band_flags (band,);
-    histogram (band, 65536), added to. Releases the GIL.
+    A bin holds the sum of weights times 2**32, and below it the number of pixels: whoever calls this
+    makes sure that neither passes 2**32 - 1. Shapes: image (band, row, col); flags, weight (row, col);
+    band_flags (band,); packed (band, 65536), added to. Releases the GIL.
     """
-    cdef Py_ssize_t band, y
+    cdef Py_ssize_t first = 0, length, n_pixels = image.shape[1] * image.shape[2]
     if flags.shape[0] != image.shape[1] or flags.shape[1] != image.shape[2]:
         raise ValueError("flags is not (row, col) of the image")
     if weight.shape[0] != image.shape[1] or weight.shape[1] != image.shape[2]:
         raise ValueError("weight is not (row, col) of the image")
-    if band_flags.shape[0] != image.shape[0] or histogram.shape[0] != image.shape[0]:
-        raise ValueError("band_flags and histogram have one row a band")
-    if histogram.shape[1] != N_BINS:
-        raise ValueError("histogram has 65536 bins a band")
+    if band_flags.shape[0] != image.shape[0] or packed.shape[0] != image.shape[0]:
+        raise ValueError("band_flags and packed have one row a band")
+    if packed.shape[1] != N_BINS:
+        raise ValueError("packed has 65536 bins a band")
+    if image.shape[0] == 0 or n_pixels == 0:
+        return
     with nogil:
-        for band in range(image.shape[0]):
-            for y in range(image.shape[1]):
-                _add_row(image, flags, band_flags[band], weight, histogram, band, y)
+        while first < n_pixels:
+            length = min(<Py_ssize_t>GCN_BLOCK, n_pixels - first)
+            _add_block(image, &flags[0, 0] + first, band_flags, &weight[0, 0] + first, packed, first, length)
+            first += length
 
 
-cdef void _add_row(
+cdef void _add_block(
     const cnp.int16_t[:, :, ::1] image,
-    const cnp.uint8_t[:, ::1] flags,
-    cnp.uint8_t bit,
-    const cnp.uint32_t[:, ::1] weight,
-    cnp.int64_t[:, ::1] histogram,
-    Py_ssize_t band,
-    Py_ssize_t y,
+    const cnp.uint8_t* flags,
+    const cnp.uint8_t[::1] band_flags,
+    const cnp.uint32_t* weight,
+    cnp.uint64_t[:, ::1] packed,
+    Py_ssize_t first,
+    Py_ssize_t length,
 ) noexcept nogil:
-    cdef Py_ssize_t x
-    for x in range(image.shape[2]):
-        if (flags[y, x] & bit) == 0:
-            histogram[band, <Py_ssize_t>image[band, y, x] + ZERO_BIN] += weight[y, x]
+    cdef cnp.uint64_t[GCN_BLOCK] words
+    cdef Py_ssize_t band
+    for band in range(image.shape[0]):
+        # Neighbouring bands mostly share a role, and so their flag.
+        if band == 0 or band_flags[band] != band_flags[band - 1]:
+            pack_weights(weight, flags, band_flags[band], length, words)
+        add_packed(&image[band, 0, 0] + first, words, length, &packed[band, ZERO_BIN])

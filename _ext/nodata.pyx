@@ -1,12 +1,14 @@
 """Missing samples by role: found, filled, recorded.
 
 Compiled because one pass over a stack replaces the dozen temporaries that the
-same rule needs in numpy, and because threads then run without the GIL.
+same rule needs in numpy, and because threads then run without the GIL. Samples are
+taken in blocks whose flags stay in the first-level cache over all bands.
 """
 
 cimport numpy as cnp
 
-from pixel cimport is_finite, pixel_t
+from pixel cimport pixel_t
+from rows cimport GCN_BLOCK, fill_run, label_run, mark_run
 
 
 def mark_missing(
@@ -24,7 +26,7 @@ def mark_missing(
     column, end column to look at; flags (row, col) and out_of_range (band,) are added to.
     Releases the GIL.
     """
-    cdef Py_ssize_t band, y
+    cdef Py_ssize_t y, width
     if limits.shape[0] != stack.shape[0] or limits.shape[1] != 4:
         raise ValueError("limits is not (band, 4)")
     if bits.shape[0] != stack.shape[0] or out_of_range.shape[0] != stack.shape[0]:
@@ -34,32 +36,37 @@ def mark_missing(
     if inside.shape[0] != 4 or min(inside) < 0 or inside[1] > stack.shape[1] or inside[3] > stack.shape[2]:
         raise ValueError("inside reaches beyond the stack")
     with nogil:
-        for y in range(inside[0], inside[1]):
-            for band in range(stack.shape[0]):
-                if bits[band] != 0:
-                    out_of_range[band] += _mark_row(stack, limits, bits[band], inside, flags, band, y)
+        width = inside[3] - inside[2]
+        if inside[0] >= inside[1] or width <= 0:
+            pass
+        elif width == stack.shape[2]:
+            _mark_run(stack, limits, bits, flags, out_of_range, inside[0], 0, (inside[1] - inside[0]) * width)
+        else:
+            for y in range(inside[0], inside[1]):
+                _mark_run(stack, limits, bits, flags, out_of_range, y, inside[2], width)
 
 
-cdef Py_ssize_t _mark_row(
+cdef void _mark_run(
     const pixel_t[:, :, ::1] stack,
     const pixel_t[:, ::1] limits,
-    cnp.uint8_t bit,
-    const cnp.int64_t[::1] inside,
+    const cnp.uint8_t[::1] bits,
     cnp.uint8_t[:, ::1] flags,
-    Py_ssize_t band,
-    Py_ssize_t y,
+    cnp.int64_t[::1] out_of_range,
+    Py_ssize_t row,
+    Py_ssize_t col,
+    Py_ssize_t n,
 ) noexcept nogil:
-    cdef pixel_t nodata = limits[band, 0], sentinel = limits[band, 1]
-    cdef pixel_t lowest = limits[band, 2], highest = limits[band, 3], value
-    cdef cnp.uint8_t gone, wild
-    cdef Py_ssize_t n_wild = 0, x
-    for x in range(inside[2], inside[3]):
-        value = stack[band, y, x]
-        gone = (value == nodata) | (value == sentinel) | (not is_finite(value))
-        wild = ((value < lowest) | (value > highest)) & (gone ^ 1)
-        n_wild += wild
-        flags[y, x] |= bit * (gone | wild)
-    return n_wild
+    """Mark the `n` pixels from (row, col) on, all bands of a block before the next block."""
+    cdef Py_ssize_t band, first = 0, length
+    cdef cnp.uint8_t* marked = &flags[row, col]
+    while first < n:
+        length = min(<Py_ssize_t>GCN_BLOCK, n - first)
+        for band in range(stack.shape[0]):
+            if bits[band] != 0:
+                out_of_range[band] += mark_run(
+                    &stack[band, row, col] + first, length, &limits[band, 0], bits[band], marked + first
+                )
+        first += length
 
 
 def fill_missing(
@@ -74,7 +81,7 @@ def fill_missing(
     Shapes: stack (band, row, col); bits (band,), 0 leaves the band out; flags (row, col);
     image (bands with a bit, row, col). Releases the GIL.
     """
-    cdef Py_ssize_t band, y, n_kept = 0
+    cdef Py_ssize_t band, n_kept = 0, n_pixels = stack.shape[1] * stack.shape[2]
     for band in range(bits.shape[0]):
         n_kept += bits[band] != 0
     if bits.shape[0] != stack.shape[0] or image.shape[0] != n_kept:
@@ -85,29 +92,10 @@ def fill_missing(
         raise ValueError("image is not (row, col) of the stack")
     n_kept = 0
     with nogil:
-        for band in range(stack.shape[0]):
+        for band in range(stack.shape[0] if n_pixels > 0 else 0):
             if bits[band] != 0:
-                for y in range(stack.shape[1]):
-                    _fill_row(stack, bits[band], flags, fill, image, band, n_kept, y)
+                fill_run(&stack[band, 0, 0], n_pixels, &flags[0, 0], bits[band], fill, &image[n_kept, 0, 0])
                 n_kept += 1
-
-
-cdef void _fill_row(
-    const pixel_t[:, :, ::1] stack,
-    cnp.uint8_t bit,
-    const cnp.uint8_t[:, ::1] flags,
-    pixel_t fill,
-    pixel_t[:, :, ::1] image,
-    Py_ssize_t band,
-    Py_ssize_t plane,
-    Py_ssize_t y,
-) noexcept nogil:
-    cdef Py_ssize_t x
-    cdef pixel_t value
-    for x in range(stack.shape[2]):
-        # Read in any case: a conditional read cannot be vectorised.
-        value = stack[band, y, x]
-        image[plane, y, x] = fill if (flags[y, x] & bit) != 0 else value
 
 
 def read_label(
@@ -122,18 +110,11 @@ def read_label(
     `bit` is set in `flags` wherever 255 is written. Shapes: band, flags, label (row, col).
     Releases the GIL.
     """
-    cdef Py_ssize_t y, x
-    cdef pixel_t value
-    cdef bint known
+    cdef Py_ssize_t n_pixels = band.shape[0] * band.shape[1]
     if flags.shape[0] != band.shape[0] or flags.shape[1] != band.shape[1]:
         raise ValueError("flags is not (row, col) of the band")
     if label.shape[0] != band.shape[0] or label.shape[1] != band.shape[1]:
         raise ValueError("label is not (row, col) of the band")
-    with nogil:
-        for y in range(band.shape[0]):
-            for x in range(band.shape[1]):
-                value = band[y, x]
-                # Without a branch, and never casting a value that uint8 cannot hold.
-                known = ((value == 0) | (value == 1) | (value == 2)) & (value != nodata) & ((flags[y, x] & bit) == 0)
-                label[y, x] = (value == 1) | ((value == 2) << 1) if known else 255
-                flags[y, x] = flags[y, x] | (0 if known else bit)
+    if n_pixels > 0:
+        with nogil:
+            label_run(&band[0, 0], n_pixels, nodata, bit, &flags[0, 0], &label[0, 0])

@@ -1,72 +1,172 @@
-"""Chips cut out of a stack, and counts in many overlapping windows.
+"""Chips cut out of planes, and gathered from many partitions.
 
-Counting is many times faster than numpy, which needs a chip's worth of pixels for every
-chip or six cumulated copies. Cutting into a warm buffer is about as fast as the best numpy,
-both near the speed of memory: it is here to run without the GIL, whatever the edge policy.
+Compiled to run without the GIL, whatever the edge policy, and to read a plane from the first-level
+cache: it is cut strip by strip, each strip into all the chips that show it, so that filling, which
+goes over the same strip just before, costs no second pass over memory. What is left is the speed
+at which the chips can be written.
 """
-
-from libc.string cimport memcpy
 
 cimport numpy as cnp
 
-from pixel cimport sample_t
+from pixel cimport pixel_t, sample_t
+from rows cimport copy_rows, fill_run, stream_end, stream_rows
 
-# none, debris, ice, optical missing, topo missing, any band missing.
 cdef enum:
-    N_CLASSES = 3
-    N_CHANNELS = 6
+    # Rows of a strip, filled and read, fill half of the usual first-level cache.
+    STRIP_BYTES = 8192
+    # Planes larger than this do not come from a partition: few of their chips share a strip.
+    MOST_STRIPPED_BYTES = 1048576
+    # Chips that together exceed any share of the last-level cache are written past it.
+    STREAMED_BYTES = 33554432
+    # What a streamed row must be a multiple of, and start at.
+    STREAMED_UNIT = 16
 
 
 def cut(
     const sample_t[:, :, ::1] stack not None,
     const cnp.int64_t[:, ::1] origins not None,
     sample_t fill,
+    bint stretched,
     sample_t[:, :, :, ::1] out not None,
 ):
-    """Copy the window at each origin into `out`; `fill` where it hangs over the edge.
+    """Copy the window at each origin into `out`; where it hangs over the edge, `fill` or stretch it.
 
-    Shapes: stack (band, row, col); origins (chip, 2) row and column, not negative;
-    out (chip, band, y, x). Releases the GIL.
+    Stretched, row i of a chip of which h rows lie inside shows row ``floor(i * h / size)``, columns
+    likewise; a window wholly outside is `fill`. Shapes: stack (band, row, col); origins (chip, 2)
+    row and column, not negative; out (chip, band, y, x). Releases the GIL.
     """
-    cdef Py_ssize_t chip
-    _check(stack, origins, out)
+    cdef Py_ssize_t band, top, bottom, n_strip
+    _check(origins, out)
+    if stack.shape[0] != out.shape[1]:
+        raise ValueError("out has not the bands of the stack")
+    if out.shape[0] * out.shape[1] * out.shape[2] * out.shape[3] == 0:
+        return
     with nogil:
-        for chip in range(origins.shape[0]):
-            _cut_one(stack, origins[chip, 0], origins[chip, 1], fill, out, chip)
+        n_strip = _strip_rows(stack.shape[1], stack.shape[2] * sizeof(sample_t))
+        for band in range(stack.shape[0]):
+            top = 0
+            while top < stack.shape[1] and stack.shape[2] > 0:
+                bottom = min(top + n_strip, stack.shape[1])
+                _cut_strip(stack, band, top, bottom, origins, stretched, out, band)
+                top = bottom
+            _cut_edges(stack, band, origins, fill, stretched, out, band)
+        stream_end()
 
 
-def cut_stretched(
-    const sample_t[:, :, ::1] stack not None,
+def cut_filled(
+    const pixel_t[:, :, ::1] stack not None,
+    const cnp.uint8_t[::1] bits not None,
+    const cnp.uint8_t[:, ::1] flags not None,
     const cnp.int64_t[:, ::1] origins not None,
+    pixel_t fill,
+    bint stretched,
+    pixel_t[:, :, ::1] plane not None,
+    pixel_t[:, :, :, ::1] out not None,
+):
+    """Fill the bands with a bit as `nodata.fill_missing` does, and cut them as `cut` does, in one pass.
+
+    Shapes: stack (band, row, col); bits (band,), 0 leaves the band out; flags (row, col); plane
+    (1, row, col), overwritten; origins (chip, 2); out (chip, bands with a bit, y, x). Releases the GIL.
+    """
+    cdef Py_ssize_t band, top, bottom, n_strip, n_kept = 0
+    _check(origins, out)
+    for band in range(bits.shape[0]):
+        n_kept += bits[band] != 0
+    if bits.shape[0] != stack.shape[0] or out.shape[1] != n_kept:
+        raise ValueError("bits has one value a band, out one plane a bit")
+    if flags.shape[0] != stack.shape[1] or flags.shape[1] != stack.shape[2]:
+        raise ValueError("flags is not (row, col) of the stack")
+    if plane.shape[0] != 1 or plane.shape[1] != stack.shape[1] or plane.shape[2] != stack.shape[2]:
+        raise ValueError("plane is not (1, row, col) of the stack")
+    if out.shape[0] * out.shape[1] * out.shape[2] * out.shape[3] == 0:
+        return
+    n_kept = 0
+    with nogil:
+        n_strip = _strip_rows(stack.shape[1], stack.shape[2] * sizeof(pixel_t))
+        for band in range(stack.shape[0]):
+            if bits[band] == 0:
+                continue
+            top = 0
+            while top < stack.shape[1] and stack.shape[2] > 0:
+                bottom = min(top + n_strip, stack.shape[1])
+                fill_run(
+                    &stack[band, top, 0],
+                    (bottom - top) * stack.shape[2],
+                    &flags[top, 0],
+                    bits[band],
+                    fill,
+                    &plane[0, top, 0],
+                )
+                _cut_strip(plane, 0, top, bottom, origins, stretched, out, n_kept)
+                top = bottom
+            _cut_edges(plane, 0, origins, fill, stretched, out, n_kept)
+            n_kept += 1
+        stream_end()
+
+
+def gather(
+    const sample_t[:, :, :, ::1] windows not None,
+    const cnp.int64_t[:, ::1] extents not None,
+    const cnp.int64_t[:, ::1] places not None,
     sample_t fill,
+    bint stretched,
     sample_t[:, :, :, ::1] out not None,
 ):
-    """Copy the window at each origin into `out`, the part inside stretched over the whole chip.
+    """Copy a chip from each place, which names partition, row and column; edges as in `cut`.
 
-    Row i of a chip of which h rows lie inside shows row ``floor(i * h / size)``, columns
-    likewise; a window wholly outside is `fill`. Shapes as in `cut`. Releases the GIL.
+    Shapes: windows (partition, band, row, col); extents (partition, 2) rows and columns that hold
+    samples, where smaller partitions are stored padded; places (chip, 3), not negative; out
+    (chip, band, y, x). Releases the GIL.
     """
-    cdef Py_ssize_t chip, row, col
-    _check(stack, origins, out)
+    cdef Py_ssize_t chip, band
+    if places.shape[1] != 3 or places.shape[0] != out.shape[0] or windows.shape[1] != out.shape[1]:
+        raise ValueError("places is not (chip, 3) or out is not (chip, band, y, x)")
+    if extents.shape[0] != windows.shape[0] or extents.shape[1] != 2:
+        raise ValueError("extents is not (partition, 2)")
+    for chip in range(extents.shape[0]):
+        if not (0 <= extents[chip, 0] <= windows.shape[2] and 0 <= extents[chip, 1] <= windows.shape[3]):
+            raise ValueError("an extent is not within the windows")
+    for chip in range(places.shape[0]):
+        if not (0 <= places[chip, 0] < windows.shape[0]) or places[chip, 1] < 0 or places[chip, 2] < 0:
+            raise ValueError("a place is in no partition, or before it")
     with nogil:
-        for chip in range(origins.shape[0]):
-            row = origins[chip, 0]
-            col = origins[chip, 1]
-            if row <= stack.shape[1] - out.shape[2] and col <= stack.shape[2] - out.shape[3]:
-                _cut_one(stack, row, col, fill, out, chip)
-            elif row >= stack.shape[1] or col >= stack.shape[2]:
-                _cut_one(stack, row, col, fill, out, chip)
-            else:
-                _stretch_one(stack, row, col, out, chip)
+        if out.shape[2] * out.shape[3] > 0:
+            for chip in range(places.shape[0]):
+                for band in range(windows.shape[1]):
+                    _gather_plane(windows, extents, places, fill, stretched, out, chip, band)
 
 
-cdef int _check(
-    const sample_t[:, :, ::1] stack,
-    const cnp.int64_t[:, ::1] origins,
+cdef void _gather_plane(
+    const sample_t[:, :, :, ::1] windows,
+    const cnp.int64_t[:, ::1] extents,
+    const cnp.int64_t[:, ::1] places,
+    sample_t fill,
+    bint stretched,
     sample_t[:, :, :, ::1] out,
-) except -1:
+    Py_ssize_t chip,
+    Py_ssize_t band,
+) noexcept nogil:
+    cdef Py_ssize_t partition = places[chip, 0], row = places[chip, 1], col = places[chip, 2]
+    cdef Py_ssize_t height = max(<Py_ssize_t>0, min(out.shape[2], extents[partition, 0] - row))
+    cdef Py_ssize_t width = max(<Py_ssize_t>0, min(out.shape[3], extents[partition, 1] - col))
+    cdef const sample_t* source = NULL
+    if height > 0 and width > 0:
+        source = &windows[partition, band, row, col]
+    if source != NULL and (not stretched or (height == out.shape[2] and width == out.shape[3])):
+        copy_rows(
+            <char*>&out[chip, band, 0, 0],
+            out.shape[3] * sizeof(sample_t),
+            <const char*>source,
+            windows.shape[3] * sizeof(sample_t),
+            width * sizeof(sample_t),
+            height,
+        )
+    _finish(source, windows.shape[3], height, width, fill, stretched, out, chip, band)
+
+
+cdef int _check(const cnp.int64_t[:, ::1] origins, sample_t[:, :, :, ::1] out) except -1:
     cdef Py_ssize_t chip
-    if origins.shape[1] != 2 or origins.shape[0] != out.shape[0] or stack.shape[0] != out.shape[1]:
+    if origins.shape[1] != 2 or origins.shape[0] != out.shape[0]:
         raise ValueError("origins is not (chip, 2) or out is not (chip, band, y, x)")
     for chip in range(origins.shape[0]):
         if origins[chip, 0] < 0 or origins[chip, 1] < 0:
@@ -74,119 +174,91 @@ cdef int _check(
     return 0
 
 
-cdef void _cut_one(
+cdef Py_ssize_t _strip_rows(Py_ssize_t rows, Py_ssize_t row_bytes) noexcept nogil:
+    if rows * row_bytes > MOST_STRIPPED_BYTES:
+        return rows
+    return max(<Py_ssize_t>1, STRIP_BYTES // max(<Py_ssize_t>1, row_bytes))
+
+
+cdef void _cut_strip(
     const sample_t[:, :, ::1] stack,
-    Py_ssize_t row,
-    Py_ssize_t col,
-    sample_t fill,
+    Py_ssize_t source,
+    Py_ssize_t top,
+    Py_ssize_t bottom,
+    const cnp.int64_t[:, ::1] origins,
+    bint stretched,
     sample_t[:, :, :, ::1] out,
-    Py_ssize_t chip,
+    Py_ssize_t band,
 ) noexcept nogil:
-    cdef Py_ssize_t height = max(0, min(out.shape[2], stack.shape[1] - row))
-    cdef Py_ssize_t width = max(0, min(out.shape[3], stack.shape[2] - col))
-    cdef Py_ssize_t band, i, j, first
-    for band in range(stack.shape[0]):
-        for i in range(out.shape[2]):
-            first = 0
-            if i < height and width > 0:
-                memcpy(&out[chip, band, i, 0], &stack[band, row + i, col], width * sizeof(sample_t))
-                first = width
-            for j in range(first, out.shape[3]):
-                out[chip, band, i, j] = fill
-
-
-cdef void _stretch_one(
-    const sample_t[:, :, ::1] stack,
-    Py_ssize_t row,
-    Py_ssize_t col,
-    sample_t[:, :, :, ::1] out,
-    Py_ssize_t chip,
-) noexcept nogil:
-    cdef Py_ssize_t height = min(out.shape[2], stack.shape[1] - row)
-    cdef Py_ssize_t width = min(out.shape[3], stack.shape[2] - col)
-    cdef Py_ssize_t band, i, j, source
-    for band in range(stack.shape[0]):
-        for i in range(out.shape[2]):
-            source = row + i * height // out.shape[2]
-            for j in range(out.shape[3]):
-                out[chip, band, i, j] = stack[band, source, col + j * width // out.shape[3]]
-
-
-def integrate(
-    const cnp.uint8_t[:, ::1] label not None,
-    const cnp.uint8_t[:, ::1] flags not None,
-    const cnp.uint8_t[::1] masks not None,
-    cnp.uint32_t[:, :, ::1] sums not None,
-):
-    """Write the summed-area tables of three classes and three masks of flags.
-
-    ``sums[r, c]`` counts the pixels above row r and left of column c. Counts wrap at 2**32,
-    which differences of them undo. Shapes: label, flags (row, col); masks (3,);
-    sums (row + 1, col + 1, 6). Releases the GIL.
-    """
-    cdef Py_ssize_t y, x, k
-    if flags.shape[0] != label.shape[0] or flags.shape[1] != label.shape[1]:
-        raise ValueError("label and flags differ in shape")
-    if sums.shape[0] != label.shape[0] + 1 or sums.shape[1] != label.shape[1] + 1:
-        raise ValueError("sums is not one row and one column larger than label")
-    if masks.shape[0] != N_CHANNELS - N_CLASSES or sums.shape[2] != N_CHANNELS:
-        raise ValueError("masks holds 3 values and sums 6 tables")
-    with nogil:
-        for x in range(sums.shape[1]):
-            for k in range(N_CHANNELS):
-                sums[0, x, k] = 0
-        for y in range(label.shape[0]):
-            _integrate_row(label, flags, masks, sums, y)
-
-
-cdef void _integrate_row(
-    const cnp.uint8_t[:, ::1] label,
-    const cnp.uint8_t[:, ::1] flags,
-    const cnp.uint8_t[::1] masks,
-    cnp.uint32_t[:, :, ::1] sums,
-    Py_ssize_t y,
-) noexcept nogil:
-    cdef cnp.uint32_t[N_CHANNELS] running
-    cdef Py_ssize_t x, k
-    for k in range(N_CHANNELS):
-        running[k] = 0
-        sums[y + 1, 0, k] = 0
-    for x in range(label.shape[1]):
-        for k in range(N_CLASSES):
-            running[k] += label[y, x] == k
-            running[N_CLASSES + k] += (flags[y, x] & masks[k]) != 0
-        for k in range(N_CHANNELS):
-            sums[y + 1, x + 1, k] = sums[y, x + 1, k] + running[k]
-
-
-def count(
-    const cnp.uint32_t[:, :, ::1] sums not None,
-    const cnp.int64_t[:, ::1] origins not None,
-    Py_ssize_t size,
-    cnp.int64_t[:, ::1] counts not None,
-):
-    """Read from the tables of `integrate` how many pixels of each kind a window holds.
-
-    The part of a window beyond the edge counts in nothing. Shapes: sums (row + 1, col + 1, 6);
-    origins (chip, 2), not negative; counts (chip, 6). Releases the GIL.
-    """
-    cdef Py_ssize_t chip, k, top, left, bottom, right
-    if sums.shape[0] < 1 or sums.shape[1] < 1 or sums.shape[2] != N_CHANNELS:
-        raise ValueError("sums is not (row + 1, col + 1, 6)")
-    if origins.shape[1] != 2 or counts.shape[0] != origins.shape[0] or counts.shape[1] != N_CHANNELS:
-        raise ValueError("origins is not (chip, 2) or counts is not (chip, 6)")
-    if size < 1 or size > 65535:
-        raise ValueError("size is not in 1..65535")
+    """Copy rows `top` to `bottom` of plane `source` into plane `band` of the chips that show them."""
+    cdef Py_ssize_t chip, row, col, first, last, width
+    cdef Py_ssize_t out_pitch = out.shape[3] * sizeof(sample_t), pitch = stack.shape[2] * sizeof(sample_t)
+    cdef bint streams = (
+        out.shape[0] * out.shape[1] * out.shape[2] * out_pitch > STREAMED_BYTES
+        and out_pitch % STREAMED_UNIT == 0
+        and <size_t>&out[0, 0, 0, 0] % STREAMED_UNIT == 0
+    )
+    cdef char* target
+    cdef const char* begin
     for chip in range(origins.shape[0]):
-        if origins[chip, 0] < 0 or origins[chip, 1] < 0:
-            raise ValueError("a window starts before the stack")
-    with nogil:
-        for chip in range(origins.shape[0]):
-            top = min(origins[chip, 0], sums.shape[0] - 1)
-            left = min(origins[chip, 1], sums.shape[1] - 1)
-            bottom = min(top + size, sums.shape[0] - 1)
-            right = min(left + size, sums.shape[1] - 1)
-            for k in range(N_CHANNELS):
-                counts[chip, k] = <cnp.uint32_t>(
-                    sums[bottom, right, k] - sums[top, right, k] - sums[bottom, left, k] + sums[top, left, k]
-                )
+        row = origins[chip, 0]
+        col = origins[chip, 1]
+        if row >= bottom or col >= stack.shape[2]:
+            continue
+        first = max(top, row)
+        last = min(bottom, row + out.shape[2])
+        width = min(out.shape[3], stack.shape[2] - col)
+        if first >= last or (stretched and (width < out.shape[3] or row + out.shape[2] > stack.shape[1])):
+            continue
+        target = <char*>&out[chip, band, first - row, 0]
+        begin = <const char*>&stack[source, first, col]
+        if streams and width == out.shape[3]:
+            stream_rows(target, out_pitch, begin, pitch, out_pitch, last - first)
+        else:
+            copy_rows(target, out_pitch, begin, pitch, width * sizeof(sample_t), last - first)
+
+
+cdef void _cut_edges(
+    const sample_t[:, :, ::1] stack,
+    Py_ssize_t source,
+    const cnp.int64_t[:, ::1] origins,
+    sample_t fill,
+    bint stretched,
+    sample_t[:, :, :, ::1] out,
+    Py_ssize_t band,
+) noexcept nogil:
+    """Write what `_cut_strip` leaves open in the chips that hang over the edge."""
+    cdef Py_ssize_t chip, height, width
+    cdef const sample_t* begin
+    for chip in range(origins.shape[0]):
+        height = max(<Py_ssize_t>0, min(out.shape[2], stack.shape[1] - origins[chip, 0]))
+        width = max(<Py_ssize_t>0, min(out.shape[3], stack.shape[2] - origins[chip, 1]))
+        begin = NULL
+        if height > 0 and width > 0:
+            begin = &stack[source, origins[chip, 0], origins[chip, 1]]
+        _finish(begin, stack.shape[2], height, width, fill, stretched, out, chip, band)
+
+
+cdef void _finish(
+    const sample_t* source,
+    Py_ssize_t pitch,
+    Py_ssize_t height,
+    Py_ssize_t width,
+    sample_t fill,
+    bint stretched,
+    sample_t[:, :, :, ::1] out,
+    Py_ssize_t chip,
+    Py_ssize_t band,
+) noexcept nogil:
+    """Fill or stretch a chip of which `height` rows and `width` columns lie inside, from `source` on."""
+    cdef Py_ssize_t i, j
+    if height == out.shape[2] and width == out.shape[3]:
+        return
+    if stretched and source != NULL:
+        for i in range(out.shape[2]):
+            for j in range(out.shape[3]):
+                out[chip, band, i, j] = source[i * height // out.shape[2] * pitch + j * width // out.shape[3]]
+        return
+    for i in range(out.shape[2]):
+        for j in range(width if i < height else 0, out.shape[3]):
+            out[chip, band, i, j] = fill

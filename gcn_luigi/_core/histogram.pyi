@@ -6,5 +6,5 @@ def add(
     flags: npt.NDArray[np.uint8],
     band_flags: npt.NDArray[np.uint8],
     weight: npt.NDArray[np.uint32],
-    histogram: npt.NDArray[np.int64],
+    packed: npt.NDArray[np.uint64],
 ) -> None: ...

@@ -7,23 +7,24 @@ def cut(
     stack: npt.NDArray[Any],
     origins: npt.NDArray[np.int64],
     fill: float,
+    stretched: bool,
     out: npt.NDArray[Any],
 ) -> None: ...
-def cut_stretched(
+def cut_filled(
     stack: npt.NDArray[Any],
+    bits: npt.NDArray[np.uint8],
+    flags: npt.NDArray[np.uint8],
     origins: npt.NDArray[np.int64],
     fill: float,
+    stretched: bool,
+    plane: npt.NDArray[Any],
     out: npt.NDArray[Any],
 ) -> None: ...
-def integrate(
-    label: npt.NDArray[np.uint8],
-    flags: npt.NDArray[np.uint8],
-    masks: npt.NDArray[np.uint8],
-    sums: npt.NDArray[np.uint32],
-) -> None: ...
-def count(
-    sums: npt.NDArray[np.uint32],
-    origins: npt.NDArray[np.int64],
-    size: int,
-    counts: npt.NDArray[np.int64],
+def gather(
+    windows: npt.NDArray[Any],
+    extents: npt.NDArray[np.int64],
+    places: npt.NDArray[np.int64],
+    fill: float,
+    stretched: bool,
+    out: npt.NDArray[Any],
 ) -> None: ...

@@ -26,7 +26,8 @@ def convert(*, source: Path, target: Path, layout: str | None, codec: str | None
     """  # noqa: D301  click reads the control character
     from gcn_luigi.stages.convert_dataset import convert_dataset  # noqa: PLC0415
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         shown = bar.add_task("converting", total=1.0)
 
         def say(message: str, share: float) -> None:

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi._core import fletcher
+from gcn_luigi._core import filters as kernel
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io import bitshuffle, zstd
 from gcn_luigi.io.deflate import deflated, inflate
@@ -99,7 +99,7 @@ def encode(codec: Codec, chunk: NDArray[Any]) -> bytes:
         return deflated(chunk)
     compress: Callable[[NDArray[Any]], bytes | memoryview] = _COMPRESS[codec]
     stored = compress(chunk)
-    return b"".join((stored, fletcher.fletcher32(np.frombuffer(stored, np.uint8)).to_bytes(CHECKSUM_BYTES, "little")))
+    return b"".join((stored, _checksum(np.frombuffer(stored, np.uint8))))
 
 
 def decode(codec: Codec, stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
@@ -139,8 +139,14 @@ def decode(codec: Codec, stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
 
 def check(body: NDArray[np.uint8], trailer: NDArray[np.uint8]) -> None:
     """Raise OSError unless the four bytes of `trailer` are the little-endian Fletcher-32 of `body`, both (byte,)."""
-    if trailer.size != CHECKSUM_BYTES or fletcher.fletcher32(body) != int.from_bytes(trailer.tobytes(), "little"):
+    if _checksum(body) != trailer.tobytes():
         raise OSError("the checksum of a chunk is wrong: it is damaged")
+
+
+def _checksum(stored: NDArray[np.uint8]) -> bytes:
+    out = np.empty(1, np.uint32)
+    kernel.fletcher32(stored, out)
+    return int(out[0]).to_bytes(CHECKSUM_BYTES, "little")
 
 
 def _plain(chunk: NDArray[Any]) -> memoryview:

@@ -12,7 +12,7 @@ import deflate
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi._core import repeats, shuffle
+from gcn_luigi._core import filters, repeats
 
 # Level of libdeflate: the fastest that looks for matches.
 _LEVEL = 1
@@ -44,7 +44,7 @@ def deflated(chunk: NDArray[Any]) -> bytes:
     if solid.itemsize == 1:
         return bytes(deflate.zlib_compress(plain.data, _LEVEL))
     mixed = np.empty_like(plain)
-    shuffle.shuffle(plain, solid.itemsize, mixed)
+    filters.shuffle(plain, solid.itemsize, mixed)
     bands = solid.shape[-3] if solid.ndim >= 3 else 1
     stored = _noise(mixed[: solid.size], bands)
     if not stored:
@@ -82,7 +82,7 @@ def inflate(stored: bytes | bytearray | memoryview, out: NDArray[Any]) -> None:
     if out.itemsize == 1:
         target[:] = plain
     else:
-        shuffle.unshuffle(plain, out.itemsize, target)
+        filters.unshuffle(plain, out.itemsize, target)
 
 
 def _noise(plane: NDArray[np.uint8], bands: int) -> int:

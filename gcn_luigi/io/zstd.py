@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi._core import shuffle
+from gcn_luigi._core import filters
 from gcn_luigi.errors import ConfigError
 
 FILTER = 32015
@@ -48,7 +48,7 @@ def compressed(chunk: NDArray[Any]) -> bytes:
     plain = solid.reshape(-1).view(np.uint8)
     if solid.itemsize > 1:
         mixed = np.empty_like(plain)
-        shuffle.shuffle(plain, solid.itemsize, mixed)
+        filters.shuffle(plain, solid.itemsize, mixed)
         plain = mixed
     # A compressor must not be shared by threads.
     frame: bytes = _library().ZstdCompressor(level=_LEVEL).compress(plain.data)
@@ -83,4 +83,4 @@ def decompress(stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
     if out.itemsize == 1:
         target[:] = plain
     else:
-        shuffle.unshuffle(plain, out.itemsize, target)
+        filters.unshuffle(plain, out.itemsize, target)

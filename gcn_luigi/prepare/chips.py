@@ -6,15 +6,15 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from gcn_luigi._core import counts as counting
 from gcn_luigi._core import windows as kernel
 from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_NONE
 from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.prepare.samples import Array, fitting, writable
+from gcn_luigi.prepare.samples import CUT_DTYPES, Array, fitting, writable
 
 Edge = Literal["clamp", "drop", "pad", "legacy"]
 Origins = npt.NDArray[np.int64]
 
-_DTYPES = tuple(np.dtype(name) for name in ("uint8", "int16", "int32", "float32", "float64"))
 # A summed-area table counts in 32 bits, which hold the pixels of one chip up to this edge.
 _MAX_SIZE = 65535
 
@@ -143,37 +143,26 @@ def cut_chips(
     ConfigError
         `fill` cannot be held by the dtype, or `size` is not positive.
     """
-    if stack.ndim not in (2, 3) or stack.dtype not in _DTYPES:
+    if stack.ndim not in (2, 3) or stack.dtype not in CUT_DTYPES:
         raise InputError(
             f"no chips can be cut from shape {stack.shape} and dtype {stack.dtype}",
             where="stack",
             fix="give (band, y, x) or (y, x) of uint8, int16, int32, float32 or float64",
         )
     origins = check_origins(origins, size)
-    if edge in ("clamp", "drop") and overhanging(origins, size, stack.shape[-2:]).any():
-        raise InputError(
-            f"a chip of {size} px hangs over the edge",
-            where=f"stack of {stack.shape[-2]} x {stack.shape[-1]} px, edge policy {edge}",
-            fix="take the origins from chip_origins with the stack's own shape, or use the policy pad",
-        )
+    rows, cols = stack.shape[-2:]
+    refuse_overhang(edge, overhanging(origins, size, (rows, cols)), f"stack of {rows} x {cols} px")
     shape = (len(origins), *stack.shape[:-2], size, size)
     out = np.empty(shape, stack.dtype) if out is None else writable(out, shape, stack.dtype)
     solid = np.ascontiguousarray(stack)
-    cut = kernel.cut_stretched if edge == "legacy" else kernel.cut
     n_bands = stack.shape[0] if stack.ndim == 3 else 1
-    cut(
+    kernel.cut(
         solid.reshape(n_bands, *stack.shape[-2:]),
         origins,
         fitting(fill, stack.dtype, "fill"),
+        edge == "legacy",
         out.reshape(len(origins), n_bands, size, size),
     )
-    return out
-
-
-def gather_chips(windows, places, size, *, edge, fill, extents, out):
-    for k, (slot, r, c) in enumerate(places.tolist()):
-        h, w = extents[slot].tolist()
-        out[k] = cut_chips(windows[slot][..., :h, :w], np.array([[r, c]]), size, edge=edge, fill=fill)[0]
     return out
 
 
@@ -234,13 +223,9 @@ def coverage(origins: Origins, size: int, shape: tuple[int, int]) -> npt.NDArray
         `size` is not positive.
     """
     origins = check_origins(origins, size)
-    top, left = np.minimum(origins, shape).T
-    bottom, right = np.minimum(origins + size, shape).T
-    # Each chip is four corners of a difference array, whatever its size.
-    corners = np.zeros((shape[0] + 1, shape[1] + 1), np.int64)
-    for rows, cols, sign in ((top, left, 1), (top, right, -1), (bottom, left, -1), (bottom, right, 1)):
-        np.add.at(corners, (rows, cols), sign)
-    return corners.cumsum(axis=0).cumsum(axis=1)[:-1, :-1].astype(np.uint32)
+    seen = np.empty(shape, np.uint32)
+    counting.cover(origins, size, seen)
+    return seen
 
 
 def check_origins(origins: Origins, size: int) -> Origins:
@@ -259,3 +244,13 @@ def check_origins(origins: Origins, size: int) -> Origins:
 def overhanging(origins: Origins, size: int, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Return (chip,) bool: the chip reaches beyond `shape`, rows and columns."""
     return (origins[:, 0] > shape[0] - size) | (origins[:, 1] > shape[1] - size)
+
+
+def refuse_overhang(edge: Edge, hangs: npt.NDArray[np.bool_], where: str) -> None:
+    """Raise InputError if a chip hangs over the edge, (chip,) bool, where the policy does not allow it."""
+    if edge in ("clamp", "drop") and hangs.any():
+        raise InputError(
+            "a chip hangs over the edge",
+            where=f"{where}, edge policy {edge}",
+            fix="take the origins from chip_origins with the stack's own shape, or use the policy pad",
+        )

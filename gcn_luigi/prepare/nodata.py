@@ -1,7 +1,5 @@
 """Missing samples made homogeneous: as the published scripts did, or strictly by role."""
 
-import enum
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,42 +7,27 @@ import numpy as np
 import numpy.typing as npt
 
 from gcn_luigi._core import nodata as kernel
-from gcn_luigi.bands import LABEL_IGNORE, Band, BandSchema, Role
-from gcn_luigi.errors import ConfigError, InputError
+from gcn_luigi.bands import LABEL_IGNORE, BandSchema
+from gcn_luigi.errors import ConfigError
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.legacy import LegacyRule, as_legacy_stack, legacy_nodata
-from gcn_luigi.prepare.samples import Array, check_stack, fitting, limits_of, writable
+from gcn_luigi.prepare.marks import Flag, Marks, band_flags, mark_strict, outside_flags, stack_flags
+from gcn_luigi.prepare.samples import Array, check_stack, fitting, writable
 
 __all__ = [
     "Corrected",
     "Flag",
     "LegacyRule",
+    "Marks",
     "as_legacy_stack",
     "band_flags",
     "legacy_corrected",
     "legacy_nodata",
+    "mark_outside",
+    "mark_strict",
     "outside_flags",
     "strict_nodata",
 ]
-
-
-class Flag(enum.IntFlag):
-    """Bits of the flags plane; a set bit means missing."""
-
-    OPTICAL = 1
-    TOPO = 2
-    LABEL = 4
-    OUTSIDE = 8
-    DISTANCE = 16
-
-
-_FLAG_OF = {
-    Role.OPTICAL: Flag.OPTICAL,
-    Role.TOPO: Flag.TOPO,
-    Role.LABEL: Flag.LABEL,
-    Role.DISTANCE: Flag.DISTANCE,
-    Role.QUALITY: Flag.DISTANCE,
-}
 
 
 @dataclass(frozen=True)
@@ -80,33 +63,19 @@ class Corrected:
         )
 
 
-def band_flags(schema: BandSchema) -> npt.NDArray[np.uint8]:
-    """Return the flag of each image band, (band,) uint8: the bit that tells where it is missing."""
-    return np.array([_FLAG_OF[band.role] for band in schema.image], np.uint8)
-
-
-def outside_flags(bands: Iterable[Band]) -> Flag:
-    """Return the flags of a pixel beyond the mosaic: every role that `bands` have, and `Flag.OUTSIDE`."""
-    flags = Flag.OUTSIDE
-    for band in bands:
-        flags |= _FLAG_OF[band.role]
-    return flags
-
-
 def strict_nodata(
     stack: Array,
     schema: BandSchema,
     *,
     inside: Window | None = None,
+    outside: npt.NDArray[np.bool_] | None = None,
     fill: int = 0,
     out: Corrected | None = None,
 ) -> Corrected:
     """Fill missing samples by role, and record every one of them.
 
-    A sample is missing when it equals its band's own nodata, is NaN or infinite, lies beyond the
-    band's valid range or, in topography, equals 32767, the mark of a saturated conversion. A pixel
-    missing in any band of a role is filled in all bands of that role, and the role's flag is set.
-    A label that is missing or no class is 255 and touches no other band.
+    What is missing is that of `mark_strict`. A pixel missing in any band of a role is filled in all
+    bands of that role.
 
     Parameters
     ----------
@@ -117,6 +86,8 @@ def strict_nodata(
     inside : Window, optional
         The part of the stack that lies on the mosaic, in the stack's own pixels. Beyond it every
         role is missing and nothing counts as out of range.
+    outside : ndarray of bool, optional
+        (y, x): pixels on which no tile lies, as `mark_outside` makes them afterwards.
     fill : int
         What a missing image sample becomes.
     out : Corrected, optional
@@ -130,34 +101,20 @@ def strict_nodata(
     Raises
     ------
     InputError
-        The dtype is not supported, or the bands are not those of the schema.
+        The dtype is not supported, the bands are not those of the schema, or `outside` is no bool
+        plane of the stack.
     ConfigError
         The fill or a band's nodata cannot be held by the dtype.
     """
     check_stack(stack)
-    if stack.shape[0] != len(schema):
-        raise InputError(
-            f"a stack of {stack.shape[0]} bands where {len(schema)} are expected",
-            where=f"bands {', '.join(schema.names)}",
-            fix="read the stack by the schema it was made with",
-        )
     stack = np.ascontiguousarray(stack)
-    shape, label_at = stack.shape[1:], schema.label_index
-    out = Corrected.empty(schema, shape, stack.dtype) if out is None else _reused(out, schema, stack)
-    limits = np.array([limits_of(band, stack.dtype) for band in schema], stack.dtype)
-    bits = np.array([0 if band.role is Role.LABEL else _FLAG_OF[band.role] for band in schema], np.uint8)
-
-    window = Window(0, 0, *shape)
-    part = window if inside is None else window.intersection(inside)
-    rows, cols = (part.row, part.row + part.height), (part.col, part.col + part.width)
-    out.flags[...] = outside_flags(schema)
-    out.flags[slice(*rows), slice(*cols)] = 0
-    counts = np.zeros(len(schema), np.int64)
-    if not part.is_empty:
-        kernel.mark_missing(stack, limits, bits, np.array([*rows, *cols], np.int64), out.flags, counts)
-    kernel.read_label(stack[label_at], limits[label_at, 0].item(), int(Flag.LABEL), out.flags, out.label)
-    kernel.fill_missing(stack, bits, out.flags, fitting(fill, stack.dtype, "fill"), out.image)
-    out.out_of_range[...] = np.delete(counts, label_at)
+    shape = stack.shape[1:]
+    out = Corrected.empty(schema, shape, stack.dtype) if out is None else out
+    writable(out.image, (len(schema) - 1, *shape), stack.dtype)
+    value = fitting(fill, stack.dtype, "fill")
+    marks = Marks(out.label, out.flags, out.out_of_range)
+    mark_strict(stack, schema, inside=inside, outside=outside, out=marks)
+    kernel.fill_missing(stack, stack_flags(schema), out.flags, value, out.image)
     return out
 
 
@@ -244,12 +201,3 @@ def mark_outside(
             corrected.image[:, outside] = fill
             corrected.label[outside] = LABEL_IGNORE
     return corrected
-
-
-def _reused(out: Corrected, schema: BandSchema, stack: Array) -> Corrected:
-    shape, n_image = stack.shape[1:], len(schema) - 1
-    writable(out.image, (n_image, *shape), stack.dtype)
-    writable(out.label, shape, np.dtype(np.uint8))
-    writable(out.flags, shape, np.dtype(np.uint8))
-    writable(out.out_of_range, (n_image,), np.dtype(np.int64))
-    return out

@@ -15,6 +15,8 @@ Array = npt.NDArray[Any]
 SATURATED = 32767
 
 _DTYPES = tuple(np.dtype(name) for name in ("int16", "int32", "float32", "float64"))
+# What chips can be cut from: stacks, and planes of label and flags.
+CUT_DTYPES = (np.dtype("uint8"), *_DTYPES)
 
 
 def check_stack(stack: Array) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gcn_luigi._core import windows as kernel
+from gcn_luigi._core import counts as kernel
 from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.prepare.chips import Edge, Origins, check_origins, cut_chips, overhanging
@@ -174,9 +174,16 @@ def _count(
 ) -> Counts:
     """Return (chip, 6): three classes, three masks of flags, in the part of each window that is inside."""
     height, width = label.shape
-    masks = np.array(_MASKS, np.uint8)
-    sums = np.empty((height + 1, width + 1, 6), np.uint32)
-    kernel.integrate(np.ascontiguousarray(label), np.ascontiguousarray(flags), masks, sums)
     counts = np.empty((len(origins), 6), np.int64)
-    kernel.count(sums, origins, size, counts)
+    kernel.count_windows(
+        np.ascontiguousarray(label),
+        np.ascontiguousarray(flags),
+        np.array(_MASKS, np.uint8),
+        origins,
+        size,
+        np.empty(height + 1, np.int64),
+        np.empty((6, width), np.uint8),
+        np.empty((min(height + 1, 2 * len(origins)) + 1, 6, width + 1), np.uint32),
+        counts,
+    )
     return counts

@@ -9,12 +9,10 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gcn_luigi._core import histogram as kernel
 from gcn_luigi.bands import CLASS_NAMES
 from gcn_luigi.errors import InputError
 
@@ -51,65 +49,8 @@ class BandSummary:
 
 
 def empty_histogram(n_bands: int) -> Histogram:
-    """Return (band, 65536) int64 of zeros, to be filled by `add_to_histogram`."""
+    """Return (band, 65536) int64 of zeros."""
     return np.zeros((n_bands, N_BINS), np.int64)
-
-
-def add_to_histogram(
-    histogram: Histogram,
-    image: npt.NDArray[np.int16],
-    flags: npt.NDArray[np.uint8],
-    band_flags: npt.NDArray[np.uint8],
-    weight: npt.NDArray[np.uint32],
-) -> None:
-    """Count the valid samples of an image, each as often as its weight says.
-
-    Parameters
-    ----------
-    histogram : ndarray of int64
-        (band, 65536), C-contiguous; added to in place.
-    image : ndarray of int16
-        (band, y, x).
-    flags : ndarray of uint8
-        (y, x): bits of `Flag`.
-    band_flags : ndarray of uint8
-        (band,): a sample is left out where `flags` has any of its band's bits.
-    weight : ndarray of uint32
-        (y, x): for example by how many chips a pixel is seen; 0 leaves it out.
-
-    Raises
-    ------
-    InputError
-        A dtype or shape is not as said.
-    """
-    n_bands, *plane = image.shape if image.ndim == 3 else (-1, -1)
-    wanted: tuple[tuple[str, npt.NDArray[Any], tuple[int, ...], type[np.generic]], ...] = (
-        ("histogram", histogram, (n_bands, N_BINS), np.int64),
-        ("image", image, (n_bands, *plane), np.int16),
-        ("flags", flags, tuple(plane), np.uint8),
-        ("band_flags", band_flags, (n_bands,), np.uint8),
-        ("weight", weight, tuple(plane), np.uint32),
-    )
-    wrong = [
-        f"{name} is {array.shape} {array.dtype}, not {shape} {np.dtype(dtype)}"
-        for name, array, shape, dtype in wanted
-        if array.shape != shape or array.dtype != dtype
-    ]
-    if not (histogram.flags.c_contiguous and histogram.flags.writeable):
-        wrong.append("histogram is not writeable and C-contiguous")
-    if wrong:
-        raise InputError(
-            f"arrays do not fit the image: {'; '.join(wrong)}",
-            where=f"image of shape {image.shape}",
-            fix="make the histogram with empty_histogram, and give planes (y, x) of the image",
-        )
-    kernel.add(
-        np.ascontiguousarray(image),
-        np.ascontiguousarray(flags),
-        np.ascontiguousarray(band_flags),
-        np.ascontiguousarray(weight),
-        histogram,
-    )
 
 
 def summarise(histogram: Histogram) -> BandSummary:

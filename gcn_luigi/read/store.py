@@ -15,7 +15,7 @@ from rich.progress import track
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
 from gcn_luigi.io.shard_format import PIXELS
 from gcn_luigi.io.shard_reader import ShardReader
-from gcn_luigi.prepare.chips import gather_chips
+from gcn_luigi.prepare.cutting import gather_chips
 from gcn_luigi.read.opened import OpenShards
 from gcn_luigi.read.rows import Key, RowCache
 
@@ -192,13 +192,7 @@ class PixelStore:
             for name, plane in out.items():
                 into = plane if len(chosen) == len(plane) else np.empty((len(chosen), *plane.shape[1:]), plane.dtype)
                 gather_chips(
-                    cache.planes[name],
-                    where,
-                    shard.chip_size,
-                    edge=shard.edge,
-                    fill=shard.fills[name],
-                    extents=cache.extents,
-                    out=into,
+                    cache.planes[name], where, into, edge=shard.edge, extents=cache.extents, fill=shard.fills[name]
                 )
                 if into is not plane:
                     plane[chosen] = into

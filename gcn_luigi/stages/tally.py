@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from gcn_luigi.bands import CLASS_NAMES, BandSchema
 from gcn_luigi.prepare.chips import coverage
+from gcn_luigi.prepare.histograms import PixelHistograms, weighted_classes
 from gcn_luigi.prepare.nodata import Corrected, band_flags
 from gcn_luigi.prepare.selection import Reason
-from gcn_luigi.prepare.statistics import add_to_histogram, empty_histogram
+from gcn_luigi.prepare.statistics import Histogram
 
 REASONS = tuple(Reason)
 REJECTIONS = tuple(reason for reason in REASONS if reason is not Reason.KEPT)
@@ -32,13 +33,31 @@ class Tally:
     def __init__(self, schema: BandSchema) -> None:
         n_bands = len(schema.image)
         self._band_flags = band_flags(schema)
-        self.histogram = empty_histogram(n_bands)
-        self.chip_histogram = empty_histogram(n_bands)
-        self.class_pixels = np.zeros(len(CLASS_NAMES), np.int64)
-        self.chip_class_pixels = np.zeros(len(CLASS_NAMES), np.int64)
+        self._histograms = PixelHistograms(n_bands)
+        self._classes = np.zeros((len(CLASS_NAMES), 2), np.int64)
         self._verdicts: list[NDArray[np.int64]] = []
         self._out_of_range: list[NDArray[np.int64]] = []
         self._steps: list[int] = []
+
+    @property
+    def histogram(self) -> Histogram:
+        """(band, 65536): valid samples of pixels that a kept chip shows."""
+        return self._histograms.once
+
+    @property
+    def chip_histogram(self) -> Histogram:
+        """(band, 65536): the same, once for every chip."""
+        return self._histograms.weighted
+
+    @property
+    def class_pixels(self) -> NDArray[np.int64]:
+        """(class,): pixels of each class that a kept chip shows."""
+        return self._classes[:, 0]
+
+    @property
+    def chip_class_pixels(self) -> NDArray[np.int64]:
+        """(class,): the same, once for every chip."""
+        return self._classes[:, 1]
 
     @property
     def n_kept(self) -> int:
@@ -67,20 +86,15 @@ class Tally:
             Distance between its chips, in pixels.
         """
         seen = coverage(kept, size, corrected.label.shape)
-        once = (seen > 0).astype(seen.dtype)
-        for histogram, weight in ((self.histogram, once), (self.chip_histogram, seen)):
-            add_to_histogram(histogram, corrected.image, corrected.flags, self._band_flags, weight)
-        for value in range(len(CLASS_NAMES)):
-            where = seen[corrected.label == value]
-            self.class_pixels[value] += int((where > 0).sum())
-            self.chip_class_pixels[value] += int(where.sum(dtype=np.int64))
+        self._histograms.add(corrected.image, corrected.flags, self._band_flags, seen)
+        self._classes += weighted_classes(corrected.label, seen)
         self._verdicts.append(np.array([(verdicts == reason).sum() for reason in REASONS], np.int64))
         self._out_of_range.append(corrected.out_of_range.astype(np.int64))
         self._steps.append(step)
 
     def tables(self, names: Sequence[str], years: Sequence[int]) -> dict[str, dict[str, NDArray[Any]]]:
         """Return the side tables of the shard, for the partitions `names` cut from `years`."""
-        n_bands = len(self.histogram)
+        n_bands = len(self._band_flags)
         return {
             "statistics": {
                 "histogram": self.histogram,

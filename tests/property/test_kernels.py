@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -10,9 +11,20 @@ from hypothesis.extra import numpy as hnp
 from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.chips import chip_offsets, chip_origins, coverage, cut_chips
-from gcn_luigi.prepare.nodata import Corrected, LegacyRule, legacy_nodata, strict_nodata
+from gcn_luigi.prepare.cutting import ChipCutter, gather_chips
+from gcn_luigi.prepare.histograms import PixelHistograms, weighted_classes
+from gcn_luigi.prepare.labels import count_classes, count_window_classes
+from gcn_luigi.prepare.nodata import (
+    Corrected,
+    LegacyRule,
+    Marks,
+    legacy_nodata,
+    mark_outside,
+    mark_strict,
+    strict_nodata,
+)
 from gcn_luigi.prepare.selection import count_chips
-from gcn_luigi.prepare.statistics import add_to_histogram, empty_histogram, ks_distance, summarise
+from gcn_luigi.prepare.statistics import ks_distance, summarise
 from tests.reference import chips as reference_chips
 from tests.reference import nodata as reference_nodata
 from tests.reference import statistics as reference_statistics
@@ -113,6 +125,105 @@ def test_strict_is_the_reference_to_the_bit(case, inside, fill, reuse):
         assert actual.tobytes() == wanted.tobytes(), field.name
 
 
+@settings(max_examples=100, deadline=None)
+@given(stacks_with_schemas(), windows, st.integers(0, 2**32 - 1), st.sampled_from((0.0, 0.3, 1.0)), st.booleans())
+def test_pixels_without_a_tile_are_those_marked_afterwards(case, inside, seed, share, reuse):
+    stack, schema = case
+    outside = np.random.default_rng(seed).random(stack.shape[1:]) < share
+    expected = mark_outside(strict_nodata(stack, schema, inside=inside, fill=5), schema, outside, fill=5)
+    buffers = Marks.empty(schema, stack.shape[1:]) if reuse else None
+
+    made = strict_nodata(stack, schema, inside=inside, outside=outside, fill=5)
+    marks = mark_strict(stack, schema, inside=inside, outside=outside, out=buffers)
+
+    for field in dataclasses.fields(made):
+        assert getattr(made, field.name).tobytes() == getattr(expected, field.name).tobytes(), field.name
+    for field in dataclasses.fields(marks):
+        assert getattr(marks, field.name).tobytes() == getattr(expected, field.name).tobytes(), field.name
+    assert marks is buffers or not reuse
+
+
+@settings(max_examples=150, deadline=None)
+@given(stacks_with_schemas(), st.integers(1, 5), st.sampled_from(("legacy", "pad")), st.data())
+def test_chips_filled_while_cut_are_those_of_the_filled_image(case, size, edge, data):
+    stack, schema = case
+    origins = data.draw(hnp.arrays(np.int64, st.tuples(st.integers(0, 3), st.just(2)), elements=st.integers(0, 9)))
+    image = reference_nodata.strict_nodata(stack, schema, None, 7)[0]
+    cutter = ChipCutter(schema, size, edge=edge, fill=7)
+    flags = mark_strict(stack, schema).flags
+
+    chips = [cutter.cut(stack, flags, origins) for _ in range(2)]
+
+    assert chips[0].tobytes() == chips[1].tobytes()
+    for chip, (row, col) in zip(chips[0], origins, strict=True):
+        assert chip.tobytes() == reference_chips.cut_chip(image, row, col, size, edge, 7).tobytes()
+
+
+def test_chips_of_several_strips_are_filled_while_cut():
+    random = np.random.default_rng(8)
+    schema = BandSchema(
+        (Band("a", Role.OPTICAL), Band("b", Role.TOPO), Band("l", Role.LABEL), Band("d", Role.DISTANCE))
+    )
+    cutter = ChipCutter(schema, 64, edge="legacy", fill=-3)
+    origins = np.array([[0, 0], [5, 9], [86, 136], [90, 3], [149, 199]])
+
+    # Shape and dtype may change from stack to stack: the scratch follows.
+    for dtype, shape in (("int16", (150, 200)), ("float64", (150, 200)), ("float64", (100, 90))):
+        stack = random.choice(np.array([-32768, 1, 2, 3, 32767], dtype), (4, *shape))
+        corrected = strict_nodata(stack, schema, fill=-3)
+
+        chips = cutter.cut(stack, corrected.flags, origins, out=np.empty((5, 3, 64, 64), dtype))
+
+        for chip, (row, col) in zip(chips, origins, strict=True):
+            expected = reference_chips.cut_chip(corrected.image, row, col, 64, "legacy", -3)
+            np.testing.assert_array_equal(chip, expected)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(("uint8", *PIXELS)),
+    st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 6), st.integers(1, 80)),
+    st.tuples(st.integers(1, 4), st.sampled_from((1, 3, 32, 70))),
+    st.sampled_from(("legacy", "pad")),
+    st.data(),
+)
+def test_chips_are_gathered_as_they_are_cut_from_each_partition(dtype, shape, size, edge, data):
+    stored = np.random.default_rng(0).integers(0, 250, shape).astype(dtype)
+    rows, cols = st.integers(0, shape[2]), st.integers(0, shape[3])
+    extents = np.array(data.draw(st.lists(st.tuples(rows, cols), min_size=shape[0], max_size=shape[0])), np.int64)
+    place = st.tuples(st.integers(0, shape[0] - 1), st.integers(0, 8), st.integers(0, 90))
+    places = np.array(data.draw(st.lists(place, max_size=4)), np.int64).reshape(-1, 3)
+    out = np.empty((len(places), shape[1], *size), dtype)
+
+    assert gather_chips(stored, places, out, edge=edge, extents=extents, fill=9) is out
+
+    for chip, (partition, row, col) in zip(out, places, strict=True):
+        height, width = extents[partition]
+        part = stored[partition, :, :height, :width]
+        np.testing.assert_array_equal(chip, reference_chips.cut_window(part, row, col, size, edge, 9))
+    planes = np.empty((len(places), *size), dtype)
+    gather_chips(np.ascontiguousarray(stored[:, 0]), places, planes, edge=edge, extents=extents, fill=9)
+    np.testing.assert_array_equal(planes, out[:, 0])
+
+
+@pytest.mark.parametrize("dtype", PIXELS)
+@pytest.mark.parametrize("inside", [None, Window(0, 1, 70, 128), Window(3, 0, 66, 130)], ids=["all", "part", "rows"])
+def test_stacks_longer_than_a_block_are_marked_whole(dtype, inside):
+    # 9 100 pixels: two blocks and a rest, in one run or row by row.
+    random = np.random.default_rng(3)
+    special = np.array(FINITE + {"float32": WILD, "float64": WILD}.get(dtype, ()), dtype)
+    bands = [Band("a", Role.OPTICAL, valid_min=-5, valid_max=300), Band("b", Role.TOPO, nodata=-9999)]
+    schema = BandSchema((*bands, Band("label", Role.LABEL), Band("d", Role.DISTANCE, valid_max=4.5)))
+    stack = random.choice(special, (4, 70, 130))
+
+    made = strict_nodata(stack, schema, inside=inside, fill=9)
+
+    expected = reference_nodata.strict_nodata(stack, schema, inside, 9)
+    for field, wanted in zip(dataclasses.fields(made), expected, strict=True):
+        assert getattr(made, field.name).tobytes() == wanted.tobytes(), field.name
+    assert made.out_of_range.any()
+
+
 lengths = st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(1, 50)).map(
     lambda given: (max(given[:2]), min(given[:2]), given[2])
 )
@@ -159,6 +270,43 @@ def test_chips_are_cut_as_in_the_reference(cut, dtype, n_bands, fill):
         np.testing.assert_array_equal(chip, reference_chips.cut_chip(stack, row, col, size, edge, fill))
 
 
+@st.composite
+def large_cuts(draw):
+    """Planes of several strips, and rows of chips longer than the unrolled part of a copy."""
+    size = draw(st.sampled_from((1, 31, 32, 37, 64, 128)))
+    shape = (draw(st.integers(1, 150)), draw(st.integers(1, 200)))
+    origins = draw(hnp.arrays(np.int64, (3, 2), elements=st.integers(0, 160)))
+    return origins, size, draw(st.sampled_from(("legacy", "pad"))), shape
+
+
+@settings(max_examples=60, deadline=None)
+@given(large_cuts(), st.sampled_from(("uint8", *PIXELS)))
+def test_chips_of_large_planes_are_cut_as_in_the_reference(cut, dtype):
+    origins, size, edge, shape = cut
+    stack = np.random.default_rng(0).integers(0, 250, (2, *shape)).astype(dtype)
+
+    chips = cut_chips(stack, origins, size, edge=edge, fill=7)
+
+    for chip, (row, col) in zip(chips, origins, strict=True):
+        np.testing.assert_array_equal(chip, reference_chips.cut_chip(stack, row, col, size, edge, 7))
+
+
+@pytest.mark.parametrize("shift", [0, 2])
+def test_chips_too_many_for_the_cache_are_those_of_the_reference(shift):
+    # Beyond 32 MiB chips are written past the caches where they are aligned, and through them where not.
+    stack = np.random.default_rng(0).integers(-9, 9, (2, 144, 160)).astype(np.int16)
+    origins = np.random.default_rng(1).integers(0, 40, (530, 2))
+    raw = np.empty(len(origins) * 2 * 128 * 128 * 2 + 64, np.uint8)
+    start = -raw.ctypes.data % 64 + shift
+    out = raw[start : start + len(raw) - 64].view(np.int16).reshape(len(origins), 2, 128, 128)
+
+    cut_chips(stack, origins, 128, edge="pad", fill=-1, out=out)
+
+    assert out.nbytes > 2**25
+    for chip, (row, col) in zip(out, origins, strict=True):
+        np.testing.assert_array_equal(chip, reference_chips.cut_chip(stack, row, col, 128, "pad", -1))
+
+
 @settings(max_examples=150, deadline=None)
 @given(cuts(), st.integers(0, 2**32 - 1), st.sampled_from((0, 8, 15, 31)))
 def test_counts_are_those_of_the_cut_chips(cut, seed, beyond):
@@ -177,6 +325,51 @@ def test_counts_are_those_of_the_cut_chips(cut, seed, beyond):
     assert (columns[:, :4].sum(axis=1) == size**2).all()
 
 
+@pytest.mark.parametrize("size", [1, 60, 256, 300])
+def test_counts_in_tall_planes_are_those_of_the_cut_chips(size):
+    # More rows than a byte can count, with and without a window that begins or ends in between.
+    random = np.random.default_rng(4)
+    label = np.where(random.random((600, 5)) < 0.9, 1, 255).astype(np.uint8)
+    flags = random.choice(np.array([0, 3], np.uint8), (600, 5), p=(0.1, 0.9))
+    origins = np.array([[0, 0], [300, 1], [290, 4], [599, 0], [700, 0]])
+
+    counts = count_chips(label, flags, origins, size, edge="pad", beyond=8)
+
+    columns = np.stack([getattr(counts, field.name) for field in dataclasses.fields(counts)], axis=1)
+    for row, (top, left) in zip(columns.tolist(), origins, strict=True):
+        chip = reference_chips.cut_chip(label[None], top, left, size, "pad", 255)[0]
+        missing = reference_chips.cut_chip(flags[None], top, left, size, "pad", 8)[0]
+        assert row == reference_chips.count_chip(chip, missing)
+
+
+@settings(deadline=None)
+@given(
+    hnp.arrays(np.uint8, st.tuples(st.integers(0, 4), st.integers(0, 200)), elements=st.sampled_from((0, 1, 2, 255))),
+    hnp.arrays(np.int64, st.tuples(st.integers(0, 4), st.just(4)), elements=st.integers(0, 9)),
+    st.integers(0, 4),
+)
+def test_classes_in_windows_are_those_of_numpy(label, windows, before):
+    windows = windows - [before, before, 0, 0]
+
+    counts = count_window_classes(label, windows)
+
+    for row, (top, left, height, width) in zip(counts.tolist(), windows.tolist(), strict=True):
+        assert row == reference_chips.count_window(label, top, left, height, width)
+    whole = reference_chips.count_window(label, 0, 0, *label.shape)
+    assert count_classes(label).tolist() == count_classes(label.T).tolist() == whole
+
+
+def test_classes_are_counted_beyond_what_a_byte_holds():
+    label = np.random.default_rng(5).choice(np.array([0, 1, 2, 255], np.uint8), (301, 65))
+    label[:290] = 2
+
+    counts = count_window_classes(label, np.array([[0, 0, 301, 65], [1, 1, 300, 64]]))
+
+    assert counts.tolist() == [
+        reference_chips.count_window(label, *window) for window in ((0, 0, 301, 65), (1, 1, 300, 64))
+    ]
+
+
 @settings(deadline=None)
 @given(cuts())
 def test_coverage_is_the_sum_over_chips(cut):
@@ -192,11 +385,14 @@ def test_summaries_are_those_of_the_repeated_samples(image, data):
     flags = data.draw(hnp.arrays(np.uint8, plane, elements=st.integers(0, 3)))
     weight = data.draw(hnp.arrays(np.uint32, plane, elements=st.integers(0, 30)))
     bits = np.array([1, 2], np.uint8)[: len(image)]
-    histogram = empty_histogram(len(image))
+    histograms = PixelHistograms(len(image))
 
-    add_to_histogram(histogram, image, flags, bits, weight)
+    histograms.add(image, flags, bits, weight)
 
-    for band, bit, counted in zip(image, bits, histogram, strict=True):
+    for band, bit, once in zip(image, bits, histograms.once, strict=True):
+        values = reference_statistics.samples(band, flags, bit, weight > 0)
+        np.testing.assert_array_equal(once, np.bincount(values.astype(int) + 32768, minlength=65536))
+    for band, bit, counted in zip(image, bits, histograms.weighted, strict=True):
         values = reference_statistics.samples(band, flags, bit, weight)
         summary = summarise(counted)
         assert summary.count == len(values)
@@ -212,15 +408,36 @@ def test_summaries_are_those_of_the_repeated_samples(image, data):
 @given(st.lists(hnp.arrays(np.int16, (1, 2, 5)), min_size=2, max_size=4), st.randoms(use_true_random=False))
 def test_the_order_of_merging_changes_nothing(images, random):
     plane = np.zeros((2, 5), np.uint8)
-    parts = []
+    together, parts = PixelHistograms(1), []
     for image in images:
-        parts.append(empty_histogram(1))
-        add_to_histogram(parts[-1], image, plane, np.ones(1, np.uint8), np.ones((2, 5), np.uint32))
-    forwards = sum(parts, start=empty_histogram(1))
+        alone = PixelHistograms(1)
+        for histograms in (together, alone):
+            histograms.add(image, plane, np.ones(1, np.uint8), np.ones((2, 5), np.uint32))
+        parts.append(alone.once)
     random.shuffle(parts)
 
-    assert summarise(sum(parts, start=empty_histogram(1))[0]) == summarise(forwards[0])
-    np.testing.assert_array_equal(sum(parts), forwards)
+    np.testing.assert_array_equal(sum(parts), together.once)
+    assert summarise(sum(parts)[0]) == summarise(together.weighted[0])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.tuples(st.integers(0, 70), st.integers(0, 90)), st.integers(0, 2**32 - 1))
+def test_images_longer_than_a_block_are_counted_whole(shape, seed):
+    random = np.random.default_rng(seed)
+    image = random.integers(-32768, 32768, (3, *shape)).astype(np.int16)
+    flags, weight = random.integers(0, 8, shape, np.uint8), random.integers(0, 9, shape, np.uint32)
+    label = random.choice(np.array([0, 1, 2, 255], np.uint8), shape)
+    bits = np.array([1, 1, 4], np.uint8)
+    histograms = PixelHistograms(3)
+
+    histograms.add(image, flags, bits, weight)
+
+    for number, bit in enumerate(bits):
+        for counted, by in ((histograms.once, weight > 0), (histograms.weighted, weight)):
+            values = reference_statistics.samples(image[number], flags, bit, by)
+            np.testing.assert_array_equal(counted[number], np.bincount(values.astype(int) + 32768, minlength=65536))
+    expected = [[int((weight[label == k] > 0).sum()), int(weight[label == k].sum())] for k in range(3)]
+    assert weighted_classes(label, weight).tolist() == expected
 
 
 samples = hnp.arrays(np.int64, st.integers(1, 12), elements=st.integers(-4, 4))

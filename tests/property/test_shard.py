@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gcn_luigi.io.codec import CODECS
 from gcn_luigi.io.shard import PIXELS, ShardReader
 from tests.reference.shards import make_columns, write_shard
 
@@ -16,7 +17,7 @@ counts, bands, sizes = st.integers(0, 6), st.integers(1, 12), st.integers(1, 40)
 
 
 @settings(max_examples=40, deadline=None)
-@given(counts, bands, sizes, st.sampled_from(["deflate", "none"]), st.integers(1, 4), st.booleans())
+@given(counts, bands, sizes, st.sampled_from(CODECS), st.integers(1, 4), st.booleans())
 @example(1, 1, 1, "deflate", 1, False)
 @example(0, 3, 17, "none", 1, False)
 def test_a_shard_gives_back_every_chip(count, n_bands, size, codec, batches, threaded):

@@ -22,15 +22,20 @@ def chip_offsets(extent, size, step, edge):
 
 def cut_chip(stack, row, col, size, edge, fill):
     """One chip (band, y, x) of a stack (band, y, x)."""
-    chip = np.full((len(stack), size, size), fill, stack.dtype)
-    part = stack[:, row : row + size, col : col + size]
+    return cut_window(stack, row, col, (size, size), edge, fill)
+
+
+def cut_window(stack, row, col, size, edge, fill):
+    """One chip (band, y, x) of `size` rows and columns."""
+    chip = np.full((len(stack), *size), fill, stack.dtype)
+    part = stack[:, row : row + size[0], col : col + size[1]]
     _, h, w = part.shape
     if edge != "legacy":
         chip[:, :h, :w] = part
     elif h and w:
-        for i in range(size):
-            for j in range(size):
-                chip[:, i, j] = part[:, math.floor(i * h / size), math.floor(j * w / size)]
+        for i in range(size[0]):
+            for j in range(size[1]):
+                chip[:, i, j] = part[:, math.floor(i * h / size[0]), math.floor(j * w / size[1])]
     return chip
 
 
@@ -52,3 +57,10 @@ def coverage(origins, size, shape):
     for row, col in origins:
         seen[row : row + size, col : col + size] += 1
     return seen
+
+
+def count_window(label, row, col, height, width):
+    """Counts of none, debris, ice and missing; beyond the label all is missing."""
+    part = label[max(row, 0) : max(row + height, 0), max(col, 0) : max(col + width, 0)]
+    counts = [int((part == value).sum()) for value in range(3)]
+    return [*counts, height * width - sum(counts)]

@@ -239,6 +239,15 @@ class TestCounts:
         assert seen.dtype == np.uint32
         assert seen.tolist() == [[1, 2, 1], [1, 2, 1], [0, 0, 1]]
 
+    def test_origins_as_large_as_can_be_lie_beyond_the_edge(self):
+        far = np.array([[2**63 - 1, 0], [0, 2**63 - 1], [2**63 - 1, 2**63 - 1]])
+        plane = np.zeros((3, 4), np.uint8)
+
+        assert not coverage(far, 2, (3, 4)).any()
+        assert count_chips(plane, plane, far, 2, edge="pad").ignore.tolist() == [4, 4, 4]
+        assert (cut_chips(plane, far, 2, edge="pad", fill=9) == 9).all()
+        assert (cut_chips(plane, far, 2, edge="legacy", fill=9) == 9).all()
+
     def test_coverage_without_chips_is_zero(self):
         assert not coverage(np.empty((0, 2), np.int64), 2, (3, 4)).any()
 

@@ -269,3 +269,62 @@ def test_what_the_command_opens_is_part_of_the_installed_package(name):
 
     assert any(fnmatch(name, pattern) for pattern in packed)
     assert (root / "gcn_luigi" / name).is_file()
+
+
+class TestConvert:
+    def test_a_dataset_is_stored_another_way_and_is_sound(self, gcn, finished, tmp_path):
+        code, out, _ = gcn("convert", finished, tmp_path / "made", "--layout", "windows", "--codec", "none")
+
+        assert code == 0
+        assert f"dataset: {tmp_path / 'made'}" in out
+        assert "MB of shards" in out
+        assert gcn("validate", tmp_path / "made")[0] == 0
+
+    def test_what_cannot_be_converted_is_told_in_three_lines(self, gcn, tmp_path):
+        code, _, err = gcn("convert", tmp_path / "nothing", tmp_path / "made")
+
+        assert code == 1
+        assert err.startswith("error: no finished dataset here\n  where: ")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("option", [("--layout", "tiles"), ("--codec", "lzma")])
+    def test_another_layout_or_codec_is_refused_with_those_there_are(self, gcn, finished, tmp_path, option):
+        code, _, err = gcn("convert", finished, tmp_path / "made", *option)
+
+        assert code == 2
+        assert "windows" in err or "bitshuffle-lz4" in err
+
+
+class TestPlan:
+    @pytest.fixture(scope="class", name="tiny")
+    @staticmethod
+    def make(tmp_path_factory):
+        return make_tiny(tmp_path_factory.mktemp("planned"))
+
+    def test_without_a_dataset_it_says_what_there_will_be_and_leaves_nothing(self, gcn, tiny, tmp_path):
+        code, out, err = gcn("plan", tiny.config / "tiny.toml", "--data-root", tiny.sources, "--output", tmp_path / "out")
+
+        assert code == 0
+        assert "making the catalog" in err
+        assert "train: " in out
+        assert "chips cut" in out
+        assert "layout windows: " in out
+        assert "advised: layout windows" in out
+        assert not (tmp_path / "out").exists()
+
+    def test_with_a_current_dataset_its_catalog_is_taken(self, gcn, finished):
+        root = finished.parents[1]
+
+        code, out, err = gcn(
+            "plan", "tiny", "--config-dir", root / "config", "--data-root", root / "input", "--output", root / "out"
+        )
+
+        assert code == 0
+        assert "making the catalog" not in err
+        assert "kept at most" in out
+
+    def test_sources_that_are_not_there_are_named(self, gcn, tiny, tmp_path):
+        code, _, err = gcn("plan", tiny.config / "tiny.toml", "--data-root", tmp_path / "nowhere")
+
+        assert code == 1
+        assert "not there" in err

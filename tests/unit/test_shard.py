@@ -21,6 +21,7 @@ from gcn_luigi.prepare.columns import empty_columns
 from gcn_luigi.read.dataset import ChipReader
 from tests.reference.shards import LATTICE, TABLES, make_columns, make_header, make_pixels, write_shard
 
+# Codecs that need no plugin, as the tests here open shards with HDF5 alone; tests/integration/test_layouts.py has all.
 CODECS = ["deflate", "none"]
 # Numbers that every build of HDF5 knows: deflate, shuffle, fletcher32.
 PLAIN_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}

@@ -9,9 +9,7 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.statistics import (
     N_BINS,
     BandSummary,
-    add_to_histogram,
     class_weights,
-    empty_histogram,
     ks_distance,
     summarise,
 )
@@ -21,54 +19,6 @@ def _histogram(values, weights=1):
     histogram = np.zeros(N_BINS, np.int64)
     np.add.at(histogram, np.asarray(values, np.int64) + 32768, weights)
     return histogram
-
-
-class TestHistogram:
-    def test_valid_samples_count_as_often_as_their_weight_says(self):
-        histogram = empty_histogram(2)
-        image = np.array([[[-32768, 5, 5]], [[32767, 5, 0]]], np.int16)
-        flags = np.array([[0, 1, 2]], np.uint8)
-
-        add_to_histogram(histogram, image, flags, np.array([1, 2], np.uint8), np.array([[3, 4, 2]], np.uint32))
-
-        assert {int(i) - 32768: int(histogram[0, i]) for i in np.flatnonzero(histogram[0])} == {-32768: 3, 5: 2}
-        assert {int(i) - 32768: int(histogram[1, i]) for i in np.flatnonzero(histogram[1])} == {32767: 3, 5: 4}
-
-    def test_the_largest_weight_is_not_a_negative_one(self):
-        histogram = empty_histogram(1)
-        plane = np.zeros((1, 1), np.uint8)
-
-        add_to_histogram(
-            histogram, np.zeros((1, 1, 1), np.int16), plane, np.ones(1, np.uint8), np.full((1, 1), 2**32 - 1, np.uint32)
-        )
-
-        assert histogram[0, 32768] == 2**32 - 1
-
-    @pytest.mark.parametrize("name", ["histogram", "image", "flags", "band_flags", "weight"])
-    def test_every_array_that_does_not_fit_is_named(self, name):
-        arrays = {
-            "histogram": empty_histogram(2),
-            "image": np.zeros((2, 3, 4), np.int16),
-            "flags": np.zeros((3, 4), np.uint8),
-            "band_flags": np.ones(2, np.uint8),
-            "weight": np.ones((3, 4), np.uint32),
-        }
-
-        with pytest.raises(InputError, match=name):
-            add_to_histogram(**(arrays | {name: arrays[name].astype(np.float32)}))
-        if name != "image":
-            with pytest.raises(InputError, match=name):
-                add_to_histogram(**(arrays | {name: arrays[name][1:]}))
-        with pytest.raises(InputError):
-            add_to_histogram(**(arrays | {name: arrays[name].ravel()[:1]}))
-
-    def test_a_histogram_that_cannot_be_added_to_is_refused(self):
-        image, plane = np.zeros((1, 1, 1), np.int16), np.zeros((1, 1), np.uint8)
-        frozen = empty_histogram(1)
-        frozen.flags.writeable = False
-
-        with pytest.raises(InputError, match="not writeable"):
-            add_to_histogram(frozen, image, plane, np.ones(1, np.uint8), plane.astype(np.uint32))
 
 
 class TestSummary:

@@ -1,0 +1,228 @@
+"""Counts of classes, flags and chips over planes.
+
+Compiled because numpy needs a mask and a pass for every kind that is counted, and in overlapping
+windows a chip's worth of pixels for every chip or six cumulated copies.
+"""
+
+cimport numpy as cnp
+
+from rows cimport count_bytes, weigh_classes
+
+# none, debris, ice, optical missing, topo missing, any band missing.
+cdef enum:
+    N_CLASSES = 3
+    N_CHANNELS = 6
+    # Rows that a column can count in a byte.
+    MOST_ROWS = 255
+
+
+def count_windows(
+    const cnp.uint8_t[:, ::1] label not None,
+    const cnp.uint8_t[:, ::1] flags not None,
+    const cnp.uint8_t[::1] masks not None,
+    const cnp.int64_t[:, ::1] origins not None,
+    Py_ssize_t size,
+    cnp.int64_t[::1] slots not None,
+    cnp.uint8_t[:, ::1] columns not None,
+    cnp.uint32_t[:, :, ::1] sums not None,
+    cnp.int64_t[:, ::1] counts not None,
+):
+    """Count the pixels of three classes and under three masks of flags in every window.
+
+    A summed-area table, of which only the rows are made where a window begins or ends; columns are
+    counted in bytes in between. The part of a window beyond the edge counts in nothing. Tables wrap
+    at 2**32, which differences of them undo. Shapes: label, flags (row, col); masks (3,); origins
+    (chip, 2), not negative; counts (chip, 6). Scratch, overwritten: slots (row + 1,); columns (6, col);
+    sums (least of row + 1 and 2 * chip, and one more, 6, col + 1). Releases the GIL.
+    """
+    cdef Py_ssize_t chip, k, y, since = 0, slot = 0, height = label.shape[0], width = label.shape[1]
+    cdef Py_ssize_t top, left, bottom, right
+    if flags.shape[0] != height or flags.shape[1] != width:
+        raise ValueError("label and flags differ in shape")
+    if masks.shape[0] != N_CHANNELS - N_CLASSES:
+        raise ValueError("masks holds not 3 values")
+    if origins.shape[1] != 2 or counts.shape[0] != origins.shape[0] or counts.shape[1] != N_CHANNELS:
+        raise ValueError("origins is not (chip, 2) or counts is not (chip, 6)")
+    if size < 1 or size > 65535:
+        raise ValueError("size is not in 1..65535")
+    if slots.shape[0] != height + 1 or columns.shape[0] != N_CHANNELS or columns.shape[1] != width:
+        raise ValueError("slots is not (row + 1,) or columns is not (6, col)")
+    if (
+        sums.shape[0] != min(height + 1, 2 * origins.shape[0]) + 1
+        or sums.shape[1] != N_CHANNELS
+        or sums.shape[2] != width + 1
+    ):
+        raise ValueError("sums has not 6 tables, one column more than label and as many rows as windows need")
+    for chip in range(origins.shape[0]):
+        if origins[chip, 0] < 0 or origins[chip, 1] < 0:
+            raise ValueError("a window starts before the planes")
+    with nogil:
+        slots[:] = 0
+        for chip in range(origins.shape[0]):
+            top = min(origins[chip, 0], height)
+            slots[top] = 1
+            slots[min(top + size, height)] = 1
+        columns[:, :] = 0
+        sums[0, :, :] = 0
+        for y in range(height + 1):
+            if slots[y] != 0 or since == MOST_ROWS:
+                _close_rows(columns, sums, slot)
+                since = 0
+            if slots[y] != 0:
+                _finish_row(sums, slot)
+                slots[y] = slot
+                slot += 1
+            if y < height:
+                _count_row(label, flags, masks, columns, y)
+                since += 1
+        for chip in range(origins.shape[0]):
+            top = min(origins[chip, 0], height)
+            bottom = slots[min(top + size, height)]
+            top = slots[top]
+            left = min(origins[chip, 1], width)
+            right = min(left + size, width)
+            for k in range(N_CHANNELS):
+                counts[chip, k] = <cnp.uint32_t>(
+                    sums[bottom, k, right] - sums[top, k, right] - sums[bottom, k, left] + sums[top, k, left]
+                )
+
+
+cdef void _count_row(
+    const cnp.uint8_t[:, ::1] label,
+    const cnp.uint8_t[:, ::1] flags,
+    const cnp.uint8_t[::1] masks,
+    cnp.uint8_t[:, ::1] columns,
+    Py_ssize_t y,
+) noexcept nogil:
+    cdef Py_ssize_t k, x
+    cdef cnp.uint8_t mask
+    # A loop for each kind: together they are too many arrays for the compiler to vectorise.
+    for k in range(N_CLASSES):
+        for x in range(label.shape[1]):
+            columns[k, x] += label[y, x] == <cnp.uint8_t>k
+        mask = masks[k]
+        for x in range(label.shape[1]):
+            columns[N_CLASSES + k, x] += (flags[y, x] & mask) != 0
+
+
+cdef void _close_rows(cnp.uint8_t[:, ::1] columns, cnp.uint32_t[:, :, ::1] sums, Py_ssize_t slot) noexcept nogil:
+    """Move what columns have counted in bytes to the open row of the tables, one column on."""
+    cdef Py_ssize_t k, x
+    for k in range(N_CHANNELS):
+        for x in range(columns.shape[1]):
+            sums[slot, k, x + 1] += columns[k, x]
+            columns[k, x] = 0
+
+
+cdef void _finish_row(cnp.uint32_t[:, :, ::1] sums, Py_ssize_t slot) noexcept nogil:
+    """Start the next row of the tables from this one, whose columns then count all that lies to the left."""
+    cdef Py_ssize_t k, x
+    cdef cnp.uint32_t running
+    for k in range(N_CHANNELS):
+        running = 0
+        for x in range(sums.shape[2]):
+            sums[slot + 1, k, x] = sums[slot, k, x]
+            running += sums[slot, k, x]
+            sums[slot, k, x] = running
+
+
+def cover(
+    const cnp.int64_t[:, ::1] origins not None,
+    Py_ssize_t size,
+    cnp.uint32_t[:, ::1] seen not None,
+):
+    """Write by how many windows each pixel is seen; what hangs over the edge is left out.
+
+    Each window is four corners of differences, whatever its size; their sums are made in place, and
+    a row without corners is the row above. Shapes: origins (chip, 2), not negative; seen (row, col).
+    Releases the GIL.
+    """
+    cdef Py_ssize_t chip, y, x, height = seen.shape[0], width = seen.shape[1]
+    cdef cnp.uint32_t running, any_corner
+    if origins.shape[1] != 2:
+        raise ValueError("origins is not (chip, 2)")
+    if size < 1 or size > 65535:
+        raise ValueError("size is not in 1..65535")
+    for chip in range(origins.shape[0]):
+        if origins[chip, 0] < 0 or origins[chip, 1] < 0:
+            raise ValueError("a window starts before the plane")
+    with nogil:
+        seen[:, :] = 0
+        for chip in range(origins.shape[0]):
+            if origins[chip, 0] < height and origins[chip, 1] < width:
+                _add_corners(seen, origins[chip, 0], origins[chip, 1], size, 1)
+                _add_corners(seen, origins[chip, 0] + size, origins[chip, 1], size, <cnp.uint32_t>-1)
+        for y in range(height):
+            any_corner = 0
+            for x in range(width):
+                any_corner |= seen[y, x]
+            if any_corner != 0:
+                running = 0
+                for x in range(width):
+                    running += seen[y, x]
+                    seen[y, x] = running
+            if y > 0:
+                for x in range(width):
+                    seen[y, x] += seen[y - 1, x]
+
+
+cdef void _add_corners(
+    cnp.uint32_t[:, ::1] seen, Py_ssize_t row, Py_ssize_t col, Py_ssize_t size, cnp.uint32_t sign
+) noexcept nogil:
+    if row < seen.shape[0]:
+        seen[row, col] += sign
+        if col + size < seen.shape[1]:
+            seen[row, col + size] -= sign
+
+
+def weigh(
+    const cnp.uint8_t[:, ::1] label not None,
+    const cnp.uint32_t[:, ::1] weight not None,
+    cnp.int64_t[:, ::1] counts not None,
+):
+    """Add to `counts` of each class the pixels with a weight, and the sum of their weights.
+
+    Shapes: label, weight (row, col); counts (3, 2). Releases the GIL.
+    """
+    if weight.shape[0] != label.shape[0] or weight.shape[1] != label.shape[1]:
+        raise ValueError("label and weight differ in shape")
+    if counts.shape[0] != N_CLASSES or counts.shape[1] != 2:
+        raise ValueError("counts is not (3, 2)")
+    if label.shape[0] > 0 and label.shape[1] > 0:
+        with nogil:
+            weigh_classes(&label[0, 0], &weight[0, 0], label.shape[0] * label.shape[1], &counts[0, 0])
+
+
+def count_classes(
+    const cnp.uint8_t[:, ::1] label not None,
+    const cnp.int64_t[:, ::1] windows not None,
+    cnp.int64_t[:, ::1] counts not None,
+):
+    """Count the classes 0, 1, 2 and all other pixels of every window, other also beyond the edge.
+
+    Shapes: label (row, col); windows (window, 4) first row, first column, height and width, which
+    may reach beyond the label on any side; counts (window, 4). Releases the GIL.
+    """
+    cdef Py_ssize_t window, y, k, top, left, bottom, right
+    if windows.shape[1] != 4 or counts.shape[0] != windows.shape[0] or counts.shape[1] != N_CLASSES + 1:
+        raise ValueError("windows is not (window, 4) or counts is not (window, 4)")
+    for window in range(windows.shape[0]):
+        if windows[window, 2] < 0 or windows[window, 3] < 0:
+            raise ValueError("a window has a negative height or width")
+    with nogil:
+        for window in range(windows.shape[0]):
+            for k in range(N_CLASSES):
+                counts[window, k] = 0
+            top = max(<Py_ssize_t>0, windows[window, 0])
+            left = max(<Py_ssize_t>0, windows[window, 1])
+            bottom = min(label.shape[0], windows[window, 0] + windows[window, 2])
+            right = min(label.shape[1], windows[window, 1] + windows[window, 3])
+            if left < right and top < bottom:
+                if right - left == label.shape[1]:
+                    count_bytes(&label[top, 0], (bottom - top) * label.shape[1], &counts[window, 0])
+                else:
+                    for y in range(top, bottom):
+                        count_bytes(&label[y, left], right - left, &counts[window, 0])
+            counts[window, 3] = windows[window, 2] * windows[window, 3]
+            for k in range(N_CLASSES):
+                counts[window, 3] -= counts[window, k]

@@ -1,0 +1,91 @@
+"""The byte filters of HDF5 around its compressors: shuffle and the Fletcher-32 checksum.
+
+Compiled so that threads can run them on raw chunks beside HDF5, whose own library holds one lock;
+numpy shuffles by a strided copy of single bytes and has no way to sum in modular 16-bit words.
+"""
+
+from libc.string cimport memcpy
+
+cimport numpy as cnp
+
+cdef extern from "filters.h" nogil:
+    void shuffle_2(const cnp.uint8_t*, Py_ssize_t, cnp.uint8_t*)
+    void shuffle_4(const cnp.uint8_t*, Py_ssize_t, cnp.uint8_t*)
+    void shuffle_8(const cnp.uint8_t*, Py_ssize_t, cnp.uint8_t*)
+    void unshuffle_2(const cnp.uint8_t*, Py_ssize_t, cnp.uint8_t*)
+    void unshuffle_4(const cnp.uint8_t*, Py_ssize_t, cnp.uint8_t*)
+    void unshuffle_8(const cnp.uint8_t*, Py_ssize_t, cnp.uint8_t*)
+    cnp.uint32_t fletcher_32(const cnp.uint8_t*, Py_ssize_t)
+
+
+def shuffle(
+    const cnp.uint8_t[::1] values not None,
+    Py_ssize_t item_size,
+    cnp.uint8_t[::1] out not None,
+):
+    """Write the first bytes of all items, then all second bytes and so on; what fills no item stays last.
+
+    Items are of 1, 2, 4 or 8 bytes. Shapes: values, out (byte,), not the same memory. Releases the GIL.
+    """
+    cdef Py_ssize_t n_items = _items(values, item_size, out), n_moved = 0
+    if n_items > 0:
+        with nogil:
+            if item_size == 2:
+                shuffle_2(&values[0], n_items, &out[0])
+            elif item_size == 4:
+                shuffle_4(&values[0], n_items, &out[0])
+            elif item_size == 8:
+                shuffle_8(&values[0], n_items, &out[0])
+            if item_size > 1:
+                n_moved = n_items * item_size
+    _copy_rest(values, n_moved, out)
+
+
+def unshuffle(
+    const cnp.uint8_t[::1] values not None,
+    Py_ssize_t item_size,
+    cnp.uint8_t[::1] out not None,
+):
+    """Undo `shuffle`. Shapes: values, out (byte,), not the same memory. Releases the GIL."""
+    cdef Py_ssize_t n_items = _items(values, item_size, out), n_moved = 0
+    if n_items > 0:
+        with nogil:
+            if item_size == 2:
+                unshuffle_2(&values[0], n_items, &out[0])
+            elif item_size == 4:
+                unshuffle_4(&values[0], n_items, &out[0])
+            elif item_size == 8:
+                unshuffle_8(&values[0], n_items, &out[0])
+            if item_size > 1:
+                n_moved = n_items * item_size
+    _copy_rest(values, n_moved, out)
+
+
+cdef Py_ssize_t _items(const cnp.uint8_t[::1] values, Py_ssize_t item_size, const cnp.uint8_t[::1] out) except -1:
+    if values.shape[0] != out.shape[0]:
+        raise ValueError("values and out differ in length")
+    if item_size not in (1, 2, 4, 8):
+        raise ValueError("item_size is not 1, 2, 4 or 8")
+    return values.shape[0] // item_size
+
+
+cdef void _copy_rest(const cnp.uint8_t[::1] values, Py_ssize_t first, cnp.uint8_t[::1] out) noexcept nogil:
+    if first < values.shape[0]:
+        memcpy(&out[first], &values[first], values.shape[0] - first)
+
+
+def fletcher32(
+    const cnp.uint8_t[::1] values not None,
+    cnp.uint32_t[::1] out not None,
+):
+    """Write HDF5's Fletcher-32 checksum of `values` into `out`.
+
+    Shapes: values (byte,); out (1,). Releases the GIL.
+    """
+    if out.shape[0] != 1:
+        raise ValueError("out is not (1,)")
+    if values.shape[0] == 0:
+        out[0] = 0
+    else:
+        with nogil:
+            out[0] = fletcher_32(&values[0], values.shape[0])

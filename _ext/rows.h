@@ -1,0 +1,173 @@
+/* Loops over samples that lie side by side: the innermost of the kernels. */
+#ifndef GCN_ROWS_H
+#define GCN_ROWS_H
+
+#include "wide.h"
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+/* Samples a call of mark_* may be given: its counter is as wide as a sample, so that the loop
+ * stays in one width, and the flags of so many stay in the first-level cache over all bands. */
+#define GCN_BLOCK 4096
+
+/* T is the sample, M an unsigned whole number as wide. Comparisons become masks of all ones. */
+#define GCN_ROWS(NAME, T, M)                                                                                   \
+    /* Set `bit` in `flags` where a sample is missing; return how many finite ones lie out of range. */        \
+    GCN_WIDE static ptrdiff_t mark_##NAME(                                                                     \
+        const T *run, ptrdiff_t n, const T *limits, uint8_t bit, uint8_t *flags)                               \
+    {                                                                                                          \
+        const T nodata = limits[0], sentinel = limits[1], lowest = limits[2], highest = limits[3];             \
+        M n_wild = 0;                                                                                          \
+        for (ptrdiff_t i = 0; i < n; i++) {                                                                    \
+            const T value = run[i];                                                                            \
+            const M gone = -(M)((value == nodata) | (value == sentinel) | !(value - value == 0));              \
+            const M wild = -(M)((value < lowest) | (value > highest));                                         \
+            n_wild += (M)(wild & ~gone);                                                                       \
+            flags[i] |= bit & (uint8_t)(gone | wild);                                                          \
+        }                                                                                                      \
+        return (ptrdiff_t)(M)-n_wild;                                                                          \
+    }                                                                                                          \
+    /* Copy samples, `fill` where `flags` has `bit`. */                                                        \
+    GCN_WIDE static void fill_##NAME(                                                                          \
+        const T *run, ptrdiff_t n, const uint8_t *flags, uint8_t bit, T fill, T *out)                          \
+    {                                                                                                          \
+        for (ptrdiff_t i = 0; i < n; i++) {                                                                    \
+            /* Read in any case: a conditional read cannot be vectorised. */                                   \
+            const T value = run[i];                                                                            \
+            out[i] = (flags[i] & bit) ? fill : value;                                                          \
+        }                                                                                                      \
+    }                                                                                                          \
+    /* Write classes 0, 1, 2; 255, and `bit` in `flags`, where there is none or the bit is set. */             \
+    GCN_WIDE static void label_##NAME(                                                                         \
+        const T *run, ptrdiff_t n, T nodata, uint8_t bit, uint8_t *flags, uint8_t *label)                      \
+    {                                                                                                          \
+        for (ptrdiff_t i = 0; i < n; i++) {                                                                    \
+            /* Never casting a value that uint8 cannot hold. */                                                \
+            const T value = run[i];                                                                            \
+            const M debris = -(M)(value == 1), ice = -(M)(value == 2);                                         \
+            const M seen = -(M)((value == 0) & (value != nodata)) | ((debris | ice) & -(M)(value != nodata));  \
+            const uint8_t unknown = (uint8_t)~seen | (uint8_t)-(uint8_t)((flags[i] & bit) != 0);               \
+            label[i] = ((uint8_t)debris & 1) | ((uint8_t)ice & 2) | unknown;                                   \
+            flags[i] |= bit & unknown;                                                                         \
+        }                                                                                                      \
+    }
+
+GCN_ROWS(int16, int16_t, uint16_t)
+GCN_ROWS(int32, int32_t, uint32_t)
+GCN_ROWS(float32, float, uint32_t)
+GCN_ROWS(float64, double, uint64_t)
+
+/* Add how many of the bytes are 0, 1 and 2 to `counts`: in bytes first, which hold 255 lines. */
+GCN_WIDE static void count_bytes(const uint8_t *run, ptrdiff_t n, int64_t *counts)
+{
+    ptrdiff_t i = 0;
+    while (i + 64 <= n) {
+        uint8_t none[64] = {0}, debris[64] = {0}, ice[64] = {0};
+        const ptrdiff_t lines = (n - i) / 64 < 255 ? (n - i) / 64 : 255;
+        for (ptrdiff_t line = 0; line < lines; line++, i += 64)
+            for (int j = 0; j < 64; j++) {
+                none[j] += run[i + j] == 0;
+                debris[j] += run[i + j] == 1;
+                ice[j] += run[i + j] == 2;
+            }
+        for (int j = 0; j < 64; j++) {
+            counts[0] += none[j];
+            counts[1] += debris[j];
+            counts[2] += ice[j];
+        }
+    }
+    for (; i < n; i++)
+        if (run[i] < 3)
+            counts[run[i]]++;
+}
+
+/* Add to counts[2k] how many pixels of class k have a weight, to counts[2k + 1] the sum of their weights. */
+GCN_WIDE static void weigh_classes(const uint8_t *label, const uint32_t *weight, ptrdiff_t n, int64_t *counts)
+{
+    for (int k = 0; k < 3; k++) {
+        uint64_t sum = 0;
+        uint64_t once = 0;
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const uint32_t here = label[i] == k ? weight[i] : 0;
+            once += here != 0;
+            sum += here;
+        }
+        counts[2 * k] += (int64_t)once;
+        counts[2 * k + 1] += (int64_t)sum;
+    }
+}
+
+/* Write weight * 2**32 + 1 for each pixel, 0 where `flags` has `bit` or the weight is 0. */
+GCN_WIDE static void pack_weights(
+    const uint32_t *weight, const uint8_t *flags, uint8_t bit, ptrdiff_t n, uint64_t *words)
+{
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const uint32_t here = (flags[i] & bit) ? 0 : weight[i];
+        words[i] = (uint64_t)here << 32 | (here != 0);
+    }
+}
+
+/* Add each word to the bin of its sample; bin 0 is that of the value 0. Four samples are read at once:
+ * a read that waits behind the writes to bins, which may be the same memory for all the compiler knows,
+ * costs more than the additions. */
+static inline void add_packed(const int16_t *run, const uint64_t *words, ptrdiff_t n, uint64_t *bins)
+{
+    ptrdiff_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        int16_t values[4];
+        uint64_t four;
+        memcpy(&four, run + i, 8);
+        memcpy(values, &four, 8);
+        const uint64_t a = words[i], b = words[i + 1], c = words[i + 2], d = words[i + 3];
+        bins[values[0]] += a;
+        bins[values[1]] += b;
+        bins[values[2]] += c;
+        bins[values[3]] += d;
+    }
+    for (; i < n; i++)
+        bins[run[i]] += words[i];
+}
+
+#ifdef __GNUC__
+typedef char gcn_line __attribute__((vector_size(64), aligned(1), may_alias));
+#else
+typedef struct { char bytes[64]; } gcn_line;
+#endif
+
+/* Copy rows of `bytes` bytes that start `pitch` bytes apart into rows `out_pitch` bytes apart.
+ * A row of a chip is a few lines long: a call of memcpy for each costs as much as its copy. */
+GCN_WIDEST static void copy_rows(
+    char *out, ptrdiff_t out_pitch, const char *in, ptrdiff_t pitch, ptrdiff_t bytes, ptrdiff_t rows)
+{
+    for (ptrdiff_t y = 0; y < rows; y++, out += out_pitch, in += pitch) {
+        ptrdiff_t i = 0;
+        for (; i + 64 <= bytes; i += 64)
+            *(gcn_line *)(out + i) = *(const gcn_line *)(in + i);
+        if (i < bytes)
+            memcpy(out + i, in + i, (size_t)(bytes - i));
+    }
+}
+
+/* The same, past the caches: for what is too large to be found there again. Whoever calls it ends
+ * with stream_end; `out`, `out_pitch` and `bytes` are multiples of 16. */
+static inline void stream_rows(
+    char *out, ptrdiff_t out_pitch, const char *in, ptrdiff_t pitch, ptrdiff_t bytes, ptrdiff_t rows)
+{
+#ifdef __SSE2__
+    for (ptrdiff_t y = 0; y < rows; y++, out += out_pitch, in += pitch)
+        for (ptrdiff_t i = 0; i < bytes; i += 16)
+            _mm_stream_si128((__m128i *)(out + i), _mm_loadu_si128((const __m128i *)(in + i)));
+#else
+    copy_rows(out, out_pitch, in, pitch, bytes, rows);
+#endif
+}
+
+static inline void stream_end(void)
+{
+#ifdef __SSE2__
+    _mm_sfence();
+#endif
+}
+
+#endif
