@@ -20,9 +20,7 @@ from gcn_luigi.io.layout import Layout
 
 CORES = 2
 _ROUNDS = 5
-_LAYOUT = "windows" if ours.HAS_LAYOUTS else "chips"
-# Chips that are written one by one overlap: only each pixel once lets the longest list fit on a disk.
-_STEP = 32 if ours.HAS_LAYOUTS else 128
+_LAYOUT, _STEP = "windows", 32
 _SHARDS = 8
 _MOST_MB, _MOST_GROWTH = 400.0, 1.1
 
@@ -127,7 +125,7 @@ def _through_luigi(ground: Ground) -> Callable[[int], dict[str, Any]]:
     # Published files never change in place: a link is a copy.
     shutil.copytree(ground.base.root, copy.root, copy_function=os.link)
     config = write_config(ground.directory / "config-luigi", ours.shards_toml(_SHARDS))
-    count = plan.luigi_windows_partitions if ours.HAS_LAYOUTS else plan.luigi_chips_partitions
+    count = plan.luigi_partitions
     with luigi_settings():
         from gcn_luigi.tasks import PartitionCatalog  # noqa: PLC0415
 

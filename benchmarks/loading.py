@@ -12,8 +12,10 @@ from gcn_luigi.errors import GcnLuigiError
 
 CORES = 2
 BATCH = 64
-WORKERS = (0, 2)
 _LAYOUTS = ("windows", "chips")
+_PUBLISHED = ("0 workers", "2 workers")
+_WAYS = (*_PUBLISHED, "stream")
+_FORMS = {"int16": "int16 to be normalised on the device", "float32": "float32, normalised by the loader"}
 # Band statistics are no part of what is compared: any numbers do.
 _MEAN, _STD = 500.0, 700.0
 
@@ -21,8 +23,7 @@ _MEAN, _STD = 500.0, 700.0
 def rows(ground: Ground) -> list[Row]:
     """Return the rows of this suite."""
     if not peer_files.has_torch():
-        reason = dict.fromkeys(_names(), "torch is not installed")
-        return judged(_claims({}), Race({}), reason, "")
+        return judged(_claims({}), Race({}), dict.fromkeys(("pt", *_kinds()), "torch is not installed"), "")
     import torch  # noqa: PLC0415
 
     torch.set_num_threads(1)
@@ -32,69 +33,54 @@ def rows(ground: Ground) -> list[Row]:
         try:
             contestants += _ours(ground, layout)
         except (LeftOut, GcnLuigiError) as reason:
-            missing.update({name: first_line(reason) for name in _names() if name.startswith(layout)})
+            missing.update({kind: first_line(reason) for kind in _kinds() if kind.startswith(layout)})
     run = race(contestants, ground.plan.rounds)
-    best = {kind: _best(run, kind, missing) for kind in ("pt", *(f"{layout} {form}" for layout, form in _kinds()))}
+    best = {kind: _best(run, kind) for kind in ("pt", *_kinds()) if kind not in missing}
     return judged(_claims(best), run, missing, "")
 
 
-def _kinds() -> Iterator[tuple[str, str]]:
+def _kinds() -> Iterator[str]:
     for layout in _LAYOUTS:
-        for form in ("int16", "float32"):
-            yield layout, form
+        for form in _FORMS:
+            yield f"{layout} {form}"
 
 
-def _names() -> Iterator[str]:
-    for workers in WORKERS:
-        yield f"pt {workers}"
-        for layout, form in _kinds():
-            yield f"{layout} {form} {workers}"
+def _best(run: Race, kind: str) -> str:
+    """Return the name of the way that suits a kind best."""
+    there = [name for name in run.samples if name.startswith(kind)]
+    return max(there, key=run.rate)
 
 
-def _best(run: Race, kind: str, missing: dict[str, str]) -> int:
-    """Return the number of workers that suits a kind best."""
-    there = [workers for workers in WORKERS if f"{kind} {workers}" not in missing]
-    return max(there, key=lambda workers: run.rate(f"{kind} {workers}"), default=WORKERS[0])
+def _claims(best: dict[str, str]) -> Iterator[Claim]:
+    """Compare each with the way that suits it best; by the kind alone where it did not run."""
+    theirs = best.get("pt", "pt")
+    for kind in _kinds():
+        layout, form = kind.split()
+        name = best.get(kind, kind)
+        what = f"DataLoader, layout {layout}, {_FORMS[form]}{name.removeprefix(kind)}"
+        reference = f"DataLoader over .pt files{theirs.removeprefix('pt')}"
+        yield Claim(f"loader-{layout}-{form}", what, reference, name, theirs, 5.0 if kind == "windows int16" else None)
 
 
-def _claims(best: dict[str, int]) -> Iterator[Claim]:
-    """Compare each with the number of workers that suits it best."""
-    theirs = f"pt {best.get('pt', WORKERS[0])}"
-    for layout, form in _kinds():
-        name = f"{layout} {form} {best.get(f'{layout} {form}', WORKERS[0])}"
-        what = f"DataLoader, layout {layout}, {_FORMS[form]}, {name[-1]} workers"
-        target = 5.0 if (layout, form) == ("windows", "int16") else None
-        yield Claim(
-            f"loader-{layout}-{form}", what, f"DataLoader over .pt files, {theirs[-1]} workers", name, theirs, target
-        )
+def _as_int16(tensors: dict[str, Any]) -> Any:
+    return tensors["image"], tensors["label"]
 
 
-_FORMS = {"int16": "int16 to be normalised on the device", "float32": "float32, normalised by the loader"}
+def _as_float32(tensors: dict[str, Any]) -> Any:
+    return tensors["image"].float().sub_(_MEAN).div_(_STD), tensors["label"]
 
 
-def _as_int16(arrays: dict[str, Any]) -> Any:
-    import torch  # noqa: PLC0415
-
-    return torch.from_numpy(arrays["image"]), torch.from_numpy(arrays["label"])
-
-
-def _as_float32(arrays: dict[str, Any]) -> Any:
-    image, label = _as_int16(arrays)
-    return image.float().sub_(_MEAN).div_(_STD), label
-
-
-def _ours(ground: Ground, layout: str) -> list[Contestant]:
+def _ours(ground: Ground, layout: str) -> Iterator[Contestant]:
     place = ground.listed(ground.plan.read_partitions, f"read-{layout}-{ours.DEFAULT_CODEC}")
     settings = ours.variant(ground.settings, layout, ours.DEFAULT_CODEC)
     if not place.dataset.is_file():
         ours.finish(place, settings)
-    forms = {"int16": _as_int16, "float32": _as_float32}
-    contestants = []
-    for workers in WORKERS:
-        for form, collate in forms.items():
-            loader = ours.loader_of(place, collate, workers, BATCH)
-            contestants.append(Contestant(f"{layout} {form} {workers}", _Epoch(loader)))
-    return contestants
+    # The layout windows is meant to be held in memory; chips are not.
+    reader = ours.Reader(place, preload=layout == "windows")
+    for way in _WAYS:
+        for form, change in (("int16", _as_int16), ("float32", _as_float32)):
+            loader = ours.loader_of(reader, way, BATCH, change)
+            yield Contestant(f"{layout} {form}, {way}", _Epoch(loader))
 
 
 def _published(files: PeerFiles) -> Iterator[Contestant]:
@@ -111,11 +97,12 @@ def _published(files: PeerFiles) -> Iterator[Contestant]:
             chip = torch.load(files.tensor(number))
             return chip[:-1], chip[-1].to(torch.uint8)
 
-    for workers in WORKERS:
+    for way in _PUBLISHED:
+        workers = int(way.split(maxsplit=1)[0])
         loader = DataLoader(
             Tensors(), batch_size=BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0
         )
-        yield Contestant(f"pt {workers}", _Epoch(loader))
+        yield Contestant(f"pt, {way}", _Epoch(loader))
 
 
 class _Epoch:

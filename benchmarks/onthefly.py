@@ -18,19 +18,18 @@ from benchmarks.timing import Contestant, Race, Sample, race
 
 CORES = 1
 PEERS = ("torchgeo", "xbatcher")
-_STEP, _BATCH = 32, 64
+_LAYOUT, _STEP, _BATCH = "windows", 32, 64
 _LETTER = {"torchgeo": "(c)", "xbatcher": "(d)"}
 
 
 def rows(ground: Ground) -> list[Row]:
     """Return the rows of this suite."""
-    layout = "windows" if ours.HAS_LAYOUTS else "chips"
     if ground.plan.name == "quick":
-        return judged(_claims(layout), Race({}), dict.fromkeys(PEERS, "a quick run does without"), "")
+        return judged(_claims(), Race({}), dict.fromkeys(PEERS, "a quick run does without"), "")
     try:
         python = peers_env.python_of(ground.directory.parent / "peers")
     except LeftOut as reason:
-        return judged(_claims(layout), Race({}), dict.fromkeys(PEERS, first_line(reason)), "")
+        return judged(_claims(), Race({}), dict.fromkeys(PEERS, first_line(reason)), "")
     missing, peers = {}, []
     for name in PEERS:
         try:
@@ -39,23 +38,21 @@ def rows(ground: Ground) -> list[Row]:
             missing[name] = first_line(reason)
         else:
             peers.append(Contestant(name, partial(_peer, ground, python, name)))
-    run = race([*_ours(ground, layout), *peers], ground.plan.rounds)
-    return judged(
-        _claims(layout), run, missing, "the last of 40 chips equals that window of the stack, for either library"
-    )
+    run = race([*_ours(ground), *peers], ground.plan.rounds)
+    return judged(_claims(), run, missing, "the last of 40 chips equals that window of the stack, for either library")
 
 
-def _claims(layout: str) -> Iterator[Claim]:
+def _claims() -> Iterator[Claim]:
     for name in PEERS:
         reference = f"{_LETTER[name]} {name}, nothing written"
-        what = f"layout {layout}, {ours.DEFAULT_CODEC}, step {_STEP}: "
+        what = f"layout {_LAYOUT}, {ours.DEFAULT_CODEC}, step {_STEP}: "
         yield Claim(f"{name}-built", f"{what}built, then each chip read once", reference, "built and read", name)
         yield Claim(f"{name}-read", f"{what}each chip read once", reference, "read", name)
 
 
-def _ours(ground: Ground, layout: str) -> Iterator[Contestant]:
-    place = ground.listed(ground.plan.all_partitions, f"flight-{layout}")
-    settings = ours.variant(ground.settings, layout, step=_STEP)
+def _ours(ground: Ground) -> Iterator[Contestant]:
+    place = ground.listed(ground.plan.all_partitions, "flight")
+    settings = ours.variant(ground.settings, _LAYOUT, step=_STEP)
     ours.finish(place, settings)
     reader = ours.Reader(place)
 

@@ -1,7 +1,7 @@
 """Everything that the benchmark asks of gcn_luigi, in one place: a change of the package is answered here alone."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ from gcn_luigi.stages.summary import write_index
 Batch = dict[str, npt.NDArray[Any]]
 
 DEFAULT_CODEC = str(ShardSettings().codec)
-HAS_LAYOUTS = "layout" in ShardSettings.model_fields
 PLANES = ("image", "label", "flags")
+# Partitions mixed at once.
+GROUP = 16
 
 
 def _silent(_message: str, _share: float | None = None) -> None:
@@ -49,8 +50,7 @@ def variant(
     """
     tables = settings.model_dump(mode="json")
     tables["shards"]["codec"] = codec
-    if HAS_LAYOUTS or layout != "chips":
-        tables["shards"]["layout"] = layout
+    tables["shards"]["layout"] = layout
     tables["chips"]["step"] = step
     tables["nodata"]["mode"] = mode
     try:
@@ -60,9 +60,8 @@ def variant(
 
 
 def shards_toml(total: int) -> str:
-    """Return the ``[shards]`` section for a run through Luigi, in the fastest layout there is."""
-    layout = '\nlayout = "windows"' if HAS_LAYOUTS else ""
-    return f'\n[shards]\ntrain = {total}\ndev = 1\ncodec = "{DEFAULT_CODEC}"{layout}\n'
+    """Return the ``[shards]`` section for a run through Luigi."""
+    return f'\n[shards]\ntrain = {total}\ndev = 1\ncodec = "{DEFAULT_CODEC}"\nlayout = "windows"\n'
 
 
 # --- building -------------------------------------------------------------------------------------------------------
@@ -156,71 +155,64 @@ class Reader:
         Where `finish` was called.
     preload : bool
         Whether all of it is held in memory.
+    cache_mb : int
+        For partitions decoded last, where it is not.
     """
 
-    def __init__(self, layout: Layout, *, preload: bool = False) -> None:
-        self._chips = gcn_luigi.open_dataset(layout.root).chips("train")
-        self._has_batches = hasattr(self._chips, "batch")
+    def __init__(self, layout: Layout, *, preload: bool = False, cache_mb: int = 256) -> None:
+        self.chips = gcn_luigi.open_dataset(layout.root).chips("train", cache_mb=cache_mb)
         self._out: Batch | None = None
         if preload:
-            if not hasattr(self._chips, "preload"):
-                raise LeftOut("this version of gcn_luigi cannot hold a split in memory")
-            self._chips.preload()
+            self.preload()
 
     def __len__(self) -> int:
-        return len(self._chips)
+        return len(self.chips)
 
     def batch(self, numbers: npt.NDArray[np.int64]) -> Batch:
         """Return image, label and flags of the chips `numbers`, in arrays that the next call uses again."""
-        if self._has_batches:
-            # The keys besides the planes are names, not pixels.
-            self._out = self._chips.batch(numbers, out=self._out)
-            return self._out
-        if self._out is None or len(self._out["image"]) != len(numbers):
-            first = self._chips[0]
-            self._out = {name: np.empty((len(numbers), *first[name].shape), first[name].dtype) for name in PLANES}
-        for position, number in enumerate(numbers):
-            chip = self._chips[int(number)]
-            for name in PLANES:
-                self._out[name][position] = chip[name]
+        reused = self._out if self._out is not None and len(self._out["image"]) == len(numbers) else None
+        self._out = self.chips.batch(numbers, out=reused)
         return self._out
 
+    def grouped(self, size: int, seed: int) -> Iterator[Batch]:
+        """Yield an epoch in batches, in random order within groups of partitions: a shuffle buffer."""
+        return self.chips.batches(size, self.chips.order(seed=seed, group=GROUP))
+
+    def preload(self) -> None:
+        """Decode everything into memory."""
+        self.chips.preload()
+
     def close(self) -> None:
-        """Close the shards, so that nothing holds their pages."""
-        self._chips.close()
+        """Close the shards and give back the memory, so that nothing holds their pages."""
+        self.chips.close()
 
 
-def loader_of(layout: Layout, collate: Callable[[Any], Any], workers: int, size: int) -> Any:
+def loader_of(reader: Reader, way: str, size: int, change: Callable[[Any], Any]) -> Any:
     """Return a torch DataLoader that gives batches of `size` chips, shuffled.
 
-    `collate` gets the arrays of a batch and returns what the loop wants.
+    Parameters
+    ----------
+    reader : Reader
+        The chips.
+    way : {"0 workers", "2 workers", "stream"}
+        A map-style dataset with so many worker processes; or a stream made ahead by a thread.
+    size : int
+        Chips of a batch.
+    change : callable
+        Gets the tensors of a batch by name and returns what the training loop wants.
     """
-    from torch.utils.data import DataLoader, Dataset  # noqa: PLC0415  optional
+    from torch.utils.data import DataLoader  # noqa: PLC0415  optional
 
-    class Chips(Dataset[Any]):
-        def __init__(self) -> None:
-            self._layout = layout
-            self._reader: Reader | None = None
-            self._length = len(Reader(layout))
+    from gcn_luigi.read.torch import ChipDataset, ChipStream  # noqa: PLC0415
 
-        def __len__(self) -> int:
-            return self._length
-
-        def __getitems__(self, numbers: list[int]) -> Any:
-            if self._reader is None:
-                self._reader = Reader(self._layout, preload=HAS_LAYOUTS)
-            found = self._reader.batch(np.asarray(numbers))
-            # The arrays are used again, and the loop keeps what it is given.
-            return {name: found[name].copy() for name in PLANES}
-
-        def __getstate__(self) -> dict[str, Any]:
-            return {**self.__dict__, "_reader": None}
-
+    if way == "stream":
+        return DataLoader(ChipStream(reader.chips, size, seed=8), batch_size=None, collate_fn=change)
+    workers = int(way.split(maxsplit=1)[0])
     return DataLoader(
-        Chips(),
+        ChipDataset(reader.chips),
         batch_size=size,
         shuffle=True,
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=change,
         persistent_workers=workers > 0,
     )

@@ -33,8 +33,8 @@ class Plan:
         Chips that torchgeo and xbatcher make in one sample.
     curve_partitions, curve_bands, curve_shards : tuple of int
         Where the curves are measured.
-    band_partitions, shard_partitions, luigi_chips_partitions, luigi_windows_partitions : int
-        Partitions for the curves over bands, shards and workers, the last by layout.
+    band_partitions, shard_partitions, luigi_partitions : int
+        Partitions for the curves over bands, shards and workers.
     """
 
     name: str
@@ -57,8 +57,7 @@ class Plan:
     curve_shards: tuple[int, ...]
     band_partitions: int
     shard_partitions: int
-    luigi_chips_partitions: int
-    luigi_windows_partitions: int
+    luigi_partitions: int
 
 
 FULL = Plan(
@@ -80,10 +79,9 @@ FULL = Plan(
     curve_partitions=(50, 200, 1000, 5000),
     curve_bands=(10, 20, 40),
     curve_shards=(1, 4, 16, 64),
-    band_partitions=60,
-    shard_partitions=128,
-    luigi_chips_partitions=120,
-    luigi_windows_partitions=1920,
+    band_partitions=240,
+    shard_partitions=960,
+    luigi_partitions=1920,
 )
 
 QUICK = Plan(
@@ -107,8 +105,7 @@ QUICK = Plan(
     curve_shards=(1, 2),
     band_partitions=2,
     shard_partitions=2,
-    luigi_chips_partitions=4,
-    luigi_windows_partitions=4,
+    luigi_partitions=8,
 )
 
 PLANS = {plan.name: plan for plan in (FULL, QUICK)}

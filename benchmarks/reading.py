@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,10 @@ def rows(ground: Ground) -> list[Row]:
     return found + judged(_cold_claims(), cold, reading.missing, same)
 
 
+def _nothing(*_: object) -> None:
+    """Do nothing."""
+
+
 def _codecs() -> Iterator[str]:
     for codec in _SCRIPT:
         try:
@@ -90,7 +95,7 @@ def _open_ours(reading: _Reading, layout: str, codec: str) -> None:
         settings = ours.variant(ground.settings, layout, codec)
         if not place.dataset.is_file():
             ours.finish(place, settings)
-        reader = ours.Reader(place)
+        reader = ours.Reader(place, cache_mb=_cache_mb(ground))
         _check(reader, reading.files)
     except (LeftOut, GcnLuigiError) as reason:
         reading.missing.update({name: first_line(reason), f"{name} in memory": first_line(reason)})
@@ -98,10 +103,13 @@ def _open_ours(reading: _Reading, layout: str, codec: str) -> None:
     reading.readers[name] = reader
     reading.shards[name] = sorted(place.shards.glob("train-*.h5"))
     if layout == "windows" and codec == ours.DEFAULT_CODEC:
-        try:
-            reading.readers[f"{name} in memory"] = ours.Reader(place, preload=True)
-        except LeftOut as reason:
-            reading.missing[f"{name} in memory"] = first_line(reason)
+        reading.readers[f"{name} in memory"] = ours.Reader(place, preload=True)
+        reading.shards[f"{name} in memory"] = reading.shards[name]
+
+
+def _cache_mb(ground: Ground) -> int:
+    """Return a tenth of what all decoded partitions take: a cache that held all of them would hide the decoding."""
+    return max(1, round(0.1 * ground.plan.read_partitions * 10 * 256 * 256 * 2 / 1e6))
 
 
 def _check(reader: ours.Reader, files: PeerFiles) -> None:
@@ -139,38 +147,67 @@ def _script(reading: _Reading, name: str, codec: str, batches: int) -> Iterator[
 
 
 def _cold(reading: _Reading) -> Iterator[Contestant]:
+    """Yield contestants whose files are closed and out of the page cache before each run, and opened in it."""
     plan, files = reading.ground.plan, reading.files
+    array = [files.array]
     yield _forgetful(
-        "memmap", lambda: peer_files.read_memmap(files, BATCH), [files.array], files.count, plan.cold_batches
+        "memmap", array, _draws(lambda: peer_files.read_memmap(files, BATCH), files.count, plan.cold_batches)
     )
+    yield _forgetful("memmap epoch", array, _epoch(lambda: peer_files.read_memmap(files, BATCH), files.count))
     for name, reader in reading.readers.items():
-        if "in memory" not in name:
-            yield _forgetful(
-                name, lambda r=reader: r.batch, reading.shards[name], files.count, plan.cold_batches, reader.close
-            )
+        paths = reading.shards[name]
+        if "in memory" in name:
+            yield _forgetful(f"{name} epoch", paths, _epoch(partial(_preloaded, reader), files.count), reader.close)
+            continue
+        yield _forgetful(name, paths, _draws(lambda r=reader: r.batch, files.count, plan.cold_batches), reader.close)
+        if name.startswith("windows"):
+            yield _forgetful(f"{name} grouped epoch", paths, partial(_grouped, reader), reader.close)
+
+
+def _preloaded(reader: ours.Reader) -> ReadBatch:
+    reader.preload()
+    return reader.batch
+
+
+def _grouped(reader: ours.Reader) -> int:
+    return sum(len(batch["image"]) for batch in reader.grouped(BATCH, _SEED))
+
+
+def _draws(opened: Callable[[], ReadBatch], count: int, batches: int) -> Callable[[], int]:
+    draws = Draws(_nothing, count, batches)
+
+    def run() -> int:
+        draws.read = opened()
+        done = draws()
+        # Pages of a file that is still mapped cannot be forgotten.
+        draws.read = _nothing
+        return done
+
+    return run
+
+
+def _epoch(opened: Callable[[], ReadBatch], count: int) -> Callable[[], int]:
+    """Return what reads every chip once, in one random order for all."""
+    order = np.random.default_rng(_SEED).permutation(count)[: count - count % BATCH].reshape(-1, BATCH)
+
+    def run() -> int:
+        read = opened()
+        for numbers in order:
+            read(numbers)
+        return order.size
+
+    return run
 
 
 def _forgetful(
-    name: str,
-    opened: Callable[[], ReadBatch],
-    paths: list[Path],
-    count: int,
-    batches: int,
-    close: Callable[[], None] = lambda: None,
+    name: str, paths: list[Path], run: Callable[[], int], close: Callable[[], None] = _nothing
 ) -> Contestant:
-    """Return a contestant whose files are closed and out of the page cache before each run, and opened in it."""
-    draws = Draws(lambda _numbers: None, count, batches)
-
     def before() -> None:
         close()
         limits.forget(paths)
         left = max(limits.resident_share(path) for path in paths)
         if left > _MOST_RESIDENT:
             raise RuntimeError(f"{left:.0%} of a file of {name} stayed in the page cache")
-
-    def run() -> int:
-        draws.read = opened()
-        return draws()
 
     return Contestant(name, run, before=before)
 
@@ -218,14 +255,14 @@ def _warm_claims() -> Iterator[Claim]:
 
 
 def _cold_claims() -> Iterator[Claim]:
-    what = "random batches, cold, "
+    what, default = "random batches, cold, ", ours.DEFAULT_CODEC
     for layout, codec in _OURS:
-        target = 5.0 if layout == "windows" else None
-        yield Claim(
-            f"cold-{layout}-{codec}",
-            f"{what}{layout}, {codec}",
-            "np.memmap of chips, cold",
-            f"{layout} {codec}",
-            "memmap",
-            target,
-        )
+        target = 5.0 if layout == "windows" and codec != "none" else None
+        named = (f"{what}{layout}, {codec}", "np.memmap of chips, cold")
+        yield Claim(f"cold-{layout}-{codec}", *named, f"{layout} {codec}", "memmap", target)
+    epoch = ("np.memmap of chips, cold, an epoch", "memmap epoch")
+    named = f"an epoch, cold, windows, {default}: read into memory first"
+    yield Claim("cold-memory-epoch", named, epoch[0], f"windows {default} in memory epoch", epoch[1], 5.0)
+    for codec in (default, "bitshuffle-lz4"):
+        named = f"an epoch, cold, windows, {codec}: {ours.GROUP} partitions shuffled at once"
+        yield Claim(f"cold-grouped-{codec}", named, epoch[0], f"windows {codec} grouped epoch", epoch[1])
