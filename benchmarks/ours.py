@@ -17,7 +17,8 @@ from gcn_luigi.io.shard import ShardHeader, create_shard
 from gcn_luigi.io.staging import staged
 from gcn_luigi.prepare.chips import chip_origins, cut_chips
 from gcn_luigi.prepare.columns import ChipPlace, chip_columns, empty_columns, select_counts
-from gcn_luigi.prepare.nodata import Corrected, outside_flags, strict_nodata
+from gcn_luigi.prepare.cutting import ChipCutter
+from gcn_luigi.prepare.marks import Marks, mark_strict, outside_flags
 from gcn_luigi.prepare.selection import count_chips
 from gcn_luigi.settings import RegionSettings, ShardSettings
 from gcn_luigi.stages.shards import ShardRequest, build_shard
@@ -67,9 +68,11 @@ def shards_toml(total: int) -> str:
 # --- building -------------------------------------------------------------------------------------------------------
 
 
-def build(layout: Layout, settings: RegionSettings, out: Path, *, number: int = 0, total: int = 1) -> None:
-    """Build one shard of train and publish it: synced, then renamed. One thread."""
-    request = ShardRequest(settings, layout, "train", number, total, 1)
+def build(
+    layout: Layout, settings: RegionSettings, out: Path, *, number: int = 0, total: int = 1, threads: int = 1
+) -> None:
+    """Build one shard of train and publish it: synced, then renamed."""
+    request = ShardRequest(settings, layout, "train", number, total, threads)
     with staged(out) as draft:
         build_shard(request, draft, _silent)
 
@@ -90,6 +93,14 @@ def finish(layout: Layout, settings: RegionSettings) -> None:
 # --- kernels and writing --------------------------------------------------------------------------------------------
 
 
+def _aligned(shape: tuple[int, ...]) -> npt.NDArray[np.int16]:
+    """Return an array that starts at a multiple of 64 bytes."""
+    count = int(np.prod(shape))
+    room = np.empty(2 * count + 64, np.uint8)
+    first = -room.ctypes.data % 64
+    return room[first : first + 2 * count].view(np.int16).reshape(shape)
+
+
 class MaskAndCut:
     """Mask and cut partitions in memory into buffers that are used again."""
 
@@ -97,9 +108,12 @@ class MaskAndCut:
         self._schema, self._size, self._edge = settings.schema_bands, settings.chips.size, settings.chips.edge
         self._outside = int(outside_flags(self._schema))
         self._origins = chip_origins(shape, self._size, settings.chips.step, self._edge)
-        self._corrected = Corrected.empty(self._schema, shape)
+        self._cutter, self._marks = (
+            ChipCutter(self._schema, self._size, edge=self._edge),
+            Marks.empty(self._schema, shape),
+        )
         n_chips, n_bands = len(self._origins), len(self._schema) - 1
-        self.image = np.empty((n_chips, n_bands, self._size, self._size), np.int16)
+        self.image = _aligned((n_chips, n_bands, self._size, self._size))
         self.label = np.empty((n_chips, self._size, self._size), np.uint8)
         self.flags = np.empty_like(self.label)
 
@@ -110,10 +124,9 @@ class MaskAndCut:
 
     def __call__(self, stack: npt.NDArray[np.int16]) -> None:
         """Fill the buffers with the chips of a stack (band, y, x)."""
-        corrected = strict_nodata(stack, self._schema, out=self._corrected)
-        fills = (0, LABEL_IGNORE, self._outside)
-        for name, fill in zip(PLANES, fills, strict=True):
-            plane, out = getattr(corrected, name), getattr(self, name)
+        marks = mark_strict(stack, self._schema, out=self._marks)
+        self._cutter.cut(stack, marks.flags, self._origins, out=self.image)
+        for plane, fill, out in ((marks.label, LABEL_IGNORE, self.label), (marks.flags, self._outside, self.flags)):
             cut_chips(plane, self._origins, self._size, edge=self._edge, fill=fill, out=out)
 
 
@@ -177,6 +190,10 @@ class Reader:
     def grouped(self, size: int, seed: int) -> Iterator[Batch]:
         """Yield an epoch in batches, in random order within groups of partitions: a shuffle buffer."""
         return self.chips.batches(size, self.chips.order(seed=seed, group=GROUP))
+
+    def ahead(self, numbers: npt.NDArray[np.int64], size: int) -> Iterator[Batch]:
+        """Yield the chips `numbers` in batches, the next one made while the caller has this one."""
+        return self.chips.batches(size, numbers)
 
     def preload(self) -> None:
         """Decode everything into memory."""

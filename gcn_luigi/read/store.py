@@ -95,7 +95,7 @@ class PixelStore:
         _, layout = self.format(int(shard_of[0]), int(chip_of[0]))
         if layout == "chips" and not self._is_whole:
             order = np.lexsort((chip_of, shard_of))
-            self._want(shard_of[order], chip_of[order])
+            self.want(shard_of, chip_of)
             read = partial(self._read_chip, shard_of, chip_of, out)
             for _ in self._shards.each(read, order.tolist()):
                 pass
@@ -103,6 +103,16 @@ class PixelStore:
         places = self.places(shard_of, chip_of)
         with self._lock:
             self._cut_from_rows(places, chip_of, out)
+
+    def want(self, shard_of: Numbers, chip_of: Numbers) -> None:
+        """Tell the system that chips are read soon; nothing where they are in memory already."""
+        if not len(shard_of) or self._is_whole:
+            return
+        places = self.places(shard_of, chip_of)
+        for shard in np.unique(shard_of).tolist():
+            rows = np.unique(places[places[:, 0] == shard, 1])
+            with self._telling(shard, int(chip_of[shard_of == shard][0])):
+                self._shards[shard].want(rows)
 
     def preload(self, *, progress: bool) -> None:
         """Decode all rows of all shards into memory.
@@ -229,12 +239,6 @@ class PixelStore:
             opened: ShardReader = self._shards[shard]
             for name, plane in out.items():
                 opened.read_row(name, chip, plane[position])
-
-    def _want(self, shard_of: Numbers, chip_of: Numbers) -> None:
-        for shard in np.unique(shard_of).tolist():
-            mine = chip_of[shard_of == shard]
-            with self._telling(shard, int(mine[0])):
-                self._shards[shard].want(mine)
 
     @contextmanager
     def _telling(self, shard: int, chip: int) -> Iterator[None]:
