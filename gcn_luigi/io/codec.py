@@ -133,9 +133,10 @@ def decode(codec: Codec, stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
     _DECOMPRESS[codec](body, out)
 
 
-def crc32(chunk: NDArray[Any] | memoryview) -> int:
+def crc32(chunk: NDArray[Any] | memoryview | bytes) -> int:
     """Return the CRC-32 of zlib and PNG of a C-contiguous chunk, faster than memory is read."""
-    return int(deflate.crc32(memoryview(chunk).cast("B")))
+    plain = chunk.reshape(-1).view(np.uint8).data if isinstance(chunk, np.ndarray) else chunk
+    return int(deflate.crc32(plain))
 
 
 def _checksum(stored: NDArray[np.uint8]) -> bytes:

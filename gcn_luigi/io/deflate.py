@@ -22,8 +22,8 @@ _ZLIB_HEADER = b"\x78\x01"
 _LONGEST_STORED = 65535
 # Bytes looked at, in a segment: one of so many.
 _STRIDE = 4
-# A segment is noise where two of its bytes are equal with a chance of 1 in 64 at most: its entropy (Renyi's, of order 2,
-# which is no larger than Shannon's) is 6 of 8 bits or more, so that coding its bytes saves a quarter of them at most.
+# A band is noise where two of its bytes are equal with a chance of 1 in 64 at most: its entropy (Renyi's, of order 2,
+# which is no larger than Shannon's) is 6 of 8 bits or more, so that coding its bytes saves a quarter at most.
 _NOISE = 64
 
 

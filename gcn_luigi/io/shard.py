@@ -129,11 +129,10 @@ class ShardWriter:
         ShardError
             Columns have another length or other names than before; nothing was added.
         """
-        if self._axis == "chip":
-            added = {"chip": ({**columns, **rows.checksums}, rows.count)}
-        else:
-            n_chips = len(next(iter(columns.values())))
-            added = {"chip": (columns, n_chips), self._axis: ({**windows, **rows.checksums}, rows.count)}
+        added: dict[str, tuple[Mapping[str, NDArray[Any]], int]] = {
+            "chip": (columns, len(next(iter(columns.values()))))
+        }
+        added[self._axis] = ({**(columns if self._axis == "chip" else windows), **rows.checksums}, rows.count)
         self._refuse(misfit for axis, part in added.items() for misfit in self._columns[axis].misfits(*part))
         for name, chunks in rows.chunks.items():
             stored, (_, shape) = self._stored[name], self._rows[name]

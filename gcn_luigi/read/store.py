@@ -14,7 +14,6 @@ from rich.progress import track
 
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
 from gcn_luigi.io.shard_format import PIXELS
-from gcn_luigi.io.shard_reader import ShardReader
 from gcn_luigi.prepare.cutting import gather_chips
 from gcn_luigi.read.opened import OpenShards
 from gcn_luigi.read.rows import Key, RowCache
@@ -61,7 +60,7 @@ class PixelStore:
     def format(self, shard: int, chip: int) -> tuple[dict[str, tuple[int, ...]], str]:
         """Return the shape of a chip by array, and the layout, as the shard of a chip states them."""
         with self._telling(shard, chip):
-            opened: ShardReader = self._shards[shard]
+            opened = self._shards[shard]
             size = (opened.chip_size, opened.chip_size)
             return {name: (*array.shape[1:-2], *size) for name, array in opened.arrays.items()}, opened.layout
 
@@ -198,7 +197,7 @@ class PixelStore:
             slots = self._decoded(cache, rows[part], examples[part])
             chosen = np.flatnonzero((which >= first) & (which < first + len(slots)))
             where = np.column_stack([slots[which[chosen] - first], places[chosen, 2:]])
-            shard: ShardReader = self._shards[int(places[0, 0])]
+            shard = self._shards[int(places[0, 0])]
             for name, plane in out.items():
                 into = plane if len(chosen) == len(plane) else np.empty((len(chosen), *plane.shape[1:]), plane.dtype)
                 gather_chips(
@@ -217,17 +216,21 @@ class PixelStore:
             with self._telling(shard, int(examples[missing[0]])):
                 self._shards[shard].want(np.array(wanted, np.int64))
         claimed = [(keys[position], cache.claim(), int(examples[position])) for position in missing]
-        for position, (key, slot, _), loaded in zip(
-            missing, claimed, self._shards.each(partial(self._load, cache), claimed), strict=True
-        ):
-            cache.keep(key, loaded)
-            slots[position] = slot
+        done = 0
+        try:
+            for slot in self._shards.each(partial(self._load, cache), claimed):
+                cache.keep(claimed[done][0], slot)
+                slots[missing[done]] = slot
+                done += 1
+        finally:
+            for _, slot, _ in claimed[done:]:
+                cache.release(slot)
         return np.array(slots, np.int64)
 
     def _load(self, cache: RowCache, wanted: tuple[Key, int, int]) -> int:
         (shard, row), slot, example = wanted
         with self._telling(shard, example):
-            opened: ShardReader = self._shards[shard]
+            opened = self._shards[shard]
             for name, plane in cache.planes.items():
                 opened.read_row(name, row, plane[slot])
             cache.extents[slot] = opened.extents[row]
@@ -236,7 +239,7 @@ class PixelStore:
     def _read_chip(self, shard_of: Numbers, chip_of: Numbers, out: Arrays, position: int) -> None:
         shard, chip = int(shard_of[position]), int(chip_of[position])
         with self._telling(shard, chip):
-            opened: ShardReader = self._shards[shard]
+            opened = self._shards[shard]
             for name, plane in out.items():
                 opened.read_row(name, chip, plane[position])
 

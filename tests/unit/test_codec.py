@@ -89,7 +89,7 @@ def test_every_flipped_bit_of_a_chunk_is_noticed(codec):
     for place in rng.choice(whole.size * 8, 400, replace=False).tolist():
         damaged = whole.copy()
         damaged[place // 8] ^= 1 << (place % 8)
-        with pytest.raises(OSError, match="damaged|holds"):
+        with pytest.raises(OSError, match=r"damaged|holds"):
             decode(codec, damaged, back)
 
 
