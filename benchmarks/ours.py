@@ -189,11 +189,9 @@ class Reader:
 
     def grouped(self, size: int, seed: int) -> Iterator[Batch]:
         """Yield an epoch in batches, in random order within groups of partitions: a shuffle buffer."""
-        return self.chips.batches(size, self.chips.order(seed=seed, group=GROUP))
-
-    def ahead(self, numbers: npt.NDArray[np.int64], size: int) -> Iterator[Batch]:
-        """Yield the chips `numbers` in batches, the next one made while the caller has this one."""
-        return self.chips.batches(size, numbers)
+        order = self.chips.order(seed=seed, group=GROUP)
+        for first in range(0, len(order), size):
+            yield self.batch(order[first : first + size])
 
     def preload(self) -> None:
         """Decode everything into memory."""

@@ -109,8 +109,8 @@ def _open_ours(reading: _Reading, layout: str, codec: str) -> None:
 
 
 def _cache_mb(ground: Ground) -> int:
-    """Return a tenth of what all decoded partitions take: a cache that held all of them would hide the decoding."""
-    return max(1, round(0.1 * ground.plan.read_partitions * 10 * 256 * 256 * 2 / 1e6))
+    """Return what one group of decoded partitions takes: a cache that held all of them would hide the decoding."""
+    return -(-min(ours.GROUP, ground.plan.read_partitions) * (9 * 2 + 2) * 256 * 256 // 1_000_000) + 1
 
 
 def _check(reader: ours.Reader, files: PeerFiles) -> None:
@@ -162,7 +162,7 @@ def _cold(reading: _Reading) -> Iterator[Contestant]:
         if "in memory" in name:
             yield _forgetful(f"{name} epoch", paths, _epoch(partial(_preloaded, reader), files.count), reader.close)
             continue
-        yield _forgetful(name, paths, partial(_ahead, reader, plan.cold_batches), reader.close)
+        yield _forgetful(name, paths, _draws(lambda r=reader: r.batch, files.count, plan.cold_batches), reader.close)
         if name.startswith("windows"):
             yield _forgetful(f"{name} grouped", paths, partial(_grouped, reader, plan.cold_batches), reader.close)
             yield _forgetful(f"{name} grouped epoch", paths, partial(_grouped, reader, None), reader.close)
@@ -176,12 +176,6 @@ def _preloaded(reader: ours.Reader) -> ReadBatch:
 def _grouped(reader: ours.Reader, batches: int | None) -> int:
     """Read so many batches of an epoch shuffled in groups, or all of it."""
     return sum(len(batch["image"]) for batch in islice(reader.grouped(BATCH, _SEED), batches))
-
-
-def _ahead(reader: ours.Reader, batches: int) -> int:
-    """Read so many batches of random chips, each asked for before the last one is let go."""
-    numbers = np.random.default_rng(_SEED).permutation(len(reader))[: batches * BATCH]
-    return sum(len(batch["image"]) for batch in reader.ahead(numbers, BATCH))
 
 
 def _draws(opened: Callable[[], ReadBatch], count: int, batches: int) -> Callable[[], int]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import rasterio
@@ -15,6 +16,10 @@ from gcn_luigi.version import __version__
 
 FORMAT = "gcn_luigi dataset 1"
 _LIBRARIES = ("luigi", "numpy", "h5py", "rasterio", "geopandas", "pyarrow", "pyogrio", "shapely", "deflate")
+# By which shards are compressed besides deflate.
+_OF_CODEC: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"bitshuffle-lz4": ("hdf5plugin",), "zstd": ("zstandard",)}
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -62,7 +67,7 @@ def write_seal(
             "gcn_luigi": __version__,
             "python": platform.python_version(),
             "gdal": rasterio.__gdal_version__,
-            **{name: version(name) for name in _LIBRARIES},
+            **{name: version(name) for name in (*_LIBRARIES, *_OF_CODEC.get(settings.shards.codec, ()))},
         },
     }
     out.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")

@@ -305,6 +305,7 @@ class TestConversion:
         assert not any(name.endswith(".vrt") for name in there)
         assert {entry["path"] for entry in description["files"]} <= there
         assert len(description["fingerprints"]["dataset.json"]) == 64
+        assert "zstandard" in description["versions"]
         assert "in_window" in (tmp_path / "made" / "README.md").read_text()
         assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
