@@ -17,7 +17,8 @@ from gcn_luigi.io.shard import ShardHeader, create_shard
 from gcn_luigi.io.staging import staged
 from gcn_luigi.prepare.chips import chip_origins, cut_chips
 from gcn_luigi.prepare.columns import ChipPlace, chip_columns, empty_columns, select_counts
-from gcn_luigi.prepare.nodata import Corrected, outside_flags, strict_nodata
+from gcn_luigi.prepare.cutting import ChipCutter
+from gcn_luigi.prepare.marks import Marks, mark_strict, outside_flags
 from gcn_luigi.prepare.selection import count_chips
 from gcn_luigi.settings import RegionSettings, ShardSettings
 from gcn_luigi.stages.shards import ShardRequest, build_shard
@@ -91,17 +92,18 @@ def finish(layout: Layout, settings: RegionSettings) -> None:
 
 
 class MaskAndCut:
-    """Mask and cut partitions in memory into buffers that are used again."""
+    """Mask and cut partitions in memory into buffers that are used again; each thread needs one."""
 
     def __init__(self, settings: RegionSettings, shape: tuple[int, int]) -> None:
-        self._schema, self._size, self._edge = settings.schema_bands, settings.chips.size, settings.chips.edge
-        self._outside = int(outside_flags(self._schema))
-        self._origins = chip_origins(shape, self._size, settings.chips.step, self._edge)
-        self._corrected = Corrected.empty(self._schema, shape)
+        self._schema, size, edge = settings.schema_bands, settings.chips.size, settings.chips.edge
+        self._size, self._edge = size, edge
+        self._beyond = int(outside_flags(self._schema))
+        self._origins = chip_origins(shape, size, settings.chips.step, edge)
+        self._marks = Marks.empty(self._schema, shape)
+        self._cutter = ChipCutter(self._schema, size, edge=edge, fill=settings.nodata.fill)
         n_chips, n_bands = len(self._origins), len(self._schema) - 1
-        self.image = np.empty((n_chips, n_bands, self._size, self._size), np.int16)
-        self.label = np.empty((n_chips, self._size, self._size), np.uint8)
-        self.flags = np.empty_like(self.label)
+        self.image = _aligned((n_chips, n_bands, size, size), np.int16)
+        self.label, self.flags = (_aligned((n_chips, size, size), np.uint8) for _ in range(2))
 
     @property
     def n_bytes(self) -> int:
@@ -110,11 +112,18 @@ class MaskAndCut:
 
     def __call__(self, stack: npt.NDArray[np.int16]) -> None:
         """Fill the buffers with the chips of a stack (band, y, x)."""
-        corrected = strict_nodata(stack, self._schema, out=self._corrected)
-        fills = (0, LABEL_IGNORE, self._outside)
-        for name, fill in zip(PLANES, fills, strict=True):
-            plane, out = getattr(corrected, name), getattr(self, name)
+        marks = mark_strict(stack, self._schema, out=self._marks)
+        self._cutter.cut(stack, marks.flags, self._origins, out=self.image)
+        for plane, out, fill in ((marks.label, self.label, LABEL_IGNORE), (marks.flags, self.flags, self._beyond)):
             cut_chips(plane, self._origins, self._size, edge=self._edge, fill=fill, out=out)
+
+
+def _aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return an array that starts at a multiple of 64 bytes, where it is written fastest."""
+    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    room = np.zeros(n_bytes + 64, np.uint8)
+    first = -room.ctypes.data % 64
+    return room[first : first + n_bytes].view(dtype).reshape(shape)
 
 
 def write_chips(path: Path, settings: RegionSettings, place: ChipPlace, partitions: Sequence[Mapping[str, Any]]) -> int:
