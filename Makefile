@@ -47,7 +47,7 @@ checked: dev
 	GCN_LUIGI_CHECKED=1 $(BIN)/python setup.py --quiet build --build-base build/checked \
 		--build-lib build/checked/lib --build-temp build/checked/temp
 	GCN_LUIGI_CHECKED=1 $(BIN)/python -m pytest --quiet -p no:cacheprovider -o pythonpath="build/checked/lib ." \
-		tests/contracts tests/property tests/unit -k "checked or kernel or repeats or filters or codec or nodata or chips or statistics or histograms or labels or legacy or selection"
+		tests/contracts tests/property tests/unit -k "checked or kernel or nodata or chips or statistics or histograms or labels or legacy or selection or cutting or filters or repeats or codec"
 
 lint: dev
 	$(BIN)/ruff check .

@@ -4,14 +4,15 @@
 
 #include "wide.h"
 
-/* With a constant size the loops are unrolled and become vector interleaves. */
+/* With a constant size the loops become vector interleaves. */
 #define GCN_SHUFFLE(SIZE)                                                                              \
     GCN_WIDE static void shuffle_##SIZE(const uint8_t *in, ptrdiff_t n, uint8_t *out)                  \
     {                                                                                                  \
         for (ptrdiff_t i = 0; i < n; i++)                                                              \
             for (int k = 0; k < SIZE; k++)                                                             \
                 out[k * n + i] = in[i * SIZE + k];                                                     \
-    }                                                                                                  \
+    }
+#define GCN_UNSHUFFLE(SIZE)                                                                            \
     GCN_WIDE static void unshuffle_##SIZE(const uint8_t *in, ptrdiff_t n, uint8_t *out)                \
     {                                                                                                  \
         for (ptrdiff_t i = 0; i < n; i++)                                                              \
@@ -21,7 +22,21 @@
 
 GCN_SHUFFLE(2)
 GCN_SHUFFLE(4)
-GCN_SHUFFLE(8)
+GCN_UNSHUFFLE(2)
+GCN_UNSHUFFLE(4)
+GCN_UNSHUFFLE(8)
+
+/* Eight interleaved outputs at once are too many for the compiler: one after the other, over items that
+ * stay in the first-level cache, is four times as fast. */
+GCN_WIDE static void shuffle_8(const uint8_t *in, ptrdiff_t n, uint8_t *out)
+{
+    for (ptrdiff_t first = 0; first < n; first += 512) {
+        const ptrdiff_t end = n - first < 512 ? n : first + 512;
+        for (int k = 0; k < 8; k++)
+            for (ptrdiff_t i = first; i < end; i++)
+                out[k * n + i] = in[i * 8 + k];
+    }
+}
 
 /* HDF5 sums 16-bit words of which the first byte is the high one. Modulo 65535 that word is 256 times
  * the word with its bytes swapped, and so are the sums: words are read as a little-endian machine has

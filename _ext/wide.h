@@ -3,8 +3,8 @@
  * Such loops are C for one reason: Cython cannot put an attribute on a function. With it the compiler
  * makes each loop twice, for every x86-64 and for AVX2, and the dynamic loader picks; so one binary
  * runs on every node of a mixed cluster, and up to twice as fast on those of the last ten years.
- * Elsewhere the attribute is empty and the loop is the plain one. No fused multiply-add, no reordered
- * sums of floats: all versions give the same bits.
+ * Elsewhere, and with GCN_BASELINE, the attribute is empty and the loop is the plain one. No fused
+ * multiply-add, no reordered sums of floats: all versions give the same bits.
  */
 #ifndef GCN_WIDE_H
 #define GCN_WIDE_H
@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(GCN_BASELINE)
 #define GCN_WIDE __attribute__((target_clones("avx2", "default"), unused))
 /* Moves alone gain from 64-byte registers: a line that is stored whole is written faster. */
 #define GCN_WIDEST __attribute__((target_clones("avx512f", "avx2", "default"), unused))

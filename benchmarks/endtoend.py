@@ -1,7 +1,8 @@
-"""End to end: read, mask, cut, compress, write; one process on one core."""
+"""End to end: read, mask, cut, compress, write; one process, ours also bound to one core."""
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from benchmarks.timing import Contestant, race
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.io.layout import Layout
 
-CORES = 1
+CORES = 2
 CODECS = ("deflate", "bitshuffle-lz4", "zstd", "none")
 _CHECKED = 2
 _TARGETS = {"deflate": 2.0, "bitshuffle-lz4": 1.5, "none": 1.2}
@@ -35,6 +36,7 @@ class _Field:
     scratch: Path
     contestants: list[Contestant] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
+    runs: dict[str, Callable[[int], int]] = field(default_factory=dict)
 
     @property
     def everything(self) -> Layout:
@@ -48,11 +50,16 @@ def rows(ground: Ground) -> list[Row]:
     field_.scratch.mkdir()
     for name, layout, codec, step in _entries():
         _add_ours(field_, name, layout, codec, step)
+    for name, *_ in _entries():
+        if name not in field_.missing:
+            _on_one_core(field_, name)
     for codec in CODECS:
         _add_script(field_, codec)
     _add_published(field_)
     _check_published(ground, field_.scratch)
     run = race(field_.contestants, ground.plan.rounds, warm_up=ground.plan.rounds > 1)
+    for name in [name for name in field_.missing if name in {entry[0] for entry in _entries()}]:
+        field_.missing[f"{name}, one core"] = field_.missing[name]
     found = judged(_claims(), run, field_.missing, _SAME)
     found.insert(3, _bytes_a_chip(field_))
     shutil.rmtree(field_.scratch)
@@ -62,6 +69,8 @@ def rows(ground: Ground) -> list[Row]:
 def _entries() -> Iterator[tuple[str, str, str, int]]:
     yield "windows 32", "windows", ours.DEFAULT_CODEC, 32
     yield "windows 8", "windows", ours.DEFAULT_CODEC, 8
+    yield "windows none", "windows", "none", 32
+    yield "windows 8 none", "windows", "none", 8
     for codec in CODECS:
         yield f"chips {codec}", "chips", codec, 32
 
@@ -69,6 +78,7 @@ def _entries() -> Iterator[tuple[str, str, str, int]]:
 def _claims() -> Iterator[Claim]:
     codec = ours.DEFAULT_CODEC
     whole = f"whole build, layout windows, {codec}"
+    one_core = "one thread on one core"
     yield Claim("published-32", f"{whole}, step 32", "(a) published way", "windows 32", "published 32", 60)
     yield Claim(
         "published-32-chips",
@@ -84,6 +94,35 @@ def _claims() -> Iterator[Claim]:
         what = f"whole build, layout chips, {codec}, step 32"
         yield Claim(
             f"script-{codec}", what, "(b) script, same codec", f"chips {codec}", f"script {codec}", _TARGETS.get(codec)
+        )
+    yield Claim(
+        "published-32-none",
+        "whole build, layout windows, none, step 32",
+        "(a) published way",
+        "windows none",
+        "published 32",
+    )
+    yield Claim(
+        "published-8-none",
+        "whole build, layout windows, none, step 8: chips made available",
+        "(a) published way",
+        "windows 8 none",
+        "published 8",
+    )
+    yield Claim(
+        "published-32-core",
+        f"{whole}, step 32, {one_core}",
+        "(a) published way",
+        "windows 32, one core",
+        "published 32",
+    )
+    yield Claim(
+        "published-8-core", f"{whole}, step 8, {one_core}", "(a) published way", "windows 8, one core", "published 8"
+    )
+    for codec in CODECS:
+        what = f"whole build, layout chips, {codec}, step 32, {one_core}"
+        yield Claim(
+            f"script-{codec}-core", what, "(b) script, same codec", f"chips {codec}, one core", f"script {codec}"
         )
     for codec in CODECS:
         what = f"whole build, layout chips, {codec}, step 32"
@@ -103,11 +142,25 @@ def _add_ours(field_: _Field, name: str, layout: str, codec: str, step: int) -> 
         field_.missing[name] = first_line(reason)
         return
 
-    def run() -> int:
-        ours.build(place, settings, out)
+    def run(threads: int) -> int:
+        ours.build(place, settings, out, threads=threads)
         return n_chips
 
-    field_.contestants.append(Contestant(name, run, after=out.unlink))
+    field_.runs[name] = run
+    field_.contestants.append(Contestant(name, partial(run, CORES), after=out.unlink))
+
+
+def _on_one_core(field_: _Field, name: str) -> None:
+    """Let a build run once more in every round, with one thread, bound to one core."""
+    cores = os.sched_getaffinity(0)
+    out = field_.scratch / f"{name.replace(' ', '-')}.h5"
+
+    def free() -> None:
+        os.sched_setaffinity(0, cores)
+        out.unlink()
+
+    bind = partial(os.sched_setaffinity, 0, {min(cores)})
+    field_.contestants.append(Contestant(f"{name}, one core", partial(field_.runs[name], 1), bind, free))
 
 
 def _add_script(field_: _Field, codec: str) -> None:

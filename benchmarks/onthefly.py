@@ -72,7 +72,7 @@ def _ours(ground: Ground) -> Iterator[Contestant]:
 
 def _peer(ground: Ground, python: Path, name: str) -> Sample:
     told = _told(ground, python, name, ground.plan.flight_chips)
-    return Sample(told["chips"], told["seconds"], float("nan"))
+    return Sample(told["chips"], told["seconds"], None)
 
 
 def _told(ground: Ground, python: Path, name: str, count: int, *more: str) -> dict[str, Any]:

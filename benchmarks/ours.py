@@ -68,9 +68,11 @@ def shards_toml(total: int) -> str:
 # --- building -------------------------------------------------------------------------------------------------------
 
 
-def build(layout: Layout, settings: RegionSettings, out: Path, *, number: int = 0, total: int = 1) -> None:
-    """Build one shard of train and publish it: synced, then renamed. One thread."""
-    request = ShardRequest(settings, layout, "train", number, total, 1)
+def build(
+    layout: Layout, settings: RegionSettings, out: Path, *, number: int = 0, total: int = 1, threads: int = 1
+) -> None:
+    """Build one shard of train and publish it: synced, then renamed."""
+    request = ShardRequest(settings, layout, "train", number, total, threads)
     with staged(out) as draft:
         build_shard(request, draft, _silent)
 
@@ -91,19 +93,29 @@ def finish(layout: Layout, settings: RegionSettings) -> None:
 # --- kernels and writing --------------------------------------------------------------------------------------------
 
 
+def _aligned(shape: tuple[int, ...]) -> npt.NDArray[np.int16]:
+    """Return an array that starts at a multiple of 64 bytes."""
+    count = int(np.prod(shape))
+    room = np.empty(2 * count + 64, np.uint8)
+    first = -room.ctypes.data % 64
+    return room[first : first + 2 * count].view(np.int16).reshape(shape)
+
+
 class MaskAndCut:
-    """Mask and cut partitions in memory into buffers that are used again; each thread needs one."""
+    """Mask and cut partitions in memory into buffers that are used again."""
 
     def __init__(self, settings: RegionSettings, shape: tuple[int, int]) -> None:
-        self._schema, size, edge = settings.schema_bands, settings.chips.size, settings.chips.edge
-        self._size, self._edge = size, edge
-        self._beyond = int(outside_flags(self._schema))
-        self._origins = chip_origins(shape, size, settings.chips.step, edge)
-        self._marks = Marks.empty(self._schema, shape)
-        self._cutter = ChipCutter(self._schema, size, edge=edge, fill=settings.nodata.fill)
+        self._schema, self._size, self._edge = settings.schema_bands, settings.chips.size, settings.chips.edge
+        self._outside = int(outside_flags(self._schema))
+        self._origins = chip_origins(shape, self._size, settings.chips.step, self._edge)
+        self._cutter, self._marks = (
+            ChipCutter(self._schema, self._size, edge=self._edge),
+            Marks.empty(self._schema, shape),
+        )
         n_chips, n_bands = len(self._origins), len(self._schema) - 1
-        self.image = _aligned((n_chips, n_bands, size, size), np.int16)
-        self.label, self.flags = (_aligned((n_chips, size, size), np.uint8) for _ in range(2))
+        self.image = _aligned((n_chips, n_bands, self._size, self._size))
+        self.label = np.empty((n_chips, self._size, self._size), np.uint8)
+        self.flags = np.empty_like(self.label)
 
     @property
     def n_bytes(self) -> int:
@@ -114,16 +126,8 @@ class MaskAndCut:
         """Fill the buffers with the chips of a stack (band, y, x)."""
         marks = mark_strict(stack, self._schema, out=self._marks)
         self._cutter.cut(stack, marks.flags, self._origins, out=self.image)
-        for plane, out, fill in ((marks.label, self.label, LABEL_IGNORE), (marks.flags, self.flags, self._beyond)):
+        for plane, fill, out in ((marks.label, LABEL_IGNORE, self.label), (marks.flags, self._outside, self.flags)):
             cut_chips(plane, self._origins, self._size, edge=self._edge, fill=fill, out=out)
-
-
-def _aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return an array that starts at a multiple of 64 bytes, where it is written fastest."""
-    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    room = np.zeros(n_bytes + 64, np.uint8)
-    first = -room.ctypes.data % 64
-    return room[first : first + n_bytes].view(dtype).reshape(shape)
 
 
 def write_chips(path: Path, settings: RegionSettings, place: ChipPlace, partitions: Sequence[Mapping[str, Any]]) -> int:
@@ -186,6 +190,10 @@ class Reader:
     def grouped(self, size: int, seed: int) -> Iterator[Batch]:
         """Yield an epoch in batches, in random order within groups of partitions: a shuffle buffer."""
         return self.chips.batches(size, self.chips.order(seed=seed, group=GROUP))
+
+    def ahead(self, numbers: npt.NDArray[np.int64], size: int) -> Iterator[Batch]:
+        """Yield the chips `numbers` in batches, the next one made while the caller has this one."""
+        return self.chips.batches(size, numbers)
 
     def preload(self) -> None:
         """Decode everything into memory."""

@@ -63,7 +63,7 @@ class Plan:
 FULL = Plan(
     name="full",
     world=WorldSettings(shape=(2560, 3072), tiles=(2, 2), years=YEARS),
-    rounds=7,
+    rounds=5,
     all_partitions=120,
     slow_partitions=20,
     few_partitions=8,

@@ -36,11 +36,11 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Sample:
-    """One run: units done, wall and processor seconds."""
+    """One run: units done, wall seconds, and processor seconds where they are known."""
 
     units: float
     seconds: float
-    cpu_seconds: float
+    cpu_seconds: float | None
 
     @property
     def rate(self) -> float:

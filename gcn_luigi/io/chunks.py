@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.io.codec import CHECKSUM_BYTES, check, codec_of, decode
+from gcn_luigi.io.codec import codec_of, crc32, decode
 from gcn_luigi.settings import Codec
 
 
@@ -26,6 +26,8 @@ class StoredArray:
         How a chunk is stored.
     offsets, sizes : ndarray of int64
         (row,): first byte and number of bytes; offset -1 where the file's index lost the chunk.
+    checksums : ndarray of uint32
+        (row,): CRC-32 of each chunk, for the codec ``none``; else empty.
     """
 
     shape: tuple[int, ...]
@@ -33,6 +35,7 @@ class StoredArray:
     codec: Codec
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int64]
+    checksums: NDArray[np.uint32]
 
     @property
     def n_lost(self) -> int:
@@ -66,11 +69,11 @@ class StoredArray:
             raise OSError(f"row {row} is lost")
         if self.codec == "none":
             # Straight to where it is wanted.
-            body, trailer = out.reshape(-1).view(np.uint8), np.empty(CHECKSUM_BYTES, np.uint8)
-            if size != body.size + trailer.size:
-                raise OSError(f"row {row} holds {size} bytes, not {body.size + trailer.size}")
-            if os.preadv(handle, [body.data, trailer.data], offset) == size:
-                check(body, trailer)
+            if size != out.nbytes:
+                raise OSError(f"row {row} holds {size} bytes, not {out.nbytes}")
+            if os.preadv(handle, [out.reshape(-1).view(np.uint8).data], offset) == size:
+                if crc32(out) != self.checksums[row]:
+                    raise OSError("the checksum of a chunk is wrong: it is damaged")
                 return
         else:
             stored = np.empty(size, np.uint8)
@@ -80,8 +83,8 @@ class StoredArray:
         raise OSError(f"row {row} lies beyond the end of the file")
 
 
-def find_chunks(dataset: h5py.Dataset, dtype: np.dtype[Any]) -> StoredArray:
-    """Return where the rows of `dataset` lie.
+def find_chunks(dataset: h5py.Dataset, dtype: np.dtype[Any], checksums: NDArray[np.uint32] | None) -> StoredArray:
+    """Return where the rows of `dataset` lie; `checksums` are their CRC-32, where the file has them.
 
     HDF5 keeps no checksum of its own index of chunks: it reads a chunk that the index has lost as zeros, and one whose
     filters it has lost as it is stored, without a word. Looking costs three microseconds a chunk.
@@ -92,7 +95,7 @@ def find_chunks(dataset: h5py.Dataset, dtype: np.dtype[Any]) -> StoredArray:
         The array is not of `dtype`, not one row a chunk, or not stored by a codec of ours.
     """
     codec = codec_of(dataset)
-    if dataset.dtype != dtype or codec is None:
+    if dataset.dtype != dtype or codec is None or (codec == "none" and checksums is None):
         raise OSError(f"is not stored as {dtype.str}, compressed or with a checksum")
     if dataset.chunks != (1, *dataset.shape[1:]):
         raise OSError(f"is stored in chunks of {dataset.chunks}, not row by row")
@@ -105,4 +108,8 @@ def find_chunks(dataset: h5py.Dataset, dtype: np.dtype[Any]) -> StoredArray:
             offsets[first], sizes[first] = chunk.byte_offset, chunk.size
 
     dataset.id.chunk_iter(note)
-    return StoredArray(tuple(dataset.shape), dtype, codec, offsets, sizes)
+    if codec != "none" or checksums is None:
+        checksums = np.empty(0, np.uint32)
+    elif len(checksums) != len(dataset):
+        raise OSError(f"has {len(checksums)} checksums for {len(dataset)} rows")
+    return StoredArray(tuple(dataset.shape), dtype, codec, offsets, sizes, checksums)

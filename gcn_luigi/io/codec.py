@@ -1,25 +1,27 @@
 """How the chunks of a shard are stored: compressed and checked outside HDF5, so that threads can share the work.
 
 HDF5 knows what was done by the filters that a dataset declares, and undoes it for any reader. Every codec notices a
-flipped bit: deflate by the checksum of its stream, the others by HDF5's Fletcher-32 behind the chunk.
+flipped bit: deflate by the checksum of its stream, the others by HDF5's Fletcher-32 behind the chunk, and what is not
+compressed by a column of CRC-32 beside the chunks, which HDF5 itself does not look at.
 """
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, get_args
 
+import deflate
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi._core import filters as kernel
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io import bitshuffle, zstd
 from gcn_luigi.io.deflate import deflated, inflate
+from gcn_luigi.prepare.filters import fletcher32
 from gcn_luigi.settings import Codec
 
 CODECS: tuple[Codec, ...] = get_args(Codec)
-CHECKSUM_BYTES = 4
+_CHECKSUM_BYTES = 4
 _SHUFFLE, _DEFLATE, _FLETCHER = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32
 # Filters of a dataset, in the order they are applied on writing.
 _CODEC_OF: Mapping[tuple[int, ...], Codec] = MappingProxyType(
@@ -29,7 +31,7 @@ _CODEC_OF: Mapping[tuple[int, ...], Codec] = MappingProxyType(
         (bitshuffle.FILTER, _FLETCHER): "bitshuffle-lz4",
         (zstd.FILTER, _FLETCHER): "zstd",
         (_SHUFFLE, zstd.FILTER, _FLETCHER): "zstd",
-        (_FLETCHER,): "none",
+        (): "none",
     }
 )
 
@@ -65,7 +67,7 @@ def filters(codec: Codec, dtype: np.dtype[Any]) -> dict[str, Any]:
             options = {"compression": zstd.FILTER, "compression_opts": zstd.OPTIONS, "allow_unknown_filter": True}
             return {**options, "shuffle": is_wide, "fletcher32": True}
         case "none":
-            return {"fletcher32": True}
+            return {}
     raise ConfigError(f"no codec {codec!r}", where="shards.codec", fix=f"use one of {', '.join(CODECS)}")
 
 
@@ -75,7 +77,7 @@ def codec_of(dataset: h5py.Dataset) -> Codec | None:
     return _CODEC_OF.get(tuple(plist.get_filter(number)[0] for number in range(plist.get_nfilters())))
 
 
-def encode(codec: Codec, chunk: NDArray[Any]) -> bytes:
+def encode(codec: Codec, chunk: NDArray[Any]) -> bytes | memoryview:
     """Return the bytes HDF5 stores for a chunk under ``filters(codec, chunk.dtype)``: the same for the same chunk.
 
     Parameters
@@ -87,19 +89,20 @@ def encode(codec: Codec, chunk: NDArray[Any]) -> bytes:
 
     Returns
     -------
-    bytes
-        Compressed; behind them, for all codecs but deflate, their Fletcher-32.
+    bytes or memoryview
+        Compressed, by the plugin codecs with a Fletcher-32 behind. For ``none`` the chunk's own memory.
 
     Raises
     ------
     ConfigError
         The codec's library is not installed.
     """
+    if codec == "none":
+        return np.ascontiguousarray(chunk).reshape(-1).view(np.uint8).data
     if codec == "deflate":
         return deflated(chunk)
-    compress: Callable[[NDArray[Any]], bytes | memoryview] = _COMPRESS[codec]
-    stored = compress(chunk)
-    return b"".join((stored, _checksum(np.frombuffer(stored, np.uint8))))
+    stored = _COMPRESS[codec](chunk)
+    return stored + _checksum(np.frombuffer(stored, np.uint8))
 
 
 def decode(codec: Codec, stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
@@ -107,8 +110,8 @@ def decode(codec: Codec, stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
 
     Parameters
     ----------
-    codec : {"deflate", "bitshuffle-lz4", "zstd", "none"}
-        As in `filters`.
+    codec : {"deflate", "bitshuffle-lz4", "zstd"}
+        As in `filters`; what is stored plainly needs no decoding.
     stored : ndarray of uint8
         (byte,), C-contiguous.
     out : ndarray
@@ -124,35 +127,25 @@ def decode(codec: Codec, stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
     if codec == "deflate":
         inflate(stored.data, out)
         return
-    body, trailer = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
-    check(body, trailer)
-    if codec == "bitshuffle-lz4":
-        bitshuffle.decompress(body, out)
-    elif codec == "zstd":
-        zstd.decompress(body, out)
-    else:
-        target = out.reshape(-1).view(np.uint8)
-        if body.size != target.size:
-            raise OSError(f"a chunk holds {body.size} bytes, not {target.size}")
-        target[:] = body
-
-
-def check(body: NDArray[np.uint8], trailer: NDArray[np.uint8]) -> None:
-    """Raise OSError unless the four bytes of `trailer` are the little-endian Fletcher-32 of `body`, both (byte,)."""
+    body, trailer = stored[:-_CHECKSUM_BYTES], stored[-_CHECKSUM_BYTES:]
     if _checksum(body) != trailer.tobytes():
         raise OSError("the checksum of a chunk is wrong: it is damaged")
+    _DECOMPRESS[codec](body, out)
+
+
+def crc32(chunk: NDArray[Any] | memoryview | bytes) -> int:
+    """Return the CRC-32 of zlib and PNG of a C-contiguous chunk, faster than memory is read."""
+    plain = chunk.reshape(-1).view(np.uint8).data if isinstance(chunk, np.ndarray) else chunk
+    return int(deflate.crc32(plain))
 
 
 def _checksum(stored: NDArray[np.uint8]) -> bytes:
-    out = np.empty(1, np.uint32)
-    kernel.fletcher32(stored, out)
-    return int(out[0]).to_bytes(CHECKSUM_BYTES, "little")
+    return fletcher32(stored).to_bytes(_CHECKSUM_BYTES, "little")
 
 
-def _plain(chunk: NDArray[Any]) -> memoryview:
-    return np.ascontiguousarray(chunk).reshape(-1).view(np.uint8).data
-
-
-_COMPRESS: Mapping[str, Callable[[NDArray[Any]], bytes | memoryview]] = MappingProxyType(
-    {"bitshuffle-lz4": bitshuffle.compressed, "zstd": zstd.compressed, "none": _plain}
+_COMPRESS: Mapping[str, Callable[[NDArray[Any]], bytes]] = MappingProxyType(
+    {"bitshuffle-lz4": bitshuffle.compressed, "zstd": zstd.compressed}
+)
+_DECOMPRESS: Mapping[str, Callable[[NDArray[np.uint8], NDArray[Any]], None]] = MappingProxyType(
+    {"bitshuffle-lz4": bitshuffle.decompress, "zstd": zstd.decompress}
 )

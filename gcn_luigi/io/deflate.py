@@ -12,7 +12,8 @@ import deflate
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi._core import filters, repeats
+from gcn_luigi._core import repeats
+from gcn_luigi.prepare.filters import shuffled, unshuffled
 
 # Level of libdeflate: the fastest that looks for matches.
 _LEVEL = 1
@@ -21,9 +22,9 @@ _ZLIB_HEADER = b"\x78\x01"
 _LONGEST_STORED = 65535
 # Bytes looked at, in a segment: one of so many.
 _STRIDE = 4
-# A segment is noise where 2 ** 6.75 times the chance that two of its bytes are equal is below 1: its entropy (Renyi's,
-# of order 2, which is no larger than Shannon's) exceeds 6.75 of 8 bits, so that coding its bytes saves a sixth at most.
-_NOISE = 107
+# A band is noise where two of its bytes are equal with a chance of 1 in 64 at most: its entropy (Renyi's, of order 2,
+# which is no larger than Shannon's) is 6 of 8 bits or more, so that coding its bytes saves a quarter at most.
+_NOISE = 64
 
 
 def deflated(chunk: NDArray[Any]) -> bytes:
@@ -40,11 +41,9 @@ def deflated(chunk: NDArray[Any]) -> bytes:
         A zlib stream of the shuffled bytes; of the plain ones where a value is one byte wide.
     """
     solid = np.ascontiguousarray(chunk)
-    plain = solid.reshape(-1).view(np.uint8)
+    mixed = shuffled(solid)
     if solid.itemsize == 1:
-        return bytes(deflate.zlib_compress(plain.data, _LEVEL))
-    mixed = np.empty_like(plain)
-    filters.shuffle(plain, solid.itemsize, mixed)
+        return bytes(deflate.zlib_compress(mixed.data, _LEVEL))
     bands = solid.shape[-3] if solid.ndim >= 3 else 1
     stored = _noise(mixed[: solid.size], bands)
     if not stored:
@@ -79,10 +78,7 @@ def inflate(stored: bytes | bytearray | memoryview, out: NDArray[Any]) -> None:
         raise OSError(f"a deflated chunk is damaged: {error}") from error
     if plain.size != target.size:
         raise OSError(f"a deflated chunk holds {plain.size} bytes, not {target.size}")
-    if out.itemsize == 1:
-        target[:] = plain
-    else:
-        filters.unshuffle(plain, out.itemsize, target)
+    unshuffled(plain, out)
 
 
 def _noise(plane: NDArray[np.uint8], bands: int) -> int:

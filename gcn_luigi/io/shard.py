@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.errors import ShardError
-from gcn_luigi.io.codec import encode, filters
+from gcn_luigi.io.codec import crc32, encode, filters
 from gcn_luigi.io.shard_columns import ColumnWriter
-from gcn_luigi.io.shard_format import FORMATS, PIXELS, ROW_AXES, ShardHeader, describe_pixels, write_scales
+from gcn_luigi.io.shard_format import CHECKSUMS, FORMATS, PIXELS, ROW_AXES, ShardHeader, describe_pixels, write_scales
 from gcn_luigi.io.shard_reader import ShardReader
+from gcn_luigi.io.writeback import Writeback
 from gcn_luigi.settings import Codec
 
 __all__ = ["FORMATS", "PIXELS", "EncodedRows", "ShardHeader", "ShardReader", "ShardWriter", "create_shard"]
@@ -34,18 +35,23 @@ class EncodedRows:
     count : int
         Chips, or windows.
     chunks : dict of list of bytes
-        By array, one chunk a row.
+        By array, one chunk a row. Those that are not compressed lie in the memory of the arrays they were made of.
+    checksums : dict of ndarray
+        Columns of them, where chunks carry none themselves.
     """
 
     count: int
-    chunks: Mapping[str, Sequence[bytes]]
+    chunks: Mapping[str, Sequence[bytes | memoryview]]
+    checksums: Mapping[str, NDArray[np.uint32]]
 
 
 class ShardWriter:
     """Appends to a new shard; used through `create_shard`."""
 
-    def __init__(self, file: h5py.File, header: ShardHeader, codec: Codec, pool: Executor | None) -> None:
-        self._file, self._codec, self._pool = file, codec, pool
+    def __init__(
+        self, file: h5py.File, header: ShardHeader, codec: Codec, pool: Executor | None, disk: Writeback
+    ) -> None:
+        self._file, self.codec, self._pool, self._disk = file, codec, pool, disk
         self._axis, self._count = ROW_AXES[header.layout], 0
         write_scales(file, header)
         height, width = header.row_shape
@@ -53,10 +59,13 @@ class ShardWriter:
             name: (dtype, (len(header.bands), height, width) if name == "image" else (height, width))
             for name, dtype in PIXELS.items()
         }
-        for name, (dtype, shape) in self._rows.items():
-            file.create_dataset(
+        # Looked up once: finding an array by name takes HDF5 as long as writing a chip.
+        self._stored = {
+            name: file.create_dataset(
                 name, (0, *shape), dtype, chunks=(1, *shape), maxshape=(None, *shape), **filters(codec, dtype)
-            )
+            ).id
+            for name, (dtype, shape) in self._rows.items()
+        }
         describe_pixels(file, header)
         self._columns = {axis: ColumnWriter(file, axis) for axis in dict.fromkeys(("chip", self._axis))}
 
@@ -91,7 +100,11 @@ class ShardWriter:
         count = len(pixels["image"])
         self._refuse(self._misfits(pixels, count))
         each = self._pool.map if self._pool is not None else map
-        return EncodedRows(count, {name: list(each(partial(encode, self._codec), pixels[name])) for name in self._rows})
+        chunks = {name: list(each(partial(encode, self.codec), pixels[name])) for name in self._rows}
+        checksums = {}
+        if self.codec == "none":
+            checksums = {CHECKSUMS[name]: np.array([*map(crc32, chunks[name])], np.uint32) for name in self._rows}
+        return EncodedRows(count, chunks, checksums)
 
     def write(
         self,
@@ -116,15 +129,18 @@ class ShardWriter:
         ShardError
             Columns have another length or other names than before; nothing was added.
         """
-        n_chips = rows.count if self._axis == "chip" else len(next(iter(columns.values())))
-        added = {"chip": (columns, n_chips), self._axis: (windows or columns, rows.count)}
+        added: dict[str, tuple[Mapping[str, NDArray[Any]], int]] = {
+            "chip": (columns, len(next(iter(columns.values()))))
+        }
+        added[self._axis] = ({**(columns if self._axis == "chip" else windows), **rows.checksums}, rows.count)
         self._refuse(misfit for axis, part in added.items() for misfit in self._columns[axis].misfits(*part))
         for name, chunks in rows.chunks.items():
-            dataset = self._file[name]
-            dataset.resize(self._count + rows.count, axis=0)
-            zeros = (0,) * (dataset.ndim - 1)
-            for position, stored in enumerate(chunks, self._count):
-                dataset.id.write_direct_chunk((position, *zeros), stored)
+            stored, (_, shape) = self._stored[name], self._rows[name]
+            stored.set_extent((self._count + rows.count, *shape))
+            zeros = (0,) * len(shape)
+            for position, chunk in enumerate(chunks, self._count):
+                stored.write_direct_chunk((position, *zeros), chunk)
+                self._disk.wrote(len(chunk))
         for axis, part in added.items():
             self._columns[axis].append(*part)
         self._count += rows.count
@@ -165,8 +181,11 @@ class ShardWriter:
         ShardError
             Chips were added with other columns.
         """
+        no_checksums = {name: np.empty(0, np.uint32) for name in CHECKSUMS.values()} if self.codec == "none" else {}
         for axis, writer in self._columns.items():
-            empty = empty_columns if axis == "chip" else empty_windows
+            empty = {**(empty_columns if axis == "chip" else empty_windows)}
+            if axis == self._axis:
+                empty |= no_checksums
             if len(writer):
                 self._refuse(writer.unlike(empty))
             writer.finish(empty)
@@ -208,5 +227,5 @@ def create_shard(path: Path, header: ShardHeader, codec: Codec, pool: Executor |
     ConfigError
         The codec's library is not installed.
     """
-    with h5py.File(path, "w", libver=("earliest", "v108")) as file:
-        yield ShardWriter(file, header, codec, pool)
+    with h5py.File(path, "w", libver=("earliest", "v108")) as file, Writeback(path) as disk:
+        yield ShardWriter(file, header, codec, pool, disk)

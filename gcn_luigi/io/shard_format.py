@@ -24,6 +24,8 @@ PIXELS: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {"image": np.dtype("<i2"), "label": np.dtype("u1"), "flags": np.dtype("u1")}
 )
 _FLAGS = {1: "optical_missing", 2: "topo_missing", 4: "label_missing", 8: "outside_mosaic", 16: "distance_missing"}
+# Columns of CRC-32, one a row of a pixel array, where it is stored without a filter.
+CHECKSUMS: Mapping[str, str] = MappingProxyType({name: f"{name}_crc32" for name in PIXELS})
 # The first axis of the pixel arrays, by layout.
 ROW_AXES: Mapping[str, str] = MappingProxyType({"chips": "chip", "windows": "window"})
 _AFFINE = ("a", "b", "c", "d", "e", "f")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.io.chunks import StoredArray, find_chunks
-from gcn_luigi.io.shard_format import PIXELS
+from gcn_luigi.io.shard_format import CHECKSUMS, PIXELS
 from gcn_luigi.prepare.chips import Edge, cut_chips
 
 
@@ -100,7 +100,8 @@ class ShardReader:
         found = {}
         for name, dtype in PIXELS.items():
             try:
-                found[name] = find_chunks(self._file[name], dtype)
+                checksums = self._file[CHECKSUMS[name]][...] if CHECKSUMS[name] in self._file else None
+                found[name] = find_chunks(self._file[name], dtype, checksums)
             except OSError as error:
                 raise OSError(f"{name} {error}") from error
         return found

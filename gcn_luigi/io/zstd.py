@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi._core import filters
 from gcn_luigi.errors import ConfigError
+from gcn_luigi.prepare.filters import shuffled, unshuffled
 
 FILTER = 32015
 _LEVEL = 1
@@ -44,14 +44,8 @@ def compressed(chunk: NDArray[Any]) -> bytes:
     ConfigError
         zstandard is not installed.
     """
-    solid = np.ascontiguousarray(chunk)
-    plain = solid.reshape(-1).view(np.uint8)
-    if solid.itemsize > 1:
-        mixed = np.empty_like(plain)
-        filters.shuffle(plain, solid.itemsize, mixed)
-        plain = mixed
     # A compressor must not be shared by threads.
-    frame: bytes = _library().ZstdCompressor(level=_LEVEL).compress(plain.data)
+    frame: bytes = _library().ZstdCompressor(level=_LEVEL).compress(shuffled(chunk).data)
     return frame
 
 
@@ -80,7 +74,4 @@ def decompress(stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
         raise OSError(f"a Zstandard frame is damaged: {error}") from error
     if plain.size != target.size:
         raise OSError(f"a Zstandard frame holds {plain.size} bytes, not {target.size}")
-    if out.itemsize == 1:
-        target[:] = plain
-    else:
-        filters.unshuffle(plain, out.itemsize, target)
+    unshuffled(plain, out)

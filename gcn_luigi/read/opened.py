@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 
-class OpenShards(Sequence[ShardReader]):
+class OpenShards:
     """The shards of a split by number; may be pickled and used after a fork.
 
     Parameters
@@ -34,7 +34,7 @@ class OpenShards(Sequence[ShardReader]):
     def __len__(self) -> int:
         return len(self._names)
 
-    def __getitem__(self, number: Any) -> Any:
+    def __getitem__(self, number: int) -> ShardReader:
         """Return an open shard that was found whole; raise OSError, or what h5py says of a damaged file."""
         self._only_own()
         if number not in self._open:
@@ -60,13 +60,24 @@ class OpenShards(Sequence[ShardReader]):
         return self._directory / self._names[number]
 
     def each(self, call: Callable[[_A], _B], things: Iterable[_A]) -> Iterator[_B]:
-        """Return the results of `call` on each of `things`, made by the threads, in order."""
+        """Yield the results of `call` on each of `things`, made by the threads, in order.
+
+        An error is raised in its turn, when no call is at work any more.
+        """
         self._only_own()
         if self._threads == 1:
-            return map(call, things)
+            yield from map(call, things)
+            return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="gcn-read")
-        return self._pool.map(call, things)
+        futures = [self._pool.submit(call, thing) for thing in things]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+            wait(futures)
 
     def close(self) -> None:
         """Close all shards and end the threads; the next access opens and starts them again."""

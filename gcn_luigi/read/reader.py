@@ -202,7 +202,9 @@ class ChipReader:
         buffers = BufferPool(ahead + 3)
 
         def make(first: int) -> Batch:
-            part = chosen[first : min(first + size, end)]
+            part, following = chosen[first : min(first + size, end)], chosen[first + size : min(first + 2 * size, end)]
+            # The disk works on the next batch while this one is decoded.
+            self._store.want(self._shard_of[following], self._chip_of[following])
             return self.batch(part, cast("Batch", buffers.take(self._shapes(part), PIXELS)))
 
         return self._made_ahead([partial(make, first) for first in range(0, end, size)], ahead)

@@ -14,7 +14,6 @@ from rich.progress import track
 
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
 from gcn_luigi.io.shard_format import PIXELS
-from gcn_luigi.io.shard_reader import ShardReader
 from gcn_luigi.prepare.cutting import gather_chips
 from gcn_luigi.read.opened import OpenShards
 from gcn_luigi.read.rows import Key, RowCache
@@ -61,7 +60,7 @@ class PixelStore:
     def format(self, shard: int, chip: int) -> tuple[dict[str, tuple[int, ...]], str]:
         """Return the shape of a chip by array, and the layout, as the shard of a chip states them."""
         with self._telling(shard, chip):
-            opened: ShardReader = self._shards[shard]
+            opened = self._shards[shard]
             size = (opened.chip_size, opened.chip_size)
             return {name: (*array.shape[1:-2], *size) for name, array in opened.arrays.items()}, opened.layout
 
@@ -95,7 +94,7 @@ class PixelStore:
         _, layout = self.format(int(shard_of[0]), int(chip_of[0]))
         if layout == "chips" and not self._is_whole:
             order = np.lexsort((chip_of, shard_of))
-            self._want(shard_of[order], chip_of[order])
+            self.want(shard_of, chip_of)
             read = partial(self._read_chip, shard_of, chip_of, out)
             for _ in self._shards.each(read, order.tolist()):
                 pass
@@ -103,6 +102,16 @@ class PixelStore:
         places = self.places(shard_of, chip_of)
         with self._lock:
             self._cut_from_rows(places, chip_of, out)
+
+    def want(self, shard_of: Numbers, chip_of: Numbers) -> None:
+        """Tell the system that chips are read soon; nothing where they are in memory already."""
+        if not len(shard_of) or self._is_whole:
+            return
+        places = self.places(shard_of, chip_of)
+        for shard in np.unique(shard_of).tolist():
+            rows = np.unique(places[places[:, 0] == shard, 1])
+            with self._telling(shard, int(chip_of[shard_of == shard][0])):
+                self._shards[shard].want(rows)
 
     def preload(self, *, progress: bool) -> None:
         """Decode all rows of all shards into memory.
@@ -188,7 +197,7 @@ class PixelStore:
             slots = self._decoded(cache, rows[part], examples[part])
             chosen = np.flatnonzero((which >= first) & (which < first + len(slots)))
             where = np.column_stack([slots[which[chosen] - first], places[chosen, 2:]])
-            shard: ShardReader = self._shards[int(places[0, 0])]
+            shard = self._shards[int(places[0, 0])]
             for name, plane in out.items():
                 into = plane if len(chosen) == len(plane) else np.empty((len(chosen), *plane.shape[1:]), plane.dtype)
                 gather_chips(
@@ -207,17 +216,21 @@ class PixelStore:
             with self._telling(shard, int(examples[missing[0]])):
                 self._shards[shard].want(np.array(wanted, np.int64))
         claimed = [(keys[position], cache.claim(), int(examples[position])) for position in missing]
-        for position, (key, slot, _), loaded in zip(
-            missing, claimed, self._shards.each(partial(self._load, cache), claimed), strict=True
-        ):
-            cache.keep(key, loaded)
-            slots[position] = slot
+        done = 0
+        try:
+            for slot in self._shards.each(partial(self._load, cache), claimed):
+                cache.keep(claimed[done][0], slot)
+                slots[missing[done]] = slot
+                done += 1
+        finally:
+            for _, slot, _ in claimed[done:]:
+                cache.release(slot)
         return np.array(slots, np.int64)
 
     def _load(self, cache: RowCache, wanted: tuple[Key, int, int]) -> int:
         (shard, row), slot, example = wanted
         with self._telling(shard, example):
-            opened: ShardReader = self._shards[shard]
+            opened = self._shards[shard]
             for name, plane in cache.planes.items():
                 opened.read_row(name, row, plane[slot])
             cache.extents[slot] = opened.extents[row]
@@ -226,15 +239,9 @@ class PixelStore:
     def _read_chip(self, shard_of: Numbers, chip_of: Numbers, out: Arrays, position: int) -> None:
         shard, chip = int(shard_of[position]), int(chip_of[position])
         with self._telling(shard, chip):
-            opened: ShardReader = self._shards[shard]
+            opened = self._shards[shard]
             for name, plane in out.items():
                 opened.read_row(name, chip, plane[position])
-
-    def _want(self, shard_of: Numbers, chip_of: Numbers) -> None:
-        for shard in np.unique(shard_of).tolist():
-            mine = chip_of[shard_of == shard]
-            with self._telling(shard, int(mine[0])):
-                self._shards[shard].want(mine)
 
     @contextmanager
     def _telling(self, shard: int, chip: int) -> Iterator[None]:

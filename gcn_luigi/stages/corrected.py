@@ -1,9 +1,13 @@
 """Partitions read from their stacks and corrected: what chips and partition files are made of."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from gcn_luigi.io.in_order import in_order
 from gcn_luigi.io.inventory import Inventory
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.io.stack_reader import StackReader
@@ -12,6 +16,9 @@ from gcn_luigi.prepare.columns import ChipPlace
 from gcn_luigi.prepare.cover import TileCover
 from gcn_luigi.prepare.nodata import Corrected, LegacyRule, legacy_corrected, mark_outside, strict_nodata
 from gcn_luigi.settings import RegionSettings
+
+# Partitions read before they are asked for.
+_AHEAD = 2
 
 
 class PartitionReader:
@@ -90,3 +97,28 @@ class PartitionReader:
         if outside is None:
             return corrected
         return mark_outside(corrected, schema, outside, fill=None if nodata.mode == "legacy" else nodata.fill)
+
+
+def read_in_turn(reader: PartitionReader, places: Sequence[ChipPlace]) -> Iterator[Corrected]:
+    """Yield the partitions `places`, each read when it is asked for into the memory of the one before."""
+    with reader:
+        out: Corrected | None = None
+        for place in places:
+            shape = place.window.height, place.window.width
+            out = reader.read(place, out if out is not None and out.label.shape == shape else None)
+            yield out
+
+
+def read_ahead(reader: PartitionReader, places: Sequence[ChipPlace]) -> Iterator[Corrected]:
+    """Yield the partitions `places`, the next ones read by another thread meanwhile, each in memory of its own."""
+    # All in the one thread that the reader belongs to.
+    with ThreadPoolExecutor(1, thread_name_prefix="gcn-stack") as lane:
+        lane.submit(reader.__enter__).result()
+        failure: tuple[Any, Any, Any] = (None, None, None)
+        try:
+            yield from in_order(lane, (partial(reader.read, place) for place in places), _AHEAD)
+        except BaseException:
+            failure = sys.exc_info()
+            raise
+        finally:
+            lane.submit(reader.__exit__, *failure).result()

@@ -50,10 +50,14 @@ class PieceMaker:
         Sizes, edge policy and fills.
     writer : ShardWriter
         Compresses.
+    in_threads : bool
+        Whether threads other than the one that writes make the pieces.
     """
 
-    def __init__(self, header: ShardHeader, writer: ShardWriter) -> None:
+    def __init__(self, header: ShardHeader, writer: ShardWriter, *, in_threads: bool = False) -> None:
         self._header, self._writer = header, writer
+        # What is not compressed is written out of the buffers, and by then a thread may be at its next piece.
+        self._is_reused = not (in_threads and writer.codec == "none")
         self._n_windows = 0
         # Touching fresh memory costs more than cutting.
         self._buffers = threading.local()
@@ -111,7 +115,7 @@ class PieceMaker:
         return Piece(self._writer.encode(pixels), columns, windows)
 
     def _buffer(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-        buffer: NDArray[Any] | None = getattr(self._buffers, name, None)
+        buffer: NDArray[Any] | None = getattr(self._buffers, name, None) if self._is_reused else None
         if buffer is None:
             buffer = np.empty(shape, dtype)
             setattr(self._buffers, name, buffer)

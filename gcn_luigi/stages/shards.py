@@ -1,7 +1,7 @@
 """One shard: read each partition once, mask it, judge and cut its chips, compress and write them."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -25,10 +25,11 @@ from gcn_luigi.prepare.columns import (
     window_columns,
 )
 from gcn_luigi.prepare.curve import along_curve
+from gcn_luigi.prepare.nodata import Corrected
 from gcn_luigi.prepare.selection import Reason, count_chips, judge_chips
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
-from gcn_luigi.stages.corrected import PartitionReader
+from gcn_luigi.stages.corrected import PartitionReader, read_ahead, read_in_turn
 from gcn_luigi.stages.mosaics import read_inventory
 from gcn_luigi.stages.pieces import Piece, PieceMaker
 from gcn_luigi.stages.tally import Tally
@@ -52,7 +53,8 @@ class ShardRequest:
     number, total : int
         Which share of the split's partitions.
     threads : int
-        That cut and compress beside the one that reads; 1 does all in one thread. No effect on the bytes.
+        That cut and compress, beside one that reads and one that counts and writes; 1 does all in one thread. No effect
+        on the bytes.
     """
 
     settings: RegionSettings
@@ -117,13 +119,13 @@ def build_shard(request: ShardRequest, out: Path, say: Say) -> None:
     places = of_split[share_of(len(of_split), request.number, request.total)]
     header = _header(request, lattice, [place.window for split in SPLITS for place in everything[split]])
     tally = Tally(settings.schema_bands)
-    pool = ThreadPoolExecutor(request.threads) if request.threads > 1 else nullcontext()
-    with (
-        create_shard(out, header, settings.shards.codec) as writer,
-        PartitionReader(settings, layout, inventory, places) as reader,
-        pool as threads,
-    ):
-        calls = _Partitions(settings, header, reader, tally).calls(places, PieceMaker(header, writer), say)
+    in_threads = request.threads > 1
+    pool = ThreadPoolExecutor(request.threads) if in_threads else nullcontext()
+    reader = PartitionReader(settings, layout, inventory, places)
+    with create_shard(out, header, settings.shards.codec) as writer, pool as threads:
+        maker = PieceMaker(header, writer, in_threads=in_threads)
+        read = read_ahead(reader, places) if in_threads else read_in_turn(reader, places)
+        calls = _Partitions(settings, header, tally).calls(zip(places, read, strict=True), len(places), maker, say)
         for piece in in_order(threads, calls, 2 * request.threads):
             piece.write(writer)
         is_windows = header.layout == "windows"
@@ -155,23 +157,24 @@ def _header(request: ShardRequest, lattice: Lattice, windows: Sequence[Window]) 
 
 
 class _Partitions:
-    """Reads, counts and judges partitions, one after the other."""
+    """Counts and judges partitions, one after the other."""
 
-    def __init__(self, settings: RegionSettings, header: ShardHeader, reader: PartitionReader, tally: Tally) -> None:
-        self._settings, self._header, self._reader, self._tally = settings, header, reader, tally
+    def __init__(self, settings: RegionSettings, header: ShardHeader, tally: Tally) -> None:
+        self._settings, self._header, self._tally = settings, header, tally
 
-    def calls(self, places: Sequence[ChipPlace], maker: PieceMaker, say: Say) -> Iterator[Callable[[], Piece]]:
-        """Yield one call a piece of work, and say how far the reading is."""
+    def calls(
+        self, partitions: Iterable[tuple[ChipPlace, Corrected]], count: int, maker: PieceMaker, say: Say
+    ) -> Iterator[Callable[[], Piece]]:
+        """Yield one call a piece of work, and say how far it is."""
         began = time.perf_counter()
-        for done, place in enumerate(places, 1):
-            yield from self._of_partition(place, maker)
+        for done, (place, corrected) in enumerate(partitions, 1):
+            yield from self._of_partition(place, corrected, maker)
             tally, rate = self._tally, self._tally.n_kept / max(time.perf_counter() - began, 1e-9)
             counts = f"{tally.n_kept:,} chips, {tally.n_rejected:,} rejected, {rate:,.0f} chips/s"
-            say(f"{done} of {len(places)} partitions, {counts}", done / len(places))
+            say(f"{done} of {count} partitions, {counts}", done / count)
 
-    def _of_partition(self, place: ChipPlace, maker: PieceMaker) -> Iterator[Callable[[], Piece]]:
+    def _of_partition(self, place: ChipPlace, corrected: Corrected, maker: PieceMaker) -> Iterator[Callable[[], Piece]]:
         settings, chips = self._settings, self._settings.chips
-        corrected = self._reader.read(place)
         balanced = chips.densify and is_balanced(corrected.label, place.window.height)
         step = effective_step(chips.step, densify=chips.densify, split=place.split, balanced=balanced)
         origins = chip_origins(corrected.label.shape, chips.size, step, chips.edge)

@@ -1,5 +1,6 @@
 """What a shard counts beside its chips: pixel histograms, rejected chips, values out of range."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,11 @@ class Tally:
     ----------
     schema : BandSchema
         The stack's bands.
+
+    Attributes
+    ----------
+    n_kept : int
+        Chips kept so far.
     """
 
     def __init__(self, schema: BandSchema) -> None:
@@ -38,6 +44,7 @@ class Tally:
         self._verdicts: list[NDArray[np.int64]] = []
         self._out_of_range: list[NDArray[np.int64]] = []
         self._steps: list[int] = []
+        self.n_kept, self._n_judged = 0, 0
 
     @property
     def histogram(self) -> Histogram:
@@ -60,14 +67,9 @@ class Tally:
         return self._classes[:, 1]
 
     @property
-    def n_kept(self) -> int:
-        """Chips kept so far."""
-        return sum(int(verdict[REASONS.index(Reason.KEPT)]) for verdict in self._verdicts)
-
-    @property
     def n_rejected(self) -> int:
         """Chips rejected so far."""
-        return sum(int(verdict.sum()) for verdict in self._verdicts) - self.n_kept
+        return self._n_judged - self.n_kept
 
     def add(self, corrected: Corrected, kept: NDArray[np.int64], size: int, verdicts: NDArray[Any], step: int) -> None:
         """Count one partition.
@@ -88,7 +90,10 @@ class Tally:
         seen = coverage(kept, size, corrected.label.shape)
         self._histograms.add(corrected.image, corrected.flags, self._band_flags, seen)
         self._classes += weighted_classes(corrected.label, seen)
-        self._verdicts.append(np.array([(verdicts == reason).sum() for reason in REASONS], np.int64))
+        judged = Counter(verdicts.tolist())
+        self._verdicts.append(np.array([judged[reason] for reason in REASONS], np.int64))
+        self.n_kept += judged[Reason.KEPT]
+        self._n_judged += len(verdicts)
         self._out_of_range.append(corrected.out_of_range.astype(np.int64))
         self._steps.append(step)
 

@@ -63,7 +63,7 @@ def test_a_central_scheduler_shows_the_whole_graph_by_stages(commands, tiny, tin
         assert node["name"] not in {nodes[name]["name"] for name in node["deps"]}
     assert len(messages) == 3
     for message in messages:
-        done = re.fullmatch(r"(\d+) of (\d+) partitions, \d+ chips, \d+ rejected", message)
+        done = re.fullmatch(r"(\d+) of (\d+) partitions, [\d,]+ chips, [\d,]+ rejected, [\d,]+ chips/s", message)
         assert done, message
         assert done[1] == done[2]
 

@@ -179,7 +179,7 @@ class TestBatches:
             reader.batches(**wrong)
 
     @pytest.mark.fault
-    def test_damage_is_told_in_its_turn(self, stored, tmp_path, monkeypatch):
+    def test_damage_is_told_in_its_turn(self, stored, monkeypatch):
         reader = gcn_luigi.open_dataset(stored["chips"]).chips("train")
         read_row = ShardReader.read_row
 

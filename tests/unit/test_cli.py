@@ -302,7 +302,9 @@ class TestPlan:
         return make_tiny(tmp_path_factory.mktemp("planned"))
 
     def test_without_a_dataset_it_says_what_there_will_be_and_leaves_nothing(self, gcn, tiny, tmp_path):
-        code, out, err = gcn("plan", tiny.config / "tiny.toml", "--data-root", tiny.sources, "--output", tmp_path / "out")
+        code, out, err = gcn(
+            "plan", tiny.config / "tiny.toml", "--data-root", tiny.sources, "--output", tmp_path / "out"
+        )
 
         assert code == 0
         assert "making the catalog" in err

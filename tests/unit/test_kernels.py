@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gcn_luigi._core import counts, histogram, legacy, nodata, windows
+from gcn_luigi._core import counts, filters, histogram, legacy, nodata, windows
 
 
 def _zeros(*shape, dtype=np.int16):
@@ -219,6 +219,19 @@ CASES = [
             ],
             "counts": [_zeros(1, 4, dtype=np.int64), _zeros(2, 3, dtype=np.int64)],
         },
+    ),
+    *(
+        (
+            kernel,
+            {"values": _zeros(9, dtype=np.uint8), "item_size": 2, "out": _zeros(9, dtype=np.uint8)},
+            {"item_size": [0, 3, -2, 16], "out": [_zeros(8, dtype=np.uint8)]},
+        )
+        for kernel in (filters.shuffle, filters.unshuffle)
+    ),
+    (
+        filters.fletcher32,
+        {"values": _zeros(9, dtype=np.uint8), "out": _zeros(1, dtype=np.uint32)},
+        {"out": [_zeros(2, dtype=np.uint32), _zeros(0, dtype=np.uint32)]},
     ),
     (
         histogram.add,

@@ -1,0 +1,131 @@
+"""Windows of a stack, read from tiles as they are delivered: all years of a band in one file, interleaved by pixel.
+
+No cell is aligned with the blocks of such tiles, and one block holds all years: what is decoded is many times what is
+wanted unless somebody remembers it.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.windows import Window as Rectangle
+
+from benchmarks.region import Ground
+from benchmarks.rows import Claim, Row, judged
+from benchmarks.timing import Contestant, race
+from gcn_luigi.io.header import read_lattice
+from gcn_luigi.io.stack_reader import StackReader
+from gcn_luigi.io.vrt import VrtBand, VrtSource, write_vrt
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.curve import along_curve
+
+CORES = 1
+# As the published composites: a band a year, blocks and cells of 256 px, a name for each of the two years read.
+_YEARS, _SIZE, _SHIFT = 18, 256, 100
+_BANDS = ("nbr", "ndsi", "ndvi", "tcb", "tcw")
+_READ = (5, 11)
+
+Windows = list[tuple[int, Window]]
+
+
+def rows(ground: Ground) -> list[Row]:
+    """Return the rows of this suite."""
+    directory = ground.directory / "delivered"
+    lattice = read_lattice(ground.base.stack(ground.settings.years[0]))
+    tiles = _deliver(ground, directory)
+    for number in _READ:
+        _lay_stack(directory / f"{number}.vrt", lattice, tiles, number)
+    windows = _windows(lattice, ground.plan.few_partitions * 5)
+    _check(directory, windows)
+    contestants = [
+        Contestant("ours", partial(_by_us, directory, windows)),
+        Contestant("once", partial(_by_gdal, directory, windows)),
+        Contestant("each", partial(_by_gdal_anew, directory, windows)),
+    ]
+    run = race(contestants, ground.plan.rounds)
+    return judged(_claims(), run, {}, "every window equals GDAL's reading of the VRT")
+
+
+def _claims() -> Iterator[Claim]:
+    what = f"windows of {_SIZE} px, {len(_BANDS)} bands, {_YEARS} years interleaved by pixel"
+    yield Claim("stack-once", what, "rasterio, VRT opened once", "ours", "once", None, "windows/s")
+    yield Claim("stack-each", what, "rasterio, VRT opened for each window", "ours", "each", None, "windows/s")
+
+
+def _deliver(ground: Ground, directory: Path) -> list[tuple[str, Path]]:
+    """Write the region's optical tiles anew with as many bands as years, the two years that there are in turns."""
+    made = []
+    for source in sorted(ground.sources.glob("optical/*/*.tif")):
+        band = source.stem.rsplit("_", maxsplit=1)[1]
+        if band not in _BANDS:
+            continue
+        path = directory / source.name
+        made.append((band, path))
+        if path.is_file():
+            continue
+        directory.mkdir(exist_ok=True)
+        with rasterio.open(source) as tile:
+            pixels, profile = tile.read(), tile.profile
+        profile.update(count=_YEARS, interleave="pixel", compress="deflate", predictor=2)
+        with rasterio.open(path, "w", **profile) as tile:
+            tile.write(np.resize(pixels, (_YEARS, *pixels.shape[1:])))
+    return made
+
+
+def _lay_stack(path: Path, lattice: Lattice, tiles: list[tuple[str, Path]], number: int) -> None:
+    """Write the VRT of one year as a task would, mosaics and stack in one."""
+    bands = []
+    for name in _BANDS:
+        files = [tile for band, tile in tiles if band == name]
+        places = [lattice.window_of(read_lattice(tile).bounds, where=str(tile)) for tile in files]
+        sources = tuple(VrtSource(tile, number, place, -32768.0) for tile, place in zip(files, places, strict=True))
+        bands.append(VrtBand(name, "int16", -32768.0, sources))
+    write_vrt(path, lattice, bands)
+
+
+def _windows(lattice: Lattice, count: int) -> Windows:
+    """Return cells off the blocks of the tiles, in the order in which a shard reads them, of either year in turns."""
+    rows, cols = (np.arange(_SHIFT, extent - _SIZE, _SIZE) for extent in lattice.shape)
+    cells = np.stack(np.meshgrid(rows, cols, indexing="ij"), axis=-1).reshape(-1, 2)
+    ordered = cells[along_curve(cells[:, 0], cells[:, 1])][:count]
+    return [(_READ[k % 2], Window(int(row), int(col), _SIZE, _SIZE)) for k, (row, col) in enumerate(ordered)]
+
+
+def _by_us(directory: Path, windows: Windows, see: Callable[[npt.NDArray[np.int16]], None] = lambda _: None) -> int:
+    with StackReader(lambda year: directory / f"{year}.vrt") as reader:
+        reader.expect(windows)
+        for year, window in windows:
+            see(reader.read(year, window))
+    return len(windows)
+
+
+def _by_gdal(directory: Path, windows: Windows) -> int:
+    stacks = {year: rasterio.open(directory / f"{year}.vrt") for year in _READ}
+    for year, window in windows:
+        stacks[year].read(window=_rectangle(window))
+    for stack in stacks.values():
+        stack.close()
+    return len(windows)
+
+
+def _by_gdal_anew(directory: Path, windows: Windows) -> int:
+    for year, window in windows:
+        with rasterio.open(directory / f"{year}.vrt") as stack:
+            stack.read(window=_rectangle(window))
+    return len(windows)
+
+
+def _rectangle(window: Window) -> Rectangle:
+    return Rectangle(window.col, window.row, window.width, window.height)
+
+
+def _check(directory: Path, windows: Windows) -> None:
+    seen: list[npt.NDArray[np.int16]] = []
+    _by_us(directory, windows, lambda pixels: seen.append(pixels.copy()))
+    for (year, window), pixels in zip(windows, seen, strict=True):
+        with rasterio.open(directory / f"{year}.vrt") as stack:
+            if not np.array_equal(stack.read(window=_rectangle(window)), pixels):
+                raise RuntimeError(f"{year}, {window}: pixels differ from GDAL's")
