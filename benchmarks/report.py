@@ -37,7 +37,7 @@ def plain_table(suites: list[Suite]) -> str:
     """Return ratios first, for a terminal."""
     lines = []
     for suite in suites:
-        busy = suite["other_programs_cores"]
+        busy = suite.get("other_programs_cores", 0.0)
         others = f"; other programs kept {busy:.1f} cores busy" if busy >= _MANY else ""
         lines.append(f"\n{_TITLES[suite['suite']]}{others}")
         for row in suite["rows"]:
@@ -90,7 +90,7 @@ def _conditions(suites: list[Suite]) -> str:
 
 def _section(suite: Suite) -> Iterator[str]:
     yield f"### {_TITLES[suite['suite']]}"
-    if suite["other_programs_cores"] >= _MANY:
+    if suite.get("other_programs_cores", 0.0) >= _MANY:
         yield f"Other programs kept {suite['other_programs_cores']:.1f} cores busy meanwhile."
     measured = [row for row in suite["rows"] if not row["left_out"]]
     if measured:
