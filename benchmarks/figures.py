@@ -1,5 +1,6 @@
-"""The two plots: all ratios beside their targets, and cost against work."""
+"""The two plots: ratios beside their targets, and cost against work."""
 
+import re
 import statistics
 from pathlib import Path
 from typing import Any
@@ -13,74 +14,79 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 Suite = dict[str, Any]
 
 # Told apart without colour by their shapes, and by colour-blind readers too.
-_MET, _NOT_MET, _PLAIN, _MARK, _INK = "#0f766e", "#b45309", "#64748b", "#111827", "#374151"
+_MET, _NOT_MET, _FAINT, _MARK, _INK = "#0f766e", "#b45309", "#6b7280", "#111827", "#374151"
 _STYLE = {
     "font.family": "DejaVu Sans", "font.size": 8, "axes.edgecolor": "#9ca3af", "axes.linewidth": 0.6,
     "axes.labelcolor": _INK, "text.color": _INK, "xtick.color": _INK, "ytick.color": _INK, "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6, "grid.color": "#e5e7eb", "grid.linewidth": 0.6, "svg.hashsalt": "gcn_luigi",
-    "axes.spines.top": False, "axes.spines.right": False,
+    "ytick.major.width": 0.6, "grid.color": "#e5e7eb", "grid.linewidth": 0.6, "axes.spines.top": False,
+    "axes.spines.right": False, "svg.hashsalt": "gcn_luigi", "svg.fonttype": "none",
 }  # fmt: skip
 
 
 def draw_ratios(suites: list[Suite], titles: dict[str, str], path: Path) -> bool:
-    """Draw each row's ratio with its quartiles and its target; return whether there is any row."""
-    groups = [
-        (titles[suite["suite"]], [row for row in suite["rows"] if row["ratio"] is not None])
-        for suite in suites
-        if suite["suite"] != "curves"
-    ]
+    """Draw the ratio of each row that has a target, with its quartiles; return whether there is any."""
+    groups = [(re.split("[:(]", titles[suite["suite"]])[0].strip(), _marked(suite)) for suite in suites]
     groups = [(title, rows) for title, rows in groups if rows]
     if not groups:
         return False
     n_lines = sum(len(rows) + 1 for _, rows in groups)
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(9.2, 0.9 + 0.185 * n_lines), layout="constrained")
+        figure = Figure(figsize=(8.4, 0.9 + 0.3 * n_lines), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        labels: list[tuple[float, str, bool]] = []
         line = 0
         for title, rows in groups:
-            labels.append((line, title, True))
+            _write(axes, line + 0.25, -0.02, title, size=7.5, weight="bold")
             line += 1
             for row in rows:
                 _draw_row(axes, row, line)
-                labels.append((line, f"{row['what']}  vs  {row['reference']}", False))
                 line += 1
-        _dress_ratios(axes, labels, line)
+        _dress_ratios(axes, line)
         figure.savefig(path, metadata={"Date": None})
     return True
 
 
+def _marked(suite: Suite) -> list[dict[str, Any]]:
+    """Return the measured rows that have a target, save those that are drawn as curves."""
+    rows = suite["rows"] if suite["suite"] != "curves" else []
+    return [row for row in rows if row["ratio"] is not None and row["target"] is not None]
+
+
+def _write(axes: Axes, line: float, across: float, text: str, **look: Any) -> None:
+    """Write beside the axes: `across` is 0 at their left edge and 1 at their right one."""
+    side = "right" if across < 0 else "left"
+    look["fontsize"], look["fontweight"] = look.pop("size"), look.pop("weight", "normal")
+    axes.text(across, line, text, transform=axes.get_yaxis_transform(), ha=side, va="center", **look)
+
+
 def _draw_row(axes: Axes, row: dict[str, Any], line: int) -> None:
-    colour, shape = {True: (_MET, "o"), False: (_NOT_MET, "D"), None: (_PLAIN, "o")}[row["is_met"]]
+    colour, shape = (_MET, "o") if row["is_met"] else (_NOT_MET, "D")
     axes.plot([1, row["ratio"]], [line, line], color=colour, linewidth=0.8, alpha=0.35, zorder=2)
-    axes.plot([row["low"], row["high"]], [line, line], color=colour, linewidth=2.4, solid_capstyle="butt", zorder=3)
-    axes.plot(row["ratio"], line, shape, color=colour, markersize=4.2, zorder=4)
-    if row["target"] is not None:
-        axes.plot(row["target"], line, "|", color=_MARK, markersize=9, markeredgewidth=1.3, zorder=5)
+    axes.plot([row["low"], row["high"]], [line, line], color=colour, linewidth=2.6, solid_capstyle="butt", zorder=3)
+    axes.plot(row["ratio"], line, shape, color=colour, markersize=4.6, zorder=4)
+    axes.plot(row["target"], line, "|", color=_MARK, markersize=11, markeredgewidth=1.3, zorder=5)
+    _write(axes, line - 0.19, -0.02, row["what"], size=7)
+    _write(axes, line + 0.21, -0.02, f"against {row['reference']}", size=6, color=_FAINT)
+    digits = f"{row['ratio']:,.0f}" if row["ratio"] >= 100 else f"{row['ratio']:.3g}"
+    _write(axes, line, 1.01, digits, size=7, color=colour, weight="bold")
 
 
-def _dress_ratios(axes: Axes, labels: list[tuple[float, str, bool]], n_lines: int) -> None:
+def _dress_ratios(axes: Axes, n_lines: int) -> None:
     axes.set_xscale("log")
     axes.axvline(1, color="#9ca3af", linewidth=0.8, zorder=1)
-    axes.set_ylim(n_lines - 0.4, -0.8)
-    axes.set_yticks([line for line, _, _ in labels], [text for _, text, _ in labels])
-    for tick, (_, _, is_title) in zip(axes.yaxis.get_major_ticks(), labels, strict=True):
-        tick.tick1line.set_visible(False)
-        tick.label1.set_fontsize(7)
-        if is_title:
-            tick.label1.set_fontweight("bold")
+    axes.set_ylim(n_lines - 0.4, -0.4)
+    axes.set_yticks([])
     axes.grid(axis="x", which="major")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("times faster (or smaller) than the reference; bar: quartiles over rounds")
+    axes.set_xlabel("times the reference; bar: quartiles", fontsize=7.5)
+    axes.tick_params(axis="x", labelsize=7.5)
     handles = [
-        axes.plot([], [], "o", color=_MET, markersize=4.2, label="target met")[0],
-        axes.plot([], [], "D", color=_NOT_MET, markersize=4.2, label="target not met")[0],
-        axes.plot([], [], "o", color=_PLAIN, markersize=4.2, label="reported without a target")[0],
-        axes.plot([], [], "|", color=_MARK, markersize=9, markeredgewidth=1.3, linestyle="none", label="target")[0],
+        axes.plot([], [], "o", color=_MET, markersize=4.6, label="target met")[0],
+        axes.plot([], [], "D", color=_NOT_MET, markersize=4.6, label="not met")[0],
+        axes.plot([], [], "|", color=_MARK, markersize=11, markeredgewidth=1.3, linestyle="none", label="target")[0],
     ]
-    axes.figure.legend(handles=handles, loc="outside upper right", ncols=4, frameon=False, fontsize=7)
+    axes.figure.legend(handles=handles, loc="outside upper right", ncols=3, frameon=False, fontsize=7)
 
 
 def draw_curves(suite: Suite, path: Path) -> bool:
@@ -103,7 +109,7 @@ def draw_curves(suite: Suite, path: Path) -> bool:
             axes = figure.add_subplot(1, len(drawn), number)
             _draw_curve(axes, curves[key], scale)
             axes.set_xlabel(across, fontsize=7.5)
-            axes.set_title(f"{chr(96 + number)}  {up}", loc="left", fontsize=8, fontweight="bold")
+            axes.set_title(f"({chr(96 + number)}) {up}", loc="left", fontsize=8, fontweight="bold")
         figure.savefig(path, metadata={"Date": None})
     return True
 
@@ -121,6 +127,7 @@ def _draw_curve(axes: Axes, curve: dict[str, Any], scale: float) -> None:
     axes.set_ylim(0, 1.25 * max(max(turn) for turn in heights))
     if across[-1] > 4 * across[0]:
         axes.set_xscale("log")
+    axes.tick_params(labelsize=7)
     axes.xaxis.set_major_locator(FixedLocator(across))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

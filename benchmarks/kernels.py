@@ -16,6 +16,8 @@ from benchmarks.timing import Contestant, race
 
 CORES = 2
 _HELD = 8
+# Bytes: more than any cache.
+_LARGE = 400_000_000
 
 
 def rows(ground: Ground) -> list[Row]:
@@ -29,13 +31,12 @@ def rows(ground: Ground) -> list[Row]:
 def _rows_of(ground: Ground, step: int) -> list[Row]:
     settings = ours.variant(ground.settings, step=step)
     stacks, nodata = _stacks(ground)
-    turns = max(2, ground.plan.kernel_partitions * (1 if step == 32 else 25) // (1 if step == 32 else 289))
-    # Long enough that starting a thread does not count; the large copy is bounded by memory.
-    many = turns * (10 if ground.plan.rounds > 1 else 1)
+    # As many chips at either step.
+    turns = max(2, ground.plan.kernel_partitions * (25 if step == 8 else 289) // 289)
     kernels = [ours.MaskAndCut(settings, stacks[0].shape[1:]) for _ in range(2)]
     n_bytes = kernels[0].n_bytes
     buffer = np.empty((len(kernels[0].image), len(stacks[0]), *kernels[0].image.shape[2:]), np.int16)
-    reused, large = limits.Copy(n_bytes), limits.Copy(n_bytes * turns)
+    reused, large = (limits.Copy(n_bytes), limits.Copy(n_bytes)), limits.Copy(max(n_bytes, _LARGE))
 
     def one(kernel: ours.MaskAndCut, count: int) -> int:
         for number in range(count):
@@ -54,11 +55,12 @@ def _rows_of(ground: Ground, step: int) -> list[Row]:
     with ThreadPoolExecutor(2) as pool:
         run = race(
             [
-                Contestant("one", lambda: one(kernels[0], many)),
-                Contestant("copy", lambda: reused(many)),
-                Contestant("two", lambda: sum(pool.map(one, kernels, (many, many)))),
+                Contestant("one", lambda: one(kernels[0], turns)),
+                Contestant("copy", lambda: reused[0](turns)),
+                Contestant("two copies", lambda: sum(pool.map(lambda copy: copy(turns), reused))),
+                Contestant("two", lambda: sum(pool.map(one, kernels, (turns, turns)))),
                 Contestant("script", script),
-                Contestant("large copy", lambda: large(1)),
+                Contestant("large copy", lambda: large(max(1, turns * n_bytes // _LARGE))),
             ],
             ground.plan.rounds,
         )
@@ -78,6 +80,15 @@ def _claims(step: int) -> Iterator[Claim]:
         f"kernel-script-{step}", f"{what}, 1 thread", "the script's numpy, reused buffer", "one", "script", None, unit
     )
     yield Claim(f"kernel-threads-{step}", f"{what}, 2 threads", "1 thread", "two", "one", 1.5 if marked else None, unit)
+    yield Claim(
+        f"copy-threads-{step}",
+        "for comparison: np.copyto, reused buffers, 2 threads",
+        "1 thread",
+        "two copies",
+        "copy",
+        None,
+        unit,
+    )
 
 
 def _stacks(ground: Ground) -> tuple[list[np.ndarray], tuple[float, ...]]:

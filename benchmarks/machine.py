@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -55,6 +56,24 @@ def versions(names: Sequence[str] = _PACKAGES) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+class Bystanders:
+    """How much of the machine other programs use from now on."""
+
+    def __init__(self) -> None:
+        self._busy, self._own, self._start = self._read()
+
+    def cores(self) -> float:
+        """Return how many cores, on average, were busy with what neither this process nor its children did."""
+        busy, own, now = self._read()
+        return max(0.0, (busy - self._busy) - (own - self._own)) / (now - self._start)
+
+    @staticmethod
+    def _read() -> tuple[float, float, float]:
+        machine, own = psutil.cpu_times(), os.times()
+        busy = machine.user + machine.nice + machine.system + getattr(machine, "steal", 0.0)
+        return busy, own.user + own.system + own.children_user + own.children_system, time.perf_counter()
 
 
 def peak_mb() -> float:

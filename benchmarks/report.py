@@ -21,6 +21,9 @@ _TITLES = {
     "curves": "Cost against work",
 }
 
+# Cores: less is the noise of any machine.
+_MANY = 0.2
+
 Suite = dict[str, Any]
 
 
@@ -34,7 +37,9 @@ def plain_table(suites: list[Suite]) -> str:
     """Return ratios first, for a terminal."""
     lines = []
     for suite in suites:
-        lines.append(f"\n{_TITLES[suite['suite']]}")
+        busy = suite.get("other_programs_cores", 0.0)
+        others = f"; other programs kept {busy:.1f} cores busy" if busy >= _MANY else ""
+        lines.append(f"\n{_TITLES[suite['suite']]}{others}")
         for row in suite["rows"]:
             says = f"{row['what']}  |  {row['reference']}"
             if row["left_out"]:
@@ -85,6 +90,8 @@ def _conditions(suites: list[Suite]) -> str:
 
 def _section(suite: Suite) -> Iterator[str]:
     yield f"### {_TITLES[suite['suite']]}"
+    if suite.get("other_programs_cores", 0.0) >= _MANY:
+        yield f"Other programs kept {suite['other_programs_cores']:.1f} cores busy meanwhile."
     measured = [row for row in suite["rows"] if not row["left_out"]]
     if measured:
         head = "| what | reference | ours | reference's | ratio | target | met |\n|---|---|---|---|---|---|---|"

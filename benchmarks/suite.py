@@ -27,6 +27,7 @@ def main() -> None:
         return
     suite = importlib.import_module(f"benchmarks.{given.name}")
     machine.pin(suite.CORES)
+    bystanders = machine.Bystanders()
     rows = suite.rows(ground)
     content = {
         "suite": given.name,
@@ -34,6 +35,7 @@ def main() -> None:
         "cores": suite.CORES,
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine.described(ground.directory),
+        "other_programs_cores": round(bystanders.cores(), 2),
         "versions": machine.versions(),
         "rows": [row.plain() for row in rows],
     }
