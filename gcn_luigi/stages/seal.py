@@ -17,9 +17,7 @@ from gcn_luigi.version import __version__
 FORMAT = "gcn_luigi dataset 1"
 _LIBRARIES = ("luigi", "numpy", "h5py", "rasterio", "geopandas", "pyarrow", "pyogrio", "shapely", "deflate")
 # By which shards are compressed besides deflate.
-_OF_CODEC: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"bitshuffle-lz4": ("hdf5plugin",), "zstd": ("zstandard",)}
-)
+_OF_CODEC: Mapping[str, tuple[str, ...]] = MappingProxyType({"bitshuffle-lz4": ("hdf5plugin",), "zstd": ("zstandard",)})
 
 
 @dataclass(frozen=True, order=True)
