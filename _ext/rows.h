@@ -129,15 +129,29 @@ static inline void add_packed(const int16_t *run, const uint64_t *words, ptrdiff
         bins[run[i]] += words[i];
 }
 
-#ifdef __GNUC__
-typedef char gcn_line __attribute__((vector_size(64), aligned(1), may_alias));
-#else
-typedef struct { char bytes[64]; } gcn_line;
-#endif
+/* A row of a chip is a few cache lines long: a call of memcpy for each costs as much as its copy, one of
+ * a constant size becomes the moves themselves. */
+static inline void gcn_copy_row(char *out, const char *in, ptrdiff_t bytes)
+{
+    ptrdiff_t i = 0;
+    for (; i + 64 <= bytes; i += 64)
+        memcpy(out + i, in + i, 64);
+    if (i < bytes)
+        memcpy(out + i, in + i, (size_t)(bytes - i));
+}
 
-/* Copy rows of `bytes` bytes that start `pitch` bytes apart into rows `out_pitch` bytes apart.
- * A row of a chip is a few lines long: a call of memcpy for each costs as much as its copy. */
-GCN_WIDEST static void copy_rows(
+static void gcn_copy_rows(
+    char *out, ptrdiff_t out_pitch, const char *in, ptrdiff_t pitch, ptrdiff_t bytes, ptrdiff_t rows)
+{
+    for (ptrdiff_t y = 0; y < rows; y++, out += out_pitch, in += pitch)
+        gcn_copy_row(out, in, bytes);
+}
+
+#ifdef GCN_HAS_VERSIONS
+typedef char gcn_line __attribute__((vector_size(64), aligned(1), may_alias));
+
+/* A cache line that is stored whole is written faster. */
+__attribute__((target("avx512f"))) static void gcn_copy_lines(
     char *out, ptrdiff_t out_pitch, const char *in, ptrdiff_t pitch, ptrdiff_t bytes, ptrdiff_t rows)
 {
     for (ptrdiff_t y = 0; y < rows; y++, out += out_pitch, in += pitch) {
@@ -147,6 +161,20 @@ GCN_WIDEST static void copy_rows(
         if (i < bytes)
             memcpy(out + i, in + i, (size_t)(bytes - i));
     }
+}
+#endif
+
+/* Copy rows of `bytes` bytes that start `pitch` bytes apart into rows `out_pitch` bytes apart. */
+static inline void copy_rows(
+    char *out, ptrdiff_t out_pitch, const char *in, ptrdiff_t pitch, ptrdiff_t bytes, ptrdiff_t rows)
+{
+#ifdef GCN_HAS_VERSIONS
+    if (__builtin_cpu_supports("avx512f")) {
+        gcn_copy_lines(out, out_pitch, in, pitch, bytes, rows);
+        return;
+    }
+#endif
+    gcn_copy_rows(out, out_pitch, in, pitch, bytes, rows);
 }
 
 /* The same, past the caches: for what is too large to be found there again. Whoever calls it ends

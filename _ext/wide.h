@@ -14,15 +14,12 @@
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(GCN_BASELINE)
+#define GCN_HAS_VERSIONS
 #define GCN_WIDE __attribute__((target_clones("avx2", "default"), unused))
-/* Moves alone gain from 64-byte registers: a line that is stored whole is written faster. */
-#define GCN_WIDEST __attribute__((target_clones("avx512f", "avx2", "default"), unused))
 #elif defined(__GNUC__)
 #define GCN_WIDE __attribute__((unused))
-#define GCN_WIDEST __attribute__((unused))
 #else
 #define GCN_WIDE
-#define GCN_WIDEST
 #endif
 
 #endif
