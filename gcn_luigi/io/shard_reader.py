@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gcn_luigi.io.chunks import StoredArray, find_chunks
 from gcn_luigi.io.shard_format import CHECKSUMS, PIXELS
+from gcn_luigi.io.shard_tail import check_tail
 from gcn_luigi.prepare.chips import Edge, cut_chips
 
 
@@ -18,7 +19,7 @@ class ShardReader:
     """A finished shard.
 
     Pixels are read past HDF5, by several threads at once if need be. All else is read through h5py and belongs to
-    one thread.
+    one thread; its bytes are compared with the digest in the shard's tail before h5py is shown the file.
 
     Parameters
     ----------
@@ -28,16 +29,18 @@ class ShardReader:
     Raises
     ------
     OSError
-        HDF5's own; `gcn_luigi.read`, which opens shards for users, turns it into a ShardError.
+        HDF5's own, or the tail does not fit; `gcn_luigi.read`, which opens shards for users, turns it into a
+        ShardError.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = _opened(path)
+        self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            self._file.close()
+            check_tail(self._handle)
+            self._file = _opened(path)
+        except BaseException:
+            os.close(self._handle)
             raise
 
     def __enter__(self) -> Self:
