@@ -20,7 +20,7 @@ def validate(*, directory: tuple[Path, ...], deep: bool) -> None:
     Of several, say besides whether they are the same dataset as the first.
 
     \b
-    Examples:
+    Example:
       gcn validate output/columbia
       gcn validate --deep output/columbia
       gcn validate output/columbia /mnt/copy/columbia

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from gcn_luigi.cli import cli, main
 from gcn_luigi.cli.progress import watching
 from gcn_luigi.cli.run import _tell
+from gcn_luigi.io.seal import seal_text
 from gcn_luigi.io.staging import digest
 from gcn_luigi.tasks.build import BuildResult, Progress
 from gcn_luigi.version import __version__
@@ -192,7 +193,7 @@ def test_an_edited_index_is_found_even_when_the_seal_was_edited_with_it(gcn, cop
     seal = json.loads((copied / "dataset.json").read_text())
     entry = next(entry for entry in seal["files"] if entry["path"] == "index.parquet")
     entry.update(size=path.stat().st_size, sha256=digest(path))
-    (copied / "dataset.json").write_text(json.dumps(seal))
+    (copied / "dataset.json").write_text(seal_text(seal))
     code, _, err = gcn("validate", copied)
 
     assert code == 1
@@ -212,7 +213,7 @@ def test_a_seal_that_is_no_json_is_refused(gcn, copied):
 def test_a_seal_that_points_out_of_the_dataset_is_refused(gcn, copied):
     seal = json.loads((copied / "dataset.json").read_text())
     seal["files"][0]["path"] = "../elsewhere.tif"
-    (copied / "dataset.json").write_text(json.dumps(seal))
+    (copied / "dataset.json").write_text(seal_text(seal))
 
     code, _, err = gcn("validate", copied)
 

@@ -37,7 +37,8 @@ def sidecar_problems(looking: Looking, files: Mapping[str, Published]) -> Iterat
         else:
             problem = looking.problem(said)
             if problem is not None:
-                yield problem
+                # Nothing else speaks of this file: it may be the sidecar that changed.
+                yield f"{problem}; so says {sidecar}"
 
 
 def without_sidecar(layout: Layout, files: Mapping[str, Published]) -> list[str]:
