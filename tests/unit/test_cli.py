@@ -126,10 +126,11 @@ def test_an_unknown_region_is_refused_with_the_nearest_name(gcn, tmp_path):
 def test_a_sound_dataset_is_said_to_be_sound(gcn, finished):
     code, out, err = gcn("validate", finished)
 
-    listed = json.loads((finished / "dataset.json").read_text())["files"]
+    seal = json.loads((finished / "dataset.json").read_text())
     assert (code, err) == (0, "")
-    assert out.startswith(f"sound: {len(listed)} files, ")
+    assert out.startswith(f"sound: {len(seal['files'])} files, ")
     assert "train chips" in out
+    assert out.endswith(f" dev chips, digest {seal['digest']}\n")
 
 
 def _flip(path):
@@ -156,7 +157,7 @@ def test_a_damaged_file_is_named(gcn, copied, name, damage, said):
     first, last = err.splitlines()
     assert first.startswith(f"{name}: ")
     assert said in first
-    assert last.startswith("1 problem(s).")
+    assert last == "1 problem(s). To make exactly the damaged files anew: gcn run --deep REGION"
 
 
 def test_every_damaged_file_is_named(gcn, copied):
