@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class Flip:
     offset: int
     bit: int
 
-    def __enter__(self) -> "Flip":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -60,7 +60,7 @@ def test_every_single_flipped_bit_is_found(tmp_path):
         lambda text: text[:-1],
         lambda text: text.replace("\n", "\r\n"),
         lambda text: json.dumps(json.loads(text)),
-        lambda text: json.dumps(CONTENT, sort_keys=True, indent=1) + "\n",
+        lambda _: json.dumps(CONTENT, sort_keys=True, indent=1) + "\n",
         lambda text: text.replace("\\u00fc", "ü"),
     ],
     ids=["a line more", "no last line", "other line ends", "one line", "no digest", "no escapes"],

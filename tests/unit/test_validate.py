@@ -16,8 +16,8 @@ from gcn_luigi.errors import ShardError
 from gcn_luigi.io.index import write_geoparquet
 from gcn_luigi.io.seal import seal_text
 from gcn_luigi.io.shard_tail import write_tail
-from gcn_luigi.io.staging import digest
 from gcn_luigi.io.sidecar import read_record
+from gcn_luigi.io.staging import digest
 from gcn_luigi.read.checks.sameness import differences
 from gcn_luigi.read.dataset import Dataset
 from gcn_luigi.read.validate import unlisted, unrecorded, validate
