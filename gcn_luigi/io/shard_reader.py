@@ -1,6 +1,8 @@
 """A finished shard, read back: what it says of itself, its columns, and pixels row by row or chip by chip."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -9,6 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from gcn_luigi.errors import GcnLuigiError, ShardError
 from gcn_luigi.io.chunks import StoredArray, find_chunks
 from gcn_luigi.io.shard_format import CHECKSUMS, PIXELS
 from gcn_luigi.io.shard_tail import check_tail
@@ -195,6 +198,38 @@ class ShardReader:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the pixel arrays."""
         return {name: tuple(self._file[name].shape) for name in PIXELS}
+
+
+@contextmanager
+def open_shard(path: Path) -> Iterator[ShardReader]:
+    """Yield a shard that a stage reads.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Yields
+    ------
+    ShardReader
+        Closed at the end.
+
+    Raises
+    ------
+    ShardError
+        The shard is missing, damaged, or has not what is asked for; the message names it.
+    """
+    try:
+        with ShardReader(path) as shard:
+            yield shard
+    except GcnLuigiError:
+        raise
+    except (OSError, KeyError, RuntimeError) as error:
+        raise ShardError(
+            f"cannot be read: {error}",
+            where=str(path),
+            fix="run the build again: gcn run --deep <region> makes a missing or damaged shard anew",
+        ) from error
 
 
 def _opened(path: Path) -> h5py.File:

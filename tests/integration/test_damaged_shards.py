@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 import gcn_luigi
+from gcn_luigi.config import load_region
 from gcn_luigi.errors import ShardError
 from gcn_luigi.io.codec import CODECS
+from gcn_luigi.io.layout import Layout
 from gcn_luigi.io.shard_reader import ShardReader
 from gcn_luigi.read.validate import validate
 from gcn_luigi.stages.convert_dataset import convert_dataset
+from gcn_luigi.stages.summary import write_index, write_statistics
 from tests.faults.flips import Flip, flip_one_bit
 
 LAYOUTS = ("chips", "windows")
@@ -193,3 +196,17 @@ def test_a_table_whose_bytes_changed_is_not_read(stored, tmp_path, name):
         getattr(dataset, name.split(".")[0])
 
     assert caught.value.where == str(directory / name)
+
+
+@pytest.mark.parametrize("stage", [write_index, write_statistics])
+def test_a_stage_that_meets_a_damaged_shard_names_it(small_output, tmp_path, tiny, stage):
+    directory = shutil.copytree(small_output, tmp_path / "copy")
+    (path,) = (directory / "shards").glob("dev-*")
+    Flip(path, int(np.flatnonzero(~pixel_bytes(path))[-1]), 0).restore()
+    settings = load_region(tiny.config / f"{tiny.region}.toml").settings
+    out = [tmp_path / name for name in ("a", "b", "c")][: 3 if stage is write_index else 1]
+
+    with pytest.raises(ShardError, match="the shard") as caught:
+        stage(settings, Layout(directory), *out)
+
+    assert caught.value.where == str(path)
