@@ -73,8 +73,8 @@ def task_parameters(region: "Region", path: Path, output: Path, data_root: Path 
 def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, **options: Any) -> None:
     """Build the dataset of REGION: a name in the config directory, or a TOML file.
 
-    Nothing is built twice: run it again after a failure, or after a change, and only what is missing is made. A finished
-    file that somebody wrote to is made anew. Bits that a disk lost by itself are found by --deep.
+    Nothing is built twice: run it again after a failure, or after a change, and only what is missing is made. A
+    finished file that somebody wrote to is made anew. Bits that a disk lost by itself are found by --deep.
 
     \b
     Example:
