@@ -36,8 +36,6 @@ class RegionTask(luigi.Task):
 
     task_namespace = "gcn"
     code_version: ClassVar[int] = 1
-    # True for files that hold paths of the sources: moving these makes them stale.
-    holds_paths: ClassVar[bool] = False
     # True for files that name others instead of holding pixels.
     by_reference: ClassVar[bool] = False
 
@@ -93,6 +91,11 @@ class RegionTask(luigi.Task):
         parameters: dict[str, str] = self.to_str_params(only_significant=True)
         return {name: value for name, value in parameters.items() if name not in _NOT_CONTENT}
 
+    def names_sources(self, path: Path) -> bool:
+        """Return whether `path` holds paths of the sources: moving these makes it stale."""
+        del path
+        return False
+
     def parts(self, path: Path, glance: Glance | None = None) -> Mapping[str, Any]:
         """Return all that decides the content of `path`, by name."""
         glance = glance or Glance()
@@ -105,7 +108,7 @@ class RegionTask(luigi.Task):
             "settings": basis.settings,
             "inventory": facets_of(self.layout, basis.facets),
             "sources": signature(basis.sources, region.root, glance.statuses),
-            "place": os.path.relpath(region.root, self.layout.root) if self.holds_paths else "",
+            "place": os.path.relpath(region.root, self.layout.root) if self.names_sources(path) else "",
             "reads": {
                 target.path.relative_to(self.layout.root).as_posix(): glance.content(target) for target in basis.reads
             },

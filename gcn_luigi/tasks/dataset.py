@@ -126,7 +126,8 @@ class DatasetCard(RegionTask):
         keys = ("chips.size", "chips.step", "grid.size", "nodata.fill", "nodata.mode", "split.method", "shards.layout")
         return Basis(
             {
-                **pick(settings, (*keys, "label.stem")),
+                **pick(settings, keys),
+                "is_voted": settings.label.stem is not None,
                 "bands": band_facts(settings.schema_bands.image, "name", "role", "unit"),
             },
             reads=_files([*self.requires(), self.clone(PartitionCatalog)]),

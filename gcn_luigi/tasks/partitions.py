@@ -9,7 +9,7 @@ from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.basis import Basis, Glance
 from gcn_luigi.tasks.inventory import TileInventory
-from gcn_luigi.tasks.rasters import STACKED, ClassLabel, YearStack
+from gcn_luigi.tasks.rasters import STACKED, ClassLabel, YearStack, nodata_keys
 
 
 class PartitionGrid(RegionTask):
@@ -110,7 +110,7 @@ class PartitionFiles(RegionTask):
         catalog, *stacks = self.requires()
         return Basis(
             {
-                **pick(settings, ("nodata",)),
+                **pick(settings, nodata_keys(settings)),
                 "bands": band_facts(settings.schema_bands, *STACKED, "valid_min", "valid_max"),
             },
             facets=("lattice", "windows"),

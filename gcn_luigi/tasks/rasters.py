@@ -5,6 +5,7 @@ from pathlib import Path
 import luigi
 
 from gcn_luigi.config import band_facts, pick
+from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import label, mosaics, stack
 from gcn_luigi.stages.stack_file import write_stack_file
 from gcn_luigi.targets import PublishedFile
@@ -16,12 +17,21 @@ from gcn_luigi.tasks.inventory import TileInventory
 STACKED = ("name", "role", "nodata")
 
 
+def nodata_keys(settings: RegionSettings) -> tuple[str, ...]:
+    """Return the keys that reach corrected pixels: which bands are probed matters to the published rule alone."""
+    return ("nodata",) if settings.nodata.mode == "legacy" else ("nodata.mode", "nodata.fill")
+
+
 class OpticalMosaic(RegionTask):
     """Join the tiles of each optical band for one year."""
 
-    holds_paths = True
     by_reference = True
     year: luigi.Parameter[int] = luigi.IntParameter(description="year of the composite")
+
+    def names_sources(self, path: Path) -> bool:
+        """Return True: every file does."""
+        del path
+        return True
 
     def basis(self, path: Path) -> Basis:
         """Return the tiles of the file's own band, and which of their bands is the year."""
@@ -59,7 +69,9 @@ class OpticalMosaic(RegionTask):
 class TopoMosaic(RegionTask):
     """Join the tiles of each topographic band and convert them to int16."""
 
-    holds_paths = True
+    def names_sources(self, path: Path) -> bool:
+        """Return whether `path` is a mosaic as delivered."""
+        return path.suffix == ".vrt"
 
     def basis(self, path: Path) -> Basis:
         """Return the tiles of the file's own band, and how they are converted."""

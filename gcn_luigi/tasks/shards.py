@@ -12,7 +12,7 @@ from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.basis import Basis
 from gcn_luigi.tasks.partitions import PartitionCatalog
-from gcn_luigi.tasks.rasters import STACKED, YearStack
+from gcn_luigi.tasks.rasters import STACKED, YearStack, nodata_keys
 
 
 class ChipShard(RegionTask):
@@ -40,7 +40,7 @@ class ChipShard(RegionTask):
         catalog, *stacks = self.requires()
         return Basis(
             {
-                **pick(settings, ("nodata", "chips", "shards.codec", "shards.layout")),
+                **pick(settings, (*nodata_keys(settings), "chips", "shards.codec", "shards.layout")),
                 "bands": band_facts(settings.schema_bands, *STACKED, "valid_min", "valid_max"),
             },
             facets=("lattice", "windows"),
