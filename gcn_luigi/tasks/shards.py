@@ -18,8 +18,8 @@ from gcn_luigi.tasks.rasters import STACKED, YearStack, nodata_keys
 class ChipShard(RegionTask):
     """Read, mask and cut a share of a split's partitions into one shard."""
 
-    # 2: partitions follow each other along a curve; columns in blocks; noise in low bytes stored as it is.
-    code_version = 2
+    # 3: shards end in a digest of what no chunk's checksum covers.
+    code_version = 3
     split: luigi.Parameter[str] = luigi.ChoiceParameter(choices=SPLITS, description="train or dev")
     number: luigi.Parameter[int] = luigi.IntParameter(description="which shard of the split, from 0")
     total: luigi.Parameter[int] = luigi.IntParameter(description="shards of the split")

@@ -228,8 +228,8 @@ def ask(port: int, method: str, **arguments: Any) -> Any:
 
 
 def state_of(directory: Path) -> dict[str, int]:
-    """Return when each file of a dataset was last written."""
-    files = (path for path in directory.rglob("*") if path.is_file())
+    """Return when each file of a dataset was last written; sidecars, which also say when a copy was read, left out."""
+    files = (path for path in directory.rglob("*") if path.is_file() and ".gcn" not in path.parts)
     return {path.relative_to(directory).as_posix(): path.stat().st_mtime_ns for path in files}
 
 
