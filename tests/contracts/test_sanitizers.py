@@ -56,6 +56,7 @@ def _run(library, call):
         capture_output=True,
         text=True,
         timeout=60,
+        check=False,
     )
 
 
