@@ -14,7 +14,7 @@ help:
 	@echo "make demo       make a small made-up region and build its dataset into output/demo"
 	@echo "make test       run all tests and checks"
 	@echo "make checked    run the kernel tests on a build with bounds checks"
-	@echo "make sanitize   run them on builds that stop at a wrong address or at undefined behaviour; three minutes"
+	@echo "make sanitize   run them on builds that stop at a wrong address or at undefined behaviour; minutes"
 	@echo "make lint types contracts format    one kind of check at a time"
 	@echo "make bench      measure against other ways to the same chips; make bench QUICK=1 only tries whether it runs"
 

@@ -15,7 +15,7 @@ def shard_bytes(settings: RegionSettings, threads: int, size: int | None = None)
     """Return a bound on what building a shard adds to a process that has its libraries loaded.
 
     Where chips are few, each partition may be a single piece of work; then as many partitions as pieces are under way,
-    and that is the case allowed for. A build whose partitions have many chips needs about half.
+    and that is the case allowed for. A build whose partitions have many chips needs half of it or less.
 
     Parameters
     ----------
