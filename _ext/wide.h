@@ -5,6 +5,9 @@
  * runs on every node of a mixed cluster, and up to twice as fast on those of the last ten years.
  * Elsewhere, and with GCN_BASELINE, the attribute is empty and the loop is the plain one. No fused
  * multiply-add, no reordered sums of floats: all versions give the same bits.
+ *
+ * The loader picks before a sanitizer is ready. With GCN_WIDE_ONLY there is the AVX2 version alone, and
+ * nothing to pick: such a build runs on machines that have it.
  */
 #ifndef GCN_WIDE_H
 #define GCN_WIDE_H
@@ -15,7 +18,11 @@
 
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(GCN_BASELINE)
 #define GCN_HAS_VERSIONS
+#ifdef GCN_WIDE_ONLY
+#define GCN_WIDE __attribute__((target("avx2"), unused))
+#else
 #define GCN_WIDE __attribute__((target_clones("avx2", "default"), unused))
+#endif
 #elif defined(__GNUC__)
 #define GCN_WIDE __attribute__((unused))
 #else

@@ -8,6 +8,7 @@
     ├── InputError       ValueError    a source file is missing, damaged or not what it claims
     ├── ShardError       ValueError    a finished dataset does not hold what it should
     ├── PublishError     OSError       a result could not be written
+    ├── ResourceError    MemoryError   a task needs more memory than it may have
     └── SchedulerError   RuntimeError  no scheduler to talk to, or one not to be trusted
 
 An error says what is wrong, where, and how to mend it.
@@ -62,6 +63,10 @@ class ShardError(GcnLuigiError, ValueError):
 
 class PublishError(GcnLuigiError, OSError):
     """A result could not be written."""
+
+
+class ResourceError(GcnLuigiError, MemoryError):
+    """A task needs more memory than it may have."""
 
 
 class SchedulerError(GcnLuigiError, RuntimeError):

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,12 @@ def shared_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Scheduler's port on this machine; 0 takes any.",
         ),
         click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes."),
+        click.option(
+            "--memory",
+            type=click.IntRange(1),
+            metavar="MB",
+            help="Million bytes each process may hold.  [default: what the machine allows, shared out]",
+        ),
         click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Datasets go below it."),
     ):
         command = option(command)
@@ -56,7 +63,7 @@ def region_file(region: str, config_dir: Path) -> Path:
     return Path(region) if region.endswith(".toml") else config_dir / f"{region}.toml"
 
 
-def task_parameters(region: "Region", path: Path, output: Path, data_root: Path | None) -> dict[str, str]:
+def task_parameters(region: "Region", path: Path, output: Path, data_root: Path | None) -> dict[str, Any]:
     """Return the parameters of a region's tasks; all paths absolute, for tasks run in other processes."""
     return {
         "region": region.settings.region,
@@ -83,13 +90,31 @@ def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, 
     build_region(region_file(region, config_dir), output, data_root, **build_options(**options))
 
 
-def build_options(*, workers: int, port: int, local_scheduler: bool, deep: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Crew:
+    """The processes of a build.
+
+    Attributes
+    ----------
+    workers : int
+        How many.
+    memory_mb : int or None
+        Million bytes each may hold; None shares out what the machine allows.
+    """
+
+    workers: int
+    memory_mb: int | None = None
+
+
+def build_options(
+    *, workers: int, memory: int | None, port: int, local_scheduler: bool, deep: bool = False
+) -> dict[str, Any]:
     """Return what `shared_options` parsed as arguments of `build_region`."""
-    return {"workers": workers, "port": None if local_scheduler else port, "deep": deep}
+    return {"crew": Crew(workers, memory), "port": None if local_scheduler else port, "deep": deep}
 
 
 def build_region(
-    path: Path, output: Path, data_root: Path | None, *, workers: int, port: int | None, deep: bool = False
+    path: Path, output: Path, data_root: Path | None, *, crew: Crew, port: int | None, deep: bool = False
 ) -> None:
     """Build the region that `path` configures and leave with Luigi's exit code if that fails.
 
@@ -101,8 +126,8 @@ def build_region(
         Datasets go below it.
     data_root : Path or None
         In place of the file's own.
-    workers : int
-        Processes.
+    crew : Crew
+        Processes, and what each may hold.
     port : int or None
         Of the scheduler on this machine; None keeps it in this process.
     deep : bool
@@ -115,9 +140,11 @@ def build_region(
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
     from gcn_luigi.tasks.build import build  # noqa: PLC0415
     from gcn_luigi.tasks.central import central_scheduler  # noqa: PLC0415
+    from gcn_luigi.tasks.machine import share_mb  # noqa: PLC0415
     from gcn_luigi.tasks.repair import sweep_drafts, void_damaged  # noqa: PLC0415
 
-    root = Dataset(**task_parameters(region, path, output, data_root))
+    memory_mb = share_mb(crew.workers) if crew.memory_mb is None else crew.memory_mb
+    root = Dataset(**task_parameters(region, path, output, data_root), memory_mb=memory_mb)
     sweep_drafts(root)
     if deep:
         for damaged in void_damaged(root):
@@ -131,7 +158,7 @@ def build_region(
                 f"graph, while this runs: {address}/static/visualiser/index.html#tab=graph&taskId={root.task_id}"
             )
         with watching() as watch:
-            result = build([root], workers=workers, address=address, watch=watch)
+            result = build([root], workers=crew.workers, address=address, watch=watch)
     _tell(result, root.layout.root)
 
 

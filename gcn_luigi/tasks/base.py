@@ -17,6 +17,7 @@ from gcn_luigi.io.sidecar import fingerprint_of
 from gcn_luigi.stages.sources import signature
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.basis import Basis, Glance, facets_of
+from gcn_luigi.tasks.memory import within_memory
 
 _REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 # Where the dataset is made is part of a task's identity, not of its result.
@@ -58,6 +59,13 @@ class RegionTask(luigi.Task):
         significant=False,
         visibility=ParameterVisibility.HIDDEN,
         description="directory of the sources, in place of the TOML file's data_root",
+    )
+    memory_mb: luigi.Parameter[int] = luigi.IntParameter(
+        default=0,
+        config_path={"section": "gcn", "name": "memory_mb"},
+        significant=False,
+        visibility=ParameterVisibility.HIDDEN,
+        description="million bytes of memory that a worker may hold; 0 for all that machine and control group allow",
     )
 
     @cached_property
@@ -151,7 +159,17 @@ class RegionTask(luigi.Task):
         if self.is_published():
             self.say("kept: already published and current", 1.0)
         else:
-            self.make()
+            with within_memory(self):
+                self.make()
+
+    def memory_needed(self) -> int:
+        """Return the bytes that `make` may need beside the libraries, as far as settings tell; 0 where they do not."""
+        return 0
+
+    def lighter(self, limit: int) -> list[str]:
+        """Return the settings that would make `memory_needed` fit `limit` bytes, each with what to lower it to."""
+        del limit
+        return []
 
     def make(self) -> None:
         """Make this task's files; each task says how."""

@@ -15,6 +15,8 @@ from luigi.execution_summary import LuigiStatusCode
 from gcn_luigi.errors import SchedulerError
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.graph import upstream
+from gcn_luigi.tasks.machine import oom_kills
+from gcn_luigi.tasks.memory import explained
 from gcn_luigi.tasks.process import use_forkserver
 
 _EXIT_CODES = {
@@ -128,11 +130,11 @@ def build(
     options: dict[str, Any] = {"local_scheduler": address is None}
     if address is not None:
         options["scheduler_url"] = address
-    before = _states(tasks)
+    before, kills = _states(tasks), oom_kills()
     with _watching(factory, watch), _scheduler_may_vanish(address):
         run = luigi.build(tasks, worker_scheduler_factory=factory, workers=workers, detailed_summary=True, **options)
     built = _built(factory, before, _states(tasks))
-    return BuildResult(_EXIT_CODES[run.status], built, _failures(factory), run.summary_text)
+    return BuildResult(_EXIT_CODES[run.status], built, _failures(factory, oom_kills() - kills), run.summary_text)
 
 
 @contextmanager
@@ -167,13 +169,14 @@ def _built(factory: _Factory, before: Mapping[str, Any], after: Mapping[str, Any
     return tuple(sorted(_title(task) for task_id, task in done.items() if before.get(task_id) != after.get(task_id)))
 
 
-def _failures(factory: _Factory) -> dict[str, str]:
+def _failures(factory: _Factory, kills: int) -> dict[str, str]:
+    """Return what each failed task said; `kills` is how often the kernel ended a process for memory meanwhile."""
     last = {task.task_id: (task, status) for task, status in factory.history()}
     failed = [task for task, status in last.values() if status in ("FAILED", "UNKNOWN", "DISABLED")]
     found = {}
     for task in failed:
         entry = factory.scheduler.fetch_error(task.task_id)
-        found[_title(task)] = _plain(str(entry.get("error") or ""))
+        found[_title(task)] = explained(_plain(str(entry.get("error") or "")), task, kills)
     return dict(sorted(found.items()))
 
 

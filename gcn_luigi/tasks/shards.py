@@ -7,6 +7,7 @@ from luigi.parameter import ParameterVisibility
 
 from gcn_luigi.config import band_facts, pick
 from gcn_luigi.io.layout import SPLITS
+from gcn_luigi.stages.shard_memory import lighter_shard, shard_bytes
 from gcn_luigi.stages.shards import ShardRequest, build_shard
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
@@ -55,6 +56,14 @@ class ChipShard(RegionTask):
     def output(self) -> PublishedFile:
         """Return the shard."""
         return self.publishes(self.layout.shard(self.split, self.number, self.total))[0]
+
+    def memory_needed(self) -> int:
+        """Return what partitions, chips and their readers may need."""
+        return shard_bytes(self.configured.settings, self.threads)
+
+    def lighter(self, limit: int) -> list[str]:
+        """Name the threads and the edge of a partition that fit."""
+        return lighter_shard(self.configured.settings, self.threads, limit)
 
     def make(self) -> None:
         """Build and publish."""

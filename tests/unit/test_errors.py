@@ -12,6 +12,7 @@ from gcn_luigi.errors import (
     InputError,
     LatticeError,
     PublishError,
+    ResourceError,
     SchedulerError,
     ShardError,
 )
@@ -22,6 +23,7 @@ LEAVES = {
     InputError: ValueError,
     ShardError: ValueError,
     PublishError: OSError,
+    ResourceError: MemoryError,
     SchedulerError: RuntimeError,
 }
 
