@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import luigi
 
+from gcn_luigi.io.confine import check_links
 from gcn_luigi.io.staging import digest, staged
 
 
@@ -68,6 +70,7 @@ class PublishedFile(luigi.Target):
         taken before the writing starts: a source that changes meanwhile makes the file stale, not wrong.
         """
         parts = self.parts()
+        check_links(Path(os.path.commonpath((self.path, self.sidecar))), self.path, self.sidecar)
         with staged(self.path) as draft:
             yield draft
             record = {

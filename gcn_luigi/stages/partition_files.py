@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gcn_luigi.io.confine import check_links, inside
 from gcn_luigi.io.geotiff import write_geotiff
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.staging import digest, staged
@@ -43,6 +44,7 @@ def write_partition_files(settings: RegionSettings, layout: Layout, out: Path, s
             corrected = reader.read(place)
             stack = np.insert(corrected.image, schema.label_index, corrected.label.astype(np.int16), axis=0)
             path = layout.partition(place.partition, place.year)
+            check_links(layout.root, path)
             with staged(path) as draft:
                 write_geotiff(draft, lattice.crop(place.window), stack, nodata=None, names=schema.names)
             rows.append((place.split, place.partition, place.year, path.name, path.stat().st_size, digest(path)))
@@ -57,7 +59,10 @@ def write_partition_files(settings: RegionSettings, layout: Layout, out: Path, s
 def partition_files_are_there(partition_list: Path) -> bool:
     """Return whether every file of a published list is beside it, whole by its size."""
     with partition_list.open(encoding="utf-8", newline="") as stream:
-        return all(_has_size(partition_list.with_name(row["file"]), int(row["size"])) for row in csv.DictReader(stream))
+        return all(
+            _has_size(inside(partition_list.parent, row["file"], where=partition_list), int(row["size"]))
+            for row in csv.DictReader(stream)
+        )
 
 
 def _has_size(path: Path, size: int) -> bool:

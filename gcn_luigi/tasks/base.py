@@ -1,5 +1,6 @@
 """What all tasks of a region share: parameters, settings, fingerprint."""
 
+import html
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,7 @@ from gcn_luigi.errors import ConfigError, GcnLuigiError
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.stages.sources import signature
 from gcn_luigi.targets import PublishedFile, fingerprint_of
+from gcn_luigi.tasks.guard import GuardedTask
 
 _REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 # Where the dataset is made is part of a task's identity, not of its result.
@@ -33,7 +35,7 @@ class Glance:
 _T = TypeVar("_T", bound="RegionTask")
 
 
-class RegionTask(luigi.Task):
+class RegionTask(GuardedTask):
     """A task of one region.
 
     A subclass states ``code_version`` (raised when its result would change), the dotted ``settings_keys``
@@ -163,7 +165,8 @@ class RegionTask(luigi.Task):
     def say(self, message: str, share: float | None = None) -> None:
         """Show a line, and the share of work done (0 to 1), for this task in the web page."""
         if self.set_status_message is not None:
-            self.set_status_message(message)
+            # The page takes it for HTML.
+            self.set_status_message(html.escape(message))
         if share is not None and self.set_progress_percentage is not None:
             self.set_progress_percentage(round(100 * share))
 

@@ -9,6 +9,7 @@ from gcn_luigi.stages.tile_quality import checked_bands
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.graph import sealed_files
+from gcn_luigi.tasks.guard import GuardedTask
 from gcn_luigi.tasks.inventory import TileQuality
 from gcn_luigi.tasks.partitions import GridComparison, PartitionCatalog
 from gcn_luigi.tasks.shards import all_shards
@@ -122,7 +123,7 @@ class Dataset(RegionTask):
             seal.write_seal(self.configured.settings, sealed_files(self), self.parts()["requires"], draft)
 
 
-class AllRegions(luigi.WrapperTask):
+class AllRegions(GuardedTask, luigi.WrapperTask):
     """Build several regions, train and dev, in one graph."""
 
     task_namespace = "gcn"
