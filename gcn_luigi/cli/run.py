@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import click
 
 from gcn_luigi.cli.progress import watching
 from gcn_luigi.config import load_region
+from gcn_luigi.luigi_cfg import find_files, read_entries
 
 if TYPE_CHECKING:
     from gcn_luigi.config import Region
@@ -20,11 +22,40 @@ if TYPE_CHECKING:
 
 
 _PATH = click.Path(path_type=Path)
+_TUNNEL = (
+    "One on another machine is best brought here: `ssh -N -L 8082:127.0.0.1:8082 HOST`, then "
+    "--scheduler-url http://127.0.0.1:8082."
+)
+_TRUST = (
+    "Accept a --scheduler-url on another machine. Luigi has no authentication: everyone who reaches its port can run "
+    "code as you on this machine (workers import and run the tasks it names), mark tasks as done, and pause your run."
+)
+
+
+@dataclass(frozen=True)
+class SchedulerChoice:
+    """Which scheduler a build uses.
+
+    Attributes
+    ----------
+    port : int or None
+        Of one on this machine; None keeps it in this process.
+    url : str or None
+        Of one that runs already, in place of `port`.
+    is_trusted : bool
+        Whether it may be on another machine.
+    """
+
+    port: int | None
+    url: str | None = None
+    is_trusted: bool = False
 
 
 def shared_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that `gcn run` and `gcn demo` share."""
     for option in (
+        click.option("--trust-network", is_flag=True, help=_TRUST),
+        click.option("--scheduler-url", metavar="URL", help=f"Use this scheduler, and start none. {_TUNNEL}"),
         click.option("--local-scheduler", is_flag=True, help="Do without the scheduler's web page."),
         click.option(
             "--port",
@@ -81,12 +112,17 @@ def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, 
     build_region(region_file(region, config_dir), output, data_root, **build_options(**options))
 
 
-def build_options(*, workers: int, port: int, local_scheduler: bool) -> dict[str, Any]:
+def build_options(
+    *, workers: int, port: int, local_scheduler: bool, scheduler_url: str | None, trust_network: bool
+) -> dict[str, Any]:
     """Return what `shared_options` parsed as arguments of `build_region`."""
-    return {"workers": workers, "port": None if local_scheduler else port}
+    if local_scheduler and scheduler_url:
+        raise click.UsageError("--local-scheduler and --scheduler-url exclude each other")
+    choice = SchedulerChoice(None if local_scheduler else port, scheduler_url, trust_network)
+    return {"workers": workers, "choice": choice}
 
 
-def build_region(path: Path, output: Path, data_root: Path | None, *, workers: int, port: int | None) -> None:
+def build_region(path: Path, output: Path, data_root: Path | None, *, workers: int, choice: SchedulerChoice) -> None:
     """Build the region that `path` configures and leave with Luigi's exit code if that fails.
 
     Parameters
@@ -99,8 +135,13 @@ def build_region(path: Path, output: Path, data_root: Path | None, *, workers: i
         In place of the file's own.
     workers : int
         Processes.
-    port : int or None
-        Of the scheduler on this machine; None keeps it in this process.
+    choice : SchedulerChoice
+        Where the graph is kept.
+
+    Raises
+    ------
+    ConfigError, SchedulerError
+        A setting cannot be used; or the scheduler does not answer, or is not to be trusted.
     """
     region = load_region(path, data_root)
     region.check_sources()
@@ -108,12 +149,14 @@ def build_region(path: Path, output: Path, data_root: Path | None, *, workers: i
     configure_luigi()
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
     from gcn_luigi.tasks.build import build  # noqa: PLC0415
-    from gcn_luigi.tasks.central import central_scheduler  # noqa: PLC0415
+    from gcn_luigi.tasks.central import central_scheduler, running_scheduler  # noqa: PLC0415
 
     root = Dataset(**task_parameters(region, path, output, data_root))
     scheduler: AbstractContextManager[str | None] = nullcontext()
-    if port is not None:
-        scheduler = central_scheduler(port, output.resolve() / ".scheduler", _luigi_cfg())
+    if choice.url is not None:
+        scheduler = nullcontext(running_scheduler(choice.url, is_trusted=choice.is_trusted))
+    elif choice.port is not None:
+        scheduler = central_scheduler(choice.port, output.resolve() / ".scheduler", _luigi_cfg())
     with scheduler as address:
         if address is not None:
             click.echo(
@@ -153,10 +196,12 @@ def _luigi_cfg() -> Path:
 
 
 def configure_luigi() -> None:
-    """Give Luigi its settings, before it is imported."""
+    """Give Luigi its settings, before it is imported; raises ConfigError for a file that it could not read."""
     # Set before Luigi is imported, and inherited by its workers.
     if "LUIGI_CONFIG_PATH" not in os.environ and not Path("luigi.cfg").is_file():
         os.environ["LUIGI_CONFIG_PATH"] = str(_luigi_cfg())
+    for path in find_files(os.environ, Path.cwd()):
+        read_entries(path)
     os.environ["GCN_QUIET_WORKERS"] = "1"
     # The scheduler is on this machine, whatever proxy leads out of it.
     direct = {os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")} - {""}

@@ -14,9 +14,12 @@ from urllib.request import ProxyHandler, build_opener
 
 from gcn_luigi.errors import SchedulerError
 from gcn_luigi.tasks.private import create_within, private_directory, remove_within
+from gcn_luigi.tasks.trust import check_address, is_loopback
 
 LOOPBACK = "127.0.0.1"
 _PATIENCE_S = 30.0
+# Sockets of this machine; proc(5).
+_LISTENERS = Path("/proc/net/tcp")
 _STATE = "scheduler-state"
 _LOG = "luigid.log"
 # It ends with its parent, however that ends (1 is PR_SET_PDEATHSIG, 15 is SIGTERM; Linux only).
@@ -31,9 +34,55 @@ luigid()
 
 def answers(port: int) -> bool:
     """Return whether a Luigi scheduler answers on the loopback `port`."""
+    return _is_scheduler(f"http://{LOOPBACK}:{port}")
+
+
+def is_own(port: int, table: Path = _LISTENERS) -> bool:
+    """Return whether the user, or root, holds the loopback `port`; True where the system does not say.
+
+    Another user's scheduler would have this user's workers run that user's code.
+    """
     try:
-        # A proxy knows nothing of this machine's loopback.
-        with build_opener(ProxyHandler({})).open(f"http://{LOOPBACK}:{port}/api/resource_list", timeout=5) as reply:
+        rows = [line.split() for line in table.read_text(encoding="ascii").splitlines()[1:]]
+    except OSError:
+        return True
+    holders = {int(row[7]) for row in rows if row[3] == "0A" and int(row[1].rsplit(":", 1)[1], 16) == port}
+    return holders <= {0, os.geteuid()}
+
+
+def running_scheduler(url: str, *, is_trusted: bool) -> str:
+    """Return the address of a scheduler that runs already.
+
+    Parameters
+    ----------
+    url : str
+        ``http://127.0.0.1:8082`` or so.
+    is_trusted : bool
+        Whether it may be on another machine; see `gcn_luigi.tasks.trust.check_address`.
+
+    Raises
+    ------
+    ConfigError
+        This is no address.
+    SchedulerError
+        It is on another machine and not trusted, which is found before anything is sent there; or none answers.
+    """
+    check_address(url, is_trusted=is_trusted)
+    address = url.rstrip("/")
+    if not _is_scheduler(address):
+        raise SchedulerError(
+            "no Luigi scheduler answers",
+            where=address,
+            fix="start luigid, or the tunnel to it; without --scheduler-url `gcn run` starts its own",
+        )
+    return address
+
+
+def _is_scheduler(address: str) -> bool:
+    # A proxy knows nothing of this machine's loopback.
+    opener = build_opener(ProxyHandler({})) if is_loopback(address) else build_opener()
+    try:
+        with opener.open(f"{address}/api/resource_list", timeout=5) as reply:
             content = json.load(reply)
     except (OSError, HTTPException, ValueError):
         return False
@@ -75,7 +124,7 @@ def central_scheduler(port: int, state: Path, config: Path) -> Iterator[str]:
     SchedulerError
         The scheduler did not come up, the message names its log; or `state` cannot be made private.
     """
-    if port and answers(port):
+    if port and is_own(port) and answers(port):
         yield f"http://{LOOPBACK}:{port}"
         return
     port = free_port(port)

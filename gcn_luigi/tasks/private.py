@@ -51,12 +51,7 @@ def private_directory(path: Path) -> int:
         why = "it is a link" if path.is_symlink() else error.strerror
         raise _not_private(path, str(why)) from error
     try:
-        if os.fstat(handle).st_uid != os.geteuid():
-            raise _not_private(path, "it belongs to another user")
-        above = path.parent.resolve()
-        for place in (above, *above.parents):
-            if _lets_others_in(place):
-                raise _not_private(path, f"{place} is writable by every user")
+        _check_private(path, handle)
         os.fchmod(handle, 0o700)
     except BaseException:
         os.close(handle)
@@ -75,6 +70,15 @@ def create_within(handle: int, name: str) -> int:
     remove_within(handle, name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(name, flags, 0o600, dir_fd=handle)
+
+
+def _check_private(path: Path, handle: int) -> None:
+    if os.fstat(handle).st_uid != os.geteuid():
+        raise _not_private(path, "it belongs to another user")
+    above = path.parent.resolve()
+    for place in (above, *above.parents):
+        if _lets_others_in(place):
+            raise _not_private(path, f"{place} is writable by every user")
 
 
 def _lets_others_in(directory: Path) -> bool:
