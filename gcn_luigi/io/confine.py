@@ -94,7 +94,7 @@ def check_links(root: Path, *paths: Path) -> None:
     """
     _check_link(root, root.parent)
     for path in paths:
-        for directory in path.relative_to(root).parents:
+        for directory in reversed(path.relative_to(root).parents):
             _check_link(root / directory, root)
 
 
