@@ -196,7 +196,13 @@ def _luigi_cfg() -> Path:
 
 
 def configure_luigi() -> None:
-    """Give Luigi its settings, before it is imported; raises ConfigError for a file that it could not read."""
+    """Give Luigi its settings, before it is imported.
+
+    Raises
+    ------
+    ConfigError
+        Luigi could not read them, or something in them would not be heard.
+    """
     # Set before Luigi is imported, and inherited by its workers.
     if "LUIGI_CONFIG_PATH" not in os.environ and not Path("luigi.cfg").is_file():
         os.environ["LUIGI_CONFIG_PATH"] = str(_luigi_cfg())
@@ -208,3 +214,6 @@ def configure_luigi() -> None:
     os.environ["no_proxy"] = ",".join(sorted({*direct, "127.0.0.1"}))
     logging.getLogger("luigi-interface").addHandler(logging.NullHandler())
     logging.getLogger("luigi").addHandler(logging.NullHandler())
+    from gcn_luigi.tasks.luigi_settings import check_settings  # noqa: PLC0415
+
+    check_settings()

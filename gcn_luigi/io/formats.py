@@ -64,16 +64,17 @@ def raster_driver(path: Path) -> str:
     InputError
         As `open_local`.
     """
-    if path.suffix == ".vrt":
-        if path.is_file():
-            status = path.stat()
-            _check_vrt(str(path), status.st_mtime_ns, status.st_size)
-        return "VRT"
     try:
         start = _head(path, 64)
     except OSError:
         return "GTiff"
     driver = next((driver for magic, driver in _RASTERS if start.startswith(magic)), None)
+    if driver is not None:
+        return driver
+    if path.suffix == ".vrt":
+        status = path.stat()
+        _check_vrt(str(path), status.st_mtime_ns, status.st_size)
+        return "VRT"
     if start.lstrip().startswith((b"<VRTDataset", b"<GDAL_WMS", b"<WMS_", b"<WCS_")):
         raise InputError(
             "holds no pixels: it describes a raster that lies elsewhere",
@@ -81,11 +82,11 @@ def raster_driver(path: Path) -> str:
             fix="supply the raster itself as GeoTIFF; a VRT of local files may be named .vrt where one raster is asked "
             "for",
         )
-    if driver is None and start and path.suffix.lower() not in {".tif", ".tiff"}:
+    if start and path.suffix.lower() not in {".tif", ".tiff"}:
         raise InputError(
             "is of no raster format that is read here", where=str(path), fix="write it as GeoTIFF: rio convert"
         )
-    return driver or "GTiff"
+    return "GTiff"
 
 
 def check_vector(path: Path) -> None:
@@ -114,7 +115,7 @@ def check_vector(path: Path) -> None:
     is_json = head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and b"gdal_streamed_alg" not in head
     if head and not head.startswith(_VECTORS) and not (is_json and b'"type"' in head):
         raise InputError(
-            "is of no vector format that is read here",
+            "not a readable vector file: of no format that is read here",
             where=str(path),
             fix="write it as GeoPackage; shapefile, GeoJSON, FlatGeobuf, GeoParquet and .gdb are read, too",
         )
@@ -174,7 +175,13 @@ def _check_vrt_below(path: Path, depth: int) -> None:
             if name.is_file():
                 _check_vrt_below(name, depth + 1)
         else:
-            raster_driver(name)
+            _check_pixels(name)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _check_pixels(path: Path) -> None:
+    # Bands and years share their tiles: each is looked at once a process.
+    raster_driver(path)
 
 
 def _named(root: ET.Element, path: Path) -> Iterator[Path]:

@@ -130,7 +130,8 @@ def crs_of(text: str, *, where: str) -> CRS:
     """
     try:
         crs = CRS.from_user_input(text)
-    except CRSError as error:
+    # A text such as "[0]" is taken for JSON, and is then no dictionary.
+    except (CRSError, TypeError, ValueError) as error:
         raise LatticeError(
             f"{text[:60]!r} is no known coordinate system",
             where=where,

@@ -87,6 +87,23 @@ def test_a_bad_file_is_told_in_three_lines(commands, tiny, tmp_path, command, te
     assert not (tmp_path / "out").exists()
 
 
+def test_the_demo_makes_nothing_before_the_settings_are_found_good(commands, tmp_path, settings):
+    ended = commands.run("gcn", "demo", LOCAL, "--output", tmp_path / "out", LUIGI_CONFIG_PATH=settings("[wroker]\n"))
+
+    _refused(ended, tmp_path / "out", "[wroker] is unknown (did you mean [worker]?)")
+
+
+def test_workers_of_a_local_scheduler_do_not_mind_another_one_in_the_settings(commands, tiny, tmp_path, settings):
+    path = settings("")
+    text = LUIGI_CFG.read_text().replace("[core]\n", f"[core]\ndefault_scheduler_host = {ELSEWHERE}\n")
+    (tmp_path / "luigi.cfg").write_text(text)
+
+    ended = commands.run(*luigi_command("gcn.TileInventory", tiny, tmp_path / "out"), LOCAL, LUIGI_CONFIG_PATH=path)
+
+    assert ended.code == 0, ended.text
+    assert (tmp_path / "out/tiny/inventory.json").is_file()
+
+
 def test_a_toml_parser_is_refused(commands, tiny, tmp_path):
     ended = commands.run(*gcn_command(tiny, tmp_path / "out"), LOCAL, LUIGI_CONFIG_PARSER="toml")
 

@@ -266,7 +266,7 @@ def test_a_description_in_place_of_shapes_is_refused_and_the_network_is_not_aske
         json.dumps({"type": "gdal_streamed_alg", "command_line": f"gdal vector pipeline ! read {tmp_path}/real.gpkg"}),
     ):
         path.write_text(content)
-        assert "no vector format that is read here" in tried(read, path)
+        assert "not a readable vector file: of no format" in tried(read, path)
     assert asked == []
 
 
