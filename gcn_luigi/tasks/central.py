@@ -14,12 +14,10 @@ from urllib.request import ProxyHandler, build_opener
 
 from gcn_luigi.errors import SchedulerError
 from gcn_luigi.tasks.private import create_within, private_directory, remove_within
-from gcn_luigi.tasks.trust import check_address, is_loopback
+from gcn_luigi.tasks.trust import check_address, is_loopback, is_own
 
 LOOPBACK = "127.0.0.1"
 _PATIENCE_S = 30.0
-# Sockets of this machine; proc(5).
-_LISTENERS = Path("/proc/net/tcp")
 _STATE = "scheduler-state"
 _LOG = "luigid.log"
 # It ends with its parent, however that ends (1 is PR_SET_PDEATHSIG, 15 is SIGTERM; Linux only).
@@ -35,19 +33,6 @@ luigid()
 def answers(port: int) -> bool:
     """Return whether a Luigi scheduler answers on the loopback `port`."""
     return _is_scheduler(f"http://{LOOPBACK}:{port}")
-
-
-def is_own(port: int, table: Path = _LISTENERS) -> bool:
-    """Return whether the user, or root, holds the loopback `port`; True where the system does not say.
-
-    Another user's scheduler would have this user's workers run that user's code.
-    """
-    try:
-        rows = [line.split() for line in table.read_text(encoding="ascii").splitlines()[1:]]
-    except OSError:
-        return True
-    holders = {int(row[7]) for row in rows if row[3] == "0A" and int(row[1].rsplit(":", 1)[1], 16) == port}
-    return holders <= {0, os.geteuid()}
 
 
 def running_scheduler(url: str, *, is_trusted: bool) -> str:

@@ -16,6 +16,7 @@ from luigi.parameter import ParameterException
 from luigi.task_register import Register, TaskClassException
 
 from gcn_luigi.errors import ConfigError
+from gcn_luigi.io.confine import is_name
 from gcn_luigi.luigi_cfg import Entry, find_files, read_entries
 from gcn_luigi.tasks.private import open_to_others
 
@@ -179,6 +180,9 @@ def _resources(entries: Sequence[Entry], values: _Values) -> Iterator[str]:
     number = luigi.IntParameter()
     for entry in entries:
         yield from _options([entry], {entry.option.replace("-", "_"): number}, values)
+        if not is_name(entry.option):
+            # Luigi's page takes it for HTML.
+            yield f"[resources] {entry.option} cannot be the name of a resource"
     if entries and _IO not in values.options("resources"):
         named = ", ".join(entry.option for entry in entries)
         yield f"[resources] gives {named} but not {_IO}: one shard would be built at a time (did you mean {_IO}?)"

@@ -5,7 +5,11 @@ Luigi knows no password. Whoever reaches a scheduler can have any importable cod
 
 import functools
 import ipaddress
+import os
 import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import luigi
@@ -15,7 +19,13 @@ from luigi.configuration import get_config
 from gcn_luigi.errors import ConfigError, SchedulerError
 
 # Nothing that two libraries could read as two different hosts: no user, no backslash, no space.
-_PLAIN = re.compile(r"https?://(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9.-]+))(?::\d{1,5})?(?:/\S*)?")
+_PLAIN = re.compile(
+    r"https?://(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9.-]+))(?::(?P<port>\d{1,5}))?(?:/\S*)?"
+)
+_PORTS: Mapping[str, int] = MappingProxyType({"http": 80, "https": 443})
+# Sockets of this machine, and the state of one that takes connections; proc(5).
+_LISTENERS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_LISTENING = "0A"
 _TUNNEL = "ssh -N -L 8082:127.0.0.1:8082 HOST"
 
 
@@ -41,32 +51,58 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+def is_own(port: int, tables: Iterable[Path] = _LISTENERS) -> bool:
+    """Return whether nobody but the user and root listens on a port of this machine.
+
+    Another user's scheduler would have this user's workers run that user's code. True where the system does not say.
+    """
+    holders = set()
+    for table in tables:
+        try:
+            rows = [line.split() for line in table.read_text(encoding="ascii").splitlines()[1:]]
+        except OSError:
+            continue
+        listening = [row for row in rows if row[3] == _LISTENING]
+        holders |= {int(row[7]) for row in listening if int(row[1].rsplit(":", 1)[1], 16) == port}
+    return holders <= {0, os.geteuid()}
+
+
 def check_address(url: str, *, is_trusted: bool) -> None:
-    """Refuse a scheduler on another machine unless it is trusted.
+    """Refuse a scheduler on another machine, or of another user of this one, unless it is trusted.
 
     Parameters
     ----------
     url : str
         Its address.
     is_trusted : bool
-        Whether the user takes everyone who reaches it for trustworthy.
+        Whether the user takes its owner and everyone who reaches it for trustworthy.
 
     Raises
     ------
     ConfigError
         This is no address of a web service.
     SchedulerError
-        It is not on this machine and not trusted.
+        It is not on this machine, or another user's, and not trusted.
     """
     if urlsplit(url).scheme not in {"http", "https", "http+unix"}:
         raise ConfigError(f"{url!r} is no address", where="scheduler", fix="write it as http://127.0.0.1:8082")
-    if not is_trusted and not is_loopback(url):
+    if is_trusted:
+        return
+    if not is_loopback(url):
         raise SchedulerError(
             "this scheduler is not on this machine: Luigi has no authentication, and everyone who reaches it can "
             "run code as you",
             where=url,
             fix=f"bring it here with `{_TUNNEL}` and use http://127.0.0.1:8082; or trust its whole network: "
             "[gcn] trust_network = true in luigi.cfg, `gcn run --trust-network`",
+        )
+    found = _PLAIN.fullmatch(url)
+    if found is not None and not is_own(int(found["port"] or _PORTS[url.split(":", maxsplit=1)[0]])):
+        raise SchedulerError(
+            "this scheduler is another user's, who can run code as you",
+            where=url,
+            fix="start your own on another port: luigid --address 127.0.0.1 --port 8083; or trust everyone on this "
+            "machine: [gcn] trust_network = true in luigi.cfg, `gcn run --trust-network`",
         )
 
 

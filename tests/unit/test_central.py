@@ -13,7 +13,7 @@ import pytest
 
 from gcn_luigi.errors import SchedulerError
 from gcn_luigi.tasks import central
-from gcn_luigi.tasks.central import LOOPBACK, answers, central_scheduler, free_port, is_own
+from gcn_luigi.tasks.central import LOOPBACK, answers, central_scheduler, free_port
 from gcn_luigi.tasks.private import private_directory
 from tests.reference.servers import Mail, served
 
@@ -218,24 +218,6 @@ def test_a_log_with_a_second_name_elsewhere_is_not_written_through_it(tmp_path, 
         pass
 
     assert (victim / "kept").read_text() == "kept"
-
-
-def test_a_scheduler_of_another_user_is_not_used(tmp_path):
-    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-    row = "   0: 0100007F:{port:04X} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000 {uid:5d} 0 1\n"
-    table = tmp_path / "tcp"
-    for uid, state, expected in (
-        (os.geteuid(), "0A", True),
-        (0, "0A", True),
-        (98765, "0A", False),
-        (98765, "06", True),
-    ):
-        table.write_text(head + row.format(port=8082, state=state, uid=uid))
-        assert is_own(8082, table) is expected
-    assert is_own(8083, table)
-    assert is_own(8082, tmp_path / "absent")
-    with socket.create_server((LOOPBACK, 0)) as holder:
-        assert is_own(holder.getsockname()[1])
 
 
 def test_a_scheduler_that_is_not_ones_own_is_passed_by(tmp_path, monkeypatch):

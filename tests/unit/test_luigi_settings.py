@@ -56,6 +56,7 @@ def test_the_shipped_settings_are_sound(path):
         ("[scheduler]\nretry_delay = 60 # s\n", "[scheduler] retry_delay = 60 # s: a comment on the line of a value"),
         ("[resources]\ni0 = 16\n", "[resources] gives i0 but not io"),
         ("[resources]\nIO = 16\n", "[resources] gives IO but not io"),
+        ("[resources]\nio = 2\n<b>gpu</b> = 2\n", "<b>gpu</b> cannot be the name of a resource"),
         ("[resources]\nio = many\n", "[resources] io = many is not of type int"),
         ("[gcn]\noutput_root = ${NO_SUCH_VARIABLE_HERE}\n", "NO_SUCH_VARIABLE_HERE"),
         ("[gcn]\noutput_root = %(nothing)s\n", "nothing"),

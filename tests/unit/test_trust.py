@@ -1,10 +1,13 @@
 """Which schedulers are trusted."""
 
+import os
+import socket
+
 import pytest
 
 from gcn_luigi.errors import ConfigError, SchedulerError
 from gcn_luigi.tasks.central import running_scheduler
-from gcn_luigi.tasks.trust import check_address, is_loopback
+from gcn_luigi.tasks.trust import check_address, is_loopback, is_own
 from tests.reference.servers import Mail, served
 
 
@@ -54,3 +57,43 @@ def test_another_machine_is_not_even_asked(monkeypatch):
 
     with pytest.raises(SchedulerError):
         running_scheduler("http://192.0.2.1:8082", is_trusted=False)
+
+
+def test_whose_a_port_is_stands_in_the_systems_table(tmp_path):
+    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+    row = "   0: 0100007F:{port:04X} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000 {uid:5d} 0 1\n"
+    table = tmp_path / "tcp"
+    for uid, state, expected in (
+        (os.geteuid(), "0A", True),
+        (0, "0A", True),
+        (98765, "0A", False),
+        (98765, "06", True),
+    ):
+        table.write_text(head + row.format(port=8082, state=state, uid=uid))
+        assert is_own(8082, [table]) is expected
+    assert is_own(8083, [table])
+    assert is_own(8082, [tmp_path / "absent"])
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        assert is_own(holder.getsockname()[1])
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8082", "http://localhost", "https://[::1]/"])
+def test_a_scheduler_of_another_user_is_refused_unless_trusted(monkeypatch, url):
+    asked = []
+    monkeypatch.setattr("gcn_luigi.tasks.trust.is_own", asked.append)
+
+    with pytest.raises(SchedulerError, match="another user's") as failure:
+        check_address(url, is_trusted=False)
+
+    assert failure.value.where == url
+    assert asked == [{"http://127.0.0.1:8082": 8082, "http://localhost": 80}.get(url, 443)]
+    check_address(url, is_trusted=True)
+
+
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_a_port_that_somebody_else_seems_to_hold_is_not_ones_own(monkeypatch, family, address):
+    with socket.create_server((address, 0), family=family) as holder:
+        port = holder.getsockname()[1]
+        assert is_own(port)
+        monkeypatch.setattr(os, "geteuid", lambda: 12345678)
+        assert is_own(port) is (os.getuid() == 0)
