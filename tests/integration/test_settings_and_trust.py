@@ -36,7 +36,7 @@ def _refused(ended, output, *named):
 @pytest.mark.parametrize(
     ("more", "named"),
     [
-        ("[wroker]\nkeep_alive = true\n", "[wroker] is unknown (did you mean [worker]?)"),
+        ("[workre]\nkeep_alive = true\n", "[workre] is unknown (did you mean [worker]?)"),
         ("[gcn]\noutput_rot = x\n", "[gcn] output_rot is unknown (did you mean output_root?)"),
         ("[gcn]\nthreads = 2 ; as many as cores\n", "a comment on the line of a value becomes part of it"),
     ],
@@ -69,7 +69,7 @@ def test_settings_that_luigi_would_do_without_stop_the_plain_command_though_no_r
     [
         ("[worker]\nkeep_alive = true\nkeep_alive = false\n", "[line 3]"),
         ("[core]\nautoload_range = perhaps\n", "neither true nor false"),
-        ("[wroker]\n", "[worker]"),
+        ("[workre]\n", "[worker]"),
         (None, "no file"),
     ],
 )
@@ -88,9 +88,9 @@ def test_a_bad_file_is_told_in_three_lines(commands, tiny, tmp_path, command, te
 
 
 def test_the_demo_makes_nothing_before_the_settings_are_found_good(commands, tmp_path, settings):
-    ended = commands.run("gcn", "demo", LOCAL, "--output", tmp_path / "out", LUIGI_CONFIG_PATH=settings("[wroker]\n"))
+    ended = commands.run("gcn", "demo", LOCAL, "--output", tmp_path / "out", LUIGI_CONFIG_PATH=settings("[workre]\n"))
 
-    _refused(ended, tmp_path / "out", "[wroker] is unknown (did you mean [worker]?)")
+    _refused(ended, tmp_path / "out", "[workre] is unknown (did you mean [worker]?)")
 
 
 def test_workers_of_a_local_scheduler_do_not_mind_another_one_in_the_settings(commands, tiny, tmp_path, settings):

@@ -31,7 +31,7 @@ def test_the_shipped_settings_are_sound(path):
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("[wroker]\nkeep_alive = true\n", "[wroker] is unknown (did you mean [worker]?)"),
+        ("[workre]\nkeep_alive = true\n", "[workre] is unknown (did you mean [worker]?)"),
         ("[Worker]\nkeep_alive = true\n", "[Worker] is unknown (did you mean [worker]?)"),
         ("[retcodes]\n", "[retcodes] is unknown (did you mean [retcode]?)"),
         ("[gcn.ChipShrad]\nthreads = 2\n", "[gcn.ChipShrad] is unknown (did you mean [gcn.ChipShard]?)"),
@@ -43,7 +43,7 @@ def test_the_shipped_settings_are_sound(path):
         ("[gcn]\noutput_rot = x\n", "[gcn] output_rot is unknown (did you mean output_root?)"),
         ("[gcn]\ntrust_netwrok = true\n", "[gcn] trust_netwrok is unknown (did you mean trust_network?)"),
         ("[gcn.ChipShard]\nthraeds = 2\n", "[gcn.ChipShard] thraeds is unknown (did you mean threads?)"),
-        ("[email]\nreciever = a@b\n", "[email] reciever is unknown (did you mean receiver?)"),
+        ("[email]\nreceivre = a@b\n", "[email] receivre is unknown (did you mean receiver?)"),
         ("[execution_summary]\nsumary_length = 3\n", "[execution_summary] sumary_length is unknown"),
         ("[scheduler]\nretry_delay = soon\n", "[scheduler] retry_delay = soon is not of type float"),
         ("[worker]\nkeep_alive = perhaps\n", "[worker] keep_alive = perhaps is not of type bool"),
@@ -90,11 +90,11 @@ def test_what_luigi_hears_is_accepted(tmp_path, text):
 
 
 def test_every_problem_of_all_files_is_named_and_the_last_value_counts(tmp_path):
-    first = "[wroker]\na = 1\n[retcode]\ntask_failed = x\n[resources]\ni0 = 3\n"
+    first = "[workre]\na = 1\n[retcode]\ntask_failed = x\n[resources]\ni0 = 3\n"
 
     found = problems(tmp_path, first, "[retcode]\ntask_failed = 30\nnot_rum = 1\n[resources]\nio = 2\n")
 
-    assert [line.split("]")[0] + "]" for line in found] == ["[wroker]", "[retcode]"]
+    assert [line.split("]")[0] + "]" for line in found] == ["[workre]", "[retcode]"]
 
 
 def test_every_option_of_every_section_is_told_from_a_misspelt_one():
