@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gcn_luigi.io.confine import check_links, inside
+from gcn_luigi.io.confine import inside
 from gcn_luigi.io.geotiff import write_geotiff
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.staging import digest, staged
@@ -44,7 +44,6 @@ def write_partition_files(settings: RegionSettings, layout: Layout, out: Path, s
             corrected = reader.read(place)
             stack = np.insert(corrected.image, schema.label_index, corrected.label.astype(np.int16), axis=0)
             path = layout.partition(place.partition, place.year)
-            check_links(layout.root, path)
             with staged(path) as draft:
                 write_geotiff(draft, lattice.crop(place.window), stack, nodata=None, names=schema.names)
             rows.append((place.split, place.partition, place.year, path.name, path.stat().st_size, digest(path)))

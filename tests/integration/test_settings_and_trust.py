@@ -98,10 +98,10 @@ def test_workers_of_a_local_scheduler_do_not_mind_another_one_in_the_settings(co
     text = LUIGI_CFG.read_text().replace("[core]\n", f"[core]\ndefault_scheduler_host = {ELSEWHERE}\n")
     (tmp_path / "luigi.cfg").write_text(text)
 
-    ended = commands.run(*luigi_command("gcn.TileInventory", tiny, tmp_path / "out"), LOCAL, LUIGI_CONFIG_PATH=path)
+    ended = commands.run(*luigi_command("gcn.PartitionGrid", tiny, tmp_path / "out"), LOCAL, LUIGI_CONFIG_PATH=path)
 
     assert ended.code == 0, ended.text
-    assert (tmp_path / "out/tiny/inventory.json").is_file()
+    assert (tmp_path / "out/tiny/grid.gpkg").is_file()
 
 
 def test_a_toml_parser_is_refused(commands, tiny, tmp_path):
