@@ -1,6 +1,5 @@
 """Everything that the benchmark asks of gcn_luigi, in one place: a change of the package is answered here alone."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,14 @@ from benchmarks.rows import LeftOut
 from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.shard import ShardHeader, create_shard
-from gcn_luigi.io.staging import staged
+from gcn_luigi.io.staging import digest, staged
 from gcn_luigi.prepare.chips import chip_origins, cut_chips
 from gcn_luigi.prepare.columns import ChipPlace, chip_columns, empty_columns, select_counts
 from gcn_luigi.prepare.cutting import ChipCutter
 from gcn_luigi.prepare.marks import Marks, mark_strict, outside_flags
 from gcn_luigi.prepare.selection import count_chips
 from gcn_luigi.settings import RegionSettings, ShardSettings
+from gcn_luigi.stages.seal import SealedFile, write_seal
 from gcn_luigi.stages.shards import ShardRequest, build_shard
 from gcn_luigi.stages.summary import write_index
 
@@ -86,8 +86,10 @@ def finish(layout: Layout, settings: RegionSettings) -> None:
                 build_shard(ShardRequest(settings, layout, split, number, totals[split], 1), draft, _silent)
     with staged(layout.index) as index, staged(layout.index_map) as map_, staged(layout.metadata_log) as log:
         write_index(settings, layout, index, map_, log)
-    # The seal without its digests: nothing below asks for them.
-    layout.dataset.write_text(json.dumps({"region": settings.region}), encoding="utf-8")
+    # Of what a reader asks for; the rest of a dataset is not made here.
+    name = layout.index.relative_to(layout.root).as_posix()
+    index = SealedFile(name, layout.index.stat().st_size, digest(layout.index))
+    write_seal(settings, [index], {}, layout.dataset)
 
 
 # --- kernels and writing --------------------------------------------------------------------------------------------

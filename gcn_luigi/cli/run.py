@@ -100,10 +100,12 @@ def task_parameters(region: "Region", path: Path, output: Path, data_root: Path 
 @click.command()
 @region_options
 @shared_options
+@click.option("--deep", is_flag=True, help="First read every finished file, and make those anew whose bytes changed.")
 def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, **options: Any) -> None:
     """Build the dataset of REGION: a name in the config directory, or a TOML file.
 
-    Nothing is built twice: run it again after a failure, or after a change, and only what is missing is made.
+    Nothing is built twice: run it again after a failure, or after a change, and only what is missing is made. A
+    finished file that somebody wrote to is made anew. Bits that a disk lost by itself are found by --deep.
 
     \b
     Example:
@@ -113,16 +115,24 @@ def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, 
 
 
 def build_options(
-    *, workers: int, port: int, local_scheduler: bool, scheduler_url: str | None, trust_network: bool
+    *,
+    workers: int,
+    port: int,
+    local_scheduler: bool,
+    scheduler_url: str | None,
+    trust_network: bool,
+    deep: bool = False,
 ) -> dict[str, Any]:
     """Return what `shared_options` parsed as arguments of `build_region`."""
     if local_scheduler and scheduler_url:
         raise click.UsageError("--local-scheduler and --scheduler-url exclude each other")
     choice = SchedulerChoice(None if local_scheduler else port, scheduler_url, trust_network)
-    return {"workers": workers, "choice": choice}
+    return {"workers": workers, "choice": choice, "deep": deep}
 
 
-def build_region(path: Path, output: Path, data_root: Path | None, *, workers: int, choice: SchedulerChoice) -> None:
+def build_region(
+    path: Path, output: Path, data_root: Path | None, *, workers: int, choice: SchedulerChoice, deep: bool = False
+) -> None:
     """Build the region that `path` configures and leave with Luigi's exit code if that fails.
 
     Parameters
@@ -137,6 +147,8 @@ def build_region(path: Path, output: Path, data_root: Path | None, *, workers: i
         Processes.
     choice : SchedulerChoice
         Where the graph is kept.
+    deep : bool
+        Compare the bytes of all finished files with their digests first.
 
     Raises
     ------
@@ -150,8 +162,13 @@ def build_region(path: Path, output: Path, data_root: Path | None, *, workers: i
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
     from gcn_luigi.tasks.build import build  # noqa: PLC0415
     from gcn_luigi.tasks.central import central_scheduler, running_scheduler  # noqa: PLC0415
+    from gcn_luigi.tasks.repair import sweep_drafts, void_damaged  # noqa: PLC0415
 
     root = Dataset(**task_parameters(region, path, output, data_root))
+    sweep_drafts(root)
+    if deep:
+        for damaged in void_damaged(root):
+            click.echo(f"damaged, will be made anew: {damaged}", err=True)
     scheduler: AbstractContextManager[str | None] = nullcontext()
     if choice.url is not None:
         scheduler = nullcontext(running_scheduler(choice.url, is_trusted=choice.is_trusted))

@@ -18,6 +18,7 @@ from gcn_luigi.io.codec import crc32, encode, filters
 from gcn_luigi.io.shard_columns import ColumnWriter
 from gcn_luigi.io.shard_format import CHECKSUMS, FORMATS, PIXELS, ROW_AXES, ShardHeader, describe_pixels, write_scales
 from gcn_luigi.io.shard_reader import ShardReader
+from gcn_luigi.io.shard_tail import write_tail
 from gcn_luigi.io.writeback import Writeback
 from gcn_luigi.settings import Codec
 
@@ -229,3 +230,4 @@ def create_shard(path: Path, header: ShardHeader, codec: Codec, pool: Executor |
     """
     with h5py.File(path, "w", libver=("earliest", "v108")) as file, Writeback(path) as disk:
         yield ShardWriter(file, header, codec, pool, disk)
+    write_tail(path)

@@ -17,8 +17,8 @@ from gcn_luigi.prepare.chips import Edge
 from gcn_luigi.prepare.nodata import Flag, outside_flags
 from gcn_luigi.settings import StorageLayout
 
-# By layout. Version 2: long columns in several chunks, texts compressed, codecs beside deflate.
-FORMATS: Mapping[str, str] = MappingProxyType({"chips": "gcn_luigi chips 2", "windows": "gcn_luigi windows 2"})
+# By layout. Version 2: long columns in several chunks, texts compressed, codecs beside deflate. 3: a tail.
+FORMATS: Mapping[str, str] = MappingProxyType({"chips": "gcn_luigi chips 3", "windows": "gcn_luigi windows 3"})
 # Pixel arrays and their types; `image` has bands besides.
 PIXELS: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {"image": np.dtype("<i2"), "label": np.dtype("u1"), "flags": np.dtype("u1")}

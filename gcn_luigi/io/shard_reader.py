@@ -1,6 +1,8 @@
 """A finished shard, read back: what it says of itself, its columns, and pixels row by row or chip by chip."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -9,8 +11,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from gcn_luigi.errors import GcnLuigiError, ShardError
 from gcn_luigi.io.chunks import StoredArray, find_chunks
 from gcn_luigi.io.shard_format import CHECKSUMS, PIXELS
+from gcn_luigi.io.shard_tail import check_tail
 from gcn_luigi.prepare.chips import Edge, cut_chips
 
 
@@ -18,7 +22,7 @@ class ShardReader:
     """A finished shard.
 
     Pixels are read past HDF5, by several threads at once if need be. All else is read through h5py and belongs to
-    one thread.
+    one thread; its bytes are compared with the digest in the shard's tail before h5py is shown the file.
 
     Parameters
     ----------
@@ -28,16 +32,18 @@ class ShardReader:
     Raises
     ------
     OSError
-        HDF5's own; `gcn_luigi.read`, which opens shards for users, turns it into a ShardError.
+        HDF5's own, or the tail does not fit; `gcn_luigi.read`, which opens shards for users, turns it into a
+        ShardError.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = _opened(path)
+        self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            self._file.close()
+            check_tail(self._handle)
+            self._file = _opened(path)
+        except BaseException:
+            os.close(self._handle)
             raise
 
     def __enter__(self) -> Self:
@@ -192,6 +198,38 @@ class ShardReader:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the pixel arrays."""
         return {name: tuple(self._file[name].shape) for name in PIXELS}
+
+
+@contextmanager
+def open_shard(path: Path) -> Iterator[ShardReader]:
+    """Yield a shard that a stage reads.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Yields
+    ------
+    ShardReader
+        Closed at the end.
+
+    Raises
+    ------
+    ShardError
+        The shard is missing, damaged, or has not what is asked for; the message names it.
+    """
+    try:
+        with ShardReader(path) as shard:
+            yield shard
+    except GcnLuigiError:
+        raise
+    except (OSError, KeyError, RuntimeError) as error:
+        raise ShardError(
+            f"cannot be read: {error}",
+            where=str(path),
+            fix="run the build again: gcn run --deep <region> makes a missing or damaged shard anew",
+        ) from error
 
 
 def _opened(path: Path) -> h5py.File:

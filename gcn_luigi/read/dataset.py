@@ -13,7 +13,9 @@ from gcn_luigi.errors import ConfigError, ShardError
 from gcn_luigi.io.confine import inside
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.io.layout import SPLITS, Layout
+from gcn_luigi.io.seal import DIGEST, read_seal
 from gcn_luigi.io.shard_reader import ShardReader
+from gcn_luigi.io.staging import digest
 from gcn_luigi.read.reader import Chip, ChipReader
 
 __all__ = ["Chip", "ChipReader", "Dataset"]
@@ -24,6 +26,9 @@ _SYNONYMS = {"val": "dev", "validate": "dev"}
 class Dataset:
     """A region's dataset on disk.
 
+    What it reads is what was published: ``dataset.json`` by its own digest, tables by the digest that stands there,
+    shards by their checksums.
+
     Parameters
     ----------
     directory : path-like
@@ -32,31 +37,37 @@ class Dataset:
     Raises
     ------
     ShardError
-        There is no finished dataset.
+        There is no finished dataset, or ``dataset.json`` is damaged. Later: a table is missing or damaged.
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.layout = Layout(Path(directory).resolve())
-        self.description: dict[str, Any] = _load(self.layout.dataset)
+        self.description: dict[str, Any] = read_seal(self.layout.dataset)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{len(self.chips(split))} {split}" for split in SPLITS)
         return f"<gcn_luigi dataset {self.description['region']}: {counts} chips>"
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that ``dataset.json`` says, with it of every file: equal digests, equal datasets."""
+        return str(self.description[DIGEST])
+
     @cached_property
     def index(self) -> gpd.GeoDataFrame:
         """One row a chip: id, split, shard, shard_row, partition, place, year, shares; geometry is the chip's box."""
-        return read_geoparquet(self.layout.index)
+        return read_geoparquet(self._verified(self.layout.index))
 
     @cached_property
     def catalog(self) -> gpd.GeoDataFrame:
         """One row a partition, used or not, with the reason."""
-        return read_geoparquet(self.layout.catalog)
+        return read_geoparquet(self._verified(self.layout.catalog))
 
     @cached_property
     def statistics(self) -> dict[str, Any]:
         """Band statistics and class counts of the train split."""
-        return _load(self.layout.statistics)
+        content: dict[str, Any] = json.loads(self._verified(self.layout.statistics).read_text(encoding="utf-8"))
+        return content
 
     @cached_property
     def bands(self) -> tuple[Band, ...]:
@@ -69,7 +80,7 @@ class Dataset:
             raise ShardError(
                 f"the shard's bands cannot be read: {error}",
                 where=str(path),
-                fix="run the build again: it makes a missing or damaged shard anew",
+                fix="run the build again: gcn run --deep <region> makes a missing or damaged shard anew",
             ) from error
         return tuple(Band(name, Role(role)) for name, role in zip(names, roles, strict=True))
 
@@ -94,20 +105,20 @@ class Dataset:
         index = self.index
         return ChipReader(self.layout.shards, index[index["split"] == name], threads=threads, cache_mb=cache_mb)
 
+    def _verified(self, path: Path) -> Path:
+        """Return `path` if its bytes are those that were published; a table has no checksum of its own."""
+        name = path.relative_to(self.layout.root).as_posix()
+        try:
+            published = [entry["sha256"] for entry in self.description["files"] if entry["path"] == name]
+            found = digest(path)
+        except (OSError, KeyError, TypeError) as error:
+            raise _lost(f"cannot be read: {error}", path) from error
+        if [found] != published:
+            raise _lost("its bytes changed (SHA-256 differs)", path)
+        return path
 
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _unfinished(path) from error
-    if not isinstance(content, dict):
-        raise _unfinished(path)
-    return content
 
-
-def _unfinished(path: Path) -> ShardError:
+def _lost(what: str, path: Path) -> ShardError:
     return ShardError(
-        "no finished dataset here",
-        where=str(path),
-        fix="build it: gcn run <region>",
+        what, where=str(path), fix="run the build again: gcn run --deep <region> makes lost and damaged files anew"
     )

@@ -134,8 +134,9 @@ class PixelStore:
             )
         rows = self._all_rows()
         cache = self._make_cache(len(rows))
-        keys = [(int(shard), int(row)) for shard, row in rows]
-        loaded = self._shards.each(partial(self._load, cache), [(key, cache.claim(), 0) for key in keys])
+        keys = [(int(shard), int(row)) for shard, row, _ in rows]
+        wanted = [(key, cache.claim(), int(chip)) for key, chip in zip(keys, rows[:, 2], strict=True)]
+        loaded = self._shards.each(partial(self._load, cache), wanted)
         bar = track(
             zip(keys, loaded, strict=True),
             description="reading",
@@ -160,13 +161,16 @@ class PixelStore:
         return len(self._all_rows()) * self._row_bytes()
 
     def _all_rows(self) -> Numbers:
-        """Return (row, 2): shard and row, of all shards."""
+        """Return (row, 3): shard, row, and the first chip that lies in it, of all shards."""
         numbers = []
         for shard in range(len(self._shards)):
             with self._telling(shard, 0):
                 rows = np.arange(self._shards[shard].arrays["label"].shape[0])
-            numbers.append(np.column_stack([np.full(len(rows), shard), rows]))
-        return np.concatenate(numbers) if numbers else np.empty((0, 2), np.int64)
+                row_of = self._shards[shard].places[:, 0]
+            chips = np.zeros_like(rows)
+            chips[row_of[::-1]] = np.arange(len(row_of))[::-1]
+            numbers.append(np.column_stack([np.full(len(rows), shard), rows, chips]))
+        return np.concatenate(numbers) if numbers else np.empty((0, 3), np.int64)
 
     def _row_bytes(self) -> int:
         if not len(self._shards):
@@ -253,5 +257,5 @@ class PixelStore:
             raise ShardError(
                 f"chip {self._name_of(shard, chip)} cannot be read: {error}",
                 where=f"{self._shards.path(shard)}, row {chip}",
-                fix="run the build again: it makes a missing or damaged shard anew",
+                fix="run the build again: gcn run --deep <region> makes a missing or damaged shard anew",
             ) from error

@@ -13,7 +13,7 @@ from gcn_luigi.bands import Band, Role
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.io.inventory import Inventory
 from gcn_luigi.io.layout import SPLITS, Layout
-from gcn_luigi.io.shard import ShardReader
+from gcn_luigi.io.shard_reader import open_shard
 from gcn_luigi.prepare.nodata import Flag
 from gcn_luigi.prepare.statistics import Histogram, empty_histogram, ks_distance
 from gcn_luigi.settings import RegionSettings
@@ -156,7 +156,7 @@ def _histogram(settings: RegionSettings, layout: Layout, split: str) -> Histogra
     total = empty_histogram(len(settings.schema_bands.image))
     n_shards = settings.shards.train if split == "train" else settings.shards.dev
     for number in range(n_shards):
-        with ShardReader(layout.shard(split, number, n_shards)) as shard:
+        with open_shard(layout.shard(split, number, n_shards)) as shard:
             total += shard.table("statistics")["histogram"]
     return total
 
@@ -165,7 +165,7 @@ def _count_flags(chips: gpd.GeoDataFrame, shards: Path) -> FlagCounts:
     pixels = np.zeros(256, np.int64)
     evenly = np.unique(np.linspace(0, len(chips) - 1, min(len(chips), FLAG_SAMPLE)).round().astype(int))
     for name, rows in chips.iloc[evenly].groupby("shard", sort=True):
-        with ShardReader(shards / str(name)) as shard:
+        with open_shard(shards / str(name)) as shard:
             for row in rows["shard_row"]:
                 pixels += np.bincount(shard.pixels("flags", int(row)).ravel(), minlength=256)
     return FlagCounts(pixels, len(evenly), len(chips))

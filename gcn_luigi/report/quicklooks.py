@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gcn_luigi.bands import CLASS_NAMES, Band, Role
 from gcn_luigi.io.layout import SPLITS, Layout
-from gcn_luigi.io.shard import ShardReader
+from gcn_luigi.io.shard_reader import open_shard
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.nodata import Flag
 from gcn_luigi.report.drawing import CLASS_COLOURS, MISSING_COLOURS, colour, png_uri
@@ -104,7 +104,7 @@ def make_examples(evidence: Evidence, layout: Layout) -> dict[str, list[Example]
         examples[split] = []
         for kind, why, position in choose_chips(chips, evidence.inventory.lattice):
             row = chips.iloc[position].drop("geometry").to_dict()
-            with ShardReader(layout.shards / row["shard"]) as shard:
+            with open_shard(layout.shards / row["shard"]) as shard:
                 image, label, flags = (
                     shard.pixels(name, int(row["shard_row"])) for name in ("image", "label", "flags")
                 )

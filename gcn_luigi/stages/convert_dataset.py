@@ -1,6 +1,5 @@
 """A finished dataset stored another way, in a directory of its own."""
 
-import json
 import secrets
 import shutil
 from pathlib import Path
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 
 from gcn_luigi.errors import ConfigError, PublishError, ShardError
 from gcn_luigi.io.layout import SPLITS, Layout
+from gcn_luigi.io.seal import read_seal
 from gcn_luigi.io.staging import digest
 from gcn_luigi.settings import Codec, RegionSettings, StorageLayout
 from gcn_luigi.stages import Say
@@ -69,12 +69,9 @@ def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, co
 
 
 def _read(seal: Path) -> dict[str, Any]:
-    try:
-        description = json.loads(seal.read_text(encoding="utf-8"))
-        if isinstance(description, dict) and {"files", "configuration", "fingerprints"} <= description.keys():
-            return description
-    except (OSError, ValueError) as error:
-        raise ShardError("no finished dataset here", where=str(seal), fix="build it: gcn run <region>") from error
+    description = read_seal(seal)
+    if {"files", "configuration", "fingerprints"} <= description.keys():
+        return description
     raise ShardError("is no description of a dataset", where=str(seal), fix="build it again: gcn run <region>")
 
 

@@ -1,6 +1,5 @@
-"""The seal of a dataset: every file with its size and digest, and what it was made from."""
+"""The seal of a dataset: every file with its size and digest, what it was made from, and a digest of itself."""
 
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,10 +10,12 @@ from typing import Any
 
 import rasterio
 
+from gcn_luigi.io.seal import seal_text
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.version import __version__
 
-FORMAT = "gcn_luigi dataset 1"
+# 2: a digest of the rest.
+FORMAT = "gcn_luigi dataset 2"
 _LIBRARIES = ("luigi", "numpy", "h5py", "rasterio", "geopandas", "pyarrow", "pyogrio", "shapely", "deflate")
 # By which shards are compressed besides deflate.
 _OF_CODEC: Mapping[str, tuple[str, ...]] = MappingProxyType({"bitshuffle-lz4": ("hdf5plugin",), "zstd": ("zstandard",)})
@@ -42,7 +43,7 @@ class SealedFile:
 def write_seal(
     settings: RegionSettings, files: Sequence[SealedFile], fingerprints: Mapping[str, str], out: Path
 ) -> None:
-    """Write ``dataset.json``.
+    """Write ``dataset.json``; `gcn_luigi.io.seal` says how its text is fixed.
 
     Parameters
     ----------
@@ -68,4 +69,4 @@ def write_seal(
             **{name: version(name) for name in (*_LIBRARIES, *_OF_CODEC.get(settings.shards.codec, ()))},
         },
     }
-    out.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+    out.write_text(seal_text(content), encoding="utf-8")

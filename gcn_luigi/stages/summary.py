@@ -14,7 +14,7 @@ from gcn_luigi.bands import CLASS_NAMES
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.index import write_geopackage, write_geoparquet
 from gcn_luigi.io.layout import SPLITS, Layout
-from gcn_luigi.io.shard import ShardReader
+from gcn_luigi.io.shard_reader import open_shard
 from gcn_luigi.prepare.columns import INDEXED_COLUMNS
 from gcn_luigi.prepare.statistics import class_weights, empty_histogram, summarise
 from gcn_luigi.settings import RegionSettings
@@ -116,7 +116,7 @@ def _verdicts(tables: Iterable[dict[str, Any]]) -> dict[str, int]:
 
 
 def _shard_rows(split: str, path: Path) -> pd.DataFrame:
-    with ShardReader(path) as shard:
+    with open_shard(path) as shard:
         rows = pd.DataFrame({name: shard.column(name) for name in INDEXED_COLUMNS})
         transform = shard.column("transform")
         edge = int(shard.attributes["chip_size"])
@@ -146,7 +146,7 @@ def _log(settings: RegionSettings, index: gpd.GeoDataFrame) -> str:
 
 def _tables(settings: RegionSettings, layout: Layout, split: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     for path in shard_paths(settings, layout, split):
-        with ShardReader(path) as shard:
+        with open_shard(path) as shard:
             yield shard.table("statistics"), shard.table("partitions")
 
 

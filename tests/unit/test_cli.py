@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from gcn_luigi.cli import cli, main
 from gcn_luigi.cli.progress import watching
 from gcn_luigi.cli.run import _tell
+from gcn_luigi.io.seal import seal_text
 from gcn_luigi.io.staging import digest
 from gcn_luigi.tasks.build import BuildResult, Progress
 from gcn_luigi.version import __version__
@@ -125,10 +126,11 @@ def test_an_unknown_region_is_refused_with_the_nearest_name(gcn, tmp_path):
 def test_a_sound_dataset_is_said_to_be_sound(gcn, finished):
     code, out, err = gcn("validate", finished)
 
-    listed = json.loads((finished / "dataset.json").read_text())["files"]
+    seal = json.loads((finished / "dataset.json").read_text())
     assert (code, err) == (0, "")
-    assert out.startswith(f"sound: {len(listed)} files, ")
+    assert out.startswith(f"sound: {len(seal['files'])} files, ")
     assert "train chips" in out
+    assert out.endswith(f" dev chips, digest {seal['digest']}\n")
 
 
 def _flip(path):
@@ -155,7 +157,7 @@ def test_a_damaged_file_is_named(gcn, copied, name, damage, said):
     first, last = err.splitlines()
     assert first.startswith(f"{name}: ")
     assert said in first
-    assert last.startswith("1 problem(s).")
+    assert last == "1 problem(s). To make exactly the damaged files anew: gcn run --deep REGION"
 
 
 def test_every_damaged_file_is_named(gcn, copied):
@@ -192,7 +194,7 @@ def test_an_edited_index_is_found_even_when_the_seal_was_edited_with_it(gcn, cop
     seal = json.loads((copied / "dataset.json").read_text())
     entry = next(entry for entry in seal["files"] if entry["path"] == "index.parquet")
     entry.update(size=path.stat().st_size, sha256=digest(path))
-    (copied / "dataset.json").write_text(json.dumps(seal))
+    (copied / "dataset.json").write_text(seal_text(seal))
     code, _, err = gcn("validate", copied)
 
     assert code == 1
@@ -212,7 +214,7 @@ def test_a_seal_that_is_no_json_is_refused(gcn, copied):
 def test_a_seal_that_points_out_of_the_dataset_is_refused(gcn, copied):
     seal = json.loads((copied / "dataset.json").read_text())
     seal["files"][0]["path"] = "../elsewhere.tif"
-    (copied / "dataset.json").write_text(json.dumps(seal))
+    (copied / "dataset.json").write_text(seal_text(seal))
 
     code, _, err = gcn("validate", copied)
 

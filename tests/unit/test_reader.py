@@ -185,12 +185,22 @@ class TestDataset:
         assert relative.chips("dev")[0]["label"].shape == (32, 32)
 
     @pytest.mark.fault
-    @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'"x"', b"null", b"\xff"])
-    def test_an_unfinished_dataset_is_refused_with_how_to_build_it(self, tmp_path, content):
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [
+            (None, "no finished dataset"),
+            *[
+                (content, "is not what was written")
+                for content in (b"", b"{", b"[]", b'"x"', b"null", b"\xff", b"{}\n", b"[" * 100_000, b'{"a": NaN}\n')
+            ],
+        ],
+        ids=lambda value: repr(value)[:12],
+    )
+    def test_an_unfinished_dataset_is_refused_with_how_to_build_it(self, tmp_path, content, told):
         if content is not None:
             (tmp_path / "dataset.json").write_bytes(content)
 
-        with pytest.raises(ShardError, match="no finished dataset") as caught:
+        with pytest.raises(ShardError, match=told) as caught:
             gcn_luigi.open_dataset(tmp_path)
 
         assert caught.value.where == str(tmp_path / "dataset.json")

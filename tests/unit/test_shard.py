@@ -17,6 +17,7 @@ from pyproj import CRS
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ShardError
 from gcn_luigi.io.shard import FORMATS, PIXELS, ShardReader, create_shard
+from gcn_luigi.io.shard_tail import write_tail
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.columns import empty_columns
 from gcn_luigi.read.dataset import ChipReader
@@ -224,6 +225,7 @@ class TestChecksums:
         write_shard(path, 2, codec="none")
         with h5py.File(path, "r+") as file:
             spoil(file)
+        write_tail(path)
 
         with pytest.raises(ShardError, match="checksum"):
             reader_of(path, 2)[0]
@@ -239,7 +241,7 @@ class TestWriting:
         with pytest.raises(ShardError, match="never finished"):
             reader_of(path, 2)[0]
 
-    def test_a_shard_whose_writing_failed_is_not_complete(self, path):
+    def test_a_shard_whose_writing_failed_is_no_shard(self, path):
         def interrupted():
             with create_shard(path, make_header(), "deflate") as writer:
                 writer.append(make_pixels(2), make_columns(2))
@@ -248,8 +250,8 @@ class TestWriting:
         with pytest.raises(KeyboardInterrupt):
             interrupted()
 
-        with ShardReader(path) as shard:
-            assert not shard.is_complete
+        with pytest.raises(OSError, match="no tail"):
+            ShardReader(path)
 
     @pytest.mark.parametrize("codec", CODECS)
     @pytest.mark.parametrize(
@@ -330,6 +332,7 @@ class TestDamage:
         content = path.read_bytes()
         assert content.count(entry) == 1
         path.write_bytes(content.replace(entry, struct.pack("<IIQQ24xQ", length, filters, row, band, start)))
+        write_tail(path)
         with h5py.File(path) as file:
             # What HDF5 itself makes of it, without an error.
             assert file["image"][2].any() != zeros
@@ -345,6 +348,7 @@ class TestDamage:
             values = file["image"][...]
             del file["image"]
             file.create_dataset("image", data=values, chunks=(1, *values.shape[1:]), **changed)
+        write_tail(path)
 
         with pytest.raises(ShardError, match="image is not stored as <i2"):
             reader_of(path, 2)[0]
@@ -389,6 +393,7 @@ class TestDamage:
         write_shard(path, 2)
         with h5py.File(path, "r+") as file:
             del file.attrs["complete"]
+        write_tail(path)
 
         with pytest.raises(ShardError, match="never finished") as caught:
             reader_of(path, 2)[0]

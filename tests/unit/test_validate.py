@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import geopandas as gpd
 import h5py
@@ -13,8 +14,13 @@ from click.testing import CliRunner
 from gcn_luigi.cli import cli
 from gcn_luigi.errors import ShardError
 from gcn_luigi.io.index import write_geoparquet
+from gcn_luigi.io.seal import seal_text
+from gcn_luigi.io.shard_tail import write_tail
+from gcn_luigi.io.sidecar import read_record
 from gcn_luigi.io.staging import digest
-from gcn_luigi.read.validate import unlisted, validate
+from gcn_luigi.read.checks.sameness import differences
+from gcn_luigi.read.dataset import Dataset
+from gcn_luigi.read.validate import unlisted, unrecorded, validate
 
 TRAIN, DEV = "train-00000-of-00002.h5", "dev-00000-of-00001.h5"
 
@@ -30,7 +36,7 @@ def edit_seal(root, edit):
     path = root / "dataset.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     edit(content)
-    path.write_text(json.dumps(content), encoding="utf-8")
+    path.write_text(seal_text(content), encoding="utf-8")
 
 
 def reseal(root):
@@ -54,6 +60,7 @@ def edit_table(root, name, edit):
 def edit_shard(root, name, edit):
     with h5py.File(root / "shards" / name, "r+") as file:
         edit(file)
+    write_tail(root / "shards" / name)
     reseal(root)
 
 
@@ -75,7 +82,7 @@ def test_sealing_again_changes_nothing(copied):
 
 
 def test_where_there_is_no_dataset_there_is_nothing_to_validate(tmp_path):
-    for check in (validate, unlisted):
+    for check in (validate, unlisted, unrecorded):
         with pytest.raises(ShardError, match="no finished dataset"):
             list(check(tmp_path))
 
@@ -83,13 +90,14 @@ def test_where_there_is_no_dataset_there_is_nothing_to_validate(tmp_path):
 class TestFiles:
     def test_a_flipped_bit_anywhere_is_found(self, copied):
         for path in sorted(p for p in copied.rglob("*") if p.is_file() and ".gcn" not in p.parts):
-            if path.name == "dataset.json":
-                continue
             whole = path.read_bytes()
             path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 4]))
             name = path.relative_to(copied).as_posix()
+            told = "its text is not what was written" if name == "dataset.json" else "its bytes changed"
 
-            assert list(validate(copied)) == [f"{name}: its bytes changed (SHA-256 differs)"]
+            (problem,) = validate(copied)
+
+            assert problem.startswith(f"{name}: {told}")
             path.write_bytes(whole)
 
     def test_every_missing_or_cut_file_is_named_at_once(self, copied):
@@ -304,7 +312,7 @@ class TestShards:
     @pytest.mark.parametrize(
         ("edit", "told"),
         [
-            (lambda file: file.attrs.__setitem__("format", "gcn_luigi chips 3"), "not a shard of the format"),
+            (lambda file: file.attrs.__setitem__("format", "gcn_luigi chips 9"), "not a shard of the format"),
             (lambda file: file.attrs.__delitem__("format"), "not a shard of the format"),
             (lambda file: file.attrs.__delitem__("complete"), "never finished"),
             (lambda file: file.attrs.__setitem__("chip_size", 33), "no chips of 33 px"),
@@ -405,3 +413,167 @@ class TestPartitionFiles:
         (problem,) = validate(listed)
 
         assert problem.startswith("partitions/partitions.csv: cannot be read")
+
+
+def edit_sidecar(root, name, **changes):
+    """Change what a sidecar says, its text still one that is written."""
+    path = root / ".gcn" / f"{name}.json"
+    path.write_text(replace(read_record(path), **changes).to_json(), encoding="utf-8")
+
+
+class TestSidecars:
+    def test_those_of_a_finished_dataset_are_sound_and_complete(self, small_output):
+        assert list(validate(small_output, deep=True)) == []
+        assert list(unrecorded(small_output)) == []
+
+    def test_only_a_deep_look_reads_them(self, copied):
+        (copied / ".gcn" / "label.tif.json").write_text("{}")
+
+        assert list(validate(copied)) == []
+        assert list(validate(copied, deep=True)) == [".gcn/label.tif.json: its text is not what was written"]
+
+    @pytest.mark.parametrize("changes", [{"size": 1}, {"sha256": "0" * 64}], ids=str)
+    def test_one_that_says_otherwise_than_the_seal_is_named(self, copied, changes):
+        edit_sidecar(copied, "shards/" + DEV, **changes)
+
+        assert list(validate(copied, deep=True)) == [
+            f".gcn/shards/{DEV}.json: says another size or digest of shards/{DEV} than dataset.json"
+        ]
+
+    def test_a_file_that_both_list_is_told_once(self, copied):
+        content = (copied / "label.tif").read_bytes()
+        (copied / "label.tif").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+        assert list(validate(copied, deep=True)) == ["label.tif: its bytes changed (SHA-256 differs)"]
+
+    @pytest.fixture
+    def stack(self, copied):
+        """A file made on request, of which its sidecar alone speaks."""
+        shutil.copy(copied / "label.tif", copied / "stacks" / "2004.tif")
+        shutil.copy(copied / ".gcn" / "label.tif.json", copied / ".gcn" / "stacks" / "2004.tif.json")
+        return copied / "stacks" / "2004.tif"
+
+    def test_a_file_that_no_list_names_is_compared_with_its_sidecar(self, copied, stack):
+        assert list(validate(copied, deep=True)) == []
+        content = stack.read_bytes()
+        by = "; so says .gcn/stacks/2004.tif.json"
+
+        stack.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        assert list(validate(copied, deep=True)) == [f"stacks/2004.tif: its bytes changed (SHA-256 differs){by}"]
+        stack.write_bytes(content[:-1])
+        assert list(validate(copied, deep=True)) == [
+            f"stacks/2004.tif: {len(content) - 1} bytes instead of {len(content)}{by}"
+        ]
+
+    def test_a_sidecar_without_its_file_is_told(self, copied, stack):
+        stack.unlink()
+
+        (problem,) = validate(copied, deep=True)
+
+        assert problem.startswith("stacks/2004.tif: missing, though .gcn/stacks/2004.tif.json says")
+
+    def test_a_draft_that_an_interrupted_build_left_is_no_sidecar(self, copied):
+        (copied / ".gcn" / ".0a1b2c3d.label.tif.json").write_text("{")
+
+        assert list(validate(copied, deep=True)) == []
+
+    def test_a_copy_without_them_is_sound_and_told(self, copied):
+        shutil.rmtree(copied / ".gcn")
+        files = json.loads((copied / "dataset.json").read_text())["files"]
+
+        result = CliRunner().invoke(cli, ["validate", "--deep", str(copied)])
+
+        assert list(validate(copied, deep=True)) == []
+        assert result.exit_code == 0
+        assert result.stderr == (
+            f"note: .gcn: without a sidecar: CITATION.md, README.md, catalog.gpkg and {len(files) - 2} more\n"
+        )
+
+    def test_where_the_seal_is_damaged_sidecars_still_tell_what_else_is(self, copied):
+        for name in ("dataset.json", "label.tif", f"shards/{TRAIN}"):
+            content = bytearray((copied / name).read_bytes())
+            content[len(content) // 2] ^= 1
+            (copied / name).write_bytes(content)
+
+        problems = list(validate(copied, deep=True))
+
+        assert len(list(validate(copied))) == 1
+        assert [problem.split(":")[0] for problem in problems] == [
+            "dataset.json", "dataset.json", "label.tif", f"shards/{TRAIN}", TRAIN,
+        ]  # fmt: skip
+
+
+class TestOnly:
+    def test_nothing_else_is_looked_at(self, copied):
+        for name in ("label.tif", "split.json"):
+            (copied / name).unlink()
+
+        assert list(validate(copied, deep=True, only=["label.tif"])) == ["label.tif: missing"]
+        assert list(validate(copied, deep=True, only=["index.gpkg", "shards/" + DEV])) == []
+        assert list(validate(copied, only=[])) == []
+
+    def test_a_sidecar_is_looked_at_with_its_file_or_by_its_own_name(self, copied):
+        (copied / ".gcn" / "label.tif.json").write_text("{}")
+
+        for name in ("label.tif", ".gcn/label.tif.json"):
+            (problem,) = validate(copied, deep=True, only=[name])
+            assert problem.startswith(".gcn/label.tif.json: ")
+
+
+class TestSameness:
+    def test_a_copy_is_the_same(self, small_output, copied):
+        assert list(differences(Dataset(small_output), Dataset(copied))) == []
+
+    def test_files_and_keys_that_differ_are_named(self, small_output, copied):
+        def change(content):
+            content["files"] = [
+                entry | {"sha256": "0" * 64} if entry["path"] == "label.tif" else entry
+                for entry in content["files"]
+                if entry["path"] != "split.json"
+            ] + [{"path": "new.tif", "size": 1, "sha256": "0"}]
+            content["versions"]["numpy"] = "0"
+            content["digest"] = "old"
+
+        edit_seal(copied, change)
+
+        assert list(differences(Dataset(small_output), Dataset(copied))) == [
+            "label.tif: other bytes",
+            "new.tif: only in the second",
+            "split.json: only in the first",
+            "dataset.json: another versions",
+        ]
+
+    def test_the_command_tells_that_all_are_the_same(self, small_output, copied):
+        digest_ = json.loads((small_output / "dataset.json").read_text())["digest"]
+
+        result = CliRunner().invoke(cli, ["validate", *[str(small_output)] * 2, str(copied)])
+
+        assert (result.exit_code, result.stderr) == (0, "")
+        lines = result.stdout.splitlines()
+        for line, place in zip(lines[:3], (small_output, small_output, copied), strict=True):
+            assert line.startswith(f"{place}: sound: ")
+        assert all(line.endswith(f" dev chips, digest {digest_}") for line in lines[:3])
+        assert lines[3:] == [f"the same: {small_output} and {place}" for place in (small_output, copied)]
+
+    def test_the_command_fails_where_they_are_not(self, small_output, copied):
+        edit_seal(copied, lambda content: content["versions"].update(numpy="0"))
+
+        result = CliRunner().invoke(cli, ["validate", str(small_output), str(copied)])
+
+        assert result.exit_code == 1
+        assert result.stderr.splitlines() == [
+            f"{copied}: dataset.json: another versions",
+            f"not the same: {small_output} and {copied}, 1 difference(s)",
+        ]
+
+    def test_each_is_checked_though_the_first_is_damaged(self, small_output, copied):
+        (copied / "label.tif").unlink()
+
+        result = CliRunner().invoke(cli, ["validate", str(copied), str(small_output)])
+
+        assert result.exit_code == 1
+        assert result.stderr.splitlines() == [
+            f"{copied}: label.tif: missing",
+            f"{copied}: 1 problem(s). To make exactly the damaged files anew: gcn run --deep REGION",
+        ]
+        assert result.stdout.startswith(f"{small_output}: sound: ")

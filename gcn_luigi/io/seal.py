@@ -1,0 +1,57 @@
+"""The text of ``dataset.json``: a digest of itself inside, and one way only to write the same content."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gcn_luigi.errors import ShardError
+
+DIGEST = "digest"
+
+
+def seal_digest(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256, in hexadecimal, of the canonical JSON of `content` but for its own digest.
+
+    Canonical are sorted keys, no spaces, ASCII, and numbers as `json` repeats them.
+    """
+    plain = {key: value for key, value in content.items() if key != DIGEST}
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def seal_text(content: Mapping[str, Any]) -> str:
+    """Return the text of ``dataset.json`` with the digest of `content` in it: equal contents give equal bytes."""
+    sealed = {**content, DIGEST: seal_digest(content)}
+    return json.dumps(sealed, sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+
+def read_seal(path: Path) -> dict[str, Any]:
+    """Return what a ``dataset.json`` says, its digest included.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    ShardError
+        There is none, or one that is not to the byte what was written.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ShardError("no finished dataset here", where=str(path), fix="build it: gcn run <region>") from error
+    try:
+        content = json.loads(text)
+        if isinstance(content, dict) and seal_text(content).encode() == text:
+            return content
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise ShardError(
+        "its text is not what was written (digest differs): damaged, or by an earlier version",
+        where=str(path),
+        fix="run the build again: gcn run --deep <region>",
+    )

@@ -1,0 +1,151 @@
+"""Files against the lists that name them: there, of the size and of the bytes that were published."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gcn_luigi.errors import ShardError
+from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.staging import digest
+from gcn_luigi.read.dataset import Dataset
+
+_NEEDED = ("catalog.parquet", "index.parquet", "statistics.json")
+_SEALED = {"path": str, "size": int, "sha256": str}
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a list says of a file.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the dataset, with forward slashes.
+    size : int
+        Bytes.
+    sha256 : str
+        Digest of the bytes.
+    """
+
+    path: str
+    size: int
+    sha256: str
+
+
+class Looking:
+    """A look at the files of a dataset: which of them are asked for, and what those hold, each read once.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of the dataset.
+    only : iterable of str or Path, or None
+        Files relative to the dataset; None for all.
+    """
+
+    def __init__(self, layout: Layout, only: Iterable[str | Path] | None) -> None:
+        self.layout = layout
+        self._only = None if only is None else {Path(name).as_posix() for name in only}
+        self._digests: dict[Path, str] = {}
+
+    @property
+    def is_whole(self) -> bool:
+        """True where all files are asked for."""
+        return self._only is None
+
+    def wants(self, *names: str) -> bool:
+        """Return whether one of these files is asked for."""
+        return self._only is None or not self._only.isdisjoint(names)
+
+    def problem(self, said: Published) -> str | None:
+        """Return what is wrong with a file; None where it is what was published."""
+        path = self.layout.root / said.path
+        try:
+            size = path.stat().st_size
+            if not path.is_file():
+                return f"{said.path}: missing"
+            if size != said.size:
+                return f"{said.path}: {size} bytes instead of {said.size}"
+            if path not in self._digests:
+                self._digests[path] = digest(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return f"{said.path}: missing"
+        except OSError as error:
+            return f"{said.path}: cannot be read: {error}"
+        return None if self._digests[path] == said.sha256 else f"{said.path}: its bytes changed (SHA-256 differs)"
+
+
+def opened(layout: Layout) -> tuple[Dataset | None, str]:
+    """Return the dataset, or None and what is wrong with its ``dataset.json``.
+
+    Raises
+    ------
+    ShardError
+        There is no ``dataset.json``.
+    """
+    try:
+        return Dataset(layout.root), ""
+    except ShardError as error:
+        if not layout.dataset.is_file():
+            raise
+        return None, f"{layout.dataset.name}: {error.what}"
+
+
+def listed(dataset: Dataset) -> dict[str, Published]:
+    """Return the files of ``dataset.json`` by path; empty where its list is none."""
+    entries = dataset.description.get("files", [])
+    if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
+        return {}
+    return {entry["path"]: Published(entry["path"], entry["size"], entry["sha256"]) for entry in entries}
+
+
+def listed_problems(dataset: Dataset, looking: Looking) -> Iterator[str]:
+    """Yield what is wrong with the files of ``dataset.json``, and with its list of them."""
+    files, root = listed(dataset), dataset.layout.root
+    if not files and dataset.description.get("files") != []:
+        yield "dataset.json: its list of files holds something else than path, size and sha256"
+        return
+    for name in _NEEDED:
+        if name not in files:
+            yield f"dataset.json: does not list {name}"
+    for said in files.values():
+        if not (root / said.path).resolve().is_relative_to(root):
+            yield f"{said.path}: lies outside the dataset"
+        elif looking.wants(said.path):
+            yield from _told(looking.problem(said))
+
+
+def partition_problems(looking: Looking) -> Iterator[str]:
+    """Yield what is wrong with the partitions that were written on request, as their own list states them."""
+    name = looking.layout.partition_list.relative_to(looking.layout.root).as_posix()
+    try:
+        files = listed_partitions(looking.layout)
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        yield f"{name}: cannot be read: {error!r}"
+        return
+    for said in files:
+        if looking.wants(said.path):
+            yield from _told(looking.problem(said))
+
+
+def listed_partitions(layout: Layout) -> list[Published]:
+    """Return the partition files that were written on request; none where nobody asked."""
+    listing = layout.partition_list
+    if not listing.is_file():
+        return []
+    with listing.open(encoding="utf-8", newline="") as stream:
+        return [
+            Published(f"partitions/{Path(row['file']).name}", int(row["size"]), row["sha256"])
+            for row in csv.DictReader(stream)
+        ]
+
+
+def _told(problem: str | None) -> Iterator[str]:
+    if problem is not None:
+        yield problem
+
+
+def _is_entry(entry: Mapping[str, Any] | Any) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(key), kind) for key, kind in _SEALED.items())

@@ -1,0 +1,118 @@
+"""Shards against the index and the catalog, and their chunks against their checksums."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+from numpy.typing import NDArray
+
+from gcn_luigi.io.shard_format import FORMATS
+from gcn_luigi.io.shard_reader import ShardReader
+from gcn_luigi.prepare.columns import INDEXED_COLUMNS
+from gcn_luigi.read.dataset import Dataset
+
+_UNREADABLE = (OSError, KeyError, RuntimeError)
+_MOST_NAMED = 3
+
+
+def index_problems(dataset: Dataset, names: list[str]) -> Iterator[str]:
+    """Yield where shards, index and catalog do not agree.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Whose files are those that were published.
+    names : list of str
+        Its shards, as ``dataset.json`` lists them.
+    """
+    index, catalog = dataset.index, dataset.catalog.set_index("partition")
+    for chip_id in index["chip_id"][index["chip_id"].duplicated()].unique():
+        yield f"index.parquet: {chip_id} stands there twice"
+    for name in sorted(set(index["shard"]) - set(names)):
+        yield f"index.parquet: shard {name} is not part of the dataset"
+    for name in sorted(names):
+        try:
+            problems = list(_shard(dataset.layout.shards / name, index[index["shard"] == name]))
+        except _UNREADABLE as error:
+            problems = [f"cannot be read: {error}"]
+        yield from (f"{name}: {problem}" for problem in problems)
+    used = catalog.loc[index["partition"]]
+    wrong = (used["split"].to_numpy() != index["split"].to_numpy()) | ~used["used"].to_numpy(bool)
+    wrong |= used["year"].to_numpy(np.int64) != index["year"].to_numpy(np.int64)
+    for chip_id in index["chip_id"][wrong]:
+        yield f"index.parquet: {chip_id} does not agree with its partition in catalog.parquet"
+
+
+def chunk_problems(path: Path) -> Iterator[str]:
+    """Yield which chips of a shard are damaged, each chunk read through its checksum.
+
+    Parameters
+    ----------
+    path : Path
+        The shard. Of one whose structure is damaged no chip can be told from another.
+    """
+    try:
+        with ShardReader(path) as shard:
+            shard.check()
+            ids, row_of = shard.column("chip_id"), shard.places[:, 0]
+            for row, damaged in _damaged_rows(shard):
+                chips = np.flatnonzero(row_of == row)
+                where = f"row {row}" if shard.layout == "chips" else f"window {row}"
+                yield f"{path.name}: {where}, {_named(ids[chips])}: {damaged}"
+    except _UNREADABLE as error:
+        yield f"{path.name}: cannot be read: {error}"
+
+
+def _damaged_rows(shard: ShardReader) -> Iterator[tuple[int, str]]:
+    rows: dict[str, NDArray[Any]] = {
+        name: np.empty(array.shape[1:], array.dtype) for name, array in shard.arrays.items()
+    }
+    for row in range(shard.arrays["label"].shape[0]):
+        damaged = []
+        for name, out in rows.items():
+            try:
+                shard.read_row(name, row, out)
+            except OSError as error:
+                damaged.append(f"{name}: {error}")
+        if damaged:
+            yield row, "; ".join(damaged)
+
+
+def _named(ids: NDArray[np.str_]) -> str:
+    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+    return f"chip{'s' if len(ids) > 1 else ''} {', '.join(ids[:_MOST_NAMED])}{more}"
+
+
+def _shard(path: Path, rows: gpd.GeoDataFrame) -> Iterator[str]:
+    with ShardReader(path) as shard:
+        said = shard.attributes
+        if said.get("format") not in FORMATS.values():
+            yield f"not a shard of the formats {', '.join(FORMATS.values())}"
+            return
+        shard.check()
+        size = int(said["chip_size"])
+        for name, shape in shard.shapes().items():
+            if shard.layout == "chips" and shape[-2:] != (size, size):
+                yield f"{name} has shape {shape}, which is no chips of {size} px"
+        if len(shard) != len(rows) or rows["shard_row"].tolist() != list(range(len(shard))):
+            yield f"{len(shard)} chips, the index lists {len(rows)} or in another order"
+            return
+        if not (rows["split"] == said["split"]).all():
+            yield f"a shard of {said['split']}, which the index does not say"
+        for column in INDEXED_COLUMNS:
+            unequal = shard.column(column) != rows[column].to_numpy()
+            if unequal.any():
+                yield f"{column} of row {int(np.argmax(unequal))} differs from the index"
+        if not _is_in_place(shard.column("transform"), size, rows):
+            yield "the georeference of a chip differs from the index"
+
+
+def _is_in_place(transform: Any, size: int, rows: gpd.GeoDataFrame) -> bool:
+    # Both come from the same numbers: a tolerance would let a shift by part of a pixel pass.
+    left, top = transform[:, 2], transform[:, 5]
+    box = np.column_stack([left, top + size * transform[:, 4], left + size * transform[:, 0], top])
+    return np.array_equal(box, rows.geometry.bounds.to_numpy().reshape(-1, 4)) and np.array_equal(
+        box, rows[["left", "bottom", "right", "top"]].to_numpy()
+    )
