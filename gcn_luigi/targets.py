@@ -9,6 +9,7 @@ from typing import Any
 import luigi
 
 from gcn_luigi.errors import InputError
+from gcn_luigi.io.confine import check_links
 from gcn_luigi.io.sidecar import Record, fingerprint_of, read_record
 from gcn_luigi.io.staging import digest, staged
 
@@ -108,6 +109,7 @@ class PublishedFile(luigi.Target):
             The file system refuses.
         """
         parts = self.parts()
+        check_links(Path(os.path.commonpath((self.path, self.sidecar))), self.path, self.sidecar)
         with staged(self.path) as draft:
             yield draft
             self._refuse_changed(parts, self.parts())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from gcn_luigi.cli.run import region_file, region_options
+from gcn_luigi.cli.options import region_file, region_options
 from gcn_luigi.cli.status import dataset_task
 
 _PATH = click.Path(path_type=Path)

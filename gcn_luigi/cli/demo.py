@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
-from gcn_luigi.cli.run import build_options, build_region, shared_options
+from gcn_luigi.cli.luigi_setup import configure_luigi
+from gcn_luigi.cli.options import build_options, shared_options
+from gcn_luigi.cli.run import build_region
 
 
 @click.command()
@@ -20,8 +22,10 @@ def demo(*, output: Path, **options: Any) -> None:
     """  # noqa: D301  click reads the control character
     from gcn_luigi.synthetic import make_demo  # noqa: PLC0415
 
+    how = build_options(**options)
+    configure_luigi()
     sources = output / "demo-input"
     made = make_demo(sources)
     click.echo(f"sources: {sources} ({'made' if made else 'already there'})")
     config = Path(str(files("gcn_luigi") / "demo.toml")).resolve()
-    build_region(config, output, sources, **build_options(**options))
+    build_region(config, output, sources, how)

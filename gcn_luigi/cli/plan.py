@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gcn_luigi.cli.run import configure_luigi, region_file, region_options, task_parameters, tell_failures
+from gcn_luigi.cli.luigi_setup import configure_luigi
+from gcn_luigi.cli.options import region_file, region_options, task_parameters
+from gcn_luigi.cli.run import tell_failures
 from gcn_luigi.config import load_region
 
 if TYPE_CHECKING:

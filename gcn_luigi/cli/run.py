@@ -1,76 +1,26 @@
 """`gcn run`: build a region and show how far it is."""
 
-import logging
-import os
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gcn_luigi.cli.luigi_setup import configure_luigi, shipped_cfg
+from gcn_luigi.cli.options import (
+    BuildOptions,
+    build_options,
+    region_file,
+    region_options,
+    shared_options,
+    task_parameters,
+)
 from gcn_luigi.cli.progress import watching
 from gcn_luigi.config import load_region
 
 if TYPE_CHECKING:
-    from gcn_luigi.config import Region
     from gcn_luigi.tasks.build import BuildResult
-
-
-_PATH = click.Path(path_type=Path)
-
-
-def shared_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that `gcn run` and `gcn demo` share."""
-    for option in (
-        click.option("--local-scheduler", is_flag=True, help="Do without the scheduler's web page."),
-        click.option(
-            "--port",
-            default=8082,
-            show_default=True,
-            type=click.IntRange(0, 65535),
-            help="Scheduler's port on this machine; 0 takes any.",
-        ),
-        click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes."),
-        click.option(
-            "--memory",
-            type=click.IntRange(1),
-            metavar="MB",
-            help="Million bytes each process may hold.  [default: what the machine allows, shared out]",
-        ),
-        click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Datasets go below it."),
-    ):
-        command = option(command)
-    return command
-
-
-def region_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the argument and options that name a region, its settings and its sources."""
-    for option in (
-        click.option("--data-root", type=_PATH, help="Sources, in place of the TOML file's data_root."),
-        click.option("--config-dir", default="config", show_default=True, type=_PATH, help="Where REGION.toml lies."),
-        click.argument("region"),
-    ):
-        command = option(command)
-    return command
-
-
-def region_file(region: str, config_dir: Path) -> Path:
-    """Return the TOML file that REGION means: itself, or the one of that name."""
-    return Path(region) if region.endswith(".toml") else config_dir / f"{region}.toml"
-
-
-def task_parameters(region: "Region", path: Path, output: Path, data_root: Path | None) -> dict[str, Any]:
-    """Return the parameters of a region's tasks; all paths absolute, for tasks run in other processes."""
-    return {
-        "region": region.settings.region,
-        "output_root": str(output.resolve()),
-        "config_dir": str(path.resolve().parent),
-        "data_root": str(region.root) if data_root is not None else "",
-    }
 
 
 @click.command()
@@ -87,35 +37,10 @@ def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, 
     Example:
       gcn run columbia --workers 2
     """  # noqa: D301  click reads the control character
-    build_region(region_file(region, config_dir), output, data_root, **build_options(**options))
+    build_region(region_file(region, config_dir), output, data_root, build_options(**options))
 
 
-@dataclass(frozen=True)
-class Crew:
-    """The processes of a build.
-
-    Attributes
-    ----------
-    workers : int
-        How many.
-    memory_mb : int or None
-        Million bytes each may hold; None shares out what the machine allows.
-    """
-
-    workers: int
-    memory_mb: int | None = None
-
-
-def build_options(
-    *, workers: int, memory: int | None, port: int, local_scheduler: bool, deep: bool = False
-) -> dict[str, Any]:
-    """Return what `shared_options` parsed as arguments of `build_region`."""
-    return {"crew": Crew(workers, memory), "port": None if local_scheduler else port, "deep": deep}
-
-
-def build_region(
-    path: Path, output: Path, data_root: Path | None, *, crew: Crew, port: int | None, deep: bool = False
-) -> None:
+def build_region(path: Path, output: Path, data_root: Path | None, options: BuildOptions) -> None:
     """Build the region that `path` configures and leave with Luigi's exit code if that fails.
 
     Parameters
@@ -126,12 +51,13 @@ def build_region(
         Datasets go below it.
     data_root : Path or None
         In place of the file's own.
-    crew : Crew
-        Processes, and what each may hold.
-    port : int or None
-        Of the scheduler on this machine; None keeps it in this process.
-    deep : bool
-        Compare the bytes of all finished files with their digests first.
+    options : BuildOptions
+        Processes, memory, scheduler.
+
+    Raises
+    ------
+    ConfigError, SchedulerError
+        A setting cannot be used; or the scheduler does not answer, or is not to be trusted.
     """
     region = load_region(path, data_root)
     region.check_sources()
@@ -139,26 +65,28 @@ def build_region(
     configure_luigi()
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
     from gcn_luigi.tasks.build import build  # noqa: PLC0415
-    from gcn_luigi.tasks.central import central_scheduler  # noqa: PLC0415
+    from gcn_luigi.tasks.central import central_scheduler, running_scheduler  # noqa: PLC0415
     from gcn_luigi.tasks.machine import share_mb  # noqa: PLC0415
     from gcn_luigi.tasks.repair import sweep_drafts, void_damaged  # noqa: PLC0415
 
-    memory_mb = share_mb(crew.workers) if crew.memory_mb is None else crew.memory_mb
+    memory_mb = share_mb(options.workers) if options.memory_mb is None else options.memory_mb
     root = Dataset(**task_parameters(region, path, output, data_root), memory_mb=memory_mb)
     sweep_drafts(root)
-    if deep:
+    if options.deep:
         for damaged in void_damaged(root):
             click.echo(f"damaged, will be made anew: {damaged}", err=True)
     scheduler: AbstractContextManager[str | None] = nullcontext()
-    if port is not None:
-        scheduler = central_scheduler(port, output.resolve() / ".scheduler", _luigi_cfg())
+    if options.scheduler_url is not None:
+        scheduler = nullcontext(running_scheduler(options.scheduler_url, is_trusted=options.is_trusted))
+    elif options.port is not None:
+        scheduler = central_scheduler(options.port, output.resolve() / ".scheduler", shipped_cfg())
     with scheduler as address:
         if address is not None:
             click.echo(
                 f"graph, while this runs: {address}/static/visualiser/index.html#tab=graph&taskId={root.task_id}"
             )
         with watching() as watch:
-            result = build([root], workers=crew.workers, address=address, watch=watch)
+            result = build([root], workers=options.workers, address=address, watch=watch)
     _tell(result, root.layout.root)
 
 
@@ -184,20 +112,3 @@ def _advice(result: "BuildResult") -> str:
         "The scheduler granted nothing more: another run builds the same dataset, or was killed within the last two "
         "minutes. Wait, then run again."
     )
-
-
-def _luigi_cfg() -> Path:
-    return Path(str(files("gcn_luigi") / "luigi.cfg")).resolve()
-
-
-def configure_luigi() -> None:
-    """Give Luigi its settings, before it is imported."""
-    # Set before Luigi is imported, and inherited by its workers.
-    if "LUIGI_CONFIG_PATH" not in os.environ and not Path("luigi.cfg").is_file():
-        os.environ["LUIGI_CONFIG_PATH"] = str(_luigi_cfg())
-    os.environ["GCN_QUIET_WORKERS"] = "1"
-    # The scheduler is on this machine, whatever proxy leads out of it.
-    direct = {os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")} - {""}
-    os.environ["no_proxy"] = ",".join(sorted({*direct, "127.0.0.1"}))
-    logging.getLogger("luigi-interface").addHandler(logging.NullHandler())
-    logging.getLogger("luigi").addHandler(logging.NullHandler())

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import rasterio
 from rasterio import windows
 from rasterio.errors import RasterioIOError
 
 from gcn_luigi.errors import InputError
+from gcn_luigi.io.formats import open_local
 from gcn_luigi.lattice import Lattice, Window
 
 
@@ -23,7 +23,7 @@ def sources_within(path: Path, window: Window) -> Iterator[tuple[Path, Window]]:
     A file that is no VRT yields itself; one that cannot be opened is yielded with an empty window.
     """
     try:
-        dataset = rasterio.open(path)
+        dataset = open_local(path)
     except RasterioIOError:
         yield path, Window(0, 0, 0, 0)
         return
@@ -47,7 +47,7 @@ def damaged_source(path: Path, window: Window) -> Path | None:
         if own.is_empty:
             return source
         try:
-            with rasterio.open(source) as dataset:
+            with open_local(source) as dataset:
                 dataset.read(window=rasterio_window(own))
         except RasterioIOError:
             return source
@@ -67,7 +67,7 @@ def unreadable(culprit: Path, window: Window, whose: str) -> InputError:
 def _window_of(source: Path, bounds: tuple[float, float, float, float]) -> Window | None:
     """Return the pixels of `source` within `bounds`, or None where it cannot be opened."""
     try:
-        with rasterio.open(source) as dataset:
+        with open_local(source) as dataset:
             lattice = _plain_lattice(dataset)
     except RasterioIOError:
         return None

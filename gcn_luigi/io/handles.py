@@ -7,12 +7,12 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import rasterio
 from rasterio.enums import Interleaving
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.damage import unreadable
+from gcn_luigi.io.formats import open_local
 from gcn_luigi.lattice import Window
 
 # GDAL holds one decoded block of every open GeoTIFF, all its bands where they are interleaved by pixel.
@@ -71,7 +71,7 @@ class Handles:
             self._check(path)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                dataset = rasterio.open(path)
+                dataset = open_local(Path(path))
         except (RasterioIOError, OSError) as error:
             raise unreadable(Path(path), window, whose) from error
         self._open[path] = dataset, _block_bytes(dataset)

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pyproj
-import rasterio
 from rasterio.crs import CRS
 from rasterio.enums import MaskFlags
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
 
 from gcn_luigi.errors import InputError, LatticeError
+from gcn_luigi.io.formats import open_local
 from gcn_luigi.lattice import Lattice
 
 # Relative. A file that differs by less drifts by far less than a pixel over any tile.
@@ -60,12 +60,12 @@ def open_raster(path: Path) -> Iterator[Any]:
     Raises
     ------
     InputError
-        The file is absent, empty, cut short or no raster.
+        The file is absent, empty, cut short, no raster, or leads to other files or the network; see `open_local`.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            dataset = rasterio.open(path)
+            dataset = open_local(path)
     except RasterioIOError as error:
         gone = not path.exists()
         raise InputError(
@@ -83,7 +83,7 @@ def read_header(path: Path) -> Header:
     Parameters
     ----------
     path : Path
-        Any raster that GDAL reads.
+        Any raster that `open_local` opens.
 
     Returns
     -------
@@ -130,7 +130,8 @@ def crs_of(text: str, *, where: str) -> CRS:
     """
     try:
         crs = CRS.from_user_input(text)
-    except CRSError as error:
+    # A text such as "[0]" is taken for JSON, and is then no dictionary.
+    except (CRSError, TypeError, ValueError) as error:
         raise LatticeError(
             f"{text[:60]!r} is no known coordinate system",
             where=where,

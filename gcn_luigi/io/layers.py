@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 from numpy.typing import NDArray
 
+from gcn_luigi.io.formats import read_xml
 from gcn_luigi.lattice import Window
 
 # numpy names of GDAL types that int16 holds whole: only among them is a copy of pixels all that a VRT does.
@@ -144,9 +145,14 @@ def read_layers(path: Path) -> list[Layer]:
     list of Layer
         One a band. A band that is described in words beyond those of `write_vrt`, or of a type that int16 does not
         hold, is `OTHER`. Empty where the file is no VRT, or none that can be read: GDAL knows why.
+
+    Raises
+    ------
+    InputError
+        The file declares a document type, or is larger than any VRT.
     """
     try:
-        tree = ET.parse(path).getroot()  # noqa: S314  our own file, and GDAL would read it just as well
+        tree = read_xml(path)
     except (OSError, ET.ParseError):
         return []
     directory = path.parent.resolve()

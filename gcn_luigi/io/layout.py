@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gcn_luigi.bands import Band
+from gcn_luigi.io.confine import name_part
 
 SPLITS = ("train", "dev")
 
@@ -107,7 +108,7 @@ class Layout:
 
     def tile_quality(self, band: str) -> Path:
         """Return what the tiles of a band hold, counted."""
-        return self.root / "tile_quality" / f"{band}.json"
+        return self.root / "tile_quality" / f"{name_part(band)}.json"
 
     def mosaic(self, band: Band, year: int | None = None) -> Path:
         """Return the mosaic of a band; topography has no year and is a converted GeoTIFF."""
@@ -134,11 +135,11 @@ class Layout:
 
     def shard(self, split: str, number: int, total: int) -> Path:
         """Return one shard of a split."""
-        return self.shards / f"{split}-{number:05d}-of-{total:05d}.h5"
+        return self.shards / f"{name_part(split)}-{number:05d}-of-{total:05d}.h5"
 
     def partition(self, name: str, year: int) -> Path:
         """Return a corrected partition, named as the published workflow named it."""
-        return self.root / "partitions" / f"train_pt_id_{name}_partition_year_{year}_grid_corrected.tif"
+        return self.root / "partitions" / f"train_pt_id_{name_part(name)}_partition_year_{year}_grid_corrected.tif"
 
     @property
     def partition_list(self) -> Path:

@@ -12,6 +12,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj.exceptions import CRSError
 
 from gcn_luigi.errors import InputError
+from gcn_luigi.io.formats import check_vector
 from gcn_luigi.prepare.grid_import import few
 from gcn_luigi.prepare.outlines import drop_unusable, mend_polygons, merge_outlines, outline_names
 from gcn_luigi.prepare.years import outline_year
@@ -48,7 +49,7 @@ def read_outlines(path: Path, settings: OutlineSettings, crs: str) -> Outlines:
     Parameters
     ----------
     path : Path
-        Any vector format GDAL knows, or GeoParquet.
+        See `gcn_luigi.io.formats.check_vector`.
     settings : OutlineSettings
         Layer, fields (found by themselves, in any case of letters, where not given) and `on_invalid`.
     crs : str
@@ -106,7 +107,7 @@ def read_grid(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
     Parameters
     ----------
     path : Path
-        Any vector format GDAL knows, or GeoParquet.
+        See `gcn_luigi.io.formats.check_vector`.
     layer : str or None
         Needed where the file has several.
 
@@ -129,7 +130,7 @@ def read_polygons(path: Path, crs: str, layer: str | None = None) -> gpd.GeoSeri
     Parameters
     ----------
     path : Path
-        Any vector format GDAL knows, or GeoParquet.
+        See `gcn_luigi.io.formats.check_vector`.
     crs : str
         What to reproject to.
     layer : str or None
@@ -195,6 +196,7 @@ def _read(path: Path, layer: str | None) -> pd.DataFrame:
         if path.suffix.lower() in {".parquet", ".geoparquet"}:
             parquet: pd.DataFrame = gpd.read_parquet(path)
             return parquet
+        check_vector(path)
         layers = pyogrio.list_layers(path)[:, 0].tolist()
         if layer is None and len(layers) > 1:
             raise InputError(f"the file has {len(layers)} layers", where=where, fix=f"name one of: {', '.join(layers)}")

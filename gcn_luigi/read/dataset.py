@@ -10,6 +10,7 @@ import geopandas as gpd
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, ShardError
+from gcn_luigi.io.confine import inside
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.seal import DIGEST, read_seal
@@ -71,7 +72,7 @@ class Dataset:
     @cached_property
     def bands(self) -> tuple[Band, ...]:
         """The bands of every chip's image, in order, by name and role, as the shards state them."""
-        path = self.layout.shards / str(self.index["shard"].iloc[0])
+        path = inside(self.layout.shards, str(self.index["shard"].iloc[0]), where=self.layout.index)
         try:
             with ShardReader(path) as shard:
                 names, roles = (json.loads(shard.attributes[key]) for key in ("band_names", "band_roles"))

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gcn_luigi.io.confine import inside
 from gcn_luigi.io.shard_reader import ShardReader
 
 _A = TypeVar("_A")
@@ -26,6 +27,8 @@ class OpenShards:
     """
 
     def __init__(self, directory: Path, names: Sequence[str], threads: int) -> None:
+        for name in names:
+            inside(directory, name, where=directory.parent / "index.parquet")
         self._directory, self._names, self._threads = directory, tuple(names), threads
         self._open: dict[int, ShardReader] = {}
         self._pool: ThreadPoolExecutor | None = None

@@ -49,7 +49,7 @@ def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, co
     seal = Layout(source).dataset
     description = _read(seal)
     settings = _stored_otherwise(description, layout, codec, seal)
-    if target.exists():
+    if target.exists() or target.is_symlink():
         raise ConfigError(
             "there is something already", where=str(target), fix="name a directory that does not exist, or remove it"
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gcn_luigi.io.confine import inside
 from gcn_luigi.io.geotiff import write_geotiff
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.staging import digest, staged
@@ -57,7 +58,10 @@ def write_partition_files(settings: RegionSettings, layout: Layout, out: Path, s
 def partition_files_are_there(partition_list: Path) -> bool:
     """Return whether every file of a published list is beside it, whole by its size."""
     with partition_list.open(encoding="utf-8", newline="") as stream:
-        return all(_has_size(partition_list.with_name(row["file"]), int(row["size"])) for row in csv.DictReader(stream))
+        return all(
+            _has_size(inside(partition_list.parent, row["file"], where=partition_list), int(row["size"]))
+            for row in csv.DictReader(stream)
+        )
 
 
 def _has_size(path: Path, size: int) -> bool:

@@ -1,5 +1,6 @@
 """What all tasks of a region share: parameters, settings, fingerprint."""
 
+import html
 import os
 import re
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from gcn_luigi.io.sidecar import fingerprint_of
 from gcn_luigi.stages.sources import signature
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.basis import Basis, Glance, facets_of
+from gcn_luigi.tasks.guard import GuardedTask
 from gcn_luigi.tasks.memory import within_memory
 
 _REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -27,7 +29,7 @@ _NOT_CONTENT = frozenset({"output_root"})
 _T = TypeVar("_T", bound="RegionTask")
 
 
-class RegionTask(luigi.Task):
+class RegionTask(GuardedTask):
     """A task of one region.
 
     A subclass states ``code_version`` (raised when its result would change) and `basis`: all that reaches a file of it.
@@ -189,7 +191,8 @@ class RegionTask(luigi.Task):
     def say(self, message: str, share: float | None = None) -> None:
         """Show a line, and the share of work done (0 to 1), for this task in the web page."""
         if self.set_status_message is not None:
-            self.set_status_message(message)
+            # The page takes it for HTML.
+            self.set_status_message(html.escape(message))
         if share is not None and self.set_progress_percentage is not None:
             self.set_progress_percentage(round(100 * share))
 

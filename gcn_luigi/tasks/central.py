@@ -13,10 +13,13 @@ from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 from gcn_luigi.errors import SchedulerError
+from gcn_luigi.tasks.private import create_within, private_directory, remove_within
+from gcn_luigi.tasks.trust import check_address, is_loopback, is_own
 
 LOOPBACK = "127.0.0.1"
 _PATIENCE_S = 30.0
 _STATE = "scheduler-state"
+_LOG = "luigid.log"
 # It ends with its parent, however that ends (1 is PR_SET_PDEATHSIG, 15 is SIGTERM; Linux only).
 _LUIGID = """
 import ctypes, sys
@@ -29,9 +32,42 @@ luigid()
 
 def answers(port: int) -> bool:
     """Return whether a Luigi scheduler answers on the loopback `port`."""
+    return _is_scheduler(f"http://{LOOPBACK}:{port}")
+
+
+def running_scheduler(url: str, *, is_trusted: bool) -> str:
+    """Return the address of a scheduler that runs already.
+
+    Parameters
+    ----------
+    url : str
+        ``http://127.0.0.1:8082`` or so.
+    is_trusted : bool
+        Whether it may be on another machine; see `gcn_luigi.tasks.trust.check_address`.
+
+    Raises
+    ------
+    ConfigError
+        This is no address.
+    SchedulerError
+        It is on another machine and not trusted, which is found before anything is sent there; or none answers.
+    """
+    check_address(url, is_trusted=is_trusted)
+    address = url.rstrip("/")
+    if not _is_scheduler(address):
+        raise SchedulerError(
+            "no Luigi scheduler answers",
+            where=address,
+            fix="start luigid, or the tunnel to it; without --scheduler-url `gcn run` starts its own",
+        )
+    return address
+
+
+def _is_scheduler(address: str) -> bool:
+    # A proxy knows nothing of this machine's loopback.
+    opener = build_opener(ProxyHandler({})) if is_loopback(address) else build_opener()
     try:
-        # A proxy knows nothing of this machine's loopback.
-        with build_opener(ProxyHandler({})).open(f"http://{LOOPBACK}:{port}/api/resource_list", timeout=5) as reply:
+        with opener.open(f"{address}/api/resource_list", timeout=5) as reply:
             content = json.load(reply)
     except (OSError, HTTPException, ValueError):
         return False
@@ -73,12 +109,12 @@ def central_scheduler(port: int, state: Path, config: Path) -> Iterator[str]:
     SchedulerError
         The scheduler did not come up, the message names its log; or `state` cannot be made private.
     """
-    if port and answers(port):
+    if port and is_own(port) and answers(port):
         yield f"http://{LOOPBACK}:{port}"
         return
     port = free_port(port)
-    log = _fresh(state)
-    with log.open("wb") as stream:
+    log, descriptor = _fresh(state)
+    with os.fdopen(descriptor, "wb") as stream:
         process = subprocess.Popen(  # noqa: S603  our own interpreter, fixed arguments
             [sys.executable, "-c", _LUIGID, *_arguments(port, state)],
             env={**os.environ, "LUIGI_CONFIG_PATH": str(config)},
@@ -102,23 +138,24 @@ def _arguments(port: int, state: Path) -> list[str]:
     return ["--address", LOOPBACK, "--port", str(port), "--state-path", str(state / _STATE)]
 
 
-def _fresh(state: Path) -> Path:
-    """Make the directory private and empty of an earlier scheduler's state; return the log's path.
+def _fresh(state: Path) -> tuple[Path, int]:
+    """Make the directory private and empty of an earlier scheduler's state; return the log's path and descriptor.
 
     What is done stands in the files, not in that state; there, tasks of a killed run would look like running. And
     it is a pickle, which runs whatever somebody put into it.
     """
+    handle = private_directory(state)
     try:
-        state.mkdir(parents=True, exist_ok=True)
-        state.chmod(0o700)
-        (state / _STATE).unlink(missing_ok=True)
+        remove_within(handle, _STATE)
+        return state / _LOG, create_within(handle, _LOG)
     except OSError as error:
         raise SchedulerError(
-            f"the scheduler's directory cannot be made private: {error.strerror}",
+            f"the scheduler's directory cannot be cleared: {error.strerror}",
             where=str(state),
             fix="remove it or choose another --output; `gcn run --local-scheduler` does without it",
         ) from error
-    return state / "luigid.log"
+    finally:
+        os.close(handle)
 
 
 def _wait_until_up(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

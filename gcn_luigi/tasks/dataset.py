@@ -16,6 +16,7 @@ from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.basis import Basis, Glance
 from gcn_luigi.tasks.graph import records_of, sealed_files
+from gcn_luigi.tasks.guard import GuardedTask
 from gcn_luigi.tasks.inventory import TileQuality
 from gcn_luigi.tasks.partitions import GridComparison, PartitionCatalog, PartitionGrid
 from gcn_luigi.tasks.rasters import ClassLabel, TopoMosaic
@@ -180,7 +181,7 @@ class Dataset(RegionTask):
             seal.write_seal(self.configured.settings, *sealed_files(self), draft)
 
 
-class AllRegions(luigi.WrapperTask):
+class AllRegions(GuardedTask, luigi.WrapperTask):
     """Build several regions, train and dev, in one graph."""
 
     task_namespace = "gcn"

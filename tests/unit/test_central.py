@@ -14,6 +14,7 @@ import pytest
 from gcn_luigi.errors import SchedulerError
 from gcn_luigi.tasks import central
 from gcn_luigi.tasks.central import LOOPBACK, answers, central_scheduler, free_port
+from gcn_luigi.tasks.private import private_directory
 from tests.reference.servers import Mail, served
 
 LUIGI_CFG = Path(__file__).resolve().parents[2] / "luigi.cfg"
@@ -142,6 +143,92 @@ def test_a_planted_state_is_never_loaded_and_an_open_directory_is_closed(tmp_pat
         assert state.stat().st_mode & 0o777 == 0o700
 
     assert not (tmp_path / "intruded").exists()
+
+
+@pytest.fixture
+def victim(tmp_path):
+    path = tmp_path / "elsewhere"
+    path.mkdir()
+    (path / "kept").write_text("kept")
+    return path
+
+
+def _refused(state):
+    with pytest.raises(SchedulerError) as failure, central_scheduler(0, state, LUIGI_CFG):
+        pass
+    assert failure.value.where == str(state)
+    assert failure.value.fix
+    assert _started() == []
+    return failure.value.what
+
+
+def test_a_directory_that_is_a_link_is_refused_and_what_it_leads_to_is_left_alone(tmp_path, victim):
+    mode = victim.stat().st_mode
+    (tmp_path / "state").symlink_to(victim)
+
+    assert "it is a link" in _refused(tmp_path / "state")
+    assert victim.stat().st_mode == mode
+    assert [path.name for path in victim.iterdir()] == ["kept"]
+
+
+def test_a_directory_of_another_user_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "state").mkdir(mode=0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345678)
+
+    assert "belongs to another user" in _refused(tmp_path / "state")
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_place_where_anybody_could_put_another_directory_is_refused_but_a_sticky_one_is_not(tmp_path, depth):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    state = (shared / "out" if depth else shared) / "state"
+
+    assert f"{shared} is writable by every user" in _refused(state)
+
+    shared.chmod(0o1777)
+    os.close(private_directory(state))
+    assert state.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_link_in_place_of_the_log_is_replaced_and_never_followed(tmp_path, victim, monkeypatch):
+    monkeypatch.setattr(central, "_LUIGID", "raise SystemExit('no port for me')")
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "luigid.log").symlink_to(victim / "kept")
+    (state / "scheduler-state").symlink_to(victim / "kept")
+
+    with pytest.raises(SchedulerError, match="did not start"), central_scheduler(0, state, LUIGI_CFG):
+        pass
+
+    assert (victim / "kept").read_text() == "kept"
+    assert not (state / "luigid.log").is_symlink()
+    assert (state / "luigid.log").stat().st_mode & 0o777 == 0o600
+    assert not (state / "scheduler-state").is_symlink()
+
+
+def test_a_log_with_a_second_name_elsewhere_is_not_written_through_it(tmp_path, victim, monkeypatch):
+    monkeypatch.setattr(central, "_LUIGID", "raise SystemExit('no port for me')")
+    state = tmp_path / "state"
+    state.mkdir()
+    os.link(victim / "kept", state / "luigid.log")
+
+    with pytest.raises(SchedulerError, match="did not start"), central_scheduler(0, state, LUIGI_CFG):
+        pass
+
+    assert (victim / "kept").read_text() == "kept"
+
+
+def test_a_scheduler_that_is_not_ones_own_is_passed_by(tmp_path, monkeypatch):
+    monkeypatch.setattr(central, "is_own", lambda _: False)
+    monkeypatch.setattr(central, "_LUIGID", "raise SystemExit('another was started')")
+    with (
+        served(_handler(json.dumps({"response": {}}).encode())) as port,
+        pytest.raises(SchedulerError, match="did not start"),
+        central_scheduler(port, tmp_path / "state", LUIGI_CFG),
+    ):
+        pass
 
 
 def test_a_scheduler_that_does_not_start_is_reported_with_its_log(tmp_path, monkeypatch):

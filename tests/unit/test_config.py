@@ -1,11 +1,13 @@
 """A region's TOML file: what is accepted, and how what is not is told."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from gcn_luigi.config import find_regions, load_region, pick
+from gcn_luigi.config import _section, find_regions, load_region, pick
 from gcn_luigi.errors import ConfigError
+from gcn_luigi.settings import RegionSettings
 
 PLAIN = """
 region = "alps"
@@ -201,3 +203,26 @@ class TestWhatIsRefused:
         assert error.what.startswith("3 settings cannot be used")
         for key in ("chips.step: ", "chips.sizes is unknown (did you mean size?)", "shard is unknown"):
             assert key in error.what
+
+    def test_every_misspelt_section_and_key_is_named_with_the_right_one(self, tmp_path):
+        tree = {"": RegionSettings} | {
+            name: found for name, field in RegionSettings.model_fields.items() if (found := _section(field.annotation))
+        }
+        tried = 0
+        for section, model in tree.items():
+            for key in model.model_fields:
+                # One letter too many, so that it is no other key.
+                wrong = f"{key}x" if len(key) > 3 else f"{key}{key[-1]}"
+                loc = (section, 0, wrong) if section == "bands" else (section, wrong) if section else (wrong,)
+                table = f"[[{section}]]" if section == "bands" else f"[{section}]"
+                text = f"{wrong} = 1\n{PLAIN}" if not section else f"{_without(PLAIN, table)}\n{table}\n{wrong} = 1\n"
+                error = refused(write(tmp_path, text))
+                assert f"{'.'.join(map(str, loc))} is unknown (did you mean {key}?)" in error.what
+                tried += 1
+        assert tried > 80
+
+
+def _without(text, table):
+    """Return a TOML text without all tables of a name: no table may stand there twice, and one bad band is enough."""
+    parts = re.split(r"^(?=\[)", text, flags=re.MULTILINE)
+    return "".join(part for part in parts if not part.startswith(table))

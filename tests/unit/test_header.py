@@ -3,7 +3,7 @@ import pytest
 import rasterio
 
 from gcn_luigi.errors import InputError, LatticeError
-from gcn_luigi.io.header import is_same_crs, read_header, read_lattice
+from gcn_luigi.io.header import crs_of, is_same_crs, read_header, read_lattice
 from gcn_luigi.lattice import Lattice
 from tests.reference.tile_tree import write_tif
 
@@ -107,3 +107,9 @@ def test_an_equal_crs_is_named_by_its_code_and_another_by_wkt(tmp_path):
 def test_crs_are_compared_by_parameters_and_datum(one, other, expected):
     assert is_same_crs(one, other) is expected
     assert is_same_crs(other, one) is expected
+
+
+@pytest.mark.parametrize("text", ["[0]", "{}", '"EPSG:32606"', "EPSG:999999", "", "\0"])
+def test_any_text_that_is_no_coordinate_system_is_refused(text):
+    with pytest.raises(LatticeError, match="is no known coordinate system"):
+        crs_of(text, where="lattice.crs")

@@ -212,10 +212,10 @@ def test_a_missing_or_damaged_file_is_named(path, content):
 
 
 def test_a_table_without_geometry_is_no_grid(tmp_path):
-    (tmp_path / "grid.csv").write_text("label,left\n1,2\n")
+    pyogrio.write_dataframe(pd.DataFrame({"label": ["1"], "left": [2]}), tmp_path / "grid.gpkg")
 
     with pytest.raises(InputError, match="holds no geometry"):
-        read_grid(tmp_path / "grid.csv")
+        read_grid(tmp_path / "grid.gpkg")
 
 
 def test_geoparquet_outlines_are_read(tmp_path):

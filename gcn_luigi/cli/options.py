@@ -1,0 +1,115 @@
+"""Options that commands share, and what they mean."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from gcn_luigi.config import Region
+
+_PATH = click.Path(path_type=Path)
+_TUNNEL = (
+    "One on another machine is best brought here: `ssh -N -L 8082:127.0.0.1:8082 HOST`, then "
+    "--scheduler-url http://127.0.0.1:8082."
+)
+_TRUST = (
+    "Accept a --scheduler-url on another machine. Luigi has no authentication: everyone who reaches its port can run "
+    "code as you on this machine (workers import and run the tasks it names), mark tasks as done, and pause your run."
+)
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How a region is built; nothing of it reaches the result.
+
+    Attributes
+    ----------
+    workers : int
+        Processes.
+    memory_mb : int or None
+        Million bytes each may hold; None shares out what the machine allows.
+    port : int or None
+        Of the scheduler on this machine; None keeps it in this process.
+    scheduler_url : str or None
+        Of a scheduler that runs already, in place of `port`.
+    is_trusted : bool
+        Whether that one may be on another machine.
+    deep : bool
+        Compare the bytes of all finished files with their digests first.
+    """
+
+    workers: int
+    memory_mb: int | None
+    port: int | None
+    scheduler_url: str | None
+    is_trusted: bool
+    deep: bool
+
+
+def shared_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that `gcn run` and `gcn demo` share."""
+    for option in (
+        click.option("--trust-network", is_flag=True, help=_TRUST),
+        click.option("--scheduler-url", metavar="URL", help=f"Use this scheduler, and start none. {_TUNNEL}"),
+        click.option("--local-scheduler", is_flag=True, help="Do without the scheduler's web page."),
+        click.option(
+            "--port",
+            default=8082,
+            show_default=True,
+            type=click.IntRange(0, 65535),
+            help="Scheduler's port on this machine; 0 takes any.",
+        ),
+        click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes."),
+        click.option(
+            "--memory",
+            type=click.IntRange(1),
+            metavar="MB",
+            help="Million bytes each process may hold.  [default: what the machine allows, shared out]",
+        ),
+        click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Datasets go below it."),
+    ):
+        command = option(command)
+    return command
+
+
+def region_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the argument and options that name a region, its settings and its sources."""
+    for option in (
+        click.option("--data-root", type=_PATH, help="Sources, in place of the TOML file's data_root."),
+        click.option("--config-dir", default="config", show_default=True, type=_PATH, help="Where REGION.toml lies."),
+        click.argument("region"),
+    ):
+        command = option(command)
+    return command
+
+
+def region_file(region: str, config_dir: Path) -> Path:
+    """Return the TOML file that REGION means: itself, or the one of that name."""
+    return Path(region) if region.endswith(".toml") else config_dir / f"{region}.toml"
+
+
+def task_parameters(region: "Region", path: Path, output: Path, data_root: Path | None) -> dict[str, Any]:
+    """Return the parameters of a region's tasks; all paths absolute, for tasks run in other processes."""
+    return {
+        "region": region.settings.region,
+        "output_root": str(output.resolve()),
+        "config_dir": str(path.resolve().parent),
+        "data_root": str(region.root) if data_root is not None else "",
+    }
+
+
+def build_options(*, deep: bool = False, **given: Any) -> BuildOptions:
+    """Return what `shared_options` parsed."""
+    if given["local_scheduler"] and given["scheduler_url"]:
+        raise click.UsageError("--local-scheduler and --scheduler-url exclude each other")
+    return BuildOptions(
+        workers=given["workers"],
+        memory_mb=given["memory"],
+        port=None if given["local_scheduler"] else given["port"],
+        scheduler_url=given["scheduler_url"],
+        is_trusted=given["trust_network"],
+        deep=deep,
+    )

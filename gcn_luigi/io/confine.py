@@ -1,0 +1,107 @@
+"""Names and links that must not lead out of a directory."""
+
+import re
+import unicodedata
+from pathlib import Path, PurePosixPath
+
+from gcn_luigi.errors import InputError, PublishError, ShardError
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+
+
+def is_name(text: str) -> bool:
+    """Return whether `text` is safe as a part of a file name, of a page and of a command.
+
+    Examples
+    --------
+    >>> is_name("79945217"), is_name("r-3_c12"), is_name("../x"), is_name("a/b"), is_name("..")
+    (True, True, False, False, False)
+    """
+    return _NAME.fullmatch(text) is not None and set(text) != {"."}
+
+
+def is_plain_text(text: str) -> bool:
+    """Return whether `text` holds neither control characters nor what begins a tag of HTML."""
+    return not any(character in "<>" or unicodedata.category(character) in ("Cc", "Cs") for character in text)
+
+
+def name_part(text: str) -> str:
+    """Return `text`, which becomes a part of a file name.
+
+    Raises
+    ------
+    InputError
+        It is none.
+    """
+    if not is_name(text):
+        raise InputError(
+            f"{text[:80]!r} cannot be part of a file name",
+            where="the name of a partition, band or split",
+            fix="use letters, digits, _, - and . and at most 128 of them",
+        )
+    return text
+
+
+def inside(root: Path, name: str, *, where: Path) -> Path:
+    """Return the path of a file that a dataset lists, below its directory.
+
+    Parameters
+    ----------
+    root : Path
+        Directory that the name starts from.
+    name : str
+        Relative, with forward slashes.
+    where : Path
+        The file that lists it; for the message.
+
+    Returns
+    -------
+    Path
+        Below `root`, whatever `name` is; links are not looked at.
+
+    Raises
+    ------
+    ShardError
+        The name leads out of `root`, or is none.
+    """
+    parts = name.split("/")
+    if not name or "\0" in name or "\\" in name or {"", ".", ".."} & set(parts) or PurePosixPath(name).is_absolute():
+        raise ShardError(
+            f"names {name[:80]!r}, which is no file of this dataset",
+            where=str(where),
+            fix="do not use this dataset; get it again from whom you trust, or build it",
+        )
+    return root.joinpath(*parts)
+
+
+def check_links(root: Path, *paths: Path) -> None:
+    """Refuse to write where a link leads out of a region's directory.
+
+    The directory above `root` may be a link: disks are linked. `root` may be one within that directory.
+
+    Parameters
+    ----------
+    root : Path
+        The region's directory; it need not exist yet.
+    *paths : Path
+        Files below it that are about to be written.
+
+    Raises
+    ------
+    PublishError
+        `root` leads out of the directory that it lies in, or a directory on the way from `root` to a file out of
+        `root`.
+    """
+    _check_link(root, root.parent)
+    for path in paths:
+        for directory in reversed(path.relative_to(root).parents):
+            _check_link(root / directory, root)
+
+
+def _check_link(path: Path, home: Path) -> None:
+    if not path.resolve().is_relative_to(home.resolve()):
+        raise PublishError(
+            f"is a link that leads out of {home}, to {path.resolve()}",
+            where=str(path),
+            fix="remove the link, or link the output directory itself",
+        )

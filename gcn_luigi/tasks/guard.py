@@ -1,0 +1,62 @@
+"""What every task is checked for before a scheduler hears of it."""
+
+import multiprocessing
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import luigi
+
+from gcn_luigi.errors import ConfigError
+from gcn_luigi.io.confine import is_name, is_plain_text
+from gcn_luigi.tasks.luigi_settings import check_settings
+from gcn_luigi.tasks.trust import check_scheduler
+
+
+class GuardedTask(luigi.Task):
+    """A task that no scheduler hears of before the settings, the scheduler and its parameters are found good.
+
+    Luigi makes the task first and then its worker, which talks to the scheduler. An error here ends the command
+    with a code that is never 0; one in `complete` would not, without ``[retcode]``. Luigi's page puts texts into
+    HTML as they are.
+
+    Raises
+    ------
+    ConfigError
+        A setting of Luigi or a parameter cannot be used.
+    SchedulerError
+        The scheduler is on another machine that is not trusted.
+    """
+
+    # Parameters that are paths; any other text is a name.
+    path_parameters: ClassVar[frozenset[str]] = frozenset({"output_root", "config_dir", "data_root"})
+
+    def __init__(self, *args: Any, **parameters: Any) -> None:
+        # A worker process knows nothing of the command line, and does what its parent was allowed to.
+        if multiprocessing.parent_process() is None:
+            check_settings()
+            check_scheduler()
+        super().__init__(*args, **parameters)
+        for name, value in self.param_kwargs.items():
+            _check(name, value, is_path=name in self.path_parameters)
+
+
+def _check(name: str, value: object, *, is_path: bool) -> None:
+    for text in _texts(value):
+        if is_path and not is_plain_text(text):
+            raise ConfigError(
+                f"{text!r} cannot be a path here",
+                where=f"--{name.replace('_', '-')}",
+                fix="use a path without control characters and without < and >",
+            )
+        if not is_path and not is_name(text):
+            raise ConfigError(
+                f"{text!r} cannot be a name",
+                where=f"--{name.replace('_', '-')}",
+                fix="use letters, digits, _, - and . and at most 128 of them",
+            )
+
+
+def _texts(value: object) -> Iterable[str]:
+    if isinstance(value, str):
+        return (value,)
+    return (text for text in value if isinstance(text, str)) if isinstance(value, tuple | list) else ()

@@ -1,0 +1,132 @@
+"""Which scheduler is trusted: one on this machine, and another only where the user says so.
+
+Luigi knows no password. Whoever reaches a scheduler can have any importable code run by the workers that ask it.
+"""
+
+import functools
+import ipaddress
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+import luigi
+from luigi.cmdline_parser import CmdlineParser
+from luigi.configuration import get_config
+
+from gcn_luigi.errors import ConfigError, SchedulerError
+
+# Nothing that two libraries could read as two different hosts: no user, no backslash, no space.
+_PLAIN = re.compile(
+    r"https?://(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9.-]+))(?::(?P<port>\d{1,5}))?(?:/\S*)?"
+)
+_PORTS: Mapping[str, int] = MappingProxyType({"http": 80, "https": 443})
+# Sockets of this machine, and the state of one that takes connections; proc(5).
+_LISTENERS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_LISTENING = "0A"
+_TUNNEL = "ssh -N -L 8082:127.0.0.1:8082 HOST"
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether an address is one of this machine alone: 127.0.0.0/8, ::1, localhost, or a Unix socket.
+
+    No other name is looked up: what it means today it need not mean when the connection is made.
+
+    Examples
+    --------
+    >>> is_loopback("http://127.0.0.1:8082"), is_loopback("http://[::1]:8082/"), is_loopback("http://127.0.0.1.org")
+    (True, True, False)
+    """
+    if url.startswith("http+unix://"):
+        return True
+    found = _PLAIN.fullmatch(url)
+    if found is None:
+        return False
+    host = (found["bracketed"] or found["name"]).lower()
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_own(port: int, tables: Iterable[Path] = _LISTENERS) -> bool:
+    """Return whether nobody but the user and root listens on a port of this machine.
+
+    Another user's scheduler would have this user's workers run that user's code. True where the system does not say.
+    """
+    holders = set()
+    for table in tables:
+        try:
+            rows = [line.split() for line in table.read_text(encoding="ascii").splitlines()[1:]]
+        except OSError:
+            continue
+        listening = [row for row in rows if row[3] == _LISTENING]
+        holders |= {int(row[7]) for row in listening if int(row[1].rsplit(":", 1)[1], 16) == port}
+    return holders <= {0, os.geteuid()}
+
+
+def check_address(url: str, *, is_trusted: bool) -> None:
+    """Refuse a scheduler on another machine, or of another user of this one, unless it is trusted.
+
+    Parameters
+    ----------
+    url : str
+        Its address.
+    is_trusted : bool
+        Whether the user takes its owner and everyone who reaches it for trustworthy.
+
+    Raises
+    ------
+    ConfigError
+        This is no address of a web service.
+    SchedulerError
+        It is not on this machine, or another user's, and not trusted.
+    """
+    if urlsplit(url).scheme not in {"http", "https", "http+unix"}:
+        raise ConfigError(f"{url!r} is no address", where="scheduler", fix="write it as http://127.0.0.1:8082")
+    if is_trusted:
+        return
+    if not is_loopback(url):
+        raise SchedulerError(
+            "this scheduler is not on this machine: Luigi has no authentication, and everyone who reaches it can "
+            "run code as you",
+            where=url,
+            fix=f"bring it here with `{_TUNNEL}` and use http://127.0.0.1:8082; or trust its whole network: "
+            "[gcn] trust_network = true in luigi.cfg, `gcn run --trust-network`",
+        )
+    found = _PLAIN.fullmatch(url)
+    if found is not None and not is_own(int(found["port"] or _PORTS[url.split(":", maxsplit=1)[0]])):
+        raise SchedulerError(
+            "this scheduler is another user's, who can run code as you",
+            where=url,
+            fix="start your own on another port: luigid --address 127.0.0.1 --port 8083; or trust everyone on this "
+            "machine: [gcn] trust_network = true in luigi.cfg, `gcn run --trust-network`",
+        )
+
+
+def check_scheduler() -> None:
+    """Refuse what the `luigi` command or luigi.cfg say about the scheduler, if that lets others in; once a command.
+
+    Raises
+    ------
+    ConfigError, SchedulerError
+        As `check_address`; or the worker is to be an assistant, which runs whatever tasks anyone gave the scheduler.
+    """
+    _check_scheduler(CmdlineParser.get_instance())
+
+
+@functools.lru_cache(maxsize=1)
+def _check_scheduler(command: CmdlineParser | None) -> None:
+    del command  # Luigi's Config looks at it itself.
+    said = luigi.interface.core()
+    if said.assistant:
+        raise SchedulerError(
+            "an assistant runs any task of any module that the scheduler names, whoever put it there",
+            where="--assistant",
+            fix="leave it out and raise --workers: several `luigi` commands share the work of one scheduler",
+        )
+    if not said.local_scheduler:
+        url = said.scheduler_url or f"http://{said.scheduler_host}:{said.scheduler_port}"
+        check_address(url, is_trusted=get_config().getboolean("gcn", "trust_network", False))
