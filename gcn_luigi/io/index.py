@@ -7,6 +7,8 @@ from pathlib import Path
 import geopandas as gpd
 import pyarrow as pa
 import pyogrio
+from pyproj.exceptions import CRSError
+from shapely.errors import ShapelyError
 
 from gcn_luigi.errors import InputError
 
@@ -44,7 +46,7 @@ def read_geoparquet(path: Path) -> gpd.GeoDataFrame:
     """
     try:
         return gpd.read_parquet(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, LookupError, pa.ArrowException, CRSError, ShapelyError) as error:
         raise InputError(f"not a GeoParquet file: {error}", where=str(path), fix="build the table again") from error
 
 
