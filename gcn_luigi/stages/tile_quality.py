@@ -111,11 +111,13 @@ def _judged(plane: NDArray[Any], file: SourceFile, band: Band) -> tuple[NDArray[
         missing |= plane == file.nodata
     if plane.dtype.kind == "f":
         missing |= ~np.isfinite(plane)
-    stored = plane.astype(np.float64) * band.scale + band.offset if band.role is Role.TOPO else plane
     wild = np.zeros(plane.shape, bool)
-    if band.valid_min is not None:
-        wild |= stored < band.valid_min
-    if band.valid_max is not None:
-        wild |= stored > band.valid_max
+    # Damaged pixels may be any number or none.
+    with np.errstate(invalid="ignore", over="ignore"):
+        stored = plane.astype(np.float64) * band.scale + band.offset if band.role is Role.TOPO else plane
+        if band.valid_min is not None:
+            wild |= stored < band.valid_min
+        if band.valid_max is not None:
+            wild |= stored > band.valid_max
     wild &= ~missing
     return ~(missing | wild), missing, wild

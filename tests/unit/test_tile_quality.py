@@ -189,3 +189,14 @@ def test_of_very_many_damaged_files_the_first_are_named(make):
         make.run("a", files)
 
     assert len(caught.value.where.splitlines()) == 20
+
+
+@pytest.mark.fault
+def test_pixels_that_are_no_numbers_are_missing_without_a_word(make):
+    values = np.ones((1, 20, 20), np.float32)
+    # A signalling NaN, as damage leaves it behind.
+    values.view(np.uint32)[0, 3, 4] = 0x7F800001
+
+    content, _ = make("dem", [("0123", values, -9999.0)])
+
+    assert content["totals"] == {"valid": 399, "missing": 1, "out_of_range": 0}
