@@ -75,7 +75,9 @@ def _shard(lasting: Path, tree: Path, sample: Sample) -> None:
         raise
     for name in ("image", "label", "flags"):
         wrong = np.argwhere(chips[name] != np.load(truth / f"{name}.npy"))
-        must(not len(wrong), f"{len(wrong)} values of {name} are other than what was stored, first {wrong[:1].tolist()}")
+        must(
+            not len(wrong), f"{len(wrong)} values of {name} are other than what was stored, first {wrong[:1].tolist()}"
+        )
 
 
 def _save(sound: Path, draft: Path) -> None:
@@ -129,7 +131,11 @@ def _table(lasting: Path, tree: Path, sample: Sample) -> None:
 
 def _graph_samples(lasting: Path) -> list[Sample]:
     sources = _sources(lasting)
-    wanted = [*sorted((sources / "input").rglob("*.tif")), sources / "input/rgi/outlines.gpkg", sources / "config/tiny.toml"]
+    wanted = [
+        *sorted((sources / "input").rglob("*.tif")),
+        sources / "input/rgi/outlines.gpkg",
+        sources / "config/tiny.toml",
+    ]
     used = ("_ndsi.tif", "_dem_cubic_temp.tif", "_rmse.tif", "_votes.tif", ".gpkg", ".toml")
     return [
         Sample(path.name, path.relative_to(sources).as_posix(), path.read_bytes())

@@ -212,7 +212,9 @@ def main() -> int:
     parser.add_argument("kinds", nargs="*", choices=[*KINDS, []], help="only these")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, help="inputs of each kind")
-    parser.add_argument("--directory", type=Path, help="kept, for a second look; otherwise a new one below the system's")
+    parser.add_argument(
+        "--directory", type=Path, help="kept, for a second look; otherwise a new one below the system's"
+    )
     said = parser.parse_args()
     counts = {kind: said.count or count for kind, count in LONG.items() if not said.kinds or kind in said.kinds}
     directory = said.directory or Path(tempfile.mkdtemp(prefix="gcn-fuzz-"))

@@ -11,6 +11,7 @@ import pyogrio
 import rasterio
 import shapely
 from numpy.typing import NDArray
+from rasterio import windows
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
@@ -64,17 +65,17 @@ def _samples(values: Sequence[int], dtypes: Sequence[str], nodata: float) -> Cal
 
 
 def _plain(path: Path) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the raster's values on the lattice and which are missing, as rasterio reads all of it at once."""
-    with rasterio.open(path) as dataset:
-        pixels, tag = dataset.read(1), dataset.nodata
-        row, col = (round((a - b) / 10) for a, b in ((_LATTICE.top, dataset.transform.f), (dataset.transform.c, _LATTICE.left)))
+    """Return the raster's values on the lattice and which are missing, as rasterio reads that part of it."""
     values, missing = np.zeros(_LATTICE.shape), np.ones(_LATTICE.shape, bool)
-    rows, cols = np.indices(_LATTICE.shape)
-    own_rows, own_cols = rows - row, cols - col
-    inside = (own_rows >= 0) & (own_rows < pixels.shape[0]) & (own_cols >= 0) & (own_cols < pixels.shape[1])
-    seen = pixels[own_rows[inside], own_cols[inside]]
-    values[inside] = seen
-    missing[inside] = (seen == tag) if tag is not None else False
+    with rasterio.open(path) as dataset:
+        row = round((_LATTICE.top - dataset.transform.f) / 10)
+        col = round((dataset.transform.c - _LATTICE.left) / 10)
+        part = Window(row, col, dataset.height, dataset.width).intersection(_LATTICE.window)
+        own = windows.Window(part.col - col, part.row - row, part.width, part.height)
+        pixels, tag = dataset.read(1, window=own), dataset.nodata
+    on_lattice = np.s_[part.row : part.row + part.height, part.col : part.col + part.width]
+    values[on_lattice] = pixels
+    missing[on_lattice] = (pixels == tag) if tag is not None else False
     missing |= ~np.isfinite(values)
     return values, missing
 

@@ -12,8 +12,37 @@ _ENDS = 4096
 _LONGEST_RUN = 512
 _MOST_CHANGES = 3
 _FORMATS = ("<B", "<H", ">H", "<I", ">I", "<Q", ">Q")
-_EDGES = (0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
-_NUMBERS = ("0", "-1", "1e999", "nan", "9223372036854775808", "1e-320", "0x10", "65536", "2147483648", "", "0.5", "true")
+_EDGES = (
+    0,
+    1,
+    2,
+    3,
+    0x7F,
+    0x80,
+    0xFF,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFFF,
+    2**63 - 1,
+    2**64 - 1,
+)
+_NUMBERS = (
+    "0",
+    "-1",
+    "1e999",
+    "nan",
+    "9223372036854775808",
+    "1e-320",
+    "0x10",
+    "65536",
+    "2147483648",
+    "",
+    "0.5",
+    "true",
+)
 _NUMBER = re.compile(rb"-?\d+(\.\d+)?")
 # Words that mark structures inside a file: chunks of HDF5, boxes of others.
 _SIGNATURE = re.compile(rb"[A-Z]{4}")
@@ -142,7 +171,9 @@ def _length(data: bytearray, place: int, rng: random.Random) -> None:
     place -= place % width
     if place + width <= len(data):
         (number,) = struct.unpack_from(layout, data, place)
-        changed = rng.choice((number + 1, number - 1, number * 2, number // 2, number * 256, number + rng.randint(2, 99)))
+        changed = rng.choice(
+            (number + 1, number - 1, number * 2, number // 2, number * 256, number + rng.randint(2, 99))
+        )
         struct.pack_into(layout, data, place, changed % (1 << 8 * width))
 
 

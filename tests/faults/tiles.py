@@ -128,7 +128,9 @@ def _attempt(tree: Path, broken: str, band: Band) -> None:
     layout, place = Layout(tree / "out"), Region(_SETTINGS, tree)
     (tree / "out/mosaics").mkdir(parents=True)
     layout.inventory.write_text(inventory.to_json(), encoding="utf-8")
-    must(Inventory.from_json(layout.inventory.read_text(encoding="utf-8")) == inventory, "the inventory reads otherwise")
+    must(
+        Inventory.from_json(layout.inventory.read_text(encoding="utf-8")) == inventory, "the inventory reads otherwise"
+    )
     write_tile_quality(place, layout, band.name, tree / "quality.json", lambda _line, _share: None)
     plain = {file.path: _Plain.of(tree / file.path) for file in inventory.of_band(band.name)}
     for file in inventory.of_band(band.name):

@@ -1,6 +1,7 @@
 """Broken outlines, grids, polygons and lists of ids: refused, or read as pyogrio and a plain loop read them."""
 
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,16 @@ def _glaciers() -> gpd.GeoDataFrame:
     rng = np.random.default_rng(8)
     shapes = [
         shapely.Polygon([(x + r * np.cos(a), y + r * np.sin(a)) for a in np.sort(rng.uniform(0, 6.28, 9))])
-        for x, y, r in zip(rng.uniform(600_000, 640_000, 9), rng.uniform(6_960_000, 7e6, 9), rng.uniform(200, 4000, 9), strict=True)
+        for x, y, r in zip(
+            rng.uniform(600_000, 640_000, 9), rng.uniform(6_960_000, 7e6, 9), rng.uniform(200, 4000, 9), strict=True
+        )
     ]
-    shapes[3] = shapely.MultiPolygon([shapely.box(601_000, 6_970_000, 602_000, 6_971_000), shapely.box(603_000, 6_970_000, 604_000, 6_972_000)])
-    shapes[4] = shapely.box(606_000, 6_975_000, 608_000, 6_978_000).difference(shapely.box(606_500, 6_976_000, 607_000, 6_977_000))
+    shapes[3] = shapely.MultiPolygon(
+        [shapely.box(601_000, 6_970_000, 602_000, 6_971_000), shapely.box(603_000, 6_970_000, 604_000, 6_972_000)]
+    )
+    shapes[4] = shapely.box(606_000, 6_975_000, 608_000, 6_978_000).difference(
+        shapely.box(606_500, 6_976_000, 607_000, 6_977_000)
+    )
     names = [f"RGI60-01.{number:05d}" for number in range(1, 10)]
     names[8] = names[7]
     dates = ["20090906", "20069999", "-9999999", "20050801", "19990701", "20100815", "20040706", "20070101", "20080202"]
@@ -46,7 +53,16 @@ def _glaciers() -> gpd.GeoDataFrame:
 
 def _cells() -> gpd.GeoDataFrame:
     step = _CELL * _LATTICE.pixel_size
-    boxes = [(_LATTICE.left + c * step, _LATTICE.top - (r + 1) * step, _LATTICE.left + (c + 1) * step, _LATTICE.top - r * step) for r in range(4) for c in range(4)]
+    boxes = [
+        (
+            _LATTICE.left + c * step,
+            _LATTICE.top - (r + 1) * step,
+            _LATTICE.left + (c + 1) * step,
+            _LATTICE.top - r * step,
+        )
+        for r in range(4)
+        for c in range(4)
+    ]
     sides = dict(zip(("left", "bottom", "right", "top"), np.array(boxes).T, strict=True))
     columns = {"label": np.arange(100.0, 116.0), "split": ["train", "dev"] * 8, "year": [2004] * 16, **sides}
     return gpd.GeoDataFrame(columns, geometry=shapely.box(*np.array(boxes).T), crs=_CRS)
@@ -85,9 +101,9 @@ def _source(tree: Path, sample: Sample, frame: Callable[[], gpd.GeoDataFrame]) -
 
 
 def _plain(path: Path) -> gpd.GeoDataFrame:
-    if path.suffix == ".parquet":
-        return gpd.read_parquet(path)
-    return pyogrio.read_dataframe(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return gpd.read_parquet(path) if path.suffix == ".parquet" else pyogrio.read_dataframe(path)
 
 
 def _usable(frame: gpd.GeoDataFrame, *, mended: bool) -> set[int]:
@@ -103,13 +119,21 @@ def _outlines(_: Path, tree: Path, sample: Sample) -> None:
     table, plain = found.table, _plain(path)
     must(len(table) and table.geometry.is_valid.all(), "an outline is not valid")
     must(table.geometry.geom_type.isin(["Polygon", "MultiPolygon"]).all(), "an outline is no polygon")
-    must(np.isfinite(table.geometry.bounds.to_numpy()).all() and (table["area_m2"] > 0).all(), "an outline lies nowhere")
+    must(
+        np.isfinite(table.geometry.bounds.to_numpy()).all() and (table["area_m2"] > 0).all(), "an outline lies nowhere"
+    )
     must(table["outline"].is_unique and (table["outline"].str.strip() != "").all(), "ids are not unique")
     must(table["year"].dropna().between(1900, 2100).all(), f"years {table['year'].tolist()}")
     columns = {str(name).lower(): str(name) for name in plain.columns}
-    field = next(name for name in ("rgiid", "rgi_id", "glims_id", "glimsid", "glac_id", "glacier_id", "outline", "id") if name in columns)
+    field = next(
+        name
+        for name in ("rgiid", "rgi_id", "glims_id", "glimsid", "glac_id", "glacier_id", "outline", "id")
+        if name in columns
+    )
     ids = plain[columns[field]]
-    names = {str(ids.iloc[row]).strip() for row in _usable(plain.to_crs(_CRS), mended=True) if not pd.isna(ids.iloc[row])}
+    names = {
+        str(ids.iloc[row]).strip() for row in _usable(plain.to_crs(_CRS), mended=True) if not pd.isna(ids.iloc[row])
+    }
     lost = names - {""} - set(table["outline"])
     told = "\n".join(found.notes)
     must(not lost or "skipped" in told, f"outlines {sorted(lost)} of the file are gone, and the notes say {told!r}")
@@ -131,9 +155,18 @@ def _grid(_: Path, tree: Path, sample: Sample) -> None:
     plain = _plain(path)
     columns = {str(name).lower(): str(name) for name in plain.columns}
     named = all(name in columns for name in ("left", "bottom", "right", "top"))
-    boxes = plain[[columns[name] for name in ("left", "bottom", "right", "top")]].to_numpy(float) if named else plain.bounds.to_numpy()
+    boxes = (
+        plain[[columns[name] for name in ("left", "bottom", "right", "top")]].to_numpy(float)
+        if named
+        else plain.bounds.to_numpy()
+    )
     wanted = {
-        (round((_LATTICE.top - top) / 10), round((left - _LATTICE.left) / 10), round((top - bottom) / 10), round((right - left) / 10))
+        (
+            round((_LATTICE.top - top) / 10),
+            round((left - _LATTICE.left) / 10),
+            round((top - bottom) / 10),
+            round((right - left) / 10),
+        )
         for left, bottom, right, top in boxes
     }
     found = {(cell.window.row, cell.window.col, cell.window.height, cell.window.width) for cell in cells}
@@ -141,6 +174,7 @@ def _grid(_: Path, tree: Path, sample: Sample) -> None:
     must(len({cell.id for cell in cells}) == len(cells), "ids are not unique")
 
 
+_HEADERS = {"label", "new_id", "id", "partition", "cell", "cell_id", "grid_id", "rejects", "rejected", "reject"}
 _LISTS = {
     "one a line": "label\n" + "\n".join(str(number) for number in range(100, 130)) + "\n",
     "one line": ",".join(str(number) for number in range(100, 130)) + "\n",
@@ -151,7 +185,10 @@ _LISTS = {
 
 
 def _reject_samples(_: Path) -> list[Sample]:
-    return [Sample(name, "rejects.csv", text.encode("utf-8-sig" if name == "CSV" else "utf-8")) for name, text in _LISTS.items()]
+    return [
+        Sample(name, "rejects.csv", text.encode("utf-8-sig" if name == "CSV" else "utf-8"))
+        for name, text in _LISTS.items()
+    ]
 
 
 def _rejects(_: Path, tree: Path, __: Sample) -> None:
@@ -161,10 +198,11 @@ def _rejects(_: Path, tree: Path, __: Sample) -> None:
     must(all(value and value == value.strip() for value in found), f"ids {sorted(found)[:4]}")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     # A loop over lines: no quoted field may swallow the lines below it.
-    firsts = [line.replace(";", ",").replace("\t", ",").split(",")[0].strip().strip('"').strip() for line in lines]
-    header = bool(firsts) and firsts[0].lower() in {"label", "id", "new_id"}
-    plain_ids = {value for value in firsts[header:] if value and value.isalnum()}
-    must(plain_ids <= found or len(lines) == 1, f"ids {sorted(plain_ids - found)[:4]} of the file are not read")
+    firsts = [line.replace(";", ",").replace("\t", ",").split(",")[0].strip() for line in lines]
+    header = bool(firsts) and firsts[0].lower() in _HEADERS
+    plain_ids = {value for value in firsts[header:] if value.isalnum()}
+    whole = len(lines) - header == 1 and not header
+    must(plain_ids <= found or whole, f"ids {sorted(plain_ids - found)[:4]} of the file are not read")
     must(not any("\n" in value for value in found), "an id of several lines")
 
 
@@ -172,5 +210,3 @@ OUTLINES = Kind(_samples(_glaciers), _outlines)
 EXCLUSIONS = Kind(_samples(_glaciers), _polygons)
 GRID = Kind(_samples(_cells), _grid)
 REJECTS = Kind(_reject_samples, _rejects)
-
-
