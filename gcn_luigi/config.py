@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from gcn_luigi.bands import Band
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.settings import RegionSettings
 
@@ -127,6 +128,11 @@ def pick(settings: RegionSettings, keys: Iterable[str]) -> dict[str, Any]:
             value = value[part]
         chosen[key] = value
     return chosen
+
+
+def band_facts(bands: Iterable[Band], *fields: str) -> list[dict[str, Any]]:
+    """Return `fields` of each of `bands` as plain JSON values, in the order of the bands."""
+    return [{name: getattr(band, name) for name in fields} for band in bands]
 
 
 @functools.lru_cache(maxsize=16)

@@ -5,11 +5,13 @@ import traceback
 
 import click
 
+from gcn_luigi.cli.clean import clean
 from gcn_luigi.cli.convert import convert
 from gcn_luigi.cli.demo import demo
 from gcn_luigi.cli.import_params import import_params
 from gcn_luigi.cli.plan import plan
 from gcn_luigi.cli.run import run
+from gcn_luigi.cli.status import status, why
 from gcn_luigi.cli.validate import validate
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.version import __version__
@@ -26,7 +28,10 @@ def cli(context: click.Context, *, debug: bool) -> None:
 
 cli.add_command(run)
 cli.add_command(plan)
+cli.add_command(status)
+cli.add_command(why)
 cli.add_command(validate)
+cli.add_command(clean)
 cli.add_command(convert)
 cli.add_command(demo)
 cli.add_command(import_params)

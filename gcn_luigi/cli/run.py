@@ -69,10 +69,12 @@ def task_parameters(region: "Region", path: Path, output: Path, data_root: Path 
 @click.command()
 @region_options
 @shared_options
+@click.option("--deep", is_flag=True, help="First read every finished file, and make those anew whose bytes changed.")
 def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, **options: Any) -> None:
     """Build the dataset of REGION: a name in the config directory, or a TOML file.
 
-    Nothing is built twice: run it again after a failure, or after a change, and only what is missing is made.
+    Nothing is built twice: run it again after a failure, or after a change, and only what is missing is made. A
+    finished file that somebody wrote to is made anew. Bits that a disk lost by itself are found by --deep.
 
     \b
     Example:
@@ -81,12 +83,14 @@ def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, 
     build_region(region_file(region, config_dir), output, data_root, **build_options(**options))
 
 
-def build_options(*, workers: int, port: int, local_scheduler: bool) -> dict[str, Any]:
+def build_options(*, workers: int, port: int, local_scheduler: bool, deep: bool = False) -> dict[str, Any]:
     """Return what `shared_options` parsed as arguments of `build_region`."""
-    return {"workers": workers, "port": None if local_scheduler else port}
+    return {"workers": workers, "port": None if local_scheduler else port, "deep": deep}
 
 
-def build_region(path: Path, output: Path, data_root: Path | None, *, workers: int, port: int | None) -> None:
+def build_region(
+    path: Path, output: Path, data_root: Path | None, *, workers: int, port: int | None, deep: bool = False
+) -> None:
     """Build the region that `path` configures and leave with Luigi's exit code if that fails.
 
     Parameters
@@ -101,6 +105,8 @@ def build_region(path: Path, output: Path, data_root: Path | None, *, workers: i
         Processes.
     port : int or None
         Of the scheduler on this machine; None keeps it in this process.
+    deep : bool
+        Compare the bytes of all finished files with their digests first.
     """
     region = load_region(path, data_root)
     region.check_sources()
@@ -109,8 +115,13 @@ def build_region(path: Path, output: Path, data_root: Path | None, *, workers: i
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
     from gcn_luigi.tasks.build import build  # noqa: PLC0415
     from gcn_luigi.tasks.central import central_scheduler  # noqa: PLC0415
+    from gcn_luigi.tasks.repair import sweep_drafts, void_damaged  # noqa: PLC0415
 
     root = Dataset(**task_parameters(region, path, output, data_root))
+    sweep_drafts(root)
+    if deep:
+        for damaged in void_damaged(root):
+            click.echo(f"damaged, will be made anew: {damaged}", err=True)
     scheduler: AbstractContextManager[str | None] = nullcontext()
     if port is not None:
         scheduler = central_scheduler(port, output.resolve() / ".scheduler", _luigi_cfg())

@@ -3,25 +3,23 @@
 import errno
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from gcn_luigi.errors import PublishError
+from gcn_luigi.io.drafts import claimed
 
 # What a file system answers when it will not take a file; anything else is the writer's own error.
-_REFUSALS = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
-)
+_REFUSED = "ENOSPC EDQUOT EFBIG EROFS EACCES EPERM ENOTDIR EISDIR EEXIST"
+_REFUSALS = frozenset(getattr(errno, name) for name in _REFUSED.split())
 
 
 @contextmanager
 def staged(final: Path) -> Iterator[Path]:
-    """Yield a hidden sibling path to write; move it onto `final` if the block succeeds.
+    """Yield a hidden sibling path to write (see `claimed`); move it onto `final` if the block succeeds.
 
-    The draft keeps its suffix, because drivers look at it. Data and directory are synced, so that
-    a published file survives a power cut.
+    Data and directory are synced, so that a published file survives a power cut.
 
     Parameters
     ----------
@@ -38,13 +36,13 @@ def staged(final: Path) -> Iterator[Path]:
     PublishError
         The file system refuses: no space, no rights, name taken by a directory.
     """
-    draft = final.with_name(f".{secrets.token_hex(4)}.{final.name}")
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        yield draft
-        _sync(draft)
-        draft.replace(final)
-        _sync(final.parent)
+        with claimed(final) as draft:
+            yield draft
+            _sync(draft)
+            draft.replace(final)
+            _sync(final.parent)
     except OSError as error:
         if not _is_refusal(error, final):
             raise
@@ -53,10 +51,6 @@ def staged(final: Path) -> Iterator[Path]:
             where=str(final),
             fix="check free space and rights of the output directory, then run again; nothing was lost",
         ) from error
-    finally:
-        # Where a directory is a file there can be no draft, and saying so would hide the error.
-        with suppress(NotADirectoryError):
-            draft.unlink(missing_ok=True)
 
 
 def digest(path: Path) -> str:

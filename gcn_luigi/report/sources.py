@@ -76,7 +76,7 @@ def configuration(evidence: Evidence) -> list[tuple[str, list[tuple[str, str, bo
                 for key, field in fields.items()
             ]
             sections.append((name, rows))
-        elif name not in {"region", "years", "bands"}:
+        elif name not in {"region", "years", "bands", "data_root"}:
             top.append((name, _plain(value), False))
     return [("region", top), *sections]
 

@@ -44,6 +44,11 @@ def catalog_sources(region: Region) -> tuple[Path, ...]:
     return tuple(region.root / path for path in (settings.outlines.path, *optional) if path is not None)
 
 
+def comparison_sources(region: Region) -> tuple[Path, ...]:
+    """Return the files `write_grid_comparison` reads."""
+    return (region.root / region.settings.outlines.path,)
+
+
 def write_grid(region: Region, layout: Layout, out: Path, notes_out: Path) -> None:
     """Lay or import the cells.
 

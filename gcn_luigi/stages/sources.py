@@ -2,11 +2,14 @@
 
 import glob
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
-def signature(paths: Iterable[Path], root: Path) -> dict[str, list[int] | None]:
+def signature(
+    paths: Iterable[Path], root: Path, seen: dict[Path, list[int]] | None = None
+) -> dict[str, list[int] | None]:
     """Return size and modification time of files, relative to `root`.
 
     Parameters
@@ -15,6 +18,8 @@ def signature(paths: Iterable[Path], root: Path) -> dict[str, list[int] | None]:
         Files, or directories that are listed with everything below them. A shapefile stands for all its parts.
     root : Path
         Paths below it are named relative to it, so that moving the sources changes nothing.
+    seen : dict or None
+        Answers of a moment ago, which is added to: no file is looked at twice.
 
     Returns
     -------
@@ -22,27 +27,36 @@ def signature(paths: Iterable[Path], root: Path) -> dict[str, list[int] | None]:
         ``[size, mtime_ns]`` for each file; None where a path does not exist.
     """
     found: dict[str, list[int] | None] = {}
+    seen = {} if seen is None else seen
     for path in paths:
-        files = list(_files(path))
+        files = list(_files(path, seen))
         if not files:
             found[_name(path, root)] = None
         for file in files:
-            status = file.stat()
-            found[_name(file, root)] = [status.st_size, status.st_mtime_ns]
+            found[_name(file, root)] = seen[file]
     return dict(sorted(found.items()))
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_dir():
-        for directory, _, names in os.walk(path, followlinks=True):
-            for name in names:
-                file = Path(directory, name)
-                if file.is_file():
-                    yield file
-    elif path.suffix.lower() == ".shp":
-        yield from (file for file in path.parent.glob(f"{glob.escape(path.stem)}.*") if file.is_file())
-    elif path.is_file():
-        yield path
+def _files(path: Path, seen: dict[Path, list[int]]) -> Iterator[Path]:
+    """Yield the files that `path` stands for, each with its answer in `seen`."""
+    if path.suffix.lower() == ".shp" and not path.is_dir():
+        candidates: Iterable[Path] = path.parent.glob(f"{glob.escape(path.stem)}.*")
+    elif path not in seen and path.is_dir():
+        walk = os.walk(path, followlinks=True)
+        candidates = (Path(directory, name) for directory, _, names in walk for name in names)
+    else:
+        candidates = (path,)
+    for file in candidates:
+        if file not in seen:
+            try:
+                status = file.stat()
+            except OSError:
+                # Gone since it was listed, or a link that leads nowhere.
+                continue
+            if not stat.S_ISREG(status.st_mode):
+                continue
+            seen[file] = [status.st_size, status.st_mtime_ns]
+        yield file
 
 
 def _name(path: Path, root: Path) -> str:

@@ -29,14 +29,15 @@ def write_stack(settings: RegionSettings, layout: Layout, year: int, out: Path) 
             name=band.name,
             dtype="int16",
             nodata=band.nodata,
-            sources=(VrtSource(_raster(layout, band, year), 1, lattice.window, band.nodata),),
+            sources=(VrtSource(raster_of(layout, band, year), 1, lattice.window, band.nodata),),
         )
         for band in settings.schema_bands
     ]
     write_vrt(out, lattice, bands)
 
 
-def _raster(layout: Layout, band: Band, year: int) -> Path:
+def raster_of(layout: Layout, band: Band, year: int) -> Path:
+    """Return the raster that a stacked band is taken from."""
     if band.role is Role.LABEL:
         return layout.label
     if band.role is Role.DISTANCE:

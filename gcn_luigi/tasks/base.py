@@ -2,32 +2,25 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import luigi
 from luigi.parameter import ParameterVisibility
 
-from gcn_luigi.config import Region, load_region, pick
+from gcn_luigi.config import Region, load_region
 from gcn_luigi.errors import ConfigError, GcnLuigiError
 from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.sidecar import fingerprint_of
 from gcn_luigi.stages.sources import signature
-from gcn_luigi.targets import PublishedFile, fingerprint_of
+from gcn_luigi.targets import PublishedFile
+from gcn_luigi.tasks.basis import Basis, Glance, facets_of
 
 _REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 # Where the dataset is made is part of a task's identity, not of its result.
 _NOT_CONTENT = frozenset({"output_root"})
-
-
-@dataclass(frozen=True)
-class Glance:
-    """One look at the graph: what each task answered, by its name, so that each is asked once."""
-
-    fingerprints: dict[str, str] = field(default_factory=dict)
-    whole: dict[str, bool] = field(default_factory=dict)
 
 
 _T = TypeVar("_T", bound="RegionTask")
@@ -36,16 +29,15 @@ _T = TypeVar("_T", bound="RegionTask")
 class RegionTask(luigi.Task):
     """A task of one region.
 
-    A subclass states ``code_version`` (raised when its result would change), the dotted ``settings_keys``
-    that reach its result, and `source_paths`. These, its parameters and the fingerprints of what it
-    requires make its own fingerprint.
+    A subclass states ``code_version`` (raised when its result would change) and `basis`: all that reaches a file of it.
+    These and its parameters make the fingerprint of each of its files. What it requires is only an order in time: a
+    file made anew with the same content makes nothing else stale.
     """
 
     task_namespace = "gcn"
     code_version: ClassVar[int] = 1
-    settings_keys: ClassVar[tuple[str, ...]] = ()
-    # True for files that hold paths of the sources: moving these makes them stale.
-    holds_paths: ClassVar[bool] = False
+    # True for files that name others instead of holding pixels.
+    by_reference: ClassVar[bool] = False
 
     region: luigi.Parameter[str] = luigi.Parameter(description="region, as config/<region>.toml names it")
     output_root: luigi.Parameter[str] = luigi.Parameter(
@@ -90,27 +82,36 @@ class RegionTask(luigi.Task):
         task: _T = super().clone(cls, **changes)
         return task
 
-    def source_paths(self) -> Iterable[Path]:
-        """Return the source files and directories this task reads itself."""
-        return ()
+    def basis(self, path: Path) -> Basis:
+        """Return all that reaches the content of `path`, one of this task's files; each task says what."""
+        raise NotImplementedError
 
     def content_parameters(self) -> dict[str, str]:
         """Return the parameters that reach the result."""
         parameters: dict[str, str] = self.to_str_params(only_significant=True)
         return {name: value for name, value in parameters.items() if name not in _NOT_CONTENT}
 
-    def parts(self, glance: Glance | None = None) -> Mapping[str, Any]:
-        """Return all that decides this task's result, by name."""
+    def names_sources(self, path: Path) -> bool:
+        """Return whether `path` holds paths of the sources: moving these makes it stale."""
+        del path
+        return False
+
+    def parts(self, path: Path, glance: Glance | None = None) -> Mapping[str, Any]:
+        """Return all that decides the content of `path`, by name."""
         glance = glance or Glance()
         region = self.configured
+        basis = self.basis(path)
         return {
             "task": self.get_task_family(),
             "code_version": self.code_version,
             "parameters": self.content_parameters(),
-            "settings": pick(region.settings, self.settings_keys),
-            "sources": signature(self.source_paths(), region.root),
-            "place": os.path.relpath(region.root, self.layout.root) if self.holds_paths else "",
-            "requires": {task.name: task.fingerprint(glance) for task in luigi.task.flatten(self.requires())},
+            "settings": basis.settings,
+            "inventory": facets_of(self.layout, basis.facets),
+            "sources": signature(basis.sources, region.root, glance.statuses),
+            "place": os.path.relpath(region.root, self.layout.root) if self.names_sources(path) else "",
+            "reads": {
+                target.path.relative_to(self.layout.root).as_posix(): glance.content(target) for target in basis.reads
+            },
         }
 
     @cached_property
@@ -119,16 +120,16 @@ class RegionTask(luigi.Task):
         values = ", ".join(value for key, value in self.content_parameters().items() if key != "region")
         return f"{self.get_task_family()}({values})"
 
-    def fingerprint(self, glance: Glance) -> str:
-        """Return the digest of `parts`, asking each upstream task once."""
-        if self.name not in glance.fingerprints:
-            glance.fingerprints[self.name] = fingerprint_of(self.parts(glance))
-        return glance.fingerprints[self.name]
+    def fingerprint(self, path: Path, glance: Glance) -> str:
+        """Return the digest of `parts`, computed once a glance."""
+        if path not in glance.fingerprints:
+            glance.fingerprints[path] = fingerprint_of(self.parts(path, glance))
+        return glance.fingerprints[path]
 
     def is_published(self, glance: Glance | None = None) -> bool:
         """Return whether this task's own files are published and current."""
-        fingerprint = self.fingerprint(glance or Glance())
-        return all(target.matches(fingerprint) for target in luigi.task.flatten(self.output()))
+        glance = glance or Glance()
+        return all(target.matches(self.fingerprint(target.path, glance)) for target in self.targets())
 
     def complete(self) -> bool:
         """Return whether this task's files, and all they stand on, are published and current.
@@ -157,8 +158,15 @@ class RegionTask(luigi.Task):
         raise NotImplementedError
 
     def publishes(self, *paths: Path) -> tuple[PublishedFile, ...]:
-        """Return targets for `paths` with this task's fingerprint."""
-        return tuple(PublishedFile(path, self.layout.sidecar(path), self.parts) for path in paths)
+        """Return targets for `paths`, each with its own fingerprint."""
+        return tuple(
+            PublishedFile(path, self.layout.sidecar(path), partial(self.parts, path), by_reference=self.by_reference)
+            for path in paths
+        )
+
+    def targets(self) -> tuple[PublishedFile, ...]:
+        """Return this task's files, as a flat sequence."""
+        return tuple(luigi.task.flatten(self.output()))
 
     def say(self, message: str, share: float | None = None) -> None:
         """Show a line, and the share of work done (0 to 1), for this task in the web page."""

@@ -3,16 +3,17 @@
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import luigi
 from luigi.execution_summary import LuigiStatusCode
 
 from gcn_luigi.errors import SchedulerError
-from gcn_luigi.tasks.base import Glance, RegionTask
+from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.graph import upstream
 from gcn_luigi.tasks.process import use_forkserver
 
@@ -127,10 +128,11 @@ def build(
     options: dict[str, Any] = {"local_scheduler": address is None}
     if address is not None:
         options["scheduler_url"] = address
-    lacking = _lacking(tasks)
+    before = _states(tasks)
     with _watching(factory, watch), _scheduler_may_vanish(address):
         run = luigi.build(tasks, worker_scheduler_factory=factory, workers=workers, detailed_summary=True, **options)
-    return BuildResult(_EXIT_CODES[run.status], _built(factory, lacking), _failures(factory), run.summary_text)
+    built = _built(factory, before, _states(tasks))
+    return BuildResult(_EXIT_CODES[run.status], built, _failures(factory), run.summary_text)
 
 
 @contextmanager
@@ -145,16 +147,24 @@ def _scheduler_may_vanish(address: str | None) -> Iterator[None]:
         ) from error
 
 
-def _lacking(tasks: Sequence[luigi.Task]) -> set[str]:
-    """Return the ids of the tasks whose own files are not there, before anything is built."""
-    glance = Glance()
+def _states(tasks: Sequence[luigi.Task]) -> dict[str, list[tuple[int, int] | None]]:
+    """Return which files of each task are there, so that a new one can be told from an old one, by the task's id."""
     known = [task for root in tasks if isinstance(root, RegionTask) for task in (*upstream(root), root)]
-    return {task.task_id for task in known if not task.is_published(glance)}
+    return {task.task_id: [_state(target.path) for target in task.targets()] for task in known}
 
 
-def _built(factory: _Factory, lacking: set[str]) -> tuple[str, ...]:
+def _state(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_ctime_ns
+
+
+def _built(factory: _Factory, before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the tasks that made a file; others ran and found theirs current."""
     done = {task.task_id: task for task, status in factory.history() if status == "DONE"}
-    return tuple(sorted(_title(task) for task_id, task in done.items() if task_id in lacking))
+    return tuple(sorted(_title(task) for task_id, task in done.items() if before.get(task_id) != after.get(task_id)))
 
 
 def _failures(factory: _Factory) -> dict[str, str]:

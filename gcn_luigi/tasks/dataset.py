@@ -1,17 +1,32 @@
 """What closes a dataset: index, statistics, report, card and seal."""
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
 import luigi
 
+from gcn_luigi.config import band_facts, pick
 from gcn_luigi.io.layout import SPLITS
 from gcn_luigi.report.page import write_report
+from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import card, seal, summary
 from gcn_luigi.stages.tile_quality import checked_bands
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.graph import sealed_files
+from gcn_luigi.tasks.basis import Basis, Glance
+from gcn_luigi.tasks.graph import records_of, sealed_files
 from gcn_luigi.tasks.inventory import TileQuality
-from gcn_luigi.tasks.partitions import GridComparison, PartitionCatalog
+from gcn_luigi.tasks.partitions import GridComparison, PartitionCatalog, PartitionGrid
+from gcn_luigi.tasks.rasters import ClassLabel, TopoMosaic
 from gcn_luigi.tasks.shards import all_shards
+
+# All sections of the configuration; where the sources lie is none of the dataset's content.
+EVERYTHING = tuple(name for name in RegionSettings.model_fields if name != "data_root")
+
+
+def _files(tasks: Iterable[RegionTask]) -> list[PublishedFile]:
+    return [target for task in tasks for target in task.targets()]
 
 
 def tile_qualities(task: RegionTask) -> list[TileQuality]:
@@ -22,9 +37,15 @@ def tile_qualities(task: RegionTask) -> list[TileQuality]:
 class ChipIndex(RegionTask):
     """List every chip of every shard, with its place and its shares."""
 
+    def basis(self, path: Path) -> Basis:
+        """Return all shards, and the sizes that the log states."""
+        del path
+        keys = ("nodata.mode", "grid.size", "chips.size", "chips.step")
+        return Basis(pick(self.configured.settings, keys), facets=("crs",), reads=_files(self.requires()))
+
     def requires(self) -> list[RegionTask]:
         """Require all shards."""
-        return [self.clone(PartitionCatalog), *all_shards(self, *SPLITS)]
+        return list(all_shards(self, *SPLITS))
 
     def output(self) -> tuple[PublishedFile, PublishedFile, PublishedFile]:
         """Return the index as GeoParquet and GeoPackage, and the published workflow's log."""
@@ -40,6 +61,12 @@ class ChipIndex(RegionTask):
 
 class BandStatistics(RegionTask):
     """Sum up bands and classes over valid pixels, exactly."""
+
+    def basis(self, path: Path) -> Basis:
+        """Return all shards."""
+        del path
+        names = [band.name for band in self.configured.settings.schema_bands.image]
+        return Basis({"bands": names}, reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
         """Require all shards."""
@@ -57,6 +84,17 @@ class BandStatistics(RegionTask):
 
 class QualityReport(RegionTask):
     """Draw the quality page."""
+
+    def basis(self, path: Path) -> Basis:
+        """Return everything that is shown: the configuration, too."""
+        del path
+        shown = [*self.requires(), self.clone(PartitionGrid), self.clone(ClassLabel), *all_shards(self, *SPLITS)]
+        if self.configured.settings.topo_bands:
+            # For the relief; the mosaics as delivered are not read.
+            converted = [target for target in self.clone(TopoMosaic).targets() if target.path.suffix == ".tif"]
+        else:
+            converted = []
+        return Basis(pick(self.configured.settings, EVERYTHING), facets=("all",), reads=[*_files(shown), *converted])
 
     def requires(self) -> list[RegionTask]:
         """Require all that is shown."""
@@ -81,7 +119,19 @@ class QualityReport(RegionTask):
 class DatasetCard(RegionTask):
     """Write what the dataset is and what to cite."""
 
-    settings_keys = ("region", "label", "outlines", "tiles", "split", "chips")
+    def basis(self, path: Path) -> Basis:
+        """Return the figures it states."""
+        del path
+        settings = self.configured.settings
+        keys = ("chips.size", "chips.step", "grid.size", "nodata.fill", "nodata.mode", "split.method", "shards.layout")
+        return Basis(
+            {
+                **pick(settings, keys),
+                "is_voted": settings.label.stem is not None,
+                "bands": band_facts(settings.schema_bands.image, "name", "role", "unit"),
+            },
+            reads=_files([*self.requires(), self.clone(PartitionCatalog)]),
+        )
 
     def requires(self) -> list[RegionTask]:
         """Require the figures it states."""
@@ -102,11 +152,16 @@ class DatasetCard(RegionTask):
 class Dataset(RegionTask):
     """Seal the dataset: ``dataset.json`` lists every file with size and digest."""
 
-    # The seal holds the whole configuration.
-    settings_keys = (
-        "region", "years", "bands", "outlines", "label", "lattice", "tiles", "convert", "distance", "grid", "year",
-        "split", "nodata", "chips", "shards",
-    )  # fmt: skip
+    def basis(self, path: Path) -> Basis:
+        """Return the whole configuration."""
+        del path
+        return Basis(pick(self.configured.settings, EVERYTHING))
+
+    def parts(self, path: Path, glance: Glance | None = None) -> Mapping[str, Any]:
+        """Return all that decides the seal: beside its basis every file, with the digests that it states."""
+        records = records_of(self)
+        files = {name: record and [record.sha256, record.fingerprint] for name, record in records.items()}
+        return {**super().parts(path, glance), "files": files}
 
     def requires(self) -> list[RegionTask]:
         """Require everything."""
@@ -119,7 +174,7 @@ class Dataset(RegionTask):
     def make(self) -> None:
         """List and publish."""
         with self.output().staged() as draft:
-            seal.write_seal(self.configured.settings, sealed_files(self), self.parts()["requires"], draft)
+            seal.write_seal(self.configured.settings, *sealed_files(self), draft)
 
 
 class AllRegions(luigi.WrapperTask):

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import luigi
 
+from gcn_luigi.errors import PublishError
+from gcn_luigi.io.sidecar import Record
 from gcn_luigi.stages.seal import SealedFile
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
@@ -23,12 +25,34 @@ def upstream(root: RegionTask) -> Iterator[RegionTask]:
     return visit(root)
 
 
-def sealed_files(root: RegionTask) -> list[SealedFile]:
-    """Return the files that `root` stands on, with size and digest as published."""
-    return [_sealed(task, target) for task in upstream(root) for target in luigi.task.flatten(task.output())]
+def made_files(root: RegionTask) -> Iterator[PublishedFile]:
+    """Yield every file that `root` stands on, requirements first."""
+    for task in upstream(root):
+        yield from task.targets()
 
 
-def _sealed(task: RegionTask, target: PublishedFile) -> SealedFile:
-    record = target.record()
-    path = target.path.relative_to(task.layout.root).as_posix()
-    return SealedFile(path, record["size"], record["sha256"])
+def records_of(root: RegionTask) -> dict[str, Record | None]:
+    """Return what the sidecars of the files that `root` stands on say, by path in the dataset."""
+    start = root.layout.root
+    return {target.path.relative_to(start).as_posix(): target.record() for target in made_files(root)}
+
+
+def sealed_files(root: RegionTask) -> tuple[list[SealedFile], dict[str, str]]:
+    """Return the files that `root` stands on, with size and digest as published, and their fingerprints.
+
+    Raises
+    ------
+    PublishError
+        A sidecar is gone.
+    """
+    files, fingerprints = [], {}
+    for path, record in records_of(root).items():
+        if record is None:
+            raise PublishError(
+                "its sidecar is gone or damaged",
+                where=str(root.layout.root / path),
+                fix="run again: the file is made anew; if another build works on this dataset, let it finish first",
+            )
+        files.append(SealedFile(path, record.size, record.sha256))
+        fingerprints[path] = record.fingerprint
+    return files, fingerprints

@@ -1,25 +1,32 @@
 """What the tile directories hold."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import luigi
 
+from gcn_luigi.bands import Role
+from gcn_luigi.config import band_facts, pick
 from gcn_luigi.io.tiles import scan_tiles
-from gcn_luigi.stages.tile_quality import write_tile_quality
+from gcn_luigi.stages.tile_quality import checked_bands, write_tile_quality
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
+from gcn_luigi.tasks.basis import Basis, tile_paths
 
 
 class TileInventory(RegionTask):
     """List tiles, missing, duplicate and rejected files; refuse what does not fit together."""
 
-    settings_keys = ("years", "bands", "tiles", "lattice")
-
-    def source_paths(self) -> Iterable[Path]:
-        """Both tile trees."""
+    def basis(self, path: Path) -> Basis:
+        """Return both tile trees, and how files are told apart; precedence is a matter of mosaics."""
+        del path
         region = self.configured
-        return (region.root / region.settings.tiles.optical, region.root / region.settings.tiles.topo)
+        settings, tiles = region.settings, region.settings.tiles
+        chosen = pick(settings, [f"tiles.{key}" for key in type(tiles).model_fields if key != "precedence"])
+        bands = band_facts((table.band() for table in settings.bands), "name", "role", "suffix")
+        return Basis(
+            {**chosen, **pick(settings, ("lattice",)), "n_years": len(settings.years), "bands": bands},
+            sources=(region.root / tiles.optical, *((region.root / tiles.topo,) if settings.topo_bands else ())),
+        )
 
     def output(self) -> PublishedFile:
         """Return ``inventory.json``."""
@@ -36,10 +43,26 @@ class TileInventory(RegionTask):
 class TileQuality(RegionTask):
     """Read every pixel of a band's tiles: damaged files stop the build, wild values are counted."""
 
-    settings_keys = ("years", "bands")
     # Before anything is made of the tiles.
     priority = 10
     band: luigi.Parameter[str] = luigi.Parameter(description="name of the band")
+
+    def basis(self, path: Path) -> Basis:
+        """Return the band's own tiles."""
+        del path
+        region, band = self.configured, self.band
+        settings = region.settings
+        (chosen,) = [known for known in checked_bands(settings) if known.name == band]
+        fields = ("name", "role", "nodata", "valid_min", "valid_max")
+        is_topo = chosen.role is Role.TOPO
+        return Basis(
+            {
+                "bands": band_facts((chosen,), *fields, *(("scale", "offset") if is_topo else ())),
+                **pick(settings, () if is_topo else ("years",)),
+            },
+            sources=tile_paths(self.layout, region.root, band),
+            facets=(f"band:{band}",),
+        )
 
     def requires(self) -> TileInventory:
         """Require the inventory."""

@@ -1,28 +1,32 @@
 """The grid, the catalog of partitions, and what is made of partitions on request."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
+from gcn_luigi.config import band_facts, pick
 from gcn_luigi.stages import partitions
 from gcn_luigi.stages.partition_files import partition_files_are_there, write_partition_files
 from gcn_luigi.targets import PublishedFile
-from gcn_luigi.tasks.base import Glance, RegionTask
+from gcn_luigi.tasks.base import RegionTask
+from gcn_luigi.tasks.basis import Basis, Glance
 from gcn_luigi.tasks.inventory import TileInventory
-from gcn_luigi.tasks.rasters import ClassLabel, YearStack
+from gcn_luigi.tasks.rasters import STACKED, ClassLabel, YearStack, nodata_keys
 
 
 class PartitionGrid(RegionTask):
     """Lay the cells that partitions are cut by, or import them."""
 
-    settings_keys = ("grid.size", "grid.origin", "grid.path", "grid.layer", "grid.id_field", "grid.off_lattice")
+    def basis(self, path: Path) -> Basis:
+        """Return how cells are laid, or the grid that is imported."""
+        del path
+        region = self.configured
+        keys = ["grid.size", "grid.path"]
+        is_given = region.settings.grid.path is not None
+        keys += ["grid.layer", "grid.id_field", "grid.off_lattice"] if is_given else ["grid.origin"]
+        return Basis(pick(region.settings, keys), partitions.grid_sources(region), ("lattice",))
 
     def requires(self) -> TileInventory:
         """Require the lattice."""
         return self.clone(TileInventory)
-
-    def source_paths(self) -> Iterable[Path]:
-        """Return the grid to import, if any."""
-        return partitions.grid_sources(self.configured)
 
     def output(self) -> tuple[PublishedFile, PublishedFile]:
         """Return the cells, and notes about their import."""
@@ -39,15 +43,21 @@ class PartitionGrid(RegionTask):
 class PartitionCatalog(RegionTask):
     """Decide for each cell its year and split, or why it is not used."""
 
-    settings_keys = ("grid", "year", "split", "years", "outlines")
+    def basis(self, path: Path) -> Basis:
+        """Return cells, label, outlines, what is excluded, and how cells are judged."""
+        del path
+        region = self.configured
+        judged = ("max_outside_share", "min_glacier_share", "max_outline_distance_m", "reject_ids", "exclude_polygons")
+        return Basis(
+            pick(region.settings, ("outlines", "year", "years", "split", *(f"grid.{key}" for key in judged))),
+            sources=partitions.catalog_sources(region),
+            facets=("lattice", "windows"),
+            reads=[target for task in self.requires() for target in task.targets()],
+        )
 
     def requires(self) -> list[RegionTask]:
         """Require the cells and the label they are judged by."""
         return [self.clone(PartitionGrid), self.clone(ClassLabel)]
-
-    def source_paths(self) -> Iterable[Path]:
-        """Outlines, reject ids and exclusion polygons."""
-        return partitions.catalog_sources(self.configured)
 
     def output(self) -> tuple[PublishedFile, PublishedFile, PublishedFile]:
         """Return the catalog as GeoParquet and GeoPackage, and the audit of the split."""
@@ -64,7 +74,14 @@ class PartitionCatalog(RegionTask):
 class GridComparison(RegionTask):
     """Compare the glacier share of train and dev cells for three grid sizes."""
 
-    settings_keys = ("outlines",)
+    def basis(self, path: Path) -> Basis:
+        """Return outlines, and the split of the cells."""
+        del path
+        region = self.configured
+        catalog = self.requires().targets()[0]
+        return Basis(
+            pick(region.settings, ("outlines",)), partitions.comparison_sources(region), ("lattice",), (catalog,)
+        )
 
     def requires(self) -> PartitionCatalog:
         """Require the split."""
@@ -85,7 +102,20 @@ class PartitionFiles(RegionTask):
 
     # 2: the list states sizes.
     code_version = 2
-    settings_keys = ("nodata", "bands", "years")
+
+    def basis(self, path: Path) -> Basis:
+        """Return catalog, stacks, and how pixels are corrected."""
+        del path
+        settings = self.configured.settings
+        catalog, *stacks = self.requires()
+        return Basis(
+            {
+                **pick(settings, nodata_keys(settings)),
+                "bands": band_facts(settings.schema_bands, *STACKED, "valid_min", "valid_max"),
+            },
+            facets=("lattice", "windows"),
+            reads=(catalog.targets()[0], *(target for stack in stacks for target in stack.targets())),
+        )
 
     def requires(self) -> list[RegionTask]:
         """Require the catalog and all stacks."""

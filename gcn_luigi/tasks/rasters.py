@@ -1,23 +1,53 @@
 """Mosaics, label, distance and the stack of each year."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import luigi
 
+from gcn_luigi.config import band_facts, pick
+from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import label, mosaics, stack
 from gcn_luigi.stages.stack_file import write_stack_file
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
+from gcn_luigi.tasks.basis import Basis, tile_paths
 from gcn_luigi.tasks.inventory import TileInventory
+
+# What of a band a stack shows.
+STACKED = ("name", "role", "nodata")
+
+
+def nodata_keys(settings: RegionSettings) -> tuple[str, ...]:
+    """Return the keys that reach corrected pixels: which bands are probed matters to the published rule alone."""
+    return ("nodata",) if settings.nodata.mode == "legacy" else ("nodata.mode", "nodata.fill")
 
 
 class OpticalMosaic(RegionTask):
     """Join the tiles of each optical band for one year."""
 
-    settings_keys = ("years", "bands", "tiles.precedence")
-    holds_paths = True
+    by_reference = True
     year: luigi.Parameter[int] = luigi.IntParameter(description="year of the composite")
+
+    def names_sources(self, path: Path) -> bool:
+        """Return True: every file does."""
+        del path
+        return True
+
+    def basis(self, path: Path) -> Basis:
+        """Return the tiles of the file's own band, and which of their bands is the year."""
+        region, layout = self.configured, self.layout
+        settings = region.settings
+        bands = mosaics.optical_bands(settings)
+        (band,) = [band for band in bands if layout.mosaic(band, self.year) == path]
+        return Basis(
+            {
+                **pick(settings, ("tiles.precedence",)),
+                "source_band": settings.years.index(self.year) + 1,
+                "bands": band_facts((band,), "name", "nodata"),
+            },
+            sources=tile_paths(layout, region.root, band.name),
+            facets=("lattice", f"band:{band.name}"),
+        )
 
     def requires(self) -> TileInventory:
         """Require the inventory."""
@@ -29,17 +59,33 @@ class OpticalMosaic(RegionTask):
         return self.publishes(*(self.layout.mosaic(band, self.year) for band in bands))
 
     def make(self) -> None:
-        """Write each VRT."""
+        """Write each VRT that is not there."""
         for band, target in zip(mosaics.optical_bands(self.configured.settings), self.output(), strict=True):
-            with target.staged() as draft:
-                mosaics.write_optical(self.configured, self.layout, band, self.year, draft)
+            if not target.exists():
+                with target.staged() as draft:
+                    mosaics.write_optical(self.configured, self.layout, band, self.year, draft)
 
 
 class TopoMosaic(RegionTask):
     """Join the tiles of each topographic band and convert them to int16."""
 
-    settings_keys = ("bands", "tiles.precedence", "convert")
-    holds_paths = True
+    def names_sources(self, path: Path) -> bool:
+        """Return whether `path` is a mosaic as delivered."""
+        return path.suffix == ".vrt"
+
+    def basis(self, path: Path) -> Basis:
+        """Return the tiles of the file's own band, and how they are converted."""
+        region, layout = self.configured, self.layout
+        settings = region.settings
+        (band,) = [band for band in settings.topo_bands if path in {layout.source_mosaic(band), layout.mosaic(band)}]
+        is_converted = path == layout.mosaic(band)
+        fields = ("name", "nodata", *(("scale", "offset") if is_converted else ()))
+        keys = ("tiles.precedence", *(("convert.rounding", "convert.overflow") if is_converted else ()))
+        return Basis(
+            {**pick(settings, keys), "bands": band_facts((band,), *fields)},
+            sources=tile_paths(layout, region.root, band.name),
+            facets=("lattice", f"band:{band.name}"),
+        )
 
     def requires(self) -> TileInventory:
         """Require the inventory."""
@@ -53,30 +99,33 @@ class TopoMosaic(RegionTask):
         )
 
     def make(self) -> None:
-        """Join, then convert, band by band."""
+        """Join, then convert, band by band, what is not there."""
         targets = iter(self.output())
         bands = self.configured.settings.topo_bands
         for done, band in enumerate(bands):
             self.say(f"{band.name}: {done} of {len(bands)} bands", done / len(bands))
-            source = next(targets)
-            with source.staged() as draft:
-                mosaics.write_topo_source(self.configured, self.layout, band, draft)
-            with next(targets).staged() as draft:
-                mosaics.write_topo(self.configured, self.layout, band, draft)
+            for write in (mosaics.write_topo_source, mosaics.write_topo):
+                target = next(targets)
+                if not target.exists():
+                    with target.staged() as draft:
+                        write(self.configured, self.layout, band, draft)
 
 
 class ClassLabel(RegionTask):
     """Combine outlines and STEM votes into 0 none, 1 debris, 2 debris-free ice, 255 missing."""
 
-    settings_keys = ("label", "outlines")
+    def basis(self, path: Path) -> Basis:
+        """Return outlines and STEM votes, or the ready-made raster."""
+        del path
+        region = self.configured
+        is_given = region.settings.label.raster is not None
+        of_votes = ("label.stem", "label.threshold", "label.max_votes", "label.ice_outside", "outlines")
+        keys = ("label.raster",) if is_given else of_votes
+        return Basis(pick(region.settings, keys), label.label_sources(region), ("lattice",))
 
     def requires(self) -> TileInventory:
         """Require the lattice."""
         return self.clone(TileInventory)
-
-    def source_paths(self) -> Iterable[Path]:
-        """Outlines and STEM votes, or the ready-made raster."""
-        return label.label_sources(self.configured)
 
     def output(self) -> PublishedFile:
         """Return ``label.tif``."""
@@ -91,16 +140,23 @@ class ClassLabel(RegionTask):
 class DistanceRaster(RegionTask):
     """Measure the distance from every pixel to the nearest glacier."""
 
-    settings_keys = ("distance", "outlines")
+    def basis(self, path: Path) -> Basis:
+        """Return outlines, the label, or the ready-made raster."""
+        del path
+        region = self.configured
+        settings = region.settings.distance
+        keys = ["distance.source", "distance.unit", "distance.max_m"]
+        if settings.raster is not None:
+            keys = ["distance.raster", "distance.unit"]
+        elif settings.source == "outlines":
+            keys.append("outlines")
+        reads = self.clone(ClassLabel).targets() if settings.source == "label" else ()
+        return Basis(pick(region.settings, keys), label.distance_sources(region), ("lattice",), reads)
 
     def requires(self) -> list[RegionTask]:
         """Require the lattice, and the label where distances are measured from it."""
         from_label = self.configured.settings.distance.source == "label"
         return [self.clone(TileInventory), *([self.clone(ClassLabel)] if from_label else [])]
-
-    def source_paths(self) -> Iterable[Path]:
-        """Outlines, or the ready-made raster; none where the label is the source."""
-        return label.distance_sources(self.configured)
 
     def output(self) -> PublishedFile:
         """Return ``distance.tif``."""
@@ -115,8 +171,18 @@ class DistanceRaster(RegionTask):
 class YearStack(RegionTask):
     """Stack all bands of one year."""
 
-    settings_keys = ("bands", "distance.enabled")
+    by_reference = True
     year: luigi.Parameter[int] = luigi.IntParameter(description="year of the composite")
+
+    def basis(self, path: Path) -> Basis:
+        """Return the rasters of the stacked bands."""
+        del path
+        bands = self.configured.settings.schema_bands
+        stacked = {stack.raster_of(self.layout, band, self.year) for band in bands}
+        made = (target for task in self.requires() for target in task.targets())
+        return Basis(
+            {"bands": band_facts(bands, *STACKED)}, reads=[target for target in made if target.path in stacked]
+        )
 
     def requires(self) -> list[RegionTask]:
         """Require every raster that the stack is made of."""
@@ -138,7 +204,11 @@ class YearStack(RegionTask):
 class StackFiles(RegionTask):
     """Copy the stack of each year into one GeoTIFF; only built when asked for."""
 
-    settings_keys = ("bands", "years", "distance.enabled")
+    def basis(self, path: Path) -> Basis:
+        """Return the file's own stack."""
+        (year,) = [year for year in self.configured.settings.years if self.layout.stack_file(year) == path]
+        bands = band_facts(self.configured.settings.schema_bands, "name", "nodata")
+        return Basis({"bands": bands}, facets=("lattice",), reads=self.clone(YearStack, year=year).targets())
 
     def requires(self) -> list[YearStack]:
         """Require all stacks."""

@@ -1,14 +1,18 @@
 """Chips: the shards of each split."""
 
+from pathlib import Path
+
 import luigi
 from luigi.parameter import ParameterVisibility
 
+from gcn_luigi.config import band_facts, pick
 from gcn_luigi.io.layout import SPLITS
 from gcn_luigi.stages.shards import ShardRequest, build_shard
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
+from gcn_luigi.tasks.basis import Basis
 from gcn_luigi.tasks.partitions import PartitionCatalog
-from gcn_luigi.tasks.rasters import YearStack
+from gcn_luigi.tasks.rasters import STACKED, YearStack, nodata_keys
 
 
 class ChipShard(RegionTask):
@@ -16,7 +20,6 @@ class ChipShard(RegionTask):
 
     # 2: partitions follow each other along a curve; columns in blocks; noise in low bytes stored as it is.
     code_version = 2
-    settings_keys = ("bands", "years", "nodata", "chips", "shards.codec", "shards.layout", "distance.enabled")
     split: luigi.Parameter[str] = luigi.ChoiceParameter(choices=SPLITS, description="train or dev")
     number: luigi.Parameter[int] = luigi.IntParameter(description="which shard of the split, from 0")
     total: luigi.Parameter[int] = luigi.IntParameter(description="shards of the split")
@@ -29,6 +32,20 @@ class ChipShard(RegionTask):
     )
     # How many shards are built at once, over all workers of a scheduler: luigi.cfg, [resources].
     resources = {"io": 1}  # noqa: RUF012  luigi reads a plain attribute
+
+    def basis(self, path: Path) -> Basis:
+        """Return catalog, stacks, and how chips are corrected, cut and stored."""
+        del path
+        settings = self.configured.settings
+        catalog, *stacks = self.requires()
+        return Basis(
+            {
+                **pick(settings, (*nodata_keys(settings), "chips", "shards.codec", "shards.layout")),
+                "bands": band_facts(settings.schema_bands, *STACKED, "valid_min", "valid_max"),
+            },
+            facets=("lattice", "windows"),
+            reads=(catalog.targets()[0], *(target for stack in stacks for target in stack.targets())),
+        )
 
     def requires(self) -> list[RegionTask]:
         """Require the catalog and all stacks."""

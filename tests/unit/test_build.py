@@ -30,8 +30,8 @@ class _Made(RegionTask):
     task_namespace = "test"
     number = luigi.IntParameter()
 
-    def parts(self, glance=None):
-        del glance
+    def parts(self, path, glance=None):
+        del path, glance
         return {"number": self.number}
 
     def output(self):

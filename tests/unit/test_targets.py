@@ -1,14 +1,17 @@
 """A target exists only when its file was published whole under the fingerprint of now."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-from gcn_luigi.errors import PublishError
+from gcn_luigi.errors import InputError, PublishError
+from gcn_luigi.io.sidecar import Record, fingerprint_of
 from gcn_luigi.io.staging import digest
-from gcn_luigi.targets import PublishedFile, fingerprint_of
+from gcn_luigi.targets import PublishedFile
 
 
 class Source:
@@ -61,7 +64,7 @@ class TestFingerprint:
     def test_it_is_the_same_in_every_process(self):
         parts = {"bands": ["red", "nir"], "scale": 0.1, "place": "Kahiltna Süd"}
         script = (
-            f"import sys; from gcn_luigi.targets import fingerprint_of; sys.stdout.write(fingerprint_of({parts!r}))"
+            f"import sys; from gcn_luigi.io.sidecar import fingerprint_of; sys.stdout.write(fingerprint_of({parts!r}))"
         )
         command = [sys.executable, "-W", "ignore", "-c", script]
 
@@ -136,7 +139,7 @@ class TestExists:
         target.sidecar.unlink()
         target.sidecar.mkdir()
 
-        assert target.record() == {}
+        assert target.record() is None
         assert not target.exists()
 
 
@@ -145,7 +148,7 @@ class TestPublishing:
         publish(target, b"abc")
 
         record = json.loads(target.sidecar.read_text(encoding="utf-8"))
-        assert record == target.record()
+        assert target.record() == Record(source.parts, 3, digest(target.path))
         assert record == {
             "fingerprint": fingerprint_of(source.parts),
             "size": 3,
@@ -161,14 +164,26 @@ class TestPublishing:
 
         assert one.sidecar.read_bytes() == other.sidecar.read_bytes()
 
-    def test_a_source_that_changes_meanwhile_makes_the_file_stale(self, target, source):
-        with target.staged() as draft:
-            draft.write_bytes(b"made from the old source")
-            source.parts = {**source.parts, "sources": {"a.tif": [10, 21]}}
+    @pytest.mark.parametrize(
+        ("change", "named"),
+        [({"sources": {"a.tif": [10, 21]}}, "a.tif"), ({"step": 16}, "16"), ({"sources": {}}, "a.tif")],
+    )
+    def test_what_changes_meanwhile_is_named_and_nothing_is_published(self, target, source, change, named):
+        publish(target, b"older")
+        before = source.parts
 
-        assert target.path.exists()
-        assert not target.exists()
-        assert target.record()["parts"]["sources"] == {"a.tif": [10, 20]}
+        def write_meanwhile():
+            with target.staged() as draft:
+                draft.write_bytes(b"made from the old source")
+                source.parts = {**source.parts, **change}
+
+        with pytest.raises(InputError, match=r"changed while a\.h5 was made") as caught:
+            write_meanwhile()
+
+        assert named in caught.value.where
+        assert target.path.read_bytes() == b"older"
+        source.parts = before
+        assert target.exists()
 
     @pytest.mark.fault
     @pytest.mark.parametrize("failure", [RuntimeError(), KeyboardInterrupt(), OSError(28, "No space left on device")])
@@ -253,3 +268,90 @@ class TestPublishing:
         publish(second, b"same")
 
         assert seen == [True, True]
+
+
+class TestIntact:
+    """Whether the bytes are those that were published."""
+
+    def test_an_untouched_file_is_not_read(self, target, monkeypatch):
+        publish(target)
+        monkeypatch.setattr("gcn_luigi.targets.digest", lambda _: pytest.fail("read"))
+
+        assert target.exists()
+
+    @pytest.mark.fault
+    def test_a_flipped_bit_is_noticed_also_under_the_old_time(self, target):
+        publish(target, b"whole")
+        before = target.path.stat()
+        target.path.write_bytes(b"whole"[:-1] + b"d")
+        os.utime(target.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+        assert target.path.stat().st_mtime_ns == before.st_mtime_ns
+        assert not target.exists()
+
+    def test_a_copy_is_read_once_and_known_from_then_on(self, target, source, tmp_path, monkeypatch):
+        publish(target)
+        shutil.copytree(tmp_path, tmp_path / "copy")
+        copied = make(tmp_path / "copy", source)
+        assert copied.exists()
+        monkeypatch.setattr("gcn_luigi.targets.digest", lambda _: pytest.fail("read again"))
+
+        assert copied.exists()
+
+    @pytest.mark.fault
+    def test_a_lost_bit_that_changed_no_time_is_found_by_a_deep_look(self, target):
+        publish(target, b"whole")
+        target.path.write_bytes(b"whale")
+        # As a disk does that loses a bit: the inode says nothing.
+        changed = target.path.stat().st_ctime_ns
+        os.utime(target.sidecar, ns=(changed, changed))
+
+        assert target.exists()
+        assert not target.is_intact(target.record(), deep=True)
+
+    @pytest.mark.fault
+    def test_a_file_replaced_by_another_build_in_the_last_moment_is_not_vouched_for(self, target, monkeypatch):
+        rename = type(target.path).replace
+
+        def replace(draft, final):
+            rename(draft, final)
+            if final == target.path:
+                other = final.with_name("other")
+                other.write_bytes(b"other")
+                rename(other, final)
+
+        monkeypatch.setattr(type(target.path), "replace", replace)
+        publish(target, b"whole")
+
+        assert target.record().size == len(b"other")
+        assert not target.exists()
+
+
+class TestContent:
+    """What a reader's fingerprint holds of a file that it reads."""
+
+    def test_of_pixels_it_is_the_bytes(self, target, source):
+        publish(target, b"same")
+        first = target.content()
+        source.parts = {**source.parts, "step": 16}
+        publish(target, b"same")
+
+        assert target.content() == first
+        publish(target, b"other")
+        assert target.content() != first
+
+    def test_of_a_file_that_names_others_it_is_what_they_were_but_not_where(self, tmp_path, source):
+        target = PublishedFile(tmp_path / "a.vrt", tmp_path / "a.vrt.json", source, by_reference=True)
+        source.parts = {"sources": {"a.tif": [1, 2]}, "place": "../input"}
+        publish(target, b"one")
+        first = target.content()
+        source.parts = {"sources": {"a.tif": [1, 2]}, "place": "../../input"}
+        publish(target, b"two")
+
+        assert target.content() == first
+        source.parts = {"sources": {"a.tif": [1, 3]}, "place": "../../input"}
+        publish(target, b"two")
+        assert target.content() != first
+
+    def test_of_nothing_it_is_nothing(self, target):
+        assert target.content() is None

@@ -1,0 +1,43 @@
+"""`gcn clean`: remove what a dataset's directory holds and does not need."""
+
+from pathlib import Path
+
+import click
+
+from gcn_luigi.cli.run import region_file, region_options
+from gcn_luigi.cli.status import dataset_task
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@region_options
+@click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Where datasets lie.")
+@click.option("--all", "everything", is_flag=True, help="The dataset itself, too.")
+@click.option("--yes", is_flag=True, help="Remove; without it the files are only listed.")
+def clean(*, region: str, config_dir: Path, data_root: Path | None, output: Path, everything: bool, yes: bool) -> None:
+    """List what is left over in the dataset of REGION: files of earlier configurations, drafts of killed builds.
+
+    Only files that gcn_luigi made, and that nobody changed since, are listed; links are never followed. With --yes they
+    are removed.
+
+    \b
+    Example:
+      gcn clean columbia --yes
+    """  # noqa: D301  click reads the control character
+    root = dataset_task(region_file(region, config_dir), output, data_root)
+    from gcn_luigi.tasks import PartitionFiles, StackFiles  # noqa: PLC0415
+    from gcn_luigi.tasks.leftovers import find_leftovers, remove_leftovers  # noqa: PLC0415
+
+    found = find_leftovers(root, (root.clone(PartitionFiles), root.clone(StackFiles)), everything=everything)
+    for leftover in found.kept:
+        click.echo(f"kept: {leftover.path}: {leftover.why}", err=True)
+    for leftover in found.removable:
+        click.echo(f"{leftover.path}: {leftover.why}")
+    size = sum(leftover.path.stat().st_size for leftover in found.removable if leftover.path.exists())
+    if not found.removable:
+        click.echo("nothing to remove")
+    elif yes:
+        click.echo(f"removed: {remove_leftovers(root, found)} files, {size / 1e6:,.1f} MB")
+    else:
+        click.echo(f"would remove {len(found.removable)} files, {size / 1e6:,.1f} MB; say --yes to do it")

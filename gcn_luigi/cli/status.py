@@ -1,0 +1,124 @@
+"""`gcn status` and `gcn why`: what is current, what is not, and why."""
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gcn_luigi.cli.run import configure_luigi, region_file, region_options, task_parameters
+from gcn_luigi.config import load_region
+from gcn_luigi.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gcn_luigi.tasks import Dataset
+    from gcn_luigi.tasks.explain import Verdict
+
+_PATH = click.Path(path_type=Path)
+_MOST_REASONS = 3
+
+
+def dataset_task(path: Path, output: Path, data_root: Path | None) -> "Dataset":
+    """Return the root task of the region that `path` configures."""
+    region = load_region(path, data_root)
+    configure_luigi()
+    from gcn_luigi.tasks import Dataset  # noqa: PLC0415
+
+    return Dataset(**task_parameters(region, path, output, data_root))
+
+
+@click.command()
+@region_options
+@click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Where datasets lie.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, one object a task.")
+def status(*, region: str, config_dir: Path, data_root: Path | None, output: Path, as_json: bool) -> None:
+    """Say which files of REGION are current, which will be built, and why. Nothing is changed.
+
+    \b
+    Example:
+      gcn status columbia
+    """  # noqa: D301  click reads the control character
+    root = dataset_task(region_file(region, config_dir), output, data_root)
+    from gcn_luigi.tasks.basis import Glance  # noqa: PLC0415
+    from gcn_luigi.tasks.explain import explain  # noqa: PLC0415
+    from gcn_luigi.tasks.graph import upstream  # noqa: PLC0415
+
+    glance = Glance()
+    verdicts = [explain(task, glance) for task in (*upstream(root), root)]
+    if as_json:
+        click.echo(json.dumps([asdict(verdict) for verdict in verdicts], indent=1))
+        return
+    families: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        families.setdefault(verdict.name.partition("(")[0], []).append(verdict)
+    for family, members in families.items():
+        counts = Counter(verdict.state.value for verdict in members)
+        click.echo(f"{family:22}" + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+        reasons = [reason for verdict in members for reason in verdict.reasons if not reason.startswith("waits for")]
+        for reason in reasons[:_MOST_REASONS]:
+            click.echo(f"  {reason}")
+        if len(reasons) > _MOST_REASONS:
+            click.echo(f"  and {len(reasons) - _MOST_REASONS} more")
+    current = sum(verdict.state == "current" for verdict in verdicts)
+    click.echo(f"{current} of {len(verdicts)} tasks are current: {root.layout.root}")
+
+
+@click.command()
+@click.argument("target", type=_PATH)
+@click.option(
+    "--config-dir", default="config", show_default=True, type=_PATH, help="Where the region's TOML file lies."
+)
+@click.option("--data-root", type=_PATH, help="Sources, in place of the TOML file's data_root.")
+def why(*, target: Path, config_dir: Path, data_root: Path | None) -> None:
+    """Say why the file TARGET of a dataset would be built again, down to the setting or source that changed.
+
+    \b
+    Example:
+      gcn why output/columbia/shards/train-00000-of-00004.h5
+    """  # noqa: D301  click reads the control character
+    path = target.resolve()
+    region, directory = _region_of(path, config_dir)
+    root = dataset_task(config_dir / f"{region}.toml", directory.parent, data_root)
+    from gcn_luigi.tasks.basis import Glance  # noqa: PLC0415
+    from gcn_luigi.tasks.explain import explain  # noqa: PLC0415
+    from gcn_luigi.tasks.graph import upstream  # noqa: PLC0415
+
+    tasks = [*upstream(root), root]
+    makers = [task for task in tasks if path in {made.path for made in task.targets()}] if path != directory else [root]
+    if not makers:
+        names = sorted(made.path.relative_to(directory).as_posix() for task in tasks for made in task.targets())
+        raise ConfigError(
+            f"no task of region {region} makes it as it is configured now",
+            where=str(target),
+            fix=f"name one of its {len(names)} files, such as {names[0]}; gcn clean removes what is left over",
+        )
+    glance = Glance()
+    verdicts = {task.name: explain(task, glance) for task in tasks}
+    _tell(makers[0].name, verdicts, set(), 0)
+
+
+def _region_of(path: Path, config_dir: Path) -> tuple[str, Path]:
+    """Return the region whose dataset `path` lies in, and the dataset's directory."""
+    for place in (path, *path.parents):
+        if place.name and (config_dir / f"{place.name}.toml").is_file():
+            return place.name, place
+    raise ConfigError(
+        "lies in no dataset of a configured region",
+        where=str(path),
+        fix=f"name a file below <output>/<region>; {config_dir} must hold <region>.toml, or say --config-dir",
+    )
+
+
+def _tell(name: str, verdicts: "dict[str, Verdict]", told: set[str], depth: int) -> None:
+    """Show a verdict, and below it those it waits for, each once."""
+    verdict = verdicts[name]
+    click.echo(f"{'  ' * depth}{name}: {verdict.state.value}")
+    told.add(name)
+    for reason in verdict.reasons:
+        awaited = reason.removeprefix("waits for ")
+        if awaited == reason:
+            click.echo(f"{'  ' * (depth + 1)}{reason}")
+        elif awaited not in told:
+            _tell(awaited, verdicts, told, depth + 1)

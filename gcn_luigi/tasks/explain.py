@@ -1,0 +1,166 @@
+"""Why a file is current, or what makes it stale: its sidecar beside what holds now."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import luigi
+
+from gcn_luigi.targets import PublishedFile
+from gcn_luigi.tasks.base import RegionTask
+from gcn_luigi.tasks.basis import Glance
+
+
+class State(StrEnum):
+    """How a task's files stand."""
+
+    CURRENT = "current"
+    # Never made, or lost.
+    ABSENT = "absent"
+    # Its bytes are not those that were published.
+    DAMAGED = "damaged"
+    # Whole, but a setting, a source or a file that it reads is another one now.
+    STALE = "stale"
+    # Nothing speaks against it, but what it stands on is not there: it is looked at again once that is made.
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said about one task.
+
+    Attributes
+    ----------
+    name : str
+        Of the task.
+    state : State
+        Of all its files together: the worst of them.
+    reasons : tuple of str
+        Sentences, each about one file or one required task.
+    """
+
+    name: str
+    state: State
+    reasons: tuple[str, ...]
+
+
+def explain(task: RegionTask, glance: Glance | None = None) -> Verdict:
+    """Say how a task's files stand and why; nothing is changed.
+
+    Parameters
+    ----------
+    task : RegionTask
+        The task.
+    glance : Glance or None
+        Shared between calls about one graph, so that each task is asked once.
+
+    Returns
+    -------
+    Verdict
+        State and reasons; no reason for a task that is current.
+    """
+    glance = glance or Glance()
+    states, reasons = [State.CURRENT], []
+    for target in task.targets():
+        for state, reason in _file(task, target, glance):
+            states.append(state)
+            reasons.append(f"{target.path.relative_to(task.layout.root).as_posix()}: {reason}")
+    waits = [required.name for required in luigi.task.flatten(task.requires()) if not required.is_whole(glance)]
+    if waits:
+        reasons += [f"waits for {name}" for name in waits]
+        states += [State.WAITING] * (states == [State.CURRENT])
+    worst = (State.ABSENT, State.DAMAGED, State.STALE, State.WAITING, State.CURRENT)
+    return Verdict(task.name, min(states, key=worst.index), tuple(reasons))
+
+
+def _file(task: RegionTask, target: PublishedFile, glance: Glance) -> Iterator[tuple[State, str]]:
+    record = target.record()
+    if not target.path.is_file():
+        yield State.ABSENT, "was never made" if record is None else "is gone"
+        return
+    if record is None:
+        yield State.ABSENT, "its sidecar is missing or damaged, so nothing is known about it"
+        return
+    if not target.is_intact(record):
+        yield State.DAMAGED, "its bytes changed since it was published"
+    now = json.loads(json.dumps(task.parts(target.path, glance)))
+    for reason in differences(record.parts, now):
+        yield State.STALE, reason
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one sentence for each thing that decides a file's content and is another one now."""
+    for part in sorted(before.keys() | now.keys()):
+        old, new = before.get(part), now.get(part)
+        if old == new:
+            continue
+        if part == "code_version":
+            yield f"the stage's code changed (version {old} to {new})"
+        elif part == "place":
+            yield "the sources lie elsewhere relative to it, and it names them by relative paths"
+        elif isinstance(old, Mapping) and isinstance(new, Mapping):
+            describe = _SENTENCES.get(part, _value)
+            for name in sorted(old.keys() | new.keys()):
+                if old.get(name) != new.get(name):
+                    yield describe(part, name, old.get(name), new.get(name))
+        else:
+            yield f"{part} was {_short(old)}, is {_short(new)}"
+
+
+def _setting(_: str, name: str, old: Any, new: Any) -> str:
+    """Name the keys that differ, down to those of a band."""
+    pairs = list(_leaves(name, old, new))
+    return "setting " + "; ".join(f"{key} was {_short(was)}, is {_short(now)}" for key, was, now in pairs)
+
+
+def _leaves(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(old, list) and isinstance(new, list) and all(isinstance(row, dict) for row in (*old, *new)):
+        named = [{row.get("name", str(index)): row for index, row in enumerate(rows)} for rows in (old, new)]
+        old, new = named
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted(old.keys() | new.keys()):
+            if old.get(key) != new.get(key):
+                yield from _leaves(f"{name}.{key}", old.get(key), new.get(key))
+    else:
+        yield name, old, new
+
+
+def _source(_: str, name: str, old: Any, new: Any) -> str:
+    if new is None:
+        return f"source {name} is gone"
+    if old is None:
+        return f"source {name} is new"
+    return f"source {name} changed ({old[0]} to {new[0]} bytes)" if old[0] != new[0] else f"source {name} was touched"
+
+
+def _facet(_: str, name: str, old: Any, new: Any) -> str:
+    del old, new
+    if name.startswith("band:"):
+        return f"the inventory lists other files of band {name.removeprefix('band:')}"
+    return f"the inventory changed ({name})"
+
+
+def _read(_: str, name: str, old: Any, new: Any) -> str:
+    if old is None:
+        return f"{name} is read, too"
+    return f"{name} is no longer there" if new is None else f"{name} was made anew with other content"
+
+
+def _value(part: str, name: str, old: Any, new: Any) -> str:
+    return f"{part} {name} was {_short(old)}, is {_short(new)}"
+
+
+_SENTENCES = {
+    "settings": _setting,
+    "sources": _source,
+    "inventory": _facet,
+    "reads": _read,
+    "files": _read,
+}
+
+
+def _short(value: Any) -> str:
+    text = "not set" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."

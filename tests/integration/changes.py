@@ -1,0 +1,89 @@
+"""Regions for tests of staleness: the same small world under configurations of which one value is changed."""
+
+import copy
+import json
+import shutil
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pyogrio
+
+from tests.integration.builds import build_inline, dataset
+from tests.integration.commands import Tiny
+
+# What else a base configuration says than that of the tiny region.
+BASES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "cells": {"grid.path": "made/cells.gpkg"},
+    "label": {"label": {"raster": "made/label.tif"}},
+    "metres": {"distance.raster": "made/distance.tif"},
+    "excluding": {"grid.reject_ids": "made/rejects.csv", "grid.exclude_polygons": "made/away.gpkg"},
+    "gaps": {"tiles.on_missing": "gap"},
+    "from label": {"distance.source": "label"},
+    "legacy": {"nodata.mode": "legacy", "nodata.topo_band": -2, "nodata.alt_topo_band": None},
+}
+
+
+def add_sources(sources: Path, built: Path) -> None:
+    """Add second files of each kind to the sources, made from a finished dataset of them."""
+    made = sources / "made"
+    made.mkdir()
+    for name in ("label.tif", "distance.tif"):
+        shutil.copyfile(built / name, made / name)
+    cells = pyogrio.read_dataframe(built / "grid.gpkg")
+    cells = cells.rename(columns={"partition": "label"})
+    cells["second"] = [f"c{number}" for number in range(len(cells))]
+    cells = cells[["label", "second", "geometry"]]
+    cells.to_file(made / "cells.gpkg", layer="cells", engine="pyogrio")
+    outlines = pyogrio.read_dataframe(sources / "rgi/outlines.gpkg")
+    outlines["own_id"] = outlines["RGIId"]
+    outlines["own_date"] = outlines["BgnDate"]
+    outlines.to_file(made / "outlines.gpkg", engine="pyogrio")
+    shutil.copyfile(next((sources / "stem").glob("*.tif")), made / "votes.tif")
+    shutil.copytree(sources / "optical", made / "optical")
+    shutil.copytree(sources / "topo", made / "topo")
+    (made / "rejects.csv").write_text(f"{cells['label'].iloc[0]}\n")
+    gpd.GeoDataFrame(geometry=cells.geometry.iloc[[1]], crs=cells.crs).to_file(made / "away.gpkg", engine="pyogrio")
+
+
+def write_config(directory: Path, tiny: Tiny, *changes: Mapping[str, Any]) -> Path:
+    """Write the region's TOML file with values changed by dotted key (None takes a key away); return the directory."""
+    tree = tomllib.loads((tiny.config / f"{tiny.region}.toml").read_text(encoding="utf-8"))
+    for key, value in (item for change in changes for item in change.items()):
+        *path, last = key.split(".")
+        place: Any = tree
+        for name in path:
+            place = place[int(name)] if name.isdigit() else place.setdefault(name, {})
+        if value is None:
+            place.pop(last, None)
+        else:
+            place[last] = copy.deepcopy(value)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / f"{tiny.region}.toml").write_text(_toml(tree), encoding="utf-8")
+    return directory
+
+
+def rebuild(tiny: Tiny, output: Path, config: Path) -> list[str]:
+    """Build what is not current, in this process; return the names of what was built."""
+    return build_inline(dataset(tiny.region, output, tiny.sources, config))
+
+
+def _toml(tree: Mapping[str, Any]) -> str:
+    tables = {key: value for key, value in tree.items() if isinstance(value, dict)}
+    lists = {key: value for key, value in tree.items() if isinstance(value, list) and isinstance(value[0], dict)}
+    lines = [f"{key} = {_value(value)}" for key, value in tree.items() if key not in tables and key not in lists]
+    for key, table in tables.items():
+        lines += [f"[{key}]", *(f"{name} = {_value(value)}" for name, value in table.items())]
+    for key, rows in lists.items():
+        for row in rows:
+            lines += [f"[[{key}]]", *(f"{name} = {_value(value)}" for name, value in row.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_value(item)}" for key, item in value.items()) + "}"
+    return json.dumps(value)

@@ -1,0 +1,317 @@
+"""Each configuration key and each kind of input, changed in turn: exactly what depends on it is rebuilt."""
+
+import os
+import shutil
+
+import pytest
+import rasterio
+
+from gcn_luigi.config import load_region
+from gcn_luigi.read.validate import validate
+from gcn_luigi.settings import RegionSettings, Section
+from tests.integration.changes import BASES, add_sources, rebuild, write_config
+from tests.integration.commands import make_tiny
+
+# They show and seal the whole configuration.
+ALWAYS = "QualityReport Dataset"
+# What follows from other shards, and from other chips.
+SHARDS = f"ChipShard ChipIndex BandStatistics {ALWAYS}"
+CHIPS = f"{SHARDS} DatasetCard"
+CELLS = f"PartitionCatalog GridComparison {CHIPS}"
+STACKS = f"YearStack {CHIPS}"
+INVENTORY = f"TileInventory {ALWAYS}"
+TILES = "OpticalMosaic TopoMosaic YearStack ChipShard DatasetCard"
+LATTICE = "ClassLabel DistanceRaster PartitionGrid PartitionCatalog GridComparison"
+FEWER_CELLS = f"PartitionCatalog GridComparison ChipShard DatasetCard {ALWAYS}"
+OUTLINES = f"ClassLabel DistanceRaster PartitionCatalog GridComparison {ALWAYS}"
+LABEL = f"ClassLabel PartitionCatalog GridComparison {STACKS}"
+
+# Base, what is changed, and the families that are rebuilt. Where a result is made anew with the same bytes, nothing
+# that reads it follows: `label.max_votes` makes the label again, and no chip.
+SETTINGS = [
+    ("plain", {"years": [2005, 2009]}, f"TileQuality OpticalMosaic YearStack {CELLS}"),
+    ("plain", {"bands.0.name": "snow", "bands.0.suffix": "ndsi"}, f"TileInventory TileQuality OpticalMosaic {STACKS}"),
+    ("plain", {"bands.2.role": "optical"}, f"TileInventory TileQuality OpticalMosaic {STACKS}"),
+    ("plain", {"bands.1.suffix": "curvature_temp"}, f"TileInventory TileQuality TopoMosaic {STACKS}"),
+    ("plain", {"bands.0.nodata": -32767}, f"TileQuality OpticalMosaic YearStack ChipShard {ALWAYS}"),
+    ("plain", {"bands.2.nodata": -1}, f"OpticalMosaic {ALWAYS}"),
+    ("plain", {"bands.0.scale": 2.0}, ALWAYS),
+    ("plain", {"bands.1.scale": 2.0}, f"TileQuality TopoMosaic {STACKS}"),
+    ("plain", {"bands.0.offset": 5}, ALWAYS),
+    ("plain", {"bands.1.offset": 5}, f"TileQuality TopoMosaic {STACKS}"),
+    ("plain", {"bands.0.valid_min": 0}, f"TileQuality {CHIPS}"),
+    ("plain", {"bands.1.valid_max": 1500}, f"TileQuality {CHIPS}"),
+    ("plain", {"bands.2.valid_max": 9}, ALWAYS),
+    ("plain", {"bands.0.unit": "1"}, f"DatasetCard {ALWAYS}"),
+    ("plain", {"bands.0.description": "snow"}, ALWAYS),
+    ("plain", {"outlines.path": "made/outlines.gpkg"}, OUTLINES),
+    ("plain", {"outlines.layer": "outlines"}, OUTLINES),
+    ("plain", {"outlines.id_field": "RGIId"}, OUTLINES),
+    ("plain", {"outlines.date_field": "BgnDate"}, OUTLINES),
+    ("plain", {"outlines.on_invalid": "error"}, OUTLINES),
+    ("label", {"outlines.on_invalid": "error"}, f"DistanceRaster PartitionCatalog GridComparison {ALWAYS}"),
+    ("from label", {"outlines.on_invalid": "error"}, f"ClassLabel PartitionCatalog GridComparison {ALWAYS}"),
+    ("plain", {"label.stem": "made/votes.tif"}, f"ClassLabel {ALWAYS}"),
+    ("plain", {"label.threshold": 5}, LABEL),
+    ("from label", {"label.threshold": 5}, f"DistanceRaster {LABEL}"),
+    ("plain", {"label.max_votes": 50}, f"ClassLabel {ALWAYS}"),
+    ("plain", {"label.ice_outside": "ice"}, LABEL),
+    ("label", {"label.raster": "made/../made/label.tif"}, f"ClassLabel {ALWAYS}"),
+    ("plain", {"lattice.crs": None}, INVENTORY),
+    ("plain", {"lattice.pixel_size": None}, INVENTORY),
+    (
+        "plain",
+        {"lattice.bounds": "the northern half"},
+        f"{TILES} {LATTICE} {INVENTORY}",
+    ),
+    (
+        "plain",
+        {"tiles.optical": "made/optical"},
+        f"TileQuality OpticalMosaic YearStack ChipShard DatasetCard {INVENTORY}",
+    ),
+    ("plain", {"tiles.topo": "made/topo"}, f"TileQuality TopoMosaic DatasetCard {INVENTORY}"),
+    ("plain", {"tiles.exclude": ["*none*"]}, INVENTORY),
+    (
+        "gaps",
+        {"tiles.strip_zeros": False},
+        f"TileQuality {TILES} {INVENTORY}",
+    ),
+    ("plain", {"tiles.precedence": "highest-id"}, f"OpticalMosaic TopoMosaic YearStack ChipShard {ALWAYS}"),
+    ("plain", {"tiles.on_missing": "gap"}, INVENTORY),
+    ("plain", {"tiles.on_duplicate": "first"}, INVENTORY),
+    ("plain", {"convert.rounding": "half-away"}, f"TopoMosaic {STACKS}"),
+    ("plain", {"convert.overflow": "nodata"}, f"TopoMosaic {ALWAYS}"),
+    ("plain", {"convert.exclude": ["x"]}, ALWAYS),
+    ("plain", {"distance.enabled": False}, STACKS),
+    ("metres", {"distance.raster": "made/../made/distance.tif"}, f"DistanceRaster {ALWAYS}"),
+    ("plain", {"distance.source": "label"}, f"DistanceRaster {ALWAYS}"),
+    ("plain", {"distance.unit": "px"}, f"DistanceRaster {STACKS}"),
+    ("plain", {"distance.max_m": 500}, f"DistanceRaster {STACKS}"),
+    ("metres", {"distance.max_m": 500}, ALWAYS),
+    ("plain", {"grid.size": 48}, f"PartitionGrid {CELLS}"),
+    ("plain", {"grid.origin": "world"}, f"PartitionGrid {CELLS}"),
+    ("cells", {"grid.origin": "world"}, ALWAYS),
+    ("cells", {"grid.path": "made/../made/cells.gpkg"}, f"PartitionGrid {ALWAYS}"),
+    ("cells", {"grid.layer": "cells"}, f"PartitionGrid {ALWAYS}"),
+    ("cells", {"grid.id_field": "second"}, f"PartitionGrid {CELLS}"),
+    ("cells", {"grid.off_lattice": "snap"}, f"PartitionGrid {ALWAYS}"),
+    ("plain", {"grid.off_lattice": "snap"}, ALWAYS),
+    ("plain", {"grid.max_outside_share": 0.9}, f"PartitionCatalog {ALWAYS}"),
+    ("plain", {"grid.min_glacier_share": 0.5}, CELLS),
+    ("plain", {"grid.max_outline_distance_m": 1e6}, f"PartitionCatalog {ALWAYS}"),
+    (
+        "plain",
+        {"grid.reject_ids": "made/rejects.csv"},
+        f"PartitionCatalog GridComparison ChipShard DatasetCard {ALWAYS}",
+    ),
+    (
+        "plain",
+        {"grid.exclude_polygons": "made/away.gpkg"},
+        f"PartitionCatalog GridComparison ChipShard DatasetCard {ALWAYS}",
+    ),
+    ("plain", {"year.source": "grid", "year.no_year": 2004}, CELLS),
+    ("plain", {"year.rule": "area-weighted"}, CELLS),
+    ("plain", {"year.max_gap": 1}, f"PartitionCatalog {ALWAYS}"),
+    ("plain", {"year.max_gap": 0}, CELLS),
+    ("plain", {"year.no_year": 2004}, CELLS),
+    ("plain", {"split.method": "legacy"}, CELLS),
+    ("plain", {"split.dev_share": 0.4}, CELLS),
+    ("plain", {"split.seed": 10}, f"PartitionCatalog {ALWAYS}"),
+    ("plain", {"split.block": 1}, CELLS),
+    ("plain", {"split.buffer": 0}, CELLS),
+    ("plain", {"split.by_glacier": False}, f"PartitionCatalog {ALWAYS}"),
+    ("plain", {"nodata.mode": "legacy"}, CHIPS),
+    ("plain", {"nodata.fill": -5}, CHIPS),
+    ("legacy", {"nodata.optical_band": 1}, SHARDS),
+    ("legacy", {"nodata.topo_band": -1}, f"ChipShard {ALWAYS}"),
+    ("plain", {"nodata.topo_band": -2}, ALWAYS),
+    ("legacy", {"nodata.alt_topo_band": -2}, CHIPS),
+    ("plain", {"chips.size": 16}, CHIPS),
+    ("plain", {"chips.step": 32}, CHIPS),
+    ("plain", {"chips.edge": "pad"}, SHARDS),
+    ("plain", {"chips.densify": True}, f"ChipShard {ALWAYS}"),
+    ("plain", {"chips.min_share": {"ice": 0.01}}, CHIPS),
+    ("plain", {"chips.min_glacier_share": 0.6}, CHIPS),
+    ("plain", {"chips.min_valid_label_share": 0.999}, f"ChipShard {ALWAYS}"),
+    ("plain", {"chips.min_valid_optical_share": 0.99}, CHIPS),
+    ("plain", {"chips.max_topo_nodata_share": 0.0}, CHIPS),
+    ("plain", {"shards.train": 3}, CHIPS),
+    ("plain", {"shards.dev": 2}, CHIPS),
+    ("plain", {"shards.layout": "windows"}, CHIPS),
+    ("plain", {"shards.codec": "none"}, SHARDS),
+]
+# The name of the dataset; where the sources lie is tested below.
+NOT_CHANGED = {"region", "data_root"}
+
+# Base, the input that is touched (its time changes, not its content), and the families that are rebuilt.
+INPUTS = [
+    ("plain", "optical/0123/made_0123_ndsi.tif", "TileInventory TileQuality OpticalMosaic YearStack ChipShard Dataset"),
+    ("plain", "optical/0124/made_0124_rmse.tif", "TileInventory OpticalMosaic Dataset"),
+    ("plain", "optical/0123/made_0123_tcw.tif", "TileInventory Dataset"),
+    ("plain", "topo/123/made_123_dem_cubic_temp.tif", "TileInventory TileQuality TopoMosaic Dataset"),
+    ("plain", "stem/stem_2008_debris_free_ice_votes.tif", "ClassLabel Dataset"),
+    ("plain", "rgi/outlines.gpkg", "ClassLabel DistanceRaster PartitionCatalog GridComparison Dataset"),
+    ("plain", "rgi/outlines_rgi7.gpkg", ""),
+    ("label", "made/label.tif", "ClassLabel Dataset"),
+    ("label", "stem/stem_2008_debris_free_ice_votes.tif", ""),
+    ("metres", "made/distance.tif", "DistanceRaster Dataset"),
+    ("cells", "made/cells.gpkg", "PartitionGrid Dataset"),
+    ("excluding", "made/rejects.csv", "PartitionCatalog Dataset"),
+    ("excluding", "made/away.gpkg", "PartitionCatalog Dataset"),
+]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Return the tiny region with second inputs of each kind, and where its datasets are made."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Drawing takes longer than all the rest.
+        patch.setattr(
+            "gcn_luigi.tasks.dataset.write_report", lambda settings, _, out: out.write_text(settings.model_dump_json())
+        )
+        root = tmp_path_factory.mktemp("world")
+        tiny = make_tiny(root)
+        rebuild(tiny, root / "first", tiny.config)
+        add_sources(tiny.sources, root / "first/tiny")
+        yield tiny, root
+
+
+@pytest.fixture
+def start(world):
+    """Return a function that copies the finished dataset of a base, as deep in the tree."""
+    tiny, root = world
+
+    def copy(base, output):
+        finished = root / base.replace(" ", "-")
+        if not finished.exists():
+            rebuild(tiny, finished, write_config(root / "config" / base, tiny, BASES[base]))
+        shutil.copytree(finished, output)
+
+    return copy
+
+
+def _expected(families):
+    return {f"gcn.{family}" for family in families.split()}
+
+
+def _families(names):
+    return {name.split("(")[0] for name in names}
+
+
+def _leaves(model, prefix=""):
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from _leaves(kind, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def test_the_table_names_every_key():
+    named = {
+        ".".join(part for part in key.split(".") if not part.isdigit()) for _, change, _ in SETTINGS for key in change
+    }
+    every = set(_leaves(RegionSettings)) - NOT_CHANGED - {"bands"}
+    every |= {f"bands.{name}" for name in RegionSettings.model_fields["bands"].annotation.__args__[0].model_fields}
+
+    assert every <= named
+
+
+@pytest.mark.parametrize(("base", "change", "families"), SETTINGS, ids=lambda value: str(value)[:40])
+def test_a_changed_key_rebuilds_exactly_what_depends_on_it(world, start, base, change, families, tmp_path):
+    tiny, root = world
+    output = root / f"try-{tmp_path.name}"
+    start(base, output)
+    if "lattice.bounds" in change:
+        with rasterio.open(output / "tiny/label.tif") as label:
+            left, bottom, right, top = label.bounds
+        change = {"lattice.bounds": [left, bottom + 64 * 30, right, top]}
+    config = write_config(tmp_path, tiny, BASES[base], change)
+    load_region(config / "tiny.toml")
+
+    ran = rebuild(tiny, output, config)
+
+    assert _families(ran) == _expected(families)
+    assert list(validate(output / "tiny")) == []
+    shutil.rmtree(output)
+
+
+@pytest.mark.parametrize(("base", "name", "families"), INPUTS, ids=str)
+def test_a_touched_input_rebuilds_exactly_what_depends_on_it(world, start, base, name, families, tmp_path):
+    tiny, root = world
+    output = root / f"try-{tmp_path.name}"
+    start(base, output)
+    config = write_config(tmp_path, tiny, BASES[base])
+    path = tiny.sources / name
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    try:
+        ran = rebuild(tiny, output, config)
+    finally:
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    assert _families(ran) == _expected(families)
+    shutil.rmtree(output)
+
+
+def test_of_a_touched_band_only_that_bands_files_are_made_again(world, start, tmp_path):
+    tiny, root = world
+    start("plain", root / "one-band")
+    path = tiny.sources / "optical/0124/made_0124_rmse.tif"
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    made = root / "one-band/tiny"
+    before = {file: file.stat().st_ino for file in (made / "mosaics").iterdir()}
+    try:
+        rebuild(tiny, root / "one-band", write_config(tmp_path, tiny))
+    finally:
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    anew = {file.name for file, inode in before.items() if file.stat().st_ino != inode}
+    assert anew == {"quality_rmse_2004.vrt", "quality_rmse_2008.vrt"}
+
+
+def test_a_file_of_no_band_is_noted_and_reaches_no_pixel(world, start, tmp_path):
+    tiny, root = world
+    start("plain", root / "new-file")
+    config = write_config(tmp_path, tiny)
+    other = tiny.sources / "optical/0123/notes.txt"
+    other.write_text("cloudy")
+    try:
+        assert _families(rebuild(tiny, root / "new-file", config)) == {
+            "gcn.TileInventory",
+            "gcn.QualityReport",
+            "gcn.Dataset",
+        }
+    finally:
+        other.unlink()
+
+
+def test_moved_sources_make_the_files_that_name_them_again_and_no_pixel(world, start, tmp_path):
+    tiny, root = world
+    start("plain", root / "moved")
+    shutil.copytree(tiny.sources, root / "elsewhere/deeper/input")
+    moved = type(tiny)(root / "elsewhere/deeper/input", write_config(tmp_path, tiny), tiny.region)
+
+    ran = rebuild(moved, root / "moved", moved.config)
+
+    assert _families(ran) == {"gcn.OpticalMosaic", "gcn.TopoMosaic", "gcn.Dataset"}
+    assert list(validate(root / "moved/tiny")) == []
+
+
+def test_a_source_of_other_content_reaches_the_chips(world, start, tmp_path):
+    tiny, root = world
+    start("plain", root / "content")
+    config = write_config(tmp_path, tiny)
+    path = tiny.sources / "topo/123/made_123_dem_cubic_temp.tif"
+    whole, status = path.read_bytes(), path.stat()
+    with rasterio.open(path, "r+") as tile:
+        tile.write(tile.read() + 1)
+    try:
+        ran = _families(rebuild(tiny, root / "content", config))
+    finally:
+        path.write_bytes(whole)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    assert ran >= {"gcn.TileQuality", "gcn.TopoMosaic", "gcn.YearStack", "gcn.ChipShard", "gcn.BandStatistics"}
+    assert not ran & {"gcn.OpticalMosaic", "gcn.ClassLabel", "gcn.PartitionCatalog", "gcn.DistanceRaster"}

@@ -1,0 +1,149 @@
+"""Drafts are held by a lock; those of dead writers are swept, those of living ones never."""
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+
+import pytest
+
+from gcn_luigi.io import drafts
+from gcn_luigi.io.drafts import claimed, dead_drafts, is_draft, sweep
+
+_WRITER = """
+import sys, time
+from pathlib import Path
+from gcn_luigi.io.drafts import claimed
+with claimed(Path(sys.argv[1])) as draft:
+    draft.write_text("half")
+    draft.with_name(draft.name + "-journal").write_text("half")
+    print("writing", flush=True)
+    time.sleep(100)
+"""
+
+
+@pytest.fixture
+def writer():
+    """Return a function that starts a process that holds a draft of a path."""
+    started = []
+
+    def start(final):
+        process = subprocess.Popen([sys.executable, "-c", _WRITER, final], stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout.readline() == "writing\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def _names(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_nothing_is_left_whatever_was_laid_beside_the_draft(tmp_path):
+    with claimed(tmp_path / "a.gpkg") as draft:
+        assert all(is_draft(path) for path in tmp_path.iterdir())
+        draft.write_text("x")
+        draft.with_name(draft.name + "-wal").write_text("x")
+        assert draft.name.endswith(".a.gpkg")
+
+    assert _names(tmp_path) == []
+
+
+@pytest.mark.fault
+def test_a_killed_writers_draft_is_swept_by_the_next_writer_of_the_same_file(writer, tmp_path):
+    process = writer(tmp_path / "a.gpkg")
+    process.kill()
+    process.wait()
+    assert len(_names(tmp_path)) == 3
+    assert len(dead_drafts(tmp_path)) == 2
+
+    with claimed(tmp_path / "a.gpkg") as draft:
+        assert _names(tmp_path) == [f"{draft.name}.lock"]
+
+
+@pytest.mark.fault
+def test_a_living_writers_draft_is_left_alone(writer, tmp_path):
+    process = writer(tmp_path / "a.gpkg")
+    before = _names(tmp_path)
+
+    assert sweep(tmp_path) == []
+    assert dead_drafts(tmp_path) == []
+    assert _names(tmp_path) == before
+
+    process.kill()
+    process.wait()
+    assert len(sweep(tmp_path)) == 2
+    assert _names(tmp_path) == []
+
+
+@pytest.mark.fault
+def test_drafts_of_other_files_wait_for_their_own_writer(writer, tmp_path):
+    process = writer(tmp_path / "b.gpkg")
+    process.kill()
+    process.wait()
+
+    with claimed(tmp_path / "a.gpkg"):
+        pass
+
+    assert len(_names(tmp_path)) == 3
+    assert len(sweep(tmp_path, "b.gpkg")) == 2
+
+
+def test_what_only_looks_alike_and_links_are_left_alone(tmp_path):
+    (tmp_path / ".0123abcd.a.gpkg").write_text("no lock: whose it is, nobody knows")
+    (tmp_path / ".hidden.a.gpkg.lock").write_text("")
+    (tmp_path / "target").write_text("mine")
+    (tmp_path / ".89abcdef.a.gpkg.lock").symlink_to(tmp_path / "target")
+    before = _names(tmp_path)
+
+    assert sweep(tmp_path) == []
+    assert _names(tmp_path) == before
+
+
+def test_where_there_are_no_locks_drafts_are_never_taken_for_dead(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with claimed(tmp_path / "a.h5") as draft:
+        draft.write_text("x")
+        assert _names(tmp_path) == [draft.name]
+        assert sweep(tmp_path) == []
+        assert draft.exists()
+
+    assert _names(tmp_path) == []
+
+
+def test_a_sweeper_that_is_faster_makes_the_writer_take_another_name(tmp_path, monkeypatch):
+    opened, lock = [], fcntl.flock
+
+    def stolen_once(handle, how):
+        lock(handle, how)
+        if not opened:
+            opened.append(handle)
+            for path in tmp_path.iterdir():
+                path.unlink()
+
+    monkeypatch.setattr(drafts.fcntl, "flock", stolen_once)
+    with claimed(tmp_path / "a.h5") as draft:
+        draft.write_text("x")
+        assert _names(tmp_path) == [draft.name, f"{draft.name}.lock"]
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        (".0123abcd.a.h5", True),
+        (".0123abcd.a.h5.lock", True),
+        (".0123abcx.a.h5", False),
+        ("a.h5", False),
+        (".gcn", False),
+    ],
+)
+def test_drafts_are_told_by_their_names(tmp_path, name, answer):
+    assert is_draft(tmp_path / name) == answer
