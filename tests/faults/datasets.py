@@ -119,7 +119,7 @@ def _table(lasting: Path, tree: Path, sample: Sample) -> None:
     must(refusal or refusals or sample.name == "inventory.json", "nothing is said of it")
     try:
         read = Dataset(root)
-        repr(read), read.catalog, read.statistics, read.bands  # noqa: B018  each is read from a file
+        repr(read), read.catalog, read.statistics, read.bands
         read.chips("dev").batch(range(len(read.chips("dev"))))
     except GcnLuigiError as error:
         refusal = error

@@ -1,4 +1,4 @@
-"""Broken STEM votes, label and distance rasters: refused, or the label is what plain rasterio and numpy make of them."""
+"""Broken STEM votes, label and distance rasters: refused, or taken as plain rasterio and numpy take them."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -19,7 +19,6 @@ from gcn_luigi.config import Region
 from gcn_luigi.io.inventory import Inventory, SourceFile
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.label import write_distance, write_label
 from tests.faults.kind import Kind, Sample, made_once, must
 from tests.reference.tile_tree import region
@@ -92,7 +91,7 @@ def _place(lasting: Path, tree: Path, **settings: Any) -> tuple[Region, Layout]:
     layout.root.mkdir()
     tile = SourceFile("0001", "a", "a.tif", Window(0, 0, *_LATTICE.shape), "int16", -32768.0, 2)
     layout.inventory.write_text(Inventory(_LATTICE, (tile,)).to_json(), encoding="utf-8")
-    chosen: RegionSettings = region(outlines={"path": str(outlines)}, **settings)
+    chosen = region(outlines={"path": str(outlines)}, **settings)
     return Region(chosen, tree), layout
 
 

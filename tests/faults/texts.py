@@ -84,7 +84,7 @@ def _params(_: Path, tree: Path, sample: Sample) -> None:
     try:
         settings = load_region(path).settings
     except ConfigError as error:
-        must(False, f"what was imported cannot be loaded: {error}")  # noqa: FBT003  nothing holds here
+        must(False, f"what was imported cannot be loaded: {error}")
         raise
     represented(tomllib.loads(text), settings, "")
     plain = json.loads((tree / sample.place).read_text(encoding="utf-8-sig"))

@@ -4,7 +4,6 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -73,15 +72,13 @@ def _samples(frame: Callable[[], gpd.GeoDataFrame]) -> Callable[[Path], list[Sam
 
     def write(_: Path) -> list[Sample]:
         table = frame()
-        made = []
         with tempfile.TemporaryDirectory() as name:
             directory = Path(name)
             for suffix, options in _DRIVERS.items():
                 pyogrio.write_dataframe(table, directory / f"source.{suffix}", **options)
             table.to_parquet(directory / "source.parquet")
-            for part in ("gpkg", "geojson", "parquet", *_PARTS):
-                made.append(Sample(part, f"source.{part}", (directory / f"source.{part}").read_bytes()))
-        return made
+            parts = ("gpkg", "geojson", "parquet", *_PARTS)
+            return [Sample(part, f"source.{part}", (directory / f"source.{part}").read_bytes()) for part in parts]
 
     return write
 
