@@ -15,6 +15,7 @@ from pyproj.exceptions import CRSError
 from shapely.errors import ShapelyError
 
 from gcn_luigi.errors import InputError
+from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.prepare.grid_import import few
 from gcn_luigi.prepare.outlines import drop_unusable, mend_polygons, merge_outlines, outline_names
 from gcn_luigi.prepare.years import outline_year
@@ -210,9 +211,7 @@ def _read(path: Path, layer: str | None) -> pd.DataFrame:
         raise InputError("there is no such file", where=where, fix="correct the path; it starts at data_root")
     try:
         if path.suffix.lower() in {".parquet", ".geoparquet"}:
-            with np.errstate(invalid="ignore", over="ignore"):
-                parquet: pd.DataFrame = gpd.read_parquet(path)
-            return parquet
+            return read_geoparquet(path)
         layers = pyogrio.list_layers(path)[:, 0].tolist()
         if layer is None and len(layers) > 1:
             raise InputError(f"the file has {len(layers)} layers", where=where, fix=f"name one of: {', '.join(layers)}")
