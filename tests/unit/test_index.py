@@ -120,7 +120,7 @@ def test_a_table_with_a_text_that_is_none_is_named(tmp_path):
     path = tmp_path / "t.parquet"
     write_geoparquet(path, make_frame(1).assign(name=["plain text"]))
     table = pq.read_table(path)
-    pq.write_table(table, path, compression="none", use_dictionary=False, write_statistics=False, store_schema=False)
+    pq.write_table(table, path, compression="none", use_dictionary=False, write_statistics=False)
     path.write_bytes(path.read_bytes().replace(b"plain text", b"pl\xff\xfen text"))
 
     with pytest.raises(InputError, match="not a GeoParquet file") as caught:
