@@ -212,7 +212,7 @@ def _claims_too_much(dataset: Any, size: int) -> bool:
 
 
 def _is_mixed(dataset: Any) -> bool:
-    return dataset.interleaving is Interleaving.pixel
+    return bool(dataset.interleaving is Interleaving.pixel)
 
 
 def _is_whole(dataset: Any, path: Path) -> bool:

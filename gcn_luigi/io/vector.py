@@ -211,7 +211,8 @@ def _read(path: Path, layer: str | None) -> pd.DataFrame:
         raise InputError("there is no such file", where=where, fix="correct the path; it starts at data_root")
     try:
         if path.suffix.lower() in {".parquet", ".geoparquet"}:
-            return read_geoparquet(path)
+            parquet: pd.DataFrame = read_geoparquet(path)
+            return parquet
         layers = pyogrio.list_layers(path)[:, 0].tolist()
         if layer is None and len(layers) > 1:
             raise InputError(f"the file has {len(layers)} layers", where=where, fix=f"name one of: {', '.join(layers)}")
