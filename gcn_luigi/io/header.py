@@ -208,7 +208,8 @@ def _claims_too_much(dataset: Any, size: int) -> bool:
         for height, width in (dataset.block_shapes[:1] if _is_mixed(dataset) else dataset.block_shapes)
     )
     largest = max(height * width for height, width in dataset.block_shapes)
-    return (n_blocks > _FEW_BLOCKS and n_blocks * _LISTED_BYTES > size) or largest > max(_LARGE_BLOCK, _DENSEST * size)
+    is_short = n_blocks > _FEW_BLOCKS and n_blocks * _LISTED_BYTES > size
+    return is_short or bool(largest > max(_LARGE_BLOCK, _DENSEST * size))
 
 
 def _is_mixed(dataset: Any) -> bool:
