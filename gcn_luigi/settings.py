@@ -4,9 +4,9 @@ Every section of the TOML file is one class here. Nothing on this floor opens a 
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from gcn_luigi.bands import LABEL_IGNORE, Band, BandSchema, Role
 
@@ -22,6 +22,23 @@ class Section(BaseModel):
     """Base of all sections: frozen, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        # Without this, true would be read as 1.
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        # A section in turn judges its own keys.
+        held = list(value.values()) if get_origin(annotation) is dict and isinstance(value, dict) else value
+        if annotation is not bool and _has_truth(held):
+            raise ValueError("true and false are no values for this key")
+        return value
+
+
+def _has_truth(value: object) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(_has_truth(item) for item in value)
+    return isinstance(value, bool)
 
 
 class LatticeSettings(Section):

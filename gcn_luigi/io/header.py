@@ -11,7 +11,7 @@ from typing import Any
 
 import pyproj
 from rasterio.crs import CRS
-from rasterio.enums import MaskFlags
+from rasterio.enums import Interleaving, MaskFlags
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
 
 from gcn_luigi.errors import InputError, LatticeError
@@ -20,6 +20,11 @@ from gcn_luigi.lattice import Lattice
 
 # Relative. A file that differs by less drifts by far less than a pixel over any tile.
 _SIZE_TOLERANCE = 1e-6
+# A GeoTIFF lists the offset (4 bytes or 8) and the length (2 or more) of every block, unless none is stored.
+_LISTED_BYTES = 6
+_FEW_BLOCKS = 4096
+# Pixels of a block, which GDAL makes room for at once: all, and for each byte of the file. Deflate and LZW reach less.
+_LARGE_BLOCK, _DENSEST = 1 << 28, 2000
 
 
 @dataclass(frozen=True)
@@ -194,11 +199,31 @@ def _why_unreadable(path: Path) -> str:
     return "it is damaged or cut short"
 
 
+def _claims_too_much(dataset: Any, size: int) -> bool:
+    """Return whether a file of `size` bytes is too short for the blocks that its header claims: to list or hold them.
+
+    GDAL takes blocks that are not listed for missing ones, and would read nodata for days.
+    """
+    n_blocks = sum(
+        -(-dataset.height // height) * -(-dataset.width // width)
+        for height, width in (dataset.block_shapes[:1] if _is_mixed(dataset) else dataset.block_shapes)
+    )
+    largest = max(height * width for height, width in dataset.block_shapes)
+    is_short = n_blocks > _FEW_BLOCKS and n_blocks * _LISTED_BYTES > size
+    return is_short or bool(largest > max(_LARGE_BLOCK, _DENSEST * size))
+
+
+def _is_mixed(dataset: Any) -> bool:
+    return bool(dataset.interleaving is Interleaving.pixel)
+
+
 def _is_whole(dataset: Any, path: Path) -> bool:
-    """Return False when the last block of a band of a GeoTIFF ends behind the file; other formats pass."""
+    """Return False when a GeoTIFF cannot list its blocks, or the last block of a band ends behind the file."""
     if dataset.driver != "GTiff":
         return True
     size = path.stat().st_size
+    if _claims_too_much(dataset, size):
+        return False
     for band, (height, width) in enumerate(dataset.block_shapes, start=1):
         place = f"{(dataset.width - 1) // width}_{(dataset.height - 1) // height}"
         start = dataset.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band)

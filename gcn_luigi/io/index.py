@@ -5,8 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pyogrio
+from pyproj.exceptions import CRSError
+from shapely.errors import ShapelyError
 
 from gcn_luigi.errors import InputError
 
@@ -43,8 +47,11 @@ def read_geoparquet(path: Path) -> gpd.GeoDataFrame:
         The file is missing or is not GeoParquet.
     """
     try:
-        return gpd.read_parquet(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
+        # Texts that are none are otherwise found out where they are used first.
+        pq.read_table(path).validate(full=True)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return gpd.read_parquet(path)
+    except (OSError, ValueError, LookupError, pa.ArrowException, CRSError, ShapelyError) as error:
         raise InputError(f"not a GeoParquet file: {error}", where=str(path), fix="build the table again") from error
 
 

@@ -17,6 +17,9 @@ from gcn_luigi.io.shard_format import CHECKSUMS, PIXELS
 from gcn_luigi.io.shard_tail import check_tail
 from gcn_luigi.prepare.chips import Edge, cut_chips
 
+# Groups within groups; a shard has one level.
+_DEEPEST = 2
+
 
 class ShardReader:
     """A finished shard.
@@ -235,11 +238,32 @@ def open_shard(path: Path) -> Iterator[ShardReader]:
 def _opened(path: Path) -> h5py.File:
     """Open a file without a lock or, where this process has it open already, in the same way as there."""
     try:
-        return h5py.File(path, "r", locking=False, rdcc_nbytes=0)
+        file = h5py.File(path, "r", locking=False, rdcc_nbytes=0)
     except OSError as error:
         if "locking flag" not in str(error):
             raise
-        return h5py.File(path, "r", rdcc_nbytes=0)
+        file = h5py.File(path, "r", rdcc_nbytes=0)
+    try:
+        _refuse_foreign(file, 0)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _refuse_foreign(group: h5py.Group, depth: int) -> None:
+    """Raise OSError where a shard takes something from another file: whoever made it could show any file as chips."""
+    if depth > _DEEPEST:
+        raise OSError("a group lies within itself")
+    for name in group:
+        link = group.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise OSError(f"{name} is a link to something else")
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            _refuse_foreign(item, depth + 1)
+        elif isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
+            raise OSError(f"{name} is stored in another file")
 
 
 def _plain(value: Any) -> Any:

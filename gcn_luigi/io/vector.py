@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pyogrio
+import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj.exceptions import CRSError
+from shapely.errors import ShapelyError
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.formats import check_vector
+from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.prepare.grid_import import few
 from gcn_luigi.prepare.outlines import drop_unusable, mend_polygons, merge_outlines, outline_names
 from gcn_luigi.prepare.years import outline_year
@@ -20,6 +24,8 @@ from gcn_luigi.settings import OutlineSettings
 
 _ID_FIELDS = ("rgiid", "rgi_id", "glims_id", "glimsid", "glac_id", "glacier_id", "outline", "id")
 _DATE_FIELDS = ("bgndate", "src_date", "date", "img_date", "year")
+# Coordinates in any unit that is in use, micrometres included, are smaller.
+_FARTHEST = 1e15
 _ID_HEADERS = {"label", "new_id", "id", "partition", "cell", "cell_id", "grid_id", "rejects", "rejected", "reject"}
 
 
@@ -180,12 +186,24 @@ def read_reject_ids(path: Path) -> frozenset[str]:
         ) from error
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     delimiter = next((mark for mark in ",;\t" if any(mark in line for line in lines)), ",")
-    rows = [[value.strip() for value in row] for row in csv.reader(lines, delimiter=delimiter)]
+    rows = [[value.strip() for value in _fields(line, delimiter, path)] for line in lines]
     has_header = len(rows) > 1 and rows[0][0].lower() in _ID_HEADERS
     if has_header:
         rows = rows[1:]
     ids = rows[0] if len(rows) == 1 and not has_header else [row[0] for row in rows]
     return frozenset(value for value in ids if value)
+
+
+def _fields(line: str, delimiter: str, path: Path) -> list[str]:
+    # Line by line: a quotation mark too many must not swallow the ids of the lines below.
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise InputError(
+            f"cannot read the list of ids: {error}: {line[:60]!r}",
+            where=str(path),
+            fix="mend the quotation marks of this line",
+        ) from error
 
 
 def _read(path: Path, layer: str | None) -> pd.DataFrame:
@@ -194,7 +212,7 @@ def _read(path: Path, layer: str | None) -> pd.DataFrame:
         raise InputError("there is no such file", where=where, fix="correct the path; it starts at data_root")
     try:
         if path.suffix.lower() in {".parquet", ".geoparquet"}:
-            parquet: pd.DataFrame = gpd.read_parquet(path)
+            parquet: pd.DataFrame = read_geoparquet(path)
             return parquet
         check_vector(path)
         layers = pyogrio.list_layers(path)[:, 0].tolist()
@@ -203,11 +221,18 @@ def _read(path: Path, layer: str | None) -> pd.DataFrame:
         with warnings.catch_warnings():
             # Heights and measures are dropped in any case.
             warnings.filterwarnings("ignore", message=".*Measured.*geometry types are not supported")
-            frame: pd.DataFrame = pyogrio.read_dataframe(path, layer=layer, use_arrow=False)
+            # Dates are read as texts as well as dates.
+            warnings.filterwarnings("ignore", message="Error parsing datetimes")
+            # Refused below.
+            warnings.filterwarnings("ignore", message="Non closed ring detected")
+            # A number that is none is refused below, by name.
+            with np.errstate(invalid="ignore", over="ignore"):
+                frame: pd.DataFrame = pyogrio.read_dataframe(path, layer=layer, use_arrow=False)
             return frame
     except DataLayerError as error:
         raise InputError(f"no layer {layer!r}", where=where, fix=f"name one of: {', '.join(layers)}") from error
-    except (DataSourceError, ValueError, OSError) as error:
+    except (DataSourceError, CRSError, ShapelyError, UnboundLocalError, ValueError, OSError) as error:
+        # UnboundLocalError: pyogrio's answer to a CRS that is no text in UTF-8.
         if isinstance(error, InputError):
             raise
         raise InputError(f"not a readable vector file: {error}", where=where, fix="write the file again") from error
@@ -218,7 +243,21 @@ def _located(frame: pd.DataFrame, path: Path) -> gpd.GeoDataFrame:
         raise InputError("the file holds no geometry", where=str(path), fix="give a vector file with polygons")
     if frame.crs is None:
         raise InputError("the file states no CRS", where=str(path), fix="add it, for a shapefile as a .prj file")
+    _check_coordinates(frame, path)
     return frame
+
+
+def _check_coordinates(frame: gpd.GeoDataFrame, path: Path) -> None:
+    """Refuse coordinates that are NaN, infinite or far off the Earth: no polygon can be mended with them."""
+    coordinates, records = shapely.get_coordinates(frame.geometry.to_numpy(), return_index=True)
+    # NaN compares False.
+    lost = np.unique(records[~(np.abs(coordinates) < _FARTHEST).all(axis=1)])
+    if lost.size:
+        raise InputError(
+            f"{lost.size} records with coordinates that are no place on Earth: {few(f'row {row}' for row in lost)}",
+            where=str(path),
+            fix="the file may be damaged: copy it again, or correct these records",
+        )
 
 
 def _reprojected(frame: gpd.GeoDataFrame, crs: str, path: Path) -> gpd.GeoDataFrame:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import shapely
+from shapely.errors import ShapelyError
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.grid_import import few
@@ -56,7 +57,14 @@ def mend_polygons(
                 where=where,
                 fix='mend them, or set outlines.on_invalid = "repair"',
             )
-        flat[is_broken] = shapely.make_valid(flat[is_broken], method="structure", keep_collapsed=False)
+        try:
+            flat[is_broken] = shapely.make_valid(flat[is_broken], method="structure", keep_collapsed=False)
+        except ShapelyError as error:
+            raise InputError(
+                f"{int(is_broken.sum())} broken polygons, and not all can be repaired ({error}): {told}",
+                where=where,
+                fix="mend them, or leave them out of the file",
+            ) from error
         notes = [f"{int(is_broken.sum())} broken polygons repaired: {told}"]
     return np.array([_polygonal(shape) for shape in flat], dtype=object), notes
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.header import read_header
+from gcn_luigi.io.deflated import check_deflated
+from gcn_luigi.io.header import open_raster, read_header
 from gcn_luigi.io.raster import check_on_lattice, read_window
 from gcn_luigi.lattice import Lattice, Window
 
@@ -38,7 +39,7 @@ class AlignedRaster:
         Raises
         ------
         InputError
-            It is unreadable, in another CRS, lies somewhere else, or is not one plain band.
+            It is unreadable or damaged, in another CRS, lies somewhere else, or is not one plain band.
         LatticeError
             Its pixels lie between those of the lattice, or are of another size.
         """
@@ -58,6 +59,8 @@ class AlignedRaster:
                 where=str(path),
                 fix="write it as one plain band, scale applied, with missing pixels as a declared nodata value",
             )
+        with open_raster(path) as dataset:
+            check_deflated(dataset, path)
         return cls(path, place, header.nodata[0])
 
     def read(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
+from gcn_luigi.io.deflated import check_deflated
 from gcn_luigi.io.geotiff import blocks
 from gcn_luigi.io.header import open_raster
 from gcn_luigi.io.inventory import SourceFile
@@ -34,8 +35,8 @@ def checked_bands(settings: RegionSettings) -> tuple[Band, ...]:
 def write_tile_quality(region: Region, layout: Layout, name: str, out: Path, say: Say) -> None:
     """Read every tile of one band and count what it holds.
 
-    A flipped bit in a compressed block often decodes without an error, to wild values: values beyond the
-    band's valid range betray it, and they are masked in chips.
+    A flipped bit in a compressed block often decodes without an error, to wild values. Deflated blocks have a checksum,
+    which is looked at; in others values beyond the band's valid range betray it, and they are masked in chips.
 
     Parameters
     ----------
@@ -83,6 +84,7 @@ def _file_rows(path: Path, file: SourceFile, band: Band, years: tuple[int | None
     extremes = [(np.inf, -np.inf)] * len(years)
     shape = Lattice("", 0.0, 0.0, 1.0, file.window.height, file.window.width)
     with open_raster(path) as dataset:
+        check_deflated(dataset, path)
         for window in blocks(shape, _STRIP):
             values = read_dataset(dataset, window, bands=range(1, len(years) + 1), fill=0)
             for position, plane in enumerate(values):
@@ -111,11 +113,13 @@ def _judged(plane: NDArray[Any], file: SourceFile, band: Band) -> tuple[NDArray[
         missing |= plane == file.nodata
     if plane.dtype.kind == "f":
         missing |= ~np.isfinite(plane)
-    stored = plane.astype(np.float64) * band.scale + band.offset if band.role is Role.TOPO else plane
     wild = np.zeros(plane.shape, bool)
-    if band.valid_min is not None:
-        wild |= stored < band.valid_min
-    if band.valid_max is not None:
-        wild |= stored > band.valid_max
+    # Damaged pixels may be any number or none.
+    with np.errstate(invalid="ignore", over="ignore"):
+        stored = plane.astype(np.float64) * band.scale + band.offset if band.role is Role.TOPO else plane
+        if band.valid_min is not None:
+            wild |= stored < band.valid_min
+        if band.valid_max is not None:
+            wild |= stored > band.valid_max
     wild &= ~missing
     return ~(missing | wild), missing, wild

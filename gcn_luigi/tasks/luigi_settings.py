@@ -51,14 +51,19 @@ _IO = "io"
 
 @functools.cache
 def check_settings() -> None:
-    """Check the settings that Luigi has read, once a process.
+    """Check the settings that Luigi has read, once a process; see `check_files`."""
+    check_files(find_files(os.environ, Path.cwd()))
+
+
+def check_files(paths: Iterable[Path]) -> None:
+    """Check files of settings together.
 
     Raises
     ------
     ConfigError
         Something in them would not be heard, or not as it is meant; everything of that kind is named.
     """
-    entries = [entry for path in find_files(os.environ, Path.cwd()) for entry in read_entries(path)]
+    entries = [entry for path in paths for entry in read_entries(path)]
     found = list(find_problems(entries, known_sections()))
     if not found:
         return

@@ -1,6 +1,9 @@
+import struct
+
 import numpy as np
 import pytest
 import rasterio
+from rasterio.transform import Affine
 
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.io.header import crs_of, is_same_crs, read_header, read_lattice
@@ -113,3 +116,50 @@ def test_crs_are_compared_by_parameters_and_datum(one, other, expected):
 def test_any_text_that_is_no_coordinate_system_is_refused(text):
     with pytest.raises(LatticeError, match="is no known coordinate system"):
         crs_of(text, where="lattice.crs")
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("length", [70_000, 2**31 - 1])
+@pytest.mark.parametrize("tag", [256, 257])
+@pytest.mark.parametrize("form", [{"compress": "deflate"}, {"compress": None}, {"interleave": "pixel"}])
+def test_a_header_that_claims_a_giant_is_refused(tmp_path, form, tag, length):
+    path = tmp_path / "giant.tif"
+    write_tif(path, np.ones((2, 40, 50), np.int16), tiled=True, blockxsize=16, blockysize=16, **form)
+    data = bytearray(path.read_bytes())
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    entries = range(start + 2, start + 2 + 12 * count, 12)
+    entry = next(place for place in entries if struct.unpack_from("<H", data, place) == (tag,))
+    struct.pack_into("<HII", data, entry + 2, 4, 1, length)
+    path.write_bytes(data)
+
+    with pytest.raises(InputError) as caught:
+        read_header(path)
+    assert caught.value.where == str(path)
+
+
+@pytest.mark.fault
+def test_a_header_that_claims_one_giant_strip_is_refused(tmp_path):
+    path = write_tif(tmp_path / "giant.tif", noise(2, 40, 50), compress="lzw", interleave="band")
+    data = bytearray(path.read_bytes())
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    for place in range(start + 2, start + 2 + 12 * count, 12):
+        # Width, length, rows of a strip.
+        if struct.unpack_from("<H", data, place)[0] in {256, 257, 278}:
+            struct.pack_into("<HII", data, place + 2, 4, 1, 40_000)
+    path.write_bytes(data)
+
+    with pytest.raises(InputError, match="cut short"):
+        read_header(path)
+
+
+def test_a_sparse_file_of_many_blocks_is_whole(tmp_path):
+    path = tmp_path / "sparse.tif"
+    profile = {"count": 1, "height": 1600, "width": 1600, "dtype": "int16", "crs": "EPSG:32606"}
+    place = Affine(10.0, 0.0, 600_000.0, 0.0, -10.0, 7_000_000.0)
+    blocks = {"tiled": True, "blockxsize": 16, "blockysize": 16, "sparse_ok": True, "compress": "deflate"}
+    with rasterio.open(path, "w", driver="GTiff", transform=place, **profile, **blocks) as dataset:
+        dataset.write(np.ones((1, 16, 16), np.int16), window=((32, 48), (64, 80)))
+
+    assert read_header(path).lattice.shape == (1600, 1600)

@@ -6,6 +6,7 @@ import time
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
 import pytest
@@ -98,3 +99,30 @@ def test_what_is_no_geoparquet_is_named(tmp_path):
         with pytest.raises(InputError, match="not a GeoParquet file") as caught:
             read_geoparquet(tmp_path / name)
         assert name in caught.value.where
+
+
+def test_a_table_with_a_broken_polygon_is_named(tmp_path):
+    path = tmp_path / "t.parquet"
+    write_geoparquet(path, make_frame(1))
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("geometry")
+    wkb = bytearray(table["geometry"][0].as_py())
+    # The last coordinate of the ring: it no longer closes.
+    wkb[-9] ^= 0x40
+    pq.write_table(table.set_column(place, table.schema.field("geometry"), pa.array([bytes(wkb)])), path)
+
+    with pytest.raises(InputError, match="not a GeoParquet file") as caught:
+        read_geoparquet(path)
+    assert caught.value.where == str(path)
+
+
+def test_a_table_with_a_text_that_is_none_is_named(tmp_path):
+    path = tmp_path / "t.parquet"
+    write_geoparquet(path, make_frame(1).assign(name=["plain text"]))
+    table = pq.read_table(path)
+    pq.write_table(table, path, compression="none", use_dictionary=False, write_statistics=False)
+    path.write_bytes(path.read_bytes().replace(b"plain text", b"pl\xff\xfen text"))
+
+    with pytest.raises(InputError, match="not a GeoParquet file") as caught:
+        read_geoparquet(path)
+    assert caught.value.where == str(path)

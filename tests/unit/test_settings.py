@@ -117,3 +117,26 @@ def test_what_fits_is_taken(changes):
 def test_sections_have_the_same_defaults_alone_and_in_a_region():
     assert make().distance == DistanceSettings()
     assert make().label == LabelSettings(stem="votes.tif")
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"years": [True]}, "years"),
+        ({"bands": [RED | {"nodata": True}]}, "bands.0.nodata"),
+        ({"bands": [RED | {"scale": True}]}, "bands.0.scale"),
+        ({"lattice": {"bounds": [0, 0, True, 9]}}, "lattice.bounds"),
+        ({"chips": {"min_share": {"ice": True}}}, "chips.min_share"),
+        ({"year": {"no_year": True}}, "year.no_year"),
+        ({"shards": {"train": True}}, "shards.train"),
+    ],
+    ids=str,
+)
+def test_true_is_no_number(changes, key):
+    with pytest.raises(ValidationError) as caught:
+        make(**changes)
+    assert ".".join(map(str, caught.value.errors()[0]["loc"])) == key
+
+
+def test_true_is_taken_where_it_is_meant():
+    assert make(chips={"densify": True}, tiles={"strip_zeros": False}).chips.densify

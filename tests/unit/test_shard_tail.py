@@ -145,6 +145,36 @@ def test_a_shard_that_hdf5_changed_has_no_tail_until_it_is_written_again(path):
         np.testing.assert_array_equal(shard.pixels("image", 2), pixels["image"][2])
 
 
+@pytest.mark.parametrize(
+    "lay",
+    [
+        lambda file, other: file.__setitem__("image", h5py.ExternalLink(other, "image")),
+        lambda file, _: file.__setitem__("image", h5py.SoftLink("/label")),
+        lambda file, other: file.create_dataset("image", (4,), "u1", external=[(other, 0, 4)]),
+        lambda file, other: file.create_virtual_dataset("image", _virtual(other)),
+        lambda file, _: file.create_group("deep").__setitem__("deep", file["deep"]),
+    ],
+    ids=["external link", "soft link", "external storage", "virtual", "endless"],
+)
+def test_a_shard_that_takes_pixels_from_elsewhere_is_refused(path, tmp_path, lay, monkeypatch):
+    write_shard(path, 4)
+    write_shard(tmp_path / "other.h5", 4)
+    with h5py.File(path, "r+") as file:
+        del file["image"]
+        lay(file, str(tmp_path / "other.h5"))
+    # Whoever makes such a shard gives it a tail that fits.
+    monkeypatch.setattr("gcn_luigi.io.shard_reader.check_tail", lambda _: None)
+
+    with pytest.raises(OSError, match=r"link to something else|in another file|within itself"):
+        ShardReader(path)
+
+
+def _virtual(other):
+    layout = h5py.VirtualLayout((4,), "u1")
+    layout[:] = h5py.VirtualSource(other, "chip_id", (4,))
+    return layout
+
+
 @pytest.mark.filterwarnings(f"ignore::{NotGeoreferencedWarning.__module__}.{NotGeoreferencedWarning.__name__}")
 @pytest.mark.parametrize("codec", ["deflate", "none"])
 @pytest.mark.parametrize("name", ['HDF5:"{}"://label', 'NETCDF:"{}":label'], ids=["HDF5", "netCDF"])

@@ -1,9 +1,11 @@
 """Every pixel of every tile is counted as what it is, and every damaged file is named."""
 
 import json
+import zlib
 
 import numpy as np
 import pytest
+import rasterio
 
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
@@ -189,3 +191,30 @@ def test_of_very_many_damaged_files_the_first_are_named(make):
         make.run("a", files)
 
     assert len(caught.value.where.splitlines()) == 20
+
+
+@pytest.mark.fault
+def test_pixels_that_are_no_numbers_are_missing_without_a_word(make):
+    values = np.ones((1, 20, 20), np.float32)
+    # A signalling NaN, as damage leaves it behind.
+    values.view(np.uint32)[0, 3, 4] = 0x7F800001
+
+    content, _ = make("dem", [("0123", values, -9999.0)])
+
+    assert content["totals"] == {"valid": 399, "missing": 1, "out_of_range": 0}
+
+
+@pytest.mark.fault
+def test_a_block_that_only_its_checksum_betrays_is_damage(make, tmp_path):
+    plain = zlib.compress(bytes(4000))
+    values = np.random.default_rng(1).integers(-50, 50, (2, 16, 16)).astype(np.int16)
+    write_tif(tmp_path / "0123_a.tif", values, tiled=True, blockxsize=16, blockysize=16)
+    with rasterio.open(tmp_path / "0123_a.tif") as dataset:
+        start = int(dataset.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=2))
+    data = bytearray((tmp_path / "0123_a.tif").read_bytes())
+    data[start : start + len(plain)] = plain
+    (tmp_path / "0123_a.tif").write_bytes(data)
+
+    with pytest.raises(InputError, match="1 of 1 files of band a are damaged") as caught:
+        make.run("a", [SourceFile("0123", "a", "0123_a.tif", Window(0, 0, 16, 16), "int16", -32768, 2)])
+    assert "checksum" in caught.value.where

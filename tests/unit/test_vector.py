@@ -1,5 +1,7 @@
 """Vector files as they come."""
 
+import struct
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -264,3 +266,53 @@ def test_a_list_of_ids_that_cannot_be_read_is_named(tmp_path):
         with pytest.raises(InputError, match="cannot read the list of ids") as caught:
             read_reject_ids(tmp_path / name)
         assert name in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [('7\n"12,cloud\n13,snow\n14\n', '"12,cloud'), ('7,"cloud\n12,snow\n13,ice"x\n', '7,"cloud')],
+)
+def test_a_quotation_mark_too_many_swallows_no_id(tmp_path, text, line):
+    (tmp_path / "rejects.csv").write_text(text, encoding="utf-8")
+
+    with pytest.raises(InputError, match="cannot read the list of ids") as caught:
+        read_reject_ids(tmp_path / "rejects.csv")
+    assert repr(line) in caught.value.what
+
+
+@pytest.fixture
+def shapefile(tmp_path):
+    path = tmp_path / "outlines.shp"
+    frame = gpd.GeoDataFrame({"id": ["a"]}, geometry=[square()], crs=CRS)
+    pyogrio.write_dataframe(frame, path, driver="ESRI Shapefile")
+    return path
+
+
+def test_a_ring_that_is_not_closed_is_refused(shapefile):
+    # The file ends with the last corner, which is the first one again.
+    shapefile.write_bytes(shapefile.read_bytes()[:-16] + struct.pack("<2d", 7.0, 70.0))
+
+    for read in (read_grid, lambda file: read_polygons(file, CRS), lambda file: read_outlines(file, SETTINGS, CRS)):
+        with pytest.raises(InputError, match="closed linestring") as caught:
+            read(shapefile)
+        assert caught.value.where == str(shapefile)
+
+
+def test_a_prj_that_is_no_text_is_refused(shapefile):
+    prj = shapefile.with_suffix(".prj")
+    prj.write_bytes(prj.read_bytes().replace(b"NAD", b"N\x99D", 1))
+
+    with pytest.raises(InputError, match="not a readable vector file") as caught:
+        read_grid(shapefile)
+    assert caught.value.where == str(shapefile)
+
+
+@pytest.mark.parametrize("wild", [np.nan, np.inf, 1e300, -1e16])
+def test_coordinates_that_are_no_place_are_refused_by_row(path, wild):
+    broken = shapely.set_coordinates(square(), [(0, 0), (wild, 0), (9, 9), (0, 9), (0, 0)])
+    write(path, [square(), broken], id=["a", "b"])
+
+    for read in (read_grid, lambda file: read_polygons(file, CRS), lambda file: read_outlines(file, SETTINGS, CRS)):
+        with pytest.raises(InputError, match="1 records with coordinates that are no place on Earth: row 1") as caught:
+            read(path)
+        assert caught.value.where == str(path)
