@@ -175,7 +175,7 @@ def _value(entry: Entry, parameter: luigi.Parameter, values: _Values) -> Iterato
         return
     try:
         parameter.parse(value)
-    except (ValueError, TypeError, KeyError, ParameterException, TaskClassException):
+    except (ValueError, TypeError, KeyError, OverflowError, ParameterException, TaskClassException):
         kind = type(parameter).__name__.removesuffix("Parameter").removeprefix("Optional").lower()
         choices = ", ".join(map(str, getattr(parameter, "_choices", ())))
         yield f"{shown} = {_one_line(str(value))} is not {f'one of {choices}' if choices else f'of type {kind}'}"

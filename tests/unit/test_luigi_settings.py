@@ -60,6 +60,7 @@ def test_the_shipped_settings_are_sound(path):
         ("[resources]\nio = many\n", "[resources] io = many is not of type int"),
         ("[gcn]\noutput_root = ${NO_SUCH_VARIABLE_HERE}\n", "NO_SUCH_VARIABLE_HERE"),
         ("[gcn]\noutput_root = %(nothing)s\n", "nothing"),
+        ("[worker]\nmax_keep_alive_idle_duration = 99999999999 weeks\n", "is not of type timedelta"),
         ("[gcn]\nother_sections = etl\n", "[gcn] other_sections = etl is not of type list"),
     ],
 )  # fmt: skip
