@@ -64,7 +64,9 @@ def write_tile_quality(region: Region, layout: Layout, name: str, out: Path, say
     damaged: list[str] = []
     for done, file in enumerate(files, 1):
         try:
-            rows += _file_rows(region.root / file.path, file, band, years)
+            counted = list(_file_rows(region.root / file.path, file, band, years))
+            _check_blocks(region.root / file.path, band, counted)
+            rows += counted
         except InputError as error:
             damaged.append(f"{file.path}: {error.what}")
         say(f"{done} of {len(files)} tiles, {sum(row['out_of_range'] for row in rows)} out of range", done / len(files))
@@ -84,7 +86,6 @@ def _file_rows(path: Path, file: SourceFile, band: Band, years: tuple[int | None
     extremes = [(np.inf, -np.inf)] * len(years)
     shape = Lattice("", 0.0, 0.0, 1.0, file.window.height, file.window.width)
     with open_raster(path) as dataset:
-        check_deflated(dataset, path)
         for window in blocks(shape, _STRIP):
             values = read_dataset(dataset, window, bands=range(1, len(years) + 1), fill=0)
             for position, plane in enumerate(values):
@@ -104,6 +105,23 @@ def _file_rows(path: Path, file: SourceFile, band: Band, years: tuple[int | None
         }
         for year, row, (low, high) in zip(years, counts, extremes, strict=True)
     )
+
+
+def _check_blocks(path: Path, band: Band, counted: list[dict[str, Any]]) -> None:
+    """Refuse a file with a damaged block that decodes all the same, and say what its values betray."""
+    try:
+        with open_raster(path) as dataset:
+            check_deflated(dataset, path)
+    except InputError as error:
+        wild = {row["year"]: row["out_of_range"] for row in counted if row["out_of_range"]}
+        years = ", ".join(str(year) for year in wild if year is not None)
+        told = f"; {sum(wild.values()):,} values lie outside {_range(band)}" + (f", in {years}" if years else "")
+        raise InputError(error.what + (told if wild else ""), where=error.where, fix=error.fix) from error
+
+
+def _range(band: Band) -> str:
+    low, high = ("" if limit is None else f"{limit:g}" for limit in (band.valid_min, band.valid_max))
+    return f"{low}..{high}"
 
 
 def _judged(plane: NDArray[Any], file: SourceFile, band: Band) -> tuple[NDArray[np.bool_], ...]:
