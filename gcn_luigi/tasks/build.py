@@ -15,7 +15,7 @@ from luigi.execution_summary import LuigiStatusCode
 from gcn_luigi.errors import SchedulerError
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.graph import upstream
-from gcn_luigi.tasks.process import use_forkserver
+from gcn_luigi.tasks.process import start_server, use_forkserver
 
 _EXIT_CODES = {
     LuigiStatusCode.SUCCESS: 0,
@@ -122,6 +122,7 @@ def build(
         The central scheduler stopped answering.
     """
     use_forkserver()
+    start_server()
     # How a program logs is its own affair; Luigi would install handlers.
     luigi.configuration.get_config().set("core", "no_configure_logging", "true")
     factory = _Factory()

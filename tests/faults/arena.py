@@ -91,9 +91,17 @@ class Arena:
         if left := left_after(_SETTLED_S, running.processes):
             figures.problem("orphan", f"{what}: {len(left)} processes live on")
             kill_all(running)
-        if "Traceback" in ended.text and "luigi" not in Path(str(running.process.args[0])).name:
-            figures.problem("traceback", f"{what}: exit {ended.code}: {ended.text[-_TAIL:]}")
+        if "luigi" not in Path(str(running.process.args[0])).name:
+            self._plain(ended, figures, what)
         return ended
+
+    def _plain(self, ended: Ended, figures: Figures, what: str) -> None:
+        """Check that nothing is told as a traceback, but for Python's own to Ctrl-C while it still imports."""
+        start = ended.text.find("Traceback")
+        imports = "KeyboardInterrupt" in ended.err[-100:] and "<frozen importlib" in ended.err
+        if start >= 0 and not imports:
+            told = ended.text[max(0, start - _TAIL // 4) : start + _TAIL]
+            figures.problem("traceback", f"{what}: exit {ended.code}: {told}")
 
     def honest(self, ended: Ended | None, output: Path, figures: Figures, what: str) -> None:
         """Check that a command which ended with 0 did finish the dataset."""

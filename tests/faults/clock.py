@@ -19,7 +19,7 @@ _TIMES_S = (-2_147_483_648, 0, 283_996_800, 2_147_483_648, 4_102_444_800)
 def jumps(arena: Arena, rng: random.Random, count: int) -> Figures:
     """Build while the time of day jumps by hours, back and forth; then run undisturbed."""
     figures = Figures()
-    library = _compiled(arena)
+    library = compiled(arena)
     if library is None:
         figures.note("clock jumps: no C compiler here; nothing was tried")
         return figures
@@ -84,7 +84,8 @@ def _shuffled_sidecars(arena: Arena, rng: random.Random, figures: Figures) -> No
     arena.drop(output)
 
 
-def _compiled(arena: Arena) -> Path | None:
+def compiled(arena: Arena) -> Path | None:
+    """Return the library that makes the clock jump; None without a C compiler."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         return None

@@ -21,8 +21,8 @@ class Figures:
     files, compared : int
         Files, and their bytes, that were compared with the undisturbed dataset.
     found : Counter of str
-        What must not be: ``orphan``, ``temporary file``, ``wrong dataset``, ``dishonest code``, ``traceback``, ``hang``,
-        ``refused again``.
+        What must not be: ``orphan``, ``temporary file``, ``wrong dataset``, ``dishonest code``, ``traceback``,
+        ``hang``, ``refused again``.
     problems : list of str
         One sentence for each of these.
     notes : list of str

@@ -1,6 +1,5 @@
 """Sources and settings that change while a build reads them."""
 
-import os
 import random
 import time
 from collections.abc import Callable
@@ -18,14 +17,14 @@ _KINDS = ("same content, new time", "other content", "other content, then back")
 
 
 def changed(arena: Arena, rng: random.Random, count: int) -> Figures:
-    """Rewrite a tile, the outlines or the configuration at any moment; compare with a fresh build of the final input."""
+    """Rewrite a tile, the outlines or the settings at any moment; compare with a fresh build of the final input."""
     figures = Figures()
     for _ in range(count):
         own = arena.own()
-        subject, kind = rng.choice(sorted(_SUBJECTS)), rng.choice(_KINDS)
+        subject, kind = rng.choice(sorted(SUBJECTS)), rng.choice(_KINDS)
         what = f"{subject} rewritten during the build, {kind}"
         figures.faults[what] += 1
-        path, other = _SUBJECTS[subject](own, rng)
+        path, other = SUBJECTS[subject](own, rng)
         output = own.fresh()
         running = own.start(output)
         _rewrite(running, path, other, kind, rng, own.seconds)
@@ -56,7 +55,7 @@ def _replace(path: Path, content: bytes, *, in_place: bool) -> None:
         return
     draft = path.with_name(f"{path.name}.new")
     draft.write_bytes(content)
-    os.replace(draft, path)
+    draft.replace(path)
 
 
 def _sleep(running: Running, seconds: float) -> None:
@@ -95,7 +94,7 @@ def _toml(own: Arena, rng: random.Random) -> tuple[Path, bytes]:
     return path, text.replace(old, new, 1).encode()
 
 
-_SUBJECTS: dict[str, Callable[[Arena, random.Random], tuple[Path, bytes]]] = {
+SUBJECTS: dict[str, Callable[[Arena, random.Random], tuple[Path, bytes]]] = {
     "tile": _tile,
     "outlines": _outlines,
     "configuration": _toml,

@@ -22,9 +22,8 @@ class Job:
     @property
     def repeat(self) -> str:
         """The command that does exactly this again."""
-        return (
-            f"python -m tests.faults --seed {self.seed} --only '{self.scenario}' --job {self.number} --count {self.count}"
-        )
+        only = f"--only '{self.scenario}' --job {self.number} --count {self.count}"
+        return f"python -m tests.faults --seed {self.seed} {only}"
 
 
 def run_job(job: Job, root: Path, seconds: float) -> Figures:
@@ -32,8 +31,9 @@ def run_job(job: Job, root: Path, seconds: float) -> Figures:
     arena = open_arena(root, seconds)
     (scenario,) = [known for known in scenarios() if known.name == job.scenario]
     figures = Figures()
+    rng = random.Random(f"{job.seed}/{job.scenario}/{job.number}")
     try:
-        figures = scenario.function(arena, random.Random(f"{job.seed}/{job.scenario}/{job.number}"), job.count)
+        figures = scenario.function(arena, rng, job.count)
     except BaseException:  # noqa: BLE001  told as a finding, with its seed
         figures.problem("failed check", traceback.format_exc())
     for left in arena.commands.stop_all():

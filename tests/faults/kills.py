@@ -3,19 +3,23 @@
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
 from tests.faults.arena import LOCAL, Arena
 from tests.faults.figures import Figures
-from tests.integration.commands import LUIGI_CFG, Running, luigi_command
+from tests.integration.commands import LOOPBACK, LUIGI_CFG, Running, free_port, luigi_command, reachable, wait_for
 
 # A build is disturbed this often before it may end: each time it goes on from where it was.
-_ROUNDS = (3, 6)
+_ROUNDS = (5, 9)
+_SIGNAL_ROUNDS = (3, 6)
 _PAUSE_S = (0.0, 0.6)
 _OWN_SCHEDULER = ("--port", "0")
+# Luigi asks a lost scheduler for a minute before it gives up: no error, but slow.
+_SCHEDULER_SHARE = 0.12
 
 
 def kills(arena: Arena, rng: random.Random, count: int) -> Figures:
@@ -35,7 +39,7 @@ def signals(arena: Arena, rng: random.Random, count: int) -> Figures:
     figures = Figures()
     for _ in range(count):
         output = arena.fresh()
-        for _ in range(rng.randint(*_ROUNDS)):
+        for _ in range(rng.randint(*_SIGNAL_ROUNDS)):
             kind = rng.choice(sorted(_STOPS))
             running = arena.start(output, *rng.choice([(LOCAL,), _OWN_SCHEDULER]))
             _sleep(running, rng.uniform(0.2, arena.seconds))
@@ -50,30 +54,49 @@ def signals(arena: Arena, rng: random.Random, count: int) -> Figures:
 
 def _killed(arena: Arena, rng: random.Random, output: Path, figures: Figures) -> None:
     """Kill something, perhaps several times in one run, and check how the run ends."""
-    way = rng.choice(["gcn run", "gcn run with its own luigid", "luigi"])
-    if way == "luigi":
-        command = luigi_command("gcn.Dataset", arena.tiny, output)
-        running = arena.commands.start(*command, LOCAL, LUIGI_CONFIG_PATH=str(LUIGI_CFG))
-    else:
-        running = arena.start(output, *((LOCAL,) if way == "gcn run" else _OWN_SCHEDULER))
+    way = rng.choice(["gcn run", "gcn run, own luigid", "luigi", "luigi, luigid"])
     kinds = ["worker"] * 4 + ["parent"] * 3 + ["fork server"]
-    # Luigi asks a lost scheduler for a minute before it gives up, which is no error but slow.
-    if way == "gcn run with its own luigid" and rng.random() < 0.15:
+    if "luigid" in way and rng.random() < _SCHEDULER_SHARE:
         kinds = ["luigid"]
-    done = []
-    deadline = time.monotonic() + 2 * arena.seconds
-    _sleep(running, rng.uniform(0.2, arena.seconds))
-    while running.process.poll() is None and time.monotonic() < deadline:
-        kind = rng.choice(kinds)
-        victims = victims_of(running, kind)
-        if victims and _kill(rng.choice(victims)):
-            done.append(kind)
-            figures.faults[f"{kind} killed"] += 1
-            if kind in {"parent", "luigid"} or rng.random() < 0.4:
-                break
-        _sleep(running, rng.uniform(*_PAUSE_S))
-    what = f"{way}, killed: {', '.join(done) or 'nothing in time'}"
-    arena.honest(arena.ends(running, figures, what), output, figures, what)
+    with _started(arena, output, way) as (running, scheduler):
+        done = []
+        deadline = time.monotonic() + 2 * arena.seconds
+        # Each round goes on where the last one was stopped, so that all of the build is reached.
+        _sleep(running, rng.uniform(0.2, 0.7 * arena.seconds))
+        while running.process.poll() is None and time.monotonic() < deadline:
+            kind = rng.choice(kinds)
+            victims = victims_of(running, kind) or (scheduler.processes() if scheduler and kind == "luigid" else [])
+            if victims and _kill(rng.choice(victims)):
+                done.append(kind)
+                figures.faults[f"{kind} killed"] += 1
+                if kind in {"parent", "luigid"} or rng.random() < 0.3:
+                    break
+            _sleep(running, rng.uniform(*_PAUSE_S))
+        what = f"{way}, killed: {', '.join(done) or 'nothing in time'}"
+        arena.honest(arena.ends(running, figures, what), output, figures, what)
+
+
+@contextmanager
+def _started(arena: Arena, output: Path, way: str) -> Iterator[tuple[Running, Running | None]]:
+    """Start a build one way; yield it and the scheduler beside it, which is ended afterwards."""
+    if way.startswith("gcn run"):
+        yield arena.start(output, *(_OWN_SCHEDULER if "luigid" in way else (LOCAL,))), None
+        return
+    scheduler, where = None, (LOCAL,)
+    settings = {"LUIGI_CONFIG_PATH": str(LUIGI_CFG)}
+    if "luigid" in way:
+        port, state = str(free_port()), output / ".state"
+        place = ("--address", LOOPBACK, "--port", port, "--state-path", state)
+        scheduler = arena.commands.start("luigid", *place, **settings)
+        wait_for(lambda: reachable(int(port)))
+        where = ("--scheduler-host", LOOPBACK, "--scheduler-port", port)
+    try:
+        command = luigi_command("gcn.Dataset", arena.tiny, output)
+        yield arena.commands.start(*command, *where, **settings), scheduler
+    finally:
+        if scheduler is not None:
+            scheduler.process.kill()
+            scheduler.process.wait()
 
 
 def victims_of(running: Running, kind: str) -> list[psutil.Process]:

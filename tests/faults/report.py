@@ -2,7 +2,7 @@
 
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 
 from tests.faults.figures import Figures
@@ -10,6 +10,20 @@ from tests.faults.figures import Figures
 HEAD = ("scenario", "faults", "disturbed builds", "exit codes", "files compared", "bytes compared", "found")
 BAD = ("orphan", "temporary file", "wrong dataset", "dishonest code", "traceback", "hang", "refused again")
 _PROGRAMS = ("luigi", "rasterio", "h5py", "numpy")
+_HEADING = """\
+# Reliability
+
+Whatever happens to a build (a killed worker, a full disk, a flipped bit, a changed source), running it again must end
+in exactly the dataset that an undisturbed run gives. This page is written by the command that tries it; what is
+simulated, and what is not, stands in [0028](adr/0028-faults.md).
+"""
+_CHECKS = """
+## Scenarios
+After every disturbed build all its processes must be gone and its exit code must be true: 0 only for a finished
+dataset. Then the build is run again, undisturbed: it must end with 0, leave no temporary file and be valid, and every
+file must equal the undisturbed dataset's, byte for byte, sidecars and seal included. Damaged outputs are repaired in
+one process, where inodes and file times also show that nothing else was made anew.
+"""
 
 
 def page(results: Mapping[str, Figures], *, command: str, seed: int, minutes: float, left_out: int) -> str:
@@ -36,44 +50,26 @@ def page(results: Mapping[str, Figures], *, command: str, seed: int, minutes: fl
     total = Figures()
     for figures in results.values():
         total.add(figures)
+    programs = ", ".join(f"{name} {version(name)}" for name in _PROGRAMS)
+    named = f"gcn-luigi {version('gcn-luigi')}, Python {platform.python_version()}, {programs}"
+    without = f", {left_out} jobs left out" if left_out else ""
+    kinds = [(name, kind, times) for name, one in results.items() for kind, times in sorted(one.faults.items())]
+    bad = (*BAD, *sorted(set(total.found) - set(BAD)))
     lines = [
-        "# Reliability",
-        "",
-        "Whatever happens to a build (a killed worker, a full disk, a flipped bit, a changed source), running it again",
-        "must end in exactly the dataset that an undisturbed run gives. This page is written by the command that tries",
-        "it; what is simulated, and what is not, stands in [0028](adr/0028-faults.md).",
-        "",
-        f"* Command: `{command}`, seed {seed}, {minutes:.0f} minutes" + (f", {left_out} jobs left out" * bool(left_out)) + ".",
-        f"* Versions: gcn-luigi {version('gcn-luigi')}, Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version(name)}" for name in _PROGRAMS)
-        + f"; {platform.system()} {platform.release()}.",
+        _HEADING,
+        f"* Command: `{command}`, seed {seed}, {minutes:.0f} minutes{without}.",
+        f"* Versions: {named}; {platform.system()} {platform.release()}.",
         *(f"* {note[0].upper()}{note[1:]}." for note in sorted(total.notes)),
-        "",
-        "## Scenarios",
-        "After every disturbed build all its processes must be gone and its exit code must be true: 0 only for a finished",
-        "dataset. Then the build is run again, undisturbed: it must end with 0, leave no temporary file, pass",
-        "`gcn validate`, and every file must equal the undisturbed dataset's, byte for byte, sidecars and seal included.",
-        "",
-        _row(HEAD),
-        _row("---" for _ in HEAD),
-        *(_row(_cells(name, figures)) for name, figures in results.items()),
-        _row(_cells("**all**", total)),
-        "",
-        "## Faults by kind",
-        "",
-        _row(("scenario", "fault", "times")),
-        _row(("---", "---", "---")),
-        *(_row((name, kind, f"{times:,}")) for name, figures in results.items() for kind, times in sorted(figures.faults.items())),
-        "",
-        "## What must not be",
-        "",
-        _row(("found", "times")),
-        _row(("---", "---")),
-        *(_row((kind, str(total.found[kind]))) for kind in (*BAD, *sorted(set(total.found) - set(BAD)))),
+        _CHECKS,
+        *_table(HEAD, (*(_cells(name, one) for name, one in results.items()), _cells("**all**", total))),
+        "\n## Faults by kind\n",
+        *_table(("scenario", "fault", "times"), ((name, kind, f"{times:,}") for name, kind, times in kinds)),
+        "\n## What must not be\n",
+        *_table(("found", "times"), ((kind, str(total.found[kind])) for kind in bad)),
         "",
     ]
     if total.problems:
-        lines += ["## Open", "", *(f"* {' '.join(problem.split())[:400]}" for problem in total.problems), ""]
+        lines += ["## Open\n", *(f"* {' '.join(problem.split())[:400]}" for problem in total.problems), ""]
     return "\n".join(lines)
 
 
@@ -103,8 +99,14 @@ def _cells(name: str, figures: Figures) -> tuple[str, ...]:
 
 
 def _codes(codes: Counter[str]) -> str:
-    return ", ".join(f"{code} ({times})" for code, times in sorted(codes.items(), key=lambda item: int(item[0]))) or "none"
+    """Return exit codes and how often each was seen; negative ones are signals."""
+    told = [f"{code} ({times})" for code, times in sorted(codes.items(), key=lambda item: int(item[0]))]
+    return ", ".join(told) or "none"
 
 
-def _row(cells: object) -> str:
-    return "| " + " | ".join(cells) + " |"  # type: ignore[call-overload]
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [_row(head), _row(["---"] * len(head)), *(_row(cells) for cells in rows)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

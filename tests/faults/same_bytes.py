@@ -11,7 +11,7 @@ from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.graph import upstream
 from tests.faults.arena import LOCAL, Arena
 from tests.faults.figures import Figures
-from tests.integration.commands import LUIGI_CFG, LOOPBACK, luigi_command, luigid
+from tests.integration.commands import LOOPBACK, LUIGI_CFG, luigi_command, luigid
 
 
 def same_bytes(arena: Arena, rng: random.Random, count: int) -> Figures:

@@ -41,16 +41,16 @@ class Scenario:
 def scenarios() -> tuple[Scenario, ...]:
     """Return all scenarios, those of optional modules last."""
     return (
-        Scenario("kills", kills.kills, jobs=22, quick_jobs=1),
-        Scenario("signals", kills.signals, jobs=8, quick_jobs=0),
-        Scenario("disk full", disk.full, jobs=8, quick_jobs=1, count=2),
-        Scenario("read-only output", disk.read_only, jobs=2, quick_jobs=0),
+        Scenario("kills", kills.kills, jobs=18, quick_jobs=1),
+        Scenario("signals", kills.signals, jobs=6, quick_jobs=0),
+        Scenario("disk full", disk.full, jobs=4, quick_jobs=1, count=2),
+        Scenario("read-only output", disk.read_only, jobs=1, quick_jobs=0),
         Scenario("damaged outputs", damage.damaged, jobs=8, quick_jobs=1, count=40, quick_count=8),
-        Scenario("two builds at once", together.two_builds, jobs=4, quick_jobs=0),
-        Scenario("clock jumps", clock.jumps, jobs=4, quick_jobs=0),
-        Scenario("strange times", clock.strange_times, jobs=2, quick_jobs=0),
-        Scenario("inputs changed meanwhile", inputs.changed, jobs=14, quick_jobs=0),
-        Scenario("same bytes", same_bytes.same_bytes, jobs=14, quick_jobs=1),
+        Scenario("two builds at once", together.two_builds, jobs=3, quick_jobs=0),
+        Scenario("clock jumps", clock.jumps, jobs=2, quick_jobs=0),
+        Scenario("strange times", clock.strange_times, jobs=1, quick_jobs=0),
+        Scenario("inputs changed meanwhile", inputs.changed, jobs=10, quick_jobs=0),
+        Scenario("same bytes", same_bytes.same_bytes, jobs=8, quick_jobs=1),
         *_optional(),
     )
 
