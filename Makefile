@@ -15,7 +15,7 @@ help:
 	@echo "make test       run all tests and checks"
 	@echo "make checked    run the kernel tests on a build with bounds checks"
 	@echo "make lint types contracts format    one kind of check at a time"
-	@echo "make faults     disturb builds in every way for 25 minutes and write docs/reliability.md; QUICK=1 for a minute"
+	@echo "make faults     disturb builds in every way and write docs/reliability.md; QUICK=1 for a minute"
 	@echo "make bench      measure against other ways to the same chips; make bench QUICK=1 only tries whether it runs"
 
 env: $(VENV)/ready

@@ -111,7 +111,7 @@ def main() -> int:
         options.json.write_text(json.dumps({name: figures.to_dict() for name, figures in results.items()}))
     out = options.page or (None if options.quick or options.only or options.job is not None else PAGE)
     if out:
-        command = "make faults" if options.scale == 1.0 else f"python -m tests.faults --scale {options.scale:g}"
+        command = " ".join(["python -m tests.faults", *sys.argv[1:]]) if sys.argv[1:] else "make faults"
         minutes = (time.monotonic() - began) / 60
         out.write_text(page(results, command=command, seed=options.seed, minutes=minutes, left_out=left_out))
     problems = sum(len(figures.problems) for figures in results.values())
