@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 import time
 import uuid
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ LOCAL = "--local-scheduler"
 _SETTLED_S = 15.0
 _MOST_NAMED = 3
 _TAIL = 1200
+# The line of the command's own script at which Python reads the package.
+_IMPORTING = "in <module>\n    from gcn_luigi.cli import main\n"
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,11 @@ class Arena:
     def reference(self) -> Path:
         """The dataset that an undisturbed run gives."""
         return self.root / "reference" / self.tiny.region
+
+    @property
+    def program(self) -> Path:
+        """The `gcn` command, for programs that start it."""
+        return Path(sys.executable).with_name("gcn")
 
     def fresh(self, start: Path | None = None) -> Path:
         """Return a new output directory, as deep as that of the reference: relative paths must be the same.
@@ -78,8 +86,8 @@ class Arena:
         """Start `gcn run`."""
         return self.commands.start(*self.run(output, *extra), **variables)
 
-    def ends(self, running: Running, figures: Figures, what: str) -> Ended | None:
-        """Wait for a disturbed command, and check that nothing of it lives on and nothing is told as a traceback."""
+    def ends(self, running: Running, figures: Figures, what: str, *, plain: bool = True) -> Ended | None:
+        """Wait for a disturbed command, and check that nothing of it lives on and, if `plain`, shows a traceback."""
         try:
             ended = running.wait()
         except subprocess.TimeoutExpired:
@@ -91,14 +99,15 @@ class Arena:
         if left := left_after(_SETTLED_S, running.processes):
             figures.problem("orphan", f"{what}: {len(left)} processes live on")
             kill_all(running)
-        if "luigi" not in Path(str(running.process.args[0])).name:
+        # The luigi command logs failures with their tracebacks.
+        if plain and "luigi" not in Path(str(running.process.args[0])).name:
             self._plain(ended, figures, what)
         return ended
 
     def _plain(self, ended: Ended, figures: Figures, what: str) -> None:
         """Check that nothing is told as a traceback, but for Python's own to Ctrl-C while it still imports."""
         start = ended.text.find("Traceback")
-        imports = "KeyboardInterrupt" in ended.err[-100:] and "<frozen importlib" in ended.err
+        imports = ended.err.rstrip().endswith("KeyboardInterrupt") and _IMPORTING in ended.err
         if start >= 0 and not imports:
             told = ended.text[max(0, start - _TAIL // 4) : start + _TAIL]
             figures.problem("traceback", f"{what}: exit {ended.code}: {told}")
