@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 SOURCES := $(wildcard _ext/*.pyx _ext/*.pxd _ext/*.h) setup.py pyproject.toml constraints.txt
 
-.PHONY: env dev demo test checked sanitize lint types contracts format bench clean help
+.PHONY: env dev demo test checked sanitize lint types contracts format bench faults clean help
 
 help:
 	@echo "make demo       make a small made-up region and build its dataset into output/demo"
@@ -16,6 +16,7 @@ help:
 	@echo "make checked    run the kernel tests on a build with bounds checks"
 	@echo "make sanitize   run them on builds that stop at a wrong address or at undefined behaviour; minutes"
 	@echo "make lint types contracts format    one kind of check at a time"
+	@echo "make faults     disturb builds in every way and write docs/reliability.md; QUICK=1 for a minute"
 	@echo "make bench      measure against other ways to the same chips; make bench QUICK=1 only tries whether it runs"
 
 env: $(VENV)/ready
@@ -86,6 +87,10 @@ contracts: dev
 # Ratios, taken in turns in one run; docs/performance.md says how. SUITES="reading curves" measures only these.
 bench: $(VENV)/ready-for-bench
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(SUITES)
+
+# Kills, full disks, flipped bits, changed sources: after each, running again must give the undisturbed dataset.
+faults: dev
+	$(BIN)/python -m tests.faults $(if $(QUICK),--quick)
 
 $(VENV)/ready-for-bench: $(VENV)/ready
 	@echo "adding what the benchmark needs"

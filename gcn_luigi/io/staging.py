@@ -6,13 +6,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
-from gcn_luigi.errors import PublishError
+from gcn_luigi.errors import GcnLuigiError, PublishError
 from gcn_luigi.io.drafts import claimed
 
 # What a file system answers when it will not take a file; anything else is the writer's own error.
 _REFUSED = "ENOSPC EDQUOT EFBIG EROFS EACCES EPERM ENOTDIR EISDIR EEXIST"
 _REFUSALS = frozenset(getattr(errno, name) for name in _REFUSED.split())
+# As SQLite says it, and as the system does.
+_FULL = ("disk is full", os.strerror(errno.ENOSPC))
+_PROBE = 1 << 18
 
 
 @contextmanager
@@ -38,7 +42,7 @@ def staged(final: Path) -> Iterator[Path]:
     """
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        with claimed(final) as draft:
+        with claimed(final) as draft, _Refusals(draft):
             yield draft
             _sync(draft)
             draft.replace(final)
@@ -47,10 +51,46 @@ def staged(final: Path) -> Iterator[Path]:
         if not _is_refusal(error, final):
             raise
         raise PublishError(
-            f"could not be written: {error.strerror}",
+            f"could not be written: {os.strerror(error.errno or 0)}",
             where=str(final),
             fix="check free space and rights of the output directory, then run again; nothing was lost",
         ) from error
+
+
+class _Refusals:
+    """Turns the many words that libraries have for a refusal of the file system into the system's own error.
+
+    Parameters
+    ----------
+    draft : Path
+        What the block writes.
+    """
+
+    def __init__(self, draft: Path) -> None:
+        self._draft = draft
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        if not isinstance(error, Exception) or isinstance(error, GcnLuigiError):
+            return
+        if isinstance(error, OSError) and error.errno in _REFUSALS:
+            return
+        number = self._refused(str(error))
+        if number is not None:
+            raise OSError(number, os.strerror(number)) from error
+
+    def _refused(self, told: str) -> int | None:
+        if any(words in told for words in _FULL):
+            return errno.ENOSPC
+        # It may say anything, or only that writing failed: so write something ourselves. It goes with the draft.
+        try:
+            with self._draft.with_name(f"{self._draft.name}.probe").open("wb") as stream:
+                stream.write(bytes(_PROBE))
+        except OSError as refused:
+            return refused.errno if refused.errno in _REFUSALS else None
+        return None
 
 
 def digest(path: Path) -> str:

@@ -12,7 +12,7 @@ import luigi
 from luigi.parameter import ParameterVisibility
 
 from gcn_luigi.config import Region, load_region
-from gcn_luigi.errors import ConfigError, GcnLuigiError
+from gcn_luigi.errors import ConfigError, GcnLuigiError, InputError
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.io.sidecar import fingerprint_of
 from gcn_luigi.stages.sources import signature
@@ -20,6 +20,7 @@ from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.basis import Basis, Glance, facets_of
 from gcn_luigi.tasks.guard import GuardedTask
 from gcn_luigi.tasks.memory import within_memory
+from gcn_luigi.tasks.readings import Readings
 
 _REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 # Where the dataset is made is part of a task's identity, not of its result.
@@ -85,7 +86,13 @@ class RegionTask(GuardedTask):
     def configured(self) -> Region:
         """The region's settings and source directory, as they are now."""
         path = Path(self.config_dir).resolve() / f"{self.layout.root.name}.toml"
-        return load_region(path, Path(self.data_root).resolve() if self.data_root else None)
+        region = load_region(path, Path(self.data_root).resolve() if self.data_root else None)
+        self._readings.check(region, str(path))
+        return region
+
+    @cached_property
+    def _readings(self) -> Readings:
+        return Readings()
 
     def clone(self, cls: type[_T], **changes: Any) -> _T:  # type: ignore[override]
         """Return a task of `cls` with the parameters it has in common with this one, but for `changes`."""
@@ -160,9 +167,9 @@ class RegionTask(GuardedTask):
         """Make this task's files, unless they are published and current: then only something upstream was lost."""
         if self.is_published():
             self.say("kept: already published and current", 1.0)
-        else:
-            with within_memory(self):
-                self.make()
+            return
+        with within_memory(self), self._readings:
+            self.make()
 
     def memory_needed(self) -> int:
         """Return the bytes that `make` may need beside the libraries, as far as settings tell; 0 where they do not."""
@@ -198,6 +205,18 @@ class RegionTask(GuardedTask):
 
     def on_failure(self, exception: BaseException) -> str:
         """Return what the web page and `gcn run` show: a deliberate error as it is, else the traceback."""
+        if _says_that_files_changed(exception):
+            exception = InputError(
+                "what it is made from changed meanwhile; nothing stale counts as finished",
+                where=self.name,
+                fix="leave sources and settings alone, let another build of this dataset end, then run again",
+            )
         if isinstance(exception, GcnLuigiError):
             return str(exception)
         return str(super().on_failure(exception))
+
+
+def _says_that_files_changed(exception: BaseException) -> bool:
+    """Return whether Luigi found what it requires, or what it has just made, to be complete no more."""
+    unfulfilled = isinstance(exception, RuntimeError) and str(exception).startswith("Unfulfilled dependenc")
+    return unfulfilled or isinstance(exception, luigi.worker.TaskException)

@@ -17,7 +17,7 @@ from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.graph import upstream
 from gcn_luigi.tasks.machine import oom_kills
 from gcn_luigi.tasks.memory import explained
-from gcn_luigi.tasks.process import use_forkserver
+from gcn_luigi.tasks.process import start_server, use_forkserver
 
 _EXIT_CODES = {
     LuigiStatusCode.SUCCESS: 0,
@@ -124,6 +124,7 @@ def build(
         The central scheduler stopped answering.
     """
     use_forkserver()
+    start_server()
     # How a program logs is its own affair; Luigi would install handlers.
     luigi.configuration.get_config().set("core", "no_configure_logging", "true")
     factory = _Factory()

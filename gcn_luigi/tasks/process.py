@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from multiprocessing import forkserver, resource_tracker
 from typing import Self
 
 _PR_SET_PDEATHSIG = 1
@@ -26,6 +27,22 @@ def use_forkserver() -> None:
         multiprocessing.set_start_method("forkserver")
         # The server imports the libraries once; no task waits for that again.
         multiprocessing.set_forkserver_preload(["gcn_luigi.tasks"])
+
+
+def start_server() -> None:
+    """Start the server of workers with Ctrl-C blocked, which they inherit: one being born would print a traceback.
+
+    Only blocked here, not ignored: this process hears an interrupt of that moment right afterwards.
+    """
+    if multiprocessing.get_start_method(allow_none=True) != "forkserver":
+        return
+    # First, because starting it would unblock.
+    resource_tracker.ensure_running()
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
 
 
 class ChildContext:
@@ -52,6 +69,9 @@ class ChildContext:
         if os.environ.get("GCN_QUIET_WORKERS") == "1":
             # `gcn run` shows failures itself; without a handler Python would print them to the terminal.
             logging.getLogger("luigi-interface").addHandler(logging.NullHandler())
+            if self._is_child:
+                # HDF5 closes a file a second time when it is forgotten: the failure is told already.
+                sys.excepthook = sys.unraisablehook = _log_ignored
         else:
             logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
         return self
@@ -66,6 +86,10 @@ class ChildContext:
             sys.exit(_TOLD_TO_STOP)
         if kind is not None and issubclass(kind, KeyboardInterrupt):
             sys.exit(_TOLD_TO_STOP)
+
+
+def _log_ignored(*what: object) -> None:
+    logging.getLogger("luigi-interface").debug("ignored: %s", what)
 
 
 def _end_with_parent() -> None:

@@ -30,7 +30,7 @@ def directory(tmp_path_factory):
 
 
 def chance(seed):
-    return random.Random(seed)  # noqa: S311  repeatable is what it must be
+    return random.Random(seed)
 
 
 @pytest.fixture(scope="module")

@@ -168,3 +168,22 @@ def test_in_the_programs_own_process_nothing_is_tied_or_blocked():
         raise KeyboardInterrupt
 
     assert (signal.getsignal(signal.SIGUSR1), signal.pthread_sigmask(signal.SIG_BLOCK, ())) == before
+
+
+def test_workers_are_born_deaf_to_ctrl_c_and_their_parent_is_not():
+    code = """
+import multiprocessing, signal, time, gcn_luigi.tasks
+from gcn_luigi.tasks.process import start_server
+start_server()
+print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, set()))
+worker = multiprocessing.Process(target=time.sleep, args=(20,))
+worker.start()
+status = open(f"/proc/{worker.pid}/status").read()
+blocked = next(line for line in status.splitlines() if line.startswith("SigBlk"))
+print(bool(int(blocked.split()[1], 16) >> (signal.SIGINT - 1) & 1))
+worker.kill()
+"""
+
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ended.stdout.split() == ["False", "True"]

@@ -6,6 +6,7 @@ import os
 import signal
 import stat
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -236,3 +237,45 @@ def test_a_digest_is_the_sha256_of_the_bytes(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
 
     assert digest(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    "failure",
+    [
+        RuntimeError("sqlite3_exec(CREATE TABLE gpkg_contents) failed: database or disk is full"),
+        OSError(errno.ENOSPC, "Can't close file (file write failed: errno = 28, buf = 0x557ea584be90)"),
+        RuntimeError(f"block write failed: {os.strerror(errno.ENOSPC)}"),
+    ],
+)
+def test_a_full_disk_is_told_plainly_whatever_the_library_says(tmp_path, failure):
+    with pytest.raises(PublishError) as caught:
+        write_half(tmp_path / "index.gpkg", failure)
+
+    assert caught.value.what == "could not be written: No space left on device"
+    assert caught.value.where == str(tmp_path / "index.gpkg")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.fault
+def test_a_library_that_only_says_that_it_failed_is_asked_by_a_probe_that_goes_with_the_draft(tmp_path, monkeypatch):
+    opened = Path.open
+
+    def full(path, *arguments):
+        if path.name.endswith(".probe"):
+            opened(path, *arguments).close()
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+        return opened(path, *arguments)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(PublishError, match="could not be written: Disk quota exceeded"):
+        write_half(tmp_path / "mosaic.tif", RuntimeError("TIFFAppendToStrip: write error"))
+
+    assert names(tmp_path) == []
+
+
+def test_a_failure_that_is_no_lack_of_room_passes_as_it_is(tmp_path):
+    with pytest.raises(RuntimeError, match="a bug"):
+        write_half(tmp_path / "mosaic.tif", RuntimeError("a bug"))
+
+    assert names(tmp_path) == []

@@ -1,0 +1,124 @@
+"""The page that says what was tried and what was found, made from the figures of one long run."""
+
+import platform
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+
+from tests.faults.figures import Figures
+
+HEAD = ("scenario", "faults", "disturbed builds", "exit codes", "files compared", "bytes compared", "found")
+BAD = (
+    "orphan",
+    "temporary file",
+    "wrong dataset",
+    "dishonest code",
+    "traceback",
+    "hang",
+    "refused again",
+    "unnoticed flip",
+    "broken input",
+)
+BAD_BYTES = ("unnoticed flip", "broken input")
+_PROGRAMS = ("luigi", "rasterio", "h5py", "numpy")
+_HEADING = """\
+# Reliability
+
+Whatever happens to a build (a killed worker, a full disk, a flipped bit, a changed source), running it again must end
+in exactly the dataset that an undisturbed run gives. This page is written by the command that tries it; what is
+simulated, and what is not, stands in [0028](adr/0028-faults.md).
+"""
+_CHECKS = """
+## Scenarios
+After every disturbed build all its processes must be gone and its exit code must be true: 0 only for a finished
+dataset. Then the build is run again, undisturbed: it must end with 0, leave no temporary file and be valid, and every
+file must equal the undisturbed dataset's, byte for byte, sidecars and seal included. Damaged outputs are repaired in
+one process, where inodes and file times also show that nothing else was made anew.
+"""
+
+
+def page(results: Mapping[str, Figures], *, command: str, seed: int, minutes: float, left_out: int) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    results : mapping of str to Figures
+        By name of the scenario.
+    command : str
+        What was run.
+    seed : int
+        Of all random numbers.
+    minutes : float
+        How long it took.
+    left_out : int
+        Jobs that did not fit into the time.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    total = Figures()
+    for figures in results.values():
+        total.add(figures)
+    programs = ", ".join(f"{name} {version(name)}" for name in _PROGRAMS)
+    named = f"gcn-luigi {version('gcn-luigi')}, Python {platform.python_version()}, {programs}"
+    without = f", {left_out} jobs left out" if left_out else ""
+    kinds = [(name, kind, times) for name, one in results.items() for kind, times in sorted(one.faults.items())]
+    usual = (*BAD, *BAD_BYTES)
+    bad = (*usual, *sorted(set(total.found) - set(usual)))
+    lines = [
+        _HEADING,
+        f"* Command: `{command}`, seed {seed}, {minutes:.0f} minutes{without}.",
+        f"* Versions: {named}; {platform.system()} {platform.release()}.",
+        *(f"* {note[0].upper()}{note[1:]}." for note in sorted(total.notes)),
+        _CHECKS,
+        *_table(HEAD, (*(_cells(name, one) for name, one in results.items()), _cells("**all**", total))),
+        "\n## Faults by kind\n",
+        *_table(("scenario", "fault", "times"), ((name, kind, f"{times:,}") for name, kind, times in kinds)),
+        "\n## What must not be\n",
+        *_table(("found", "times"), ((kind, str(total.found[kind])) for kind in bad)),
+        "",
+    ]
+    if total.problems:
+        lines += ["## Open\n", *(f"* {' '.join(problem.split())[:400]}" for problem in total.problems), ""]
+    return "\n".join(lines)
+
+
+def read_rows(text: str) -> dict[str, dict[str, str]]:
+    """Return the rows of the page's first table, by scenario."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    start = lines.index(_row(HEAD))
+    found = {}
+    for line in lines[start + 2 :]:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) != len(HEAD):
+            break
+        found[cells[0]] = dict(zip(HEAD, cells, strict=True))
+    return found
+
+
+def _cells(name: str, figures: Figures) -> tuple[str, ...]:
+    return (
+        name,
+        f"{sum(figures.faults.values()):,}",
+        f"{figures.builds:,}",
+        _codes(figures.codes),
+        f"{figures.files:,}",
+        f"{figures.compared:,}",
+        "; ".join(f"{kind} {times}" for kind, times in sorted(figures.found.items())) or "0",
+    )
+
+
+def _codes(codes: Counter[str]) -> str:
+    """Return exit codes and how often each was seen; negative ones are signals."""
+    told = [f"{code} ({times})" for code, times in sorted(codes.items(), key=lambda item: int(item[0]))]
+    return ", ".join(told) or "none"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [_row(head), _row(["---"] * len(head)), *(_row(cells) for cells in rows)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
