@@ -22,6 +22,9 @@ from gcn_luigi.config import load_region
 if TYPE_CHECKING:
     from gcn_luigi.tasks.build import BuildResult
 
+# As Luigi's own code for a task that failed.
+_CHANGED = 30
+
 
 @click.command()
 @region_options
@@ -87,6 +90,14 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
             )
         with watching() as watch:
             result = build([root], workers=options.workers, address=address, watch=watch)
+    if result.exit_code == 0 and not root.complete():
+        # Between the last task and now: saying "done" would be wrong.
+        click.echo(
+            "not finished: sources or settings changed while the build ran, and some of it is of what they were. Run "
+            "again.",
+            err=True,
+        )
+        sys.exit(_CHANGED)
     _tell(result, root.layout.root)
 
 

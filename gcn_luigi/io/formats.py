@@ -201,5 +201,6 @@ def _named(root: ET.Element, path: Path) -> Iterator[Path]:
 
 
 def _head(path: Path, size: int) -> bytes:
-    with path.open("rb") as file:
+    # Without a buffer, which would read a whole block of every tile.
+    with path.open("rb", buffering=0) as file:
         return file.read(size)
