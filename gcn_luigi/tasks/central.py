@@ -121,6 +121,8 @@ def central_scheduler(port: int, state: Path, config: Path) -> Iterator[str]:
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
+            # Ctrl-C in a terminal is for us: asked after its end, it would be waited for a minute.
+            process_group=0,
         )
         try:
             _wait_until_up(process, port, log)

@@ -127,6 +127,9 @@ def test_nothing_outlives_a_stopped_run(commands, tiny, tmp_path, stop):
     running = commands.start(*gcn_command(tiny, tmp_path), "--port", "0")
     wait_for(running.writer, pause=0.01)
     port = _port(running.text())
+    (scheduler,) = _schedulers(running)
+    # Ctrl-C is for the command: a scheduler that heard it too would be asked in vain for a minute.
+    assert os.getpgid(scheduler.pid) != running.process.pid
     {
         "kill": running.process.kill,
         "interrupt": lambda: running.process.send_signal(signal.SIGINT),
