@@ -26,7 +26,7 @@ def use_forkserver() -> None:
     if multiprocessing.get_start_method(allow_none=True) is None:
         multiprocessing.set_start_method("forkserver")
         # The server imports the libraries once; no task waits for that again.
-        multiprocessing.set_forkserver_preload(["gcn_luigi.tasks"])
+        multiprocessing.set_forkserver_preload(["gcn_luigi.tasks", "gcn_luigi.tasks.server"])
 
 
 def start_server() -> None:
@@ -71,7 +71,7 @@ class ChildContext:
             logging.getLogger("luigi-interface").addHandler(logging.NullHandler())
             if self._is_child:
                 # HDF5 closes a file a second time when it is forgotten: the failure is told already.
-                sys.excepthook = sys.unraisablehook = _log_ignored
+                sys.excepthook = sys.unraisablehook = log_ignored
         else:
             logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
         return self
@@ -88,7 +88,8 @@ class ChildContext:
             sys.exit(_TOLD_TO_STOP)
 
 
-def _log_ignored(*what: object) -> None:
+def log_ignored(*what: object) -> None:
+    """Log what Python would print; whoever watches the build is told by the parent."""
     logging.getLogger("luigi-interface").debug("ignored: %s", what)
 
 

@@ -13,6 +13,8 @@ from tests.faults.arena import LOCAL, Arena
 from tests.faults.figures import Figures
 from tests.integration.commands import LOOPBACK, LUIGI_CFG, Running, free_port, luigi_command, reachable, wait_for
 
+# Of one job, at least.
+_KILLS = 8
 # A build is disturbed this often before it may end: each time it goes on from where it was.
 _ROUNDS = (5, 9)
 _SIGNAL_ROUNDS = (3, 6)
@@ -26,11 +28,15 @@ def kills(arena: Arena, rng: random.Random, count: int) -> Figures:
     """Kill -9 workers, their server, the parent or its scheduler, again and again; then run undisturbed."""
     figures = Figures()
     for _ in range(count):
-        output = arena.fresh()
-        for _ in range(rng.randint(*_ROUNDS)):
-            _killed(arena, rng, output, figures)
-        arena.mends(output, figures, "kills")
-        arena.drop(output)
+        wanted = figures.faults.total() + _KILLS
+        while figures.faults.total() < wanted:
+            output = arena.fresh()
+            for _ in range(rng.randint(*_ROUNDS)):
+                _killed(arena, rng, output, figures)
+                if (output / arena.tiny.region / "dataset.json").exists():
+                    break
+            arena.mends(output, figures, "kills")
+            arena.drop(output)
     return figures
 
 
@@ -62,7 +68,7 @@ def _killed(arena: Arena, rng: random.Random, output: Path, figures: Figures) ->
         done = []
         deadline = time.monotonic() + 2 * arena.seconds
         # Each round goes on where the last one was stopped, so that all of the build is reached.
-        _sleep(running, rng.uniform(0.2, 0.7 * arena.seconds))
+        _sleep(running, rng.uniform(0.2, 0.4 * arena.seconds))
         while running.process.poll() is None and time.monotonic() < deadline:
             kind = rng.choice(kinds)
             victims = victims_of(running, kind) or (scheduler.processes() if scheduler and kind == "luigid" else [])

@@ -40,7 +40,7 @@ class Scenario:
 def scenarios() -> tuple[Scenario, ...]:
     """Return all scenarios."""
     return (
-        Scenario("kills", kills.kills, jobs=18, quick_jobs=1),
+        Scenario("kills", kills.kills, jobs=14, quick_jobs=1),
         Scenario("signals", kills.signals, jobs=6, quick_jobs=0),
         Scenario("disk full", disk.full, jobs=4, quick_jobs=1, count=2),
         Scenario("read-only output", disk.read_only, jobs=1, quick_jobs=0),

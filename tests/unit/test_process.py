@@ -1,8 +1,10 @@
 """Worker processes: how they start, and that they end with their parent."""
 
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -115,6 +117,35 @@ def test_a_child_that_does_not_hear_is_ended_after_a_grace(program, tmp_path):
     assert len(_drafts(tmp_path)) == 2
     assert len(sweep(tmp_path / "out")) == 1
     assert _drafts(tmp_path) == []
+
+
+def _server_hook(**variables):
+    code = """
+import multiprocessing, sys
+from gcn_luigi.tasks.process import start_server, use_forkserver
+
+def tell():
+    print(sys.excepthook is not sys.__excepthook__)
+
+if __name__ == "__main__":
+    use_forkserver()
+    start_server()
+    child = multiprocessing.Process(target=tell)
+    child.start()
+    child.join()
+    print(sys.excepthook is sys.__excepthook__)
+"""
+    environment = {**os.environ, **variables}
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "program.py"
+        path.write_text(code)
+        ended = subprocess.run([sys.executable, path], capture_output=True, text=True, check=True, env=environment)
+    return ended.stdout.split()
+
+
+def test_under_gcn_run_the_server_of_workers_is_quiet_and_nobody_else():
+    assert _server_hook(GCN_QUIET_WORKERS="1") == ["True", "True"]
+    assert _server_hook(GCN_QUIET_WORKERS="0") == ["False", "True"]
 
 
 def _start_method(*lines):
