@@ -39,7 +39,14 @@ class Record:
 
     def to_json(self) -> str:
         """Return the sidecar's text: equal records give equal bytes."""
-        content = {"fingerprint": self.fingerprint, "parts": self.parts, "sha256": self.sha256, "size": self.size}
+        content: dict[str, Any] = {
+            "fingerprint": self.fingerprint,
+            "parts": self.parts,
+            "sha256": self.sha256,
+            "size": self.size,
+        }
+        # Another size or digest is well-formed, too: a wrong digit there must not be believed.
+        content["seal"] = fingerprint_of(content)
         return json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n"
 
 

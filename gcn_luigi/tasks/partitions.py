@@ -9,7 +9,7 @@ from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.basis import Basis, Glance
 from gcn_luigi.tasks.inventory import TileInventory
-from gcn_luigi.tasks.rasters import STACKED, ClassLabel, YearStack, nodata_keys
+from gcn_luigi.tasks.rasters import STACKED, ClassLabel, YearStack
 
 
 class PartitionGrid(RegionTask):
@@ -97,6 +97,30 @@ class GridComparison(RegionTask):
             partitions.write_grid_comparison(self.configured, self.layout, draft)
 
 
+def corrected_basis(task: RegionTask, *keys: str) -> Basis:
+    """Return what corrected partitions hang on, and with them the settings `keys`.
+
+    Parameters
+    ----------
+    task : RegionTask
+        Requires the catalog, then the stacks.
+    *keys : str
+        Dotted keys that reach the result, too.
+    """
+    settings = task.configured.settings
+    catalog, *stacks = task.requires()
+    # Which bands are probed matters to the published rule alone.
+    nodata = ("nodata",) if settings.nodata.mode == "legacy" else ("nodata.mode", "nodata.fill")
+    return Basis(
+        {
+            **pick(settings, (*nodata, *keys)),
+            "bands": band_facts(settings.schema_bands, *STACKED, "valid_min", "valid_max"),
+        },
+        facets=("lattice", "windows"),
+        reads=(catalog.targets()[0], *(target for stack in stacks for target in stack.targets())),
+    )
+
+
 class PartitionFiles(RegionTask):
     """Write each used partition, corrected, as a GeoTIFF; only built when asked for."""
 
@@ -106,16 +130,7 @@ class PartitionFiles(RegionTask):
     def basis(self, path: Path) -> Basis:
         """Return catalog, stacks, and how pixels are corrected."""
         del path
-        settings = self.configured.settings
-        catalog, *stacks = self.requires()
-        return Basis(
-            {
-                **pick(settings, nodata_keys(settings)),
-                "bands": band_facts(settings.schema_bands, *STACKED, "valid_min", "valid_max"),
-            },
-            facets=("lattice", "windows"),
-            reads=(catalog.targets()[0], *(target for stack in stacks for target in stack.targets())),
-        )
+        return corrected_basis(self)
 
     def requires(self) -> list[RegionTask]:
         """Require the catalog and all stacks."""

@@ -5,7 +5,6 @@ from pathlib import Path
 import luigi
 
 from gcn_luigi.config import band_facts, pick
-from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import label, mosaics, stack
 from gcn_luigi.stages.stack_file import write_stack_file
 from gcn_luigi.targets import PublishedFile
@@ -15,11 +14,6 @@ from gcn_luigi.tasks.inventory import TileInventory
 
 # What of a band a stack shows.
 STACKED = ("name", "role", "nodata")
-
-
-def nodata_keys(settings: RegionSettings) -> tuple[str, ...]:
-    """Return the keys that reach corrected pixels: which bands are probed matters to the published rule alone."""
-    return ("nodata",) if settings.nodata.mode == "legacy" else ("nodata.mode", "nodata.fill")
 
 
 class OpticalMosaic(RegionTask):

@@ -5,15 +5,14 @@ from pathlib import Path
 import luigi
 from luigi.parameter import ParameterVisibility
 
-from gcn_luigi.config import band_facts, pick
 from gcn_luigi.io.layout import SPLITS
 from gcn_luigi.stages.shard_memory import lighter_shard, shard_bytes
 from gcn_luigi.stages.shards import ShardRequest, build_shard
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.basis import Basis
-from gcn_luigi.tasks.partitions import PartitionCatalog
-from gcn_luigi.tasks.rasters import STACKED, YearStack, nodata_keys
+from gcn_luigi.tasks.partitions import PartitionCatalog, corrected_basis
+from gcn_luigi.tasks.rasters import YearStack
 
 
 class ChipShard(RegionTask):
@@ -37,16 +36,7 @@ class ChipShard(RegionTask):
     def basis(self, path: Path) -> Basis:
         """Return catalog, stacks, and how chips are corrected, cut and stored."""
         del path
-        settings = self.configured.settings
-        catalog, *stacks = self.requires()
-        return Basis(
-            {
-                **pick(settings, (*nodata_keys(settings), "chips", "shards.codec", "shards.layout")),
-                "bands": band_facts(settings.schema_bands, *STACKED, "valid_min", "valid_max"),
-            },
-            facets=("lattice", "windows"),
-            reads=(catalog.targets()[0], *(target for stack in stacks for target in stack.targets())),
-        )
+        return corrected_basis(self, "chips", "shards.codec", "shards.layout")
 
     def requires(self) -> list[RegionTask]:
         """Require the catalog and all stacks."""

@@ -134,6 +134,16 @@ class TestExists:
         assert not target.exists()
 
     @pytest.mark.fault
+    def test_not_with_a_sidecar_of_which_any_digit_is_another_one(self, target):
+        publish(target)
+        text = target.sidecar.read_text()
+
+        for place, letter in enumerate(text):
+            if letter.isdigit():
+                target.sidecar.write_text(f"{text[:place]}{(int(letter) + 1) % 10}{text[place + 1 :]}")
+                assert target.record() is None, text[place - 20 : place + 5]
+
+    @pytest.mark.fault
     def test_not_with_a_sidecar_that_cannot_be_read(self, target):
         publish(target)
         target.sidecar.unlink()
@@ -149,12 +159,13 @@ class TestPublishing:
 
         record = json.loads(target.sidecar.read_text(encoding="utf-8"))
         assert target.record() == Record(source.parts, 3, digest(target.path))
-        assert record == {
+        said = {
             "fingerprint": fingerprint_of(source.parts),
             "size": 3,
             "sha256": digest(target.path),
             "parts": source.parts,
         }
+        assert record == {**said, "seal": fingerprint_of(said)}
 
     def test_equal_content_gives_equal_sidecars(self, tmp_path, source):
         one, other = make(tmp_path / "1", source), make(tmp_path / "2", source)
