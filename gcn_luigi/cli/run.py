@@ -22,8 +22,8 @@ from gcn_luigi.config import load_region
 if TYPE_CHECKING:
     from gcn_luigi.tasks.build import BuildResult
 
-# As Luigi's own code for a task that failed.
-_CHANGED = 30
+# As Luigi's own code for tasks that were not run.
+_NOT_RUN = 25
 
 
 @click.command()
@@ -91,13 +91,13 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
         with watching() as watch:
             result = build([root], workers=options.workers, address=address, watch=watch)
     if result.exit_code == 0 and not root.complete():
-        # Between the last task and now: saying "done" would be wrong.
+        # Luigi calls it a success when another run has taken over what is left; or something changed a moment ago.
         click.echo(
-            "not finished: sources or settings changed while the build ran, and some of it is of what they were. Run "
-            "again.",
+            "not finished: another run builds the rest of this dataset, or sources or settings changed meanwhile. Let it "
+            "end, then run again.",
             err=True,
         )
-        sys.exit(_CHANGED)
+        sys.exit(_NOT_RUN)
     _tell(result, root.layout.root)
 
 

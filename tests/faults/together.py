@@ -30,7 +30,8 @@ def _same(arena: Arena, rng: random.Random, figures: Figures, *, shares_schedule
         ended = _both(arena, rng, figures, what, [arena.run(output)] * 2)
     for one in ended:
         arena.honest(one, output, figures, what)
-    if all(one is not None and one.code for one in ended):
+    # Each may leave the last tasks to the other one, and then says so.
+    if all(one is not None and one.code and "another run builds" not in one.text for one in ended):
         figures.problem("refused again", f"{what}: both ended badly: {[one and one.text for one in ended]}")
     arena.mends(output, figures, what)
     arena.drop(output)
