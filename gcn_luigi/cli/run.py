@@ -93,8 +93,8 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
     if result.exit_code == 0 and not root.complete():
         # Luigi calls it a success when another run has taken over what is left; or something changed a moment ago.
         click.echo(
-            "not finished: another run builds the rest of this dataset, or sources or settings changed meanwhile. Let it "
-            "end, then run again.",
+            "not finished: another run builds the rest of this dataset, or sources or settings changed meanwhile. "
+            "Let it end, then run again.",
             err=True,
         )
         sys.exit(_NOT_RUN)
