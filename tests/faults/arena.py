@@ -19,6 +19,8 @@ from tests.integration.commands import Commands, Ended, Running, Tiny, gcn_comma
 LOCAL = "--local-scheduler"
 # Workers look for their parent twice a second, and may take ten seconds to tidy up.
 _SETTLED_S = 15.0
+# Luigi asks a lost scheduler for a minute, again for each thing that it has to say.
+_PATIENCE_S = 420.0
 _MOST_NAMED = 3
 _TAIL = 1200
 # The line of the command's own script at which Python reads the package.
@@ -89,7 +91,7 @@ class Arena:
     def ends(self, running: Running, figures: Figures, what: str, *, plain: bool = True) -> Ended | None:
         """Wait for a disturbed command, and check that nothing of it lives on and, if `plain`, shows a traceback."""
         try:
-            ended = running.wait()
+            ended = running.wait(_PATIENCE_S)
         except subprocess.TimeoutExpired:
             figures.problem("hang", f"{what}: {running.text()[-_TAIL:]}")
             kill_all(running)

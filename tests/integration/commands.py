@@ -97,8 +97,8 @@ class Running:
         """Do what Ctrl-C in a terminal does: interrupt all processes at once."""
         os.killpg(self.process.pid, signal.SIGINT)
 
-    def wait(self) -> Ended:
-        code = self.process.wait(PATIENCE_S)
+    def wait(self, seconds: float = PATIENCE_S) -> Ended:
+        code = self.process.wait(seconds)
         return Ended(code, (self.directory / "out").read_text(), (self.directory / "err").read_text())
 
 
