@@ -1,6 +1,7 @@
 """Some broken inputs of every kind, every time; `python -m tests.faults.fuzz` tries thousands."""
 
 import random
+import resource
 
 import pytest
 
