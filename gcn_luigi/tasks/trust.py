@@ -112,7 +112,7 @@ def check_scheduler() -> None:
     Raises
     ------
     ConfigError, SchedulerError
-        As `check_address`; or the worker is to be an assistant, which runs whatever tasks anyone gave the scheduler.
+        As `check_address`; or the worker is to run whatever tasks anyone gave the scheduler (`--assistant`).
     """
     _check_scheduler(CmdlineParser.get_instance())
 
@@ -123,7 +123,7 @@ def _check_scheduler(command: CmdlineParser | None) -> None:
     said = luigi.interface.core()
     if said.assistant:
         raise SchedulerError(
-            "an assistant runs any task of any module that the scheduler names, whoever put it there",
+            "such a worker runs any task of any module that the scheduler names, whoever put it there",
             where="--assistant",
             fix="leave it out and raise --workers: several `luigi` commands share the work of one scheduler",
         )

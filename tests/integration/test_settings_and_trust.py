@@ -143,7 +143,7 @@ def test_a_misspelt_parameter_or_task_ends_the_plain_command(commands, tiny, tmp
         (("--assistant", LOCAL), "--assistant"),
     ],
 )
-def test_the_plain_command_refuses_another_machine_and_assistants(commands, tiny, tmp_path, option, named):
+def test_the_plain_command_refuses_another_machine_and_work_for_others(commands, tiny, tmp_path, option, named):
     ended = commands.luigi("gcn.Dataset", tiny, tmp_path / "out", *option)
 
     _refused(ended, tmp_path / "out", "SchedulerError", f"where: {'http://' if named == ELSEWHERE else ''}{named}")
