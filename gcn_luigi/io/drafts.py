@@ -56,30 +56,33 @@ def sweep(directory: Path, name: str = "") -> list[Path]:
         What was removed, the locks left out.
     """
     removed = []
+    for token in _dead(directory, name):
+        # What the file system will not let go of stays for another day.
+        with suppress(OSError):
+            removed += _remove(directory, token)
+    return removed
+
+
+def dead_drafts(directory: Path) -> list[Path]:
+    """Return what `sweep` would remove, or the lock where there is nothing else; nothing is changed."""
+    found = []
+    for token in _dead(directory, ""):
+        paths = sorted(directory.glob(f".{token}.*"))
+        found += [path for path in paths if not path.name.endswith(_LOCK)] or paths
+    return found
+
+
+def _dead(directory: Path, name: str) -> Iterator[str]:
+    """Yield the tokens whose writers are dead, each while its lock is held."""
     for lock in _locks(directory, name):
         # Links are none of ours, and a lock that cannot be opened is not ours to judge.
         with suppress(OSError):
             handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 if _is_free(handle):
-                    removed += _remove(directory, lock.name[1:9])
+                    yield lock.name[1:9]
             finally:
                 os.close(handle)
-    return removed
-
-
-def dead_drafts(directory: Path) -> list[Path]:
-    """Return what `sweep` would remove; nothing is changed."""
-    found = []
-    for lock in _locks(directory, ""):
-        with suppress(OSError):
-            handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                if _is_free(handle):
-                    found += [path for path in directory.glob(f".{lock.name[1:9]}.*") if path != lock] or [lock]
-            finally:
-                os.close(handle)
-    return found
 
 
 def is_draft(path: Path) -> bool:

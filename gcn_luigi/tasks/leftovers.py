@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcn_luigi.io.drafts import dead_drafts, is_draft, sweep
+from gcn_luigi.io.drafts import dead_drafts, is_draft
 from gcn_luigi.io.sidecar import read_record
 from gcn_luigi.io.staging import digest
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.graph import made_files
-
-_RECORDS = ".gcn"
+from gcn_luigi.tasks.repair import directories, sweep_drafts
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,9 @@ def find_leftovers(root: RegionTask, on_request: tuple[RegionTask, ...] = (), *,
     wanted = {target.path for target in (*made_files(root), *root.targets())}
     wanted |= {target.path for task in on_request for target in task.targets()}
     removable, kept = [], []
-    for sidecar in _files(directory / _RECORDS):
-        path = directory / sidecar.relative_to(directory / _RECORDS).with_suffix("")
+    records = root.layout.sidecar(root.layout.dataset).parent
+    for sidecar in _files(records):
+        path = directory / sidecar.relative_to(records).with_suffix("")
         if sidecar.suffix != ".json" or is_draft(sidecar) or (path in wanted and not everything):
             continue
         record = read_record(sidecar)
@@ -84,7 +84,7 @@ def find_leftovers(root: RegionTask, on_request: tuple[RegionTask, ...] = (), *,
         removable.append(Leftover(sidecar, "its sidecar"))
     if everything:
         removable += [Leftover(path, "made on request") for path in _partitions(root)]
-    for place in (directory, *(path for path in _directories(directory))):
+    for place in directories(directory):
         removable += [Leftover(path, "draft of a killed build") for path in dead_drafts(place)]
     return Leftovers(tuple(sorted(removable, key=_path)), tuple(sorted(kept, key=_path)))
 
@@ -95,16 +95,14 @@ def remove_leftovers(root: RegionTask, leftovers: Leftovers) -> int:
     A file is only removed where its directory really lies in the dataset's.
     """
     directory = root.layout.root
-    removed = 0
-    for place in (directory, *_directories(directory)):
-        removed += len(sweep(place))
+    removed = len(sweep_drafts(root))
     for leftover in leftovers.removable:
         path = leftover.path
         if path.parent.resolve().is_relative_to(directory) and (path.is_file() or path.is_symlink()):
             path.unlink()
             removed += 1
-    for place in sorted(_directories(directory), reverse=True):
-        if not any(place.iterdir()):
+    for place in reversed(directories(directory)):
+        if place != directory and not any(place.iterdir()):
             place.rmdir()
     return removed
 
@@ -127,7 +125,3 @@ def _partitions(root: RegionTask) -> Iterator[Path]:
 
 def _files(directory: Path) -> list[Path]:
     return sorted(path for path in directory.rglob("*") if path.is_file() and not path.is_symlink())
-
-
-def _directories(directory: Path) -> list[Path]:
-    return sorted(path for path in directory.rglob("*") if path.is_dir() and not path.is_symlink())

@@ -36,9 +36,12 @@ def void_damaged(root: RegionTask) -> list[Path]:
 
 def sweep_drafts(root: RegionTask) -> list[Path]:
     """Remove the drafts that killed builds left anywhere in a dataset's directory; return them."""
-    directory = root.layout.root
-    places = (directory, *(path for path in directory.rglob("*") if path.is_dir() and not path.is_symlink()))
-    return [draft for place in places if place.is_dir() for draft in sweep(place)]
+    return [draft for place in directories(root.layout.root) for draft in sweep(place)]
+
+
+def directories(root: Path) -> list[Path]:
+    """Return `root` and all directories below it, sorted; links are not followed, and `root` may be absent."""
+    return [root, *sorted(path for path in root.rglob("*") if path.is_dir() and not path.is_symlink())]
 
 
 def _is_sound(target: PublishedFile) -> bool:
