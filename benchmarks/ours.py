@@ -12,6 +12,7 @@ import gcn_luigi
 from benchmarks.rows import LeftOut
 from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.io.layout import SPLITS, Layout
+from gcn_luigi.io.seal import SealedFile
 from gcn_luigi.io.shard import ShardHeader, create_shard
 from gcn_luigi.io.staging import digest, staged
 from gcn_luigi.prepare.chips import chip_origins, cut_chips
@@ -20,7 +21,7 @@ from gcn_luigi.prepare.cutting import ChipCutter
 from gcn_luigi.prepare.marks import Marks, mark_strict, outside_flags
 from gcn_luigi.prepare.selection import count_chips
 from gcn_luigi.settings import RegionSettings, ShardSettings
-from gcn_luigi.stages.seal import SealedFile, write_seal
+from gcn_luigi.stages.seal import write_seal
 from gcn_luigi.stages.shards import ShardRequest, build_shard
 from gcn_luigi.stages.summary import write_index
 

@@ -3,12 +3,32 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gcn_luigi.errors import ShardError
 
 DIGEST = "digest"
+
+
+@dataclass(frozen=True, order=True)
+class SealedFile:
+    """One file of the dataset.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the dataset, with forward slashes.
+    size : int
+        Bytes.
+    sha256 : str
+        Digest of the bytes, as they were when the file was published.
+    """
+
+    path: str
+    size: int
+    sha256: str
 
 
 def seal_digest(content: Mapping[str, Any]) -> str:

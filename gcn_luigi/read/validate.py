@@ -5,9 +5,9 @@ from pathlib import Path
 
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.seal import SealedFile
 from gcn_luigi.read.checks.files import (
     Looking,
-    Published,
     listed,
     listed_partitions,
     listed_problems,
@@ -55,7 +55,7 @@ def validate(directory: Path, *, deep: bool = False, only: Iterable[str | Path] 
     layout = Layout(Path(directory).resolve())
     looking = Looking(layout, only)
     dataset, problem = opened(layout)
-    files: dict[str, Published] = {}
+    files: dict[str, SealedFile] = {}
     if dataset is None:
         yield problem
     else:
@@ -135,7 +135,7 @@ def _few(names: list[str]) -> str:
     return f"{', '.join(names[:_MOST_NAMED])}{more}"
 
 
-def _shards(layout: Layout, files: dict[str, Published] | None) -> list[Path]:
+def _shards(layout: Layout, files: dict[str, SealedFile] | None) -> list[Path]:
     """Return the shards that are there: those listed, or all where the list is lost."""
     if files is None:
         return sorted(layout.shards.glob("[!.]*.h5"))
@@ -143,7 +143,7 @@ def _shards(layout: Layout, files: dict[str, Published] | None) -> list[Path]:
     return [path for path in paths if path.parent == layout.shards and path.is_file()]
 
 
-def _read_through(dataset: Dataset, files: dict[str, Published]) -> Iterator[str]:
+def _read_through(dataset: Dataset, files: dict[str, SealedFile]) -> Iterator[str]:
     names = [Path(name).name for name in files if name.startswith("shards/")]
     try:
         yield from index_problems(dataset, names)

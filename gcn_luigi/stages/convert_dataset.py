@@ -9,14 +9,14 @@ from pydantic import ValidationError
 
 from gcn_luigi.errors import ConfigError, PublishError, ShardError
 from gcn_luigi.io.layout import SPLITS, Layout
-from gcn_luigi.io.seal import read_seal
+from gcn_luigi.io.seal import SealedFile, read_seal
 from gcn_luigi.io.staging import digest
 from gcn_luigi.settings import Codec, RegionSettings, StorageLayout
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.card import write_card
 from gcn_luigi.stages.convert import Conversion, convert_shard
 from gcn_luigi.stages.mosaics import read_inventory
-from gcn_luigi.stages.seal import SealedFile, write_seal
+from gcn_luigi.stages.seal import write_seal
 from gcn_luigi.stages.shards import used_partitions
 
 

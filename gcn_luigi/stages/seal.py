@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +10,7 @@ from typing import Any
 
 import rasterio
 
-from gcn_luigi.io.seal import seal_text
+from gcn_luigi.io.seal import SealedFile, seal_text
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.version import __version__
 
@@ -19,25 +19,6 @@ FORMAT = "gcn_luigi dataset 2"
 _LIBRARIES = ("luigi", "numpy", "h5py", "rasterio", "geopandas", "pyarrow", "pyogrio", "shapely", "deflate")
 # By which shards are compressed besides deflate.
 _OF_CODEC: Mapping[str, tuple[str, ...]] = MappingProxyType({"bitshuffle-lz4": ("hdf5plugin",), "zstd": ("zstandard",)})
-
-
-@dataclass(frozen=True, order=True)
-class SealedFile:
-    """One file of the dataset.
-
-    Attributes
-    ----------
-    path : str
-        Relative to the dataset, with forward slashes.
-    size : int
-        Bytes.
-    sha256 : str
-        Digest of the bytes, as they were when the file was published.
-    """
-
-    path: str
-    size: int
-    sha256: str
 
 
 def write_seal(

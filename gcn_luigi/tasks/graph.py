@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import luigi
 
 from gcn_luigi.errors import PublishError
+from gcn_luigi.io.seal import SealedFile
 from gcn_luigi.io.sidecar import Record
-from gcn_luigi.stages.seal import SealedFile
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
 

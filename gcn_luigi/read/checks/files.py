@@ -2,36 +2,17 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gcn_luigi.errors import ShardError
 from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.seal import SealedFile
 from gcn_luigi.io.staging import digest
 from gcn_luigi.read.dataset import Dataset
 
 _NEEDED = ("catalog.parquet", "index.parquet", "statistics.json")
 _SEALED = {"path": str, "size": int, "sha256": str}
-
-
-@dataclass(frozen=True)
-class Published:
-    """What a list says of a file.
-
-    Attributes
-    ----------
-    path : str
-        Relative to the dataset, with forward slashes.
-    size : int
-        Bytes.
-    sha256 : str
-        Digest of the bytes.
-    """
-
-    path: str
-    size: int
-    sha256: str
 
 
 class Looking:
@@ -59,7 +40,7 @@ class Looking:
         """Return whether one of these files is asked for."""
         return self._only is None or not self._only.isdisjoint(names)
 
-    def problem(self, said: Published) -> str | None:
+    def problem(self, said: SealedFile) -> str | None:
         """Return what is wrong with a file; None where it is what was published."""
         path = self.layout.root / said.path
         try:
@@ -93,12 +74,12 @@ def opened(layout: Layout) -> tuple[Dataset | None, str]:
         return None, f"{layout.dataset.name}: {error.what}"
 
 
-def listed(dataset: Dataset) -> dict[str, Published]:
+def listed(dataset: Dataset) -> dict[str, SealedFile]:
     """Return the files of ``dataset.json`` by path; empty where its list is none."""
     entries = dataset.description.get("files", [])
     if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
         return {}
-    return {entry["path"]: Published(entry["path"], entry["size"], entry["sha256"]) for entry in entries}
+    return {entry["path"]: SealedFile(entry["path"], entry["size"], entry["sha256"]) for entry in entries}
 
 
 def listed_problems(dataset: Dataset, looking: Looking) -> Iterator[str]:
@@ -130,14 +111,14 @@ def partition_problems(looking: Looking) -> Iterator[str]:
             yield from _told(looking.problem(said))
 
 
-def listed_partitions(layout: Layout) -> list[Published]:
+def listed_partitions(layout: Layout) -> list[SealedFile]:
     """Return the partition files that were written on request; none where nobody asked."""
     listing = layout.partition_list
     if not listing.is_file():
         return []
     with listing.open(encoding="utf-8", newline="") as stream:
         return [
-            Published(f"partitions/{Path(row['file']).name}", int(row["size"]), row["sha256"])
+            SealedFile(f"partitions/{Path(row['file']).name}", int(row["size"]), row["sha256"])
             for row in csv.DictReader(stream)
         ]
 

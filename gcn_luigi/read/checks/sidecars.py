@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 
 from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.seal import SealedFile
 from gcn_luigi.io.sidecar import read_record
-from gcn_luigi.read.checks.files import Looking, Published
+from gcn_luigi.read.checks.files import Looking
 
 _SUFFIX = ".json"
 
 
-def sidecar_problems(looking: Looking, files: Mapping[str, Published]) -> Iterator[str]:
+def sidecar_problems(looking: Looking, files: Mapping[str, SealedFile]) -> Iterator[str]:
     """Yield what is wrong with the sidecars, and with files that only a sidecar speaks of.
 
     Parameters
@@ -28,7 +29,7 @@ def sidecar_problems(looking: Looking, files: Mapping[str, Published]) -> Iterat
         if record is None:
             yield f"{sidecar}: its text is not what was written"
             continue
-        said = Published(name, record.size, record.sha256)
+        said = SealedFile(name, record.size, record.sha256)
         if name in files:
             if said != files[name]:
                 yield f"{sidecar}: says another size or digest of {name} than dataset.json"
@@ -41,7 +42,7 @@ def sidecar_problems(looking: Looking, files: Mapping[str, Published]) -> Iterat
                 yield f"{problem}; so says {sidecar}"
 
 
-def without_sidecar(layout: Layout, files: Mapping[str, Published]) -> list[str]:
+def without_sidecar(layout: Layout, files: Mapping[str, SealedFile]) -> list[str]:
     """Return the files of ``dataset.json``, and itself, that have no sidecar: a copy may leave ``.gcn`` out."""
     names = (*sorted(files), layout.dataset.name)
     return [name for name in names if not layout.sidecar(layout.root / name).is_file()]
