@@ -92,6 +92,11 @@ bench: $(VENV)/ready-for-bench
 faults: dev
 	$(BIN)/python -m tests.faults $(if $(QUICK),--quick)
 
+$(VENV)/ready-for-pages: $(VENV)/ready-for-tests
+	@echo "adding what the documentation and its pictures need"
+	@$(PIP) --no-build-isolation --editable ".[ui,docs]"
+	@touch $@
+
 $(VENV)/ready-for-bench: $(VENV)/ready
 	@echo "adding what the benchmark needs"
 	@$(PIP) --no-build-isolation --editable ".[bench]"
