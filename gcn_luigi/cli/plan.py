@@ -1,11 +1,17 @@
-"""`gcn plan`: what a region's dataset will hold and weigh."""
+"""`gcn plan`: what a build of a region would do, give, weigh and take."""
 
+import json
+import os
 import sys
 import tempfile
+from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
+from rich.progress import Progress
 
 from gcn_luigi.cli.luigi_setup import configure_luigi
 from gcn_luigi.cli.options import region_file, region_options, task_parameters
@@ -13,56 +19,97 @@ from gcn_luigi.cli.run import tell_failures
 from gcn_luigi.config import load_region
 
 if TYPE_CHECKING:
-    from gcn_luigi.settings import ShardSettings
-    from gcn_luigi.stages.plan import Plan
+    from collections.abc import Iterator
+
+    from gcn_luigi.config import Region
+    from gcn_luigi.stages import Say
+    from gcn_luigi.tasks.forecast import Forecast
+
+_PATH = click.Path(path_type=Path)
 
 
 @click.command()
 @region_options
-@click.option("--output", "-o", default="output", show_default=True, type=click.Path(path_type=Path))
-def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path) -> None:
-    """Say how many chips REGION gives and what they weigh in either layout. No file of the dataset is written.
+@click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Where datasets lie.")
+@click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes of the build.")
+@click.option("--quick", is_flag=True, help="Read the label only: chips are at most as many as said; bytes are raw.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path, workers: int, **how: bool) -> None:
+    """Say what a build of REGION would do: which tasks, how many chips, how many bytes, how long.
 
-    The catalog of partitions is the dataset's where it is up to date; else one is made in a temporary directory.
+    Chips are counted as the build counts them, from every partition. Bytes and time come from a few partitions that
+    are built for trial. Nothing of the dataset is written. Mosaics, label, catalog and stacks are the dataset's where
+    they are up to date; else they are made in a temporary directory (TMPDIR says where), as the build would.
 
     \b
     Example:
       gcn plan columbia
+      gcn plan columbia --workers 8 --json
     """  # noqa: D301  click reads the control character
+    is_exact = not how["quick"]
     path = region_file(region, config_dir)
     loaded = load_region(path, data_root)
     loaded.check_sources()
     configure_luigi()
-    from gcn_luigi.stages.plan import plan_dataset  # noqa: PLC0415
-    from gcn_luigi.tasks import PartitionCatalog  # noqa: PLC0415
+    from gcn_luigi.tasks import Dataset  # noqa: PLC0415
     from gcn_luigi.tasks.build import build  # noqa: PLC0415
+    from gcn_luigi.tasks.forecast import forecast, is_prepared, preparing  # noqa: PLC0415
 
-    with tempfile.TemporaryDirectory(prefix="gcn-plan-") as scratch:
-        catalog = PartitionCatalog(**task_parameters(loaded, path, output, data_root))
-        if not catalog.complete():
-            catalog = PartitionCatalog(**task_parameters(loaded, path, Path(scratch), data_root))
-            click.echo("making the catalog in a temporary directory", err=True)
-            result = build([catalog], workers=1, address=None)
+    root = Dataset(**task_parameters(loaded, path, output, data_root))
+    with tempfile.TemporaryDirectory(prefix="gcn-plan-") as scratch, _told() as say:
+        prepared = root
+        if not is_prepared(root, is_exact=is_exact):
+            prepared = Dataset(**task_parameters(loaded, path, Path(scratch) / "output", data_root))
+            say("preparing in a temporary directory", 0.0)
+            result = build(preparing(prepared, is_exact=is_exact), workers=workers, address=None)
             if result.exit_code:
                 tell_failures(result)
                 sys.exit(result.exit_code)
-        planned = plan_dataset(loaded.settings, catalog.layout)
-    _show(planned, loaded.settings.shards)
+        busy = min(workers, os.cpu_count() or 1)
+        told = forecast(root, prepared, Path(scratch), say, workers=busy, is_exact=is_exact)
+    if how["as_json"]:
+        click.echo(json.dumps(told.as_dict(), indent=1))
+    else:
+        for line in _lines(told, loaded, workers):
+            click.echo(line)
 
 
-def _show(plan: "Plan", shards: "ShardSettings") -> None:
-    from gcn_luigi.stages.plan import TYPICAL_RATIO  # noqa: PLC0415
+@contextmanager
+def _told() -> "Iterator[Say]":
+    """Yield what shows how far the plan is: a bar in a terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        shown = bar.add_task("", total=1.0)
+        yield lambda line, share: bar.update(shown, description=line, completed=share)
 
-    codec = shards.codec
-    for name, split in plan.splits.items():
-        click.echo(
-            f"{name}: {split.partitions:,} partitions, {split.candidates:,} chips cut, {split.chips:,} kept at most"
+
+def _lines(told: "Forecast", region: "Region", workers: int) -> "Iterator[str]":
+    counts = Counter(step.action.value for step in told.steps)
+    doing = ", ".join(f"{count} to {action}" for action, count in sorted(counts.items()))
+    yield f"tasks: {len(told.steps)}, {doing}"
+    for name, split in told.plan.splits.items():
+        most = "" if told.plan.is_exact else " at most"
+        why = ", ".join(f"{count:,} {reason}" for reason, count in split.rejected.items())
+        yield (
+            f"{name}: {split.chips:,} chips{most} of {split.candidates:,} cut from {split.partitions:,} partitions"
+            + (f"; rejected: {why}" if why else "")
         )
-    ratio = 1.0 if codec == "none" else TYPICAL_RATIO
-    packed = "" if codec == "none" else f", about {{:,.1f}} MB with {codec}"
-    for name, size in (("chips", plan.chips_bytes), ("windows", plan.windows_bytes)):
-        click.echo(f"layout {name}: {size / 1e6:,.1f} MB of pixels" + packed.format(size / ratio / 1e6))
+    shards, plan = region.settings.shards, told.plan
+    for layout, size in (("chips", plan.chips_bytes), ("windows", plan.windows_bytes)):
+        yield f"layout {layout}: {size / 1e6:,.1f} MB of pixels before compression"
     repeated = plan.chips_bytes / plan.windows_bytes if plan.windows_bytes else 1.0
-    click.echo(
-        f"advised: layout {plan.advised} (as chips every pixel is stored {repeated:.1f} times); set: {shards.layout}"
+    yield f"advised: layout {plan.advised} (as chips every pixel is stored {repeated:.1f} times); set: {shards.layout}"
+    if told.probe is None or told.seconds is None:
+        return
+    yield (
+        f"shards: {told.probe.shard_bytes / 1e6:,.1f} MB in {shards.train + shards.dev} files ({shards.layout}, "
+        f"{shards.codec}); other files: about {told.other_bytes / 1e6:,.1f} MB"
     )
+    yield f"time: about {_duration(told.seconds)} with {workers} workers"
+    yield f"tried: {told.probe.n_chips:,} chips of {told.probe.n_partitions} partitions"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

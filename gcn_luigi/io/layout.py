@@ -1,5 +1,6 @@
 """Names of everything a dataset holds; no other module joins these paths."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,9 @@ from gcn_luigi.bands import Band
 from gcn_luigi.io.confine import name_part
 
 SPLITS = ("train", "dev")
+
+# Of a task's name: gcn.ChipShard(train, 0, 4).
+_BETWEEN_WORDS = re.compile(r"[(), ]+")
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,15 @@ class Layout:
     def partition_list(self) -> Path:
         """Which partition files were written."""
         return self.root / "partitions" / "partitions.csv"
+
+    @property
+    def times(self) -> Path:
+        """Directory of what tasks took; no part of the dataset."""
+        return self.root / ".gcn" / "times"
+
+    def time(self, task: str) -> Path:
+        """Return where it is kept how long a task took, by its name."""
+        return self.times / f"{name_part(_BETWEEN_WORDS.sub('-', task).strip('-')[:100])}.seconds"
 
     def sidecar(self, path: Path) -> Path:
         """Return where the fingerprint of `path` is kept."""

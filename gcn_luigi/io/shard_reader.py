@@ -76,6 +76,11 @@ class ShardReader:
         return self
 
     @property
+    def stored_pixels(self) -> int:
+        """Bytes that chips, or windows, take in the file: image, label and flags, compressed as they are."""
+        return sum(int(self._file[name].id.get_storage_size()) for name in PIXELS)
+
+    @property
     def is_complete(self) -> bool:
         """True when the writer finished."""
         return bool(self._file.attrs.get("complete", 0))

@@ -13,6 +13,7 @@ from gcn_luigi.read.checks.files import (
     listed_problems,
     opened,
     partition_problems,
+    report_problems,
 )
 from gcn_luigi.read.checks.shards import chunk_problems, index_problems
 from gcn_luigi.read.checks.sidecars import sidecar_problems, without_sidecar
@@ -27,8 +28,8 @@ def validate(directory: Path, *, deep: bool = False, only: Iterable[str | Path] 
     Checked are: ``dataset.json`` by its own digest; each file that it lists by size and SHA-256; each shard's format,
     split, shapes and column lengths; each row of the index against the shard's own columns and georeference; each
     chip's partition against the catalog's split and year; chip ids for being unique. Where partitions were written as
-    GeoTIFFs, each of them by size and SHA-256 as ``partitions.csv`` lists it. Files that are damaged are named, and
-    then what is inside them is left alone.
+    GeoTIFFs, each of them by size and SHA-256 as ``partitions.csv`` lists it; the quality page as its sidecar says.
+    Files that are damaged are named, and then what is inside them is left alone.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def validate(directory: Path, *, deep: bool = False, only: Iterable[str | Path] 
     else:
         files = listed(dataset)
     found = [] if dataset is None else list(listed_problems(dataset, looking))
-    found += partition_problems(looking)
+    found += [*partition_problems(looking), *report_problems(looking)]
     yield from found
     if deep:
         yield from sidecar_problems(looking, files)
@@ -97,7 +98,8 @@ def unlisted(directory: Path) -> Iterator[str]:
     dataset = Dataset(directory)
     root, records = dataset.layout.root, dataset.layout.sidecar(dataset.layout.dataset).parent
     names = (*listed(dataset), *(said.path for said in listed_partitions(dataset.layout)))
-    known = {dataset.layout.dataset, dataset.layout.partition_list, *(root / name for name in names)}
+    beside = (dataset.layout.dataset, dataset.layout.report, dataset.layout.partition_list)
+    known = {*beside, *(root / name for name in names)}
     others: dict[str, list[str]] = {}
     for path in sorted(root.rglob("*")):
         if path.is_file() and path not in known and not path.is_relative_to(records):

@@ -113,6 +113,9 @@ def _convert_files(
         copied.append(path)
         say(entry["path"], done / len(entries))
     write_card(settings, new, *written)
+    if old.report.is_file():
+        # No part of the dataset, but people look for it.
+        shutil.copyfile(old.report, new.report)
     return [SealedFile(path.relative_to(draft).as_posix(), path.stat().st_size, digest(path)) for path in copied]
 
 

@@ -1,5 +1,8 @@
-"""What a dataset will hold and weigh, before its chips are cut."""
+"""What a dataset will hold, before its chips are written."""
 
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,19 +11,18 @@ from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.io.header import open_raster
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.raster import read_dataset
-from gcn_luigi.prepare.chips import chip_origins, effective_step, is_balanced
 from gcn_luigi.prepare.columns import ChipPlace
 from gcn_luigi.prepare.cover import TileCover
-from gcn_luigi.prepare.nodata import Flag
-from gcn_luigi.prepare.selection import Reason, count_chips, judge_chips
+from gcn_luigi.prepare.nodata import Flag, outside_flags
 from gcn_luigi.settings import RegionSettings, StorageLayout
+from gcn_luigi.stages import Say
+from gcn_luigi.stages.corrected import PartitionReader, read_in_turn
+from gcn_luigi.stages.judging import Judged, judge_partition
 from gcn_luigi.stages.mosaics import read_inventory
 from gcn_luigi.stages.shards import used_partitions
 
 # Bytes of a pixel beside its bands: label and flags.
 _PLANES = 2
-# How far pixels of Landsat composites and terrain shrink: shuffle and deflate on real scenes gave 1.5 to 2.
-TYPICAL_RATIO = 1.7
 # Stored once, overlapping chips save at least half: worth the reader that cuts them.
 _WORTH_IT = 2.0
 
@@ -36,12 +38,18 @@ class SplitPlan:
     candidates : int
         Chips cut from them.
     chips : int
-        Those that the label does not reject; missing optical or topographic pixels may reject some of them yet.
+        Those that are kept.
+    rejected : dict of int
+        The others, by reason.
+    fruitful : tuple of ChipPlace
+        Partitions with a chip that is kept, in the order of the shards.
     """
 
     partitions: int
     candidates: int
     chips: int
+    rejected: dict[str, int]
+    fruitful: tuple[ChipPlace, ...]
 
 
 @dataclass(frozen=True)
@@ -52,13 +60,29 @@ class Plan:
     ----------
     splits : dict of SplitPlan
         By name.
+    is_exact : bool
+        Whether every pixel was looked at. Else only the label was, and chips are at most as many as said.
     chips_bytes, windows_bytes : int
         Pixels in either layout, before compression.
+    seconds_read : float
+        What one process needed to read and judge all partitions.
     """
 
     splits: dict[str, SplitPlan]
+    is_exact: bool
     chips_bytes: int
     windows_bytes: int
+    seconds_read: float = 0.0
+
+    @property
+    def chips(self) -> int:
+        """Chips of all splits."""
+        return sum(split.chips for split in self.splits.values())
+
+    @property
+    def partitions(self) -> int:
+        """Used partitions of all splits."""
+        return sum(split.partitions for split in self.splits.values())
 
     @property
     def advised(self) -> StorageLayout:
@@ -66,54 +90,87 @@ class Plan:
         return "windows" if self.windows_bytes and self.chips_bytes / self.windows_bytes >= _WORTH_IT else "chips"
 
 
-def plan_dataset(settings: RegionSettings, layout: Layout) -> Plan:
-    """Count chips from catalog and label, and weigh them.
+def label_decides(settings: RegionSettings) -> bool:
+    """Return whether the label alone decides which chips are kept, so that counting them needs no other band."""
+    chips = settings.chips
+    return chips.min_valid_optical_share <= 0 and chips.max_topo_nodata_share >= 1 and settings.nodata.mode != "legacy"
+
+
+def plan_dataset(settings: RegionSettings, layout: Layout, *, is_exact: bool, say: Say) -> Plan:
+    """Count the chips that every partition will give, and weigh their pixels.
 
     Parameters
     ----------
     settings : RegionSettings
-        Bands, chips and shards.
+        Bands and chips.
     layout : Layout
-        Where inventory, catalog and label are; nothing else is read, and nothing written.
+        Where inventory, catalog, label and, for exact counts, stacks are. Nothing is written.
+    is_exact : bool
+        Read all bands of all partitions, as the build does, unless the label alone decides. False reads the label
+        only: missing pixels of other bands may reject some of the chips yet.
+    say : callable
+        Told a line and the share of work done.
 
     Returns
     -------
     Plan
-        Chips are at most as many as said.
+        Chips, partitions and raw bytes.
 
     Raises
     ------
     InputError
-        The label cannot be read.
+        A source cannot be read.
     """
-    inventory = read_inventory(layout)
-    cover = TileCover(inventory.windows)
-    splits, chip_count, windows = {}, 0, []
+    began = time.perf_counter()
+    places = {split: used_partitions(layout, read_inventory(layout).lattice, split) for split in SPLITS}
+    reads_all = is_exact and not label_decides(settings)
+    judge = _by_all_bands if reads_all else _by_label
+    judged = judge(settings, layout, [place for split in SPLITS for place in places[split]])
+    total, done, splits = sum(map(len, places.values())), 0, {}
     for split in SPLITS:
-        places = used_partitions(layout, inventory.lattice, split)
-        counts = [_count(settings, layout, place, cover) for place in places]
-        splits[split] = SplitPlan(len(places), sum(count[0] for count in counts), sum(count[1] for count in counts))
-        chip_count += splits[split].chips
-        windows += [place.window for place, count in zip(places, counts, strict=True) if count[1]]
+        verdicts: Counter[str] = Counter()
+        fruitful = []
+        for place in places[split]:
+            partition = next(judged)
+            verdicts.update(partition.verdicts.tolist())
+            if partition.n_kept:
+                fruitful.append(place)
+            done += 1
+            say(f"counting chips: {done:,} of {total:,} partitions", done / total)
+        kept = verdicts.pop("kept", 0)
+        splits[split] = SplitPlan(
+            partitions=len(places[split]),
+            candidates=kept + sum(verdicts.values()),
+            chips=kept,
+            rejected={str(reason): count for reason, count in sorted(verdicts.items())},
+            fruitful=tuple(fruitful),
+        )
     pixel = 2 * len(settings.schema_bands.image) + _PLANES
-    height = max((window.height for window in windows), default=0)
-    width = max((window.width for window in windows), default=0)
-    return Plan(splits, chip_count * settings.chips.size**2 * pixel, len(windows) * height * width * pixel)
+    stored = [place.window for split in splits.values() for place in split.fruitful]
+    window = max((one.height for one in stored), default=0) * max((one.width for one in stored), default=0)
+    return Plan(
+        splits,
+        is_exact=reads_all or (is_exact and label_decides(settings)),
+        chips_bytes=sum(split.chips for split in splits.values()) * settings.chips.size**2 * pixel,
+        windows_bytes=len(stored) * window * pixel,
+        seconds_read=time.perf_counter() - began if reads_all else 0.0,
+    )
 
 
-def _count(settings: RegionSettings, layout: Layout, place: ChipPlace, cover: TileCover) -> tuple[int, int]:
-    """Return the candidate chips of a partition, and those that its label keeps."""
-    chips, window = settings.chips, place.window
+def _by_all_bands(settings: RegionSettings, layout: Layout, places: Sequence[ChipPlace]) -> Iterator[Judged]:
+    beyond = int(outside_flags(settings.schema_bands.image) | Flag.LABEL)
+    reader = PartitionReader(settings, layout, read_inventory(layout), places)
+    for place, corrected in zip(places, read_in_turn(reader, places), strict=True):
+        yield judge_partition(settings.chips, place, corrected.label, corrected.flags, beyond)
+
+
+def _by_label(settings: RegionSettings, layout: Layout, places: Sequence[ChipPlace]) -> Iterator[Judged]:
+    cover = TileCover(read_inventory(layout).windows)
     with open_raster(layout.label) as dataset:
-        label = read_dataset(dataset, window, fill=LABEL_IGNORE)[0].astype(np.uint8)
-    outside = cover.without(window)
-    flags = np.where(label == LABEL_IGNORE, np.uint8(Flag.LABEL), np.uint8(0))
-    if outside is not None:
-        label[outside] = LABEL_IGNORE
-        flags[outside] = Flag.LABEL
-    balanced = chips.densify and is_balanced(label, window.height)
-    step = effective_step(chips.step, densify=chips.densify, split=place.split, balanced=balanced)
-    origins = chip_origins(label.shape, chips.size, step, chips.edge)
-    counts = count_chips(label, flags, origins, chips.size, edge=chips.edge, beyond=int(Flag.LABEL))
-    kept = judge_chips(counts, chips.size, chips) == Reason.KEPT
-    return len(origins), int(np.asarray(kept, bool).sum())
+        for place in places:
+            label = read_dataset(dataset, place.window, fill=LABEL_IGNORE)[0].astype(np.uint8)
+            outside = cover.without(place.window)
+            if outside is not None:
+                label[outside] = LABEL_IGNORE
+            flags = np.where(label == LABEL_IGNORE, np.uint8(Flag.LABEL), np.uint8(0))
+            yield judge_partition(settings.chips, place, label, flags, int(Flag.LABEL))

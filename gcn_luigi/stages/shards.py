@@ -15,7 +15,6 @@ from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.shard import ShardHeader, create_shard
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.chips import chip_origins, effective_step, is_balanced
 from gcn_luigi.prepare.columns import (
     ChipPlace,
     chip_columns,
@@ -26,10 +25,11 @@ from gcn_luigi.prepare.columns import (
 )
 from gcn_luigi.prepare.curve import along_curve
 from gcn_luigi.prepare.nodata import Corrected
-from gcn_luigi.prepare.selection import Reason, count_chips, judge_chips
+from gcn_luigi.prepare.selection import Reason
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.corrected import PartitionReader, read_ahead, read_in_turn
+from gcn_luigi.stages.judging import judge_partition
 from gcn_luigi.stages.mosaics import read_inventory
 from gcn_luigi.stages.pieces import Piece, PieceMaker
 from gcn_luigi.stages.tally import Tally
@@ -111,13 +111,20 @@ def build_shard(request: ShardRequest, out: Path, say: Say) -> None:
     InputError
         A source cannot be decoded; the message names the file.
     """
-    settings, layout = request.settings, request.layout
-    inventory = read_inventory(layout)
-    lattice = inventory.lattice
-    everything = {split: used_partitions(layout, lattice, split) for split in SPLITS}
+    inventory = read_inventory(request.layout)
+    everything = {split: used_partitions(request.layout, inventory.lattice, split) for split in SPLITS}
     of_split = everything[request.split]
     places = of_split[share_of(len(of_split), request.number, request.total)]
-    header = _header(request, lattice, [place.window for split in SPLITS for place in everything[split]])
+    header = shard_header(request, inventory.lattice, [place for split in SPLITS for place in everything[split]])
+    write_partitions(request, header, places, out, say)
+
+
+def write_partitions(
+    request: ShardRequest, header: ShardHeader, places: Sequence[ChipPlace], out: Path, say: Say
+) -> None:
+    """Write the chips of `places` into one file, whichever shard they belong to; else as `build_shard`."""
+    settings, layout = request.settings, request.layout
+    inventory = read_inventory(layout)
     tally = Tally(settings.schema_bands)
     in_threads = request.threads > 1
     pool = ThreadPoolExecutor(request.threads) if in_threads else nullcontext()
@@ -130,14 +137,15 @@ def build_shard(request: ShardRequest, out: Path, say: Say) -> None:
             piece.write(writer)
         is_windows = header.layout == "windows"
         writer.finish(
-            empty_columns(settings.region, request.split, lattice, in_windows=is_windows),
+            empty_columns(settings.region, request.split, inventory.lattice, in_windows=is_windows),
             tally.tables([place.partition for place in places], [place.year for place in places]),
-            empty_window_columns(lattice) if is_windows else {},
+            empty_window_columns(inventory.lattice) if is_windows else {},
         )
 
 
-def _header(request: ShardRequest, lattice: Lattice, windows: Sequence[Window]) -> ShardHeader:
-    settings = request.settings
+def shard_header(request: ShardRequest, lattice: Lattice, places: Sequence[ChipPlace]) -> ShardHeader:
+    """Return what a shard says of itself; `places` are all used partitions of the dataset."""
+    settings, windows = request.settings, [place.window for place in places]
     return ShardHeader(
         region=settings.region,
         split=request.split,
@@ -174,16 +182,11 @@ class _Partitions:
             say(f"{done} of {count} partitions, {counts}", done / count)
 
     def _of_partition(self, place: ChipPlace, corrected: Corrected, maker: PieceMaker) -> Iterator[Callable[[], Piece]]:
-        settings, chips = self._settings, self._settings.chips
-        balanced = chips.densify and is_balanced(corrected.label, place.window.height)
-        step = effective_step(chips.step, densify=chips.densify, split=place.split, balanced=balanced)
-        origins = chip_origins(corrected.label.shape, chips.size, step, chips.edge)
-        beyond = self._header.fills["flags"]
-        counts = count_chips(corrected.label, corrected.flags, origins, chips.size, edge=chips.edge, beyond=beyond)
-        verdicts = judge_chips(counts, chips.size, chips)
-        chosen = np.asarray(verdicts == Reason.KEPT, bool)
-        kept = origins[chosen]
-        self._tally.add(corrected, kept, chips.size, verdicts, step)
-        columns = chip_columns(settings.region, place, kept, select_counts(counts, chosen), chips.size)
+        settings, size = self._settings, self._settings.chips.size
+        judged = judge_partition(settings.chips, place, corrected.label, corrected.flags, self._header.fills["flags"])
+        chosen = np.asarray(judged.verdicts == Reason.KEPT, bool)
+        kept = judged.origins[chosen]
+        self._tally.add(corrected, kept, size, judged.verdicts, judged.step)
+        columns = chip_columns(settings.region, place, kept, select_counts(judged.counts, chosen), size)
         planes = {"image": corrected.image, "label": corrected.label, "flags": corrected.flags}
         yield from maker.calls(planes, kept, columns, window_columns(place))

@@ -1,6 +1,7 @@
 """What the tiles really hold: every pixel of every tile read once, before anyone trusts it."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,35 @@ def write_tile_quality(region: Region, layout: Layout, name: str, out: Path, say
     totals = {key: sum(row[key] for row in rows) for key in ("valid", "missing", "out_of_range")}
     content = {"band": name, "valid_min": band.valid_min, "valid_max": band.valid_max, "totals": totals, "tiles": rows}
     out.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def try_tile(region: Region, layout: Layout, name: str) -> float:
+    """Return how many seconds it takes to read one band's tiles through, judged by the first of them.
+
+    Parameters
+    ----------
+    region : Region
+        Settings and sources.
+    layout : Layout
+        Where the inventory is.
+    name : str
+        The band.
+
+    Raises
+    ------
+    InputError
+        The tile cannot be decoded.
+    """
+    band = next(band for band in checked_bands(region.settings) if band.name == name)
+    years: tuple[int | None, ...] = region.settings.years if band.role is Role.OPTICAL else (None,)
+    files = read_inventory(layout).of_band(name)
+    if not files:
+        return 0.0
+    began = time.perf_counter()
+    rows = list(_file_rows(region.root / files[0].path, files[0], band, years))
+    _check_blocks(region.root / files[0].path, band, rows)
+    pixels = [file.window.height * file.window.width for file in files]
+    return (time.perf_counter() - began) * sum(pixels) / pixels[0]
 
 
 def _file_rows(path: Path, file: SourceFile, band: Band, years: tuple[int | None, ...]) -> Iterator[dict[str, Any]]:

@@ -3,6 +3,7 @@
 import html
 import os
 import re
+import time
 from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from gcn_luigi.config import Region, load_region
 from gcn_luigi.errors import ConfigError, GcnLuigiError, InputError
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.io.sidecar import fingerprint_of
+from gcn_luigi.io.times import write_time
 from gcn_luigi.stages.sources import signature
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.basis import Basis, Glance, facets_of
@@ -42,6 +44,8 @@ class RegionTask(GuardedTask):
     code_version: ClassVar[int] = 1
     # True for files that name others instead of holding pixels.
     by_reference: ClassVar[bool] = False
+    # False for files that tell about a build and are no part of the dataset: they may differ from build to build.
+    is_sealed: ClassVar[bool] = True
 
     region: luigi.Parameter[str] = luigi.Parameter(description="region, as config/<region>.toml names it")
     output_root: luigi.Parameter[str] = luigi.Parameter(
@@ -168,8 +172,10 @@ class RegionTask(GuardedTask):
         if self.is_published():
             self.say("kept: already published and current", 1.0)
             return
+        began = time.perf_counter()
         with within_memory(self), self._readings:
             self.make()
+        write_time(self.layout, self.name, time.perf_counter() - began)
 
     def memory_needed(self) -> int:
         """Return the bytes that `make` may need beside the libraries, as far as settings tell; 0 where they do not."""

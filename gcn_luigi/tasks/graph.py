@@ -32,13 +32,14 @@ def made_files(root: RegionTask) -> Iterator[PublishedFile]:
 
 
 def records_of(root: RegionTask) -> dict[str, Record | None]:
-    """Return what the sidecars of the files that `root` stands on say, by path in the dataset."""
+    """Return what the sidecars of the files that `root` seals say, by path in the dataset."""
     start = root.layout.root
-    return {target.path.relative_to(start).as_posix(): target.record() for target in made_files(root)}
+    sealed = (task for task in upstream(root) if task.is_sealed)
+    return {target.path.relative_to(start).as_posix(): target.record() for task in sealed for target in task.targets()}
 
 
 def sealed_files(root: RegionTask) -> tuple[list[SealedFile], dict[str, str]]:
-    """Return the files that `root` stands on, with size and digest as published, and their fingerprints.
+    """Return the files that `root` seals, with size and digest as published, and their fingerprints.
 
     Raises
     ------

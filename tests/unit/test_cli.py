@@ -11,6 +11,7 @@ import geopandas as gpd
 import pytest
 from click.testing import CliRunner
 
+import gcn_luigi
 from gcn_luigi.cli import cli, main
 from gcn_luigi.cli.progress import watching
 from gcn_luigi.cli.run import _tell
@@ -309,23 +310,39 @@ class TestPlan:
         )
 
         assert code == 0
-        assert "making the catalog" in err
+        assert err == ""
+        assert "0 to keep" not in out
+        assert " to build" in out
         assert "train: " in out
-        assert "chips cut" in out
-        assert "layout windows: " in out
         assert "advised: layout windows" in out
+        assert "MB in 3 files (chips, deflate)" in out
+        assert "time: about " in out
         assert not (tmp_path / "out").exists()
 
-    def test_with_a_current_dataset_its_catalog_is_taken(self, gcn, finished):
+    def test_of_a_finished_dataset_nothing_is_to_be_done_and_nothing_is_touched(self, gcn, finished):
         root = finished.parents[1]
+        where = ("--config-dir", root / "config", "--data-root", root / "input", "--output", root / "out")
+        before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
 
-        code, out, err = gcn(
-            "plan", "tiny", "--config-dir", root / "config", "--data-root", root / "input", "--output", root / "out"
-        )
+        code, out, _ = gcn("plan", "tiny", *where, "--json")
+
+        told = json.loads(out)
+        assert code == 0
+        assert {task["action"] for task in told["tasks"]} == {"keep"}
+        assert told["seconds"] == 0
+        assert told["is_exact"]
+        assert told["chips"] == len(gcn_luigi.open_dataset(finished).index)
+        assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+
+    def test_the_quick_way_reads_the_label_and_says_at_most(self, gcn, tiny, tmp_path):
+        where = ("--data-root", tiny.sources, "--output", tmp_path / "out")
+
+        code, out, _ = gcn("plan", tiny.config / "tiny.toml", *where, "--quick")
 
         assert code == 0
-        assert "making the catalog" not in err
-        assert "kept at most" in out
+        assert "chips at most of" in out
+        assert "time:" not in out
+        assert not (tmp_path / "out").exists()
 
     def test_sources_that_are_not_there_are_named(self, gcn, tiny, tmp_path):
         code, _, err = gcn("plan", tiny.config / "tiny.toml", "--data-root", tmp_path / "nowhere")

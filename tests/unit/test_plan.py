@@ -1,15 +1,19 @@
 """A plan says what a build then makes."""
 
+import dataclasses
 import json
 
 import geopandas as gpd
 import numpy as np
 import pytest
 
-from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.shard_reader import ShardReader
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages.plan import Plan, SplitPlan, plan_dataset
+from gcn_luigi.stages import probe as probing
+from gcn_luigi.stages.plan import Plan, SplitPlan, label_decides, plan_dataset
+from gcn_luigi.stages.probe import probe_shards
+from gcn_luigi.stages.shards import ShardRequest, build_shard
 
 
 @pytest.fixture(scope="module")
@@ -23,60 +27,133 @@ def settings(layout):
     return RegionSettings.model_validate({**made_with, "data_root": "."})
 
 
-def changed(settings, **chips):
-    return settings.model_copy(update={"chips": settings.chips.model_copy(update=chips)})
+def changed(settings, *, shards=None, **chips):
+    changes = {"chips": settings.chips.model_copy(update=chips)}
+    if shards:
+        changes["shards"] = settings.shards.model_copy(update=shards)
+    return settings.model_copy(update=changes)
 
 
-def judged(layout, split):
-    """Return how many chips the shards of a split have seen and kept."""
-    seen = kept = 0
-    for path in sorted(layout.shards.glob(f"{split}-*.h5")):
-        with ShardReader(path) as shard:
-            seen += int(shard.table("partitions")["verdicts"].sum())
-            kept += len(shard)
-    return seen, kept
+def silent(_line, _share):
+    pass
 
 
-@pytest.mark.parametrize("split", ["train", "dev"])
-def test_chips_cut_are_those_of_the_build_and_no_more_are_kept_than_said(layout, settings, split):
-    seen, kept = judged(layout, split)
+def planned(settings, layout, *, is_exact=True):
+    return plan_dataset(settings, layout, is_exact=is_exact, say=silent)
+
+
+def built(settings, layout, directory):
+    """Build all shards into `directory`; return chips by split, bytes, and rejected chips by split and reason."""
+    chips, size, rejected = dict.fromkeys(SPLITS, 0), 0, {split: {} for split in SPLITS}
+    for split, total in (("train", settings.shards.train), ("dev", settings.shards.dev)):
+        for number in range(total):
+            path = directory / f"{split}-{number}.h5"
+            build_shard(ShardRequest(settings, layout, split, number, total), path, silent)
+            size += path.stat().st_size
+            with ShardReader(path) as shard:
+                chips[split] += len(shard)
+                table = shard.table("partitions")
+            for reason, count in zip(table["reasons"], table["verdicts"].sum(axis=0), strict=True):
+                if count and reason != b"kept":
+                    rejected[split][reason.decode()] = rejected[split].get(reason.decode(), 0) + int(count)
+    return chips, size, rejected
+
+
+CHOICES = {
+    "as configured": {},
+    "overlapping": {"step": 8},
+    "each pixel of every chip valid": {"min_valid_optical_share": 1.0, "max_topo_nodata_share": 0.0},
+    "glacier only": {"min_glacier_share": 0.3, "min_share": {"debris": 0.02}},
+    "denser where balanced": {"densify": True},
+    "padded": {"edge": "pad", "step": 24},
+    "label only": {"min_valid_optical_share": 0.0, "max_topo_nodata_share": 1.0, "min_valid_label_share": 0.9},
+    "windows": {"shards": {"layout": "windows"}, "step": 16},
+    "not compressed": {"shards": {"codec": "none"}},
+    "more shards than partitions": {"shards": {"train": 40, "dev": 9}},
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES)
+def test_chips_and_reasons_are_those_of_the_build_and_bytes_within_fifteen_per_cent(layout, settings, tmp_path, choice):
+    wanted = changed(settings, **choice)
+
+    plan = planned(wanted, layout)
+    probe = probe_shards(wanted, layout, plan, tmp_path, silent)
+
+    chips, size, rejected = built(wanted, layout, tmp_path)
+    assert {split: plan.splits[split].chips for split in SPLITS} == chips
+    assert {split: plan.splits[split].rejected for split in SPLITS} == rejected
+    assert probe.shard_bytes == pytest.approx(size, rel=0.15)
+    assert plan.is_exact
+    assert not (tmp_path / "probe.h5").exists()
+
+
+def test_a_fraction_of_the_partitions_is_enough_for_the_bytes(layout, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(probing, "_MOST_PARTITIONS", 5)
+    plan = planned(settings, layout)
+    probe = probe_shards(settings, layout, plan, tmp_path, silent)
+
+    _, size, _ = built(settings, layout, tmp_path)
+
+    assert probe.n_partitions <= 6 < sum(len(split.fruitful) for split in plan.splits.values())
+    assert probe.shard_bytes == pytest.approx(size, rel=0.15)
+
+
+def test_a_probe_of_nothing_says_nothing(layout, settings, tmp_path):
+    none = changed(settings, min_share={"debris": 1.0})
+
+    plan = planned(none, layout)
+
+    assert plan.chips == 0
+    assert probe_shards(none, layout, plan, tmp_path, silent).shard_bytes == 0
+
+
+def test_each_shard_is_expected_to_take_time_by_its_share(layout, settings, tmp_path):
+    probe = probe_shards(settings, layout, planned(settings, layout), tmp_path, silent)
+
+    assert [len(probe.shard_seconds[split]) for split in SPLITS] == [settings.shards.train, settings.shards.dev]
+    assert all(seconds > 0 for split in SPLITS for seconds in probe.shard_seconds[split])
+
+
+def test_the_label_alone_gives_an_upper_bound(layout, settings):
+    strict = changed(settings, min_valid_optical_share=1.0)
+
+    exact, most = (planned(strict, layout, is_exact=is_exact) for is_exact in (True, False))
+
+    assert (exact.is_exact, most.is_exact) == (True, False)
+    for split in SPLITS:
+        assert exact.splits[split].candidates == most.splits[split].candidates
+        assert exact.splits[split].chips < most.splits[split].chips
+
+
+def test_other_bands_are_not_read_where_they_decide_nothing(layout, settings):
+    only_label = changed(settings, **CHOICES["label only"])
+
+    assert not label_decides(settings)
+    assert label_decides(only_label)
+    assert planned(only_label, layout).is_exact
+    assert planned(only_label, layout).seconds_read == 0
+
+
+def test_partitions_are_those_that_the_catalog_uses(layout, settings):
     catalog = gpd.read_parquet(layout.catalog)
 
-    planned = plan_dataset(settings, layout).splits[split]
-
-    assert planned.candidates == seen
-    assert kept <= planned.chips <= seen
-    assert planned.partitions == int((catalog["used"] & (catalog["split"] == split)).sum())
-
-
-def test_where_only_the_label_decides_the_plan_is_exact(layout, settings):
-    only_label = changed(settings, min_valid_label_share=0.9, max_topo_nodata_share=1.0, min_valid_optical_share=0.0)
-    label_missing = []
-    for path in sorted(layout.shards.glob("*.h5")):
-        with ShardReader(path) as shard:
-            label_missing.append(shard.column("valid_label"))
-
-    planned = plan_dataset(only_label, layout)
-
-    # The dataset keeps all chips with half their label; those with nine tenths are a part of them.
-    kept = int((np.concatenate(label_missing) >= np.float32(0.9)).sum())
-    lost = sum(judged(layout, split)[0] - judged(layout, split)[1] for split in ("train", "dev"))
-    assert kept <= sum(split.chips for split in planned.splits.values()) <= kept + lost
+    for split, plan in planned(settings, layout).splits.items():
+        assert plan.partitions == int((catalog["used"] & (catalog["split"] == split)).sum())
 
 
 def test_the_weight_of_either_layout_is_that_of_its_pixels(layout, settings):
-    planned = plan_dataset(settings, layout)
+    plan = planned(settings, layout)
 
     # Three bands of two bytes, label and flags.
     pixel = 3 * 2 + 2
-    assert planned.chips_bytes == sum(split.chips for split in planned.splits.values()) * 32 * 32 * pixel
-    n_windows = planned.windows_bytes / (64 * 64 * pixel)
-    assert n_windows == int(n_windows)
-    assert 0 < n_windows <= sum(split.partitions for split in planned.splits.values())
+    assert plan.chips_bytes == plan.chips * 32 * 32 * pixel
+    n_windows = plan.windows_bytes / (64 * 64 * pixel)
+    assert n_windows == sum(len(split.fruitful) for split in plan.splits.values())
 
 
 def test_a_smaller_step_makes_more_chips_of_the_same_partitions(layout, settings):
-    coarse, fine = (plan_dataset(changed(settings, step=step), layout) for step in (32, 8))
+    coarse, fine = (planned(changed(settings, step=step), layout) for step in (32, 8))
 
     assert fine.chips_bytes > 5 * coarse.chips_bytes
     assert fine.windows_bytes >= coarse.windows_bytes
@@ -87,4 +164,17 @@ def test_a_smaller_step_makes_more_chips_of_the_same_partitions(layout, settings
     ("chips", "windows", "advised"), [(0, 0, "chips"), (10, 10, "chips"), (19, 10, "chips"), (20, 10, "windows")]
 )
 def test_partitions_are_advised_where_they_halve_the_bytes(chips, windows, advised):
-    assert Plan({"train": SplitPlan(1, 1, 1)}, chips, windows).advised == advised
+    plan = Plan({"train": SplitPlan(1, 1, 1, {}, ())}, is_exact=True, chips_bytes=chips, windows_bytes=windows)
+
+    assert plan.advised == advised
+
+
+def test_the_trial_takes_partitions_of_both_splits_from_everywhere():
+    places = [dataclasses.make_dataclass("Place", ["name"], frozen=True)(f"{i}") for i in range(100)]
+
+    chosen = probing._spread({"train": tuple(places[:90]), "dev": tuple(places[90:])}, 20)
+
+    numbers = np.array([int(place.name) for place in chosen])
+    assert {0, 89, 90, 99} <= set(numbers)
+    assert len(numbers) == len(set(numbers)) == 20
+    assert np.diff(numbers[:-1]).max() <= 6

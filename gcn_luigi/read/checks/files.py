@@ -8,6 +8,7 @@ from typing import Any
 from gcn_luigi.errors import ShardError
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.io.seal import SealedFile
+from gcn_luigi.io.sidecar import read_record
 from gcn_luigi.io.staging import digest
 from gcn_luigi.read.dataset import Dataset
 
@@ -109,6 +110,14 @@ def partition_problems(looking: Looking) -> Iterator[str]:
     for said in files:
         if looking.wants(said.path):
             yield from _told(looking.problem(said))
+
+
+def report_problems(looking: Looking) -> Iterator[str]:
+    """Yield what is wrong with the quality page, of which only its sidecar speaks: it tells times, too."""
+    layout = looking.layout
+    record, name = read_record(layout.sidecar(layout.report)), layout.report.name
+    if record is not None and looking.wants(name):
+        yield from _told(looking.problem(SealedFile(name, record.size, record.sha256)))
 
 
 def listed_partitions(layout: Layout) -> list[SealedFile]:
