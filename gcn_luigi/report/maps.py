@@ -136,7 +136,7 @@ def _name(axes: Axes, rows: gpd.GeoDataFrame, texts: Sequence[str], *, n_all: in
             ha="center",
             va="center",
             fontsize=11.5,
-            color=INK if ink == "#ffffff" else "#ffffff",
+            color="#ffffff" if ink == SPLIT_COLOURS["train"] else INK,
             zorder=3,
             bbox={"facecolor": ink, "alpha": 0.85, "edgecolor": "none", "pad": 2.2},
         )

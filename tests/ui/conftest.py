@@ -1,0 +1,40 @@
+"""A browser for all tests of pages, and small datasets whose pages they look at."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.builds import build_inline, dataset
+from tests.integration.commands import make_tiny
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+# No sandbox: tests may run as root. The rest keeps the browser from calling home.
+_OPTIONS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Yield a headless Chromium, by playwright's synchronous interface."""
+    api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'gcn-luigi[ui]'")
+    path = next(filter(None, map(shutil.which, _NAMES)), None)
+    if path is None:
+        pytest.skip(f"no browser: none of {', '.join(_NAMES)} is installed")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=list(_OPTIONS))
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of the smallest made-up dataset, finished, with its pages; tests must not change it."""
+    root = tmp_path_factory.mktemp("pages")
+    tiny = make_tiny(root)
+    build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
+    return root / "out" / tiny.region
