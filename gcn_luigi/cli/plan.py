@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from gcn_luigi.cli.luigi_setup import configure_luigi
 from gcn_luigi.cli.options import region_file, region_options, task_parameters
+from gcn_luigi.cli.progress import duration
 from gcn_luigi.cli.run import tell_failures
 from gcn_luigi.config import load_region
 
@@ -105,11 +106,5 @@ def _lines(told: "Forecast", region: "Region", workers: int) -> "Iterator[str]":
         f"shards: {told.probe.shard_bytes / 1e6:,.1f} MB in {shards.train + shards.dev} files ({shards.layout}, "
         f"{shards.codec}); other files: about {told.other_bytes / 1e6:,.1f} MB"
     )
-    yield f"time: about {_duration(told.seconds)} with {workers} workers"
+    yield f"time: about {duration(told.seconds)} with {workers} workers"
     yield f"tried: {told.probe.n_chips:,} chips of {told.probe.n_partitions} partitions"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,7 +1,7 @@
 """`gcn run`: build a region and show how far it is."""
 
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,7 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
     region.check_sources()
     # A bad configuration is told before Luigi is even loaded.
     configure_luigi()
+    from gcn_luigi.report.server import serve_pages  # noqa: PLC0415
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
     from gcn_luigi.tasks.build import build  # noqa: PLC0415
     from gcn_luigi.tasks.central import central_scheduler, running_scheduler  # noqa: PLC0415
@@ -83,8 +84,10 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
         scheduler = nullcontext(running_scheduler(options.scheduler_url, is_trusted=options.is_trusted))
     elif options.port is not None:
         scheduler = central_scheduler(options.port, output.resolve() / ".scheduler", shipped_cfg())
-    with scheduler as address:
+    with scheduler as address, ExitStack() as open_:
         if address is not None:
+            pages = open_.enter_context(serve_pages({root.region: root.layout}))
+            root = root.clone(Dataset, pages_url=pages)
             click.echo(
                 f"graph, while this runs: {address}/static/visualiser/index.html#tab=graph&taskId={root.task_id}"
             )

@@ -91,6 +91,11 @@ class Layout:
         return self.root / "report.html"
 
     @property
+    def grids(self) -> Path:
+        """The comparison of grid sizes, made on request."""
+        return self.root / "grids.html"
+
+    @property
     def readme(self) -> Path:
         """What the dataset is, for people."""
         return self.root / "README.md"

@@ -75,6 +75,14 @@ class RegionTask(GuardedTask):
         description="million bytes of memory that a worker may hold; 0 for all that machine and control group allow",
     )
 
+    pages_url: luigi.Parameter[str] = luigi.Parameter(
+        default="",
+        config_path={"section": "gcn", "name": "pages_url"},
+        significant=False,
+        visibility=ParameterVisibility.HIDDEN,
+        description="where the pages of datasets are served, on this machine; Luigi's page then links to them",
+    )
+
     @cached_property
     def layout(self) -> Layout:
         """Paths of the region's dataset."""
@@ -102,6 +110,13 @@ class RegionTask(GuardedTask):
         """Return a task of `cls` with the parameters it has in common with this one, but for `changes`."""
         task: _T = super().clone(cls, **changes)
         return task
+
+    def _get_param_visibilities(self) -> dict[str, int]:
+        """Return what Luigi's page shows: not the output directory, which is long and the same all over a graph.
+
+        It stays part of the task's id, as a parameter that is hidden would not: two directories are two graphs.
+        """
+        return {**super()._get_param_visibilities(), "output_root": ParameterVisibility.HIDDEN.serialize()}
 
     def basis(self, path: Path) -> Basis:
         """Return all that reaches the content of `path`, one of this task's files; each task says what."""
@@ -173,9 +188,23 @@ class RegionTask(GuardedTask):
             self.say("kept: already published and current", 1.0)
             return
         began = time.perf_counter()
+        # Every running task has a bar and a line; those that count something change both.
+        self.say((type(self).__doc__ or self.name).partition("\n")[0], 0.0)
         with within_memory(self), self._readings:
             self.make()
         write_time(self.layout, self.name, time.perf_counter() - began)
+        if self.set_tracking_url is not None and self.page_address is not None:
+            self.set_tracking_url(self.page_address)
+
+    def page(self) -> str | None:
+        """Return the page that shows what this task made, below that of its region; None where there is none."""
+        return None
+
+    @property
+    def page_address(self) -> str | None:
+        """Where that page is served."""
+        page = self.page()
+        return None if page is None or not self.pages_url else f"{self.pages_url}/{self.region}/{page}"
 
     def memory_needed(self) -> int:
         """Return the bytes that `make` may need beside the libraries, as far as settings tell; 0 where they do not."""

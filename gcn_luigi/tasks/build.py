@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from gcn_luigi.tasks.graph import upstream
 from gcn_luigi.tasks.machine import oom_kills
 from gcn_luigi.tasks.memory import explained
 from gcn_luigi.tasks.process import start_server, use_forkserver
+from gcn_luigi.tasks.progress import Observer, Progress, title
 
 _EXIT_CODES = {
     LuigiStatusCode.SUCCESS: 0,
@@ -29,22 +29,6 @@ _EXIT_CODES = {
     LuigiStatusCode.FAILED_AND_SCHEDULING_FAILED: 35,
 }
 _POLL_S = 0.5
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A moment of a build.
-
-    Attributes
-    ----------
-    counts : dict of str
-        Tasks by Luigi status: DONE, RUNNING, PENDING, FAILED.
-    running : list of str
-        Names of the tasks that run.
-    """
-
-    counts: dict[str, int]
-    running: list[str]
 
 
 @dataclass(frozen=True)
@@ -69,6 +53,16 @@ class BuildResult:
     summary: str = ""
 
 
+class LinkingWorker(luigi.worker.Worker):
+    """A worker that tells the scheduler where the page of each finished task is, also of those it found finished."""
+
+    def _add_task(self, *args: Any, **kwargs: Any) -> None:
+        address = getattr(self._scheduled_tasks.get(kwargs["task_id"]), "page_address", None)
+        if kwargs["status"] == "DONE" and address is not None:
+            kwargs["tracking_url"] = address
+        super()._add_task(*args, **kwargs)
+
+
 class _Factory:
     """Hands Luigi a scheduler and a worker and keeps them, so that they can be asked."""
 
@@ -85,7 +79,7 @@ class _Factory:
         return self.scheduler
 
     def create_worker(self, scheduler: Any, worker_processes: int, assistant: bool = False) -> Any:  # noqa: FBT001, FBT002  Luigi's signature
-        self.worker = luigi.worker.Worker(scheduler=scheduler, worker_processes=worker_processes, assistant=assistant)
+        self.worker = LinkingWorker(scheduler=scheduler, worker_processes=worker_processes, assistant=assistant)
         return self.worker
 
     def history(self) -> list[tuple[Any, str]]:
@@ -132,7 +126,7 @@ def build(
     if address is not None:
         options["scheduler_url"] = address
     before, kills = _states(tasks), oom_kills()
-    with _watching(factory, watch), _scheduler_may_vanish(address):
+    with _watching(factory, workers, watch), _scheduler_may_vanish(address):
         run = luigi.build(tasks, worker_scheduler_factory=factory, workers=workers, detailed_summary=True, **options)
     built = _built(factory, before, _states(tasks))
     return BuildResult(_EXIT_CODES[run.status], built, _failures(factory, oom_kills() - kills), run.summary_text)
@@ -167,7 +161,7 @@ def _state(path: Path) -> tuple[int, int] | None:
 def _built(factory: _Factory, before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of the tasks that made a file; others ran and found theirs current."""
     done = {task.task_id: task for task, status in factory.history() if status == "DONE"}
-    return tuple(sorted(_title(task) for task_id, task in done.items() if before.get(task_id) != after.get(task_id)))
+    return tuple(sorted(title(task) for task_id, task in done.items() if before.get(task_id) != after.get(task_id)))
 
 
 def _failures(factory: _Factory, kills: int) -> dict[str, str]:
@@ -177,7 +171,7 @@ def _failures(factory: _Factory, kills: int) -> dict[str, str]:
     found = {}
     for task in failed:
         entry = factory.scheduler.fetch_error(task.task_id)
-        found[_title(task)] = explained(_plain(str(entry.get("error") or "")), task, kills)
+        found[title(task)] = explained(_plain(str(entry.get("error") or "")), task, kills)
     return dict(sorted(found.items()))
 
 
@@ -190,16 +184,16 @@ def _plain(error: str) -> str:
 
 
 @contextmanager
-def _watching(factory: _Factory, watch: Callable[[Progress], None] | None) -> Iterator[None]:
+def _watching(factory: _Factory, workers: int, watch: Callable[[Progress], None] | None) -> Iterator[None]:
     if watch is None:
         yield
         return
-    stop = threading.Event()
+    stop, observer = threading.Event(), Observer(factory, workers)
 
     def poll() -> None:
         while not stop.wait(_POLL_S):
             if factory.worker is not None:
-                watch(_progress(factory))
+                watch(observer.look())
 
     thread = threading.Thread(target=poll, name="gcn-progress", daemon=True)
     thread.start()
@@ -209,16 +203,4 @@ def _watching(factory: _Factory, watch: Callable[[Progress], None] | None) -> It
         stop.set()
         thread.join()
         if factory.worker is not None:
-            watch(_progress(factory))
-
-
-def _progress(factory: _Factory) -> Progress:
-    last = {task.task_id: (task, status) for task, status in factory.history()}
-    running = set(factory.running())
-    names = sorted(_title(task) for task_id, (task, _) in last.items() if task_id in running)
-    statuses = Counter("RUNNING" if task_id in running else status for task_id, (_, status) in last.items())
-    return Progress(dict(statuses), names)
-
-
-def _title(task: Any) -> str:
-    return str(getattr(task, "name", None) or task.get_task_family())
+            watch(observer.look())

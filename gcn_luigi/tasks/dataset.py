@@ -114,6 +114,10 @@ class QualityReport(RegionTask):
         """Return ``report.html``."""
         return self.publishes(self.layout.report)[0]
 
+    def page(self) -> str:
+        """Return the quality page itself."""
+        return self.layout.report.name
+
     def make(self) -> None:
         """Draw and publish."""
         with self.output().staged() as draft:
@@ -177,6 +181,10 @@ class Dataset(RegionTask):
     def output(self) -> PublishedFile:
         """Return ``dataset.json``."""
         return self.publishes(self.layout.dataset)[0]
+
+    def page(self) -> str:
+        """Return the list of all pages."""
+        return ""
 
     def make(self) -> None:
         """List and publish."""

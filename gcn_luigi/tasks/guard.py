@@ -9,7 +9,7 @@ import luigi
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.confine import is_name, is_plain_text
 from gcn_luigi.tasks.luigi_settings import check_settings
-from gcn_luigi.tasks.trust import check_scheduler
+from gcn_luigi.tasks.trust import check_scheduler, is_loopback
 
 
 class GuardedTask(luigi.Task):
@@ -29,6 +29,8 @@ class GuardedTask(luigi.Task):
 
     # Parameters that are paths; any other text is a name.
     path_parameters: ClassVar[frozenset[str]] = frozenset({"output_root", "config_dir", "data_root"})
+    # Addresses on this machine.
+    address_parameters: ClassVar[frozenset[str]] = frozenset({"pages_url"})
 
     def __init__(self, *args: Any, **parameters: Any) -> None:
         # A worker process knows nothing of the command line, and does what its parent was allowed to.
@@ -37,7 +39,20 @@ class GuardedTask(luigi.Task):
             check_scheduler()
         super().__init__(*args, **parameters)
         for name, value in self.param_kwargs.items():
-            _check(name, value, is_path=name in self.path_parameters)
+            if name in self.address_parameters:
+                _check_address(name, value)
+            else:
+                _check(name, value, is_path=name in self.path_parameters)
+
+
+def _check_address(name: str, value: str) -> None:
+    # Luigi's page makes a link of it.
+    if value and not (value.startswith("http://") and is_loopback(value) and is_plain_text(value)):
+        raise ConfigError(
+            f"{value!r} is no address on this machine",
+            where=f"--{name.replace('_', '-')}",
+            fix="write it as http://127.0.0.1:8083/word, as `gcn report --serve` prints it",
+        )
 
 
 def _check(name: str, value: object, *, is_path: bool) -> None:

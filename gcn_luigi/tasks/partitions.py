@@ -64,6 +64,10 @@ class PartitionCatalog(RegionTask):
         catalog, map_, audit = self.publishes(self.layout.catalog, self.layout.catalog_map, self.layout.split_audit)
         return catalog, map_, audit
 
+    def page(self) -> str:
+        """Return the page of the catalog."""
+        return "catalog"
+
     def make(self) -> None:
         """Judge the cells and publish all three files."""
         catalog, map_, audit = self.output()

@@ -47,6 +47,10 @@ class ChipShard(RegionTask):
         """Return the shard."""
         return self.publishes(self.layout.shard(self.split, self.number, self.total))[0]
 
+    def page(self) -> str:
+        """Return the page of the shard."""
+        return f"shards/{self.layout.shard(self.split, self.number, self.total).stem}"
+
     def memory_needed(self) -> int:
         """Return what partitions, chips and their readers may need."""
         return shard_bytes(self.configured.settings, self.threads)

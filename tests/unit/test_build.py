@@ -9,7 +9,7 @@ import pytest
 from gcn_luigi.errors import InputError, SchedulerError
 from gcn_luigi.tasks import Dataset
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.build import Progress, build
+from gcn_luigi.tasks.build import build
 
 
 @pytest.fixture(autouse=True)
@@ -125,12 +125,13 @@ def test_other_ends_have_luigis_codes(tmp_path, family, code):
 
 
 def test_the_watcher_is_told_the_beginning_and_the_end(tmp_path):
-    moments: list[Progress] = []
+    moments = []
 
     build([_task(_Chain, tmp_path)], workers=1, address=None, watch=moments.append)
 
     assert moments[-1].counts == {"DONE": 2}
-    assert moments[-1].running == []
+    assert moments[-1].running == ()
+    assert moments[-1].seconds_left == 0
     assert [thread.name for thread in threading.enumerate() if thread.name == "gcn-progress"] == []
 
 

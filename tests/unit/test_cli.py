@@ -1,5 +1,6 @@
 """The `gcn` command, without processes."""
 
+import io
 import json
 import shutil
 import sys
@@ -10,17 +11,21 @@ from pathlib import Path
 import geopandas as gpd
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 import gcn_luigi
 from gcn_luigi.cli import cli, main
-from gcn_luigi.cli.progress import watching
+from gcn_luigi.cli.progress import moment_view, watching
 from gcn_luigi.cli.run import _tell
 from gcn_luigi.io.seal import seal_text
 from gcn_luigi.io.staging import digest
-from gcn_luigi.tasks.build import BuildResult, Progress
+from gcn_luigi.tasks.build import BuildResult
+from gcn_luigi.tasks.progress import Progress, Running
 from gcn_luigi.version import __version__
 from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import make_tiny
+
+LABEL = Running("gcn.ClassLabel()", 0.75, "3 of 4 strips")
 
 
 @pytest.fixture(scope="module")
@@ -254,14 +259,47 @@ def test_an_unfinished_build_is_told_with_luigis_code(failures, advice, tmp_path
 
 def test_progress_is_told_in_plain_lines_where_there_is_no_terminal(capsys):
     with watching() as watch:
-        watch(Progress({"DONE": 1, "RUNNING": 1, "PENDING": 2}, ["gcn.ClassLabel()"]))
-        watch(Progress({"DONE": 1, "RUNNING": 1, "PENDING": 2}, ["gcn.ClassLabel()"]))
-        watch(Progress({"DONE": 4}, []))
+        watch(Progress({"DONE": 1, "RUNNING": 1, "PENDING": 2}, (LABEL,)))
+        watch(Progress({"DONE": 1, "RUNNING": 1, "PENDING": 2}, (LABEL,)))
+        watch(Progress({"DONE": 2, "PENDING": 2}, (LABEL,), seconds_left=75.0))
+        watch(Progress({"DONE": 4}, (), seconds_left=0.0))
 
     assert capsys.readouterr().err.splitlines() == [
         "1 of 4 tasks; running: gcn.ClassLabel()",
+        "2 of 4 tasks; running: gcn.ClassLabel(); about 1:15 min left",
         "4 of 4 tasks; running: none",
     ]
+
+
+def test_a_log_hears_what_a_long_task_says(capsys, monkeypatch):
+    monkeypatch.setattr("gcn_luigi.cli.progress._QUIET_S", 0.0)
+    with watching() as watch:
+        for _ in range(2):
+            watch(Progress({"DONE": 1, "RUNNING": 1}, (LABEL,)))
+
+    assert capsys.readouterr().err.splitlines() == [
+        "1 of 2 tasks; running: gcn.ClassLabel()",
+        "1 of 2 tasks; running: gcn.ClassLabel() (3 of 4 strips)",
+    ]
+
+
+def test_a_terminal_shows_the_build_and_each_task_that_runs():
+    console = Console(width=100, force_terminal=True, record=True, file=io.StringIO())
+
+    console.print(moment_view(Progress({"DONE": 12, "PENDING": 25}, (LABEL,), seconds_left=130.0), elapsed=61.0))
+
+    shown = console.export_text()
+    assert "12 of 37 tasks, 1:01 min, about 2:10 min left" in shown
+    assert "gcn.ClassLabel() 3 of 4 strips" in shown
+
+
+def test_a_live_view_leaves_nothing_behind():
+    console = Console(width=100, force_terminal=True, file=io.StringIO())
+
+    with watching(console) as watch:
+        watch(Progress({"DONE": 1, "RUNNING": 1}, (LABEL,)))
+
+    assert "1 of 2 tasks" in console.file.getvalue()
 
 
 @pytest.mark.parametrize("name", ["luigi.cfg", "demo.toml"])
