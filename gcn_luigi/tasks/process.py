@@ -110,7 +110,9 @@ def _watch(task: int) -> None:
     # The parent that started the task; the fork server outlives it as long as one of its children works.
     parent = multiprocessing.parent_process()
     while parent is not None and parent.is_alive():
-        if signal.sigtimedwait({signal.SIGTERM}, _LOOK_S):
+        heard = signal.sigtimedwait({signal.SIGTERM}, _LOOK_S)
+        # After a stop (Ctrl-Z) that outlasts the wait, Python returns what happens to lie in memory.
+        if heard is not None and heard.si_signo == signal.SIGTERM:
             break
     signal.pthread_kill(task, signal.SIGUSR1)
     threading.Event().wait(_GRACE_S)

@@ -209,9 +209,12 @@ def luigid(commands: Commands) -> Iterator[int]:
     where = ("--address", LOOPBACK, "--port", str(port), "--state-path", state)
     running = commands.start("luigid", *where, LUIGI_CONFIG_PATH=str(LUIGI_CFG))
     wait_for(lambda: reachable(port))
-    yield port
-    running.process.send_signal(signal.SIGTERM)
-    assert running.wait().code == 0, running.text()
+    try:
+        yield port
+    finally:
+        running.process.send_signal(signal.SIGTERM)
+        ended = running.wait()
+    assert ended.code == 0, running.text()
 
 
 def reachable(port: int) -> bool:

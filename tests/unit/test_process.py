@@ -99,6 +99,25 @@ def test_a_child_told_to_end_removes_its_draft_and_says_nothing(program, tmp_pat
 
 
 @pytest.mark.fault
+def test_a_child_that_was_stopped_for_a_while_goes_on_and_still_hears(program, tmp_path):
+    parent, child = program()
+    for _ in range(3):
+        child.suspend()
+        time.sleep(0.8)
+        child.resume()
+        time.sleep(0.3)
+    assert child.is_running()
+    assert parent.poll() is None
+    assert len(_drafts(tmp_path)) == 2
+
+    child.terminate()
+
+    out, err = parent.communicate(timeout=20)
+    assert (out, err) == (f"exit code {128 + signal.SIGTERM}\n", "")
+    assert _drafts(tmp_path) == []
+
+
+@pytest.mark.fault
 def test_a_child_ends_with_the_fork_server(program, tmp_path):
     _, child = program()
     child.parent().kill()
