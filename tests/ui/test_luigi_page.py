@@ -139,11 +139,14 @@ def test_what_waits_has_no_link(watched):
 
 @pytest.fixture(scope="module")
 def failed(browser, started, tmp_path_factory):
-    """Yield the page after a run that failed for a tile that was cut off."""
+    """Yield the page after a run that failed for a damaged tile."""
     root = tmp_path_factory.mktemp("failing")
     tiny = make_tiny(root)
     tile = min((tiny.sources / "optical").rglob("*ndsi.tif"))
-    tile.write_bytes(tile.read_bytes()[: tile.stat().st_size // 2])
+    content = bytearray(tile.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = bytes(64)
+    tile.write_bytes(content)
     with luigid(started) as port, luigi_page(browser, f"http://{LOOPBACK}:{port}") as page:
         url = f"http://{LOOPBACK}:{port}"
         ended = started.run(*gcn_command(Tiny(tiny.sources, tiny.config), root / "out"), "--scheduler-url", url)
@@ -156,7 +159,7 @@ def test_a_failed_task_shows_what_where_and_how_to_mend_it(failed):
     assert failed.page.counters()["FAILED"] >= 1
     row = failed.page.rows("gcn.TileQuality").filter(has_text="FAILED").first
 
-    row.locator("td.details-control .showError, .showError").first.click()
+    row.locator(".showError").click()
 
     said = failed.page.page.locator("#errorModal pre").first
     said.wait_for()
@@ -169,7 +172,5 @@ def test_a_failed_task_shows_what_where_and_how_to_mend_it(failed):
     assert "Traceback" not in text
 
 
-def test_the_graph_shows_where_it_failed(failed):
-    rows = failed.page.rows("gcn.Dataset")
-
-    assert "UPSTREAM_FAILED" in rows.first.inner_text() or "PENDING" in rows.first.inner_text()
+def test_what_waits_for_the_failed_task_says_so(failed):
+    assert failed.page.rows("gcn.DatasetCard").filter(has_text="UPSTREAM_FAILED").count() == 1
