@@ -2,7 +2,7 @@
 
 A ``.qml`` has the file's name but for the last suffix. What is written here is the part of QGIS's own format that says
 how pixels or shapes are drawn (docs.qgis.org, User Manual, "QML - The QGIS Style File Format"); what is left out, QGIS
-takes from its defaults. It was compared with what QGIS 3.22 writes. Equal arguments give equal bytes.
+takes from its defaults. QGIS 3.22 was seen to read it. Equal arguments give equal bytes.
 """
 
 from collections.abc import Sequence
