@@ -5,6 +5,7 @@ import traceback
 
 import click
 
+from gcn_luigi.cli.check_split import check_split
 from gcn_luigi.cli.clean import clean
 from gcn_luigi.cli.convert import convert
 from gcn_luigi.cli.demo import demo
@@ -32,6 +33,7 @@ cli.add_command(plan)
 cli.add_command(status)
 cli.add_command(why)
 cli.add_command(validate)
+cli.add_command(check_split)
 cli.add_command(clean)
 cli.add_command(convert)
 cli.add_command(export)
