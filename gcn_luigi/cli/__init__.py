@@ -9,6 +9,7 @@ from gcn_luigi.cli.check_split import check_split
 from gcn_luigi.cli.clean import clean
 from gcn_luigi.cli.convert import convert
 from gcn_luigi.cli.demo import demo
+from gcn_luigi.cli.doctor import doctor
 from gcn_luigi.cli.export import export
 from gcn_luigi.cli.import_params import import_params
 from gcn_luigi.cli.plan import plan
@@ -38,6 +39,7 @@ cli.add_command(clean)
 cli.add_command(convert)
 cli.add_command(export)
 cli.add_command(demo)
+cli.add_command(doctor)
 cli.add_command(import_params)
 
 
