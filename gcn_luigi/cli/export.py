@@ -8,6 +8,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from gcn_luigi.cli.completion import complete_chip, complete_dataset, complete_partition
+
 if TYPE_CHECKING:
     from gcn_luigi.prepare.picking import Selection
     from gcn_luigi.read.dataset import Dataset
@@ -17,11 +19,25 @@ _LAYERS = ("image", "label", "flags")
 
 
 @click.command()
-@click.argument("dataset", type=_PATH)
+@click.argument("dataset", type=_PATH, shell_complete=complete_dataset)
 @click.argument("out", type=_PATH)
-@click.option("--chip", "--chips", "chips", multiple=True, metavar="ID[,ID..]", help="These chips; may be repeated.")
 @click.option(
-    "--partition", "--partitions", "partitions", multiple=True, metavar="ID[,ID..]", help="These partitions; likewise."
+    "--chip",
+    "--chips",
+    "chips",
+    multiple=True,
+    metavar="ID[,ID..]",
+    shell_complete=complete_chip,
+    help="These chips; may be repeated.",
+)
+@click.option(
+    "--partition",
+    "--partitions",
+    "partitions",
+    multiple=True,
+    metavar="ID[,ID..]",
+    shell_complete=complete_partition,
+    help="These partitions; likewise.",
 )
 @click.option("--bbox", nargs=4, type=float, metavar="LEFT BOTTOM RIGHT TOP", help="What shares area with this box.")
 @click.option("--bbox-crs", metavar="CRS", help="Of the box, such as EPSG:4326.  [default: the dataset's]")

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @region_options
-@click.option("--output", "-o", default="output", show_default=True, type=click.Path(path_type=Path))
+@click.option(
+    "--output", "-o", default="output", show_default=True, type=click.Path(path_type=Path), help="Where datasets lie."
+)
 def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path) -> None:
     """Say how many chips REGION gives and what they weigh in either layout. No file of the dataset is written.
 
