@@ -46,8 +46,10 @@ class ExportFiles:
     def __init__(self, dataset: Dataset, draft: Path, layers: tuple[Layer, ...]) -> None:
         self._dataset, self._draft, self._layers = dataset, draft, layers
         bands = described_bands(dataset)
-        fill = int(dataset.description["configuration"]["nodata"]["fill"])
-        is_free = all(_cannot_hold(band, fill) for band in bands)
+        nodata = dataset.description["configuration"]["nodata"]
+        fill = int(nodata["fill"])
+        # The published rule leaves other numbers in missing pixels, too.
+        is_free = nodata["mode"] == "strict" and all(_cannot_hold(band, fill) for band in bands)
         tags = {"AREA_OR_POINT": "Area", "gcn_luigi_dataset": dataset.digest}
         classes = dict(enumerate(CLASS_COLOURS.values()))
         self._looks = {

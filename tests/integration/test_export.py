@@ -52,6 +52,18 @@ def small(small_output):
 
 
 @pytest.fixture
+def built(monkeypatch, tmp_path):
+    """Return a function that builds a region and opens its dataset; its quality page is left out."""
+    monkeypatch.setattr("gcn_luigi.tasks.dataset.write_report", lambda _s, _l, out: out.write_text("left out"))
+
+    def build(tiny):
+        build_inline(dataset(tiny.region, tmp_path / "out", tiny.sources, tiny.config))
+        return gcn_luigi.open_dataset(tmp_path / "out" / tiny.region)
+
+    return build
+
+
+@pytest.fixture
 def gcn(monkeypatch, capsys):
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["gcn", *map(str, arguments)])
@@ -215,16 +227,51 @@ def test_the_mask_hides_exactly_what_lacks_a_band_where_no_number_can_mean_it(sm
             np.testing.assert_array_equal(image.dataset_mask() > 0, flags.read(1) & ~np.uint8(4) == 0)
 
 
-def test_nodata_is_the_fill_where_no_band_can_hold_it(tmp_path):
+def test_nodata_is_the_fill_where_no_band_can_hold_it(tmp_path, built):
     tiny = make_tiny(tmp_path, "tiny", ("fill = 0", "fill = -32768"))
-    build_inline(dataset(tiny.region, tmp_path / "out", tiny.sources, tiny.config))
-    opened = gcn_luigi.open_dataset(tmp_path / "out/tiny")
+    opened = built(tiny)
 
     export(opened, tmp_path / "export", Request(Selection(limit=1)), _silent)
 
     with rasterio.open(next((tmp_path / "export").glob("*_c????.tif"))) as file:
         assert file.nodata == -32768
         assert rasterio.enums.MaskFlags.per_dataset not in file.mask_flag_enums[0]
+
+
+@pytest.mark.parametrize("edge", ["pad", "legacy"])
+def test_of_chips_that_hang_over_their_partition_only_what_lies_within_is_shown(tmp_path, edge, built):
+    cut = ('size = 32\nstep = 16\nedge = "clamp"', f'size = 32\nstep = 20\nedge = "{edge}"')
+    tiny = make_tiny(tmp_path, "tiny", cut, ('mode = "strict"', 'mode = "legacy"'))
+    opened = built(tiny)
+    partition = opened.index["partition"].iloc[0]
+
+    export(opened, tmp_path / "one", Request(Selection(partitions=(partition,)), "partitions"), _silent)
+    export(opened, tmp_path / "chips", Request(Selection(partitions=(partition,))), _silent)
+
+    (path,) = (tmp_path / "one").glob("*_????.tif")
+    found = _read(tmp_path / "one", path.stem)
+    assert found["label"].shape == (64, 64)
+    expected = {layer: np.full(plane.shape, -1, int) for layer, plane in found.items()}
+    n_over = 0
+    for row, chip in _all_chips(opened):
+        if row.partition != partition:
+            continue
+        written = _read(tmp_path / "chips", row.chip_id)
+        for layer in LAYERS:
+            np.testing.assert_array_equal(written[layer], chip[layer])
+        is_over = max(row.row, row.col) + 32 > 64
+        n_over += is_over
+        if is_over and edge == "legacy":
+            # Stretched: its pixels are those of no place.
+            continue
+        for layer in LAYERS:
+            target = expected[layer][..., row.row : row.row + 32, row.col : row.col + 32]
+            target[...] = chip[layer][..., : target.shape[-2], : target.shape[-1]]
+    assert n_over > 0
+    shown = expected["label"] >= 0
+    np.testing.assert_array_equal(found["label"], np.where(shown, expected["label"], 255))
+    for layer in ("image", "flags"):
+        np.testing.assert_array_equal(found[layer][..., shown], expected[layer][..., shown])
 
 
 def test_a_label_has_the_colours_of_its_classes_and_every_raster_a_style(small, tmp_path):
