@@ -13,6 +13,12 @@ def shipped_cfg() -> Path:
     return Path(str(files("gcn_luigi") / "luigi.cfg")).resolve()
 
 
+def choose_cfg() -> None:
+    """Name the shipped settings where the user has none: Luigi reads them when it is imported."""
+    if "LUIGI_CONFIG_PATH" not in os.environ and not Path("luigi.cfg").is_file():
+        os.environ["LUIGI_CONFIG_PATH"] = str(shipped_cfg())
+
+
 def configure_luigi() -> None:
     """Give Luigi its settings, before it is imported.
 
@@ -21,9 +27,8 @@ def configure_luigi() -> None:
     ConfigError
         Luigi could not read them, or something in them would not be heard.
     """
-    # Set before Luigi is imported, and inherited by its workers.
-    if "LUIGI_CONFIG_PATH" not in os.environ and not Path("luigi.cfg").is_file():
-        os.environ["LUIGI_CONFIG_PATH"] = str(shipped_cfg())
+    # Before Luigi is imported, and inherited by its workers.
+    choose_cfg()
     for path in find_files(os.environ, Path.cwd()):
         read_entries(path)
     os.environ["GCN_QUIET_WORKERS"] = "1"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gcn_luigi.cli.completion import complete_region
+
 if TYPE_CHECKING:
     from gcn_luigi.config import Region
 
@@ -80,7 +82,7 @@ def region_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--data-root", type=_PATH, help="Sources, in place of the TOML file's data_root."),
         click.option("--config-dir", default="config", show_default=True, type=_PATH, help="Where REGION.toml lies."),
-        click.argument("region"),
+        click.argument("region", shell_complete=complete_region),
     ):
         command = option(command)
     return command

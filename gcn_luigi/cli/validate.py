@@ -1,23 +1,45 @@
 """`gcn validate`: say whether a dataset is whole, and whether two are the same."""
 
+import json
 import sys
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from gcn_luigi.read.checks.sameness import differences
-from gcn_luigi.read.dataset import Dataset
-from gcn_luigi.read.validate import unlisted, unrecorded
-from gcn_luigi.read.validate import validate as find_problems
+from gcn_luigi.cli.completion import complete_dataset
+
+if TYPE_CHECKING:
+    from gcn_luigi.read.dataset import Dataset
+
+
+@dataclass
+class _Report:
+    """What was found out about one directory."""
+
+    directory: str
+    sound: bool = False
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    files: int = 0
+    chips: dict[str, int] = field(default_factory=dict)
+    digest: str = ""
+    # Of the first dataset; None where they were not compared.
+    differences: list[str] | None = None
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("directory", type=click.Path(path_type=Path), nargs=-1, required=True, shell_complete=complete_dataset)
 @click.option("--deep", is_flag=True, help="Also read every chip, and check the records in .gcn.")
-def validate(*, directory: tuple[Path, ...], deep: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, one object a dataset.")
+def validate(*, directory: tuple[Path, ...], deep: bool, as_json: bool) -> None:
     """Check every file, digest, shape and index row of the dataset in DIRECTORY.
 
     Of several, say besides whether they are the same dataset as the first.
+
+    JSON keys of a dataset: directory, sound, problems, notes, files, chips, digest, and differences from the first
+    one, null where they were not compared.
 
     \b
     Example:
@@ -25,43 +47,61 @@ def validate(*, directory: tuple[Path, ...], deep: bool) -> None:
       gcn validate --deep output/columbia
       gcn validate output/columbia /mnt/copy/columbia
     """  # noqa: D301  click reads the control character
+    from gcn_luigi.read.checks.sameness import differences  # noqa: PLC0415
+    from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
+
     whose = [f"{place}: " if len(directory) > 1 else "" for place in directory]
     # Each is looked at, also behind one that is damaged.
-    sound = [_is_sound(place, name, deep=deep) for place, name in zip(directory, whose, strict=True)]
-    if not all(sound):
-        sys.exit(1)
-    first, *others = (Dataset(place) for place in directory)
-    same = [_is_same(first, other) for other in others]
-    if not all(same):
+    reports = [
+        _judged(place, name, deep=deep, is_told=not as_json) for place, name in zip(directory, whose, strict=True)
+    ]
+    if all(report.sound for report in reports):
+        first, *others = (Dataset(place) for place in directory)
+        for other, report in zip(others, reports[1:], strict=True):
+            report.differences = list(differences(first, other))
+            if not as_json:
+                _tell_differences(first, other, report.differences)
+    if as_json:
+        click.echo(json.dumps([asdict(report) for report in reports], indent=1))
+    if any(report.problems or report.differences for report in reports):
         sys.exit(1)
 
 
-def _is_sound(directory: Path, whose: str, *, deep: bool) -> bool:
-    """Tell what is wrong with a dataset, or that nothing is."""
-    problems = 0
+def _judged(directory: Path, whose: str, *, deep: bool, is_told: bool) -> _Report:
+    """Find out what is wrong with a dataset, and tell it as it is found."""
+    from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
+    from gcn_luigi.read.validate import unlisted, unrecorded  # noqa: PLC0415
+    from gcn_luigi.read.validate import validate as find_problems  # noqa: PLC0415
+
+    report = _Report(str(directory))
     for problem in find_problems(directory, deep=deep):
-        problems += 1
-        click.echo(f"{whose}{problem}", err=True)
-    if problems:
-        click.echo(
-            f"{whose}{problems} problem(s). To make exactly the damaged files anew: gcn run --deep REGION", err=True
-        )
-        return False
+        report.problems.append(problem)
+        if is_told:
+            click.echo(f"{whose}{problem}", err=True)
+    if report.problems:
+        if is_told:
+            count = len(report.problems)
+            advice = "To make exactly the damaged files anew: gcn run --deep REGION"
+            click.echo(f"{whose}{count} problem(s). {advice}", err=True)
+        return report
     for note in (*unlisted(directory), *(unrecorded(directory) if deep else ())):
-        click.echo(f"{whose}note: {note}", err=True)
+        report.notes.append(note)
+        if is_told:
+            click.echo(f"{whose}note: {note}", err=True)
     dataset = Dataset(directory)
-    counts = ", ".join(f"{len(dataset.chips(split))} {split} chips" for split in ("train", "dev"))
-    click.echo(f"{whose}sound: {len(dataset.description['files'])} files, {counts}, digest {dataset.digest}")
-    return True
+    report.sound, report.files, report.digest = True, len(dataset.description["files"]), dataset.digest
+    report.chips = {split: len(dataset.chips(split)) for split in ("train", "dev")}
+    if is_told:
+        counts = ", ".join(f"{count} {split} chips" for split, count in report.chips.items())
+        click.echo(f"{whose}sound: {report.files} files, {counts}, digest {report.digest}")
+    return report
 
 
-def _is_same(first: Dataset, other: Dataset) -> bool:
+def _tell_differences(first: "Dataset", other: "Dataset", found: list[str]) -> None:
     """Tell whether a dataset is the same as the first, or in what not."""
-    found = list(differences(first, other))
     for difference in found:
         click.echo(f"{other.layout.root}: {difference}", err=True)
     if found:
         click.echo(f"not the same: {first.layout.root} and {other.layout.root}, {len(found)} difference(s)", err=True)
     else:
         click.echo(f"the same: {first.layout.root} and {other.layout.root}")
-    return not found

@@ -1,8 +1,9 @@
-"""Drafts: hidden files that a writer holds, and the ones that a dead writer left behind."""
+"""Drafts: hidden files and directories that a writer holds, and the ones that a dead writer left behind."""
 
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -129,5 +130,8 @@ def _remove(directory: Path, token: str) -> list[Path]:
     """Remove all files under a token, the lock last."""
     paths = sorted(directory.glob(f".{token}.*"), key=lambda path: path.name.endswith(_LOCK))
     for path in paths:
-        path.unlink(missing_ok=True)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     return [path for path in paths if not path.name.endswith(_LOCK)]

@@ -137,6 +137,10 @@ class Layout:
         """Return the stack of a year as one GeoTIFF."""
         return self.root / "stacks" / f"{year}.tif"
 
+    def style(self, layer: Path) -> Path:
+        """Return the style that QGIS loads with `layer`: of its name, but for the suffix."""
+        return layer.with_suffix(".qml")
+
     @property
     def shards(self) -> Path:
         """Directory of the shards."""

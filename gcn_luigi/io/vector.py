@@ -130,6 +130,22 @@ def read_grid(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
     return _located(_read(path, layer), path)
 
 
+def read_footprints(path: Path) -> gpd.GeoDataFrame:
+    """Read somebody's footprints of samples, as they are.
+
+    Parameters
+    ----------
+    path : Path
+        A vector file of one layer, see `gcn_luigi.io.formats.check_vector`, or GeoParquet.
+
+    Raises
+    ------
+    InputError
+        As `read_grid`.
+    """
+    return _located(_read(path, None), path)
+
+
 def read_polygons(path: Path, crs: str, layer: str | None = None) -> gpd.GeoSeries:
     """Read polygons, for example those whose cells are never used.
 

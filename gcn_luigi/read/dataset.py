@@ -12,10 +12,12 @@ from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, ShardError
 from gcn_luigi.io.confine import inside
 from gcn_luigi.io.index import read_geoparquet
+from gcn_luigi.io.inventory import Inventory
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.seal import DIGEST, read_seal
 from gcn_luigi.io.shard_reader import ShardReader
 from gcn_luigi.io.staging import digest
+from gcn_luigi.lattice import Lattice
 from gcn_luigi.read.reader import Chip, ChipReader
 
 __all__ = ["Chip", "ChipReader", "Dataset"]
@@ -68,6 +70,11 @@ class Dataset:
         """Band statistics and class counts of the train split."""
         content: dict[str, Any] = json.loads(self._verified(self.layout.statistics).read_text(encoding="utf-8"))
         return content
+
+    @cached_property
+    def lattice(self) -> Lattice:
+        """Where the region's pixels lie; catalog and index count rows and columns from its corner."""
+        return Inventory.from_json(self._verified(self.layout.inventory).read_text(encoding="utf-8")).lattice
 
     @cached_property
     def bands(self) -> tuple[Band, ...]:

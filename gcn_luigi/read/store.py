@@ -103,6 +103,38 @@ class PixelStore:
         with self._lock:
             self._cut_from_rows(places, chip_of, out)
 
+    def row(self, shard: int, row: int, chip: int) -> Arrays:
+        """Return a decoded row of the pixel arrays: a chip or a whole partition, without its padding.
+
+        Parameters
+        ----------
+        shard, row : int
+            As `places` gives them.
+        chip : int
+            A chip that lies in it, for messages.
+
+        Returns
+        -------
+        mapping
+            ``image`` (band, y, x) int16, ``label`` and ``flags`` (y, x) uint8: views that hold until the next call.
+
+        Raises
+        ------
+        ShardError
+            The shard is missing, damaged or not complete.
+        """
+        with self._lock:
+            cache = self._kept()
+            (slot,) = self._decoded(cache, np.array([[shard, row]], np.int64), np.array([chip], np.int64)).tolist()
+            height, width = cache.extents[slot].tolist()
+            return {name: plane[slot][..., :height, :width] for name, plane in cache.planes.items()}
+
+    def edges(self, shard: int, chip: int) -> tuple[str, dict[str, int]]:
+        """Return the policy by which the chips of a shard were cut, and what lies beyond, by array."""
+        with self._telling(shard, chip):
+            opened = self._shards[shard]
+            return opened.edge, opened.fills
+
     def want(self, shard_of: Numbers, chip_of: Numbers) -> None:
         """Tell the system that chips are read soon; nothing where they are in memory already."""
         if not len(shard_of) or self._is_whole:
@@ -179,6 +211,11 @@ class PixelStore:
             arrays = self._shards[0].arrays
         return sum(int(np.prod(array.shape[1:])) * array.dtype.itemsize for array in arrays.values())
 
+    def _kept(self) -> RowCache:
+        if self._cache is None:
+            self._cache = self._make_cache(max(1, self._cache_mb * _MEGABYTE // self._row_bytes()))
+        return self._cache
+
     def _make_cache(self, n_slots: int) -> RowCache:
         with self._telling(0, 0):
             arrays = self._shards[0].arrays
@@ -190,9 +227,7 @@ class PixelStore:
         # As they are asked for: what a batch ends with, the next one begins with.
         turn = np.argsort(firsts)
         rows, which = rows[turn], np.argsort(turn)[which]
-        if self._cache is None:
-            self._cache = self._make_cache(max(1, self._cache_mb * _MEGABYTE // self._row_bytes()))
-        cache = self._cache
+        cache = self._kept()
         # A chip of each row, for messages.
         examples = np.empty(len(rows), np.int64)
         examples[which] = chip_of

@@ -18,20 +18,6 @@ from matplotlib.image import imsave
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-# Told apart with every common colour blindness, and in grey by lightness.
-SPLIT_COLOURS = {"train": "#45398a", "dev": "#e2662f"}
-UNUSED = "#8a8a8a"
-CLASS_COLOURS = {"none": "#ddd8cb", "debris": "#80593a", "ice": "#86c5e4"}
-# Bright scheme of Paul Tol (2021, colour schemes, SRON technical note).
-MISSING_COLOURS = {
-    "present": "#f4f2ed",
-    "optical": "#4477aa",
-    "topo": "#228833",
-    "label": "#ccbb44",
-    "distance": "#aa3377",
-    "several": "#8c8c8c",
-    "outside": "#333333",
-}
 INK, FAINT = "#222222", "#8a8a8a"
 
 _LOOK: dict[Any, Any] = {
@@ -134,11 +120,6 @@ def png_uri(rgb: NDArray[np.uint8]) -> str:
     buffer = io.BytesIO()
     imsave(buffer, rgb, format="png", metadata=_NO_SOFTWARE, pil_kwargs={"optimize": True})
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def colour(name: str) -> tuple[int, int, int]:
-    """Return red, green and blue, 0 to 255, of ``#rrggbb``."""
-    return int(name[1:3], 16), int(name[3:5], 16), int(name[5:7], 16)
 
 
 def legend_below(figure: FigureBase, handles: list[Any], n_columns: int) -> None:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from gcn_luigi.bands import CLASS_NAMES, Band
 from gcn_luigi.io.layout import SPLITS
+from gcn_luigi.prepare.appearance import CLASS_COLOURS, SPLIT_COLOURS
 from gcn_luigi.prepare.nodata import Flag
-from gcn_luigi.report.drawing import CLASS_COLOURS, FAINT, INK, SPLIT_COLOURS, Drawing, drawn, legend_below, new_figure
+from gcn_luigi.report.drawing import FAINT, INK, Drawing, drawn, legend_below, new_figure
 from gcn_luigi.report.evidence import ROLE_FLAGS, Evidence
 
 _BINS, _COLUMNS, _ZERO_BIN = 60, 3, 32768

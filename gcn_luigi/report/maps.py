@@ -13,17 +13,8 @@ from numpy.typing import NDArray
 
 from gcn_luigi.bands import CLASS_NAMES
 from gcn_luigi.io.layout import SPLITS, Layout
-from gcn_luigi.report.drawing import (
-    CLASS_COLOURS,
-    FAINT,
-    INK,
-    SPLIT_COLOURS,
-    UNUSED,
-    Drawing,
-    drawn,
-    legend_below,
-    new_figure,
-)
+from gcn_luigi.prepare.appearance import CLASS_COLOURS, SPLIT_COLOURS, UNUSED
+from gcn_luigi.report.drawing import FAINT, INK, Drawing, drawn, legend_below, new_figure
 from gcn_luigi.report.evidence import Evidence
 from gcn_luigi.report.relief import draw_relief
 

@@ -8,6 +8,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from gcn_luigi.io.layout import SPLITS, Layout
+from gcn_luigi.prepare import appearance
 from gcn_luigi.report import sources, tables, tiles
 from gcn_luigi.report.evidence import Evidence, read_evidence
 from gcn_luigi.report.findings import make_findings
@@ -61,7 +62,7 @@ def _content(evidence: Evidence, layout: Layout) -> dict[str, Any]:
             "missing": figures.missing_figure(evidence),
             "grids": figures.grid_figure(evidence),
         }
-    shown = [evidence.bands[position].name for position in quicklooks.colour_bands(evidence.bands)]
+    shown = [evidence.bands[position].name for position in appearance.colour_bands(evidence.bands)]
     return {
         "region": evidence.settings.region,
         "version": __version__,
@@ -71,10 +72,10 @@ def _content(evidence: Evidence, layout: Layout) -> dict[str, Any]:
         "drawings": drawings,
         "examples": quicklooks.make_examples(evidence, layout),
         "shown": shown,
-        "class_colours": drawing.CLASS_COLOURS,
+        "class_colours": appearance.CLASS_COLOURS,
         "missing_colours": {
             name: ink
-            for name, ink in drawing.MISSING_COLOURS.items()
+            for name, ink in appearance.MISSING_COLOURS.items()
             if name in {"present", "several", "outside", *(role.value for role in evidence.roles)}
         },
         "tables": {

@@ -8,23 +8,15 @@ import geopandas as gpd
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.bands import CLASS_NAMES, Band, Role
+from gcn_luigi.bands import CLASS_NAMES
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.shard_reader import open_shard
 from gcn_luigi.lattice import Lattice
+from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour, colour_bands
 from gcn_luigi.prepare.nodata import Flag
-from gcn_luigi.report.drawing import CLASS_COLOURS, MISSING_COLOURS, colour, png_uri
+from gcn_luigi.report.drawing import png_uri
 from gcn_luigi.report.evidence import ROLE_FLAGS, Evidence
 
-# Red, green, blue: the first three that a dataset has all of.
-_TRIPLES = (
-    ("tcb", "nbr", "ndsi"),
-    ("nbr", "ndvi", "ndsi"),
-    ("tcb", "tcg", "tcw"),
-    ("swir1", "nir", "red"),
-    ("swir", "nir", "red"),
-    ("red", "green", "blue"),
-)
 _LARGEST = 256
 
 
@@ -113,18 +105,6 @@ def make_examples(evidence: Evidence, layout: Layout) -> dict[str, list[Example]
             pictures = (false_colour(image, flags, limits, missing), label_picture(label), missing_picture(flags))
             examples[split].append(Example(kind, why, row, *(png_uri(picture) for picture in pictures)))
     return examples
-
-
-def colour_bands(bands: Sequence[Band]) -> tuple[int, int, int]:
-    """Return the positions of the bands shown as red, green and blue: a known triple, else the first optical ones."""
-    names = {band.name: position for position, band in enumerate(bands)}
-    for triple in _TRIPLES:
-        if all(name in names for name in triple):
-            red, green, blue = (names[name] for name in triple)
-            return red, green, blue
-    optical = [position for position, band in enumerate(bands) if band.role is Role.OPTICAL] or [*range(len(bands))]
-    red, green, blue = (optical[min(i, len(optical) - 1)] for i in range(3))
-    return red, green, blue
 
 
 def false_colour(

@@ -99,7 +99,10 @@ def _convert_files(
     places = {place.partition: place for split in SPLITS for place in used_partitions(old, lattice, split)}
     conversion = Conversion(settings.shards.layout, settings.shards.codec, places, lattice)
     written = (new.readme, new.citation)
-    entries = [entry for entry in description["files"] if not entry["path"].endswith(".vrt")]
+    # A style of a virtual raster goes with it.
+    left_out = {entry["path"] for entry in description["files"] if entry["path"].endswith(".vrt")}
+    left_out |= {path.removesuffix(".vrt") + ".qml" for path in left_out}
+    entries = [entry for entry in description["files"] if entry["path"] not in left_out]
     copied = []
     for done, entry in enumerate(entries, 1):
         path = draft / entry["path"]

@@ -3,7 +3,15 @@
 ``luigi --module gcn_luigi.tasks gcn.Dataset --region southern`` builds a region.
 """
 
-from gcn_luigi.tasks.dataset import AllRegions, BandStatistics, ChipIndex, Dataset, DatasetCard, QualityReport
+from gcn_luigi.tasks.dataset import (
+    AllRegions,
+    BandStatistics,
+    ChipIndex,
+    Dataset,
+    DatasetCard,
+    LayerStyles,
+    QualityReport,
+)
 from gcn_luigi.tasks.inventory import TileInventory, TileQuality
 from gcn_luigi.tasks.partitions import GridComparison, PartitionCatalog, PartitionFiles, PartitionGrid
 from gcn_luigi.tasks.process import use_forkserver
@@ -20,6 +28,7 @@ __all__ = [
     "DatasetCard",
     "DistanceRaster",
     "GridComparison",
+    "LayerStyles",
     "OpticalMosaic",
     "PartitionCatalog",
     "PartitionFiles",

@@ -1,4 +1,4 @@
-"""What closes a dataset: index, statistics, report, card and seal."""
+"""What closes a dataset: index, statistics, styles, report, card and seal."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from gcn_luigi.config import band_facts, pick
 from gcn_luigi.io.layout import SPLITS
 from gcn_luigi.report.page import write_report
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages import card, seal, summary
+from gcn_luigi.stages import card, seal, styles, summary
 from gcn_luigi.stages.tile_quality import checked_bands
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
@@ -81,6 +81,39 @@ class BandStatistics(RegionTask):
         """Merge the shards' counts and publish."""
         with self.output().staged() as draft:
             summary.write_statistics(self.configured.settings, self.layout, draft)
+
+
+class LayerStyles(RegionTask):
+    """Write the style that QGIS shows each layer in, beside the layer."""
+
+    def basis(self, path: Path) -> Basis:
+        """Return the bands, and for what is stretched their statistics."""
+        layer, bands = self._layers()[path], self.configured.settings.schema_bands
+        if not styles.is_stretched(self.layout, layer):
+            return Basis({})
+        shown = band_facts(bands, "name", "role")
+        if layer == self.layout.distance:
+            shown = band_facts((bands.bands[-1],), "name", "role", "unit")
+        return Basis({"bands": shown}, reads=self.clone(BandStatistics).targets())
+
+    def requires(self) -> BandStatistics:
+        """Require the statistics of the bands."""
+        return self.clone(BandStatistics)
+
+    def output(self) -> tuple[PublishedFile, ...]:
+        """Return one style a layer."""
+        return self.publishes(*self._layers())
+
+    def make(self) -> None:
+        """Write each style that is not there."""
+        for target, layer in zip(self.output(), self._layers().values(), strict=True):
+            if not target.exists():
+                with target.staged() as draft:
+                    styles.write_style(self.configured.settings, self.layout, layer, draft)
+
+    def _layers(self) -> dict[Path, Path]:
+        layers = styles.styled_layers(self.configured.settings, self.layout)
+        return {self.layout.style(layer): layer for layer in layers}
 
 
 class QualityReport(RegionTask):
@@ -176,7 +209,8 @@ class Dataset(RegionTask):
 
     def requires(self) -> list[RegionTask]:
         """Require everything."""
-        return [self.clone(QualityReport), self.clone(DatasetCard), self.clone(ChipIndex), self.clone(BandStatistics)]
+        closing = (QualityReport, DatasetCard, LayerStyles, ChipIndex, BandStatistics)
+        return [self.clone(task) for task in closing]
 
     def output(self) -> PublishedFile:
         """Return ``dataset.json``."""

@@ -16,7 +16,10 @@ from tests.integration.commands import make_tiny
 ALWAYS = "QualityReport Dataset"
 # What follows from other shards, and from other chips.
 SHARDS = f"ChipShard ChipIndex BandStatistics {ALWAYS}"
-CHIPS = f"{SHARDS} DatasetCard"
+# Other chips of the same pixels, and chips of other pixels: styles are stretched by the statistics.
+REGROUPED = f"{SHARDS} DatasetCard"
+CHIPS = f"{REGROUPED} LayerStyles"
+RENAMED_CELLS = f"PartitionGrid PartitionCatalog GridComparison {REGROUPED}"
 CELLS = f"PartitionCatalog GridComparison {CHIPS}"
 STACKS = f"YearStack {CHIPS}"
 INVENTORY = f"TileInventory {ALWAYS}"
@@ -89,11 +92,11 @@ SETTINGS = [
     ("plain", {"distance.max_m": 500}, f"DistanceRaster {STACKS}"),
     ("metres", {"distance.max_m": 500}, ALWAYS),
     ("plain", {"grid.size": 48}, f"PartitionGrid {CELLS}"),
-    ("plain", {"grid.origin": "world"}, f"PartitionGrid {CELLS}"),
+    ("plain", {"grid.origin": "world"}, RENAMED_CELLS),
     ("cells", {"grid.origin": "world"}, ALWAYS),
     ("cells", {"grid.path": "made/../made/cells.gpkg"}, f"PartitionGrid {ALWAYS}"),
     ("cells", {"grid.layer": "cells"}, f"PartitionGrid {ALWAYS}"),
-    ("cells", {"grid.id_field": "second"}, f"PartitionGrid {CELLS}"),
+    ("cells", {"grid.id_field": "second"}, RENAMED_CELLS),
     ("cells", {"grid.off_lattice": "snap"}, f"PartitionGrid {ALWAYS}"),
     ("plain", {"grid.off_lattice": "snap"}, ALWAYS),
     ("plain", {"grid.max_outside_share": 0.9}, f"PartitionCatalog {ALWAYS}"),
@@ -110,7 +113,7 @@ SETTINGS = [
         f"PartitionCatalog GridComparison ChipShard DatasetCard {ALWAYS}",
     ),
     ("plain", {"year.source": "grid", "year.no_year": 2004}, CELLS),
-    ("plain", {"year.rule": "area-weighted"}, CELLS),
+    ("plain", {"year.rule": "area-weighted"}, f"PartitionCatalog GridComparison {REGROUPED}"),
     ("plain", {"year.max_gap": 1}, f"PartitionCatalog {ALWAYS}"),
     ("plain", {"year.max_gap": 0}, CELLS),
     ("plain", {"year.no_year": 2004}, CELLS),
@@ -121,7 +124,7 @@ SETTINGS = [
     ("plain", {"split.buffer": 0}, CELLS),
     ("plain", {"split.by_glacier": False}, f"PartitionCatalog {ALWAYS}"),
     ("plain", {"nodata.mode": "legacy"}, CHIPS),
-    ("plain", {"nodata.fill": -5}, CHIPS),
+    ("plain", {"nodata.fill": -5}, REGROUPED),
     ("legacy", {"nodata.optical_band": 1}, SHARDS),
     ("legacy", {"nodata.topo_band": -1}, f"ChipShard {ALWAYS}"),
     ("plain", {"nodata.topo_band": -2}, ALWAYS),
@@ -135,9 +138,9 @@ SETTINGS = [
     ("plain", {"chips.min_valid_label_share": 0.999}, f"ChipShard {ALWAYS}"),
     ("plain", {"chips.min_valid_optical_share": 0.99}, CHIPS),
     ("plain", {"chips.max_topo_nodata_share": 0.0}, CHIPS),
-    ("plain", {"shards.train": 3}, CHIPS),
-    ("plain", {"shards.dev": 2}, CHIPS),
-    ("plain", {"shards.layout": "windows"}, CHIPS),
+    ("plain", {"shards.train": 3}, REGROUPED),
+    ("plain", {"shards.dev": 2}, REGROUPED),
+    ("plain", {"shards.layout": "windows"}, REGROUPED),
     ("plain", {"shards.codec": "none"}, SHARDS),
 ]
 # The name of the dataset; where the sources lie is tested below.

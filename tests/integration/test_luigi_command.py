@@ -20,8 +20,8 @@ from tests.integration.commands import LUIGI_CFG, ask, drafts, luigi_command, lu
 LOCAL = "--local-scheduler"
 FAMILIES = {
     "gcn.BandStatistics", "gcn.ChipIndex", "gcn.ChipShard", "gcn.ClassLabel", "gcn.Dataset", "gcn.DatasetCard",
-    "gcn.DistanceRaster", "gcn.GridComparison", "gcn.OpticalMosaic", "gcn.PartitionCatalog", "gcn.PartitionGrid",
-    "gcn.QualityReport", "gcn.TileInventory", "gcn.TileQuality", "gcn.TopoMosaic", "gcn.YearStack",
+    "gcn.DistanceRaster", "gcn.GridComparison", "gcn.LayerStyles", "gcn.OpticalMosaic", "gcn.PartitionCatalog",
+    "gcn.PartitionGrid", "gcn.QualityReport", "gcn.TileInventory", "gcn.TileQuality", "gcn.TopoMosaic", "gcn.YearStack",
 }  # fmt: skip
 
 

@@ -7,7 +7,14 @@ import pytest
 from gcn_luigi.synthetic import make_demo
 from tests.integration.builds import build_inline, dataset, small_config
 
-SUMMARY = {"gcn.ChipIndex", "gcn.BandStatistics", "gcn.QualityReport", "gcn.DatasetCard", "gcn.Dataset"}
+SUMMARY = {
+    "gcn.ChipIndex",
+    "gcn.BandStatistics",
+    "gcn.LayerStyles",
+    "gcn.QualityReport",
+    "gcn.DatasetCard",
+    "gcn.Dataset",
+}
 SHARDS = {"gcn.ChipShard", *SUMMARY}
 
 

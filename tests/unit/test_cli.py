@@ -8,6 +8,7 @@ import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
+import click
 import geopandas as gpd
 import pytest
 from click.testing import CliRunner
@@ -65,6 +66,14 @@ def test_the_help_of_every_command_has_an_example(name, option):
     assert f"Example:\n    gcn {name}" in result.output
 
 
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_option_has_help_and_every_command_an_option_to_debug(name):
+    options = [param for param in cli.commands[name].params if isinstance(param, click.Option)]
+
+    assert all(option.help for option in options), [option.name for option in options if not option.help]
+    assert [option.name for option in options if "--debug" in option.opts] == ["debug"]
+
+
 def test_the_help_names_every_command_and_the_version_is_told():
     helped = CliRunner().invoke(cli, ["--help"])
 
@@ -101,12 +110,55 @@ def test_a_deliberate_failure_is_told_in_three_lines(gcn, tmp_path):
     assert len(err.splitlines()) == 3
 
 
-def test_debugging_adds_the_traceback(gcn, tmp_path):
-    code, _, err = gcn("--debug", "validate", tmp_path)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_debugging_adds_the_traceback_wherever_it_stands(gcn, tmp_path, place):
+    words = ["validate", tmp_path]
+    words.insert(place, "--debug")
+
+    code, _, err = gcn(*words)
 
     assert code == 1
     assert err.startswith("Traceback")
     assert "ShardError" in err
+
+
+def test_a_fault_of_ours_is_told_in_three_lines_too(gcn, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise ZeroDivisionError("no\nlines")
+
+    monkeypatch.setattr("gcn_luigi.read.validate.validate", fail)
+
+    code, _, err = gcn("validate", tmp_path)
+
+    assert code == 1
+    assert err.startswith("error: ZeroDivisionError: no lines\n  where: test_cli.py, line ")
+    assert len(err.splitlines()) == 3
+    assert gcn("validate", tmp_path, "--debug")[2].startswith("Traceback")
+
+
+def test_validate_as_json_says_all_and_nothing_else(gcn, finished, copied):
+    (copied / "extra.txt").write_text("mine")
+    code, out, err = gcn("validate", finished, copied, "--json")
+
+    first, second = json.loads(out)
+    assert (code, err) == (0, "")
+    assert first["sound"]
+    assert second["sound"]
+    assert first["digest"] == second["digest"] == json.loads((finished / "dataset.json").read_text())["digest"]
+    assert set(first["chips"]) == {"train", "dev"}
+    assert (first["differences"], second["differences"]) == (None, [])
+    assert any("extra.txt" in note for note in second["notes"])
+
+
+def test_validate_as_json_lists_the_problems_of_each(gcn, finished, copied):
+    (copied / "label.tif").unlink()
+
+    code, out, err = gcn("validate", copied, finished, "--json")
+
+    damaged, whole = json.loads(out)
+    assert (code, err) == (1, "")
+    assert damaged["problems"] == ["label.tif: missing"]
+    assert (damaged["sound"], whole["sound"], whole["differences"]) == (False, True, None)
 
 
 def test_a_region_without_sources_is_refused_before_luigi_starts(gcn, tmp_path):

@@ -19,15 +19,15 @@ from gcn_luigi.io.inventory import Inventory, Note, SourceFile
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.io.shard import ShardReader
 from gcn_luigi.lattice import Lattice
+from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour, colour_bands
 from gcn_luigi.prepare.grid_comparison import describe_shares
 from gcn_luigi.prepare.nodata import Flag
 from gcn_luigi.prepare.split import audit_split
-from gcn_luigi.report.drawing import CLASS_COLOURS, MISSING_COLOURS, colour
 from gcn_luigi.report.evidence import read_evidence
 from gcn_luigi.report.figures import binned
 from gcn_luigi.report.findings import make_findings
 from gcn_luigi.report.page import write_report
-from gcn_luigi.report.quicklooks import choose_chips, colour_bands, false_colour, label_picture, missing_picture
+from gcn_luigi.report.quicklooks import choose_chips, false_colour, label_picture, missing_picture
 from gcn_luigi.report.relief import elevation_band, hillshade
 from gcn_luigi.report.sources import configuration
 from gcn_luigi.report.tables import number

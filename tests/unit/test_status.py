@@ -74,7 +74,7 @@ def test_all_is_current_in_a_finished_dataset(gcn, copied):
     said = gcn("status", "tiny", "--output", output)
 
     assert "gcn.ChipShard         3 current\n" in said
-    assert said.endswith(f"21 of 21 tasks are current: {output}/tiny\n")
+    assert said.endswith(f"22 of 22 tasks are current: {output}/tiny\n")
     assert state_of(output) == before
 
 
@@ -178,6 +178,20 @@ class TestClean:
         assert all(f"{output}/{name}: no part of the dataset as it is configured now" in listed for name in old)
         assert "would remove 4 files" in listed
         assert "removed: 4 files" in gone
+
+    def test_json_says_what_would_go_and_what_went(self, gcn, copied):
+        tiny, output = copied
+        write_config(tiny.config, tiny, {"shards.train": 3})
+        (output / "tiny" / SHARD).write_bytes(b"my own")
+
+        listed = json.loads(gcn("clean", "tiny", "--output", output, "--json"))
+        gone = json.loads(gcn("clean", "tiny", "--output", output, "--json", "--yes"))
+
+        assert listed["dataset"] == str(output / "tiny")
+        assert [item["path"] for item in listed["kept"]] == [str(output / "tiny" / SHARD)]
+        assert listed["bytes"] > 0
+        assert listed["removed"] is None
+        assert gone["removed"] == len(listed["removable"]) == 2
 
     def test_a_file_that_somebody_changed_is_kept(self, gcn, copied):
         tiny, output = copied

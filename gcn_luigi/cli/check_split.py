@@ -1,0 +1,185 @@
+"""`gcn check-split`: what train and dev share, of a dataset or of somebody's own files."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gcn_luigi.cli.completion import complete_dataset
+from gcn_luigi.errors import ConfigError
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+_PATH = click.Path(path_type=Path)
+_SYNONYMS = {"val": "dev", "validation": "dev", "validate": "dev", "test": "dev"}
+_MOST_NAMED = 5
+
+
+@click.command("check-split")
+@click.argument("what", nargs=-1, required=True, type=_PATH, metavar="DATASET | FILE | TRAIN DEV",
+                shell_complete=complete_dataset)  # fmt: skip
+@click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Where datasets lie, for a name.")
+@click.option("--min-distance", type=click.FloatRange(0), default=0.0, show_default=True, metavar="M",
+              help="Metres that must lie between train and dev.")  # fmt: skip
+@click.option("--no-shared-glaciers", is_flag=True, help="A glacier in both splits is a leak, too.")
+@click.option("--crs", metavar="CRS", help="Measure files in this projected CRS.  [default: that of the first]")
+@click.option("--glacier-field", metavar="NAME", help="Column of files with glacier ids.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+def check_split(
+    *,
+    what: tuple[Path, ...],
+    output: Path,
+    as_json: bool,
+    crs: str | None,
+    glacier_field: str | None,
+    **limits: Any,
+) -> None:
+    """Measure what train and dev share; end with 1 where that is a leak.
+
+    DATASET is the directory of a finished dataset, or a region's name. Splits made elsewhere are measured as well:
+    TRAIN and DEV are vector files of footprints, or FILE is one with a column `split`; they are measured in a
+    projected CRS.
+
+    Shared pixels or area, duplicates and a distance below --min-distance are leaks. Shared glaciers are told.
+
+    JSON keys: what, n_train, n_dev, shared_pixels (of a dataset) or shared_area_m2 and n_overlapping (of files),
+    n_duplicates, shared_glaciers (null where not looked at), least_distance_m, nearest, leaks (a text each).
+
+    \b
+    Example:
+      gcn check-split output/demo --min-distance 5000
+      gcn check-split train.gpkg dev.gpkg --crs EPSG:3338
+    """  # noqa: D301  click reads the control character
+    if len(what) > 2:
+        raise click.UsageError("give a dataset, a file with a column split, or two files: train, then dev")
+    place = _dataset_place(what, output)
+    if place is not None:
+        if crs or glacier_field:
+            raise click.UsageError("--crs and --glacier-field are of files; a dataset has its own")
+        found = _of_dataset(place)
+    else:
+        if limits["no_shared_glaciers"] and glacier_field is None:
+            raise click.UsageError("--no-shared-glaciers needs --glacier-field, the column with their ids")
+        found = _of_files(what, crs, glacier_field)
+    found["leaks"] = _leaks(found, **limits)
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        _tell(found)
+    if found["leaks"]:
+        sys.exit(1)
+
+
+def _dataset_place(what: tuple[Path, ...], output: Path) -> Path | None:
+    if len(what) == 2 or what[0].is_file():
+        return None
+    if what[0].is_dir() or what[0].suffix or len(what[0].parts) > 1:
+        return what[0]
+    return output / what[0]
+
+
+def _of_dataset(place: Path) -> dict[str, Any]:
+    from gcn_luigi.prepare.leaks import measure_leaks  # noqa: PLC0415
+    from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
+
+    dataset = Dataset(place)
+    leaks = measure_leaks(dataset.index, dataset.catalog, dataset.lattice)
+    index = dataset.index
+    boxes = index[["left", "bottom", "right", "top"]].apply(tuple, axis=1)
+    train, dev = (set(boxes[index["split"] == split]) for split in ("train", "dev"))
+    return {
+        "what": str(place),
+        "n_train": leaks.n_train,
+        "n_dev": leaks.n_dev,
+        "shared_pixels": leaks.shared_pixels,
+        "n_duplicates": len(train & dev),
+        "shared_glaciers": list(leaks.shared_glaciers),
+        "least_distance_m": leaks.least_distance_m,
+        "nearest": None if leaks.nearest is None else list(leaks.nearest),
+    }
+
+
+def _of_files(what: tuple[Path, ...], crs: str | None, glacier_field: str | None) -> dict[str, Any]:
+    from gcn_luigi.io.vector import read_footprints  # noqa: PLC0415
+    from gcn_luigi.prepare.footprints import measure_footprints  # noqa: PLC0415
+
+    frames = [read_footprints(path) for path in what]
+    train, dev = frames if len(frames) == 2 else _parts(frames[0], what[0])
+    leaks = measure_footprints(train, dev, crs=crs, glaciers=glacier_field)
+    nearest = None
+    if leaks.nearest is not None:
+        nearest = [_name(frame, row) for frame, row in zip((train, dev), leaks.nearest, strict=True)]
+    return {
+        "what": ", ".join(map(str, what)),
+        "n_train": leaks.n_train,
+        "n_dev": leaks.n_dev,
+        "shared_area_m2": leaks.shared_area_m2,
+        "n_overlapping": leaks.n_overlapping,
+        "n_duplicates": leaks.n_duplicates,
+        "shared_glaciers": None if glacier_field is None else list(leaks.shared_glaciers),
+        "least_distance_m": leaks.least_distance_m,
+        "nearest": nearest,
+    }
+
+
+def _parts(frame: "gpd.GeoDataFrame", path: Path) -> tuple["gpd.GeoDataFrame", "gpd.GeoDataFrame"]:
+    if "split" not in frame.columns:
+        raise ConfigError(
+            "has no column 'split'", where=str(path), fix="give two files, train and dev, or add the column"
+        )
+    words = frame["split"].fillna("").astype(str).str.strip().str.lower().replace(_SYNONYMS)
+    return frame[words == "train"], frame[words == "dev"]
+
+
+def _name(frame: "gpd.GeoDataFrame", row: int) -> str:
+    kept = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
+    for column in ("chip_id", "partition", "id", "name"):
+        if column in kept.columns:
+            return str(kept[column].iloc[row])
+    return f"row {kept.index[row]}"
+
+
+def _leaks(found: dict[str, Any], *, min_distance: float, no_shared_glaciers: bool) -> list[str]:
+    leaks = []
+    if not found["n_train"] or not found["n_dev"]:
+        leaks.append(f"nothing to compare: {found['n_train']} train, {found['n_dev']} dev")
+    if found.get("shared_pixels"):
+        leaks.append(f"{found['shared_pixels']:,} pixels are shown by both")
+    if found.get("n_overlapping"):
+        leaks.append(f"{found['n_overlapping']:,} pairs overlap, {found['shared_area_m2'] / 1e6:,.3f} km2")
+    if found["n_duplicates"]:
+        leaks.append(f"{found['n_duplicates']:,} footprints stand in both")
+    distance = found["least_distance_m"]
+    if distance is not None and distance < min_distance:
+        leaks.append(f"{' and '.join(found['nearest'])} lie {distance:,.0f} m apart, less than {min_distance:,.0f} m")
+    if no_shared_glaciers and found["shared_glaciers"]:
+        leaks.append(f"{len(found['shared_glaciers'])} glaciers are in both")
+    return leaks
+
+
+def _tell(found: dict[str, Any]) -> None:
+    distance, glaciers = found["least_distance_m"], found["shared_glaciers"]
+    apart = "none" if distance is None else f"{distance:,.0f} m, {' to '.join(found['nearest'])}"
+    shared = (
+        f"{found['shared_pixels']:,} pixels"
+        if "shared_pixels" in found
+        else f"{found['shared_area_m2'] / 1e6:,.3f} km2 in {found['n_overlapping']:,} pairs"
+    )
+    click.echo(f"{found['n_train']:,} train, {found['n_dev']:,} dev: {found['what']}")
+    click.echo(f"shared:          {shared}, {found['n_duplicates']:,} duplicates")
+    click.echo(f"least distance:  {apart}")
+    click.echo(f"shared glaciers: {_glaciers(glaciers)}")
+    for leak in found["leaks"]:
+        click.echo(f"leak: {leak}", err=True)
+    if not found["leaks"]:
+        click.echo("no leak")
+
+
+def _glaciers(ids: list[str] | None) -> str:
+    if ids is None:
+        return "not looked at: no --glacier-field"
+    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+    return f"{len(ids)}" + (f": {', '.join(ids[:_MOST_NAMED])}{more}" if ids else "")

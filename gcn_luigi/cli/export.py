@@ -1,0 +1,118 @@
+"""`gcn export`: chips, partitions or a bounding box as GeoTIFFs for a GIS."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from gcn_luigi.cli.completion import complete_chip, complete_dataset, complete_partition
+
+if TYPE_CHECKING:
+    from gcn_luigi.prepare.picking import Selection
+    from gcn_luigi.read.dataset import Dataset
+
+_PATH = click.Path(path_type=Path)
+_LAYERS = ("image", "label", "flags")
+
+
+@click.command()
+@click.argument("dataset", type=_PATH, shell_complete=complete_dataset)
+@click.argument("out", type=_PATH)
+@click.option(
+    "--chip",
+    "--chips",
+    "chips",
+    multiple=True,
+    metavar="ID[,ID..]",
+    shell_complete=complete_chip,
+    help="These chips; may be repeated.",
+)
+@click.option(
+    "--partition",
+    "--partitions",
+    "partitions",
+    multiple=True,
+    metavar="ID[,ID..]",
+    shell_complete=complete_partition,
+    help="These partitions; likewise.",
+)
+@click.option("--bbox", nargs=4, type=float, metavar="LEFT BOTTOM RIGHT TOP", help="What shares area with this box.")
+@click.option("--bbox-crs", metavar="CRS", help="Of the box, such as EPSG:4326.  [default: the dataset's]")
+@click.option("--split", type=click.Choice(["train", "dev"]), help="Of this split only.")
+@click.option("--year", "years", type=int, multiple=True, help="Of this year's composite only; may be repeated.")
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Draw that many chips, or partitions.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw: the same, the same N.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="No more than the first N chips, or partitions.")
+@click.option("--all", "everything", is_flag=True, help="Needed where nothing else restricts what is written.")
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["chips", "partitions", "mosaic"]),
+    help="One GeoTIFF a chip, a partition, or a year.  [default: mosaic for --bbox, partitions for --partition]",
+)
+@click.option("--layer", "layers", type=click.Choice(_LAYERS), multiple=True, help="Write only this; may be repeated.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier export in OUT, and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Write what OUT/export.json says.")
+def export(*, dataset: Path, out: Path, form: str | None, overwrite: bool, as_json: bool, **options: Any) -> None:
+    """Write chips, partitions or a box of the finished dataset in DATASET as GeoTIFFs into the new directory OUT.
+
+    The sources are not needed. Each image (int16, bands by name) has its label and flags (uint8) beside it, styles
+    that QGIS loads by itself, and its footprint with all columns of the index, or catalog, in footprints.gpkg. A box
+    gives one mosaic a year: years are never mixed, and what no partition covers is missing.
+
+    JSON keys: format, region, dataset, digest, form, crs, n_chips, n_rasters, bytes, files.
+
+    \b
+    Example:
+      gcn export output/demo chips --split dev --sample 20
+      gcn export output/demo north --bbox -147.5 61 -147 61.3 --bbox-crs EPSG:4326
+      gcn export output/demo one --partition r0001_c0002
+    """  # noqa: D301  click reads the control character
+    from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
+    from gcn_luigi.read.export import Form, Request  # noqa: PLC0415
+    from gcn_luigi.read.export import export as write  # noqa: PLC0415
+
+    opened = Dataset(dataset)
+    everything = options.pop("everything")
+    layers = options.pop("layers")
+    selection = _selection(opened, **options)
+    if selection.is_empty and not everything:
+        raise click.UsageError("say what to export: --chip, --partition, --bbox, --split, --year, --sample, or --all")
+    usual = "mosaic" if selection.bounds is not None else "partitions" if selection.partitions else "chips"
+    wanted = tuple(layer for layer in _LAYERS if not layers or layer in layers)
+    request = Request(selection, cast("Form", form or usual), cast("Any", wanted), overwrite)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        shown = bar.add_task("exporting", total=1.0)
+        said = write(opened, out, request, lambda name, share: bar.update(shown, description=name, completed=share))
+    if as_json:
+        click.echo(json.dumps(said, indent=1))
+        return
+    click.echo(f"export: {out}: {said['n_rasters']} GeoTIFFs of {said['n_chips']} chips, {said['bytes'] / 1e6:,.1f} MB")
+
+
+def _selection(dataset: "Dataset", **options: Any) -> "Selection":
+    from gcn_luigi.prepare.picking import Selection, bounds_within  # noqa: PLC0415
+
+    box, box_crs = options["bbox"], options["bbox_crs"]
+    if box_crs is not None and not box:
+        raise click.UsageError("--bbox-crs is of --bbox, which is not given")
+    crs = dataset.lattice.crs
+    split: Literal["train", "dev"] | None = options["split"]
+    return Selection(
+        chips=_ids(options["chips"]),
+        partitions=_ids(options["partitions"]),
+        bounds=bounds_within(box, box_crs or crs, crs, where="--bbox") if box else None,
+        split=split,
+        years=tuple(options["years"]),
+        sample=options["sample"],
+        seed=options["seed"],
+        limit=options["limit"],
+    )
+
+
+def _ids(given: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for names in given for name in names.split(",") if name)

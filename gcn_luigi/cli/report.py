@@ -1,0 +1,72 @@
+"""`gcn report`: the quality page of a dataset, drawn anew if need be, and shown."""
+
+import sys
+import threading
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gcn_luigi.cli.options import region_file, region_options
+from gcn_luigi.cli.run import tell_failures
+from gcn_luigi.cli.status import dataset_task
+from gcn_luigi.errors import InputError
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@region_options
+@click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Where datasets lie.")
+@click.option("--again", is_flag=True, help="Draw it even if it is up to date: with the times of the last build.")
+@click.option("--open", "shows", is_flag=True, help="Open it in the browser.")
+@click.option("--serve", is_flag=True, help="Serve it, the catalog and the shards on this machine until Ctrl-C.")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="For --serve.  [default: any that is free]")
+def report(*, region: str, config_dir: Path, data_root: Path | None, output: Path, **how: Any) -> None:
+    """Bring the quality page of REGION up to date and say where it is. The dataset itself must be finished.
+
+    On a machine without a screen, --serve prints an address; `ssh -N -L PORT:127.0.0.1:PORT HOST` brings it to yours.
+
+    \b
+    Example:
+      gcn report columbia --open
+      gcn report columbia --serve --port 8083
+    """  # noqa: D301  click reads the control character
+    root = dataset_task(region_file(region, config_dir), output, data_root)
+    from gcn_luigi.tasks import QualityReport  # noqa: PLC0415
+    from gcn_luigi.tasks.build import build  # noqa: PLC0415
+
+    task = root.clone(QualityReport)
+    if any(not required.complete() for required in task.requires()):
+        raise InputError(
+            "what the page shows is not finished, or not up to date",
+            where=str(root.layout.root),
+            fix=f"build it first: gcn run {region}; gcn status {region} says what is missing",
+        )
+    if how["again"]:
+        for target in task.targets():
+            target.sidecar.unlink(missing_ok=True)
+    result = build([task], workers=1, address=None)
+    if result.exit_code:
+        tell_failures(result)
+        sys.exit(result.exit_code)
+    click.echo(f"{'drawn' if result.built else 'up to date'}: {root.layout.report}")
+    if how["serve"]:
+        _serve(root.layout, how["port"], shows=how["shows"])
+    elif how["shows"]:
+        webbrowser.open(root.layout.report.as_uri())
+
+
+def _serve(layout: Any, port: int, *, shows: bool) -> None:
+    from gcn_luigi.report.server import serve_pages  # noqa: PLC0415
+
+    with serve_pages({layout.root.name: layout}, port) as pages:
+        address = f"{pages}/{layout.root.name}/"
+        click.echo(f"pages, until Ctrl-C: {address}\nlinks in Luigi's page: [gcn] pages_url = {pages}")
+        if shows:
+            webbrowser.open(address)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            click.echo("ended", err=True)

@@ -1,0 +1,159 @@
+"""Chips as an `xarray.Dataset`: bands and chips by name, places in metres, missing pixels as NaN if wanted.
+
+xarray opens a shard by itself, too; what is added here is that both layouts look the same, that bytes are verified,
+that ids are texts whatever the engine, and that a chip has the coordinates of its pixels. xarray is no requirement of
+the package: ``pip install xarray``.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from pyproj import CRS
+
+from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE
+from gcn_luigi.errors import ConfigError
+from gcn_luigi.prepare.nodata import Flag, outside_flags
+from gcn_luigi.read.dataset import Dataset
+from gcn_luigi.read.export_files import described_bands
+from gcn_luigi.read.reader import ChipReader
+
+_COLUMNS = (
+    "split", "partition", "row", "col", "year", "year_gap", "left", "bottom", "right", "top",
+    "share_none", "share_debris", "share_ice", "valid_label", "valid_optical", "valid_topo", "valid_share",
+)  # fmt: skip
+
+
+def as_xarray(dataset: Dataset, chips: Sequence[str], *, masked: bool = False) -> Any:
+    """Return chips in memory, in the order given.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        A finished dataset, of either layout.
+    chips : sequence of str
+        Ids of the index, such as ``dataset.index.chip_id[:100]``; of both splits if wanted.
+    masked : bool
+        Give the image as float32 with NaN where the band is missing at a pixel; else as stored, int16 with the fill.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``image`` (chip, band, y, x), ``label`` and ``flags`` (chip, y, x) uint8 with the meanings of their values as
+        CF has them; coordinates ``chip`` (id), ``band`` (name), ``role``, ``unit``, and the columns of the index. For
+        one chip ``x`` and ``y`` are the centres of its pixels in metres, with north up; for several they count pixels,
+        and `sel` of one with `locate` gives its place.
+
+    Raises
+    ------
+    ConfigError
+        xarray is not installed, or an id is not in the index.
+    ShardError
+        A shard is missing or damaged.
+    """
+    xr = _library()
+    rows = _rows(dataset, chips)
+    batch = ChipReader(dataset.layout.shards, rows).batch(np.arange(len(rows)))
+    bands = described_bands(dataset)
+    image: Any = batch["image"]
+    if masked:
+        # A role that is missing is missing in all its bands, and nothing is there beyond the mosaic.
+        bits = np.array([int(outside_flags([band])) for band in bands], np.uint8)
+        lost = (batch["flags"][:, np.newaxis] & bits[:, np.newaxis, np.newaxis]) > 0
+        image = np.where(lost, np.float32(np.nan), image.astype(np.float32))
+    axes = ("chip", "y", "x")
+    size = image.shape[-1]
+    found = xr.Dataset(
+        {
+            "image": (("chip", "band", "y", "x"), image, {"long_name": "image bands", "grid_mapping": "spatial_ref"}),
+            "label": (axes, batch["label"], _label_attributes()),
+            "flags": (axes, batch["flags"], _flag_attributes()),
+            "spatial_ref": ((), np.int32(0), {"crs_wkt": CRS.from_user_input(dataset.lattice.crs).to_wkt()}),
+        },
+        coords={
+            "chip": rows["chip_id"].to_numpy(str),
+            "band": [band.name for band in bands],
+            "role": ("band", [band.role.value for band in bands]),
+            "unit": ("band", [band.unit for band in bands]),
+            "y": np.arange(size),
+            "x": np.arange(size),
+            **{name: ("chip", _plain(rows[name])) for name in _COLUMNS},
+        },
+        attrs={"region": dataset.description["region"], "digest": dataset.digest, "crs": dataset.lattice.crs},
+    ).set_coords("spatial_ref")
+    return locate(found) if len(rows) == 1 else found
+
+
+def locate(chip: Any) -> Any:
+    """Return one chip with ``x`` and ``y`` as the centres of its pixels, in metres; y falls, so that north is up.
+
+    Parameters
+    ----------
+    chip : xarray.Dataset
+        Of `as_xarray`, with one chip: ``chips.sel(chip=[name])`` or ``chips.sel(chip=name)``.
+
+    Raises
+    ------
+    ConfigError
+        There are several chips: they do not lie in one place.
+    """
+    if chip["left"].size != 1:
+        raise ConfigError(
+            f"{chip['left'].size} chips do not lie in one place",
+            where="locate",
+            fix="choose one: chips.sel(chip=[name])",
+        )
+    left, right, top = (float(chip[name].item()) for name in ("left", "right", "top"))
+    size = chip.sizes["x"]
+    step = (right - left) / size
+    centres = (np.arange(size) + 0.5) * step
+    metres = {"units": "m"}
+    return chip.assign_coords(
+        x=("x", left + centres, {"standard_name": "projection_x_coordinate", **metres}),
+        y=("y", top - centres, {"standard_name": "projection_y_coordinate", **metres}),
+    )
+
+
+def _rows(dataset: Dataset, chips: Sequence[str]) -> Any:
+    wanted = [str(name) for name in chips]
+    index = dataset.index.set_index("chip_id", drop=False)
+    lost = [name for name in wanted if name not in index.index]
+    if lost or not wanted:
+        raise ConfigError(
+            f"no chip {lost[0]}" if lost else "no chip is named",
+            where=str(dataset.layout.index),
+            fix="give ids of dataset.index.chip_id",
+        )
+    return index.loc[wanted]
+
+
+def _plain(column: Any) -> Any:
+    values = column.to_numpy()
+    return values.astype(str) if values.dtype == object or column.dtype == "str" else values
+
+
+def _label_attributes() -> dict[str, Any]:
+    values = [*range(len(CLASS_NAMES)), LABEL_IGNORE]
+    return {
+        "long_name": "class label",
+        "flag_values": np.array(values, np.uint8),
+        "flag_meanings": " ".join((*CLASS_NAMES, "ignore")),
+    }
+
+
+def _flag_attributes() -> dict[str, Any]:
+    return {
+        "long_name": "what is missing",
+        "flag_masks": np.array([int(flag) for flag in Flag], np.uint8),
+        "flag_meanings": "optical_missing topo_missing label_missing outside_mosaic distance_missing",
+    }
+
+
+def _library() -> Any:
+    try:
+        return import_module("xarray")
+    except ImportError as error:
+        raise ConfigError(
+            f"xarray is not installed: {error}", where="gcn_luigi.read.xarray", fix="pip install xarray"
+        ) from error

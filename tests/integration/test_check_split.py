@@ -1,0 +1,132 @@
+"""`gcn check-split`: on finished datasets and on files that somebody else made."""
+
+import json
+import sys
+
+import geopandas as gpd
+import pytest
+from shapely.geometry import box
+
+import gcn_luigi
+from gcn_luigi.cli import main
+
+
+@pytest.fixture
+def gcn(monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["gcn", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def files(small_output, tmp_path):
+    """Return the footprints of both splits as files of their own."""
+    index = gcn_luigi.open_dataset(small_output).index
+    paths = []
+    for split in ("train", "dev"):
+        paths.append(tmp_path / f"{split}.gpkg")
+        index[index["split"] == split].drop(columns="split").to_file(paths[-1])
+    return paths
+
+
+def test_a_finished_dataset_has_no_leak_and_is_found_by_name_too(gcn, small_output):
+    by_place = gcn("check-split", small_output)
+    by_name = gcn("check-split", small_output.name, "-o", small_output.parent)
+
+    assert by_place[0] == by_name[0] == 0
+    assert by_place[1].endswith("no leak\n")
+    assert by_place[2] == ""
+    assert "0 pixels, 0 duplicates" in by_place[1]
+
+
+def test_json_is_all_that_is_written_and_agrees_with_the_files_of_the_same_chips(gcn, small_output, files):
+    code, out, err = gcn("check-split", small_output, "--json")
+    code_files, out_files, _ = gcn("check-split", *files, "--json")
+
+    said, of_files = json.loads(out), json.loads(out_files)
+    assert (code, code_files, err) == (0, 0, "")
+    assert said["leaks"] == []
+    assert of_files["shared_glaciers"] is None
+    for key in ("n_train", "n_dev", "least_distance_m", "n_duplicates"):
+        assert said[key] == of_files[key]
+
+
+def test_a_distance_below_the_limit_is_a_leak(gcn, small_output):
+    distance = json.loads(gcn("check-split", small_output, "--json")[1])["least_distance_m"]
+
+    assert gcn("check-split", small_output, "--min-distance", distance)[0] == 0
+    code, _, err = gcn("check-split", small_output, "--min-distance", distance + 1)
+    assert code == 1
+    assert err.startswith("leak: tiny_train_")
+
+
+def test_shared_glaciers_are_told_and_fail_only_when_asked(gcn, small_output):
+    shared = json.loads(gcn("check-split", small_output, "--json")[1])["shared_glaciers"]
+
+    code, out, _ = gcn("check-split", small_output, "--no-shared-glaciers")
+
+    assert code == (1 if shared else 0)
+    assert f"shared glaciers: {len(shared)}" in out
+
+
+def test_a_leak_in_somebodys_files_is_found(gcn, files):
+    train, dev = files
+    leaked = gpd.read_file(dev)
+    leaked.loc[len(leaked)] = gpd.read_file(train).iloc[0]
+    leaked.to_file(dev)
+
+    code, out, err = gcn("check-split", train, dev)
+
+    assert code == 1
+    assert "1 duplicates" in out
+    assert "leak: 1 footprints stand in both" in err
+    assert "pairs overlap" in err
+
+
+def test_one_file_with_a_column_split_is_two(gcn, small_output):
+    code, out, _ = gcn("check-split", small_output / "index.parquet", "--json")
+
+    assert code == 0
+    assert json.loads(out)["n_dev"] > 0
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "said"),
+    [
+        (gpd.GeoDataFrame({"a": [1]}, geometry=[box(0, 0, 1, 1)], crs="EPSG:3338"), [], "has no column 'split'"),
+        (
+            gpd.GeoDataFrame({"split": ["train", "val"]}, geometry=[box(0, 0, 1, 1), box(2, 0, 3, 1)], crs="EPSG:4326"),
+            [],
+            "lengths cannot be measured",
+        ),
+        (
+            gpd.GeoDataFrame({"split": ["train"]}, geometry=[box(0, 0, 1, 1)], crs="EPSG:3338"),
+            [],
+            "leak: nothing to compare: 1 train, 0 dev",
+        ),
+        (
+            gpd.GeoDataFrame({"split": ["train"]}, geometry=[box(0, 0, 1, 1)], crs="EPSG:3338"),
+            ["--no-shared-glaciers"],
+            "--glacier-field",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_is_told(gcn, tmp_path, frame, options, said):
+    frame.to_file(tmp_path / "split.gpkg")
+
+    code, _, err = gcn("check-split", tmp_path / "split.gpkg", *options)
+
+    assert code in {1, 2}
+    assert said in err
+
+
+def test_a_dataset_that_is_not_there_is_told_in_three_lines(gcn, tmp_path):
+    code, out, err = gcn("check-split", tmp_path / "none")
+
+    assert (code, out) == (1, "")
+    assert len(err.splitlines()) == 3
