@@ -3,6 +3,7 @@
 import os
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,3 +63,14 @@ def small_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
     return root / "out" / tiny.region
+
+
+@pytest.fixture
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Generator[Any]:
+    """Return what starts commands; whatever outlives the test is killed and fails it."""
+    from tests.integration.commands import Commands  # noqa: PLC0415
+
+    started = Commands(tmp_path_factory.mktemp("commands"))
+    yield started
+    left = started.stop_all()
+    assert left == []

@@ -7,7 +7,7 @@ import geopandas as gpd
 
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.io.layout import SPLITS, Layout
-from gcn_luigi.report.drawing import SPLIT_COLOURS, UNUSED
+from gcn_luigi.prepare.appearance import SPLIT_COLOURS, UNUSED
 from gcn_luigi.report.small_pages import small_page
 from gcn_luigi.report.tables import NONE, Table, number
 

@@ -8,11 +8,12 @@ import numpy as np
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.io.shard_reader import ShardReader, open_shard
+from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour_bands
 from gcn_luigi.prepare.nodata import Flag
 from gcn_luigi.prepare.statistics import summarise
-from gcn_luigi.report.drawing import CLASS_COLOURS, MISSING_COLOURS, drawing_style, png_uri
+from gcn_luigi.report.drawing import drawing_style, png_uri
 from gcn_luigi.report.evidence import ROLE_FLAGS
-from gcn_luigi.report.quicklooks import colour_bands, false_colour, label_picture, missing_picture
+from gcn_luigi.report.quicklooks import false_colour, label_picture, missing_picture
 from gcn_luigi.report.small_pages import megabytes, small_page
 from gcn_luigi.report.tables import Table, number
 

@@ -1,6 +1,5 @@
 """Builds shared by the tests that only read them, and commands that leave nothing behind."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 import gcn_luigi
 from gcn_luigi.read.dataset import Dataset
 from tests.integration.builds import build_inline, dataset
-from tests.integration.commands import Commands, Tiny, make_tiny
+from tests.integration.commands import Tiny, make_tiny
 
 
 @pytest.fixture(scope="session")
@@ -29,15 +28,6 @@ def columbia_dataset(columbia_output: Path) -> Dataset:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """Return the smallest made-up region; tests must not change it."""
     return make_tiny(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    """Return what starts commands; whatever outlives the test is killed and fails it."""
-    started = Commands(tmp_path_factory.mktemp("commands"))
-    yield started
-    left = started.stop_all()
-    assert left == []
 
 
 @pytest.fixture(scope="session")
