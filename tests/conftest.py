@@ -1,6 +1,8 @@
 """Fixtures shared by all tests."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -62,3 +64,12 @@ def small_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
     return root / "out" / tiny.region
+
+
+@pytest.fixture(scope="session")
+def demo_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of the demo's finished dataset, as the command makes it; tests must not change it."""
+    output = tmp_path_factory.mktemp("demo") / "output"
+    command = Path(sys.executable).parent / "gcn"
+    subprocess.run([command, "demo", "--output", output, "--local-scheduler"], check=True, capture_output=True)
+    return output / "demo"
