@@ -56,8 +56,11 @@ def complaint(line: str) -> str:
         # --help; or a mention such as `gcn run --deep`, which leaves out the rest.
         return ""
     except click.UsageError as error:
-        # The reader's own files.
-        return "" if "does not exist" in error.format_message() else error.format_message()
+        # The reader's own files; a mention of an option without its value.
+        is_fine = "does not exist" in error.format_message() or (
+            isinstance(error, click.BadOptionUsage) and error.option_name == rest[-1]
+        )
+        return "" if is_fine else error.format_message()
     return ""
 
 
