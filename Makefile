@@ -77,7 +77,7 @@ lint: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint _ext
-	$(BIN)/codespell gcn_luigi _ext benchmarks config docs tests README.md CONTRIBUTING.md CHANGELOG.md
+	$(BIN)/codespell gcn_luigi _ext benchmarks config docs examples tests README.md CONTRIBUTING.md CHANGELOG.md
 
 types: dev
 	$(BIN)/mypy

@@ -1,4 +1,4 @@
-"""Run docs/notebooks/open_a_dataset.ipynb on a finished demo and store it: ``python docs/make_notebook.py output/demo``.
+"""Run the notebook on a finished demo and store it: ``python docs/make_notebook.py output/demo``.
 
 What is stored is the same at every run: no times, no versions, no paths of this machine.
 """
@@ -40,7 +40,9 @@ def executed(notebook: nbformat.NotebookNode, dataset: Path) -> nbformat.Noteboo
         link = Path(place) / "output" / "demo"
         link.parent.mkdir()
         link.symlink_to(dataset.resolve())
-        NotebookClient(fresh, timeout=TIMEOUT_S, kernel_name="python3", resources={"metadata": {"path": place}}).execute()
+        NotebookClient(
+            fresh, timeout=TIMEOUT_S, kernel_name="python3", resources={"metadata": {"path": place}}
+        ).execute()
     fresh.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},

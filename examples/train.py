@@ -77,7 +77,9 @@ def intersection_over_union(model: nn.Module, scale: nn.Module, dataset: Dataset
     return [float(value) for value in hits.diagonal() / union.clamp(min=1)]
 
 
-def train(dataset: Dataset, *, steps: int, size: int = 16, seed: int = 8, threads: int = 1) -> tuple[list[float], list[float]]:
+def train(
+    dataset: Dataset, *, steps: int, size: int = 16, seed: int = 8, threads: int = 1
+) -> tuple[list[float], list[float]]:
     """Train and return the loss of every step, and the intersection over union of each class on dev."""
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

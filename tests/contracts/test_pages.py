@@ -35,8 +35,7 @@ def command_lines(path: Path) -> Iterator[str]:
                     if words.startswith("gcn "):
                         yield words.strip()
     prose = re.sub(r"^(`{3,}).*?^\1$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    for code in INLINE.findall(prose):
-        yield code
+    yield from INLINE.findall(prose)
 
 
 def complaint(line: str) -> str:
@@ -51,7 +50,8 @@ def complaint(line: str) -> str:
     if command is None:
         return f"no command {name}"
     try:
-        command.make_context(name, rest)
+        # click empties the list that it is given.
+        command.make_context(name, list(rest))
     except (click.exceptions.Exit, click.MissingParameter):
         # --help; or a mention such as `gcn run --deep`, which leaves out the rest.
         return ""
@@ -74,7 +74,7 @@ def test_every_command_line_of_a_page_is_understood(path):
 @pytest.mark.parametrize(
     ("line", "word"),
     [
-        ("gcn runn demo", "runn"),
+        ("gcn runs demo", "runs"),
         ("gcn run demo --wokers 2", "--wokers"),
         ("gcn run demo --workers many", "many"),
         ("gcn run --deap", "--deap"),
@@ -88,7 +88,8 @@ def test_a_wrong_command_line_is_noticed(line, word):
 def test_command_lines_are_found_wherever_they_stand(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(
-        "Call `gcn status demo`.\n\n```sh\nA=1 gcn run x --port 0 && gcn validate y  # gcn no\n$ gcn plan z\n```\n", "utf-8"
+        "Call `gcn status demo`.\n\n```sh\nA=1 gcn run x --port 0 && gcn validate y  # gcn no\n$ gcn plan z\n```\n",
+        "utf-8",
     )
 
     assert list(command_lines(page)) == ["gcn run x --port 0", "gcn validate y", "gcn plan z", "gcn status demo"]
@@ -117,18 +118,25 @@ def test_every_page_of_the_directory_is_in_the_site(site):
 
 
 def test_no_page_loads_anything_from_elsewhere(site):
-    loads = re.compile(r"<(?:script|img|iframe|source)[^>]*\ssrc=\"(?:https?:)?//|<link[^>]*\shref=\"(?:https?:)?//", re.I)
+    loads = re.compile(
+        r"<(?:script|img|iframe|source)[^>]*\ssrc=\"(?:https?:)?//|<link[^>]*\shref=\"(?:https?:)?//", re.IGNORECASE
+    )
     for path in site.rglob("*.html"):
         assert not loads.search(path.read_text(encoding="utf-8")), path.name
     for path in site.rglob("*.css"):
-        assert not re.search(r"url\(\s*['\"]?(?:https?:)?//|@import\s+['\"]?http", path.read_text(encoding="utf-8")), path.name
+        assert not re.search(r"url\(\s*['\"]?(?:https?:)?//|@import\s+['\"]?http", path.read_text(encoding="utf-8")), (
+            path.name
+        )
 
 
 def test_the_reference_has_every_task_key_and_command(site):
     from gcn_luigi import tasks  # noqa: PLC0415  Luigi takes its time
     from gcn_luigi.settings import RegionSettings  # noqa: PLC0415
 
-    pages = {name: (site / "reference" / f"{name}.html").read_text(encoding="utf-8") for name in ("tasks", "keys", "commands")}
+    pages = {
+        name: (site / "reference" / f"{name}.html").read_text(encoding="utf-8")
+        for name in ("tasks", "keys", "commands")
+    }
 
     for name in tasks.__all__:
         assert f"gcn.{name}" in pages["tasks"]

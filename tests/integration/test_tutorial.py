@@ -1,7 +1,6 @@
 """The pages' Python and shell blocks run, and print what the pages show."""
 
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -18,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 # Commands that look and change nothing but their own directory; what builds is tried elsewhere.
 LOOKS = ("gcn status", "gcn why", "gcn validate", "ls", "mkdir", "sed")
-PAGES = ("tutorial.md", "howto/xarray.md")
+PAGES = ("tutorial.md", "howto/xarray.md", "howto/publish.md")
 
 
 def run_python(block: Block, names: dict[str, object]) -> str:
@@ -37,7 +36,12 @@ def run_shell(block: Block, place: Path) -> str:
     lines = [line for line in block.text.splitlines() if line.startswith(LOOKS)]
     told = [
         subprocess.run(
-            ["bash", "-c", line], cwd=place, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+            ["bash", "-c", line],
+            cwd=place,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         for line in lines
     ]
@@ -64,8 +68,10 @@ def test_a_page_prints_what_it_shows(page, demo_output, tmp_path, monkeypatch):
             assert differs(block.shown, printed) == "", f"{page}, line {block.line}"
             compared += 1
         else:
-            assert printed == "" or block.kind == "sh", f"{page}, line {block.line}: it prints what the page does not show"
-    assert compared >= 1
+            assert printed == "" or block.kind == "sh", (
+                f"{page}, line {block.line}: it prints what the page does not show"
+            )
+    assert compared >= 1 or page == "howto/publish.md"
 
 
 def test_a_wrong_output_is_noticed():
@@ -78,4 +84,3 @@ def test_only_commands_that_look_are_run(tmp_path):
     (tmp_path / "output").mkdir()
 
     assert run_shell(block, tmp_path) == "output\n"
-    assert shlex.split("ls") == ["ls"]
