@@ -56,8 +56,8 @@ def complaint(line: str) -> str:
         # --help; or a mention such as `gcn run --deep`, which leaves out the rest.
         return ""
     except click.UsageError as error:
-        # The reader's own files; a mention of an option without its value.
-        is_fine = "does not exist" in error.format_message() or (
+        # The reader's own files; a word that stands for a number; a mention of an option without its value.
+        is_fine = bool(re.search(r"does not exist|: '[A-Z]+' is not a valid", error.format_message())) or (
             isinstance(error, click.BadOptionUsage) and error.option_name == rest[-1]
         )
         return "" if is_fine else error.format_message()
