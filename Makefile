@@ -8,10 +8,11 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 SOURCES := $(wildcard _ext/*.pyx _ext/*.pxd _ext/*.h) setup.py pyproject.toml constraints.txt
 
-.PHONY: env dev demo test checked sanitize lint types contracts format bench faults clean help
+.PHONY: env dev demo docs notebook pictures test checked sanitize lint types contracts format bench faults clean help
 
 help:
 	@echo "make demo       make a small made-up region and build its dataset into output/demo"
+	@echo "make docs       build the pages into build/docs; make pictures and make notebook make theirs anew from the demo"
 	@echo "make test       run all tests and checks"
 	@echo "make checked    run the kernel tests on a build with bounds checks"
 	@echo "make sanitize   run them on builds that stop at a wrong address or at undefined behaviour; minutes"
@@ -76,13 +77,27 @@ lint: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint _ext
-	$(BIN)/codespell gcn_luigi _ext benchmarks config docs tests README.md CONTRIBUTING.md CHANGELOG.md
+	$(BIN)/codespell gcn_luigi _ext benchmarks config docs examples tests README.md CONTRIBUTING.md CHANGELOG.md
 
 types: dev
 	$(BIN)/mypy
 
 contracts: dev
 	$(BIN)/lint-imports
+
+# A warning ends it. Nothing is fetched.
+docs: $(VENV)/ready-for-pages
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet --builder html docs build/docs
+	@echo "pages: build/docs/index.html"
+
+# Pictures and the notebook's outputs, from the finished demo.
+pictures: $(VENV)/ready-for-pages
+	$(BIN)/gcn demo --output output --port 0
+	$(BIN)/python docs/make_pictures.py output/demo
+
+notebook: $(VENV)/ready-for-pages
+	$(BIN)/gcn demo --output output --port 0
+	$(BIN)/python docs/make_notebook.py output/demo
 
 # Ratios, taken in turns in one run; docs/performance.md says how. SUITES="reading curves" measures only these.
 bench: $(VENV)/ready-for-bench

@@ -1,6 +1,8 @@
 """Fixtures shared by all tests."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -74,3 +76,12 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Generator[Any]:
     yield started
     left = started.stop_all()
     assert left == []
+
+
+@pytest.fixture(scope="session")
+def demo_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of the demo's finished dataset, as the command makes it; tests must not change it."""
+    output = tmp_path_factory.mktemp("demo") / "output"
+    command = Path(sys.executable).parent / "gcn"
+    subprocess.run([command, "demo", "--output", output, "--local-scheduler"], check=True, capture_output=True)
+    return output / "demo"

@@ -1,0 +1,221 @@
+"""Draw the pictures of the documentation from a finished demo: ``python docs/make_pictures.py output/demo``.
+
+The same dataset gives the same pictures. Screenshots of programs are made elsewhere and are not touched.
+"""
+# ruff: noqa: INP001  a script, not a package
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import rasterio
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+import gcn_luigi
+from gcn_luigi.bands import Band, BandSchema, Role
+from gcn_luigi.prepare.nodata import Flag, LegacyRule, legacy_corrected, strict_nodata
+from gcn_luigi.read.dataset import Dataset
+from gcn_luigi.report.drawing import CLASS_COLOURS, SPLIT_COLOURS, UNUSED
+
+PICTURES = Path(__file__).resolve().parent / "pictures"
+DPI = 110
+FALSE_COLOUR = ("tcb", "ndsi", "ndvi")
+CLASSES = ListedColormap([*CLASS_COLOURS.values(), "#ffffff"])
+CLASS_STEPS = BoundaryNorm([-0.5, 0.5, 1.5, 2.5, 255.5], 4)
+CLASS_KEY = [Patch(facecolor=colour, edgecolor="#888888", label=name) for name, colour in CLASS_COLOURS.items()]
+MISSING_KEY = Patch(facecolor="#ffffff", edgecolor="#888888", label="missing (255)")
+Pixels = NDArray[np.int16]
+
+
+def false_colour(image: Pixels, flags: NDArray[np.uint8], dataset: Dataset) -> NDArray[np.float64]:
+    """Return (y, x, 3), 0 to 1: three bands, each stretched between its 1st and 99th percentile; grey where missing."""
+    names = [band.name for band in dataset.bands]
+    layers = []
+    for name in FALSE_COLOUR:
+        low, high = (dataset.statistics["bands"][name][key] for key in ("p1", "p99"))
+        layers.append(np.clip((image[names.index(name)] - low) / (high - low), 0, 1))
+    picture = np.stack(layers, axis=-1)
+    picture[(flags & Flag.OPTICAL) != 0] = 0.75
+    return picture
+
+
+def chips(dataset: Dataset) -> Figure:
+    """Draw four chips, each with its label and its flags: the one with most of every class, and those with gaps."""
+    index = dataset.index[dataset.index["split"] == "train"].reset_index(drop=True)
+    balance = index[["share_none", "share_debris", "share_ice"]].min(axis=1)
+    shown = [int(balance.idxmax())]
+    for column in ("share_ice", "share_debris", "valid_optical"):
+        values = index[column] if column != "valid_optical" else -index[column]
+        free = ~index["partition"].isin(index["partition"][shown])
+        shown.append(int(values[free].idxmax()))
+    reader = dataset.chips("train")
+    figure = Figure((8.6, 6.9), layout="constrained")
+    axes = figure.subplots(3, len(shown))
+    for column, position in zip(axes.T, shown, strict=True):
+        chip = reader[position]
+        column[0].imshow(false_colour(chip["image"], chip["flags"], dataset))
+        column[1].imshow(chip["label"], cmap=CLASSES, norm=CLASS_STEPS, interpolation="nearest")
+        column[2].imshow(chip["flags"] != 0, cmap=ListedColormap(["#f4f2ed", "#4477aa"]), vmin=0, vmax=1)
+        row = index.iloc[position]
+        column[0].set_title(f"{row['partition']}, {row['year']}", fontsize=10)
+    for row, name in zip(axes, ("image: tcb, ndsi, ndvi", "label", "flags: any bit set"), strict=True):
+        row[0].set_ylabel(name, fontsize=10)
+        _bare(*row)
+    figure.legend(handles=[*CLASS_KEY, MISSING_KEY], loc="outside lower center", ncols=4, frameon=False, fontsize=10)
+    return figure
+
+
+def chip_map(dataset: Dataset) -> Figure:
+    """Draw the label with all partitions on it: train, dev, and unused ones with their reason."""
+    with rasterio.open(dataset.layout.label) as source:
+        label, bounds = source.read(1), source.bounds
+    figure = Figure((8.6, 6.2), layout="constrained")
+    axes = figure.subplots()
+    extent = (bounds.left, bounds.right, bounds.bottom, bounds.top)
+    axes.imshow(label, cmap=CLASSES, norm=CLASS_STEPS, extent=extent, interpolation="nearest")
+    catalog = dataset.catalog
+    catalog[~catalog["used"]].boundary.plot(ax=axes, color=UNUSED, linewidth=0.6, linestyle="--")
+    handles = [*CLASS_KEY]
+    for split, colour in SPLIT_COLOURS.items():
+        part = catalog[catalog["used"] & (catalog["split"] == split)]
+        part.buffer(-220).boundary.plot(ax=axes, color=colour, linewidth=2.2)
+        handles.append(Patch(facecolor="none", edgecolor=colour, linewidth=2.2, label=f"{split}, {len(part)}"))
+    _reasons(axes, catalog[~catalog["used"]])
+    handles.append(
+        Patch(facecolor="none", edgecolor=UNUSED, linestyle="--", label=f"not used, {(~catalog['used']).sum()}")
+    )
+    axes.set_xlim(bounds.left - 500, bounds.right + 500)
+    axes.set_ylim(bounds.bottom - 500, bounds.top + 500)
+    _bare(axes)
+    handles.insert(len(CLASS_KEY), MISSING_KEY)
+    figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=10)
+    return figure
+
+
+def _reasons(axes: Axes, unused: gpd.GeoDataFrame) -> None:
+    for cell in unused.itertuples():
+        centre = cell.geometry.centroid
+        axes.text(centre.x, centre.y, cell.reason, ha="center", va="center", fontsize=8, color="#444444")
+
+
+def label_making(dataset: Dataset) -> Figure:
+    """Draw a window of votes, the outlines over it, and the label made of both."""
+    sources = dataset.layout.root.parent / "demo-input"
+    (votes_file,) = sorted((sources / "stem").glob("*.tif"))
+    outlines = gpd.read_file(sources / "rgi" / "outlines.gpkg")
+    index = dataset.index
+    best = index.loc[index[["share_none", "share_debris", "share_ice"]].min(axis=1).idxmax()]
+    middle = best.geometry.centroid
+    box = (middle.x - 5000, middle.y - 4000, middle.x + 5000, middle.y + 4000)
+    figure = Figure((8.6, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    votes = left.imshow(
+        _cut(votes_file, box), cmap="YlGnBu", vmin=0, vmax=7, extent=_extent(box), interpolation="nearest"
+    )
+    figure.colorbar(votes, ax=left, shrink=0.8)
+    left.set_title("votes for debris-free ice, and outlines", fontsize=10)
+    right.imshow(
+        _cut(dataset.layout.label, box), cmap=CLASSES, norm=CLASS_STEPS, extent=_extent(box), interpolation="nearest"
+    )
+    right.set_title("label", fontsize=10)
+    for axes in (left, right):
+        outlines.to_crs(dataset.catalog.crs).boundary.plot(ax=axes, color="#c0392b", linewidth=1)
+        axes.set_xlim(box[0], box[2])
+        axes.set_ylim(box[1], box[3])
+        _bare(axes)
+    figure.legend(handles=CLASS_KEY, loc="outside lower right", ncols=3, frameon=False, fontsize=10)
+    return figure
+
+
+def _cut(path: Path, box: tuple[float, float, float, float]) -> np.ma.MaskedArray[tuple[int, ...], np.dtype[np.int16]]:
+    with rasterio.open(path) as source:
+        cut: np.ma.MaskedArray[tuple[int, ...], np.dtype[np.int16]] = source.read(
+            1, window=source.window(*box), masked=True
+        )
+        return cut
+
+
+def _extent(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    return box[0], box[2], box[1], box[3]
+
+
+def nodata_modes(dataset: Dataset) -> Figure:
+    """Draw a small stack with one gap of each kind, as it is, and as both modes make it."""
+    del dataset
+    bands = [Band(name, Role.OPTICAL, valid_min=-1000, valid_max=1000) for name in ("nbr", "ndsi")]
+    bands += [Band("curvature", Role.TOPO, nodata=-9999), Band("dem", Role.TOPO, nodata=-9999)]
+    schema = BandSchema((*bands, Band("label", Role.LABEL, nodata=255), Band("distance", Role.DISTANCE)))
+    y, x = np.mgrid[:60, :60]
+    plain = 300 + 4 * x + 2 * y
+    stack = np.stack([plain, plain, plain, plain, np.full_like(x, 2), plain]).astype(np.int16)
+    gaps = {"nbr": (0, np.hypot(y - 14, x - 14) < 9), "ndsi": (1, (abs(y - 14) < 8) & (abs(x - 45) < 8))}
+    gaps |= {"below sea level": (3, (abs(y - 45) < 8) & (abs(x - 14) < 8)), "label": (4, abs(x + y - 92) < 7)}
+    for band, where in gaps.values():
+        stack[band][where] = {3: -3, 4: 255}.get(band, -32768)
+    rule = LegacyRule(class_band=4, optical_band=0, topo_band=-3, alt_topo_band=-4, topo_start=2)
+    results = {"strict": strict_nodata(stack, schema), "legacy": legacy_corrected(stack, schema, rule)}
+    columns = {"source": stack, **{name: _with_label(one.image, one.label) for name, one in results.items()}}
+    figure = Figure((8.6, 5.4), layout="constrained")
+    axes = figure.subplots(3, 4)
+    for row, (title, layers) in zip(axes, columns.items(), strict=True):
+        for axis, (band, name) in zip(row, ((0, "nbr"), (1, "ndsi"), (3, "dem"), (4, "label")), strict=True):
+            _gaps(axis, layers[band], band == 4)
+            axis.set_title(name if title == "source" else "", fontsize=11)
+        row[0].set_ylabel(title, fontsize=11)
+        _bare(*row)
+    key = [Patch(facecolor="#5b8fa8", label="values"), Patch(facecolor="#c0392b", label="sentinel, or 255")]
+    key += [
+        Patch(facecolor="#e9c46a", label="below zero"),
+        Patch(facecolor="#222222", label="0: filled, or class none"),
+    ]
+    figure.legend(handles=key, loc="outside lower center", ncols=4, frameon=False, fontsize=10)
+    return figure
+
+
+def _with_label(image: Pixels, label: NDArray[np.uint8]) -> Pixels:
+    return np.concatenate([image[:4], label[np.newaxis].astype(np.int16), image[4:]])
+
+
+def _gaps(axes: Axes, layer: Pixels, is_label: bool) -> None:  # noqa: FBT001  one of six panels
+    kind = np.zeros(layer.shape, np.uint8)
+    kind[(layer == 255) if is_label else (layer < -999)] = 1
+    kind[(layer < 0) & (layer > -999)] = 2
+    kind[layer == 0] = 3
+    colours = ListedColormap(["#5b8fa8", "#c0392b", "#e9c46a", "#222222"])
+    axes.imshow(kind, cmap=colours, vmin=0, vmax=3, interpolation="nearest")
+
+
+def _bare(*many: Axes) -> None:
+    for axes in many:
+        axes.set_xticks([])
+        axes.set_yticks([])
+        if axes.get_xlabel():
+            # geopandas names the axes.
+            axes.set(xlabel="", ylabel="")
+
+
+DRAWN: dict[str, Callable[[Dataset], Figure]] = {
+    "chips.png": chips,
+    "chip-map.png": chip_map,
+    "label-making.png": label_making,
+    "nodata-modes.png": nodata_modes,
+}
+
+
+def draw(directory: Path, target: Path) -> None:
+    """Draw all pictures of the dataset in `directory` into `target`."""
+    dataset = gcn_luigi.open_dataset(directory)
+    target.mkdir(exist_ok=True)
+    for name, make in DRAWN.items():
+        # No version of matplotlib inside: the same pixels are the same file.
+        make(dataset).savefig(target / name, dpi=DPI, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    draw(Path(sys.argv[1]), PICTURES)
