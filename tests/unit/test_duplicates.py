@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from gcn_luigi.errors import ShardError
 from gcn_luigi.io.equal_chips import content_keys
 from gcn_luigi.io.shard import PIXELS, create_shard
-from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.columns import empty_columns
+from gcn_luigi.io.shard_reader import open_shard
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.columns import ChipPlace, chip_columns, empty_columns, empty_window_columns, window_columns
 from gcn_luigi.prepare.duplicates import count_repeats, footprint_keys
+from gcn_luigi.prepare.selection import ChipCounts
 from tests.reference.shards import LATTICE, TABLES, make_columns, make_header, make_pixels
 
 
@@ -69,6 +71,38 @@ def test_one_changed_value_tells_chips_apart(tmp_path, codec, name):
     keys = content_keys(tmp_path, [("a.h5", 2), ("a.h5", 1), ("a.h5", 0)])
 
     assert alike_by_key(keys) == {(0, 2)}
+
+
+@pytest.mark.parametrize("edge", ["clamp", "pad", "legacy"])
+def test_chips_of_windows_are_compared_as_they_are_cut(tmp_path, edge):
+    path, size, window = tmp_path / "a.h5", 16, Window(0, 0, 24, 40)
+    # A pattern that repeats every 8 columns, with one pixel off; the second window is the first, moved by 8 columns.
+    plane = np.tile(np.arange(24 * 8).reshape(24, 8), (1, 6)).astype(np.int16)
+    plane[20, 4] = 999
+    windows = [np.stack([plane[:, cut : cut + 40] + band for band in range(3)]) for cut in (0, 8)]
+    columns_of_chips = (0, 8, 24) if edge == "clamp" else (0, 8, 24, 32)
+    origins = np.array([(row, col) for row in (0, 8) for col in columns_of_chips], np.int64)
+    n = len(origins)
+    header = make_header(size=size, edge=edge, layout="windows", window=(24, 40))
+    with create_shard(path, header, "deflate", None) as writer:
+        for number, image in enumerate(windows):
+            place = ChipPlace(f"p{number}", "train", 2004, 1, window, LATTICE)
+            counts = ChipCounts(*(np.full(n, value, np.int64) for value in range(7)))
+            columns = chip_columns("alps", place, origins, counts, size) | {"in_window": np.full(n, number, np.int32)}
+            zeros = np.zeros((1, 24, 40), np.uint8)
+            pixels = {"image": image[None], "label": zeros, "flags": zeros}
+            writer.append(pixels, columns, window_columns(place))
+        empty = empty_columns("alps", "train", LATTICE, in_windows=True)
+        writer.finish(empty, TABLES, empty_window_columns(LATTICE))
+    # Chips in turns from both windows: the order of the question is not that of the file.
+    asked = [row + n * number for row in range(n) for number in (0, 1)]
+    with open_shard(path) as shard:
+        chips = [{name: shard.pixels(name, row) for name in PIXELS} for row in asked]
+
+    keys = content_keys(tmp_path, [("a.h5", row) for row in asked])
+
+    assert alike_by_key(keys) == alike_by_loop(chips)
+    assert 4 < len(alike_by_loop(chips)) < len(asked) * (len(asked) - 1) // 2
 
 
 def test_a_lost_or_foreign_shard_is_named(tmp_path):
