@@ -130,7 +130,7 @@ def _said(tasks: Sequence[TaskTime], chain: Sequence[TaskTime]) -> str:
     timed = [task for task in tasks if task.seconds is not None]
     if not timed:
         return "No time is known of any task."
-    parts = [f"Of {number(len(timed))} of {number(len(tasks))} tasks the time is known: {duration(_total(timed))} in all."]
+    parts = [f"The time of {number(len(timed))} of {number(len(tasks))} tasks is known: {duration(_total(timed))} in all."]
     if chain:
         length = _total(chain)
         parts.append(

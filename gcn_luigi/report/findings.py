@@ -59,7 +59,7 @@ def _of_split(evidence: Evidence) -> Iterator[Finding]:
 def _of_repeats(evidence: Evidence) -> Finding:
     bytes_, place = evidence.same_bytes, evidence.same_place
     said = [
-        f"{_counted(sum(found.n_spare.values()) + found.n_leaked, 'chip')} with the same {what} as another"
+        f"{_counted(found.n_sets, 'set')} of chips with the same {what}"
         for what, found in (("bytes", bytes_), ("footprint and year", place))
         if found.n_sets
     ]

@@ -10,7 +10,7 @@ def leak_table(evidence: Evidence) -> Table:
     """Return each measure of the finished chips, and the same of the plan."""
     audit, leaks, pixel = evidence.audit, evidence.leaks, evidence.inventory.lattice.pixel_size
     planned = ", ".join(f"{split} {number(audit[f'n_{split}'])}" for split in SPLITS)
-    nearest = NONE if leaks.nearest is None else " and ".join(leaks.nearest)
+    nearest = leaks.nearest or (NONE, NONE)
     rows: tuple[tuple[Cell, ...], ...] = (
         ("Counted", f"chips: train {number(leaks.n_train)}, dev {number(leaks.n_dev)}", f"partitions: {planned}"),
         ("Pixels in both", number(leaks.shared_pixels), number(audit["shared_pixels"])),
@@ -20,7 +20,7 @@ def leak_table(evidence: Evidence) -> Table:
             gap_text(leaks.least_distance_m, pixel),
             gap_text(audit["least_distance_m"], pixel),
         ),
-        ("Nearest train chip and dev chip", nearest, NONE),
+        *((f"Nearest {split} chip", name, NONE) for split, name in zip(SPLITS, nearest, strict=True)),
         *(
             (title, NONE, _means(evidence, key))
             for title, key in (

@@ -87,7 +87,6 @@ def _content(evidence: Evidence, layout: Layout, origin: Provenance) -> dict[str
             "inputs": left_out.input_table(evidence),
             "files": provenance.file_table(origin),
             "shards": provenance.shard_table(origin),
-            "versions": provenance.version_table(origin),
             "unused": tables.unused_table(evidence),
             "verdicts": tables.verdict_table(evidence),
             "classes": tables.class_table(evidence),
@@ -102,6 +101,7 @@ def _content(evidence: Evidence, layout: Layout, origin: Provenance) -> dict[str
         "notes": sources.note_lists(evidence),
         "shared_glaciers": sources.first_of(evidence.leaks.shared_glaciers, "split.json"),
         "repeats": leak_audit.repeat_examples(evidence),
+        "versions": provenance.version_line(origin),
         "durations": durations.make_durations(origin.tasks),
         "configuration": sources.configuration(evidence),
     }

@@ -7,6 +7,8 @@ from gcn_luigi.io.sidecar import Record
 from gcn_luigi.report.graph_picture import TaskTime
 from gcn_luigi.report.tables import NONE, Cell, Table, number
 
+_SHARDS = "shards/"
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -35,20 +37,19 @@ def file_table(provenance: Provenance) -> Table:
 
 def shard_table(provenance: Provenance) -> Table:
     """Return size, digest and fingerprint of every shard."""
-    return Table("Shards", ("file", "#bytes", "SHA-256", "fingerprint"), _rows(provenance, are_shards=True))
+    return Table("Shards, in the directory shards", ("file", "#bytes", "SHA-256", "fingerprint"), _rows(provenance, are_shards=True))
 
 
-def version_table(provenance: Provenance) -> Table:
-    """Return the versions of the libraries."""
-    rows = tuple(sorted(provenance.versions.items()))
-    return Table("Versions that this page was made by", ("library", "version"), rows)
+def version_line(provenance: Provenance) -> str:
+    """Return the versions of the libraries in one line; empty where none is known."""
+    return ", ".join(f"{name} {version}" for name, version in provenance.versions.items())
 
 
 def _rows(provenance: Provenance, *, are_shards: bool) -> tuple[tuple[Cell, ...], ...]:
     return tuple(
-        (path, NONE, NONE, NONE)
+        (path.removeprefix(_SHARDS), NONE, NONE, NONE)
         if record is None
-        else (path, number(record.size), record.sha256, record.fingerprint)
+        else (path.removeprefix(_SHARDS), number(record.size), record.sha256, record.fingerprint)
         for path, record in sorted(provenance.records.items())
-        if path.startswith("shards/") == are_shards
+        if path.startswith(_SHARDS) == are_shards
     )
