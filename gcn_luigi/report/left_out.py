@@ -16,7 +16,7 @@ _TITLES = {
     "rejected": "files passed over by configuration",
     "unmatched": "files of no band, and tiles without optical files",
     "linked": "links that leave the data root",
-    "overlaps": "pairs of tiles that share pixels: the first in order is shown",
+    "overlaps": "pairs of tiles that share pixels",
 }
 
 
