@@ -43,11 +43,14 @@ class Durations:
         Totals, in a sentence or two.
     table : Table
         One row a family.
+    chain : tuple of str
+        Names of the tasks of the longest chain, the first first; empty where no time is known.
     """
 
     picture: Markup
     said: str
     table: Table
+    chain: tuple[str, ...]
 
 
 def make_durations(tasks: Sequence[TaskTime]) -> Durations:
@@ -60,7 +63,7 @@ def make_durations(tasks: Sequence[TaskTime]) -> Durations:
     said = _said(tasks, chain)
     # Our own element, its text escaped where it was made.
     picture = Markup(draw_graph(boxes, requires, f"The task graph of this dataset. {said}"))  # noqa: S704
-    return Durations(picture, said, _table(families))
+    return Durations(picture, said, _table(families), tuple(task.name for task in chain))
 
 
 def family_time(tasks: Sequence[TaskTime]) -> FamilyTime:
