@@ -55,14 +55,13 @@ def small_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     from tests.integration.builds import build_inline, dataset  # noqa: PLC0415
     from tests.integration.commands import make_tiny  # noqa: PLC0415
+    from tests.reference.timeless import write_no_page  # noqa: PLC0415
 
     root = tmp_path_factory.mktemp("small")
     tiny = make_tiny(root)
     with pytest.MonkeyPatch.context() as patch:
         # Drawing takes longer than all the rest.
-        patch.setattr(
-            "gcn_luigi.tasks.dataset.write_report", lambda _settings, _layout, out: out.write_text("left out")
-        )
+        patch.setattr("gcn_luigi.tasks.dataset.write_report", write_no_page)
         build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
     return root / "out" / tiny.region
 

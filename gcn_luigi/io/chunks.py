@@ -47,6 +47,22 @@ class StoredArray:
         for offset, size in zip(self.offsets[rows].tolist(), self.sizes[rows].tolist(), strict=True):
             os.posix_fadvise(handle, offset, size, os.POSIX_FADV_WILLNEED)
 
+    def stored(self, handle: int, row: int, start: int = 0) -> bytes:
+        """Return a chunk as it stands in the file, from its byte `start` on; nothing is verified but its length.
+
+        Raises
+        ------
+        OSError
+            The chunk is lost, or the file is shorter than it was.
+        """
+        offset, size = int(self.offsets[row]), int(self.sizes[row])
+        if offset < 0:
+            raise OSError(f"row {row} is lost")
+        content = os.pread(handle, size - start, offset + start)
+        if len(content) != size - start:
+            raise OSError(f"row {row} lies beyond the end of the file")
+        return content
+
     def read(self, handle: int, row: int, out: NDArray[Any]) -> None:
         """Decode one row into `out`, its checksum verified.
 

@@ -162,6 +162,16 @@ class ShardReader:
         """
         self.arrays[name].read(self._handle, row, out)
 
+    def stored(self, name: str, row: int, start: int = 0) -> bytes:
+        """Return one row of a pixel array as it stands in the file, from its byte `start` on, not decoded.
+
+        Raises
+        ------
+        OSError
+            The row is lost, or the file is shorter than it was.
+        """
+        return self.arrays[name].stored(self._handle, row, start)
+
     def want(self, rows: NDArray[np.int64]) -> None:
         """Tell the system that the pixels of `rows` are read soon."""
         for array in self.arrays.values():

@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band, Role
+from gcn_luigi.io.equal_chips import content_keys
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.io.inventory import Inventory
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.shard_reader import open_shard
+from gcn_luigi.prepare.duplicates import Repeats, count_repeats, footprint_keys
+from gcn_luigi.prepare.leaks import Leaks, measure_leaks
 from gcn_luigi.prepare.nodata import Flag
 from gcn_luigi.prepare.statistics import Histogram, empty_histogram, ks_distance
 from gcn_luigi.settings import RegionSettings
@@ -67,6 +70,10 @@ class Evidence:
         By split: (band, 65536) int64, each valid pixel once.
     flags : dict of FlagCounts
         By split.
+    leaks : Leaks
+        What train and dev share, measured on the finished chips.
+    same_bytes, same_place : Repeats
+        Chips that are equal to the byte, and chips that show the same pixels of the same year.
     """
 
     settings: RegionSettings
@@ -80,6 +87,9 @@ class Evidence:
     tile_quality: dict[str, dict[str, Any]]
     histograms: dict[str, Histogram]
     flags: dict[str, FlagCounts]
+    leaks: Leaks
+    same_bytes: Repeats
+    same_place: Repeats
 
     @property
     def bands(self) -> tuple[Band, ...]:
@@ -108,7 +118,10 @@ class Evidence:
 
 
 def read_evidence(settings: RegionSettings, layout: Layout) -> Evidence:
-    """Read what the page shows; pixels only of the flags, and of no more than `FLAG_SAMPLE` chips a split.
+    """Read what the page shows.
+
+    Pixels are decoded only of the flags, and of no more than `FLAG_SAMPLE` chips a split; but for shards of windows,
+    which are decoded whole to find equal chips.
 
     Parameters
     ----------
@@ -127,11 +140,14 @@ def read_evidence(settings: RegionSettings, layout: Layout) -> Evidence:
     InputError
         A table or the inventory is missing or damaged.
     """
-    index = read_geoparquet(layout.index)
+    index, catalog = read_geoparquet(layout.index), read_geoparquet(layout.catalog)
+    inventory = Inventory.from_json(layout.inventory.read_text(encoding="utf-8"))
+    places = list(zip(index["shard"].astype(str), index["shard_row"].astype(int), strict=True))
+    splits, ids = index["split"].tolist(), index["chip_id"].tolist()
     return Evidence(
         settings=settings,
-        inventory=Inventory.from_json(layout.inventory.read_text(encoding="utf-8")),
-        catalog=read_geoparquet(layout.catalog),
+        inventory=inventory,
+        catalog=catalog,
         index=index,
         statistics=_json(layout.statistics),
         audit=_json(layout.split_audit),
@@ -140,6 +156,9 @@ def read_evidence(settings: RegionSettings, layout: Layout) -> Evidence:
         tile_quality={band.name: _json(layout.tile_quality(band.name)) for band in _tiled(settings)},
         histograms={split: _histogram(settings, layout, split) for split in SPLITS},
         flags={split: _count_flags(index[index["split"] == split], layout.shards) for split in SPLITS},
+        leaks=measure_leaks(index, catalog, inventory.lattice),
+        same_bytes=count_repeats(content_keys(layout.shards, places), splits, ids),
+        same_place=count_repeats(footprint_keys(index, inventory.lattice), splits, ids),
     )
 
 

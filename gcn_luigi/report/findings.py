@@ -38,8 +38,8 @@ def make_findings(evidence: Evidence) -> list[Finding]:
 
 
 def _of_split(evidence: Evidence) -> Iterator[Finding]:
-    audit, settings = evidence.audit, evidence.settings
-    pixels, glaciers, gap = audit["shared_pixels"], len(audit["shared_glaciers"]), audit["least_distance_m"]
+    leaks, settings = evidence.leaks, evidence.settings
+    pixels, glaciers, gap = leaks.shared_pixels, len(leaks.shared_glaciers), leaks.least_distance_m
     yield Finding("Do train and dev share pixels?", _counted(pixels, "pixel") if pixels else "none", pixels == 0)
     yield Finding(
         "Do train and dev share glaciers?", _counted(glaciers, "outline") if glaciers else "none", glaciers == 0
@@ -48,11 +48,22 @@ def _of_split(evidence: Evidence) -> Iterator[Finding]:
     apart = "not measured, one split is empty" if gap is None else f"{number(gap)} m"
     is_far = gap is not None and gap >= edge
     yield Finding(f"Are train and dev a chip apart ({number(edge)} m)?", apart, is_far)
+    yield _of_repeats(evidence)
     dev, all_ = evidence.n_chips("dev"), len(evidence.index)
     is_enough = dev >= _FEW_DEV * all_ and dev > 0
     yield Finding(
         f"Is at least {_FEW_DEV:.0%} of the chips held back?", f"{number(dev)} of {number(all_)} chips", is_enough
     )
+
+
+def _of_repeats(evidence: Evidence) -> Finding:
+    bytes_, place = evidence.same_bytes, evidence.same_place
+    said = [
+        f"{_counted(found.n_sets, 'set')} of chips with the same {what}"
+        for what, found in (("bytes", bytes_), ("footprint and year", place))
+        if found.n_sets
+    ]
+    return Finding("Is every chip there once?", "; ".join(said) or "yes", not said)
 
 
 def _of_chips(evidence: Evidence) -> Iterator[Finding]:

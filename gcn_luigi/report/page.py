@@ -9,18 +9,19 @@ from markupsafe import Markup
 
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.prepare import appearance
-from gcn_luigi.report import sources, tables, tiles
+from gcn_luigi.report import durations, leak_audit, left_out, provenance, sources, tables, tiles
 from gcn_luigi.report.evidence import Evidence, read_evidence
 from gcn_luigi.report.findings import make_findings
+from gcn_luigi.report.provenance import Provenance
 from gcn_luigi.report.tables import number
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.version import __version__
 
 
-def write_report(settings: RegionSettings, layout: Layout, out: Path) -> None:
+def write_report(settings: RegionSettings, layout: Layout, out: Path, origin: Provenance | None = None) -> None:
     """Write the quality page of a dataset.
 
-    Equal datasets give equal bytes. No more than a dozen chips and decimated rasters are held in memory.
+    Equal datasets give equal bytes, but for what stands between the comments ``times``. No more than a dozen chips and decimated rasters are held in memory.
 
     Parameters
     ----------
@@ -30,6 +31,8 @@ def write_report(settings: RegionSettings, layout: Layout, out: Path) -> None:
         Where its files are; shards, index, catalog, statistics, audit and rasters must be there.
     out : Path
         The HTML file; the caller publishes it.
+    origin : Provenance, optional
+        Tasks, digests and versions; without it the page says that they are not known.
 
     Raises
     ------
@@ -37,7 +40,7 @@ def write_report(settings: RegionSettings, layout: Layout, out: Path) -> None:
         A file of the dataset is missing or damaged.
     """
     evidence = read_evidence(settings, layout)
-    out.write_text(_render(_content(evidence, layout)), encoding="utf-8")
+    out.write_text(_render(_content(evidence, layout, origin or Provenance())), encoding="utf-8")
 
 
 def _render(content: dict[str, Any]) -> str:
@@ -49,7 +52,7 @@ def _render(content: dict[str, Any]) -> str:
     return template.render(style=style, **content)
 
 
-def _content(evidence: Evidence, layout: Layout) -> dict[str, Any]:
+def _content(evidence: Evidence, layout: Layout, origin: Provenance) -> dict[str, Any]:
     # Here, so that the other tasks start without matplotlib, which takes a second and may scan for fonts.
     from gcn_luigi.report import drawing, figures, maps, quicklooks  # noqa: PLC0415
 
@@ -79,7 +82,12 @@ def _content(evidence: Evidence, layout: Layout) -> dict[str, Any]:
             if name in {"present", "several", "outside", *(role.value for role in evidence.roles)}
         },
         "tables": {
-            "audit": tables.audit_table(evidence),
+            "leaks": leak_audit.leak_table(evidence),
+            "repeats": leak_audit.repeat_table(evidence),
+            "stages": left_out.stage_table(evidence),
+            "inputs": left_out.input_table(evidence),
+            "files": provenance.file_table(origin),
+            "shards": provenance.shard_table(origin),
             "unused": tables.unused_table(evidence),
             "verdicts": tables.verdict_table(evidence),
             "classes": tables.class_table(evidence),
@@ -92,7 +100,10 @@ def _content(evidence: Evidence, layout: Layout) -> dict[str, Any]:
         },
         "inventory": sources.inventory_tables(evidence),
         "notes": sources.note_lists(evidence),
-        "shared_glaciers": sources.first_of(evidence.audit["shared_glaciers"], "split.json"),
+        "shared_glaciers": sources.first_of(evidence.leaks.shared_glaciers, "split.json"),
+        "repeats": leak_audit.repeat_examples(evidence),
+        "versions": provenance.version_line(origin),
+        "durations": durations.make_durations(origin.tasks),
         "configuration": sources.configuration(evidence),
     }
 
@@ -104,8 +115,8 @@ def _facts(evidence: Evidence) -> list[tuple[str, str, str]]:
     total = max(sum(pixels.values()), 1)
     pixel_km2 = (evidence.inventory.lattice.pixel_size / 1000) ** 2
     ground = sum(sum(evidence.described(split)["classes"]["pixels"].values()) for split in SPLITS) * pixel_km2
-    gap = audit["least_distance_m"]
-    shared = len(audit["shared_glaciers"])
+    leaks = evidence.leaks
+    gap, shared = leaks.least_distance_m, len(leaks.shared_glaciers)
     return [
         ("Train chips", number(evidence.n_chips("train")), f"{chips.size} px across, every {chips.step} px"),
         ("Dev chips", number(evidence.n_chips("dev")), f"{len(evidence.bands)} bands"),
@@ -120,7 +131,7 @@ def _facts(evidence: Evidence) -> list[tuple[str, str, str]]:
         (
             "Train to dev",
             "not measured" if gap is None else f"{number(gap)} m",
-            "least distance of partitions",
+            "least distance of chips, edge to edge",
         ),
-        ("Shared", number(shared), f"glaciers in both splits; {number(audit['shared_pixels'])} pixels"),
+        ("Shared", number(shared), f"glaciers in both splits; {number(leaks.shared_pixels)} pixels"),
     ]

@@ -151,31 +151,6 @@ def unused_table(evidence: Evidence) -> Table:
     )
 
 
-def audit_table(evidence: Evidence) -> Table:
-    """Return what train and dev share, as measured on the catalog."""
-    audit = evidence.audit
-    gap_m, gap_px = audit["least_distance_m"], audit["least_distance_px"]
-    gap = "not measured, one split is empty" if gap_m is None else f"{number(gap_m)} m ({number(gap_px, 1)} px)"
-    means = {
-        name: ", ".join(
-            f"{split} {NONE if audit[key][split] is None else format(audit[key][split], '.1%')}" for split in SPLITS
-        )
-        for name, key in (("glacier", "glacier_share_mean"), ("debris", "debris_share_mean"))
-    }
-    rows = (
-        (
-            "Partitions",
-            f"train {number(audit['n_train'])}, dev {number(audit['n_dev'])} ({audit['dev_share']:.1%} dev)",
-        ),
-        ("Pixels in both", number(audit["shared_pixels"])),
-        ("Glaciers in both", number(len(audit["shared_glaciers"]))),
-        ("Least distance, edge to edge", gap),
-        ("Mean glacier share of a partition", means["glacier"]),
-        ("Mean debris share of a partition", means["debris"]),
-    )
-    return Table("What train and dev share, measured on the used partitions", ("measure", "value"), rows)
-
-
 def grid_table(evidence: Evidence) -> Table:
     """Return mean, variance and std of glacier share by grid size and split."""
     rows = []

@@ -43,11 +43,16 @@ def write_seal(
         "files": [asdict(file) for file in sorted(files)],
         "configuration": settings.model_dump(mode="json", exclude={"data_root"}),
         "fingerprints": dict(fingerprints),
-        "versions": {
-            "gcn_luigi": __version__,
-            "python": platform.python_version(),
-            "gdal": rasterio.__gdal_version__,
-            **{name: version(name) for name in (*_LIBRARIES, *_OF_CODEC.get(settings.shards.codec, ()))},
-        },
+        "versions": versions(settings),
     }
     out.write_text(seal_text(content), encoding="utf-8")
+
+
+def versions(settings: RegionSettings) -> dict[str, str]:
+    """Return the versions of what makes a dataset, by name: this package, Python, GDAL and the libraries."""
+    return {
+        "gcn_luigi": __version__,
+        "python": platform.python_version(),
+        "gdal": rasterio.__gdal_version__,
+        **{name: version(name) for name in (*_LIBRARIES, *_OF_CODEC.get(settings.shards.codec, ()))},
+    }

@@ -9,15 +9,16 @@ import luigi
 from gcn_luigi.config import band_facts, pick
 from gcn_luigi.io.layout import SPLITS
 from gcn_luigi.report.page import write_report
+from gcn_luigi.report.provenance import Provenance
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import card, seal, styles, summary
 from gcn_luigi.stages.tile_quality import checked_bands
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.basis import Basis, Glance
-from gcn_luigi.tasks.graph import records_of, sealed_files
+from gcn_luigi.tasks.graph import records_by_path, records_of, sealed_files, task_times
 from gcn_luigi.tasks.guard import GuardedTask
-from gcn_luigi.tasks.inventory import TileQuality
+from gcn_luigi.tasks.inventory import TileInventory, TileQuality
 from gcn_luigi.tasks.partitions import GridComparison, PartitionCatalog, PartitionGrid
 from gcn_luigi.tasks.rasters import ClassLabel, TopoMosaic
 from gcn_luigi.tasks.shards import all_shards
@@ -125,13 +126,24 @@ class QualityReport(RegionTask):
     def basis(self, path: Path) -> Basis:
         """Return everything that is shown: the configuration, too."""
         del path
+        return Basis(pick(self.configured.settings, EVERYTHING), facets=("all",), reads=self._read_files())
+
+    def parts(self, path: Path, glance: Glance | None = None) -> Mapping[str, Any]:
+        """Return all that decides the page: beside its basis the digests and fingerprints that it states."""
+        records = records_by_path(self, self._stated_files())
+        files = {name: record and [record.sha256, record.fingerprint] for name, record in records.items()}
+        return {**super().parts(path, glance), "files": files}
+
+    def _read_files(self) -> list[PublishedFile]:
         shown = [*self.requires(), self.clone(PartitionGrid), self.clone(ClassLabel), *all_shards(self, *SPLITS)]
-        if self.configured.settings.topo_bands:
-            # For the relief; the mosaics as delivered are not read.
-            converted = [target for target in self.clone(TopoMosaic).targets() if target.path.suffix == ".tif"]
-        else:
-            converted = []
-        return Basis(pick(self.configured.settings, EVERYTHING), facets=("all",), reads=[*_files(shown), *converted])
+        if not self.configured.settings.topo_bands:
+            return _files(shown)
+        # For the relief; the mosaics as delivered are not read.
+        converted = [target for target in self.clone(TopoMosaic).targets() if target.path.suffix == ".tif"]
+        return [*_files(shown), *converted]
+
+    def _stated_files(self) -> list[PublishedFile]:
+        return [*self.clone(TileInventory).targets(), *self._read_files()]
 
     def requires(self) -> list[RegionTask]:
         """Require all that is shown."""
@@ -153,8 +165,14 @@ class QualityReport(RegionTask):
 
     def make(self) -> None:
         """Draw and publish."""
+        settings = self.configured.settings
+        origin = Provenance(
+            tasks=task_times(self.clone(Dataset)),
+            records=records_by_path(self, self._stated_files()),
+            versions=seal.versions(settings),
+        )
         with self.output().staged() as draft:
-            write_report(self.configured.settings, self.layout, draft)
+            write_report(settings, self.layout, draft, origin)
 
 
 class DatasetCard(RegionTask):

@@ -1,12 +1,14 @@
 """The task graph as a whole: every task once, every file once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import luigi
 
 from gcn_luigi.errors import PublishError
 from gcn_luigi.io.seal import SealedFile
 from gcn_luigi.io.sidecar import Record
+from gcn_luigi.io.times import read_times
+from gcn_luigi.report.graph_picture import TaskTime
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
 
@@ -33,9 +35,29 @@ def made_files(root: RegionTask) -> Iterator[PublishedFile]:
 
 def records_of(root: RegionTask) -> dict[str, Record | None]:
     """Return what the sidecars of the files that `root` seals say, by path in the dataset."""
-    start = root.layout.root
     sealed = (task for task in upstream(root) if task.is_sealed)
-    return {target.path.relative_to(start).as_posix(): target.record() for task in sealed for target in task.targets()}
+    return records_by_path(root, (target for task in sealed for target in task.targets()))
+
+
+def records_by_path(root: RegionTask, targets: Iterable[PublishedFile]) -> dict[str, Record | None]:
+    """Return what the sidecars of `targets` say, by path in the dataset of `root`."""
+    start = root.layout.root
+    return {target.path.relative_to(start).as_posix(): target.record() for target in targets}
+
+
+def task_times(root: RegionTask) -> tuple[TaskTime, ...]:
+    """Return `root` and every task that it requires, requirements first, each with what it took when last run."""
+    tasks = (*upstream(root), root)
+    seconds = read_times(root.layout, [task.name for task in tasks])
+    return tuple(
+        TaskTime(
+            task.name,
+            type(task).__name__,
+            tuple(required.name for required in luigi.task.flatten(task.requires())),
+            seconds.get(task.name),
+        )
+        for task in tasks
+    )
 
 
 def sealed_files(root: RegionTask) -> tuple[list[SealedFile], dict[str, str]]:

@@ -16,6 +16,7 @@ from gcn_luigi.stages.convert_dataset import convert_dataset
 from tests.faults.kind import Kind, Sample, made_once, must
 from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import make_tiny
+from tests.reference.timeless import write_no_page
 
 _LAYOUTS = ("chips", "windows")
 _REGION = "tiny"
@@ -37,7 +38,7 @@ def _sources(lasting: Path) -> Path:
 
 
 def _build(sources: Path, output: Path, config: Path) -> Path:
-    with mock.patch("gcn_luigi.tasks.dataset.write_report", lambda _settings, _layout, out: out.write_text("left out")):
+    with mock.patch("gcn_luigi.tasks.dataset.write_report", write_no_page):
         build_inline(dataset(_REGION, output, sources, config))
     return output / _REGION
 

@@ -11,6 +11,7 @@ from gcn_luigi.read.validate import validate
 from gcn_luigi.settings import RegionSettings, Section
 from tests.integration.changes import BASES, add_sources, rebuild, write_config
 from tests.integration.commands import make_tiny
+from tests.reference.timeless import NO_PAGE
 
 # They show and seal the whole configuration.
 ALWAYS = "QualityReport Dataset"
@@ -148,19 +149,23 @@ NOT_CHANGED = {"region", "data_root"}
 
 # Base, the input that is touched (its time changes, not its content), and the families that are rebuilt.
 INPUTS = [
-    ("plain", "optical/0123/made_0123_ndsi.tif", "TileInventory TileQuality OpticalMosaic YearStack ChipShard Dataset"),
-    ("plain", "optical/0124/made_0124_rmse.tif", "TileInventory OpticalMosaic Dataset"),
-    ("plain", "optical/0123/made_0123_tcw.tif", "TileInventory Dataset"),
-    ("plain", "topo/123/made_123_dem_cubic_temp.tif", "TileInventory TileQuality TopoMosaic Dataset"),
-    ("plain", "stem/stem_2008_debris_free_ice_votes.tif", "ClassLabel Dataset"),
-    ("plain", "rgi/outlines.gpkg", "ClassLabel DistanceRaster PartitionCatalog GridComparison Dataset"),
+    (
+        "plain",
+        "optical/0123/made_0123_ndsi.tif",
+        f"TileInventory TileQuality OpticalMosaic YearStack ChipShard {ALWAYS}",
+    ),
+    ("plain", "optical/0124/made_0124_rmse.tif", f"TileInventory OpticalMosaic {ALWAYS}"),
+    ("plain", "optical/0123/made_0123_tcw.tif", f"TileInventory {ALWAYS}"),
+    ("plain", "topo/123/made_123_dem_cubic_temp.tif", f"TileInventory TileQuality TopoMosaic {ALWAYS}"),
+    ("plain", "stem/stem_2008_debris_free_ice_votes.tif", f"ClassLabel {ALWAYS}"),
+    ("plain", "rgi/outlines.gpkg", f"ClassLabel DistanceRaster PartitionCatalog GridComparison {ALWAYS}"),
     ("plain", "rgi/outlines_rgi7.gpkg", ""),
-    ("label", "made/label.tif", "ClassLabel Dataset"),
+    ("label", "made/label.tif", f"ClassLabel {ALWAYS}"),
     ("label", "stem/stem_2008_debris_free_ice_votes.tif", ""),
     ("metres", "made/distance.tif", "DistanceRaster Dataset"),
-    ("cells", "made/cells.gpkg", "PartitionGrid Dataset"),
-    ("excluding", "made/rejects.csv", "PartitionCatalog Dataset"),
-    ("excluding", "made/away.gpkg", "PartitionCatalog Dataset"),
+    ("cells", "made/cells.gpkg", f"PartitionGrid {ALWAYS}"),
+    ("excluding", "made/rejects.csv", f"PartitionCatalog {ALWAYS}"),
+    ("excluding", "made/away.gpkg", f"PartitionCatalog {ALWAYS}"),
 ]
 
 
@@ -170,7 +175,8 @@ def world(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # Drawing takes longer than all the rest.
         patch.setattr(
-            "gcn_luigi.tasks.dataset.write_report", lambda settings, _, out: out.write_text(settings.model_dump_json())
+            "gcn_luigi.tasks.dataset.write_report",
+            lambda settings, _layout, out, *_: out.write_text(f"{NO_PAGE} {settings.model_dump_json()}"),
         )
         root = tmp_path_factory.mktemp("world")
         tiny = make_tiny(root)

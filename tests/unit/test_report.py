@@ -77,6 +77,7 @@ def make_catalog():
     table["year"] = pd.array([2005, 2010, None, None, None, 2010, 2010, None, None], dtype="Int64")
     table["year_gap"] = pd.array([0, 7, None, None, None, 1, 1, None, None], dtype="Int64")
     table["glacier_share"] = table["share_debris"] = 0.25
+    table["rgi_ids"] = "RGI<1>"
     table["left"] = LATTICE.left + 20.0 * table["col"]
     table["top"] = LATTICE.top - 20.0 * table["row"]
     table["right"], table["bottom"] = table["left"] + 640.0, table["top"] - 640.0

@@ -15,6 +15,7 @@ from gcn_luigi.tasks.repair import void_damaged
 from tests.integration.builds import build_inline, dataset
 from tests.integration.changes import write_config
 from tests.integration.commands import Tiny, make_tiny, state_of
+from tests.reference.timeless import write_no_page
 
 SHARD = "shards/train-00000-of-00002.h5"
 
@@ -23,9 +24,7 @@ SHARD = "shards/train-00000-of-00002.h5"
 def world(tmp_path_factory):
     root = tmp_path_factory.mktemp("status")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "gcn_luigi.tasks.dataset.write_report", lambda _settings, _layout, out: out.write_text("left out")
-        )
+        patch.setattr("gcn_luigi.tasks.dataset.write_report", write_no_page)
         tiny = make_tiny(root)
         build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
         yield tiny, root

@@ -1,0 +1,164 @@
+"""How long the tasks of a dataset took: by family, in all, and along the longest chain of waits."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from gcn_luigi.report.graph_picture import Box, TaskTime, draw_graph, families_of
+from gcn_luigi.report.tables import NONE, Bar, Cell, Table, number
+
+_SECONDS, _MINUTES, _HOURS = 100, 100 * 60, 100 * 3600
+
+
+@dataclass(frozen=True)
+class FamilyTime:
+    """What the tasks of one family took.
+
+    Attributes
+    ----------
+    n_tasks, n_timed : int
+        Tasks, and those whose time is known.
+    seconds : float or None
+        Sum of the known times; None where none is known.
+    longest : TaskTime or None
+        The task of the longest known time; of several the first by name.
+    """
+
+    n_tasks: int
+    n_timed: int
+    seconds: float | None
+    longest: TaskTime | None
+
+
+@dataclass(frozen=True)
+class Durations:
+    """What the page says about times.
+
+    Attributes
+    ----------
+    picture : Markup
+        The graph, as an ``svg`` element.
+    said : str
+        Totals, in a sentence or two.
+    table : Table
+        One row a family.
+    chain : tuple of str
+        Names of the tasks of the longest chain, the first first; empty where no time is known.
+    """
+
+    picture: Markup
+    said: str
+    table: Table
+    chain: tuple[str, ...]
+
+
+def make_durations(tasks: Sequence[TaskTime]) -> Durations:
+    """Return picture, sentence and table of `tasks`; without tasks all three say that nothing is known."""
+    requires = families_of(tasks)
+    families = {name: family_time([task for task in tasks if task.family == name]) for name in requires}
+    chain = longest_chain(tasks)
+    on_chain = {task.family for task in chain}
+    boxes = {name: _box(name, found, is_framed=name in on_chain) for name, found in families.items()}
+    said = _said(tasks, chain)
+    # Our own element, its text escaped where it was made.
+    picture = Markup(draw_graph(boxes, requires, f"The task graph of this dataset. {said}"))  # noqa: S704
+    return Durations(picture, said, _table(families), tuple(task.name for task in chain))
+
+
+def family_time(tasks: Sequence[TaskTime]) -> FamilyTime:
+    """Return what `tasks`, all of one family, took."""
+    timed = [task for task in tasks if task.seconds is not None]
+    longest = min(timed, key=lambda task: (-(task.seconds or 0), task.name), default=None)
+    return FamilyTime(len(tasks), len(timed), _total(timed) if timed else None, longest)
+
+
+def longest_chain(tasks: Iterable[TaskTime]) -> list[TaskTime]:
+    """Return the tasks that must follow one another and took longest together, the first first.
+
+    No number of workers makes a build shorter than this chain. Tasks of unknown time count as nothing, and a chain is
+    returned only where some time is known. Tasks wait for each other without a cycle.
+    """
+    known = {task.name: task for task in tasks}
+    until: dict[str, float] = {}
+    before: dict[str, str | None] = {}
+
+    def visit(name: str) -> float:
+        if name not in until:
+            waits = sorted((-visit(one), one) for one in known[name].requires if one in known)
+            before[name] = waits[0][1] if waits else None
+            until[name] = (known[name].seconds or 0.0) - (waits[0][0] if waits else 0.0)
+        return until[name]
+
+    for name in known:
+        visit(name)
+    name = min(until, key=lambda name: (-until[name], name), default=None)
+    if name is None or not until[name]:
+        return []
+    chain: list[TaskTime] = []
+    while name is not None:
+        chain.append(known[name])
+        name = before[name]
+    return [task for task in reversed(chain) if task.seconds is not None]
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time for people.
+
+    Examples
+    --------
+    >>> [duration(value) for value in (None, 0.04, 12.34, 250, 9000)]
+    ['\u2013', '0.0 s', '12.3 s', '4.2 min', '2.5 h']
+    """
+    if seconds is None:
+        return NONE
+    if seconds < _SECONDS:
+        return f"{number(seconds, 1)} s"
+    return f"{number(seconds / 60, 1)} min" if seconds < _MINUTES else f"{number(seconds / 3600, 1)} h"
+
+
+def _total(tasks: Iterable[TaskTime]) -> float:
+    return sum(task.seconds for task in tasks if task.seconds is not None)
+
+
+def _box(name: str, found: FamilyTime, *, is_framed: bool) -> Box:
+    count = f"{number(found.n_tasks)} task{'' if found.n_tasks == 1 else 's'}"
+    if found.longest is None:
+        return Box(name, (count, "time not known"))
+    longest = f"longest {duration(found.longest.seconds)}" if found.n_tasks > 1 else f"took {duration(found.seconds)}"
+    return Box(name, (f"{count}, {duration(found.seconds)}" if found.n_tasks > 1 else count, longest), False, is_framed)
+
+
+def _said(tasks: Sequence[TaskTime], chain: Sequence[TaskTime]) -> str:
+    timed = [task for task in tasks if task.seconds is not None]
+    if not timed:
+        return "No time is known of any task."
+    parts = [
+        f"The time of {number(len(timed))} of {number(len(tasks))} tasks is known: {duration(_total(timed))} in all."
+    ]
+    if chain:
+        length = _total(chain)
+        parts.append(
+            f"The longest chain of tasks that wait for one another took {duration(length)}: workers side by side can make "
+            f"a build {number(max(_total(timed) / length, 1.0), 1)} times faster than one alone, and no more."
+        )
+    return " ".join(parts)
+
+
+def _table(families: Mapping[str, FamilyTime]) -> Table:
+    total = sum(found.seconds or 0.0 for found in families.values()) or 1.0
+    rows: list[tuple[Cell, ...]] = []
+    for name, found in sorted(families.items(), key=lambda item: (-(item[1].seconds or 0.0), item[0])):
+        share = (found.seconds or 0.0) / total
+        rows.append(
+            (
+                name,
+                number(found.n_tasks),
+                number(found.n_timed),
+                NONE if found.seconds is None else Bar(f"{duration(found.seconds)} ({share:.0%})", share),
+                NONE if found.longest is None else duration(found.longest.seconds),
+                NONE if found.longest is None else found.longest.name,
+            )
+        )
+    head = ("family", "#tasks", "#timed", "#total", "#longest", "longest task")
+    return Table("Wall clock of the last run of each task that made something, by family", head, tuple(rows))
