@@ -77,19 +77,22 @@ def band_figure(evidence: Evidence) -> Drawing:
         _band_panel(axes, evidence, position, band)
         if position % _COLUMNS == 0:
             axes.set_ylabel("Pixels per bin (%)")
-        if position + _COLUMNS >= len(bands):
-            axes.set_xlabel("Stored value")
     for axes in panels[len(bands) :]:
         axes.set_axis_off()
     dash = Line2D([], [], color=INK, linestyle=(0, (4, 2)), linewidth=1, label="1st and 99th percentile")
-    legend_below(figure, [*_split_keys(), dash], 3)
+    marks = [
+        Line2D([], [], color=INK, marker=mark, linestyle="", markersize=7, label=name)
+        for mark, name in (("v", "median"), ("o", "mean"))
+    ]
+    legend_below(figure, [*split_keys(), dash, *marks], 5)
     return drawn(
         figure,
         "bands",
         alt="Histograms of " + ", ".join(band.name for band in bands) + " for train and dev.",
         caption="Stored values of every band over valid pixels, each once; the unit stands in brackets where one "
-        "is configured. KS is the largest difference of the two cumulative distributions, 0 to 1. The axes cover "
-        "the 1st to 99th percentiles of both splits and a tenth more.",
+        "is configured. Below each panel stands how many samples of the used partitions lay beyond the valid range, "
+        "where one is set; they are missing. KS is the largest difference of the two cumulative distributions, 0 to "
+        "1. The axes cover the 1st to 99th percentiles of both splits and a tenth more.",
     )
 
 
@@ -137,7 +140,7 @@ def grid_figure(evidence: Evidence) -> Drawing:
         counted = {split: np.asarray(evidence.grids[size][split]["histogram"], float) for split in SPLITS}
         for split in SPLITS:
             shares = counted[split].reshape(20, -1).sum(axis=1) / max(counted[split].sum(), 1.0)
-            _stairs(axes, shares * 100, edges, split)
+            stairs(axes, shares * 100, edges, split)
         numbers = ", ".join(f"{split} {counted[split].sum():,.0f}" for split in SPLITS)
         axes.set_title(f"{size} px", loc="left", fontweight="bold")
         axes.set_title(numbers, loc="right", color="#555555")
@@ -145,7 +148,7 @@ def grid_figure(evidence: Evidence) -> Drawing:
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
         axes.set_xlabel("Glacier share of a cell")
     panels[0].set_ylabel("Cells (%)")
-    legend_below(figure, _split_keys(), 2)
+    legend_below(figure, split_keys(), 2)
     return drawn(
         figure,
         "grids",
@@ -179,10 +182,20 @@ def _band_panel(axes: Axes, evidence: Evidence, position: int, band: Band) -> No
         counts = evidence.histograms[split][position]
         if not counts.any():
             continue
-        _stairs(axes, binned(counts, low, step, n_bins) * 100, edges, split)
+        stairs(axes, binned(counts, low, step, n_bins) * 100, edges, split)
         for key in ("p1", "p99"):
             axes.axvline(described[split][key], color=SPLIT_COLOURS[split], linewidth=1, linestyle=(0, (4, 2)))
+        for value, mark in ((_median(counts), "v"), (described[split]["mean"], "o")):
+            axes.plot(
+                [value], [0.97], marker=mark, color=SPLIT_COLOURS[split], markersize=7, markeredgecolor="#ffffff",
+                transform=axes.get_xaxis_transform(), zorder=4,
+            )  # fmt: skip
     axes.set_xlim(edges[0], edges[-1])
+    beyond = sum(evidence.statistics["out_of_range"][split][band.name] for split in SPLITS)
+    has_range = band.valid_min is not None or band.valid_max is not None
+    axes.set_xlabel(
+        f"Stored value; {beyond:,} out of range" if has_range else "Stored value; no range set", fontsize=11.5
+    )
     axes.set_ylim(0, 1.06 * axes.dataLim.y1)
 
 
@@ -195,14 +208,22 @@ def binned(counts: NDArray[np.int64], low: int, step: int, n_bins: int) -> NDArr
     return shares
 
 
-def _stairs(axes: Axes, values: NDArray[np.float64], edges: NDArray[np.float64], split: str) -> None:
+def _median(counts: NDArray[np.int64]) -> int:
+    """Return the lower median of a band's values, whose counts are given."""
+    total = np.cumsum(counts)
+    return int(np.searchsorted(total, -(-int(total[-1]) // 2))) - _ZERO_BIN
+
+
+def stairs(axes: Axes, values: NDArray[np.float64], edges: NDArray[np.float64], split: str) -> None:
+    """Draw a histogram of one split: train filled, dev as a line."""
     ink = SPLIT_COLOURS[split]
     if split == "train":
         axes.stairs(values, edges, fill=True, color=(ink, 0.28))
     axes.stairs(values, edges, color=ink, linewidth=1.5)
 
 
-def _split_keys() -> list[Any]:
+def split_keys() -> list[Any]:
+    """Return what the legend shows for train and dev."""
     train, dev = (SPLIT_COLOURS[split] for split in SPLITS)
     return [
         Patch(facecolor=(train, 0.28), edgecolor=train, linewidth=1.5, label="train"),

@@ -26,24 +26,24 @@ _YEARS = ("#fbe723", "#a5db36", "#4ac16d", "#1fa187", "#277f8e", "#365c8d", "#46
 def split_map(evidence: Evidence, layout: Layout) -> Drawing:
     """Draw the partitions by split, those not used hatched, over relief and label."""
     catalog = evidence.catalog
-    width, height = _size(evidence, 1000, 760)
+    width, height = map_size(evidence, 1000, 760)
     figure = new_figure(width, height + 60)
     axes = figure.subplots()
-    _show(axes, evidence, draw_relief(evidence, layout))
+    show_relief(axes, evidence, draw_relief(evidence, layout))
     unused = catalog[~catalog["used"].to_numpy(bool)]
-    _draw(axes, unused, face=("#ffffff", 0.45), edge=UNUSED, n_all=len(catalog), hatch="///")
+    draw_boxes(axes, unused, face=("#ffffff", 0.45), edge=UNUSED, n_all=len(catalog), hatch="///")
     _name(axes, unused, unused["partition"].tolist(), n_all=len(catalog))
     handles = []
     tint = 0.1 if len(catalog) <= _MOST_NAMES else 0.25 if len(catalog) <= _MOST_OUTLINED else 0.5
     for split in SPLITS:
         rows = catalog[catalog["used"].to_numpy(bool) & (catalog["split"] == split).to_numpy(bool)]
         ink = SPLIT_COLOURS[split]
-        _draw(axes, rows, face=(ink, tint), edge=ink, n_all=len(catalog))
+        draw_boxes(axes, rows, face=(ink, tint), edge=ink, n_all=len(catalog))
         _name(axes, rows, rows["partition"].tolist(), n_all=len(catalog), ink=ink)
         handles.append(_key(ink, f"{split}: {len(rows):,} partitions", alpha=tint))
     handles.append(Patch(facecolor="#ffffff", edgecolor=UNUSED, hatch="///", label=f"not used: {len(unused):,}"))
     handles += [_key(CLASS_COLOURS[name], f"{name} (label)") for name in CLASS_NAMES]
-    _frame(axes, evidence)
+    draw_frame(axes, evidence)
     legend_below(figure, handles, 6)
     audit = evidence.audit
     counts = f"{audit['n_train']} train, {audit['n_dev']} dev, {len(unused)} not used"
@@ -52,7 +52,7 @@ def split_map(evidence: Evidence, layout: Layout) -> Drawing:
         "split-map",
         alt=f"Map of {len(catalog)} partitions: {counts}.",
         caption=f"Partitions by split over the class label and a relief lit from the north-west; {_crs(evidence)}. "
-        "White lies beyond the tiles or has no label.",
+        "White lies beyond the tiles or has no label. The arrow points to the north of the grid.",
     )
 
 
@@ -62,7 +62,7 @@ def year_map(evidence: Evidence, layout: Layout) -> Drawing:
     used = catalog[catalog["used"].to_numpy(bool)]
     relief = draw_relief(evidence, layout, classes=False)[::2, ::2]
     gaps = range(max([settings.year.max_gap, *used["year_gap"].dropna().astype(int)]) + 1)
-    width, height = _size(evidence, 500, 560)
+    width, height = map_size(evidence, 500, 560)
     figure = new_figure(2 * width, height + 80)
     panels = [
         ("year", _spread(_YEARS, settings.years), "Year of the composite"),
@@ -71,14 +71,14 @@ def year_map(evidence: Evidence, layout: Layout) -> Drawing:
     halves: Any = figure.subfigures(1, 2)
     for part, (column, inks, title) in zip(halves, panels, strict=True):
         axes = part.subplots()
-        _show(axes, evidence, relief)
+        show_relief(axes, evidence, relief)
         handles = []
         for value in sorted({int(value) for value in used[column].dropna()}):
             rows = used[(used[column] == value).fillna(value=False).to_numpy(bool)]
-            _draw(axes, rows, face=(inks.get(value, UNUSED), 0.8), edge="#ffffff", n_all=len(catalog))
+            draw_boxes(axes, rows, face=(inks.get(value, UNUSED), 0.8), edge="#ffffff", n_all=len(catalog))
             handles.append(_key(inks.get(value, UNUSED), f"{value} ({len(rows):,})"))
         _name(axes, used, [str(value) for value in used[column]], n_all=len(catalog))
-        _frame(axes, evidence)
+        draw_frame(axes, evidence)
         axes.set_title(title, loc="left", fontweight="bold")
         legend_below(part, handles, 5)
     return drawn(
@@ -91,13 +91,14 @@ def year_map(evidence: Evidence, layout: Layout) -> Drawing:
     )
 
 
-def _show(axes: Axes, evidence: Evidence, relief: NDArray[np.uint8]) -> None:
+def show_relief(axes: Axes, evidence: Evidence, relief: NDArray[np.uint8]) -> None:
+    """Draw the ground under a map."""
     lattice = evidence.inventory.lattice
     extent = (lattice.left, lattice.right, lattice.bottom, lattice.top)
     axes.imshow(relief, extent=extent, interpolation="none", zorder=0)
 
 
-def _draw(
+def draw_boxes(
     axes: Axes, rows: gpd.GeoDataFrame, *, face: tuple[str, float], edge: str, n_all: int, hatch: str | None = None
 ) -> None:
     """Draw boxes as one path, a little inset so that neighbours do not hide each other's edge; very many as pixels."""
@@ -133,7 +134,8 @@ def _name(axes: Axes, rows: gpd.GeoDataFrame, texts: Sequence[str], *, n_all: in
         )
 
 
-def _frame(axes: Axes, evidence: Evidence) -> None:
+def draw_frame(axes: Axes, evidence: Evidence) -> None:
+    """Give a map its axes in kilometres, a scale bar and an arrow to the north of the grid."""
     left, bottom, right, top = _bounds(evidence)
     margin = 0.01 * max(right - left, top - bottom)
     axes.set_xlim(left - margin, right + margin)
@@ -148,6 +150,33 @@ def _frame(axes: Axes, evidence: Evidence) -> None:
     for spine in axes.spines.values():
         spine.set_visible(True)
         spine.set_color(FAINT)
+    _scale_bar(axes, right - left)
+
+
+def _scale_bar(axes: Axes, width: float) -> None:
+    """Draw a bar of a round length, about a fifth of `width` metres, and an arrow that points up."""
+    power = 10.0 ** np.floor(np.log10(width / 5))
+    length = max(step * power for step in (1, 2, 5) if step * power <= width / 5)
+    low, high = axes.get_xlim(), axes.get_ylim()
+    x, y = low[0] + 0.04 * (low[1] - low[0]), high[0] + 0.05 * (high[1] - high[0])
+    halo = {"facecolor": "#ffffff", "alpha": 0.85, "edgecolor": "none", "pad": 2.0}
+    axes.plot([x, x + length], [y, y], color="#ffffff", linewidth=6, zorder=5, solid_capstyle="projecting")
+    axes.plot([x, x + length], [y, y], color=INK, linewidth=3, zorder=6, solid_capstyle="butt")
+    text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
+    axes.annotate(text, (x, y), xytext=(0, 6), textcoords="offset points", fontsize=11, color=INK, bbox=halo, zorder=6)
+    axes.annotate(
+        "N",
+        xy=(0.965, 0.965),
+        xytext=(0.965, 0.87),
+        xycoords="axes fraction",
+        ha="center",
+        va="center",
+        fontsize=11,
+        color=INK,
+        bbox=halo,
+        arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1.6},
+        zorder=6,
+    )
 
 
 def _bounds(evidence: Evidence) -> tuple[float, float, float, float]:
@@ -162,7 +191,7 @@ def _bounds(evidence: Evidence) -> tuple[float, float, float, float]:
     )
 
 
-def _size(evidence: Evidence, width: int, most: int) -> tuple[int, int]:
+def map_size(evidence: Evidence, width: int, most: int) -> tuple[int, int]:
     """Return width and height in CSS pixels of a map, within both limits."""
     left, bottom, right, top = _bounds(evidence)
     ratio = (top - bottom) / (right - left)

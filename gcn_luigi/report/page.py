@@ -54,12 +54,17 @@ def _render(content: dict[str, Any]) -> str:
 
 def _content(evidence: Evidence, layout: Layout, origin: Provenance) -> dict[str, Any]:
     # Here, so that the other tasks start without matplotlib, which takes a second and may scan for fonts.
-    from gcn_luigi.report import drawing, figures, maps, quicklooks  # noqa: PLC0415
+    from gcn_luigi.report import causes, distributions, drawing, figures, maps, quicklooks, share_maps  # noqa: PLC0415
 
     with drawing.drawing_style():
         drawings = {
             "split": maps.split_map(evidence, layout),
             "year": maps.year_map(evidence, layout),
+            "share_map": share_maps.share_map(evidence, layout),
+            "reason": share_maps.reason_map(evidence, layout),
+            "years": distributions.year_figure(evidence),
+            "shares": distributions.share_figure(evidence),
+            "causes": causes.cause_figure(evidence),
             "classes": figures.class_figure(evidence),
             "bands": figures.band_figure(evidence),
             "missing": figures.missing_figure(evidence),
@@ -92,6 +97,8 @@ def _content(evidence: Evidence, layout: Layout, origin: Provenance) -> dict[str
             "verdicts": tables.verdict_table(evidence),
             "classes": tables.class_table(evidence),
             "bands": tables.band_table(evidence),
+            "shares": distributions.share_table(evidence),
+            "causes": causes.cause_table(evidence),
             "ranges": tables.range_table(evidence),
             "grids": tables.grid_table(evidence),
             "settings": sources.band_settings(evidence),
