@@ -77,6 +77,8 @@ def make_catalog():
     table["year"] = pd.array([2005, 2010, None, None, None, 2010, 2010, None, None], dtype="Int64")
     table["year_gap"] = pd.array([0, 7, None, None, None, 1, 1, None, None], dtype="Int64")
     table["glacier_share"] = table["share_debris"] = 0.25
+    table["share_ice"] = 0.0
+    table["outline_year"] = table["year"]
     table["rgi_ids"] = "RGI<1>"
     table["left"] = LATTICE.left + 20.0 * table["col"]
     table["top"] = LATTICE.top - 20.0 * table["row"]
@@ -172,7 +174,7 @@ def test_the_page_is_well_formed_with_unique_ids(text):
 
     assert page.open == []
     assert len(set(page.ids)) == len(page.ids)
-    assert len(page.all("svg")) == 6
+    assert len(page.all("svg")) == 11
 
 
 def test_every_reference_stays_within_the_page(text):
@@ -241,7 +243,7 @@ def test_one_optical_band_without_topography_and_a_split_without_chips_are_enoug
     assert "false colour (b7 red, b7 green, b7 blue" in said
     assert "topo missing" not in said.split("A spread of chips")[1]
     assert "This split holds no chip." in said
-    assert len(page.all("svg")) == 6
+    assert len(page.all("svg")) == 11
 
 
 def test_a_damaged_raster_is_named(rich, tmp_path):

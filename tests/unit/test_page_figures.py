@@ -1,0 +1,100 @@
+"""What the figures and tables of the quality page say, against plain counting."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gcn_luigi.io.layout import SPLITS, Layout
+from gcn_luigi.prepare.nodata import Flag
+from gcn_luigi.report.causes import cause_figure, cause_table
+from gcn_luigi.report.distributions import share_figure, share_table, year_figure
+from gcn_luigi.report.drawing import drawing_style
+from gcn_luigi.report.evidence import read_evidence
+from gcn_luigi.report.figures import _median
+from gcn_luigi.report.share_maps import reason_map, share_map
+from gcn_luigi.settings import RegionSettings
+
+
+@pytest.fixture(scope="module")
+def layout(small_output):
+    return Layout(small_output)
+
+
+@pytest.fixture(scope="module")
+def evidence(layout):
+    made_with = json.loads(layout.dataset.read_text(encoding="utf-8"))["configuration"]
+    return read_evidence(RegionSettings.model_validate({**made_with, "data_root": "."}), layout)
+
+
+@pytest.fixture(autouse=True)
+def _style():
+    with drawing_style():
+        yield
+
+
+def test_shares_of_classes_are_those_of_the_index(evidence):
+    index = evidence.index
+    rows = {row[0]: row[1:] for row in share_table(evidence).rows}
+
+    train = index.loc[index["split"] == "train", "share_debris"]
+    dev = index.loc[index["split"] == "dev", "share_debris"]
+    assert rows["Debris, chips"][:4] == tuple(
+        f"{value:.2%}" for value in (train.mean(), train.median(), dev.mean(), dev.median())
+    )
+    assert len(rows) == 6
+
+
+def test_the_distance_stands_on_the_figure_and_in_the_table(evidence):
+    (row,) = [row for row in share_table(evidence).rows if row[0] == "Debris, chips"]
+
+    assert f"debris: KS {row[-1]}" in share_figure(evidence).alt
+
+
+def test_missing_pixels_are_counted_by_band_and_cause(evidence):
+    table = cause_table(evidence)
+    rows = {row[0]: dict(zip(table.head, row, strict=True)) for row in table.rows}
+
+    assert set(rows) == {band.name for band in evidence.bands}
+    totals = evidence.tile_quality["ndsi"]["totals"]
+    assert rows["ndsi"]["#tiles: nodata"] == f"{totals['missing']:,}"
+    pixels = sum(flags.pixels for flags in evidence.flags.values())
+    values = np.arange(256)
+    own = pixels[(values & Flag.OPTICAL > 0) & (values & Flag.OUTSIDE == 0)].sum() / pixels.sum()
+    assert rows["ndsi"]["#chips: role missing"] == f"{own:.2%}"
+    assert rows["ndsi"]["#chips: outside"] == f"{pixels[values & Flag.OUTSIDE > 0].sum() / pixels.sum():.2%}"
+    assert all(f"{band.name} " in cause_figure(evidence).alt for band in evidence.bands)
+
+
+def test_years_between_outline_and_image_are_those_of_the_chips(evidence):
+    said = year_figure(evidence).alt
+
+    for split in SPLITS:
+        gaps = evidence.index.loc[(evidence.index["split"] == split) & (evidence.index["year_gap"] >= 0), "year_gap"]
+        assert f"{split} {gaps.mean():.1f}" in said
+
+
+def test_every_reason_is_on_the_map_with_its_count(evidence, layout):
+    unused = evidence.catalog[~evidence.catalog["used"]]
+    drawing = reason_map(evidence, layout)
+
+    counts = unused["reason"].value_counts()
+    assert len(counts) >= 1
+    for reason, count in counts.items():
+        assert f"{reason} {count}" in drawing.alt
+        assert f"{reason}: {count}" in drawing.svg
+
+
+def test_the_map_of_shares_has_a_panel_each_for_glacier_debris_and_ice(evidence, layout):
+    drawing = share_map(evidence, layout)
+
+    for title in ("Glacier (outlines)", "Debris (label)", "Ice (label)"):
+        assert title in drawing.svg
+    assert f"{evidence.catalog['share_debris'].mean():.1%}" in drawing.alt
+
+
+@pytest.mark.parametrize("values", [[5], [1, 2], [-32768, 0, 32767], [7] * 9 + [100]])
+def test_the_median_of_a_histogram_is_the_lower_one(values):
+    counts = np.bincount(np.array(values) + 32768, minlength=65536)
+
+    assert _median(counts) == sorted(values)[(len(values) - 1) // 2]
