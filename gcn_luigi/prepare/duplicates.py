@@ -64,8 +64,10 @@ def count_repeats(keys: Sequence[Hashable], splits: Sequence[str], ids: Sequence
         for split, count in counts.items():
             spare[split] += max(count - 1, 0)
         leaked += counts["dev"] if counts["train"] else 0
-    first = sorted([len({split for split, _ in members}) == 1, [name for _, name in members]] for members in alike)
-    return Repeats(len(keys), len(alike), spare, leaked, tuple(tuple(names) for _, names in first[:n_examples]))
+    ranked = sorted(
+        (len({split for split, _ in members}) == 1, tuple(name for _, name in members)) for members in alike
+    )
+    return Repeats(len(keys), len(alike), spare, leaked, tuple(names for _, names in ranked[:n_examples]))
 
 
 def footprint_keys(chips: gpd.GeoDataFrame, lattice: Lattice) -> list[tuple[int, int, int]]:

@@ -92,13 +92,13 @@ def longest_chain(tasks: Iterable[TaskTime]) -> list[TaskTime]:
 
     for name in known:
         visit(name)
-    name = min(until, key=lambda name: (-until[name], name), default=None)
-    if name is None or not until[name]:
+    last = min(until, key=lambda name: (-until[name], name), default=None)
+    if last is None or not until[last]:
         return []
     chain: list[TaskTime] = []
-    while name is not None:
-        chain.append(known[name])
-        name = before[name]
+    while last is not None:
+        chain.append(known[last])
+        last = before[last]
     return [task for task in reversed(chain) if task.seconds is not None]
 
 
@@ -125,22 +125,25 @@ def _box(name: str, found: FamilyTime, *, is_framed: bool) -> Box:
     count = f"{number(found.n_tasks)} task{'' if found.n_tasks == 1 else 's'}"
     if found.longest is None:
         return Box(name, (count, "time not known"))
-    longest = f"longest {duration(found.longest.seconds)}" if found.n_tasks > 1 else f"took {duration(found.seconds)}"
-    return Box(name, (f"{count}, {duration(found.seconds)}" if found.n_tasks > 1 else count, longest), False, is_framed)
+    total = duration(found.seconds)
+    if found.n_tasks == 1:
+        lines = (count, f"took {total}")
+    else:
+        lines = (f"{count}, {total}", f"longest {duration(found.longest.seconds)}")
+    return Box(name, lines, is_framed=is_framed)
 
 
 def _said(tasks: Sequence[TaskTime], chain: Sequence[TaskTime]) -> str:
     timed = [task for task in tasks if task.seconds is not None]
     if not timed:
         return "No time is known of any task."
-    parts = [
-        f"The time of {number(len(timed))} of {number(len(tasks))} tasks is known: {duration(_total(timed))} in all."
-    ]
+    total = _total(timed)
+    parts = [f"The time of {number(len(timed))} of {number(len(tasks))} tasks is known: {duration(total)} in all."]
     if chain:
         length = _total(chain)
         parts.append(
-            f"The longest chain of tasks that wait for one another took {duration(length)}: workers side by side can make "
-            f"a build {number(max(_total(timed) / length, 1.0), 1)} times faster than one alone, and no more."
+            f"The longest chain of tasks that wait for one another took {duration(length)}: workers side by side can "
+            f"make a build {number(max(total / length, 1.0), 1)} times faster than one alone, and no more."
         )
     return " ".join(parts)
 

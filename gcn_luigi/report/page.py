@@ -21,7 +21,8 @@ from gcn_luigi.version import __version__
 def write_report(settings: RegionSettings, layout: Layout, out: Path, origin: Provenance | None = None) -> None:
     """Write the quality page of a dataset.
 
-    Equal datasets give equal bytes, but for what stands between the comments ``times``. No more than a dozen chips and decimated rasters are held in memory.
+    Equal datasets give equal bytes, but for what stands between the comments ``times``. No more than a dozen chips and
+    decimated rasters are held in memory; of shards of windows, one window more.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ from gcn_luigi.report.graph_picture import TaskTime
 from gcn_luigi.report.tables import NONE, Cell, Table, number
 
 _SHARDS = "shards/"
+_HEAD = ("file", "#bytes", "SHA-256", "fingerprint")
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,12 @@ class Provenance:
 
 def file_table(provenance: Provenance) -> Table:
     """Return size, digest and fingerprint of the files the page is made from, but for shards."""
-    rows = _rows(provenance, are_shards=False)
-    return Table("Files this page is made from", ("file", "#bytes", "SHA-256", "fingerprint"), rows)
+    return Table("Files this page is made from", _HEAD, _rows(provenance, are_shards=False))
 
 
 def shard_table(provenance: Provenance) -> Table:
     """Return size, digest and fingerprint of every shard."""
-    return Table(
-        "Shards, in the directory shards",
-        ("file", "#bytes", "SHA-256", "fingerprint"),
-        _rows(provenance, are_shards=True),
-    )
+    return Table("Shards, in the directory shards", _HEAD, _rows(provenance, are_shards=True))
 
 
 def version_line(provenance: Provenance) -> str:

@@ -165,14 +165,16 @@ class QualityReport(RegionTask):
 
     def make(self) -> None:
         """Draw and publish."""
-        settings = self.configured.settings
-        origin = Provenance(
+        with self.output().staged() as draft:
+            write_report(self.configured.settings, self.layout, draft, self.origin())
+
+    def origin(self) -> Provenance:
+        """Return all tasks of the dataset with their times, the files that the page states, and versions."""
+        return Provenance(
             tasks=task_times(self.clone(Dataset)),
             records=records_by_path(self, self._stated_files()),
-            versions=seal.versions(settings),
+            versions=seal.versions(self.configured.settings),
         )
-        with self.output().staged() as draft:
-            write_report(settings, self.layout, draft, origin)
 
 
 class DatasetCard(RegionTask):

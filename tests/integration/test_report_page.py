@@ -2,12 +2,14 @@
 
 import json
 
-from gcn_luigi.config import load_region
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.report.page import write_report
-from tests.integration.builds import CONFIG
+from gcn_luigi.tasks import QualityReport
+from gcn_luigi.tasks.graph import upstream
+from tests.integration.builds import dataset
 from tests.reference.html_page import Page
+from tests.reference.timeless import timeless
 
 
 def test_the_page_is_whole_and_small(columbia_output):
@@ -17,7 +19,8 @@ def test_the_page_is_whole_and_small(columbia_output):
 
     assert page.open == []
     assert len(set(page.ids)) == len(page.ids)
-    assert len(page.all("svg")) == 6
+    # Six figures and the graph.
+    assert len(page.all("svg")) == 7
     # Six kinds of chips in two splits, three pictures each.
     assert len(page.all("img")) == 36
     assert path.stat().st_size < 4_000_000
@@ -38,10 +41,38 @@ def test_the_page_states_what_the_files_hold(columbia_output):
     assert all(partition in facts for partition in catalog["partition"])
 
 
-def test_the_page_can_be_drawn_again_to_the_same_bytes(columbia_output, tmp_path):
+def test_the_page_can_be_drawn_again_to_the_same_bytes_but_for_times(columbia, columbia_output, tmp_path):
     layout = Layout(columbia_output)
-    settings = load_region(CONFIG / "columbia.toml").settings
+    task = dataset("columbia", columbia_output.parent, columbia).clone(QualityReport)
 
-    write_report(settings, layout, tmp_path / "report.html")
+    write_report(task.configured.settings, layout, tmp_path / "report.html", task.origin())
 
-    assert (tmp_path / "report.html").read_bytes() == layout.report.read_bytes()
+    assert timeless(tmp_path / "report.html") == timeless(layout.report)
+
+
+def test_the_page_states_the_digest_of_every_file_it_is_made_from_as_the_seal_does(columbia_output):
+    layout = Layout(columbia_output)
+    seal = json.loads(layout.dataset.read_text(encoding="utf-8"))
+    facts = [text.strip() for text in Page(layout.report.read_text(encoding="utf-8")).text if text.strip()]
+
+    shown = {"inventory.json", "index.parquet", "catalog.parquet", "statistics.json", "split.json", "label.tif"}
+    shown |= {file["path"] for file in seal["files"] if file["path"].startswith("shards/")}
+    for file in seal["files"]:
+        if file["path"] in shown:
+            at = facts.index(file["path"].removeprefix("shards/"))
+            expected = [f"{file['size']:,}", file["sha256"], seal["fingerprints"][file["path"]]]
+            assert facts[at + 1 : at + 4] == expected
+            shown.remove(file["path"])
+    assert shown == set()
+
+
+def test_the_page_knows_every_task_of_the_dataset_and_what_it_took(columbia, columbia_output):
+    root = dataset("columbia", columbia_output.parent, columbia)
+
+    tasks = root.clone(QualityReport).origin().tasks
+
+    assert sorted(task.name for task in tasks) == sorted([root.name, *(task.name for task in upstream(root))])
+    assert all(task.seconds is not None for task in tasks)
+    known = {task.name for task in tasks}
+    assert all(set(task.requires) <= known for task in tasks)
+    assert {task.name for task in tasks if not task.requires} == {"gcn.TileInventory()"}

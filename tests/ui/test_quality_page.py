@@ -1,5 +1,8 @@
 """The quality page in a browser: whole, quiet, readable by eye, by keyboard and on paper."""
 
+import hashlib
+from itertools import pairwise
+
 import pytest
 
 from gcn_luigi.io.layout import Layout
@@ -29,6 +32,39 @@ def test_every_picture_has_a_text_and_shows_something(seen):
     assert blank_pictures(seen.page, "figure svg, img[alt*='false colour']") == []
 
 
+def test_the_graph_is_drawn_with_the_times_of_its_tasks(seen):
+    graph = seen.page.locator("#tasks figure svg")
+
+    said = graph.locator("text").all_text_contents()
+    assert {"TileInventory", "ChipShard", "Dataset"} <= set(said)
+    assert sum(line.startswith(("took ", "longest ")) for line in said) >= 10
+    assert seen.page.locator("#tasks tbody tr").count() == graph.locator("rect").count()
+
+
+def test_no_text_of_the_graph_sticks_out_of_its_box(seen):
+    wide = seen.page.evaluate(
+        """() => {
+          const boxes = [...document.querySelectorAll("#tasks figure rect")].map((one) => one.getBoundingClientRect());
+          return [...document.querySelectorAll("#tasks figure text")].filter((one) => {
+            const text = one.getBoundingClientRect();
+            return !boxes.some((box) => box.left <= text.left && text.right <= box.right
+              && box.top <= text.top && text.bottom <= box.bottom);
+          }).map((one) => one.textContent);
+        }"""
+    )
+
+    assert wide == []
+
+
+def test_every_stored_shard_is_told_with_its_digest(seen, path):
+    layout = Layout(path.parent)
+    said = seen.page.locator("#origin").inner_text()
+
+    for shard in sorted(layout.shards.iterdir()):
+        assert shard.name in said
+        assert hashlib.sha256(shard.read_bytes()).hexdigest() in said
+
+
 def test_every_text_stands_out_from_what_lies_behind_it(seen):
     assert faint_texts(seen.page) == []
 
@@ -45,6 +81,8 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(browser, path):
         assert len([one for one in reached if one["tag"] == "a"]) == links
         assert len([one for one in reached if one["role"] == "region"]) == regions
         assert [one["text"] for one in reached if one["outline"] < 2] == []
+        tops = [one["top"] for one in reached[1:]]
+        assert all(after >= before - 1 for before, after in pairwise(tops)), "the focus goes down the page"
 
 
 def test_the_skip_link_leads_to_the_checks(browser, path):
