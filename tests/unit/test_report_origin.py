@@ -16,6 +16,7 @@ from gcn_luigi.report.leak_audit import leak_table, repeat_examples, repeat_tabl
 from gcn_luigi.report.left_out import input_table, stage_table
 from gcn_luigi.report.page import write_report
 from gcn_luigi.report.provenance import Provenance, file_table, shard_table
+from gcn_luigi.stages.shards import ShardRequest, build_shard
 from tests.reference.html_page import Page
 from tests.reference.timeless import timeless
 from tests.unit.test_report import EVIL, RICH, make_dataset, write_json
@@ -147,6 +148,23 @@ def test_a_dataset_without_repeats_says_so(rich):
 
     assert [row[2:] for row in repeat_table(evidence).rows] == [("0",) * 4] * 2
     assert repeat_examples(evidence) == []
+
+
+def test_partitions_stored_once_give_the_same_page_but_for_how_they_are_stored(rich, tmp_path):
+    settings, layout = mirrored(rich, tmp_path / "tiny")
+    settings = settings.model_copy(update={"shards": settings.shards.model_copy(update={"layout": "windows"})})
+    layout.shards.unlink()
+    layout.shards.mkdir()
+    for split, total in (("train", settings.shards.train), ("dev", settings.shards.dev)):
+        for shard in range(total):
+            request = ShardRequest(settings, layout, split, shard, total)
+            build_shard(request, layout.shard(split, shard, total), lambda _said, _share: None)
+    chips, windows = (page_of(one, tmp_path / name) for one, name in ((rich, "chips"), ((settings, layout), "windows")))
+
+    texts = [path.read_text(encoding="utf-8") for path in (chips, windows)]
+
+    assert texts[0].replace("<dd>chips</dd>", "<dd><b>windows</b></dd>") == texts[1]
+    assert texts[0] != texts[1]
 
 
 def test_what_came_in_is_what_was_used_and_what_was_left_out(rich):
