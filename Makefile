@@ -90,10 +90,13 @@ docs: $(VENV)/ready-for-pages
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet --builder html docs build/docs
 	@echo "pages: build/docs/index.html"
 
-# Pictures and the notebook's outputs, from the finished demo.
+# Pictures and the notebook's outputs, from the finished demo. Screenshots are those of the tests that look at the pages;
+# they need chromium.
 pictures: $(VENV)/ready-for-pages
 	$(BIN)/gcn demo --output output --port 0
 	$(BIN)/python docs/make_pictures.py output/demo
+	$(BIN)/python docs/make_graph.py
+	GCN_PICTURES=docs/pictures $(BIN)/python -m pytest --quiet --strict-skips tests/ui
 
 notebook: $(VENV)/ready-for-pages
 	$(BIN)/gcn demo --output output --port 0

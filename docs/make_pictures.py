@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 import gcn_luigi
 from gcn_luigi.bands import Band, BandSchema, Role
+from gcn_luigi.prepare.appearance import CLASS_COLOURS, SPLIT_COLOURS, UNUSED
 from gcn_luigi.prepare.nodata import Flag, LegacyRule, legacy_corrected, strict_nodata
 from gcn_luigi.read.dataset import Dataset
-from gcn_luigi.report.drawing import CLASS_COLOURS, SPLIT_COLOURS, UNUSED
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 DPI = 110

@@ -7,6 +7,7 @@ import pytest
 
 from gcn_luigi.io.layout import Layout
 from tests.ui.browser import blank_pictures, faint_texts, nameless_pictures, overflow, printed_pages, tab_through, visit
+from tests.ui.pictures import keep
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +115,16 @@ def test_no_figure_is_wider_than_the_paper(browser, path):
 
         # A4 less margins, in CSS pixels.
         assert max(wide) <= 688 + 1
+
+
+def test_the_page_of_the_demo_is_the_picture_of_the_documentation(browser, demo_output):
+    with visit(browser, Layout(demo_output).report, height=1040) as visited:
+        page = visited.page
+        top = page.screenshot()
+        keep("quality-page.png", top)
+        page.locator("#chips").scroll_into_view_if_needed()
+        page.evaluate("document.querySelector('#chips h3').scrollIntoView()")
+        keep("quality-page-chips.png", page.screenshot())
+        assert visited.errors == []
+        assert page.locator("h1").inner_text() == "demo"
+        assert top != page.screenshot()
