@@ -8,6 +8,7 @@ import click
 from gcn_luigi.cli.clean import clean
 from gcn_luigi.cli.convert import convert
 from gcn_luigi.cli.demo import demo
+from gcn_luigi.cli.grids import grids
 from gcn_luigi.cli.import_params import import_params
 from gcn_luigi.cli.plan import plan
 from gcn_luigi.cli.run import run
@@ -32,6 +33,7 @@ cli.add_command(status)
 cli.add_command(why)
 cli.add_command(validate)
 cli.add_command(clean)
+cli.add_command(grids)
 cli.add_command(convert)
 cli.add_command(demo)
 cli.add_command(import_params)

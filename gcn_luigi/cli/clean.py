@@ -26,10 +26,10 @@ def clean(*, region: str, config_dir: Path, data_root: Path | None, output: Path
       gcn clean columbia --yes
     """  # noqa: D301  click reads the control character
     root = dataset_task(region_file(region, config_dir), output, data_root)
-    from gcn_luigi.tasks import PartitionFiles, StackFiles  # noqa: PLC0415
     from gcn_luigi.tasks.leftovers import find_leftovers, remove_leftovers  # noqa: PLC0415
+    from gcn_luigi.tasks.on_request import on_request  # noqa: PLC0415
 
-    found = find_leftovers(root, (root.clone(PartitionFiles), root.clone(StackFiles)), everything=everything)
+    found = find_leftovers(root, on_request(root), everything=everything)
     for leftover in found.kept:
         click.echo(f"kept: {leftover.path}: {leftover.why}", err=True)
     for leftover in found.removable:

@@ -5,7 +5,13 @@
 
 from gcn_luigi.tasks.dataset import AllRegions, BandStatistics, ChipIndex, Dataset, DatasetCard, QualityReport
 from gcn_luigi.tasks.inventory import TileInventory, TileQuality
-from gcn_luigi.tasks.partitions import GridComparison, PartitionCatalog, PartitionFiles, PartitionGrid
+from gcn_luigi.tasks.partitions import (
+    GridComparison,
+    GridReport,
+    PartitionCatalog,
+    PartitionFiles,
+    PartitionGrid,
+)
 from gcn_luigi.tasks.process import use_forkserver
 from gcn_luigi.tasks.rasters import ClassLabel, DistanceRaster, OpticalMosaic, StackFiles, TopoMosaic, YearStack
 from gcn_luigi.tasks.shards import ChipShard
@@ -20,6 +26,7 @@ __all__ = [
     "DatasetCard",
     "DistanceRaster",
     "GridComparison",
+    "GridReport",
     "OpticalMosaic",
     "PartitionCatalog",
     "PartitionFiles",
