@@ -60,9 +60,7 @@ def compare_grids(
     return result
 
 
-def judge_cells(
-    lattice: Lattice, outlines: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, size: int
-) -> pd.DataFrame:
+def judge_cells(lattice: Lattice, outlines: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, size: int) -> pd.DataFrame:
     """Return the cells of one size, with their split and how much glacier they hold.
 
     Parameters
@@ -159,9 +157,7 @@ def _aligned_cells(lattice: Lattice, catalog: gpd.GeoDataFrame, size: int) -> li
     return [Cell(f"{top}_{left}", Window(top, left, size, size)) for top in rows for left in cols]
 
 
-def _glacier_area(
-    cells: Sequence[Cell], lattice: Lattice, outlines: gpd.GeoDataFrame
-) -> npt.NDArray[np.float64]:
+def _glacier_area(cells: Sequence[Cell], lattice: Lattice, outlines: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:
     """Return the area of outlines in each cell, in square metres."""
     areas = join_outlines(cells, lattice, outlines).groupby("cell")["area_m2"].sum()
     found: npt.NDArray[np.float64] = areas.reindex([cell.id for cell in cells]).fillna(0.0).to_numpy(float)

@@ -37,7 +37,7 @@ _GLACIER, _GROUND, _BEYOND = (176, 186, 196), (238, 237, 232), (255, 255, 255)
 def share_figure(evidence: GridEvidence) -> Drawing:
     """Draw how glacier share is spread over the cells of each size, in train and dev."""
     figure = new_figure(1000, 330)
-    panels = figure.subplots(1, len(evidence.sizes), sharey=True, squeeze=False).ravel()
+    panels = figure.subplots(1, len(evidence.sizes), squeeze=False).ravel()
     edges = np.linspace(0, 1, _BINS + 1)
     said = []
     for axes, grid in zip(panels, evidence.sizes, strict=True):
@@ -53,7 +53,9 @@ def share_figure(evidence: GridEvidence) -> Drawing:
         axes.set_title(f"{grid.size} px", loc="left", fontweight="bold")
         axes.set_title(ks, loc="right", color="#555555")
         axes.set_xlim(0, 1)
-        axes.set_ylim(bottom=0)
+        # Each its own: one cell of a large size alone would be 100 %.
+        axes.set_ylim(0, 1.06 * axes.dataLim.y1 or 1.0)
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
         axes.set_xlabel(f"Glacier share of a cell\n{_counts(grid)}")
         means = ", ".join(f"{split} {_percent(grid.mean(split))}" for split in SPLITS)
@@ -74,7 +76,8 @@ def share_figure(evidence: GridEvidence) -> Drawing:
         "shares",
         alt=f"Histograms of the glacier share of cells, train and dev. {'; '.join(said)}.",
         caption="Glacier share of cells by cell size, in bins of 5%. KS is the largest difference of the two "
-        "cumulative distributions, 0 to 1, taken from the shares themselves and not from the bins.",
+        "cumulative distributions, 0 to 1, taken from the shares themselves and not from the bins. Each panel has "
+        "its own vertical axis.",
     )
 
 
