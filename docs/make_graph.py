@@ -13,7 +13,7 @@ from pathlib import Path
 import luigi
 
 from gcn_luigi.report.graph_picture import Box, draw_graph
-from gcn_luigi.tasks import AllRegions, Dataset, PartitionFiles, StackFiles
+from gcn_luigi.tasks import AllRegions, Dataset, GridReport, PartitionFiles, StackFiles
 from gcn_luigi.tasks.base import RegionTask
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,7 +21,7 @@ TARGET = ROOT / "docs" / "graph.svg"
 
 STAGES = ("tiles", "rasters, grid", "stacks, catalog", "chips", "tables", "pages", "dataset")
 # Only built when asked for.
-ON_REQUEST = frozenset({"PartitionFiles", "StackFiles", "AllRegions"})
+ON_REQUEST = frozenset({"GridReport", "PartitionFiles", "StackFiles", "AllRegions"})
 WRAPPERS = frozenset({"AllRegions"})
 
 Edges = dict[str, set[str]]
@@ -33,7 +33,7 @@ def task_graph(config_dir: Path, region: str) -> tuple[dict[str, list[luigi.Task
     output = str(Path(tempfile.gettempdir()) / "graph")
     common = {"output_root": output, "config_dir": str(config_dir), "data_root": os.devnull}
     every = AllRegions(regions=[region], output_root=output, config_dir=str(config_dir))
-    asked = (Dataset, PartitionFiles, StackFiles)
+    asked = (Dataset, GridReport, PartitionFiles, StackFiles)
     waiting: list[luigi.Task] = [every, *(task(region=region, **common) for task in asked)]
     tasks: dict[str, dict[str, luigi.Task]] = defaultdict(dict)
     requires: Edges = defaultdict(set)

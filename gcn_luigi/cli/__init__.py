@@ -13,6 +13,7 @@ from gcn_luigi.cli.convert import convert
 from gcn_luigi.cli.demo import demo
 from gcn_luigi.cli.doctor import doctor
 from gcn_luigi.cli.export import export
+from gcn_luigi.cli.grids import grids
 from gcn_luigi.cli.import_params import import_params
 from gcn_luigi.cli.plan import plan
 from gcn_luigi.cli.report import report
@@ -49,6 +50,7 @@ cli.add_command(why)
 cli.add_command(validate)
 cli.add_command(check_split)
 cli.add_command(clean)
+cli.add_command(grids)
 cli.add_command(convert)
 cli.add_command(export)
 cli.add_command(demo)

@@ -31,10 +31,10 @@ def clean(*, region: str, output: Path, everything: bool, yes: bool, as_json: bo
       gcn clean columbia --yes
     """  # noqa: D301  click reads the control character
     root = dataset_task(region_file(region, where["config_dir"]), output, where["data_root"])
-    from gcn_luigi.tasks import PartitionFiles, StackFiles  # noqa: PLC0415
     from gcn_luigi.tasks.leftovers import find_leftovers, remove_leftovers  # noqa: PLC0415
+    from gcn_luigi.tasks.on_request import on_request  # noqa: PLC0415
 
-    found = find_leftovers(root, (root.clone(PartitionFiles), root.clone(StackFiles)), everything=everything)
+    found = find_leftovers(root, on_request(root), everything=everything)
     size = sum(leftover.path.stat().st_size for leftover in found.removable if leftover.path.exists())
     if as_json:
         told = {

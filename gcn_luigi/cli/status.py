@@ -45,9 +45,10 @@ def status(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
     from gcn_luigi.tasks.basis import Glance  # noqa: PLC0415
     from gcn_luigi.tasks.explain import explain  # noqa: PLC0415
     from gcn_luigi.tasks.graph import upstream  # noqa: PLC0415
+    from gcn_luigi.tasks.on_request import asked_for  # noqa: PLC0415
 
     glance = Glance()
-    verdicts = [explain(task, glance) for task in (*upstream(root), root)]
+    verdicts = [explain(task, glance) for task in (*upstream(root), root, *asked_for(root))]
     if as_json:
         click.echo(json.dumps([asdict(verdict) for verdict in verdicts], indent=1))
         return
@@ -85,8 +86,9 @@ def why(*, target: Path, config_dir: Path, data_root: Path | None) -> None:
     from gcn_luigi.tasks.basis import Glance  # noqa: PLC0415
     from gcn_luigi.tasks.explain import explain  # noqa: PLC0415
     from gcn_luigi.tasks.graph import upstream  # noqa: PLC0415
+    from gcn_luigi.tasks.on_request import asked_for  # noqa: PLC0415
 
-    tasks = [*upstream(root), root]
+    tasks = [*upstream(root), root, *asked_for(root)]
     makers = [task for task in tasks if path in {made.path for made in task.targets()}] if path != directory else [root]
     if not makers:
         names = sorted(made.path.relative_to(directory).as_posix() for task in tasks for made in task.targets())

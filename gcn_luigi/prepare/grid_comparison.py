@@ -1,6 +1,6 @@
 """How glacier cover is spread over train and dev in grids of different cell sizes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import geopandas as gpd
@@ -18,7 +18,7 @@ N_BINS = 100
 
 def compare_grids(
     lattice: Lattice, outlines: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, sizes: Iterable[int] = (128, 256, 512)
-) -> dict[str, dict[str, dict[str, Any]]]:
+) -> dict[str, dict[str, Any]]:
     """Return the distribution of glacier share over the cells of each size and split.
 
     A cell belongs to the split whose partitions cover more of it, and counts only where they cover at least half;
@@ -39,22 +39,89 @@ def compare_grids(
     Returns
     -------
     dict
-        ``{"128": {"train": {...}, "dev": {...}}, ...}``; each innermost dict as from `describe_shares`.
+        ``{"128": {"train": {...}, "dev": {...}, "ks": ..., "glacier_m2": {...}}, ...}``. train and dev are as from
+        `describe_shares`; ks as from `share_distance`, None where either has no cell; glacier_m2 holds the area of
+        outlines in the cells of train and of dev, and on the whole lattice. Only what lies on the lattice counts, and
+        outlines that overlap count twice.
     """
+    shapes = outlines.geometry.to_numpy()
+    on_lattice = float(shapely.area(shapely.clip_by_rect(shapes, *lattice.bounds)).sum())
     result = {}
     for size in sizes:
-        cells = _aligned_cells(lattice, catalog, size)
-        joined = join_outlines(cells, lattice, outlines)
-        area = joined.groupby("cell")["area_m2"].sum().reindex([cell.id for cell in cells]).fillna(0.0)
-        boxes = cell_boxes(cells, lattice)
-        share = np.minimum(area.to_numpy(float) / shapely.area(boxes), 1.0)
-        cover = {
-            name: _cover(boxes, catalog[catalog["used"] & (catalog["split"] == name)]) for name in ("train", "dev")
+        cells = judge_cells(lattice, outlines, catalog, size)
+        of_split = {name: cells[cells["split"] == name] for name in ("train", "dev")}
+        shares = {name: rows["share"].to_numpy(float) for name, rows in of_split.items()}
+        area = {name: float(rows["glacier_m2"].sum()) for name, rows in of_split.items()}
+        result[str(size)] = {
+            **{name: describe_shares(values) for name, values in shares.items()},
+            "ks": share_distance(shares["train"], shares["dev"]),
+            "glacier_m2": {**area, "lattice": on_lattice},
         }
-        is_dev = (cover["dev"] >= 0.5) & (cover["dev"] > cover["train"])
-        is_train = (cover["train"] >= 0.5) & ~is_dev
-        result[str(size)] = {"train": describe_shares(share[is_train]), "dev": describe_shares(share[is_dev])}
     return result
+
+
+def judge_cells(lattice: Lattice, outlines: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, size: int) -> pd.DataFrame:
+    """Return the cells of one size, with their split and how much glacier they hold.
+
+    Parameters
+    ----------
+    lattice, outlines, catalog
+        As in `compare_grids`.
+    size : int
+        Edge of a cell, in pixels.
+
+    Returns
+    -------
+    DataFrame
+        One row a cell, rows and columns of cells in order: row, col (int64, the first pixel, below 0 or beyond the
+        lattice where a cell hangs over), split ("train", "dev", or "" where neither covers half), share (float64,
+        0 to 1, of the whole cell) and glacier_m2 (float64, on the lattice alone).
+    """
+    cells = _aligned_cells(lattice, catalog, size)
+    boxes = cell_boxes(cells, lattice)
+    area = _glacier_area(cells, lattice, outlines)
+    cover = {name: _cover(boxes, catalog[catalog["used"] & (catalog["split"] == name)]) for name in ("train", "dev")}
+    is_dev = (cover["dev"] >= 0.5) & (cover["dev"] > cover["train"])
+    is_train = (cover["train"] >= 0.5) & ~is_dev
+    inside = area.copy()
+    parts = [cell.window.intersection(lattice.window) for cell in cells]
+    hangs = np.array([part != cell.window for part, cell in zip(parts, cells, strict=True)], bool)
+    cut = [Cell(cell.id, part) for cell, part, is_cut in zip(cells, parts, hangs, strict=True) if is_cut]
+    inside[hangs] = _glacier_area(cut, lattice, outlines)
+    return pd.DataFrame(
+        {
+            "row": np.array([cell.window.row for cell in cells], np.int64),
+            "col": np.array([cell.window.col for cell in cells], np.int64),
+            "split": pd.array(np.select([is_dev, is_train], ["dev", "train"], ""), dtype="str"),
+            "share": np.minimum(area / shapely.area(boxes), 1.0),
+            "glacier_m2": inside,
+        }
+    )
+
+
+def share_distance(train: npt.NDArray[np.float64], dev: npt.NDArray[np.float64]) -> float | None:
+    """Return the largest difference of two cumulative distributions (Kolmogorov and Smirnov), of the values themselves.
+
+    Parameters
+    ----------
+    train, dev : ndarray
+        Axes (cell,), float64, finite, in any order.
+
+    Returns
+    -------
+    float or None
+        0 for equal distributions, 1 for ranges that do not meet; None where either is empty.
+
+    Examples
+    --------
+    >>> share_distance(np.array([0.0, 1.0]), np.array([0.0, 0.5, 1.0, 1.0]))
+    0.25
+    """
+    if not len(train) or not len(dev):
+        return None
+    values = np.union1d(train, dev)
+    below = [np.searchsorted(np.sort(part), values, side="right") / len(part) for part in (train, dev)]
+    return float(np.abs(below[0] - below[1]).max())
 
 
 def describe_shares(shares: npt.NDArray[np.float64]) -> dict[str, Any]:
@@ -88,6 +155,13 @@ def _aligned_cells(lattice: Lattice, catalog: gpd.GeoDataFrame, size: int) -> li
     # From the last step at or before 0; % of a negative number is not negative.
     rows, cols = range(-(-row % size), lattice.height, size), range(-(-col % size), lattice.width, size)
     return [Cell(f"{top}_{left}", Window(top, left, size, size)) for top in rows for left in cols]
+
+
+def _glacier_area(cells: Sequence[Cell], lattice: Lattice, outlines: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:
+    """Return the area of outlines in each cell, in square metres."""
+    areas = join_outlines(cells, lattice, outlines).groupby("cell")["area_m2"].sum()
+    found: npt.NDArray[np.float64] = areas.reindex([cell.id for cell in cells]).fillna(0.0).to_numpy(float)
+    return found
 
 
 def _cover(boxes: npt.NDArray[Any], partitions: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:

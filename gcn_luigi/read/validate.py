@@ -8,6 +8,7 @@ from gcn_luigi.io.layout import Layout
 from gcn_luigi.io.seal import SealedFile
 from gcn_luigi.read.checks.files import (
     Looking,
+    has_grid_page,
     listed,
     listed_partitions,
     listed_problems,
@@ -100,6 +101,8 @@ def unlisted(directory: Path) -> Iterator[str]:
     names = (*listed(dataset), *(said.path for said in listed_partitions(dataset.layout)))
     beside = (dataset.layout.dataset, dataset.layout.report, dataset.layout.partition_list)
     known = {*beside, *(root / name for name in names)}
+    if has_grid_page(Looking(dataset.layout, None)):
+        known.add(dataset.layout.grids)
     others: dict[str, list[str]] = {}
     for path in sorted(root.rglob("*")):
         if path.is_file() and path not in known and not path.is_relative_to(records):

@@ -13,7 +13,13 @@ from gcn_luigi.tasks.dataset import (
     QualityReport,
 )
 from gcn_luigi.tasks.inventory import TileInventory, TileQuality
-from gcn_luigi.tasks.partitions import GridComparison, PartitionCatalog, PartitionFiles, PartitionGrid
+from gcn_luigi.tasks.partitions import (
+    GridComparison,
+    GridReport,
+    PartitionCatalog,
+    PartitionFiles,
+    PartitionGrid,
+)
 from gcn_luigi.tasks.process import use_forkserver
 from gcn_luigi.tasks.rasters import ClassLabel, DistanceRaster, OpticalMosaic, StackFiles, TopoMosaic, YearStack
 from gcn_luigi.tasks.shards import ChipShard
@@ -28,6 +34,7 @@ __all__ = [
     "DatasetCard",
     "DistanceRaster",
     "GridComparison",
+    "GridReport",
     "LayerStyles",
     "OpticalMosaic",
     "PartitionCatalog",

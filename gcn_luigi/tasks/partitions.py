@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gcn_luigi.config import band_facts, pick
+from gcn_luigi.report.grid_page import write_grid_page
 from gcn_luigi.stages import partitions
 from gcn_luigi.stages.partition_files import partition_files_are_there, write_partition_files
 from gcn_luigi.targets import PublishedFile
@@ -77,6 +78,9 @@ class PartitionCatalog(RegionTask):
 
 class GridComparison(RegionTask):
     """Compare the glacier share of train and dev cells for three grid sizes."""
+
+    # 2: the distance of train and dev, and glacier areas.
+    code_version = 2
 
     def basis(self, path: Path) -> Basis:
         """Return outlines, and the split of the cells."""
@@ -153,3 +157,37 @@ class PartitionFiles(RegionTask):
         """Write every partition."""
         with self.output().staged() as draft:
             write_partition_files(self.configured.settings, self.layout, draft, self.say)
+
+
+class GridReport(RegionTask):
+    """Draw the page that compares grid sizes; only built when asked for."""
+
+    def basis(self, path: Path) -> Basis:
+        """Return the comparison, the cells and outlines that it draws, and the chips that it counts."""
+        del path
+        region = self.configured
+        comparison, catalog, label = self.requires()
+        keys = ("outlines", "grid.size", "chips.size", "chips.step", "chips.edge", "chips.densify")
+        return Basis(
+            pick(region.settings, keys),
+            partitions.comparison_sources(region),
+            ("lattice",),
+            (*comparison.targets(), catalog.targets()[0], *label.targets()),
+        )
+
+    def requires(self) -> list[RegionTask]:
+        """Require the comparison, the split and the label."""
+        return [self.clone(GridComparison), self.clone(PartitionCatalog), self.clone(ClassLabel)]
+
+    def output(self) -> PublishedFile:
+        """Return ``grids.html``."""
+        return self.publishes(self.layout.grids)[0]
+
+    def page(self) -> str:
+        """Return the page itself."""
+        return self.layout.grids.name
+
+    def make(self) -> None:
+        """Draw and publish."""
+        with self.output().staged() as draft:
+            write_grid_page(self.configured, self.layout, draft)

@@ -120,6 +120,13 @@ def report_problems(looking: Looking) -> Iterator[str]:
         yield from _told(looking.problem(SealedFile(name, record.size, record.sha256)))
 
 
+def has_grid_page(looking: Looking) -> bool:
+    """Return whether the page of grid sizes, made on request, is there as its sidecar says."""
+    page = looking.layout.grids
+    record = read_record(looking.layout.sidecar(page))
+    return record is not None and looking.problem(SealedFile(page.name, record.size, record.sha256)) is None
+
+
 def listed_partitions(layout: Layout) -> list[SealedFile]:
     """Return the partition files that were written on request; none where nobody asked."""
     listing = layout.partition_list
