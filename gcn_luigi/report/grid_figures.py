@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
 from gcn_luigi.io.layout import SPLITS
+from gcn_luigi.prepare.appearance import SPLIT_COLOURS, colour
 from gcn_luigi.report.drawing import (
     FAINT,
     INK,
-    SPLIT_COLOURS,
     Drawing,
-    colour,
     drawn,
     legend_below,
     new_figure,
