@@ -40,7 +40,8 @@ _FOCUSED = """() => {
   return {
     tag: one.tagName.toLowerCase(), text: (one.getAttribute("aria-label") || one.textContent).trim().slice(0, 60),
     href: one.getAttribute("href"), role: one.getAttribute("role"),
-    outline: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth), left: box.left + scrollX, top: box.top + scrollY,
+    outline: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth),
+    left: box.left + scrollX, top: box.top + scrollY,
   };
 }"""
 _NAMELESS = """() => [...document.querySelectorAll("img, svg, [role=img]")]
