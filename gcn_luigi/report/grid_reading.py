@@ -85,25 +85,26 @@ def caveats(evidence: GridEvidence) -> list[str]:
             few.append(f"{grid.size} px ({', '.join(f'{count} {split}' for split, count in counts)})")
     lines = [
         (
-            "The partitions were drawn once, at the size that is configured; cells of other sizes are laid over them, and "
-            "inherit the split of the partitions that cover most of them. A split drawn at another size would differ."
+            "The partitions were drawn once, at the size that is configured; cells of other sizes are laid over "
+            "them, and inherit the split of the partitions that cover most of them. A split drawn at another size "
+            "would differ."
         ),
         (
-            "A cell counts where used partitions of one split cover at least half of it. Large cells at the edge of a "
-            "split therefore hold ground that belongs to neither, or to the other."
+            "A cell counts where used partitions of one split cover at least half of it. Large cells at the edge "
+            "of a split therefore hold ground that belongs to neither, or to the other."
         ),
         (
-            "Neighbouring cells are alike: they are no independent draws, and a distance beyond “by chance” is a reason to "
-            "look, not a proof. With many small cells a small difference passes it, with few large cells a large one does "
-            "not."
+            "Neighbouring cells are alike: they are no independent draws, and a distance beyond “by chance” is a "
+            "reason to look, not a proof. With many small cells a small difference passes it, with few large "
+            "cells a large one does not."
         ),
         (
-            "Few cells lie farther apart by chance than many: distances of different sizes are compared with “by chance” "
-            "beside them, not alone."
+            "Few cells lie farther apart by chance than many: distances of different sizes are compared with “by "
+            "chance” beside them, not alone."
         ),
         (
-            "Glacier share is the share of a cell that outlines cover. It says nothing of debris, of the year of the "
-            "images, or of missing pixels."
+            "Glacier share is the share of a cell that outlines cover. It says nothing of debris, of the year of "
+            "the images, or of missing pixels."
         ),
         "Chips are counted before any is rejected for what it shows"
         + ("; the smaller step of balanced partitions is left out." if chips.densify else "."),
