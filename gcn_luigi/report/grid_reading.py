@@ -17,7 +17,7 @@ def share_table(evidence: GridEvidence) -> Table:
             ks = (number(grid.ks, 3), number(grid.ks_by_chance, 3)) if split == "train" else ("", "")
             rows.append(
                 (
-                    f"{grid.size} px" if split == "train" else "",
+                    f"{grid.size}\u00a0px" if split == "train" else "",
                     split,
                     number(it["n_cells"]),
                     *(number(it[key], 4) for key in ("mean", "variance", "std")),
@@ -38,7 +38,7 @@ def chip_table(evidence: GridEvidence) -> Table:
         load = grid.load
         rows.append(
             (
-                f"{grid.size} px",
+                f"{grid.size}\u00a0px",
                 number(load.n_chips),
                 *(number(grid.n_chips(split)) for split in SPLITS),
                 number(load.overlap, 1) if load.n_chips else NONE,
