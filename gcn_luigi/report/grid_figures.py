@@ -28,7 +28,8 @@ from gcn_luigi.report.relief import read_overview
 from gcn_luigi.report.tables import NONE
 
 _BINS = 20
-_SHARES = LinearSegmentedColormap.from_list("share", ["#f3efe3", "#b5d3dc", "#5fa3c4", "#2a6a9e", "#12305e"])
+# Unlike the ground, also where there is no glacier at all.
+_SHARES = LinearSegmentedColormap.from_list("share", ["#f8dc98", "#b9d9bd", "#58a6bd", "#2a6a9e", "#12305e"])
 # Debris and ice alike: the map is of glaciers; beyond the label there is none.
 _GLACIER, _GROUND, _BEYOND = (176, 186, 196), (238, 237, 232), (255, 255, 255)
 
@@ -54,7 +55,7 @@ def share_figure(evidence: GridEvidence) -> Drawing:
         axes.set_xlim(0, 1)
         # Each its own: one cell of a large size alone would be 100 %.
         axes.set_ylim(0, 1.06 * axes.dataLim.y1 or 1.0)
-        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
         axes.set_xlabel(f"Glacier share of a cell\n{_counts(grid)}")
         means = ", ".join(f"{split} {_percent(grid.mean(split))}" for split in SPLITS)

@@ -17,7 +17,7 @@ def share_table(evidence: GridEvidence) -> Table:
             ks = (number(grid.ks, 3), number(grid.ks_by_chance, 3)) if split == "train" else ("", "")
             rows.append(
                 (
-                    f"{grid.size} px" if split == "train" else "",
+                    f"{grid.size}\u00a0px" if split == "train" else "",
                     split,
                     number(it["n_cells"]),
                     *(number(it[key], 4) for key in ("mean", "variance", "std")),
@@ -38,7 +38,7 @@ def chip_table(evidence: GridEvidence) -> Table:
         load = grid.load
         rows.append(
             (
-                f"{grid.size} px",
+                f"{grid.size}\u00a0px",
                 number(load.n_chips),
                 *(number(grid.n_chips(split)) for split in SPLITS),
                 number(load.overlap, 1) if load.n_chips else NONE,
@@ -85,25 +85,36 @@ def caveats(evidence: GridEvidence) -> list[str]:
             few.append(f"{grid.size} px ({', '.join(f'{count} {split}' for split, count in counts)})")
     lines = [
         (
+<<<<<<< HEAD
             "The partitions were drawn once, at the size that is configured; cells of other sizes are laid over them, "
             "and inherit the split of the partitions that cover most of them. A split at another size would differ."
+=======
+            "The partitions were drawn once, at the size that is configured; cells of other sizes are laid over "
+            "them, and inherit the split of the partitions that cover most of them. A split drawn at another size "
+            "would differ."
+>>>>>>> grids
         ),
         (
-            "A cell counts where used partitions of one split cover at least half of it. Large cells at the edge of a "
-            "split therefore hold ground that belongs to neither, or to the other."
+            "A cell counts where used partitions of one split cover at least half of it. Large cells at the edge "
+            "of a split therefore hold ground that belongs to neither, or to the other."
         ),
         (
             "Neighbouring cells are alike: they are no independent draws, and a distance beyond “by chance” is a "
+<<<<<<< HEAD
             "reason to look, not a proof. With many small cells a small difference passes it, with few large cells a "
             "large one does not."
+=======
+            "reason to look, not a proof. With many small cells a small difference passes it, with few large "
+            "cells a large one does not."
+>>>>>>> grids
         ),
         (
             "Few cells lie farther apart by chance than many: distances of different sizes are compared with “by "
             "chance” beside them, not alone."
         ),
         (
-            "Glacier share is the share of a cell that outlines cover. It says nothing of debris, of the year of the "
-            "images, or of missing pixels."
+            "Glacier share is the share of a cell that outlines cover. It says nothing of debris, of the year of "
+            "the images, or of missing pixels."
         ),
         "Chips are counted before any is rejected for what it shows"
         + ("; the smaller step of balanced partitions is left out." if chips.densify else "."),

@@ -137,7 +137,7 @@ def test_the_reading_says_what_the_tables_say(made):
     assert "none at 16 px, which is smaller than a chip" in said
     assert "25 training chips at 64 px" in said
     assert "Fewer than 20 cells" in caveats(evidence)[0]
-    assert [row[0] for row in share_table(evidence).rows] == ["16 px", "", "32 px", "", "64 px", ""]
+    assert [row[0] for row in share_table(evidence).rows] == ["16\u00a0px", "", "32\u00a0px", "", "64\u00a0px", ""]
     assert chip_table(evidence).rows[0][4] == "\u2013"
 
 

@@ -225,6 +225,16 @@ class TestClean:
 
         assert [path.relative_to(output).as_posix() for path in output.rglob("*")] == ["tiny", "tiny/notes.txt"]
 
+    def test_the_page_of_grid_sizes_stays_until_everything_goes(self, gcn, copied):
+        _, output = copied
+        page = output / "tiny/grids.html"
+        assert gcn("grids", "tiny", "--output", output).splitlines()[-1] == str(page)
+
+        assert "nothing to remove" in gcn("clean", "tiny", "--output", output)
+        assert page.is_file()
+        gcn("clean", "tiny", "--output", output, "--all", "--yes")
+        assert not page.exists()
+
     @pytest.mark.fault
     def test_a_draft_in_use_stays(self, gcn, copied):
         _, output = copied

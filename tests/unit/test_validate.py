@@ -14,9 +14,10 @@ from click.testing import CliRunner
 from gcn_luigi.cli import cli
 from gcn_luigi.errors import ShardError
 from gcn_luigi.io.index import write_geoparquet
+from gcn_luigi.io.layout import Layout
 from gcn_luigi.io.seal import seal_text
 from gcn_luigi.io.shard_tail import write_tail
-from gcn_luigi.io.sidecar import read_record
+from gcn_luigi.io.sidecar import Record, read_record
 from gcn_luigi.io.staging import digest
 from gcn_luigi.read.checks.sameness import differences
 from gcn_luigi.read.dataset import Dataset
@@ -375,6 +376,33 @@ class TestUnlisted:
         assert result.exit_code == 0
         assert result.stdout.startswith("sound: ")
         assert result.stderr == "note: shards: not part of the dataset: train-00000-of-00004.h5\n"
+
+
+class TestGridPage:
+    @pytest.fixture
+    def paged(self, copied):
+        """The page of grid sizes, with its sidecar."""
+        page = Layout(copied).grids
+        page.write_text("grids", encoding="utf-8")
+        sidecar = Layout(copied).sidecar(page)
+        record = Record({"task": "gcn.GridReport"}, page.stat().st_size, digest(page))
+        sidecar.write_text(record.to_json(), encoding="utf-8")
+        return copied
+
+    def test_a_whole_one_is_no_foreign_file(self, paged):
+        assert list(validate(paged, deep=True)) == []
+        assert list(unlisted(paged)) == []
+
+    def test_a_changed_one_is_and_a_deep_look_names_it(self, paged):
+        (paged / "grids.html").write_text("GRIDS", encoding="utf-8")
+
+        assert list(unlisted(paged)) == [".: not part of the dataset: grids.html"]
+        assert [problem for problem in validate(paged, deep=True) if problem.startswith("grids.html: ")]
+
+    def test_one_without_a_sidecar_is_foreign(self, paged):
+        Layout(paged).sidecar(paged / "grids.html").unlink()
+
+        assert list(unlisted(paged)) == [".: not part of the dataset: grids.html"]
 
 
 class TestPartitionFiles:
