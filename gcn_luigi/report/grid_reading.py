@@ -85,14 +85,9 @@ def caveats(evidence: GridEvidence) -> list[str]:
             few.append(f"{grid.size} px ({', '.join(f'{count} {split}' for split, count in counts)})")
     lines = [
         (
-<<<<<<< HEAD
-            "The partitions were drawn once, at the size that is configured; cells of other sizes are laid over them, "
-            "and inherit the split of the partitions that cover most of them. A split at another size would differ."
-=======
             "The partitions were drawn once, at the size that is configured; cells of other sizes are laid over "
             "them, and inherit the split of the partitions that cover most of them. A split drawn at another size "
             "would differ."
->>>>>>> grids
         ),
         (
             "A cell counts where used partitions of one split cover at least half of it. Large cells at the edge "
@@ -100,13 +95,8 @@ def caveats(evidence: GridEvidence) -> list[str]:
         ),
         (
             "Neighbouring cells are alike: they are no independent draws, and a distance beyond “by chance” is a "
-<<<<<<< HEAD
-            "reason to look, not a proof. With many small cells a small difference passes it, with few large cells a "
-            "large one does not."
-=======
             "reason to look, not a proof. With many small cells a small difference passes it, with few large "
             "cells a large one does not."
->>>>>>> grids
         ),
         (
             "Few cells lie farther apart by chance than many: distances of different sizes are compared with “by "
