@@ -1,15 +1,12 @@
 """The page of grid sizes: one HTML file that needs nothing else."""
 
-from importlib import resources
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from gcn_luigi.config import Region
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.report.grid_evidence import read_grid_evidence
 from gcn_luigi.report.grid_reading import caveats, chip_table, read_out, share_table
+from gcn_luigi.report.render import render
 from gcn_luigi.version import __version__
 
 
@@ -38,23 +35,16 @@ def write_grid_page(region: Region, layout: Layout, out: Path) -> None:
     evidence = read_grid_evidence(region, layout)
     with drawing.drawing_style():
         shares, cells = grid_figures.share_figure(evidence), grid_figures.cell_maps(evidence, layout.label)
-    loader = PackageLoader("gcn_luigi", "report")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=loader
-    )
-    style = (resources.files("gcn_luigi.report") / "style.css").read_text(encoding="utf-8")
-    text = environment.get_template("grid.html").render(
-        # Our own file, not input: it must not be escaped.
-        style=Markup(style),  # noqa: S704
-        version=__version__,
-        settings=evidence.settings,
-        lattice=evidence.lattice,
-        sizes=[grid.size for grid in evidence.sizes],
-        shares=shares,
-        cells=cells,
-        share_table=share_table(evidence),
-        chip_table=chip_table(evidence),
-        reading=read_out(evidence),
-        caveats=caveats(evidence),
-    )
-    out.write_text(text, encoding="utf-8")
+    content = {
+        "version": __version__,
+        "settings": evidence.settings,
+        "lattice": evidence.lattice,
+        "sizes": [grid.size for grid in evidence.sizes],
+        "shares": shares,
+        "cells": cells,
+        "share_table": share_table(evidence),
+        "chip_table": chip_table(evidence),
+        "reading": read_out(evidence),
+        "caveats": caveats(evidence),
+    }
+    out.write_text(render("grid.html", content), encoding="utf-8")

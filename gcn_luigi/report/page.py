@@ -1,11 +1,7 @@
 """The page: figures, tables and checks in one HTML file that needs nothing else."""
 
-from importlib import resources
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.prepare import appearance
@@ -13,6 +9,7 @@ from gcn_luigi.report import durations, leak_audit, left_out, provenance, source
 from gcn_luigi.report.evidence import Evidence, read_evidence
 from gcn_luigi.report.findings import make_findings
 from gcn_luigi.report.provenance import Provenance
+from gcn_luigi.report.render import render
 from gcn_luigi.report.tables import number
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.version import __version__
@@ -41,16 +38,7 @@ def write_report(settings: RegionSettings, layout: Layout, out: Path, origin: Pr
         A file of the dataset is missing or damaged.
     """
     evidence = read_evidence(settings, layout)
-    out.write_text(_render(_content(evidence, layout, origin or Provenance())), encoding="utf-8")
-
-
-def _render(content: dict[str, Any]) -> str:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    here = resources.files("gcn_luigi.report")
-    template = environment.from_string((here / "page.html").read_text(encoding="utf-8"))
-    # Our own file, not input: it must not be escaped.
-    style = Markup((here / "style.css").read_text(encoding="utf-8"))  # noqa: S704
-    return template.render(style=style, **content)
+    out.write_text(render("page.html", _content(evidence, layout, origin or Provenance())), encoding="utf-8")
 
 
 def _content(evidence: Evidence, layout: Layout, origin: Provenance) -> dict[str, Any]:

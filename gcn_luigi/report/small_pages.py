@@ -1,13 +1,10 @@
 """The pages that a run serves beside the quality page: what there is, a catalog, a shard, a message."""
 
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
-
 from gcn_luigi.io.layout import Layout
+from gcn_luigi.report.render import render
 
 _EMPTY: dict[str, Any] = {
     "kicker": "gcn_luigi", "lines": (), "links": (), "facts": (), "map": None, "chips": (), "tables": (),
@@ -26,12 +23,7 @@ def small_page(title: str, **content: Any) -> str:
         Any of ``kicker``, ``lines``, ``links``, ``facts``, ``map``, ``chips`` with ``shown`` and ``colours``, and
         ``tables``, as ``small.html`` shows them. All text is escaped.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    here = resources.files("gcn_luigi.report")
-    template = environment.from_string((here / "small.html").read_text(encoding="utf-8"))
-    # Our own file, not input: it must not be escaped.
-    style = Markup((here / "style.css").read_text(encoding="utf-8"))  # noqa: S704
-    return template.render(style=style, title=title, **{**_EMPTY, **content})
+    return render("small.html", {"title": title, **_EMPTY, **content})
 
 
 def message_page(title: str, *lines: str) -> str:

@@ -1,0 +1,20 @@
+"""Pages put together from the templates and the style beside this module."""
+
+from importlib import resources
+from typing import Any
+
+from jinja2 import DictLoader, Environment, StrictUndefined
+from markupsafe import Markup
+
+
+def render(name: str, content: dict[str, Any]) -> str:
+    """Return the page that the template `name` makes of `content`; texts in it are escaped."""
+    here = resources.files("gcn_luigi.report")
+    loader = DictLoader({page: (here / page).read_text(encoding="utf-8") for page in (name, "parts.html")})
+    # Not kept for another page: the parts count figures.
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=loader
+    )
+    # Our own file, not input: it must not be escaped.
+    style = Markup((here / "style.css").read_text(encoding="utf-8"))  # noqa: S704
+    return environment.get_template(name).render(style=style, **content)
