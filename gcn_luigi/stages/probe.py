@@ -119,10 +119,11 @@ def _try(
     say: Say,
 ) -> _Trial:
     request = ShardRequest(settings, layout, "train", 0, 1)
-    header = shard_header(request, read_inventory(layout).lattice, everything)
+    inventory = read_inventory(layout)
+    header = shard_header(request, inventory.lattice, everything)
     path = scratch / "probe.h5"
     began = time.perf_counter()
-    write_partitions(request, header, places, path, lambda line, share: say(f"trial: {line}", share))
+    write_partitions(request, header, inventory, places, path, lambda line, share: say(f"trial: {line}", share))
     seconds = time.perf_counter() - began
     with open_shard(path) as shard:
         chips, pixels = len(shard), shard.stored_pixels

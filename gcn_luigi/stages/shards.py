@@ -12,6 +12,7 @@ import pandas as pd
 
 from gcn_luigi.io.in_order import in_order
 from gcn_luigi.io.index import read_geoparquet
+from gcn_luigi.io.inventory import Inventory
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.shard import ShardHeader, create_shard
 from gcn_luigi.lattice import Lattice, Window
@@ -116,15 +117,19 @@ def build_shard(request: ShardRequest, out: Path, say: Say) -> None:
     of_split = everything[request.split]
     places = of_split[share_of(len(of_split), request.number, request.total)]
     header = shard_header(request, inventory.lattice, [place for split in SPLITS for place in everything[split]])
-    write_partitions(request, header, places, out, say)
+    write_partitions(request, header, inventory, places, out, say)
 
 
 def write_partitions(
-    request: ShardRequest, header: ShardHeader, places: Sequence[ChipPlace], out: Path, say: Say
+    request: ShardRequest,
+    header: ShardHeader,
+    inventory: Inventory,
+    places: Sequence[ChipPlace],
+    out: Path,
+    say: Say,
 ) -> None:
     """Write the chips of `places` into one file, whichever shard they belong to; else as `build_shard`."""
     settings, layout = request.settings, request.layout
-    inventory = read_inventory(layout)
     tally = Tally(settings.schema_bands)
     in_threads = request.threads > 1
     pool = ThreadPoolExecutor(request.threads) if in_threads else nullcontext()
