@@ -29,6 +29,7 @@ _EXIT_CODES = {
     LuigiStatusCode.FAILED_AND_SCHEDULING_FAILED: 35,
 }
 _POLL_S = 0.5
+_PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,7 @@ def _watching(factory: _Factory, workers: int, watch: Callable[[Progress], None]
         yield
     finally:
         stop.set()
-        thread.join()
+        # It may be waiting for a scheduler that is gone; what it shows is not worth that.
+        thread.join(_PATIENCE_S)
         if factory.worker is not None:
-            watch(observer.look())
+            watch(observer.look(asks=False))

@@ -86,13 +86,21 @@ class Observer:
         self._ended: set[str] = set()
         self._asked: set[str] = set()
 
-    def look(self) -> Progress:
-        """Return how far the build is now."""
+    def look(self, *, asks: bool = True) -> Progress:
+        """Return how far the build is now.
+
+        Parameters
+        ----------
+        asks : bool
+            Whether running tasks are asked what they last said. The scheduler answers; if it is gone, that takes a
+            minute.
+        """
         last = {task.task_id: (task, status) for task, status in self._build.history()}
         ids = set(self._build.running())
         statuses = {task_id: "RUNNING" if task_id in ids else status for task_id, (_, status) in last.items()}
         self._clock({title(last[task_id][0]): status for task_id, status in statuses.items()})
-        running = sorted((self._ask(last[task_id][0]) for task_id in ids if task_id in last), key=lambda one: one.name)
+        ask = self._ask if asks else _named
+        running = sorted((ask(last[task_id][0]) for task_id in ids if task_id in last), key=lambda one: one.name)
         waiting = [last[task_id][0] for task_id, status in statuses.items() if status == _WAITING]
         return Progress(dict(Counter(statuses.values())), tuple(running), self._left(waiting, running))
 
@@ -160,6 +168,10 @@ def seconds_left(
     # Families that were never seen take as long as the median of those that were: a guess, gone once one has ended.
     middle = sorted(known.values())[len(known) // 2] if known else 0.0
     return sum(known.get(name, middle) * share for name, share in wanted) / max(min(workers, len(wanted)), 1)
+
+
+def _named(task: Any) -> Running:
+    return Running(title(task))
 
 
 def title(task: Any) -> str:

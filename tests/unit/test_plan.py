@@ -27,8 +27,10 @@ def settings(layout):
     return RegionSettings.model_validate({**made_with, "data_root": "."})
 
 
-def changed(settings, *, shards=None, **chips):
+def changed(settings, *, shards=None, nodata=None, **chips):
     changes = {"chips": settings.chips.model_copy(update=chips)}
+    if nodata:
+        changes["nodata"] = settings.nodata.model_copy(update=nodata)
     if shards:
         changes["shards"] = settings.shards.model_copy(update=shards)
     return settings.model_copy(update=changes)
@@ -68,6 +70,7 @@ CHOICES = {
     "padded": {"edge": "pad", "step": 24},
     "label only": {"min_valid_optical_share": 0.0, "max_topo_nodata_share": 1.0, "min_valid_label_share": 0.9},
     "windows": {"shards": {"layout": "windows"}, "step": 16},
+    "as published": {"nodata": {"mode": "legacy", "fill": -32768}, "edge": "legacy", "step": 24},
     "not compressed": {"shards": {"codec": "none"}},
     "more shards than partitions": {"shards": {"train": 40, "dev": 9}},
 }

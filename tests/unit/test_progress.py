@@ -79,3 +79,11 @@ def test_a_scheduler_that_does_not_know_the_task_costs_only_the_bar():
     (running,) = Observer(build, workers=1).look().running
 
     assert running == Running("gcn.First()")
+
+
+def test_at_the_end_nobody_is_asked():
+    build = Build()
+    build.statuses["First"] = "RUNNING"
+    build.scheduler = None
+
+    assert Observer(build, workers=1).look(asks=False).running == (Running("gcn.First()"),)
