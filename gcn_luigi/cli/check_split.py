@@ -175,7 +175,7 @@ def _tell(found: dict[str, Any]) -> None:
     for leak in found["leaks"]:
         click.echo(f"leak: {leak}", err=True)
     if not found["leaks"]:
-        click.echo("no leak")
+        click.echo("no leak" + ("; shared glaciers are allowed, unless --no-shared-glaciers" if glaciers else ""))
 
 
 def _glaciers(ids: list[str] | None) -> str:

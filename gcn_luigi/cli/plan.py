@@ -18,6 +18,7 @@ from gcn_luigi.cli.options import region_file, region_options, task_parameters
 from gcn_luigi.cli.progress import duration
 from gcn_luigi.cli.run import tell_failures
 from gcn_luigi.config import load_region
+from gcn_luigi.io.codec import check_codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +52,7 @@ def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path,
     path = region_file(region, config_dir)
     loaded = load_region(path, data_root)
     loaded.check_sources()
+    check_codec(loaded.settings.shards.codec)
     configure_luigi()
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
     from gcn_luigi.tasks.build import build  # noqa: PLC0415
@@ -95,6 +97,8 @@ def _lines(told: "Forecast", region: "Region", workers: int) -> "Iterator[str]":
             f"{name}: {split.chips:,} chips{most} of {split.candidates:,} cut from {split.partitions:,} partitions"
             + (f"; rejected: {why}" if why else "")
         )
+        if not split.chips:
+            yield f"no {name} chip: a build would stop; loosen the least shares in [chips], or see [grid] and [split]"
     shards, plan = region.settings.shards, told.plan
     for layout, size in (("chips", plan.chips_bytes), ("windows", plan.windows_bytes)):
         yield f"layout {layout}: {size / 1e6:,.1f} MB of pixels before compression"
@@ -107,4 +111,4 @@ def _lines(told: "Forecast", region: "Region", workers: int) -> "Iterator[str]":
         f"{shards.codec}); other files: about {told.other_bytes / 1e6:,.1f} MB"
     )
     yield f"time: about {duration(told.seconds)} with {workers} workers"
-    yield f"tried: {told.probe.n_chips:,} chips of {told.probe.n_partitions} partitions"
+    yield f"bytes and time from a trial of {told.probe.n_chips:,} chips in {told.probe.n_partitions} partitions"

@@ -63,7 +63,8 @@ def _serve(layout: Any, port: int, *, shows: bool) -> None:
 
     with serve_pages({layout.root.name: layout}, port) as pages:
         address = f"{pages}/{layout.root.name}/"
-        click.echo(f"pages, until Ctrl-C: {address}\nlinks in Luigi's page: [gcn] pages_url = {pages}")
+        click.echo(f"pages, until Ctrl-C: {address}")
+        click.echo(f"for links to them in Luigi's page, in luigi.cfg: [gcn] pages_url = {pages}")
         if shows:
             webbrowser.open(address)
         try:

@@ -18,6 +18,7 @@ from gcn_luigi.cli.options import (
 )
 from gcn_luigi.cli.progress import watching
 from gcn_luigi.config import load_region
+from gcn_luigi.io.codec import check_codec
 
 if TYPE_CHECKING:
     from gcn_luigi.tasks.build import BuildResult
@@ -64,6 +65,7 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
     """
     region = load_region(path, data_root)
     region.check_sources()
+    check_codec(region.settings.shards.codec)
     # A bad configuration is told before Luigi is even loaded.
     configure_luigi()
     from gcn_luigi.report.server import serve_pages  # noqa: PLC0415

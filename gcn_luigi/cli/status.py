@@ -73,16 +73,26 @@ def status(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
     "--config-dir", default="config", show_default=True, type=_PATH, help="Where the region's TOML file lies."
 )
 @click.option("--data-root", type=_PATH, help="Sources, in place of the TOML file's data_root.")
-def why(*, target: Path, config_dir: Path, data_root: Path | None) -> None:
-    """Say why the file TARGET of a dataset would be built again, down to the setting or source that changed.
+@click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Where datasets lie.")
+def why(*, target: Path, config_dir: Path, data_root: Path | None, output: Path) -> None:
+    """Say why TARGET would be built again, down to the setting or source that changed.
+
+    TARGET is a file of a dataset, its directory, or a region: its name or its TOML file.
 
     \b
     Example:
       gcn why output/columbia/shards/train-00000-of-00004.h5
+      gcn why columbia
     """  # noqa: D301  click reads the control character
-    path = target.resolve()
-    region, directory = _region_of(path, config_dir)
-    root = dataset_task(config_dir / f"{region}.toml", directory.parent, data_root)
+    toml = region_file(str(target), config_dir)
+    if (toml.is_file() and len(target.parts) == 1) or target.suffix == ".toml":
+        path = directory = output.resolve() / toml.stem
+        region = toml.stem
+    else:
+        path = target.resolve()
+        region, directory = _region_of(path, config_dir)
+        toml = config_dir / f"{region}.toml"
+    root = dataset_task(toml, directory.parent, data_root)
     from gcn_luigi.tasks.basis import Glance  # noqa: PLC0415
     from gcn_luigi.tasks.explain import explain  # noqa: PLC0415
     from gcn_luigi.tasks.graph import upstream  # noqa: PLC0415

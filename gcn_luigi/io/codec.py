@@ -71,6 +71,12 @@ def filters(codec: Codec, dtype: np.dtype[Any]) -> dict[str, Any]:
     raise ConfigError(f"no codec {codec!r}", where="shards.codec", fix=f"use one of {', '.join(CODECS)}")
 
 
+def check_codec(codec: Codec) -> None:
+    """Raise ConfigError where the library of a codec is not installed: better now than at the first shard."""
+    encode(codec, np.zeros(8, np.int16))
+    filters(codec, np.dtype(np.int16))
+
+
 def codec_of(dataset: h5py.Dataset) -> Codec | None:
     """Return the codec that a dataset's filters stand for; None for any other filters."""
     plist = dataset.id.get_create_plist()

@@ -63,7 +63,11 @@ def read_seal(path: Path) -> dict[str, Any]:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise ShardError("no finished dataset here", where=str(path), fix="build it: gcn run <region>") from error
+        raise ShardError(
+            "no finished dataset here",
+            where=str(path),
+            fix="name a dataset's directory, <output>/<region>; gcn run <region> builds it",
+        ) from error
     try:
         content = json.loads(text)
         if isinstance(content, dict) and seal_text(content).encode() == text:

@@ -193,9 +193,8 @@ def _band_panel(axes: Axes, evidence: Evidence, position: int, band: Band) -> No
     axes.set_xlim(edges[0], edges[-1])
     beyond = sum(evidence.statistics["out_of_range"][split][band.name] for split in SPLITS)
     has_range = band.valid_min is not None or band.valid_max is not None
-    axes.set_xlabel(
-        f"Stored value; {beyond:,} out of range" if has_range else "Stored value; no range set", fontsize=11.5
-    )
+    beyond_it = f"{beyond:,} samples out of range" if has_range else "no valid range set"
+    axes.set_xlabel(f"Stored value ({beyond_it})", fontsize=11.5)
     axes.set_ylim(0, 1.06 * axes.dataLim.y1)
 
 

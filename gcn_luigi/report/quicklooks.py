@@ -160,4 +160,5 @@ def _limits(evidence: Evidence) -> list[tuple[int, float, float]]:
 
 def _chequered(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     row, col = np.indices(shape)
-    return np.where(((row // 4 + col // 4) % 2)[..., None] > 0, 255, 226).astype(np.uint8).repeat(3, axis=-1)
+    # Grey, for snow is white and rock is dark; fine, for a gap may be three pixels wide.
+    return np.where(((row // 2 + col // 2) % 2)[..., None] > 0, 190, 128).astype(np.uint8).repeat(3, axis=-1)

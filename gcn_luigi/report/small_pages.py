@@ -67,7 +67,7 @@ def page_of(layout: Layout, name: str) -> str | None:
 
 def _list(layout: Layout, ready: Sequence[str]) -> str:
     titles = {layout.report.name: "quality page", layout.grids.name: "comparison of grid sizes"}
-    links = [(name, titles[name]) for name in ready]
+    links = [(name, text) for name, text in titles.items() if name in ready]
     if _is_there(layout.catalog):
         links.append(("catalog", "catalog of partitions"))
     links += [(f"shards/{shard}", f"shard {shard}") for shard in _shards(layout)]

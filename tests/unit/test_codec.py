@@ -11,7 +11,7 @@ import pytest
 
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io import bitshuffle, zstd
-from gcn_luigi.io.codec import CODECS, codec_of, crc32, decode, encode, filters
+from gcn_luigi.io.codec import CODECS, check_codec, codec_of, crc32, decode, encode, filters
 from gcn_luigi.io.deflate import deflated, inflate
 
 DTYPES = ["u1", "<i2", "<i4", "<f4", "<f8"]
@@ -248,3 +248,12 @@ class TestMissingLibraries:
     def test_a_damaged_frame_of_zstd_is_noticed(self):
         with pytest.raises(OSError, match="damaged"):
             zstd.decompress(np.zeros(50, np.uint8), np.empty((2, 8), np.int16))
+
+
+def test_a_codec_without_its_library_is_refused_before_anything_is_built(monkeypatch):
+    for codec in CODECS:
+        check_codec(codec)
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+
+    with pytest.raises(ConfigError, match="zstd is not installed"):
+        check_codec("zstd")

@@ -153,6 +153,14 @@ def test_why_of_the_directory_is_why_of_the_dataset(gcn, copied):
     assert gcn("why", output / "tiny") == "gcn.Dataset(): current\n"
 
 
+def test_why_of_a_region_is_why_of_its_dataset_by_name_or_by_file(gcn, copied):
+    tiny, output = copied
+
+    assert gcn("why", "tiny", "--output", output) == "gcn.Dataset(): current\n"
+    toml = tiny.config / "tiny.toml"
+    assert gcn("why", toml, "--output", output) == "gcn.Dataset(): current\n"
+
+
 class TestClean:
     """Only what this package made, and nobody changed, goes."""
 
