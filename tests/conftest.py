@@ -84,3 +84,18 @@ def demo_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = Path(sys.executable).parent / "gcn"
     subprocess.run([command, "demo", "--output", output, "--local-scheduler"], check=True, capture_output=True)
     return output / "demo"
+
+
+@pytest.fixture
+def gcn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Return a function that runs the command as installed, and gives exit code, stdout and stderr."""
+    from gcn_luigi.cli import main  # noqa: PLC0415
+
+    def run(*arguments: object) -> tuple[Any, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gcn", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return run

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +58,7 @@ def write_tile_quality(region: Region, layout: Layout, name: str, out: Path, say
     InputError
         Files cannot be decoded; the message names them all, up to twenty.
     """
-    band = next(band for band in checked_bands(region.settings) if band.name == name)
-    years: tuple[int | None, ...] = region.settings.years if band.role is Role.OPTICAL else (None,)
-    files = read_inventory(layout).of_band(name)
+    band, years, files = _of_band(region, layout, name)
     rows: list[dict[str, Any]] = []
     damaged: list[str] = []
     for done, file in enumerate(files, 1):
@@ -99,9 +97,7 @@ def try_tile(region: Region, layout: Layout, name: str) -> float:
     InputError
         The tile cannot be decoded.
     """
-    band = next(band for band in checked_bands(region.settings) if band.name == name)
-    years: tuple[int | None, ...] = region.settings.years if band.role is Role.OPTICAL else (None,)
-    files = read_inventory(layout).of_band(name)
+    band, years, files = _of_band(region, layout, name)
     if not files:
         return 0.0
     began = time.perf_counter()
@@ -109,6 +105,13 @@ def try_tile(region: Region, layout: Layout, name: str) -> float:
     _check_blocks(region.root / files[0].path, band, rows)
     pixels = [file.window.height * file.window.width for file in files]
     return (time.perf_counter() - began) * sum(pixels) / pixels[0]
+
+
+def _of_band(region: Region, layout: Layout, name: str) -> tuple[Band, tuple[int | None, ...], Sequence[SourceFile]]:
+    """Return a band, the years that each of its files holds, and its files."""
+    band = next(band for band in checked_bands(region.settings) if band.name == name)
+    years = region.settings.years if band.role is Role.OPTICAL else (None,)
+    return band, years, read_inventory(layout).of_band(name)
 
 
 def _file_rows(path: Path, file: SourceFile, band: Band, years: tuple[int | None, ...]) -> Iterator[dict[str, Any]]:

@@ -1,26 +1,12 @@
 """`gcn check-split`: on finished datasets and on files that somebody else made."""
 
 import json
-import sys
 
 import geopandas as gpd
 import pytest
 from shapely.geometry import box
 
 import gcn_luigi
-from gcn_luigi.cli import main
-
-
-@pytest.fixture
-def gcn(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["gcn", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

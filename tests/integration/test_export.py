@@ -14,7 +14,6 @@ import rasterio
 from pyproj import Transformer
 
 import gcn_luigi
-from gcn_luigi.cli import main
 from gcn_luigi.errors import ConfigError, InputError, ShardError
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.picking import Selection
@@ -62,18 +61,6 @@ def built(monkeypatch, tmp_path):
         return gcn_luigi.open_dataset(tmp_path / "out" / tiny.region)
 
     return build
-
-
-@pytest.fixture
-def gcn(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["gcn", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 def _read(directory, name):

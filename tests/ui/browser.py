@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +143,34 @@ def tab_through(page, most: int = 300) -> list[dict]:
             break
         reached.append(focused)
     return reached
+
+
+def keyboard_problems(browser, path: Path, first: str) -> list[str]:
+    """Return what is wrong with going through a page by the Tab key.
+
+    Parameters
+    ----------
+    browser : playwright Browser
+        The browser.
+    path : Path
+        The page.
+    first : str
+        Where the link leads that the first Tab must reach, and show.
+    """
+    with visit(browser, path) as visited:
+        page = visited.page
+        links, regions = page.locator("a[href]").count(), page.locator("[role=region][tabindex='0']").count()
+        reached = tab_through(page)
+    tops = [one["top"] for one in reached[1:]]
+    found = {
+        "the first Tab does not reach the skip link": reached[0]["href"] != first,
+        "the skip link is not seen once it has the focus": (reached[0]["left"], reached[0]["top"]) <= (0, 0),
+        "a link is not reached": len([one for one in reached if one["tag"] == "a"]) != links,
+        "a region that scrolls is not reached": len([one for one in reached if one["role"] == "region"]) != regions,
+        "the focus goes up the page": any(after < before - 1 for before, after in pairwise(tops)),
+    }
+    unseen = [f"no outline: {one['text']}" for one in reached if one["outline"] < 2]
+    return [*(problem for problem, is_so in found.items() if is_so), *unseen]
 
 
 def overflow(page) -> int:

@@ -6,7 +6,14 @@ from gcn_luigi.config import load_region
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.report.grid_page import write_grid_page
 from tests.integration.commands import make_tiny
-from tests.ui.browser import blank_pictures, faint_texts, nameless_pictures, overflow, printed_pages, tab_through, visit
+from tests.ui.browser import (
+    blank_pictures,
+    faint_texts,
+    keyboard_problems,
+    nameless_pictures,
+    printed_pages,
+    visit,
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,23 +47,7 @@ def test_every_text_stands_out_from_what_lies_behind_it(seen):
 
 
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(browser, path):
-    with visit(browser, path) as visited:
-        page = visited.page
-        links, regions = page.locator("a[href]").count(), page.locator("[role=region][tabindex='0']").count()
-
-        reached = tab_through(page)
-
-        assert reached[0]["href"] == "#reading"
-        assert (reached[0]["left"], reached[0]["top"]) > (0, 0), "the skip link is seen once it has the focus"
-        assert len([one for one in reached if one["tag"] == "a"]) == links
-        assert len([one for one in reached if one["role"] == "region"]) == regions == 4
-        assert [one["text"] for one in reached if one["outline"] < 2] == []
-
-
-@pytest.mark.parametrize("width", [390, 768, 1280])
-def test_nothing_sticks_out_sideways(browser, path, width):
-    with visit(browser, path, width=width) as visited:
-        assert overflow(visited.page) == 0
+    assert keyboard_problems(browser, path, "#reading") == []
 
 
 def test_it_prints_on_a_few_pages_and_nothing_is_wider_than_the_paper(browser, path):

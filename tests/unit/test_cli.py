@@ -3,7 +3,6 @@
 import io
 import json
 import shutil
-import sys
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -15,7 +14,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 import gcn_luigi
-from gcn_luigi.cli import cli, main
+from gcn_luigi.cli import cli
 from gcn_luigi.cli.progress import moment_view, watching
 from gcn_luigi.cli.run import _tell
 from gcn_luigi.io.seal import seal_text
@@ -41,20 +40,6 @@ def finished(tmp_path_factory):
 def copied(finished, tmp_path):
     """Return a copy that a test may damage."""
     return shutil.copytree(finished, tmp_path / "tiny")
-
-
-@pytest.fixture
-def gcn(monkeypatch, capsys):
-    """Return a function that runs the command as installed, and gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["gcn", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))
