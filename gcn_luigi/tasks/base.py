@@ -236,7 +236,8 @@ class RegionTask(GuardedTask):
             # The page takes it for HTML.
             self.set_status_message(html.escape(message))
         if share is not None and self.set_progress_percentage is not None:
-            self.set_progress_percentage(round(100 * share))
+            # The page draws no bar for 0.
+            self.set_progress_percentage(max(round(100 * share), 1))
 
     def on_failure(self, exception: BaseException) -> str:
         """Return what the web page and `gcn run` show: a deliberate error as it is, else the traceback."""
