@@ -10,6 +10,7 @@ import pandas as pd
 import shapely
 
 from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.distributions import ks_of_samples
 from gcn_luigi.prepare.grid import Cell
 from gcn_luigi.prepare.overlay import cell_boxes, join_outlines
 
@@ -40,7 +41,7 @@ def compare_grids(
     -------
     dict
         ``{"128": {"train": {...}, "dev": {...}, "ks": ..., "glacier_m2": {...}}, ...}``. train and dev are as from
-        `describe_shares`; ks as from `share_distance`, None where either has no cell; glacier_m2 holds the area of
+        `describe_shares`; ks as from `ks_of_samples`, None where either has no cell; glacier_m2 holds the area of
         outlines in the cells of train and of dev, and on the whole lattice. Only what lies on the lattice counts, and
         outlines that overlap count twice.
     """
@@ -54,7 +55,7 @@ def compare_grids(
         area = {name: float(rows["glacier_m2"].sum()) for name, rows in of_split.items()}
         result[str(size)] = {
             **{name: describe_shares(values) for name, values in shares.items()},
-            "ks": share_distance(shares["train"], shares["dev"]),
+            "ks": ks_of_samples(shares["train"], shares["dev"]),
             "glacier_m2": {**area, "lattice": on_lattice},
         }
     return result
@@ -97,31 +98,6 @@ def judge_cells(lattice: Lattice, outlines: gpd.GeoDataFrame, catalog: gpd.GeoDa
             "glacier_m2": inside,
         }
     )
-
-
-def share_distance(train: npt.NDArray[np.float64], dev: npt.NDArray[np.float64]) -> float | None:
-    """Return the largest difference of two cumulative distributions (Kolmogorov and Smirnov), of the values themselves.
-
-    Parameters
-    ----------
-    train, dev : ndarray
-        Axes (cell,), float64, finite, in any order.
-
-    Returns
-    -------
-    float or None
-        0 for equal distributions, 1 for ranges that do not meet; None where either is empty.
-
-    Examples
-    --------
-    >>> share_distance(np.array([0.0, 1.0]), np.array([0.0, 0.5, 1.0, 1.0]))
-    0.25
-    """
-    if not len(train) or not len(dev):
-        return None
-    values = np.union1d(train, dev)
-    below = [np.searchsorted(np.sort(part), values, side="right") / len(part) for part in (train, dev)]
-    return float(np.abs(below[0] - below[1]).max())
 
 
 def describe_shares(shares: npt.NDArray[np.float64]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from gcn_luigi.io.inventory import Inventory
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.shard_reader import open_shard
 from gcn_luigi.prepare.duplicates import Repeats, count_repeats, footprint_keys
+from gcn_luigi.prepare.evenly import evenly
 from gcn_luigi.prepare.leaks import Leaks, measure_leaks
 from gcn_luigi.prepare.nodata import Flag
 from gcn_luigi.prepare.statistics import Histogram, empty_histogram, ks_distance
@@ -182,9 +183,9 @@ def _histogram(settings: RegionSettings, layout: Layout, split: str) -> Histogra
 
 def _count_flags(chips: gpd.GeoDataFrame, shards: Path) -> FlagCounts:
     pixels = np.zeros(256, np.int64)
-    evenly = np.unique(np.linspace(0, len(chips) - 1, min(len(chips), FLAG_SAMPLE)).round().astype(int))
-    for name, rows in chips.iloc[evenly].groupby("shard", sort=True):
+    chosen = evenly(len(chips), FLAG_SAMPLE)
+    for name, rows in chips.iloc[chosen].groupby("shard", sort=True):
         with open_shard(shards / str(name)) as shard:
             for row in rows["shard_row"]:
                 pixels += np.bincount(shard.pixels("flags", int(row)).ravel(), minlength=256)
-    return FlagCounts(pixels, len(evenly), len(chips))
+    return FlagCounts(pixels, len(chosen), len(chips))

@@ -150,7 +150,7 @@ def plan_dataset(settings: RegionSettings, layout: Layout, *, is_exact: bool, sa
     window = max((one.height for one in stored), default=0) * max((one.width for one in stored), default=0)
     return Plan(
         splits,
-        is_exact=reads_all or (is_exact and label_decides(settings)),
+        is_exact=is_exact,
         chips_bytes=sum(split.chips for split in splits.values()) * settings.chips.size**2 * pixel,
         windows_bytes=len(stored) * window * pixel,
         seconds_read=time.perf_counter() - began if reads_all else 0.0,

@@ -10,6 +10,7 @@ import numpy as np
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.shard_reader import open_shard
 from gcn_luigi.prepare.columns import ChipPlace
+from gcn_luigi.prepare.evenly import evenly
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.mosaics import read_inventory
@@ -105,8 +106,8 @@ def _spread(fruitful: dict[str, tuple[ChipPlace, ...]], count: int) -> list[Chip
     total = sum(map(len, fruitful.values()))
     chosen: list[ChipPlace] = []
     for places in fruitful.values():
-        wanted = min(len(places), max(round(count * len(places) / total), 1))
-        chosen += [places[i] for i in np.unique(np.linspace(0, len(places) - 1, wanted).round().astype(int))]
+        wanted = max(round(count * len(places) / total), 1)
+        chosen += [places[i] for i in evenly(len(places), wanted)]
     return chosen
 
 

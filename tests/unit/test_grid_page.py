@@ -18,7 +18,8 @@ from gcn_luigi.io.inventory import Inventory, SourceFile
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.chip_load import chip_load
-from gcn_luigi.prepare.grid_comparison import compare_grids, judge_cells, share_distance
+from gcn_luigi.prepare.distributions import ks_of_samples
+from gcn_luigi.prepare.grid_comparison import compare_grids, judge_cells
 from gcn_luigi.report.grid_evidence import read_grid_evidence
 from gcn_luigi.report.grid_page import write_grid_page
 from gcn_luigi.report.grid_reading import caveats, chip_table, read_out, share_table
@@ -188,17 +189,17 @@ def test_the_distance_is_that_of_the_definition(train, dev):
         for value in (*train, *dev)
     )
 
-    assert share_distance(np.array(train), np.array(dev)) == pytest.approx(expected)
-    assert share_distance(np.array(dev), np.array(train)) == pytest.approx(expected)
+    assert ks_of_samples(np.array(train), np.array(dev)) == pytest.approx(expected)
+    assert ks_of_samples(np.array(dev), np.array(train)) == pytest.approx(expected)
 
 
 def test_no_cell_has_no_distance():
-    assert share_distance(np.empty(0), np.array([0.5])) is None
-    assert share_distance(np.array([0.5]), np.empty(0)) is None
+    assert ks_of_samples(np.empty(0), np.array([0.5])) is None
+    assert ks_of_samples(np.array([0.5]), np.empty(0)) is None
 
 
 def test_values_within_one_bin_are_told_apart():
-    assert share_distance(np.array([0.001, 0.002]), np.array([0.003, 0.004])) == 1.0
+    assert ks_of_samples(np.array([0.001, 0.002]), np.array([0.003, 0.004])) == 1.0
 
 
 @pytest.mark.parametrize(
