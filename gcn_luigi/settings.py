@@ -124,6 +124,10 @@ class OutlineSettings(Section):
     date_field: str | None = None
     # A broken geometry: mend it and say so, or stop.
     on_invalid: Literal["repair", "error"] = "repair"
+    # Mending that would change more of an outline's area than this stops.
+    max_repaired_share: Share = 0.01
+    # A row without a polygon (a line, a point, nothing): stop, or leave it out and say so.
+    on_unusable: Literal["error", "skip"] = "error"
 
 
 class LabelSettings(Section):

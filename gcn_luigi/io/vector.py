@@ -4,21 +4,35 @@ import csv
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyogrio
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
+from pyproj import CRS
 from pyproj.exceptions import CRSError
 from shapely.errors import ShapelyError
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.formats import check_vector
 from gcn_luigi.io.index import read_geoparquet
+from gcn_luigi.io.vector_text import read_table
+from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.grid_import import few
-from gcn_luigi.prepare.outlines import drop_unusable, mend_polygons, merge_outlines, outline_names
+from gcn_luigi.prepare.misplaced import check_degrees, check_on_region
+from gcn_luigi.prepare.outlines import (
+    Mending,
+    drop_unusable,
+    mend_polygons,
+    merge_outlines,
+    only_polygons,
+    outline_names,
+)
+from gcn_luigi.prepare.reproject import TOLERANCE_M, reproject
 from gcn_luigi.prepare.years import outline_year
 from gcn_luigi.settings import OutlineSettings
 
@@ -26,6 +40,11 @@ _ID_FIELDS = ("rgiid", "rgi_id", "glims_id", "glimsid", "glac_id", "glacier_id",
 _DATE_FIELDS = ("bgndate", "src_date", "date", "img_date", "year")
 # Coordinates in any unit that is in use, micrometres included, are smaller.
 _FARTHEST = 1e15
+# An edge may be off by so much of a pixel.
+_SHARE_OF_PIXEL = 0.1
+_LEAVE_OUT = ', or leave them out: outlines.on_unusable = "skip"'
+# Of polygons to leave out; outlines have a setting.
+_MOST_MENDED = 0.01
 _ID_HEADERS = {"label", "new_id", "id", "partition", "cell", "cell_id", "grid_id", "rejects", "rejected", "reject"}
 
 
@@ -46,20 +65,22 @@ class Outlines:
     notes: tuple[str, ...]
 
 
-def read_outlines(path: Path, settings: OutlineSettings, crs: str) -> Outlines:
+def read_outlines(path: Path, settings: OutlineSettings, onto: Lattice | str) -> Outlines:
     """Read outlines of RGI 6, RGI 7 or one's own making.
 
-    Records without geometry, without area, or of points and lines are skipped; records with one id (the parts of
-    an RGI 7 complex) are joined into one outline, dated by the largest of them. Each of these is noted.
+    They are brought into the CRS in which they are used, with edges that stay where they were, and judged and mended
+    there. Rows without area are skipped; records with one id (the parts of an RGI 7 complex) are joined into one
+    outline, dated by the largest of them. Each of these is noted.
 
     Parameters
     ----------
     path : Path
         See `gcn_luigi.io.formats.check_vector`.
     settings : OutlineSettings
-        Layer, fields (found by themselves, in any case of letters, where not given) and `on_invalid`.
-    crs : str
-        What to reproject to.
+        Layer, fields (found by themselves, in any case of letters, where not given), and what to do with rows that are
+        broken or hold no polygon.
+    onto : Lattice or str
+        What to lay them over: edges are off by less than a tenth of a pixel. Of a CRS alone, by less than a metre.
 
     Returns
     -------
@@ -69,10 +90,11 @@ def read_outlines(path: Path, settings: OutlineSettings, crs: str) -> Outlines:
     Raises
     ------
     InputError
-        The file is missing, unreadable or empty, states no CRS, lacks a field, holds nothing usable, or holds broken
-        polygons while `on_invalid` is ``"error"``.
+        The file is missing, unreadable or empty, states no CRS or one that cannot be right, lacks a field, or holds
+        nothing usable; a row holds no polygon, is broken beyond what the settings allow, or cannot be reprojected.
     """
-    frame = _located(_read(path, settings.layer), path)
+    table, encoding = _read(path, settings.layer)
+    frame = _located(table, path)
     where = str(path)
     if frame.empty:
         raise InputError("no outlines in the file", where=where, fix="give a file with at least one polygon")
@@ -86,7 +108,9 @@ def read_outlines(path: Path, settings: OutlineSettings, crs: str) -> Outlines:
     date_field = _field(frame, settings.date_field, _DATE_FIELDS, path)
     dates = frame[date_field].tolist() if date_field else [None] * len(frame)
     names = outline_names(frame[id_field].tolist())
-    shapes, mended = mend_polygons(frame.geometry.to_numpy(), names, settings.on_invalid, where)
+    shapes = frame.geometry.to_numpy()
+    shapes, unusable = only_polygons(shapes, names, settings.on_unusable, where, _LEAVE_OUT)
+    shapes, mended = mend_polygons(_laid(shapes, frame.crs, onto, where), names, _outline_rules(settings), where)
     table = gpd.GeoDataFrame(
         {
             "outline": pd.array(names, dtype="str"),
@@ -94,21 +118,20 @@ def read_outlines(path: Path, settings: OutlineSettings, crs: str) -> Outlines:
             "date": pd.array(["" if pd.isna(date) else str(date) for date in dates], dtype="str"),
         },
         geometry=shapes,
-        crs=frame.crs,
+        crs=_crs(onto),
     )
-    table = _reprojected(table, crs, path)
-    # A ring that just clears itself may cross itself elsewhere on the ellipsoid.
-    shapes, mended_again = mend_polygons(table.geometry.to_numpy(), names, settings.on_invalid, where)
-    table, skipped = drop_unusable(table.set_geometry(gpd.GeoSeries(shapes, crs=table.crs)), where)
+    table, skipped = drop_unusable(table, where)
     table, joined = merge_outlines(table)
     undated = int(table["year"].isna().sum())
     late = [f"{undated} of {len(table)} outlines have no usable date"] if undated else []
     columns = ["outline", "year", "date", "area_m2", "geometry"]
-    return Outlines(table[columns], (*mended, *mended_again, *skipped, *joined, *late))
+    return Outlines(table[columns], (*encoding, *unusable, *mended, *skipped, *joined, *late))
 
 
 def read_grid(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
-    """Read an existing grid, unchanged; `gcn_luigi.prepare.grid_import.import_grid` judges it.
+    """Read an existing grid, unchanged; `gcn_luigi.prepare.grid_import.import_grid` judges it, and its CRS.
+
+    Rows without geometry are left to that, too: columns may say where their cells lie.
 
     Parameters
     ----------
@@ -125,9 +148,13 @@ def read_grid(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
     Raises
     ------
     InputError
-        The file is missing or unreadable, has several layers and none is named, or states no CRS.
+        The file is missing or unreadable, has several layers and none is named, states no CRS or one that cannot be
+        right, or holds rows of lines or points.
     """
-    return _located(_read(path, layer), path)
+    frame = _located(_read(path, layer)[0], path)
+    drawn = np.flatnonzero(~(frame.geometry.isna() | frame.geometry.is_empty).to_numpy())
+    only_polygons(frame.geometry.to_numpy()[drawn], [f"row {row}" for row in drawn], "error", str(path))
+    return frame
 
 
 def read_footprints(path: Path) -> gpd.GeoDataFrame:
@@ -141,36 +168,43 @@ def read_footprints(path: Path) -> gpd.GeoDataFrame:
     Raises
     ------
     InputError
-        As `read_grid`.
+        The file is missing or unreadable, has several layers, or states no CRS or one that cannot be right.
     """
-    return _located(_read(path, None), path)
+    return _located(_read(path, None)[0], path)
 
 
-def read_polygons(path: Path, crs: str, layer: str | None = None) -> gpd.GeoSeries:
+def read_polygons(path: Path, onto: Lattice | str, layer: str | None = None) -> gpd.GeoSeries:
     """Read polygons, for example those whose cells are never used.
 
     Parameters
     ----------
     path : Path
         See `gcn_luigi.io.formats.check_vector`.
-    crs : str
-        What to reproject to.
+    onto : Lattice or str
+        As in `read_outlines`.
     layer : str or None
         Needed where the file has several.
 
     Returns
     -------
     GeoSeries
-        Valid, two-dimensional polygons in `crs`; broken ones are repaired, whatever is no polygon is left out.
+        Valid, two-dimensional polygons, one a row; broken ones are repaired where that changes little.
 
     Raises
     ------
     InputError
-        As `read_grid`.
+        The file is missing or unreadable, has several layers and none is named, or states no CRS or one that cannot be
+        right; a row holds no polygon, is broken beyond a per cent of its area, or cannot be reprojected.
     """
-    frame = _reprojected(_located(_read(path, layer), path), crs, path)
-    shapes, _ = mend_polygons(frame.geometry.to_numpy(), map(str, range(len(frame))), "repair", str(path))
-    return gpd.GeoSeries([shape for shape in shapes if shape is not None], crs=frame.crs)
+    frame, where = _located(_read(path, layer)[0], path), str(path)
+    names = [f"row {row}" for row in range(len(frame))]
+    shapes, _ = only_polygons(frame.geometry.to_numpy(), names, "error", where)
+    rules = Mending("repair", _MOST_MENDED, "mend them, for example with QGIS's Fix geometries")
+    shapes, _ = mend_polygons(_laid(shapes, frame.crs, onto, where), names, rules, where)
+    if shapely.is_empty(shapes).any():
+        empty = few(f"row {row}" for row in np.flatnonzero(shapely.is_empty(shapes)))
+        raise InputError(f"polygons without area: {empty}", where=where, fix="correct or remove these rows")
+    return gpd.GeoSeries(shapes, crs=_crs(onto))
 
 
 def read_reject_ids(path: Path) -> frozenset[str]:
@@ -222,14 +256,14 @@ def _fields(line: str, delimiter: str, path: Path) -> list[str]:
         ) from error
 
 
-def _read(path: Path, layer: str | None) -> pd.DataFrame:
+def _read(path: Path, layer: str | None) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return a table, and a note where its texts are in another encoding than the file claims."""
     where = str(path)
     if not path.exists():
         raise InputError("there is no such file", where=where, fix="correct the path; it starts at data_root")
     try:
         if path.suffix.lower() in {".parquet", ".geoparquet"}:
-            parquet: pd.DataFrame = read_geoparquet(path)
-            return parquet
+            return read_geoparquet(path), ()
         check_vector(path)
         layers = pyogrio.list_layers(path)[:, 0].tolist()
         if layer is None and len(layers) > 1:
@@ -241,10 +275,11 @@ def _read(path: Path, layer: str | None) -> pd.DataFrame:
             warnings.filterwarnings("ignore", message="Error parsing datetimes")
             # Refused below.
             warnings.filterwarnings("ignore", message="Non closed ring detected")
+            # Rings are read by what contains what.
+            warnings.filterwarnings("ignore", message=".*rings with invalid winding order")
             # A number that is none is refused below, by name.
             with np.errstate(invalid="ignore", over="ignore"):
-                frame: pd.DataFrame = pyogrio.read_dataframe(path, layer=layer, use_arrow=False)
-            return frame
+                return read_table(path, layer)
     except DataLayerError as error:
         raise InputError(f"no layer {layer!r}", where=where, fix=f"name one of: {', '.join(layers)}") from error
     except (DataSourceError, CRSError, ShapelyError, UnboundLocalError, ValueError, OSError) as error:
@@ -260,6 +295,7 @@ def _located(frame: pd.DataFrame, path: Path) -> gpd.GeoDataFrame:
     if frame.crs is None:
         raise InputError("the file states no CRS", where=str(path), fix="add it, for a shapefile as a .prj file")
     _check_coordinates(frame, path)
+    check_degrees(frame.geometry.to_numpy(), frame.crs, str(path))
     return frame
 
 
@@ -276,11 +312,22 @@ def _check_coordinates(frame: gpd.GeoDataFrame, path: Path) -> None:
         )
 
 
-def _reprojected(frame: gpd.GeoDataFrame, crs: str, path: Path) -> gpd.GeoDataFrame:
-    try:
-        return frame.to_crs(crs)
-    except (CRSError, RuntimeError) as error:
-        raise InputError(f"cannot reproject to {crs}: {error}", where=str(path), fix="check both CRSs") from error
+def _laid(shapes: npt.NDArray[Any], crs: CRS, onto: Lattice | str, where: str) -> npt.NDArray[Any]:
+    """Return shapes in the CRS in which they are used, with edges that stay where they were."""
+    tolerance = onto.pixel_size * _SHARE_OF_PIXEL if isinstance(onto, Lattice) else TOLERANCE_M
+    moved = reproject(shapes, crs, _crs(onto), tolerance, where)
+    if isinstance(onto, Lattice):
+        check_on_region(shapes, moved, crs, onto, where)
+    return moved
+
+
+def _crs(onto: Lattice | str) -> str:
+    return onto.crs if isinstance(onto, Lattice) else onto
+
+
+def _outline_rules(settings: OutlineSettings) -> Mending:
+    fix = "mend them, for example with QGIS's Fix geometries, or allow more by outlines.max_repaired_share"
+    return Mending(settings.on_invalid, settings.max_repaired_share, fix)
 
 
 def _field(frame: gpd.GeoDataFrame, wanted: str | None, usual: tuple[str, ...], path: Path) -> str | None:

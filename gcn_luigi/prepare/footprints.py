@@ -10,9 +10,12 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from gcn_luigi.errors import InputError
+from gcn_luigi.prepare.reproject import reproject
 
 # Neighbours whose coordinates went through single precision overlap by hairs: less than this share of the smaller.
 _HAIR = 1e-6
+# So little that edges which neighbours share in part stay within that hair.
+_TOLERANCE_M = 1e-3
 _WEB_MERCATOR = "EPSG:3857"
 
 
@@ -73,7 +76,8 @@ def measure_footprints(
         The CRS is none in which lengths are measured; a geometry is no polygon, or broken; the column is missing.
     """
     target, metres = _measurable(train.crs if crs is None else crs)
-    first, second = (_polygons(frame, target, name) for frame, name in ((train, "train"), (dev, "dev")))
+    tolerance = _TOLERANCE_M / metres
+    first, second = (_polygons(frame, target, tolerance, name) for frame, name in ((train, "train"), (dev, "dev")))
     # Equal geometries are compared as given, before reprojection could move a digit.
     n_duplicates = int(np.isin(_bytes(dev), _bytes(train)).sum())
     tree = shapely.STRtree(first)
@@ -113,8 +117,8 @@ def _measurable(crs: object) -> tuple[CRS, float]:
     return target, float(target.axis_info[0].unit_conversion_factor)
 
 
-def _polygons(frame: gpd.GeoDataFrame, crs: CRS, name: str) -> npt.NDArray[np.object_]:
-    shapes: npt.NDArray[np.object_] = frame.geometry.to_crs(crs).to_numpy()
+def _polygons(frame: gpd.GeoDataFrame, crs: CRS, tolerance: float, name: str) -> npt.NDArray[np.object_]:
+    shapes = reproject(frame.geometry.to_numpy(), frame.crs, crs, tolerance, name)
     kept: npt.NDArray[np.object_] = shapes[~(shapely.is_missing(shapes) | shapely.is_empty(shapes))]
     wrong = ~np.isin(shapely.get_type_id(kept), [3, 6])
     broken = ~shapely.is_valid(kept)

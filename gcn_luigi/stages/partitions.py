@@ -168,7 +168,7 @@ def _read_cells(layout: Layout) -> list[Cell]:
 
 def _outlines(region: Region, lattice: Lattice) -> Outlines:
     settings = region.settings.outlines
-    return read_outlines(region.root / settings.path, settings, lattice.crs)
+    return read_outlines(region.root / settings.path, settings, lattice)
 
 
 def _exclusions(region: Region, lattice: Lattice) -> Exclusions:
@@ -176,7 +176,7 @@ def _exclusions(region: Region, lattice: Lattice) -> Exclusions:
     ids = frozenset[str]() if settings.reject_ids is None else read_reject_ids(region.root / settings.reject_ids)
     if settings.exclude_polygons is None:
         return Exclusions(ids)
-    return Exclusions(ids, tuple(read_polygons(region.root / settings.exclude_polygons, lattice.crs)))
+    return Exclusions(ids, tuple(read_polygons(region.root / settings.exclude_polygons, lattice)))
 
 
 def _label_counts(label: Path, cells: list[Cell]) -> Any:

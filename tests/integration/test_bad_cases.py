@@ -131,10 +131,11 @@ def _a_year_without_composite_takes_the_nearest(build):
 
 
 def _broken_outlines_are_mended_and_noted(build):
-    made = build("rgi_bowtie_missing_dates")
+    made = build("rgi_bowtie_missing_dates", ("\n[outlines]\n", '\n[outlines]\non_unusable = "skip"\n'))
     notes = json.loads((made.layout.split_audit).read_text())["notes"]["outlines"]
 
     assert any("repaired" in note for note in notes)
+    assert any("rows skipped, without geometry" in note for note in notes)
     assert made.catalog["outline_year"].dropna().between(1900, 2100).all()
     assert set(made.catalog.loc[~made.catalog["used"], "reason"]) <= {
         "outside the tiles",

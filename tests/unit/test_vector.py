@@ -15,6 +15,7 @@ from gcn_luigi.settings import OutlineSettings
 
 CRS = "EPSG:3338"
 SETTINGS = OutlineSettings(path="outlines")
+SKIPPING = OutlineSettings(path="outlines", on_unusable="skip")
 
 
 def square(x=0.0, size=100.0):
@@ -56,7 +57,7 @@ def test_outlines_are_reprojected(columbia):
 def test_broken_and_undated_outlines_are_mended_or_skipped_and_told(columbia_bad, suffix):
     bad = columbia_bad / f"rgi_bowtie_missing_dates/rgi/rgi60_study_area_epsg3338.{suffix}"
 
-    outlines = read_outlines(bad, SETTINGS, CRS)
+    outlines = read_outlines(bad, SKIPPING, CRS)
 
     table = outlines.table.set_index("outline")
     assert table.is_valid.all()
@@ -66,7 +67,8 @@ def test_broken_and_undated_outlines_are_mended_or_skipped_and_told(columbia_bad
     assert table["year"].dropna().between(2005, 2010).all()
     told = "\n".join(outlines.notes)
     assert "2 broken polygons repaired: SIM60-01.90001 (Self-intersection" in told
-    assert "2 records without a polygon skipped: SIM60-01.90002, SIM60-01.90004" in told
+    assert "1 rows skipped, without geometry: SIM60-01.90002" in told
+    assert "1 rows without area skipped: SIM60-01.90004" in told
     assert "3 of 13 outlines have no usable date" in told
     assert str(columbia_bad) not in told
 
@@ -163,11 +165,14 @@ def test_only_the_polygons_of_mixed_records_are_kept(path):
     mixed = shapely.GeometryCollection([square(), shapely.Point(5000, 5)])
     write(path, [mixed, shapely.Point(1, 1)], RGIId=["a", "b"], BgnDate=["20050101"] * 2)
 
-    outlines = read_outlines(path, SETTINGS, CRS)
+    outlines = read_outlines(path, SKIPPING, CRS)
 
     assert outlines.table["outline"].tolist() == ["a"]
     assert outlines.table.geometry[0].equals(square())
-    assert outlines.notes == ("1 records without a polygon skipped: b",)
+    assert outlines.notes == (
+        "1 rows skipped, Point: b",
+        "lines and points beside the polygons of 1 rows left out: a",
+    )
 
 
 def test_records_without_an_id_are_called_by_their_place(path):
@@ -200,7 +205,7 @@ def test_a_file_without_a_usable_outline_is_refused(path, shapes):
     pyogrio.write_dataframe(frame, path, driver="GPKG", geometry_type="Unknown")
 
     with pytest.raises(InputError, match=r"no outlines? (in the file|with an area)"):
-        read_outlines(path, SETTINGS, CRS)
+        read_outlines(path, SKIPPING, CRS)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"<html>not a map</html>"])
@@ -229,7 +234,7 @@ def test_geoparquet_outlines_are_read(tmp_path):
 
 def test_polygons_are_mended_and_reprojected(path):
     bowtie = shapely.Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
-    write(path, [bowtie, None, shapely.Point(3, 3)], name=["a", "b", "c"])
+    write(path, [bowtie], name=["a"])
 
     shapes = read_polygons(path, "EPSG:32606")
 
