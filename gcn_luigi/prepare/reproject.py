@@ -26,7 +26,11 @@ _SHARPEST_M = 1000.0
 _MOST_PIECES, _MOST_ROUNDS, _MOST_POINTS = 64, 8, 5_000_000
 # Two transformations that meet may differ by metres; where a CRS is torn its ends lie far apart.
 _TORN_M = 1000.0
+_LEAP = 0.75
 _HALF_TURN = 180.0
+_EARTH_M = 6_378_137.0
+# In any unit of length: around the Earth it is 4e7 m.
+_FARTHEST = 1e9
 
 Array = npt.NDArray[Any]
 
@@ -80,14 +84,15 @@ class _Move:
         # A copy: coordinates are set in place.
         moved[present] = shapely.transform(shapes[present], self._placed)
         self._refuse_lost(moved)
-        rows, edges = _edges(shapes)
-        _, there = _edges(moved)
+        rows, corners, is_edge = _corners(shapes)
+        _, there, _ = _corners(moved)
         if source.is_geographic:
-            self._refuse_long_way(rows, edges)
-        length = np.hypot(*(there[:, 1] - there[:, 0]).T)
-        look = length > np.sqrt(8 * _SHARPEST_M * self._tolerance)
-        off = self._off(edges[look], there[look]) > self._tolerance * _AIM
-        for row in np.unique(rows[look][off]):
+            self._refuse_long_way(rows, np.abs(np.diff(corners[:, 0])), is_edge)
+        # Of both CRSs: an edge of a whole turn ends where it began.
+        length = np.maximum(_lengths(corners) * _metres(source), _lengths(there))
+        look = np.flatnonzero(is_edge & (length > np.sqrt(8 * _SHARPEST_M * self._tolerance)))
+        off = self._off(_edges(corners, look), _edges(there, look)) > self._tolerance * _AIM
+        for row in np.unique(rows[look[off]]):
             moved[row] = self._bent(shapes[row], int(row))
         return moved
 
@@ -95,16 +100,21 @@ class _Move:
         return np.column_stack(self._transformer.transform(points[:, 0], points[:, 1]))
 
     def _off(self, edges: Array, there: Array) -> Array:
-        """Return how far each edge is from the straight one, axes (edge,); inf where it leaves the CRS."""
+        """Return how far each edge is from the straight one, axes (edge,); inf where it leaves the CRS or is torn."""
         start, along = there[:, 0], there[:, 1] - there[:, 0]
         square = np.maximum((along**2).sum(axis=1), np.finfo(float).tiny)
-        worst = np.zeros(len(edges))
-        for share in _LOOKED_AT:
+        worst, step, last = np.zeros(len(edges)), np.zeros(len(edges)), np.zeros_like(along)
+        for share in (*_LOOKED_AT, 1.0):
             true = self._placed(edges[:, 0] + share * (edges[:, 1] - edges[:, 0])) - start
             with np.errstate(invalid="ignore"):
                 nearest = np.clip((true * along).sum(axis=1) / square, 0, 1)
                 off = np.hypot(*(true - nearest[:, None] * along).T)
+                step = np.maximum(step, np.hypot(*(true - last).T))
             worst = np.maximum(worst, np.where(np.isfinite(off), off, np.inf))
+            last = true
+        # A quarter of an edge that is nearly all of it on the map.
+        length = np.sqrt(square)
+        worst[(length > _TORN_M) & (step > _LEAP * length)] = np.inf
         return worst
 
     def _bent(self, shape: Any, row: int) -> Any:
@@ -124,8 +134,8 @@ class _Move:
         aim = self._tolerance * _AIM
         for _ in range(_MOST_ROUNDS):
             there = self._placed(points)
-            edges = np.stack([points[:-1], points[1:]], axis=1)
-            off = self._off(edges, np.stack([there[:-1], there[1:]], axis=1))
+            edges = _edges(points, np.arange(len(points) - 1))
+            off = self._off(edges, _edges(there, np.arange(len(points) - 1)))
             is_bent = off > aim
             if not is_bent.any():
                 return there
@@ -135,8 +145,7 @@ class _Move:
             if not np.isfinite(there).all() or pieces.sum() > _MOST_POINTS:
                 break
             points = _cut(points, pieces)
-        gap = np.hypot(*np.diff(there, axis=0).T)[is_bent]
-        if (gap < _TORN_M).all():
+        if (_lengths(there)[is_bent] < _TORN_M).all():
             return there
         x, y = edges[int(np.argmax(off)), 0]
         raise InputError(
@@ -147,7 +156,8 @@ class _Move:
 
     def _refuse_lost(self, moved: Array) -> None:
         points, rows = shapely.get_coordinates(moved, return_index=True)
-        lost = np.unique(rows[~np.isfinite(points).all(axis=1)])
+        # NaN compares False.
+        lost = np.unique(rows[~(np.abs(points) < _FARTHEST).all(axis=1)])
         if lost.size:
             raise InputError(
                 f"{lost.size} rows lie beyond what the CRS of the region can show: {few(f'row {row}' for row in lost)}",
@@ -155,11 +165,10 @@ class _Move:
                 fix="check the file's CRS, or leave these rows out",
             )
 
-    def _refuse_long_way(self, rows: Array, edges: Array) -> None:
-        turn = np.abs(edges[:, 1, 0] - edges[:, 0, 0])
+    def _refuse_long_way(self, rows: Array, turn: Array, is_edge: Array) -> None:
         # A whole turn along a parallel goes around; anything between half and whole may be meant the short way.
-        found = np.unique(rows[(turn > _HALF_TURN + 1e-9) & (turn < 2 * _HALF_TURN - 1e-9)])
-        if found.size:
+        is_long = is_edge & (turn > _HALF_TURN + 1e-9) & (turn < 2 * _HALF_TURN - 1e-9)
+        if (found := np.unique(rows[:-1][is_long])).size:
             raise InputError(
                 f"{found.size} rows have an edge longer than 180 degrees: {few(f'row {row}' for row in found)}",
                 where=self._where,
@@ -168,17 +177,30 @@ class _Move:
             )
 
 
-def _edges(shapes: Array) -> tuple[Array, Array]:
-    """Return the row of each edge of a polygon, and edges with axes (edge, end, xy)."""
+def _corners(shapes: Array) -> tuple[Array, Array, Array]:
+    """Return row and place of each corner of polygons, and whether an edge leads from it to the next."""
     parts, rows = shapely.get_parts(shapes, return_index=True)
     parts, again = shapely.get_parts(parts, return_index=True)
-    rows = rows[again]
     is_polygon = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
     rings, owner = shapely.get_rings(parts[is_polygon], return_index=True)
-    points, ring = shapely.get_coordinates(rings, return_index=True)
-    is_edge = ring[1:] == ring[:-1]
-    edges = np.stack([points[:-1][is_edge], points[1:][is_edge]], axis=1)
-    return rows[is_polygon][owner][ring[:-1][is_edge]], edges
+    corners, ring = shapely.get_coordinates(rings, return_index=True)
+    return rows[again][is_polygon][owner][ring], corners, ring[1:] == ring[:-1]
+
+
+def _edges(corners: Array, first: Array) -> Array:
+    """Return the edges from these corners to the next, axes (edge, end, xy)."""
+    return np.stack([corners[first], corners[first + 1]], axis=1)
+
+
+def _lengths(corners: Array) -> Array:
+    lengths: Array = np.hypot(*np.diff(corners, axis=0).T)
+    return lengths
+
+
+def _metres(crs: pyproj.CRS) -> float:
+    """Return the metres of a CRS's unit, of degrees those at the equator."""
+    unit = float(crs.axis_info[0].unit_conversion_factor) if crs.axis_info else 1.0
+    return unit * _EARTH_M if crs.is_geographic else unit
 
 
 def _cut(points: Array, pieces: npt.NDArray[np.int64]) -> Array:

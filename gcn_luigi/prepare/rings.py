@@ -32,11 +32,14 @@ class Reading:
     unclear : float
         Area of rings of which neither containment nor the file says with certainty whether they are holes, in the
         square of the CRS's unit.
+    overlaps : bool
+        Parts share ground, or one stands there twice.
     """
 
     shape: Any
     ground: Any
     unclear: float
+    overlaps: bool
 
 
 def read_rings(shape: Any) -> Reading:
@@ -61,7 +64,7 @@ def read_rings(shape: Any) -> Reading:
     has_area = shapely.area(fills) > 0 if len(fills) else np.zeros(0, bool)
     rings, owner, is_hole, fills = rings[has_area], owner[has_area], is_hole[has_area], fills[has_area]
     if not len(rings):
-        return Reading(shape, shapely.Polygon(), 0.0)
+        return Reading(shape, shapely.Polygon(), 0.0, overlaps=False)
     area = shapely.area(fills)
     inside, crossing = _relations(fills, area, is_hole)
     depth = inside.sum(axis=1)
@@ -73,7 +76,8 @@ def read_rings(shape: Any) -> Reading:
     holder = _holders(inside, crossing, area, reads_as_hole, owner)
     reads_as_hole &= holder >= 0
     # The smaller ring of each pair in doubt, once.
-    smaller = np.unique([min(pair, key=lambda ring: area[ring]) for pair in np.argwhere(doubt).tolist()]).astype(int)
+    first, second = np.nonzero(np.triu(doubt))
+    smaller = np.unique(np.where(area[second] <= area[first], second, first))
     shells = np.flatnonzero(~reads_as_hole)
     is_as_given = bool(
         has_area.all() and (reads_as_hole == is_hole).all() and (owner[holder] == owner)[reads_as_hole].all()
@@ -82,7 +86,8 @@ def read_rings(shape: Any) -> Reading:
         shape = shapely.MultiPolygon(
             [shapely.Polygon(rings[ring], rings[(holder == ring) & reads_as_hole]) for ring in shells]
         )
-    return Reading(shape, _ground(fills, depth, reads_as_hole), float(area[smaller].sum()))
+    overlaps = bool((crossing & ~doubt)[shells].any())
+    return Reading(shape, _ground(fills, depth, reads_as_hole), float(area[smaller].sum()), overlaps)
 
 
 def _fill(ring: Any) -> Any:
