@@ -26,7 +26,8 @@ dev: $(VENV)/ready-for-tests
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 $(VENV)/ready: $(SOURCES)
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@if $(BIN)/python -m pip --version > /dev/null 2>&1; then $(BIN)/python .ci/prerequisites.py; \
+	else $(PYTHON) .ci/prerequisites.py && $(PYTHON) -m venv $(VENV); fi
 	@echo "setting up $(VENV): libraries and compiled kernels, a minute or two"
 	@$(PIP) "setuptools>=77" wheel cython numpy
 	@$(PIP) --no-build-isolation --editable .

@@ -26,6 +26,11 @@ DIRECTIVES = {
 # The checked build also has the plain loops where the fast one has two versions, so both are tested.
 FLAGS = ["-O1", "-g", "-DGCN_BASELINE"] if CHECKED else SANITIZERS or ["-O3"]
 
+KERNELS = sorted(Path("_ext").glob("*.pyx"))
+if not KERNELS:
+    # An import of the package would fail, long after an installation that seemed to succeed.
+    raise FileNotFoundError(f"no *.pyx in {Path('_ext').resolve()}: take a complete source tree")
+
 EXTENSIONS = [
     Extension(
         f"gcn_luigi._core.{source.stem}",
@@ -36,7 +41,7 @@ EXTENSIONS = [
         extra_compile_args=[*FLAGS, "-ffp-contract=off"],
         extra_link_args=SANITIZERS,
     )
-    for source in sorted(Path("_ext").glob("*.pyx"))
+    for source in KERNELS
 ]
 
 setup(

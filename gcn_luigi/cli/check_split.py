@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
 _PATH = click.Path(path_type=Path)
-_SYNONYMS = {"val": "dev", "validation": "dev", "validate": "dev", "test": "dev"}
 _MOST_NAMED = 5
 
 
@@ -43,10 +42,13 @@ def check_split(
     TRAIN and DEV are vector files of footprints, or FILE is one with a column `split`; they are measured in a
     projected CRS.
 
-    Shared pixels or area, duplicates and a distance below --min-distance are leaks. Shared glaciers are told.
+    Shared pixels or area, duplicates and a distance below --min-distance are leaks. Shared glaciers are told, and a
+    warning where train and dev lie nearer to each other than the edge of one chip: they share no pixel then, but show
+    nearly the same.
 
     JSON keys: what, n_train, n_dev, shared_pixels (of a dataset) or shared_area_m2 and n_overlapping (of files),
-    n_duplicates, shared_glaciers (null where not looked at), least_distance_m, nearest, leaks (a text each).
+    n_duplicates, shared_glaciers (null where not looked at), least_distance_m, nearest, edge_m (of a chip or
+    footprint), left_out (rows of one file by the word in its column split), leaks and warnings (a text each).
 
     \b
     Example:
@@ -65,6 +67,7 @@ def check_split(
             raise click.UsageError("--no-shared-glaciers needs --glacier-field, the column with their ids")
         found = _of_files(what, crs, glacier_field)
     found["leaks"] = _leaks(found, **limits)
+    found["warnings"] = _warnings(found)
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
@@ -99,6 +102,8 @@ def _of_dataset(place: Path) -> dict[str, Any]:
         "shared_glaciers": list(leaks.shared_glaciers),
         "least_distance_m": leaks.least_distance_m,
         "nearest": None if leaks.nearest is None else list(leaks.nearest),
+        "edge_m": float((index["right"] - index["left"]).median()) if len(index) else None,
+        "left_out": {},
     }
 
 
@@ -107,7 +112,7 @@ def _of_files(what: tuple[Path, ...], crs: str | None, glacier_field: str | None
     from gcn_luigi.prepare.footprints import measure_footprints  # noqa: PLC0415
 
     frames = [read_footprints(path) for path in what]
-    train, dev = frames if len(frames) == 2 else _parts(frames[0], what[0])
+    train, dev, left_out = (*frames, {}) if len(frames) == 2 else _parts(frames[0], what[0])
     leaks = measure_footprints(train, dev, crs=crs, glaciers=glacier_field)
     nearest = None
     if leaks.nearest is not None:
@@ -122,16 +127,25 @@ def _of_files(what: tuple[Path, ...], crs: str | None, glacier_field: str | None
         "shared_glaciers": None if glacier_field is None else list(leaks.shared_glaciers),
         "least_distance_m": leaks.least_distance_m,
         "nearest": nearest,
+        "edge_m": leaks.edge_m,
+        "left_out": left_out,
     }
 
 
-def _parts(frame: "gpd.GeoDataFrame", path: Path) -> tuple["gpd.GeoDataFrame", "gpd.GeoDataFrame"]:
+def _parts(frame: "gpd.GeoDataFrame", path: Path) -> tuple["gpd.GeoDataFrame", "gpd.GeoDataFrame", dict[str, int]]:
+    """Return train and dev of one file, and how many rows of it are neither, by word."""
+    from gcn_luigi.prepare.split_words import refuse_third_split, split_of  # noqa: PLC0415
+
     if "split" not in frame.columns:
         raise ConfigError(
             "has no column 'split'", where=str(path), fix="give two files, train and dev, or add the column"
         )
-    words = frame["split"].fillna("").astype(str).str.strip().str.lower().replace(_SYNONYMS)
-    return frame[words == "train"], frame[words == "dev"]
+    words = frame["split"].fillna("").astype(str).str.strip()
+    refuse_third_split(words, where=str(path), fix="compare two at a time: give two files, each with one split")
+    splits = words.map(split_of)
+    left_out = words[~splits.isin(["train", "dev"])].value_counts().sort_index()
+    counts = {str(word): int(count) for word, count in left_out.items()}
+    return frame[splits == "train"], frame[splits == "dev"], counts
 
 
 def _name(frame: "gpd.GeoDataFrame", row: int) -> str:
@@ -160,6 +174,18 @@ def _leaks(found: dict[str, Any], *, min_distance: float, no_shared_glaciers: bo
     return leaks
 
 
+def _warnings(found: dict[str, Any]) -> list[str]:
+    distance, edge = found["least_distance_m"], found["edge_m"]
+    is_shared = found.get("shared_pixels") or found.get("n_overlapping")
+    if distance is None or edge is None or is_shared or distance >= edge:
+        return []
+    apart = f"lie {distance:,.0f} m apart" if distance else "touch"
+    pair = " and ".join(found["nearest"])
+    return [
+        f"{pair} {apart}, less than the edge of one chip ({edge:,.0f} m): they share no pixel but show nearly the same"
+    ]
+
+
 def _tell(found: dict[str, Any]) -> None:
     distance, glaciers = found["least_distance_m"], found["shared_glaciers"]
     apart = "none" if distance is None else f"{distance:,.0f} m, {' to '.join(found['nearest'])}"
@@ -172,10 +198,16 @@ def _tell(found: dict[str, Any]) -> None:
     click.echo(f"shared:          {shared}, {found['n_duplicates']:,} duplicates")
     click.echo(f"least distance:  {apart}")
     click.echo(f"shared glaciers: {_glaciers(glaciers)}")
+    if found["left_out"]:
+        words = ", ".join(f"{count:,} {word or 'without a split'}" for word, count in found["left_out"].items())
+        click.echo(f"left out:        {words}")
     for leak in found["leaks"]:
         click.echo(f"leak: {leak}", err=True)
+    for warning in found["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
     if not found["leaks"]:
-        click.echo("no leak" + ("; shared glaciers are allowed, unless --no-shared-glaciers" if glaciers else ""))
+        no_leak = "no leak, but too near for a fair test" if found["warnings"] else "no leak"
+        click.echo(no_leak + ("; shared glaciers are allowed, unless --no-shared-glaciers" if glaciers else ""))
 
 
 def _glaciers(ids: list[str] | None) -> str:

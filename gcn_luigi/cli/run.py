@@ -94,12 +94,13 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
                 f"graph, while this runs: {address}/static/visualiser/index.html#tab=graph&taskId={root.task_id}"
             )
         with watching() as watch:
-            result = build([root], workers=options.workers, address=address, watch=watch)
+            # A scheduler that was named is meant; one that another run started here may end with that run.
+            goes_on = options.scheduler_url is None
+            result = build([root], workers=options.workers, address=address, watch=watch, goes_on=goes_on)
     if result.exit_code == 0 and not root.complete():
-        # Luigi calls it a success when another run has taken over what is left; or something changed a moment ago.
         click.echo(
-            "not finished: another run builds the rest of this dataset, or sources or settings changed meanwhile. "
-            "Let it end, then run again.",
+            "not finished: sources or settings changed meanwhile, or another run builds this dataset with settings of "
+            "its own. Let it end, then run again.",
             err=True,
         )
         sys.exit(_NOT_RUN)
@@ -117,7 +118,11 @@ def _tell(result: "BuildResult", directory: Path) -> None:
     if result.exit_code:
         click.echo(f"not finished: {len(result.built)} tasks built. {_advice(result)}", err=True)
         sys.exit(result.exit_code)
+    if result.lost_scheduler:
+        click.echo("the scheduler ended meanwhile; the rest was built without its page", err=True)
     built = f"{len(result.built)} tasks built" if result.built else "nothing to build, all is up to date"
+    if result.built_elsewhere:
+        built = f"{len(result.built)} tasks built, {len(result.built_elsewhere)} more by another run"
     click.echo(f"done: {built}\ndataset: {directory}\nreport:  {directory / 'report.html'}")
 
 
@@ -125,6 +130,6 @@ def _advice(result: "BuildResult") -> str:
     if result.failures:
         return "Mend what is named above and run again."
     return (
-        "The scheduler granted nothing more: another run builds the same dataset, or was killed within the last two "
-        "minutes. Wait, then run again."
+        "The scheduler granted nothing more: something else it runs takes all it may run at once, or another run on it "
+        "stopped here. Run again."
     )

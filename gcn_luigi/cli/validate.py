@@ -25,7 +25,8 @@ class _Report:
     files: int = 0
     chips: dict[str, int] = field(default_factory=dict)
     digest: str = ""
-    # Of the first dataset; None where they were not compared.
+    data_digest: str = ""
+    # From the first dataset; None where they were not compared.
     differences: list[str] | None = None
 
 
@@ -36,10 +37,13 @@ class _Report:
 def validate(*, directory: tuple[Path, ...], deep: bool, as_json: bool) -> None:
     """Check every file, digest, shape and index row of the dataset in DIRECTORY.
 
-    Of several, say besides whether they are the same dataset as the first.
+    Of several, say besides whether they are the same dataset as the first; where they are not, whether they hold the
+    same data nevertheless: shards, index, catalog and statistics.
 
-    JSON keys of a dataset: directory, sound, problems, notes, files, chips, digest, and differences from the first
-    one, null where they were not compared.
+    A part that was passed on without .gcn is sound if nothing is missing that chips are read from.
+
+    JSON keys of a dataset: directory, sound, problems, notes, files (that are there), chips, digest, data_digest, and
+    differences from the first one, null where they were not compared.
 
     \b
     Example:
@@ -69,8 +73,9 @@ def validate(*, directory: tuple[Path, ...], deep: bool, as_json: bool) -> None:
 
 def _judged(directory: Path, whose: str, *, deep: bool, is_told: bool) -> _Report:
     """Find out what is wrong with a dataset, and tell it as it is found."""
+    from gcn_luigi.read.checks.files import left_out_of, listed  # noqa: PLC0415
     from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
-    from gcn_luigi.read.validate import unlisted, unrecorded  # noqa: PLC0415
+    from gcn_luigi.read.validate import absent, unlisted, unrecorded  # noqa: PLC0415
     from gcn_luigi.read.validate import validate as find_problems  # noqa: PLC0415
 
     report = _Report(str(directory))
@@ -84,16 +89,19 @@ def _judged(directory: Path, whose: str, *, deep: bool, is_told: bool) -> _Repor
             advice = "To make exactly the damaged files anew: gcn run --deep REGION"
             click.echo(f"{whose}{count} problem(s). {advice}", err=True)
         return report
-    for note in (*unlisted(directory), *(unrecorded(directory) if deep else ())):
+    for note in (*absent(directory), *unlisted(directory), *(unrecorded(directory) if deep else ())):
         report.notes.append(note)
         if is_told:
             click.echo(f"{whose}note: {note}", err=True)
     dataset = Dataset(directory)
-    report.sound, report.files, report.digest = True, len(dataset.description["files"]), dataset.digest
+    report.sound, report.digest, report.data_digest = True, dataset.digest, dataset.data_digest
+    report.files = len(listed(dataset)) - len(left_out_of(dataset))
     report.chips = {split: len(dataset.chips(split)) for split in ("train", "dev")}
     if is_told:
         counts = ", ".join(f"{count} {split} chips" for split, count in report.chips.items())
         click.echo(f"{whose}sound: {report.files} files, {counts}, digest {report.digest}")
+        if not whose:
+            click.echo(f"data alone (shards, index, catalog, statistics): digest {report.data_digest}")
     return report
 
 
@@ -103,5 +111,8 @@ def _tell_differences(first: "Dataset", other: "Dataset", found: list[str]) -> N
         click.echo(f"{other.layout.root}: {difference}", err=True)
     if found:
         click.echo(f"not the same: {first.layout.root} and {other.layout.root}, {len(found)} difference(s)", err=True)
+        if first.data_digest == other.data_digest:
+            places = f"{first.layout.root} and {other.layout.root}"
+            click.echo(f"the same data: {places}; shards, index, catalog and statistics are equal")
     else:
         click.echo(f"the same: {first.layout.root} and {other.layout.root}")

@@ -40,7 +40,7 @@ def _library() -> Any:
         raise ConfigError(
             f"the codec bitshuffle-lz4 is not installed: {error}",
             where="shards.codec",
-            fix="pip install 'gcn-luigi[codecs]', or use the codec deflate",
+            fix="pip install hdf5plugin (the extra gcn-luigi[codecs]), or use the codec deflate",
         ) from error
     return library
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,10 @@ from typing import Any
 from gcn_luigi.errors import ShardError
 
 DIGEST = "digest"
+DATA_DIGEST = "data_digest"
+# What the chips are read from, beside the shards.
+DATA_TABLES = ("catalog.parquet", "index.parquet", "statistics.json")
+_SHARDS = "shards/"
 
 
 @dataclass(frozen=True, order=True)
@@ -31,14 +35,42 @@ class SealedFile:
     sha256: str
 
 
+def is_data(path: str) -> bool:
+    """Return whether a file of a dataset is read for its chips: a shard, the index, the catalog or the statistics."""
+    return path in DATA_TABLES or path.startswith(_SHARDS)
+
+
+def data_digest(files: Iterable[SealedFile]) -> str:
+    """Return the digest of the data alone: of the shards, the index, the catalog and the statistics.
+
+    Wherever a dataset is made, and whenever its sources were written, the same chips have the same digest of the data;
+    virtual rasters, which name the tiles by relative paths, and all that describes the build are left out.
+
+    Parameters
+    ----------
+    files : iterable of SealedFile
+        Those of a dataset, in any order.
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal, of the canonical JSON of a list of ``[path, sha256]``, sorted by path.
+    """
+    listed = sorted([file.path, file.sha256] for file in files if is_data(file.path))
+    return hashlib.sha256(_canonical(listed)).hexdigest()
+
+
 def seal_digest(content: Mapping[str, Any]) -> str:
     """Return the SHA-256, in hexadecimal, of the canonical JSON of `content` but for its own digest.
 
     Canonical are sorted keys, no spaces, ASCII, and numbers as `json` repeats them.
     """
     plain = {key: value for key, value in content.items() if key != DIGEST}
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_canonical(plain)).hexdigest()
+
+
+def _canonical(content: Any) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def seal_text(content: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ def _library() -> Any:
         raise ConfigError(
             f"the codec zstd is not installed: {error}",
             where="shards.codec",
-            fix="pip install 'gcn-luigi[codecs]', or use the codec deflate",
+            fix="pip install zstandard (the extra gcn-luigi[codecs]), or use the codec deflate",
         ) from error
 
 

@@ -39,6 +39,8 @@ class FootprintLeaks:
         Row in train and row in dev that are so near, from 0; the first such pair.
     n_train, n_dev : int
         Footprints of each split.
+    edge_m : float or None
+        Edge of a footprint, in metres: the median of the longer sides of their boxes; None where there is none.
     """
 
     shared_area_m2: float
@@ -49,6 +51,7 @@ class FootprintLeaks:
     nearest: tuple[int, int] | None
     n_train: int
     n_dev: int
+    edge_m: float | None
 
 
 def measure_footprints(
@@ -99,7 +102,15 @@ def measure_footprints(
         nearest=nearest,
         n_train=len(first),
         n_dev=len(second),
+        edge_m=_edge(np.concatenate([first, second]), metres),
     )
+
+
+def _edge(shapes: npt.NDArray[np.object_], metres: float) -> float | None:
+    if not len(shapes):
+        return None
+    left, bottom, right, top = shapely.bounds(shapes).T
+    return float(np.median(np.maximum(right - left, top - bottom))) * metres
 
 
 def _measurable(crs: object) -> tuple[CRS, float]:

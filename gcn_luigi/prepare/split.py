@@ -12,10 +12,10 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.blocks import BlockSearch, Choice, block_ids, glacier_weight, group_blocks
 from gcn_luigi.prepare.grid_import import few
 from gcn_luigi.prepare.neighbours import least_gap_px, near_pairs, shared_pixels
+from gcn_luigi.prepare.split_words import refuse_third_split, split_of
 from gcn_luigi.settings import SplitSettings
 
-_SPLITS = {"train": "train", "training": "train", "": ""}
-_SPLITS |= dict.fromkeys(("dev", "val", "valid", "validate", "validation", "test"), "dev")
+_BY_COLUMN = "split.method = column"
 # A choice that loses more to the buffer, or is farther off the wanted share, calls for smaller blocks.
 _MAX_LOST = 0.5
 _MAX_ODDS = 3.0
@@ -52,7 +52,7 @@ def assign_split(
     Raises
     ------
     InputError
-        The method is ``column`` and the column holds nothing, or words that name no split.
+        The method is ``column`` and the column holds nothing, words that name no split, or more than two splits.
     """
     result = catalog.sort_values("partition", ignore_index=True)
     used = np.flatnonzero(result["used"].to_numpy(bool))
@@ -62,7 +62,7 @@ def assign_split(
     elif settings.method == "legacy":
         given = _at_random(cells, settings)
     else:
-        given = _by_column(cells)
+        given = _by_column(cells, result["split"].tolist())
     for name, values in (("split", given.split), ("block", given.block), ("reason", given.reason)):
         whole = result["reason"].to_numpy(object) if name == "reason" else np.full(len(result), "", dtype=object)
         whole[used] = values
@@ -191,28 +191,35 @@ def _at_random(cells: gpd.GeoDataFrame, settings: SplitSettings) -> _Given:
     drawn = np.random.default_rng([settings.seed, 0x1E6AC]).permutation(len(cells))[:n_dev]
     split = np.full(len(cells), "train", dtype=object)
     split[drawn] = "dev"
-    return _without_overlap(cells, split, "split.method = legacy: neighbouring partitions lie in different splits")
+    return _without_overlap(cells, split, ["split.method = legacy: neighbouring partitions lie in different splits"])
 
 
-def _by_column(cells: gpd.GeoDataFrame) -> _Given:
-    stated = cells["split"].tolist()
-    unknown = sorted({word for word in stated if word not in _SPLITS})
+def _by_column(cells: gpd.GeoDataFrame, all_words: list[str]) -> _Given:
+    refuse_third_split(
+        all_words,
+        where=_BY_COLUMN,
+        fix="leave the column empty for the cells of one of them, which are not used then; or name both dev",
+    )
+    stated = [split_of(word) for word in cells["split"]]
+    unknown = sorted({word for word, split in zip(cells["split"], stated, strict=True) if split is None})
     if unknown or (stated and not any(stated)):
         raise InputError(
             f"the grid's split column holds {few(unknown)}" if unknown else "the grid gives no partition a split",
-            where="split.method = column",
-            fix="import a grid whose split column says train or dev (val and test are read as dev)",
+            where=_BY_COLUMN,
+            fix="import a grid whose split column says train or dev (val or test is read as dev)",
         )
-    split = np.array([_SPLITS[word] for word in stated], dtype=object)
-    return _without_overlap(cells, split, "split.method = column: the grid's own split is kept, no buffer is made")
+    split = np.array(stated, dtype=object)
+    words = sorted({word for word, meant in zip(cells["split"], stated, strict=True) if meant == "dev"} - {"dev"})
+    renamed = [f"{_BY_COLUMN}: the grid's {few(words)} is dev here"] if words else []
+    return _without_overlap(cells, split, [f"{_BY_COLUMN}: the grid's own split is kept, no buffer is made", *renamed])
 
 
-def _without_overlap(cells: gpd.GeoDataFrame, split: npt.NDArray[Any], note: str) -> _Given:
+def _without_overlap(cells: gpd.GeoDataFrame, split: npt.NDArray[Any], notes: list[str]) -> _Given:
     reason = np.where(split == "", "no split in the grid", "").astype(object)
     train = np.flatnonzero(split == "train")
     first, _ = near_pairs(cells.iloc[train], cells[split == "dev"], 0)
     split[train[first]], reason[train[first]] = "", "overlaps dev"
-    return _Given(split, np.full(len(cells), "", dtype=object), reason, [note])
+    return _Given(split, np.full(len(cells), "", dtype=object), reason, notes)
 
 
 def _shared_glaciers(joined: pd.DataFrame, train: pd.Series, dev: pd.Series) -> list[str]:

@@ -14,7 +14,7 @@ from gcn_luigi.io.confine import inside
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.io.inventory import Inventory
 from gcn_luigi.io.layout import SPLITS, Layout
-from gcn_luigi.io.seal import DIGEST, read_seal
+from gcn_luigi.io.seal import DIGEST, SealedFile, data_digest, read_seal
 from gcn_luigi.io.shard_reader import ShardReader
 from gcn_luigi.io.staging import digest
 from gcn_luigi.lattice import Lattice
@@ -54,6 +54,14 @@ class Dataset:
     def digest(self) -> str:
         """SHA-256 of all that ``dataset.json`` says, with it of every file: equal digests, equal datasets."""
         return str(self.description[DIGEST])
+
+    @property
+    def data_digest(self) -> str:
+        """SHA-256 over shards, index, catalog and statistics alone: the same wherever the same chips are made.
+
+        `gcn_luigi.io.seal.data_digest` says what exactly it covers.
+        """
+        return data_digest(SealedFile(**entry) for entry in self.description["files"])
 
     @cached_property
     def index(self) -> gpd.GeoDataFrame:

@@ -9,6 +9,7 @@ from gcn_luigi.io.seal import SealedFile
 from gcn_luigi.read.checks.files import (
     Looking,
     has_grid_page,
+    left_out_of,
     listed,
     listed_partitions,
     listed_problems,
@@ -31,6 +32,8 @@ def validate(directory: Path, *, deep: bool = False, only: Iterable[str | Path] 
     chip's partition against the catalog's split and year; chip ids for being unique. Where partitions were written as
     GeoTIFFs, each of them by size and SHA-256 as ``partitions.csv`` lists it; the quality page as its sidecar says.
     Files that are damaged are named, and then what is inside them is left alone.
+
+    Of a part that was passed on without ``.gcn``, files that no chip is read from may be missing: `absent` names them.
 
     Parameters
     ----------
@@ -111,6 +114,31 @@ def unlisted(directory: Path) -> Iterator[str]:
         yield f"{place}: not part of the dataset: {_few(found)}"
 
 
+def absent(directory: Path) -> Iterator[str]:
+    """Yield a sentence where a part of a dataset was passed on, without ``.gcn``: which files it lacks.
+
+    Parameters
+    ----------
+    directory : Path
+        Where ``dataset.json`` lies.
+
+    Yields
+    ------
+    str
+        How many there are, and the first of them. Shards, index, catalog and statistics are never among them: where
+        one of those is missing, `validate` calls it a problem.
+
+    Raises
+    ------
+    ShardError
+        There is no finished dataset at all.
+    """
+    dataset = Dataset(directory)
+    names = left_out_of(dataset)
+    if names:
+        yield f"a part of the dataset: without {len(names)} of {len(listed(dataset))} files, such as {_few(names)}"
+
+
 def unrecorded(directory: Path) -> Iterator[str]:
     """Yield a sentence where files of a dataset have no sidecar: a build would make them again, no reader misses it.
 
@@ -131,7 +159,8 @@ def unrecorded(directory: Path) -> Iterator[str]:
     """
     dataset = Dataset(directory)
     names = without_sidecar(dataset.layout, listed(dataset))
-    if names:
+    # A part that was passed on has none at all, and is called a part already.
+    if names and not left_out_of(dataset):
         yield f".gcn: without a sidecar: {_few(names)}"
 
 

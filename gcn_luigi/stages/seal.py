@@ -10,12 +10,12 @@ from typing import Any
 
 import rasterio
 
-from gcn_luigi.io.seal import SealedFile, seal_text
+from gcn_luigi.io.seal import DATA_DIGEST, SealedFile, data_digest, seal_text
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.version import __version__
 
-# 2: a digest of the rest.
-FORMAT = "gcn_luigi dataset 2"
+# 2: a digest of the rest. 3: a digest of the data alone.
+FORMAT = "gcn_luigi dataset 3"
 _LIBRARIES = ("luigi", "numpy", "h5py", "rasterio", "geopandas", "pyarrow", "pyogrio", "shapely", "deflate")
 # By which shards are compressed besides deflate.
 _OF_CODEC: Mapping[str, tuple[str, ...]] = MappingProxyType({"bitshuffle-lz4": ("hdf5plugin",), "zstd": ("zstandard",)})
@@ -40,6 +40,7 @@ def write_seal(
     content: dict[str, Any] = {
         "format": FORMAT,
         "region": settings.region,
+        DATA_DIGEST: data_digest(files),
         "files": [asdict(file) for file in sorted(files)],
         "configuration": settings.model_dump(mode="json", exclude={"data_root"}),
         "fingerprints": dict(fingerprints),

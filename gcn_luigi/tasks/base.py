@@ -29,6 +29,8 @@ _REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NOT_CONTENT = frozenset({"output_root"})
 
 
+# What the scheduler is told of a task whose files were made, and not only found: two runs may be granted one task.
+MADE = "made"
 _T = TypeVar("_T", bound="RegionTask")
 
 
@@ -46,6 +48,8 @@ class RegionTask(GuardedTask):
     by_reference: ClassVar[bool] = False
     # False for files that tell about a build and are no part of the dataset: they may differ from build to build.
     is_sealed: ClassVar[bool] = True
+    # Whether the last `run` made the files.
+    was_made: bool = False
 
     region: luigi.Parameter[str] = luigi.Parameter(description="region, as config/<region>.toml names it")
     output_root: luigi.Parameter[str] = luigi.Parameter(
@@ -184,6 +188,7 @@ class RegionTask(GuardedTask):
 
     def run(self) -> None:
         """Make this task's files, unless they are published and current: then only something upstream was lost."""
+        self.was_made = False
         if self.is_published():
             self.say("kept: already published and current", 1.0)
             return
@@ -192,6 +197,7 @@ class RegionTask(GuardedTask):
         self.say((type(self).__doc__ or self.name).partition("\n")[0], 0.0)
         with within_memory(self), self._readings:
             self.make()
+        self.was_made = True
         write_time(self.layout, self.name, time.perf_counter() - began)
         if self.set_tracking_url is not None and self.page_address is not None:
             self.set_tracking_url(self.page_address)
@@ -238,6 +244,10 @@ class RegionTask(GuardedTask):
         if share is not None and self.set_progress_percentage is not None:
             # The page draws no bar for 0.
             self.set_progress_percentage(max(round(100 * share), 1))
+
+    def on_success(self) -> str | None:
+        """Return what the scheduler is told beside that it is done: whether this run made the files."""
+        return MADE if self.was_made else None
 
     def on_failure(self, exception: BaseException) -> str:
         """Return what the web page and `gcn run` show: a deliberate error as it is, else the traceback."""

@@ -214,7 +214,8 @@ class Dataset(RegionTask):
     """Seal the dataset: ``dataset.json`` lists every file with size and digest."""
 
     # 2: the seal holds a digest of itself. 3: the quality page is not sealed.
-    code_version = 3
+    # 4: it holds a digest of the data alone, too.
+    code_version = 4
 
     def basis(self, path: Path) -> Basis:
         """Return the whole configuration."""

@@ -44,6 +44,9 @@ class PartitionGrid(RegionTask):
 class PartitionCatalog(RegionTask):
     """Decide for each cell its year and split, or why it is not used."""
 
+    # 2: a grid with a third split is refused, and the word it has for dev is noted.
+    code_version = 2
+
     def basis(self, path: Path) -> Basis:
         """Return cells, label, outlines, what is excluded, and how cells are judged."""
         del path

@@ -98,7 +98,7 @@ def test_command_lines_are_found_wherever_they_stand(tmp_path):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
     for name in ("sphinx", "furo", "myst_nb", "numpydoc", "sphinx_click"):
-        pytest.importorskip(name, reason=f"{name} is not installed: pip install 'gcn-luigi[docs]'")
+        pytest.importorskip(name, reason=f"{name} is not installed: pip install -e '.[docs]'")
     made = tmp_path_factory.mktemp("pages")
     options = ["--fail-on-warning", "--keep-going", "--nitpicky", "--quiet", "--builder", "html"]
     command = [sys.executable, "-m", "sphinx", *options, "--doctree-dir", made / "trees", DOCS, made / "html"]

@@ -27,6 +27,7 @@ from tests.faults.kinds import KINDS
 
 # Importing the libraries and making the samples, on a busy machine.
 _START_S = 180.0
+_LISTENER = "fuzz-listener"
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 # Inputs of the long form, by kind.
@@ -132,7 +133,7 @@ def _verdicts(kind: str, directory: Path, seed: int, first: int, count: int) -> 
             stderr=errors,
         ) as process,
     ):
-        lines = _lines_of(process)
+        lines, listener = _lines_of(process)
         begun: dict[str, Any] | None = None
         left, limit = count, _START_S
         try:
@@ -160,20 +161,27 @@ def _verdicts(kind: str, directory: Path, seed: int, first: int, count: int) -> 
             yield {**begun, "verdict": "problem", "detail": f"hangs: nothing came of it in {limit:g} s"}
         finally:
             process.kill()
+            # It reads to the end of the pipe, which is closed as soon as this block ends.
+            listener.join()
 
 
-def _lines_of(process: "subprocess.Popen[bytes]") -> "queue.SimpleQueue[dict[str, Any] | None]":
-    """Return a queue of what a process writes, and of None at its end."""
+def _lines_of(
+    process: "subprocess.Popen[bytes]",
+) -> "tuple[queue.SimpleQueue[dict[str, Any] | None], threading.Thread]":
+    """Return a queue of what a process writes, and of None at its end; and the thread that fills it."""
     lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
 
     def listen() -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            lines.put(json.loads(line))
+            # A killed process may leave half a line.
+            if line.endswith(b"\n"):
+                lines.put(json.loads(line))
         lines.put(None)
 
-    threading.Thread(target=listen, daemon=True).start()
-    return lines
+    thread = threading.Thread(target=listen, name=_LISTENER, daemon=True)
+    thread.start()
+    return lines, thread
 
 
 def _ending(code: int, log: Path) -> str:

@@ -2,6 +2,7 @@
 
 import random
 import resource
+import threading
 
 import pytest
 
@@ -127,6 +128,7 @@ for number in range(int(first), int(first) + int(count)):
         print("GDAL says its last", file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGSEGV)
     if number == 4:
+        print("half a li", end="", flush=True)
         time.sleep(600)
     print(json.dumps({**line, "verdict": "refused", "detail": "InputError"}), flush=True)
 """
@@ -151,6 +153,8 @@ def test_a_crash_and_a_hang_are_problems_and_the_rest_is_tried(tmp_path, monkeyp
     assert "GDAL says its last" in crash
     assert "seed 3, number 4" in hang
     assert "hangs" in hang
+    # A thread that reads on from a pipe that was closed fails whatever test runs at that moment.
+    assert [thread for thread in threading.enumerate() if thread.name == parent._LISTENER] == []
     assert (kept_at(tmp_path, "tile", 3, 2) / SAMPLE.place).read_bytes() == b"broken"
 
 

@@ -30,7 +30,10 @@ def _same(arena: Arena, rng: random.Random, figures: Figures, *, shares_schedule
         ended = _both(arena, rng, figures, what, [arena.run(output)] * 2)
     for one in ended:
         arena.honest(one, output, figures, what)
-    # Each may leave the last tasks to the other one, and then says so.
+        # On one scheduler each waits for what the other makes.
+        if shares_scheduler and (one is None or one.code):
+            figures.problem("refused again", f"{what}: {one and one.text}")
+    # On two, each may find that the other has just written a file, and then says so.
     if all(one is not None and one.code and "another run builds" not in one.text for one in ended):
         figures.problem("refused again", f"{what}: both ended badly: {[one and one.text for one in ended]}")
     arena.mends(output, figures, what)

@@ -15,8 +15,10 @@ from benchmarks.suite import NAMES
 from benchmarks.timing import Contestant, Race, Sample, race
 
 ROOT = Path(__file__).resolve().parents[2]
-# Not measured by a quick run, or only where an optional library is.
-_OPTIONAL = {"loading": "torch", "onthefly": None}
+# Not measured by a quick run.
+_NOT_QUICK = {"onthefly"}
+# Libraries that may be missing, and are then what a row is left out for.
+_OPTIONAL = ("torch", "hdf5plugin")
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +49,12 @@ class TestQuickRun:
 
     @pytest.mark.parametrize("name", NAMES)
     def test_only_what_may_be_missing_is_left_out(self, results, name):
-        library = _OPTIONAL.get(name, "numpy")
-        if library is None or importlib.util.find_spec(library) is None:
+        if name in _NOT_QUICK:
             return
-        plugin = importlib.util.find_spec("hdf5plugin") is not None
+        lacking = [library for library in _OPTIONAL if importlib.util.find_spec(library) is None]
         for row in suite(results, name)["rows"]:
-            without_plugin = not plugin and "hdf5plugin" in row["left_out"]
-            assert not row["left_out"] or without_plugin or "offers no" in row["left_out"], row["left_out"]
+            is_lacking = any(library in row["left_out"] for library in lacking)
+            assert not row["left_out"] or is_lacking or "offers no" in row["left_out"], row["left_out"]
 
     @pytest.mark.parametrize("name", ["endtoend", "kernels", "reading"])
     def test_pixels_were_compared(self, results, name):

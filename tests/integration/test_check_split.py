@@ -81,6 +81,58 @@ def test_one_file_with_a_column_split_is_two(gcn, small_output):
     assert json.loads(out)["n_dev"] > 0
 
 
+def _cells(*columns, **more):
+    """Return square cells of 960 m in one row."""
+    boxes = [box(960 * col, 0, 960 * (col + 1), 960) for col in columns]
+    return gpd.GeoDataFrame(more, geometry=boxes, crs="EPSG:3338")
+
+
+@pytest.mark.parametrize(
+    ("dev_at", "said"), [(1, "touch, less than the edge of one chip (960 m)"), (1.5, "lie 480 m apart"), (2, "")]
+)
+def test_splits_that_lie_nearer_than_one_chip_are_warned_of(gcn, tmp_path, dev_at, said):
+    _cells(0, dev_at, split=["train", "dev"]).to_file(tmp_path / "split.gpkg")
+
+    code, out, err = gcn("check-split", tmp_path / "split.gpkg")
+    found = json.loads(gcn("check-split", tmp_path / "split.gpkg", "--json")[1])
+
+    assert code == 0
+    assert f"least distance:  {960 * (dev_at - 1):,.0f} m" in out
+    assert (found["edge_m"], len(found["warnings"]), found["leaks"]) == (960.0, bool(said), [])
+    assert said in err
+    assert ("too near" in out) == bool(said)
+    assert ("\nno leak\n" in out) == (not said)
+
+
+def test_a_dataset_whose_splits_touch_is_warned_of(gcn, small_output, monkeypatch):
+    made = gcn_luigi.open_dataset(small_output)
+    index = made.index.copy()
+    # The chip next to a train chip becomes dev.
+    first = index[index["split"] == "train"].iloc[0]
+    is_right = (index["left"] == first["right"]) & (index["top"] == first["top"])
+    index = index[(index["chip_id"] == first["chip_id"]) | is_right].assign(split=["train", "dev"])
+    monkeypatch.setattr("gcn_luigi.read.dataset.Dataset.index", index)
+
+    code, out, err = gcn("check-split", small_output)
+
+    assert code == 0
+    assert "least distance:  0 m" in out
+    assert f"touch, less than the edge of one chip ({first['right'] - first['left']:,.0f} m)" in err
+
+
+def test_a_third_split_in_one_file_is_refused_and_other_words_are_told(gcn, tmp_path):
+    _cells(0, 5, 9, 12, split=["train", "val", "test", "train"]).to_file(tmp_path / "three.gpkg")
+    _cells(0, 5, 9, 12, split=["Training", "validation ", "buffer", None]).to_file(tmp_path / "two.gpkg")
+
+    refused, two = gcn("check-split", tmp_path / "three.gpkg"), gcn("check-split", tmp_path / "two.gpkg")
+
+    assert refused[0] == 1
+    assert "test (1), train (2), val (1)" in refused[2]
+    assert two[0] == 0
+    assert "1 train, 1 dev" in two[1]
+    assert "left out:        1 without a split, 1 buffer" in two[1]
+
+
 @pytest.mark.parametrize(
     ("frame", "options", "said"),
     [

@@ -6,10 +6,12 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import gcn_luigi
 from gcn_luigi.config import load_region
+from gcn_luigi.read.normalise import normalise
 from gcn_luigi.read.validate import validate
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.synthetic import WorldSettings, make_world, write_world
@@ -45,8 +47,12 @@ def test_the_region_of_another_sensor_is_built_as_it_stands(tmp_path):
     assert made.chips("train").layout == "windows"
 
 
+def _torch():
+    return pytest.importorskip("torch", reason="torch is not installed: pip install -e '.[torch]'")
+
+
 def _training():
-    pytest.importorskip("torch", reason="torch is not installed: pip install 'gcn-luigi[torch]'")
+    _torch()
     spec = importlib.util.spec_from_file_location("train_example", EXAMPLES / "train.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -65,11 +71,7 @@ def test_a_network_learns_from_the_demo(demo_output):
 
 
 def test_images_are_normalised_on_the_device_as_the_package_does_it(demo_output):
-    import numpy as np  # noqa: PLC0415
-    import torch  # noqa: PLC0415
-
-    from gcn_luigi.read.normalise import normalise  # noqa: PLC0415
-
+    torch = _torch()
     made = gcn_luigi.open_dataset(demo_output)
     batch = made.chips("train").batch([0, 7, 90])
 

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.filterwarnings("default:::(jupyter|zmq|nbclient|traitle
 
 @pytest.fixture(scope="module")
 def maker() -> ModuleType:
-    pytest.importorskip("nbclient", reason="nbclient is not installed: pip install 'gcn-luigi[docs]'")
-    pytest.importorskip("ipykernel", reason="ipykernel is not installed: pip install 'gcn-luigi[docs]'")
+    pytest.importorskip("nbclient", reason="nbclient is not installed: pip install -e '.[docs]'")
+    pytest.importorskip("ipykernel", reason="ipykernel is not installed: pip install -e '.[docs]'")
     spec = importlib.util.spec_from_file_location("make_notebook", ROOT / "docs" / "make_notebook.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -60,6 +60,7 @@ def test_a_training_pass_turns_chips_and_keeps_their_classes(made):
 
 
 def test_the_examples_of_the_page_run(tiny, tiny_output):
+    pytest.importorskip("torch", reason="torch is not installed: pip install -e '.[torch]'")
     page = Path(__file__).resolve().parents[2] / "docs" / "reading.md"
     code = "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
     for shown, real in (("output/demo-input", tiny.sources), ("output/demo", tiny_output / tiny.region)):

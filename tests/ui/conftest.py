@@ -21,7 +21,7 @@ _OPTIONS = (
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Yield a headless Chromium, by playwright's synchronous interface."""
-    api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'gcn-luigi[ui]'")
+    api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[ui]'")
     path = next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
         pytest.skip(f"no browser: none of {', '.join(_NAMES)} is installed")

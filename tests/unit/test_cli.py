@@ -173,7 +173,9 @@ def test_a_sound_dataset_is_said_to_be_sound(gcn, finished):
     assert (code, err) == (0, "")
     assert out.startswith(f"sound: {len(seal['files'])} files, ")
     assert "train chips" in out
-    assert out.endswith(f" dev chips, digest {seal['digest']}\n")
+    sound, data = out.splitlines()
+    assert sound.endswith(f" dev chips, digest {seal['digest']}")
+    assert data.endswith(f"digest {seal['data_digest']}")
 
 
 def _flip(path):
@@ -270,6 +272,7 @@ def test_a_seal_that_points_out_of_the_dataset_is_refused(gcn, copied):
     [
         (BuildResult(0, ("a", "b")), "done: 2 tasks built"),
         (BuildResult(0, ()), "done: nothing to build, all is up to date"),
+        (BuildResult(0, ("a",), built_elsewhere=("b", "c")), "done: 1 tasks built, 2 more by another run"),
     ],
 )
 def test_the_end_of_a_build_is_told(result, said, tmp_path, capsys):

@@ -169,12 +169,41 @@ def test_legacy_draws_the_wanted_number_of_cells():
 
 
 def test_the_column_of_an_imported_grid_is_kept():
-    words = ["train", "val", "test", "validate", "dev", ""]
+    words = ["train", "val", "validate", "dev", ""]
 
-    catalog, _ = assign_split(make_catalog(square(1, 6), split=words), NOTHING, SplitSettings(method="column"))
+    catalog, notes = assign_split(make_catalog(square(1, 5), split=words), NOTHING, SplitSettings(method="column"))
 
-    assert catalog["split"].tolist() == ["train", "dev", "dev", "dev", "dev", ""]
+    assert catalog["split"].tolist() == ["train", "dev", "dev", "dev", ""]
     assert catalog["reason"].tolist()[-1] == "no split in the grid"
+    assert any("the grid's val, validate is dev here" in note for note in notes)
+
+
+def test_a_grid_that_holds_back_test_alone_has_it_as_dev():
+    catalog, _ = assign_split(
+        make_catalog(square(1, 2), split=["train", "test"]), NOTHING, SplitSettings(method="column")
+    )
+
+    assert catalog["split"].tolist() == ["train", "dev"]
+
+
+@pytest.mark.parametrize("words", [["train", "val", "test", "val"], ["train", "dev", "testing"], ["valid", "test"]])
+def test_a_third_split_is_refused_with_the_cells_of_each(words):
+    catalog = make_catalog(square(1, len(words)), split=words)
+    # A cell that is not used is part of the grid's split nevertheless.
+    catalog.loc[len(words) - 1, ["used", "reason"]] = [False, "no glacier"]
+
+    with pytest.raises(InputError) as refused:
+        assign_split(catalog, NOTHING, SplitSettings(method="column"))
+
+    for word in words:
+        assert f"{word} ({words.count(word)})" in refused.value.what
+    assert refused.value.where == "split.method = column"
+
+
+def test_a_third_split_is_of_no_matter_where_the_column_is_not_asked():
+    catalog = make_catalog(square(4, 4), split=["train", "val", "test", ""] * 4)
+
+    assert set(assign_split(catalog, NOTHING, SplitSettings(method="legacy"))[0]["split"]) == {"train", "dev"}
 
 
 @pytest.mark.parametrize(("words", "message"), [(["a", "train"], "holds a"), (["", ""], "gives no partition a split")])

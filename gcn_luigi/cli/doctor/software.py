@@ -9,12 +9,11 @@ from importlib import import_module, metadata
 from gcn_luigi.cli.doctor.finding import Finding, Surroundings, Verdict
 from gcn_luigi.version import __version__
 
-_INSTALL = "pip install --upgrade gcn-luigi"
 _KERNELS = ("counts", "filters", "histogram", "legacy", "nodata", "repeats", "windows")
 _OPTIONAL = {
-    "hdf5plugin": ("codec bitshuffle-lz4", "pip install 'gcn-luigi[codecs]'"),
-    "zstandard": ("codec zstd", "pip install 'gcn-luigi[codecs]'"),
-    "torch": ("gcn_luigi.read.torch", "pip install 'gcn-luigi[torch]'"),
+    "hdf5plugin": ("codec bitshuffle-lz4", "pip install hdf5plugin"),
+    "zstandard": ("codec zstd", "pip install zstandard"),
+    "torch": ("gcn_luigi.read.torch", "pip install torch"),
 }
 # What is written or always read, and what some sources come in.
 _RASTERS = (("GTiff", "VRT"), ("HFA", "JP2OpenJPEG", "AAIGrid"))
@@ -41,15 +40,16 @@ def probe_libraries(_: Surroundings) -> Iterator[Finding]:
         wanted = Requirement(text)
         if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
             continue
+        install = f"pip install --upgrade '{wanted.name}{wanted.specifier}'"
         try:
             found = metadata.version(wanted.name)
         except metadata.PackageNotFoundError:
-            yield Finding(wanted.name, f"not installed; {wanted.specifier} is needed", Verdict.BROKEN, _INSTALL)
+            yield Finding(wanted.name, f"not installed; {wanted.specifier} is needed", Verdict.BROKEN, install)
             continue
         if wanted.specifier.contains(found, prereleases=True):
             yield Finding(wanted.name, found)
         else:
-            yield Finding(wanted.name, f"{found}; {wanted.specifier} is needed", Verdict.BROKEN, _INSTALL)
+            yield Finding(wanted.name, f"{found}; {wanted.specifier} is needed", Verdict.BROKEN, install)
     from gcn_luigi.io.versions import c_libraries  # noqa: PLC0415
 
     for name, version in c_libraries().items():

@@ -1,18 +1,18 @@
 """Files against the lists that name them: there, of the size and of the bytes that were published."""
 
 import csv
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from gcn_luigi.errors import ShardError
 from gcn_luigi.io.layout import Layout
-from gcn_luigi.io.seal import SealedFile
+from gcn_luigi.io.seal import DATA_TABLES, SealedFile, is_data
 from gcn_luigi.io.sidecar import read_record
 from gcn_luigi.io.staging import digest
 from gcn_luigi.read.dataset import Dataset
 
-_NEEDED = ("catalog.parquet", "index.parquet", "statistics.json")
 _SEALED = {"path": str, "size": int, "sha256": str}
 
 
@@ -89,14 +89,26 @@ def listed_problems(dataset: Dataset, looking: Looking) -> Iterator[str]:
     if not files and dataset.description.get("files") != []:
         yield "dataset.json: its list of files holds something else than path, size and sha256"
         return
-    for name in _NEEDED:
+    for name in DATA_TABLES:
         if name not in files:
             yield f"dataset.json: does not list {name}"
+    left_out = set(left_out_of(dataset))
     for said in files.values():
         if not (root / said.path).resolve().is_relative_to(root):
             yield f"{said.path}: lies outside the dataset"
-        elif looking.wants(said.path):
+        elif looking.wants(said.path) and said.path not in left_out:
             yield from _told(looking.problem(said))
+
+
+def left_out_of(dataset: Dataset) -> list[str]:
+    """Return the files that somebody left out who passed on a part of a dataset; none where it can be built on.
+
+    Without ``.gcn`` nothing is built on a dataset. Then only what its chips are read from has to be there.
+    """
+    root = dataset.layout.root
+    if dataset.layout.sidecar(dataset.layout.dataset).parent.is_dir():
+        return []
+    return [name for name in sorted(listed(dataset)) if not is_data(name) and not os.path.lexists(root / name)]
 
 
 def partition_problems(looking: Looking) -> Iterator[str]:

@@ -1,0 +1,154 @@
+"""What is published is complete: a source distribution and a wheel that work where this tree is not.
+
+Nothing is fetched. Compilers and libraries are those of the environment that runs the tests.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gcn_luigi
+from gcn_luigi.version import __version__
+
+ROOT = Path(__file__).resolve().parents[2]
+# What no clone of the repository holds.
+NOT_OURS = (
+    ".git",
+    ".venv",
+    ".*_cache",
+    ".hypothesis",
+    ".luigi",
+    "build",
+    "dist",
+    "output",
+    "changed",
+    "*.egg-info",
+    "__pycache__",
+    "*.so",
+)
+_SDIST = "import sys; from setuptools.build_meta import build_sdist; print(build_sdist(sys.argv[1]))"
+_LOOK = """
+import json, gcn_luigi
+from importlib.metadata import version
+made = gcn_luigi.open_dataset("output/demo")
+chip = made.chips("dev")[3]
+said = {"place": gcn_luigi.__file__, "version": version("gcn-luigi"), "digest": made.digest, "chip": chip["chip_id"],
+        "sum": int(chip["image"].astype("int64").sum())}
+print(json.dumps(said))
+"""
+
+
+def _run(*command, cwd):
+    # Variables that would lead to this tree.
+    plain = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "LUIGI_CONFIG_PATH"}}
+    done = subprocess.run([*map(str, command)], cwd=cwd, env=plain, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _files(directory, *parts):
+    """Return the files below some parts of a tree, relative to it."""
+    below = (path for part in parts for path in (directory / part).rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix() for path in below}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """Return a tree as a clone has it: nothing compiled, no list of files left by an earlier build."""
+    target = tmp_path_factory.mktemp("clone") / "gcn_luigi"
+    return shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*NOT_OURS))
+
+
+@pytest.fixture(scope="module")
+def sdist(clone, tmp_path_factory):
+    """Return the source distribution made from the clone."""
+    target = tmp_path_factory.mktemp("sdist")
+    return target / _run(sys.executable, "-c", _SDIST, target, cwd=clone).splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist, tmp_path_factory):
+    """Return the wheel made from the source distribution."""
+    target = tmp_path_factory.mktemp("wheel")
+    offline = ("--no-build-isolation", "--no-deps", "--no-index", "--disable-pip-version-check")
+    _run(sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", target, sdist, cwd=target)
+    (made,) = target.glob("*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """Return an environment in which the package is the wheel's, and the libraries are those of the tests."""
+    place = tmp_path_factory.mktemp("installed") / "venv"
+    _run(sys.executable, "-m", "venv", "--without-pip", place, cwd=place.parent)
+    pip = (sys.executable, "-m", "pip", "--python", place / "bin/python", "--disable-pip-version-check")
+    _run(*pip, "install", "--no-deps", "--no-index", wheel, cwd=place.parent)
+    # A directory that a .pth file adds comes last, and its own .pth files, those of this tree, are not read.
+    (packages,) = place.glob("lib/python*/site-packages")
+    (packages / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    return place / "bin"
+
+
+def test_a_source_distribution_holds_every_file_that_builds_tests_and_documents_the_package(clone, sdist):
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+
+    parts = ("_ext", ".ci", "gcn_luigi", "benchmarks", "config", "docs", "examples", "tests")
+    assert _files(clone, *parts) - names == set()
+    assert {path.name for path in clone.iterdir() if path.is_file() and path.name != ".gitignore"} - names == set()
+    assert {"_ext/counts.pyx", "_ext/rows.pxd", "_ext/rows.h"} <= names
+    assert [name for name in names if name.endswith((".so", ".pyc"))] == []
+
+
+def test_a_wheel_holds_every_file_of_the_package_and_every_kernel(clone, wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+
+    assert _files(clone, "gcn_luigi") - names == set()
+    assert {"gcn_luigi/py.typed", "gcn_luigi/luigi.cfg", "gcn_luigi/demo.toml", "gcn_luigi/_core/counts.pyi"} <= names
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    assert {name for name in names if name.endswith(".so")} == {
+        f"gcn_luigi/_core/{path.stem}{suffix}" for path in (ROOT / "_ext").glob("*.pyx")
+    }
+    assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {"gcn_luigi"}
+    assert "none-any" not in wheel.name
+
+
+def test_the_demo_of_an_installed_wheel_is_that_of_the_tree(installed, demo_output, tmp_path):
+    told = _run(installed / "gcn", "demo", "--local-scheduler", cwd=tmp_path)
+    checked = _run(installed / "gcn", "validate", "--deep", "output/demo", cwd=tmp_path)
+    said = json.loads(_run(installed / "python", "-c", _LOOK, cwd=tmp_path))
+
+    sealed = json.loads((demo_output / "dataset.json").read_text(encoding="utf-8"))
+    assert "done: 38 tasks built" in told
+    made = json.loads((tmp_path / "output/demo/dataset.json").read_text(encoding="utf-8"))
+    # All but the fingerprints, which tell when the sources were written.
+    for key in sealed.keys() - {"digest", "fingerprints"}:
+        assert made[key] == sealed[key], key
+    assert f"digest {made['digest']}" in checked
+    assert Path(said["place"]).is_relative_to(installed.parent)
+    assert said["digest"] == made["digest"]
+    assert said["version"] == __version__
+    chip = gcn_luigi.open_dataset(demo_output).chips("dev")[3]
+    assert said["chip"] == chip["chip_id"]
+    assert said["sum"] == chip["image"].astype(np.int64).sum()
+
+
+def test_a_tree_without_kernels_is_not_built(clone, tmp_path):
+    tree = shutil.copytree(clone, tmp_path / "tree", ignore=shutil.ignore_patterns("*.pyx", "build", "docs", "tests"))
+    done = subprocess.run(
+        [sys.executable, "setup.py", "--quiet", "build"], cwd=tree, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode != 0
+    assert "take a complete source tree" in done.stderr
+    assert not (tree / "build").exists()
