@@ -7,7 +7,7 @@ any other file. Each source is therefore opened by the one driver that its first
 import functools
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -79,8 +79,7 @@ def raster_driver(path: Path) -> str:
     if driver is not None:
         return driver
     if path.suffix == ".vrt":
-        status = path.stat()
-        _check_vrt(str(path), status.st_mtime_ns, status.st_size)
+        _check_vrt(path)
         return "VRT"
     if start.lstrip().startswith((b"<VRTDataset", b"<GDAL_WMS", b"<WMS_", b"<WCS_")):
         raise InputError(
@@ -163,29 +162,33 @@ class _NoDoctype(ET.TreeBuilder):
         )
 
 
-@functools.lru_cache(maxsize=256)
-def _check_vrt(path: str, mtime_ns: int, size: int) -> None:
-    """Check a VRT and all below it; once for each state of the file."""
-    del mtime_ns, size
-    _check_vrt_below(Path(path), 0)
-
-
-def _check_vrt_below(path: Path, depth: int) -> None:
+def _check_vrt(path: Path, depth: int = 0) -> None:
+    """Check a VRT and all below it; each once for each state of the file."""
     if depth > _MOST_DEPTH:
         raise InputError(
             f"is a VRT of VRTs, more than {_MOST_DEPTH} deep", where=str(path), fix="name the files themselves"
         )
     try:
+        status = path.stat()
+    except OSError:
+        # GDAL says why.
+        return
+    for name in _checked_vrts(path, status.st_mtime_ns, status.st_size):
+        _check_vrt(name, depth + 1)
+
+
+@functools.lru_cache(maxsize=1024)
+def _checked_vrts(path: Path, _mtime_ns: int, _size: int) -> tuple[Path, ...]:
+    """Return the VRTs that a VRT names; the other files that it names are checked."""
+    try:
         names = vrt_sources(path)
     except (OSError, ET.ParseError):
         # GDAL says why.
-        return
+        return ()
     for name in names:
-        if name.suffix == ".vrt":
-            if name.is_file():
-                _check_vrt_below(name, depth + 1)
-        else:
+        if name.suffix != ".vrt":
             _check_pixels(name)
+    return tuple(name for name in names if name.suffix == ".vrt")
 
 
 @functools.lru_cache(maxsize=1 << 16)
@@ -244,15 +247,14 @@ def _named(root: ET.Element, path: Path) -> Iterator[Path]:
                 where=str(path),
                 fix="make a VRT of local GeoTIFFs",
             )
-        facts = {name.lower(): value for name, value in element.items()}
-        if _names_otherwise(tag, facts):
+        if _names_otherwise(tag, element):
             raise InputError(
                 f"reads a file for more than its pixels ({element.tag}), which is not followed here",
                 where=str(path),
                 fix="write it as GeoTIFF, for example with rio convert",
             )
         if tag in _SOURCES:
-            is_relative = _is_true(facts.get("relativetovrt", "0"))
+            is_relative = _is_true(_attribute(element, "relativetovrt"))
             place = os.path.join(home, text) if is_relative else text  # noqa: PTH118
             # As the system goes it, not as text: a directory on the way may be a link.
             start, climbs, rest = place.rpartition("/../")
@@ -278,11 +280,15 @@ def _is_true(text: str) -> bool:
     return number is not None and int(number[0]) != 0
 
 
-def _names_otherwise(tag: str, facts: Mapping[str, str]) -> bool:
+def _names_otherwise(tag: str, element: ET.Element) -> bool:
     """Return whether an element names the heights, positions or gains that a VRT of a transformation reads."""
     if tag == "mdi":
-        return facts.get("key", "").upper() in {"X_DATASET", "Y_DATASET"}
-    return tag == "dempath" or (tag == "argument" and "filename" in facts.get("name", "").lower())
+        return _attribute(element, "key").upper() in {"X_DATASET", "Y_DATASET"}
+    return tag == "dempath" or (tag == "argument" and "filename" in _attribute(element, "name").lower())
+
+
+def _attribute(element: ET.Element, name: str) -> str:
+    return next((value for key, value in element.items() if key.lower() == name), "")
 
 
 def _head(path: Path, size: int) -> bytes:
