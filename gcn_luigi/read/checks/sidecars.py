@@ -66,9 +66,9 @@ def state_problems(looking: Looking, files: Mapping[str, SealedFile]) -> Iterato
 
 
 def _recorded(layout: Layout, files: Mapping[str, SealedFile]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for name, said in sorted(files.items()):
-        record = read_record(layout.sidecar(layout.root / name))
-        if record is not None and SealedFile(name, record.size, record.sha256) == said:
+    for name, _ in _sidecars(layout):
+        record = read_record(layout.sidecar(layout.root / name)) if name in files else None
+        if record is not None and SealedFile(name, record.size, record.sha256) == files[name]:
             sources = record.parts.get("sources")
             if isinstance(sources, Mapping):
                 yield name, sources
