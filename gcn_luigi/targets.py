@@ -12,6 +12,7 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.confine import check_links
 from gcn_luigi.io.sidecar import Record, fingerprint_of, read_record
 from gcn_luigi.io.staging import digest, staged
+from gcn_luigi.prepare.source_states import source_files
 
 # Where a result lies among its sources decides its bytes, not what it shows.
 _NOT_CONTENT = frozenset({"place"})
@@ -138,7 +139,7 @@ class PublishedFile(luigi.Target):
         changed = [
             str(name)
             for part in sorted(before.keys() | after.keys())
-            for name in sorted(_names(before.get(part), after.get(part)), key=str)
+            for name in sorted(_names(part, before.get(part), after.get(part)), key=str)
         ]
         more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
         raise InputError(
@@ -148,8 +149,10 @@ class PublishedFile(luigi.Target):
         )
 
 
-def _names(before: Any, after: Any) -> set[str]:
-    """Return which entries of a part differ."""
+def _names(part: str, before: Any, after: Any) -> set[str]:
+    """Return which entries of a part differ; of sources, which files."""
     if not isinstance(before, Mapping) or not isinstance(after, Mapping):
         return set() if before == after else {str(after)}
+    if part == "sources":
+        before, after = source_files(before), source_files(after)
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}

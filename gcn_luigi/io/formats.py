@@ -28,9 +28,16 @@ _HEAD = 1 << 16
 _MOST_XML = 1 << 28
 # VRTs of VRTs: a mosaic, a stack of mosaics, and some room.
 _MOST_DEPTH = 6
+# As many as Linux follows.
+_MOST_LINKS = 40
 # Names of drivers and schemes (NETCDF:, http:), GDAL's other file systems, and XML in place of a name.
-_NO_FILE = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9_+.-]*:|/vsi|<|\{)")
-_SOURCES = frozenset({"SourceFilename", "SourceDataset"})
+_NO_FILE = re.compile(r"(?:[A-Za-z][A-Za-z0-9_+.-]*:|/vsi|<|\{)")
+# Elements of a VRT, which GDAL reads in any case of letters.
+_SOURCES = frozenset({"sourcefilename", "sourcedataset"})
+_NUMBER = re.compile(r"\s*[+-]?\d+")
+# SQLite's files of changes that are not yet, or not safely, in the database; a journal is one from its first bytes on.
+_WAL, _JOURNAL = "-wal", "-journal"
+_JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 
 
 def open_local(path: Path) -> Any:
@@ -72,8 +79,7 @@ def raster_driver(path: Path) -> str:
     if driver is not None:
         return driver
     if path.suffix == ".vrt":
-        status = path.stat()
-        _check_vrt(str(path), status.st_mtime_ns, status.st_size)
+        _check_vrt(path)
         return "VRT"
     if start.lstrip().startswith((b"<VRTDataset", b"<GDAL_WMS", b"<WMS_", b"<WCS_")):
         raise InputError(
@@ -100,7 +106,8 @@ def check_vector(path: Path) -> None:
     Raises
     ------
     InputError
-        It is an archive, or of a format that can name other files or the network.
+        It is an archive, of a format that can name other files or the network, or a database with changes that are
+        not yet in it.
     OSError
         It cannot be read.
     """
@@ -111,6 +118,8 @@ def check_vector(path: Path) -> None:
     head = _head(path, _HEAD)
     if head.startswith(_ARCHIVES):
         raise InputError("is an archive", where=str(path), fix="unpack it and name the file of shapes in it")
+    if head.startswith(_VECTORS[0]):
+        _refuse_live_logs(path)
     # GDAL also runs programs of its own that stand in such a file.
     is_json = head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and b"gdal_streamed_alg" not in head
     if head and not head.startswith(_VECTORS) and not (is_json and b'"type"' in head):
@@ -153,29 +162,33 @@ class _NoDoctype(ET.TreeBuilder):
         )
 
 
-@functools.lru_cache(maxsize=256)
-def _check_vrt(path: str, mtime_ns: int, size: int) -> None:
-    """Check a VRT and all below it; once for each state of the file."""
-    del mtime_ns, size
-    _check_vrt_below(Path(path), 0)
-
-
-def _check_vrt_below(path: Path, depth: int) -> None:
+def _check_vrt(path: Path, depth: int = 0) -> None:
+    """Check a VRT and all below it; each once for each state of the file."""
     if depth > _MOST_DEPTH:
         raise InputError(
             f"is a VRT of VRTs, more than {_MOST_DEPTH} deep", where=str(path), fix="name the files themselves"
         )
     try:
-        root = read_xml(path)
-    except (OSError, ET.ParseError):
+        status = path.stat()
+    except OSError:
         # GDAL says why.
         return
-    for name in dict.fromkeys(_named(root, path)):
-        if name.suffix == ".vrt":
-            if name.is_file():
-                _check_vrt_below(name, depth + 1)
-        else:
+    for name in _checked_vrts(path, status.st_mtime_ns, status.st_size):
+        _check_vrt(name, depth + 1)
+
+
+@functools.lru_cache(maxsize=1024)
+def _checked_vrts(path: Path, _mtime_ns: int, _size: int) -> tuple[Path, ...]:
+    """Return the VRTs that a VRT names; the other files that it names are checked."""
+    try:
+        names = vrt_sources(path)
+    except (OSError, ET.ParseError):
+        # GDAL says why.
+        return ()
+    for name in names:
+        if name.suffix != ".vrt":
             _check_pixels(name)
+    return tuple(name for name in names if name.suffix == ".vrt")
 
 
 @functools.lru_cache(maxsize=1 << 16)
@@ -184,20 +197,98 @@ def _check_pixels(path: Path) -> None:
     raster_driver(path)
 
 
+def vrt_sources(path: Path) -> tuple[Path, ...]:
+    """Return the files that a VRT names, as GDAL finds them: each once, relative ones from where the VRT really lies.
+
+    Parameters
+    ----------
+    path : Path
+        The VRT. It may be a link: names in it start from the file that the link leads to.
+
+    Raises
+    ------
+    InputError
+        It names anything else than files of this machine, or is as `read_xml` refuses it.
+    OSError, xml.etree.ElementTree.ParseError
+        It cannot be read, or is no XML.
+    """
+    return tuple(dict.fromkeys(_named(read_xml(path), path)))
+
+
+def live_logs(path: Path) -> tuple[str, str]:
+    """Return where SQLite keeps changes of a database beside it: beside the file that a link leads to."""
+    place = os.path.realpath(path)
+    return place + _WAL, place + _JOURNAL
+
+
+def _refuse_live_logs(path: Path) -> None:
+    """Refuse a database with changes beside it: reading it would write them into it, or show them half."""
+    wal, journal = (Path(name) for name in live_logs(path))
+    is_hot = journal.is_file() and _head(journal, len(_JOURNAL_MAGIC)) == _JOURNAL_MAGIC
+    if is_hot or (wal.is_file() and wal.stat().st_size > 0):
+        raise InputError(
+            f"has changes that are not yet in it: they are in {(journal if is_hot else wal).name} beside it",
+            where=str(path),
+            fix="save and close it in the GIS that has it open; if that ended abnormally, run "
+            f"sqlite3 {path.name} 'PRAGMA wal_checkpoint(TRUNCATE)'; or export a copy and name that",
+        )
+
+
 def _named(root: ET.Element, path: Path) -> Iterator[Path]:
     """Yield the files that a VRT is made of."""
+    home, places = _home(path), {}
     for element in root.iter():
-        text = element.text or ""
-        if "/vsi" in text or (element.tag in _SOURCES and _NO_FILE.match(text)):
+        tag = element.tag.lower()
+        # GDAL passes over what precedes a text.
+        text = (element.text or "").lstrip()
+        if "/vsi" in text or (tag in _SOURCES and _NO_FILE.match(text)):
             raise InputError(
                 f"names {text.strip()[:80]}, which is no file of this machine",
                 where=str(path),
                 fix="make a VRT of local GeoTIFFs",
             )
-        if element.tag in _SOURCES:
-            is_relative = element.get("relativeToVRT", element.get("relativetoVRT", "0")) != "0"
-            place = os.path.join(path.parent, text) if is_relative else text  # noqa: PTH118
-            yield Path(os.path.normpath(place))
+        if _names_otherwise(tag, element):
+            raise InputError(
+                f"reads a file for more than its pixels ({element.tag}), which is not followed here",
+                where=str(path),
+                fix="write it as GeoTIFF, for example with rio convert",
+            )
+        if tag in _SOURCES:
+            is_relative = _is_true(_attribute(element, "relativetovrt"))
+            place = os.path.join(home, text) if is_relative else text  # noqa: PTH118
+            # As the system goes it, not as text: a directory on the way may be a link.
+            start, climbs, rest = place.rpartition("/../")
+            if climbs:
+                if start not in places:
+                    places[start] = os.path.realpath(f"{start}/..")
+                place = f"{places[start]}/{rest}"
+            yield Path(os.path.abspath(place))  # noqa: PTH100  links stay links
+
+
+def _home(path: Path) -> str:
+    """Return the directory that relative names in a VRT start from: that of the file which links lead to."""
+    place = os.fspath(path)
+    for _ in range(_MOST_LINKS):
+        if not os.path.islink(place):  # noqa: PTH114
+            break
+        place = os.path.join(os.path.dirname(place), os.readlink(place))  # noqa: PTH115, PTH118, PTH120
+    return os.path.dirname(place)  # noqa: PTH120
+
+
+def _is_true(text: str) -> bool:
+    number = _NUMBER.match(text)
+    return number is not None and int(number[0]) != 0
+
+
+def _names_otherwise(tag: str, element: ET.Element) -> bool:
+    """Return whether an element names the heights, positions or gains that a VRT of a transformation reads."""
+    if tag == "mdi":
+        return _attribute(element, "key").upper() in {"X_DATASET", "Y_DATASET"}
+    return tag == "dempath" or (tag == "argument" and "filename" in _attribute(element, "name").lower())
+
+
+def _attribute(element: ET.Element, name: str) -> str:
+    return next((value for key, value in element.items() if key.lower() == name), "")
 
 
 def _head(path: Path, size: int) -> bytes:

@@ -18,7 +18,7 @@ from gcn_luigi.read.checks.files import (
     report_problems,
 )
 from gcn_luigi.read.checks.shards import chunk_problems, index_problems
-from gcn_luigi.read.checks.sidecars import sidecar_problems, without_sidecar
+from gcn_luigi.read.checks.sidecars import sidecar_problems, state_problems, without_sidecar
 from gcn_luigi.read.dataset import Dataset
 
 _MOST_NAMED = 3
@@ -30,7 +30,8 @@ def validate(directory: Path, *, deep: bool = False, only: Iterable[str | Path] 
     Checked are: ``dataset.json`` by its own digest; each file that it lists by size and SHA-256; each shard's format,
     split, shapes and column lengths; each row of the index against the shard's own columns and georeference; each
     chip's partition against the catalog's split and year; chip ids for being unique. Where partitions were written as
-    GeoTIFFs, each of them by size and SHA-256 as ``partitions.csv`` lists it; the quality page as its sidecar says.
+    GeoTIFFs, each of them by size and SHA-256 as ``partitions.csv`` lists it; the quality page as its sidecar says; the
+    states in which the files found their sources, as the sidecars say, against each other.
     Files that are damaged are named, and then what is inside them is left alone.
 
     Of a part that was passed on without ``.gcn``, files that no chip is read from may be missing: `absent` names them.
@@ -68,6 +69,8 @@ def validate(directory: Path, *, deep: bool = False, only: Iterable[str | Path] 
     found = [] if dataset is None else list(listed_problems(dataset, looking))
     found += [*partition_problems(looking), *report_problems(looking)]
     yield from found
+    # Files may all be whole, and show two states of the world.
+    yield from state_problems(looking, files)
     if deep:
         yield from sidecar_problems(looking, files)
         for path in _shards(layout, files if dataset is not None else None):

@@ -147,7 +147,7 @@ class RegionTask(GuardedTask):
             "parameters": self.content_parameters(),
             "settings": basis.settings,
             "inventory": facets_of(self.layout, basis.facets),
-            "sources": signature(basis.sources, region.root, glance.statuses),
+            "sources": signature(basis.sources, region.root, glance.look),
             "place": os.path.relpath(region.root, self.layout.root) if self.names_sources(path) else "",
             "reads": {
                 target.path.relative_to(self.layout.root).as_posix(): glance.content(target) for target in basis.reads

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gcn_luigi.io.companions import Look
 from gcn_luigi.io.inventory import Inventory
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.targets import PublishedFile
@@ -41,7 +42,7 @@ class Glance:
     fingerprints: dict[Path, str] = field(default_factory=dict)
     whole: dict[str, bool] = field(default_factory=dict)
     contents: dict[Path, str | None] = field(default_factory=dict)
-    statuses: dict[Path, list[int]] = field(default_factory=dict)
+    look: Look = field(default_factory=Look)
 
     def content(self, target: PublishedFile) -> str | None:
         """Return what stands for the content of a published file."""

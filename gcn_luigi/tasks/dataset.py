@@ -19,6 +19,7 @@ from gcn_luigi.tasks.basis import Basis, Glance
 from gcn_luigi.tasks.graph import records_by_path, records_of, sealed_files, task_times
 from gcn_luigi.tasks.guard import GuardedTask
 from gcn_luigi.tasks.inventory import TileInventory, TileQuality
+from gcn_luigi.tasks.one_state import check_one_state
 from gcn_luigi.tasks.partitions import GridComparison, PartitionCatalog, PartitionGrid
 from gcn_luigi.tasks.rasters import ClassLabel, TopoMosaic
 from gcn_luigi.tasks.shards import all_shards
@@ -242,8 +243,9 @@ class Dataset(RegionTask):
         return ""
 
     def make(self) -> None:
-        """List and publish."""
+        """Compare what all files were made from, then list and publish."""
         with self.output().staged() as draft:
+            check_one_state(self)
             seal.write_seal(self.configured.settings, *sealed_files(self), draft)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import luigi
 
+from gcn_luigi.prepare.source_states import source_files
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.basis import Glance
@@ -102,6 +103,9 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[s
             yield "the sources lie elsewhere relative to it, and it names them by relative paths"
         elif isinstance(old, Mapping) and isinstance(new, Mapping):
             describe = _SENTENCES.get(part, _value)
+            if part == "sources":
+                # Down to the file: a sidecar, a tile, what a VRT names.
+                old, new = source_files(old), source_files(new)
             for name in sorted(old.keys() | new.keys()):
                 if old.get(name) != new.get(name):
                     yield describe(part, name, old.get(name), new.get(name))

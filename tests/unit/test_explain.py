@@ -30,6 +30,21 @@ from gcn_luigi.tasks.explain import differences
         ({"sources": {"a.tif": [1, 2]}}, {"sources": {"a.tif": [5, 3]}}, "source a.tif changed (1 to 5 bytes)"),
         ({"sources": {"a.tif": [1, 2]}}, {"sources": {"a.tif": None}}, "source a.tif is gone"),
         ({"sources": {}}, {"sources": {"a.tif": [1, 2]}}, "source a.tif is new"),
+        (
+            {"sources": {"a.vrt": {"a.vrt": [1, 2], "b.tif": [3, 4]}}},
+            {"sources": {"a.vrt": {"a.vrt": [1, 2], "b.tif": [5, 6]}}},
+            "source b.tif changed (3 to 5 bytes)",
+        ),
+        (
+            {"sources": {"a.tif": [1, 2]}},
+            {"sources": {"a.tif": {"a.tif": [1, 2], "a.tif.aux.xml": [3, 4]}}},
+            "source a.tif.aux.xml is new",
+        ),
+        (
+            {"sources": {"o.shp": {"o.dbf": [1, 2], "o.shp": [3, 4]}}},
+            {"sources": {"o.shp": [3, 4]}},
+            "source o.dbf is gone",
+        ),
         ({"inventory": {"lattice": "a"}}, {"inventory": {"lattice": "b"}}, "the inventory changed (lattice)"),
         (
             {"inventory": {"band:nbr": "a"}},

@@ -177,7 +177,12 @@ class TestPublishing:
 
     @pytest.mark.parametrize(
         ("change", "named"),
-        [({"sources": {"a.tif": [10, 21]}}, "a.tif"), ({"step": 16}, "16"), ({"sources": {}}, "a.tif")],
+        [
+            ({"sources": {"a.tif": [10, 21]}}, "a.tif"),
+            ({"step": 16}, "16"),
+            ({"sources": {}}, "a.tif"),
+            ({"sources": {"a.tif": {"a.tif": [10, 20], "a.tif.msk": [1, 2]}}}, "a.tif.msk"),
+        ],
     )
     def test_what_changes_meanwhile_is_named_and_nothing_is_published(self, target, source, change, named):
         publish(target, b"older")

@@ -1,13 +1,17 @@
 """Sidecars against what they stand for: to the byte what was written, and true of their files."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.io.seal import SealedFile
 from gcn_luigi.io.sidecar import read_record
+from gcn_luigi.prepare.grid_import import few
+from gcn_luigi.prepare.source_states import disagreements
 from gcn_luigi.read.checks.files import Looking
 
 _SUFFIX = ".json"
+_MOST_NAMED = 3
 
 
 def sidecar_problems(looking: Looking, files: Mapping[str, SealedFile]) -> Iterator[str]:
@@ -43,6 +47,31 @@ def sidecar_problems(looking: Looking, files: Mapping[str, SealedFile]) -> Itera
             if problem is not None:
                 # Nothing else speaks of this file: it may be the sidecar that changed.
                 yield f"{problem}; so says {sidecar}"
+
+
+def state_problems(looking: Looking, files: Mapping[str, SealedFile]) -> Iterator[str]:
+    """Yield which files of ``dataset.json`` were made from different states of one source, as their sidecars say.
+
+    Parameters
+    ----------
+    looking : Looking
+        Which files are asked for.
+    files : mapping
+        Those of ``dataset.json``, by path. A sidecar of other bytes says nothing about them.
+    """
+    for found in disagreements(_recorded(looking.layout, files)):
+        if looking.wants(found.first, found.second):
+            named = few(found.sources, _MOST_NAMED)
+            yield f"{found.second}: made from another state of a source than {found.first}: {named}"
+
+
+def _recorded(layout: Layout, files: Mapping[str, SealedFile]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, _ in _sidecars(layout):
+        record = read_record(layout.sidecar(layout.root / name)) if name in files else None
+        if record is not None and SealedFile(name, record.size, record.sha256) == files[name]:
+            sources = record.parts.get("sources")
+            if isinstance(sources, Mapping):
+                yield name, sources
 
 
 def without_sidecar(layout: Layout, files: Mapping[str, SealedFile]) -> list[str]:

@@ -1,0 +1,70 @@
+"""In which state files found their sources, and whether any two of them found the same one in two states."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Of one source: [size, mtime_ns], or the same for each file that it consists of; None where there is nothing.
+Sources = dict[str, list[int] | dict[str, list[int]] | None]
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Two files that were made from different states of the same sources.
+
+    Attributes
+    ----------
+    first, second : str
+        The files, in the order in which they were given.
+    sources : tuple of str
+        What differs, sorted.
+    """
+
+    first: str
+    second: str
+    sources: tuple[str, ...]
+
+
+def source_files(sources: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state of every single file of `sources`.
+
+    Examples
+    --------
+    >>> source_files({"a.vrt": {"a.vrt": [1, 2], "b.tif": [3, 4]}, "c.tif": [5, 6], "d.tif": None})
+    {'a.vrt': [1, 2], 'b.tif': [3, 4], 'c.tif': [5, 6], 'd.tif': None}
+    """
+    files: dict[str, Any] = {}
+    for name, state in sources.items():
+        files.update(state if isinstance(state, Mapping) else {name: state})
+    return files
+
+
+def disagreements(recorded: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Disagreement]:
+    """Yield the files that were made from another state of a source than an earlier one of `recorded`.
+
+    Parameters
+    ----------
+    recorded : iterable of (str, mapping)
+        A file, and the state in which it found its sources.
+
+    Yields
+    ------
+    Disagreement
+        Each file with the earlier one that it differs from; several where they are several.
+    """
+    states: dict[str, tuple[Any, str]] = {}
+    # A file may have come to a source, such as a sidecar, which is no other state of any file.
+    members: dict[str, tuple[frozenset[str], str]] = {}
+    for file, sources in recorded:
+        unlike: dict[str, set[str]] = {}
+        for name, state in source_files(sources).items():
+            known, first = states.setdefault(name, (state, file))
+            if known != state:
+                unlike.setdefault(first, set()).add(name)
+        for name, state in sources.items():
+            parts = frozenset(state) if isinstance(state, Mapping) else frozenset({name})
+            others, first = members.setdefault(name, (parts, file))
+            if others != parts:
+                unlike.setdefault(first, set()).update(others ^ parts)
+        for first, names in unlike.items():
+            yield Disagreement(first, file, tuple(sorted(names)))
