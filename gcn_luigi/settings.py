@@ -65,6 +65,10 @@ class TileSettings(Section):
     on_missing: Literal["error", "gap"] = "error"
     # Two files for one tile and band, or two directories for one tile: stop, or keep the first by name.
     on_duplicate: Literal["error", "first"] = "error"
+    # Bands described as of other years than `years`: stop, or believe `years`.
+    on_described_years: Literal["error", "accept"] = "error"
+    # A nodata tag that is a legal value, or pixels that look missing but are not declared so: stop, or take them so.
+    on_suspect_nodata: Literal["error", "accept"] = "error"
 
 
 class BandSettings(Section):

@@ -3,12 +3,13 @@
 import functools
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyproj
 from rasterio.crs import CRS
 from rasterio.enums import Interleaving, MaskFlags
@@ -47,6 +48,11 @@ class Header:
         True when a band carries a scale or offset tag, so that its stored values are not its values.
     has_mask : bool
         True when a mask or alpha band says which pixels are valid, which nobody here reads.
+    items : tuple of mapping
+        Metadata of each band.
+    unwritten : str
+        What to say of blocks that were never written in bands without a nodata tag: GDAL reads them as 0. Empty where
+        there are none.
     """
 
     lattice: Lattice
@@ -56,6 +62,8 @@ class Header:
     names: tuple[str, ...]
     is_scaled: bool
     has_mask: bool = False
+    items: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
+    unwritten: str = ""
 
 
 @contextmanager
@@ -117,12 +125,43 @@ def read_header(path: Path) -> Header:
             names=tuple(name or "" for name in dataset.descriptions),
             is_scaled=set(dataset.scales) != {1.0} or set(dataset.offsets) != {0.0},
             has_mask=any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums),
+            items=tuple(dataset.tags(band) for band in dataset.indexes),
+            unwritten=unwritten_blocks(dataset),
         )
 
 
 def read_lattice(path: Path) -> Lattice:
     """Return where the pixels of `path` lie; raises as `read_header` does."""
     return read_header(path).lattice
+
+
+def unwritten_blocks(dataset: Any) -> str:
+    """Return what to say of blocks of an open GeoTIFF that were never written, in bands without a nodata tag.
+
+    GDAL reads them as 0. With a tag it reads them as nodata, so that nothing is to be said.
+    """
+    untagged = [band for band, tag in zip(dataset.indexes, dataset.nodatavals, strict=True) if tag is None]
+    if dataset.driver != "GTiff" or not untagged:
+        return ""
+    total = missing = 0
+    for band in untagged[:1] if _is_mixed(dataset) else untagged:
+        height, width = dataset.block_shapes[band - 1]
+        for row in range(-(-dataset.height // height)):
+            for col in range(-(-dataset.width // width)):
+                total += 1
+                missing += dataset.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band) is None
+    return f"{missing:,} of {total:,} blocks were never written, and no nodata tag says what they hold" * bool(missing)
+
+
+def fix_unwritten(dtypes: Iterable[str], nodata: int = -32768) -> str:
+    """Return how to mend a file with blocks that were never written; `nodata` is what missing pixels should hold."""
+    kinds = [np.iinfo(dtype) for dtype in map(np.dtype, dtypes) if dtype.kind in "iu"]
+    if any(not kind.min <= nodata <= kind.max for kind in kinds):
+        nodata = min(kind.max for kind in kinds)
+    return (
+        f"if they are missing, write the tag, which leaves the pixels alone: rio edit-info --nodata {nodata} FILE; "
+        "if they are 0, write them: rio convert FILE NEW"
+    )
 
 
 def crs_of(text: str, *, where: str) -> CRS:

@@ -32,9 +32,11 @@ class SourceFile:
     dtype : str
         numpy name of the stored type.
     nodata : float or None
-        The file's own tag; may be nan.
+        The file's own tag; may be nan. Where its bands have different ones, that of the first.
     count : int
         Number of bands in the file.
+    tags : tuple of (float or None)
+        The tag of each band where they differ; else empty.
     """
 
     tile: str
@@ -44,11 +46,16 @@ class SourceFile:
     dtype: str
     nodata: float | None
     count: int
+    tags: tuple[float | None, ...] = ()
 
     def __post_init__(self) -> None:
         """Make two nan tags equal, so that equal inventories compare equal."""
-        if self.nodata is not None and math.isnan(self.nodata):
-            object.__setattr__(self, "nodata", math.nan)
+        object.__setattr__(self, "nodata", _one_nan(self.nodata))
+        object.__setattr__(self, "tags", tuple(map(_one_nan, self.tags)))
+
+    def tag_of(self, band: int) -> float | None:
+        """Return the nodata tag of a 1-based band."""
+        return self.tags[band - 1] if self.tags else self.nodata
 
     @property
     def export_date(self) -> str | None:
@@ -59,6 +66,10 @@ class SourceFile:
                 with contextlib.suppress(ValueError):
                     return dt.date.fromisoformat(f"{word[:4]}-{word[4:6]}-{word[6:]}").isoformat()
         return None
+
+
+def _one_nan(tag: float | None) -> float | None:
+    return math.nan if tag is not None and math.isnan(tag) else tag
 
 
 @dataclass(frozen=True, order=True)
@@ -105,6 +116,8 @@ class Inventory:
         Links that leave the data root; they are followed.
     overlaps : tuple of Note
         Tiles that share pixels.
+    suspect : tuple of Note
+        What looks wrong and was accepted by configuration.
     """
 
     lattice: Lattice
@@ -115,6 +128,7 @@ class Inventory:
     unmatched: tuple[Note, ...] = ()
     linked: tuple[Note, ...] = ()
     overlaps: tuple[Note, ...] = ()
+    suspect: tuple[Note, ...] = ()
 
     @property
     def tiles(self) -> tuple[str, ...]:
@@ -161,7 +175,7 @@ class Inventory:
             ) from error
 
 
-NOTE_KINDS = ("missing", "duplicates", "rejected", "unmatched", "linked", "overlaps")
+NOTE_KINDS = ("missing", "duplicates", "rejected", "unmatched", "linked", "overlaps", "suspect")
 
 
 def _plain_file(file: SourceFile) -> dict[str, Any]:
@@ -169,14 +183,26 @@ def _plain_file(file: SourceFile) -> dict[str, Any]:
     del plain["tile"]
     plain["window"] = list(dataclasses.astuple(file.window))
     # JSON has no nan and no infinity; text keeps every value exact.
-    plain["nodata"] = None if file.nodata is None else repr(file.nodata)
+    plain["nodata"] = _text(file.nodata)
+    if file.tags:
+        plain["tags"] = list(map(_text, file.tags))
+    else:
+        del plain["tags"]
     plain["export_date"] = file.export_date
     return plain
 
 
 def _file(tile: str, plain: dict[str, Any]) -> SourceFile:
-    nodata = plain["nodata"]
     # Read from the name again whenever it is asked for.
     plain = {key: value for key, value in plain.items() if key != "export_date"}
-    values = plain | {"window": Window(*plain["window"]), "nodata": None if nodata is None else float(nodata)}
+    values = plain | {"window": Window(*plain["window"]), "nodata": _tag(plain["nodata"])}
+    values["tags"] = tuple(map(_tag, plain.get("tags", ())))
     return SourceFile(tile=tile, **values)
+
+
+def _text(tag: float | None) -> str | None:
+    return None if tag is None else repr(tag)
+
+
+def _tag(text: str | None) -> float | None:
+    return None if text is None else float(text)

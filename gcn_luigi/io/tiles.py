@@ -3,22 +3,28 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+import numpy as np
 import rasterio
 
 from gcn_luigi.bands import Role
 from gcn_luigi.errors import GcnLuigiError, InputError, LatticeError
-from gcn_luigi.io.header import Header, crs_code, crs_of, is_same_crs, is_same_size, read_header
+from gcn_luigi.io.header import Header, crs_code, crs_of, fix_unwritten, is_same_crs, is_same_size, read_header
 from gcn_luigi.io.inventory import NOTE_KINDS, Inventory, Note, SourceFile, tile_order
 from gcn_luigi.io.listing import FIX_MISSING, Candidate, Findings, homes, list_candidates
 from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.described_years import contradicts, described_years
 from gcn_luigi.settings import LatticeSettings, RegionSettings
 
 __all__ = ["Inventory", "Note", "SourceFile", "scan_tiles"]
 
 # Types that widen to int16 without loss.
 _OPTICAL_DTYPES = ("int16", "uint8", "int8")
+_FIX_YEARS = (
+    "correct years, or put the bands into their order; where the descriptions are wrong, correct them: rio edit-info "
+    "--bidx 1 --description 2000 FILE, or set tiles.on_described_years = 'accept'"
+)
 _FIX_LATTICE = "put the file onto the region's lattice with a stated resampling; it is never shifted silently"
 
 
@@ -78,6 +84,7 @@ def scan_tiles(root: Path, settings: RegionSettings) -> Inventory:
     with rasterio.Env():
         opened = [one for candidate in candidates if (one := _open(root, candidate, findings))]
     fitting = [one for one in opened if _fits_band(one, len(settings.years), findings)]
+    _check_years(opened, settings, findings)
     if not fitting:
         findings.check(root)
     placed, lattice = _place(fitting, settings, findings)
@@ -126,7 +133,7 @@ def _open(root: Path, candidate: Candidate, findings: Findings) -> _Opened | Non
 
 
 def _fits_band(one: _Opened, n_years: int, findings: Findings) -> bool:
-    """Return whether the file's band count and type are those of its role."""
+    """Return whether the file's bands are as many and of the type that its role asks for."""
     band, header = one.candidate.band, one.header
     wanted = 1 if band.role is Role.TOPO else n_years
     dtypes = ", ".join(sorted(set(header.dtypes)))
@@ -145,7 +152,31 @@ def _fits_band(one: _Opened, n_years: int, findings: Findings) -> bool:
     if header.has_mask:
         fix = "write the masked pixels as the band's nodata value and drop the mask"
         findings.problem(one.note("carries a mask of its own, which would be ignored"), fix)
+    if header.unwritten:
+        findings.problem(one.note(header.unwritten), fix_unwritten(header.dtypes, band.nodata))
     return len(findings.problems) == before
+
+
+def _check_years(opened: Iterable[_Opened], settings: RegionSettings, findings: Findings) -> None:
+    """Find files whose bands say they are of other years than those they are taken for; one line a tile."""
+    wrong: dict[tuple[str, str, str], list[str]] = {}
+    for one in opened:
+        candidate, names = one.candidate, one.header.names
+        if candidate.band.role is Role.TOPO or len(names) != len(settings.years):
+            continue
+        described = described_years(names, one.header.items)
+        if contradicts(described, settings.years):
+            told = ", ".join("?" if year is None else str(year) for year in described)
+            key = candidate.tile, PurePosixPath(candidate.path).parent.as_posix(), told
+            wrong.setdefault(key, []).append(candidate.band.name)
+    for (tile, directory, told), bands in wrong.items():
+        years = ", ".join(map(str, settings.years))
+        reason = f"bands of {', '.join(bands)} are described as {told}; years are {years}"
+        note = Note(tile, "", directory, reason)
+        if settings.tiles.on_described_years == "accept":
+            findings.note("suspect", note)
+        else:
+            findings.problem(note, _FIX_YEARS)
 
 
 def _place(opened: Sequence[_Opened], settings: RegionSettings, findings: Findings) -> tuple[list[_Opened], Lattice]:
@@ -266,5 +297,7 @@ def _find_overlaps(placed: Sequence[_Opened], findings: Findings) -> None:
 
 def _source(one: _Opened) -> SourceFile:
     candidate, header = one.candidate, one.header
-    dtype, nodata = header.dtypes[0], header.nodata[0]
-    return SourceFile(candidate.tile, candidate.band.name, candidate.path, one.window, dtype, nodata, header.count)
+    dtype, nodata = np.result_type(*header.dtypes).name, header.nodata[0]
+    tags = header.nodata if len(set(map(repr, header.nodata))) > 1 else ()
+    place = (candidate.tile, candidate.band.name, candidate.path, one.window)
+    return SourceFile(*place, dtype, nodata, header.count, tags)

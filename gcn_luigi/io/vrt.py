@@ -128,7 +128,7 @@ def mosaic_band(
     """Return the mosaic of one band: where tiles overlap, the first valid pixel in order of precedence is seen.
 
     The same as ``rasterio.merge`` with ``method="first"`` over the files in that order. Ids that are numbers are
-    compared as numbers. A file is masked by its own nodata tag or, without one, by ``band.nodata``; the
+    compared as numbers. A file is masked by the nodata tag of its own band or, without one, by ``band.nodata``; the
     mosaic's nodata is ``band.nodata``, so a pixel of that value reads as nodata whatever its file's tag says,
     but only the tag (or its absence) decides whether a tile below is seen through it.
 
@@ -170,7 +170,7 @@ def mosaic_band(
             root.absolute() / file.path,
             source_band,
             file.window,
-            float(band.nodata) if file.nodata is None else file.nodata,
+            float(band.nodata) if (tag := file.tag_of(source_band)) is None else tag,
         )
         for file in reversed(from_top)
     )

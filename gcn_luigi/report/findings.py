@@ -8,7 +8,7 @@ from gcn_luigi.io.inventory import NOTE_KINDS
 from gcn_luigi.io.layout import SPLITS
 from gcn_luigi.report.evidence import Evidence
 from gcn_luigi.report.tables import number
-from gcn_luigi.report.tiles import unchecked_bands, wild_bands
+from gcn_luigi.report.tiles import suspect_bands, unchecked_bands, wild_bands
 
 _RARE, _FAR, _FEW_DEV, _MUCH = 0.05, 0.2, 0.05, 0.5
 
@@ -110,6 +110,8 @@ def _of_sources(evidence: Evidence) -> Iterator[Finding]:
     told = ", ".join(f"{kind} {number(count)}" for kind, count in notes.items() if count)
     yield Finding("Did the scan of the tiles find nothing to remark?", told or "nothing", not told)
     yield _of_tiles(evidence)
+    suspect = ", ".join(f"{name} {_counted(count, 'file')}" for name, count in suspect_bands(evidence).items())
+    yield Finding("Is every pixel that looks missing declared so?", suspect or "yes", not suspect)
     repaired = len(evidence.audit["notes"].get("outlines", []))
     answer = _counted(repaired, "note") if repaired else "yes"
     yield Finding("Were all outlines read as they are?", answer, repaired == 0)

@@ -93,6 +93,7 @@ def _content(evidence: Evidence, layout: Layout, origin: Provenance) -> dict[str
             "settings": sources.band_settings(evidence),
             "tiles": tiles.tile_table(evidence),
             "wild": tiles.wild_table(evidence),
+            "suspect": tiles.suspect_table(evidence),
         },
         "inventory": sources.inventory_tables(evidence),
         "notes": sources.note_lists(evidence),

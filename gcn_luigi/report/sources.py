@@ -20,6 +20,7 @@ def inventory_tables(evidence: Evidence) -> list[Table]:
         "unmatched": "Files of no band, and tiles without optical files",
         "linked": "Links that leave the data root",
         "overlaps": "Tiles that share pixels",
+        "suspect": "Files that look wrong and were accepted by configuration",
     }
     tables = []
     for kind in NOTE_KINDS:

@@ -51,6 +51,31 @@ def wild_table(evidence: Evidence) -> Table:
     )
 
 
+def suspect_table(evidence: Evidence) -> Table:
+    """Return the tiles whose missing pixels do not seem to be what is declared as missing, largest share first."""
+    found = [row for quality in evidence.tile_quality.values() for row in quality.get("suspect", ())]
+    found.sort(key=lambda row: (-row["share"], row["path"], row["year"] or 0))
+    shown: list[tuple[Cell, ...]] = [
+        (row["path"], row["band"], NONE if row["year"] is None else str(row["year"]), row["reason"])
+        for row in found[:_MOST_ROWS]
+    ]
+    left = len(found) - len(shown)
+    return Table(
+        "Tiles in which one value may mean missing, taken as declared; flat water and saturated snow look the same",
+        ("file", "band", "year", "what is suspect"),
+        tuple(shown),
+        f"and {number(left)} more, see tile_quality" if left else "",
+    )
+
+
+def suspect_bands(evidence: Evidence) -> dict[str, int]:
+    """Return the number of suspect files by band, of bands that have any."""
+    found = {
+        name: {row["path"] for row in quality.get("suspect", ())} for name, quality in evidence.tile_quality.items()
+    }
+    return {name: len(paths) for name, paths in found.items() if paths}
+
+
 def wild_bands(evidence: Evidence) -> dict[str, int]:
     """Return the number of out-of-range values by band, of bands that have any."""
     counts = {name: int(found["totals"]["out_of_range"]) for name, found in evidence.tile_quality.items()}

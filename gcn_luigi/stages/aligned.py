@@ -1,5 +1,6 @@
 """A raster that lies on the lattice but need not cover it, read as if it did."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from numpy.typing import NDArray
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.deflated import check_deflated
-from gcn_luigi.io.header import open_raster, read_header
+from gcn_luigi.io.header import fix_unwritten, open_raster, read_header, unwritten_blocks
 from gcn_luigi.io.raster import check_on_lattice, read_window
 from gcn_luigi.lattice import Lattice, Window
+
+# What lies beside a raster.
+_NO_RASTERS = {".xml", ".ovr", ".msk"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class AlignedRaster:
             )
         with open_raster(path) as dataset:
             check_deflated(dataset, path)
+        _check_written(path)
         return cls(path, place, header.nodata[0])
 
     def read(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -91,3 +96,39 @@ class AlignedRaster:
         if values.dtype.kind == "f":
             missing |= ~np.isfinite(values)
         return values, missing
+
+    def check_tag(self, layer: str, legal: Container[float], *, fix: str) -> None:
+        """Refuse a nodata tag that is also a legal value: nobody can tell such pixels from missing ones.
+
+        Parameters
+        ----------
+        layer : str
+            What the raster holds, for the message.
+        legal : container of float
+            Values that mean something in this layer.
+        fix : str
+            What to do about it.
+
+        Raises
+        ------
+        InputError
+            The tag is one of them.
+        """
+        if self.nodata is not None and self.nodata in legal:
+            raise InputError(
+                f"has the nodata tag {self.nodata:g}, a legal value of the {layer}: all such pixels would be missing",
+                where=str(self.path),
+                fix=f"{fix}, or set tiles.on_suspect_nodata = 'accept' if they are missing",
+            )
+
+
+def _check_written(path: Path) -> None:
+    """Refuse blocks that were never written and no tag stands for: in the file, or in those that a VRT shows."""
+    with open_raster(path) as dataset:
+        unwritten, dtypes = unwritten_blocks(dataset), dataset.dtypes
+        shown = [Path(name) for name in dataset.files] if dataset.driver == "VRT" else []
+    if unwritten:
+        raise InputError(unwritten, where=str(path), fix=fix_unwritten(dtypes))
+    for file in shown:
+        if file.suffix not in _NO_RASTERS and file.resolve() != path.resolve():
+            _check_written(file)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE
+from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.geotiff import BLOCK, blocks, write_geotiff
@@ -29,6 +29,12 @@ Glaciers = Callable[[Window], NDArray[np.bool_]]
 # One block tall, so that blocks reach the file in one order; wide, so that few outlines are cut often.
 _STRIP = (BLOCK, 4096)
 _DISTANCE_NODATA = -32768
+# It stands for missing as often as for a distance, and no distance is larger.
+_LARGEST = 32767
+_FIX_VOTES = (
+    "take the tag away (rio edit-info --unset-nodata FILE), or tag another value if some pixels are missing; above the "
+    "largest number of votes, lower [label] max_votes"
+)
 
 
 def label_sources(region: Region) -> tuple[Path, ...]:
@@ -68,10 +74,16 @@ def write_label(region: Region, layout: Layout, out: Path, say: Say) -> None:
     """
     lattice = read_inventory(layout).lattice
     settings = region.settings.label
+    accepts = region.settings.tiles.on_suspect_nodata == "accept"
     if settings.raster is not None:
-        made = _given_label(AlignedRaster.open(region.root / settings.raster, lattice), lattice)
+        given = AlignedRaster.open(region.root / settings.raster, lattice)
+        if not accepts:
+            given.check_tag("label", (LABEL_NONE, LABEL_DEBRIS, LABEL_ICE), fix="tag another value, as 255")
+        made = _given_label(given, lattice)
     else:
         votes = AlignedRaster.open(region.root / str(settings.stem), lattice)
+        if not accepts:
+            votes.check_tag("votes", range(settings.max_votes + 1), fix=_FIX_VOTES)
         made = _combined_label(votes, _geometries(region, lattice), lattice, settings)
     write_geotiff(out, lattice, _told(made, lattice, say), nodata=LABEL_IGNORE, names=["label"], dtype="uint8")
 
@@ -84,7 +96,10 @@ def write_distance(region: Region, layout: Layout, out: Path, say: Say) -> None:
     lattice = read_inventory(layout).lattice
     settings = region.settings.distance
     if settings.raster is not None:
-        made = _given_distance(AlignedRaster.open(region.root / settings.raster, lattice), lattice, settings.unit)
+        given = AlignedRaster.open(region.root / settings.raster, lattice)
+        if region.settings.tiles.on_suspect_nodata == "error":
+            given.check_tag("distance", range(_LARGEST), fix="tag a negative value")
+        made = _given_distance(given, lattice, settings.unit)
     elif settings.source == "label":
         made = _distance_from_label(layout.label, lattice, settings)
     else:

@@ -1,13 +1,11 @@
 """What the tiles really hold: every pixel of every tile read once, before anyone trusts it."""
 
 import json
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.config import Region
@@ -19,9 +17,11 @@ from gcn_luigi.io.inventory import SourceFile
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.io.raster import read_dataset
 from gcn_luigi.lattice import Lattice
+from gcn_luigi.prepare.constants import Sketch
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.mosaics import read_inventory
+from gcn_luigi.stages.suspects import Suspect, Trust, check_suspects, find_suspects, judged
 
 # Whole blocks of all years at once: files interleaved by pixel are then decoded once, too.
 _STRIP = (256, 4096)
@@ -49,23 +49,28 @@ def write_tile_quality(region: Region, layout: Layout, name: str, out: Path, say
         The band.
     out : Path
         JSON: for each tile and year the number of valid, missing and out-of-range pixels, smallest and largest
-        valid value in source units; and the sums.
+        valid value in source units; the sums; and ``suspect``, tiles whose pixels or tags look as if missing pixels
+        were taken for measurements, or the reverse.
     say : callable
         Told how far the work is.
 
     Raises
     ------
     InputError
-        Files cannot be decoded; the message names them all, up to twenty.
+        Files cannot be decoded, or hold undeclared pixels that look missing, unless ``[tiles] on_suspect_nodata``
+        accepts them; the message names them all, up to twenty.
     """
     band, years, files = _of_band(region, layout, name)
     rows: list[dict[str, Any]] = []
+    suspects: list[Suspect] = []
     damaged: list[str] = []
+    trust = _trust(region.settings, band)
     for done, file in enumerate(files, 1):
         try:
-            counted = list(_file_rows(region.root / file.path, file, band, years))
+            counted, sketches = _file_rows(region.root / file.path, file, band, years)
             _check_blocks(region.root / file.path, band, counted)
             rows += counted
+            suspects += find_suspects(file, band, counted, sketches, trust=trust)
         except InputError as error:
             damaged.append(f"{file.path}: {error.what}")
         say(f"{done} of {len(files)} tiles, {sum(row['out_of_range'] for row in rows)} out of range", done / len(files))
@@ -75,36 +80,18 @@ def write_tile_quality(region: Region, layout: Layout, name: str, out: Path, say
             where="\n         ".join(damaged[:_MOST_NAMED]),
             fix="copy or download the files again",
         )
+    if region.settings.tiles.on_suspect_nodata == "error":
+        check_suspects(suspects, band)
     totals = {key: sum(row[key] for row in rows) for key in ("valid", "missing", "out_of_range")}
-    content = {"band": name, "valid_min": band.valid_min, "valid_max": band.valid_max, "totals": totals, "tiles": rows}
+    content = {
+        "band": name,
+        "valid_min": band.valid_min,
+        "valid_max": band.valid_max,
+        "totals": totals,
+        "tiles": rows,
+        "suspect": [suspect.as_dict() for suspect in suspects],
+    }
     out.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def try_tile(region: Region, layout: Layout, name: str) -> float:
-    """Return how many seconds it takes to read one band's tiles through, judged by the first of them.
-
-    Parameters
-    ----------
-    region : Region
-        Settings and sources.
-    layout : Layout
-        Where the inventory is.
-    name : str
-        The band.
-
-    Raises
-    ------
-    InputError
-        The tile cannot be decoded.
-    """
-    band, years, files = _of_band(region, layout, name)
-    if not files:
-        return 0.0
-    began = time.perf_counter()
-    rows = list(_file_rows(region.root / files[0].path, files[0], band, years))
-    _check_blocks(region.root / files[0].path, band, rows)
-    pixels = [file.window.height * file.window.width for file in files]
-    return (time.perf_counter() - began) * sum(pixels) / pixels[0]
 
 
 def _of_band(region: Region, layout: Layout, name: str) -> tuple[Band, tuple[int | None, ...], Sequence[SourceFile]]:
@@ -114,7 +101,19 @@ def _of_band(region: Region, layout: Layout, name: str) -> tuple[Band, tuple[int
     return band, years, read_inventory(layout).of_band(name)
 
 
-def _file_rows(path: Path, file: SourceFile, band: Band, years: tuple[int | None, ...]) -> Iterator[dict[str, Any]]:
+def _trust(settings: RegionSettings, band: Band) -> Trust:
+    """Return how far the configuration says what missing pixels of a band hold."""
+    (table,) = [table for table in settings.bands if table.name == band.name]
+    if table.nodata is None:
+        return "nothing"
+    return "where seen" if band.role is Role.OPTICAL else "all"
+
+
+def _file_rows(
+    path: Path, file: SourceFile, band: Band, years: tuple[int | None, ...]
+) -> tuple[list[dict[str, Any]], list[Sketch]]:
+    """Return what each year of a file holds, and a sketch of it."""
+    sketches = [Sketch(file.window.height, file.window.width) for _ in years]
     counts = np.zeros((len(years), 3), np.int64)
     extremes = [(np.inf, -np.inf)] * len(years)
     shape = Lattice("", 0.0, 0.0, 1.0, file.window.height, file.window.width)
@@ -122,12 +121,13 @@ def _file_rows(path: Path, file: SourceFile, band: Band, years: tuple[int | None
         for window in blocks(shape, _STRIP):
             values = read_dataset(dataset, window, bands=range(1, len(years) + 1), fill=0)
             for position, plane in enumerate(values):
-                valid, missing, wild = _judged(plane, file, band)
+                sketches[position].add(window.row, window.col, plane)
+                valid, missing, wild = judged(plane, band, file.tag_of(position + 1))
                 counts[position] += (valid.sum(), missing.sum(), wild.sum())
                 if valid.any():
                     kept, (low, high) = plane[valid], extremes[position]
                     extremes[position] = (min(low, float(kept.min())), max(high, float(kept.max())))
-    return (
+    rows = [
         {
             "tile": file.tile,
             "path": file.path,
@@ -137,7 +137,8 @@ def _file_rows(path: Path, file: SourceFile, band: Band, years: tuple[int | None
             "max": None if low > high else high,
         }
         for year, row, (low, high) in zip(years, counts, extremes, strict=True)
-    )
+    ]
+    return rows, sketches
 
 
 def _check_blocks(path: Path, band: Band, counted: list[dict[str, Any]]) -> None:
@@ -155,22 +156,3 @@ def _check_blocks(path: Path, band: Band, counted: list[dict[str, Any]]) -> None
 def _range(band: Band) -> str:
     low, high = ("" if limit is None else f"{limit:g}" for limit in (band.valid_min, band.valid_max))
     return f"{low}..{high}"
-
-
-def _judged(plane: NDArray[Any], file: SourceFile, band: Band) -> tuple[NDArray[np.bool_], ...]:
-    """Return which pixels are valid, missing, and out of range."""
-    missing = plane == band.nodata
-    if file.nodata is not None:
-        missing |= plane == file.nodata
-    if plane.dtype.kind == "f":
-        missing |= ~np.isfinite(plane)
-    wild = np.zeros(plane.shape, bool)
-    # Damaged pixels may be any number or none.
-    with np.errstate(invalid="ignore", over="ignore"):
-        stored = plane.astype(np.float64) * band.scale + band.offset if band.role is Role.TOPO else plane
-        if band.valid_min is not None:
-            wild |= stored < band.valid_min
-        if band.valid_max is not None:
-            wild |= stored > band.valid_max
-    wild &= ~missing
-    return ~(missing | wild), missing, wild

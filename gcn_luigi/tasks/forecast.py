@@ -9,7 +9,7 @@ from gcn_luigi.io.times import read_times
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.plan import Plan, plan_dataset
 from gcn_luigi.stages.probe import Probe, probe_shards
-from gcn_luigi.stages.tile_quality import try_tile
+from gcn_luigi.stages.tile_quality import checked_bands
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dataset import ChipIndex, QualityReport
 from gcn_luigi.tasks.inventory import TileQuality
@@ -78,9 +78,11 @@ class Forecast:
 
 
 def preparing(root: RegionTask, *, is_exact: bool) -> list[RegionTask]:
-    """Return the tasks whose files a forecast reads."""
-    stacks = [root.clone(YearStack, year=year) for year in root.configured.settings.years] if is_exact else []
-    return [root.clone(PartitionCatalog), *stacks]
+    """Return the tasks whose files a forecast reads; before an exact one the tiles are judged as before a build."""
+    settings = root.configured.settings
+    stacks = [root.clone(YearStack, year=year) for year in settings.years] if is_exact else []
+    tiles = [root.clone(TileQuality, band=band.name) for band in checked_bands(settings)] if is_exact else []
+    return [root.clone(PartitionCatalog), *stacks, *tiles]
 
 
 def is_prepared(root: RegionTask, *, is_exact: bool) -> bool:
@@ -128,7 +130,7 @@ def forecast(
     probe = probe_shards(region.settings, prepared.layout, plan, scratch, say)
     names = [task.name for task in tasks]
     known = {**read_times(prepared.layout, names), **read_times(root.layout, names)}
-    seconds = {task.name: _seconds(task, prepared, plan, probe, known) for task in tasks}
+    seconds = {task.name: _seconds(task, plan, probe, known) for task in tasks}
     return Forecast(steps, plan, probe, others, makespan(steps, seconds, workers))
 
 
@@ -147,12 +149,10 @@ def _size(task: RegionTask, prepared: RegionTask, plan: Plan) -> int:
     return total
 
 
-def _seconds(task: RegionTask, prepared: RegionTask, plan: Plan, probe: Probe, known: Mapping[str, float]) -> float:
+def _seconds(task: RegionTask, plan: Plan, probe: Probe, known: Mapping[str, float]) -> float:
     """Return what a task should take: by the trial, as it took before, or as such tasks do."""
     if isinstance(task, ChipShard):
         return probe.shard_seconds[task.split][task.number]
     if task.name in known:
         return known[task.name]
-    if isinstance(task, TileQuality):
-        return try_tile(prepared.configured, prepared.layout, task.band)
     return _PAGE_S if isinstance(task, QualityReport) else _TASK_S + _INDEX_S * plan.chips

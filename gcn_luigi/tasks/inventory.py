@@ -16,15 +16,18 @@ from gcn_luigi.tasks.basis import Basis, tile_paths
 class TileInventory(RegionTask):
     """List tiles, missing, duplicate and rejected files; refuse what does not fit together."""
 
+    code_version = 2
+
     def basis(self, path: Path) -> Basis:
-        """Return both tile trees, and how files are told apart; precedence is a matter of mosaics."""
+        """Return both tile trees, and how files are told apart; precedence is a matter of mosaics, pixels another."""
         del path
         region = self.configured
         settings, tiles = region.settings, region.settings.tiles
-        chosen = pick(settings, [f"tiles.{key}" for key in type(tiles).model_fields if key != "precedence"])
+        others = {"precedence", "on_suspect_nodata"}
+        chosen = pick(settings, [f"tiles.{key}" for key in type(tiles).model_fields if key not in others])
         bands = band_facts((table.band() for table in settings.bands), "name", "role", "suffix")
         return Basis(
-            {**chosen, **pick(settings, ("lattice",)), "n_years": len(settings.years), "bands": bands},
+            {**chosen, **pick(settings, ("lattice", "years")), "bands": bands},
             sources=(region.root / tiles.optical, *((region.root / tiles.topo,) if settings.topo_bands else ())),
         )
 
@@ -43,6 +46,7 @@ class TileInventory(RegionTask):
 class TileQuality(RegionTask):
     """Read every pixel of a band's tiles: damaged files stop the build, wild values are counted."""
 
+    code_version = 2
     # Before anything is made of the tiles.
     priority = 10
     band: luigi.Parameter[str] = luigi.Parameter(description="name of the band")
@@ -58,7 +62,8 @@ class TileQuality(RegionTask):
         return Basis(
             {
                 "bands": band_facts((chosen,), *fields, *(("scale", "offset") if is_topo else ())),
-                **pick(settings, () if is_topo else ("years",)),
+                "is_nodata_given": any(table.name == band and table.nodata is not None for table in settings.bands),
+                **pick(settings, ("tiles.on_suspect_nodata", *(() if is_topo else ("years",)))),
             },
             sources=tile_paths(self.layout, region.root, band),
             facets=(f"band:{band}",),

@@ -114,7 +114,7 @@ class ClassLabel(RegionTask):
         region = self.configured
         is_given = region.settings.label.raster is not None
         of_votes = ("label.stem", "label.threshold", "label.max_votes", "label.ice_outside", "outlines")
-        keys = ("label.raster",) if is_given else of_votes
+        keys = ("tiles.on_suspect_nodata", *(("label.raster",) if is_given else of_votes))
         return Basis(pick(region.settings, keys), label.label_sources(region), ("lattice",))
 
     def requires(self) -> TileInventory:
@@ -141,7 +141,7 @@ class DistanceRaster(RegionTask):
         settings = region.settings.distance
         keys = ["distance.source", "distance.unit", "distance.max_m"]
         if settings.raster is not None:
-            keys = ["distance.raster", "distance.unit"]
+            keys = ["distance.raster", "distance.unit", "tiles.on_suspect_nodata"]
         elif settings.source == "outlines":
             keys.append("outlines")
         reads = self.clone(ClassLabel).targets() if settings.source == "label" else ()

@@ -33,7 +33,11 @@ LABEL = f"ClassLabel PartitionCatalog GridComparison {STACKS}"
 # Base, what is changed, and the families that are rebuilt. Where a result is made anew with the same bytes, nothing
 # that reads it follows: `label.max_votes` makes the label again, and no chip.
 SETTINGS = [
-    ("plain", {"years": [2005, 2009]}, f"TileQuality OpticalMosaic YearStack {CELLS}"),
+    (
+        "plain",
+        {"years": [2005, 2009], "tiles.on_described_years": "accept"},
+        f"TileInventory TileQuality OpticalMosaic YearStack {CELLS}",
+    ),
     ("plain", {"bands.0.name": "snow", "bands.0.suffix": "ndsi"}, f"TileInventory TileQuality OpticalMosaic {STACKS}"),
     ("plain", {"bands.2.role": "optical"}, f"TileInventory TileQuality OpticalMosaic {STACKS}"),
     ("plain", {"bands.1.suffix": "curvature_temp"}, f"TileInventory TileQuality TopoMosaic {STACKS}"),
@@ -83,6 +87,9 @@ SETTINGS = [
     ("plain", {"tiles.precedence": "highest-id"}, f"OpticalMosaic TopoMosaic YearStack ChipShard {ALWAYS}"),
     ("plain", {"tiles.on_missing": "gap"}, INVENTORY),
     ("plain", {"tiles.on_duplicate": "first"}, INVENTORY),
+    ("plain", {"tiles.on_described_years": "accept"}, INVENTORY),
+    ("plain", {"tiles.on_suspect_nodata": "accept"}, f"TileQuality ClassLabel {ALWAYS}"),
+    ("metres", {"tiles.on_suspect_nodata": "accept"}, f"TileQuality ClassLabel DistanceRaster {ALWAYS}"),
     ("plain", {"convert.rounding": "half-away"}, f"TopoMosaic {STACKS}"),
     ("plain", {"convert.overflow": "nodata"}, f"TopoMosaic {ALWAYS}"),
     ("plain", {"convert.exclude": ["x"]}, ALWAYS),

@@ -1,0 +1,120 @@
+"""Values that fill too much of a tile to be measured: missing pixels that nobody declared look like that."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Pixels looked at, on an even grid, and along the edges all: telling a few per cent needs no more.
+_SAMPLED = 1 << 16
+# Share of a tile above which one value is suspect, and of one of its edges.
+_OF_TILE, _OF_EDGE = 0.03, 0.9
+# So few pixels repeat a value by chance.
+_FEWEST, _SHORTEST_EDGE = 32, 16
+# A value that is measured often has neighbours that are, too.
+_SPIKE = 3
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One value that fills much of a tile.
+
+    Attributes
+    ----------
+    value : float
+        As stored.
+    share : float
+        Of all pixels of the tile, estimated from a sample.
+    is_edge : bool
+        True where it fills one of the tile's four edges.
+    """
+
+    value: float
+    share: float
+    is_edge: bool
+
+
+class Sketch:
+    """An even sample of the pixels of one band of a tile, and its edges.
+
+    Parameters
+    ----------
+    height, width : int
+        Pixels of the tile.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        self._shape = height, width
+        self._step = max(1, int(np.ceil(np.sqrt(height * width / _SAMPLED))))
+        self._sample: list[NDArray[np.number]] = []
+        self._edges: dict[str, list[NDArray[np.number]]] = {}
+
+    def add(self, row: int, col: int, pixels: NDArray[np.number]) -> None:
+        """Take what is needed of a window.
+
+        Parameters
+        ----------
+        row, col : int
+            Of its first pixel, in the tile.
+        pixels : ndarray of any real dtype
+            (y, x); not kept.
+        """
+        self._sample.append(pixels[-row % self._step :: self._step, -col % self._step :: self._step].flatten())
+        (height, width), (rows, cols) = self._shape, pixels.shape
+        for name, is_met, edge in (
+            ("top", row == 0, pixels[:1]),
+            ("bottom", row + rows == height, pixels[-1:]),
+            ("left", col == 0, pixels[:, :1]),
+            ("right", col + cols == width, pixels[:, -1:]),
+        ):
+            if is_met:
+                self._edges.setdefault(name, []).append(edge.flatten())
+
+    def share_of(self, value: float) -> float:
+        """Return the share of the sampled pixels that hold `value`."""
+        sample = np.concatenate(self._sample)
+        return float((sample == value).mean())
+
+    def constant(self, is_measured: Callable[[NDArray[np.number]], NDArray[np.bool_]]) -> Constant | None:
+        """Return the value that fills an edge of the tile, or else a few per cent of it; None where none does.
+
+        Parameters
+        ----------
+        is_measured : callable
+            Given values, says which of them count as measurements; others are never suspect.
+
+        Returns
+        -------
+        Constant or None
+            The one with the largest share.
+        """
+        sample = np.concatenate(self._sample)
+        on_edge = {value for pieces in self._edges.values() for value in _edge_value(pieces, is_measured)}
+        spikes = dict(_spikes(sample, is_measured))
+        found = {value: float((sample == value).mean()) for value in on_edge} | spikes
+        if not found:
+            return None
+        value = max(found, key=lambda value: (found[value], value in on_edge, -abs(value)))
+        # Without the sign of -0.
+        return Constant(value + 0.0, found[value], value in on_edge)
+
+
+def _edge_value(
+    pieces: list[NDArray[np.number]], is_measured: Callable[[NDArray[np.number]], NDArray[np.bool_]]
+) -> Iterator[float]:
+    edge = np.concatenate(pieces)
+    values, counts = np.unique(edge[is_measured(edge)], return_counts=True)
+    if values.size and edge.size >= _SHORTEST_EDGE and counts.max() >= _OF_EDGE * edge.size:
+        yield float(values[counts.argmax()])
+
+
+def _spikes(
+    sample: NDArray[np.number], is_measured: Callable[[NDArray[np.number]], NDArray[np.bool_]]
+) -> Iterator[tuple[float, float]]:
+    values, counts = np.unique(sample[is_measured(sample)], return_counts=True)
+    padded = np.pad(counts, 1)
+    beside = np.maximum(padded[:-2], padded[2:])
+    is_spike = (counts > _OF_TILE * sample.size) & (counts >= _FEWEST) & (counts >= _SPIKE * beside)
+    for value, count in zip(values[is_spike], counts[is_spike], strict=True):
+        yield float(value), float(count / sample.size)

@@ -1,0 +1,173 @@
+"""Tiles whose missing pixels do not seem to be what is declared as missing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcn_luigi.bands import Band, Role
+from gcn_luigi.errors import InputError
+from gcn_luigi.io.inventory import SourceFile
+from gcn_luigi.prepare.constants import Sketch
+
+# How far the configured nodata is believed for a file without a tag: not given; only where the file holds it; always.
+Trust = Literal["nothing", "where seen", "all"]
+
+_MOST_NAMED = 20
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """One band of one tile that looks wrong.
+
+    Attributes
+    ----------
+    tile, path, band : str
+        Where.
+    year : int or None
+        Of an optical band.
+    value : float
+        That fills much of the tile, or that the tag names.
+    share : float
+        Of the tile's pixels, about.
+    reason : str
+        What is suspect.
+    is_error : bool
+        Whether nothing says what missing pixels hold, so that these are taken for measurements.
+    """
+
+    tile: str
+    path: str
+    band: str
+    year: int | None
+    value: float
+    share: float
+    reason: str
+    is_error: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what stands in JSON."""
+        return asdict(self)
+
+
+def find_suspects(
+    file: SourceFile, band: Band, rows: Sequence[Mapping[str, Any]], sketches: Sequence[Sketch], *, trust: Trust
+) -> list[Suspect]:
+    """Return what is suspect about one file.
+
+    Parameters
+    ----------
+    file : SourceFile
+        With the nodata tag of each of its bands, which is always believed.
+    band : Band
+        Nodata, scale and valid range.
+    rows : sequence of mapping
+        ``year`` and the number of ``missing`` pixels of each band of the file.
+    sketches : sequence of Sketch
+        The same.
+    trust : {"nothing", "where seen", "all"}
+        How far ``band.nodata`` is believed where there is no tag.
+
+    Returns
+    -------
+    list of Suspect
+        At most two a band of the file.
+    """
+    found = []
+    for position, (row, sketch) in enumerate(zip(rows, sketches, strict=True), start=1):
+        tag = file.tag_of(position)
+        place = (file.tile, file.path, band.name, row["year"])
+        if tag is not None and tag != band.nodata and _is_legal(tag, band) and (share := sketch.share_of(tag)):
+            reason = f"its nodata tag {tag:g} lies within the band's valid range"
+            found.append(Suspect(*place, tag, share, reason, is_error=False))
+        constant = sketch.constant(partial(_is_measured, band, tag))
+        if constant is not None:
+            is_believed = tag is not None or trust == "all" or (trust == "where seen" and row["missing"] > 0)
+            where = "along an edge, " if constant.is_edge else ""
+            reason = f"{where}{constant.share:.1%} of its pixels hold {constant.value:g}"
+            found.append(Suspect(*place, constant.value, constant.share, reason, is_error=not is_believed))
+    return found
+
+
+def check_suspects(suspects: Sequence[Suspect], band: Band) -> None:
+    """Refuse tiles with pixels that look missing where nothing says what missing pixels hold.
+
+    Raises
+    ------
+    InputError
+        There are such; the message names them all, up to twenty.
+    """
+    wrong = [suspect for suspect in suspects if suspect.is_error]
+    if not wrong:
+        return
+    lines = [
+        f"{one.path}{'' if one.year is None else f', {one.year}'}: {one.reason}, and no nodata tag"
+        for one in wrong[:_MOST_NAMED]
+    ]
+    if len(wrong) > _MOST_NAMED:
+        lines.append(f"and {len(wrong) - _MOST_NAMED} more")
+    n_files, value = len({one.path for one in wrong}), wrong[0].value
+    raise InputError(
+        f"{n_files} files of band {band.name} hold one value so often that it seems to mean missing",
+        where="\n         ".join(lines),
+        fix=f"if it does: rio edit-info --nodata {value:g} FILE; if it is measured, tag what means missing: rio "
+        f"edit-info --nodata {band.nodata} FILE, or set tiles.on_suspect_nodata = 'accept'",
+    )
+
+
+def _is_measured(band: Band, tag: float | None, values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which values count as measurements: valid ones but for the limits of the range, where indices saturate."""
+    valid, _, _ = judged(values, band, tag)
+    # 0 is the lower limit of many a band, and stands for missing more often than any other value.
+    for limit in filter(None, (band.valid_min, band.valid_max)):
+        valid &= _stored(values, band) != limit
+    return valid
+
+
+def _is_legal(tag: float, band: Band) -> bool:
+    """Return whether a tag lies in a valid range that is given."""
+    if (band.valid_min is None and band.valid_max is None) or not np.isfinite(tag):
+        return False
+    return bool(judged(np.array([tag], np.float64), band, None)[0][0])
+
+
+def judged(plane: NDArray[Any], band: Band, tag: float | None) -> tuple[NDArray[np.bool_], ...]:
+    """Return which pixels are valid, missing, and out of range.
+
+    Parameters
+    ----------
+    plane : ndarray of any real dtype and shape
+        In source units.
+    band : Band
+        Nodata, scale and valid range.
+    tag : float or None
+        The file's own nodata for this band.
+
+    Returns
+    -------
+    valid, missing, wild : ndarray of bool
+        Of the shape of `plane`; each pixel is one of them.
+    """
+    missing = plane == band.nodata
+    if tag is not None:
+        missing |= plane == tag
+    if plane.dtype.kind == "f":
+        missing |= ~np.isfinite(plane)
+    wild = np.zeros(plane.shape, bool)
+    stored = _stored(plane, band)
+    with np.errstate(invalid="ignore"):
+        if band.valid_min is not None:
+            wild |= stored < band.valid_min
+        if band.valid_max is not None:
+            wild |= stored > band.valid_max
+    wild &= ~missing
+    return ~(missing | wild), missing, wild
+
+
+def _stored(values: NDArray[Any], band: Band) -> NDArray[Any]:
+    # Damaged pixels may be any number or none.
+    with np.errstate(invalid="ignore", over="ignore"):
+        return values.astype(np.float64) * band.scale + band.offset if band.role is Role.TOPO else values
