@@ -16,6 +16,7 @@ from shapely.errors import ShapelyError
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.formats import check_vector
+from gcn_luigi.io.gdal_options import pin_vectors
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.prepare.grid_import import few
 from gcn_luigi.prepare.outlines import drop_unusable, mend_polygons, merge_outlines, outline_names
@@ -231,6 +232,7 @@ def _read(path: Path, layer: str | None) -> pd.DataFrame:
             parquet: pd.DataFrame = read_geoparquet(path)
             return parquet
         check_vector(path)
+        pin_vectors()
         layers = pyogrio.list_layers(path)[:, 0].tolist()
         if layer is None and len(layers) > 1:
             raise InputError(f"the file has {len(layers)} layers", where=where, fix=f"name one of: {', '.join(layers)}")
