@@ -2,7 +2,7 @@
 
 GDAL takes any of its thousand options from the environment, and from files named there or in the user's home. Some of
 them move pixels, hide masks or let damaged blocks pass. Commands and tasks therefore drop all of them but those that
-only bear on speed and on messages. `gcn_luigi.io.gdal_options` fixes the worst of them for reads outside a build, too.
+only bear on messages. `gcn_luigi.io.gdal_options` fixes the worst of them for reads outside a build, too.
 """
 
 import functools
@@ -24,14 +24,15 @@ _FAMILIES = re.compile(
 _OTHERS = frozenset({
     "ALLOW_OGR_SQL_FUNCTIONS_FROM_TRIGGER_AND_VIEW", "ALLOW_VIRTUAL_OGR_FROM_TRIGGER_AND_VIEW", "ATTRIBUTES_SKIP",
     "CENTER_LONG", "CHECK_DISK_FREE_SPACE", "CHECK_WITH_INVERT_PROJ", "COMPRESS_GEOM", "CONVERT_YCBCR_TO_RGB",
+    "CREATE_GEOMETRY_COLUMNS", "CREATE_RASTER_TABLES", "CREATE_TRIGGERS",
     "DRIVER_WISHED", "ESRI_XML_PAM", "FORCE_BLOCKSIZE", "GEOMETRY_AS_COLLECTION", "GMLJP2OVERRIDE", "IDRISIDIR",
     "JPEGMEM", "RESTRICT_OUTPUT_DATASET_UPDATE", "THRESHOLD", "USE_OSR_FIND_MATCHES", "USE_RRD", "USE_SPILL",
     "USE_TEMPFILE", "USE_TILE_AS_BLOCK",
 })  # fmt: skip
-# Speed, messages and the network, which no source is on.
+# Messages, and the network, which no source is on. Not the size of the cache: blocks reach a file in its order.
 _HARMLESS = re.compile(
     r"CPL_(?:DEBUG|LOG|LOG_APPEND|LOG_ERRORS|MAX_ERROR_REPORTS|TIMESTAMP|TMPDIR|AWS_.*|AZURE_.*|CURL_.*|GCE_.*|GS_.*"
-    r"|OSS_.*|MACHINE_IS_GCE|VSIL_CURL_.*|VSIS3_.*|VSIAZ_.*|VSIGS_.*)|GDAL_(?:CACHEMAX|HTTPS?_.*|PROXY|PROXY_AUTH"
+    r"|OSS_.*|MACHINE_IS_GCE|VSIL_CURL_.*|VSIS3_.*|VSIAZ_.*|VSIGS_.*)|GDAL_(?:HTTPS?_.*|PROXY|PROXY_AUTH"
     r"|CURL_CA_BUNDLE)|PROJ_(?:DEBUG|CURL_CA_BUNDLE)"
 )
 # Where GDAL's and PROJ's own tables are: an installation from wheels carries them, any other needs these.
@@ -55,7 +56,7 @@ def is_gdal_option(name: str) -> bool:
 
     Examples
     --------
-    >>> is_gdal_option("GTIFF_POINT_GEO_IGNORE"), is_gdal_option("GDAL_CACHEMAX"), is_gdal_option("HOME")
+    >>> is_gdal_option("GTIFF_POINT_GEO_IGNORE"), is_gdal_option("CPL_DEBUG"), is_gdal_option("HOME")
     (True, False, False)
     """
     return name in _OTHERS or (_FAMILIES.fullmatch(name) is not None and _HARMLESS.fullmatch(name) is None)
