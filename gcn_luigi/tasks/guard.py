@@ -11,6 +11,7 @@ from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.confine import is_name, is_plain_text
 from gcn_luigi.io.gdal_environment import set_aside, told
 from gcn_luigi.tasks.luigi_settings import check_settings
+from gcn_luigi.tasks.process import use_short_sockets
 from gcn_luigi.tasks.trust import check_scheduler, is_loopback
 
 
@@ -46,6 +47,7 @@ class GuardedTask(luigi.Task):
         if multiprocessing.parent_process() is None:
             check_settings()
             check_scheduler()
+            use_short_sockets()
         ignore_gdal_settings()
         super().__init__(*args, **parameters)
         for name, value in self.param_kwargs.items():
