@@ -1,5 +1,6 @@
 """The `gcn` command."""
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -21,6 +22,7 @@ from gcn_luigi.cli.run import run
 from gcn_luigi.cli.status import status, why
 from gcn_luigi.cli.validate import validate
 from gcn_luigi.errors import GcnLuigiError
+from gcn_luigi.io.gdal_environment import set_aside, told
 from gcn_luigi.version import __version__
 
 _DEBUG = "--debug"
@@ -62,6 +64,7 @@ cli.add_command(completion)
 def main() -> None:
     """Run the command; a failure is told in three lines, with a traceback only where --debug is given."""
     try:
+        _ignore_gdal_settings()
         cli(standalone_mode=True)
     except GcnLuigiError as error:
         _tell(str(error))
@@ -72,6 +75,13 @@ def main() -> None:
         where = f"{Path(place.filename).name}, line {place.lineno}, in {place.name}"
         fix = f"this was not foreseen: report it with what {_DEBUG} and `gcn doctor` say"
         _tell(f"{type(error).__name__}: {what}\n  where: {where}\n  fix:   {fix}")
+
+
+def _ignore_gdal_settings() -> None:
+    ignored = set_aside()
+    # A shell that completes a line shows what is written here in the middle of it.
+    if ignored and "_GCN_COMPLETE" not in os.environ:
+        click.echo(told(ignored), err=True)
 
 
 def _tell(message: str) -> None:

@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 import rasterio
 
 from gcn_luigi.errors import InputError
+from gcn_luigi.io.gdal_options import pin_rasters
 
 # First bytes, and the driver for them. None of these formats names other files than those beside it.
 _RASTERS = (
@@ -60,7 +61,9 @@ def open_local(path: Path) -> Any:
     rasterio.errors.RasterioIOError
         It is absent or damaged.
     """
-    return rasterio.open(path, driver=raster_driver(path))
+    driver = raster_driver(path)
+    pin_rasters()
+    return rasterio.open(path, driver=driver)
 
 
 def raster_driver(path: Path) -> str:

@@ -13,6 +13,7 @@ from rasterio.transform import Affine
 
 from gcn_luigi.errors import InputError, PublishError
 from gcn_luigi.io.damage import rasterio_window
+from gcn_luigi.io.gdal_options import pin_rasters
 from gcn_luigi.io.header import crs_of, read_header
 from gcn_luigi.lattice import Lattice, Window
 
@@ -77,6 +78,7 @@ def open_geotiff(
         The file cannot be created or written, or is not whole after it was closed.
     """
     profile = geotiff_profile(lattice, dtype, nodata=nodata, count=len(names))
+    pin_rasters()
     try:
         with rasterio.open(path, "w", **profile) as dataset:
             for index, name in enumerate(names, start=1):

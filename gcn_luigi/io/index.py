@@ -13,6 +13,7 @@ from pyproj.exceptions import CRSError
 from shapely.errors import ShapelyError
 
 from gcn_luigi.errors import InputError
+from gcn_luigi.io.gdal_options import pin_vectors
 
 # GeoPackage wants a date of last change; a real one would differ at every run.
 _NO_DATE = "1970-01-01T00:00:00.000Z"
@@ -68,6 +69,7 @@ def write_geopackage(path: Path, frame: gpd.GeoDataFrame, layer: str) -> None:
         The layer's name; it does not depend on `path`.
     """
     path.unlink(missing_ok=True)
+    pin_vectors()
     with _gdal_option("OGR_CURRENT_DATE", _NO_DATE):
         pyogrio.write_dataframe(frame, path, layer=layer, driver="GPKG", geometry_type="Polygon", use_arrow=False)
 

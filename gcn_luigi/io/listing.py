@@ -15,6 +15,7 @@ _ENDINGS = (".tif", ".tiff")
 # Problems spelled out in one message; the rest is counted.
 _SHOWN = 20
 _FIX_DUPLICATE = "remove one of them, or set tiles.on_duplicate = 'first'"
+_FIX_LINK = "restore what it leads to, remove it, or name it in tiles.exclude"
 FIX_MISSING = "supply it, or set tiles.on_missing = 'gap' to leave nodata there"
 
 
@@ -158,17 +159,26 @@ def list_candidates(root: Path, settings: RegionSettings, findings: Findings) ->
 
 
 def _directories(root: Path, home: str, tiles: TileSettings, findings: Findings) -> dict[str, str]:
-    """Return the directory name of each tile id below one home."""
+    """Return the directory name of each tile id below one home; none is entered twice by way of links."""
     found: dict[str, str] = {}
-    for entry in _entries(root, home):
+    entries = _entries(root, home)
+    listed = _around(root, home)
+    listed |= {_identity(entry): entry.name for entry in entries if not entry.is_symlink() and entry.is_dir()}
+    for entry in entries:
         path = _joined(home, entry.name)
         if not _is_plain(entry.name):
             findings.problem(Note("", "", ascii(path), "the name holds unprintable characters"), "rename it")
         elif _is_excluded(entry.name, tiles):
             findings.note("rejected", Note("", "", path, "excluded by tiles.exclude"))
+        elif entry.is_symlink() and not Path(entry.path).exists():
+            findings.problem(Note("", "", path, "a link that leads nowhere, or to itself"), _FIX_LINK)
         elif not entry.is_dir():
             findings.note("unmatched", Note("", "", path, "not inside a tile directory"))
+        elif entry.is_symlink() and _identity(entry) in listed:
+            reason = f"a link to {listed[_identity(entry)]}, which is listed already; it is not followed"
+            findings.note("linked", Note("", "", path, reason))
         else:
+            listed[_identity(entry)] = entry.name
             tile = (entry.name.lstrip("0") or "0") if tiles.strip_zeros else entry.name
             if tile in found:
                 reason = f"{found[tile]} is the same tile"
@@ -198,7 +208,7 @@ def _files(
             findings.problem(Note(tile, "", ascii(path), "the name holds unprintable characters"), "rename it")
         elif _is_excluded(entry.name, tiles):
             findings.note("rejected", Note(tile, "", path, "excluded by tiles.exclude"))
-        elif entry.is_dir():
+        elif _is_directory(entry):
             findings.note("unmatched", Note(tile, "", path, "a directory inside a tile directory is not searched"))
         elif name.suffix not in _ENDINGS:
             findings.note("unmatched", Note(tile, "", path, f"does not end in {' or '.join(_ENDINGS)}"))
@@ -224,6 +234,30 @@ def _entries(root: Path, directory: str) -> list[os.DirEntry[str]]:
             where=str(root / directory),
             fix="check data_root, tiles.optical and tiles.topo, and the permissions",
         ) from error
+
+
+def _around(root: Path, home: str) -> dict[tuple[int, int], str]:
+    """Return the directories that a link must not lead back to: `home` and those around it, up to the data root."""
+    inner = root / home
+    places = [place for place in (inner, *inner.parents) if place == root or place.is_relative_to(root)]
+    return {
+        (status.st_dev, status.st_ino): "the directory it is in" if place == inner else "a directory around it"
+        for place in reversed(places)
+        for status in [place.stat()]
+    }
+
+
+def _identity(entry: os.DirEntry[str]) -> tuple[int, int]:
+    status = entry.stat()
+    return status.st_dev, status.st_ino
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link to itself; opening it says so.
+        return False
 
 
 def _duplicate(note: Note, tiles: TileSettings, findings: Findings) -> None:

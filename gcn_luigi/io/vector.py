@@ -19,6 +19,7 @@ from shapely.errors import ShapelyError
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.formats import check_vector
+from gcn_luigi.io.gdal_options import pin_vectors
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.io.vector_text import read_table
 from gcn_luigi.lattice import Lattice
@@ -265,6 +266,7 @@ def _read(path: Path, layer: str | None) -> tuple[pd.DataFrame, tuple[str, ...]]
         if path.suffix.lower() in {".parquet", ".geoparquet"}:
             return read_geoparquet(path), ()
         check_vector(path)
+        pin_vectors()
         layers = pyogrio.list_layers(path)[:, 0].tolist()
         if layer is None and len(layers) > 1:
             raise InputError(f"the file has {len(layers)} layers", where=where, fix=f"name one of: {', '.join(layers)}")

@@ -15,7 +15,7 @@ _TITLES = {
     "duplicates": "files passed over: another one stands for the same band and tile",
     "rejected": "files passed over by configuration",
     "unmatched": "files of no band, and tiles without optical files",
-    "linked": "links that leave the data root",
+    "linked": "links that leave the data root, or lead to a directory that is listed already",
     "overlaps": "pairs of tiles that share pixels",
 }
 

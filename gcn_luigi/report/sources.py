@@ -18,7 +18,7 @@ def inventory_tables(evidence: Evidence) -> list[Table]:
         "duplicates": "Files passed over: another one stands for the same band and tile",
         "rejected": "Files passed over by configuration",
         "unmatched": "Files of no band, and tiles without optical files",
-        "linked": "Links that leave the data root",
+        "linked": "Links that leave the data root, or lead to a directory that is listed already",
         "overlaps": "Tiles that share pixels",
         "suspect": "Files that look wrong and were accepted by configuration",
     }

@@ -16,6 +16,7 @@ import rasterio
 from rasterio.transform import Affine
 
 from gcn_luigi.errors import PublishError
+from gcn_luigi.io.gdal_options import pin_rasters, pin_vectors
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.synthetic.imagery import NODATA
 from gcn_luigi.synthetic.outlines import as_rgi7
@@ -205,6 +206,7 @@ def _write_raster(path: Path, bands: npt.NDArray[Any], lattice: Lattice, names: 
         "zlevel": 1,
         "predictor": 2 if whole else 3,
     }
+    pin_rasters()
     with rasterio.open(path, "w", **profile) as dataset:
         dataset.write(bands)
         dataset.descriptions = names
@@ -212,6 +214,7 @@ def _write_raster(path: Path, bands: npt.NDArray[Any], lattice: Lattice, names: 
 
 def _write_outlines(path: Path, outlines: gpd.GeoDataFrame) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    pin_vectors()
     previous = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _STAMP})
     try:

@@ -20,7 +20,7 @@ from gcn_luigi.io.times import write_time
 from gcn_luigi.stages.sources import signature
 from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.basis import Basis, Glance, facets_of
-from gcn_luigi.tasks.guard import GuardedTask
+from gcn_luigi.tasks.guard import GuardedTask, ignore_gdal_settings
 from gcn_luigi.tasks.memory import within_memory
 from gcn_luigi.tasks.readings import Readings
 
@@ -195,6 +195,7 @@ class RegionTask(GuardedTask):
         began = time.perf_counter()
         # Every running task has a bar and a line; those that count something change both.
         self.say((type(self).__doc__ or self.name).partition("\n")[0], 0.0)
+        ignore_gdal_settings()
         with within_memory(self), self._readings:
             self.make()
         self.was_made = True

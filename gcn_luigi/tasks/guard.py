@@ -1,5 +1,6 @@
 """What every task is checked for before a scheduler hears of it."""
 
+import logging
 import multiprocessing
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -8,8 +9,17 @@ import luigi
 
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.confine import is_name, is_plain_text
+from gcn_luigi.io.gdal_environment import set_aside, told
 from gcn_luigi.tasks.luigi_settings import check_settings
+from gcn_luigi.tasks.process import use_short_sockets
 from gcn_luigi.tasks.trust import check_scheduler, is_loopback
+
+
+def ignore_gdal_settings() -> None:
+    """Take what the shell says to GDAL and PROJ out of this process, before a worker inherits it, and log it."""
+    ignored = set_aside()
+    if ignored:
+        logging.getLogger("luigi-interface").warning(told(ignored))
 
 
 class GuardedTask(luigi.Task):
@@ -37,6 +47,8 @@ class GuardedTask(luigi.Task):
         if multiprocessing.parent_process() is None:
             check_settings()
             check_scheduler()
+            use_short_sockets()
+        ignore_gdal_settings()
         super().__init__(*args, **parameters)
         for name, value in self.param_kwargs.items():
             if name in self.address_parameters:

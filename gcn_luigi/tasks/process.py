@@ -1,20 +1,30 @@
 """Worker processes: started clean, quiet, and never outliving their parent."""
 
 import ctypes
+import functools
 import logging
 import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, util
+from pathlib import Path
 from typing import Self
+
+from gcn_luigi.errors import ConfigError
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_S = 0.5
 # Time to remove a draft; then the process ends in the middle of whatever it does.
 _GRACE_S = 10.0
 _TOLD_TO_STOP = 128 + signal.SIGTERM
+# Of the path of a socket: 108 on Linux and 104 elsewhere, the closing zero included.
+_MOST_SOCKET_BYTES = 103
+# What multiprocessing adds to the temporary directory.
+_SOCKET_NAME = "/pymp-01234567/listener-01234567"
+_SHORT_PLACES = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  a directory of its own is made there, for this user alone
 
 
 def use_forkserver() -> None:
@@ -27,6 +37,40 @@ def use_forkserver() -> None:
         multiprocessing.set_start_method("forkserver")
         # The server imports the libraries once; no task waits for that again.
         multiprocessing.set_forkserver_preload(["gcn_luigi.tasks", "gcn_luigi.tasks.server"])
+
+
+@functools.lru_cache(maxsize=1)
+def use_short_sockets() -> None:
+    """Have the sockets of worker processes made elsewhere where the path of TMPDIR is too long for one.
+
+    Raises
+    ------
+    ConfigError
+        There is no other place.
+    """
+    if _fits_socket(tempfile.gettempdir()):
+        return
+    given = (os.environ.get("XDG_RUNTIME_DIR", ""), *_SHORT_PLACES)
+    places = [place for place in given if place and _fits_socket(place) and os.access(place, os.W_OK | os.X_OK)]
+    place = next((place for place in places if Path(place).is_dir()), None)
+    if place is None:
+        raise ConfigError(
+            f"the path is too long for a socket, by which worker processes are started: more than "
+            f"{_MOST_SOCKET_BYTES - len(_SOCKET_NAME)} bytes",
+            where=f"TMPDIR={tempfile.gettempdir()}",
+            fix="set TMPDIR to a shorter path, such as /tmp",
+        )
+    before = tempfile.tempdir
+    tempfile.tempdir = place
+    try:
+        # Makes a directory that only this user may enter, remembers it, and removes it when the process ends.
+        util.get_temp_dir()
+    finally:
+        tempfile.tempdir = before
+
+
+def _fits_socket(directory: str) -> bool:
+    return len(os.fsencode(directory)) + len(_SOCKET_NAME) <= _MOST_SOCKET_BYTES
 
 
 def start_server() -> None:

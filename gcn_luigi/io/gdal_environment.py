@@ -1,0 +1,169 @@
+"""What the shell says to GDAL and PROJ, and what of it may reach a build: nothing that changes a result.
+
+GDAL takes any of its thousand options from the environment, and from files named there or in the user's home. Some of
+them move pixels, hide masks or let damaged blocks pass. Commands and tasks therefore drop all of them but those that
+only bear on messages. `gcn_luigi.io.gdal_options` fixes the worst of them for reads outside a build, too.
+"""
+
+import functools
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, MutableMapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from gcn_luigi.errors import ConfigError
+
+# First words of the options of GDAL, of the formats that are read here, and of PROJ.
+_FAMILIES = re.compile(
+    r"(?:AAIGRID|CPL|FGB|FGDB|FLATGEOBUF|GDAL|GEOJSON|GML|GPKG|GTI|GTIFF|HFA|JP2[A-Z]*|JPEG|JXL|MITAB|OGR|OPENFILEGDB"
+    r"|OPENJPEG|OSR|PDS4|PROJ|QHULL|RAW|SHAPE|SPATIALITE|SQLITE|TAB|TIFF|VRT|VSI|WARP)_[A-Z0-9_]+"
+)
+# Options that belong to no family.
+_OTHERS = frozenset({
+    "ALLOW_OGR_SQL_FUNCTIONS_FROM_TRIGGER_AND_VIEW", "ALLOW_VIRTUAL_OGR_FROM_TRIGGER_AND_VIEW", "ATTRIBUTES_SKIP",
+    "CENTER_LONG", "CHECK_DISK_FREE_SPACE", "CHECK_WITH_INVERT_PROJ", "COMPRESS_GEOM", "CONVERT_YCBCR_TO_RGB",
+    "CREATE_GEOMETRY_COLUMNS", "CREATE_RASTER_TABLES", "CREATE_TRIGGERS",
+    "DRIVER_WISHED", "ESRI_XML_PAM", "FORCE_BLOCKSIZE", "GEOMETRY_AS_COLLECTION", "GMLJP2OVERRIDE", "IDRISIDIR",
+    "JPEGMEM", "RESTRICT_OUTPUT_DATASET_UPDATE", "THRESHOLD", "USE_OSR_FIND_MATCHES", "USE_RRD", "USE_SPILL",
+    "USE_TEMPFILE", "USE_TILE_AS_BLOCK",
+})  # fmt: skip
+# Messages, and the network, which no source is on. Not the size of the cache: blocks reach a file in its order.
+_HARMLESS = re.compile(
+    r"CPL_(?:DEBUG|LOG|LOG_APPEND|LOG_ERRORS|MAX_ERROR_REPORTS|TIMESTAMP|TMPDIR|AWS_.*|AZURE_.*|CURL_.*|GCE_.*|GS_.*"
+    r"|OSS_.*|MACHINE_IS_GCE|VSIL_CURL_.*|VSIS3_.*|VSIAZ_.*|VSIGS_.*)|GDAL_(?:HTTPS?_.*|PROXY|PROXY_AUTH"
+    r"|CURL_CA_BUNDLE)|PROJ_(?:DEBUG|CURL_CA_BUNDLE)"
+)
+# Where GDAL's and PROJ's own tables are: an installation from wheels carries them, any other needs these.
+_TABLES = frozenset({"GDAL_DATA", "PROJ_DATA", "PROJ_LIB"})
+_CONFIG_FILE = "GDAL_CONFIG_FILE"
+# No file of settings, no grids from the network, and none from the user's home: each would differ by machine.
+_FIXED = (
+    (_CONFIG_FILE, os.devnull),
+    ("PROJ_NETWORK", "OFF"),
+    ("PROJ_SKIP_READ_USER_WRITABLE_DIRECTORY", "YES"),
+)
+_HOME_FILE = Path(".gdal") / "gdalrc"
+_OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*=")
+# Each library has its own copy of PROJ; and where its wheel keeps the database.
+_CARRIERS = (("rasterio", "proj_data"), ("pyogrio", "proj_data"), ("pyproj", "proj_dir/share/proj"))
+_LOOKED_UP = 3338
+
+
+def is_gdal_option(name: str) -> bool:
+    """Return whether a variable is an option of GDAL or PROJ that might change what is read or written.
+
+    Examples
+    --------
+    >>> is_gdal_option("GTIFF_POINT_GEO_IGNORE"), is_gdal_option("CPL_DEBUG"), is_gdal_option("HOME")
+    (True, False, False)
+    """
+    return name in _OTHERS or (_FAMILIES.fullmatch(name) is not None and _HARMLESS.fullmatch(name) is None)
+
+
+def set_aside(environ: MutableMapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Take out of the environment what could change a result, for this process and those it starts.
+
+    Parameters
+    ----------
+    environ : mapping
+        The environment; modified.
+
+    Returns
+    -------
+    tuple of str
+        The names of the variables that were dropped, and the paths of the files of GDAL's settings that count no more;
+        empty where it was done before.
+
+    Raises
+    ------
+    ConfigError
+        The libraries carry no tables of their own, and there are none where PROJ_DATA or PROJ_LIB say.
+    """
+    is_first = environ.get(_CONFIG_FILE) != os.devnull
+    files = _files_of_settings(environ) if is_first else []
+    kept = frozenset() if _carries_tables() else _TABLES
+    fixed = dict(_FIXED)
+    dropped = {name for name, value in environ.items() if is_gdal_option(name) and value != fixed.get(name)} - kept
+    for name in dropped:
+        del environ[name]
+    environ.update(fixed)
+    _forget(files)
+    if dropped & _TABLES:
+        _use_own_tables()
+    if is_first and not kept.isdisjoint(environ):
+        _check_tables(environ)
+    return tuple(sorted({*dropped - {_CONFIG_FILE}, *map(str, files)}))
+
+
+def told(ignored: tuple[str, ...]) -> str:
+    """Return the line that says what `set_aside` took out."""
+    line = f"note: settings of GDAL and PROJ never reach a dataset; ignored here: {', '.join(ignored)}"
+    tables = sorted(_TABLES.intersection(ignored))
+    return f"{line} ({' and '.join(tables)} of another installation)" if tables else line
+
+
+def _files_of_settings(environ: Mapping[str, str]) -> list[Path]:
+    """Return the files that GDAL takes options from, or took when it was loaded."""
+    named = environ.get(_CONFIG_FILE)
+    places = [Path(named)] if named is not None else [Path(environ.get("HOME", "~")).expanduser() / _HOME_FILE]
+    return [place for place in places if place.is_file()]
+
+
+def _forget(files: Iterable[Path]) -> None:
+    """Unset what a library that was loaded before has taken from its files of settings."""
+    lines = [line for file in files for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
+    options = {found[1].upper(): None for line in lines if (found := _OPTION.match(line))}
+    options = {name: value for name, value in options.items() if is_gdal_option(name)}
+    if options and "rasterio" in sys.modules:
+        from rasterio.env import set_gdal_config  # noqa: PLC0415
+
+        for name in options:
+            set_gdal_config(name, None)
+    if options and "pyogrio" in sys.modules:
+        from pyogrio import set_gdal_config_options  # noqa: PLC0415
+
+        set_gdal_config_options(options)
+
+
+@functools.lru_cache(maxsize=1)
+def _carries_tables() -> bool:
+    """Return whether all three libraries carry PROJ's database, as their wheels do."""
+    return all(_own_tables(name, place) is not None for name, place in _CARRIERS)
+
+
+def _own_tables(library: str, place: str) -> Path | None:
+    spec = find_spec(library)
+    for directory in (spec.submodule_search_locations or ()) if spec is not None else ():
+        if (Path(directory) / place / "proj.db").is_file():
+            return Path(directory) / place
+    return None
+
+
+def _use_own_tables() -> None:
+    """Lead rasterio back to its own tables: when it was imported it looked where the dropped variable said."""
+    place = _own_tables(*_CARRIERS[0])
+    if "rasterio" in sys.modules and place is not None:
+        from rasterio.env import set_proj_data_search_path  # noqa: PLC0415
+
+        set_proj_data_search_path(str(place))
+
+
+def _check_tables(environ: Mapping[str, str]) -> None:
+    """Look up one reference system, where the libraries do not carry the tables that tell of it."""
+    from pyproj import CRS as ProjCRS  # noqa: N811, PLC0415
+    from pyproj.exceptions import CRSError as ProjError  # noqa: PLC0415
+    from rasterio.crs import CRS  # noqa: PLC0415
+    from rasterio.errors import CRSError  # noqa: PLC0415
+
+    try:
+        CRS.from_epsg(_LOOKED_UP)
+        ProjCRS.from_epsg(_LOOKED_UP)
+    except (CRSError, ProjError) as error:
+        named = [f"{name}={environ[name]}" for name in sorted(_TABLES & environ.keys())]
+        raise ConfigError(
+            f"PROJ does not find the reference systems of the EPSG in its database: {error}",
+            where=", ".join(named),
+            fix="unset these variables, or point them at the PROJ that rasterio and pyproj were built with",
+        ) from error
