@@ -3,6 +3,7 @@
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,6 +20,7 @@ from gcn_luigi.cli.plan import plan
 from gcn_luigi.cli.report import report
 from gcn_luigi.cli.run import run
 from gcn_luigi.cli.status import status, why
+from gcn_luigi.cli.stopping import STOPPED, Interrupts
 from gcn_luigi.cli.validate import validate
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.version import __version__
@@ -33,6 +35,14 @@ class _Commands(click.Group):
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         cmd.params.append(click.Option([_DEBUG], is_flag=True, expose_value=False, help=_DEBUG_HELP))
         super().add_command(cmd, name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; Ctrl-C ends it with one plain line."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            click.echo(str(stop) or "stopped", err=True)
+            sys.exit(STOPPED)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -62,7 +72,8 @@ cli.add_command(completion)
 def main() -> None:
     """Run the command; a failure is told in three lines, with a traceback only where --debug is given."""
     try:
-        cli(standalone_mode=True)
+        with Interrupts():
+            cli(standalone_mode=True)
     except GcnLuigiError as error:
         _tell(str(error))
     # A fault of ours: told as plainly, and where to look.
