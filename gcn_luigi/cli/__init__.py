@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,6 +21,7 @@ from gcn_luigi.cli.plan import plan
 from gcn_luigi.cli.report import report
 from gcn_luigi.cli.run import run
 from gcn_luigi.cli.status import status, why
+from gcn_luigi.cli.stopping import STOPPED, Interrupts
 from gcn_luigi.cli.validate import validate
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.io.gdal_environment import set_aside, told
@@ -35,6 +37,14 @@ class _Commands(click.Group):
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         cmd.params.append(click.Option([_DEBUG], is_flag=True, expose_value=False, help=_DEBUG_HELP))
         super().add_command(cmd, name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; Ctrl-C ends it with one plain line."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            click.echo(str(stop) or "stopped", err=True)
+            sys.exit(STOPPED)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -64,8 +74,9 @@ cli.add_command(completion)
 def main() -> None:
     """Run the command; a failure is told in three lines, with a traceback only where --debug is given."""
     try:
-        _ignore_gdal_settings()
-        cli(standalone_mode=True)
+        with Interrupts():
+            _ignore_gdal_settings()
+            cli(standalone_mode=True)
     except GcnLuigiError as error:
         _tell(str(error))
     # A fault of ours: told as plainly, and where to look.

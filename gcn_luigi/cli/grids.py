@@ -8,6 +8,7 @@ import click
 from gcn_luigi.cli.luigi_setup import configure_luigi
 from gcn_luigi.cli.options import region_file, region_options, task_parameters
 from gcn_luigi.cli.run import tell_failures
+from gcn_luigi.cli.stopping import telling_what_is_kept
 from gcn_luigi.config import load_region
 
 _PATH = click.Path(path_type=Path)
@@ -38,7 +39,8 @@ def grids(*, region: str, config_dir: Path, data_root: Path | None, output: Path
     from gcn_luigi.tasks.machine import share_mb  # noqa: PLC0415
 
     task = GridReport(**task_parameters(configured, path, output, data_root), memory_mb=share_mb(workers))
-    result = build([task], workers=workers, address=None)
+    with telling_what_is_kept(task):
+        result = build([task], workers=workers, address=None)
     tell_failures(result)
     if result.exit_code:
         click.echo("not finished: mend what is named above and run again", err=True)

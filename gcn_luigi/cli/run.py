@@ -17,6 +17,7 @@ from gcn_luigi.cli.options import (
     task_parameters,
 )
 from gcn_luigi.cli.progress import watching
+from gcn_luigi.cli.stopping import telling_what_is_kept
 from gcn_luigi.config import load_region
 from gcn_luigi.io.codec import check_codec
 
@@ -86,7 +87,7 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
         scheduler = nullcontext(running_scheduler(options.scheduler_url, is_trusted=options.is_trusted))
     elif options.port is not None:
         scheduler = central_scheduler(options.port, output.resolve() / ".scheduler", shipped_cfg())
-    with scheduler as address, ExitStack() as open_:
+    with telling_what_is_kept(root), scheduler as address, ExitStack() as open_:
         if address is not None:
             pages = open_.enter_context(serve_pages({root.region: root.layout}))
             root = root.clone(Dataset, pages_url=pages)

@@ -25,7 +25,7 @@ _PATIENCE_S = 420.0
 _MOST_NAMED = 3
 _TAIL = 1200
 # The line of the command's own script at which Python reads the package.
-_IMPORTING = "in <module>\n    from gcn_luigi.cli import main\n"
+_IMPORTING = "in <module>\n    from gcn_luigi.command import main\n"
 
 
 @dataclass(frozen=True)

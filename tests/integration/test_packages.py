@@ -126,6 +126,7 @@ def test_a_wheel_holds_every_file_of_the_package_and_every_kernel(clone, wheel):
 def test_the_demo_of_an_installed_wheel_is_that_of_the_tree(installed, demo_output, tmp_path):
     told = _run(installed / "gcn", "demo", "--local-scheduler", cwd=tmp_path)
     checked = _run(installed / "gcn", "validate", "--deep", "output/demo", cwd=tmp_path)
+    status = _run(installed / "gcn", "status", "demo", cwd=tmp_path)
     said = json.loads(_run(installed / "python", "-c", _LOOK, cwd=tmp_path))
 
     sealed = json.loads((demo_output / "dataset.json").read_text(encoding="utf-8"))
@@ -135,6 +136,8 @@ def test_the_demo_of_an_installed_wheel_is_that_of_the_tree(installed, demo_outp
     for key in sealed.keys() - {"digest", "fingerprints"}:
         assert made[key] == sealed[key], key
     assert f"digest {made['digest']}" in checked
+    assert "38 of 38 tasks are current" in status
+    assert (tmp_path / "config/demo.toml").read_bytes() == (ROOT / "config/demo.toml").read_bytes()
     assert Path(said["place"]).is_relative_to(installed.parent)
     assert said["digest"] == made["digest"]
     assert said["version"] == __version__
