@@ -146,6 +146,10 @@ class LabelSettings(Section):
     ice_outside: Literal["none", "ignore", "ice"] = "none"
     # A raster of 0 none, 1 debris, 2 debris-free ice, 255 or its nodata missing, in place of `stem`.
     raster: str | None = None
+    # What the values of `raster` mean, where they are others: "1" = "ice".
+    classes: dict[Annotated[str, Field(pattern=r"^-?\d{1,9}$")], Literal["none", "debris", "ice", "ignore"]] = {}
+    # Classes of which the used partitions may hold no pixel at all.
+    allow_absent: tuple[Literal["none", "debris", "ice"], ...] = ()
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -153,6 +157,8 @@ class LabelSettings(Section):
             raise ValueError("give either stem or raster")
         if self.raster is not None and self.ice_outside != "none":
             raise ValueError("ice_outside needs stem: a ready-made raster is taken as it is")
+        if self.classes and self.raster is None:
+            raise ValueError("classes needs raster: votes are counts and have no classes")
         return self
 
 

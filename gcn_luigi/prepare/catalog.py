@@ -18,6 +18,22 @@ from gcn_luigi.prepare.grid_import import cell_id
 from gcn_luigi.prepare.overlay import cell_boxes
 from gcn_luigi.settings import GridSettings
 
+# What to change where a reason takes too many cells; the first words of a reason decide.
+_REMEDIES = {
+    "rejected id": "shorten the list of [grid] reject_ids",
+    "exclusion polygon": "check [grid] exclude_polygons",
+    "outside the tiles": "raise [grid] max_outside_share, or supply the tiles that lack",
+    "no outline": "check that outlines and tiles lie on the same ground, or set [year] no_year to use such cells",
+    "no dated outline": "name the dates' column in [outlines] date_field, or set [year] no_year",
+    "no composite for": "supply the composites of these years, or set [year] rule to one that chooses among years",
+    "year gap": "raise [year] max_gap, or supply composites nearer to the outlines' dates",
+    "far from outlines": "raise [grid] max_outline_distance_m",
+    "too little glacier": "lower [grid] min_glacier_share",
+    "buffer": "lower [split] buffer or block",
+    "overlaps dev": "import a grid whose cells do not overlap, or move the dev cells away",
+    "no split in the grid": "fill the split column of the grid",
+}
+
 _CLASSES = ("share_none", "share_debris", "share_ice", "share_missing")
 
 
@@ -135,6 +151,28 @@ def build_catalog(
     table["reason"] = pd.array(reason, dtype="str")
     catalog = gpd.GeoDataFrame(table, geometry=boxes, crs=lattice.crs)
     return catalog.sort_values("partition", ignore_index=True)
+
+
+def told_reasons(catalog: gpd.GeoDataFrame) -> tuple[str, str]:
+    """Return why cells are not used, the most frequent reason first, and what to change about that one.
+
+    Parameters
+    ----------
+    catalog : GeoDataFrame
+        With the column reason; empty where a cell is used.
+
+    Returns
+    -------
+    tuple of str
+        Counts by reason, and a remedy that names the setting; both empty where every cell is used.
+    """
+    counts: Counter[str] = Counter()
+    for reason, count in catalog.loc[catalog["reason"] != "", "reason"].value_counts().items():
+        kind = next((kind for kind in _REMEDIES if str(reason).startswith(kind)), str(reason))
+        counts[kind] += int(count)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    told = ", ".join(f"{count:,} x {kind}" for kind, count in ordered)
+    return told, _REMEDIES.get(ordered[0][0], "") if ordered else ""
 
 
 def _check_facts(ids: list[str], facts: CellFacts) -> None:

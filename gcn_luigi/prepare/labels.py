@@ -97,41 +97,6 @@ def combine_label(
     return label
 
 
-def check_label(
-    values: npt.NDArray[Any], missing: npt.NDArray[np.bool_], *, where: str = "label raster"
-) -> npt.NDArray[np.uint8]:
-    """Return a ready-made label as uint8, missing pixels as 255.
-
-    Parameters
-    ----------
-    values : ndarray
-        Axes (y, x), any number type: 0, 1, 2, 255; anything where `missing`.
-    missing : ndarray
-        Axes (y, x), bool.
-    where : str
-        The raster, for the message.
-
-    Returns
-    -------
-    ndarray
-        Axes (y, x), uint8; `values` is not modified.
-
-    Raises
-    ------
-    InputError
-        Another value occurs; the message lists up to ten of them.
-    """
-    known = np.isin(values, (LABEL_NONE, LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE))
-    wrong = np.unique(values[~known & ~missing])
-    if wrong.size:
-        raise InputError(
-            f"label holds values other than 0, 1, 2 and 255: {', '.join(f'{value:g}' for value in wrong[:10])}",
-            where=where,
-            fix="map its classes to 0 none, 1 debris, 2 debris-free ice, and declare its nodata value",
-        )
-    return np.where(missing, LABEL_IGNORE, np.where(known, values, LABEL_IGNORE)).astype(np.uint8)
-
-
 def count_classes(label: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     """Return the number of pixels of each class.
 

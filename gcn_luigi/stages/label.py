@@ -17,7 +17,15 @@ from gcn_luigi.io.raster import read_dataset
 from gcn_luigi.io.vector import read_outlines
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.distance import distance_to_glacier, halo_px
-from gcn_luigi.prepare.labels import check_label, combine_label, rasterize_outlines
+from gcn_luigi.prepare.label_values import (
+    CLASS_VALUES,
+    ValueCounts,
+    apply_coding,
+    fractional_votes,
+    has_fractions,
+    label_coding,
+)
+from gcn_luigi.prepare.labels import combine_label, rasterize_outlines
 from gcn_luigi.settings import DistanceSettings, LabelSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.aligned import AlignedRaster
@@ -78,8 +86,8 @@ def write_label(region: Region, layout: Layout, out: Path, say: Say) -> None:
     if settings.raster is not None:
         given = AlignedRaster.open(region.root / settings.raster, lattice)
         if not accepts:
-            given.check_tag("label", (LABEL_NONE, LABEL_DEBRIS, LABEL_ICE), fix="tag another value, as 255")
-        made = _given_label(given, lattice)
+            given.check_tag("label", _class_values(settings), fix="tag another value, as 255")
+        made = _given_label(given, lattice, settings)
     else:
         votes = AlignedRaster.open(region.root / str(settings.stem), lattice)
         if not accepts:
@@ -113,16 +121,31 @@ def _geometries(region: Region, lattice: Lattice) -> Any:
     return read_outlines(region.root / settings.path, settings, lattice).table.geometry.to_numpy()
 
 
-def _given_label(raster: AlignedRaster, lattice: Lattice) -> Blocks:
+def _class_values(settings: LabelSettings) -> tuple[int, ...]:
+    """Return the values of a ready-made label that stand for a class."""
+    if not settings.classes:
+        return (LABEL_NONE, LABEL_DEBRIS, LABEL_ICE)
+    return tuple(int(value) for value, name in settings.classes.items() if CLASS_VALUES[name] != LABEL_IGNORE)
+
+
+def _given_label(raster: AlignedRaster, lattice: Lattice, settings: LabelSettings) -> Blocks:
+    # The whole raster is looked at first: which values it holds decides what they can mean.
+    counts = ValueCounts.of(_planes(raster, lattice), str(raster.path))
+    coding = label_coding(counts, settings.classes, settings.allow_absent, str(raster.path))
     for window in blocks(lattice, _STRIP):
-        values, missing = raster.read(window)
-        yield window, check_label(values, missing, where=str(raster.path))
+        yield window, apply_coding(*raster.read(window), coding)
+
+
+def _planes(raster: AlignedRaster, lattice: Lattice) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_]]]:
+    return (raster.read(window) for window in blocks(lattice, _STRIP))
 
 
 def _combined_label(votes: AlignedRaster, geometries: Any, lattice: Lattice, settings: LabelSettings) -> Blocks:
     for window in blocks(lattice, _STRIP):
         values, missing = votes.read(window)
         _check_votes(values[~missing], votes.path, settings.max_votes)
+        if has_fractions(values[~missing]):
+            raise fractional_votes(_planes(votes, lattice), settings.threshold, str(votes.path))
         inside = rasterize_outlines(geometries, lattice.crop(window))
         yield (
             window,

@@ -17,10 +17,11 @@ from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.raster import read_dataset
 from gcn_luigi.io.vector import Outlines, read_grid, read_outlines, read_polygons, read_reject_ids
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.catalog import CellFacts, Exclusions, build_catalog
+from gcn_luigi.prepare.catalog import CellFacts, Exclusions, build_catalog, told_reasons
 from gcn_luigi.prepare.grid import Cell, make_grid
 from gcn_luigi.prepare.grid_comparison import compare_grids
 from gcn_luigi.prepare.grid_import import import_grid
+from gcn_luigi.prepare.label_values import refuse_absent
 from gcn_luigi.prepare.labels import count_classes
 from gcn_luigi.prepare.overlay import cell_boxes, far_from_outlines, join_outlines, outside_shares
 from gcn_luigi.prepare.split import assign_split, audit_split
@@ -99,7 +100,7 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
     Raises
     ------
     ConfigError
-        No cell is left to train on or to hold back.
+        No cell is left to train on or to hold back, or those that are left hold no pixel of a class.
     """
     inventory = read_inventory(layout)
     lattice, settings = inventory.lattice, region.settings
@@ -119,13 +120,20 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
     )
     catalog, notes = assign_split(build_catalog(cells, lattice, facts, settings.grid), joined, settings.split)
     if not catalog["used"].any():
-        counts = ", ".join(f"{count} x {reason}" for reason, count in catalog["reason"].value_counts().items())
+        told, remedy = told_reasons(catalog)
         raise ConfigError(
-            f"no partition can be used: {counts}",
+            f"no partition can be used: {told}",
             where=f"grid of {len(catalog)} cells, region {settings.region}",
-            fix="loosen [grid] or [year], or check that grid, outlines and tiles lie on the same ground",
+            fix=remedy,
         )
     _refuse_one_sided(catalog, notes, settings.region)
+    used = np.isin([cell.id for cell in cells], catalog.loc[catalog["used"].to_numpy(bool), "partition"])
+    refuse_absent(
+        facts.label_counts[used].sum(axis=0),
+        settings.label.allow_absent,
+        of_votes=settings.label.raster is None,
+        region=settings.region,
+    )
     write_geoparquet(table_out, catalog)
     write_geopackage(map_out, catalog, "catalog")
     grid_notes = json.loads(layout.grid_notes.read_text(encoding="utf-8"))["notes"]
@@ -139,10 +147,14 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
 def _refuse_one_sided(catalog: gpd.GeoDataFrame, notes: list[str], region: str) -> None:
     empty = [split for split in SPLITS if not (catalog["split"] == split).any()]
     if empty:
+        told, remedy = told_reasons(catalog)
+        lost = f"; {told} of {len(catalog)} cells" if told else ""
         raise ConfigError(
-            f"no partition is left for {' and '.join(empty)}, of {int(catalog['used'].sum())} that can be used",
+            f"no partition is left for {' and '.join(empty)}, of {int(catalog['used'].sum())} that can be used{lost}",
             where=f"region {region}: {'; '.join(notes) or 'no note'}",
-            fix="use smaller cells ([grid] size), a smaller [split] block or buffer, or loosen [grid] and [year]",
+            fix="; or ".join(
+                filter(None, (remedy, "use a smaller [split] block or buffer, or smaller cells ([grid] size)"))
+            ),
         )
 
 

@@ -45,7 +45,8 @@ class PartitionCatalog(RegionTask):
     """Decide for each cell its year and split, or why it is not used."""
 
     # 2: a grid with a third split is refused, and the word it has for dev is noted.
-    code_version = 2
+    # 3: so is a label without a pixel of a class.
+    code_version = 3
 
     def basis(self, path: Path) -> Basis:
         """Return cells, label, outlines, what is excluded, and how cells are judged."""
@@ -53,7 +54,10 @@ class PartitionCatalog(RegionTask):
         region = self.configured
         judged = ("max_outside_share", "min_glacier_share", "max_outline_distance_m", "reject_ids", "exclude_polygons")
         return Basis(
-            pick(region.settings, ("outlines", "year", "years", "split", *(f"grid.{key}" for key in judged))),
+            pick(
+                region.settings,
+                ("outlines", "year", "years", "split", "label.allow_absent", *(f"grid.{key}" for key in judged)),
+            ),
             sources=partitions.catalog_sources(region),
             facets=("lattice", "windows"),
             reads=[target for task in self.requires() for target in task.targets()],

@@ -113,8 +113,9 @@ class ClassLabel(RegionTask):
         del path
         region = self.configured
         is_given = region.settings.label.raster is not None
+        of_raster = ("label.raster", "label.classes", "label.allow_absent")
         of_votes = ("label.stem", "label.threshold", "label.max_votes", "label.ice_outside", "outlines")
-        keys = ("tiles.on_suspect_nodata", *(("label.raster",) if is_given else of_votes))
+        keys = ("tiles.on_suspect_nodata", *(of_raster if is_given else of_votes))
         return Basis(pick(region.settings, keys), label.label_sources(region), ("lattice",))
 
     def requires(self) -> TileInventory:

@@ -65,6 +65,9 @@ SETTINGS = [
     ("plain", {"label.max_votes": 50}, f"ClassLabel {ALWAYS}"),
     ("plain", {"label.ice_outside": "ice"}, LABEL),
     ("label", {"label.raster": "made/../made/label.tif"}, f"ClassLabel {ALWAYS}"),
+    ("label", {"label.classes": {"0": "none", "1": "debris", "2": "ice", "255": "ignore"}}, f"ClassLabel {ALWAYS}"),
+    ("plain", {"label.allow_absent": ["debris"]}, f"PartitionCatalog {ALWAYS}"),
+    ("label", {"label.allow_absent": ["debris"]}, f"ClassLabel PartitionCatalog {ALWAYS}"),
     ("plain", {"lattice.crs": None}, INVENTORY),
     ("plain", {"lattice.pixel_size": None}, INVENTORY),
     (

@@ -97,7 +97,15 @@ class TestWhatIsLoaded:
         assert chosen == {
             "years": [2000, 2004],
             "shards.train": 16,
-            "label": {"stem": "votes.tif", "threshold": 3, "max_votes": 100, "ice_outside": "none", "raster": None},
+            "label": {
+                "stem": "votes.tif",
+                "threshold": 3,
+                "max_votes": 100,
+                "ice_outside": "none",
+                "raster": None,
+                "classes": {},
+                "allow_absent": [],
+            },
         }
 
 

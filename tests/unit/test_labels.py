@@ -10,7 +10,7 @@ from rasterio.windows import Window as RasterWindow
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.vector import read_outlines
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.labels import check_label, combine_label, count_classes, rasterize_outlines
+from gcn_luigi.prepare.labels import combine_label, count_classes, rasterize_outlines
 from gcn_luigi.settings import LabelSettings, OutlineSettings
 
 LATTICE = Lattice("EPSG:3338", 352800.0, 1268400.0, 30.0, 640, 1000)
@@ -91,19 +91,3 @@ def test_a_ready_made_label_is_not_changed_by_a_rule_for_votes():
 def test_arrays_of_different_shapes_are_refused():
     with pytest.raises(InputError, match="differ in shape"):
         combine_label(np.ones((2, 2), bool), np.ones((3, 3)), np.ones((2, 2), bool), 3)
-
-
-def test_a_ready_made_label_keeps_its_classes_and_gets_one_missing_value():
-    values = np.array([[0.0, 1.0, 2.0, 255.0, -9.0, np.nan]])
-
-    label = check_label(values, np.array([[False, False, False, False, True, True]]))
-
-    assert label.tolist() == [[0, 1, 2, 255, 255, 255]]
-    assert label.dtype == np.uint8
-
-
-@pytest.mark.parametrize(("value", "told"), [(3, "3"), (1.5, "1.5"), (np.nan, "nan"), (-1, "-1"), (256, "256")])
-def test_a_ready_made_label_with_other_values_is_refused(value, told):
-    with pytest.raises(InputError, match=rf"other than 0, 1, 2 and 255: {told}\n") as caught:
-        check_label(np.array([[0, value]]), np.zeros((1, 2), bool), where="label.tif")
-    assert caught.value.where == "label.tif"

@@ -123,6 +123,77 @@ class TestLabel:
 
         assert caught.value.where == str(tmp_path / "given.tif")
 
+    def test_a_map_says_what_the_values_of_a_ready_made_label_mean(self, make, tmp_path):
+        given = np.random.default_rng(2).choice(np.array([0, 1, 7, 100], np.float32), LATTICE.shape)
+        write_tif(tmp_path / "given.tif", given, nodata=None)
+        classes = {"0": "none", "1": "ice", "7": "ignore", "100": "debris"}
+        place, layout = make(label={"raster": "given.tif", "classes": classes})
+
+        write_label(place, layout, tmp_path / "label.tif", Said())
+
+        expected = np.select([given == 0, given == 1, given == 7], [0, 2, 255], 1)
+        np.testing.assert_array_equal(read(tmp_path / "label.tif")[0], expected)
+
+    @pytest.mark.parametrize("values", [(0, 1), (0, 255), (0, 2), (1, 2), (0, 1, 255), (1,), (0,)])
+    def test_a_ready_made_label_that_can_be_read_in_two_ways_is_refused(self, make, tmp_path, values):
+        given = np.random.default_rng(2).choice(np.array(values, np.uint8), LATTICE.shape)
+        write_tif(tmp_path / "given.tif", given, nodata=None)
+        place, layout = make(label={"raster": "given.tif"})
+
+        with pytest.raises(InputError, match="could be read in two ways") as caught:
+            write_label(place, layout, tmp_path / "label.tif", Said())
+
+        assert all(f"{value} ({(given == value).sum():,} pixels)" in caught.value.what for value in values)
+        assert "[label] classes = {" in caught.value.fix
+
+    def test_a_label_without_debris_is_taken_as_it_is_where_that_is_allowed(self, make, tmp_path):
+        given = np.random.default_rng(2).choice(np.array([0, 2, 255], np.uint8), LATTICE.shape)
+        write_tif(tmp_path / "given.tif", given, nodata=None)
+        place, layout = make(label={"raster": "given.tif", "allow_absent": ["debris"]})
+
+        write_label(place, layout, tmp_path / "label.tif", Said())
+
+        np.testing.assert_array_equal(read(tmp_path / "label.tif")[0], given)
+
+    def test_a_label_that_was_averaged_is_refused(self, make, tmp_path):
+        given = np.random.default_rng(2).choice(np.array([0, 1, 2, 1.5], np.float32), LATTICE.shape)
+        write_tif(tmp_path / "given.tif", given, nodata=None)
+        place, layout = make(label={"raster": "given.tif"})
+
+        with pytest.raises(InputError, match=r"not whole numbers, for example 1\.5"):
+            write_label(place, layout, tmp_path / "label.tif", Said())
+
+    def test_votes_that_were_averaged_are_refused_with_their_number(self, make, tmp_path, votes):
+        place, layout = make()
+        averaged = votes.astype(np.float32)
+        averaged[10:20, 10:20][votes[10:20, 10:20] >= 0] += 0.25
+        write_tif(tmp_path / "stem.tif", averaged)
+        broken, total = (votes[10:20, 10:20] >= 0).sum(), (votes >= 0).sum()
+
+        with pytest.raises(InputError, match=f"not whole numbers: {broken} of {total:,} pixels") as caught:
+            write_label(place, layout, tmp_path / "label.tif", Said())
+
+        assert "nearest" in caught.value.fix
+        assert caught.value.where == str(tmp_path / "stem.tif")
+
+    def test_probabilities_in_place_of_votes_are_named(self, make, tmp_path, votes):
+        place, layout = make()
+        write_tif(tmp_path / "stem.tif", np.where(votes < 0, -32768, votes / 7).astype(np.float32))
+
+        with pytest.raises(InputError, match="between 0 and 1, as probabilities") as caught:
+            write_label(place, layout, tmp_path / "label.tif", Said())
+
+        assert "number of classifications" in caught.value.fix
+
+    def test_whole_votes_stored_as_float_are_votes(self, make, tmp_path, votes):
+        place, layout = make()
+        write_label(place, layout, tmp_path / "whole.tif", Said())
+        write_tif(tmp_path / "stem.tif", votes.astype(np.float64))
+
+        write_label(place, layout, tmp_path / "label.tif", Said())
+
+        np.testing.assert_array_equal(read(tmp_path / "label.tif")[0], read(tmp_path / "whole.tif")[0])
+
     def test_votes_between_the_pixels_are_refused(self, make, tmp_path, votes):
         place, layout = make()
         write_tif(tmp_path / "stem.tif", votes, left=600_004.0)

@@ -1,0 +1,52 @@
+"""The settings on the page about published datasets, as they stand there, keep the cells that the published run kept."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pyogrio
+
+from gcn_luigi.io.index import read_geoparquet
+from gcn_luigi.tasks.partitions import PartitionCatalog
+from tests.integration.builds import CONFIG, build_inline, dataset
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def as_toml(value):
+    if isinstance(value, str):
+        return f'"{value}"'
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def with_block(text, block):
+    """Return a region's TOML with the sections of `block` in place of its own, other keys of a section kept."""
+    tree = tomllib.loads(text)
+    for section, values in tomllib.loads(block).items():
+        tree[section] = {**tree.get(section, {}), **values}
+    bands = tree.pop("bands")
+    lines = [f"{key} = {as_toml(value)}" for key, value in tree.items() if not isinstance(value, dict)]
+    for name, section in tree.items():
+        if isinstance(section, dict):
+            lines += [f"[{name}]", *(f"{key} = {as_toml(value)}" for key, value in section.items())]
+    for band in bands:
+        lines += ["[[bands]]", *(f"{key} = {as_toml(value)}" for key, value in band.items())]
+    return "\n".join(lines)
+
+
+def test_the_block_of_the_page_keeps_every_cell_of_the_grid(columbia, tmp_path):
+    (block,) = re.findall(r"```toml\n(.*?)```", (DOCS / "howto/legacy.md").read_text(encoding="utf-8"), re.DOTALL)
+    config = tmp_path / "config"
+    config.mkdir()
+    text = with_block((CONFIG / "columbia.toml").read_text(encoding="utf-8"), block)
+    (config / "columbia.toml").write_text(text, encoding="utf-8")
+    root = dataset("columbia", tmp_path / "out", columbia, config).clone(PartitionCatalog)
+
+    build_inline(root)
+
+    catalog = read_geoparquet(root.layout.catalog)
+    cells = pyogrio.read_dataframe(columbia / "grid/grid_256px.shp")
+    assert len(cells) == 14
+    assert catalog["used"].all()
+    assert sorted(catalog["split"]) == sorted(cells["split"])
+    assert set(catalog["partition"]) == {str(label) for label in cells["label"]}

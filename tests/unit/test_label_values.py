@@ -1,0 +1,99 @@
+"""Classes that have no pixel, and how cells that cannot be used are told."""
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+
+from gcn_luigi.config import load_region
+from gcn_luigi.errors import ConfigError, InputError
+from gcn_luigi.prepare.catalog import told_reasons
+from gcn_luigi.prepare.label_values import ValueCounts, apply_coding, label_coding, refuse_absent
+from gcn_luigi.tasks.partitions import PartitionCatalog
+from tests.integration.builds import build_inline, dataset
+from tests.integration.commands import make_tiny
+
+
+def counts_of(values):
+    array = np.array([values], np.float64)
+    return ValueCounts.of([(array, np.isnan(array))], "label.tif")
+
+
+def test_values_are_counted_over_all_planes_and_missing_ones_left_out():
+    planes = [(np.array([[1, 2, 9]]), np.array([[False, False, True]])), (np.array([[2]]), np.array([[False]]))]
+
+    assert ValueCounts.of(planes, "label.tif").counts == {1.0: 1, 2.0: 2}
+
+
+def test_the_documented_coding_needs_no_map():
+    coding = label_coding(counts_of([0, 1, 2, 255]), {}, (), "label.tif")
+
+    label = apply_coding(np.array([[2, 0, 255, 1, 77]]), np.array([[False, False, False, False, True]]), coding)
+
+    assert label.tolist() == [[2, 0, 255, 1, 255]]
+    assert label.dtype == np.uint8
+
+
+@pytest.mark.parametrize("value", [3, -1, 256])
+def test_values_without_a_class_are_refused_with_their_number(value):
+    with pytest.raises(InputError, match=rf"other than 0, 1, 2, 255: {value} \(2 pixels\)") as caught:
+        label_coding(counts_of([0, 1, 2, value, value]), {}, (), "label.tif")
+    assert caught.value.where == "label.tif"
+
+
+def test_a_value_that_the_map_lacks_is_refused_and_the_map_completed():
+    with pytest.raises(InputError, match=r"other than 0, 1: 2 \(1 pixels\)") as caught:
+        label_coding(counts_of([0, 1, 2]), {"0": "none", "1": "ice"}, (), "label.tif")
+    assert '"1" = "ice"' in caught.value.fix
+
+
+def test_a_map_may_say_what_the_documented_values_say():
+    identity = {"0": "none", "1": "debris", "2": "ice", "255": "ignore"}
+
+    assert label_coding(counts_of([0, 1]), identity, (), "label.tif").tolist() == [[0, 0], [1, 1], [2, 2], [255, 255]]
+
+
+@pytest.mark.parametrize(
+    ("counts", "lacking"),
+    [((10, 5, 0, 1), "ice"), ((10, 0, 5, 1), "debris"), ((0, 5, 5, 1), "none"), ((10, 0, 0, 1), "debris or ice")],
+)
+def test_a_class_without_a_pixel_is_refused_unless_it_may_be_absent(counts, lacking):
+    array = np.array(counts, np.int64)
+    with pytest.raises(ConfigError, match=f"no pixel of class {lacking} in any") as caught:
+        refuse_absent(array, (), of_votes=True, region="here")
+    assert "allow_absent" in caught.value.fix
+
+    refuse_absent(array, tuple(lacking.split(" or ")), of_votes=True, region="here")
+
+
+def test_the_reason_that_takes_most_cells_decides_the_remedy():
+    reasons = ["year gap 7", "year gap 9", "year gap 9", "outside the tiles", "outside the tiles", ""]
+    catalog = gpd.GeoDataFrame({"reason": pd.array(reasons, dtype="str")})
+
+    told, remedy = told_reasons(catalog)
+
+    assert told == "3 x year gap, 2 x outside the tiles"
+    assert "[year] max_gap" in remedy
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        # No pixel of the tiny world has so many votes.
+        (("threshold = 3", "threshold = 90"), "no pixel of class ice"),
+        (("threshold = 3", "threshold = -1"), "no pixel of class debris"),
+    ],
+)
+def test_a_build_without_a_class_stops_at_its_catalog(tmp_path, change, told):
+    tiny = make_tiny(tmp_path, "tiny", change)
+    catalog = dataset(tiny.region, tmp_path / "out", tiny.sources, tiny.config).clone(PartitionCatalog)
+
+    with pytest.raises(ConfigError, match=told):
+        build_inline(catalog)
+
+    assert not catalog.layout.catalog.exists()
+    path = tiny.config / "tiny.toml"
+    absent = 'allow_absent = ["ice"]' if "ice" in told else 'allow_absent = ["debris"]'
+    path.write_text(path.read_text().replace("[label]", f"[label]\n{absent}"))
+    assert load_region(path).settings.label.allow_absent
+    build_inline(dataset(tiny.region, tmp_path / "out", tiny.sources, tiny.config).clone(PartitionCatalog))
