@@ -16,7 +16,7 @@ from rich.progress import Progress
 from gcn_luigi.cli.luigi_setup import configure_luigi
 from gcn_luigi.cli.options import region_file, region_options, task_parameters
 from gcn_luigi.cli.progress import duration
-from gcn_luigi.cli.run import tell_failures
+from gcn_luigi.cli.run import tell_failures, tell_warnings
 from gcn_luigi.config import load_region
 from gcn_luigi.io.codec import check_codec
 
@@ -75,6 +75,7 @@ def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path,
     else:
         for line in _lines(told, loaded, workers):
             click.echo(line)
+        tell_warnings(told.warnings)
 
 
 @contextmanager

@@ -22,6 +22,8 @@ from gcn_luigi.config import load_region
 from gcn_luigi.io.codec import check_codec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gcn_luigi.tasks.build import BuildResult
 
 # As Luigi's own code for tasks that were not run.
@@ -70,6 +72,7 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
     # A bad configuration is told before Luigi is even loaded.
     configure_luigi()
     from gcn_luigi.report.server import serve_pages  # noqa: PLC0415
+    from gcn_luigi.stages.warnings import dataset_warnings  # noqa: PLC0415
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
     from gcn_luigi.tasks.build import build  # noqa: PLC0415
     from gcn_luigi.tasks.central import central_scheduler, running_scheduler  # noqa: PLC0415
@@ -105,7 +108,15 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
             err=True,
         )
         sys.exit(_NOT_RUN)
+    if not result.exit_code:
+        tell_warnings(dataset_warnings(region.settings, root.layout))
     _tell(result, root.layout.root)
+
+
+def tell_warnings(warnings: "Iterable[str]") -> None:
+    """Say what a person should know about a dataset, one line each."""
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
 
 
 def tell_failures(result: "BuildResult") -> None:

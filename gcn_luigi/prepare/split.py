@@ -19,6 +19,8 @@ _BY_COLUMN = "split.method = column"
 # A choice that loses more to the buffer, or is farther off the wanted share, calls for smaller blocks.
 _MAX_LOST = 0.5
 _MAX_ODDS = 3.0
+# How a note begins that says that blocks or buffer are smaller than was asked for.
+REDUCED = "the region is too small for blocks"
 
 
 def assign_split(
@@ -146,7 +148,7 @@ def _shrunk(settings: SplitSettings, block: int, buffer: int) -> list[str]:
     asked, taken = (settings.block, settings.buffer), (block, buffer)
     if asked == taken:
         return []
-    what = f"the region is too small for blocks of {asked[0]} and a buffer of {asked[1]} partitions"
+    what = f"{REDUCED} of {asked[0]} and a buffer of {asked[1]} partitions"
     return [f"{what}: blocks of {taken[0]} and a buffer of {taken[1]} are used"]
 
 

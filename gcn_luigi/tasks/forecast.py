@@ -10,6 +10,7 @@ from gcn_luigi.stages import Say
 from gcn_luigi.stages.plan import Plan, plan_dataset
 from gcn_luigi.stages.probe import Probe, probe_shards
 from gcn_luigi.stages.tile_quality import checked_bands
+from gcn_luigi.stages.warnings import dataset_warnings
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dataset import ChipIndex, QualityReport
 from gcn_luigi.tasks.inventory import TileQuality
@@ -40,6 +41,8 @@ class Forecast:
         Of all files but the shards, roughly.
     seconds : float or None
         Of the whole build; None without a trial.
+    warnings : tuple of str
+        From `gcn_luigi.stages.warnings.dataset_warnings`.
     """
 
     steps: tuple[Step, ...]
@@ -47,6 +50,7 @@ class Forecast:
     probe: Probe | None
     other_bytes: int
     seconds: float | None
+    warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``gcn plan --json`` writes."""
@@ -71,6 +75,7 @@ class Forecast:
             "shard_bytes": None if self.probe is None else self.probe.shard_bytes,
             "other_bytes": self.other_bytes,
             "seconds": self.seconds,
+            "warnings": list(self.warnings),
             "trial": None
             if self.probe is None
             else {key: value for key, value in asdict(self.probe).items() if key.startswith("n_")},
@@ -123,15 +128,16 @@ def forecast(
     region = root.configured
     plan = plan_dataset(region.settings, prepared.layout, is_exact=is_exact, say=say)
     steps = look_ahead(root)
+    warnings = tuple(dataset_warnings(region.settings, prepared.layout))
     tasks = [step.task for step in steps]
     others = sum(_size(task, prepared, plan) for task in tasks if not isinstance(task, ChipShard))
     if not is_exact:
-        return Forecast(steps, plan, None, others, None)
+        return Forecast(steps, plan, None, others, None, warnings)
     probe = probe_shards(region.settings, prepared.layout, plan, scratch, say)
     names = [task.name for task in tasks]
     known = {**read_times(prepared.layout, names), **read_times(root.layout, names)}
     seconds = {task.name: _seconds(task, plan, probe, known) for task in tasks}
-    return Forecast(steps, plan, probe, others, makespan(steps, seconds, workers))
+    return Forecast(steps, plan, probe, others, makespan(steps, seconds, workers), warnings)
 
 
 def _size(task: RegionTask, prepared: RegionTask, plan: Plan) -> int:
