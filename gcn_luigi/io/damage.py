@@ -1,5 +1,6 @@
 """Which source file stands behind a window of a virtual mosaic: for blame when something is wrong there."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def sources_within(path: Path, window: Window) -> Iterator[tuple[Path, Window]]:
             yield path, window
             return
         bounds = _plain_lattice(dataset).crop(window).bounds
-        sources = [Path(name) for name in dataset.files[1:]]
+        sources = [_plain(name) for name in dataset.files[1:]]
     for source in sources:
         own = _window_of(source, bounds)
         if own is None:
@@ -62,6 +63,13 @@ def unreadable(culprit: Path, window: Window, whose: str) -> InputError:
         where=str(culprit),
         fix="copy or download the file again",
     )
+
+
+def _plain(name: str) -> Path:
+    """Return a path without the way back through the directory of a mosaic, which may be a temporary one."""
+    plain = os.path.normpath(name)
+    # Where a link lies on the way, the shorter path may be another file.
+    return Path(plain if os.path.exists(plain) and os.path.samefile(plain, name) else os.path.realpath(name))  # noqa: PTH110, PTH121
 
 
 def _window_of(source: Path, bounds: tuple[float, float, float, float]) -> Window | None:

@@ -1,4 +1,4 @@
-"""The settings on the page about published datasets, as they stand there, keep the cells that the published run kept."""
+"""The settings that the page on published datasets lists keep the cells that the published run kept."""
 
 import re
 import tomllib

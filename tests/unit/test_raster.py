@@ -92,6 +92,24 @@ def test_a_source_that_is_gone_is_named_through_a_vrt_of_a_vrt(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_damaged_source_is_named_by_its_own_path_and_not_by_the_way_through_a_mosaic(tmp_path):
+    data, made = tmp_path / "data", tmp_path / "made/below"
+    data.mkdir()
+    made.mkdir(parents=True)
+    write_tif(data / "a.tif", np.random.default_rng(1).integers(0, 99, (64, 64)).astype(np.int16), compress="lzw")
+    content = bytearray((data / "a.tif").read_bytes())
+    content[-2000:-1000] = bytes(1000)
+    source = VrtSource(data / "a.tif", 1, Window(0, 0, 64, 64), None)
+    lattice = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, 64, 64)
+    write_vrt(made / "m.vrt", lattice, [VrtBand("a", "int16", -32768, (source,))])
+    (data / "a.tif").write_bytes(content)
+
+    with pytest.raises(InputError) as caught:
+        read_window(made / "m.vrt", Window(0, 0, 64, 64), fill=0)
+
+    assert caught.value.where == str(data / "a.tif")
+
+
 def test_a_raster_is_placed_by_its_coordinates(tmp_path):
     path = write_tif(tmp_path / "a.tif", ramp(), left=599970.0, top=7000020.0)
 
