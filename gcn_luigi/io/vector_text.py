@@ -45,9 +45,9 @@ def read_table(path: Path, layer: str | None) -> tuple[pd.DataFrame, tuple[str, 
     except UnicodeDecodeError as error:
         if not is_shapefile:
             raise InputError(
-                f"holds text that is not UTF-8: {error}",
+                f"holds text that is not UTF-8, in {_undecodable(path, layer)}: {error}",
                 where=str(path),
-                fix="write the file again in UTF-8, or leave out the column",
+                fix="write the file again in UTF-8, or leave out what is named above",
             ) from error
     for encoding in _OTHERS:
         try:
@@ -63,6 +63,20 @@ def read_table(path: Path, layer: str | None) -> tuple[pd.DataFrame, tuple[str, 
 def _read(path: Path, layer: str | None, encoding: str | None) -> pd.DataFrame:
     table: pd.DataFrame = pyogrio.read_dataframe(path, layer=layer, use_arrow=False, encoding=encoding)
     return table
+
+
+def _undecodable(path: Path, layer: str | None) -> str:
+    """Return which columns hold text that cannot be decoded."""
+    bad = []
+    try:
+        for name in pyogrio.read_info(path, layer=layer)["fields"]:
+            try:
+                pyogrio.read_dataframe(path, layer=layer, columns=[name], read_geometry=False, use_arrow=False)
+            except UnicodeDecodeError:
+                bad.append(str(name))
+    except UnicodeDecodeError:
+        return "the names of its columns"
+    return f"columns {', '.join(bad)}" if bad else "its table"
 
 
 def _claim(path: Path) -> str:

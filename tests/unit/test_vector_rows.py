@@ -169,7 +169,7 @@ def test_a_geopackage_whose_texts_are_not_utf_8_is_refused_with_the_text(tmp_pat
     path = write(tmp_path / "rows.gpkg", [SQUARE], RGIId=["a"], Name=["Glacier XXXX"])
     path.write_bytes(path.read_bytes().replace(b"Glacier XXXX", b"Glacier \xe7\xe5XX"))
 
-    with pytest.raises(InputError, match="holds text that is not UTF-8"):
+    with pytest.raises(InputError, match="holds text that is not UTF-8, in columns Name: "):
         read_outlines(path, SETTINGS, CRS)
 
 
