@@ -170,6 +170,8 @@ def test_parts_that_overlap_are_told():
         (shapely.Polygon(corners(BIG), [corners(BIG)]), "10,000 m2 unclear, 100.0%"),
         # A hole across the edge, or a part that was taken for one.
         (shapely.Polygon(corners(BIG), [corners(shapely.box(80, 40, 120, 60))]), "800 m2 unclear, 8.3%"),
+        # A part that lies in another but for a strip, or a nunatak that was taken for one.
+        (shapely.MultiPolygon([BIG, shapely.box(70, 40, 102, 60)]), "640 m2 unclear, 6.4%"),
     ],
 )
 def test_what_could_mean_other_ground_is_refused_with_the_area(shape, told):
