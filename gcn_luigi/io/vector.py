@@ -277,6 +277,8 @@ def _read(path: Path, layer: str | None) -> tuple[pd.DataFrame, tuple[str, ...]]
             warnings.filterwarnings("ignore", message="Error parsing datetimes")
             # Refused below.
             warnings.filterwarnings("ignore", message="Non closed ring detected")
+            # An encoding is guessed, and told, where the one claimed does not fit.
+            warnings.filterwarnings("ignore", message="One or several characters couldn't be converted")
             # Rings are read by what contains what.
             warnings.filterwarnings("ignore", message=".*rings with invalid winding order")
             # A number that is none is refused below, by name.

@@ -85,12 +85,10 @@ def only_polygons(
                 where=where,
                 fix=f"give these rows their polygons (lines that close can be turned into some), or remove them{fix}",
             )
-        notes = [
-            f"{(kinds == kind).sum()} rows skipped, {kind}: {', '.join(labels[kinds == kind])}" for kind in unusable
-        ]
+        notes = [f"{(kinds == kind).sum()} rows skipped, {kind}: {_all(labels[kinds == kind])}" for kind in unusable]
         flat[bad] = None
     if (mixed := kinds == _MIXED).any():
-        notes.append(f"lines and points beside the polygons of {int(mixed.sum())} rows left out: {_all(labels[mixed])}")
+        notes.append(f"{int(mixed.sum())} rows with lines or points beside polygons, left out: {_all(labels[mixed])}")
         flat[mixed] = [_polygonal(shape) for shape in flat[mixed]]
     return flat, notes
 

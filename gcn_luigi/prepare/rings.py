@@ -14,6 +14,8 @@ import shapely
 
 # A ring lies within another when no more than this share of it reaches beyond, and beside it when no more is shared.
 _HAIR = 0.01
+# A ring that lies so far within another, but not wholly, may be a part that overlaps or a hole across the edge.
+_MOSTLY = 0.75
 _POLYGON = 3
 
 Array = npt.NDArray[Any]
@@ -66,11 +68,11 @@ def read_rings(shape: Any) -> Reading:
     if not len(rings):
         return Reading(shape, shapely.Polygon(), 0.0, overlaps=False)
     area = shapely.area(fills)
-    inside, crossing = _relations(fills, area, is_hole)
+    inside, crossing, mostly = _relations(fills, area, is_hole)
     depth = inside.sum(axis=1)
     reads_as_hole = depth % 2 == 1
     # Two glaciers that overlap are one ground, and so are two holes; a hole across an edge could be either.
-    doubt = crossing & ((reads_as_hole[:, None] != reads_as_hole) | (is_hole[:, None] != is_hole))
+    doubt = crossing & ((reads_as_hole[:, None] != reads_as_hole) | (is_hole[:, None] != is_hole) | mostly)
     doubtful = doubt.any(axis=1)
     reads_as_hole = np.where(doubtful, is_hole, reads_as_hole)
     holder = _holders(inside, crossing, area, reads_as_hole, owner)
@@ -101,10 +103,10 @@ def _fill(ring: Any) -> Any:
     return shapely.union_all(faces[shapely.contains_xy(polygon, spots)]) if len(faces) else shapely.Polygon()
 
 
-def _relations(fills: Array, area: Array, is_hole: Array) -> tuple[Array, Array]:
-    """Return which ring (first axis) lies inside which, and which pairs overlap without one holding the other."""
+def _relations(fills: Array, area: Array, is_hole: Array) -> tuple[Array, Array, Array]:
+    """Return which ring (first axis) lies inside which, which pairs overlap without that, and which of these mostly."""
     n = len(fills)
-    inside, crossing = np.zeros((n, n), bool), np.zeros((n, n), bool)
+    inside, crossing, mostly = (np.zeros((n, n), bool) for _ in range(3))
     shapely.prepare(fills)
     here, there = shapely.STRtree(fills).query(fills, predicate="intersects")
     # The larger one of a pair holds; of equal ones the earlier, which the file calls a polygon before its holes.
@@ -122,8 +124,8 @@ def _relations(fills: Array, area: Array, is_hole: Array) -> tuple[Array, Array]
     inside[here, there] = is_held & ~is_twin
     overlaps = (shared > _HAIR * area[here]) & ~(is_held & ~is_twin)
     crossing[here, there] = overlaps
-    crossing[there, here] = overlaps
-    return inside, crossing
+    mostly[here, there] = overlaps & ~is_twin & (shared > _MOSTLY * area[here])
+    return inside, crossing | crossing.T, mostly | mostly.T
 
 
 def _holders(inside: Array, crossing: Array, area: Array, reads_as_hole: Array, owner: Array) -> Array:

@@ -9,6 +9,8 @@ from gcn_luigi.report.tables import NONE, Table, number
 from gcn_luigi.settings import Section
 
 _MOST_ROWS = 25
+# Of a note that names every outline of a large region.
+_MOST_LETTERS = 1000
 
 
 def inventory_tables(evidence: Evidence) -> list[Table]:
@@ -37,9 +39,19 @@ def note_lists(evidence: Evidence) -> list[tuple[str, list[str], str]]:
     titles = {"outlines": "Outlines: repaired and skipped", "grid": "Grid", "split": "Split"}
     notes = evidence.audit["notes"]
     return [
-        (title, list(notes.get(kind, []))[:_MOST_ROWS], left_out(len(notes.get(kind, [])), "split.json"))
+        (
+            title,
+            [_shortened(note) for note in notes.get(kind, [])[:_MOST_ROWS]],
+            left_out(len(notes.get(kind, [])), "split.json"),
+        )
         for kind, title in titles.items()
     ]
+
+
+def _shortened(note: str) -> str:
+    if len(note) <= _MOST_LETTERS:
+        return note
+    return f"{note[:_MOST_LETTERS].rpartition(', ')[0]}, and more, see split.json"
 
 
 def band_settings(evidence: Evidence) -> Table:

@@ -100,7 +100,13 @@ def _source(tree: Path, sample: Sample, frame: Callable[[], gpd.GeoDataFrame]) -
 def _plain(path: Path) -> gpd.GeoDataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return gpd.read_parquet(path) if path.suffix == ".parquet" else pyogrio.read_dataframe(path)
+        if path.suffix == ".parquet":
+            return gpd.read_parquet(path)
+        try:
+            return pyogrio.read_dataframe(path)
+        except UnicodeDecodeError:
+            # Names that are not what the .cpg file says are no reason to refuse a shapefile.
+            return pyogrio.read_dataframe(path, encoding="cp1252")
 
 
 def _usable(frame: gpd.GeoDataFrame, *, mended: bool) -> set[int]:

@@ -57,6 +57,8 @@ SETTINGS = [
     ("plain", {"outlines.id_field": "RGIId"}, OUTLINES),
     ("plain", {"outlines.date_field": "BgnDate"}, OUTLINES),
     ("plain", {"outlines.on_invalid": "error"}, OUTLINES),
+    ("plain", {"outlines.max_repaired_share": 0.5}, OUTLINES),
+    ("plain", {"outlines.on_unusable": "skip"}, OUTLINES),
     ("label", {"outlines.on_invalid": "error"}, f"DistanceRaster PartitionCatalog GridComparison {ALWAYS}"),
     ("from label", {"outlines.on_invalid": "error"}, f"ClassLabel PartitionCatalog GridComparison {ALWAYS}"),
     ("plain", {"label.stem": "made/votes.tif"}, f"ClassLabel {ALWAYS}"),

@@ -1,6 +1,7 @@
 """Broken polygons are read by what contains what, and what that changes is known."""
 
 import itertools
+from types import SimpleNamespace
 
 import geopandas as gpd
 import numpy as np
@@ -13,6 +14,7 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.vector import read_outlines, read_polygons
 from gcn_luigi.prepare.outlines import Mending, mend_polygons
 from gcn_luigi.prepare.rings import read_rings
+from gcn_luigi.report.sources import note_lists
 from gcn_luigi.settings import OutlineSettings
 from tests.reference.shapefile import square_ring, write_shapefile
 
@@ -168,6 +170,8 @@ def test_parts_that_overlap_are_told():
         (shapely.Polygon(corners(BIG), [corners(BIG)]), "10,000 m2 unclear, 100.0%"),
         # A hole across the edge, or a part that was taken for one.
         (shapely.Polygon(corners(BIG), [corners(shapely.box(80, 40, 120, 60))]), "800 m2 unclear, 8.3%"),
+        # A part that lies in another but for a strip, or a nunatak that was taken for one.
+        (shapely.MultiPolygon([BIG, shapely.box(70, 40, 102, 60)]), "640 m2 unclear, 6.4%"),
     ],
 )
 def test_what_could_mean_other_ground_is_refused_with_the_area(shape, told):
@@ -221,3 +225,15 @@ def test_the_area_that_rings_enclose_is_that_of_pixels():
 
     inside = shapely.contains_xy(ground, spots)
     assert (inside != (crossings % 2 == 1)).mean() < 1e-4
+
+
+def test_the_page_shows_the_start_of_a_long_note():
+    note = f"130 broken polygons repaired: {', '.join(f'glacier {number} (crossed)' for number in range(130))}"
+    evidence = SimpleNamespace(audit={"notes": {"outlines": [note, "short"]}})
+
+    (_, shown, _), *_ = note_lists(evidence)
+
+    assert shown[1] == "short"
+    assert shown[0].startswith("130 broken polygons repaired: glacier 0 (crossed), ")
+    assert shown[0].endswith(" (crossed), and more, see split.json")
+    assert len(shown[0]) < 1100

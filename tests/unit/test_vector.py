@@ -171,7 +171,7 @@ def test_only_the_polygons_of_mixed_records_are_kept(path):
     assert outlines.table.geometry[0].equals(square())
     assert outlines.notes == (
         "1 rows skipped, Point: b",
-        "lines and points beside the polygons of 1 rows left out: a",
+        "1 rows with lines or points beside polygons, left out: a",
     )
 
 
