@@ -107,8 +107,7 @@ class Look:
 
     def _companions(self, path: str) -> list[str]:
         directory, slash, name = path.rpartition(os.sep)
-        stem, dot, letters = name.lower().rpartition(".")
-        suffix = dot + letters
+        stem, suffix = os.path.splitext(name.lower())  # noqa: PTH122
         found = []
         if suffix not in _ALONE:
             for small, beside in self._beginning(directory or slash or ".", f"{stem}."):
@@ -141,6 +140,7 @@ class Look:
         found: dict[str, State] = {}
         first: dict[tuple[int, int], str] = {}
         waiting = [top]
+        ignored = _LOCK if top.lower().endswith(".gdb") else None
         while waiting:
             directory = waiting.pop()
             try:
@@ -160,7 +160,7 @@ class Look:
             for entry in entries:
                 if _is_directory(entry):
                     waiting.append(entry.path)
-                elif not (top.endswith(".gdb") and entry.name.endswith(_LOCK)):
+                elif ignored is None or not entry.name.endswith(ignored):
                     self._add(entry.path, found)
         return found
 
@@ -186,19 +186,19 @@ def _world_files(suffix: str) -> frozenset[str]:
 
 def _is_sidecar(ending: str, suffix: str) -> bool:
     """Return whether GDAL may read a file that goes on with `ending` after the stem of a raster named `suffix`."""
-    if ending.startswith(f"{suffix}."):
-        return _AFTER_NAME.issuperset(ending[len(suffix) + 1 :].split("."))
+    if ending.startswith(f"{suffix}.") and _AFTER_NAME.issuperset(ending[len(suffix) + 1 :].split(".")):
+        return True
     return ending[1:] in _AFTER_STEM or ending[1:] in _world_files(suffix)
 
 
 def _named(path: str, state: State) -> Sequence[str]:
     """Return the files that a raster names in its own content."""
-    suffix = path[path.rfind(".") :].lower()
+    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
     if suffix in _GEOTIFFS or suffix in _ALONE or suffix == ".shp":
         return ()
     try:
         return _named_by_vrt(path, *state) if path.endswith(".vrt") else _named_by_image(path, *state)
-    except (InputError, OSError, RasterioIOError, ET.ParseError):
+    except (InputError, OSError, RasterioIOError, ET.ParseError, ValueError):
         # Whoever reads it says what is wrong.
         return ()
 

@@ -35,7 +35,8 @@ _MOST_LINKS = 40
 _NO_FILE = re.compile(r"(?:[A-Za-z][A-Za-z0-9_+.-]*:|/vsi|<|\{)")
 # Elements of a VRT, which GDAL reads in any case of letters.
 _SOURCES = frozenset({"sourcefilename", "sourcedataset"})
-_NUMBER = re.compile(r"\s*[+-]?\d+")
+# What is a number other than 0 to C's atoi.
+_TRUE = re.compile(r"\s*[+-]?0*[1-9]")
 # SQLite's files of changes that are not yet, or not safely, in the database; a journal is one from its first bytes on.
 _WAL, _JOURNAL = "-wal", "-journal"
 _JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
@@ -257,7 +258,7 @@ def _named(root: ET.Element, path: Path) -> Iterator[Path]:
                 fix="write it as GeoTIFF, for example with rio convert",
             )
         if tag in _SOURCES:
-            is_relative = _is_true(_attribute(element, "relativetovrt"))
+            is_relative = _TRUE.match(_attribute(element, "relativetovrt"))
             place = os.path.join(home, text) if is_relative else text  # noqa: PTH118
             # As the system goes it, not as text: a directory on the way may be a link.
             start, climbs, rest = place.rpartition("/../")
@@ -276,11 +277,6 @@ def _home(path: Path) -> str:
             break
         place = os.path.join(os.path.dirname(place), os.readlink(place))  # noqa: PTH115, PTH118, PTH120
     return os.path.dirname(place)  # noqa: PTH120
-
-
-def _is_true(text: str) -> bool:
-    number = _NUMBER.match(text)
-    return number is not None and int(number[0]) != 0
 
 
 def _names_otherwise(tag: str, element: ET.Element) -> bool:

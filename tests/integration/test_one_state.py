@@ -20,7 +20,7 @@ from gcn_luigi.cli import cli
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.sidecar import Record, read_record
 from gcn_luigi.read.validate import validate
-from gcn_luigi.tasks import ClassLabel, DistanceRaster
+from gcn_luigi.tasks import ClassLabel, DistanceRaster, OpticalMosaic, TopoMosaic
 from gcn_luigi.tasks.graph import upstream
 from tests.integration.builds import build_inline, dataset
 from tests.integration.changes import write_config
@@ -95,11 +95,11 @@ def votes_within_label(sources, layout, name):
         return votes.read(1, window=Window(col, row, label.width, label.height)), votes.nodata
 
 
-def assert_label_is_that_of(sources, layout, name="stem/votes.vrt"):
+def assert_label_is_that_of(sources, layout, name="stem/votes.vrt", outlines=OUTLINES):
     """Compare the label with the one that rasterio and numpy alone make from the sources as they are now."""
     votes, nodata = votes_within_label(sources, layout, name)
     with rasterio.open(layout.label) as label:
-        shapes = gpd.read_file(sources / OUTLINES).to_crs(label.crs).geometry
+        shapes = gpd.read_file(sources / outlines).to_crs(label.crs).geometry
         inside = rasterize(shapes, out_shape=label.shape, transform=label.transform, dtype="uint8") == 1
     expected = np.where(inside, np.where(votes > 3, 2, 1), 0)
     np.testing.assert_array_equal(label_of(layout), np.where(votes == nodata, 255, expected))
@@ -142,6 +142,48 @@ def test_a_sidecar_that_comes_later_makes_the_label_anew_with_its_nodata(tiny, m
     assert built == {"ClassLabel"}
     assert 0 < (label_of(layout) == 255).sum() == n_zeros
     assert_label_is_that_of(tiny.sources, layout, VOTES)
+
+
+def test_a_sidecar_beside_a_tile_makes_the_mosaics_of_its_band_anew_and_no_other(tiny):
+    root = dataset(tiny.region, tiny.sources.parent / "out", tiny.sources, tiny.config)
+    optical, topo = root.clone(OpticalMosaic, year=2004), root.clone(TopoMosaic)
+    build_inline(optical)
+    build_inline(topo)
+    tile = next(tiny.sources.glob("optical/*/*_ndsi.tif"))
+    name = f"{tile.relative_to(tiny.sources).as_posix()}.aux.xml"
+
+    (tiny.sources / name).write_text(PAM.format(-32768))
+
+    ndsi, *others = optical.targets()
+    assert others
+    assert f"source {name} is new" in why(tiny, ndsi.path)
+    assert not ndsi.exists()
+    assert all(target.exists() for target in (*others, *topo.targets()))
+    assert build_inline(optical)[0].startswith("gcn.TileInventory")
+    assert ndsi.exists()
+
+
+def test_outlines_whose_crs_is_another_one_now_lie_elsewhere_on_the_label(tiny, made):
+    """The .prj of a shapefile says where all of it lies."""
+    frame = gpd.read_file(tiny.sources / OUTLINES)
+    path = tiny.sources / "rgi" / "o.shp"
+    frame.to_file(path, engine="pyogrio")
+    tiny = Tiny(
+        tiny.sources, write_config(tiny.config, made, {"outlines.path": "rgi/o.shp", "label.stem": VOTES}), tiny.region
+    )
+    layout, _ = build(tiny)
+    assert_label_is_that_of(tiny.sources, layout, VOTES, "rgi/o.shp")
+    before = label_of(layout)
+    here = frame.crs.to_wkt("WKT1_ESRI")
+    away = here.replace('"False_Easting",0.0', '"False_Easting",3000.0')
+    assert away != here
+
+    (tiny.sources / "rgi" / "o.prj").write_text(away)
+
+    assert "source rgi/o.prj " in why(tiny, layout.label)
+    assert build(tiny)[1] == {"ClassLabel"}
+    assert not np.array_equal(label_of(layout), before)
+    assert_label_is_that_of(tiny.sources, layout, VOTES, "rgi/o.shp")
 
 
 def test_moving_sources_and_dataset_makes_no_label_anew(tiny, tmp_path):

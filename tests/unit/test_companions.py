@@ -90,6 +90,7 @@ def test_a_sidecar_that_changes_what_gdal_shows_changes_the_signature_and_so_doe
     [
         ("GTiff", "tif", ("a.b.tif.aux.xml", "a.b.tif.msk", "a.b.tif.ovr")),
         ("GTiff", "tiff", ("a.b.tfw", "a.b.tiff.msk", "a.b.tiff.ovr", "a.b.tiff.msk.ovr")),
+        ("HFA", "image", ("a.b.image.aux.xml", "a.b.image.msk")),
         ("HFA", "img", ("a.b.img.aux.xml", "a.b.img.msk", "a.b.rrd")),
         ("AAIGrid", "asc", ("a.b.asc.aux.xml", "a.b.prj", "a.b.asc.msk")),
         ("JP2OpenJPEG", "jp2", ("a.b.jp2.aux.xml", "a.b.j2w", "a.b.wld")),
@@ -126,6 +127,22 @@ def test_pixels_that_an_imagine_file_keeps_elsewhere_are_part_of_it_whatever_the
     np.testing.assert_array_equal(rasterio.open(tmp_path / "votes.img").read(), DATA)
 
     assert files_of_ours(tmp_path / "votes.img") == {str(tmp_path / "votes.img"), str(tmp_path / "old.ige")}
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_raster_whose_name_has_no_ending_has_sidecars_too(tmp_path):
+    path = bare(tmp_path / "votes")
+    plain = shown(path)
+    (tmp_path / ".wld").write_text(WORLD)
+    (tmp_path / "votes.aux.xml").write_text(PAM)
+    (tmp_path / "votes.wld").write_text(WORLD)
+
+    assert shown(path) != plain
+    assert (
+        files_of_ours(path)
+        == files_of_gdal(path)
+        == {str(tmp_path / f"votes{end}") for end in ("", ".aux.xml", ".wld")}
+    )
 
 
 def test_what_only_looks_like_a_sidecar_is_none(tmp_path):
