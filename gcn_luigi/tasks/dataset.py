@@ -146,13 +146,13 @@ class QualityReport(RegionTask):
         return [*self.clone(TileInventory).targets(), *self._read_files()]
 
     def requires(self) -> list[RegionTask]:
-        """Require all that is shown; tiles first: what is wrong with them is told before shards are made."""
+        """Require all that is shown."""
         return [
-            *tile_qualities(self),
             self.clone(ChipIndex),
             self.clone(BandStatistics),
             self.clone(PartitionCatalog),
             self.clone(GridComparison),
+            *tile_qualities(self),
         ]
 
     def output(self) -> PublishedFile:
