@@ -92,8 +92,17 @@ def find_suspects(
     return found
 
 
-def check_suspects(suspects: Sequence[Suspect], band: Band) -> None:
+def check_suspects(suspects: Sequence[Suspect], band: Band, n_files: int) -> None:
     """Refuse tiles with pixels that look missing where nothing says what missing pixels hold.
+
+    Parameters
+    ----------
+    suspects : sequence of Suspect
+        Of one band.
+    band : Band
+        The band.
+    n_files : int
+        How many files it has.
 
     Raises
     ------
@@ -109,9 +118,9 @@ def check_suspects(suspects: Sequence[Suspect], band: Band) -> None:
     ]
     if len(wrong) > _MOST_NAMED:
         lines.append(f"and {len(wrong) - _MOST_NAMED} more")
-    n_files, value = len({one.path for one in wrong}), wrong[0].value
+    n_wrong, value = len({one.path for one in wrong}), wrong[0].value
     raise InputError(
-        f"{n_files} files of band {band.name} hold one value so often that it seems to mean missing",
+        f"{n_wrong} of {n_files} files of band {band.name} hold one value so often that it seems to mean missing",
         where="\n         ".join(lines),
         fix=f"if it does: rio edit-info --nodata {value:g} FILE; if it is measured, tag what means missing: rio "
         f"edit-info --nodata {band.nodata} FILE, or set tiles.on_suspect_nodata = 'accept'",
