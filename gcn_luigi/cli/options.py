@@ -23,7 +23,8 @@ class LocalPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path."""
-        where = param.get_error_hint(ctx).strip("'") if param is not None and ctx is not None else "path"
+        option = isinstance(param, click.Option)
+        where = (max(param.opts, key=len) if option else param.human_readable_name) if param is not None else "path"
         refuse_remote(str(value), where=where, is_source=self._is_source)
         return super().convert(value, param, ctx)
 
