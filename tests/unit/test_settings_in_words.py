@@ -100,9 +100,8 @@ def test_one_wrong_band_of_ten_is_one_line_that_names_it(tmp_path):
         ('name = "nir"', "[[bands]] number 2 (nir): role is missing"),
         ('name = 8\nrole = "topo"', "[[bands]] number 2: name: give a text in quotation marks, not 8"),
         (
-            'name = "Near Infrared"\nrole = "topo"',
-            "[[bands]] number 2 (Near Infrared): name: give 1 to 32 letters, digits, _ or -, a letter first, not "
-            '"Near Infrared"',
+            'name = "B 2"\nrole = "topo"',
+            '[[bands]] number 2 (B 2): name: give 1 to 32 letters, digits, _ or -, a letter first, not "B 2"',
         ),
         ('name = "x"\nrole = "topo"\nnodata = 1.5', "[[bands]] number 2 (x): nodata: give a whole number, not 1.5"),
     ],
