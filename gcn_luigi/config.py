@@ -2,17 +2,41 @@
 
 import difflib
 import functools
+import json
+import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from gcn_luigi.bands import Band
 from gcn_luigi.errors import ConfigError
+from gcn_luigi.io.remote import refuse_remote
 from gcn_luigi.settings import RegionSettings
+
+# What pydantic's kinds of errors want, in words.
+_WANTED: Mapping[str, str] = MappingProxyType({
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("string_type", "string_sub_type"), "a text in quotation marks"),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "a table of keys"),
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "a number of at most {le}",
+    "too_short": "a list of {min_length} or more values",
+    "too_long": "a list of {max_length} or fewer values",
+})  # fmt: skip
+# Names of pydantic's for the kinds of value that a key takes, where it takes several.
+_KINDS = frozenset({"int", "float", "str", "bool", "constrained-int", "constrained-float", "constrained-str"})
+_MOST_SHOWN = 60
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -50,6 +74,8 @@ class Region:
             "grid.reject_ids": self.settings.grid.reject_ids,
             "grid.exclude_polygons": self.settings.grid.exclude_polygons,
         }
+        for key, path in named.items():
+            refuse_remote(path or "", where=key, is_source=True)
         lost = [f"{key} = {path}" for key, path in named.items() if path and not (self.root / path).exists()]
         if lost:
             raise ConfigError(
@@ -85,7 +111,8 @@ def load_region(path: Path, data_root: Path | None = None) -> Region:
         The file is missing, is no TOML, or holds a key or value that cannot be used; every such key is named.
     """
     try:
-        settings = _parse(path.read_text(encoding="utf-8"))
+        text = _text(path)
+        settings = _parse(text)
     except (FileNotFoundError, NotADirectoryError):
         raise _no_such_region(path) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -95,13 +122,14 @@ def load_region(path: Path, data_root: Path | None = None) -> Region:
             f"cannot be read: {error.strerror}", where=str(path), fix="check the file's rights"
         ) from error
     except ValidationError as error:
-        raise _unusable(path, error) from error
+        raise _unusable(path, text, error) from error
     if settings.region != path.stem:
         raise ConfigError(
             f'region = "{settings.region}" stands in a file named {path.name}',
             where=str(path),
             fix=f'name the file {settings.region}.toml, or write region = "{path.stem}"',
         )
+    refuse_remote(settings.data_root, where=f"data_root in {path}", is_source=True)
     return Region(settings, (data_root or path.parent / settings.data_root).resolve())
 
 
@@ -141,6 +169,18 @@ def _parse(text: str) -> RegionSettings:
     return RegionSettings.model_validate(tomllib.loads(text))
 
 
+def _text(path: Path) -> str:
+    data = path.read_bytes()
+    if data.startswith(_UTF16):
+        raise ConfigError(
+            "is stored as UTF-16, as some editors do; TOML is UTF-8",
+            where=str(path),
+            fix="save it again with the encoding UTF-8, or: iconv -f UTF-16 -t UTF-8",
+        )
+    # Windows editors begin a file with a mark that nobody sees.
+    return data.decode("utf-8-sig").replace("\r\n", "\n")
+
+
 def _no_such_region(path: Path) -> ConfigError:
     known = find_regions(path.parent)
     near = difflib.get_close_matches(path.stem, known, n=1)
@@ -152,24 +192,96 @@ def _no_such_region(path: Path) -> ConfigError:
     )
 
 
-def _unusable(path: Path, error: ValidationError) -> ConfigError:
-    lines = [_explain(item["loc"], item["type"], item["msg"]) for item in error.errors()]
-    count = f"{len(lines)} settings" if len(lines) > 1 else "a setting"
+def _unusable(path: Path, text: str, error: ValidationError) -> ConfigError:
+    lines: dict[str, list[ErrorDetails]] = {}
+    found = error.errors()
+    for item in found:
+        # A list without its wrong values is short, too.
+        if item["type"] != "too_short" or not any(len(other["loc"]) > len(item["loc"]) for other in found):
+            lines.setdefault(_key(_location(item), text), []).append(item)
+    told = [_explain(key, items) for key, items in lines.items()]
+    count = f"{len(told)} settings" if len(told) > 1 else "a setting"
     return ConfigError(
-        f"{count} cannot be used: " + "; ".join(lines),
+        f"{count} cannot be used: " + "; ".join(told),
         where=str(path),
         fix="correct the keys named above; docs/configuration.md lists every key",
     )
 
 
-def _explain(location: Sequence[int | str], kind: str, message: str) -> str:
-    key = ".".join(str(part) for part in location) or "the file as a whole"
+def _location(item: ErrorDetails) -> tuple[int | str, ...]:
+    """Return where a value stands in the file, without what pydantic adds: the kind of a value among several."""
+    found: list[int | str] = []
+    model: type[BaseModel] | None = RegionSettings
+    for part in item["loc"]:
+        if model is None and found and isinstance(part, str) and (part in _KINDS or "[" in part):
+            continue
+        found.append(part)
+        if isinstance(part, str) and model is not None:
+            field = model.model_fields.get(part)
+            model = _section(field.annotation) if field is not None else None
+    return tuple(found)
+
+
+def _key(location: Sequence[int | str], text: str) -> str:
+    """Return how a key is named to the user: with the section, and a band by its place and name."""
+    if not location:
+        return ""
+    if location[0] == "bands" and len(location) > 1 and isinstance(location[1], int):
+        band = f"[[bands]] number {location[1] + 1}{_band_name(location[1], text)}"
+        return f"{band}: {_key(location[2:], text)}" if len(location) > 2 else band
+    parts = [f", value {part + 1}" if isinstance(part, int) else f".{part}" for part in location]
+    return "".join(parts).removeprefix(".")
+
+
+def _band_name(place: int, text: str) -> str:
+    tables = tomllib.loads(text)["bands"]
+    name = tables[place].get("name") if isinstance(tables[place], dict) else None
+    return f" ({name})" if isinstance(name, str) else ""
+
+
+def _explain(key: str, items: Sequence[ErrorDetails]) -> str:
+    """Return in one line what is wrong with a key; where several kinds of value would do, pydantic tells of each."""
+    first = items[0]
+    kind, given = first["type"], first["input"]
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(location[-1]), _known_keys(location[:-1]), n=1)
+        near = difflib.get_close_matches(str(first["loc"][-1]), _known_keys(first["loc"][:-1]), n=1)
         return f"{key} is unknown" + (f" (did you mean {near[0]}?)" if near else "")
     if kind == "missing":
         return f"{key} is missing"
-    return f"{key}: {message.removeprefix('Value error, ')}"
+    if kind == "value_error":
+        return f"{key}: {first['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+    wanted = list(dict.fromkeys(_wanted(item) for item in items))
+    return f"{key}: give {' or '.join(wanted)}, not {_shown(given)}"
+
+
+def _wanted(item: ErrorDetails) -> str:
+    """Return what a key takes, in words."""
+    kind, context = item["type"], item.get("ctx", {})
+    if kind in {"tuple_type", "list_type"}:
+        return _wanted_list(item)
+    if kind == "literal_error":
+        choices = str(context["expected"]).replace("'", '"')
+        near = difflib.get_close_matches(str(item["input"]), re.findall(r'"([^"]+)"', choices), n=1)
+        return choices + (f" (did you mean {near[0]}?)" if near else "")
+    if kind == "string_pattern_mismatch":
+        letters = "letters" if "A-Z" in context["pattern"] else "lower-case letters"
+        return f"1 to 32 {letters}, digits, _ or -, a letter first"
+    return _WANTED.get(kind, "another value").format(**context)
+
+
+def _wanted_list(item: ErrorDetails) -> str:
+    if item["loc"] == ("bands",):
+        return "a table [[bands]], with two brackets, for each band"
+    given = item["input"]
+    if not isinstance(given, (str, int, float)):
+        return "a list"
+    return f"a list such as [{given if str(given).isdigit() else _shown(given)}]"
+
+
+def _shown(value: object) -> str:
+    """Return a value as TOML writes it, cut short."""
+    text = json.dumps(value, ensure_ascii=False, default=str) if not isinstance(value, dict) else "a table"
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"
 
 
 def _known_keys(location: Sequence[int | str]) -> list[str]:

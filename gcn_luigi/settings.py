@@ -13,6 +13,8 @@ from gcn_luigi.bands import LABEL_IGNORE, Band, BandSchema, Role
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+# As the sources call it: the name becomes part of file names, and of the files of any shard.
+BandName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
 # How chunks of a shard are stored, and what one row of its pixels is.
 Codec = Literal["deflate", "bitshuffle-lz4", "zstd", "none"]
 StorageLayout = Literal["chips", "windows"]
@@ -26,12 +28,14 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        # Without this, true would be read as 1.
+        # Without this, true would be read as 1, and 0 as false.
         annotation = cls.model_fields[str(info.field_name)].annotation
         # A section in turn judges its own keys.
         held = list(value.values()) if get_origin(annotation) is dict and isinstance(value, dict) else value
         if annotation is not bool and _has_truth(held):
             raise ValueError("true and false are no values for this key")
+        if annotation is bool and not isinstance(value, bool):
+            raise ValueError(f"give true or false, without quotation marks, not {value!r}")
         return value
 
 
@@ -74,7 +78,7 @@ class TileSettings(Section):
 class BandSettings(Section):
     """One ``[[bands]]`` table."""
 
-    name: Name
+    name: BandName
     role: Literal["optical", "topo", "quality"]
     suffix: str = ""
     nodata: Annotated[int, Field(ge=-32768, le=32767)] | None = None
@@ -301,10 +305,15 @@ class RegionSettings(Section):
             raise ValueError("years must rise and be unique")
         if self.chips.size > self.grid.size:
             raise ValueError(f"chips.size {self.chips.size} exceeds grid.size {self.grid.size}")
-        names = [*(table.name for table in self.bands), *(band.name for band in self._made_bands)]
-        repeated = sorted({name for name in names if names.count(name) > 1})
+        spelled = [*(table.name for table in self.bands), *(band.name for band in self._made_bands)]
+        # Some file systems, those of macOS and Windows among them, take upper and lower case for one.
+        names = [name.lower() for name in spelled]
+        repeated = sorted({name for name in spelled if names.count(name.lower()) > 1})
         if repeated:
-            raise ValueError(f"bands: {', '.join(repeated)} stands twice; the label and the distance are bands, too")
+            case = " (upper and lower case count as one)" if len(repeated) > len({*map(str.lower, repeated)}) else ""
+            raise ValueError(
+                f"bands: {', '.join(repeated)} stands twice{case}; the label and the distance are bands, too"
+            )
         if all(table.role == "quality" for table in self.bands):
             raise ValueError("bands: a stack needs an optical or topo band")
         return self

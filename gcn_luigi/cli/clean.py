@@ -6,15 +6,13 @@ from typing import Any
 
 import click
 
-from gcn_luigi.cli.options import region_file, region_options
+from gcn_luigi.cli.options import LOCAL_PATH, region_file, region_options
 from gcn_luigi.cli.status import dataset_task
-
-_PATH = click.Path(path_type=Path)
 
 
 @click.command()
 @region_options
-@click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Where datasets lie.")
+@click.option("--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Where datasets lie.")
 @click.option("--all", "everything", is_flag=True, help="The dataset itself, too.")
 @click.option("--yes", is_flag=True, help="Remove; without it the files are only listed.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")

@@ -8,12 +8,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from gcn_luigi.cli.completion import complete_dataset
+from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH
 from gcn_luigi.settings import Codec, StorageLayout
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path), shell_complete=complete_dataset)
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("source", type=SOURCE_PATH, shell_complete=complete_dataset)
+@click.argument("target", type=LOCAL_PATH)
 @click.option("--layout", type=click.Choice(get_args(StorageLayout)), help="Chips, or each partition once.")
 @click.option("--codec", type=click.Choice(get_args(Codec)), help="How pixels are compressed.")
 def convert(*, source: Path, target: Path, layout: str | None, codec: str | None) -> None:

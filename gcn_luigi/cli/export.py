@@ -9,18 +9,18 @@ from rich.console import Console
 from rich.progress import Progress
 
 from gcn_luigi.cli.completion import complete_chip, complete_dataset, complete_partition
+from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH
 
 if TYPE_CHECKING:
     from gcn_luigi.prepare.picking import Selection
     from gcn_luigi.read.dataset import Dataset
 
-_PATH = click.Path(path_type=Path)
 _LAYERS = ("image", "label", "flags")
 
 
 @click.command()
-@click.argument("dataset", type=_PATH, shell_complete=complete_dataset)
-@click.argument("out", type=_PATH)
+@click.argument("dataset", type=SOURCE_PATH, shell_complete=complete_dataset)
+@click.argument("out", type=LOCAL_PATH)
 @click.option(
     "--chip",
     "--chips",

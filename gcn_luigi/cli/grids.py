@@ -6,19 +6,18 @@ from pathlib import Path
 import click
 
 from gcn_luigi.cli.luigi_setup import configure_luigi
-from gcn_luigi.cli.options import region_file, region_options, task_parameters
+from gcn_luigi.cli.options import LOCAL_PATH, region_file, region_options, task_parameters
 from gcn_luigi.cli.run import tell_failures
 from gcn_luigi.cli.stopping import telling_what_is_kept
 from gcn_luigi.config import load_region
 
-_PATH = click.Path(path_type=Path)
 # As Luigi's own code for tasks that were not run.
 _NOT_RUN = 25
 
 
 @click.command()
 @region_options
-@click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Datasets go below it.")
+@click.option("--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Datasets go below it.")
 @click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes.")
 def grids(*, region: str, config_dir: Path, data_root: Path | None, output: Path, workers: int) -> None:
     """Compare cells of 128, 256 and 512 px in REGION: glacier share of train and dev, chips, ground.

@@ -8,11 +8,29 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gcn_luigi.cli.completion import complete_region
+from gcn_luigi.io.remote import refuse_remote
 
 if TYPE_CHECKING:
     from gcn_luigi.config import Region
 
-_PATH = click.Path(path_type=Path)
+
+class LocalPath(click.Path):
+    """A path on a file system of this machine; a store such as s3://bucket/x is refused by name."""
+
+    def __init__(self, *, is_source: bool = False) -> None:
+        super().__init__(path_type=Path)
+        self._is_source = is_source
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        option = isinstance(param, click.Option)
+        where = (max(param.opts, key=len) if option else param.human_readable_name) if param is not None else "path"
+        refuse_remote(str(value), where=where, is_source=self._is_source)
+        return super().convert(value, param, ctx)
+
+
+LOCAL_PATH = LocalPath()
+SOURCE_PATH = LocalPath(is_source=True)
 _TUNNEL = (
     "One on another machine is best brought here: `ssh -N -L 8082:127.0.0.1:8082 HOST`, then "
     "--scheduler-url http://127.0.0.1:8082."
@@ -71,7 +89,9 @@ def shared_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="MB",
             help="Million bytes each process may hold.  [default: what the machine allows, shared out]",
         ),
-        click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Datasets go below it."),
+        click.option(
+            "--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Datasets go below it."
+        ),
     ):
         command = option(command)
     return command
@@ -80,8 +100,10 @@ def shared_options(command: Callable[..., None]) -> Callable[..., None]:
 def region_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the argument and options that name a region, its settings and its sources."""
     for option in (
-        click.option("--data-root", type=_PATH, help="Sources, in place of the TOML file's data_root."),
-        click.option("--config-dir", default="config", show_default=True, type=_PATH, help="Where REGION.toml lies."),
+        click.option("--data-root", type=SOURCE_PATH, help="Sources, in place of the TOML file's data_root."),
+        click.option(
+            "--config-dir", default="config", show_default=True, type=SOURCE_PATH, help="Where REGION.toml lies."
+        ),
         click.argument("region", shell_complete=complete_region),
     ):
         command = option(command)

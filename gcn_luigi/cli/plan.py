@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from gcn_luigi.cli.luigi_setup import configure_luigi
-from gcn_luigi.cli.options import region_file, region_options, task_parameters
+from gcn_luigi.cli.options import LOCAL_PATH, region_file, region_options, task_parameters
 from gcn_luigi.cli.progress import duration
 from gcn_luigi.cli.run import tell_failures, tell_warnings
 from gcn_luigi.config import load_region
@@ -27,12 +27,10 @@ if TYPE_CHECKING:
     from gcn_luigi.stages import Say
     from gcn_luigi.tasks.forecast import Forecast
 
-_PATH = click.Path(path_type=Path)
-
 
 @click.command()
 @region_options
-@click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Where datasets lie.")
+@click.option("--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Where datasets lie.")
 @click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes of the build.")
 @click.option("--quick", is_flag=True, help="Read the label only: chips are at most as many as said; bytes are raw.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")

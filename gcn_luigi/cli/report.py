@@ -8,17 +8,15 @@ from typing import Any
 
 import click
 
-from gcn_luigi.cli.options import region_file, region_options
+from gcn_luigi.cli.options import LOCAL_PATH, region_file, region_options
 from gcn_luigi.cli.run import tell_failures
 from gcn_luigi.cli.status import dataset_task
 from gcn_luigi.errors import InputError
 
-_PATH = click.Path(path_type=Path)
-
 
 @click.command()
 @region_options
-@click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Where datasets lie.")
+@click.option("--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Where datasets lie.")
 @click.option("--again", is_flag=True, help="Draw it even if it is up to date: with the times of the last build.")
 @click.option("--open", "shows", is_flag=True, help="Open it in the browser.")
 @click.option("--serve", is_flag=True, help="Serve it, the catalog and the shards on this machine until Ctrl-C.")

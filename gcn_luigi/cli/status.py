@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gcn_luigi.cli.luigi_setup import configure_luigi
-from gcn_luigi.cli.options import region_file, region_options, task_parameters
+from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH, region_file, region_options, task_parameters
 from gcn_luigi.config import load_region
 from gcn_luigi.errors import ConfigError
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from gcn_luigi.tasks import Dataset
     from gcn_luigi.tasks.explain import Verdict
 
-_PATH = click.Path(path_type=Path)
 _MOST_REASONS = 3
 
 
@@ -32,7 +31,7 @@ def dataset_task(path: Path, output: Path, data_root: Path | None) -> "Dataset":
 
 @click.command()
 @region_options
-@click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Where datasets lie.")
+@click.option("--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Where datasets lie.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, one object a task.")
 def status(*, region: str, config_dir: Path, data_root: Path | None, output: Path, as_json: bool) -> None:
     """Say which files of REGION are current, which will be built, and why. Nothing is changed.
@@ -68,12 +67,12 @@ def status(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
 
 
 @click.command()
-@click.argument("target", type=_PATH)
+@click.argument("target", type=SOURCE_PATH)
 @click.option(
-    "--config-dir", default="config", show_default=True, type=_PATH, help="Where the region's TOML file lies."
+    "--config-dir", default="config", show_default=True, type=LOCAL_PATH, help="Where the region's TOML file lies."
 )
-@click.option("--data-root", type=_PATH, help="Sources, in place of the TOML file's data_root.")
-@click.option("--output", "-o", default="output", show_default=True, type=_PATH, help="Where datasets lie.")
+@click.option("--data-root", type=SOURCE_PATH, help="Sources, in place of the TOML file's data_root.")
+@click.option("--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Where datasets lie.")
 def why(*, target: Path, config_dir: Path, data_root: Path | None, output: Path) -> None:
     """Say why TARGET would be built again, down to the setting or source that changed.
 

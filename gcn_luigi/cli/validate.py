@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gcn_luigi.cli.completion import complete_dataset
+from gcn_luigi.cli.options import SOURCE_PATH
 
 if TYPE_CHECKING:
     from gcn_luigi.read.dataset import Dataset
@@ -31,7 +32,7 @@ class _Report:
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path), nargs=-1, required=True, shell_complete=complete_dataset)
+@click.argument("directory", type=SOURCE_PATH, nargs=-1, required=True, shell_complete=complete_dataset)
 @click.option("--deep", is_flag=True, help="Also read every chip, and check the records in .gcn.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, one object a dataset.")
 def validate(*, directory: tuple[Path, ...], deep: bool, as_json: bool) -> None:

@@ -16,6 +16,7 @@ import rasterio
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.gdal_options import pin_rasters
+from gcn_luigi.io.other_formats import other_format
 
 # First bytes, and the driver for them. None of these formats names other files than those beside it.
 _RASTERS = (
@@ -75,6 +76,12 @@ def raster_driver(path: Path) -> str:
     InputError
         As `open_local`.
     """
+    if path.is_dir():
+        raise InputError(
+            f"is {other_format(path) or 'a directory'}, where a raster file is asked for",
+            where=str(path),
+            fix="write it as GeoTIFF; docs/howto/own-data.md shows how",
+        )
     try:
         start = _head(path, 64)
     except OSError:

@@ -1,7 +1,7 @@
 """Which file stands for which band of which tile, by name alone; no file is opened."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -9,6 +9,9 @@ from pathlib import Path, PurePosixPath
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.io.inventory import Note
+from gcn_luigi.io.links import around, identity, is_broken, is_directory, leads_out
+from gcn_luigi.io.other_formats import FIX as FIX_FORMAT
+from gcn_luigi.io.other_formats import other_format
 from gcn_luigi.settings import RegionSettings, TileSettings
 
 _ENDINGS = (".tif", ".tiff")
@@ -16,6 +19,7 @@ _ENDINGS = (".tif", ".tiff")
 _SHOWN = 20
 _FIX_DUPLICATE = "remove one of them, or set tiles.on_duplicate = 'first'"
 _FIX_LINK = "restore what it leads to, remove it, or name it in tiles.exclude"
+_LINK_OUT = "a link to outside the data root; it is followed"
 FIX_MISSING = "supply it, or set tiles.on_missing = 'gap' to leave nodata there"
 
 
@@ -161,32 +165,44 @@ def list_candidates(root: Path, settings: RegionSettings, findings: Findings) ->
 def _directories(root: Path, home: str, tiles: TileSettings, findings: Findings) -> dict[str, str]:
     """Return the directory name of each tile id below one home; none is entered twice by way of links."""
     found: dict[str, str] = {}
+    _check_home(root / home)
     entries = _entries(root, home)
-    listed = _around(root, home)
-    listed |= {_identity(entry): entry.name for entry in entries if not entry.is_symlink() and entry.is_dir()}
+    listed = around(root, home)
+    listed |= {identity(entry): entry.name for entry in entries if not entry.is_symlink() and entry.is_dir()}
     for entry in entries:
         path = _joined(home, entry.name)
         if not _is_plain(entry.name):
             findings.problem(Note("", "", ascii(path), "the name holds unprintable characters"), "rename it")
         elif _is_excluded(entry.name, tiles):
             findings.note("rejected", Note("", "", path, "excluded by tiles.exclude"))
-        elif entry.is_symlink() and not Path(entry.path).exists():
+        elif is_broken(entry):
             findings.problem(Note("", "", path, "a link that leads nowhere, or to itself"), _FIX_LINK)
         elif not entry.is_dir():
             findings.note("unmatched", Note("", "", path, "not inside a tile directory"))
-        elif entry.is_symlink() and _identity(entry) in listed:
-            reason = f"a link to {listed[_identity(entry)]}, which is listed already; it is not followed"
+        elif entry.is_symlink() and identity(entry) in listed:
+            reason = f"a link to {listed[identity(entry)]}, which is listed already; it is not followed"
             findings.note("linked", Note("", "", path, reason))
         else:
-            listed[_identity(entry)] = entry.name
+            listed[identity(entry)] = entry.name
             tile = (entry.name.lstrip("0") or "0") if tiles.strip_zeros else entry.name
             if tile in found:
                 reason = f"{found[tile]} is the same tile"
                 _duplicate(Note(tile, "", path, reason), tiles, findings)
             else:
                 found[tile] = entry.name
-                _note_link(root, entry, Note(tile, "", path, ""), findings)
+                _note_link(root, entry, Note(tile, "", path, _LINK_OUT), findings)
     return found
+
+
+def _check_home(directory: Path) -> None:
+    """Refuse a file, or a store of another format, in the place of a directory of tile directories."""
+    kind = other_format(directory)
+    if directory.is_file() or kind == "Zarr":
+        raise InputError(
+            f"tiles are GeoTIFFs in a directory for each tile, and this is {kind or 'a file'}",
+            where=str(directory),
+            fix=FIX_FORMAT,
+        )
 
 
 def _files(
@@ -200,6 +216,7 @@ def _files(
     """Return the path, relative to `root`, of each band's file in one tile directory."""
     tile, directory = place
     chosen: dict[str, str] = {}
+    others: dict[str, Path] = {}
     for entry in _entries(root, _joined(home, directory)):
         path = _joined(home, directory, entry.name)
         name = PurePosixPath(entry.name)
@@ -208,7 +225,9 @@ def _files(
             findings.problem(Note(tile, "", ascii(path), "the name holds unprintable characters"), "rename it")
         elif _is_excluded(entry.name, tiles):
             findings.note("rejected", Note(tile, "", path, "excluded by tiles.exclude"))
-        elif _is_directory(entry):
+        elif band is not None and other_format(Path(entry.path)):
+            others[path] = Path(entry.path)
+        elif is_directory(entry):
             findings.note("unmatched", Note(tile, "", path, "a directory inside a tile directory is not searched"))
         elif name.suffix not in _ENDINGS:
             findings.note("unmatched", Note(tile, "", path, f"does not end in {' or '.join(_ENDINGS)}"))
@@ -219,8 +238,23 @@ def _files(
             _duplicate(Note(tile, band.name, path, reason), tiles, findings)
         else:
             chosen[band.name] = path
-            _note_link(root, entry, Note(tile, band.name, path, ""), findings)
+            _note_link(root, entry, Note(tile, band.name, path, _LINK_OUT), findings)
+    _note_others(others, (tile, chosen), bands, findings)
     return chosen
+
+
+def _note_others(
+    others: Mapping[str, Path], place: tuple[str, Mapping[str, str]], bands: Sequence[Band], findings: Findings
+) -> None:
+    """Tell of files of other formats: a problem, unless a GeoTIFF stands for the same band."""
+    tile, chosen = place
+    for path, file in others.items():
+        band = band_of(file.stem, bands)
+        kind = other_format(file)
+        if band is not None and band.name in chosen:
+            findings.note("unmatched", Note(tile, band.name, path, f"is {kind}; the GeoTIFF is read"))
+        elif band is not None:
+            findings.problem(Note(tile, band.name, path, f"is {kind}, and tiles are read from GeoTIFF"), FIX_FORMAT)
 
 
 def _entries(root: Path, directory: str) -> list[os.DirEntry[str]]:
@@ -236,30 +270,6 @@ def _entries(root: Path, directory: str) -> list[os.DirEntry[str]]:
         ) from error
 
 
-def _around(root: Path, home: str) -> dict[tuple[int, int], str]:
-    """Return the directories that a link must not lead back to: `home` and those around it, up to the data root."""
-    inner = root / home
-    places = [place for place in (inner, *inner.parents) if place == root or place.is_relative_to(root)]
-    return {
-        (status.st_dev, status.st_ino): "the directory it is in" if place == inner else "a directory around it"
-        for place in reversed(places)
-        for status in [place.stat()]
-    }
-
-
-def _identity(entry: os.DirEntry[str]) -> tuple[int, int]:
-    status = entry.stat()
-    return status.st_dev, status.st_ino
-
-
-def _is_directory(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        # A link to itself; opening it says so.
-        return False
-
-
 def _duplicate(note: Note, tiles: TileSettings, findings: Findings) -> None:
     if tiles.on_duplicate == "first":
         findings.note("duplicates", note)
@@ -268,11 +278,8 @@ def _duplicate(note: Note, tiles: TileSettings, findings: Findings) -> None:
 
 
 def _note_link(root: Path, entry: os.DirEntry[str], note: Note, findings: Findings) -> None:
-    if entry.is_symlink():
-        target = Path(os.path.realpath(entry.path))
-        if not target.is_relative_to(os.path.realpath(root)):
-            reason = "a link to outside the data root; it is followed"
-            findings.note("linked", Note(note.tile, note.band, note.path, reason))
+    if leads_out(root, entry):
+        findings.note("linked", note)
 
 
 def _joined(*parts: str) -> str:

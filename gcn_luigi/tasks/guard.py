@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import sys
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ import luigi
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.confine import is_name, is_plain_text
 from gcn_luigi.io.gdal_environment import set_aside, told
+from gcn_luigi.io.remote import refuse_remote
 from gcn_luigi.tasks.luigi_settings import check_settings
 from gcn_luigi.tasks.process import use_short_sockets
 from gcn_luigi.tasks.trust import check_scheduler, is_loopback
@@ -69,6 +71,9 @@ def _check_address(name: str, value: str) -> None:
 
 def _check(name: str, value: object, *, is_path: bool) -> None:
     for text in _texts(value):
+        if is_path:
+            refuse_remote(text, where=f"--{name.replace('_', '-')}", is_source=name != "output_root")
+            _check_encoding(name, text)
         if is_path and not is_plain_text(text):
             raise ConfigError(
                 f"{text!r} cannot be a path here",
@@ -81,6 +86,18 @@ def _check(name: str, value: object, *, is_path: bool) -> None:
                 where=f"--{name.replace('_', '-')}",
                 fix="use letters, digits, _, - and . and at most 128 of them",
             )
+
+
+def _check_encoding(name: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"{text!r} holds letters beyond ASCII, and Python was told to read names of files as "
+            f"{sys.getfilesystemencoding()}",
+            where=f"--{name.replace('_', '-')}",
+            fix="unset PYTHONUTF8, or export LC_ALL=C.UTF-8",
+        ) from error
 
 
 def _texts(value: object) -> Iterable[str]:

@@ -161,7 +161,7 @@ class TestWhatIsRefused:
             ("[split]\nzzz = 8\n", "split.zzz is unknown"),
             (
                 '[[bands]]\nname = "nir"\nrole = "optical"\nno_data = 0\n',
-                "bands.1.no_data is unknown (did you mean nod",
+                "[[bands]] number 2 (nir): no_data is unknown (did you mean nodata?)",
             ),
             ("[grid.size]\npixels = 256\n", "grid.size: "),
         ],
@@ -183,8 +183,8 @@ class TestWhatIsRefused:
             ('[year]\nno_year = "any"\n', "year.no_year"),
             ("[lattice]\npixel_size = nan\n", "lattice.pixel_size: "),
             ("[lattice]\nbounds = [0, 0, 1]\n", "lattice.bounds"),
-            ('[[bands]]\nname = "Near Infrared"\nrole = "optical"\n', "bands.1.name: "),
-            ('[[bands]]\nname = "l"\nrole = "label"\n', "bands.1.role: "),
+            ('[[bands]]\nname = "Near Infrared"\nrole = "optical"\n', "[[bands]] number 2 (Near Infrared): name: "),
+            ('[[bands]]\nname = "l"\nrole = "label"\n', "[[bands]] number 2 (l): role: "),
         ],
     )
     def test_a_value_that_cannot_be_is_told_with_its_key(self, tmp_path, extra, told):
@@ -221,11 +221,11 @@ class TestWhatIsRefused:
             for key in model.model_fields:
                 # One letter too many, so that it is no other key.
                 wrong = f"{key}x" if len(key) > 3 else f"{key}{key[-1]}"
-                loc = (section, 0, wrong) if section == "bands" else (section, wrong) if section else (wrong,)
+                named = f"[[bands]] number 1: {wrong}" if section == "bands" else f"{section}.{wrong}".removeprefix(".")
                 table = f"[[{section}]]" if section == "bands" else f"[{section}]"
                 text = f"{wrong} = 1\n{PLAIN}" if not section else f"{_without(PLAIN, table)}\n{table}\n{wrong} = 1\n"
                 error = refused(write(tmp_path, text))
-                assert f"{'.'.join(map(str, loc))} is unknown (did you mean {key}?)" in error.what
+                assert f"{named} is unknown (did you mean {key}?)" in error.what
                 tried += 1
         assert tried > 80
 

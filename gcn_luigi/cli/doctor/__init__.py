@@ -27,6 +27,7 @@ from gcn_luigi.cli.doctor.software import (
     probe_python,
 )
 from gcn_luigi.cli.luigi_setup import choose_cfg
+from gcn_luigi.cli.options import LOCAL_PATH
 
 # In the order in which one thing stands on another.
 PROBES: tuple[tuple[str, Probe], ...] = (
@@ -50,9 +51,7 @@ _INKS = {Verdict.OK: "green", Verdict.LOOK: "yellow", Verdict.BROKEN: "red"}
 
 
 @click.command()
-@click.option(
-    "--output", "-o", default="output", show_default=True, type=click.Path(path_type=Path), help="Where datasets go."
-)
+@click.option("--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Where datasets go.")
 @click.option("--port", default=8082, show_default=True, type=click.IntRange(1, 65535), help="Scheduler's port.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, one object a finding.")
 def doctor(*, output: Path, port: int, as_json: bool) -> None:
