@@ -43,11 +43,22 @@ def create_small(group: h5py.Group, name: str, values: NDArray[Any]) -> h5py.Dat
         return group.create_dataset(name, data=values, **PACKED)
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_layout(h5py.h5d.COMPACT)
-    return group.create_dataset(name, data=values, dcpl=properties)
+    properties.set_obj_track_times(False)
+    # Not by `create_dataset`: it forgets the layout of a single value.
+    space = h5py.h5s.create_simple(values.shape) if values.ndim else h5py.h5s.create(h5py.h5s.SCALAR)
+    kind = h5py.h5t.py_create(values.dtype, logical=True)
+    made = h5py.h5d.create(group.id, name.encode(), kind, space, dcpl=properties)
+    made.write(h5py.h5s.ALL, h5py.h5s.ALL, values)
+    return h5py.Dataset(made)
 
 
-def describe(node: h5py.HLObject, attributes: Mapping[str, Any]) -> None:
+def describe(node: h5py.Dataset | h5py.Group, attributes: Mapping[str, Any]) -> None:
     """Write attributes; texts as UTF-8 of fixed length."""
+    if isinstance(node, h5py.File):
+        # Each look at the attributes of a file opens its root anew.
+        with closing(node["/"]) as root:
+            describe(root, attributes)
+        return
     for name, value in attributes.items():
         node.attrs[name] = _fixed(value) if isinstance(value, str) else value
 
