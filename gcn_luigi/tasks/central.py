@@ -18,6 +18,7 @@ from gcn_luigi.tasks.trust import check_address, is_loopback, is_own
 
 LOOPBACK = "127.0.0.1"
 _PATIENCE_S = 30.0
+_RIVAL_S = 3.0
 _STATE = "scheduler-state"
 _LOG = "luigid.log"
 # It ends with its parent, however that ends (1 is PR_SET_PDEATHSIG, 15 is SIGTERM; Linux only).
@@ -162,9 +163,13 @@ def _fresh(state: Path) -> tuple[Path, int]:
 
 def _wait_until_up(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     deadline = time.monotonic() + _PATIENCE_S
-    while process.poll() is None and time.monotonic() < deadline:
-        if answers(port):
+    while time.monotonic() < deadline:
+        has_ended = process.poll() is not None
+        if answers(port) and (not has_ended or is_own(port)):
+            # Where ours has ended, another run of ours took the port at the same moment: its scheduler serves both.
             return
+        if has_ended:
+            deadline = min(deadline, time.monotonic() + _RIVAL_S)
         time.sleep(0.1)
     raise SchedulerError(
         "the scheduler did not start",

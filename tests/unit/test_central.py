@@ -111,6 +111,22 @@ def test_a_scheduler_is_private_and_ends_with_the_block(tmp_path):
 
 
 @pytest.mark.luigid
+def test_a_run_that_loses_the_race_for_the_port_uses_the_scheduler_of_the_winner(tmp_path, monkeypatch):
+    with central_scheduler(0, tmp_path / "winner", LUIGI_CFG) as address:
+        port = int(address.rsplit(":", 1)[1])
+        # As it was when both looked: nothing answered, and the port was free.
+        looked = iter([False])
+        real = central.answers
+        monkeypatch.setattr(central, "answers", lambda asked: next(looked, None) is None and real(asked))
+        monkeypatch.setattr(central, "free_port", lambda wanted: wanted)
+
+        with central_scheduler(port, tmp_path / "loser", LUIGI_CFG) as second:
+            assert second == address
+
+        assert real(port)
+
+
+@pytest.mark.luigid
 def test_a_scheduler_ends_with_the_block_also_when_that_fails(tmp_path):
     started = []
 
