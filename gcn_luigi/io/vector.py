@@ -2,6 +2,7 @@
 
 import csv
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +19,11 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.formats import check_vector
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.prepare.grid_import import few
-from gcn_luigi.prepare.outlines import drop_unusable, mend_polygons, merge_outlines, outline_names
-from gcn_luigi.prepare.years import outline_year
+from gcn_luigi.prepare.outline_columns import outline_rows
+from gcn_luigi.prepare.outline_identity import Choice, unite_outlines
+from gcn_luigi.prepare.outlines import drop_unusable, mend_polygons
 from gcn_luigi.settings import OutlineSettings
 
-_ID_FIELDS = ("rgiid", "rgi_id", "glims_id", "glimsid", "glac_id", "glacier_id", "outline", "id")
-_DATE_FIELDS = ("bgndate", "src_date", "date", "img_date", "year")
 # Coordinates in any unit that is in use, micrometres included, are smaller.
 _FARTHEST = 1e15
 _ID_HEADERS = {"label", "new_id", "id", "partition", "cell", "cell_id", "grid_id", "rejects", "rejected", "reject"}
@@ -36,30 +36,33 @@ class Outlines:
     Attributes
     ----------
     table : GeoDataFrame
-        outline (str, unique), year (Int64, NA where undated), date (str, as written), area_m2, geometry: valid
-        two-dimensional polygons in the wanted CRS. Sorted by outline.
+        outline (str, unique), glacier (str, its id: one for all analyses of a glacier), year (Int64, NA where undated),
+        date (str, as written), area_m2, geometry: valid two-dimensional polygons in the wanted CRS. Sorted by outline.
     notes : tuple of str
-        What was repaired, joined or skipped.
+        What was chosen, repaired, united, subtracted or left out.
     """
 
     table: gpd.GeoDataFrame
     notes: tuple[str, ...]
 
 
-def read_outlines(path: Path, settings: OutlineSettings, crs: str) -> Outlines:
-    """Read outlines of RGI 6, RGI 7 or one's own making.
+def read_outlines(path: Path, settings: OutlineSettings, crs: str, composites: Sequence[int] = ()) -> Outlines:
+    """Read outlines of RGI 6, RGI 7, GLIMS or one's own making.
 
-    Records without geometry, without area, or of points and lines are skipped; records with one id (the parts of
-    an RGI 7 complex) are joined into one outline, dated by the largest of them. Each of these is noted.
+    Records without geometry, without area, or of points and lines are skipped; records with one id are united where
+    they are parts of one glacier and date (`gcn_luigi.prepare.outline_identity.unite_outlines`), rock within a glacier
+    of GLIMS is subtracted. Each of these is noted.
 
     Parameters
     ----------
     path : Path
         See `gcn_luigi.io.formats.check_vector`.
     settings : OutlineSettings
-        Layer, fields (found by themselves, in any case of letters, where not given) and `on_invalid`.
+        Layer, fields (found by themselves, in any case of letters, where not given), `analyses` and `on_invalid`.
     crs : str
         What to reproject to.
+    composites : sequence of int
+        Years there are composites of; needed where `analyses` is ``"nearest"``.
 
     Returns
     -------
@@ -70,41 +73,25 @@ def read_outlines(path: Path, settings: OutlineSettings, crs: str) -> Outlines:
     ------
     InputError
         The file is missing, unreadable or empty, states no CRS, lacks a field, holds nothing usable, or holds broken
-        polygons while `on_invalid` is ``"error"``.
+        polygons while `on_invalid` is ``"error"``; an id is shared by rows that are not one glacier, or dates are not
+        understood.
     """
     frame = _located(_read(path, settings.layer), path)
     where = str(path)
     if frame.empty:
         raise InputError("no outlines in the file", where=where, fix="give a file with at least one polygon")
-    id_field = _field(frame, settings.id_field, _ID_FIELDS, path)
-    if id_field is None:
-        raise InputError(
-            f"no field holds the outlines' ids among: {few(frame.columns.drop(frame.geometry.name), 20)}",
-            where=where,
-            fix="name it in outlines.id_field",
-        )
-    date_field = _field(frame, settings.date_field, _DATE_FIELDS, path)
-    dates = frame[date_field].tolist() if date_field else [None] * len(frame)
-    names = outline_names(frame[id_field].tolist())
-    shapes, mended = mend_polygons(frame.geometry.to_numpy(), names, settings.on_invalid, where)
-    table = gpd.GeoDataFrame(
-        {
-            "outline": pd.array(names, dtype="str"),
-            "year": pd.array([outline_year(date) for date in dates], dtype="Int64"),
-            "date": pd.array(["" if pd.isna(date) else str(date) for date in dates], dtype="str"),
-        },
-        geometry=shapes,
-        crs=frame.crs,
-    )
+    rows = outline_rows(frame.drop(columns=frame.geometry.name), settings, where)
+    names = rows.table["outline"].tolist()
+    shapes, mended = mend_polygons(frame.geometry.to_numpy()[rows.table.index], names, settings.on_invalid, where)
+    table = gpd.GeoDataFrame(rows.table.reset_index(drop=True), geometry=shapes, crs=frame.crs)
     table = _reprojected(table, crs, path)
     # A ring that just clears itself may cross itself elsewhere on the ellipsoid.
     shapes, mended_again = mend_polygons(table.geometry.to_numpy(), names, settings.on_invalid, where)
     table, skipped = drop_unusable(table.set_geometry(gpd.GeoSeries(shapes, crs=table.crs)), where)
-    table, joined = merge_outlines(table)
+    table, united = unite_outlines(table, rows, Choice(settings.analyses, tuple(composites)), where)
     undated = int(table["year"].isna().sum())
     late = [f"{undated} of {len(table)} outlines have no usable date"] if undated else []
-    columns = ["outline", "year", "date", "area_m2", "geometry"]
-    return Outlines(table[columns], (*mended, *mended_again, *skipped, *joined, *late))
+    return Outlines(table, (*rows.notes, *mended, *mended_again, *skipped, *united, *late))
 
 
 def read_grid(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
@@ -281,13 +268,3 @@ def _reprojected(frame: gpd.GeoDataFrame, crs: str, path: Path) -> gpd.GeoDataFr
         return frame.to_crs(crs)
     except (CRSError, RuntimeError) as error:
         raise InputError(f"cannot reproject to {crs}: {error}", where=str(path), fix="check both CRSs") from error
-
-
-def _field(frame: gpd.GeoDataFrame, wanted: str | None, usual: tuple[str, ...], path: Path) -> str | None:
-    columns = {str(column).lower(): str(column) for column in frame.columns if column != frame.geometry.name}
-    if wanted is not None and wanted.lower() not in columns:
-        raise InputError(
-            f"no field {wanted!r}", where=str(path), fix=f"name one of: {', '.join(sorted(columns.values()))}"
-        )
-    names = usual if wanted is None else (wanted.lower(),)
-    return next((columns[name] for name in names if name in columns), None)

@@ -53,7 +53,7 @@ class CellFacts:
     Attributes
     ----------
     joined : DataFrame
-        From `gcn_luigi.prepare.overlay.join_outlines`.
+        From `gcn_luigi.prepare.overlay.join_outlines` or `join_glaciers`.
     years : DataFrame
         From `gcn_luigi.prepare.years.partition_years`.
     label_counts : ndarray
@@ -100,7 +100,8 @@ def build_catalog(
     GeoDataFrame
         partition, row, col, height, width (pixels), left, bottom, right, top (metres), split (as an imported grid
         says, else empty), block (empty), year, year_gap, outline_year, outline_year_min, outline_year_max
-        (Int64), n_outlines, rgi_ids (";" between, largest area first), glacier_share, share_none, share_debris,
+        (Int64), n_outlines, rgi_ids (";" between, largest area first), glacier_share (what outlines cover, overlaps
+        once), share_none, share_debris,
         share_ice, share_missing, outside_share (0 to 1), used, reason; geometry = the cell's box.
 
     Raises
@@ -124,8 +125,7 @@ def build_catalog(
     glaciers = _glaciers(facts.joined).reindex(ids)
     table["n_outlines"] = glaciers["n_outlines"].fillna(0).astype("int64").array
     table["rgi_ids"] = glaciers["rgi_ids"].fillna("").astype("str").array
-    # Outlines that overlap each other would count twice.
-    table["glacier_share"] = np.minimum(glaciers["area_m2"].fillna(0.0).to_numpy(float) / shapely.area(boxes), 1.0)
+    table["glacier_share"] = np.minimum(glaciers["union_m2"].fillna(0.0).to_numpy(float) / shapely.area(boxes), 1.0)
     shares = facts.label_counts / (table["height"] * table["width"]).to_numpy(float)[:, None]
     shares[:, 3] = np.maximum(1.0 - shares[:, :3].sum(axis=1), 0.0)
     table[list(_CLASSES)] = shares
@@ -152,7 +152,7 @@ def _check_facts(ids: list[str], facts: CellFacts) -> None:
 def _glaciers(joined: pd.DataFrame) -> pd.DataFrame:
     largest_first = joined.sort_values(["cell", "area_m2", "outline"], ascending=[True, False, True])
     return largest_first.groupby("cell").agg(
-        n_outlines=("outline", "size"), rgi_ids=("outline", ";".join), area_m2=("area_m2", "sum")
+        n_outlines=("outline", "size"), rgi_ids=("outline", ";".join), union_m2=("union_m2", "first")
     )
 
 

@@ -95,7 +95,9 @@ def write_distance(region: Region, layout: Layout, out: Path, say: Say) -> None:
 
 def _geometries(region: Region, lattice: Lattice) -> Any:
     settings = region.settings.outlines
-    return read_outlines(region.root / settings.path, settings, lattice.crs).table.geometry.to_numpy()
+    return read_outlines(
+        region.root / settings.path, settings, lattice.crs, region.settings.years
+    ).table.geometry.to_numpy()
 
 
 def _given_label(raster: AlignedRaster, lattice: Lattice) -> Blocks:

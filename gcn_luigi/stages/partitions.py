@@ -22,7 +22,8 @@ from gcn_luigi.prepare.grid import Cell, make_grid
 from gcn_luigi.prepare.grid_comparison import compare_grids
 from gcn_luigi.prepare.grid_import import import_grid
 from gcn_luigi.prepare.labels import count_classes
-from gcn_luigi.prepare.overlay import cell_boxes, far_from_outlines, join_outlines, outside_shares
+from gcn_luigi.prepare.overlay import cell_boxes, far_from_outlines, join_glaciers, join_outlines, outside_shares
+from gcn_luigi.prepare.remedies import remedy
 from gcn_luigi.prepare.split import assign_split, audit_split
 from gcn_luigi.prepare.years import partition_years, years_of_cells
 from gcn_luigi.stages.mosaics import read_inventory
@@ -59,7 +60,8 @@ def write_grid(region: Region, layout: Layout, out: Path, notes_out: Path) -> No
     layout : Layout
         Where the inventory is.
     out : Path
-        GeoPackage: partition, row, col, height, width, split, year (as imported) and the cell's box.
+        GeoPackage: partition, row, col, height, width, split, year (the commonest of those imported), years (all of
+        them, ";" between) and the cell's box.
     notes_out : Path
         JSON: what was changed on import.
     """
@@ -76,6 +78,7 @@ def write_grid(region: Region, layout: Layout, out: Path, notes_out: Path) -> No
             **{name: [getattr(cell.window, name) for cell in cells] for name in ("row", "col", "height", "width")},
             "split": pd.array([cell.split for cell in cells], dtype="str"),
             "year": pd.array([cell.year for cell in cells], dtype="Int64"),
+            "years": pd.array([";".join(map(str, cell.years)) for cell in cells], dtype="str"),
         }
     )
     write_geopackage(out, gpd.GeoDataFrame(table, geometry=cell_boxes(cells, lattice), crs=lattice.crs), "grid")
@@ -105,9 +108,10 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
     lattice, settings = inventory.lattice, region.settings
     cells = _read_cells(layout)
     outlines = _outlines(region, lattice)
-    joined = join_outlines(cells, lattice, outlines.table)
+    by_outline = join_outlines(cells, lattice, outlines.table)
+    joined = join_glaciers(by_outline, outlines.table)
     exclusions = _exclusions(region, lattice)
-    dated = years_of_cells(cells) if settings.year.source == "grid" else joined
+    dated = years_of_cells(cells, settings.year.rule) if settings.year.source == "grid" else by_outline
     max_m = settings.grid.max_outline_distance_m
     facts = CellFacts(
         joined=joined,
@@ -123,7 +127,7 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
         raise ConfigError(
             f"no partition can be used: {counts}",
             where=f"grid of {len(catalog)} cells, region {settings.region}",
-            fix="loosen [grid] or [year], or check that grid, outlines and tiles lie on the same ground",
+            fix=remedy(catalog["reason"]),
         )
     _refuse_one_sided(catalog, notes, settings.region)
     write_geoparquet(table_out, catalog)
@@ -160,7 +164,7 @@ def _read_cells(layout: Layout) -> list[Cell]:
             str(row.partition),
             Window(int(row.row), int(row.col), int(row.height), int(row.width)),
             str(row.split or ""),
-            None if pd.isna(row.year) else int(row.year),
+            tuple(int(year) for year in str(row.years or "").split(";") if year),
         )
         for row in table.itertuples()
     ]
@@ -168,7 +172,7 @@ def _read_cells(layout: Layout) -> list[Cell]:
 
 def _outlines(region: Region, lattice: Lattice) -> Outlines:
     settings = region.settings.outlines
-    return read_outlines(region.root / settings.path, settings, lattice.crs)
+    return read_outlines(region.root / settings.path, settings, lattice.crs, region.settings.years)
 
 
 def _exclusions(region: Region, lattice: Lattice) -> Exclusions:
