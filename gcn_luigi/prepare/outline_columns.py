@@ -144,7 +144,7 @@ def _line_types(columns: pd.DataFrame, notes: list[str], where: str) -> tuple[_M
     others = counts.drop([_GLACIER, _ROCK], errors="ignore")
     if len(others):
         held = ", ".join(f"{count} x {kind}" for kind, count in sorted(others.items()))
-        notes.append(f"{int(others.sum())} rows left out, which are no outlines of glaciers: {held}")
+        notes.append(f"rows left out as no outlines of glaciers: {held}")
     return (kinds == _ROCK).to_numpy(bool), kinds.isin([_GLACIER, _ROCK]).to_numpy(bool)
 
 
@@ -234,7 +234,8 @@ def _spare(columns: pd.DataFrame, taken: str) -> tuple[str, ...]:
     for name in columns.columns:
         values = columns[name]
         is_text = pd.api.types.is_string_dtype(values) or pd.api.types.is_integer_dtype(values)
-        if str(name) != taken and is_text and len(values) > 1 and values.notna().all() and values.is_unique:
+        is_other = str(name) != taken and str(name).lower() not in _DATES and "date" not in str(name).lower()
+        if is_other and is_text and len(values) > 1 and values.notna().all() and values.is_unique:
             found.append(str(name))
     return tuple(found)
 

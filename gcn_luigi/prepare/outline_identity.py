@@ -22,6 +22,8 @@ _ONE_GLACIER_M = 1000.0
 _SAME_GROUND = 0.5
 # An id of this many parts that fills more than half of the file is a column's default value.
 _MANY_PARTS = 5
+# Numbers that begin anew in a second map repeat the first ones of the count, and at least so many.
+_FEW_NUMBERS = 3
 _COLUMNS = ["outline", "glacier", "year", "date", "area_m2", "geometry"]
 _KINDS = {"outline": "str", "glacier": "str", "year": "Int64", "date": "str", "area_m2": "float64"}
 _REAL_ID = r"(?i)^(?:RGI\d|RGI2000-|G\d{6}[EW]\d{5}[NS])"
@@ -83,7 +85,7 @@ def unite_outlines(
     glaciers, notes = _less_rock(order, where)
     repeated = glaciers[glaciers.duplicated("outline", keep=False)]
     singles = glaciers.drop(repeated.index)
-    _refuse_default_value(glaciers, rows, where)
+    _refuse_numbering(glaciers, repeated, rows, where)
     dated = {str(name): _analyses(group) for name, group in repeated.groupby("outline")}
     _refuse_strangers(glaciers, dated, rows, where)
     several = {name: parts for name, parts in dated.items() if len(parts) > 1}
@@ -91,8 +93,8 @@ def unite_outlines(
         name, parts = next(iter(several.items()))
         days = ", ".join(part.day or "no date" for part in parts)
         raise InputError(
-            f"{len(several)} of {glaciers['outline'].nunique()} glaciers have outlines of several dates, for example "
-            f"{name} ({days})",
+            f"outlines of several dates for {len(several)} of {_n(glaciers['outline'].nunique(), 'glacier')}, "
+            f"for example {name} ({days})",
             where=where,
             fix='say which of them count: [outlines] analyses = "newest", "nearest" (to a composite) or "all"',
         )
@@ -164,7 +166,8 @@ def _less_rock(order: gpd.GeoDataFrame, where: str) -> tuple[gpd.GeoDataFrame, l
     on_ice = _overlapping(stray, shapes)
     if on_ice:
         raise InputError(
-            f"{on_ice} of {len(rock)} rows of rock lie on another glacier or date: {few(key[0] for key in lost)}",
+            f"{on_ice} of {_n(len(rock), 'row')} of rock on a glacier of another id or date: "
+            f"{few(sorted({key[0] for key in lost}))}",
             where=where,
             fix="give rock the id of its glacier, and its anlys_id or src_date; or cut it out of the outline",
         )
@@ -174,16 +177,17 @@ def _less_rock(order: gpd.GeoDataFrame, where: str) -> tuple[gpd.GeoDataFrame, l
     area = shapely.area(shapes)
     if not area.all():
         raise InputError(
-            f"{int((area == 0).sum())} outlines are covered by rock: {few(glaciers.loc[area == 0, 'outline'])}",
+            f"{_n(int((area == 0).sum()), 'outline')} covered by rock: {few(glaciers.loc[area == 0, 'outline'])}",
             where=where,
             fix="correct their line_type",
         )
     carved = sorted({key[0] for key in keys if key in by_key})
-    notes = [f"{len(rock) - len(stray)} rows of rock subtracted from {len(carved)} glaciers: {', '.join(carved)}"]
+    notes = [
+        f"{_n(len(rock) - len(stray), 'row')} of rock subtracted from {_n(len(carved), 'glacier')}: {', '.join(carved)}"
+    ]
     if len(stray):
-        notes.append(
-            f"{len(stray)} rows of rock left out, which lie on no glacier: {', '.join(key[0] for key in lost)}"
-        )
+        names = ", ".join(sorted({key[0] for key in lost}))
+        notes.append(f"{_n(len(stray), 'row')} of rock left out, on no glacier: {names}")
     glaciers = glaciers.set_geometry(gpd.GeoSeries(shapes, crs=order.crs)).assign(area_m2=area)
     return glaciers, notes
 
@@ -198,29 +202,39 @@ def _overlapping(some: npt.NDArray[Any], others: npt.NDArray[Any]) -> int:
 def _head(glaciers: gpd.GeoDataFrame, rows: OutlineRows) -> str:
     named = glaciers[glaciers["has_id"]]
     n_ids, n_days = named["outline"].nunique(), named.loc[named["day"] != "", "day"].nunique()
-    return (
-        f"the column {rows.id_column!r} holds {n_ids} {'id' if n_ids == 1 else 'ids'} for {len(named)} rows of "
-        f"{n_days} {'date' if n_days == 1 else 'dates'}"
-    )
+    return f"the column {rows.id_column!r} holds {_n(n_ids, 'id')} for {len(named)} rows of {_n(n_days, 'date')}"
 
 
-def _refuse_default_value(glaciers: gpd.GeoDataFrame, rows: OutlineRows, where: str) -> None:
-    """Refuse a column in which one value fills the file: no id, but what a program writes where nobody did."""
-    named = glaciers[glaciers["has_id"] & ~glaciers["outline"].str.contains(_REAL_ID)]
+def _n(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def _refuse_numbering(glaciers: gpd.GeoDataFrame, repeated: gpd.GeoDataFrame, rows: OutlineRows, where: str) -> None:
+    """Refuse a column in which one value fills the file, or numbers begin anew: neither names a glacier."""
+    named = repeated[~repeated["outline"].str.contains(_REAL_ID)]
     if named.empty:
         return
     # A copy of a row is no part.
     parts = named.assign(_wkb=named.geometry.to_wkb()).drop_duplicates(["outline", "day", "_wkb"])
     counts = parts.groupby(["outline", "day"]).size()
-    most = int(counts.max())
-    is_constant = len(parts["outline"].unique()) == 1 and most == len(parts) > 2
+    most, (name, _) = int(counts.max()), counts.idxmax()
+    is_constant = len(glaciers["outline"].unique()) == 1 and most == len(parts) > 2
     if is_constant or (most >= _MANY_PARTS and 2 * most > len(glaciers)):
-        name = counts.idxmax()[0]
-        raise InputError(
-            f"{_head(glaciers, rows)}: {name!r} stands in {most} of them and tells no glacier from another",
-            where=where,
-            fix=better_ids(rows.spare),
-        )
+        why = f"{name!r} stands in {most} of them and tells no glacier from another"
+    elif _begins_anew(glaciers["outline"], {str(outline) for (outline, _), n in counts.items() if n > 1}):
+        why = "the numbers begin anew, as in files that were joined into one"
+    else:
+        return
+    raise InputError(f"{_head(glaciers, rows)}: {why}", where=where, fix=better_ids(rows.spare))
+
+
+def _begins_anew(names: "pd.Series[str]", shared: set[str]) -> bool:
+    """Return whether ids are the numbers from 0 or 1 on, of which the first few stand for several rows."""
+    if len(shared) < _FEW_NUMBERS or not names.str.fullmatch(r"\d+").all():
+        return False
+    numbers = sorted({int(name) for name in names})
+    is_count = numbers[0] <= 1 and numbers[-1] - numbers[0] == len(numbers) - 1
+    return is_count and {int(name) for name in shared} == set(numbers[: len(shared)])
 
 
 def _refuse_strangers(
@@ -233,18 +247,14 @@ def _refuse_strangers(
         return
     told = []
     if far:
-        told.append(f"{_ids_stand(far)} for rows of one date more than {_ONE_GLACIER_M:g} m apart ({few(far)})")
+        told.append(f"{_n(len(far), 'id')} for rows of one date more than {_ONE_GLACIER_M:g} m apart ({few(far)})")
     if apart:
-        told.append(f"{_ids_stand(apart)} for rows of different dates on different ground ({few(apart)})")
+        told.append(f"{_n(len(apart), 'id')} for rows of different dates on different ground ({few(apart)})")
     raise InputError(
         f"{_head(glaciers, rows)}, which are not parts or analyses of one glacier: {'; '.join(told)}",
         where=where,
         fix=better_ids(rows.spare),
     )
-
-
-def _ids_stand(names: Sequence[str]) -> str:
-    return "1 id stands" if len(names) == 1 else f"{len(names)} ids stand"
 
 
 def _is_scattered(shapes: npt.NDArray[Any]) -> bool:
@@ -270,7 +280,7 @@ def _kept(parts: Sequence[_Analysis], choice: Choice) -> Iterator[_Analysis]:
 
 
 def _gap(year: int | None, composites: Sequence[int]) -> float:
-    return np.inf if year is None else min(abs(year - composite) for composite in composites)
+    return np.inf if year is None else min((abs(year - composite) for composite in composites), default=0)
 
 
 def _row(name: str, part: _Analysis, *, is_one_of_several: bool) -> dict[str, Any]:
@@ -298,10 +308,11 @@ def _told(
         told = f"{sum(united.values())} rows that share an id united, as parts of one glacier and date"
         notes.append(f"{told}: {', '.join(joined)}")
     if several and choice.analyses == "all":
-        told = f"{sum(map(len, several.values()))} analyses of {len(several)} glaciers kept"
+        told = f"{sum(map(len, several.values()))} analyses of {_n(len(several), 'glacier')} kept"
         notes.append(f"{told}, each an outline of its own: {', '.join(several)}")
     elif several:
         n_rows = sum(len(part.rows) for name, parts in several.items() for part in parts if part is not kept[name][0])
-        told = f"{n_rows} rows left out: of {len(several)} glaciers with several analyses the {choice.analyses} counts"
+        of = f"of several analyses of {_n(len(several), 'glacier')}"
+        told = f"{_n(n_rows, 'row')} left out: {of} the {choice.analyses} counts"
         notes.append(f"{told}: {', '.join(f'{name} ({kept[name][0].day})' for name in several)}")
     return notes
