@@ -158,6 +158,17 @@ def pick(settings: RegionSettings, keys: Iterable[str]) -> dict[str, Any]:
     return chosen
 
 
+def outline_keys(settings: RegionSettings) -> tuple[str, ...]:
+    """Return the keys that decide which outlines are read: `years` among them where analyses are chosen by them.
+
+    Parameters
+    ----------
+    settings : RegionSettings
+        The settings.
+    """
+    return ("outlines", "years") if settings.outlines.analyses == "nearest" else ("outlines",)
+
+
 def band_facts(bands: Iterable[Band], *fields: str) -> list[dict[str, Any]]:
     """Return `fields` of each of `bands` as plain JSON values, in the order of the bands."""
     return [{name: getattr(band, name) for name in fields} for band in bands]

@@ -3,6 +3,7 @@
 Every section of the TOML file is one class here. Nothing on this floor opens a file.
 """
 
+import time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_origin
 
@@ -18,6 +19,8 @@ BandName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
 # How chunks of a shard are stored, and what one row of its pixels is.
 Codec = Literal["deflate", "bitshuffle-lz4", "zstd", "none"]
 StorageLayout = Literal["chips", "windows"]
+# In place of a column: every row is an outline of its own; no outline is dated.
+EACH_ROW, UNDATED = "row", "none"
 
 
 class Section(BaseModel):
@@ -128,14 +131,32 @@ class OutlineSettings(Section):
     path: str
     layer: str | None = None
     # Found by themselves for RGI 6 (RGIId, BgnDate) and RGI 7 (rgi_id, src_date).
+    # "row": no column, each row is an outline of its own; "none": no column, outlines are undated.
     id_field: str | None = None
     date_field: str | None = None
+    # How dates are written, as strptime takes it; RGI's forms, ISO and plain years are known.
+    date_format: str | None = None
+    # Outlines of one glacier with different dates: stop, keep all, the newest, or the nearest to a composite.
+    analyses: Literal["error", "all", "newest", "nearest"] = "error"
     # A broken geometry: mend it and say so, or stop.
     on_invalid: Literal["repair", "error"] = "repair"
     # Mending that would change more of an outline's area than this stops.
     max_repaired_share: Share = 0.01
     # A row without a polygon (a line, a point, nothing): stop, or leave it out and say so.
     on_unusable: Literal["error", "skip"] = "error"
+
+    @field_validator("date_format")
+    @classmethod
+    def _is_a_form_of_dates(cls, form: str | None) -> str | None:
+        if form is None:
+            return None
+        try:
+            year = time.strptime(time.strftime(form, (2013, 9, 21, 0, 0, 0, 5, 264, 0)), form).tm_year
+        except ValueError:
+            year = 0
+        if year != 2013:
+            raise ValueError(f'{form!r} is no form of a date with a year; "%d.%m.%Y" is one')
+        return form
 
 
 class LabelSettings(Section):
@@ -305,6 +326,11 @@ class RegionSettings(Section):
             raise ValueError("years must rise and be unique")
         if self.chips.size > self.grid.size:
             raise ValueError(f"chips.size {self.chips.size} exceeds grid.size {self.grid.size}")
+        if self.outlines.analyses == "nearest" and self.year.source == "grid" and len(self.years) > 1:
+            raise ValueError(
+                'outlines.analyses = "nearest" needs year.source = "outlines": '
+                "where the grid states the years, no outline is nearest to all of them"
+            )
         spelled = [*(table.name for table in self.bands), *(band.name for band in self._made_bands)]
         # Some file systems, those of macOS and Windows among them, take upper and lower case for one.
         names = [name.lower() for name in spelled]

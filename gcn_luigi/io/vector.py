@@ -2,6 +2,7 @@
 
 import csv
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,20 +26,12 @@ from gcn_luigi.io.vector_text import read_table
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.grid_import import few
 from gcn_luigi.prepare.misplaced import check_degrees, check_on_region
-from gcn_luigi.prepare.outlines import (
-    Mending,
-    drop_unusable,
-    mend_polygons,
-    merge_outlines,
-    only_polygons,
-    outline_names,
-)
+from gcn_luigi.prepare.outline_columns import outline_rows
+from gcn_luigi.prepare.outline_identity import Choice, unite_outlines
+from gcn_luigi.prepare.outlines import Mending, drop_unusable, mend_polygons, only_polygons
 from gcn_luigi.prepare.reproject import TOLERANCE_M, reproject
-from gcn_luigi.prepare.years import outline_year
 from gcn_luigi.settings import OutlineSettings
 
-_ID_FIELDS = ("rgiid", "rgi_id", "glims_id", "glimsid", "glac_id", "glacier_id", "outline", "id")
-_DATE_FIELDS = ("bgndate", "src_date", "date", "img_date", "year")
 # Coordinates in any unit that is in use, micrometres included, are smaller.
 _FARTHEST = 1e15
 # An edge may be off by so much of a pixel.
@@ -56,32 +49,37 @@ class Outlines:
     Attributes
     ----------
     table : GeoDataFrame
-        outline (str, unique), year (Int64, NA where undated), date (str, as written), area_m2, geometry: valid
-        two-dimensional polygons in the wanted CRS. Sorted by outline.
+        outline (str, unique), glacier (str, its id: one for all analyses of a glacier), year (Int64, NA where undated),
+        date (str, as written), area_m2, geometry: valid two-dimensional polygons in the wanted CRS. Sorted by outline.
     notes : tuple of str
-        What was repaired, joined or skipped.
+        What was chosen, repaired, united, subtracted or left out.
     """
 
     table: gpd.GeoDataFrame
     notes: tuple[str, ...]
 
 
-def read_outlines(path: Path, settings: OutlineSettings, onto: Lattice | str) -> Outlines:
-    """Read outlines of RGI 6, RGI 7 or one's own making.
+def read_outlines(
+    path: Path, settings: OutlineSettings, onto: Lattice | str, composites: Sequence[int] = ()
+) -> Outlines:
+    """Read outlines of RGI 6, RGI 7, GLIMS or one's own making.
 
     They are brought into the CRS in which they are used, with edges that stay where they were, and judged and mended
-    there. Rows without area are skipped; records with one id (the parts of an RGI 7 complex) are joined into one
-    outline, dated by the largest of them. Each of these is noted.
+    there. Rows without area are skipped; records with one id are united where they are parts of one glacier and date
+    (`gcn_luigi.prepare.outline_identity.unite_outlines`), rock within a glacier of GLIMS is subtracted. Each of these
+    is noted.
 
     Parameters
     ----------
     path : Path
         See `gcn_luigi.io.formats.check_vector`.
     settings : OutlineSettings
-        Layer, fields (found by themselves, in any case of letters, where not given), and what to do with rows that are
-        broken or hold no polygon.
+        Layer, fields (found by themselves, in any case of letters, where not given), `analyses`, and what to do with
+        rows that are broken or hold no polygon.
     onto : Lattice or str
         What to lay them over: edges are off by less than a tenth of a pixel. Of a CRS alone, by less than a metre.
+    composites : sequence of int
+        Years there are composites of; needed where `analyses` is ``"nearest"``.
 
     Returns
     -------
@@ -92,41 +90,25 @@ def read_outlines(path: Path, settings: OutlineSettings, onto: Lattice | str) ->
     ------
     InputError
         The file is missing, unreadable or empty, states no CRS or one that cannot be right, lacks a field, or holds
-        nothing usable; a row holds no polygon, is broken beyond what the settings allow, or cannot be reprojected.
+        nothing usable; a row holds no polygon, is broken beyond what the settings allow, or cannot be reprojected; an
+        id is shared by rows that are not one glacier, or dates are not understood.
     """
     table, encoding = _read(path, settings.layer)
     frame = _located(table, path)
     where = str(path)
     if frame.empty:
         raise InputError("no outlines in the file", where=where, fix="give a file with at least one polygon")
-    id_field = _field(frame, settings.id_field, _ID_FIELDS, path)
-    if id_field is None:
-        raise InputError(
-            f"no field holds the outlines' ids among: {few(frame.columns.drop(frame.geometry.name), 20)}",
-            where=where,
-            fix="name it in outlines.id_field",
-        )
-    date_field = _field(frame, settings.date_field, _DATE_FIELDS, path)
-    dates = frame[date_field].tolist() if date_field else [None] * len(frame)
-    names = outline_names(frame[id_field].tolist())
-    shapes = frame.geometry.to_numpy()
+    rows = outline_rows(frame.drop(columns=frame.geometry.name), settings, where)
+    names = rows.table["outline"].tolist()
+    shapes = frame.geometry.to_numpy()[rows.table.index]
     shapes, unusable = only_polygons(shapes, names, settings.on_unusable, where, _LEAVE_OUT)
     shapes, mended = mend_polygons(_laid(shapes, frame.crs, onto, where), names, _outline_rules(settings), where)
-    table = gpd.GeoDataFrame(
-        {
-            "outline": pd.array(names, dtype="str"),
-            "year": pd.array([outline_year(date) for date in dates], dtype="Int64"),
-            "date": pd.array(["" if pd.isna(date) else str(date) for date in dates], dtype="str"),
-        },
-        geometry=shapes,
-        crs=_crs(onto),
-    )
+    table = gpd.GeoDataFrame(rows.table.reset_index(drop=True), geometry=shapes, crs=_crs(onto))
     table, skipped = drop_unusable(table, where)
-    table, joined = merge_outlines(table)
+    table, united = unite_outlines(table, rows, Choice(settings.analyses, tuple(composites)), where)
     undated = int(table["year"].isna().sum())
     late = [f"{undated} of {len(table)} outlines have no usable date"] if undated else []
-    columns = ["outline", "year", "date", "area_m2", "geometry"]
-    return Outlines(table[columns], (*encoding, *unusable, *mended, *skipped, *joined, *late))
+    return Outlines(table, (*encoding, *rows.notes, *unusable, *mended, *skipped, *united, *late))
 
 
 def read_grid(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
@@ -332,13 +314,3 @@ def _crs(onto: Lattice | str) -> str:
 def _outline_rules(settings: OutlineSettings) -> Mending:
     fix = "mend them, for example with QGIS's Fix geometries, or allow more by outlines.max_repaired_share"
     return Mending(settings.on_invalid, settings.max_repaired_share, fix)
-
-
-def _field(frame: gpd.GeoDataFrame, wanted: str | None, usual: tuple[str, ...], path: Path) -> str | None:
-    columns = {str(column).lower(): str(column) for column in frame.columns if column != frame.geometry.name}
-    if wanted is not None and wanted.lower() not in columns:
-        raise InputError(
-            f"no field {wanted!r}", where=str(path), fix=f"name one of: {', '.join(sorted(columns.values()))}"
-        )
-    names = usual if wanted is None else (wanted.lower(),)
-    return next((columns[name] for name in names if name in columns), None)

@@ -18,22 +18,6 @@ from gcn_luigi.prepare.grid_import import cell_id
 from gcn_luigi.prepare.overlay import cell_boxes
 from gcn_luigi.settings import GridSettings
 
-# What to change where a reason takes too many cells; the first words of a reason decide.
-_REMEDIES = {
-    "rejected id": "shorten the list of [grid] reject_ids",
-    "exclusion polygon": "check [grid] exclude_polygons",
-    "outside the tiles": "raise [grid] max_outside_share, or supply the tiles that lack",
-    "no outline": "check that outlines and tiles lie on the same ground, or set [year] no_year to use such cells",
-    "no dated outline": "name the dates' column in [outlines] date_field, or set [year] no_year",
-    "no composite for": "supply the composites of these years, or set [year] rule to one that chooses among years",
-    "year gap": "raise [year] max_gap, or supply composites nearer to the outlines' dates",
-    "far from outlines": "raise [grid] max_outline_distance_m",
-    "too little glacier": "lower [grid] min_glacier_share",
-    "buffer": "lower [split] buffer or block",
-    "overlaps dev": "import a grid whose cells do not overlap, or move the dev cells away",
-    "no split in the grid": "fill the split column of the grid",
-}
-
 _CLASSES = ("share_none", "share_debris", "share_ice", "share_missing")
 
 
@@ -69,7 +53,7 @@ class CellFacts:
     Attributes
     ----------
     joined : DataFrame
-        From `gcn_luigi.prepare.overlay.join_outlines`.
+        From `gcn_luigi.prepare.overlay.join_outlines` or `join_glaciers`.
     years : DataFrame
         From `gcn_luigi.prepare.years.partition_years`.
     label_counts : ndarray
@@ -116,7 +100,8 @@ def build_catalog(
     GeoDataFrame
         partition, row, col, height, width (pixels), left, bottom, right, top (metres), split (as an imported grid
         says, else empty), block (empty), year, year_gap, outline_year, outline_year_min, outline_year_max
-        (Int64), n_outlines, rgi_ids (";" between, largest area first), glacier_share, share_none, share_debris,
+        (Int64), n_outlines, rgi_ids (";" between, largest area first), glacier_share (what outlines cover, overlaps
+        once), share_none, share_debris,
         share_ice, share_missing, outside_share (0 to 1), used, reason; geometry = the cell's box.
 
     Raises
@@ -140,8 +125,7 @@ def build_catalog(
     glaciers = _glaciers(facts.joined).reindex(ids)
     table["n_outlines"] = glaciers["n_outlines"].fillna(0).astype("int64").array
     table["rgi_ids"] = glaciers["rgi_ids"].fillna("").astype("str").array
-    # Outlines that overlap each other would count twice.
-    table["glacier_share"] = np.minimum(glaciers["area_m2"].fillna(0.0).to_numpy(float) / shapely.area(boxes), 1.0)
+    table["glacier_share"] = np.minimum(glaciers["union_m2"].fillna(0.0).to_numpy(float) / shapely.area(boxes), 1.0)
     shares = facts.label_counts / (table["height"] * table["width"]).to_numpy(float)[:, None]
     shares[:, 3] = np.maximum(1.0 - shares[:, :3].sum(axis=1), 0.0)
     table[list(_CLASSES)] = shares
@@ -151,28 +135,6 @@ def build_catalog(
     table["reason"] = pd.array(reason, dtype="str")
     catalog = gpd.GeoDataFrame(table, geometry=boxes, crs=lattice.crs)
     return catalog.sort_values("partition", ignore_index=True)
-
-
-def told_reasons(catalog: gpd.GeoDataFrame) -> tuple[str, str]:
-    """Return why cells are not used, the most frequent reason first, and what to change about that one.
-
-    Parameters
-    ----------
-    catalog : GeoDataFrame
-        With the column reason; empty where a cell is used.
-
-    Returns
-    -------
-    tuple of str
-        Counts by reason, and a remedy that names the setting; both empty where every cell is used.
-    """
-    counts: Counter[str] = Counter()
-    for reason, count in catalog.loc[catalog["reason"] != "", "reason"].value_counts().items():
-        kind = next((kind for kind in _REMEDIES if str(reason).startswith(kind)), str(reason))
-        counts[kind] += int(count)
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    told = ", ".join(f"{count:,} x {kind}" for kind, count in ordered)
-    return told, _REMEDIES.get(ordered[0][0], "") if ordered else ""
 
 
 def _check_facts(ids: list[str], facts: CellFacts) -> None:
@@ -190,7 +152,7 @@ def _check_facts(ids: list[str], facts: CellFacts) -> None:
 def _glaciers(joined: pd.DataFrame) -> pd.DataFrame:
     largest_first = joined.sort_values(["cell", "area_m2", "outline"], ascending=[True, False, True])
     return largest_first.groupby("cell").agg(
-        n_outlines=("outline", "size"), rgi_ids=("outline", ";".join), area_m2=("area_m2", "sum")
+        n_outlines=("outline", "size"), rgi_ids=("outline", ";".join), union_m2=("union_m2", "first")
     )
 
 

@@ -24,14 +24,19 @@ class Cell:
         Its pixels on the region's lattice; it may reach beyond the lattice.
     split : str
         What an imported grid says in its split column, in lower case; empty where it says nothing.
-    year : int or None
-        What an imported grid says in its year column.
+    years : tuple of int
+        What the rows of an imported grid say of this cell in their year column, sorted: one a row that states one.
     """
 
     id: str
     window: Window
     split: str = ""
-    year: int | None = None
+    years: tuple[int, ...] = ()
+
+    @property
+    def year(self) -> int | None:
+        """The commonest of `years`, the smallest on a tie; None where there is none."""
+        return min(self.years, key=lambda year: (-self.years.count(year), year), default=None)
 
 
 def make_grid(lattice: Lattice, size: int, origin: str) -> list[Cell]:

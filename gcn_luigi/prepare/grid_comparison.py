@@ -43,10 +43,8 @@ def compare_grids(
         ``{"128": {"train": {...}, "dev": {...}, "ks": ..., "glacier_m2": {...}}, ...}``. train and dev are as from
         `describe_shares`; ks as from `ks_of_samples`, None where either has no cell; glacier_m2 holds the area of
         outlines in the cells of train and of dev, and on the whole lattice. Only what lies on the lattice counts, and
-        outlines that overlap count twice.
+        outlines that overlap count once.
     """
-    shapes = outlines.geometry.to_numpy()
-    on_lattice = float(shapely.area(shapely.clip_by_rect(shapes, *lattice.bounds)).sum())
     result = {}
     for size in sizes:
         cells = judge_cells(lattice, outlines, catalog, size)
@@ -56,7 +54,7 @@ def compare_grids(
         result[str(size)] = {
             **{name: describe_shares(values) for name, values in shares.items()},
             "ks": ks_of_samples(shares["train"], shares["dev"]),
-            "glacier_m2": {**area, "lattice": on_lattice},
+            "glacier_m2": {**area, "lattice": float(cells["glacier_m2"].sum())},
         }
     return result
 
@@ -134,8 +132,8 @@ def _aligned_cells(lattice: Lattice, catalog: gpd.GeoDataFrame, size: int) -> li
 
 
 def _glacier_area(cells: Sequence[Cell], lattice: Lattice, outlines: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:
-    """Return the area of outlines in each cell, in square metres."""
-    areas = join_outlines(cells, lattice, outlines).groupby("cell")["area_m2"].sum()
+    """Return what outlines cover of each cell, in square metres; overlaps count once."""
+    areas = join_outlines(cells, lattice, outlines).groupby("cell")["union_m2"].first()
     found: npt.NDArray[np.float64] = areas.reindex([cell.id for cell in cells]).fillna(0.0).to_numpy(float)
     return found
 

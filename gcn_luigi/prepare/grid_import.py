@@ -14,10 +14,13 @@ import shapely
 from gcn_luigi.errors import GcnLuigiError, InputError, LatticeError
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.grid import Cell
+from gcn_luigi.prepare.outline_dates import not_understood, read_dates
 from gcn_luigi.settings import GridSettings
 
 _BOX = ("left", "bottom", "right", "top")
 _IDS = ("label", "new_id")
+# Whose year a row states, in a grid that was joined with outlines.
+_GLACIERS = ("rgiid", "rgi_id", "glims_id", "glimsid", "glac_id", "glacier_id")
 # As in gcn_luigi.lattice: single-precision dust lies below, a real shift above.
 _TOLERANCE_PX = 1e-3
 
@@ -27,7 +30,7 @@ def import_grid(table: gpd.GeoDataFrame, lattice: Lattice, settings: GridSetting
 
     Boxes are taken from the columns left, top, right and bottom (any case), or from the geometries' bounds;
     where a row has both, they must agree. Rows that repeat a cell with an equal box, as a table joined with
-    outlines does, count once.
+    outlines does, count once; each outline's year is kept.
 
     Parameters
     ----------
@@ -56,13 +59,13 @@ def import_grid(table: gpd.GeoDataFrame, lattice: Lattice, settings: GridSetting
     _check_table(table, lattice, where)
     boxes, notes = _boxes(table, lattice.pixel_size, where)
     ids, id_notes = _ids(table, boxes, settings, where)
-    split, year = _text(table, "split"), _years(table)
+    split = _text(table, "split")
+    stated, year_notes = _years(table, ids)
     keep, repeat_notes = _unique(ids, boxes, split, where)
     windows, snap_notes = _windows(boxes[keep], [ids[i] for i in keep], lattice, settings, where)
-    stated = _agreed_years(ids, year)
-    cells = [Cell(ids[i], window, split[i], stated.get(ids[i])) for i, window in zip(keep, windows, strict=True)]
+    cells = [Cell(ids[i], window, split[i], stated.get(ids[i], ())) for i, window in zip(keep, windows, strict=True)]
     cells.sort(key=lambda cell: (cell.window.row, cell.window.col, cell.id))
-    return cells, [*notes, *id_notes, *repeat_notes, *snap_notes]
+    return cells, [*notes, *id_notes, *repeat_notes, *year_notes, *snap_notes]
 
 
 def cell_id(value: object) -> str:
@@ -174,19 +177,23 @@ def _text(table: pd.DataFrame, name: str) -> list[str]:
     return ["" if pd.isna(value) else str(value).strip().lower() for value in table[column]]
 
 
-def _years(table: pd.DataFrame) -> npt.NDArray[np.float64]:
+def _years(table: pd.DataFrame, ids: list[str]) -> tuple[dict[str, tuple[int, ...]], list[str]]:
+    """Return the years that the rows of each cell state, sorted; an outline counts once a cell."""
     column = _column(table, "year")
     if column is None:
-        return np.full(len(table), np.nan)
-    years: npt.NDArray[np.float64] = pd.to_numeric(table[column], errors="coerce").to_numpy(np.float64)
-    return years
-
-
-def _agreed_years(ids: list[str], year: npt.NDArray[np.float64]) -> dict[str, int]:
-    """Return the year of each cell whose rows all state the same one."""
-    rows = pd.DataFrame({"id": ids, "year": year}).groupby("id")["year"].agg(["min", "max", "size", "count"])
-    same = rows[(rows["min"] == rows["max"]) & (rows["size"] == rows["count"])]
-    return {str(name): int(value) for name, value in same["min"].items()}
+        return {}, []
+    dates, lost = read_dates(table[column])
+    outline = next((found for name in _GLACIERS if (found := _column(table, name)) is not None), None)
+    rows = pd.DataFrame({"id": ids, "year": [int(date[:4]) if date else None for date in dates]})
+    if outline is not None:
+        names = table[outline].map(lambda value: "" if pd.isna(value) else str(value).strip()).to_numpy(object)
+        repeats = rows.assign(outline=names).duplicated().to_numpy() & (names != "")
+        rows = rows[~repeats]
+    stated = rows.dropna().groupby("id")["year"]
+    years = {str(name): tuple(sorted(int(year) for year in group)) for name, group in stated}
+    torn = sum(len(set(group)) > 1 for group in years.values())
+    notes = [f"{torn} cells whose rows state several years"] if torn else []
+    return years, [*notes, *([not_understood(lost, len(dates))] if lost else [])]
 
 
 def _unique(

@@ -7,7 +7,6 @@ from typing import Any, Literal
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import shapely
 from shapely.errors import ShapelyError
 
@@ -234,48 +233,3 @@ def drop_unusable(table: gpd.GeoDataFrame, where: str) -> tuple[gpd.GeoDataFrame
     if not keep.any():
         raise InputError("no outline with an area", where=where, fix="give a file of polygons")
     return table.assign(area_m2=area)[keep].reset_index(drop=True), notes
-
-
-def merge_outlines(table: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str]]:
-    """Join records with one id into one outline, dated by the largest of them.
-
-    Parameters
-    ----------
-    table : GeoDataFrame
-        outline, year, date, area_m2 and geometry.
-
-    Returns
-    -------
-    GeoDataFrame, list of str
-        One row an outline, sorted by id; and a note on what was joined.
-    """
-    # The bytes decide between equal areas, so that the order of the records plays no part.
-    order = table.assign(_wkb=shapely.to_wkb(table.geometry.to_numpy(), output_dimension=2, byte_order=1))
-    order = order.sort_values(["outline", "area_m2", "date", "_wkb"], ascending=[True, False, True, True])
-    order = order.drop(columns="_wkb").reset_index(drop=True)
-    first = ~order.duplicated("outline").to_numpy()
-    if first.all():
-        return order, []
-    shapes = order.geometry.to_numpy()
-    merged = order[first].reset_index(drop=True)
-    whole = merged.geometry.to_numpy().copy()
-    repeated = sorted(set(order.loc[~first, "outline"]))
-    for outline in repeated:
-        rows = np.flatnonzero((order["outline"] == outline).to_numpy())
-        whole[merged["outline"] == outline] = shapely.union_all(shapes[rows])
-    merged = merged.set_geometry(gpd.GeoSeries(whole, crs=table.crs)).assign(area_m2=shapely.area(whole))
-    return merged, [f"records with one id joined into one outline: {few(repeated)}"]
-
-
-def outline_names(values: Iterable[Any]) -> list[str]:
-    """Return ids as text; records without one are called by their place, ``row 7``.
-
-    Parameters
-    ----------
-    values : iterable
-        The id column: text or numbers.
-    """
-    return [
-        f"row {i}" if value is None or pd.isna(value) or not str(value).strip() else str(value).strip()
-        for i, value in enumerate(values)
-    ]

@@ -12,7 +12,7 @@ import shapely
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.grid import Cell
 
-_JOINED = {"cell": "str", "outline": "str", "year": "Int64", "area_m2": "float64"}
+_JOINED = {"cell": "str", "outline": "str", "year": "Int64", "area_m2": "float64", "union_m2": "float64"}
 # Rounding leaves slivers between neighbours that only touch.
 _LEAST_SHARE = 1e-9
 
@@ -32,17 +32,19 @@ def join_outlines(cells: Sequence[Cell], lattice: Lattice, outlines: gpd.GeoData
     Returns
     -------
     DataFrame
-        Columns cell, outline (str), year (Int64) and area_m2 (float64, of the common area), sorted by cell and
-        outline. Cells that only touch an outline are not joined.
+        Columns cell, outline (str), year (Int64), area_m2 (float64, of the common area) and union_m2 (float64, what
+        all outlines together cover of the cell: the same in each of its rows), sorted by cell and outline. Cells that
+        only touch an outline are not joined.
     """
     boxes, shapes = cell_boxes(cells, lattice), outlines.geometry.to_numpy()
     which_shape, which_box = shapely.STRtree(boxes).query(shapes, predicate="intersects")
     shapely.prepare(shapes)
     whole, bounds = shapely.area(boxes)[which_box], shapely.bounds(boxes)[which_box]
-    area = whole.copy()
+    area, cut = whole.copy(), boxes[which_box]
     # Most cells on a large glacier lie wholly inside it. Cutting by a rectangle costs a 25th of an overlay there.
     for i in np.flatnonzero(~shapely.covers(shapes[which_shape], boxes[which_box])):
-        area[i] = shapely.area(shapely.clip_by_rect(shapes[which_shape[i]], *bounds[i]))
+        cut[i] = shapely.clip_by_rect(shapes[which_shape[i]], *bounds[i])
+        area[i] = shapely.area(cut[i])
     shares_area = area > _LEAST_SHARE * whole
     found = which_shape[shares_area]
     rows = pd.DataFrame(
@@ -51,9 +53,53 @@ def join_outlines(cells: Sequence[Cell], lattice: Lattice, outlines: gpd.GeoData
             "outline": outlines["outline"].to_numpy(object)[found],
             "year": outlines["year"].array.take(found),
             "area_m2": area[shares_area],
+            "union_m2": _union_areas(cut[shares_area], area[shares_area], which_box[shares_area], whole[shares_area]),
         }
     )
     return rows.astype(_JOINED).sort_values(["cell", "outline"], ignore_index=True)
+
+
+def _union_areas(
+    cut: npt.NDArray[Any],
+    area: npt.NDArray[np.float64],
+    which_box: npt.NDArray[np.int64],
+    whole: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Return, for each part of a box, the area of the union of all parts of that box."""
+    if not len(area):
+        return area
+    total = np.bincount(which_box, weights=area)[which_box].astype(np.float64)
+    is_full = np.isin(which_box, which_box[area >= whole])
+    total[is_full] = whole[is_full]
+    open_rows = np.flatnonzero((np.bincount(which_box)[which_box] > 1) & ~is_full)
+    for _, rows in pd.Series(open_rows).groupby(which_box[open_rows]):
+        union = float(shapely.area(shapely.union_all(cut[rows.to_numpy()])))
+        # Neighbours that share a divide do not overlap: their sum is free of the rounding of an overlay.
+        if total[rows.iloc[0]] - union > _LEAST_SHARE * whole[rows.iloc[0]]:
+            total[rows.to_numpy()] = union
+    return total
+
+
+def join_glaciers(joined: pd.DataFrame, outlines: gpd.GeoDataFrame) -> pd.DataFrame:
+    """Return the join with one row for each cell and glacier: analyses of a glacier are one and the same glacier.
+
+    Parameters
+    ----------
+    joined : DataFrame
+        From `join_outlines`.
+    outlines : GeoDataFrame
+        The same outlines, with the columns outline and glacier.
+
+    Returns
+    -------
+    DataFrame
+        As `joined`; outline holds the glacier's id, area_m2 and year those of its outline with the largest area in
+        the cell.
+    """
+    glacier = dict(zip(outlines["outline"], outlines["glacier"], strict=True))
+    largest = joined.assign(_name=joined["outline"], outline=joined["outline"].map(glacier).astype("str"))
+    largest = largest.sort_values(["cell", "outline", "area_m2", "_name"], ascending=[True, True, False, True])
+    return largest.drop_duplicates(["cell", "outline"], ignore_index=True).drop(columns="_name")
 
 
 def cell_boxes(cells: Sequence[Cell], lattice: Lattice) -> npt.NDArray[Any]:

@@ -1,8 +1,5 @@
 """Which year's composite a partition is cut from."""
 
-import datetime as dt
-import math
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,12 +8,11 @@ import pandas as pd
 
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.prepare.grid import Cell
+from gcn_luigi.prepare.grid_import import few
+from gcn_luigi.prepare.outline_dates import read_date
 from gcn_luigi.settings import YearSettings
 
-_FIRST_YEAR, _LAST_YEAR = 1900, 2100
-_DATE = re.compile(r"^(?P<year>\d{4})(?:[-/.]?(?P<month>\d{2})(?:[-/.]?(?P<day>\d{2}))?)?(?:[T ].*)?$")
-# RGI 6 writes 99 for a month or day that is not known (RGI Consortium 2017, technical report, table 4).
-_MONTHS, _DAYS = {0, *range(1, 13), 99}, {0, *range(1, 32), 99}
+_STATED = {"cell": "str", "outline": "str", "year": "Int64", "area_m2": "float64"}
 
 
 def outline_year(value: object) -> int | None:
@@ -25,8 +21,7 @@ def outline_year(value: object) -> int | None:
     Parameters
     ----------
     value : object
-        RGI 6 ``BgnDate`` (``YYYYMMDD`` as text, int or float; 99 stands for an unknown month or day and
-        -9999999 for no date), RGI 7 ``src_date`` (ISO text or a datetime), or a plain year.
+        As `gcn_luigi.prepare.outline_dates.read_date` takes it.
 
     Returns
     -------
@@ -38,23 +33,8 @@ def outline_year(value: object) -> int | None:
     >>> [outline_year(date) for date in ("20069999", -9999999, "2009-09-06T00:00:00", 2005.0, "9999", None)]
     [2006, None, 2009, 2005, None, None]
     """
-    if isinstance(value, (dt.date, np.datetime64)):
-        stamp = pd.Timestamp(value)
-        return None if pd.isna(stamp) else _in_range(stamp.year)
-    if isinstance(value, (float, np.floating)):
-        if not math.isfinite(value) or value != int(value):
-            return None
-        value = int(value)
-    if value is None or value is pd.NA or isinstance(value, (bool, np.bool_)):
-        return None
-    match = _DATE.match(re.sub(r"\.0*$", "", str(value).strip()))
-    if match is None or int(match["month"] or 0) not in _MONTHS or int(match["day"] or 0) not in _DAYS:
-        return None
-    return _in_range(int(match["year"]))
-
-
-def _in_range(year: int) -> int | None:
-    return year if _FIRST_YEAR <= year <= _LAST_YEAR else None
+    day = read_date(value)
+    return int(day[:4]) if day else None
 
 
 def partition_years(
@@ -123,21 +103,37 @@ def partition_years(
     return table.assign(reason=pd.array(reason, dtype="str"))
 
 
-def years_of_cells(cells: Iterable[Cell]) -> pd.DataFrame:
+def years_of_cells(cells: Iterable[Cell], rule: str) -> pd.DataFrame:
     """Return the years an imported grid states, in the form `partition_years` takes.
 
     Parameters
     ----------
     cells : iterable of Cell
-        Cells with or without a year.
+        Cells with any number of years: each row of a grid that was joined with outlines states one.
+    rule : str
+        `YearSettings.rule`.
 
     Returns
     -------
     DataFrame
-        Columns cell, outline (empty), year (Int64) and area_m2 (1); one row a cell.
+        Columns cell, outline (a number), year (Int64) and area_m2 (1); one row a year that a cell
+        states, or one without a year.
+
+    Raises
+    ------
+    ConfigError
+        The rule weighs years by area, which a grid does not state, and a cell states several.
     """
-    rows = [(cell.id, "", cell.year, 1.0) for cell in cells]
-    return pd.DataFrame(rows, columns=["cell", "outline", "year", "area_m2"]).astype({"year": "Int64"})
+    cells = list(cells)
+    torn = [cell.id for cell in cells if len(set(cell.years)) > 1]
+    if torn and rule == "area-weighted":
+        raise ConfigError(
+            f"{len(torn)} of {len(cells)} cells state several years and no areas to weigh them by: {few(torn)}",
+            where="[year]",
+            fix='use rule = "nearest" or "legacy", which take the commonest year, or source = "outlines"',
+        )
+    rows = [(cell.id, str(place), year, 1.0) for cell in cells for place, year in enumerate(cell.years or (None,))]
+    return pd.DataFrame(rows, columns=["cell", "outline", "year", "area_m2"]).astype(_STATED)
 
 
 def _outline_years(dated: pd.DataFrame, *, by_area: bool) -> pd.DataFrame:

@@ -109,7 +109,8 @@ def read_grid_evidence(region: Region, layout: Layout) -> GridEvidence:
     settings, chips = region.settings, region.settings.chips
     lattice = Inventory.from_json(layout.inventory.read_text(encoding="utf-8")).lattice
     catalog = read_geoparquet(layout.catalog)
-    outlines = read_outlines(region.root / settings.outlines.path, settings.outlines, lattice).table
+    path = region.root / settings.outlines.path
+    outlines = read_outlines(path, settings.outlines, lattice, settings.years).table
     compared: dict[str, Any] = json.loads(layout.grid_comparison.read_text(encoding="utf-8"))
     sizes = tuple(
         GridSize(

@@ -118,7 +118,8 @@ def write_distance(region: Region, layout: Layout, out: Path, say: Say) -> None:
 
 def _geometries(region: Region, lattice: Lattice) -> Any:
     settings = region.settings.outlines
-    return read_outlines(region.root / settings.path, settings, lattice).table.geometry.to_numpy()
+    path = region.root / settings.path
+    return read_outlines(path, settings, lattice, region.settings.years).table.geometry.to_numpy()
 
 
 def _class_values(settings: LabelSettings) -> tuple[int, ...]:

@@ -17,13 +17,14 @@ from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.raster import read_dataset
 from gcn_luigi.io.vector import Outlines, read_grid, read_outlines, read_polygons, read_reject_ids
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.catalog import CellFacts, Exclusions, build_catalog, told_reasons
+from gcn_luigi.prepare.catalog import CellFacts, Exclusions, build_catalog
 from gcn_luigi.prepare.grid import Cell, make_grid
 from gcn_luigi.prepare.grid_comparison import compare_grids
 from gcn_luigi.prepare.grid_import import import_grid
 from gcn_luigi.prepare.label_values import refuse_absent
 from gcn_luigi.prepare.labels import count_classes
-from gcn_luigi.prepare.overlay import cell_boxes, far_from_outlines, join_outlines, outside_shares
+from gcn_luigi.prepare.overlay import cell_boxes, far_from_outlines, join_glaciers, join_outlines, outside_shares
+from gcn_luigi.prepare.remedies import remedy, told_reasons
 from gcn_luigi.prepare.split import assign_split, audit_split
 from gcn_luigi.prepare.years import partition_years, years_of_cells
 from gcn_luigi.stages.mosaics import read_inventory
@@ -60,7 +61,8 @@ def write_grid(region: Region, layout: Layout, out: Path, notes_out: Path) -> No
     layout : Layout
         Where the inventory is.
     out : Path
-        GeoPackage: partition, row, col, height, width, split, year (as imported) and the cell's box.
+        GeoPackage: partition, row, col, height, width, split, year (the commonest of those imported), years (all of
+        them, ";" between) and the cell's box.
     notes_out : Path
         JSON: what was changed on import.
     """
@@ -77,6 +79,7 @@ def write_grid(region: Region, layout: Layout, out: Path, notes_out: Path) -> No
             **{name: [getattr(cell.window, name) for cell in cells] for name in ("row", "col", "height", "width")},
             "split": pd.array([cell.split for cell in cells], dtype="str"),
             "year": pd.array([cell.year for cell in cells], dtype="Int64"),
+            "years": pd.array([";".join(map(str, cell.years)) for cell in cells], dtype="str"),
         }
     )
     write_geopackage(out, gpd.GeoDataFrame(table, geometry=cell_boxes(cells, lattice), crs=lattice.crs), "grid")
@@ -106,9 +109,10 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
     lattice, settings = inventory.lattice, region.settings
     cells = _read_cells(layout)
     outlines = _outlines(region, lattice)
-    joined = join_outlines(cells, lattice, outlines.table)
+    by_outline = join_outlines(cells, lattice, outlines.table)
+    joined = join_glaciers(by_outline, outlines.table)
     exclusions = _exclusions(region, lattice)
-    dated = years_of_cells(cells) if settings.year.source == "grid" else joined
+    dated = years_of_cells(cells, settings.year.rule) if settings.year.source == "grid" else by_outline
     max_m = settings.grid.max_outline_distance_m
     facts = CellFacts(
         joined=joined,
@@ -120,11 +124,10 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
     )
     catalog, notes = assign_split(build_catalog(cells, lattice, facts, settings.grid), joined, settings.split)
     if not catalog["used"].any():
-        told, remedy = told_reasons(catalog)
         raise ConfigError(
-            f"no partition can be used: {told}",
+            f"no partition can be used: {told_reasons(catalog['reason'])}",
             where=f"grid of {len(catalog)} cells, region {settings.region}",
-            fix=remedy,
+            fix=remedy(catalog["reason"]),
         )
     _refuse_one_sided(catalog, notes, settings.region)
     used = np.isin([cell.id for cell in cells], catalog.loc[catalog["used"].to_numpy(bool), "partition"])
@@ -147,14 +150,13 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
 def _refuse_one_sided(catalog: gpd.GeoDataFrame, notes: list[str], region: str) -> None:
     empty = [split for split in SPLITS if not (catalog["split"] == split).any()]
     if empty:
-        told, remedy = told_reasons(catalog)
+        told = told_reasons(catalog["reason"])
         lost = f"; {told} of {len(catalog)} cells" if told else ""
+        smaller = "use a smaller [split] block or buffer, or smaller cells ([grid] size)"
         raise ConfigError(
             f"no partition is left for {' and '.join(empty)}, of {int(catalog['used'].sum())} that can be used{lost}",
             where=f"region {region}: {'; '.join(notes) or 'no note'}",
-            fix="; or ".join(
-                filter(None, (remedy, "use a smaller [split] block or buffer, or smaller cells ([grid] size)"))
-            ),
+            fix=f"{remedy(catalog['reason'])}; or {smaller}" if told else smaller,
         )
 
 
@@ -172,7 +174,7 @@ def _read_cells(layout: Layout) -> list[Cell]:
             str(row.partition),
             Window(int(row.row), int(row.col), int(row.height), int(row.width)),
             str(row.split or ""),
-            None if pd.isna(row.year) else int(row.year),
+            tuple(int(year) for year in str(row.years or "").split(";") if year),
         )
         for row in table.itertuples()
     ]
@@ -180,7 +182,7 @@ def _read_cells(layout: Layout) -> list[Cell]:
 
 def _outlines(region: Region, lattice: Lattice) -> Outlines:
     settings = region.settings.outlines
-    return read_outlines(region.root / settings.path, settings, lattice)
+    return read_outlines(region.root / settings.path, settings, lattice, region.settings.years)
 
 
 def _exclusions(region: Region, lattice: Lattice) -> Exclusions:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gcn_luigi.config import band_facts, pick
+from gcn_luigi.config import band_facts, outline_keys, pick
 from gcn_luigi.report.grid_page import write_grid_page
 from gcn_luigi.stages import partitions
 from gcn_luigi.stages.partition_files import partition_files_are_there, write_partition_files
@@ -15,6 +15,9 @@ from gcn_luigi.tasks.rasters import STACKED, ClassLabel, YearStack
 
 class PartitionGrid(RegionTask):
     """Lay the cells that partitions are cut by, or import them."""
+
+    # 2: all years that an imported grid states.
+    code_version = 2
 
     def basis(self, path: Path) -> Basis:
         """Return how cells are laid, or the grid that is imported."""
@@ -44,8 +47,8 @@ class PartitionGrid(RegionTask):
 class PartitionCatalog(RegionTask):
     """Decide for each cell its year and split, or why it is not used."""
 
-    # 2: a grid with a third split is refused, and the word it has for dev is noted.
-    # 3: so is a label without a pixel of a class.
+    # 2: a grid with a third split is refused, and the word it has for dev is noted; outlines are told apart by date,
+    # their union counts, and rows of a grid keep all their years. 3: a label without a pixel of a class is refused.
     code_version = 3
 
     def basis(self, path: Path) -> Basis:
@@ -86,8 +89,8 @@ class PartitionCatalog(RegionTask):
 class GridComparison(RegionTask):
     """Compare the glacier share of train and dev cells for three grid sizes."""
 
-    # 2: the distance of train and dev, and glacier areas.
-    code_version = 2
+    # 2: the distance of train and dev, and glacier areas. 3: outlines that overlap count once.
+    code_version = 3
 
     def basis(self, path: Path) -> Basis:
         """Return outlines, and the split of the cells."""
@@ -95,7 +98,10 @@ class GridComparison(RegionTask):
         region = self.configured
         catalog = self.requires().targets()[0]
         return Basis(
-            pick(region.settings, ("outlines",)), partitions.comparison_sources(region), ("lattice",), (catalog,)
+            pick(region.settings, outline_keys(region.settings)),
+            partitions.comparison_sources(region),
+            ("lattice",),
+            (catalog,),
         )
 
     def requires(self) -> PartitionCatalog:
@@ -169,12 +175,15 @@ class PartitionFiles(RegionTask):
 class GridReport(RegionTask):
     """Draw the page that compares grid sizes; only built when asked for."""
 
+    # 2: outlines that overlap count once.
+    code_version = 2
+
     def basis(self, path: Path) -> Basis:
         """Return the comparison, the cells and outlines that it draws, and the chips that it counts."""
         del path
         region = self.configured
         comparison, catalog, label = self.requires()
-        keys = ("outlines", "grid.size", "chips.size", "chips.step", "chips.edge", "chips.densify")
+        keys = (*outline_keys(region.settings), "grid.size", "chips.size", "chips.step", "chips.edge", "chips.densify")
         return Basis(
             pick(region.settings, keys),
             partitions.comparison_sources(region),

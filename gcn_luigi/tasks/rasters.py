@@ -4,7 +4,7 @@ from pathlib import Path
 
 import luigi
 
-from gcn_luigi.config import band_facts, pick
+from gcn_luigi.config import band_facts, outline_keys, pick
 from gcn_luigi.stages import label, mosaics, stack
 from gcn_luigi.stages.stack_file import write_stack_file
 from gcn_luigi.targets import PublishedFile
@@ -108,13 +108,22 @@ class TopoMosaic(RegionTask):
 class ClassLabel(RegionTask):
     """Combine outlines and STEM votes into 0 none, 1 debris, 2 debris-free ice, 255 missing."""
 
+    # 2: outlines told apart by date and rock.
+    code_version = 2
+
     def basis(self, path: Path) -> Basis:
         """Return outlines and STEM votes, or the ready-made raster."""
         del path
         region = self.configured
         is_given = region.settings.label.raster is not None
         of_raster = ("label.raster", "label.classes", "label.allow_absent")
-        of_votes = ("label.stem", "label.threshold", "label.max_votes", "label.ice_outside", "outlines")
+        of_votes = (
+            "label.stem",
+            "label.threshold",
+            "label.max_votes",
+            "label.ice_outside",
+            *outline_keys(region.settings),
+        )
         keys = ("tiles.on_suspect_nodata", *(of_raster if is_given else of_votes))
         return Basis(pick(region.settings, keys), label.label_sources(region), ("lattice",))
 
@@ -135,6 +144,9 @@ class ClassLabel(RegionTask):
 class DistanceRaster(RegionTask):
     """Measure the distance from every pixel to the nearest glacier."""
 
+    # 2: outlines told apart by date and rock.
+    code_version = 2
+
     def basis(self, path: Path) -> Basis:
         """Return outlines, the label, or the ready-made raster."""
         del path
@@ -144,7 +156,7 @@ class DistanceRaster(RegionTask):
         if settings.raster is not None:
             keys = ["distance.raster", "distance.unit", "tiles.on_suspect_nodata"]
         elif settings.source == "outlines":
-            keys.append("outlines")
+            keys += outline_keys(region.settings)
         reads = self.clone(ClassLabel).targets() if settings.source == "label" else ()
         return Basis(pick(region.settings, keys), label.distance_sources(region), ("lattice",), reads)
 

@@ -49,6 +49,7 @@ def test_the_join_has_one_row_for_each_cell_and_outline_with_its_area():
         "outline": ["g0", "g1", "g0"],
         "year": [2006, 2006, 2006],
         "area_m2": [1600.0, 100.0, 800.0],
+        "union_m2": [1600.0, 1600.0, 800.0],
     }
 
 
@@ -76,7 +77,7 @@ def test_no_outlines_join_to_an_empty_table():
     joined = join_outlines(CELLS, LATTICE, outlines())
 
     assert joined.empty
-    assert list(joined.columns) == ["cell", "outline", "year", "area_m2"]
+    assert list(joined.columns) == ["cell", "outline", "year", "area_m2", "union_m2"]
 
 
 def test_outside_is_what_no_tile_covers_and_overlaps_count_once():
@@ -100,7 +101,7 @@ def test_a_row_says_all_that_is_known_of_its_cell():
     assert (first["partition"], first["n_outlines"], first["rgi_ids"]) == ("r0000_c0000", 2, "g0;g1")
     assert (first["left"], first["bottom"], first["right"], first["top"]) == (0.0, 40.0, 40.0, 80.0)
     assert first[["share_none", "share_debris", "share_ice", "share_missing"]].tolist() == [0.25, 0.25, 0.125, 0.375]
-    assert first["glacier_share"] == 0.75
+    assert first["glacier_share"] == 0.5
     assert (first["year"], first["year_gap"], first["outline_year"]) == (2006, 0, 2006)
     assert first["used"]
     assert first["geometry"].bounds == (0.0, 40.0, 40.0, 80.0)

@@ -92,8 +92,8 @@ def test_a_joined_grid_counts_each_cell_once(columbia):
     cells, notes = import_grid(read_grid(columbia / "grid/grid_256px_sjoin_rgi.gpkg"), LATTICE, GridSettings())
 
     assert len(cells) == 14
-    assert notes == ["17 rows repeat a cell and count once"]
-    assert cells[0].year is None
+    assert notes == ["17 rows repeat a cell and count once", "6 cells whose rows state several years"]
+    assert cells[0].years == (2005, 2006, 2009, 2009)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,12 @@
 """Classes that have no pixel, and how cells that cannot be used are told."""
 
-import geopandas as gpd
 import numpy as np
-import pandas as pd
 import pytest
 
 from gcn_luigi.config import load_region
 from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.prepare.catalog import told_reasons
 from gcn_luigi.prepare.label_values import ValueCounts, apply_coding, label_coding, refuse_absent
+from gcn_luigi.prepare.remedies import remedy, told_reasons
 from gcn_luigi.tasks.partitions import PartitionCatalog
 from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import make_tiny
@@ -68,12 +66,9 @@ def test_a_class_without_a_pixel_is_refused_unless_it_may_be_absent(counts, lack
 
 def test_the_reason_that_takes_most_cells_decides_the_remedy():
     reasons = ["year gap 7", "year gap 9", "year gap 9", "outside the tiles", "outside the tiles", ""]
-    catalog = gpd.GeoDataFrame({"reason": pd.array(reasons, dtype="str")})
 
-    told, remedy = told_reasons(catalog)
-
-    assert told == "3 x year gap, 2 x outside the tiles"
-    assert "[year] max_gap" in remedy
+    assert told_reasons(reasons) == "3 x year gap, 2 x outside the tiles"
+    assert remedy(reasons).startswith("raise [year] max_gap")
 
 
 @pytest.mark.parametrize(

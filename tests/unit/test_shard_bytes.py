@@ -13,7 +13,7 @@ import pytest
 from gcn_luigi.io.codec import CODECS
 from gcn_luigi.io.shard import create_shard
 from gcn_luigi.prepare.columns import empty_columns
-from tests.reference.shards import LATTICE, TABLES, make_columns, make_header, make_pixels, write_shard
+from tests.reference.shards import LATTICE, TABLES, make_columns, make_header, write_shard
 
 COUNT = 60
 

@@ -42,7 +42,7 @@ def test_columbia_outlines_are_rgi_6(columbia):
     assert table["year"].notna().all()
     assert table.loc[0, ["outline", "date"]].tolist() == ["RGI60-01.10689", "20090906"]
     assert table.loc[0, "area_m2"] == pytest.approx(935.85e6, rel=1e-4)
-    assert list(table.columns) == ["outline", "year", "date", "area_m2", "geometry"]
+    assert list(table.columns) == ["outline", "glacier", "year", "date", "area_m2", "geometry"]
 
 
 def test_outlines_are_reprojected(columbia):
@@ -129,24 +129,28 @@ def test_outlines_without_dates_are_undated(path):
     outlines = read_outlines(path, SETTINGS, CRS)
 
     assert outlines.table["year"].isna().all()
-    assert outlines.notes == ("1 of 1 outlines have no usable date",)
+    assert outlines.notes == (
+        "no column of dates is known among: RGIId; [outlines] date_field names one",
+        "1 of 1 outlines have no usable date",
+    )
 
 
-def test_records_with_one_id_are_joined_and_dated_by_the_largest(path):
+def test_parts_of_one_glacier_and_year_are_united_and_dated_by_the_largest(path):
     shapes = [square(0, 10), square(500), square(500), square(2000)]
-    write(path, shapes, RGIId=["a", "a", "a", "b"], BgnDate=["19990101", "20050101", "20050101", "20060101"])
+    write(path, shapes, RGIId=["a", "a", "a", "b"], BgnDate=["20050903", "20050101", "20050101", "20060101"])
 
     outlines = read_outlines(path, SETTINGS, CRS)
 
     assert outlines.table["outline"].tolist() == ["a", "b"]
     assert outlines.table["year"].tolist() == [2005, 2006]
     assert outlines.table["area_m2"].tolist() == [10_100.0, 10_000.0]
-    assert outlines.notes == ("records with one id joined into one outline: a",)
+    assert outlines.table["date"].tolist() == ["20050101", "20060101"]
+    assert outlines.notes == ("3 rows that share an id united, as parts of one glacier and date: a",)
 
 
 def test_the_order_of_records_plays_no_part(tmp_path):
     shapes, names = [square(0), square(200), square(50), square(900)], ["c", "a", "c", "b"]
-    dates = ["20010101", "20020101", "20030101", "20040101"]
+    dates = ["20030101", "20020101", "20030101", "20040101"]
     one = write(tmp_path / "one.gpkg", shapes, RGIId=names, BgnDate=dates)
     other = write(tmp_path / "other.gpkg", shapes[::-1], RGIId=names[::-1], BgnDate=dates[::-1])
 

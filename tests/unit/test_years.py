@@ -124,10 +124,10 @@ def test_years_do_not_depend_on_the_order_of_rows():
 
 
 def test_the_years_of_an_imported_grid_follow_the_same_rules():
-    cells = [Cell("a", Window(0, 0, 1, 1), year=2003), Cell("b", Window(0, 1, 1, 1))]
+    cells = [Cell("a", Window(0, 0, 1, 1), years=(2003,)), Cell("b", Window(0, 1, 1, 1))]
 
-    near = partition_years(years_of_cells(cells), [2000, 2006], YearSettings())
-    legacy = partition_years(years_of_cells(cells), [2000, 2006], YearSettings(rule="legacy"))
+    near = partition_years(years_of_cells(cells, "nearest"), [2000, 2006], YearSettings())
+    legacy = partition_years(years_of_cells(cells, "legacy"), [2000, 2006], YearSettings(rule="legacy"))
 
     assert near["reason"].tolist() == ["", "no dated outline"]
     assert (near.loc["a", "year"], near.loc["a", "year_gap"]) == (2000, 3)
