@@ -52,6 +52,8 @@ SETTINGS = [
     ("plain", {"outlines.layer": "outlines"}, OUTLINES),
     ("plain", {"outlines.id_field": "RGIId"}, OUTLINES),
     ("plain", {"outlines.date_field": "BgnDate"}, OUTLINES),
+    ("plain", {"outlines.date_format": "%Y%m%d"}, OUTLINES),
+    ("plain", {"outlines.analyses": "nearest"}, OUTLINES),
     ("plain", {"outlines.on_invalid": "error"}, OUTLINES),
     ("label", {"outlines.on_invalid": "error"}, f"DistanceRaster PartitionCatalog GridComparison {ALWAYS}"),
     ("from label", {"outlines.on_invalid": "error"}, f"ClassLabel PartitionCatalog GridComparison {ALWAYS}"),
