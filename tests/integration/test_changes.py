@@ -56,6 +56,8 @@ SETTINGS = [
     ("plain", {"outlines.layer": "outlines"}, OUTLINES),
     ("plain", {"outlines.id_field": "RGIId"}, OUTLINES),
     ("plain", {"outlines.date_field": "BgnDate"}, OUTLINES),
+    ("plain", {"outlines.date_format": "%Y%m%d"}, OUTLINES),
+    ("plain", {"outlines.analyses": "nearest"}, OUTLINES),
     ("plain", {"outlines.on_invalid": "error"}, OUTLINES),
     ("plain", {"outlines.max_repaired_share": 0.5}, OUTLINES),
     ("plain", {"outlines.on_unusable": "skip"}, OUTLINES),

@@ -15,7 +15,8 @@ from rasterio.features import rasterize
 from gcn_luigi.errors import ConfigError, GcnLuigiError
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.synthetic import make_demo
-from gcn_luigi.tasks import ClassLabel, PartitionCatalog
+from gcn_luigi.tasks import ClassLabel, DistanceRaster, GridComparison, PartitionCatalog
+from gcn_luigi.tasks.partitions import GridReport
 from tests.integration.builds import build_inline, dataset, small_config
 
 OUTLINES = 'path = "rgi/outlines.gpkg"'
@@ -163,6 +164,15 @@ def test_outlines_without_dates_name_the_columns_and_the_key(world, outlines, ma
 
     assert "[outlines] date_field" in caught.value.fix
     assert "[year] no_year" in caught.value.fix
+
+
+def test_composites_reach_the_outlines_only_where_they_choose_among_analyses(world, tmp_path):
+    for analyses, keys in (("newest", {"outlines"}), ("nearest", {"outlines", "years"})):
+        changed = ("[label]", f'analyses = "{analyses}"\n\n[label]')
+        root = dataset("small", tmp_path / "out", world, small_config(tmp_path / "config", "small", changed))
+        for task in (ClassLabel, DistanceRaster, GridComparison, GridReport):
+            named = set(root.clone(task).basis(root.layout.label).settings)
+            assert named & {"outlines", "years"} == keys, task
 
 
 # ---- A grid that was joined with outlines ------------------------------------------------------------------------
