@@ -70,7 +70,9 @@ def only_polygons(
         A row holds lines, points or nothing, and `on_unusable` is ``"error"``.
     """
     flat, labels = shapely.force_2d(shapes), np.array([*names], dtype=object)
-    kinds = np.array([_kind(shape) for shape in flat], dtype=object)
+    kinds = np.full(len(flat), _SOUND, dtype=object)
+    for row in np.flatnonzero(~np.isin(shapely.get_type_id(flat), _POLYGON) | shapely.is_empty(flat)):
+        kinds[row] = _kind(flat[row])
     notes = []
     if unusable := sorted(set(kinds) - {_SOUND, _MIXED}):
         counts = [f"{(kinds == kind).sum()} {kind}" for kind in unusable]
@@ -169,11 +171,10 @@ def _mend(shape: Any, name: str, where: str) -> tuple[Any, str, float]:
 
 
 def _kind(shape: Any) -> str:
+    """Return what a row is that is no plain polygon."""
     if shape is None or shapely.is_empty(shape):
         return "without geometry"
     kind = shapely.get_type_id(shape)
-    if kind in _POLYGON:
-        return _SOUND
     if kind == _COLLECTION:
         return "collections without a polygon" if _polygonal(shape) is None else _MIXED
     return str(shape.geom_type)
