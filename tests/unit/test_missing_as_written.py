@@ -299,6 +299,15 @@ class TestPixelsThatLookMissing:
 
         assert [(row["value"], row["is_error"]) for row in found] == [(0, False)]
 
+    def test_zero_among_mountains_is_not_taken_for_water_whatever_is_declared(self, tree):
+        dem = measured()[0, :, :32].astype(np.float32) + 800
+        dem[:, :10] = 0
+        write_tif(tree / "topo/0007/x_0007_dem_temp.tif", dem, nodata=None)
+        dem_first = {"name": "dem", "role": "topo", "suffix": "dem_temp", "nodata": -9999}
+
+        with pytest.raises(InputError, match="1 of 2 files of band dem"):
+            quality(tree, [dem_first, {"name": "a", "role": "optical"}])
+
     def test_a_limit_of_the_valid_range_is_where_an_index_saturates(self, export):
         assert quality(export(1000), declared(valid_min=-1000, valid_max=1000))["suspect"] == []
 
