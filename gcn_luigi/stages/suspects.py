@@ -124,8 +124,8 @@ def check_suspects(suspects: Sequence[Suspect], band: Band, n_files: int) -> Non
     raise InputError(
         f"{n_wrong} of {n_files} files of band {band.name} hold one value so often that it seems to mean missing",
         where="\n         ".join(lines),
-        fix=f"if it does, tag all files of the band: rio edit-info --nodata {value:g} FILE; if it is measured, tag what "
-        f"means missing: rio edit-info --nodata {band.nodata} FILE, or set tiles.on_suspect_nodata = 'accept'",
+        fix=f"if it does, tag all files of the band: rio edit-info --nodata {value:g} FILE; if it is measured, tag "
+        f"what means missing: rio edit-info --nodata {band.nodata} FILE, or set tiles.on_suspect_nodata = 'accept'",
     )
 
 

@@ -1,6 +1,7 @@
 """What a file says of its missing pixels and its years is believed, told or refused; it is never passed over."""
 
 import json
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -128,6 +129,25 @@ class TestBlocksThatWereNeverWritten:
             AlignedRaster.open(path, LATTICE)
 
         assert caught.value.where.endswith("votes.tif")
+
+    @pytest.mark.parametrize("hides", ["nothing", "a column", "a value"])
+    @pytest.mark.parametrize("nodata", [None, -1])
+    def test_pixels_of_a_vrt_that_no_source_shows_need_a_nodata_value(self, tmp_path, hides, nodata):
+        values = measured(shape=(32, 47 if hides == "a column" else 48))
+        path = write_tif(tmp_path / "votes.tif", values, nodata=None)
+        seen = values != 5 if hides == "a value" else np.ones(values.shape, bool)
+        source = VrtSource(path, 1, replace(LATTICE.window, width=values.shape[1]), 5 if hides == "a value" else None)
+        write_vrt(tmp_path / "votes.vrt", LATTICE, [VrtBand("votes", "int16", nodata, (source,))])
+
+        if hides != "nothing" and nodata is None:
+            with pytest.raises(InputError, match="no nodata value for them"):
+                AlignedRaster.open(tmp_path / "votes.vrt", LATTICE)
+            return
+        found, missing = AlignedRaster.open(tmp_path / "votes.vrt", LATTICE).read(LATTICE.window)
+
+        seen = np.pad(seen, ((0, 0), (0, 48 - seen.shape[1])))
+        np.testing.assert_array_equal(missing, ~seen)
+        np.testing.assert_array_equal(found[seen], values[seen[:, : values.shape[1]]])
 
     def test_votes_with_a_tag_are_missing_there(self, tmp_path):
         values = measured(shape=(1, 32, 48))
