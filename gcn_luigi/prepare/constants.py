@@ -12,6 +12,8 @@ _SAMPLED = 1 << 16
 _OF_TILE, _OF_EDGE = 0.03, 0.9
 # So few pixels repeat a value by chance.
 _FEWEST, _SHORTEST_EDGE = 32, 16
+# Of the range of all other values.
+_APART = 0.1
 # A value that is measured often has neighbours that are, too.
 _SPIKE = 3
 
@@ -28,11 +30,14 @@ class Constant:
         Of all pixels of the tile, estimated from a sample.
     is_edge : bool
         True where it fills one of the tile's four edges.
+    is_apart : bool
+        True where it lies far from all other values, as no flat water does from its shore.
     """
 
     value: float
     share: float
     is_edge: bool
+    is_apart: bool
 
 
 class Sketch:
@@ -96,8 +101,10 @@ class Sketch:
         if not found:
             return None
         value = max(found, key=lambda value: (found[value], value in on_edge, -abs(value)))
+        others = sample[is_measured(sample) & (sample != value)].astype(np.float64)
+        is_apart = bool(others.size) and np.abs(others - value).min() > _APART * np.ptp(others)
         # Without the sign of -0.
-        return Constant(value + 0.0, found[value], value in on_edge)
+        return Constant(value + 0.0, found[value], value in on_edge, bool(is_apart))
 
 
 def _edge_value(

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.deflated import check_deflated
+from gcn_luigi.io.formats import read_xml
 from gcn_luigi.io.header import fix_unwritten, open_raster, read_header, unwritten_blocks
 from gcn_luigi.io.raster import check_on_lattice, read_window
 from gcn_luigi.lattice import Lattice, Window
@@ -122,11 +124,37 @@ class AlignedRaster:
             )
 
 
+def _check_covered(path: Path) -> None:
+    """Refuse a VRT that has pixels without a source, or hides some of a source, and no nodata value for them."""
+    root = read_xml(path)
+    band = root.find("VRTRasterBand")
+    if band is None or band.find("NoDataValue") is not None:
+        return
+    sources = [child for child in band if child.find("SourceFilename") is not None]
+    shown = []
+    for rectangle in (source.find("DstRect") for source in sources):
+        if rectangle is None:
+            return
+        left, top, width, height = (float(rectangle.get(name, "0")) for name in ("xOff", "yOff", "xSize", "ySize"))
+        shown.append(shapely.box(left, top, left + width, top + height))
+    whole = shapely.box(0, 0, float(root.get("rasterXSize", "0")), float(root.get("rasterYSize", "0")))
+    hides = any(source.find(tag) is not None for source in sources for tag in ("NODATA", "UseMaskBand"))
+    if sources and (hides or not shapely.union_all(shown).covers(whole)):
+        raise InputError(
+            "is a VRT with pixels that no source shows and no nodata value for them: they would be 0",
+            where=str(path),
+            fix="build it with a nodata value: gdalbuildvrt -vrtnodata -32768",
+        )
+
+
 def _check_written(path: Path) -> None:
     """Refuse blocks that were never written and no tag stands for: in the file, or in those that a VRT shows."""
     with open_raster(path) as dataset:
         unwritten, dtypes = unwritten_blocks(dataset), dataset.dtypes
-        shown = [Path(name) for name in dataset.files] if dataset.driver == "VRT" else []
+        is_vrt = dataset.driver == "VRT"
+        shown = [Path(name) for name in dataset.files] if is_vrt else []
+    if is_vrt:
+        _check_covered(path)
     if unwritten:
         raise InputError(unwritten, where=str(path), fix=fix_unwritten(dtypes))
     for file in shown:

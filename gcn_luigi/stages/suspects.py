@@ -13,8 +13,9 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.inventory import SourceFile
 from gcn_luigi.prepare.constants import Sketch
 
-# How far the configured nodata is believed for a file without a tag: not given; only where the file holds it; always.
-Trust = Literal["nothing", "where seen", "all"]
+# How far the configured nodata is believed for a file without a tag: it is not given; where the file holds it; there
+# and where the value is close to others, as flat water is.
+Trust = Literal["nothing", "where seen", "flat water"]
 
 _MOST_NAMED = 20
 
@@ -68,7 +69,7 @@ def find_suspects(
         ``year`` and the number of ``missing`` pixels of each band of the file.
     sketches : sequence of Sketch
         The same.
-    trust : {"nothing", "where seen", "all"}
+    trust : {"nothing", "where seen", "flat water"}
         How far ``band.nodata`` is believed where there is no tag.
 
     Returns
@@ -85,7 +86,8 @@ def find_suspects(
             found.append(Suspect(*place, tag, share, reason, is_error=False))
         constant = sketch.constant(partial(_is_measured, band, tag))
         if constant is not None:
-            is_believed = tag is not None or trust == "all" or (trust == "where seen" and row["missing"] > 0)
+            is_seen = trust != "nothing" and row["missing"] > 0
+            is_believed = tag is not None or is_seen or (trust == "flat water" and not constant.is_apart)
             where = "along an edge, " if constant.is_edge else ""
             reason = f"{where}{constant.share:.1%} of its pixels hold {constant.value:g}"
             found.append(Suspect(*place, constant.value, constant.share, reason, is_error=not is_believed))
@@ -122,8 +124,8 @@ def check_suspects(suspects: Sequence[Suspect], band: Band, n_files: int) -> Non
     raise InputError(
         f"{n_wrong} of {n_files} files of band {band.name} hold one value so often that it seems to mean missing",
         where="\n         ".join(lines),
-        fix=f"if it does: rio edit-info --nodata {value:g} FILE; if it is measured, tag what means missing: rio "
-        f"edit-info --nodata {band.nodata} FILE, or set tiles.on_suspect_nodata = 'accept'",
+        fix=f"if it does, tag all files of the band: rio edit-info --nodata {value:g} FILE; if it is measured, tag "
+        f"what means missing: rio edit-info --nodata {band.nodata} FILE, or set tiles.on_suspect_nodata = 'accept'",
     )
 
 

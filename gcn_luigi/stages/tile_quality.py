@@ -106,7 +106,7 @@ def _trust(settings: RegionSettings, band: Band) -> Trust:
     (table,) = [table for table in settings.bands if table.name == band.name]
     if table.nodata is None:
         return "nothing"
-    return "where seen" if band.role is Role.OPTICAL else "all"
+    return "where seen" if band.role is Role.OPTICAL else "flat water"
 
 
 def _file_rows(

@@ -75,6 +75,14 @@ def test_what_is_no_measurement_is_never_suspect():
     assert sketched(pixels).constant(lambda values: values != -32768) is None
 
 
+@pytest.mark.parametrize(("lowest", "is_apart"), [(0, False), (800, True)], ids=["shore", "mountains"])
+def test_flat_water_is_close_to_its_shore_and_a_stand_in_is_not(lowest, is_apart):
+    pixels = np.random.default_rng(8).uniform(lowest, lowest + 2000, (400, 500)).astype(np.float32)
+    pixels[:100] = 0
+
+    assert sketched(pixels).constant(everything).is_apart is is_apart
+
+
 def test_zero_is_told_without_a_sign():
     pixels = measured(dtype=np.float32)
     pixels[:100] = -0.0

@@ -1,6 +1,7 @@
 """What a file says of its missing pixels and its years is believed, told or refused; it is never passed over."""
 
 import json
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -128,6 +129,25 @@ class TestBlocksThatWereNeverWritten:
             AlignedRaster.open(path, LATTICE)
 
         assert caught.value.where.endswith("votes.tif")
+
+    @pytest.mark.parametrize("hides", ["nothing", "a column", "a value"])
+    @pytest.mark.parametrize("nodata", [None, -1])
+    def test_pixels_of_a_vrt_that_no_source_shows_need_a_nodata_value(self, tmp_path, hides, nodata):
+        values = measured(shape=(32, 47 if hides == "a column" else 48))
+        path = write_tif(tmp_path / "votes.tif", values, nodata=None)
+        seen = values != 5 if hides == "a value" else np.ones(values.shape, bool)
+        source = VrtSource(path, 1, replace(LATTICE.window, width=values.shape[1]), 5 if hides == "a value" else None)
+        write_vrt(tmp_path / "votes.vrt", LATTICE, [VrtBand("votes", "int16", nodata, (source,))])
+
+        if hides != "nothing" and nodata is None:
+            with pytest.raises(InputError, match="no nodata value for them"):
+                AlignedRaster.open(tmp_path / "votes.vrt", LATTICE)
+            return
+        found, missing = AlignedRaster.open(tmp_path / "votes.vrt", LATTICE).read(LATTICE.window)
+
+        seen = np.pad(seen, ((0, 0), (0, 48 - seen.shape[1])))
+        np.testing.assert_array_equal(missing, ~seen)
+        np.testing.assert_array_equal(found[seen], values[seen[:, : values.shape[1]]])
 
     def test_votes_with_a_tag_are_missing_there(self, tmp_path):
         values = measured(shape=(1, 32, 48))
@@ -298,6 +318,15 @@ class TestPixelsThatLookMissing:
         found = quality(tree, [{**bands[0], "nodata": -9999}, bands[1]])["suspect"]
 
         assert [(row["value"], row["is_error"]) for row in found] == [(0, False)]
+
+    def test_zero_among_mountains_is_not_taken_for_water_whatever_is_declared(self, tree):
+        dem = measured()[0, :, :32].astype(np.float32) + 800
+        dem[:, :10] = 0
+        write_tif(tree / "topo/0007/x_0007_dem_temp.tif", dem, nodata=None)
+        dem_first = {"name": "dem", "role": "topo", "suffix": "dem_temp", "nodata": -9999}
+
+        with pytest.raises(InputError, match="1 of 2 files of band dem"):
+            quality(tree, [dem_first, {"name": "a", "role": "optical"}])
 
     def test_a_limit_of_the_valid_range_is_where_an_index_saturates(self, export):
         assert quality(export(1000), declared(valid_min=-1000, valid_max=1000))["suspect"] == []
