@@ -1,4 +1,4 @@
-"""The settings on the page about published datasets, as they stand there, keep the cells that the published run kept."""
+"""The settings on the page about published datasets, as they are printed there, keep the cells of the published run."""
 
 import re
 import tomllib
