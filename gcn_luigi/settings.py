@@ -172,7 +172,9 @@ class LabelSettings(Section):
     # A raster of 0 none, 1 debris, 2 debris-free ice, 255 or its nodata missing, in place of `stem`.
     raster: str | None = None
     # What the values of `raster` mean, where they are others: "1" = "ice".
-    classes: dict[Annotated[str, Field(pattern=r"^-?\d{1,9}$")], Literal["none", "debris", "ice", "ignore"]] = {}
+    classes: dict[
+        Annotated[str, Field(pattern=r"^(0|-?[1-9][0-9]{0,8})$")], Literal["none", "debris", "ice", "ignore"]
+    ] = {}
     # Classes of which the used partitions may hold no pixel at all.
     allow_absent: tuple[Literal["none", "debris", "ice"], ...] = ()
 

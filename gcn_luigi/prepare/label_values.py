@@ -20,6 +20,8 @@ CLASS_VALUES = {"none": LABEL_NONE, "debris": LABEL_DEBRIS, "ice": LABEL_ICE, "i
 CLASSES = ("none", "debris", "ice")
 _IDENTITY = {float(value): value for value in CLASS_VALUES.values()}
 _MOST_TOLD = 10
+# The published threshold of 3 is one of 7 votes; at a tenth of the range nearly everything would be ice.
+_FAR_ABOVE, _HALF = 10, 50
 
 Array = npt.NDArray[Any]
 
@@ -182,6 +184,32 @@ def fractional_votes(planes: Iterable[tuple[Array, npt.NDArray[np.bool_]]], thre
         where=where,
         fix="votes are counts: resample them with the nearest pixel, never by averaging",
     )
+
+
+def refuse_percentages(most: int, threshold: int, where: str) -> None:
+    """Refuse votes that go so far above the threshold that they must be percentages, or bytes scaled to 255.
+
+    Parameters
+    ----------
+    most : int
+        The largest vote of the raster.
+    threshold : int
+        ``[label] threshold``.
+    where : str
+        The raster.
+
+    Raises
+    ------
+    InputError
+        The largest vote is above 50, and at least ten times the smallest number of votes that is called ice.
+    """
+    if most > _HALF and most >= _FAR_ABOVE * (max(threshold, 0) + 1):
+        raise InputError(
+            f"votes reach {most}, although more than {threshold} is called ice: these look like percentages",
+            where=where,
+            fix="set [label] threshold in the unit of the raster, for example 50 for a majority of percentages; if the "
+            f"raster does count classifications, confirm it with [label] max_votes = {most}",
+        )
 
 
 def absent_classes(counts: npt.NDArray[np.int64]) -> list[str]:

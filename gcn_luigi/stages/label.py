@@ -24,6 +24,7 @@ from gcn_luigi.prepare.label_values import (
     fractional_votes,
     has_fractions,
     label_coding,
+    refuse_percentages,
 )
 from gcn_luigi.prepare.labels import combine_label, rasterize_outlines
 from gcn_luigi.settings import DistanceSettings, LabelSettings
@@ -142,16 +143,22 @@ def _planes(raster: AlignedRaster, lattice: Lattice) -> Iterator[tuple[NDArray[A
 
 
 def _combined_label(votes: AlignedRaster, geometries: Any, lattice: Lattice, settings: LabelSettings) -> Blocks:
+    most = 0
     for window in blocks(lattice, _STRIP):
         values, missing = votes.read(window)
-        _check_votes(values[~missing], votes.path, settings.max_votes)
-        if has_fractions(values[~missing]):
+        valid = values[~missing]
+        # Before the range: cubic resampling leaves fractions below zero, which are no nodata values.
+        if has_fractions(valid):
             raise fractional_votes(_planes(votes, lattice), settings.threshold, str(votes.path))
+        _check_votes(valid, votes.path, settings.max_votes)
+        most = max(most, int(valid.max(initial=0)))
         inside = rasterize_outlines(geometries, lattice.crop(window))
         yield (
             window,
             combine_label(inside, values, missing, settings.threshold, ice_outside=settings.ice_outside),
         )
+    if "max_votes" not in settings.model_fields_set:
+        refuse_percentages(most, settings.threshold, str(votes.path))
 
 
 def _check_votes(votes: NDArray[Any], path: Path, most: int) -> None:

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from gcn_luigi.config import load_region
 from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.prepare.label_values import ValueCounts, apply_coding, label_coding, refuse_absent
+from gcn_luigi.prepare.label_values import ValueCounts, apply_coding, label_coding, refuse_absent, refuse_percentages
 from gcn_luigi.prepare.remedies import remedy, told_reasons
+from gcn_luigi.settings import LabelSettings
 from gcn_luigi.tasks.partitions import PartitionCatalog
 from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import make_tiny
@@ -49,6 +51,20 @@ def test_a_map_may_say_what_the_documented_values_say():
     identity = {"0": "none", "1": "debris", "2": "ice", "255": "ignore"}
 
     assert label_coding(counts_of([0, 1]), identity, (), "label.tif").tolist() == [[0, 0], [1, 1], [2, 2], [255, 255]]
+
+
+@pytest.mark.parametrize("key", ["01", "-0", "1.0", "+1", " 1", "\N{ARABIC-INDIC DIGIT ONE}", "x", ""])
+def test_a_value_of_the_map_is_written_in_one_way(key):
+    """Otherwise "1" and "01" could give one value two meanings."""
+    with pytest.raises(ValidationError, match="classes"):
+        LabelSettings(raster="label.tif", classes={key: "ice"})
+
+    assert LabelSettings(raster="label.tif", classes={"-1": "ice", "0": "none", "10": "debris"}).classes["-1"] == "ice"
+
+
+@pytest.mark.parametrize(("most", "threshold"), [(7, 3), (15, 0), (50, 0), (100, 50), (100, 10), (39, 3)])
+def test_votes_of_a_plausible_range_pass(most, threshold):
+    refuse_percentages(most, threshold, "votes.tif")
 
 
 @pytest.mark.parametrize(

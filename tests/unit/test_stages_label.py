@@ -185,6 +185,34 @@ class TestLabel:
 
         assert "number of classifications" in caught.value.fix
 
+    def test_fractions_below_zero_are_called_fractions_and_no_missing_pixels(self, make, tmp_path, votes):
+        place, layout = make()
+        sharpened = votes.astype(np.float32)
+        sharpened[votes == 0] = -0.25
+        write_tif(tmp_path / "stem.tif", sharpened)
+
+        with pytest.raises(InputError, match=r"not whole numbers: .* for example -0\.25") as caught:
+            write_label(place, layout, tmp_path / "label.tif", Said())
+
+        assert "nodata" not in caught.value.fix
+
+    def test_percentages_in_place_of_votes_are_refused_until_their_range_is_confirmed(self, make, tmp_path, votes):
+        place, layout = make()
+        percent = np.where(votes < 0, votes, votes * 100 // 7).astype(np.int16)
+        write_tif(tmp_path / "stem.tif", percent)
+
+        with pytest.raises(InputError, match="votes reach 100, although more than 3 is called ice") as caught:
+            write_label(place, layout, tmp_path / "label.tif", Said())
+
+        assert "threshold" in caught.value.fix
+        inside = inside_at_once()
+        for label in ({"stem": "stem.tif", "threshold": 50}, {"stem": "stem.tif", "max_votes": 100}):
+            write_label(Region(region(label=label), tmp_path), layout, tmp_path / "label.tif", Said())
+            is_ice = percent > label.get("threshold", 3)
+            expected = np.where(inside, np.where(is_ice, 2, 1), 0)
+            expected[votes == -32768] = 255
+            np.testing.assert_array_equal(read(tmp_path / "label.tif")[0], expected)
+
     def test_whole_votes_stored_as_float_are_votes(self, make, tmp_path, votes):
         place, layout = make()
         write_label(place, layout, tmp_path / "whole.tif", Said())
