@@ -1,6 +1,7 @@
 """What the columns of a file of outlines say: whose outline a row is, of which date, and whether it is glacier."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ _DATES = ("bgndate", "src_date", "date", "img_date", "year")
 # Every file of the RGI states the id that GLIMS gives the same glacier.
 _COMPANIONS = {"rgiid": {"glimsid", "glims_id"}, "rgi_id": {"glimsid", "glims_id"}}
 _WORDS = {"", "-", "--", "?", "n/a", "na", "nan", "none", "null", "<null>", "nil", "no id", "noid", "tbd", "unknown"}
-# Sentinels of numbers, and ids of the RGI and of GLIMS whose number is 0.
+# Sentinels of numbers, and ids of the RGI and of GLIMS whose number is 0: no ids where several rows hold them.
 _NO_ID = re.compile(r"^(?:-9{2,}|rgi.*[-.]0+|g0+[ew]0+[ns])$")
 _Mask = npt.NDArray[np.bool_]
 _GLACIER, _ROCK = "glac_bound", "intrnl_rock"
@@ -95,7 +96,7 @@ def outline_rows(columns: pd.DataFrame, settings: OutlineSettings, where: str) -
 
 
 def id_text(value: Any) -> str:
-    """Return an id as text, empty where the value is no id: missing, blank, ``unknown``, ``n/a``, -9999.
+    """Return an id as text, empty where the value is no id: missing, blank, ``unknown`` or ``n/a``.
 
     Parameters
     ----------
@@ -104,13 +105,13 @@ def id_text(value: Any) -> str:
 
     Examples
     --------
-    >>> [id_text(value) for value in (12.0, " RGI60-01.10689 ", "n/a", None, "RGI60-01.00000")]
-    ['12', 'RGI60-01.10689', '', '', '']
+    >>> [id_text(value) for value in (12.0, " RGI60-01.10689 ", "n/a", None)]
+    ['12', 'RGI60-01.10689', '', '']
     """
     if value is None or pd.isna(value):
         return ""
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
-    return "" if text.casefold() in _WORDS or _NO_ID.match(text.casefold()) else text
+    return "" if text.casefold() in _WORDS else text
 
 
 def _column(columns: pd.DataFrame, name: str) -> str | None:
@@ -180,6 +181,8 @@ def _ids(columns: pd.DataFrame, column: str, notes: list[str], where: str) -> tu
         notes.append(f"each of the {len(columns)} rows is an outline of its own")
         return [f"row {place}" for place in columns.index], [False] * len(columns)
     texts = [id_text(value) for value in columns[column]]
+    times = Counter(texts)
+    texts = ["" if times[text] > 1 and _NO_ID.match(text.casefold()) else text for text in texts]
     nameless = [place for place, text in zip(columns.index, texts, strict=True) if not text]
     if 2 * len(nameless) > len(texts):
         raise InputError(

@@ -22,11 +22,14 @@ _ONE_GLACIER_M = 1000.0
 _SAME_GROUND = 0.5
 # An id of this many parts that fills more than half of the file is a column's default value.
 _MANY_PARTS = 5
+_MAIN_PART = 0.5
 # Numbers that begin anew in a second map repeat the first ones of the count, and at least so many.
 _FEW_NUMBERS = 3
 _COLUMNS = ["outline", "glacier", "year", "date", "area_m2", "geometry"]
 _KINDS = {"outline": "str", "glacier": "str", "year": "Int64", "date": "str", "area_m2": "float64"}
-_REAL_ID = r"(?i)^(?:RGI\d|RGI2000-|G\d{6}[EW]\d{5}[NS])"
+_REAL_ID = r"(?i)^(?:RGI\d|G\d{6}[EW]\d{5}[NS])"
+# The complexes of RGI 7, whose parts are glaciers.
+_COMPLEX = r"(?i)^RGI\d{4}-.*-C-"
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def unite_outlines(
     repeated = glaciers[glaciers.duplicated("outline", keep=False)]
     singles = glaciers.drop(repeated.index)
     _refuse_numbering(glaciers, repeated, rows, where)
-    dated = {str(name): _analyses(group) for name, group in repeated.groupby("outline")}
+    dated = _by_name(repeated)
     _refuse_strangers(glaciers, dated, rows, where)
     several = {name: parts for name, parts in dated.items() if len(parts) > 1}
     if several and choice.analyses == "error":
@@ -99,7 +102,7 @@ def unite_outlines(
             fix='say which of them count: [outlines] analyses = "newest", "nearest" (to a composite) or "all"',
         )
     made = [
-        _row(name, part, is_one_of_several=name in several and choice.analyses == "all")
+        _row(name, part, repeated, is_one_of_several=name in several and choice.analyses == "all")
         for name, parts in dated.items()
         for part in _kept(parts, choice)
     ]
@@ -113,10 +116,11 @@ def unite_outlines(
 
 @dataclass(frozen=True)
 class _Analysis:
-    """All rows of one glacier of one date, the largest first."""
+    """All rows of one glacier of one date, the largest first: their places in the table, shapes and union."""
 
     day: str
-    rows: gpd.GeoDataFrame
+    rows: npt.NDArray[np.int64]
+    shapes: npt.NDArray[Any]
     shape: Any
 
     @property
@@ -124,19 +128,28 @@ class _Analysis:
         return int(self.day[:4]) if self.day else None
 
 
-def _analyses(group: gpd.GeoDataFrame) -> list[_Analysis]:
+def _by_name(repeated: gpd.GeoDataFrame) -> dict[str, list[_Analysis]]:
+    """Return the analyses of each glacier; `repeated` is sorted by name."""
+    names, days = repeated["outline"].to_numpy(object), repeated["day"].to_numpy(object)
+    shapes = repeated.geometry.to_numpy()
+    # Slices of arrays: a table for each of thousands of glaciers would take minutes.
+    groups = np.split(np.arange(len(names)), np.flatnonzero(names[1:] != names[:-1]) + 1)
+    return {str(names[rows[0]]): _analyses(rows, days, shapes) for rows in groups if len(rows)}
+
+
+def _analyses(rows: npt.NDArray[np.int64], days: npt.NDArray[Any], shapes: npt.NDArray[Any]) -> list[_Analysis]:
     """Return the analyses of one glacier, the newest last; parts seen on several days of one year are one."""
-    parts = [_analysis(str(day), rows) for day, rows in group.groupby("day", sort=True)]
-    days = group["day"].to_numpy(object)
-    if len(parts) > 1 and len({day[:4] for day in days}) == 1 and not _any_same_ground(parts):
+    own = days[rows]
+    parts = [_analysis(day, rows[own == day], shapes) for day in sorted(set(own))]
+    if len(parts) > 1 and len({day[:4] for day in own}) == 1 and not _any_same_ground(parts):
         # Dated as its largest part, which comes first.
-        return [_analysis(str(days[0]), group)]
+        return [_analysis(own[0], rows, shapes)]
     return parts
 
 
-def _analysis(day: str, rows: gpd.GeoDataFrame) -> _Analysis:
-    shapes = rows.geometry.to_numpy()
-    return _Analysis(day, rows, shapes[0] if len(shapes) == 1 else shapely.union_all(shapes))
+def _analysis(day: str, rows: npt.NDArray[np.int64], shapes: npt.NDArray[Any]) -> _Analysis:
+    own = shapes[rows]
+    return _Analysis(str(day), rows, own, own[0] if len(own) == 1 else shapely.union_all(own))
 
 
 def _common_share(one: Any, other: Any) -> float:
@@ -211,7 +224,12 @@ def _n(count: int, word: str) -> str:
 
 def _refuse_numbering(glaciers: gpd.GeoDataFrame, repeated: gpd.GeoDataFrame, rows: OutlineRows, where: str) -> None:
     """Refuse a column in which one value fills the file, or numbers begin anew: neither names a glacier."""
-    named = repeated[~repeated["outline"].str.contains(_REAL_ID)]
+    # An inventory's own id may stand for many parts, of which one is nearly all of a glacier.
+    largest = repeated.groupby(["outline", "day"])["area_m2"].transform("max") / repeated.groupby(["outline", "day"])[
+        "area_m2"
+    ].transform("sum")
+    is_real = repeated["outline"].str.contains(_REAL_ID) & (largest >= _MAIN_PART)
+    named = repeated[~is_real & ~repeated["outline"].str.contains(_COMPLEX)]
     if named.empty:
         return
     # A copy of a row is no part.
@@ -241,7 +259,7 @@ def _refuse_strangers(
     glaciers: gpd.GeoDataFrame, dated: dict[str, list[_Analysis]], rows: OutlineRows, where: str
 ) -> None:
     """Refuse rows that share an id and are neither parts nor analyses of one glacier."""
-    far = [name for name, parts in dated.items() if any(_is_scattered(part.rows.geometry.to_numpy()) for part in parts)]
+    far = [name for name, parts in dated.items() if any(_is_scattered(part.shapes) for part in parts)]
     apart = [name for name, parts in dated.items() if name not in far and not _is_one_ground(parts)]
     if not far and not apart:
         return
@@ -283,13 +301,13 @@ def _gap(year: int | None, composites: Sequence[int]) -> float:
     return np.inf if year is None else min((abs(year - composite) for composite in composites), default=0)
 
 
-def _row(name: str, part: _Analysis, *, is_one_of_several: bool) -> dict[str, Any]:
-    largest = part.rows.iloc[0]
+def _row(name: str, part: _Analysis, repeated: gpd.GeoDataFrame, *, is_one_of_several: bool) -> dict[str, Any]:
+    largest = part.rows[0]
     return {
         "outline": f"{name}@{part.day or 'undated'}" if is_one_of_several else name,
         "glacier": name,
-        "year": largest["year"],
-        "date": largest["date"],
+        "year": part.year if part.day else pd.NA,
+        "date": repeated["date"].iloc[largest],
         "area_m2": float(shapely.area(part.shape)),
         "geometry": part.shape,
     }

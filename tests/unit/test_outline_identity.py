@@ -90,11 +90,22 @@ def test_far_rows_of_one_id_and_date_are_refused_and_near_ones_united(read):
     assert united.notes == ("2 rows that share an id united, as parts of one glacier and date: a",)
 
 
-def test_a_glacier_in_many_parts_of_a_known_inventory_is_one_outline(read):
-    table = read(row_of(9), RGIId=["RGI60-01.10689"] * 9, BgnDate=["20090701"] * 9).table
+@pytest.mark.parametrize(
+    ("name", "first"), [("RGI60-01.10689", 900.0), ("G213112E61299N", 900.0), ("RGI2000-v7.0-C-01-00001", 100.0)]
+)
+def test_many_parts_under_an_id_of_a_known_inventory_are_one_outline(read, name, first):
+    shapes = [square(0, first), *(square(1_000 + i * 200.0) for i in range(8))]
 
-    assert len(table) == 1
-    assert table.loc[0, "area_m2"] == 9 * 100.0**2
+    table = read(shapes, RGIId=[name] * 9, BgnDate=["20090701"] * 9).table
+
+    assert table["outline"].tolist() == [name]
+    assert table.loc[0, "area_m2"] == pytest.approx(first**2 + 8 * 100.0**2)
+
+
+def test_one_id_of_an_inventory_for_glaciers_of_one_size_is_refused(read):
+    error = refusal(read, row_of(15, 100.0), RGIId=["RGI60-01.00001"] * 15, BgnDate=["20090701"] * 15)
+
+    assert "tells no glacier from another" in str(error)
 
 
 def test_each_row_can_be_an_outline_of_its_own(read):
