@@ -171,7 +171,8 @@ def read_polygons(path: Path, onto: Lattice | str, layer: str | None = None) -> 
     Returns
     -------
     GeoSeries
-        Valid, two-dimensional polygons, one a row; broken ones are repaired where that changes little.
+        Valid, two-dimensional polygons, one a row; broken ones are repaired where that changes little. What was done is
+        in its ``attrs["notes"]``, a list of str.
 
     Raises
     ------
@@ -179,15 +180,18 @@ def read_polygons(path: Path, onto: Lattice | str, layer: str | None = None) -> 
         The file is missing or unreadable, has several layers and none is named, or states no CRS or one that cannot be
         right; a row holds no polygon, is broken beyond a per cent of its area, or cannot be reprojected.
     """
-    frame, where = _located(_read(path, layer)[0], path), str(path)
+    table, encoding = _read(path, layer)
+    frame, where = _located(table, path), str(path)
     names = [f"row {row}" for row in range(len(frame))]
-    shapes, _ = only_polygons(frame.geometry.to_numpy(), names, "error", where)
+    shapes, mixed = only_polygons(frame.geometry.to_numpy(), names, "error", where)
     rules = Mending("repair", _MOST_MENDED, "mend them, for example with QGIS's Fix geometries")
-    shapes, _ = mend_polygons(_laid(shapes, frame.crs, onto, where), names, rules, where)
+    shapes, mended = mend_polygons(_laid(shapes, frame.crs, onto, where), names, rules, where)
     if shapely.is_empty(shapes).any():
         empty = few(f"row {row}" for row in np.flatnonzero(shapely.is_empty(shapes)))
         raise InputError(f"polygons without area: {empty}", where=where, fix="correct or remove these rows")
-    return gpd.GeoSeries(shapes, crs=_crs(onto))
+    polygons = gpd.GeoSeries(shapes, crs=_crs(onto))
+    polygons.attrs["notes"] = [*encoding, *mixed, *mended]
+    return polygons
 
 
 def read_reject_ids(path: Path) -> frozenset[str]:

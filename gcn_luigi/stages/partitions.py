@@ -111,7 +111,7 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
     outlines = _outlines(region, lattice)
     by_outline = join_outlines(cells, lattice, outlines.table)
     joined = join_glaciers(by_outline, outlines.table)
-    exclusions = _exclusions(region, lattice)
+    exclusions, exclusion_notes = _exclusions(region, lattice)
     dated = years_of_cells(cells, settings.year.rule) if settings.year.source == "grid" else by_outline
     max_m = settings.grid.max_outline_distance_m
     facts = CellFacts(
@@ -143,6 +143,7 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
     if unknown := exclusions.unknown_ids(cells):
         first = ", ".join(unknown[:_MOST_NAMED])
         grid_notes.append(f"{len(unknown)} of {len(exclusions.ids)} rejected ids name no cell: {first}")
+    grid_notes += exclusion_notes
     every_note = {"outlines": list(outlines.notes), "grid": grid_notes, "split": notes}
     _write_json(audit_out, {**audit_split(catalog, joined), "notes": every_note})
 
@@ -185,12 +186,13 @@ def _outlines(region: Region, lattice: Lattice) -> Outlines:
     return read_outlines(region.root / settings.path, settings, lattice, region.settings.years)
 
 
-def _exclusions(region: Region, lattice: Lattice) -> Exclusions:
+def _exclusions(region: Region, lattice: Lattice) -> tuple[Exclusions, list[str]]:
     settings = region.settings.grid
     ids = frozenset[str]() if settings.reject_ids is None else read_reject_ids(region.root / settings.reject_ids)
     if settings.exclude_polygons is None:
-        return Exclusions(ids)
-    return Exclusions(ids, tuple(read_polygons(region.root / settings.exclude_polygons, lattice)))
+        return Exclusions(ids), []
+    polygons = read_polygons(region.root / settings.exclude_polygons, lattice)
+    return Exclusions(ids, tuple(polygons)), [f"{note}, in exclude_polygons" for note in polygons.attrs["notes"]]
 
 
 def _label_counts(label: Path, cells: list[Cell]) -> Any:

@@ -150,3 +150,28 @@ def test_every_repaired_outline_is_named_in_the_audit(catalog, outlines, tmp_pat
     notes = json.loads((made / "split.json").read_text())["notes"]["outlines"]
     told = next(note for note in notes if "repaired" in note)
     assert all(f"knot {n} (" in told for n in range(20))
+
+
+def test_repaired_exclusions_are_told_and_exclude_what_they_enclose(catalog, tmp_path):
+    plain = gpd.read_parquet(catalog("plain") / "catalog.parquet")
+    left, bottom = plain.geometry[plain["used"]].iloc[0].bounds[:2]
+    x, y = left + 10, bottom + 10
+    knot = shapely.Polygon([(x, y), (x + 100, y + 100), (x + 100, y), (x, y + 100)])
+    path = tmp_path / "away.gpkg"
+    gpd.GeoDataFrame({"id": [1]}, geometry=[knot], crs=plain.crs).to_file(path, engine="pyogrio")
+
+    place = catalog("excluding", grid__exclude_polygons=str(path))
+
+    made = gpd.read_parquet(place / "catalog.parquet")
+    lobes = shapely.MultiPolygon(
+        [
+            shapely.Polygon([(x, y), (x + 50, y + 50), (x, y + 100)]),
+            shapely.Polygon([(x + 100, y), (x + 50, y + 50), (x + 100, y + 100)]),
+        ]
+    )
+    wanted = shapely.area(shapely.intersection(lobes, made.geometry.to_numpy())) > 0
+    assert wanted.sum() == 1
+    np.testing.assert_array_equal((made["reason"] == "exclusion polygon").to_numpy(), wanted)
+    notes = json.loads((place / "split.json").read_text())["notes"]["grid"]
+    assert any(note.startswith("1 broken polygons repaired: row 0 (Self-intersection") for note in notes)
+    assert any(note.endswith(", in exclude_polygons") for note in notes)
