@@ -1,5 +1,6 @@
 """Which source file stands behind a window of a virtual mosaic: for blame when something is wrong there."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,20 @@ def sources_within(path: Path, window: Window) -> Iterator[tuple[Path, Window]]:
             yield path, window
             return
         bounds = _plain_lattice(dataset).crop(window).bounds
-        sources = [Path(name) for name in dataset.files[1:]]
+        sources = [_as_written(name) for name in dataset.files[1:]]
     for source in sources:
         own = _window_of(source, bounds)
         if own is None:
             yield source, Window(0, 0, 0, 0)
         elif not own.is_empty:
             yield from sources_within(source, own)
+
+
+def _as_written(name: str) -> Path:
+    """Return the path of a source without the way up and down again that leads there from a mosaic."""
+    short = Path(os.path.normpath(name))
+    # Where a link lies on the way, ".." leads up from where the link leads to.
+    return short if os.path.realpath(name) == os.path.realpath(short) else Path(os.path.realpath(name))
 
 
 def damaged_source(path: Path, window: Window) -> Path | None:
