@@ -66,6 +66,7 @@ class Forecast:
                     "candidates": split.candidates,
                     "chips": split.chips,
                     "rejected": split.rejected,
+                    "classes": split.classes,
                 }
                 for name, split in self.plan.splits.items()
             },
