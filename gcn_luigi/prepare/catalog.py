@@ -34,6 +34,8 @@ _REMEDIES = {
     "no split in the grid": "fill the split column of the grid",
 }
 
+_ANY_REMEDY = "loosen [grid] or [year], or check that grid, outlines and tiles lie on the same ground"
+
 _CLASSES = ("share_none", "share_debris", "share_ice", "share_missing")
 
 
@@ -172,7 +174,7 @@ def told_reasons(catalog: gpd.GeoDataFrame) -> tuple[str, str]:
         counts[kind] += int(count)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     told = ", ".join(f"{count:,} x {kind}" for kind, count in ordered)
-    return told, _REMEDIES.get(ordered[0][0], "") if ordered else ""
+    return told, _REMEDIES.get(ordered[0][0], _ANY_REMEDY) if ordered else ""
 
 
 def _check_facts(ids: list[str], facts: CellFacts) -> None:
