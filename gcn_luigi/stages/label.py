@@ -167,8 +167,8 @@ def _check_votes(votes: NDArray[Any], path: Path, most: int) -> None:
         raise InputError(
             f"holds {wrong[0]:g} among the votes, of which there are 0 to {most}",
             where=str(path),
-            fix="declare it as the file's nodata value if it means missing, or raise [label] max_votes and set threshold "
-            "to suit the range",
+            fix="declare it as the file's nodata value if it means missing, or raise [label] max_votes "
+            "and set threshold to suit the range",
         )
 
 
