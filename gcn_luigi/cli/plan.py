@@ -96,6 +96,9 @@ def _lines(told: "Forecast", region: "Region", workers: int) -> "Iterator[str]":
             f"{name}: {split.chips:,} chips{most} of {split.candidates:,} cut from {split.partitions:,} partitions"
             + (f"; rejected: {why}" if why else "")
         )
+        if split.partitions:
+            shares = ", ".join(f"{kind} {share:.1%}" for kind, share in split.classes.items())
+            yield f"{name}: label of its partitions: {shares}"
         if not split.chips:
             yield f"no {name} chip: a build would stop; loosen the least shares in [chips], or see [grid] and [split]"
     shards, plan = region.settings.shards, told.plan

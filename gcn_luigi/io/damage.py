@@ -33,13 +33,20 @@ def sources_within(path: Path, window: Window) -> Iterator[tuple[Path, Window]]:
             yield path, window
             return
         bounds = _plain_lattice(dataset).crop(window).bounds
-        sources = [_plain(name) for name in dataset.files[1:]]
+        sources = [_as_written(name) for name in dataset.files[1:]]
     for source in sources:
         own = _window_of(source, bounds)
         if own is None:
             yield source, Window(0, 0, 0, 0)
         elif not own.is_empty:
             yield from sources_within(source, own)
+
+
+def _as_written(name: str) -> Path:
+    """Return the path of a source without the way up and down again that leads there from a mosaic."""
+    short = Path(os.path.normpath(name))
+    # Where a link lies on the way, ".." leads up from where the link leads to.
+    return short if os.path.realpath(name) == os.path.realpath(short) else Path(os.path.realpath(name))
 
 
 def damaged_source(path: Path, window: Window) -> Path | None:
@@ -63,13 +70,6 @@ def unreadable(culprit: Path, window: Window, whose: str) -> InputError:
         where=str(culprit),
         fix="copy or download the file again",
     )
-
-
-def _plain(name: str) -> Path:
-    """Return a path without the way back through the directory of a mosaic, which may be a temporary one."""
-    plain = os.path.normpath(name)
-    # Where a link lies on the way, the shorter path may be another file.
-    return Path(plain if os.path.exists(plain) and os.path.samefile(plain, name) else os.path.realpath(name))  # noqa: PTH110, PTH121
 
 
 def _window_of(source: Path, bounds: tuple[float, float, float, float]) -> Window | None:

@@ -20,6 +20,10 @@ CLASS_VALUES = {"none": LABEL_NONE, "debris": LABEL_DEBRIS, "ice": LABEL_ICE, "i
 CLASSES = ("none", "debris", "ice")
 _IDENTITY = {float(value): value for value in CLASS_VALUES.values()}
 _MOST_TOLD = 10
+# Keys of a map have at most nine digits.
+_MOST_KEY = 1_000_000_000
+# A share computed in float32 may end a little above 1.
+_ONE = 1.000001
 # The published threshold of 3 is one of 7 votes; at a tenth of the range nearly everything would be ice.
 _FAR_ABOVE, _HALF = 10, 50
 
@@ -106,8 +110,7 @@ def label_coding(counts: ValueCounts, classes: Mapping[str, str], absent: Collec
         raise InputError(
             f"label holds values other than {known}: {counts.told(unknown)}",
             where=where,
-            fix="say what they mean, for example "
-            + _example({**{f"{value:g}": "none" for value in sorted(unknown)[:3]}, **classes}),
+            fix=_map_to_fill_in(counts.counts, classes),
         )
     lacking = [name for name in CLASSES if float(CLASS_VALUES[name]) not in counts.counts and name not in absent]
     if not classes and lacking and counts.counts:
@@ -116,8 +119,8 @@ def label_coding(counts: ValueCounts, classes: Mapping[str, str], absent: Collec
         raise InputError(
             f"label holds {counts.told(values)}, but not {wanted}: these values could be read in two ways",
             where=where,
-            fix=f"say what they mean, for example {_example(_guess(values))}; or, if they are 0 none, 1 debris, 2 ice "
-            f"and 255 missing, write [label] allow_absent = {_toml_list(lacking)}",
+            fix=f"{_map_to_fill_in(values, {})}; or, if they are 0 none, 1 debris, 2 ice and 255 missing, "
+            f"write [label] allow_absent = {_toml_list(lacking)}",
         )
     return np.array(sorted(coding.items()), np.float64)
 
@@ -171,7 +174,7 @@ def fractional_votes(planes: Iterable[tuple[Array, npt.NDArray[np.bool_]]], thre
         if broken.size and np.isnan(example):
             example = float(broken[0])
     what = f"holds votes that are not whole numbers: {n_broken:,} of {n_total:,} pixels, for example {example:g}"
-    if low >= 0 and high <= 1:
+    if low >= 0 and high <= _ONE:
         return InputError(
             f"{what}; all lie between 0 and 1, as probabilities or shares do",
             where=where,
@@ -182,7 +185,8 @@ def fractional_votes(planes: Iterable[tuple[Array, npt.NDArray[np.bool_]]], thre
     return InputError(
         what,
         where=where,
-        fix="votes are counts: resample them with the nearest pixel, never by averaging",
+        fix="votes are counts: resample them with the nearest pixel, never by averaging; turn scores of "
+        "another kind into whole numbers, and set [label] threshold in their unit",
     )
 
 
@@ -263,16 +267,17 @@ def refuse_absent(counts: npt.NDArray[np.int64], allowed: Collection[str], *, of
     )
 
 
-def _guess(values: list[float]) -> dict[str, str]:
-    """Return a map to start from: zero is no glacier, the largest value ice."""
-    meanings = {f"{value:g}": "debris" for value in values}
-    meanings[f"{values[-1]:g}"] = "ice"
-    meanings[f"{values[0]:g}"] = "none"
-    return meanings
-
-
-def _example(classes: Mapping[str, str]) -> str:
-    return "[label] classes = { " + ", ".join(f'"{value}" = "{name}"' for value, name in classes.items()) + " }"
+def _map_to_fill_in(values: Iterable[float], classes: Mapping[str, str]) -> str:
+    """Return a map of the raster's values for a person to complete: what they mean is not guessed."""
+    ordered = sorted(values)
+    if any(abs(value) >= _MOST_KEY for value in ordered):
+        return (
+            "declare values that mean missing as the file's nodata value, and say with [label] classes what others mean"
+        )
+    keys = [f"{value:.0f}" for value in ordered[:_MOST_TOLD]]
+    pairs = ", ".join(f'"{key}" = "{classes.get(key, "...")}"' for key in keys)
+    more = ", and so on" if len(ordered) > _MOST_TOLD else ""
+    return f"say what each value means, none, debris, ice or ignore: [label] classes = {{ {pairs}{more} }}"
 
 
 def _toml_list(names: Iterable[str]) -> str:

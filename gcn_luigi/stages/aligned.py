@@ -65,6 +65,10 @@ class AlignedRaster:
                 where=str(path),
                 fix="write it as one plain band, scale applied, with missing pixels as a declared nodata value",
             )
+        if header.dtypes[0].startswith("complex"):
+            raise InputError(
+                f"holds complex numbers ({header.dtypes[0]})", where=str(path), fix="write it as plain numbers"
+            )
         with open_raster(path) as dataset:
             check_deflated(dataset, path)
         _check_written(path)

@@ -40,6 +40,7 @@ _STRIP = (BLOCK, 4096)
 _DISTANCE_NODATA = -32768
 # It stands for missing as often as for a distance, and no distance is larger.
 _LARGEST = 32767
+_FIX_LABEL = "take the tag away (rio edit-info --unset-nodata FILE), or tag a value that stands for no class"
 _FIX_VOTES = (
     "take the tag away (rio edit-info --unset-nodata FILE), or tag another value if some pixels are missing; above the "
     "largest number of votes, lower [label] max_votes"
@@ -87,7 +88,7 @@ def write_label(region: Region, layout: Layout, out: Path, say: Say) -> None:
     if settings.raster is not None:
         given = AlignedRaster.open(region.root / settings.raster, lattice)
         if not accepts:
-            given.check_tag("label", _class_values(settings), fix="tag another value, as 255")
+            given.check_tag("label", _class_values(settings), fix=_FIX_LABEL)
         made = _given_label(given, lattice, settings)
     else:
         votes = AlignedRaster.open(region.root / str(settings.stem), lattice)
@@ -167,7 +168,8 @@ def _check_votes(votes: NDArray[Any], path: Path, most: int) -> None:
         raise InputError(
             f"holds {wrong[0]:g} among the votes, of which there are 0 to {most}",
             where=str(path),
-            fix="declare it as the file's nodata value if it means missing, or raise [label] max_votes",
+            fix="declare it as the file's nodata value if it means missing, or raise [label] max_votes "
+            "and set threshold to suit the range",
         )
 
 

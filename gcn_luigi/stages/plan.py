@@ -3,16 +3,18 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.io.header import open_raster
+from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.raster import read_dataset
 from gcn_luigi.prepare.columns import ChipPlace
 from gcn_luigi.prepare.cover import TileCover
+from gcn_luigi.prepare.label_values import CLASSES
 from gcn_luigi.prepare.nodata import Flag, outside_flags
 from gcn_luigi.settings import RegionSettings, StorageLayout
 from gcn_luigi.stages import Say
@@ -43,6 +45,8 @@ class SplitPlan:
         The others, by reason.
     fruitful : tuple of ChipPlace
         Partitions with a chip that is kept, in the order of the shards.
+    classes : dict of float
+        Share of none, debris, ice and missing among the label pixels of the used partitions; 0 where there is none.
     """
 
     partitions: int
@@ -50,6 +54,7 @@ class SplitPlan:
     chips: int
     rejected: dict[str, int]
     fruitful: tuple[ChipPlace, ...]
+    classes: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,7 @@ def plan_dataset(settings: RegionSettings, layout: Layout, *, is_exact: bool, sa
     reads_all = is_exact and not label_decides(settings)
     judge = _by_all_bands if reads_all else _by_label
     judged = judge(settings, layout, [place for split in SPLITS for place in places[split]])
+    shares = _class_shares(layout)
     total, done, splits = sum(map(len, places.values())), 0, {}
     for split in SPLITS:
         verdicts: Counter[str] = Counter()
@@ -144,6 +150,7 @@ def plan_dataset(settings: RegionSettings, layout: Layout, *, is_exact: bool, sa
             chips=kept,
             rejected={str(reason): count for reason, count in sorted(verdicts.items())},
             fruitful=tuple(fruitful),
+            classes=shares[split],
         )
     pixel = 2 * len(settings.schema_bands.image) + _PLANES
     stored = [place.window for split in splits.values() for place in split.fruitful]
@@ -155,6 +162,20 @@ def plan_dataset(settings: RegionSettings, layout: Layout, *, is_exact: bool, sa
         windows_bytes=len(stored) * window * pixel,
         seconds_read=time.perf_counter() - began if reads_all else 0.0,
     )
+
+
+def _class_shares(layout: Layout) -> dict[str, dict[str, float]]:
+    """Return the share of each class in the used partitions, by split, every pixel counted alike."""
+    catalog = read_geoparquet(layout.catalog)
+    shares = {}
+    for split in SPLITS:
+        cells = catalog[catalog["used"] & (catalog["split"] == split)]
+        pixels = (cells["height"] * cells["width"]).to_numpy(float)
+        shares[split] = {
+            name: float((cells[f"share_{name}"].to_numpy() * pixels).sum() / max(pixels.sum(), 1.0))
+            for name in (*CLASSES, "missing")
+        }
+    return shares
 
 
 def _by_all_bands(settings: RegionSettings, layout: Layout, places: Sequence[ChipPlace]) -> Iterator[Judged]:

@@ -12,15 +12,14 @@ from gcn_luigi.stages.probe import Probe, probe_shards
 from gcn_luigi.stages.tile_quality import checked_bands
 from gcn_luigi.stages.warnings import dataset_warnings
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.dataset import ChipIndex, QualityReport
+from gcn_luigi.tasks.dataset import QualityReport
+from gcn_luigi.tasks.file_sizes import other_bytes
 from gcn_luigi.tasks.inventory import TileQuality
 from gcn_luigi.tasks.outlook import Step, look_ahead, makespan
 from gcn_luigi.tasks.partitions import PartitionCatalog
 from gcn_luigi.tasks.rasters import YearStack
 from gcn_luigi.tasks.shards import ChipShard
 
-# Where neither this dataset nor a trial says it. Bytes: of a chip in the index, of a page, of a small file.
-_INDEX_BYTES, _PAGE_BYTES, _FILE_BYTES = 700, 3_000_000, 20_000
 # Seconds of the tasks after the shards, on one core: fixed, and a chip of the index.
 _TASK_S, _PAGE_S, _INDEX_S = 0.5, 5.0, 1e-4
 
@@ -38,7 +37,7 @@ class Forecast:
     probe : Probe or None
         What a trial showed; None where none was made.
     other_bytes : int
-        Of all files but the shards, roughly.
+        Of all files but the shards, from `gcn_luigi.tasks.file_sizes.other_bytes`.
     seconds : float or None
         Of the whole build; None without a trial.
     warnings : tuple of str
@@ -67,6 +66,7 @@ class Forecast:
                     "candidates": split.candidates,
                     "chips": split.chips,
                     "rejected": split.rejected,
+                    "classes": split.classes,
                 }
                 for name, split in self.plan.splits.items()
             },
@@ -130,7 +130,7 @@ def forecast(
     steps = look_ahead(root)
     warnings = tuple(dataset_warnings(region.settings, prepared.layout))
     tasks = [step.task for step in steps]
-    others = sum(_size(task, prepared, plan) for task in tasks if not isinstance(task, ChipShard))
+    others = other_bytes(steps, prepared, plan.chips)
     if not is_exact:
         return Forecast(steps, plan, None, others, None, warnings)
     probe = probe_shards(region.settings, prepared.layout, plan, scratch, say)
@@ -138,21 +138,6 @@ def forecast(
     known = {**read_times(prepared.layout, names), **read_times(root.layout, names)}
     seconds = {task.name: _seconds(task, plan, probe, known) for task in tasks}
     return Forecast(steps, plan, probe, others, makespan(steps, seconds, workers), warnings)
-
-
-def _size(task: RegionTask, prepared: RegionTask, plan: Plan) -> int:
-    """Return the bytes of a task's files: as they are, as they were made for trial, or as such files are."""
-    total = 0
-    for target in task.targets():
-        name = target.path.relative_to(task.layout.root)
-        made = next((path for path in (target.path, prepared.layout.root / name) if path.is_file()), None)
-        if isinstance(task, ChipIndex):
-            total += _INDEX_BYTES * plan.chips // len(task.targets())
-        elif made is not None:
-            total += made.stat().st_size
-        else:
-            total += _PAGE_BYTES if isinstance(task, QualityReport) else _FILE_BYTES
-    return total
 
 
 def _seconds(task: RegionTask, plan: Plan, probe: Probe, known: Mapping[str, float]) -> float:

@@ -1,5 +1,8 @@
 """Classes that have no pixel, and how cells that cannot be used are told."""
 
+import re
+import tomllib
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -108,3 +111,24 @@ def test_a_build_without_a_class_stops_at_its_catalog(tmp_path, change, told):
     path.write_text(path.read_text().replace("[label]", f"[label]\n{absent}"))
     assert load_region(path).settings.label.allow_absent
     build_inline(dataset(tiny.region, tmp_path / "out", tiny.sources, tiny.config).clone(PartitionCatalog))
+
+
+@pytest.mark.parametrize(
+    "values", [[0, 1], [0, 255], [0, 1, 255], [1, 2], [0, 2], [0, 2, 255], [1, 255], [255], [0], [0, 100], [3, 4, 5]]
+)
+def test_the_remedy_lists_every_value_and_guesses_no_meaning(values):
+    """A map that can be copied without thought would be taken as it is."""
+    with pytest.raises(InputError) as caught:
+        label_coding(counts_of(values), {}, (), "label.tif")
+
+    (shown,) = re.findall(r"classes = (\{.*?\})", caught.value.fix)
+    told = tomllib.loads(f"classes = {shown}")["classes"]
+    assert told == {str(value): "..." for value in values}
+    with pytest.raises(ValidationError):
+        LabelSettings(raster="label.tif", classes=told)
+
+
+def test_a_value_that_cannot_be_a_key_is_no_class():
+    with pytest.raises(InputError, match="1e\\+300") as caught:
+        label_coding(counts_of([0, 1, 2, 1e300]), {}, (), "label.tif")
+    assert "nodata" in caught.value.fix

@@ -6,6 +6,7 @@ import json
 import geopandas as gpd
 import numpy as np
 import pytest
+import rasterio
 
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.shard_reader import ShardReader
@@ -143,6 +144,22 @@ def test_partitions_are_those_that_the_catalog_uses(layout, settings):
 
     for split, plan in planned(settings, layout).splits.items():
         assert plan.partitions == int((catalog["used"] & (catalog["split"] == split)).sum())
+
+
+def test_class_shares_are_those_of_the_label_in_the_used_partitions(layout, settings):
+    catalog = gpd.read_parquet(layout.catalog)
+    with rasterio.open(layout.label) as dataset:
+        label = dataset.read(1)
+
+    for split, plan in planned(settings, layout, is_exact=False).splits.items():
+        cells = catalog[catalog["used"] & (catalog["split"] == split)]
+        pixels = np.concatenate(
+            [label[c.row : c.row + c.height, c.col : c.col + c.width].ravel() for c in cells.itertuples()]
+        )
+        expected = {name: (pixels == value).mean() for name, value in (("none", 0), ("debris", 1), ("ice", 2))}
+        expected["missing"] = (pixels == 255).mean()
+        assert plan.classes == pytest.approx(expected)
+        assert min(expected["debris"], expected["ice"]) > 0
 
 
 def test_the_weight_of_either_layout_is_that_of_its_pixels(layout, settings):

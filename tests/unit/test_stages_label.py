@@ -222,6 +222,23 @@ class TestLabel:
 
         np.testing.assert_array_equal(read(tmp_path / "label.tif")[0], read(tmp_path / "whole.tif")[0])
 
+    @pytest.mark.parametrize("key", ["stem", "raster"])
+    def test_complex_numbers_are_neither_votes_nor_classes(self, make, tmp_path, votes, key):
+        place, layout = make(label={key: "given.tif"})
+        write_tif(tmp_path / "given.tif", (np.abs(votes) % 3 + 1j).astype(np.complex64), nodata=None)
+
+        with pytest.raises(InputError, match="complex"):
+            write_label(place, layout, tmp_path / "label.tif", Said())
+
+    def test_shares_that_rounding_lifted_above_one_are_shares(self, make, tmp_path, votes):
+        place, layout = make()
+        shares = np.where(votes < 0, -32768, votes / 7).astype(np.float32)
+        shares[votes == 7] = np.nextafter(np.float32(1), np.float32(2))
+        write_tif(tmp_path / "stem.tif", shares)
+
+        with pytest.raises(InputError, match="between 0 and 1, as probabilities"):
+            write_label(place, layout, tmp_path / "label.tif", Said())
+
     def test_votes_between_the_pixels_are_refused(self, make, tmp_path, votes):
         place, layout = make()
         write_tif(tmp_path / "stem.tif", votes, left=600_004.0)

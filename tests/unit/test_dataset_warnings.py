@@ -1,0 +1,115 @@
+"""What a person should know before training is told: once, in plain sentences, and only where it is so."""
+
+import json
+import shutil
+
+import geopandas as gpd
+import pandas as pd
+import pytest
+
+from gcn_luigi.io.layout import Layout
+from gcn_luigi.prepare.split import assign_split
+from gcn_luigi.settings import RegionSettings, SplitSettings
+from gcn_luigi.stages.warnings import dataset_warnings
+
+
+@pytest.fixture(scope="module")
+def settings(small_output):
+    made_with = json.loads((small_output / "dataset.json").read_text(encoding="utf-8"))["configuration"]
+    return RegionSettings.model_validate({**made_with, "data_root": "."})
+
+
+@pytest.fixture
+def layout(small_output, tmp_path):
+    """Return a copy of the files that warnings are gathered from."""
+    copy = Layout(tmp_path / "copy")
+    copy.root.mkdir()
+    for name in ("split.json", "catalog.parquet", "inventory.json"):
+        shutil.copyfile(small_output / name, copy.root / name)
+    shutil.copytree(small_output / "tile_quality", copy.root / "tile_quality")
+    return copy
+
+
+def change_json(path, change):
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def change_catalog(layout, **columns):
+    catalog = gpd.read_parquet(layout.catalog)
+    for name, value in columns.items():
+        catalog[name] = value(catalog) if callable(value) else value
+    catalog.to_parquet(layout.catalog)
+
+
+def test_a_sound_dataset_gives_none(settings, layout):
+    assert dataset_warnings(settings, layout) == []
+
+
+def test_files_that_are_not_there_say_nothing(settings, tmp_path):
+    assert dataset_warnings(settings, Layout(tmp_path)) == []
+
+
+def test_smaller_blocks_and_no_buffer_are_told_in_the_words_of_the_split(settings, layout):
+    catalog = gpd.read_parquet(layout.catalog)
+    # More than a region of this size can hold: the split itself says what it took instead.
+    _, notes = assign_split(
+        catalog, pd.DataFrame({"cell": [], "outline": [], "area_m2": []}), SplitSettings(block=64, buffer=9)
+    )
+    (note,) = [note for note in notes if "blocks of 64" in note]
+    change_json(layout.split_audit, lambda audit: audit["notes"].update(split=notes))
+
+    assert note in dataset_warnings(settings, layout)
+
+
+@pytest.mark.parametrize(("gap", "told"), [(0, "touch"), (31, "less than one chip"), (32, ""), (None, "")])
+def test_train_beside_dev_is_told_below_one_chip(settings, layout, gap, told):
+    assert settings.chips.size == 32
+    metres = None if gap is None else gap * 30.0
+    change_json(layout.split_audit, lambda audit: audit.update(least_distance_px=gap, least_distance_m=metres))
+
+    warnings = dataset_warnings(settings, layout)
+
+    assert len(warnings) == bool(told)
+    assert all("train and dev" in warning and told in warning for warning in warnings)
+
+
+@pytest.mark.parametrize(("share", "is_told"), [(0.11, True), (0.009, False)])
+def test_a_band_of_which_much_is_out_of_range_is_told_with_its_share(settings, layout, share, is_told):
+    def spoil(quality):
+        n_pixels = quality["totals"]["valid"] + quality["totals"]["out_of_range"]
+        wild = round(n_pixels * share)
+        quality["totals"].update(valid=n_pixels - wild, out_of_range=wild)
+
+    change_json(layout.tile_quality("ndsi"), spoil)
+
+    warnings = dataset_warnings(settings, layout)
+
+    assert len(warnings) == is_told
+    assert all("band ndsi: 11.0%" in warning and "valid_max" in warning for warning in warnings)
+
+
+def test_outlines_that_lie_elsewhere_are_told(settings, layout):
+    change_catalog(layout, n_outlines=0)
+
+    (warning,) = dataset_warnings(settings, layout)
+
+    assert "no outline lies on any partition" in warning
+
+
+@pytest.mark.parametrize("split", ["train", "dev"])
+def test_a_split_without_a_class_is_told(settings, layout, split):
+    change_catalog(layout, share_debris=lambda table: table["share_debris"].where(table["split"] != split, 0.0))
+
+    assert dataset_warnings(settings, layout) == [f"{split} has no pixel of class debris"]
+
+
+def test_pixels_that_look_missing_are_told_once_a_band(settings, layout):
+    suspect = [{"path": f"optical/{n}/x_ndsi.tif", "reason": "0 forms the border"} for n in range(300)]
+    change_json(layout.tile_quality("ndsi"), lambda quality: quality.update(suspect=suspect))
+
+    (warning,) = dataset_warnings(settings, layout)
+
+    assert "300" in warning
+    assert "optical/0/x_ndsi.tif: 0 forms the border" in warning
