@@ -17,18 +17,24 @@ from gcn_luigi.errors import ConfigError
 
 # First words of the options of GDAL, of the formats that are read here, and of PROJ.
 _FAMILIES = re.compile(
-    r"(?:AAIGRID|CPL|FGB|FGDB|FLATGEOBUF|GDAL|GEOJSON|GML|GPKG|GTI|GTIFF|HFA|JP2[A-Z]*|JPEG|JXL|MITAB|OGR|OPENFILEGDB"
-    r"|OPENJPEG|OSR|PDS4|PROJ|QHULL|RAW|SHAPE|SPATIALITE|SQLITE|TAB|TIFF|VRT|VSI|WARP)_[A-Z0-9_]+"
+    r"(?:AAIGRID|CPL|FLATGEOBUF|GDAL|GEOJSON|GPKG|GTIFF|HFA|JP2[A-Z]*|OGR|OPENFILEGDB|OPENJPEG|OSR|PROJ|SPATIALITE|VRT"
+    r"|VSI)_[A-Z0-9_]+"
 )
-# Options that belong to no family.
+# Options that belong to none, or to a family whose first word others use, too.
 _OTHERS = frozenset({
     "ALLOW_OGR_SQL_FUNCTIONS_FROM_TRIGGER_AND_VIEW", "ALLOW_VIRTUAL_OGR_FROM_TRIGGER_AND_VIEW", "ATTRIBUTES_SKIP",
     "CENTER_LONG", "CHECK_DISK_FREE_SPACE", "CHECK_WITH_INVERT_PROJ", "COMPRESS_GEOM", "CONVERT_YCBCR_TO_RGB",
-    "CREATE_GEOMETRY_COLUMNS", "CREATE_RASTER_TABLES", "CREATE_TRIGGERS",
-    "DRIVER_WISHED", "ESRI_XML_PAM", "FORCE_BLOCKSIZE", "GEOMETRY_AS_COLLECTION", "GMLJP2OVERRIDE", "IDRISIDIR",
-    "JPEGMEM", "RESTRICT_OUTPUT_DATASET_UPDATE", "THRESHOLD", "USE_OSR_FIND_MATCHES", "USE_RRD", "USE_SPILL",
-    "USE_TEMPFILE", "USE_TILE_AS_BLOCK",
+    "CREATE_GEOMETRY_COLUMNS", "CREATE_RASTER_TABLES", "CREATE_TRIGGERS", "DRIVER_WISHED", "ESRI_XML_PAM",
+    "FGDB_STRING_WIDTH", "FORCE_BLOCKSIZE", "GEOMETRY_AS_COLLECTION", "GMLJP2OVERRIDE", "IDRISIDIR",
+    "JPEGMEM", "JPEG_FORCE_INTERNAL_OVERVIEWS", "JPEG_MASK_BIT_ORDER", "JPEG_READ_MASK", "JPEG_WRITE_MASK_BIT_ORDER",
+    "JPEG_WRITE_RGB", "QHULL_LOG_TO_TEMP_FILE", "RAW_CHECK_FILE_SIZE", "RAW_MEM_ALLOC_LIMIT_MB",
+    "RESTRICT_OUTPUT_DATASET_UPDATE", "SHAPE_2GB_LIMIT", "SHAPE_ENCODING", "SHAPE_RESTORE_SHX",
+    "SHAPE_REWIND_ON_WRITE", "SQLITE_BUSY_TIMEOUT", "SQLITE_LIST_ALL_TABLES", "SQLITE_USE_OGR_VFS", "SQLITE_USE_URI",
+    "TAB_APPROX_GEOTRANSFORM", "TIFF_READ_STREAMING", "TIFF_USE_OVR", "USE_OSR_FIND_MATCHES", "USE_RRD",
+    "USE_SPILL", "USE_TEMPFILE", "USE_TILE_AS_BLOCK", "WARP_THREAD_CHUNK_SIZE",
 })  # fmt: skip
+# Where an installation lies and what it is, for those who compile against it.
+_BUILD = re.compile(r"(?:GDAL|PROJ)_(?:HOME|ROOT|DIR|PREFIX|VERSION|CONFIG|LIBS?|LIBRAR(?:Y|IES)(?:_PATH)?|INCLUDE.*)")
 # Messages, and the network, which no source is on. Not the size of the cache: blocks reach a file in its order.
 _HARMLESS = re.compile(
     r"CPL_(?:DEBUG|LOG|LOG_APPEND|LOG_ERRORS|MAX_ERROR_REPORTS|TIMESTAMP|TMPDIR|AWS_.*|AZURE_.*|CURL_.*|GCE_.*|GS_.*"
@@ -59,7 +65,9 @@ def is_gdal_option(name: str) -> bool:
     >>> is_gdal_option("GTIFF_POINT_GEO_IGNORE"), is_gdal_option("CPL_DEBUG"), is_gdal_option("HOME")
     (True, False, False)
     """
-    return name in _OTHERS or (_FAMILIES.fullmatch(name) is not None and _HARMLESS.fullmatch(name) is None)
+    if name in _OTHERS or name in _TABLES:
+        return True
+    return _FAMILIES.fullmatch(name) is not None and not (_HARMLESS.fullmatch(name) or _BUILD.fullmatch(name))
 
 
 def set_aside(environ: MutableMapping[str, str] = os.environ) -> tuple[str, ...]:

@@ -168,7 +168,8 @@ def _directories(root: Path, home: str, tiles: TileSettings, findings: Findings)
     _check_home(root / home)
     entries = _entries(root, home)
     listed = around(root, home)
-    listed |= {identity(entry): entry.name for entry in entries if not entry.is_symlink() and entry.is_dir()}
+    used = (entry for entry in entries if not (entry.is_symlink() or _is_excluded(entry.name, tiles)))
+    listed |= {identity(entry): entry.name for entry in used if entry.is_dir()}
     for entry in entries:
         path = _joined(home, entry.name)
         if not _is_plain(entry.name):

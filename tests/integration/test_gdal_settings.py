@@ -325,6 +325,13 @@ def test_the_command_names_what_it_ignores_once(commands, tmp_path):
     assert not any("PROJ_DATA" in line for line in rest)
 
 
+def test_what_only_sounds_like_an_option_is_kept():
+    environ = {"RAW_DATA_DIR": "/data", "GDAL_VERSION": "3.10", "PROJ_DIR": "/opt/proj", "TAB_WIDTH": "4", "HOME": "/x"}
+    before = dict(environ)
+    assert set_aside(environ) == ()
+    assert environ.items() >= before.items()
+
+
 def test_what_bears_on_messages_is_kept():
     environ = {"CPL_DEBUG": "ON", "HOME": "/nowhere", "AWS_REGION": "x", "OGR_SKIP": "GPKG"}
     assert set_aside(environ) == ("OGR_SKIP",)

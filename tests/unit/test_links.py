@@ -63,6 +63,16 @@ def test_two_links_to_one_directory_elsewhere_are_one_tile(two, tmp_path_factory
     ]
 
 
+def test_a_link_to_a_directory_that_is_left_out_by_its_name_is_followed(two):
+    (two / "optical/0012").rename(two / "optical/negate-0012")
+    (two / "optical/0012").symlink_to("negate-0012")
+
+    inventory = scan_tiles(two, region())
+
+    assert inventory.tiles == ("7", "12")
+    assert inventory.linked == ()
+
+
 @pytest.mark.parametrize("target", ["gone", "0099"])
 def test_a_tile_directory_that_is_a_link_to_nothing_or_to_itself_is_a_problem(two, target):
     (two / "optical/0099").symlink_to(target)
