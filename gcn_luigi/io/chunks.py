@@ -43,7 +43,9 @@ class StoredArray:
         return int((self.offsets < 0).sum())
 
     def want(self, handle: int, rows: NDArray[np.int64]) -> None:
-        """Tell the system that `rows` are read soon, so that it fetches them from the disk meanwhile."""
+        """Tell the system that `rows` are read soon, so that it fetches them from the disk meanwhile, where it can."""
+        if not hasattr(os, "posix_fadvise"):
+            return
         for offset, size in zip(self.offsets[rows].tolist(), self.sizes[rows].tolist(), strict=True):
             os.posix_fadvise(handle, offset, size, os.POSIX_FADV_WILLNEED)
 

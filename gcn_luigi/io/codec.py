@@ -1,8 +1,11 @@
 """How the chunks of a shard are stored: compressed and checked outside HDF5, so that threads can share the work.
 
 HDF5 knows what was done by the filters that a dataset declares, and undoes it for any reader. Every codec notices a
-flipped bit: deflate by the checksum of its stream, the others by HDF5's Fletcher-32 behind the chunk, and what is not
-compressed by a column of CRC-32 beside the chunks, which HDF5 itself does not look at.
+flipped bit: behind each compressed chunk stands HDF5's Fletcher-32 of its stored bytes, which any reader compares, and
+what is not compressed has a column of CRC-32 beside the chunks, which HDF5 itself does not look at.
+
+The checksum within a deflate stream is not enough. It is an Adler-32 of the decoded bytes, and one flipped bit of the
+stream can change several of them so that their sums stay the same (+1, -1, -1, +1).
 """
 
 from collections.abc import Callable, Mapping
@@ -26,8 +29,8 @@ _SHUFFLE, _DEFLATE, _FLETCHER = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
 # Filters of a dataset, in the order they are applied on writing.
 _CODEC_OF: Mapping[tuple[int, ...], Codec] = MappingProxyType(
     {
-        (_DEFLATE,): "deflate",
-        (_SHUFFLE, _DEFLATE): "deflate",
+        (_DEFLATE, _FLETCHER): "deflate",
+        (_SHUFFLE, _DEFLATE, _FLETCHER): "deflate",
         (bitshuffle.FILTER, _FLETCHER): "bitshuffle-lz4",
         (zstd.FILTER, _FLETCHER): "zstd",
         (_SHUFFLE, zstd.FILTER, _FLETCHER): "zstd",
@@ -59,7 +62,7 @@ def filters(codec: Codec, dtype: np.dtype[Any]) -> dict[str, Any]:
     is_wide = dtype.itemsize > 1
     match codec:
         case "deflate":
-            return {"compression": "gzip", "compression_opts": 1, "shuffle": is_wide}
+            return {"compression": "gzip", "compression_opts": 1, "shuffle": is_wide, "fletcher32": True}
         case "bitshuffle-lz4":
             bitshuffle.register()
             return {"compression": bitshuffle.FILTER, "compression_opts": bitshuffle.OPTIONS, "fletcher32": True}
@@ -96,7 +99,7 @@ def encode(codec: Codec, chunk: NDArray[Any]) -> bytes | memoryview:
     Returns
     -------
     bytes or memoryview
-        Compressed, by the plugin codecs with a Fletcher-32 behind. For ``none`` the chunk's own memory.
+        Compressed, with a Fletcher-32 behind. For ``none`` the chunk's own memory.
 
     Raises
     ------
@@ -105,8 +108,6 @@ def encode(codec: Codec, chunk: NDArray[Any]) -> bytes | memoryview:
     """
     if codec == "none":
         return np.ascontiguousarray(chunk).reshape(-1).view(np.uint8).data
-    if codec == "deflate":
-        return deflated(chunk)
     stored = _COMPRESS[codec](chunk)
     return stored + _checksum(np.frombuffer(stored, np.uint8))
 
@@ -130,9 +131,6 @@ def decode(codec: Codec, stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
     ConfigError
         The codec's library is not installed.
     """
-    if codec == "deflate":
-        inflate(stored.data, out)
-        return
     body, trailer = stored[:-_CHECKSUM_BYTES], stored[-_CHECKSUM_BYTES:]
     if _checksum(body) != trailer.tobytes():
         raise OSError("the checksum of a chunk is wrong: it is damaged")
@@ -150,8 +148,8 @@ def _checksum(stored: NDArray[np.uint8]) -> bytes:
 
 
 _COMPRESS: Mapping[str, Callable[[NDArray[Any]], bytes]] = MappingProxyType(
-    {"bitshuffle-lz4": bitshuffle.compressed, "zstd": zstd.compressed}
+    {"deflate": deflated, "bitshuffle-lz4": bitshuffle.compressed, "zstd": zstd.compressed}
 )
 _DECOMPRESS: Mapping[str, Callable[[NDArray[np.uint8], NDArray[Any]], None]] = MappingProxyType(
-    {"bitshuffle-lz4": bitshuffle.decompress, "zstd": zstd.decompress}
+    {"deflate": inflate, "bitshuffle-lz4": bitshuffle.decompress, "zstd": zstd.decompress}
 )

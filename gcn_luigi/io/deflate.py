@@ -56,24 +56,25 @@ def deflated(chunk: NDArray[Any]) -> bytes:
     return b"".join(blocks)
 
 
-def inflate(stored: bytes | bytearray | memoryview, out: NDArray[Any]) -> None:
+def inflate(stored: bytes | NDArray[np.uint8], out: NDArray[Any]) -> None:
     """Write the chunk that `deflated`, or any other zlib with HDF5's shuffle, made into `out`.
 
     Parameters
     ----------
-    stored : bytes-like
-        The stream.
+    stored : bytes or ndarray of uint8
+        The stream; (byte,), C-contiguous.
     out : ndarray
         C-contiguous, of the chunk's shape and dtype; written to.
 
     Raises
     ------
     OSError
-        The stream is damaged: it cannot be decoded, its checksum is wrong, or it is of another length.
+        The stream is damaged: it cannot be decoded, its Adler-32 is wrong, or it is of another length. An Adler-32
+        misses some damage: one flipped bit of a stream may change several bytes whose changes cancel out in its sums.
     """
     target = out.reshape(-1).view(np.uint8)
     try:
-        plain = np.frombuffer(deflate.zlib_decompress(stored, target.size), np.uint8)
+        plain = np.frombuffer(deflate.zlib_decompress(memoryview(stored), target.size), np.uint8)
     except (deflate.DeflateError, ValueError) as error:
         raise OSError(f"a deflated chunk is damaged: {error}") from error
     if plain.size != target.size:

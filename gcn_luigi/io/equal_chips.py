@@ -14,7 +14,7 @@ from gcn_luigi.prepare.chips import cut_chips
 Place = tuple[str, int]
 _Key = Callable[[ShardReader, list[int]], Iterator[bytes]]
 
-# Chunks end with a checksum of their pixels in every codec but ``none``, which keeps CRC-32 in columns.
+# Chunks end with a checksum in every codec but ``none``, which keeps CRC-32 in columns.
 _TAIL_BYTES = 16
 _DIGEST_BYTES = 16
 

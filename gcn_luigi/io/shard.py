@@ -17,6 +17,7 @@ from gcn_luigi.errors import ShardError
 from gcn_luigi.io.codec import crc32, encode, filters
 from gcn_luigi.io.shard_columns import ColumnWriter
 from gcn_luigi.io.shard_format import CHECKSUMS, FORMATS, PIXELS, ROW_AXES, ShardHeader, describe_pixels, write_scales
+from gcn_luigi.io.shard_objects import LIBRARY_VERSIONS, attach, closing, create_small, describe
 from gcn_luigi.io.shard_reader import ShardReader
 from gcn_luigi.io.shard_tail import write_tail
 from gcn_luigi.io.writeback import Writeback
@@ -53,6 +54,7 @@ class ShardWriter:
         self, file: h5py.File, header: ShardHeader, codec: Codec, pool: Executor | None, disk: Writeback
     ) -> None:
         self._file, self.codec, self._pool, self._disk = file, codec, pool, disk
+        self._title = header.title
         self._axis, self._count = ROW_AXES[header.layout], 0
         write_scales(file, header)
         height, width = header.row_shape
@@ -60,7 +62,7 @@ class ShardWriter:
             name: (dtype, (len(header.bands), height, width) if name == "image" else (height, width))
             for name, dtype in PIXELS.items()
         }
-        # Looked up once: finding an array by name takes HDF5 as long as writing a chip.
+        # Looked up once: finding an array by name takes HDF5 as long as writing a chip. Open until `finish`.
         self._stored = {
             name: file.create_dataset(
                 name, (0, *shape), dtype, chunks=(1, *shape), maxshape=(None, *shape), **filters(codec, dtype)
@@ -158,7 +160,7 @@ class ShardWriter:
         if told:
             raise ShardError(
                 f"chips do not fit the shard: {told}",
-                where=str(self._file.attrs["title"]),
+                where=self._title,
                 fix="give (chip, ...) arrays of the header's bands and size, and the same columns every time",
             )
 
@@ -191,21 +193,23 @@ class ShardWriter:
                 self._refuse(writer.unlike(empty))
             writer.finish(empty)
         for name in PIXELS:
-            self._file[name].dims[0].attach_scale(self._file[self._axis])
+            self._stored[name].close()
+            with closing(self._file[name]) as dataset:
+                attach(self._file, dataset, 0, self._axis)
         # By name, as they are read back: a converted shard has the bytes of one that was built.
         for group in sorted(tables):
-            target = self._file.create_group(group)
-            for name, values in sorted(tables[group].items()):
-                wide = values.size > 1024
-                target.create_dataset(name, data=values, **({"compression": "gzip", "shuffle": True} if wide else {}))
-        self._file.attrs["complete"] = np.uint8(1)
+            with closing(self._file.create_group(group)) as target:
+                for name, values in sorted(tables[group].items()):
+                    create_small(target, name, values).id.close()
+        describe(self._file, {"complete": np.uint8(1)})
 
 
 @contextmanager
 def create_shard(path: Path, header: ShardHeader, codec: Codec, pool: Executor | None = None) -> Iterator[ShardWriter]:
     """Yield a writer for a new shard at `path`.
 
-    Equal chips give equal bytes: nothing in the file depends on the clock, the machine or the order of threads.
+    Equal chips give equal bytes: nothing in the file depends on the clock, the machine, the order of threads, or on
+    what else the process keeps in memory.
 
     Parameters
     ----------
@@ -228,6 +232,6 @@ def create_shard(path: Path, header: ShardHeader, codec: Codec, pool: Executor |
     ConfigError
         The codec's library is not installed.
     """
-    with h5py.File(path, "w", libver=("earliest", "v108")) as file, Writeback(path) as disk:
+    with h5py.File(path, "w", libver=LIBRARY_VERSIONS) as file, Writeback(path) as disk:
         yield ShardWriter(file, header, codec, pool, disk)
     write_tail(path)

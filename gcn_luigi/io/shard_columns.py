@@ -8,6 +8,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from gcn_luigi.io.shard_objects import CHECKED, PACKED, attach, closing
+
 # Rows kept in memory, and rows of an HDF5 chunk: memory does not grow with the shard.
 _BLOCK = 4096
 # Second axes, by column.
@@ -60,29 +62,29 @@ class ColumnWriter:
             self._pending = {name: [values] for name, values in empty.items()}
         if self._n_pending or not self._n_written:
             self._flush(self._n_pending)
-        scale = self._file[self._axis]
-        scale.resize(self._n_written, axis=0)
-        scale[:] = np.arange(self._n_written)
+        with closing(self._file[self._axis]) as scale:
+            scale.resize(self._n_written, axis=0)
+            scale[:] = np.arange(self._n_written)
 
     def _flush(self, count: int) -> None:
         first = self._n_written
         for name, parts in self._pending.items():
             values = np.concatenate(parts)
             self._pending[name] = [values[count:]]
-            dataset = self._file[name] if first else self._create(name, values[:count])
-            dataset.resize(first + count, axis=0)
-            dataset[first:] = values[:count]
+            with closing(self._file[name] if first else self._create(name, values[:count])) as dataset:
+                dataset.resize(first + count, axis=0)
+                dataset[first:] = values[:count]
         self._n_written += count
         self._n_pending -= count
 
     def _create(self, name: str, values: NDArray[Any]) -> h5py.Dataset:
         rest = values.shape[1:]
         # Texts are long and nearly alike; numbers are few bytes, and are found at once where they lie plainly.
-        packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if values.dtype.kind == "S" else {}
+        stored = PACKED if values.dtype.kind == "S" else CHECKED
         dataset = self._file.create_dataset(
-            name, (0, *rest), values.dtype, chunks=(max(len(values), 1), *rest), maxshape=(None, *rest), **packed
+            name, (0, *rest), values.dtype, chunks=(max(len(values), 1), *rest), maxshape=(None, *rest), **stored
         )
-        dataset.dims[0].attach_scale(self._file[self._axis])
+        attach(self._file, dataset, 0, self._axis)
         if name in _AXES:
-            dataset.dims[1].attach_scale(self._file[_AXES[name]])
+            attach(self._file, dataset, 1, _AXES[name])
         return dataset

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE, Band
+from gcn_luigi.io.shard_objects import CHECKED, attach, closing, create_small, describe
 from gcn_luigi.prepare.chips import Edge
 from gcn_luigi.prepare.nodata import Flag, outside_flags
 from gcn_luigi.settings import StorageLayout
 
-# By layout. Version 2: long columns in several chunks, texts compressed, codecs beside deflate. 3: a tail.
-FORMATS: Mapping[str, str] = MappingProxyType({"chips": "gcn_luigi chips 3", "windows": "gcn_luigi windows 3"})
+# By layout. Version 2: long columns in several chunks, texts compressed, codecs beside deflate. 3: a tail. 4: HDF5's own
+# checksums of compressed pixels, of headers and indices, and of columns; texts of fixed length.
+FORMATS: Mapping[str, str] = MappingProxyType({"chips": "gcn_luigi chips 4", "windows": "gcn_luigi windows 4"})
 # Pixel arrays and their types; `image` has bands besides.
 PIXELS: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {"image": np.dtype("<i2"), "label": np.dtype("u1"), "flags": np.dtype("u1")}
@@ -74,6 +76,11 @@ class ShardHeader:
     window: tuple[int, int] = (0, 0)
 
     @property
+    def title(self) -> str:
+        """What a reader of messages knows the shard by."""
+        return f"{self.region} {self.split} chips, shard {self.number} of {self.total}"
+
+    @property
     def row_shape(self) -> tuple[int, int]:
         """Rows and columns of what one row of the pixel arrays holds."""
         return (self.size, self.size) if self.layout == "chips" else self.window
@@ -86,10 +93,11 @@ class ShardHeader:
 
 def write_scales(file: h5py.File, header: ShardHeader) -> None:
     """Write the attributes of a new shard, its axes and its coordinate system."""
-    file.attrs.update(
+    describe(
+        file,
         {
             "Conventions": "CF-1.11",
-            "title": f"{header.region} {header.split} chips, shard {header.number} of {header.total}",
+            "title": header.title,
             "format": FORMATS[header.layout],
             "layout": header.layout,
             "region": header.region,
@@ -104,18 +112,19 @@ def write_scales(file: h5py.File, header: ShardHeader) -> None:
             "nodata_mode": header.nodata_mode,
             "band_names": json.dumps([band.name for band in header.bands]),
             "band_roles": json.dumps([band.role.value for band in header.bands]),
-        }
+        },
     )
     for axis in dict.fromkeys(("chip", ROW_AXES[header.layout])):
-        file.create_dataset(axis, (0,), "<i4", chunks=(4096,), maxshape=(None,)).make_scale(axis)
+        with closing(file.create_dataset(axis, (0,), "<i4", chunks=(4096,), maxshape=(None,), **CHECKED)) as scale:
+            scale.make_scale(axis)
     height, width = header.row_shape
+    # Names stay of variable length: h5netcdf gives texts of fixed length as bytes, which no name of a band is equal to.
     _scale(file, "band", np.array([band.name for band in header.bands], dtype=h5py.string_dtype()))
     _scale(file, "y", np.arange(height, dtype="<i4"))
     _scale(file, "x", np.arange(width, dtype="<i4"))
     _scale(file, "affine", np.array(_AFFINE, dtype=h5py.string_dtype()))
-    mapping = file.create_dataset("spatial_ref", data=np.int32(0))
-    for name, value in _grid_mapping(header.crs).items():
-        mapping.attrs[name] = value
+    with closing(create_small(file, "spatial_ref", np.array(0, "<i4"))) as mapping:
+        describe(mapping, _grid_mapping(header.crs))
 
 
 def _grid_mapping(crs: str) -> dict[str, Any]:
@@ -130,31 +139,32 @@ def _grid_mapping(crs: str) -> dict[str, Any]:
 
 
 def _scale(file: h5py.File, name: str, values: NDArray[Any]) -> None:
-    file.create_dataset(name, data=values).make_scale(name)
+    with closing(create_small(file, name, values)) as scale:
+        scale.make_scale(name)
 
 
 def describe_pixels(file: h5py.File, header: ShardHeader) -> None:
     """Say what the pixel arrays of a new shard hold, and name their axes but for the first."""
-    image, label, flags = (file[name] for name in PIXELS)
-    image.attrs.update(
-        {"long_name": "image bands", "grid_mapping": "spatial_ref", "missing_pixels_hold": np.int16(header.fill)}
-    )
-    label.attrs.update(
-        {
+    said: dict[str, dict[str, Any]] = {
+        "image": {
+            "long_name": "image bands",
+            "grid_mapping": "spatial_ref",
+            "missing_pixels_hold": np.int16(header.fill),
+        },
+        "label": {
             "long_name": "class label",
             "flag_values": np.array([0, 1, 2, LABEL_IGNORE], dtype="u1"),
             "flag_meanings": " ".join((*CLASS_NAMES, "ignore")),
-        }
-    )
-    flags.attrs.update(
-        {
+        },
+        "flags": {
             "long_name": "what is missing",
             "flag_masks": np.array(list(_FLAGS), dtype="u1"),
             "flag_meanings": " ".join(_FLAGS.values()),
-        }
-    )
+        },
+    }
     for name in PIXELS:
-        dataset = file[name]
-        axes: tuple[str, ...] = ("band", "y", "x") if dataset.ndim == 4 else ("y", "x")
-        for axis, scale in enumerate(axes, 1):
-            dataset.dims[axis].attach_scale(file[scale])
+        with closing(file[name]) as dataset:
+            describe(dataset, said[name])
+            axes: tuple[str, ...] = ("band", "y", "x") if dataset.ndim == 4 else ("y", "x")
+            for axis, scale in enumerate(axes, 1):
+                attach(file, dataset, axis, scale)

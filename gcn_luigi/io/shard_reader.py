@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gcn_luigi.errors import GcnLuigiError, ShardError
 from gcn_luigi.io.chunks import StoredArray, find_chunks
-from gcn_luigi.io.shard_format import CHECKSUMS, PIXELS
+from gcn_luigi.io.shard_format import CHECKSUMS, FORMATS, PIXELS
 from gcn_luigi.io.shard_tail import check_tail
 from gcn_luigi.prepare.chips import Edge, cut_chips
 
@@ -85,8 +85,22 @@ class ShardReader:
         """True when the writer finished."""
         return bool(self._file.attrs.get("complete", 0))
 
+    @property
+    def format(self) -> str:
+        """Layout and version of the file's structure; empty where it does not say."""
+        return str(_plain(self._file.attrs.get("format", "")))
+
+    def check_format(self) -> None:
+        """Raise OSError where the shard was made by a version with another format."""
+        if self.format not in FORMATS.values():
+            raise OSError(
+                f"it is of the format {self.format or 'of no shard'!r}; this version of gcn_luigi reads "
+                f"{' and '.join(FORMATS.values())}: its pixels are sound, and a build makes them again in that format"
+            )
+
     def check(self) -> None:
         """Raise OSError unless the writer finished and every row's pixels are there, of the type they must be."""
+        self.check_format()
         if not self.is_complete:
             raise OSError("the shard was never finished")
         n_rows = len(self) if self.layout == "chips" else int(self._file["window"].shape[0])
@@ -106,14 +120,17 @@ class ShardReader:
     @cached_property
     def layout(self) -> str:
         """``chips``, or ``windows``."""
-        return str(self._file.attrs.get("layout", "chips"))
+        return str(_plain(self._file.attrs.get("layout", "chips")))
 
     @cached_property
     def arrays(self) -> dict[str, StoredArray]:
         """Where the rows of ``image``, ``label`` and ``flags`` lie."""
+        self.check_format()
         found = {}
         for name, dtype in PIXELS.items():
             try:
+                if not isinstance(self._file[name], h5py.Dataset):
+                    raise OSError("is no array")
                 checksums = self._file[CHECKSUMS[name]][...] if CHECKSUMS[name] in self._file else None
                 found[name] = find_chunks(self._file[name], dtype, checksums)
             except OSError as error:
@@ -143,7 +160,7 @@ class ShardReader:
     @cached_property
     def edge(self) -> Edge:
         """Policy by which chips were cut."""
-        edge: Edge = str(self._file.attrs["chip_edge"])  # type: ignore[assignment]
+        edge: Edge = _plain(self._file.attrs["chip_edge"])
         return edge
 
     @cached_property
@@ -282,4 +299,6 @@ def _refuse_foreign(group: h5py.Group, depth: int) -> None:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode()
     return value.item() if isinstance(value, np.generic) else value

@@ -38,5 +38,6 @@ class Writeback:
         """Say that `count` bytes more were written."""
         self._unsynced += count
         if self._unsynced >= _PART and (self._running is None or self._running.done()):
-            self._running = self._lane.submit(os.fdatasync, self._handle)
+            # macOS has no fdatasync.
+            self._running = self._lane.submit(getattr(os, "fdatasync", os.fsync), self._handle)
             self._unsynced = 0

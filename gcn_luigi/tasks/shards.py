@@ -18,8 +18,8 @@ from gcn_luigi.tasks.rasters import YearStack
 class ChipShard(RegionTask):
     """Read, mask and cut a share of a split's partitions into one shard."""
 
-    # 3: shards end in a digest of what no chunk's checksum covers.
-    code_version = 3
+    # 4: a checksum of HDF5's own behind every compressed chunk, and of headers, indices and columns.
+    code_version = 4
     split: luigi.Parameter[str] = luigi.ChoiceParameter(choices=SPLITS, description="train or dev")
     number: luigi.Parameter[int] = luigi.IntParameter(description="which shard of the split, from 0")
     total: luigi.Parameter[int] = luigi.IntParameter(description="shards of the split")

@@ -92,7 +92,7 @@ def test_chips_exported_by_hand_lie_on_the_lattice(columbia_output, tmp_path):
     with h5py.File(columbia_output / "shards" / "train-00000-of-00003.h5") as shard:
         transform = rasterio.Affine(*shard["transform"][0])
         chip = shard["image"][0]
-        crs = shard["spatial_ref"].attrs["crs_wkt"]
+        crs = shard["spatial_ref"].attrs["crs_wkt"].decode()
     path = tmp_path / "chip.tif"
     profile = {"driver": "GTiff", "height": 128, "width": 128, "count": len(chip), "dtype": "int16"}
     with rasterio.open(path, "w", **profile, crs=crs, transform=transform) as target:

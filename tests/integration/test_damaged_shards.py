@@ -168,7 +168,7 @@ class TestNames:
 
         assert first == shallow
         assert told.startswith(f"{path.name}: ")
-        assert "image: a deflated chunk is damaged" in told
+        assert "image: the checksum of a chunk is wrong: it is damaged" in told
         assert all(name in told for name in list(victims)[:3])
 
     def test_where_the_shards_list_of_chips_is_damaged_the_shard_is_named(self, damaged):

@@ -81,19 +81,6 @@ def test_we_read_what_hdf5_compressed(tmp_path, codec, dtype, shape):
 
 
 @pytest.mark.parametrize("codec", COMPRESSING)
-def test_every_flipped_bit_of_a_chunk_is_noticed(codec):
-    image = bands((6, 16, 16))
-    whole, rng = stored(encode(codec, image)), np.random.default_rng(8)
-    back = np.empty_like(image)
-
-    for place in rng.choice(whole.size * 8, 400, replace=False).tolist():
-        damaged = whole.copy()
-        damaged[place // 8] ^= 1 << (place % 8)
-        with pytest.raises(OSError, match=r"damaged|holds"):
-            decode(codec, damaged, back)
-
-
-@pytest.mark.parametrize("codec", COMPRESSING)
 @pytest.mark.parametrize("length", [0, 1, 3, 4, 5, 40, -1])
 def test_a_chunk_cut_short_is_noticed(codec, length):
     whole = stored(encode(codec, bands()))
@@ -188,8 +175,8 @@ class TestDeflate:
 
 class TestFilters:
     def test_narrow_types_are_not_shuffled(self):
-        assert filters("deflate", np.dtype("u1")) == {"compression": "gzip", "compression_opts": 1, "shuffle": False}
-        assert filters("deflate", np.dtype("<i2")) == {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+        assert filters("deflate", np.dtype("u1")) == {"compression": "gzip", "compression_opts": 1, "shuffle": False, "fletcher32": True}
+        assert filters("deflate", np.dtype("<i2")) == {"compression": "gzip", "compression_opts": 1, "shuffle": True, "fletcher32": True}
 
     @pytest.mark.parametrize("dtype", ["u1", "<i2"])
     def test_what_is_not_compressed_has_no_filter_and_is_not_copied(self, dtype):
@@ -211,7 +198,7 @@ class TestFilters:
         assert "bitshuffle-lz4" in caught.value.fix
 
     @pytest.mark.parametrize(
-        "made", [{"fletcher32": True}, {"compression": "lzf"}, {"compression": "gzip", "fletcher32": True}], ids=str
+        "made", [{"fletcher32": True}, {"compression": "lzf"}, {"compression": "gzip", "shuffle": True}], ids=str
     )
     def test_a_dataset_stored_otherwise_is_of_no_codec(self, tmp_path, made):
         with h5py.File(tmp_path / "a.h5", "w") as file:

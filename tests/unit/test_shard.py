@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import struct
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,7 @@ from tests.reference.shards import LATTICE, TABLES, make_columns, make_header, m
 # Codecs that need no plugin, as the tests here open shards with HDF5 alone; tests/integration/test_layouts.py has all.
 CODECS = ["deflate", "none"]
 # Numbers that every build of HDF5 knows.
-PLAIN_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE}
+PLAIN_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 
 
 @pytest.fixture
@@ -112,7 +111,7 @@ class TestContent:
         with h5py.File(path) as file:
             assert file["image"].attrs["missing_pixels_hold"] == -1
             assert file["label"].attrs["flag_values"].tolist() == [0, 1, 2, 255]
-            assert file["label"].attrs["flag_meanings"] == "none debris ice ignore"
+            assert file["label"].attrs["flag_meanings"] == b"none debris ice ignore"
             assert file["flags"].attrs["flag_masks"].tolist() == [1, 2, 4, 8, 16]
             assert len(file["flags"].attrs["flag_meanings"].split()) == 5
 
@@ -121,9 +120,9 @@ class TestContent:
 
         with h5py.File(path) as file:
             mapping = file["spatial_ref"].attrs
-            assert mapping["grid_mapping_name"] == "transverse_mercator"
-            assert 'ID["EPSG",32606]' in mapping["crs_wkt"]
-            assert file["image"].attrs["grid_mapping"] == "spatial_ref"
+            assert mapping["grid_mapping_name"] == b"transverse_mercator"
+            assert b'ID["EPSG",32606]' in mapping["crs_wkt"]
+            assert file["image"].attrs["grid_mapping"] == b"spatial_ref"
 
     def test_one_chunk_is_one_chip(self, path):
         write_shard(path, 3)
@@ -172,13 +171,30 @@ class TestOpenByOthers:
         assert set(used) <= PLAIN_FILTERS
         with h5py.File(path) as file:
             plist = file["image"].id.get_create_plist()
-            assert plist.get_nfilters() == (2 if codec == "deflate" else 0)
+            assert plist.get_nfilters() == (3 if codec == "deflate" else 0)
 
-    def test_the_file_is_of_the_oldest_format(self, path):
+    def test_the_file_is_of_the_format_with_checksums(self, path):
         write_shard(path, 3)
 
-        # Version 0 of the superblock: HDF5 1.8, of 2008, reads it.
-        assert path.read_bytes()[:9] == b"\x89HDF\r\n\x1a\n\x00"
+        # Version 3 of the superblock: HDF5 1.10, of 2016, reads it.
+        assert path.read_bytes()[:9] == b"\x89HDF\r\n\x1a\n\x03"
+
+    @pytest.mark.parametrize("codec", CODECS)
+    def test_every_chunk_but_plain_pixels_has_a_checksum_and_every_other_array_lies_in_its_header(self, path, codec):
+        write_shard(path, 3, codec=codec)
+        plain = []
+
+        def look(name, node):
+            if isinstance(node, h5py.Dataset) and not node.fletcher32:
+                plain.append((name, node.id.get_create_plist().get_layout()))
+
+        with h5py.File(path) as file:
+            file.visititems(look)
+
+        others = {(name, layout) for name, layout in plain if name not in PIXELS}
+        assert {layout for _, layout in others} == {h5py.h5d.COMPACT}
+        assert {name for name, _ in others} >= {"band", "x", "y", "affine", "spatial_ref"}
+        assert {name for name, _ in plain} & set(PIXELS) == (set(PIXELS) if codec == "none" else set())
 
     @pytest.mark.parametrize("engine", ["h5netcdf", "netcdf4"])
     @pytest.mark.parametrize("count", [0, 1, 4])
@@ -320,25 +336,38 @@ class TestDamage:
 
     @pytest.mark.fault
     @pytest.mark.parametrize(
-        ("filters", "row", "band", "zeros"),
-        [(0, 2**40 + 2, 0, True), (0, 2, 3, True), (3, 2, 0, False)],
-        ids=["another row", "another band", "no filters"],
+        ("left_out", "zeros"), [(None, True), (0b111, False)], ids=["no chunk", "a chunk without its filters"]
     )
-    def test_a_chip_that_the_files_own_index_has_lost_is_noticed(self, path, filters, row, band, zeros):
-        write_shard(path, 4)
-        # An entry of the index: stored bytes, filters left out, offset as chip, band, y, x, byte; address.
-        start, length = chunk_bytes(path, "image")[2]
-        entry = struct.pack("<IIQQ24xQ", length, 0, 2, 0, start)
-        content = path.read_bytes()
-        assert content.count(entry) == 1
-        path.write_bytes(content.replace(entry, struct.pack("<IIQQ24xQ", length, filters, row, band, start)))
+    def test_a_chip_that_the_files_own_index_has_lost_is_noticed(self, path, left_out, zeros):
+        pixels = write_shard(path, 4)
+        with h5py.File(path, "r+") as file:
+            image = file["image"]
+            image.resize(2, axis=0)
+            image.resize(4, axis=0)
+            kept = (2, 3) if left_out is not None else (3,)
+            for row in kept:
+                mask = left_out if row == 2 else 0b111
+                image.id.write_direct_chunk((row, 0, 0, 0), pixels["image"][row].tobytes(), filter_mask=mask)
         write_tail(path)
         with h5py.File(path) as file:
             # What HDF5 itself makes of it, without an error.
             assert file["image"][2].any() != zeros
 
-        with pytest.raises(ShardError, match="the image of 1 chips is lost"):
+        with pytest.raises(ShardError, match="the image of 2 chips is lost"):
             reader_of(path, 4)[2]
+
+    @pytest.mark.fault
+    @pytest.mark.parametrize("said", ["gcn_luigi chips 3", "gcn_luigi windows 3", "gcn_luigi chips 5"])
+    def test_a_shard_of_another_version_is_not_called_damaged(self, path, said):
+        write_shard(path, 2)
+        with h5py.File(path, "r+") as file:
+            file.attrs["format"] = said
+        write_tail(path)
+
+        with pytest.raises(ShardError, match=f"of the format '{said}'; this version of gcn_luigi reads") as caught:
+            reader_of(path, 2)[0]
+
+        assert "damaged" not in caught.value.what
 
     @pytest.mark.fault
     @pytest.mark.parametrize("changed", [{"dtype": ">i2", "fletcher32": True}, {"dtype": "<i2"}], ids=str)
@@ -426,5 +455,5 @@ def test_a_shard_of_another_sensor_is_a_shard(path):
     # CF cannot describe a rotated oblique Mercator: the text is whole, and no half of it stands beside.
     with h5py.File(path) as file:
         said = dict(file["spatial_ref"].attrs)
-    assert CRS.from_wkt(said.pop("crs_wkt")) == CRS.from_user_input("EPSG:2056")
+    assert CRS.from_wkt(said.pop("crs_wkt").decode()) == CRS.from_user_input("EPSG:2056")
     assert said == {}
