@@ -52,13 +52,10 @@ def network(bands: int, classes: int, width: int = 24) -> nn.Module:
 
 def endless(stream: ChipStream, device: torch.device) -> Iterator[Tensors]:
     """Yield batches on the device, epoch after epoch, each in an order of its own."""
-    epoch = 0
     while True:
-        stream.set_epoch(epoch)
         for batch in stream:
             # int16 over the bus: half the bytes of float32.
             yield {name: values.to(device, non_blocking=True) for name, values in batch.items()}
-        epoch += 1
 
 
 @torch.no_grad()

@@ -112,6 +112,8 @@ def find_chunks(dataset: h5py.Dataset, dtype: np.dtype[Any], checksums: NDArray[
     OSError
         The array is not of `dtype`, not one row a chunk, or not stored by a codec of ours.
     """
+    if not isinstance(dataset, h5py.Dataset):
+        raise OSError("is no array")
     codec = codec_of(dataset)
     if dataset.dtype != dtype or codec is None or (codec == "none" and checksums is None):
         raise OSError(f"is not stored as {dtype.str}, compressed or with a checksum")

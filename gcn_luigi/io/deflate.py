@@ -73,8 +73,9 @@ def inflate(stored: bytes | NDArray[np.uint8], out: NDArray[Any]) -> None:
         misses some damage: one flipped bit of a stream may change several bytes whose changes cancel out in its sums.
     """
     target = out.reshape(-1).view(np.uint8)
+    content = stored.data if isinstance(stored, np.ndarray) else stored
     try:
-        plain = np.frombuffer(deflate.zlib_decompress(memoryview(stored), target.size), np.uint8)
+        plain = np.frombuffer(deflate.zlib_decompress(content, target.size), np.uint8)
     except (deflate.DeflateError, ValueError) as error:
         raise OSError(f"a deflated chunk is damaged: {error}") from error
     if plain.size != target.size:

@@ -18,8 +18,8 @@ from gcn_luigi.prepare.chips import Edge
 from gcn_luigi.prepare.nodata import Flag, outside_flags
 from gcn_luigi.settings import StorageLayout
 
-# By layout. Version 2: long columns in several chunks, texts compressed, codecs beside deflate. 3: a tail. 4: HDF5's own
-# checksums of compressed pixels, of headers and indices, and of columns; texts of fixed length.
+# By layout. Version 2: long columns in several chunks, texts compressed, codecs beside deflate. 3: a tail. 4: HDF5's
+# own checksums of compressed pixels, of headers and indices, and of columns; texts of fixed length.
 FORMATS: Mapping[str, str] = MappingProxyType({"chips": "gcn_luigi chips 4", "windows": "gcn_luigi windows 4"})
 # Pixel arrays and their types; `image` has bands besides.
 PIXELS: Mapping[str, np.dtype[Any]] = MappingProxyType(

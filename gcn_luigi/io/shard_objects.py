@@ -48,7 +48,7 @@ def create_small(group: h5py.Group, name: str, values: NDArray[Any]) -> h5py.Dat
     space = h5py.h5s.create_simple(values.shape) if values.ndim else h5py.h5s.create(h5py.h5s.SCALAR)
     kind = h5py.h5t.py_create(values.dtype, logical=True)
     made = h5py.h5d.create(group.id, name.encode(), kind, space, dcpl=properties)
-    made.write(h5py.h5s.ALL, h5py.h5s.ALL, values)
+    made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.asarray(values, order="C"))
     return h5py.Dataset(made)
 
 

@@ -129,8 +129,6 @@ class ShardReader:
         found = {}
         for name, dtype in PIXELS.items():
             try:
-                if not isinstance(self._file[name], h5py.Dataset):
-                    raise OSError("is no array")
                 checksums = self._file[CHECKSUMS[name]][...] if CHECKSUMS[name] in self._file else None
                 found[name] = find_chunks(self._file[name], dtype, checksums)
             except OSError as error:

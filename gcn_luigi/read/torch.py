@@ -9,6 +9,7 @@ from torch.utils.data import Dataset, IterableDataset, default_collate, get_work
 
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.read.buffers import Batch
+from gcn_luigi.read.epochs import EpochCounter
 from gcn_luigi.read.order import Positions
 from gcn_luigi.read.reader import ChipReader
 
@@ -64,6 +65,9 @@ class ChipStream(IterableDataset[Tensors]):
     ``num_workers=0`` is the fastest way to feed one device. Worker processes, where there are any, share the batches of
     an epoch out among themselves, and so do the processes of a distributed training, by `part`.
 
+    Each pass is the next epoch, with an order of its own, from epoch 0 on; nothing has to be called for that, also
+    where worker processes, kept or started anew, make the passes. `set_epoch` is there to go on after an interruption.
+
     Parameters
     ----------
     reader : ChipReader
@@ -83,6 +87,8 @@ class ChipStream(IterableDataset[Tensors]):
     ------
     ConfigError
         The rank is not among them, or a size is below 1.
+    PublishError
+        There is no place for a small temporary file, in which worker processes look up the epoch.
     """
 
     def __init__(
@@ -103,32 +109,50 @@ class ChipStream(IterableDataset[Tensors]):
                 fix="use a size from 1 and a part from (0, n) to (n - 1, n)",
             )
         self._reader, self._size, self._seed, self._group = reader, size, seed, group
-        self._drop_last, self._part, self._epoch = drop_last, part, 0
+        self._drop_last, self._part = drop_last, part
+        self._epochs, self._passes = EpochCounter(), 0
 
     def __len__(self) -> int:
-        """Return the batches of this process and epoch."""
-        return len(self._parts())
+        """Return the batches of this process in an epoch."""
+        return len(self._parts(np.arange(len(self._reader))))
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the next pass: what a checkpoint keeps for `set_epoch`."""
+        return self._epochs.next
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass; call it before each epoch."""
-        self._epoch = epoch
+        """Choose the order of the next pass, to go on after an interruption; the passes after it follow by themselves.
+
+        Parameters
+        ----------
+        epoch : int
+            Not negative. With worker processes it counts from the next pass that the loader begins.
+        """
+        self._epochs.set(epoch)
 
     def __iter__(self) -> Iterator[Tensors]:
-        """Yield the batches of this process, or of this worker of it."""
-        parts = self._parts()
+        """Begin the next epoch, and yield the batches of this process, or of this worker of it."""
         worker = get_worker_info()
-        if worker is not None:
-            parts = parts[worker.id :: worker.num_workers]
-        if not parts:
-            return
-        order = np.concatenate(parts)
-        yield from (tensors(batch) for batch in self._reader.batches(self._size, order))
+        if worker is None:
+            return self._batches(self._parts(self._order(self._epochs.begin())))
+        # Torch draws a seed for a set of workers, and adds a worker's number to it. Kept workers make several passes.
+        run = f"{worker.seed - worker.id} {worker.num_workers} {self._passes}"
+        self._passes += 1
+        order = self._order(self._epochs.begin(run, worker.id))
+        return self._batches(self._parts(order)[worker.id :: worker.num_workers])
 
-    def _parts(self) -> list[Positions]:
+    def _batches(self, parts: list[Positions]) -> Iterator[Tensors]:
+        if parts:
+            yield from (tensors(batch) for batch in self._reader.batches(self._size, np.concatenate(parts)))
+
+    def _order(self, epoch: int) -> Positions:
+        if self._seed is None:
+            return np.arange(len(self._reader))
+        return self._reader.order(seed=self._seed, epoch=epoch, group=self._group)
+
+    def _parts(self, order: Positions) -> list[Positions]:
         """Return the positions of each batch of this rank."""
-        order = np.arange(len(self._reader))
-        if self._seed is not None:
-            order = self._reader.order(seed=self._seed, epoch=self._epoch, group=self._group)
         parts = [order[first : first + self._size] for first in range(0, len(order), self._size)]
         rank, world = self._part
         if self._drop_last:

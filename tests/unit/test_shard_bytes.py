@@ -2,7 +2,6 @@
 
 import gc
 import hashlib
-import random
 import sys
 from contextlib import contextmanager
 
@@ -13,7 +12,7 @@ import pytest
 from gcn_luigi.io.codec import CODECS
 from gcn_luigi.io.shard import create_shard
 from gcn_luigi.prepare.columns import empty_columns
-from tests.reference.shards import LATTICE, TABLES, make_columns, make_header, make_pixels, write_shard
+from tests.reference.shards import LATTICE, TABLES, make_columns, make_header, write_shard
 
 COUNT = 60
 
@@ -79,7 +78,7 @@ def frames_held():
 @contextmanager
 def frames_let_go_at_random(seed=1):
     """Keep frames, and forget them all now and then."""
-    kept, rng = [], random.Random(seed)
+    kept, rng = [], np.random.default_rng(seed)
 
     def look(frame):
         kept.append(frame)
@@ -93,7 +92,7 @@ def frames_let_go_at_random(seed=1):
 @contextmanager
 def garbage_collected_at_random(seed=1):
     """Leave circles of frames to the collector, and let it work at random moments alone."""
-    rng = random.Random(seed)
+    rng = np.random.default_rng(seed)
 
     def look(frame):
         # A circle: nothing but the collector frees the frame, and with it what its variables hold.
