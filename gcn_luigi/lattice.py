@@ -126,7 +126,8 @@ class Lattice:
         where : str
             What the bounds belong to, for the message.
         snap : bool
-            Move bounds that lie between pixels to the nearest pixel edge instead of refusing them.
+            Move bounds that lie between pixels to the nearest pixel edge instead of refusing them: the corner first,
+            halves southward and eastward, and the size with it, so that bounds keep theirs wherever they lie.
 
         Returns
         -------
@@ -151,7 +152,8 @@ class Lattice:
             (self.top - bottom) / self.pixel_size,
             (right - self.left) / self.pixel_size,
         )
-        row, col, last_row, last_col = (round(edge) for edge in edges)
+        row, col = (math.floor(edge + 0.5) for edge in edges[:2])
+        height, width = (math.floor(last - first + 0.5) for first, last in zip(edges[:2], edges[2:], strict=True))
         off = max(abs(edge - round(edge)) for edge in edges)
         if off > _TOLERANCE_PX and not snap:
             raise LatticeError(
@@ -159,4 +161,4 @@ class Lattice:
                 where=where,
                 fix="put it onto the region's lattice; a fraction of a pixel is never shifted silently",
             )
-        return Window(row, col, last_row - row, last_col - col)
+        return Window(row, col, height, width)

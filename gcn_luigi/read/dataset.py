@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+from pydantic import ValidationError
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, ShardError
@@ -18,11 +19,14 @@ from gcn_luigi.io.seal import DIGEST, read_seal
 from gcn_luigi.io.shard_reader import ShardReader
 from gcn_luigi.io.staging import digest
 from gcn_luigi.lattice import Lattice
+from gcn_luigi.prepare.split_words import split_of
 from gcn_luigi.read.reader import Chip, ChipReader
+from gcn_luigi.settings import RegionSettings
 
 __all__ = ["Chip", "ChipReader", "Dataset"]
 
-_SYNONYMS = {"val": "dev", "validate": "dev"}
+# A third split, which no dataset has so far: dev under this name would pass for pixels that nobody tuned on.
+_THIRD = ("test", "testing")
 
 
 class Dataset:
@@ -47,8 +51,12 @@ class Dataset:
         self.description: dict[str, Any] = read_seal(self.layout.dataset)
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{len(self.chips(split))} {split}" for split in SPLITS)
-        return f"<gcn_luigi dataset {self.description['region']}: {counts} chips>"
+        # Of what is in memory alone: whoever looks at a broken dataset wants to see its name, not an error.
+        region, index = self.description.get("region", "?"), self.__dict__.get("index")
+        if index is None:
+            return f"<gcn_luigi dataset {region} in {self.layout.root}>"
+        counts = ", ".join(f"{(index['split'] == split).sum()} {split}" for split in SPLITS)
+        return f"<gcn_luigi dataset {region}: {counts} chips>"
 
     @property
     def digest(self) -> str:
@@ -78,7 +86,12 @@ class Dataset:
 
     @cached_property
     def bands(self) -> tuple[Band, ...]:
-        """The bands of every chip's image, in order, by name and role, as the shards state them."""
+        """The bands of every chip's image, in order: names and roles as the shards state them, the rest as configured.
+
+        Unit, description, nodata, scale and valid range are those of the ``[[bands]]`` tables that the dataset was
+        built with. `nodata` is the number for a missing pixel in the stacks; in chips, missing pixels hold the fill,
+        and ``flags`` tell.
+        """
         path = inside(self.layout.shards, str(self.index["shard"].iloc[0]), where=self.layout.index)
         try:
             with ShardReader(path) as shard:
@@ -89,10 +102,12 @@ class Dataset:
                 where=str(path),
                 fix="run the build again: gcn run --deep <region> makes a missing or damaged shard anew",
             ) from error
-        return tuple(Band(name, Role(role)) for name, role in zip(names, roles, strict=True))
+        known = {(band.name, band.role): band for band in self._configured_bands()}
+        found = (Band(name, Role(role)) for name, role in zip(names, roles, strict=True))
+        return tuple(known.get((band.name, band.role), band) for band in found)
 
     def chips(self, split: str, *, threads: int = 1, cache_mb: int = 256) -> ChipReader:
-        """Return the chips of ``train`` or ``dev`` (``val`` is understood).
+        """Return the chips of ``train`` or ``dev``, which is also called ``val`` or ``validation``.
 
         Parameters
         ----------
@@ -104,13 +119,29 @@ class Dataset:
         Raises
         ------
         ConfigError
-            There is no such split.
+            There is no such split; a third one, for testing, does not exist yet.
         """
-        name = _SYNONYMS.get(split, split)
-        if name not in SPLITS:
-            raise ConfigError(f"no split {split!r}", where=str(self.layout.root), fix="use train or dev")
+        name = split_of(split)
+        if name not in SPLITS or split in _THIRD or split != split.strip().lower():
+            raise ConfigError(
+                f"no split {split!r}: a dataset has two, train and dev",
+                where=str(self.layout.root),
+                fix="use train or dev",
+            )
         index = self.index
         return ChipReader(self.layout.shards, index[index["split"] == name], threads=threads, cache_mb=cache_mb)
+
+    def _configured_bands(self) -> tuple[Band, ...]:
+        try:
+            # Where the sources lie is not written down, and not needed here.
+            settings = RegionSettings.model_validate({**self.description["configuration"], "data_root": "."})
+        except (KeyError, TypeError, ValidationError) as error:
+            raise ShardError(
+                "was made with other settings than this version knows: its bands cannot be told",
+                where=str(self.layout.dataset),
+                fix="read it with the version that made it, or build it again: gcn run <region>",
+            ) from error
+        return settings.schema_bands.image
 
     def _verified(self, path: Path) -> Path:
         """Return `path` if its bytes are those that were published; a table has no checksum of its own."""

@@ -21,8 +21,8 @@ from gcn_luigi.read.rows import Key, RowCache
 Numbers = NDArray[np.int64]
 Arrays = Mapping[str, NDArray[Any]]
 
-# What h5py answers to a damaged file: it depends on the place that is hit.
-_UNREADABLE = (OSError, LookupError, RuntimeError, AttributeError, TypeError, ValueError)
+# What h5py answers to a damaged file: it depends on the place that is hit. An error of ours is none of these.
+_UNREADABLE = (OSError, LookupError, RuntimeError, ValueError)
 _MEGABYTE = 1_000_000
 # Share of the free memory that `preload` may take.
 _MOST_OF_MEMORY = 0.8

@@ -29,7 +29,9 @@ def schema(tiny):
 
 
 def test_the_dataset_knows_its_bands(made, schema):
-    assert [(band.name, band.role) for band in made.bands] == [(band.name, band.role) for band in schema.image]
+    assert made.bands == schema.image
+    facts = {band.name: (band.nodata, band.unit) for band in made.bands}
+    assert facts["dem"] == (schema.image[[band.name for band in schema.image].index("dem")].nodata, "m")
 
 
 def test_normalised_chips_have_mean_zero_and_deviation_one_over_their_valid_pixels(made):

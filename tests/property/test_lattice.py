@@ -51,9 +51,22 @@ def test_a_fraction_of_a_pixel_is_never_shifted_silently(lattice, window, share,
         lattice.window_of(shifted, where="x")
     snapped = lattice.window_of(shifted, where="x", snap=True)
 
+    assert (snapped.height, snapped.width) == (window.height, window.width)
     assert abs(snapped.row - window.row) <= 1
     assert abs(snapped.col - window.col) <= 1
     assert lattice.window_of(lattice.crop(snapped).bounds, where="x") == snapped
+
+
+@pytest.mark.parametrize("size", [1, 2, 255, 256])
+@pytest.mark.parametrize(
+    ("share", "moved"), [(0.0, 0), (0.4, 0), (0.5, 1), (0.6, 1), (1.5, 2), (2.5, 3), (-0.5, 0), (-1.5, -1)]
+)
+def test_snapped_bounds_keep_their_size_wherever_they_lie(size, share, moved):
+    lattice = Lattice("EPSG:3338", 0.0, 0.0, 30.0, 1000, 1000)
+    corner = 100 + share
+    bounds = (corner * 30, -(corner + size) * 30, (corner + size) * 30, -corner * 30)
+
+    assert lattice.window_of(bounds, where="x", snap=True) == Window(100 + moved, 100 + moved, size, size)
 
 
 @given(st.lists(lattices, min_size=2, max_size=2), st.data())

@@ -146,7 +146,7 @@ class TestProcesses:
 
 
 class TestDataset:
-    @pytest.mark.parametrize("name", ["dev", "val", "validate"])
+    @pytest.mark.parametrize("name", ["dev", "val", "valid", "validate", "validation"])
     def test_dev_has_synonyms(self, dataset, name):
         expected = dataset.index.loc[dataset.index["split"] == "dev", "chip_id"].tolist()
 
@@ -164,7 +164,13 @@ class TestDataset:
         assert "train" in caught.value.fix
         assert "dev" in caught.value.fix
 
-    def test_it_shows_region_and_chips(self, dataset):
+    def test_it_shows_region_and_place_without_reading_anything(self, small_output, monkeypatch):
+        dataset = gcn_luigi.open_dataset(small_output)
+        monkeypatch.setattr(Dataset, "_verified", lambda *_: pytest.fail("a table was read"))
+
+        assert repr(dataset) == f"<gcn_luigi dataset tiny in {small_output.resolve()}>"
+
+    def test_it_shows_region_and_chips_once_they_are_known(self, dataset):
         counts = dataset.index["split"].value_counts()
 
         assert repr(dataset) == f"<gcn_luigi dataset tiny: {counts['train']} train, {counts['dev']} dev chips>"
