@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band, Role
-from gcn_luigi.errors import ShardError
+from gcn_luigi.errors import GcnLuigiError, ShardError
 from gcn_luigi.io.shard import create_shard
 from gcn_luigi.io.shard_format import PIXELS, ShardHeader
 from gcn_luigi.io.shard_reader import ShardReader
@@ -59,6 +59,8 @@ def convert_shard(source: Path, out: Path, conversion: Conversion) -> None:
     ------
     ShardError
         The source is damaged, or not of this dataset.
+    ConfigError
+        The library of a codec is not installed.
     """
     try:
         with ShardReader(source) as shard:
@@ -73,9 +75,10 @@ def convert_shard(source: Path, out: Path, conversion: Conversion) -> None:
                     for call in maker.calls(planes, origins, columns, window_columns(place)):
                         call().write(writer)
                 writer.finish(empty, shard.tables(), empty_windows)
+    except GcnLuigiError:
+        # A codec whose library is missing, for one, says itself what to do.
+        raise
     except (OSError, KeyError, RuntimeError, ValueError) as error:
-        if isinstance(error, ShardError):
-            raise
         raise ShardError(
             f"cannot be converted: {error}", where=str(source), fix="run the build again: it makes damaged shards anew"
         ) from error

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gcn_luigi.errors import ConfigError, PublishError, ShardError
+from gcn_luigi.io.codec import check_codec
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.seal import SealedFile, read_seal
 from gcn_luigi.io.staging import digest
@@ -40,7 +41,7 @@ def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, co
     Raises
     ------
     ConfigError
-        `target` is there already, or the codec's library is not installed.
+        `target` is there already, or the library of the codec, old or new, is not installed.
     ShardError
         `source` is no finished dataset, or a file of it is damaged.
     PublishError
@@ -49,6 +50,8 @@ def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, co
     seal = Layout(source).dataset
     description = _read(seal)
     settings = _stored_otherwise(description, layout, codec, seal)
+    for needed in (description["configuration"]["shards"]["codec"], settings.shards.codec):
+        check_codec(needed)
     if target.exists() or target.is_symlink():
         raise ConfigError(
             "there is something already", where=str(target), fix="name a directory that does not exist, or remove it"
