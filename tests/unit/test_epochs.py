@@ -161,11 +161,13 @@ class TestCounter:
     def test_a_copy_that_outlives_the_first_goes_on_by_itself(self):
         counter = EpochCounter()
         counter.set(4)
+        worker = copy.deepcopy(counter)
+        assert [worker.begin("a", 0), worker.begin("b", 0)] == [4, 5]
         other = pickle.loads(pickle.dumps(counter))  # noqa: S301  our own bytes
         del counter
         gc.collect()
 
-        assert [other.begin(), other.begin()] == [4, 5]
+        assert [other.begin(), other.begin()] == [6, 7]
 
     def test_nothing_is_left_behind(self, tmp_path, monkeypatch):
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
