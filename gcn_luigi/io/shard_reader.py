@@ -92,10 +92,12 @@ class ShardReader:
 
     def check_format(self) -> None:
         """Raise OSError where the shard was made by a version with another format."""
+        if not self.format.startswith("gcn_luigi "):
+            raise OSError("it is an HDF5 file, but no shard of gcn_luigi")
         if self.format not in FORMATS.values():
             raise OSError(
-                f"it is of the format {self.format or 'of no shard'!r}; this version of gcn_luigi reads "
-                f"{' and '.join(FORMATS.values())}: its pixels are sound, and a build makes them again in that format"
+                f"it is of the format '{self.format}'; this version of gcn_luigi reads "
+                f"{' and '.join(FORMATS.values())}, and builds the shard again in that format"
             )
 
     def check(self) -> None:

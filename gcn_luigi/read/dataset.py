@@ -10,9 +10,9 @@ import geopandas as gpd
 from pydantic import ValidationError
 
 from gcn_luigi.bands import Band, Role
-from gcn_luigi.errors import ConfigError, ShardError
+from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
 from gcn_luigi.io.confine import inside
-from gcn_luigi.io.index import read_geoparquet
+from gcn_luigi.io.index import read_column, read_geoparquet
 from gcn_luigi.io.inventory import Inventory
 from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.seal import DIGEST, SealedFile, data_digest, read_seal
@@ -51,11 +51,13 @@ class Dataset:
         self.description: dict[str, Any] = read_seal(self.layout.dataset)
 
     def __repr__(self) -> str:
-        # Of what is in memory alone: whoever looks at a broken dataset wants to see its name, not an error.
-        region, index = self.description.get("region", "?"), self.__dict__.get("index")
-        if index is None:
-            return f"<gcn_luigi dataset {region} in {self.layout.root}>"
-        counts = ", ".join(f"{(index['split'] == split).sum()} {split}" for split in SPLITS)
+        region = self.description.get("region", "?")
+        try:
+            splits = read_column(self._verified(self.layout.index), "split")
+        except GcnLuigiError:
+            # Whoever looks at a broken dataset wants to see which one it is, not an error.
+            return f"<gcn_luigi dataset {region}: index.parquet cannot be read>"
+        counts = ", ".join(f"{splits.count(split)} {split}" for split in SPLITS)
         return f"<gcn_luigi dataset {region}: {counts} chips>"
 
     @property

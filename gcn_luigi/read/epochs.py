@@ -41,6 +41,11 @@ class EpochCounter:
         # A forked worker has the finaliser as well, and must leave the file to its owner.
         weakref.finalize(self, _remove, self._path, os.getpid())
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A look at the file brings this copy up to date: the next one may live without it.
+        _ = self.next
+        return self.__dict__
+
     def set(self, epoch: int) -> None:
         """Let the next pass be of `epoch`, in every process."""
         self._exchange(lambda state: state.update(next=epoch, recent=[]))

@@ -37,7 +37,8 @@ def write_tile_quality(region: Region, layout: Layout, name: str, out: Path, say
     """Read every tile of one band and count what it holds.
 
     A flipped bit in a compressed block often decodes without an error, to wild values. Deflated blocks have a checksum,
-    which is looked at; in others values beyond the band's valid range betray it, and they are masked in chips.
+    an Adler-32, which is looked at and misses few flips; in others, and in these few, values beyond the band's valid
+    range betray it, and they are masked in chips.
 
     Parameters
     ----------

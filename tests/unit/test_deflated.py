@@ -65,7 +65,7 @@ def test_a_block_that_holds_too_much_is_refused_although_gdal_reads_it(tmp_path)
 
 @pytest.mark.fault
 @pytest.mark.parametrize("form", [BLOCKS, {**BLOCKS, "interleave": "pixel"}])
-def test_any_flipped_bit_of_a_block_is_noticed(tmp_path, form):
+def test_flipped_bits_of_a_block_are_noticed(tmp_path, form):
     path = write_tif(tmp_path / "a.tif", pixels(), **form)
     whole = path.read_bytes()
     rng = np.random.default_rng(3)

@@ -164,13 +164,18 @@ class TestDataset:
         assert "train" in caught.value.fix
         assert "dev" in caught.value.fix
 
-    def test_it_shows_region_and_place_without_reading_anything(self, small_output, monkeypatch):
-        dataset = gcn_luigi.open_dataset(small_output)
-        monkeypatch.setattr(Dataset, "_verified", lambda *_: pytest.fail("a table was read"))
+    @pytest.mark.parametrize("spoil", [lambda path: path.unlink(), lambda path: path.write_bytes(b"PAR1")])
+    def test_it_is_shown_also_where_its_index_is_lost_or_damaged(self, copied, spoil):
+        spoil(copied / "index.parquet")
 
-        assert repr(dataset) == f"<gcn_luigi dataset tiny in {small_output.resolve()}>"
+        assert repr(gcn_luigi.open_dataset(copied)) == "<gcn_luigi dataset tiny: index.parquet cannot be read>"
 
-    def test_it_shows_region_and_chips_once_they_are_known(self, dataset):
+    def test_showing_it_does_not_read_the_whole_index(self, small_output, monkeypatch):
+        monkeypatch.setattr("gcn_luigi.read.dataset.read_geoparquet", lambda _: pytest.fail("the index was read"))
+
+        assert "train" in repr(gcn_luigi.open_dataset(small_output))
+
+    def test_it_shows_region_and_chips(self, dataset):
         counts = dataset.index["split"].value_counts()
 
         assert repr(dataset) == f"<gcn_luigi dataset tiny: {counts['train']} train, {counts['dev']} dev chips>"
