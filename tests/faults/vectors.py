@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import shapely
+import shapely.affinity
 
 from gcn_luigi.io.vector import read_grid, read_outlines, read_polygons, read_reject_ids
 from gcn_luigi.lattice import Lattice
@@ -45,8 +46,9 @@ def _glaciers() -> gpd.GeoDataFrame:
         shapely.box(606_500, 6_976_000, 607_000, 6_977_000)
     )
     names = [f"RGI60-01.{number:05d}" for number in range(1, 10)]
-    names[8] = names[7]
-    dates = ["20090906", "20069999", "-9999999", "20050801", "19990701", "20100815", "20040706", "20070101", "20080202"]
+    # Two parts of one glacier, of one date.
+    names[8], shapes[8] = names[7], shapely.affinity.translate(shapes[7], 500.0)
+    dates = ["20090906", "20069999", "-9999999", "20050801", "19990701", "20100815", "20040706", "20070101", "20070101"]
     return gpd.GeoDataFrame({"RGIId": names, "BgnDate": dates, "Name": ["Ä glacier"] * 9}, geometry=shapes, crs=_CRS)
 
 

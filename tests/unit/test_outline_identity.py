@@ -1,12 +1,18 @@
-"""Which rows of a file of outlines are one outline, and which are refused."""
+"""Which rows of a file of outlines are one outline, which are refused, and what outlines cover together."""
 
 import geopandas as gpd
+import numpy as np
+import pandas as pd
 import pyogrio
 import pytest
 import shapely
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.vector import read_outlines
+from gcn_luigi.lattice import Lattice
+from gcn_luigi.prepare.grid import make_grid
+from gcn_luigi.prepare.grid_comparison import compare_grids
+from gcn_luigi.prepare.overlay import cell_boxes, join_outlines
 from gcn_luigi.settings import OutlineSettings
 
 CRS = "EPSG:3338"
@@ -349,3 +355,53 @@ def test_dates_can_be_passed_over(read):
 
 def test_unknown_dates_alone_are_no_error(read):
     assert read(row_of(2), RGIId=["a", "b"], BgnDate=["-9999999"] * 2).table["year"].isna().all()
+
+
+# ---- Shares of overlapping outlines ------------------------------------------------------------------------------
+
+
+def test_what_outlines_cover_of_a_cell_equals_their_union_by_brute_force():
+    rng = np.random.default_rng(5)
+    lattice = Lattice(CRS, 0.0, 80.0, 10.0, 8, 16)
+    cells = make_grid(lattice, 4, "lattice")
+    shapes = [shapely.Point(rng.uniform(-20, 180), rng.uniform(-20, 100)).buffer(rng.uniform(2, 40)) for _ in range(30)]
+    table = gpd.GeoDataFrame(
+        {"outline": [f"g{i}" for i in range(30)], "year": pd.array([2006] * 30, dtype="Int64")},
+        geometry=shapes, crs=CRS,
+    )  # fmt: skip
+
+    joined = join_outlines(cells, lattice, table)
+
+    whole, found = shapely.union_all(shapes), joined.groupby("cell")["union_m2"]
+    assert (found.min() == found.max()).all()
+    assert (joined.groupby("cell")["area_m2"].sum() > found.first() + 1.0).any()
+    for cell, box in zip(cells, cell_boxes(cells, lattice), strict=True):
+        assert found.first().get(cell.id, 0.0) == pytest.approx(box.intersection(whole).area, abs=1e-5)
+
+
+def test_neighbours_that_share_a_divide_cover_the_sum_of_their_areas():
+    lattice = Lattice(CRS, 0.0, 80.0, 10.0, 8, 16)
+    table = gpd.GeoDataFrame(
+        {"outline": ["a", "b"], "year": pd.array([2006, 2006], dtype="Int64")},
+        geometry=[shapely.Polygon([(1, 1), (33, 7), (11, 37)]), shapely.Polygon([(33, 7), (11, 37), (39, 39)])],
+        crs=CRS,
+    )
+
+    joined = join_outlines(make_grid(lattice, 8, "lattice"), lattice, table)
+
+    assert joined["union_m2"].tolist() == [joined["area_m2"].sum()] * 2
+
+
+def test_the_comparison_of_grids_counts_overlaps_once():
+    lattice, ice = Lattice(CRS, 0.0, 80.0, 10.0, 8, 16), shapely.box(5, 5, 95, 45)
+    boxes = [shapely.box(0, 0, 80, 80), shapely.box(80, 0, 160, 80)]
+    frame = {"row": [0, 0], "col": [0, 8], "used": [True, True], "split": ["train", "dev"]}
+    cells = gpd.GeoDataFrame(frame, geometry=boxes, crs=CRS)
+
+    def compared(*shapes):
+        years = pd.array([2006] * len(shapes), dtype="Int64")
+        table = {"outline": [f"g{i}" for i in range(len(shapes))], "year": years}
+        return compare_grids(lattice, gpd.GeoDataFrame(table, geometry=list(shapes), crs=CRS), cells, sizes=(8,))
+
+    assert compared(ice, ice) == compared(ice)
+    assert compared(ice, ice)["8"]["glacier_m2"]["lattice"] == ice.area

@@ -89,6 +89,8 @@ def test_settings_cannot_be_changed():
         ({"bands": [RED | {"scale": 0}]}, "scale"),
         ({"bands": [RED | {"nodata": 40_000}]}, "nodata"),
         ({"chips": {"min_valid_label_share": 1.1}}, "min_valid_label_share"),
+        ({"outlines": {"path": "o", "analyses": "nearest"}, "year": {"source": "grid"}}, "needs year.source"),
+        ({"outlines": {"path": "o", "date_format": "%d.%m."}}, "no form of a date"),
         ({"surprise": 1}, "surprise"),
     ],
     ids=str,
