@@ -11,6 +11,7 @@ from gcn_luigi.io.layout import Layout
 from gcn_luigi.prepare.split import assign_split
 from gcn_luigi.settings import RegionSettings, SplitSettings
 from gcn_luigi.stages.warnings import dataset_warnings
+from tests.integration.commands import make_tiny
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +114,17 @@ def test_pixels_that_look_missing_are_told_once_a_band(settings, layout):
 
     assert "300" in warning
     assert "optical/0/x_ndsi.tif: 0 forms the border" in warning
+
+
+def test_a_plan_and_a_run_tell_the_same_warnings(tmp_path, gcn):
+    tiny = make_tiny(tmp_path, "tiny", ("block = 2", "block = 1"), ("buffer = 1", "buffer = 0"))
+    places = ("--config-dir", tiny.config, "--data-root", tiny.sources, "--output", tmp_path / "out")
+
+    code, out, _ = gcn("plan", "tiny", *places, "--quick", "--json")
+
+    assert code == 0
+    warnings = json.loads(out)["warnings"]
+    assert [line for line in warnings if line.startswith("train and dev")]
+    code, _, err = gcn("run", "tiny", *places, "--local-scheduler", "--workers", "1")
+    assert code == 0
+    assert set(warnings) <= {line.removeprefix("warning: ") for line in err.splitlines()}
