@@ -8,8 +8,6 @@ reader such as a VRT opens files, and so looks at its options, at any time.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from rasterio.env import set_gdal_config
-
 # Both copies: how reference systems are read, sidecar files, and numbers.
 _COMMON = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE",
@@ -78,6 +76,9 @@ VECTOR_OPTIONS: Mapping[str, str] = MappingProxyType({
 
 def pin_rasters() -> None:
     """Fix the options of rasterio's GDAL; about 25 µs, to be called before a file is opened or created."""
+    # Loaded where it is used: a reader of shards needs no GDAL.
+    from rasterio.env import set_gdal_config  # noqa: PLC0415
+
     # Each time, because the end of a rasterio.Env unsets what it set.
     for name, value in RASTER_OPTIONS.items():
         set_gdal_config(name, value, normalize=False)

@@ -50,7 +50,7 @@ def mosaic_of(root, name, *, source_band=1, **changes):
         ("float32_unscaled", f"{OPTICAL}ndsi.tif", "float32"),
         ("missing_band_file", "tile 1125 band tcw", "no file ends in _tcw.tif"),
         ("missing_topo_tile", "tile 1125 topo", "no file of any band"),
-        ("half_pixel_shift", f"{OPTICAL}ndsi.tif", "(+0.500, -0.500) pixel"),
+        ("half_pixel_shift", f"{OPTICAL}ndsi.tif", "(-0.500, -0.500) pixel"),
         ("flipped_south_up", f"{OPTICAL}ndvi.tif", "south-up"),
         ("wrong_size", f"{OPTICAL}ndvi.tif", "297 x 295"),
         ("missing_epoch_band", f"{OPTICAL}nbr.tif", "4 bands, 5 expected"),

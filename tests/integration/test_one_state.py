@@ -129,7 +129,9 @@ def test_a_file_below_a_vrt_of_vrts_makes_the_label_anew(tiny):
 
 
 def test_a_sidecar_that_comes_later_makes_the_label_anew_with_its_nodata(tiny, made):
-    tiny = Tiny(tiny.sources, write_config(tiny.config, made, {"label.stem": VOTES}), tiny.region)
+    # 0 is a legal number of votes, so a tag of 0 has to be meant.
+    accepted = {"tiles.on_suspect_nodata": "accept"}
+    tiny = Tiny(tiny.sources, write_config(tiny.config, made, {"label.stem": VOTES, **accepted}), tiny.region)
     rewrite(tiny.sources / VOTES, lambda votes: np.where(votes == -32768, 0, votes))
     layout, _ = build(tiny)
     assert not (label_of(layout) == 255).any()

@@ -18,7 +18,8 @@ LATTICE = Lattice("EPSG:32606", 600_000.0, 7_000_000.0, 10.0, 20, 30)
 VALUES = np.random.default_rng(5).integers(0, 3, LATTICE.shape).astype(np.int16)
 GIVEN = {
     "votes": {"label": {"stem": "given.tif"}},
-    "label": {"label": {"raster": "given.tif"}},
+    # Where 0 means missing, class none does not occur.
+    "label": {"label": {"raster": "given.tif", "allow_absent": ["none"]}},
     "distance": {"distance": {"enabled": True, "raster": "given.tif"}},
 }
 

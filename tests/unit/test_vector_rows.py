@@ -59,7 +59,7 @@ def test_rows_without_a_polygon_are_left_out_and_named_on_request(tmp_path):
     names = [f"g{row}" for row in range(9)]
     path = write(tmp_path / "rows.gpkg", [SQUARE, *[None] * 7, POINT], RGIId=names)
 
-    outlines = read_outlines(path, OutlineSettings(path="x", on_unusable="skip"), CRS)
+    outlines = read_outlines(path, OutlineSettings(path="x", date_field="none", on_unusable="skip"), CRS)
 
     assert outlines.table["outline"].tolist() == ["g0"]
     assert outlines.notes[:2] == (
@@ -75,7 +75,7 @@ def test_lines_beside_polygons_are_left_out_and_told(tmp_path):
     outlines = read_outlines(path, SETTINGS, CRS)
 
     assert outlines.table["area_m2"].tolist() == [20_000.0]
-    assert outlines.notes[0] == "1 rows with lines or points beside polygons, left out: g0"
+    assert outlines.notes[1] == "1 rows with lines or points beside polygons, left out: g0"
 
 
 def test_rows_smaller_than_any_pixel_shows_are_left_out_and_named(tmp_path):
