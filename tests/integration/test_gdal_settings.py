@@ -358,10 +358,14 @@ try:
 except ConfigError as error:
     print(error.where)
 """
+    # As a new shell has it: in this process an earlier test may have set everything aside already.
+    environ = {name: value for name, value in os.environ.items() if name != "GDAL_CONFIG_FILE"}
+
     ran = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "PROJ_DATA": str(tmp_path)}, capture_output=True, text=True,
+        [sys.executable, "-c", code], env={**environ, "PROJ_DATA": str(tmp_path)}, capture_output=True, text=True,
         check=True,
     )  # fmt: skip
+
     assert ran.stdout.strip() == f"PROJ_DATA={tmp_path}"
 
 
