@@ -2,6 +2,7 @@
 
 import pytest
 
+import gcn_luigi
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.remote import refuse_remote
 from gcn_luigi.tasks import Dataset
@@ -113,6 +114,14 @@ def test_the_luigi_command_refuses_it(tmp_path, monkeypatch, name):
 
     assert caught.value.where == f"--{name.replace('_', '-')}"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dataset_is_opened_on_this_machine_alone():
+    with pytest.raises(ConfigError, match="is on none") as caught:
+        gcn_luigi.open_dataset("s3://bucket/demo")
+
+    assert caught.value.where == "open_dataset"
+    assert "aws s3 sync" in caught.value.fix
 
 
 def test_a_path_that_python_read_as_ascii_is_told_as_such():
