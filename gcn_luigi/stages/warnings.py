@@ -85,8 +85,9 @@ def _about_band(band: Band, quality: dict[str, Any]) -> Iterator[str]:
             f"({limits.strip()}) and count as missing: check valid_min, valid_max and the scale of the tiles"
         )
     if suspect := quality.get("suspect"):
-        first = suspect[0]
-        yield f"band {band.name}: {len(suspect)} times, pixels look missing, for example {_told(first)}"
+        n_tiles = len({row["path"] for row in suspect})
+        tiles = "one tile" if n_tiles == 1 else f"{n_tiles} tiles"
+        yield f"band {band.name}: in {tiles} one value may mean missing, but is not declared so: {_told(suspect[0])}"
 
 
 def _told(suspect: dict[str, Any]) -> str:
