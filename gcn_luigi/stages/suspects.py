@@ -38,6 +38,8 @@ class Suspect:
         What is suspect.
     is_error : bool
         Whether nothing says what missing pixels hold, so that these are taken for measurements.
+    is_tag : bool
+        Whether it is the nodata tag that is suspect, because its value is a legal one.
     """
 
     tile: str
@@ -48,6 +50,7 @@ class Suspect:
     share: float
     reason: str
     is_error: bool
+    is_tag: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return what stands in JSON."""
@@ -83,7 +86,7 @@ def find_suspects(
         place = (file.tile, file.path, band.name, row["year"])
         if tag is not None and tag != band.nodata and _is_legal(tag, band) and (share := sketch.share_of(tag)):
             reason = f"its nodata tag {tag:g} lies within the band's valid range"
-            found.append(Suspect(*place, tag, share, reason, is_error=False))
+            found.append(Suspect(*place, tag, share, reason, is_error=False, is_tag=True))
         constant = sketch.constant(partial(_is_measured, band, tag))
         if constant is not None:
             is_seen = trust != "nothing" and row["missing"] > 0

@@ -84,7 +84,8 @@ def _about_band(band: Band, quality: dict[str, Any]) -> Iterator[str]:
             f"band {band.name}: {totals['out_of_range'] / measured:.1%} of its pixels lie beyond the valid range "
             f"({limits.strip()}) and count as missing: check valid_min, valid_max and the scale of the tiles"
         )
-    if suspect := quality.get("suspect"):
+    # Where a tag says what is missing, a value that fills much of a tile is most often flat water: the page lists it.
+    if suspect := [row for row in quality.get("suspect", ()) if row["is_error"] or row["is_tag"]]:
         n_tiles = len({row["path"] for row in suspect})
         tiles = "one tile" if n_tiles == 1 else f"{n_tiles} tiles"
         yield f"band {band.name}: in {tiles} one value may mean missing, but is not declared so: {_told(suspect[0])}"

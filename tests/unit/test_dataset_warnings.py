@@ -107,13 +107,31 @@ def test_a_split_without_a_class_is_told(settings, layout, split):
 
 
 def test_pixels_that_look_missing_are_told_once_a_band(settings, layout):
-    suspect = [{"path": f"optical/{n}/x_ndsi.tif", "reason": "0 forms the border"} for n in range(300)]
+    said = {"reason": "0 forms the border", "is_error": True, "is_tag": False}
+    suspect = [{"path": f"optical/{n}/x_ndsi.tif", **said} for n in range(300)]
     change_json(layout.tile_quality("ndsi"), lambda quality: quality.update(suspect=suspect))
 
     (warning,) = dataset_warnings(settings, layout)
 
     assert "300" in warning
     assert "optical/0/x_ndsi.tif: 0 forms the border" in warning
+
+
+def test_flat_water_in_a_tile_with_a_tag_is_left_to_the_page(settings, layout):
+    suspect = [{"path": "a.tif", "reason": "25.5% of its pixels hold 0", "is_error": False, "is_tag": False}]
+    change_json(layout.tile_quality("ndsi"), lambda quality: quality.update(suspect=suspect))
+
+    assert dataset_warnings(settings, layout) == []
+
+
+def test_a_tag_that_is_a_legal_value_is_told(settings, layout):
+    reason = "its nodata tag 0 lies within the band's valid range"
+    suspect = [{"path": "a.tif", "reason": reason, "is_error": False, "is_tag": True}]
+    change_json(layout.tile_quality("ndsi"), lambda quality: quality.update(suspect=suspect))
+
+    (warning,) = dataset_warnings(settings, layout)
+
+    assert warning.endswith(f"a.tif: {reason}")
 
 
 def test_a_plan_and_a_run_tell_the_same_warnings(tmp_path, gcn):
