@@ -31,6 +31,14 @@ _PRESSES = textwrap.dedent("""
 """)
 
 
+@pytest.fixture(autouse=True)
+def heeded():
+    """Let Ctrl-C be heeded here, and in what a test starts, also where the tests run in a background that ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def _finished(directory):
     """Return the files that a sidecar calls published, counted without the package."""
     records = (path for path in (directory / ".gcn").rglob("*.json") if not path.name.startswith("."))
