@@ -33,7 +33,7 @@ _PRESSES = textwrap.dedent("""
 
 @pytest.fixture(autouse=True)
 def heeded():
-    """Let Ctrl-C be heeded here, and in what a test starts, also where the tests run in a background that ignores it."""
+    """Let Ctrl-C be heeded here and in what a test starts, also where tests run in a background that ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
