@@ -140,11 +140,16 @@ def _by_name(repeated: gpd.GeoDataFrame) -> dict[str, list[_Analysis]]:
 def _analyses(rows: npt.NDArray[np.int64], days: npt.NDArray[Any], shapes: npt.NDArray[Any]) -> list[_Analysis]:
     """Return the analyses of one glacier, the newest last; parts seen on several days of one year are one."""
     own = days[rows]
-    parts = [_analysis(day, rows[own == day], shapes) for day in sorted(set(own))]
-    if len(parts) > 1 and len({day[:4] for day in own}) == 1 and not _any_same_ground(parts):
-        # Dated as its largest part, which comes first.
-        return [_analysis(own[0], rows, shapes)]
-    return parts
+    years = np.array([day[:4] for day in own], dtype=object)
+    found = []
+    for year in sorted(set(years)):
+        of_year = rows[years == year]
+        parts = [_analysis(day, rows[own == day], shapes) for day in sorted(set(own[years == year]))]
+        if len(parts) > 1 and not _any_same_ground(parts):
+            # Dated as its largest part, which comes first.
+            parts = [_analysis(days[of_year[0]], of_year, shapes)]
+        found += parts
+    return found
 
 
 def _analysis(day: str, rows: npt.NDArray[np.int64], shapes: npt.NDArray[Any]) -> _Analysis:
@@ -284,8 +289,10 @@ def _is_scattered(shapes: npt.NDArray[Any]) -> bool:
 
 
 def _is_one_ground(parts: Sequence[_Analysis]) -> bool:
-    largest = max(parts, key=lambda part: float(shapely.area(part.shape)))
-    return all(part is largest or _common_share(part.shape, largest.shape) >= _SAME_GROUND for part in parts)
+    # All pairs: one older outline may hold two later parts, of which neither is the glacier.
+    return all(
+        _common_share(one.shape, other.shape) >= _SAME_GROUND for i, one in enumerate(parts) for other in parts[:i]
+    )
 
 
 def _kept(parts: Sequence[_Analysis], choice: Choice) -> Iterator[_Analysis]:

@@ -242,6 +242,34 @@ def test_two_days_of_one_year_that_overlap_are_two_analyses(read):
     assert newest["date"].tolist() == ["2005-09-01"]
 
 
+@pytest.mark.parametrize("analyses", ["newest", "nearest", "all"])
+def test_parts_of_one_year_stay_one_analysis_beside_those_of_other_years(read, analyses):
+    whole, main, part = shapely.box(0, 0, 500, 300), square(0, 300), square(400, 50)
+    days = ["1999-07-01", "2009-07-01", "2009-07-05"]
+
+    table = read(
+        [whole, main, part], [2009], settings={"analyses": analyses}, glac_id=["G1"] * 3, src_date=days
+    ).table  # fmt: skip
+
+    newer = table[table["year"] == 2009]
+    assert newer.geometry.area.tolist() == [300.0**2 + 50.0**2]
+    assert newer["date"].tolist() == ["2009-07-01"]
+    assert len(table) == (2 if analyses == "all" else 1)
+
+
+@pytest.mark.parametrize("days", [("2009-07-01", "2010-07-01"), ("2009-07-01", "2009-07-05")])
+def test_later_rows_on_different_ground_are_no_analyses_although_an_older_one_holds_both(read, days):
+    shapes = [shapely.box(0, 0, 500, 300), square(0, 300), square(400, 50)]
+    dates = ["1999-07-01", *days]
+    if days[0][:4] == days[1][:4]:
+        # Were the whole seen in that year as well, nobody could say what the parts are.
+        dates[0] = "2009-06-01"
+
+    error = refusal(read, shapes, settings={"analyses": "newest"}, glac_id=["G1"] * 3, src_date=dates)
+
+    assert "1 id for rows of different dates on different ground (G1)" in str(error)
+
+
 def test_an_undated_analysis_is_older_than_any_other(read):
     columns = {"glac_id": ["G1", "G1"], "src_date": ["2005-08-01", None]}
 
