@@ -253,9 +253,7 @@ def _read(path: Path, layer: str | None) -> tuple[pd.DataFrame, tuple[str, ...]]
             return read_geoparquet(path), ()
         check_vector(path)
         pin_vectors()
-        layers = pyogrio.list_layers(path)[:, 0].tolist()
-        if layer is None and len(layers) > 1:
-            raise InputError(f"the file has {len(layers)} layers", where=where, fix=f"name one of: {', '.join(layers)}")
+        layers, layer = _layer(path, layer)
         with warnings.catch_warnings():
             # Heights and measures are dropped in any case.
             warnings.filterwarnings("ignore", message=".*Measured.*geometry types are not supported")
@@ -277,6 +275,15 @@ def _read(path: Path, layer: str | None) -> tuple[pd.DataFrame, tuple[str, ...]]
         if isinstance(error, InputError):
             raise
         raise InputError(f"not a readable vector file: {error}", where=where, fix="write the file again") from error
+
+
+def _layer(path: Path, layer: str | None) -> tuple[list[str], str | None]:
+    """Return the layers of a file and the one to read; tables without geometry, as QGIS keeps styles in, are none."""
+    found = pyogrio.list_layers(path)
+    layers = [str(name) for name, kind in found if kind is not None] or [str(name) for name, _ in found]
+    if layer is None and len(layers) > 1:
+        raise InputError(f"the file has {len(layers)} layers", where=str(path), fix=f"name one of: {', '.join(layers)}")
+    return layers, layer if layer is not None or len(found) == 1 else layers[0]
 
 
 def _located(frame: pd.DataFrame, path: Path) -> gpd.GeoDataFrame:
