@@ -13,6 +13,7 @@ import geopandas as gpd
 from gcn_luigi.bands import Band
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.io.layout import SPLITS, Layout
+from gcn_luigi.prepare.catalog import NOTHING_EXCLUDED
 from gcn_luigi.prepare.label_values import CLASSES
 from gcn_luigi.prepare.split import REDUCED
 from gcn_luigi.settings import RegionSettings
@@ -35,13 +36,14 @@ def dataset_warnings(settings: RegionSettings, layout: Layout) -> list[str]:
     Returns
     -------
     list of str
-        Plain sentences, the gravest first: train beside dev, no outline on the tiles, a split without a class, bands
-        of which many pixels are out of range, tiles whose pixels look missing.
+        Plain sentences, the gravest first: train beside dev, polygons that exclude nothing, no outline on the tiles, a
+        split without a class, bands of which many pixels are out of range, tiles whose pixels look missing.
     """
     audit = _json(layout.split_audit)
     catalog = read_geoparquet(layout.catalog) if layout.catalog.is_file() else None
     return [
         *_about_split(audit, settings),
+        *(note for note in audit.get("notes", {}).get("grid", []) if note.startswith(NOTHING_EXCLUDED)),
         *(() if catalog is None else _about_catalog(catalog)),
         *(
             line
