@@ -94,10 +94,11 @@ def unite_outlines(
     several = {name: parts for name, parts in dated.items() if len(parts) > 1}
     if several and choice.analyses == "error":
         name, parts = next(iter(several.items()))
-        days = ", ".join(part.day or "no date" for part in parts)
+        days = ", ".join(" ".join(filter(None, (part.day or "no date", part.key))) for part in parts)
+        is_of_dates = any(len({part.day for part in analyses}) > 1 for analyses in several.values())
+        what = "outlines of several dates" if is_of_dates else "several analyses of one date"
         raise InputError(
-            f"outlines of several dates for {len(several)} of {_n(glaciers['outline'].nunique(), 'glacier')}, "
-            f"for example {name} ({days})",
+            f"{what} for {len(several)} of {_n(glaciers['outline'].nunique(), 'glacier')}, for example {name} ({days})",
             where=where,
             fix='say which of them count: [outlines] analyses = "newest", "nearest" (to a composite) or "all"',
         )
@@ -116,35 +117,51 @@ def unite_outlines(
 
 @dataclass(frozen=True)
 class _Analysis:
-    """All rows of one glacier of one date, the largest first: their places in the table, shapes and union."""
+    """All rows of one glacier of one date, the largest first: their places in the table, shapes and union.
+
+    `key` tells apart what several people made of one image; it is empty otherwise.
+    """
 
     day: str
     rows: npt.NDArray[np.int64]
     shapes: npt.NDArray[Any]
     shape: Any
+    key: str = ""
 
     @property
     def year(self) -> int | None:
         return int(self.day[:4]) if self.day else None
 
+    @property
+    def rank(self) -> tuple[str, int, str]:
+        """Rises with the date; on one day with the number that GLIMS gives analyses as they come in."""
+        number = self.key.lstrip("#")
+        return self.day, int(number) if number.isdecimal() else -1, self.key
+
 
 def _by_name(repeated: gpd.GeoDataFrame) -> dict[str, list[_Analysis]]:
     """Return the analyses of each glacier; `repeated` is sorted by name."""
-    names, days = repeated["outline"].to_numpy(object), repeated["day"].to_numpy(object)
+    names, days, keys = (repeated[name].to_numpy(object) for name in ("outline", "day", "analysis"))
     shapes = repeated.geometry.to_numpy()
     # Slices of arrays: a table for each of thousands of glaciers would take minutes.
     groups = np.split(np.arange(len(names)), np.flatnonzero(names[1:] != names[:-1]) + 1)
-    return {str(names[rows[0]]): _analyses(rows, days, shapes) for rows in groups if len(rows)}
+    return {str(names[rows[0]]): _analyses(rows, days, keys, shapes) for rows in groups if len(rows)}
 
 
-def _analyses(rows: npt.NDArray[np.int64], days: npt.NDArray[Any], shapes: npt.NDArray[Any]) -> list[_Analysis]:
+def _analyses(
+    rows: npt.NDArray[np.int64], days: npt.NDArray[Any], keys: npt.NDArray[Any], shapes: npt.NDArray[Any]
+) -> list[_Analysis]:
     """Return the analyses of one glacier, the newest last; parts seen on several days of one year are one."""
     own = days[rows]
     years = np.array([day[:4] for day in own], dtype=object)
     found = []
     for year in sorted(set(years)):
         of_year = rows[years == year]
-        parts = [_analysis(day, rows[own == day], shapes) for day in sorted(set(own[years == year]))]
+        parts = [
+            part
+            for day in sorted(set(own[years == year]))
+            for part in _analyses_of_day(day, rows[own == day], keys, shapes)
+        ]
         if len(parts) > 1 and not _any_same_ground(parts):
             # Dated as its largest part, which comes first.
             parts = [_analysis(days[of_year[0]], of_year, shapes)]
@@ -152,9 +169,27 @@ def _analyses(rows: npt.NDArray[np.int64], days: npt.NDArray[Any], shapes: npt.N
     return found
 
 
-def _analysis(day: str, rows: npt.NDArray[np.int64], shapes: npt.NDArray[Any]) -> _Analysis:
+def _analyses_of_day(
+    day: str, rows: npt.NDArray[np.int64], keys: npt.NDArray[Any], shapes: npt.NDArray[Any]
+) -> list[_Analysis]:
+    """Return what was made of the images of one day: several analyses only where they differ on the same ground."""
+    own = keys[rows]
+    parts = [_analysis(day, rows[own == key], shapes, str(key)) for key in sorted(set(own))]
+    if any(_contradict(one.shape, other.shape) for i, one in enumerate(parts) for other in parts[:i]):
+        return sorted(parts, key=lambda part: part.rank)
+    return [_analysis(day, rows, shapes)]
+
+
+def _analysis(day: str, rows: npt.NDArray[np.int64], shapes: npt.NDArray[Any], key: str = "") -> _Analysis:
     own = shapes[rows]
-    return _Analysis(str(day), rows, own, own[0] if len(own) == 1 else shapely.union_all(own))
+    return _Analysis(str(day), rows, own, own[0] if len(own) == 1 else shapely.union_all(own), key)
+
+
+def _contradict(one: Any, other: Any) -> bool:
+    """Return whether two shapes cover the same ground and differ by more than a square metre: no copies."""
+    return bool(
+        _common_share(one, other) >= _SAME_GROUND and shapely.area(shapely.symmetric_difference(one, other)) > 1.0
+    )
 
 
 def _common_share(one: Any, other: Any) -> float:
@@ -299,9 +334,9 @@ def _kept(parts: Sequence[_Analysis], choice: Choice) -> Iterator[_Analysis]:
     if len(parts) == 1 or choice.analyses == "all":
         yield from parts
     elif choice.analyses == "newest":
-        yield max(parts, key=lambda part: part.day)
+        yield max(parts, key=lambda part: part.rank)
     else:
-        yield max((part for part in parts), key=lambda part: (-_gap(part.year, choice.composites), part.day))
+        yield max((part for part in parts), key=lambda part: (-_gap(part.year, choice.composites), part.rank))
 
 
 def _gap(year: int | None, composites: Sequence[int]) -> float:
@@ -311,7 +346,7 @@ def _gap(year: int | None, composites: Sequence[int]) -> float:
 def _row(name: str, part: _Analysis, repeated: gpd.GeoDataFrame, *, is_one_of_several: bool) -> dict[str, Any]:
     largest = part.rows[0]
     return {
-        "outline": f"{name}@{part.day or 'undated'}" if is_one_of_several else name,
+        "outline": f"{name}@{part.day or 'undated'}{part.key}" if is_one_of_several else name,
         "glacier": name,
         "year": part.year if part.day else pd.NA,
         "date": repeated["date"].iloc[largest],

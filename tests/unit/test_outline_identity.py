@@ -270,6 +270,42 @@ def test_later_rows_on_different_ground_are_no_analyses_although_an_older_one_ho
     assert "1 id for rows of different dates on different ground (G1)" in str(error)
 
 
+def two_of_one_image():
+    """Return two analyses of one image, of which only the later one shows a nunatak."""
+    shapes = [square(0, 300), square(0, 290), square(100, 50, 100)]
+    columns = {
+        "glac_id": ["G1"] * 3,
+        "line_type": ["glac_bound", "glac_bound", "intrnl_rock"],
+        "anlys_id": [9, 10, 10],
+        "src_date": ["2009-07-01"] * 3,
+    }
+    return shapes, columns
+
+
+def test_several_analyses_of_one_image_are_no_parts_and_fill_no_nunatak(read):
+    shapes, columns = two_of_one_image()
+    rock = shapes[2]
+
+    assert "several analyses of one date for 1 of 1 glacier, for example G1 (2009-07-01 #9, 2009-07-01 #10)" in str(
+        refusal(read, shapes, **columns)
+    )
+    for analyses in ("newest", "nearest"):
+        (shape,) = read(shapes, [2009], settings={"analyses": analyses}, **columns).table.geometry
+        assert shape.equals(square(0, 290).difference(rock))
+    every = read(shapes, settings={"analyses": "all"}, **columns).table
+    assert every["outline"].tolist() == ["G1@2009-07-01#10", "G1@2009-07-01#9"]
+    assert every["glacier"].tolist() == ["G1", "G1"]
+    np.testing.assert_allclose(every["area_m2"], [290.0**2 - 50.0**2, 300.0**2])
+
+
+@pytest.mark.parametrize("second", [square(0, 300), square(400, 50)])
+def test_copies_and_parts_under_several_numbers_of_one_date_are_one_analysis(read, second):
+    table = read([square(0, 300), second], glac_id=["G1"] * 2, anlys_id=[9, 10], src_date=["2009-07-01"] * 2).table
+
+    assert table["outline"].tolist() == ["G1"]
+    assert table.geometry[0].equals(shapely.union(square(0, 300), second))
+
+
 def test_an_undated_analysis_is_older_than_any_other(read):
     columns = {"glac_id": ["G1", "G1"], "src_date": ["2005-08-01", None]}
 
