@@ -15,11 +15,14 @@ from scipy.sparse.csgraph import connected_components
 from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.grid_import import few
 from gcn_luigi.prepare.outline_columns import OutlineRows, better_ids
+from gcn_luigi.settings import EACH_ROW
 
 # Detached parts of one glacier lie nearer to each other; glaciers of one number in two maps seldom do.
 _ONE_GLACIER_M = 1000.0
 # Analyses of one glacier cover the same ground: the smaller lies at least half within the larger.
 _SAME_GROUND = 0.5
+# A row lies within another one when so much of it does; of two that are nearly as large one is a copy.
+_TWIN = 0.99
 # An id of this many parts that fills more than half of the file is a column's default value.
 _MANY_PARTS = 5
 _MAIN_PART = 0.5
@@ -301,6 +304,14 @@ def _refuse_strangers(
     """Refuse rows that share an id and are neither parts nor analyses of one glacier."""
     far = [name for name, parts in dated.items() if any(_is_scattered(part.shapes) for part in parts)]
     apart = [name for name, parts in dated.items() if name not in far and not _is_one_ground(parts)]
+    within = [name for name, parts in dated.items() if any(_is_nested(part.shapes) for part in parts)]
+    if within and not far and not apart:
+        raise InputError(
+            f"{_n(len(within), 'id')} for rows of one date, one within the other ({few(within)}): a nunatak?",
+            where=where,
+            fix="cut nunataks out, or call them intrnl_rock in a column line_type; remove what is drawn twice; "
+            f'where all of it is glacier, let each row be an outline of its own: id_field = "{EACH_ROW}"',
+        )
     if not far and not apart:
         return
     told = []
@@ -321,6 +332,17 @@ def _is_scattered(shapes: npt.NDArray[Any]) -> bool:
     near = shapely.STRtree(shapes).query(shapes, predicate="dwithin", distance=_ONE_GLACIER_M)
     pairs = coo_array((np.ones(near.shape[1], dtype=np.int8), (near[0], near[1])), shape=(len(shapes), len(shapes)))
     return bool(connected_components(pairs, directed=False)[0] > 1)
+
+
+def _is_nested(shapes: npt.NDArray[Any]) -> bool:
+    """Return whether a row lies within another that is larger, other than a copy."""
+    if len(shapes) == 1:
+        return False
+    area = shapely.area(shapes)
+    small, large = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    is_smaller = area[small] < _TWIN * area[large]
+    small, large = small[is_smaller], large[is_smaller]
+    return bool((shapely.area(shapely.intersection(shapes[small], shapes[large])) >= _TWIN * area[small]).any())
 
 
 def _is_one_ground(parts: Sequence[_Analysis]) -> bool:

@@ -306,6 +306,18 @@ def test_copies_and_parts_under_several_numbers_of_one_date_are_one_analysis(rea
     assert table.geometry[0].equals(shapely.union(square(0, 300), second))
 
 
+@pytest.mark.parametrize("inner", [square(100, 50, 100), square(0, 50), square(0, 290)])
+def test_a_row_within_another_of_its_id_and_date_is_not_swallowed(read, inner):
+    error = refusal(read, [square(0, 300), inner, square(5_000)], id=["a", "a", "b"], year=[2009] * 3)
+
+    assert "1 id for rows of one date, one within the other (a): a nunatak?" in str(error)
+    assert "intrnl_rock" in error.fix
+    # In a nunatak of its own glacier it is a part.
+    ring = square(0, 300).difference(square(80, 120, 80))
+    within = read([ring, square(100, 50, 100)], id=["a", "a"], year=[2009] * 2).table
+    np.testing.assert_allclose(within["area_m2"], 300.0**2 - 120.0**2 + 50.0**2)
+
+
 def test_an_undated_analysis_is_older_than_any_other(read):
     columns = {"glac_id": ["G1", "G1"], "src_date": ["2005-08-01", None]}
 
