@@ -28,6 +28,7 @@ from gcn_luigi.prepare.grid_import import few
 from gcn_luigi.prepare.misplaced import check_degrees, check_on_region
 from gcn_luigi.prepare.outline_columns import outline_rows
 from gcn_luigi.prepare.outline_identity import Choice, unite_outlines
+from gcn_luigi.prepare.outline_overlaps import note_overlaps
 from gcn_luigi.prepare.outlines import Mending, drop_unusable, mend_polygons, only_polygons
 from gcn_luigi.prepare.reproject import TOLERANCE_M, reproject
 from gcn_luigi.settings import OutlineSettings
@@ -110,7 +111,8 @@ def read_outlines(
     table, united = unite_outlines(table, rows, Choice(settings.analyses, tuple(composites)), where)
     undated = int(table["year"].isna().sum())
     late = [f"{undated} of {len(table)} outlines have no usable date"] if undated else []
-    return Outlines(table, (*encoding, *rows.notes, *unusable, *mended, *skipped, *united, *late))
+    notes = (*encoding, *rows.notes, *unusable, *mended, *skipped, *united, *note_overlaps(table), *late)
+    return Outlines(table, notes)
 
 
 def read_grid(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:

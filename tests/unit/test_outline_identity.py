@@ -318,6 +318,26 @@ def test_a_row_within_another_of_its_id_and_date_is_not_swallowed(read, inner):
     np.testing.assert_allclose(within["area_m2"], 300.0**2 - 120.0**2 + 50.0**2)
 
 
+def test_extents_of_two_years_under_two_ids_are_told(read):
+    shapes = [square(0, 300), square(0, 200), square(5_000)]
+    # Neighbours with a common divide, copies of one year, undated ones and analyses of one glacier are none of that.
+    sound = [
+        ([square(0), square(100)], ["a", "b"], [1999, 2013]),
+        ([square(0), square(0, 80)], ["a", "b"], [2013, 2013]),
+        ([square(0), square(0, 80)], ["a", "b"], [2013, None]),
+        ([square(0), square(0, 80)], ["a", "a"], [1999, 2013]),
+    ]
+
+    notes = read(shapes, id=["a_1999", "a_2013", "b"], year=[1999, 2013, 2013]).notes
+
+    (note,) = notes
+    assert note.startswith("outlines of other ids and years on the same ground, 1 of 3; the label takes all of them")
+    assert note.endswith(": a_2013 on a_1999")
+    for shape, ids, years in sound:
+        kept = read(shape, settings={"analyses": "all"}, id=ids, year=pd.array(years, dtype="Int64")).notes
+        assert not any("same ground" in note for note in kept)
+
+
 def test_an_undated_analysis_is_older_than_any_other(read):
     columns = {"glac_id": ["G1", "G1"], "src_date": ["2005-08-01", None]}
 
