@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.grid_import import few
 from gcn_luigi.prepare.outline_columns import OutlineRows, better_ids
+from gcn_luigi.prepare.outline_rock import rock_by_glacier
 from gcn_luigi.settings import EACH_ROW
 
 # Detached parts of one glacier lie nearer to each other; glaciers of one number in two maps seldom do.
@@ -213,10 +214,8 @@ def _less_rock(order: gpd.GeoDataFrame, where: str) -> tuple[gpd.GeoDataFrame, l
         return order, []
     rock, glaciers = order[is_rock], order[~is_rock].reset_index(drop=True)
     by_key = {key: group.geometry.to_numpy() for key, group in rock.groupby(["outline", "analysis"])}
-    shapes, keys = (
-        glaciers.geometry.to_numpy().copy(),
-        list(zip(glaciers["outline"], glaciers["analysis"], strict=True)),
-    )
+    shapes = glaciers.geometry.to_numpy().copy()
+    keys = list(zip(glaciers["outline"], glaciers["analysis"], strict=True))
     lost = [key for key in by_key if key not in set(keys)]
     stray = np.concatenate([by_key[key] for key in lost]) if lost else np.array([], dtype=object)
     on_ice = _overlapping(stray, shapes)
@@ -227,9 +226,11 @@ def _less_rock(order: gpd.GeoDataFrame, where: str) -> tuple[gpd.GeoDataFrame, l
             where=where,
             fix="give rock the id of its glacier, and its anlys_id or src_date; or cut it out of the outline",
         )
-    for i, key in enumerate(keys):
-        if key in by_key:
-            shapes[i] = shapely.difference(shapes[i], shapely.union_all(by_key[key]))
+    carved = set()
+    # Rock that reaches over a divide is rock for the neighbour, too, where it was seen on one day.
+    for i, found in rock_by_glacier(rock, glaciers):
+        shapes[i] = shapely.difference(shapes[i], shapely.union_all(found))
+        carved.add(keys[i][0])
     area = shapely.area(shapes)
     if not area.all():
         raise InputError(
@@ -237,10 +238,8 @@ def _less_rock(order: gpd.GeoDataFrame, where: str) -> tuple[gpd.GeoDataFrame, l
             where=where,
             fix="correct their line_type",
         )
-    carved = sorted({key[0] for key in keys if key in by_key})
-    notes = [
-        f"{_n(len(rock) - len(stray), 'row')} of rock subtracted from {_n(len(carved), 'glacier')}: {', '.join(carved)}"
-    ]
+    told = f"{_n(len(rock) - len(stray), 'row')} of rock subtracted from {_n(len(carved), 'glacier')}"
+    notes = [f"{told}: {', '.join(sorted(carved))}"]
     if len(stray):
         names = ", ".join(sorted({key[0] for key in lost}))
         notes.append(f"{_n(len(stray), 'row')} of rock left out, on no glacier: {names}")

@@ -369,6 +369,22 @@ def test_rock_is_cut_out_of_its_glacier_and_other_lines_are_left_out(read):
     )
 
 
+@pytest.mark.parametrize("day", ["2009-07-01", "1999-07-01"])
+def test_rock_across_a_divide_is_rock_for_the_neighbour_of_the_same_day(read, day):
+    rock = square(80, 40, 30)
+    outlines = read(
+        [square(0), square(100), rock],
+        line_type=["glac_bound", "glac_bound", "intrnl_rock"],
+        glac_id=["G1", "G2", "G1"],
+        src_date=["2009-07-01", day, "2009-07-01"],
+    )
+
+    first, second = outlines.table.geometry
+    assert first.equals(square(0).difference(rock))
+    # What was ice in another year may have melted since.
+    assert second.equals(square(100).difference(rock) if day == "2009-07-01" else square(100))
+
+
 @pytest.mark.parametrize("by_analysis", [False, True])
 def test_rock_belongs_to_the_analysis_it_was_seen_in(read, by_analysis):
     rock = square(20, 30, 20)
