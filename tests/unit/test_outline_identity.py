@@ -144,7 +144,10 @@ def test_ids_that_differ_only_in_how_they_are_written_are_refused(read, pair):
     assert repr(pair[0]) in str(error)
 
 
-@pytest.mark.parametrize("word", ["unknown", "-", "n/a", "", "RGI60-01.00000", "G000000E00000N", "-9999"])
+@pytest.mark.parametrize(
+    "word",
+    ["unknown", "-", "n/a", "", "RGI60-01.00000", "G000000E00000N", "-9999", "-1", "Unnamed", "No name", "NoData"],
+)
 def test_rows_that_name_no_glacier_are_kept_apart_and_counted(read, word):
     outlines = read(row_of(5, 100.0), RGIId=["a", word, word, "b", "c"], BgnDate=["20090701"] * 5)
 
