@@ -28,6 +28,7 @@ from gcn_luigi.prepare.grid_import import few
 from gcn_luigi.prepare.misplaced import check_degrees, check_on_region
 from gcn_luigi.prepare.outline_columns import outline_rows
 from gcn_luigi.prepare.outline_identity import Choice, unite_outlines
+from gcn_luigi.prepare.outline_overlaps import note_overlaps
 from gcn_luigi.prepare.outlines import Mending, drop_unusable, mend_polygons, only_polygons
 from gcn_luigi.prepare.reproject import TOLERANCE_M, reproject
 from gcn_luigi.settings import OutlineSettings
@@ -39,6 +40,8 @@ _SHARE_OF_PIXEL = 0.1
 _LEAVE_OUT = ', or leave them out: outlines.on_unusable = "skip"'
 # Of polygons to leave out; outlines have a setting.
 _MOST_MENDED = 0.01
+# What to do about several layers where no setting names one.
+_APART = "keep the one that counts in a file of its own"
 _ID_HEADERS = {"label", "new_id", "id", "partition", "cell", "cell_id", "grid_id", "rejects", "rejected", "reject"}
 
 
@@ -108,7 +111,8 @@ def read_outlines(
     table, united = unite_outlines(table, rows, Choice(settings.analyses, tuple(composites)), where)
     undated = int(table["year"].isna().sum())
     late = [f"{undated} of {len(table)} outlines have no usable date"] if undated else []
-    return Outlines(table, (*encoding, *rows.notes, *unusable, *mended, *skipped, *united, *late))
+    notes = (*encoding, *rows.notes, *unusable, *mended, *skipped, *united, *note_overlaps(table), *late)
+    return Outlines(table, notes)
 
 
 def read_grid(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
@@ -153,10 +157,10 @@ def read_footprints(path: Path) -> gpd.GeoDataFrame:
     InputError
         The file is missing or unreadable, has several layers, or states no CRS or one that cannot be right.
     """
-    return _located(_read(path, None)[0], path)
+    return _located(_read(path, None, _APART)[0], path)
 
 
-def read_polygons(path: Path, onto: Lattice | str, layer: str | None = None) -> gpd.GeoSeries:
+def read_polygons(path: Path, onto: Lattice | str) -> gpd.GeoSeries:
     """Read polygons, for example those whose cells are never used.
 
     Parameters
@@ -165,8 +169,6 @@ def read_polygons(path: Path, onto: Lattice | str, layer: str | None = None) -> 
         See `gcn_luigi.io.formats.check_vector`.
     onto : Lattice or str
         As in `read_outlines`.
-    layer : str or None
-        Needed where the file has several.
 
     Returns
     -------
@@ -177,10 +179,10 @@ def read_polygons(path: Path, onto: Lattice | str, layer: str | None = None) -> 
     Raises
     ------
     InputError
-        The file is missing or unreadable, has several layers and none is named, or states no CRS or one that cannot be
-        right; a row holds no polygon, is broken beyond a per cent of its area, or cannot be reprojected.
+        The file is missing or unreadable, has several layers, or states no CRS or one that cannot be right; a row
+        holds no polygon, is broken beyond a per cent of its area, or cannot be reprojected.
     """
-    table, encoding = _read(path, layer)
+    table, encoding = _read(path, None, _APART)
     frame, where = _located(table, path), str(path)
     names = [f"row {row}" for row in range(len(frame))]
     shapes, mixed = only_polygons(frame.geometry.to_numpy(), names, "error", where)
@@ -243,7 +245,7 @@ def _fields(line: str, delimiter: str, path: Path) -> list[str]:
         ) from error
 
 
-def _read(path: Path, layer: str | None) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _read(path: Path, layer: str | None, several: str = "name one of") -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return a table, and a note where its texts are in another encoding than the file claims."""
     where = str(path)
     if not path.exists():
@@ -253,9 +255,7 @@ def _read(path: Path, layer: str | None) -> tuple[pd.DataFrame, tuple[str, ...]]
             return read_geoparquet(path), ()
         check_vector(path)
         pin_vectors()
-        layers = pyogrio.list_layers(path)[:, 0].tolist()
-        if layer is None and len(layers) > 1:
-            raise InputError(f"the file has {len(layers)} layers", where=where, fix=f"name one of: {', '.join(layers)}")
+        layers, layer = _layer(path, layer, several)
         with warnings.catch_warnings():
             # Heights and measures are dropped in any case.
             warnings.filterwarnings("ignore", message=".*Measured.*geometry types are not supported")
@@ -277,6 +277,15 @@ def _read(path: Path, layer: str | None) -> tuple[pd.DataFrame, tuple[str, ...]]
         if isinstance(error, InputError):
             raise
         raise InputError(f"not a readable vector file: {error}", where=where, fix="write the file again") from error
+
+
+def _layer(path: Path, layer: str | None, several: str) -> tuple[list[str], str | None]:
+    """Return the layers of a file and the one to read; tables without geometry, as QGIS keeps styles in, are none."""
+    found = pyogrio.list_layers(path)
+    layers = [str(name) for name, kind in found if kind is not None] or [str(name) for name, _ in found]
+    if layer is None and len(layers) > 1:
+        raise InputError(f"the file has {len(layers)} layers", where=str(path), fix=f"{several}: {', '.join(layers)}")
+    return layers, layer if layer is not None or len(found) == 1 else layers[0]
 
 
 def _located(frame: pd.DataFrame, path: Path) -> gpd.GeoDataFrame:

@@ -21,6 +21,10 @@ from gcn_luigi.settings import GridSettings
 _CLASSES = ("share_none", "share_debris", "share_ice", "share_missing")
 
 
+# How a note begins that says that polygons to leave out lie elsewhere.
+NOTHING_EXCLUDED = "exclude_polygons leaves out no cell"
+
+
 @dataclass(frozen=True)
 class Exclusions:
     """Cells that are never used.
@@ -44,6 +48,12 @@ class Exclusions:
     def unknown_ids(self, cells: Sequence[Cell]) -> list[str]:
         """Return the ids that name none of the cells, sorted: a list of another grid, or a slip of the pen."""
         return sorted(self.cell_ids - {cell.id for cell in cells})
+
+    def notes(self, boxes: npt.NDArray[Any]) -> list[str]:
+        """Return a note where there are polygons and none lies on a cell; `boxes` is (cell,), shapely polygons."""
+        if not self.polygons or _on_polygons(boxes, self.polygons).any():
+            return []
+        return [f"{NOTHING_EXCLUDED}: none of its {len(self.polygons)} polygons lies on one; check their CRS and place"]
 
 
 @dataclass(frozen=True)

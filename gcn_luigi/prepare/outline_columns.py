@@ -19,9 +19,12 @@ _IDS = ("rgiid", "rgi_id", "glims_id", "glimsid", "glac_id", "glacier_id", "outl
 _DATES = ("bgndate", "src_date", "date", "img_date", "year")
 # Every file of the RGI states the id that GLIMS gives the same glacier.
 _COMPANIONS = {"rgiid": {"glimsid", "glims_id"}, "rgi_id": {"glimsid", "glims_id"}}
-_WORDS = {"", "-", "--", "?", "n/a", "na", "nan", "none", "null", "<null>", "nil", "no id", "noid", "tbd", "unknown"}
-# Sentinels of numbers, and ids of the RGI and of GLIMS whose number is 0: no ids where several rows hold them.
-_NO_ID = re.compile(r"^(?:-9{2,}|rgi.*[-.]0+|g0+[ew]0+[ns])$")
+_WORDS = {
+    "", "-", "--", "?", "n/a", "na", "nan", "none", "null", "<null>", "nil", "no id", "noid", "tbd", "unknown",
+    "unnamed", "no name", "noname", "no data", "nodata", "undefined",
+}  # fmt: skip
+# Numbers below 0, and ids of the RGI and of GLIMS whose number is 0: no ids where several rows hold them.
+_NO_ID = re.compile(r"^(?:-\d+|rgi.*[-.]0+|g0+[ew]0+[ns])$")
 _Mask = npt.NDArray[np.bool_]
 _GLACIER, _ROCK = "glac_bound", "intrnl_rock"
 

@@ -15,11 +15,15 @@ from scipy.sparse.csgraph import connected_components
 from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.grid_import import few
 from gcn_luigi.prepare.outline_columns import OutlineRows, better_ids
+from gcn_luigi.prepare.outline_rock import rock_by_glacier
+from gcn_luigi.settings import EACH_ROW
 
 # Detached parts of one glacier lie nearer to each other; glaciers of one number in two maps seldom do.
 _ONE_GLACIER_M = 1000.0
 # Analyses of one glacier cover the same ground: the smaller lies at least half within the larger.
 _SAME_GROUND = 0.5
+# A row lies within another one when so much of it does; of two that are nearly as large one is a copy.
+_TWIN = 0.99
 # An id of this many parts that fills more than half of the file is a column's default value.
 _MANY_PARTS = 5
 _MAIN_PART = 0.5
@@ -94,10 +98,11 @@ def unite_outlines(
     several = {name: parts for name, parts in dated.items() if len(parts) > 1}
     if several and choice.analyses == "error":
         name, parts = next(iter(several.items()))
-        days = ", ".join(part.day or "no date" for part in parts)
+        days = ", ".join(" ".join(filter(None, (part.day or "no date", part.key))) for part in parts)
+        is_of_dates = any(len({part.day for part in analyses}) > 1 for analyses in several.values())
+        what = "outlines of several dates" if is_of_dates else "several analyses of one date"
         raise InputError(
-            f"outlines of several dates for {len(several)} of {_n(glaciers['outline'].nunique(), 'glacier')}, "
-            f"for example {name} ({days})",
+            f"{what} for {len(several)} of {_n(glaciers['outline'].nunique(), 'glacier')}, for example {name} ({days})",
             where=where,
             fix='say which of them count: [outlines] analyses = "newest", "nearest" (to a composite) or "all"',
         )
@@ -116,40 +121,79 @@ def unite_outlines(
 
 @dataclass(frozen=True)
 class _Analysis:
-    """All rows of one glacier of one date, the largest first: their places in the table, shapes and union."""
+    """All rows of one glacier of one date, the largest first: their places in the table, shapes and union.
+
+    `key` tells apart what several people made of one image; it is empty otherwise.
+    """
 
     day: str
     rows: npt.NDArray[np.int64]
     shapes: npt.NDArray[Any]
     shape: Any
+    key: str = ""
 
     @property
     def year(self) -> int | None:
         return int(self.day[:4]) if self.day else None
 
+    @property
+    def rank(self) -> tuple[str, int, str]:
+        """Rises with the date; on one day with the number that GLIMS gives analyses as they come in."""
+        number = self.key.lstrip("#")
+        return self.day, int(number) if number.isdecimal() else -1, self.key
+
 
 def _by_name(repeated: gpd.GeoDataFrame) -> dict[str, list[_Analysis]]:
     """Return the analyses of each glacier; `repeated` is sorted by name."""
-    names, days = repeated["outline"].to_numpy(object), repeated["day"].to_numpy(object)
+    names, days, keys = (repeated[name].to_numpy(object) for name in ("outline", "day", "analysis"))
     shapes = repeated.geometry.to_numpy()
     # Slices of arrays: a table for each of thousands of glaciers would take minutes.
     groups = np.split(np.arange(len(names)), np.flatnonzero(names[1:] != names[:-1]) + 1)
-    return {str(names[rows[0]]): _analyses(rows, days, shapes) for rows in groups if len(rows)}
+    return {str(names[rows[0]]): _analyses(rows, days, keys, shapes) for rows in groups if len(rows)}
 
 
-def _analyses(rows: npt.NDArray[np.int64], days: npt.NDArray[Any], shapes: npt.NDArray[Any]) -> list[_Analysis]:
+def _analyses(
+    rows: npt.NDArray[np.int64], days: npt.NDArray[Any], keys: npt.NDArray[Any], shapes: npt.NDArray[Any]
+) -> list[_Analysis]:
     """Return the analyses of one glacier, the newest last; parts seen on several days of one year are one."""
     own = days[rows]
-    parts = [_analysis(day, rows[own == day], shapes) for day in sorted(set(own))]
-    if len(parts) > 1 and len({day[:4] for day in own}) == 1 and not _any_same_ground(parts):
-        # Dated as its largest part, which comes first.
-        return [_analysis(own[0], rows, shapes)]
-    return parts
+    years = np.array([day[:4] for day in own], dtype=object)
+    found = []
+    for year in sorted(set(years)):
+        of_year = rows[years == year]
+        parts = [
+            part
+            for day in sorted(set(own[years == year]))
+            for part in _analyses_of_day(day, rows[own == day], keys, shapes)
+        ]
+        if len(parts) > 1 and not _any_same_ground(parts):
+            # Dated as its largest part, which comes first.
+            parts = [_analysis(days[of_year[0]], of_year, shapes)]
+        found += parts
+    return found
 
 
-def _analysis(day: str, rows: npt.NDArray[np.int64], shapes: npt.NDArray[Any]) -> _Analysis:
+def _analyses_of_day(
+    day: str, rows: npt.NDArray[np.int64], keys: npt.NDArray[Any], shapes: npt.NDArray[Any]
+) -> list[_Analysis]:
+    """Return what was made of the images of one day: several analyses only where they differ on the same ground."""
+    own = keys[rows]
+    parts = [_analysis(day, rows[own == key], shapes, str(key)) for key in sorted(set(own))]
+    if any(_contradict(one.shape, other.shape) for i, one in enumerate(parts) for other in parts[:i]):
+        return sorted(parts, key=lambda part: part.rank)
+    return [_analysis(day, rows, shapes)]
+
+
+def _analysis(day: str, rows: npt.NDArray[np.int64], shapes: npt.NDArray[Any], key: str = "") -> _Analysis:
     own = shapes[rows]
-    return _Analysis(str(day), rows, own, own[0] if len(own) == 1 else shapely.union_all(own))
+    return _Analysis(str(day), rows, own, own[0] if len(own) == 1 else shapely.union_all(own), key)
+
+
+def _contradict(one: Any, other: Any) -> bool:
+    """Return whether two shapes cover the same ground and differ by more than a square metre: no copies."""
+    return bool(
+        _common_share(one, other) >= _SAME_GROUND and shapely.area(shapely.symmetric_difference(one, other)) > 1.0
+    )
 
 
 def _common_share(one: Any, other: Any) -> float:
@@ -170,10 +214,8 @@ def _less_rock(order: gpd.GeoDataFrame, where: str) -> tuple[gpd.GeoDataFrame, l
         return order, []
     rock, glaciers = order[is_rock], order[~is_rock].reset_index(drop=True)
     by_key = {key: group.geometry.to_numpy() for key, group in rock.groupby(["outline", "analysis"])}
-    shapes, keys = (
-        glaciers.geometry.to_numpy().copy(),
-        list(zip(glaciers["outline"], glaciers["analysis"], strict=True)),
-    )
+    shapes = glaciers.geometry.to_numpy().copy()
+    keys = list(zip(glaciers["outline"], glaciers["analysis"], strict=True))
     lost = [key for key in by_key if key not in set(keys)]
     stray = np.concatenate([by_key[key] for key in lost]) if lost else np.array([], dtype=object)
     on_ice = _overlapping(stray, shapes)
@@ -184,9 +226,11 @@ def _less_rock(order: gpd.GeoDataFrame, where: str) -> tuple[gpd.GeoDataFrame, l
             where=where,
             fix="give rock the id of its glacier, and its anlys_id or src_date; or cut it out of the outline",
         )
-    for i, key in enumerate(keys):
-        if key in by_key:
-            shapes[i] = shapely.difference(shapes[i], shapely.union_all(by_key[key]))
+    carved = set()
+    # Rock that reaches over a divide is rock for the neighbour, too, where it was seen on one day.
+    for i, found in rock_by_glacier(rock, glaciers):
+        shapes[i] = shapely.difference(shapes[i], shapely.union_all(found))
+        carved.add(keys[i][0])
     area = shapely.area(shapes)
     if not area.all():
         raise InputError(
@@ -194,10 +238,8 @@ def _less_rock(order: gpd.GeoDataFrame, where: str) -> tuple[gpd.GeoDataFrame, l
             where=where,
             fix="correct their line_type",
         )
-    carved = sorted({key[0] for key in keys if key in by_key})
-    notes = [
-        f"{_n(len(rock) - len(stray), 'row')} of rock subtracted from {_n(len(carved), 'glacier')}: {', '.join(carved)}"
-    ]
+    told = f"{_n(len(rock) - len(stray), 'row')} of rock subtracted from {_n(len(carved), 'glacier')}"
+    notes = [f"{told}: {', '.join(sorted(carved))}"]
     if len(stray):
         names = ", ".join(sorted({key[0] for key in lost}))
         notes.append(f"{_n(len(stray), 'row')} of rock left out, on no glacier: {names}")
@@ -261,6 +303,14 @@ def _refuse_strangers(
     """Refuse rows that share an id and are neither parts nor analyses of one glacier."""
     far = [name for name, parts in dated.items() if any(_is_scattered(part.shapes) for part in parts)]
     apart = [name for name, parts in dated.items() if name not in far and not _is_one_ground(parts)]
+    within = [name for name, parts in dated.items() if any(_is_nested(part.shapes) for part in parts)]
+    if within and not far and not apart:
+        raise InputError(
+            f"{_n(len(within), 'id')} for rows of one date, one within the other ({few(within)}): a nunatak?",
+            where=where,
+            fix="cut nunataks out, or call them intrnl_rock in a column line_type; remove what is drawn twice; "
+            f'where all of it is glacier, let each row be an outline of its own: id_field = "{EACH_ROW}"',
+        )
     if not far and not apart:
         return
     told = []
@@ -283,18 +333,31 @@ def _is_scattered(shapes: npt.NDArray[Any]) -> bool:
     return bool(connected_components(pairs, directed=False)[0] > 1)
 
 
+def _is_nested(shapes: npt.NDArray[Any]) -> bool:
+    """Return whether a row lies within another that is larger, other than a copy."""
+    if len(shapes) == 1:
+        return False
+    area = shapely.area(shapes)
+    small, large = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    is_smaller = area[small] < _TWIN * area[large]
+    small, large = small[is_smaller], large[is_smaller]
+    return bool((shapely.area(shapely.intersection(shapes[small], shapes[large])) >= _TWIN * area[small]).any())
+
+
 def _is_one_ground(parts: Sequence[_Analysis]) -> bool:
-    largest = max(parts, key=lambda part: float(shapely.area(part.shape)))
-    return all(part is largest or _common_share(part.shape, largest.shape) >= _SAME_GROUND for part in parts)
+    # All pairs: one older outline may hold two later parts, of which neither is the glacier.
+    return all(
+        _common_share(one.shape, other.shape) >= _SAME_GROUND for i, one in enumerate(parts) for other in parts[:i]
+    )
 
 
 def _kept(parts: Sequence[_Analysis], choice: Choice) -> Iterator[_Analysis]:
     if len(parts) == 1 or choice.analyses == "all":
         yield from parts
     elif choice.analyses == "newest":
-        yield max(parts, key=lambda part: part.day)
+        yield max(parts, key=lambda part: part.rank)
     else:
-        yield max((part for part in parts), key=lambda part: (-_gap(part.year, choice.composites), part.day))
+        yield max((part for part in parts), key=lambda part: (-_gap(part.year, choice.composites), part.rank))
 
 
 def _gap(year: int | None, composites: Sequence[int]) -> float:
@@ -304,7 +367,7 @@ def _gap(year: int | None, composites: Sequence[int]) -> float:
 def _row(name: str, part: _Analysis, repeated: gpd.GeoDataFrame, *, is_one_of_several: bool) -> dict[str, Any]:
     largest = part.rows[0]
     return {
-        "outline": f"{name}@{part.day or 'undated'}" if is_one_of_several else name,
+        "outline": f"{name}@{part.day or 'undated'}{part.key}" if is_one_of_several else name,
         "glacier": name,
         "year": part.year if part.day else pd.NA,
         "date": repeated["date"].iloc[largest],

@@ -17,7 +17,7 @@ from gcn_luigi.io.layout import SPLITS, Layout
 from gcn_luigi.io.raster import read_dataset
 from gcn_luigi.io.vector import Outlines, read_grid, read_outlines, read_polygons, read_reject_ids
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.catalog import CellFacts, Exclusions, build_catalog
+from gcn_luigi.prepare.catalog import NOTHING_EXCLUDED, CellFacts, Exclusions, build_catalog
 from gcn_luigi.prepare.grid import Cell, make_grid
 from gcn_luigi.prepare.grid_comparison import compare_grids
 from gcn_luigi.prepare.grid_import import import_grid
@@ -143,7 +143,7 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
     if unknown := exclusions.unknown_ids(cells):
         first = ", ".join(unknown[:_MOST_NAMED])
         grid_notes.append(f"{len(unknown)} of {len(exclusions.ids)} rejected ids name no cell: {first}")
-    grid_notes += exclusion_notes
+    grid_notes += [*exclusion_notes, *exclusions.notes(cell_boxes(cells, lattice))]
     every_note = {"outlines": list(outlines.notes), "grid": grid_notes, "split": notes}
     _write_json(audit_out, {**audit_split(catalog, joined), "notes": every_note})
 
@@ -192,7 +192,10 @@ def _exclusions(region: Region, lattice: Lattice) -> tuple[Exclusions, list[str]
     if settings.exclude_polygons is None:
         return Exclusions(ids), []
     polygons = read_polygons(region.root / settings.exclude_polygons, lattice)
-    return Exclusions(ids, tuple(polygons)), [f"{note}, in exclude_polygons" for note in polygons.attrs["notes"]]
+    notes = [f"{note}, in exclude_polygons" for note in polygons.attrs["notes"]]
+    if polygons.empty:
+        notes.append(f"{NOTHING_EXCLUDED}: the file holds no polygon")
+    return Exclusions(ids, tuple(polygons)), notes
 
 
 def _label_counts(label: Path, cells: list[Cell]) -> Any:

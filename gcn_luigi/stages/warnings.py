@@ -13,7 +13,9 @@ import geopandas as gpd
 from gcn_luigi.bands import Band
 from gcn_luigi.io.index import read_geoparquet
 from gcn_luigi.io.layout import SPLITS, Layout
+from gcn_luigi.prepare.catalog import NOTHING_EXCLUDED
 from gcn_luigi.prepare.label_values import CLASSES
+from gcn_luigi.prepare.outline_overlaps import SAME_GROUND
 from gcn_luigi.prepare.split import REDUCED
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.tile_quality import checked_bands
@@ -35,13 +37,15 @@ def dataset_warnings(settings: RegionSettings, layout: Layout) -> list[str]:
     Returns
     -------
     list of str
-        Plain sentences, the gravest first: train beside dev, no outline on the tiles, a split without a class, bands
-        of which many pixels are out of range, tiles whose pixels look missing.
+        Plain sentences, the gravest first: train beside dev, polygons that exclude nothing, two outlines of one
+        glacier, no outline on the tiles, a split without a class, bands of which many pixels are out of range, tiles
+        whose pixels look missing.
     """
     audit = _json(layout.split_audit)
     catalog = read_geoparquet(layout.catalog) if layout.catalog.is_file() else None
     return [
         *_about_split(audit, settings),
+        *_about_inputs(audit.get("notes", {})),
         *(() if catalog is None else _about_catalog(catalog)),
         *(
             line
@@ -58,6 +62,12 @@ def _about_split(audit: dict[str, Any], settings: RegionSettings) -> Iterator[st
     if gap is not None and gap < settings.chips.size:
         apart = "touch" if gap == 0 else f"are {audit['least_distance_m']:,.0f} m apart, less than one chip"
         yield f"train and dev {apart}: scores on dev will be too good (see [split] block and buffer)"
+
+
+def _about_inputs(notes: dict[str, list[str]]) -> Iterator[str]:
+    yield from (note for note in notes.get("grid", []) if note.startswith(NOTHING_EXCLUDED))
+    # The note goes on with every name.
+    yield from (note.partition(": ")[0] for note in notes.get("outlines", []) if note.startswith(SAME_GROUND))
 
 
 def _about_catalog(catalog: gpd.GeoDataFrame) -> Iterator[str]:

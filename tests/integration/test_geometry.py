@@ -13,7 +13,10 @@ import shapely
 from rasterio.features import rasterize
 from rasterio.warp import transform_geom
 
+from gcn_luigi.config import load_region
 from gcn_luigi.errors import InputError
+from gcn_luigi.io.layout import Layout
+from gcn_luigi.stages.warnings import dataset_warnings
 from gcn_luigi.tasks.partitions import PartitionCatalog
 from tests.integration.builds import build_inline
 from tests.integration.changes import write_config
@@ -98,6 +101,38 @@ def test_exclusions_in_degrees_follow_the_parallel(catalog, tmp_path, south):
     assert wanted.any()
     assert not wanted.all()
     np.testing.assert_array_equal((made["reason"] == "exclusion polygon").to_numpy(), wanted)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "told"),
+    [
+        ([shapely.box(0, 0, 1, 1), shapely.box(2, 0, 3, 1)], "none of its 2 polygons lies on one"),
+        ([], "the file holds no polygon"),
+    ],
+)
+def test_exclusions_that_lie_elsewhere_are_told(catalog, tiny, tmp_path, shapes, told):
+    path = tmp_path / "elsewhere.gpkg"
+    frame = gpd.GeoDataFrame({"id": range(len(shapes))}, geometry=shapes, crs="EPSG:4326")
+    pyogrio.write_dataframe(frame, path, geometry_type="Polygon")
+
+    made = catalog("elsewhere", grid__exclude_polygons=str(path))
+
+    layout = Layout(made)
+    (note,) = json.loads(layout.split_audit.read_text())["notes"]["grid"]
+    assert told in note
+    assert note in dataset_warnings(load_region(tiny.config / f"{tiny.region}.toml").settings, layout)
+    assert gpd.read_parquet(layout.catalog)["used"].any()
+
+
+def test_layers_that_no_setting_can_name_are_to_be_kept_apart(catalog, tmp_path):
+    path = tmp_path / "two.gpkg"
+    for layer in ("closed", "open"):
+        frame = gpd.GeoDataFrame({"id": [1]}, geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:4326")
+        pyogrio.write_dataframe(frame, path, layer=layer)
+
+    with pytest.raises(InputError, match="the file has 2 layers") as caught:
+        catalog("two", grid__exclude_polygons=str(path))
+    assert caught.value.fix == "keep the one that counts in a file of its own: closed, open"
 
 
 def test_outlines_of_another_encoding_than_claimed_give_the_same_label(catalog, outlines, tmp_path):

@@ -6,8 +6,10 @@ import shutil
 import geopandas as gpd
 import pandas as pd
 import pytest
+import shapely
 
 from gcn_luigi.io.layout import Layout
+from gcn_luigi.prepare.outline_overlaps import note_overlaps
 from gcn_luigi.prepare.split import assign_split
 from gcn_luigi.settings import RegionSettings, SplitSettings
 from gcn_luigi.stages.warnings import dataset_warnings
@@ -132,6 +134,20 @@ def test_a_tag_that_is_a_legal_value_is_told(settings, layout):
     (warning,) = dataset_warnings(settings, layout)
 
     assert warning.endswith(f"a.tif: {reason}")
+
+
+def test_extents_of_two_years_are_told_without_the_list_of_names(settings, layout):
+    two = gpd.GeoDataFrame(
+        {"outline": ["a", "b"], "glacier": ["a", "b"], "year": pd.array([1999, 2013], dtype="Int64")},
+        geometry=[shapely.box(0, 0, 9, 9), shapely.box(0, 0, 8, 8)],
+    )
+    (note,) = note_overlaps(two)
+    assert note.endswith(": b on a")
+    change_json(layout.split_audit, lambda audit: audit["notes"].update(outlines=[note]))
+
+    (told,) = dataset_warnings(settings, layout)
+
+    assert told == note.removesuffix(": b on a")
 
 
 def test_a_plan_and_a_run_tell_the_same_warnings(tmp_path, gcn):

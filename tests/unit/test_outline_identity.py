@@ -144,7 +144,10 @@ def test_ids_that_differ_only_in_how_they_are_written_are_refused(read, pair):
     assert repr(pair[0]) in str(error)
 
 
-@pytest.mark.parametrize("word", ["unknown", "-", "n/a", "", "RGI60-01.00000", "G000000E00000N", "-9999"])
+@pytest.mark.parametrize(
+    "word",
+    ["unknown", "-", "n/a", "", "RGI60-01.00000", "G000000E00000N", "-9999", "-1", "Unnamed", "No name", "NoData"],
+)
 def test_rows_that_name_no_glacier_are_kept_apart_and_counted(read, word):
     outlines = read(row_of(5, 100.0), RGIId=["a", word, word, "b", "c"], BgnDate=["20090701"] * 5)
 
@@ -242,6 +245,102 @@ def test_two_days_of_one_year_that_overlap_are_two_analyses(read):
     assert newest["date"].tolist() == ["2005-09-01"]
 
 
+@pytest.mark.parametrize("analyses", ["newest", "nearest", "all"])
+def test_parts_of_one_year_stay_one_analysis_beside_those_of_other_years(read, analyses):
+    whole, main, part = shapely.box(0, 0, 500, 300), square(0, 300), square(400, 50)
+    days = ["1999-07-01", "2009-07-01", "2009-07-05"]
+
+    table = read(
+        [whole, main, part], [2009], settings={"analyses": analyses}, glac_id=["G1"] * 3, src_date=days
+    ).table  # fmt: skip
+
+    newer = table[table["year"] == 2009]
+    assert newer.geometry.area.tolist() == [300.0**2 + 50.0**2]
+    assert newer["date"].tolist() == ["2009-07-01"]
+    assert len(table) == (2 if analyses == "all" else 1)
+
+
+@pytest.mark.parametrize("days", [("2009-07-01", "2010-07-01"), ("2009-07-01", "2009-07-05")])
+def test_later_rows_on_different_ground_are_no_analyses_although_an_older_one_holds_both(read, days):
+    shapes = [shapely.box(0, 0, 500, 300), square(0, 300), square(400, 50)]
+    dates = ["1999-07-01", *days]
+    if days[0][:4] == days[1][:4]:
+        # Were the whole seen in that year as well, nobody could say what the parts are.
+        dates[0] = "2009-06-01"
+
+    error = refusal(read, shapes, settings={"analyses": "newest"}, glac_id=["G1"] * 3, src_date=dates)
+
+    assert "1 id for rows of different dates on different ground (G1)" in str(error)
+
+
+def two_of_one_image():
+    """Return two analyses of one image, of which only the later one shows a nunatak."""
+    shapes = [square(0, 300), square(0, 290), square(100, 50, 100)]
+    columns = {
+        "glac_id": ["G1"] * 3,
+        "line_type": ["glac_bound", "glac_bound", "intrnl_rock"],
+        "anlys_id": [9, 10, 10],
+        "src_date": ["2009-07-01"] * 3,
+    }
+    return shapes, columns
+
+
+def test_several_analyses_of_one_image_are_no_parts_and_fill_no_nunatak(read):
+    shapes, columns = two_of_one_image()
+    rock = shapes[2]
+
+    assert "several analyses of one date for 1 of 1 glacier, for example G1 (2009-07-01 #9, 2009-07-01 #10)" in str(
+        refusal(read, shapes, **columns)
+    )
+    for analyses in ("newest", "nearest"):
+        (shape,) = read(shapes, [2009], settings={"analyses": analyses}, **columns).table.geometry
+        assert shape.equals(square(0, 290).difference(rock))
+    every = read(shapes, settings={"analyses": "all"}, **columns).table
+    assert every["outline"].tolist() == ["G1@2009-07-01#10", "G1@2009-07-01#9"]
+    assert every["glacier"].tolist() == ["G1", "G1"]
+    np.testing.assert_allclose(every["area_m2"], [290.0**2 - 50.0**2, 300.0**2])
+
+
+@pytest.mark.parametrize("second", [square(0, 300), square(400, 50)])
+def test_copies_and_parts_under_several_numbers_of_one_date_are_one_analysis(read, second):
+    table = read([square(0, 300), second], glac_id=["G1"] * 2, anlys_id=[9, 10], src_date=["2009-07-01"] * 2).table
+
+    assert table["outline"].tolist() == ["G1"]
+    assert table.geometry[0].equals(shapely.union(square(0, 300), second))
+
+
+@pytest.mark.parametrize("inner", [square(100, 50, 100), square(0, 50), square(0, 290)])
+def test_a_row_within_another_of_its_id_and_date_is_not_swallowed(read, inner):
+    error = refusal(read, [square(0, 300), inner, square(5_000)], id=["a", "a", "b"], year=[2009] * 3)
+
+    assert "1 id for rows of one date, one within the other (a): a nunatak?" in str(error)
+    assert "intrnl_rock" in error.fix
+    # In a nunatak of its own glacier it is a part.
+    ring = square(0, 300).difference(square(80, 120, 80))
+    within = read([ring, square(100, 50, 100)], id=["a", "a"], year=[2009] * 2).table
+    np.testing.assert_allclose(within["area_m2"], 300.0**2 - 120.0**2 + 50.0**2)
+
+
+def test_extents_of_two_years_under_two_ids_are_told(read):
+    shapes = [square(0, 300), square(0, 200), square(5_000)]
+    # Neighbours with a common divide, copies of one year, undated ones and analyses of one glacier are none of that.
+    sound = [
+        ([square(0), square(100)], ["a", "b"], [1999, 2013]),
+        ([square(0), square(0, 80)], ["a", "b"], [2013, 2013]),
+        ([square(0), square(0, 80)], ["a", "b"], [2013, None]),
+        ([square(0), square(0, 80)], ["a", "a"], [1999, 2013]),
+    ]
+
+    notes = read(shapes, id=["a_1999", "a_2013", "b"], year=[1999, 2013, 2013]).notes
+
+    (note,) = notes
+    assert note.startswith("outlines of other ids and years on the same ground, 1 of 3; the label takes all of them")
+    assert note.endswith(": a_2013 on a_1999")
+    for shape, ids, years in sound:
+        kept = read(shape, settings={"analyses": "all"}, id=ids, year=pd.array(years, dtype="Int64")).notes
+        assert not any("same ground" in note for note in kept)
+
+
 def test_an_undated_analysis_is_older_than_any_other(read):
     columns = {"glac_id": ["G1", "G1"], "src_date": ["2005-08-01", None]}
 
@@ -271,6 +370,22 @@ def test_rock_is_cut_out_of_its_glacier_and_other_lines_are_left_out(read):
         "rows left out as no outlines of glaciers: 1 x debris_cov, 1 x supra_lake",
         "1 row of rock subtracted from 1 glacier: G1",
     )
+
+
+@pytest.mark.parametrize("day", ["2009-07-01", "1999-07-01"])
+def test_rock_across_a_divide_is_rock_for_the_neighbour_of_the_same_day(read, day):
+    rock = square(80, 40, 30)
+    outlines = read(
+        [square(0), square(100), rock],
+        line_type=["glac_bound", "glac_bound", "intrnl_rock"],
+        glac_id=["G1", "G2", "G1"],
+        src_date=["2009-07-01", day, "2009-07-01"],
+    )
+
+    first, second = outlines.table.geometry
+    assert first.equals(square(0).difference(rock))
+    # What was ice in another year may have melted since.
+    assert second.equals(square(100).difference(rock) if day == "2009-07-01" else square(100))
 
 
 @pytest.mark.parametrize("by_analysis", [False, True])

@@ -203,6 +203,19 @@ def test_a_file_with_several_layers_asks_which(path):
     assert read_outlines(path, OutlineSettings(path="x", layer="other"), CRS).table["outline"].tolist() == ["b"]
 
 
+def test_the_styles_that_qgis_keeps_in_a_geopackage_are_no_layer(path):
+    write(path, [square()], RGIId=["a"])
+    styles = pd.DataFrame({"f_table_name": ["outlines"], "styleQML": ["<qgis/>"]})
+    pyogrio.write_dataframe(styles, path, layer="layer_styles", driver="GPKG")
+    assert len(pyogrio.list_layers(path)) == 2
+
+    assert read_outlines(path, SETTINGS, CRS).table["outline"].tolist() == ["a"]
+    assert read_polygons(path, CRS).area.tolist() == [square().area]
+    with pytest.raises(InputError, match="no layer 'other'") as caught:
+        read_outlines(path, OutlineSettings(path="x", layer="other"), CRS)
+    assert caught.value.fix == "name one of: outlines"
+
+
 @pytest.mark.parametrize("shapes", [[], [None], [shapely.Point(1, 1)]])
 def test_a_file_without_a_usable_outline_is_refused(path, shapes):
     frame = gpd.GeoDataFrame({"RGIId": ["a"] * len(shapes)}, geometry=shapes, crs=CRS)
