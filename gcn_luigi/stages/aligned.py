@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.deflated import check_deflated
 from gcn_luigi.io.formats import read_xml
-from gcn_luigi.io.header import fix_unwritten, open_raster, read_header, unwritten_blocks
+from gcn_luigi.io.header import fix_unwritten, holdable, open_raster, read_header, unwritten_blocks
 from gcn_luigi.io.raster import check_on_lattice, read_window
 from gcn_luigi.lattice import Lattice, Window
 
@@ -130,9 +130,9 @@ class AlignedRaster:
 
 def _check_covered(path: Path) -> None:
     """Refuse a VRT that has pixels without a source, or hides some of a source, and no nodata value for them."""
-    root = read_xml(path)
+    root, header = read_xml(path), read_header(path)
     band = root.find("VRTRasterBand")
-    if band is None or band.find("NoDataValue") is not None:
+    if band is None or header.nodata[0] is not None:
         return
     sources = [child for child in band if child.find("SourceFilename") is not None]
     shown = []
@@ -147,7 +147,7 @@ def _check_covered(path: Path) -> None:
         raise InputError(
             "is a VRT with pixels that no source shows and no nodata value for them: they would be 0",
             where=str(path),
-            fix="build it with a nodata value: gdalbuildvrt -vrtnodata -32768",
+            fix=f"build it with a nodata value: gdalbuildvrt -vrtnodata {holdable(-32768, header.dtypes)}",
         )
 
 
