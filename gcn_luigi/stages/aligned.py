@@ -1,5 +1,6 @@
 """A raster that lies on the lattice but need not cover it, read as if it did."""
 
+import re
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,16 @@ from numpy.typing import NDArray
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.deflated import check_deflated
-from gcn_luigi.io.formats import read_xml
+from gcn_luigi.io.formats import read_xml, vrt_sources
 from gcn_luigi.io.header import fix_unwritten, holdable, open_raster, read_header, unwritten_blocks
 from gcn_luigi.io.raster import check_on_lattice, read_window
 from gcn_luigi.lattice import Lattice, Window
 
 # What lies beside a raster.
 _NO_RASTERS = {".xml", ".ovr", ".msk"}
+# As of the lattice.
+_TOLERANCE_PX = 1e-3
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,40 @@ class AlignedRaster:
                 where=str(self.path),
                 fix=f"{fix}, or set tiles.on_suspect_nodata = 'accept' if they are missing",
             )
+        hidden = next((value for value in sorted(_hidden(self.path)) if value in legal), None)
+        if hidden is not None:
+            raise InputError(
+                f"hides {hidden:g} of its sources, a legal value of the {layer}: all such pixels would be missing",
+                where=str(self.path),
+                fix="build the VRT anew: gdalbuildvrt -srcnodata VALUE, with a value that its sources hold where they "
+                "are missing, or None; or set tiles.on_suspect_nodata = 'accept' if they are missing",
+            )
+
+
+def _hidden(path: Path) -> set[float]:
+    """Return the values that a VRT, or one below it, does not show of its sources."""
+    if path.suffix != ".vrt":
+        return set()
+    below = [_hidden(source) for source in vrt_sources(path)]
+    own = (element.text or "" for element in read_xml(path).iter() if element.tag.lower() == "nodata")
+    return {float(text) for text in own if _NUMBER.fullmatch(text)}.union(*below)
+
+
+def _check_placed(path: Path) -> None:
+    """Refuse a VRT that shows a source between its own pixels: GDAL takes the nearest, a shift of up to half a pixel."""
+    for source in read_xml(path).iter():
+        items = {child.tag.lower(): child for child in source}
+        rectangles = [items[name] for name in ("srcrect", "dstrect") if name in items]
+        if "sourcefilename" not in items or source.get("resampling") is not None:
+            continue
+        texts = [text for rectangle in rectangles for text in rectangle.attrib.values()]
+        sides = [float(text) for text in texts if _NUMBER.fullmatch(text)]
+        if any(abs(side - round(side)) > _TOLERANCE_PX for side in sides):
+            raise InputError(
+                f"shows {items['sourcefilename'].text} between its own pixels, which shifts it by part of a pixel",
+                where=str(path),
+                fix="put that file onto the lattice of the others with a stated resampling, and build the VRT anew",
+            )
 
 
 def _check_covered(path: Path) -> None:
@@ -158,6 +196,7 @@ def _check_written(path: Path) -> None:
         is_vrt = dataset.driver == "VRT"
         shown = [Path(name) for name in dataset.files] if is_vrt else []
     if is_vrt:
+        _check_placed(path)
         _check_covered(path)
     if unwritten:
         raise InputError(unwritten, where=str(path), fix=fix_unwritten(dtypes))
