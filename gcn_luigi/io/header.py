@@ -24,6 +24,8 @@ _SIZE_TOLERANCE = 1e-6
 # A GeoTIFF lists the offset (4 bytes or 8) and the length (2 or more) of every block, unless none is stored.
 _LISTED_BYTES = 6
 _FEW_BLOCKS = 4096
+# GDAL refuses to write into a cloud-optimised GeoTIFF, tags included.
+COPY_FIRST = "; a cloud-optimised FILE is first copied: rio convert FILE NEW"
 # Pixels of a block, which GDAL makes room for at once: all, and for each byte of the file. Deflate and LZW reach less.
 _LARGE_BLOCK, _DENSEST = 1 << 28, 2000
 
@@ -305,7 +307,7 @@ def _lattice_of(dataset: Any, path: Path) -> Lattice:
         raise InputError(
             "has no coordinate system",
             where=where,
-            fix="write the right CRS into the file, for example with rio edit-info --crs",
+            fix=f"write the right CRS into the file: rio edit-info --crs EPSG:... FILE{COPY_FIRST}",
         )
     crs = crs_code(dataset.crs)
     crs_of(crs, where=where)

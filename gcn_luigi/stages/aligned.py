@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.deflated import check_deflated
 from gcn_luigi.io.formats import read_xml, vrt_sources
-from gcn_luigi.io.header import fix_unwritten, holdable, open_raster, read_header, unwritten_blocks
+from gcn_luigi.io.header import COPY_FIRST, fix_unwritten, holdable, open_raster, read_header, unwritten_blocks
 from gcn_luigi.io.raster import check_on_lattice, read_window
 from gcn_luigi.lattice import Lattice, Window
 
@@ -128,7 +128,7 @@ class AlignedRaster:
             raise InputError(
                 f"has the nodata tag {self.nodata:g}, a legal value of the {layer}: all such pixels would be missing",
                 where=str(self.path),
-                fix=f"{fix}, or set tiles.on_suspect_nodata = 'accept' if they are missing",
+                fix=f"{fix}, or set tiles.on_suspect_nodata = 'accept' if they are missing{COPY_FIRST}",
             )
         hidden = next((value for value in sorted(_hidden(self.path)) if value in legal), None)
         if hidden is not None:
@@ -150,7 +150,7 @@ def _hidden(path: Path) -> set[float]:
 
 
 def _check_placed(path: Path) -> None:
-    """Refuse a VRT that shows a source between its own pixels: GDAL takes the nearest, a shift of up to half a pixel."""
+    """Refuse a VRT that shows a source between its own pixels: GDAL shifts it by up to half a pixel."""
     for source in read_xml(path).iter():
         items = {child.tag.lower(): child for child in source}
         rectangles = [items[name] for name in ("srcrect", "dstrect") if name in items]
