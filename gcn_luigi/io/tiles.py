@@ -21,7 +21,7 @@ from gcn_luigi.io.header import (
     read_header,
 )
 from gcn_luigi.io.inventory import NOTE_KINDS, Inventory, Note, SourceFile, tile_order
-from gcn_luigi.io.listing import FIX_MISSING, Candidate, Findings, homes, list_candidates
+from gcn_luigi.io.listing import FIX_MISSING, FIX_NO_TILE, Candidate, Findings, homes, list_candidates
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.described_years import contradicts, described_years
 from gcn_luigi.settings import LatticeSettings, RegionSettings
@@ -126,7 +126,7 @@ def _find_missing(
         if settings.tiles.on_missing == "gap":
             findings.note("missing", note)
         else:
-            findings.problem(note, FIX_MISSING)
+            findings.problem(note, FIX_MISSING if note.band else FIX_NO_TILE)
     for tile, home in sorted(present):
         if tile not in tiles:
             findings.note("unmatched", Note(tile, "", home, "a tile without optical files"))
