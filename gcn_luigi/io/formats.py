@@ -193,6 +193,8 @@ def _checked_vrts(path: Path, _mtime_ns: int, _size: int) -> tuple[Path, ...]:
     """Return the VRTs that a VRT names; the other files that it names are checked."""
     try:
         names = vrt_sources(path)
+    except InputError:
+        raise
     except OSError:
         # GDAL says why.
         return ()

@@ -169,24 +169,32 @@ def _check_placed(path: Path) -> None:
 def _check_covered(path: Path) -> None:
     """Refuse a VRT that has pixels without a source, or hides some of a source, and no nodata value for them."""
     root, header = read_xml(path), read_header(path)
-    band = root.find("VRTRasterBand")
+    band = next((element for element in root if element.tag.lower() == "vrtrasterband"), None)
     if band is None or header.nodata[0] is not None:
         return
-    sources = [child for child in band if child.find("SourceFilename") is not None]
-    shown = []
-    for rectangle in (source.find("DstRect") for source in sources):
-        if rectangle is None:
-            return
-        left, top, width, height = (float(rectangle.get(name, "0")) for name in ("xOff", "yOff", "xSize", "ySize"))
-        shown.append(shapely.box(left, top, left + width, top + height))
-    whole = shapely.box(0, 0, float(root.get("rasterXSize", "0")), float(root.get("rasterYSize", "0")))
-    hides = any(source.find(tag) is not None for source in sources for tag in ("NODATA", "UseMaskBand"))
+    parts = [{item.tag.lower(): item for item in element} for element in band]
+    sources = [part for part in parts if "sourcefilename" in part]
+    if any("dstrect" in source for source in sources):
+        rectangles = [source["dstrect"].attrib for source in sources if "dstrect" in source]
+        places = [{name.lower(): float(value) for name, value in each.items()} for each in rectangles]
+        sides = [[place.get(name, 0.0) for name in ("xoff", "yoff", "xsize", "ysize")] for place in places]
+    else:
+        # Each lies in the upper left corner then, as large as it is.
+        sides = [[0.0, 0.0, *_size(source)] for source in vrt_sources(path)]
+    shown = [shapely.box(left, top, left + width, top + height) for left, top, width, height in sides]
+    whole = shapely.box(0, 0, header.lattice.width, header.lattice.height)
+    hides = any(not source.keys().isdisjoint({"nodata", "usemaskband"}) for source in sources)
     if sources and (hides or not shapely.union_all(shown).covers(whole)):
         raise InputError(
             "is a VRT with pixels that no source shows and no nodata value for them: they would be 0",
             where=str(path),
             fix=f"build it with a nodata value: gdalbuildvrt -vrtnodata {holdable(-32768, header.dtypes)}",
         )
+
+
+def _size(path: Path) -> tuple[float, float]:
+    with open_raster(path) as dataset:
+        return float(dataset.width), float(dataset.height)
 
 
 def _check_written(path: Path) -> None:

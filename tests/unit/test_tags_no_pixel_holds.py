@@ -1,5 +1,7 @@
 """A nodata tag that no pixel of its band can hold says nothing: such a file is judged as one without a tag."""
 
+import re
+
 import numpy as np
 import pytest
 import rasterio
@@ -86,3 +88,30 @@ def test_nor_does_such_a_tag_say_what_zeros_along_an_edge_are(tmp_path, dtype):
 
     with pytest.raises(InputError, match="1 of 1 files of band a hold one value so often"):
         quality(tmp_path)
+
+
+@pytest.mark.parametrize("word", ["VRTRasterBand", "SourceFilename", "DstRect"])
+def test_a_gap_is_one_whatever_the_case_of_the_words_of_a_vrt(tmp_path, word):
+    write_tif(tmp_path / "left.tif", np.full((32, 24), 5, np.uint8), nodata=None)
+    path = write_vrt_by_hand(tmp_path / "votes.vrt", dtype="Byte", nodata=-9999)
+    path.write_text(path.read_text(encoding="utf-8").replace(word, word.lower()), encoding="utf-8")
+    with rasterio.open(path) as file:
+        assert (file.read(1)[:, 24:] == 0).all()
+
+    with pytest.raises(InputError, match="no source shows and no nodata value"):
+        AlignedRaster.open(path, LATTICE)
+
+
+@pytest.mark.parametrize("width", [24, 48])
+def test_a_source_without_a_place_lies_in_the_corner_as_large_as_it_is(tmp_path, width):
+    write_tif(tmp_path / "left.tif", np.full((32, width), 5, np.uint8), nodata=None)
+    path = write_vrt_by_hand(tmp_path / "votes.vrt", dtype="Byte", nodata=-9999)
+    path.write_text(re.sub("<(Src|Dst)Rect[^>]*>", "", path.read_text(encoding="utf-8")), encoding="utf-8")
+    with rasterio.open(path) as file:
+        assert (file.read(1)[:, width:] == 0).all()
+
+    if width < LATTICE.width:
+        with pytest.raises(InputError, match="no source shows and no nodata value"):
+            AlignedRaster.open(path, LATTICE)
+    else:
+        assert (AlignedRaster.open(path, LATTICE).read(LATTICE.window)[0] == 5).all()
