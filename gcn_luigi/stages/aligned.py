@@ -19,6 +19,8 @@ from gcn_luigi.lattice import Lattice, Window
 
 # What lies beside a raster.
 _NO_RASTERS = {".xml", ".ovr", ".msk"}
+# Elements of a VRT, the second of one that warps.
+_HIDING = {"nodata", "srcnodatareal"}
 # As of the lattice.
 _TOLERANCE_PX = 1e-3
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
@@ -145,7 +147,7 @@ def _hidden(path: Path) -> set[float]:
     if path.suffix != ".vrt":
         return set()
     below = [_hidden(source) for source in vrt_sources(path)]
-    own = (element.text or "" for element in read_xml(path).iter() if element.tag.lower() == "nodata")
+    own = (element.text or "" for element in read_xml(path).iter() if element.tag.lower() in _HIDING)
     return {float(text) for text in own if _NUMBER.fullmatch(text)}.union(*below)
 
 

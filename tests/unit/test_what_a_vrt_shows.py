@@ -5,6 +5,8 @@ import pytest
 import rasterio
 import shapely
 from geopandas import GeoDataFrame
+from rasterio.shutil import copy
+from rasterio.vrt import WarpedVRT
 
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
@@ -72,6 +74,21 @@ def test_zero_votes_that_a_vrt_hides_are_not_missing_without_a_word(tiles, is_ne
     assert caught.value.where.endswith(name)
     assert "gdalbuildvrt -srcnodata" in caught.value.fix
     accepted = label(tiles, name, tiles={"on_suspect_nodata": "accept"})
+    assert ((accepted == 255) == (VOTES == 0)).all()
+
+
+def test_nor_are_those_that_a_warped_vrt_hides(tiles):
+    write_tif(tiles / "all.tif", VOTES, nodata=0)
+    with (
+        rasterio.open(tiles / "all.tif") as source,
+        WarpedVRT(source, crs=LATTICE.crs, src_nodata=0, nodata=255) as warped,
+    ):
+        copy(warped, tiles / "votes.vrt", driver="VRT")
+
+    with pytest.raises(InputError, match="hides 0 of its sources"):
+        label(tiles, "votes.vrt")
+
+    accepted = label(tiles, "votes.vrt", tiles={"on_suspect_nodata": "accept"})
     assert ((accepted == 255) == (VOTES == 0)).all()
 
 
