@@ -193,9 +193,18 @@ def _checked_vrts(path: Path, _mtime_ns: int, _size: int) -> tuple[Path, ...]:
     """Return the VRTs that a VRT names; the other files that it names are checked."""
     try:
         names = vrt_sources(path)
-    except (OSError, ET.ParseError):
+    except InputError:
+        raise
+    except OSError:
         # GDAL says why.
         return ()
+    except (ET.ParseError, ValueError, LookupError) as error:
+        # GDAL reads much that is no XML, and would read files that nobody has looked at.
+        raise InputError(
+            f"is not well-formed XML: {error}",
+            where=str(path),
+            fix="build the VRT anew with gdalbuildvrt; in one written by hand, save it in UTF-8 and write & as &amp;",
+        ) from error
     for name in names:
         if name.suffix != ".vrt":
             _check_pixels(name)

@@ -24,6 +24,8 @@ _SIZE_TOLERANCE = 1e-6
 # A GeoTIFF lists the offset (4 bytes or 8) and the length (2 or more) of every block, unless none is stored.
 _LISTED_BYTES = 6
 _FEW_BLOCKS = 4096
+# GDAL refuses to write into a cloud-optimised GeoTIFF, tags included.
+COPY_FIRST = "; a cloud-optimised FILE is first copied: rio convert FILE NEW"
 # Pixels of a block, which GDAL makes room for at once: all, and for each byte of the file. Deflate and LZW reach less.
 _LARGE_BLOCK, _DENSEST = 1 << 28, 2000
 
@@ -41,7 +43,7 @@ class Header:
     dtypes : tuple of str
         numpy name of each band's type.
     nodata : tuple of float or None
-        Nodata tag of each band; may be nan.
+        Nodata tag of each band; may be nan. None where there is none, or none that a pixel of the band can hold.
     names : tuple of str
         Description of each band; empty where it has none.
     is_scaled : bool
@@ -121,7 +123,7 @@ def read_header(path: Path) -> Header:
             lattice=_lattice_of(dataset, path),
             count=dataset.count,
             dtypes=tuple(dataset.dtypes),
-            nodata=tuple(dataset.nodatavals),
+            nodata=_tags(dataset),
             names=tuple(name or "" for name in dataset.descriptions),
             is_scaled=set(dataset.scales) != {1.0} or set(dataset.offsets) != {0.0},
             has_mask=any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums),
@@ -140,7 +142,7 @@ def unwritten_blocks(dataset: Any) -> str:
 
     GDAL reads them as 0. With a tag it reads them as nodata, so that nothing is to be said.
     """
-    untagged = [band for band, tag in zip(dataset.indexes, dataset.nodatavals, strict=True) if tag is None]
+    untagged = [band for band, tag in zip(dataset.indexes, _tags(dataset), strict=True) if tag is None]
     if dataset.driver != "GTiff" or not untagged:
         return ""
     total = missing = 0
@@ -155,13 +157,39 @@ def unwritten_blocks(dataset: Any) -> str:
 
 def fix_unwritten(dtypes: Iterable[str], nodata: int = -32768) -> str:
     """Return how to mend a file with blocks that were never written; `nodata` is what missing pixels should hold."""
-    kinds = [np.iinfo(dtype) for dtype in map(np.dtype, dtypes) if dtype.kind in "iu"]
-    if any(not kind.min <= nodata <= kind.max for kind in kinds):
-        nodata = min(kind.max for kind in kinds)
     return (
-        f"if they are missing, write the tag, which leaves the pixels alone: rio edit-info --nodata {nodata} FILE; "
-        "if they are 0, write them: rio convert FILE NEW"
+        "if they are missing, write the tag, which leaves the pixels alone: rio edit-info --nodata "
+        f"{holdable(nodata, dtypes)} FILE; if they are 0, write them: rio convert FILE NEW"
     )
+
+
+def can_hold(tag: float, dtype: str) -> bool:
+    """Return whether a pixel of a type can hold a nodata tag; GDAL takes what lies beyond for 0 or the nearest value.
+
+    Examples
+    --------
+    >>> can_hold(255, "uint8"), can_hold(-9999, "uint8"), can_hold(float("nan"), "int16")
+    (True, False, False)
+    """
+    kind = np.dtype(dtype)
+    if kind.kind in "iu":
+        limits = np.iinfo(kind)
+        return float(tag).is_integer() and limits.min <= tag <= limits.max
+    return kind.kind != "f" or not math.isfinite(tag) or abs(tag) <= float(np.finfo(kind).max)
+
+
+def holdable(nodata: int, dtypes: Iterable[str]) -> int:
+    """Return `nodata`, or the largest value that files of all these types can hold where one of them cannot hold it."""
+    kinds = list(dtypes)
+    if all(can_hold(nodata, kind) for kind in kinds):
+        return nodata
+    return min(int(np.iinfo(kind).max) for kind in kinds if np.dtype(kind).kind in "iu")
+
+
+def _tags(dataset: Any) -> tuple[float | None, ...]:
+    """Return the nodata tag of each band that one of its pixels can hold."""
+    pairs = zip(dataset.nodatavals, dataset.dtypes, strict=True)
+    return tuple(tag if tag is not None and can_hold(tag, dtype) else None for tag, dtype in pairs)
 
 
 def crs_of(text: str, *, where: str) -> CRS:
@@ -279,7 +307,7 @@ def _lattice_of(dataset: Any, path: Path) -> Lattice:
         raise InputError(
             "has no coordinate system",
             where=where,
-            fix="write the right CRS into the file, for example with rio edit-info --crs",
+            fix=f"write the right CRS into the file: rio edit-info --crs EPSG:... FILE{COPY_FIRST}",
         )
     crs = crs_code(dataset.crs)
     crs_of(crs, where=where)

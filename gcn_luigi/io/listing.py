@@ -14,6 +14,7 @@ from gcn_luigi.io.other_formats import FIX as FIX_FORMAT
 from gcn_luigi.io.other_formats import other_format
 from gcn_luigi.settings import RegionSettings, TileSettings
 
+# In any case: much software for Windows writes .TIF.
 _ENDINGS = (".tif", ".tiff")
 # Problems spelled out in one message; the rest is counted.
 _SHOWN = 20
@@ -21,6 +22,7 @@ _FIX_DUPLICATE = "remove one of them, or set tiles.on_duplicate = 'first'"
 _FIX_LINK = "restore what it leads to, remove it, or name it in tiles.exclude"
 _LINK_OUT = "a link to outside the data root; it is followed"
 FIX_MISSING = "supply it, or set tiles.on_missing = 'gap' to leave nodata there"
+FIX_NO_TILE = f"{FIX_MISSING}; if it is no tile, name it in tiles.exclude"
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,7 @@ def _files(
             others[path] = Path(entry.path)
         elif is_directory(entry):
             findings.note("unmatched", Note(tile, "", path, "a directory inside a tile directory is not searched"))
-        elif name.suffix not in _ENDINGS:
+        elif name.suffix.lower() not in _ENDINGS:
             findings.note("unmatched", Note(tile, "", path, f"does not end in {' or '.join(_ENDINGS)}"))
         elif band is None:
             findings.note("unmatched", Note(tile, "", path, "ends like no band"))

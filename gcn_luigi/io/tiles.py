@@ -10,9 +10,18 @@ import rasterio
 
 from gcn_luigi.bands import Role
 from gcn_luigi.errors import GcnLuigiError, InputError, LatticeError
-from gcn_luigi.io.header import Header, crs_code, crs_of, fix_unwritten, is_same_crs, is_same_size, read_header
+from gcn_luigi.io.header import (
+    COPY_FIRST,
+    Header,
+    crs_code,
+    crs_of,
+    fix_unwritten,
+    is_same_crs,
+    is_same_size,
+    read_header,
+)
 from gcn_luigi.io.inventory import NOTE_KINDS, Inventory, Note, SourceFile, tile_order
-from gcn_luigi.io.listing import FIX_MISSING, Candidate, Findings, homes, list_candidates
+from gcn_luigi.io.listing import FIX_MISSING, FIX_NO_TILE, Candidate, Findings, homes, list_candidates
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.described_years import contradicts, described_years
 from gcn_luigi.settings import LatticeSettings, RegionSettings
@@ -23,7 +32,7 @@ __all__ = ["Inventory", "Note", "SourceFile", "scan_tiles"]
 _OPTICAL_DTYPES = ("int16", "uint8", "int8")
 _FIX_YEARS = (
     "correct years, or put the bands into their order; where the descriptions are wrong, correct them: rio edit-info "
-    "--bidx 1 --description 2000 FILE, or set tiles.on_described_years = 'accept'"
+    f"--bidx 1 --description 2000 FILE, or set tiles.on_described_years = 'accept'{COPY_FIRST}"
 )
 _FIX_LATTICE = "put the file onto the region's lattice with a stated resampling; it is never shifted silently"
 
@@ -117,7 +126,7 @@ def _find_missing(
         if settings.tiles.on_missing == "gap":
             findings.note("missing", note)
         else:
-            findings.problem(note, FIX_MISSING)
+            findings.problem(note, FIX_MISSING if note.band else FIX_NO_TILE)
     for tile, home in sorted(present):
         if tile not in tiles:
             findings.note("unmatched", Note(tile, "", home, "a tile without optical files"))

@@ -1,5 +1,6 @@
 """A raster that lies on the lattice but need not cover it, read as if it did."""
 
+import re
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,18 @@ from numpy.typing import NDArray
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.deflated import check_deflated
-from gcn_luigi.io.formats import read_xml
-from gcn_luigi.io.header import fix_unwritten, open_raster, read_header, unwritten_blocks
+from gcn_luigi.io.formats import read_xml, vrt_sources
+from gcn_luigi.io.header import COPY_FIRST, fix_unwritten, holdable, open_raster, read_header, unwritten_blocks
 from gcn_luigi.io.raster import check_on_lattice, read_window
 from gcn_luigi.lattice import Lattice, Window
 
 # What lies beside a raster.
 _NO_RASTERS = {".xml", ".ovr", ".msk"}
+# Elements of a VRT, the second of one that warps.
+_HIDING = {"nodata", "srcnodatareal"}
+# As of the lattice.
+_TOLERANCE_PX = 1e-3
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -124,31 +130,73 @@ class AlignedRaster:
             raise InputError(
                 f"has the nodata tag {self.nodata:g}, a legal value of the {layer}: all such pixels would be missing",
                 where=str(self.path),
-                fix=f"{fix}, or set tiles.on_suspect_nodata = 'accept' if they are missing",
+                fix=f"{fix}, or set tiles.on_suspect_nodata = 'accept' if they are missing{COPY_FIRST}",
+            )
+        hidden = next((value for value in sorted(_hidden(self.path)) if value in legal), None)
+        if hidden is not None:
+            raise InputError(
+                f"hides {hidden:g} of its sources, a legal value of the {layer}: all such pixels would be missing",
+                where=str(self.path),
+                fix="build the VRT anew: gdalbuildvrt -srcnodata VALUE, with a value that its sources hold where they "
+                "are missing, or None; or set tiles.on_suspect_nodata = 'accept' if they are missing",
+            )
+
+
+def _hidden(path: Path) -> set[float]:
+    """Return the values that a VRT, or one below it, does not show of its sources."""
+    if path.suffix != ".vrt":
+        return set()
+    below = [_hidden(source) for source in vrt_sources(path)]
+    own = (element.text or "" for element in read_xml(path).iter() if element.tag.lower() in _HIDING)
+    return {float(text) for text in own if _NUMBER.fullmatch(text)}.union(*below)
+
+
+def _check_placed(path: Path) -> None:
+    """Refuse a VRT that shows a source between its own pixels: GDAL shifts it by up to half a pixel."""
+    for source in read_xml(path).iter():
+        items = {child.tag.lower(): child for child in source}
+        rectangles = [items[name] for name in ("srcrect", "dstrect") if name in items]
+        if "sourcefilename" not in items or source.get("resampling") is not None:
+            continue
+        texts = [text for rectangle in rectangles for text in rectangle.attrib.values()]
+        sides = [float(text) for text in texts if _NUMBER.fullmatch(text)]
+        if any(abs(side - round(side)) > _TOLERANCE_PX for side in sides):
+            raise InputError(
+                f"shows {items['sourcefilename'].text} between its own pixels, which shifts it by part of a pixel",
+                where=str(path),
+                fix="put that file onto the lattice of the others with a stated resampling, and build the VRT anew",
             )
 
 
 def _check_covered(path: Path) -> None:
     """Refuse a VRT that has pixels without a source, or hides some of a source, and no nodata value for them."""
-    root = read_xml(path)
-    band = root.find("VRTRasterBand")
-    if band is None or band.find("NoDataValue") is not None:
+    root, header = read_xml(path), read_header(path)
+    band = next((element for element in root if element.tag.lower() == "vrtrasterband"), None)
+    if band is None or header.nodata[0] is not None:
         return
-    sources = [child for child in band if child.find("SourceFilename") is not None]
-    shown = []
-    for rectangle in (source.find("DstRect") for source in sources):
-        if rectangle is None:
-            return
-        left, top, width, height = (float(rectangle.get(name, "0")) for name in ("xOff", "yOff", "xSize", "ySize"))
-        shown.append(shapely.box(left, top, left + width, top + height))
-    whole = shapely.box(0, 0, float(root.get("rasterXSize", "0")), float(root.get("rasterYSize", "0")))
-    hides = any(source.find(tag) is not None for source in sources for tag in ("NODATA", "UseMaskBand"))
+    parts = [{item.tag.lower(): item for item in element} for element in band]
+    sources = [part for part in parts if "sourcefilename" in part]
+    if any("dstrect" in source for source in sources):
+        rectangles = [source["dstrect"].attrib for source in sources if "dstrect" in source]
+        places = [{name.lower(): float(value) for name, value in each.items()} for each in rectangles]
+        sides = [[place.get(name, 0.0) for name in ("xoff", "yoff", "xsize", "ysize")] for place in places]
+    else:
+        # Each lies in the upper left corner then, as large as it is.
+        sides = [[0.0, 0.0, *_size(source)] for source in vrt_sources(path)]
+    shown = [shapely.box(left, top, left + width, top + height) for left, top, width, height in sides]
+    whole = shapely.box(0, 0, header.lattice.width, header.lattice.height)
+    hides = any(not source.keys().isdisjoint({"nodata", "usemaskband"}) for source in sources)
     if sources and (hides or not shapely.union_all(shown).covers(whole)):
         raise InputError(
             "is a VRT with pixels that no source shows and no nodata value for them: they would be 0",
             where=str(path),
-            fix="build it with a nodata value: gdalbuildvrt -vrtnodata -32768",
+            fix=f"build it with a nodata value: gdalbuildvrt -vrtnodata {holdable(-32768, header.dtypes)}",
         )
+
+
+def _size(path: Path) -> tuple[float, float]:
+    with open_raster(path) as dataset:
+        return float(dataset.width), float(dataset.height)
 
 
 def _check_written(path: Path) -> None:
@@ -158,6 +206,7 @@ def _check_written(path: Path) -> None:
         is_vrt = dataset.driver == "VRT"
         shown = [Path(name) for name in dataset.files] if is_vrt else []
     if is_vrt:
+        _check_placed(path)
         _check_covered(path)
     if unwritten:
         raise InputError(unwritten, where=str(path), fix=fix_unwritten(dtypes))

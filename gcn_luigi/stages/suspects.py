@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError
+from gcn_luigi.io.header import COPY_FIRST, holdable
 from gcn_luigi.io.inventory import SourceFile
 from gcn_luigi.prepare.constants import Sketch
 
@@ -18,6 +19,8 @@ from gcn_luigi.prepare.constants import Sketch
 Trust = Literal["nothing", "where seen", "flat water"]
 
 _MOST_NAMED = 20
+# Beyond it not every whole number is a float.
+_LARGEST_WHOLE = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -85,19 +88,19 @@ def find_suspects(
         tag = file.tag_of(position)
         place = (file.tile, file.path, band.name, row["year"])
         if tag is not None and tag != band.nodata and _is_legal(tag, band) and (share := sketch.share_of(tag)):
-            reason = f"its nodata tag {tag:g} lies within the band's valid range"
+            reason = f"its nodata tag {_exact(tag)} lies within the band's valid range"
             found.append(Suspect(*place, tag, share, reason, is_error=False, is_tag=True))
         constant = sketch.constant(partial(_is_measured, band, tag))
         if constant is not None:
             is_seen = trust != "nothing" and row["missing"] > 0
             is_believed = tag is not None or is_seen or (trust == "flat water" and not constant.is_apart)
             where = "along an edge, " if constant.is_edge else ""
-            reason = f"{where}{constant.share:.1%} of its pixels hold {constant.value:g}"
+            reason = f"{where}{constant.share:.1%} of its pixels hold {_exact(constant.value)}"
             found.append(Suspect(*place, constant.value, constant.share, reason, is_error=not is_believed))
     return found
 
 
-def check_suspects(suspects: Sequence[Suspect], band: Band, n_files: int) -> None:
+def check_suspects(suspects: Sequence[Suspect], band: Band, files: Sequence[SourceFile]) -> None:
     """Refuse tiles with pixels that look missing where nothing says what missing pixels hold.
 
     Parameters
@@ -106,8 +109,8 @@ def check_suspects(suspects: Sequence[Suspect], band: Band, n_files: int) -> Non
         Of one band.
     band : Band
         The band.
-    n_files : int
-        How many files it has.
+    files : sequence of SourceFile
+        All that it has.
 
     Raises
     ------
@@ -123,13 +126,20 @@ def check_suspects(suspects: Sequence[Suspect], band: Band, n_files: int) -> Non
     ]
     if len(wrong) > _MOST_NAMED:
         lines.append(f"and {len(wrong) - _MOST_NAMED} more")
-    n_wrong, value = len({one.path for one in wrong}), wrong[0].value
+    n_wrong, value = len({one.path for one in wrong}), _exact(wrong[0].value)
+    measured = holdable(band.nodata, {file.dtype for file in files})
     raise InputError(
-        f"{n_wrong} of {n_files} files of band {band.name} hold one value so often that it seems to mean missing",
+        f"{n_wrong} of {len(files)} files of band {band.name} hold one value so often that it seems to mean missing",
         where="\n         ".join(lines),
-        fix=f"if it does, tag all files of the band: rio edit-info --nodata {value:g} FILE; if it is measured, tag "
-        f"what means missing: rio edit-info --nodata {band.nodata} FILE, or set tiles.on_suspect_nodata = 'accept'",
+        fix=f"if it does, tag all files of the band: rio edit-info --nodata {value} FILE; if it is measured, tag "
+        f"what means missing: rio edit-info --nodata {measured} FILE, or set tiles.on_suspect_nodata = 'accept'"
+        f"{COPY_FIRST}",
     )
+
+
+def _exact(value: float) -> str:
+    """Return a value in as many digits as a tag needs to be equal to it."""
+    return str(int(value)) if value.is_integer() and abs(value) < _LARGEST_WHOLE else repr(value)
 
 
 def _is_measured(band: Band, tag: float | None, values: NDArray[Any]) -> NDArray[np.bool_]:

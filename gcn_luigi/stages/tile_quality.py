@@ -82,7 +82,7 @@ def write_tile_quality(region: Region, layout: Layout, name: str, out: Path, say
             fix="copy or download the files again",
         )
     if region.settings.tiles.on_suspect_nodata == "error":
-        check_suspects(suspects, band, len(files))
+        check_suspects(suspects, band, files)
     totals = {key: sum(row[key] for row in rows) for key in ("valid", "missing", "out_of_range")}
     content = {
         "band": name,

@@ -164,7 +164,6 @@ def test_files_of_no_band_are_listed_with_the_reason(two):
     optical(two, "0007", "x_A.tif")
     optical(two, "0007", "x_dem_temp.tif")
     (two / "optical/0007/readme.txt").touch()
-    (two / "optical/0007/x_a.TIF").touch()
     (two / "optical/0007/old").mkdir()
     (two / "optical/list.csv").touch()
     (two / "optical/.hidden").touch()
@@ -177,10 +176,31 @@ def test_files_of_no_band_are_listed_with_the_reason(two):
         "0007/x_A.tif": "ends like no band",
         "0007/x_dem_temp.tif": "ends like band dem, whose files lie below topo",
         "0007/readme.txt": "does not end in .tif or .tiff",
-        "0007/x_a.TIF": "does not end in .tif or .tiff",
         "0007/old": "a directory inside a tile directory is not searched",
         "list.csv": "not inside a tile directory",
     }
+
+
+@pytest.mark.parametrize("ending", [".TIF", ".Tiff"])
+def test_an_ending_in_capitals_is_one_and_stands_beside_no_other(two, ending):
+    path = next((two / "optical/0007").glob("*_a.tif"))
+    again = path.with_suffix(ending)
+    path.rename(again)
+
+    assert f"optical/0007/{again.name}" in {file.path for file in scan_tiles(two, region()).files}
+    shutil.copy(again, path)
+    with pytest.raises(InputError, match="stands for the same band"):
+        scan_tiles(two, region())
+
+
+def test_a_directory_that_is_no_tile_can_be_excluded_as_the_message_says(two):
+    expected = scan_tiles(two, region()).files
+    (two / "optical/@eaDir/0007").mkdir(parents=True)
+    with pytest.raises(InputError, match="tile @eaDir optical: no file of any band") as caught:
+        scan_tiles(two, region())
+    assert "if it is no tile, name it in tiles.exclude" in caught.value.fix
+
+    assert scan_tiles(two, region(tiles={"exclude": ["@eaDir"]})).files == expected
 
 
 def test_excluded_files_and_directories_are_recorded(two):
