@@ -216,17 +216,6 @@ def refuse_percentages(most: int, threshold: int, where: str) -> None:
         )
 
 
-def absent_classes(counts: npt.NDArray[np.int64]) -> list[str]:
-    """Return the classes without a pixel.
-
-    Parameters
-    ----------
-    counts : ndarray
-        Axes (class,) = none, debris, ice, and possibly missing; pixels.
-    """
-    return [name for name, count in zip(CLASSES, counts[:3].tolist(), strict=True) if not count]
-
-
 def refuse_absent(counts: npt.NDArray[np.int64], allowed: Collection[str], *, of_votes: bool, region: str) -> None:
     """Refuse a catalog whose used partitions hold no pixel of a class.
 
@@ -246,7 +235,8 @@ def refuse_absent(counts: npt.NDArray[np.int64], allowed: Collection[str], *, of
     ConfigError
         A class that is not allowed to be absent has no pixel.
     """
-    lacking = [name for name in absent_classes(counts) if name not in allowed]
+    pixels = zip(CLASSES, counts[:3].tolist(), strict=True)
+    lacking = [name for name, count in pixels if not count and name not in allowed]
     if not lacking:
         return
     shares = ", ".join(f"{name} {count:,}" for name, count in zip((*CLASSES, "missing"), counts.tolist(), strict=True))

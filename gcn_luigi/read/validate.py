@@ -6,6 +6,7 @@ from pathlib import Path
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.io.layout import Layout
 from gcn_luigi.io.seal import SealedFile
+from gcn_luigi.prepare.grid_import import few
 from gcn_luigi.read.checks.files import (
     Looking,
     has_grid_page,
@@ -114,7 +115,7 @@ def unlisted(directory: Path) -> Iterator[str]:
         if path.is_file() and path not in known and not path.is_relative_to(records):
             others.setdefault(path.parent.relative_to(root).as_posix(), []).append(path.name)
     for place, found in others.items():
-        yield f"{place}: not part of the dataset: {_few(found)}"
+        yield f"{place}: not part of the dataset: {few(found, _MOST_NAMED)}"
 
 
 def absent(directory: Path) -> Iterator[str]:
@@ -139,7 +140,8 @@ def absent(directory: Path) -> Iterator[str]:
     dataset = Dataset(directory)
     names = left_out_of(dataset)
     if names:
-        yield f"a part of the dataset: without {len(names)} of {len(listed(dataset))} files, such as {_few(names)}"
+        told = few(names, _MOST_NAMED)
+        yield f"a part of the dataset: without {len(names)} of {len(listed(dataset))} files, such as {told}"
 
 
 def unrecorded(directory: Path) -> Iterator[str]:
@@ -164,12 +166,7 @@ def unrecorded(directory: Path) -> Iterator[str]:
     names = without_sidecar(dataset.layout, listed(dataset))
     # A part that was passed on has none at all, and is called a part already.
     if names and not left_out_of(dataset):
-        yield f".gcn: without a sidecar: {_few(names)}"
-
-
-def _few(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"{', '.join(names[:_MOST_NAMED])}{more}"
+        yield f".gcn: without a sidecar: {few(names, _MOST_NAMED)}"
 
 
 def _shards(layout: Layout, files: dict[str, SealedFile] | None) -> list[Path]:
