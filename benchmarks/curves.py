@@ -15,8 +15,8 @@ from benchmarks.place import REGION, luigi_settings
 from benchmarks.region import Ground, repeated, write_config
 from benchmarks.rows import Row
 from benchmarks.timing import ratio_of
-from gcn_luigi.io.index import read_geoparquet, write_geoparquet
-from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.tables import read_geoparquet, write_geoparquet
 
 CORES = 2
 # One takes four minutes.

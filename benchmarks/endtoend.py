@@ -16,7 +16,7 @@ from benchmarks.region import Ground
 from benchmarks.rows import Claim, LeftOut, Row, first_line, judged
 from benchmarks.timing import Contestant, race
 from gcn_luigi.errors import GcnLuigiError
-from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.publish.paths import Layout
 
 CORES = 2
 CODECS = ("deflate", "bitshuffle-lz4", "zstd", "none")

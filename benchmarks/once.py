@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import machine, ours
 from benchmarks.place import REGION, luigi_settings, settings_of
-from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.publish.paths import Layout
 
 
 def main() -> None:
@@ -37,8 +37,8 @@ def _build(place: str, kind: str, step: str, shards: str) -> dict[str, Any]:
 
 def _luigi(directory: str, config: str, sources: str, shards: str, workers: str) -> dict[str, Any]:
     with luigi_settings():
+        from gcn_luigi.operate.build import build  # noqa: PLC0415
         from gcn_luigi.tasks import ChipShard  # noqa: PLC0415
-        from gcn_luigi.tasks.build import build  # noqa: PLC0415
 
         where = {"region": REGION, "output_root": directory, "config_dir": config, "data_root": sources}
         tasks = [ChipShard(**where, split="train", number=k, total=int(shards)) for k in range(int(shards))]

@@ -11,19 +11,19 @@ from pydantic import ValidationError
 import gcn_luigi
 from benchmarks.rows import LeftOut
 from gcn_luigi.bands import LABEL_IGNORE
-from gcn_luigi.io.layout import SPLITS, Layout
-from gcn_luigi.io.seal import SealedFile
-from gcn_luigi.io.shard import ShardHeader, create_shard
-from gcn_luigi.io.staging import digest, staged
-from gcn_luigi.prepare.chips import chip_origins, cut_chips
-from gcn_luigi.prepare.columns import ChipPlace, chip_columns, empty_columns, select_counts
-from gcn_luigi.prepare.cutting import ChipCutter
-from gcn_luigi.prepare.marks import Marks, mark_strict, outside_flags
-from gcn_luigi.prepare.selection import count_chips
+from gcn_luigi.io.publish.atomic import digest, staged
+from gcn_luigi.io.publish.manifest import SealedFile
+from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.shard.writer import ShardHeader, create_shard
+from gcn_luigi.prepare.chips.chips import chip_origins, cut_chips
+from gcn_luigi.prepare.chips.gather import ChipCutter
+from gcn_luigi.prepare.chips.metadata import ChipPlace, chip_columns, empty_columns, select_counts
+from gcn_luigi.prepare.chips.selection import count_chips
+from gcn_luigi.prepare.missing.flags import Marks, mark_strict, outside_flags
 from gcn_luigi.settings import RegionSettings, ShardSettings
-from gcn_luigi.stages.seal import write_seal
-from gcn_luigi.stages.shards import ShardRequest, build_shard
-from gcn_luigi.stages.summary import write_index
+from gcn_luigi.stages.dataset.manifest import write_seal
+from gcn_luigi.stages.dataset.summary import write_index
+from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 
 Batch = dict[str, npt.NDArray[Any]]
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.prepare.columns import ChipPlace
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.prepare.chips.metadata import ChipPlace
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages.mosaics import read_inventory
-from gcn_luigi.stages.shards import used_partitions
+from gcn_luigi.stages.layers.mosaics import read_inventory
+from gcn_luigi.stages.shards.shard import used_partitions
 
 REGION = "bench"
 SETTINGS = "settings.json"

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import rasterio
 from rasterio.windows import Window
 
-from gcn_luigi.prepare.columns import ChipPlace
+from gcn_luigi.prepare.chips.metadata import ChipPlace
 
 Pixels = npt.NDArray[np.int16]
 

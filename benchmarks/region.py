@@ -12,10 +12,10 @@ import pandas as pd
 from benchmarks.place import REGION, SETTINGS, luigi_settings
 from benchmarks.plan import Plan
 from gcn_luigi.config import load_region
-from gcn_luigi.io.index import read_geoparquet, write_geoparquet
-from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.tables import read_geoparquet, write_geoparquet
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages.stack import write_stack
+from gcn_luigi.stages.layers.stack import write_stack
 from gcn_luigi.synthetic import make_world, write_world
 from gcn_luigi.synthetic.write import is_written
 
@@ -59,8 +59,8 @@ class Ground:
             write_world(make_world(self.plan.world), self.sources)
         config = write_config(self.directory / "config", _DEFAULT_SHARDS)
         with luigi_settings():
+            from gcn_luigi.operate.build import build  # noqa: PLC0415
             from gcn_luigi.tasks import PartitionCatalog, StackFiles  # noqa: PLC0415
-            from gcn_luigi.tasks.build import build  # noqa: PLC0415
 
             where = {
                 "region": REGION,

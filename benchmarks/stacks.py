@@ -16,11 +16,11 @@ from rasterio.windows import Window as Rectangle
 from benchmarks.region import Ground
 from benchmarks.rows import Claim, Row, judged
 from benchmarks.timing import Contestant, race
-from gcn_luigi.io.header import read_lattice
-from gcn_luigi.io.stack_reader import StackReader
-from gcn_luigi.io.vrt import VrtBand, VrtSource, write_vrt
+from gcn_luigi.io.raster.header import read_lattice
+from gcn_luigi.io.raster.stack import StackReader
+from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, write_vrt
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.curve import along_curve
+from gcn_luigi.prepare.partitions.hilbert import along_curve
 
 CORES = 1
 # As the published composites: a band a year, blocks and cells of 256 px, a name for each of the two years read.

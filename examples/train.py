@@ -15,7 +15,7 @@ from torch.nn import functional
 
 import gcn_luigi
 from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE
-from gcn_luigi.prepare.nodata import Flag
+from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.read.dataset import Dataset
 from gcn_luigi.read.torch import ChipStream
 

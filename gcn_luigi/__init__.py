@@ -33,7 +33,7 @@ def open_dataset(directory: "str | os.PathLike[str]") -> "Dataset":
         `directory` is in a store or on the web.
     """
     # Here, so that `import gcn_luigi` alone stays light.
-    from gcn_luigi.io.remote import refuse_remote  # noqa: PLC0415
+    from gcn_luigi.io.inputs.remote import refuse_remote  # noqa: PLC0415
     from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
 
     refuse_remote(str(directory), where="open_dataset", is_source=True)

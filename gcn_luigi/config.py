@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from gcn_luigi.bands import Band
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.remote import refuse_remote
+from gcn_luigi.io.inputs.remote import refuse_remote
 from gcn_luigi.settings import RegionSettings
 
 # What pydantic's kinds of errors want, in words.

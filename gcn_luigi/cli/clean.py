@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from gcn_luigi.cli.options import LOCAL_PATH, region_file, region_options
 from gcn_luigi.cli.status import dataset_task
+from gcn_luigi.cli.terminal.options import LOCAL_PATH, region_file, region_options
 
 
 @click.command()
@@ -29,8 +29,8 @@ def clean(*, region: str, output: Path, everything: bool, yes: bool, as_json: bo
       gcn clean columbia --yes
     """  # noqa: D301  click reads the control character
     root = dataset_task(region_file(region, where["config_dir"]), output, where["data_root"])
-    from gcn_luigi.tasks.leftovers import find_leftovers, remove_leftovers  # noqa: PLC0415
-    from gcn_luigi.tasks.on_request import on_request  # noqa: PLC0415
+    from gcn_luigi.operate.leftovers import find_leftovers, remove_leftovers  # noqa: PLC0415
+    from gcn_luigi.operate.on_request import on_request  # noqa: PLC0415
 
     found = find_leftovers(root, on_request(root), everything=everything)
     size = sum(leftover.path.stat().st_size for leftover in found.removable if leftover.path.exists())

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from gcn_luigi.cli.completion import complete_dataset
-from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH
+from gcn_luigi.cli.terminal.options import LOCAL_PATH, SOURCE_PATH
 from gcn_luigi.settings import Codec, StorageLayout
 
 
@@ -26,7 +26,7 @@ def convert(*, source: Path, target: Path, layout: str | None, codec: str | None
     Example:
       gcn convert output/columbia output/columbia-windows --layout windows
     """  # noqa: D301  click reads the control character
-    from gcn_luigi.stages.convert_dataset import convert_dataset  # noqa: PLC0415
+    from gcn_luigi.stages.dataset.convert import convert_dataset  # noqa: PLC0415
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:

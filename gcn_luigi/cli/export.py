@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from gcn_luigi.cli.completion import complete_chip, complete_dataset, complete_partition
-from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH
+from gcn_luigi.cli.terminal.options import LOCAL_PATH, SOURCE_PATH
 
 if TYPE_CHECKING:
-    from gcn_luigi.prepare.picking import Selection
+    from gcn_luigi.prepare.partitions.query import Selection
     from gcn_luigi.read.dataset import Dataset
 
 _LAYERS = ("image", "label", "flags")
@@ -72,8 +72,8 @@ def export(*, dataset: Path, out: Path, form: str | None, overwrite: bool, as_js
       gcn export output/demo one --partition r0001_c0002
     """  # noqa: D301  click reads the control character
     from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
-    from gcn_luigi.read.export import Form, Request  # noqa: PLC0415
-    from gcn_luigi.read.export import export as write  # noqa: PLC0415
+    from gcn_luigi.read.export.export import Form, Request  # noqa: PLC0415
+    from gcn_luigi.read.export.export import export as write  # noqa: PLC0415
 
     opened = Dataset(dataset)
     everything = options.pop("everything")
@@ -95,7 +95,7 @@ def export(*, dataset: Path, out: Path, form: str | None, overwrite: bool, as_js
 
 
 def _selection(dataset: "Dataset", **options: Any) -> "Selection":
-    from gcn_luigi.prepare.picking import Selection, bounds_within  # noqa: PLC0415
+    from gcn_luigi.prepare.partitions.query import Selection, bounds_within  # noqa: PLC0415
 
     box, box_crs = options["bbox"], options["bbox_crs"]
     if box_crs is not None and not box:

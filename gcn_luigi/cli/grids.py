@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from gcn_luigi.cli.luigi_setup import configure_luigi
-from gcn_luigi.cli.options import LOCAL_PATH, region_file, region_options, task_parameters
 from gcn_luigi.cli.run import tell_failures
-from gcn_luigi.cli.stopping import telling_what_is_kept
+from gcn_luigi.cli.terminal.luigi_setup import configure_luigi
+from gcn_luigi.cli.terminal.options import LOCAL_PATH, region_file, region_options, task_parameters
+from gcn_luigi.cli.terminal.stopping import telling_what_is_kept
 from gcn_luigi.config import load_region
 
 # As Luigi's own code for tasks that were not run.
@@ -33,9 +33,9 @@ def grids(*, region: str, config_dir: Path, data_root: Path | None, output: Path
     configured = load_region(path, data_root)
     configured.check_sources()
     configure_luigi()
+    from gcn_luigi.luigi_host.cgroup import share_mb  # noqa: PLC0415
+    from gcn_luigi.operate.build import build  # noqa: PLC0415
     from gcn_luigi.tasks import GridReport  # noqa: PLC0415
-    from gcn_luigi.tasks.build import build  # noqa: PLC0415
-    from gcn_luigi.tasks.machine import share_mb  # noqa: PLC0415
 
     task = GridReport(**task_parameters(configured, path, output, data_root), memory_mb=share_mb(workers))
     with telling_what_is_kept(task):

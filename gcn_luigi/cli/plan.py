@@ -13,19 +13,19 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from gcn_luigi.cli.luigi_setup import configure_luigi
-from gcn_luigi.cli.options import LOCAL_PATH, region_file, region_options, task_parameters
-from gcn_luigi.cli.progress import duration
 from gcn_luigi.cli.run import tell_failures, tell_warnings
+from gcn_luigi.cli.terminal.luigi_setup import configure_luigi
+from gcn_luigi.cli.terminal.options import LOCAL_PATH, region_file, region_options, task_parameters
+from gcn_luigi.cli.terminal.progress import duration
 from gcn_luigi.config import load_region
-from gcn_luigi.io.codec import check_codec
+from gcn_luigi.io.shard.codecs import check_codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gcn_luigi.config import Region
+    from gcn_luigi.operate.forecast import Forecast
     from gcn_luigi.stages import Say
-    from gcn_luigi.tasks.forecast import Forecast
 
 
 @click.command()
@@ -52,9 +52,9 @@ def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path,
     loaded.check_sources()
     check_codec(loaded.settings.shards.codec)
     configure_luigi()
+    from gcn_luigi.operate.build import build  # noqa: PLC0415
+    from gcn_luigi.operate.forecast import forecast, is_prepared, preparing  # noqa: PLC0415
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
-    from gcn_luigi.tasks.build import build  # noqa: PLC0415
-    from gcn_luigi.tasks.forecast import forecast, is_prepared, preparing  # noqa: PLC0415
 
     root = Dataset(**task_parameters(loaded, path, output, data_root))
     with tempfile.TemporaryDirectory(prefix="gcn-plan-") as scratch, _told() as say:

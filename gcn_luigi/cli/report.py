@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from gcn_luigi.cli.options import LOCAL_PATH, region_file, region_options
 from gcn_luigi.cli.run import tell_failures
 from gcn_luigi.cli.status import dataset_task
+from gcn_luigi.cli.terminal.options import LOCAL_PATH, region_file, region_options
 from gcn_luigi.errors import InputError
 
 
@@ -32,8 +32,8 @@ def report(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
       gcn report columbia --serve --port 8083
     """  # noqa: D301  click reads the control character
     root = dataset_task(region_file(region, config_dir), output, data_root)
+    from gcn_luigi.operate.build import build  # noqa: PLC0415
     from gcn_luigi.tasks import QualityReport  # noqa: PLC0415
-    from gcn_luigi.tasks.build import build  # noqa: PLC0415
 
     task = root.clone(QualityReport)
     if any(not required.complete() for required in task.requires()):
@@ -57,7 +57,7 @@ def report(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
 
 
 def _serve(layout: Any, port: int, *, shows: bool) -> None:
-    from gcn_luigi.report.server import serve_pages  # noqa: PLC0415
+    from gcn_luigi.report.served.server import serve_pages  # noqa: PLC0415
 
     with serve_pages({layout.root.name: layout}, port) as pages:
         address = f"{pages}/{layout.root.name}/"

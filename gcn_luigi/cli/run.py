@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcn_luigi.cli.luigi_setup import configure_luigi, shipped_cfg
-from gcn_luigi.cli.options import (
+from gcn_luigi.cli.terminal.luigi_setup import configure_luigi, shipped_cfg
+from gcn_luigi.cli.terminal.options import (
     BuildOptions,
     build_options,
     region_file,
@@ -16,15 +16,15 @@ from gcn_luigi.cli.options import (
     shared_options,
     task_parameters,
 )
-from gcn_luigi.cli.progress import watching
-from gcn_luigi.cli.stopping import telling_what_is_kept
+from gcn_luigi.cli.terminal.progress import watching
+from gcn_luigi.cli.terminal.stopping import telling_what_is_kept
 from gcn_luigi.config import load_region
-from gcn_luigi.io.codec import check_codec
+from gcn_luigi.io.shard.codecs import check_codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gcn_luigi.tasks.build import BuildResult
+    from gcn_luigi.operate.build import BuildResult
 
 # As Luigi's own code for tasks that were not run.
 _NOT_RUN = 25
@@ -71,13 +71,13 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
     check_codec(region.settings.shards.codec)
     # A bad configuration is told before Luigi is even loaded.
     configure_luigi()
-    from gcn_luigi.report.server import serve_pages  # noqa: PLC0415
-    from gcn_luigi.stages.warnings import dataset_warnings  # noqa: PLC0415
+    from gcn_luigi.luigi_host.cgroup import share_mb  # noqa: PLC0415
+    from gcn_luigi.operate.build import build  # noqa: PLC0415
+    from gcn_luigi.operate.luigid import central_scheduler, running_scheduler  # noqa: PLC0415
+    from gcn_luigi.operate.repair import sweep_drafts, void_damaged  # noqa: PLC0415
+    from gcn_luigi.report.served.server import serve_pages  # noqa: PLC0415
+    from gcn_luigi.stages.dataset.warnings import dataset_warnings  # noqa: PLC0415
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
-    from gcn_luigi.tasks.build import build  # noqa: PLC0415
-    from gcn_luigi.tasks.central import central_scheduler, running_scheduler  # noqa: PLC0415
-    from gcn_luigi.tasks.machine import share_mb  # noqa: PLC0415
-    from gcn_luigi.tasks.repair import sweep_drafts, void_damaged  # noqa: PLC0415
 
     memory_mb = share_mb(options.workers) if options.memory_mb is None else options.memory_mb
     root = Dataset(**task_parameters(region, path, output, data_root), memory_mb=memory_mb)

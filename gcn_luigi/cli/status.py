@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gcn_luigi.cli.luigi_setup import configure_luigi
-from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH, region_file, region_options, task_parameters
+from gcn_luigi.cli.terminal.luigi_setup import configure_luigi
+from gcn_luigi.cli.terminal.options import LOCAL_PATH, SOURCE_PATH, region_file, region_options, task_parameters
 from gcn_luigi.config import load_region
 from gcn_luigi.errors import ConfigError
 
@@ -41,10 +41,10 @@ def status(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
       gcn status columbia
     """  # noqa: D301  click reads the control character
     root = dataset_task(region_file(region, config_dir), output, data_root)
-    from gcn_luigi.tasks.basis import Glance  # noqa: PLC0415
+    from gcn_luigi.operate.on_request import asked_for  # noqa: PLC0415
+    from gcn_luigi.tasks.dependencies import Glance  # noqa: PLC0415
     from gcn_luigi.tasks.explain import explain  # noqa: PLC0415
     from gcn_luigi.tasks.graph import upstream  # noqa: PLC0415
-    from gcn_luigi.tasks.on_request import asked_for  # noqa: PLC0415
 
     glance = Glance()
     verdicts = [explain(task, glance) for task in (*upstream(root), root, *asked_for(root))]
@@ -92,10 +92,10 @@ def why(*, target: Path, config_dir: Path, data_root: Path | None, output: Path)
         region, directory = _region_of(path, config_dir)
         toml = config_dir / f"{region}.toml"
     root = dataset_task(toml, directory.parent, data_root)
-    from gcn_luigi.tasks.basis import Glance  # noqa: PLC0415
+    from gcn_luigi.operate.on_request import asked_for  # noqa: PLC0415
+    from gcn_luigi.tasks.dependencies import Glance  # noqa: PLC0415
     from gcn_luigi.tasks.explain import explain  # noqa: PLC0415
     from gcn_luigi.tasks.graph import upstream  # noqa: PLC0415
-    from gcn_luigi.tasks.on_request import asked_for  # noqa: PLC0415
 
     tasks = [*upstream(root), root, *asked_for(root)]
     makers = [task for task in tasks if path in {made.path for made in task.targets()}] if path != directory else [root]

@@ -11,15 +11,15 @@ from pydantic import ValidationError
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
-from gcn_luigi.io.confine import inside
-from gcn_luigi.io.index import read_column, read_geoparquet
-from gcn_luigi.io.inventory import Inventory
-from gcn_luigi.io.layout import SPLITS, Layout
-from gcn_luigi.io.seal import DIGEST, SealedFile, data_digest, read_seal
-from gcn_luigi.io.shard_reader import ShardReader
-from gcn_luigi.io.staging import digest
+from gcn_luigi.io.inputs.inventory import Inventory
+from gcn_luigi.io.publish.atomic import digest
+from gcn_luigi.io.publish.manifest import DIGEST, SealedFile, data_digest, read_seal
+from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.safe_names import inside
+from gcn_luigi.io.shard.reader import ShardReader
+from gcn_luigi.io.tables import read_column, read_geoparquet
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.split_words import split_of
+from gcn_luigi.prepare.split.words import split_of
 from gcn_luigi.read.reader import Chip, ChipReader
 from gcn_luigi.settings import RegionSettings
 
@@ -69,7 +69,7 @@ class Dataset:
     def data_digest(self) -> str:
         """SHA-256 over shards, index, catalog and statistics alone: the same wherever the same chips are made.
 
-        `gcn_luigi.io.seal.data_digest` says what exactly it covers.
+        `gcn_luigi.io.publish.manifest.data_digest` says what exactly it covers.
         """
         return data_digest(SealedFile(**entry) for entry in self.description["files"])
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band
 from gcn_luigi.errors import InputError, ShardError
-from gcn_luigi.prepare.nodata import Flag
+from gcn_luigi.prepare.missing.fill import Flag
 
 
 def normalise(

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.io.in_order import in_order
-from gcn_luigi.io.shard_format import PIXELS
+from gcn_luigi.io.parallel import in_order
+from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.read.buffers import Batch, BufferPool
-from gcn_luigi.read.opened import OpenShards
-from gcn_luigi.read.order import Positions, shuffled, shuffled_in_groups
-from gcn_luigi.read.store import PixelStore
+from gcn_luigi.read.pixels.shard_pool import OpenShards
+from gcn_luigi.read.pixels.store import PixelStore
+from gcn_luigi.read.sampling import Positions, shuffled, shuffled_in_groups
 
 
 class Chip(TypedDict):

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gcn_luigi.errors import GcnLuigiError
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.io.seal import SealedFile
-from gcn_luigi.prepare.grid_import import few
+from gcn_luigi.io.publish.manifest import SealedFile
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.prepare.partitions.grid_import import few
 from gcn_luigi.read.checks.files import (
     Looking,
     has_grid_page,

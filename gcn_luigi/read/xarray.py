@@ -14,9 +14,9 @@ from pyproj import CRS
 
 from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.prepare.nodata import Flag, outside_flags
+from gcn_luigi.prepare.missing.fill import Flag, outside_flags
 from gcn_luigi.read.dataset import Dataset
-from gcn_luigi.read.export_files import described_bands
+from gcn_luigi.read.export.files import described_bands
 from gcn_luigi.read.reader import ChipReader
 
 _COLUMNS = (

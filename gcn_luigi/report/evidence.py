@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band, Role
-from gcn_luigi.io.equal_chips import content_keys
-from gcn_luigi.io.index import read_geoparquet
-from gcn_luigi.io.inventory import Inventory
-from gcn_luigi.io.layout import SPLITS, Layout
-from gcn_luigi.io.shard_reader import open_shard
-from gcn_luigi.prepare.duplicates import Repeats, count_repeats, footprint_keys
+from gcn_luigi.io.inputs.inventory import Inventory
+from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.shard.equality import content_keys
+from gcn_luigi.io.shard.reader import open_shard
+from gcn_luigi.io.tables import read_geoparquet
+from gcn_luigi.prepare.chips.duplicates import Repeats, count_repeats, footprint_keys
 from gcn_luigi.prepare.evenly import evenly
-from gcn_luigi.prepare.leaks import Leaks, measure_leaks
-from gcn_luigi.prepare.nodata import Flag
-from gcn_luigi.prepare.statistics import Histogram, empty_histogram, ks_distance
+from gcn_luigi.prepare.missing.fill import Flag
+from gcn_luigi.prepare.split.leakage import Leaks, measure_leaks
+from gcn_luigi.prepare.statistics.statistics import Histogram, empty_histogram, ks_distance
 from gcn_luigi.settings import RegionSettings
 
 # Enough chips for a share to be known to a fraction of a per cent, few enough for a large region.

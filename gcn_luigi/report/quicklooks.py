@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import CLASS_NAMES
-from gcn_luigi.io.layout import SPLITS, Layout
-from gcn_luigi.io.shard_reader import open_shard
+from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour, colour_bands
-from gcn_luigi.prepare.nodata import Flag
+from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.report.drawing import png_uri
 from gcn_luigi.report.evidence import ROLE_FLAGS, Evidence
 

@@ -11,10 +11,10 @@ from rasterio.errors import RasterioIOError
 
 from gcn_luigi.bands import CLASS_NAMES, Band, Role
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.header import open_raster
-from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, colour
-from gcn_luigi.prepare.terrain import gradient
+from gcn_luigi.prepare.layers.terrain import gradient
 from gcn_luigi.report.evidence import Evidence
 
 # Pixels along the longer side; larger rasters are decimated to this.

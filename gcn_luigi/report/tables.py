@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gcn_luigi.bands import CLASS_NAMES
-from gcn_luigi.io.layout import SPLITS
+from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.report.evidence import Evidence
 
 NONE = "\u2013"

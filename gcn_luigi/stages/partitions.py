@@ -11,23 +11,29 @@ import pandas as pd
 from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.config import Region
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.header import open_raster
-from gcn_luigi.io.index import read_geoparquet, write_geopackage, write_geoparquet
-from gcn_luigi.io.layout import SPLITS, Layout
-from gcn_luigi.io.raster import read_dataset
-from gcn_luigi.io.vector import Outlines, read_grid, read_outlines, read_polygons, read_reject_ids
+from gcn_luigi.io.inputs.vector import Outlines, read_grid, read_outlines, read_polygons, read_reject_ids
+from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.raster.header import open_raster
+from gcn_luigi.io.raster.windows import read_dataset
+from gcn_luigi.io.tables import read_geoparquet, write_geopackage, write_geoparquet
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.catalog import NOTHING_EXCLUDED, CellFacts, Exclusions, build_catalog
-from gcn_luigi.prepare.grid import Cell, make_grid
-from gcn_luigi.prepare.grid_comparison import compare_grids
-from gcn_luigi.prepare.grid_import import import_grid
-from gcn_luigi.prepare.label_values import refuse_absent
-from gcn_luigi.prepare.labels import count_classes
-from gcn_luigi.prepare.overlay import cell_boxes, far_from_outlines, join_glaciers, join_outlines, outside_shares
-from gcn_luigi.prepare.remedies import remedy, told_reasons
-from gcn_luigi.prepare.split import assign_split, audit_split
-from gcn_luigi.prepare.years import partition_years, years_of_cells
-from gcn_luigi.stages.mosaics import read_inventory
+from gcn_luigi.prepare.layers.label_values import refuse_absent
+from gcn_luigi.prepare.layers.labels import count_classes
+from gcn_luigi.prepare.partitions.catalog import NOTHING_EXCLUDED, CellFacts, Exclusions, build_catalog
+from gcn_luigi.prepare.partitions.grid import Cell, make_grid
+from gcn_luigi.prepare.partitions.grid_comparison import compare_grids
+from gcn_luigi.prepare.partitions.grid_import import import_grid
+from gcn_luigi.prepare.partitions.overlay import (
+    cell_boxes,
+    far_from_outlines,
+    join_glaciers,
+    join_outlines,
+    outside_shares,
+)
+from gcn_luigi.prepare.partitions.remedies import remedy, told_reasons
+from gcn_luigi.prepare.partitions.years import partition_years, years_of_cells
+from gcn_luigi.prepare.split.split import assign_split, audit_split
+from gcn_luigi.stages.layers.mosaics import read_inventory
 
 GRID_SIZES = (128, 256, 512)
 _MOST_NAMED = 10

@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gcn_luigi.bands import LABEL_IGNORE
-from gcn_luigi.io.header import open_raster
-from gcn_luigi.io.index import read_geoparquet
-from gcn_luigi.io.layout import SPLITS, Layout
-from gcn_luigi.io.raster import read_dataset
-from gcn_luigi.prepare.columns import ChipPlace
-from gcn_luigi.prepare.cover import TileCover
-from gcn_luigi.prepare.label_values import CLASSES
-from gcn_luigi.prepare.nodata import Flag, outside_flags
+from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.raster.header import open_raster
+from gcn_luigi.io.raster.windows import read_dataset
+from gcn_luigi.io.tables import read_geoparquet
+from gcn_luigi.prepare.chips.metadata import ChipPlace
+from gcn_luigi.prepare.layers.label_values import CLASSES
+from gcn_luigi.prepare.missing.fill import Flag, outside_flags
+from gcn_luigi.prepare.missing.tile_coverage import TileCover
 from gcn_luigi.settings import RegionSettings, StorageLayout
 from gcn_luigi.stages import Say
-from gcn_luigi.stages.corrected import PartitionReader, read_in_turn
-from gcn_luigi.stages.judging import Judged, judge_partition
-from gcn_luigi.stages.mosaics import read_inventory
-from gcn_luigi.stages.shards import used_partitions
+from gcn_luigi.stages.layers.mosaics import read_inventory
+from gcn_luigi.stages.shards.chip_selection import Judged, judge_partition
+from gcn_luigi.stages.shards.partition_reader import PartitionReader, read_in_turn
+from gcn_luigi.stages.shards.shard import used_partitions
 
 # Bytes of a pixel beside its bands: label and flags.
 _PLANES = 2

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from gcn_luigi.prepare.terrain import gradient
+from gcn_luigi.prepare.layers.terrain import gradient
 from gcn_luigi.synthetic.glaciers import Mask
 from gcn_luigi.synthetic.noise import Field, enlarge, fractal, generator, smoothstep
 from gcn_luigi.synthetic.spectra import INDICES, indices, mix

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.terrain import aspect, slope
+from gcn_luigi.prepare.layers.terrain import aspect, slope
 from gcn_luigi.synthetic.divides import Ids
 from gcn_luigi.synthetic.glaciers import Mask
 from gcn_luigi.synthetic.noise import Field, generator

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from gcn_luigi.prepare.terrain import curvature, northness, southness
+from gcn_luigi.prepare.layers.terrain import curvature, northness, southness
 from gcn_luigi.synthetic.debris import cover_with_debris, trace_moraines
 from gcn_luigi.synthetic.divides import Ids, glacier_ids
 from gcn_luigi.synthetic.glaciers import Ice, Mask, equilibrium_line, make_ice

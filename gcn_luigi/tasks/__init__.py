@@ -3,6 +3,7 @@
 ``luigi --module gcn_luigi.tasks gcn.Dataset --region southern`` builds a region.
 """
 
+from gcn_luigi.luigi_host.worker import use_forkserver
 from gcn_luigi.tasks.dataset import (
     AllRegions,
     BandStatistics,
@@ -20,7 +21,6 @@ from gcn_luigi.tasks.partitions import (
     PartitionFiles,
     PartitionGrid,
 )
-from gcn_luigi.tasks.process import use_forkserver
 from gcn_luigi.tasks.rasters import ClassLabel, DistanceRaster, OpticalMosaic, StackFiles, TopoMosaic, YearStack
 from gcn_luigi.tasks.shards import ChipShard
 

@@ -14,15 +14,15 @@ from luigi.parameter import ParameterVisibility
 
 from gcn_luigi.config import Region, load_region
 from gcn_luigi.errors import ConfigError, GcnLuigiError, InputError
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.io.sidecar import fingerprint_of
-from gcn_luigi.io.times import write_time
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.sidecar import fingerprint_of
+from gcn_luigi.io.publish.timings import write_time
+from gcn_luigi.luigi_host.guard import GuardedTask, ignore_gdal_settings
+from gcn_luigi.luigi_host.memory_limit import within_memory
 from gcn_luigi.stages.sources import signature
-from gcn_luigi.targets import PublishedFile
-from gcn_luigi.tasks.basis import Basis, Glance, facets_of
-from gcn_luigi.tasks.guard import GuardedTask, ignore_gdal_settings
-from gcn_luigi.tasks.memory import within_memory
-from gcn_luigi.tasks.readings import Readings
+from gcn_luigi.tasks.dependencies import Basis, Glance, facets_of
+from gcn_luigi.tasks.settings_guard import Readings
+from gcn_luigi.tasks.target import PublishedFile
 
 _REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 # Where the dataset is made is part of a task's identity, not of its result.

@@ -7,22 +7,24 @@ from typing import Any
 import luigi
 
 from gcn_luigi.config import band_facts, pick
-from gcn_luigi.io.layout import SPLITS
-from gcn_luigi.report.page import write_report
-from gcn_luigi.report.provenance import Provenance
+from gcn_luigi.io.publish.paths import SPLITS
+from gcn_luigi.luigi_host.guard import GuardedTask
+from gcn_luigi.report.quality.page import write_report
+from gcn_luigi.report.quality.provenance import Provenance
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages import card, seal, styles, summary
-from gcn_luigi.stages.tile_quality import checked_bands
-from gcn_luigi.targets import PublishedFile
+from gcn_luigi.stages.dataset import data_card as card
+from gcn_luigi.stages.dataset import manifest as seal
+from gcn_luigi.stages.dataset import styles, summary
+from gcn_luigi.stages.layers.tile_quality import checked_bands
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.basis import Basis, Glance
+from gcn_luigi.tasks.dependencies import Basis, Glance
 from gcn_luigi.tasks.graph import records_by_path, records_of, sealed_files, task_times
-from gcn_luigi.tasks.guard import GuardedTask
 from gcn_luigi.tasks.inventory import TileInventory, TileQuality
 from gcn_luigi.tasks.one_state import check_one_state
 from gcn_luigi.tasks.partitions import GridComparison, PartitionCatalog, PartitionGrid
 from gcn_luigi.tasks.rasters import ClassLabel, TopoMosaic
 from gcn_luigi.tasks.shards import all_shards
+from gcn_luigi.tasks.target import PublishedFile
 
 # All sections of the configuration; where the sources lie is none of the dataset's content.
 EVERYTHING = tuple(name for name in RegionSettings.model_fields if name != "data_root")

@@ -9,9 +9,9 @@ from typing import Any
 import luigi
 
 from gcn_luigi.prepare.source_states import source_files
-from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.basis import Glance
+from gcn_luigi.tasks.dependencies import Glance
+from gcn_luigi.tasks.target import PublishedFile
 
 
 class State(StrEnum):

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator
 import luigi
 
 from gcn_luigi.errors import PublishError
-from gcn_luigi.io.seal import SealedFile
-from gcn_luigi.io.sidecar import Record
-from gcn_luigi.io.times import read_times
+from gcn_luigi.io.publish.manifest import SealedFile
+from gcn_luigi.io.publish.sidecar import Record
+from gcn_luigi.io.publish.timings import read_times
 from gcn_luigi.report.graph_picture import TaskTime
-from gcn_luigi.targets import PublishedFile
 from gcn_luigi.tasks.base import RegionTask
+from gcn_luigi.tasks.target import PublishedFile
 
 
 def upstream(root: RegionTask) -> Iterator[RegionTask]:

@@ -6,11 +6,11 @@ import luigi
 
 from gcn_luigi.bands import Role
 from gcn_luigi.config import band_facts, pick
-from gcn_luigi.io.tiles import scan_tiles
-from gcn_luigi.stages.tile_quality import checked_bands, write_tile_quality
-from gcn_luigi.targets import PublishedFile
+from gcn_luigi.io.inputs.scan import scan_tiles
+from gcn_luigi.stages.layers.tile_quality import checked_bands, write_tile_quality
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.basis import Basis, tile_paths
+from gcn_luigi.tasks.dependencies import Basis, tile_paths
+from gcn_luigi.tasks.target import PublishedFile
 
 
 class TileInventory(RegionTask):

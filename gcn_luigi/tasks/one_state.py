@@ -1,10 +1,10 @@
 """A dataset is sealed only where all its files were made from one state of every source, and from that of now."""
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.grid_import import few
+from gcn_luigi.prepare.partitions.grid_import import few
 from gcn_luigi.prepare.source_states import disagreements
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.basis import Glance
+from gcn_luigi.tasks.dependencies import Glance
 from gcn_luigi.tasks.explain import explain
 from gcn_luigi.tasks.graph import records_of, upstream
 

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from gcn_luigi.config import band_facts, outline_keys, pick
-from gcn_luigi.report.grid_page import write_grid_page
+from gcn_luigi.report.grids.page import write_grid_page
 from gcn_luigi.stages import partitions
-from gcn_luigi.stages.partition_files import partition_files_are_there, write_partition_files
-from gcn_luigi.targets import PublishedFile
+from gcn_luigi.stages.shards.partition_files import partition_files_are_there, write_partition_files
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.basis import Basis, Glance
+from gcn_luigi.tasks.dependencies import Basis, Glance
 from gcn_luigi.tasks.inventory import TileInventory
 from gcn_luigi.tasks.rasters import STACKED, ClassLabel, YearStack
+from gcn_luigi.tasks.target import PublishedFile
 
 
 class PartitionGrid(RegionTask):

@@ -5,12 +5,12 @@ from pathlib import Path
 import luigi
 
 from gcn_luigi.config import band_facts, outline_keys, pick
-from gcn_luigi.stages import label, mosaics, stack
-from gcn_luigi.stages.stack_file import write_stack_file
-from gcn_luigi.targets import PublishedFile
+from gcn_luigi.stages.layers import label, mosaics, stack
+from gcn_luigi.stages.layers.stack_file import write_stack_file
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.basis import Basis, tile_paths
+from gcn_luigi.tasks.dependencies import Basis, tile_paths
 from gcn_luigi.tasks.inventory import TileInventory
+from gcn_luigi.tasks.target import PublishedFile
 
 # What of a band a stack shows.
 STACKED = ("name", "role", "nodata")

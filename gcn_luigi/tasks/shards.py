@@ -5,14 +5,14 @@ from pathlib import Path
 import luigi
 from luigi.parameter import ParameterVisibility
 
-from gcn_luigi.io.layout import SPLITS
-from gcn_luigi.stages.shard_memory import lighter_shard, shard_bytes
-from gcn_luigi.stages.shards import ShardRequest, build_shard
-from gcn_luigi.targets import PublishedFile
+from gcn_luigi.io.publish.paths import SPLITS
+from gcn_luigi.stages.shards.memory_estimate import lighter_shard, shard_bytes
+from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.basis import Basis
+from gcn_luigi.tasks.dependencies import Basis
 from gcn_luigi.tasks.partitions import PartitionCatalog, corrected_basis
 from gcn_luigi.tasks.rasters import YearStack
+from gcn_luigi.tasks.target import PublishedFile
 
 
 class ChipShard(RegionTask):

@@ -7,7 +7,7 @@ import pytest
 from gcn_luigi.bands import Role
 from gcn_luigi.config import find_regions, load_region
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.listing import band_of
+from gcn_luigi.io.inputs.matching import band_of
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 FILES = sorted(CONFIG.glob("*.toml"))

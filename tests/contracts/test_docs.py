@@ -15,8 +15,8 @@ from pydantic_core import PydanticUndefined
 
 from gcn_luigi import tasks
 from gcn_luigi.cli import cli
+from gcn_luigi.luigi_host.cfg_check import known_sections
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.tasks.luigi_settings import known_sections
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gcn_luigi.errors import GcnLuigiError
-from gcn_luigi.io.drafts import is_draft
+from gcn_luigi.io.publish.temporary import is_draft
 from gcn_luigi.read.validate import validate
 from gcn_luigi.tasks import Dataset
 from tests.faults.figures import Figures

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from gcn_luigi.io.drafts import is_draft
+from gcn_luigi.io.publish.temporary import is_draft
 from gcn_luigi.tasks.graph import upstream
 from tests.faults.arena import Arena, files_below, named
 from tests.faults.figures import Figures

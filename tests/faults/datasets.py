@@ -7,12 +7,12 @@ import numpy as np
 
 import gcn_luigi
 from gcn_luigi.errors import GcnLuigiError, ShardError
-from gcn_luigi.io.codec import CODECS
-from gcn_luigi.io.inventory import Inventory
-from gcn_luigi.io.sidecar import read_record
+from gcn_luigi.io.inputs.inventory import Inventory
+from gcn_luigi.io.publish.sidecar import read_record
+from gcn_luigi.io.shard.codecs import CODECS
 from gcn_luigi.read.dataset import Dataset
 from gcn_luigi.read.validate import unlisted, validate
-from gcn_luigi.stages.convert_dataset import convert_dataset
+from gcn_luigi.stages.dataset.convert import convert_dataset
 from tests.faults.kind import Kind, Sample, made_once, must
 from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import make_tiny

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gcn_luigi.io.drafts import is_draft
+from gcn_luigi.io.publish.temporary import is_draft
 from tests.faults.arena import Arena, files_below, named
 from tests.faults.figures import Figures
 from tests.integration.commands import state_of

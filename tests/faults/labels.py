@@ -16,10 +16,10 @@ from rasterio.features import rasterize
 from rasterio.transform import Affine
 
 from gcn_luigi.config import Region
-from gcn_luigi.io.inventory import Inventory, SourceFile
-from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.inputs.inventory import Inventory, SourceFile
+from gcn_luigi.io.publish.paths import Layout
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.stages.label import write_distance, write_label
+from gcn_luigi.stages.layers.label import write_distance, write_label
 from tests.faults.kind import Kind, Sample, made_once, must
 from tests.reference.tile_tree import region
 

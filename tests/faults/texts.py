@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from gcn_luigi.config import load_region
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.luigi_cfg import read_entries
+from gcn_luigi.luigi_host.cfg_check import check_files, known_sections
+from gcn_luigi.luigi_host.cfg_files import read_entries
 from gcn_luigi.params import import_params
-from gcn_luigi.tasks.luigi_settings import check_files, known_sections
 from tests.faults.kind import Kind, Sample, must
 from tests.integration.builds import CONFIG
 

@@ -17,15 +17,15 @@ from rasterio.transform import Affine
 
 from gcn_luigi.bands import Band
 from gcn_luigi.config import Region
-from gcn_luigi.io.inventory import Inventory, SourceFile
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.io.stack_reader import StackReader
-from gcn_luigi.io.tiles import scan_tiles
-from gcn_luigi.io.vrt import VrtBand, VrtSource, write_vrt
+from gcn_luigi.io.inputs.inventory import Inventory, SourceFile
+from gcn_luigi.io.inputs.scan import scan_tiles
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.raster.stack import StackReader
+from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, write_vrt
 from gcn_luigi.lattice import Window
 from gcn_luigi.settings import ConvertSettings
-from gcn_luigi.stages.mosaics import write_optical, write_topo, write_topo_source
-from gcn_luigi.stages.tile_quality import write_tile_quality
+from gcn_luigi.stages.layers.mosaics import write_optical, write_topo, write_topo_source
+from gcn_luigi.stages.layers.tile_quality import write_tile_quality
 from tests.faults.kind import Kind, Sample, must
 from tests.reference.convert import to_int16
 from tests.reference.mosaic import mosaic

@@ -9,7 +9,7 @@ import rasterio
 import shapely
 from scipy import ndimage
 
-from gcn_luigi.io.index import read_geoparquet
+from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.synthetic import make_demo
 from gcn_luigi.tasks import ClassLabel, DistanceRaster, PartitionCatalog, PartitionGrid, YearStack
 from tests.integration.builds import build_inline, changed_config, dataset, small_config

@@ -9,12 +9,12 @@ import pytest
 import gcn_luigi
 from gcn_luigi.config import load_region
 from gcn_luigi.errors import ShardError
-from gcn_luigi.io.codec import CODECS
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.io.shard_reader import ShardReader
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.shard.codecs import CODECS
+from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.read.validate import validate
-from gcn_luigi.stages.convert_dataset import convert_dataset
-from gcn_luigi.stages.summary import write_index, write_statistics
+from gcn_luigi.stages.dataset.convert import convert_dataset
+from gcn_luigi.stages.dataset.summary import write_index, write_statistics
 from tests.faults.flips import Flip, flip_one_bit
 
 LAYOUTS = ("chips", "windows")

@@ -16,12 +16,12 @@ from pyproj import Transformer
 import gcn_luigi
 from gcn_luigi.errors import ConfigError, InputError, ShardError
 from gcn_luigi.lattice import Window
-from gcn_luigi.prepare.picking import Selection
-from gcn_luigi.read.export import Request, export
-from gcn_luigi.read.export_files import described_bands
-from gcn_luigi.read.scene import Scene
+from gcn_luigi.prepare.partitions.query import Selection
+from gcn_luigi.read.export.export import Request, export
+from gcn_luigi.read.export.files import described_bands
+from gcn_luigi.read.export.scene import Scene
 from gcn_luigi.settings import BandSettings
-from gcn_luigi.stages.convert_dataset import convert_dataset
+from gcn_luigi.stages.dataset.convert import convert_dataset
 from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import make_tiny
 from tests.reference.timeless import write_no_page
@@ -405,7 +405,7 @@ def test_what_cannot_be_meant_is_told_and_nothing_is_written(gcn, small, tmp_pat
 
 
 def test_chips_of_one_partition_that_contradict_each_other_are_refused(small, monkeypatch):
-    from gcn_luigi.read.store import PixelStore  # noqa: PLC0415
+    from gcn_luigi.read.pixels.store import PixelStore  # noqa: PLC0415
 
     read = PixelStore.row
     calls = []

@@ -47,7 +47,7 @@ multiprocessing.set_start_method("fork")
 from pathlib import Path
 import rasterio
 from gcn_luigi.tasks import Dataset
-from gcn_luigi.tasks.build import build
+from gcn_luigi.operate.build import build
 region, output, config, sources, stacks = sys.argv[1:]
 files = [*sorted(Path(stacks).glob("*.vrt")), *sorted(Path(sources).rglob("*.tif"))]
 held = [rasterio.open(path) for path in files]

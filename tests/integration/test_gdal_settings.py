@@ -59,10 +59,10 @@ if sys.argv[2] == "as a command":
 
 import geopandas as gpd
 import shapely
-from gcn_luigi.io.formats import open_local
-from gcn_luigi.io.geotiff import write_geotiff
-from gcn_luigi.io.index import write_geopackage
-from gcn_luigi.io.vector import read_grid
+from gcn_luigi.io.raster.drivers import open_local
+from gcn_luigi.io.raster.geotiff import write_geotiff
+from gcn_luigi.io.tables import write_geopackage
+from gcn_luigi.io.inputs.vector import read_grid
 from gcn_luigi.lattice import Lattice
 
 warnings.simplefilter("ignore")

@@ -15,8 +15,8 @@ from rasterio.warp import transform_geom
 
 from gcn_luigi.config import load_region
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.stages.warnings import dataset_warnings
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.stages.dataset.warnings import dataset_warnings
 from gcn_luigi.tasks.partitions import PartitionCatalog
 from tests.integration.builds import build_inline
 from tests.integration.changes import write_config

@@ -16,15 +16,15 @@ from rasterio.windows import Window as RasterWindow
 import gcn_luigi
 from gcn_luigi.config import load_region
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
-from gcn_luigi.io.codec import CODECS
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.io.shard_reader import ShardReader
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.shard.codecs import CODECS
+from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.lattice import Window
 from gcn_luigi.read.dataset import ChipReader
 from gcn_luigi.read.validate import validate
-from gcn_luigi.stages.convert_dataset import convert_dataset
-from gcn_luigi.stages.mosaics import read_inventory
-from gcn_luigi.stages.shards import ShardRequest, build_shard
+from gcn_luigi.stages.dataset.convert import convert_dataset
+from gcn_luigi.stages.layers.mosaics import read_inventory
+from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import make_tiny
 from tests.reference import chips as reference_chips

@@ -8,7 +8,7 @@ import pyogrio
 import pytest
 
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.index import read_geoparquet
+from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.tasks.partitions import PartitionCatalog
 from tests.integration.builds import CONFIG, build_inline, dataset
 

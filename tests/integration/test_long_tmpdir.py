@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.tasks import process
+from gcn_luigi.luigi_host import worker as process
 from tests.integration.commands import make_tiny
 
 

@@ -12,7 +12,7 @@ import rasterio
 from rasterio.windows import Window
 
 import gcn_luigi
-from gcn_luigi.io.staging import digest
+from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.read.dataset import Dataset
 from gcn_luigi.read.validate import validate
 from tests.integration.commands import LUIGI_CFG, ask, drafts, luigi_command, luigid, make_tiny, state_of, wait_for

@@ -8,8 +8,8 @@ import luigi
 import pytest
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.staging import staged
-from gcn_luigi.stages import mosaics
+from gcn_luigi.io.publish.atomic import staged
+from gcn_luigi.stages.layers import mosaics
 from gcn_luigi.tasks import OpticalMosaic
 from gcn_luigi.tasks.base import RegionTask
 from tests.integration.builds import build_inline, dataset
@@ -46,8 +46,8 @@ def test_settings_that_change_and_change_back_while_a_file_is_made_publish_nothi
         write_optical(region, *others)
         path.write_text(ours, encoding="utf-8")
 
-    monkeypatch.setattr("gcn_luigi.targets.staged", changed_by_now)
-    monkeypatch.setattr("gcn_luigi.stages.mosaics.write_optical", changed_back_afterwards)
+    monkeypatch.setattr("gcn_luigi.tasks.target.staged", changed_by_now)
+    monkeypatch.setattr("gcn_luigi.stages.layers.mosaics.write_optical", changed_back_afterwards)
     with pytest.raises(InputError, match="changed back"):
         task.run()
 

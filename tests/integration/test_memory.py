@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gcn_luigi.config import load_region
-from gcn_luigi.stages.shard_memory import shard_bytes
+from gcn_luigi.stages.shards.memory_estimate import shard_bytes
 from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import drafts, gcn_command, make_tiny, wait_for
 
@@ -21,8 +21,8 @@ from pathlib import Path
 import psutil
 import gcn_luigi.tasks
 from gcn_luigi.config import load_region
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.stages.shards import ShardRequest, build_shard
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 config, output, out, threads = sys.argv[1:]
 settings = load_region(Path(config)).settings
 before = psutil.Process().memory_info().rss

@@ -18,7 +18,7 @@ from rasterio.windows import Window
 
 from gcn_luigi.cli import cli
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.sidecar import Record, read_record
+from gcn_luigi.io.publish.sidecar import Record, read_record
 from gcn_luigi.read.validate import validate
 from gcn_luigi.tasks import ClassLabel, DistanceRaster, OpticalMosaic, TopoMosaic
 from gcn_luigi.tasks.graph import upstream

@@ -13,7 +13,7 @@ import shapely
 from rasterio.features import rasterize
 
 from gcn_luigi.errors import ConfigError, GcnLuigiError
-from gcn_luigi.io.index import read_geoparquet
+from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.synthetic import make_demo
 from gcn_luigi.tasks import ClassLabel, DistanceRaster, GridComparison, PartitionCatalog
 from gcn_luigi.tasks.partitions import GridReport

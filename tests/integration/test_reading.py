@@ -10,7 +10,7 @@ import rasterio
 
 import gcn_luigi
 from gcn_luigi.config import load_region
-from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.publish.paths import Layout
 from gcn_luigi.read.labels import map_label
 from gcn_luigi.read.normalise import normalise
 from gcn_luigi.read.transforms import dihedral, dihedral_of

@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
+from gcn_luigi.operate.build import build
 from gcn_luigi.read.validate import validate
 from gcn_luigi.synthetic import make_demo
-from gcn_luigi.tasks.build import build
 from tests.integration.builds import build_inline, dataset, small_config
 
 

@@ -2,9 +2,9 @@
 
 import json
 
-from gcn_luigi.io.index import read_geoparquet
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.report.page import write_report
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.tables import read_geoparquet
+from gcn_luigi.report.quality.page import write_report
 from gcn_luigi.tasks import QualityReport
 from gcn_luigi.tasks.graph import upstream
 from tests.integration.builds import dataset

@@ -7,10 +7,10 @@ import pytest
 import rasterio
 
 from gcn_luigi.config import load_region
-from gcn_luigi.io.layers import read_layers
-from gcn_luigi.io.layout import SPLITS, Layout
-from gcn_luigi.stages.mosaics import read_inventory
-from gcn_luigi.stages.shards import ShardRequest, build_shard, used_partitions
+from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.raster.vrt_parser import read_layers
+from gcn_luigi.stages.layers.mosaics import read_inventory
+from gcn_luigi.stages.shards.shard import ShardRequest, build_shard, used_partitions
 from tests.integration.builds import CONFIG
 
 

@@ -10,7 +10,7 @@ import rasterio
 from gcn_luigi.prepare.appearance import colour_bands
 from gcn_luigi.read.dataset import Dataset
 from gcn_luigi.read.validate import validate
-from gcn_luigi.stages.convert_dataset import convert_dataset
+from gcn_luigi.stages.dataset.convert import convert_dataset
 
 
 def _style(path):

@@ -11,7 +11,7 @@ import rasterio
 from rasterio.windows import Window
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.tasks.forecast import preparing
+from gcn_luigi.operate.forecast import preparing
 from gcn_luigi.tasks.inventory import TileQuality
 from gcn_luigi.tasks.shards import ChipShard
 from tests.integration.builds import build_inline, dataset

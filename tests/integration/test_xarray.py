@@ -10,10 +10,10 @@ import xarray as xr
 
 import gcn_luigi
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.prepare.picking import Selection
-from gcn_luigi.read.export import Request, export
+from gcn_luigi.prepare.partitions.query import Selection
+from gcn_luigi.read.export.export import Request, export
 from gcn_luigi.read.xarray import as_xarray, locate
-from gcn_luigi.stages.convert_dataset import convert_dataset
+from gcn_luigi.stages.dataset.convert import convert_dataset
 
 ENGINES = ("h5netcdf", "netcdf4")
 

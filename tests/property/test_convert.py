@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as npst
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.convert import to_int16
+from gcn_luigi.prepare.layers.int16 import to_int16
 from gcn_luigi.settings import ConvertSettings
 from tests.reference.convert import to_int16 as reference
 

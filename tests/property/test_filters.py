@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gcn_luigi._core import filters as kernel
 from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.filters import fletcher32, shuffled, unshuffled
+from gcn_luigi.io.shard.filters import fletcher32, shuffled, unshuffled
 from tests.reference import filters as reference
 
 

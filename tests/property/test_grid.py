@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.grid import make_grid
+from gcn_luigi.prepare.partitions.grid import make_grid
 
 
 @st.composite

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.joining import Canvas
-from gcn_luigi.prepare.picking import window_around
+from gcn_luigi.prepare.chips.mosaic import Canvas
+from gcn_luigi.prepare.partitions.query import window_around
 
 FILLS = {"image": -7, "label": 255}
 SIZE = st.integers(1, 6)

@@ -10,11 +10,11 @@ from hypothesis.extra import numpy as hnp
 
 from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.lattice import Window
-from gcn_luigi.prepare.chips import chip_offsets, chip_origins, coverage, cut_chips
-from gcn_luigi.prepare.cutting import ChipCutter, gather_chips
-from gcn_luigi.prepare.histograms import PixelHistograms, weighted_classes
-from gcn_luigi.prepare.labels import count_classes, count_window_classes
-from gcn_luigi.prepare.nodata import (
+from gcn_luigi.prepare.chips.chips import chip_offsets, chip_origins, coverage, cut_chips
+from gcn_luigi.prepare.chips.gather import ChipCutter, gather_chips
+from gcn_luigi.prepare.chips.selection import count_chips
+from gcn_luigi.prepare.layers.labels import count_classes, count_window_classes
+from gcn_luigi.prepare.missing.fill import (
     Corrected,
     LegacyRule,
     Marks,
@@ -23,8 +23,8 @@ from gcn_luigi.prepare.nodata import (
     mark_strict,
     strict_nodata,
 )
-from gcn_luigi.prepare.selection import count_chips
-from gcn_luigi.prepare.statistics import ks_distance, summarise
+from gcn_luigi.prepare.statistics.histograms import PixelHistograms, weighted_classes
+from gcn_luigi.prepare.statistics.statistics import ks_distance, summarise
 from tests.reference import chips as reference_chips
 from tests.reference import nodata as reference_nodata
 from tests.reference import statistics as reference_statistics

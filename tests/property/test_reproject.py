@@ -8,7 +8,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcn_luigi.prepare.reproject import reproject
+from gcn_luigi.prepare.outlines.reproject import reproject
 
 DEGREES = "EPSG:4326"
 corners = st.lists(st.tuples(st.floats(-179, -110), st.floats(50, 80)), min_size=3, max_size=6)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from rasterio.merge import merge
 
 from gcn_luigi.bands import Band, Role
-from gcn_luigi.io.inventory import SourceFile
-from gcn_luigi.io.raster import read_window
-from gcn_luigi.io.stack_reader import Memory, StackReader
-from gcn_luigi.io.vrt import VrtBand, VrtSource, mosaic_band, write_vrt
+from gcn_luigi.io.inputs.inventory import SourceFile
+from gcn_luigi.io.raster.stack import Memory, StackReader
+from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, mosaic_band, write_vrt
+from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Lattice, Window
 from tests.reference.tile_tree import write_tif
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rasterio.merge import merge
 
 from gcn_luigi.bands import Band, Role
-from gcn_luigi.io.inventory import SourceFile
-from gcn_luigi.io.vrt import mosaic_band, write_vrt
+from gcn_luigi.io.inputs.inventory import SourceFile
+from gcn_luigi.io.raster.vrt import mosaic_band, write_vrt
 from gcn_luigi.lattice import Lattice, Window
 from tests.reference.mosaic import mosaic
 from tests.reference.tile_tree import write_tif

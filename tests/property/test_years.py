@@ -6,7 +6,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcn_luigi.prepare.years import partition_years
+from gcn_luigi.prepare.partitions.years import partition_years
 from gcn_luigi.settings import YearSettings
 
 outlines = st.lists(

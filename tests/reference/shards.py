@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 
 from gcn_luigi.bands import Band, Role
-from gcn_luigi.io.shard import ShardHeader, create_shard
+from gcn_luigi.io.shard.writer import ShardHeader, create_shard
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.columns import ChipPlace, chip_columns, empty_columns
-from gcn_luigi.prepare.selection import ChipCounts
+from gcn_luigi.prepare.chips.metadata import ChipPlace, chip_columns, empty_columns
+from gcn_luigi.prepare.chips.selection import ChipCounts
 
 LATTICE = Lattice("EPSG:32606", left=500_000.0, top=6_800_000.0, pixel_size=30.0, height=512, width=512)
 TABLES = {"statistics": {"histogram": np.arange(3000).reshape(3, 1000), "classes": np.arange(3)}}

@@ -3,8 +3,8 @@
 import pytest
 
 from gcn_luigi.config import load_region
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.report.grid_page import write_grid_page
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.report.grids.page import write_grid_page
 from tests.integration.commands import make_tiny
 from tests.ui.browser import (
     blank_pictures,

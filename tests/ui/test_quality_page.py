@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.publish.paths import Layout
 from tests.ui.browser import (
     blank_pictures,
     faint_texts,

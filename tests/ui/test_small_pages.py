@@ -2,8 +2,8 @@
 
 import pytest
 
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.report.server import serve_pages
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.report.served.server import serve_pages
 from tests.ui.browser import blank_pictures, faint_texts, nameless_pictures, overflow, tab_through, visit
 
 NAMES = ("list", "catalog", "shard", "missing")

@@ -5,7 +5,7 @@ import pytest
 
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.stages.aligned import AlignedRaster
+from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
 from tests.reference.tile_tree import write_tif
 
 LATTICE = Lattice("EPSG:32606", 600_000.0, 7_000_000.0, 10.0, 12, 14)

@@ -11,8 +11,8 @@ import pytest
 
 import gcn_luigi
 from gcn_luigi.errors import ConfigError, InputError, ShardError
-from gcn_luigi.io.shard_reader import ShardReader
-from gcn_luigi.stages.convert_dataset import convert_dataset
+from gcn_luigi.io.shard.reader import ShardReader
+from gcn_luigi.stages.dataset.convert import convert_dataset
 
 PLANES = ("image", "label", "flags")
 
@@ -244,7 +244,7 @@ class TestPreload:
         class Full:
             available = 1000
 
-        monkeypatch.setattr("gcn_luigi.read.store.psutil.virtual_memory", Full)
+        monkeypatch.setattr("gcn_luigi.read.pixels.store.psutil.virtual_memory", Full)
         reader = gcn_luigi.open_dataset(stored["windows"]).chips("train")
 
         with pytest.raises(ConfigError, match="do not fit") as caught:

@@ -7,9 +7,9 @@ import luigi
 import pytest
 
 from gcn_luigi.errors import InputError, SchedulerError
+from gcn_luigi.operate.build import build
 from gcn_luigi.tasks import Dataset
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.build import build
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def _in_this_process(monkeypatch):
     before = settings.get("worker", "force_multiprocessing", "false")
     settings.set("worker", "force_multiprocessing", "false")
     luigi.task_register.Register.clear_instance_cache()
-    monkeypatch.setattr("gcn_luigi.tasks.build._POLL_S", 0.01)
+    monkeypatch.setattr("gcn_luigi.operate.build._POLL_S", 0.01)
     yield
     settings.set("worker", "force_multiprocessing", before)
 

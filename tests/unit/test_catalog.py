@@ -8,10 +8,10 @@ import shapely
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.catalog import CellFacts, Exclusions, build_catalog
-from gcn_luigi.prepare.grid import Cell, make_grid
-from gcn_luigi.prepare.overlay import cell_boxes, far_from_outlines, join_outlines, outside_shares
-from gcn_luigi.prepare.years import partition_years
+from gcn_luigi.prepare.partitions.catalog import CellFacts, Exclusions, build_catalog
+from gcn_luigi.prepare.partitions.grid import Cell, make_grid
+from gcn_luigi.prepare.partitions.overlay import cell_boxes, far_from_outlines, join_outlines, outside_shares
+from gcn_luigi.prepare.partitions.years import partition_years
 from gcn_luigi.settings import GridSettings, YearSettings
 
 LATTICE = Lattice("EPSG:32606", 0.0, 80.0, 10.0, 8, 16)

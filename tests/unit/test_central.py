@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from gcn_luigi.errors import SchedulerError
-from gcn_luigi.tasks import central
-from gcn_luigi.tasks.central import LOOPBACK, answers, central_scheduler, free_port
-from gcn_luigi.tasks.private import private_directory
+from gcn_luigi.luigi_host.private_dir import private_directory
+from gcn_luigi.operate import luigid as central
+from gcn_luigi.operate.luigid import LOOPBACK, answers, central_scheduler, free_port
 from tests.reference.servers import Mail, served
 
 LUIGI_CFG = Path(__file__).resolve().parents[2] / "luigi.cfg"

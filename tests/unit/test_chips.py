@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.prepare.chips import chip_offsets, chip_origins, coverage, cut_chips, effective_step, is_balanced
-from gcn_luigi.prepare.nodata import Flag
-from gcn_luigi.prepare.selection import ChipCounts, Reason, count_chips, judge_chips
+from gcn_luigi.prepare.chips.chips import chip_offsets, chip_origins, coverage, cut_chips, effective_step, is_balanced
+from gcn_luigi.prepare.chips.selection import ChipCounts, Reason, count_chips, judge_chips
+from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.settings import ChipSettings
 
 LENIENT = {"min_valid_label_share": 0.0, "max_topo_nodata_share": 1.0}

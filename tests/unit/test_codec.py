@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io import bitshuffle, zstd
-from gcn_luigi.io.codec import CODECS, check_codec, codec_of, crc32, decode, encode, filters
-from gcn_luigi.io.deflate import deflated, inflate
+from gcn_luigi.io.shard import bitshuffle, zstd
+from gcn_luigi.io.shard.codecs import CODECS, check_codec, codec_of, crc32, decode, encode, filters
+from gcn_luigi.io.shard.deflate import deflated, inflate
 
 DTYPES = ["u1", "<i2", "<i4", "<f4", "<f8"]
 SHAPES = [(1,), (7,), (3, 5), (1, 1, 1), (2, 3, 5), (3, 64, 64)]
@@ -217,7 +217,7 @@ class TestMissingLibraries:
             f"import sys; sys.modules[{library!r}] = None\n"
             "import numpy as np\n"
             "from gcn_luigi.errors import ConfigError\n"
-            "from gcn_luigi.io.codec import encode\n"
+            "from gcn_luigi.io.shard.codecs import encode\n"
             f"try: encode({codec!r}, np.zeros((2, 8), np.int16))\n"
             "except ConfigError as error: print(error.fix)\n"
         )

@@ -7,8 +7,8 @@ import pytest
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.columns import ChipPlace, chip_columns, empty_columns, select_counts
-from gcn_luigi.prepare.selection import ChipCounts
+from gcn_luigi.prepare.chips.metadata import ChipPlace, chip_columns, empty_columns, select_counts
+from gcn_luigi.prepare.chips.selection import ChipCounts
 
 LATTICE = Lattice("EPSG:32606", left=500_000.0, top=6_800_000.0, pixel_size=12.5, height=100, width=80)
 ORIGINS = np.array([[0, 0], [0, 4], [12, 8]], np.int64)

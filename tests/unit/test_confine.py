@@ -9,13 +9,13 @@ import pytest
 
 import gcn_luigi
 from gcn_luigi.errors import ConfigError, GcnLuigiError, InputError, PublishError, ShardError
-from gcn_luigi.io.confine import check_links, inside
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.io.seal import seal_text
-from gcn_luigi.io.staging import digest
-from gcn_luigi.stages.convert_dataset import convert_dataset
-from gcn_luigi.stages.partition_files import partition_files_are_there
-from gcn_luigi.targets import PublishedFile
+from gcn_luigi.io.publish.atomic import digest
+from gcn_luigi.io.publish.manifest import seal_text
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.safe_names import check_links, inside
+from gcn_luigi.stages.dataset.convert import convert_dataset
+from gcn_luigi.stages.shards.partition_files import partition_files_are_there
+from gcn_luigi.tasks.target import PublishedFile
 
 EVIL = ("../x.h5", "../../etc/passwd", "/etc/passwd", "a/../../x", "..", ".", "", "a\\..\\x", "x\0.h5", "a//b", "./x")
 

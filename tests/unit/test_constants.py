@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gcn_luigi.prepare.constants import Sketch
+from gcn_luigi.prepare.missing.constants import Sketch
 
 
 def everything(values):

@@ -3,7 +3,7 @@ import pytest
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.convert import convert_bands, to_int16
+from gcn_luigi.prepare.layers.int16 import convert_bands, to_int16
 from gcn_luigi.settings import ConvertSettings
 
 DEM = Band("dem", Role.TOPO, nodata=-9999)

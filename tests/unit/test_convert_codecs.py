@@ -5,9 +5,9 @@ import sys
 import pytest
 
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io import bitshuffle
+from gcn_luigi.io.shard import bitshuffle
 from gcn_luigi.read.validate import validate
-from gcn_luigi.stages.convert_dataset import convert_dataset
+from gcn_luigi.stages.dataset.convert import convert_dataset
 from tests.unit.test_shard_bytes import frames_held
 
 LIBRARIES = {"bitshuffle-lz4": "hdf5plugin", "zstd": "zstandard"}
@@ -40,7 +40,7 @@ def test_a_codec_without_its_library_is_named_with_what_to_install(
         convert_dataset(small_output, source, None, codec, silent)
     take_away(library, monkeypatch)
     monkeypatch.setattr(
-        "gcn_luigi.stages.convert_dataset.convert_shard", lambda *_: pytest.fail("work was begun in vain")
+        "gcn_luigi.stages.dataset.convert.convert_shard", lambda *_: pytest.fail("work was begun in vain")
     )
 
     with pytest.raises(ConfigError, match=f"the codec {codec} is not installed") as caught:
@@ -59,7 +59,7 @@ def test_a_library_that_is_missed_only_in_a_shard_is_told_as_what_it_is(small_ou
     pytest.importorskip("zstandard")
     convert_dataset(small_output, tmp_path / "source", None, "zstd", silent)
     take_away("zstandard", monkeypatch)
-    monkeypatch.setattr("gcn_luigi.stages.convert_dataset.check_codec", silent)
+    monkeypatch.setattr("gcn_luigi.stages.dataset.convert.check_codec", silent)
 
     with pytest.raises(ConfigError, match="the codec zstd is not installed"):
         convert_dataset(tmp_path / "source", tmp_path / "out", "windows", "deflate", silent)

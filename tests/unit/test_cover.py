@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gcn_luigi.lattice import Window
-from gcn_luigi.prepare.cover import TileCover
+from gcn_luigi.prepare.missing.tile_coverage import TileCover
 
 WINDOWS = st.builds(Window, st.integers(-9, 9), st.integers(-9, 9), st.integers(1, 12), st.integers(1, 12))
 

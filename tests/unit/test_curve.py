@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gcn_luigi.prepare.curve import along_curve
+from gcn_luigi.prepare.partitions.hilbert import along_curve
 
 
 def square(edge, step=1, row=0, col=0):

@@ -5,8 +5,8 @@ import pytest
 
 from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.prepare.cutting import ChipCutter, gather_chips
-from gcn_luigi.prepare.nodata import mark_strict
+from gcn_luigi.prepare.chips.gather import ChipCutter, gather_chips
+from gcn_luigi.prepare.missing.fill import mark_strict
 
 SCHEMA = BandSchema((Band("a", Role.OPTICAL), Band("l", Role.LABEL)))
 STACK = np.arange(2 * 6 * 7, dtype=np.int16).reshape(2, 6, 7)

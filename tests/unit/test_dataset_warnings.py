@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 import shapely
 
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.prepare.outline_overlaps import note_overlaps
-from gcn_luigi.prepare.split import assign_split
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.prepare.outlines.overlaps import note_overlaps
+from gcn_luigi.prepare.split.split import assign_split
 from gcn_luigi.settings import RegionSettings, SplitSettings
-from gcn_luigi.stages.warnings import dataset_warnings
+from gcn_luigi.stages.dataset.warnings import dataset_warnings
 from tests.integration.commands import make_tiny
 
 

@@ -7,9 +7,9 @@ import pytest
 import rasterio
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.deflated import check_deflated
+from gcn_luigi.io.raster.tiff_blocks import check_deflated
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.stages.aligned import AlignedRaster
+from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
 from tests.reference.tile_tree import write_tif
 
 BLOCKS = {"tiled": True, "blockxsize": 16, "blockysize": 16}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gcn_luigi.prepare.described_years import contradicts, described_years
+from gcn_luigi.prepare.missing.described_years import contradicts, described_years
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import rasterio
 from pydantic import ValidationError
 
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.vector import read_outlines
+from gcn_luigi.io.inputs.vector import read_outlines
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.distance import distance_to_glacier, halo_px
-from gcn_luigi.prepare.labels import rasterize_outlines
+from gcn_luigi.prepare.layers.distance import distance_to_glacier, halo_px
+from gcn_luigi.prepare.layers.labels import rasterize_outlines
 from gcn_luigi.settings import DistanceSettings, OutlineSettings
 
 

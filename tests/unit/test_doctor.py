@@ -118,7 +118,7 @@ def test_a_kernel_that_does_not_load_is_named_with_the_reason(around, monkeypatc
 
 
 def test_a_kernel_that_computes_wrongly_is_found(around, monkeypatch):
-    monkeypatch.setattr("gcn_luigi.prepare.filters.unshuffled", lambda _stored, out: out * 0)
+    monkeypatch.setattr("gcn_luigi.io.shard.filters.unshuffled", lambda _stored, out: out * 0)
 
     (found,) = software.probe_kernels(around)
 
@@ -312,8 +312,8 @@ def test_a_port_that_something_else_holds_is_told(tmp_path):
 
 @pytest.mark.parametrize(("own", "verdict"), [(True, Verdict.OK), (False, Verdict.LOOK)])
 def test_whose_scheduler_answers_is_told(tmp_path, monkeypatch, own, verdict):
-    monkeypatch.setattr("gcn_luigi.tasks.central.answers", lambda _: True)
-    monkeypatch.setattr("gcn_luigi.tasks.trust.is_own", lambda _: own)
+    monkeypatch.setattr("gcn_luigi.operate.luigid.answers", lambda _: True)
+    monkeypatch.setattr("gcn_luigi.luigi_host.trust.is_own", lambda _: own)
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()

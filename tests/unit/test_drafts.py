@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from gcn_luigi.io import drafts
-from gcn_luigi.io.drafts import claimed, dead_drafts, is_draft, sweep
+from gcn_luigi.io.publish import temporary as drafts
+from gcn_luigi.io.publish.temporary import claimed, dead_drafts, is_draft, sweep
 
 _WRITER = """
 import sys, time
 from pathlib import Path
-from gcn_luigi.io.drafts import claimed
+from gcn_luigi.io.publish.temporary import claimed
 with claimed(Path(sys.argv[1])) as draft:
     draft.write_text("half")
     draft.with_name(draft.name + "-journal").write_text("half")

@@ -9,13 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gcn_luigi.errors import ShardError
-from gcn_luigi.io.equal_chips import content_keys
-from gcn_luigi.io.shard import PIXELS, create_shard
-from gcn_luigi.io.shard_reader import open_shard
+from gcn_luigi.io.shard.equality import content_keys
+from gcn_luigi.io.shard.reader import open_shard
+from gcn_luigi.io.shard.writer import PIXELS, create_shard
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.columns import ChipPlace, chip_columns, empty_columns, empty_window_columns, window_columns
-from gcn_luigi.prepare.duplicates import count_repeats, footprint_keys
-from gcn_luigi.prepare.selection import ChipCounts
+from gcn_luigi.prepare.chips.duplicates import count_repeats, footprint_keys
+from gcn_luigi.prepare.chips.metadata import (
+    ChipPlace,
+    chip_columns,
+    empty_columns,
+    empty_window_columns,
+    window_columns,
+)
+from gcn_luigi.prepare.chips.selection import ChipCounts
 from tests.reference.shards import LATTICE, TABLES, make_columns, make_header, make_pixels
 
 

@@ -5,10 +5,10 @@ import shutil
 import pytest
 
 import gcn_luigi
+from gcn_luigi.operate.file_sizes import other_bytes
+from gcn_luigi.operate.forecast import preparing
+from gcn_luigi.operate.schedule import look_ahead
 from gcn_luigi.tasks.dataset import QualityReport
-from gcn_luigi.tasks.file_sizes import other_bytes
-from gcn_luigi.tasks.forecast import preparing
-from gcn_luigi.tasks.outlook import look_ahead
 from tests.integration.builds import build_inline, dataset
 
 

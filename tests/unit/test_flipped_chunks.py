@@ -7,10 +7,10 @@ import h5py
 import numpy as np
 import pytest
 
-from gcn_luigi.io.chunks import find_chunks
-from gcn_luigi.io.codec import CODECS, crc32, decode, encode, filters
-from gcn_luigi.io.deflate import inflate
-from gcn_luigi.prepare.filters import fletcher32
+from gcn_luigi.io.shard.chunks import find_chunks
+from gcn_luigi.io.shard.codecs import CODECS, crc32, decode, encode, filters
+from gcn_luigi.io.shard.deflate import inflate
+from gcn_luigi.io.shard.filters import fletcher32
 
 pytestmark = pytest.mark.fault
 

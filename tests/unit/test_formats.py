@@ -14,14 +14,14 @@ from rasterio.errors import RasterioIOError
 from rasterio.shutil import copy as copy_raster
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.damage import damaged_source
-from gcn_luigi.io.formats import check_vector, open_local, raster_driver, read_xml
-from gcn_luigi.io.handles import Handles
-from gcn_luigi.io.header import read_header
-from gcn_luigi.io.layers import read_layers
-from gcn_luigi.io.raster import read_window
-from gcn_luigi.io.vector import read_grid, read_outlines, read_polygons
-from gcn_luigi.io.vrt import geotiff_to_vrt
+from gcn_luigi.io.inputs.vector import read_grid, read_outlines, read_polygons
+from gcn_luigi.io.raster.dataset_cache import Handles
+from gcn_luigi.io.raster.drivers import check_vector, open_local, raster_driver, read_xml
+from gcn_luigi.io.raster.header import read_header
+from gcn_luigi.io.raster.provenance import damaged_source
+from gcn_luigi.io.raster.vrt import geotiff_to_vrt
+from gcn_luigi.io.raster.vrt_parser import read_layers
+from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Window
 from gcn_luigi.settings import OutlineSettings
 from tests.reference.servers import served

@@ -9,8 +9,8 @@ import pytest
 import rasterio
 
 from gcn_luigi.errors import InputError, PublishError
-from gcn_luigi.io.geotiff import blocks, geotiff_profile, write_geotiff
-from gcn_luigi.io.header import read_lattice
+from gcn_luigi.io.raster.geotiff import blocks, geotiff_profile, write_geotiff
+from gcn_luigi.io.raster.header import read_lattice
 from gcn_luigi.lattice import Lattice, Window
 
 LATTICE = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, 300, 530)
@@ -53,7 +53,7 @@ def test_bytes_depend_neither_on_the_cache_of_the_machine_nor_on_the_width_of_wi
 import sys
 from pathlib import Path
 import numpy as np
-from gcn_luigi.io.geotiff import blocks, write_geotiff
+from gcn_luigi.io.raster.geotiff import blocks, write_geotiff
 from gcn_luigi.lattice import Lattice
 lattice = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, 1100, 1100)
 data = np.random.default_rng(2).integers(0, 200, (2, 1100, 1100)).astype(np.int16)

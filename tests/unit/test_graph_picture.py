@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gcn_luigi.report.durations import duration, family_time, longest_chain, make_durations
 from gcn_luigi.report.graph_picture import Box, TaskTime, columns, draw_graph, families_of, reduced
+from gcn_luigi.report.quality.durations import duration, family_time, longest_chain, make_durations
 from tests.reference.html_page import Page
 
 GRAPH = (

@@ -7,7 +7,7 @@ import pytest
 import shapely
 
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.grid_comparison import _aligned_cells, compare_grids, describe_shares
+from gcn_luigi.prepare.partitions.grid_comparison import _aligned_cells, compare_grids, describe_shares
 
 LATTICE = Lattice("EPSG:3338", 0.0, 640.0, 10.0, 64, 64)
 

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 
 from gcn_luigi.config import Region
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.geotiff import write_geotiff
-from gcn_luigi.io.index import write_geopackage, write_geoparquet
-from gcn_luigi.io.inventory import Inventory, SourceFile
-from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.inputs.inventory import Inventory, SourceFile
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.raster.geotiff import write_geotiff
+from gcn_luigi.io.tables import write_geopackage, write_geoparquet
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.chip_load import chip_load
-from gcn_luigi.prepare.distributions import ks_of_samples
-from gcn_luigi.prepare.grid_comparison import compare_grids, judge_cells
-from gcn_luigi.report.grid_evidence import read_grid_evidence
-from gcn_luigi.report.grid_page import write_grid_page
-from gcn_luigi.report.grid_reading import caveats, chip_table, read_out, share_table
+from gcn_luigi.prepare.chips.overlap import chip_load
+from gcn_luigi.prepare.partitions.grid_comparison import compare_grids, judge_cells
+from gcn_luigi.prepare.statistics.ks import ks_of_samples
+from gcn_luigi.report.grids.evidence import read_grid_evidence
+from gcn_luigi.report.grids.page import write_grid_page
+from gcn_luigi.report.grids.reading import caveats, chip_table, read_out, share_table
 from gcn_luigi.settings import RegionSettings
 from tests.reference.html_page import Page
 

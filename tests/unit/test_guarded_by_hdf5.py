@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from gcn_luigi.io.shard_reader import ShardReader
+from gcn_luigi.io.shard.reader import ShardReader
 from tests.reference.shards import write_shard
 from tests.unit.test_shard_tail import pixel_bytes, tail_of
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.handles import Handles
+from gcn_luigi.io.raster.dataset_cache import Handles
 from gcn_luigi.lattice import Window
 from tests.reference.tile_tree import write_tif
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.histograms import PixelHistograms, weighted_classes
+from gcn_luigi.prepare.statistics.histograms import PixelHistograms, weighted_classes
 
 
 def _values(histogram):

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from gcn_luigi.io.in_order import in_order
+from gcn_luigi.io.parallel import in_order
 
 
 @pytest.fixture(params=[None, 1, 4])

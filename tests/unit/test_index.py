@@ -13,7 +13,7 @@ import pytest
 import shapely
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.index import read_geoparquet, write_geopackage, write_geoparquet
+from gcn_luigi.io.tables import read_geoparquet, write_geopackage, write_geoparquet
 
 
 def make_frame(n):

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.inventory import Inventory, Note, SourceFile, tile_order
+from gcn_luigi.io.inputs.inventory import Inventory, Note, SourceFile, tile_order
 from gcn_luigi.lattice import Lattice, Window
 
 LATTICE = Lattice("EPSG:32606", 600000.25, 7000000.0, 10.0, 4, 8)

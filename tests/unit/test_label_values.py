@@ -9,8 +9,14 @@ from pydantic import ValidationError
 
 from gcn_luigi.config import load_region
 from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.prepare.label_values import ValueCounts, apply_coding, label_coding, refuse_absent, refuse_percentages
-from gcn_luigi.prepare.remedies import remedy, told_reasons
+from gcn_luigi.prepare.layers.label_values import (
+    ValueCounts,
+    apply_coding,
+    label_coding,
+    refuse_absent,
+    refuse_percentages,
+)
+from gcn_luigi.prepare.partitions.remedies import remedy, told_reasons
 from gcn_luigi.settings import LabelSettings
 from gcn_luigi.tasks.partitions import PartitionCatalog
 from tests.integration.builds import build_inline, dataset

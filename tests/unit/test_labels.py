@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from rasterio.windows import Window as RasterWindow
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.vector import read_outlines
+from gcn_luigi.io.inputs.vector import read_outlines
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.labels import combine_label, count_classes, rasterize_outlines
+from gcn_luigi.prepare.layers.labels import combine_label, count_classes, rasterize_outlines
 from gcn_luigi.settings import LabelSettings, OutlineSettings
 
 LATTICE = Lattice("EPSG:3338", 352800.0, 1268400.0, 30.0, 640, 1000)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from gcn_luigi.io.layers import OTHER, read_layers
-from gcn_luigi.io.stack_reader import StackReader
-from gcn_luigi.io.vrt import VrtBand, VrtSource, write_vrt
+from gcn_luigi.io.raster.stack import StackReader
+from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, write_vrt
+from gcn_luigi.io.raster.vrt_parser import OTHER, read_layers
 from gcn_luigi.lattice import Lattice, Window
 from tests.reference.tile_tree import write_tif
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gcn_luigi.bands import Band, Role
-from gcn_luigi.io.layout import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, Layout
 
 LAYOUT = Layout(Path("/out/alps"))
 RED = Band("red", Role.OPTICAL, "red")

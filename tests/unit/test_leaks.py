@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare import leaks
-from gcn_luigi.prepare.leaks import chip_windows, count_shared, measure_leaks
+from gcn_luigi.prepare.split import leakage as leaks
+from gcn_luigi.prepare.split.leakage import chip_windows, count_shared, measure_leaks
 from tests.reference.leaks import leaks_by_hand
 
 LATTICE = Lattice("EPSG:32607", left=500_000.0, top=6_800_000.0, pixel_size=20.0, height=60, width=80)

@@ -8,10 +8,10 @@ import shapely
 
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.inventory import Inventory
-from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.inputs.inventory import Inventory
+from gcn_luigi.io.publish.paths import Layout
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.stages.label import write_distance, write_label
+from gcn_luigi.stages.layers.label import write_distance, write_label
 from tests.reference.tile_tree import region, write_tif
 
 LATTICE = Lattice("EPSG:32606", 600_000.0, 7_000_000.0, 10.0, 20, 30)

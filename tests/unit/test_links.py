@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.tiles import scan_tiles
+from gcn_luigi.io.inputs.scan import scan_tiles
 from tests.reference.tile_tree import region, write_tile
 
 

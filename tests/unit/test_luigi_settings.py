@@ -7,8 +7,8 @@ import pytest
 
 from gcn_luigi import tasks
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.luigi_cfg import Entry, find_files, read_entries
-from gcn_luigi.tasks.luigi_settings import find_problems, known_sections
+from gcn_luigi.luigi_host.cfg_check import find_problems, known_sections
+from gcn_luigi.luigi_host.cfg_files import Entry, find_files, read_entries
 
 ROOT = Path(__file__).resolve().parents[2]
 assert tasks.__all__  # known_sections asks what is loaded

@@ -5,7 +5,7 @@ import resource
 import psutil
 import pytest
 
-from gcn_luigi.tasks.machine import MB, allowed_bytes, oom_kills, own_limit, share_mb
+from gcn_luigi.luigi_host.cgroup import MB, allowed_bytes, oom_kills, own_limit, share_mb
 
 # What version 1 says where there is no limit.
 UNLIMITED = "9223372036854771712\n"

@@ -12,8 +12,8 @@ import pytest
 from rasterio.errors import RasterioIOError
 
 from gcn_luigi.errors import InputError, ResourceError
-from gcn_luigi.tasks import memory
-from gcn_luigi.tasks.memory import explained, within_memory
+from gcn_luigi.luigi_host import memory_limit as memory
+from gcn_luigi.luigi_host.memory_limit import explained, within_memory
 
 GB = 1_000_000_000
 

@@ -14,14 +14,14 @@ from rasterio.windows import Window as RasterioWindow
 
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.inventory import Inventory
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.io.stack_reader import StackReader
-from gcn_luigi.io.tiles import scan_tiles
-from gcn_luigi.io.vrt import VrtBand, VrtSource, mosaic_band, write_vrt
+from gcn_luigi.io.inputs.inventory import Inventory
+from gcn_luigi.io.inputs.scan import scan_tiles
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.raster.stack import StackReader
+from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, mosaic_band, write_vrt
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.stages.aligned import AlignedRaster
-from gcn_luigi.stages.tile_quality import write_tile_quality
+from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
+from gcn_luigi.stages.layers.tile_quality import write_tile_quality
 from tests.reference.tile_tree import region, write_tif, write_tile
 
 LATTICE = Lattice("EPSG:32606", 600_000.0, 7_000_000.0, 10.0, 32, 48)

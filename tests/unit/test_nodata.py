@@ -8,7 +8,7 @@ import pytest
 from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.lattice import Window
-from gcn_luigi.prepare.nodata import (
+from gcn_luigi.prepare.missing.fill import (
     Corrected,
     Flag,
     LegacyRule,

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 from pydantic import ValidationError
 
-from gcn_luigi.prepare.outline_dates import not_understood, read_date, read_dates
+from gcn_luigi.prepare.outlines.dates import not_understood, read_date, read_dates
 from gcn_luigi.settings import OutlineSettings
 
 

@@ -8,11 +8,11 @@ import pytest
 import shapely
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.vector import read_outlines
+from gcn_luigi.io.inputs.vector import read_outlines
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.grid import make_grid
-from gcn_luigi.prepare.grid_comparison import compare_grids
-from gcn_luigi.prepare.overlay import cell_boxes, join_outlines
+from gcn_luigi.prepare.partitions.grid import make_grid
+from gcn_luigi.prepare.partitions.grid_comparison import compare_grids
+from gcn_luigi.prepare.partitions.overlay import cell_boxes, join_outlines
 from gcn_luigi.settings import OutlineSettings
 
 CRS = "EPSG:3338"

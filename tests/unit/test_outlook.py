@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from gcn_luigi.tasks.outlook import Action, Step, look_ahead, makespan
+from gcn_luigi.operate.schedule import Action, Step, look_ahead, makespan
 from tests.integration.builds import dataset
 from tests.integration.commands import Tiny
 
@@ -25,7 +25,7 @@ def steps(*tasks, keep=()):
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    monkeypatch.setattr("gcn_luigi.tasks.outlook._START_S", 0.0)
+    monkeypatch.setattr("gcn_luigi.operate.schedule._START_S", 0.0)
 
 
 def test_tasks_share_the_workers_and_wait_for_what_they_require():
@@ -53,7 +53,7 @@ def test_what_is_kept_takes_no_time_and_holds_nothing_up():
 
 
 def test_each_task_costs_a_start(monkeypatch):
-    monkeypatch.setattr("gcn_luigi.tasks.outlook._START_S", 0.5)
+    monkeypatch.setattr("gcn_luigi.operate.schedule._START_S", 0.5)
     tasks = [Named("first"), Named("second")]
 
     assert makespan(steps(*tasks), {"first": 1.0, "second": 1.0}, 1) == 3

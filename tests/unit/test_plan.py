@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import rasterio
 
-from gcn_luigi.io.layout import SPLITS, Layout
-from gcn_luigi.io.shard_reader import ShardReader
+from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages import probe as probing
+from gcn_luigi.stages import trial_build as probing
 from gcn_luigi.stages.plan import Plan, SplitPlan, label_decides, plan_dataset
-from gcn_luigi.stages.probe import probe_shards
-from gcn_luigi.stages.shards import ShardRequest, build_shard
+from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
+from gcn_luigi.stages.trial_build import probe_shards
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,17 @@ import luigi
 import psutil
 import pytest
 
-from gcn_luigi.io.drafts import sweep
-from gcn_luigi.tasks.process import ChildContext
+from gcn_luigi.io.publish.temporary import sweep
+from gcn_luigi.luigi_host.worker import ChildContext
 
 # For a busy machine; what is asked is what is left behind, not how soon.
 _PATIENCE_S = 60.0
 _PROGRAM = """
 import multiprocessing, signal, sys, time
 from pathlib import Path
-from gcn_luigi.tasks import process
-from gcn_luigi.io.staging import staged
-from gcn_luigi.tasks.process import ChildContext, use_forkserver
+from gcn_luigi.luigi_host import worker as process
+from gcn_luigi.io.publish.atomic import staged
+from gcn_luigi.luigi_host.worker import ChildContext, use_forkserver
 
 def work(final, kind):
     process._GRACE_S = 1.0 if kind == "deaf" else 1000.0
@@ -148,7 +148,7 @@ def test_a_child_that_does_not_hear_is_ended_after_a_grace(program, tmp_path):
 def _server_hook(**variables):
     code = """
 import multiprocessing, sys
-from gcn_luigi.tasks.process import start_server, use_forkserver
+from gcn_luigi.luigi_host.worker import start_server, use_forkserver
 
 def tell():
     print(sys.excepthook is not sys.__excepthook__)
@@ -230,7 +230,7 @@ def test_in_the_programs_own_process_nothing_is_tied_or_blocked():
 def test_workers_are_born_deaf_to_ctrl_c_and_their_parent_is_not():
     code = """
 import multiprocessing, signal, time, gcn_luigi.tasks
-from gcn_luigi.tasks.process import start_server
+from gcn_luigi.luigi_host.worker import start_server
 start_server()
 print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, set()))
 worker = multiprocessing.Process(target=time.sleep, args=(20,))

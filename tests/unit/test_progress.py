@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gcn_luigi.tasks.progress import Observer, Running, seconds_left
+from gcn_luigi.operate.progress import Observer, Running, seconds_left
 
 SHARDS = {f"gcn.ChipShard(train, {number}, 4)": 10.0 for number in range(2)}
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from gcn_luigi.bands import Band, Role
-from gcn_luigi.io.layer_styles import (
+from gcn_luigi.io.raster.qgis_styles import (
     catalog_style,
     distance_style,
     flags_style,
@@ -14,7 +14,7 @@ from gcn_luigi.io.layer_styles import (
     label_style,
     split_style,
 )
-from gcn_luigi.io.qml import ShownBand, multiband_style
+from gcn_luigi.io.raster.qml import ShownBand, multiband_style
 
 BANDS = (*(Band(name, Role.OPTICAL) for name in ("nbr", "ndsi", "tcb")), Band("dem", Role.TOPO))
 STATISTICS = {

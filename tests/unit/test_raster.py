@@ -4,7 +4,8 @@ import rasterio
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError, LatticeError
-from gcn_luigi.io.raster import (
+from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, write_vrt
+from gcn_luigi.io.raster.windows import (
     check_on_lattice,
     convert_file,
     convert_mosaic,
@@ -12,7 +13,6 @@ from gcn_luigi.io.raster import (
     read_window,
     vrt_to_geotiff,
 )
-from gcn_luigi.io.vrt import VrtBand, VrtSource, write_vrt
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.settings import ConvertSettings
 from tests.reference.tile_tree import write_tif

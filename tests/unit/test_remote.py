@@ -4,7 +4,7 @@ import pytest
 
 import gcn_luigi
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.remote import refuse_remote
+from gcn_luigi.io.inputs.remote import refuse_remote
 from gcn_luigi.tasks import Dataset
 
 REMOTE = [

@@ -13,28 +13,28 @@ import shapely
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.geotiff import write_geotiff
-from gcn_luigi.io.index import write_geoparquet
-from gcn_luigi.io.inventory import Inventory, Note, SourceFile
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.io.shard import ShardReader
+from gcn_luigi.io.inputs.inventory import Inventory, Note, SourceFile
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.raster.geotiff import write_geotiff
+from gcn_luigi.io.shard.writer import ShardReader
+from gcn_luigi.io.tables import write_geoparquet
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour, colour_bands
-from gcn_luigi.prepare.grid_comparison import describe_shares
-from gcn_luigi.prepare.nodata import Flag
-from gcn_luigi.prepare.split import audit_split
+from gcn_luigi.prepare.missing.fill import Flag
+from gcn_luigi.prepare.partitions.grid_comparison import describe_shares
+from gcn_luigi.prepare.split.split import audit_split
 from gcn_luigi.report.evidence import read_evidence
-from gcn_luigi.report.figures import binned
-from gcn_luigi.report.findings import make_findings
-from gcn_luigi.report.page import write_report
+from gcn_luigi.report.quality.figures import binned
+from gcn_luigi.report.quality.findings import make_findings
+from gcn_luigi.report.quality.page import write_report
+from gcn_luigi.report.quality.sources import configuration
+from gcn_luigi.report.quality.tiles import tile_table, wild_table
 from gcn_luigi.report.quicklooks import choose_chips, false_colour, label_picture, missing_picture
 from gcn_luigi.report.relief import elevation_band, hillshade
-from gcn_luigi.report.sources import configuration
 from gcn_luigi.report.tables import number
-from gcn_luigi.report.tiles import tile_table, wild_table
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages.shards import ShardRequest, build_shard
-from gcn_luigi.stages.summary import write_index, write_statistics
+from gcn_luigi.stages.dataset.summary import write_index, write_statistics
+from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 from tests.reference.html_page import Page
 
 LATTICE = Lattice("EPSG:32607", left=500_000.0, top=6_800_000.0, pixel_size=20.0, height=64, width=96)

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from gcn_luigi.errors import ShardError
-from gcn_luigi.io.seal import read_seal, seal_digest, seal_text
+from gcn_luigi.io.publish.manifest import read_seal, seal_digest, seal_text
 
 CONTENT = {
     "format": "gcn_luigi dataset 2",

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from gcn_luigi.errors import SchedulerError
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.report.server import serve_pages
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.report.served.server import serve_pages
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from pyproj import CRS
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ShardError
-from gcn_luigi.io.shard import FORMATS, PIXELS, ShardReader, create_shard
-from gcn_luigi.io.shard_tail import write_tail
+from gcn_luigi.io.shard.footer import write_tail
+from gcn_luigi.io.shard.writer import FORMATS, PIXELS, ShardReader, create_shard
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.columns import empty_columns
+from gcn_luigi.prepare.chips.metadata import empty_columns
 from gcn_luigi.read.dataset import ChipReader
 from tests.reference.shards import LATTICE, TABLES, make_columns, make_header, make_pixels, write_shard
 

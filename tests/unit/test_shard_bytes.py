@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from gcn_luigi.io.codec import CODECS
-from gcn_luigi.io.shard import create_shard
-from gcn_luigi.prepare.columns import empty_columns
+from gcn_luigi.io.shard.codecs import CODECS
+from gcn_luigi.io.shard.writer import create_shard
+from gcn_luigi.prepare.chips.metadata import empty_columns
 from tests.reference.shards import LATTICE, TABLES, make_columns, make_header, write_shard
 
 COUNT = 60

@@ -10,9 +10,9 @@ import pytest
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
-from gcn_luigi.io.codec import CODECS
-from gcn_luigi.io.shard import PIXELS, ShardReader
-from gcn_luigi.io.shard_tail import check_tail, write_tail
+from gcn_luigi.io.shard.codecs import CODECS
+from gcn_luigi.io.shard.footer import check_tail, write_tail
+from gcn_luigi.io.shard.writer import PIXELS, ShardReader
 from tests.reference.shards import write_shard
 
 pytestmark = pytest.mark.fault
@@ -80,7 +80,7 @@ def test_a_flipped_bit_outside_the_pixels_is_found_before_hdf5_sees_it(path, cod
     whole, rng = path.read_bytes(), np.random.default_rng(5)
     others = np.flatnonzero(~pixel_bytes(path))
     tail = range(tail_of(whole)[2], len(whole))
-    monkeypatch.setattr("gcn_luigi.io.shard_reader._opened", lambda _: pytest.fail("HDF5 was shown the file"))
+    monkeypatch.setattr("gcn_luigi.io.shard.reader._opened", lambda _: pytest.fail("HDF5 was shown the file"))
 
     for place in (*rng.choice(others, 300), *tail):
         spoilt = bytearray(whole)
@@ -163,7 +163,7 @@ def test_a_shard_that_takes_pixels_from_elsewhere_is_refused(path, tmp_path, lay
         del file["image"]
         lay(file, str(tmp_path / "other.h5"))
     # Whoever makes such a shard gives it a tail that fits.
-    monkeypatch.setattr("gcn_luigi.io.shard_reader.check_tail", lambda _: None)
+    monkeypatch.setattr("gcn_luigi.io.shard.reader.check_tail", lambda _: None)
 
     with pytest.raises(OSError, match=r"link to something else|in another file|within itself"):
         ShardReader(path)

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.blocks import block_ids, group_blocks
-from gcn_luigi.prepare.split import assign_split, audit_split
+from gcn_luigi.prepare.split.blocks import block_ids, group_blocks
+from gcn_luigi.prepare.split.split import assign_split, audit_split
 from gcn_luigi.settings import SplitSettings
 from tests.reference.catalog import join, least_gap, make_catalog, pixels, square
 

@@ -5,12 +5,12 @@ import pytest
 import rasterio
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.geotiff import write_geotiff
-from gcn_luigi.io.inventory import Inventory
-from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.inputs.inventory import Inventory
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.raster.geotiff import write_geotiff
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages.stack_file import write_stack_file
+from gcn_luigi.stages.layers.stack_file import write_stack_file
 
 LATTICE = Lattice("EPSG:32607", left=500_000.0, top=6_800_000.0, pixel_size=20.0, height=300, width=40)
 SETTINGS = RegionSettings.model_validate(

@@ -11,13 +11,13 @@ from rasterio.env import get_gdal_config
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.geotiff import write_geotiff
-from gcn_luigi.io.inventory import SourceFile
-from gcn_luigi.io.raster import read_window
-from gcn_luigi.io.stack_reader import Memory, StackReader
-from gcn_luigi.io.vrt import VrtBand, VrtSource, mosaic_band, write_vrt
+from gcn_luigi.io.inputs.inventory import SourceFile
+from gcn_luigi.io.raster.geotiff import write_geotiff
+from gcn_luigi.io.raster.stack import Memory, StackReader
+from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, mosaic_band, write_vrt
+from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.curve import along_curve
+from gcn_luigi.prepare.partitions.hilbert import along_curve
 from tests.reference.tile_tree import write_tif
 
 # Tiles as STEM delivers them, at a quarter of their scale: 1667 px, blocks and partitions of 256 px.

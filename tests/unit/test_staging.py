@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from gcn_luigi.errors import InputError, PublishError
-from gcn_luigi.io import staging
-from gcn_luigi.io.staging import digest, staged
+from gcn_luigi.io.publish import atomic as staging
+from gcn_luigi.io.publish.atomic import digest, staged
 
 
 def publish(path, content=b"whole"):

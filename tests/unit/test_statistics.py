@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.statistics import (
+from gcn_luigi.prepare.statistics.statistics import (
     N_BINS,
     BandSummary,
     class_weights,

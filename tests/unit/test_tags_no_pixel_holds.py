@@ -7,10 +7,10 @@ import pytest
 import rasterio
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.header import can_hold, read_header
-from gcn_luigi.io.tiles import scan_tiles
+from gcn_luigi.io.inputs.scan import scan_tiles
+from gcn_luigi.io.raster.header import can_hold, read_header
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.stages.aligned import AlignedRaster
+from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
 from tests.reference.tile_tree import region, write_tif, write_tile
 from tests.unit.test_missing_as_written import quality, write_sparse, write_tags
 

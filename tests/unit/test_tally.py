@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE, Band, BandSchema, Role
-from gcn_luigi.prepare.nodata import Corrected, Flag
-from gcn_luigi.prepare.selection import Reason
-from gcn_luigi.stages.tally import REASONS, REJECTIONS, Tally
+from gcn_luigi.prepare.chips.selection import Reason
+from gcn_luigi.prepare.missing.fill import Corrected, Flag
+from gcn_luigi.stages.shards.shard_statistics import REASONS, REJECTIONS, Tally
 
 SCHEMA = BandSchema(
     (

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from gcn_luigi.errors import InputError, PublishError
-from gcn_luigi.io.sidecar import Record, fingerprint_of
-from gcn_luigi.io.staging import digest
-from gcn_luigi.targets import PublishedFile
+from gcn_luigi.io.publish.atomic import digest
+from gcn_luigi.io.publish.sidecar import Record, fingerprint_of
+from gcn_luigi.tasks.target import PublishedFile
 
 
 class Source:
@@ -63,9 +63,8 @@ class TestFingerprint:
 
     def test_it_is_the_same_in_every_process(self):
         parts = {"bands": ["red", "nir"], "scale": 0.1, "place": "Kahiltna Süd"}
-        script = (
-            f"import sys; from gcn_luigi.io.sidecar import fingerprint_of; sys.stdout.write(fingerprint_of({parts!r}))"
-        )
+        imported = "import sys; from gcn_luigi.io.publish.sidecar import fingerprint_of"
+        script = f"{imported}; sys.stdout.write(fingerprint_of({parts!r}))"
         command = [sys.executable, "-W", "ignore", "-c", script]
 
         other = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "77"})
@@ -291,7 +290,7 @@ class TestIntact:
 
     def test_an_untouched_file_is_not_read(self, target, monkeypatch):
         publish(target)
-        monkeypatch.setattr("gcn_luigi.targets.digest", lambda _: pytest.fail("read"))
+        monkeypatch.setattr("gcn_luigi.tasks.target.digest", lambda _: pytest.fail("read"))
 
         assert target.exists()
 
@@ -310,7 +309,7 @@ class TestIntact:
         shutil.copytree(tmp_path, tmp_path / "copy")
         copied = make(tmp_path / "copy", source)
         assert copied.exists()
-        monkeypatch.setattr("gcn_luigi.targets.digest", lambda _: pytest.fail("read again"))
+        monkeypatch.setattr("gcn_luigi.tasks.target.digest", lambda _: pytest.fail("read again"))
 
         assert copied.exists()
 

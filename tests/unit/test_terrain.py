@@ -4,7 +4,7 @@ import rasterio
 from rasterio.merge import merge
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.terrain import aspect, curvature, gradient, northness, slope, southness
+from gcn_luigi.prepare.layers.terrain import aspect, curvature, gradient, northness, slope, southness
 
 ALL = (slope, aspect, northness, southness, curvature)
 

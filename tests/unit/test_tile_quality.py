@@ -9,11 +9,11 @@ import rasterio
 
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.inventory import Inventory, SourceFile
-from gcn_luigi.io.layout import Layout
+from gcn_luigi.io.inputs.inventory import Inventory, SourceFile
+from gcn_luigi.io.publish.paths import Layout
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.stages import tile_quality as stage
-from gcn_luigi.stages.tile_quality import checked_bands, write_tile_quality
+from gcn_luigi.stages.layers import tile_quality as stage
+from gcn_luigi.stages.layers.tile_quality import checked_bands, write_tile_quality
 from tests.reference.tile_tree import region, write_tif
 
 LATTICE = Lattice("EPSG:32606", 600_000.0, 7_000_000.0, 10.0, 100, 100)

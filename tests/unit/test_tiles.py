@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gcn_luigi.errors import ConfigError, InputError, LatticeError
-from gcn_luigi.io.tiles import scan_tiles
+from gcn_luigi.io.inputs.scan import scan_tiles
 from gcn_luigi.lattice import Lattice, Window
 from tests.reference.tile_tree import region, write_tif, write_tile
 

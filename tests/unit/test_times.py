@@ -2,8 +2,8 @@
 
 import pytest
 
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.io.times import read_times, write_time
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.timings import read_times, write_time
 
 SHARD = "gcn.ChipShard(train, 0, 4)"
 

@@ -6,8 +6,8 @@ import socket
 import pytest
 
 from gcn_luigi.errors import ConfigError, SchedulerError
-from gcn_luigi.tasks.central import running_scheduler
-from gcn_luigi.tasks.trust import check_address, is_loopback, is_own
+from gcn_luigi.luigi_host.trust import check_address, is_loopback, is_own
+from gcn_luigi.operate.luigid import running_scheduler
 from tests.reference.servers import Mail, served
 
 
@@ -53,7 +53,7 @@ def test_a_running_scheduler_must_answer():
 
 
 def test_another_machine_is_not_even_asked(monkeypatch):
-    monkeypatch.setattr("gcn_luigi.tasks.central._is_scheduler", lambda _: pytest.fail("asked"))
+    monkeypatch.setattr("gcn_luigi.operate.luigid._is_scheduler", lambda _: pytest.fail("asked"))
 
     with pytest.raises(SchedulerError):
         running_scheduler("http://192.0.2.1:8082", is_trusted=False)
@@ -80,7 +80,7 @@ def test_whose_a_port_is_stands_in_the_systems_table(tmp_path):
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8082", "http://localhost", "https://[::1]/"])
 def test_a_scheduler_of_another_user_is_refused_unless_trusted(monkeypatch, url):
     asked = []
-    monkeypatch.setattr("gcn_luigi.tasks.trust.is_own", asked.append)
+    monkeypatch.setattr("gcn_luigi.luigi_host.trust.is_own", asked.append)
 
     with pytest.raises(SchedulerError, match="another user's") as failure:
         check_address(url, is_trusted=False)

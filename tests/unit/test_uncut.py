@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.chips import chip_origins, cut_chips
-from gcn_luigi.prepare.uncut import uncut
+from gcn_luigi.prepare.chips.chips import chip_origins, cut_chips
+from gcn_luigi.prepare.chips.reassemble import uncut
 
 EDGES = ["clamp", "drop", "pad", "legacy"]
 

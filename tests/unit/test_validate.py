@@ -13,12 +13,12 @@ from click.testing import CliRunner
 
 from gcn_luigi.cli import cli
 from gcn_luigi.errors import ShardError
-from gcn_luigi.io.index import write_geoparquet
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.io.seal import seal_text
-from gcn_luigi.io.shard_tail import write_tail
-from gcn_luigi.io.sidecar import Record, read_record
-from gcn_luigi.io.staging import digest
+from gcn_luigi.io.publish.atomic import digest
+from gcn_luigi.io.publish.manifest import seal_text
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.sidecar import Record, read_record
+from gcn_luigi.io.shard.footer import write_tail
+from gcn_luigi.io.tables import write_geoparquet
 from gcn_luigi.read.checks.sameness import differences
 from gcn_luigi.read.dataset import Dataset
 from gcn_luigi.read.validate import unlisted, unrecorded, validate

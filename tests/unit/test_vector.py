@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.vector import read_grid, read_outlines, read_polygons, read_reject_ids
+from gcn_luigi.io.inputs.vector import read_grid, read_outlines, read_polygons, read_reject_ids
 from gcn_luigi.settings import OutlineSettings
 
 CRS = "EPSG:3338"

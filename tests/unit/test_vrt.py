@@ -7,10 +7,10 @@ import rasterio
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.header import read_lattice
-from gcn_luigi.io.inventory import SourceFile
-from gcn_luigi.io.raster import read_window
-from gcn_luigi.io.vrt import VrtBand, VrtSource, geotiff_to_vrt, mosaic_band, write_vrt
+from gcn_luigi.io.inputs.inventory import SourceFile
+from gcn_luigi.io.raster.header import read_lattice
+from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, geotiff_to_vrt, mosaic_band, write_vrt
+from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Lattice, Window
 from tests.reference.tile_tree import write_tif
 

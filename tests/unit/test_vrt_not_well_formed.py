@@ -5,9 +5,9 @@ import pytest
 import rasterio
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.companions import Look
-from gcn_luigi.io.formats import open_local
-from gcn_luigi.io.header import open_raster
+from gcn_luigi.io.inputs.companions import Look
+from gcn_luigi.io.raster.drivers import open_local
+from gcn_luigi.io.raster.header import open_raster
 from tests.reference.tile_tree import write_tif
 
 PIXELS = np.arange(600, dtype=np.int16).reshape(20, 30)

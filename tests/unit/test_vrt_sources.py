@@ -12,12 +12,12 @@ import rasterio
 import shapely
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.formats import check_vector, vrt_sources
-from gcn_luigi.io.header import read_header
-from gcn_luigi.io.vector import read_grid, read_outlines, read_polygons
+from gcn_luigi.io.inputs.vector import read_grid, read_outlines, read_polygons
+from gcn_luigi.io.raster.drivers import check_vector, vrt_sources
+from gcn_luigi.io.raster.header import read_header
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.settings import OutlineSettings
-from gcn_luigi.stages.aligned import AlignedRaster
+from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
 from tests.reference.tile_tree import write_tif
 
 DATA = np.arange(1, 1025, dtype=np.int16).reshape(1, 32, 32)

@@ -8,8 +8,8 @@ import pytest
 
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.lattice import Window
-from gcn_luigi.prepare.grid import Cell
-from gcn_luigi.prepare.years import outline_year, partition_years, years_of_cells
+from gcn_luigi.prepare.partitions.grid import Cell
+from gcn_luigi.prepare.partitions.years import outline_year, partition_years, years_of_cells
 from gcn_luigi.settings import YearSettings
 
 EVEN = range(1986, 2022, 2)

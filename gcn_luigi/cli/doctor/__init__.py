@@ -26,8 +26,8 @@ from gcn_luigi.cli.doctor.software import (
     probe_projections,
     probe_python,
 )
-from gcn_luigi.cli.luigi_setup import choose_cfg
-from gcn_luigi.cli.options import LOCAL_PATH
+from gcn_luigi.cli.terminal.luigi_setup import choose_cfg
+from gcn_luigi.cli.terminal.options import LOCAL_PATH
 
 # In the order in which one thing stands on another.
 PROBES: tuple[tuple[str, Probe], ...] = (

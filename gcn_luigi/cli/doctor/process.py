@@ -17,7 +17,7 @@ _PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy
 
 def probe_memory(surroundings: Surroundings) -> Iterator[Finding]:
     """Look what the machine, the control group and the shell allow."""
-    from gcn_luigi.tasks.machine import allowed_bytes, oom_kills, own_limit  # noqa: PLC0415
+    from gcn_luigi.luigi_host.cgroup import allowed_bytes, oom_kills, own_limit  # noqa: PLC0415
 
     machine = psutil.virtual_memory()
     allowed, limit = allowed_bytes(surroundings.root), own_limit()
@@ -54,8 +54,8 @@ def probe_start_method(_: Surroundings) -> Iterator[Finding]:
 
 def probe_settings(surroundings: Surroundings) -> Iterator[Finding]:
     """Read Luigi's settings as `gcn run` does."""
-    from gcn_luigi.luigi_cfg import find_files  # noqa: PLC0415
-    from gcn_luigi.tasks.luigi_settings import check_files  # noqa: PLC0415
+    from gcn_luigi.luigi_host.cfg_check import check_files  # noqa: PLC0415
+    from gcn_luigi.luigi_host.cfg_files import find_files  # noqa: PLC0415
 
     files = find_files(surroundings.environ, surroundings.directory)
     check_files(files)
@@ -64,8 +64,8 @@ def probe_settings(surroundings: Surroundings) -> Iterator[Finding]:
 
 def probe_port(surroundings: Surroundings) -> Iterator[Finding]:
     """Look what is at the scheduler's port."""
-    from gcn_luigi.tasks.central import LOOPBACK, answers  # noqa: PLC0415
-    from gcn_luigi.tasks.trust import is_own  # noqa: PLC0415
+    from gcn_luigi.luigi_host.trust import is_own  # noqa: PLC0415
+    from gcn_luigi.operate.luigid import LOOPBACK, answers  # noqa: PLC0415
 
     port = surroundings.port
     with socket.socket() as probe:

@@ -50,7 +50,7 @@ def probe_libraries(_: Surroundings) -> Iterator[Finding]:
             yield Finding(wanted.name, found)
         else:
             yield Finding(wanted.name, f"{found}; {wanted.specifier} is needed", Verdict.BROKEN, install)
-    from gcn_luigi.io.versions import c_libraries  # noqa: PLC0415
+    from gcn_luigi.io.publish.versions import c_libraries  # noqa: PLC0415
 
     for name, version in c_libraries().items():
         yield Finding(name, version)
@@ -70,7 +70,7 @@ def probe_kernels(surroundings: Surroundings) -> Iterator[Finding]:
         return
     import numpy as np  # noqa: PLC0415
 
-    from gcn_luigi.prepare.filters import shuffled, unshuffled  # noqa: PLC0415
+    from gcn_luigi.io.shard.filters import shuffled, unshuffled  # noqa: PLC0415
 
     numbers = np.arange(-500, 500, dtype=np.int16)
     apart = shuffled(numbers)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from gcn_luigi.errors import ShardError
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.io.seal import DATA_TABLES, SealedFile, is_data
-from gcn_luigi.io.sidecar import read_record
-from gcn_luigi.io.staging import digest
+from gcn_luigi.io.publish.atomic import digest
+from gcn_luigi.io.publish.manifest import DATA_TABLES, SealedFile, is_data
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.sidecar import read_record
 from gcn_luigi.read.dataset import Dataset
 
 _SEALED = {"path": str, "size": int, "sha256": str}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gcn_luigi.io.seal import DATA_DIGEST, DIGEST
+from gcn_luigi.io.publish.manifest import DATA_DIGEST, DIGEST
 from gcn_luigi.read.checks.files import listed
 from gcn_luigi.read.dataset import Dataset
 

@@ -8,9 +8,9 @@ import geopandas as gpd
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.io.shard_format import FORMATS
-from gcn_luigi.io.shard_reader import ShardReader
-from gcn_luigi.prepare.columns import INDEXED_COLUMNS
+from gcn_luigi.io.shard.format import FORMATS
+from gcn_luigi.io.shard.reader import ShardReader
+from gcn_luigi.prepare.chips.metadata import INDEXED_COLUMNS
 from gcn_luigi.read.dataset import Dataset
 
 _UNREADABLE = (OSError, KeyError, RuntimeError)

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gcn_luigi.io.layout import Layout
-from gcn_luigi.io.seal import SealedFile
-from gcn_luigi.io.sidecar import read_record
-from gcn_luigi.prepare.grid_import import few
+from gcn_luigi.io.publish.manifest import SealedFile
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.sidecar import read_record
+from gcn_luigi.prepare.partitions.grid_import import few
 from gcn_luigi.prepare.source_states import disagreements
 from gcn_luigi.read.checks.files import Looking
 

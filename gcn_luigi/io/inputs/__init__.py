@@ -1,0 +1,1 @@
+"""What people hand in: tiles, outlines and grids, found, matched to bands and read."""

@@ -1,0 +1,312 @@
+"""Find the tiles of a region and check every header; all problems are told at once."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import rasterio
+
+from gcn_luigi.bands import Role
+from gcn_luigi.errors import GcnLuigiError, InputError, LatticeError
+from gcn_luigi.io.inputs.inventory import NOTE_KINDS, Inventory, Note, SourceFile, tile_order
+from gcn_luigi.io.inputs.matching import FIX_MISSING, FIX_NO_TILE, Candidate, Findings, homes, list_candidates
+from gcn_luigi.io.raster.header import (
+    COPY_FIRST,
+    Header,
+    crs_code,
+    crs_of,
+    fix_unwritten,
+    is_same_crs,
+    is_same_size,
+    read_header,
+)
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.missing.described_years import contradicts, described_years
+from gcn_luigi.settings import LatticeSettings, RegionSettings
+
+__all__ = ["Inventory", "Note", "SourceFile", "scan_tiles"]
+
+# Types that widen to int16 without loss.
+_OPTICAL_DTYPES = ("int16", "uint8", "int8")
+_FIX_YEARS = (
+    "correct years, or put the bands into their order; where the descriptions are wrong, correct them: rio edit-info "
+    f"--bidx 1 --description 2000 FILE, or set tiles.on_described_years = 'accept'{COPY_FIRST}"
+)
+_FIX_LATTICE = "put the file onto the region's lattice with a stated resampling; it is never shifted silently"
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A candidate with its header and its window: on itself at first, on the region's lattice once placed."""
+
+    candidate: Candidate
+    header: Header
+    window: Window
+
+    def note(self, reason: str) -> Note:
+        return Note(self.candidate.tile, self.candidate.band.name, self.candidate.path, reason)
+
+
+def scan_tiles(root: Path, settings: RegionSettings) -> Inventory:
+    """List the tile directories below `root` and check the header of every file that belongs to a band.
+
+    A file belongs to a band when its stem ends in the band's suffix (see `band_of`). The lattice is
+    ``settings.lattice.bounds`` or, without them, the union of the optical tiles; CRS, pixel size and
+    alignment that are not configured are those of most files. No pixel is read.
+
+    Parameters
+    ----------
+    root : Path
+        The data root; all paths of the result are relative to it.
+    settings : RegionSettings
+        Directories, bands, years and policies.
+
+    Returns
+    -------
+    Inventory
+        The usable files, and everything that was passed over.
+
+    Raises
+    ------
+    InputError
+        A file is missing, given twice, unreadable, or does not fit its band, its tile or the lattice. All
+        problems are listed.
+    LatticeError
+        The configured CRS is no projected one in metres, or the bounds fall between pixels.
+    ConfigError
+        Two bands share a suffix, or a tile directory is absolute.
+    """
+    findings = Findings()
+    candidates, tiles = list_candidates(root, settings, findings)
+    main_role = Role.OPTICAL if Role.OPTICAL in homes(settings) else Role.TOPO
+    if not any(candidate.band.role is main_role for candidate in candidates):
+        findings.check(root)
+        raise InputError(
+            f"no file of any {main_role} band was found",
+            where=f"{root}: {', '.join(sorted(set(homes(settings).values())))}",
+            fix="lay the files out as <directory>/<tile>/*_<suffix>.tif, or correct bands.suffix",
+        )
+    _find_missing(candidates, tiles, settings, findings)
+    # One GDAL environment for all files: setting one up for each takes longer than a header.
+    with rasterio.Env():
+        opened = [one for candidate in candidates if (one := _open(root, candidate, findings))]
+    fitting = [one for one in opened if _fits_band(one, len(settings.years), findings)]
+    _check_years(opened, settings, findings)
+    if not fitting:
+        findings.check(root)
+    placed, lattice = _place(fitting, settings, findings)
+    _check_extents(placed, findings)
+    findings.check(root)
+    inside = _cut(placed, lattice, findings)
+    _find_overlaps(inside, findings)
+    notes = {kind: tuple(sorted(findings.notes.get(kind, ()))) for kind in NOTE_KINDS}
+    files = sorted((_source(one) for one in inside), key=lambda file: (tile_order(file.tile), file.path))
+    return Inventory(lattice, tuple(files), **notes)
+
+
+def _find_missing(
+    candidates: Iterable[Candidate], tiles: set[str], settings: RegionSettings, findings: Findings
+) -> None:
+    """Note the files that the tiles of the optical side lack, and tiles that only have topography."""
+    places = homes(settings)
+    found = {(candidate.tile, candidate.band.name) for candidate in candidates}
+    present = {(candidate.tile, candidate.home) for candidate in candidates}
+    bands = [table.band() for table in settings.bands]
+    missing = []
+    for tile in sorted(tiles, key=tile_order):
+        for home in sorted(set(places.values())):
+            if (tile, home) not in present:
+                missing.append(Note(tile, "", home, "no file of any band in this tile's directory"))
+                continue
+            lacking = [band for band in bands if places[band.role] == home and (tile, band.name) not in found]
+            missing += [Note(tile, band.name, home, f"no file ends in _{band.suffix}.tif") for band in lacking]
+    for note in missing:
+        if settings.tiles.on_missing == "gap":
+            findings.note("missing", note)
+        else:
+            findings.problem(note, FIX_MISSING if note.band else FIX_NO_TILE)
+    for tile, home in sorted(present):
+        if tile not in tiles:
+            findings.note("unmatched", Note(tile, "", home, "a tile without optical files"))
+
+
+def _open(root: Path, candidate: Candidate, findings: Findings) -> _Opened | None:
+    try:
+        header = read_header(root / candidate.path)
+    except GcnLuigiError as error:
+        findings.problem(Note(candidate.tile, candidate.band.name, candidate.path, error.what), error.fix)
+        return None
+    return _Opened(candidate, header, header.lattice.window)
+
+
+def _fits_band(one: _Opened, n_years: int, findings: Findings) -> bool:
+    """Return whether the file's bands are as many and of the type that its role asks for."""
+    band, header = one.candidate.band, one.header
+    wanted = 1 if band.role is Role.TOPO else n_years
+    dtypes = ", ".join(sorted(set(header.dtypes)))
+    before = len(findings.problems)
+    if header.count != wanted:
+        reason = f"has {header.count} bands, {wanted} expected ({'one' if wanted == 1 else 'one for each of years'})"
+        findings.problem(one.note(reason), "supply the whole file, or correct years")
+    if band.role is Role.OPTICAL and not set(header.dtypes) <= set(_OPTICAL_DTYPES):
+        fix = "scale it to int16 like the other optical files first; it is never cast silently"
+        findings.problem(one.note(f"holds {dtypes}; optical bands are int16"), fix)
+    if "complex" in dtypes:
+        findings.problem(one.note(f"holds {dtypes}"), "supply real numbers")
+    if header.is_scaled:
+        fix = "apply the scale to the pixels and remove the tag; set the band's own scale in the settings"
+        findings.problem(one.note("carries a scale or offset tag, which would be ignored"), fix)
+    if header.has_mask:
+        fix = "write the masked pixels as the band's nodata value and drop the mask"
+        findings.problem(one.note("carries a mask of its own, which would be ignored"), fix)
+    if header.unwritten:
+        findings.problem(one.note(header.unwritten), fix_unwritten(header.dtypes, band.nodata))
+    return len(findings.problems) == before
+
+
+def _check_years(opened: Iterable[_Opened], settings: RegionSettings, findings: Findings) -> None:
+    """Find files whose bands say they are of other years than those they are taken for; one line a tile."""
+    wrong: dict[tuple[str, str, str], list[str]] = {}
+    for one in opened:
+        candidate, names = one.candidate, one.header.names
+        if candidate.band.role is Role.TOPO or len(names) != len(settings.years):
+            continue
+        described = described_years(names, one.header.items)
+        if contradicts(described, settings.years):
+            told = ", ".join("?" if year is None else str(year) for year in described)
+            key = candidate.tile, PurePosixPath(candidate.path).parent.as_posix(), told
+            wrong.setdefault(key, []).append(candidate.band.name)
+    for (tile, directory, told), bands in wrong.items():
+        years = ", ".join(map(str, settings.years))
+        reason = f"bands of {', '.join(bands)} are described as {told}; years are {years}"
+        note = Note(tile, "", directory, reason)
+        if settings.tiles.on_described_years == "accept":
+            findings.note("suspect", note)
+        else:
+            findings.problem(note, _FIX_YEARS)
+
+
+def _place(opened: Sequence[_Opened], settings: RegionSettings, findings: Findings) -> tuple[list[_Opened], Lattice]:
+    """Return the files that lie on the region's lattice, with their windows on it, and the lattice."""
+    reference = _reference([one.header.lattice for one in opened], settings.lattice)
+    bounds = settings.lattice.bounds
+    origin = None if bounds is None else _bounds_window(reference, bounds)
+    placed = []
+    for one in opened:
+        lattice = one.header.lattice
+        if not is_same_crs(lattice.crs, reference.crs):
+            reason = f"is in {lattice.crs[:60]}, the region in {reference.crs[:60]}"
+            findings.problem(one.note(reason), "reproject it onto the region's lattice with a stated resampling")
+        elif not is_same_size(lattice.pixel_size, reference.pixel_size):
+            reason = f"has pixels of {lattice.pixel_size:g} m, the region of {reference.pixel_size:g} m"
+            findings.problem(one.note(reason), _FIX_LATTICE)
+        else:
+            try:
+                window = reference.window_of(lattice.bounds, where=one.candidate.path)
+            except LatticeError as error:
+                findings.problem(one.note(error.what), _FIX_LATTICE)
+            else:
+                placed.append(replace(one, window=window))
+    if origin is None:
+        is_optical = [one.candidate.band.role is Role.OPTICAL for one in placed]
+        windows = [
+            one.window for one, optical in zip(placed, is_optical, strict=True) if optical or not any(is_optical)
+        ]
+        origin = _union(windows or [reference.window])
+    moved = [
+        replace(one, window=replace(one.window, row=one.window.row - origin.row, col=one.window.col - origin.col))
+        for one in placed
+    ]
+    return moved, reference.crop(origin)
+
+
+def _reference(lattices: Sequence[Lattice], configured: LatticeSettings) -> Lattice:
+    """Return the first of the most common lattices, so that one odd file does not make all others odd."""
+
+    def alignment(lattice: Lattice) -> tuple[str, float, float, float]:
+        left, top = (edge / lattice.pixel_size % 1.0 for edge in (lattice.left, lattice.top))
+        return lattice.crs, round(lattice.pixel_size, 6), round(left, 2) % 1.0, round(top, 2) % 1.0
+
+    counts = Counter(alignment(lattice) for lattice in lattices)
+    common = max(counts.values())
+    reference = next(lattice for lattice in lattices if counts[alignment(lattice)] == common)
+    crs, pixel_size = reference.crs, reference.pixel_size
+    if configured.crs is not None:
+        crs = crs_code(crs_of(configured.crs, where="lattice.crs"))
+    if configured.pixel_size is not None:
+        pixel_size = configured.pixel_size
+    return replace(reference, crs=crs, pixel_size=pixel_size)
+
+
+def _bounds_window(reference: Lattice, bounds: tuple[float, float, float, float]) -> Window:
+    window = reference.window_of(bounds, where="lattice.bounds")
+    if window.is_empty:
+        raise LatticeError(
+            "the bounds hold no pixel", where="lattice.bounds", fix="give left, bottom, right, top in metres"
+        )
+    return window
+
+
+def _union(windows: Sequence[Window]) -> Window:
+    row, col = min(window.row for window in windows), min(window.col for window in windows)
+    height = max(window.row + window.height for window in windows) - row
+    width = max(window.col + window.width for window in windows) - col
+    return Window(row, col, height, width)
+
+
+def _check_extents(placed: Sequence[_Opened], findings: Findings) -> None:
+    """Report files that cover other pixels than most files of the same tile."""
+    groups: dict[tuple[str, str], list[_Opened]] = {}
+    for one in placed:
+        groups.setdefault((one.candidate.home, one.candidate.tile), []).append(one)
+    for group in groups.values():
+        usual = Counter(one.window for one in group).most_common(1)[0][0]
+        for one in group:
+            if one.window != usual:
+                rows, cols = one.window.row - usual.row, one.window.col - usual.col
+                reason = (
+                    f"covers {one.window.height} x {one.window.width} pixels, offset by ({rows}, {cols}); "
+                    f"the tile's other files cover {usual.height} x {usual.width}"
+                )
+                findings.problem(one.note(reason), "supply the whole file")
+
+
+def _cut(placed: Sequence[_Opened], lattice: Lattice, findings: Findings) -> list[_Opened]:
+    """Return the files with pixels on the lattice."""
+    inside = []
+    for one in placed:
+        if one.window.intersection(lattice.window).is_empty:
+            findings.note("rejected", one.note("lies outside the lattice"))
+        else:
+            inside.append(one)
+    if not inside:
+        raise InputError(
+            "no tile has a pixel on the lattice", where="lattice.bounds", fix="correct the bounds, or leave them out"
+        )
+    return inside
+
+
+def _find_overlaps(placed: Sequence[_Opened], findings: Findings) -> None:
+    """Note the tiles of one kind that share pixels: a sweep from north to south."""
+    extents = {(one.candidate.home, one.candidate.tile): one.window for one in placed}
+    open_tiles: list[tuple[str, str]] = []
+    for key in sorted(extents, key=lambda key: (extents[key].row, key)):
+        window = extents[key]
+        open_tiles = [other for other in open_tiles if extents[other].row + extents[other].height > window.row]
+        for other in open_tiles:
+            common = window.intersection(extents[other])
+            if other[0] == key[0] and not common.is_empty:
+                first, second = sorted((key[1], other[1]), key=tile_order)
+                reason = f"shares {common.height} x {common.width} pixels with tile {second}"
+                findings.note("overlaps", Note(first, "", key[0], reason))
+        open_tiles.append(key)
+
+
+def _source(one: _Opened) -> SourceFile:
+    candidate, header = one.candidate, one.header
+    dtype, nodata = np.result_type(*header.dtypes).name, header.nodata[0]
+    tags = header.nodata if len(set(map(repr, header.nodata))) > 1 else ()
+    place = (candidate.tile, candidate.band.name, candidate.path, one.window)
+    return SourceFile(*place, dtype, nodata, header.count, tags)

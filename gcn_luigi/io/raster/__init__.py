@@ -1,0 +1,1 @@
+"""Rasters: headers, windows, GeoTIFFs, VRTs and how a GIS shows them."""

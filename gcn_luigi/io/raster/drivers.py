@@ -1,0 +1,312 @@
+"""What a source file is by its first bytes, so that GDAL reads what the user named and nothing beyond.
+
+GDAL looks at the content of a file, not at its name: a text in ``a.tif`` can have it fetch from the network or read
+any other file. Each source is therefore opened by the one driver that its first bytes call for.
+"""
+
+import functools
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import rasterio
+
+from gcn_luigi.errors import InputError
+from gcn_luigi.io.gdal_options import pin_rasters
+from gcn_luigi.io.inputs.other_formats import other_format
+
+# First bytes, and the driver for them. None of these formats names other files than those beside it.
+_RASTERS = (
+    (b"II*\0", "GTiff"), (b"MM\0*", "GTiff"), (b"II+\0", "GTiff"), (b"MM\0+", "GTiff"),
+    (b"EHFA_HEADER_TAG", "HFA"), (b"\0\0\0\x0cjP  \r\n\x87\n", "JP2OpenJPEG"), (b"ncols", "AAIGrid"),
+)  # fmt: skip
+_VECTORS = (b"SQLite format 3\0", b"\0\0\x27\x0a", b"fgb")
+_ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ")
+_HEAD = 1 << 16
+# A VRT of a whole region takes some megabytes.
+_MOST_XML = 1 << 28
+# VRTs of VRTs: a mosaic, a stack of mosaics, and some room.
+_MOST_DEPTH = 6
+# As many as Linux follows.
+_MOST_LINKS = 40
+# Names of drivers and schemes (NETCDF:, http:), GDAL's other file systems, and XML in place of a name.
+_NO_FILE = re.compile(r"(?:[A-Za-z][A-Za-z0-9_+.-]*:|/vsi|<|\{)")
+# Elements of a VRT, which GDAL reads in any case of letters.
+_SOURCES = frozenset({"sourcefilename", "sourcedataset"})
+# What is a number other than 0 to C's atoi.
+_TRUE = re.compile(r"\s*[+-]?0*[1-9]")
+# SQLite's files of changes that are not yet, or not safely, in the database; a journal is one from its first bytes on.
+_WAL, _JOURNAL = "-wal", "-journal"
+_JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
+
+
+def open_local(path: Path) -> Any:
+    """Open a raster of this machine with the driver that its first bytes call for.
+
+    Parameters
+    ----------
+    path : Path
+        GeoTIFF, Erdas Imagine, JPEG 2000, ASCII grid; or a VRT, named ``.vrt``, of such files.
+
+    Returns
+    -------
+    rasterio.DatasetReader
+        For the caller to close.
+
+    Raises
+    ------
+    InputError
+        It is of another format, or a VRT that names anything else than such files.
+    rasterio.errors.RasterioIOError
+        It is absent or damaged.
+    """
+    driver = raster_driver(path)
+    pin_rasters()
+    return rasterio.open(path, driver=driver)
+
+
+def raster_driver(path: Path) -> str:
+    """Return the GDAL driver for a file; GTiff, which will say so, where it is absent or damaged.
+
+    Raises
+    ------
+    InputError
+        As `open_local`.
+    """
+    if path.is_dir():
+        raise InputError(
+            f"is {other_format(path) or 'a directory'}, where a raster file is asked for",
+            where=str(path),
+            fix="write it as GeoTIFF; docs/howto/own-data.md shows how",
+        )
+    try:
+        start = _head(path, 64)
+    except OSError:
+        return "GTiff"
+    driver = next((driver for magic, driver in _RASTERS if start.startswith(magic)), None)
+    if driver is not None:
+        return driver
+    if path.suffix == ".vrt":
+        _check_vrt(path)
+        return "VRT"
+    if start.lstrip().startswith((b"<VRTDataset", b"<GDAL_WMS", b"<WMS_", b"<WCS_")):
+        raise InputError(
+            "holds no pixels: it describes a raster that lies elsewhere",
+            where=str(path),
+            fix="supply the raster itself as GeoTIFF; a VRT of local files may be named .vrt where one raster is asked "
+            "for",
+        )
+    if start and path.suffix.lower() not in {".tif", ".tiff"}:
+        raise InputError(
+            "is of no raster format that is read here", where=str(path), fix="write it as GeoTIFF: rio convert"
+        )
+    return "GTiff"
+
+
+def check_vector(path: Path) -> None:
+    """Refuse a vector file that is no plain file of shapes.
+
+    Parameters
+    ----------
+    path : Path
+        GeoPackage or other SQLite, shapefile, FlatGeobuf, GeoJSON, GeoParquet; or an Esri file geodatabase.
+
+    Raises
+    ------
+    InputError
+        It is an archive, of a format that can name other files or the network, or a database with changes that are
+        not yet in it.
+    OSError
+        It cannot be read.
+    """
+    if path.is_dir():
+        if path.suffix.lower() != ".gdb":
+            raise InputError("is a directory", where=str(path), fix="name the file in it")
+        return
+    head = _head(path, _HEAD)
+    if head.startswith(_ARCHIVES):
+        raise InputError("is an archive", where=str(path), fix="unpack it and name the file of shapes in it")
+    if head.startswith(_VECTORS[0]):
+        _refuse_live_logs(path)
+    # GDAL also runs programs of its own that stand in such a file.
+    is_json = head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and b"gdal_streamed_alg" not in head
+    if head and not head.startswith(_VECTORS) and not (is_json and b'"type"' in head):
+        raise InputError(
+            "not a readable vector file: of no format that is read here",
+            where=str(path),
+            fix="write it as GeoPackage; shapefile, GeoJSON, FlatGeobuf, GeoParquet and .gdb are read, too",
+        )
+
+
+def read_xml(path: Path) -> ET.Element:
+    """Return the root of an XML file that declares no document type: no entity is expanded, nothing is fetched.
+
+    Raises
+    ------
+    InputError
+        It declares one, or is larger than any VRT.
+    OSError, xml.etree.ElementTree.ParseError
+        It cannot be read, or is no XML.
+    """
+    if path.stat().st_size > _MOST_XML:
+        raise InputError(f"is larger than {_MOST_XML >> 20} MB", where=str(path), fix="build the VRT anew")
+    parser = ET.XMLParser(target=_NoDoctype(str(path)))  # noqa: S314  made safe by its target
+    return ET.parse(path, parser).getroot()  # noqa: S314
+
+
+class _NoDoctype(ET.TreeBuilder):
+    """Builds a tree, and stops at a document type, before any entity of it is known."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self._where = where
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        del pubid, system
+        raise InputError(
+            f"declares a document type ({name[:40]}), which no VRT needs",
+            where=self._where,
+            fix="build the VRT anew, and find out who wrote this one",
+        )
+
+
+def _check_vrt(path: Path, depth: int = 0) -> None:
+    """Check a VRT and all below it; each once for each state of the file."""
+    if depth > _MOST_DEPTH:
+        raise InputError(
+            f"is a VRT of VRTs, more than {_MOST_DEPTH} deep", where=str(path), fix="name the files themselves"
+        )
+    try:
+        status = path.stat()
+    except OSError:
+        # GDAL says why.
+        return
+    for name in _checked_vrts(path, status.st_mtime_ns, status.st_size):
+        _check_vrt(name, depth + 1)
+
+
+@functools.lru_cache(maxsize=1024)
+def _checked_vrts(path: Path, _mtime_ns: int, _size: int) -> tuple[Path, ...]:
+    """Return the VRTs that a VRT names; the other files that it names are checked."""
+    try:
+        names = vrt_sources(path)
+    except InputError:
+        raise
+    except OSError:
+        # GDAL says why.
+        return ()
+    except (ET.ParseError, ValueError, LookupError) as error:
+        # GDAL reads much that is no XML, and would read files that nobody has looked at.
+        raise InputError(
+            f"is not well-formed XML: {error}",
+            where=str(path),
+            fix="build the VRT anew with gdalbuildvrt; in one written by hand, save it in UTF-8 and write & as &amp;",
+        ) from error
+    for name in names:
+        if name.suffix != ".vrt":
+            _check_pixels(name)
+    return tuple(name for name in names if name.suffix == ".vrt")
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _check_pixels(path: Path) -> None:
+    # Bands and years share their tiles: each is looked at once a process.
+    raster_driver(path)
+
+
+def vrt_sources(path: Path) -> tuple[Path, ...]:
+    """Return the files that a VRT names, as GDAL finds them: each once, relative ones from where the VRT really lies.
+
+    Parameters
+    ----------
+    path : Path
+        The VRT. It may be a link: names in it start from the file that the link leads to.
+
+    Raises
+    ------
+    InputError
+        It names anything else than files of this machine, or is as `read_xml` refuses it.
+    OSError, xml.etree.ElementTree.ParseError
+        It cannot be read, or is no XML.
+    """
+    return tuple(dict.fromkeys(_named(read_xml(path), path)))
+
+
+def live_logs(path: Path) -> tuple[str, str]:
+    """Return where SQLite keeps changes of a database beside it: beside the file that a link leads to."""
+    place = os.path.realpath(path)
+    return place + _WAL, place + _JOURNAL
+
+
+def _refuse_live_logs(path: Path) -> None:
+    """Refuse a database with changes beside it: reading it would write them into it, or show them half."""
+    wal, journal = (Path(name) for name in live_logs(path))
+    is_hot = journal.is_file() and _head(journal, len(_JOURNAL_MAGIC)) == _JOURNAL_MAGIC
+    if is_hot or (wal.is_file() and wal.stat().st_size > 0):
+        raise InputError(
+            f"has changes that are not yet in it: they are in {(journal if is_hot else wal).name} beside it",
+            where=str(path),
+            fix="save and close it in the GIS that has it open; if that ended abnormally, run "
+            f"sqlite3 {path.name} 'PRAGMA wal_checkpoint(TRUNCATE)'; or export a copy and name that",
+        )
+
+
+def _named(root: ET.Element, path: Path) -> Iterator[Path]:
+    """Yield the files that a VRT is made of."""
+    home, places = _home(path), {}
+    for element in root.iter():
+        tag = element.tag.lower()
+        # GDAL passes over what precedes a text.
+        text = (element.text or "").lstrip()
+        if "/vsi" in text or (tag in _SOURCES and _NO_FILE.match(text)):
+            raise InputError(
+                f"names {text.strip()[:80]}, which is no file of this machine",
+                where=str(path),
+                fix="make a VRT of local GeoTIFFs",
+            )
+        if _names_otherwise(tag, element):
+            raise InputError(
+                f"reads a file for more than its pixels ({element.tag}), which is not followed here",
+                where=str(path),
+                fix="write it as GeoTIFF, for example with rio convert",
+            )
+        if tag in _SOURCES:
+            is_relative = _TRUE.match(_attribute(element, "relativetovrt"))
+            place = os.path.join(home, text) if is_relative else text  # noqa: PTH118
+            # As the system goes it, not as text: a directory on the way may be a link.
+            start, climbs, rest = place.rpartition("/../")
+            if climbs:
+                if start not in places:
+                    places[start] = os.path.realpath(f"{start}/..")
+                place = f"{places[start]}/{rest}"
+            yield Path(os.path.abspath(place))  # noqa: PTH100  links stay links
+
+
+def _home(path: Path) -> str:
+    """Return the directory that relative names in a VRT start from: that of the file which links lead to."""
+    place = os.fspath(path)
+    for _ in range(_MOST_LINKS):
+        if not os.path.islink(place):  # noqa: PTH114
+            break
+        place = os.path.join(os.path.dirname(place), os.readlink(place))  # noqa: PTH115, PTH118, PTH120
+    return os.path.dirname(place)  # noqa: PTH120
+
+
+def _names_otherwise(tag: str, element: ET.Element) -> bool:
+    """Return whether an element names the heights, positions or gains that a VRT of a transformation reads."""
+    if tag == "mdi":
+        return _attribute(element, "key").upper() in {"X_DATASET", "Y_DATASET"}
+    return tag == "dempath" or (tag == "argument" and "filename" in _attribute(element, "name").lower())
+
+
+def _attribute(element: ET.Element, name: str) -> str:
+    return next((value for key, value in element.items() if key.lower() == name), "")
+
+
+def _head(path: Path, size: int) -> bytes:
+    # Without a buffer, which would read a whole block of every tile.
+    with path.open("rb", buffering=0) as file:
+        return file.read(size)

@@ -1,0 +1,327 @@
+"""The header of one raster: what it claims, checked before a pixel is read."""
+
+import functools
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyproj
+from rasterio.crs import CRS
+from rasterio.enums import Interleaving, MaskFlags
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
+
+from gcn_luigi.errors import InputError, LatticeError
+from gcn_luigi.io.raster.drivers import open_local
+from gcn_luigi.lattice import Lattice
+
+# Relative. A file that differs by less drifts by far less than a pixel over any tile.
+_SIZE_TOLERANCE = 1e-6
+# A GeoTIFF lists the offset (4 bytes or 8) and the length (2 or more) of every block, unless none is stored.
+_LISTED_BYTES = 6
+_FEW_BLOCKS = 4096
+# GDAL refuses to write into a cloud-optimised GeoTIFF, tags included.
+COPY_FIRST = "; a cloud-optimised FILE is first copied: rio convert FILE NEW"
+# Pixels of a block, which GDAL makes room for at once: all, and for each byte of the file. Deflate and LZW reach less.
+_LARGE_BLOCK, _DENSEST = 1 << 28, 2000
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a readable, georeferenced raster says about itself.
+
+    Attributes
+    ----------
+    lattice : Lattice
+        Where its pixels lie.
+    count : int
+        Number of bands.
+    dtypes : tuple of str
+        numpy name of each band's type.
+    nodata : tuple of float or None
+        Nodata tag of each band; may be nan. None where there is none, or none that a pixel of the band can hold.
+    names : tuple of str
+        Description of each band; empty where it has none.
+    is_scaled : bool
+        True when a band carries a scale or offset tag, so that its stored values are not its values.
+    has_mask : bool
+        True when a mask or alpha band says which pixels are valid, which nobody here reads.
+    items : tuple of mapping
+        Metadata of each band.
+    unwritten : str
+        What to say of blocks that were never written in bands without a nodata tag: GDAL reads them as 0. Empty where
+        there are none.
+    """
+
+    lattice: Lattice
+    count: int
+    dtypes: tuple[str, ...]
+    nodata: tuple[float | None, ...]
+    names: tuple[str, ...]
+    is_scaled: bool
+    has_mask: bool = False
+    items: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
+    unwritten: str = ""
+
+
+@contextmanager
+def open_raster(path: Path) -> Iterator[Any]:
+    """Yield the open rasterio dataset of `path`.
+
+    Raises
+    ------
+    InputError
+        The file is absent, empty, cut short, no raster, or leads to other files or the network; see `open_local`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            dataset = open_local(path)
+    except RasterioIOError as error:
+        gone = not path.exists()
+        raise InputError(
+            f"cannot be opened as a raster: {_why_unreadable(path)}",
+            where=str(path),
+            fix="correct the path; it starts at data_root" if gone else "copy or download the file again",
+        ) from error
+    with dataset:
+        yield dataset
+
+
+def read_header(path: Path) -> Header:
+    """Read and check the header of `path`.
+
+    Parameters
+    ----------
+    path : Path
+        Any raster that `open_local` opens.
+
+    Returns
+    -------
+    Header
+        Its `lattice` is north-up, of square pixels, projected in metres.
+
+    Raises
+    ------
+    InputError
+        The file is unreadable, shorter than its header says, or has no CRS.
+    LatticeError
+        It is geographic, not in metres, rotated, south-up or of oblong pixels.
+    """
+    with open_raster(path) as dataset:
+        if not _is_whole(dataset, path):
+            raise InputError(
+                "is cut short: its last block lies behind the end of the file",
+                where=str(path),
+                fix="copy or download the file again",
+            )
+        return Header(
+            lattice=_lattice_of(dataset, path),
+            count=dataset.count,
+            dtypes=tuple(dataset.dtypes),
+            nodata=_tags(dataset),
+            names=tuple(name or "" for name in dataset.descriptions),
+            is_scaled=set(dataset.scales) != {1.0} or set(dataset.offsets) != {0.0},
+            has_mask=any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums),
+            items=tuple(dataset.tags(band) for band in dataset.indexes),
+            unwritten=unwritten_blocks(dataset),
+        )
+
+
+def read_lattice(path: Path) -> Lattice:
+    """Return where the pixels of `path` lie; raises as `read_header` does."""
+    return read_header(path).lattice
+
+
+def unwritten_blocks(dataset: Any) -> str:
+    """Return what to say of blocks of an open GeoTIFF that were never written, in bands without a nodata tag.
+
+    GDAL reads them as 0. With a tag it reads them as nodata, so that nothing is to be said.
+    """
+    untagged = [band for band, tag in zip(dataset.indexes, _tags(dataset), strict=True) if tag is None]
+    if dataset.driver != "GTiff" or not untagged:
+        return ""
+    total = missing = 0
+    for band in untagged[:1] if _is_mixed(dataset) else untagged:
+        height, width = dataset.block_shapes[band - 1]
+        for row in range(-(-dataset.height // height)):
+            for col in range(-(-dataset.width // width)):
+                total += 1
+                missing += dataset.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band) is None
+    return f"{missing:,} of {total:,} blocks were never written, and no nodata tag says what they hold" * bool(missing)
+
+
+def fix_unwritten(dtypes: Iterable[str], nodata: int = -32768) -> str:
+    """Return how to mend a file with blocks that were never written; `nodata` is what missing pixels should hold."""
+    return (
+        "if they are missing, write the tag, which leaves the pixels alone: rio edit-info --nodata "
+        f"{holdable(nodata, dtypes)} FILE; if they are 0, write them: rio convert FILE NEW"
+    )
+
+
+def can_hold(tag: float, dtype: str) -> bool:
+    """Return whether a pixel of a type can hold a nodata tag; GDAL takes what lies beyond for 0 or the nearest value.
+
+    Examples
+    --------
+    >>> can_hold(255, "uint8"), can_hold(-9999, "uint8"), can_hold(float("nan"), "int16")
+    (True, False, False)
+    """
+    kind = np.dtype(dtype)
+    if kind.kind in "iu":
+        limits = np.iinfo(kind)
+        return float(tag).is_integer() and limits.min <= tag <= limits.max
+    return kind.kind != "f" or not math.isfinite(tag) or abs(tag) <= float(np.finfo(kind).max)
+
+
+def holdable(nodata: int, dtypes: Iterable[str]) -> int:
+    """Return `nodata`, or the largest value that files of all these types can hold where one of them cannot hold it."""
+    kinds = list(dtypes)
+    if all(can_hold(nodata, kind) for kind in kinds):
+        return nodata
+    return min(int(np.iinfo(kind).max) for kind in kinds if np.dtype(kind).kind in "iu")
+
+
+def _tags(dataset: Any) -> tuple[float | None, ...]:
+    """Return the nodata tag of each band that one of its pixels can hold."""
+    pairs = zip(dataset.nodatavals, dataset.dtypes, strict=True)
+    return tuple(tag if tag is not None and can_hold(tag, dtype) else None for tag, dtype in pairs)
+
+
+def crs_of(text: str, *, where: str) -> CRS:
+    """Return the rasterio CRS of an authority code or WKT, checked to be projected in metres.
+
+    Raises
+    ------
+    LatticeError
+        The text is no CRS, or the CRS is geographic or measured in another unit.
+    """
+    try:
+        crs = CRS.from_user_input(text)
+    # A text such as "[0]" is taken for JSON, and is then no dictionary.
+    except (CRSError, TypeError, ValueError) as error:
+        raise LatticeError(
+            f"{text[:60]!r} is no known coordinate system",
+            where=where,
+            fix="give an authority code such as EPSG:32606, or WKT",
+        ) from error
+    if not crs.is_projected or crs.linear_units_factor[1] != 1.0:
+        unit = crs.linear_units if crs.is_projected else "degrees"
+        raise LatticeError(
+            f"{crs_code(crs)[:60]} measures in {unit}; a lattice needs a projected system in metres",
+            where=where,
+            fix="reproject the tiles to a projected system in metres, for example the UTM zone of the region",
+        )
+    return crs
+
+
+def crs_code(crs: CRS) -> str:
+    """Return ``"EPSG:3338"`` where an authority's code stands for exactly this CRS, its WKT otherwise."""
+    return _code_of_wkt(crs.to_wkt())
+
+
+@functools.lru_cache(maxsize=64)
+def is_same_crs(one: str, other: str) -> bool:
+    """Return whether two texts spell the same CRS: names and axis order do not count, parameters and datum do."""
+    first, second = CRS.from_user_input(one), CRS.from_user_input(other)
+    if first == second or pyproj.CRS(first.to_wkt()).equals(pyproj.CRS(second.to_wkt()), ignore_axis_order=True):
+        return True
+    # ESRI's spelling differs in names alone. Without a named datum PROJ strings of different datums can agree.
+    parameters = first.to_dict(projjson=False)
+    return "datum" in parameters and parameters == second.to_dict(projjson=False)
+
+
+def is_same_size(one: float, other: float) -> bool:
+    """Return whether two pixel sizes are equal up to the noise of stored coordinates."""
+    return math.isclose(one, other, rel_tol=_SIZE_TOLERANCE)
+
+
+@functools.lru_cache(maxsize=64)
+def _code_of_wkt(wkt: str) -> str:
+    crs = CRS.from_wkt(wkt)
+    authority = crs.to_authority()
+    if authority is None:
+        return wkt
+    code = ":".join(authority)
+    # The search is for a likely code; only an equal one may replace the definition.
+    return code if CRS.from_user_input(code) == crs else wkt
+
+
+def _why_unreadable(path: Path) -> str:
+    if not path.exists():
+        return "there is no such file"
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        return error.strerror or "the system refuses it"
+    if not start:
+        return "it holds 0 bytes"
+    if start.lstrip().startswith(b"<") and path.suffix != ".vrt":
+        return "it is a web page or other text, not an image"
+    return "it is damaged or cut short"
+
+
+def _claims_too_much(dataset: Any, size: int) -> bool:
+    """Return whether a file of `size` bytes is too short for the blocks that its header claims: to list or hold them.
+
+    GDAL takes blocks that are not listed for missing ones, and would read nodata for days.
+    """
+    n_blocks = sum(
+        -(-dataset.height // height) * -(-dataset.width // width)
+        for height, width in (dataset.block_shapes[:1] if _is_mixed(dataset) else dataset.block_shapes)
+    )
+    largest = max(height * width for height, width in dataset.block_shapes)
+    is_short = n_blocks > _FEW_BLOCKS and n_blocks * _LISTED_BYTES > size
+    return is_short or bool(largest > max(_LARGE_BLOCK, _DENSEST * size))
+
+
+def _is_mixed(dataset: Any) -> bool:
+    return bool(dataset.interleaving is Interleaving.pixel)
+
+
+def _is_whole(dataset: Any, path: Path) -> bool:
+    """Return False when a GeoTIFF cannot list its blocks, or the last block of a band ends behind the file."""
+    if dataset.driver != "GTiff":
+        return True
+    size = path.stat().st_size
+    if _claims_too_much(dataset, size):
+        return False
+    for band, (height, width) in enumerate(dataset.block_shapes, start=1):
+        place = f"{(dataset.width - 1) // width}_{(dataset.height - 1) // height}"
+        start = dataset.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band)
+        length = dataset.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band)
+        # A sparse block has neither.
+        if start and length and int(start) + int(length) > size:
+            return False
+    return True
+
+
+def _lattice_of(dataset: Any, path: Path) -> Lattice:
+    where = str(path)
+    if dataset.crs is None:
+        raise InputError(
+            "has no coordinate system",
+            where=where,
+            fix=f"write the right CRS into the file: rio edit-info --crs EPSG:... FILE{COPY_FIRST}",
+        )
+    crs = crs_code(dataset.crs)
+    crs_of(crs, where=where)
+    a, b, left, d, e, top = tuple(dataset.transform)[:6]
+    if b or d:
+        raise LatticeError("is rotated", where=where, fix="warp it to a north-up raster on the region's lattice")
+    if a < 0 or e > 0:
+        raise LatticeError(
+            f"is stored {'south-up' if e > 0 else 'mirrored'} (pixel steps {a:g}, {e:g})",
+            where=where,
+            fix="warp it to a north-up raster on the region's lattice; the pixels stay the same",
+        )
+    if not is_same_size(a, -e):
+        raise LatticeError(
+            f"has oblong pixels of {a:g} x {-e:g} m", where=where, fix="resample it to square pixels of the region"
+        )
+    return Lattice(crs, left, top, a, dataset.height, dataset.width)

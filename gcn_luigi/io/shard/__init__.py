@@ -1,0 +1,1 @@
+"""HDF5 shards: their format, codecs, writer and reader."""

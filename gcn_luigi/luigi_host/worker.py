@@ -1,0 +1,163 @@
+"""Worker processes: started clean, quiet, and never outliving their parent."""
+
+import ctypes
+import functools
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import threading
+from multiprocessing import forkserver, resource_tracker, util
+from pathlib import Path
+from typing import Self
+
+from gcn_luigi.errors import ConfigError
+
+_PR_SET_PDEATHSIG = 1
+_LOOK_S = 0.5
+# Time to remove a draft; then the process ends in the middle of whatever it does.
+_GRACE_S = 10.0
+_TOLD_TO_STOP = 128 + signal.SIGTERM
+# Of the path of a socket: 108 on Linux and 104 elsewhere, the closing zero included.
+_MOST_SOCKET_BYTES = 103
+# What multiprocessing adds to the temporary directory.
+_SOCKET_NAME = "/pymp-01234567/listener-01234567"
+_SHORT_PLACES = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  a directory of its own is made there, for this user alone
+
+
+def use_forkserver() -> None:
+    """Make Luigi start its workers from a clean server process, unless the program chose a method itself.
+
+    A plain fork copies open GDAL datasets with a shared file offset, from which children read wrong pixels
+    without any error, and copies locked OpenMP threads, on which they wait for ever.
+    """
+    if multiprocessing.get_start_method(allow_none=True) is None:
+        multiprocessing.set_start_method("forkserver")
+        # The server imports the libraries once; no task waits for that again.
+        multiprocessing.set_forkserver_preload(["gcn_luigi.tasks", "gcn_luigi.luigi_host.forkserver_hook"])
+
+
+@functools.lru_cache(maxsize=1)
+def use_short_sockets() -> None:
+    """Have the sockets of worker processes made elsewhere where the path of TMPDIR is too long for one.
+
+    Raises
+    ------
+    ConfigError
+        There is no other place.
+    """
+    if _fits_socket(tempfile.gettempdir()):
+        return
+    given = (os.environ.get("XDG_RUNTIME_DIR", ""), *_SHORT_PLACES)
+    places = [place for place in given if place and _fits_socket(place) and os.access(place, os.W_OK | os.X_OK)]
+    place = next((place for place in places if Path(place).is_dir()), None)
+    if place is None:
+        raise ConfigError(
+            f"the path is too long for a socket, by which worker processes are started: more than "
+            f"{_MOST_SOCKET_BYTES - len(_SOCKET_NAME)} bytes",
+            where=f"TMPDIR={tempfile.gettempdir()}",
+            fix="set TMPDIR to a shorter path, such as /tmp",
+        )
+    before = tempfile.tempdir
+    tempfile.tempdir = place
+    try:
+        # Makes a directory that only this user may enter, remembers it, and removes it when the process ends.
+        util.get_temp_dir()
+    finally:
+        tempfile.tempdir = before
+
+
+def _fits_socket(directory: str) -> bool:
+    return len(os.fsencode(directory)) + len(_SOCKET_NAME) <= _MOST_SOCKET_BYTES
+
+
+def start_server() -> None:
+    """Start the server of workers with Ctrl-C blocked, which they inherit: one being born would print a traceback.
+
+    Only blocked here, not ignored: this process hears an interrupt of that moment right afterwards.
+    """
+    if multiprocessing.get_start_method(allow_none=True) != "forkserver":
+        return
+    # First, because starting it would unblock.
+    resource_tracker.ensure_running()
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+
+
+class ChildContext:
+    """What surrounds a task in its worker process; named in luigi.cfg.
+
+    Parameters
+    ----------
+    process : luigi.worker.TaskProcess
+        The process; not used, Luigi passes it.
+    """
+
+    def __init__(self, process: object) -> None:
+        del process
+        self._is_child = multiprocessing.parent_process() is not None
+
+    def __enter__(self) -> Self:
+        """Tie the process to its parent and log as the parent does."""
+        if self._is_child:
+            try:
+                _end_with_parent()
+            except KeyboardInterrupt:
+                # The parent died while this process was born.
+                sys.exit(_TOLD_TO_STOP)
+        if os.environ.get("GCN_QUIET_WORKERS") == "1":
+            # `gcn run` shows failures itself; without a handler Python would print them to the terminal.
+            logging.getLogger("luigi-interface").addHandler(logging.NullHandler())
+            if self._is_child:
+                # HDF5 closes a file a second time when it is forgotten: the failure is told already.
+                sys.excepthook = sys.unraisablehook = log_ignored
+        else:
+            logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End without a traceback when told to stop: the parent says why."""
+        if not self._is_child:
+            return
+        try:
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        except KeyboardInterrupt:
+            sys.exit(_TOLD_TO_STOP)
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            sys.exit(_TOLD_TO_STOP)
+
+
+def log_ignored(*what: object) -> None:
+    """Log what Python would print; whoever watches the build is told by the parent."""
+    logging.getLogger("luigi-interface").debug("ignored: %s", what)
+
+
+def _end_with_parent() -> None:
+    # SIGTERM by default leaves drafts behind, and a Python handler for it waits for C code that may be stuck. So a
+    # thread takes it, and asks the task to stop.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    # Ctrl-C reaches every process of a terminal. The parent hears it; two interrupts would cut the tidying up short.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    if sys.platform == "linux":
+        # The parent as the kernel knows it, which is the fork server.
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    threading.Thread(target=_watch, args=(threading.get_ident(),), name="gcn-parent", daemon=True).start()
+
+
+def _watch(task: int) -> None:
+    # The parent that started the task; the fork server outlives it as long as one of its children works.
+    parent = multiprocessing.parent_process()
+    while parent is not None and parent.is_alive():
+        heard = signal.sigtimedwait({signal.SIGTERM}, _LOOK_S)
+        # After a stop (Ctrl-Z) that outlasts the wait, Python returns what happens to lie in memory.
+        if heard is not None and heard.si_signo == signal.SIGTERM:
+            break
+    signal.pthread_kill(task, signal.SIGUSR1)
+    threading.Event().wait(_GRACE_S)
+    os._exit(_TOLD_TO_STOP)

@@ -1,0 +1,1 @@
+"""Running a build: start it, follow it, plan it, clean up after it."""

@@ -1,0 +1,301 @@
+"""One build of a graph, watched: what is done, what runs, what failed and why."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import luigi
+from luigi.execution_summary import LuigiStatusCode
+
+from gcn_luigi.errors import SchedulerError
+from gcn_luigi.luigi_host.cgroup import oom_kills
+from gcn_luigi.luigi_host.memory_limit import explained
+from gcn_luigi.luigi_host.trust import is_loopback
+from gcn_luigi.luigi_host.worker import start_server, use_forkserver
+from gcn_luigi.operate.progress import Observer, Progress, title
+from gcn_luigi.tasks.base import MADE, RegionTask
+from gcn_luigi.tasks.graph import upstream
+
+_EXIT_CODES = {
+    LuigiStatusCode.SUCCESS: 0,
+    LuigiStatusCode.SUCCESS_WITH_RETRY: 0,
+    LuigiStatusCode.MISSING_EXT: 20,
+    LuigiStatusCode.NOT_RUN: 25,
+    LuigiStatusCode.FAILED: 30,
+    LuigiStatusCode.SCHEDULING_FAILED: 35,
+    LuigiStatusCode.FAILED_AND_SCHEDULING_FAILED: 35,
+}
+_NOT_RUN = _EXIT_CODES[LuigiStatusCode.NOT_RUN]
+_POLL_S = 0.5
+_RETRY_S = 5
+_PATIENCE_S = 5.0
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """How a build ended.
+
+    Attributes
+    ----------
+    exit_code : int
+        0, or the code that luigi.cfg's ``[retcode]`` gives.
+    built : tuple of str
+        Names of the tasks whose files this run made.
+    failures : dict of str
+        What each failed task said, by name.
+    summary : str
+        Luigi's own summary; empty where its scheduler ended before.
+    built_elsewhere : tuple of str
+        Names of the tasks that another run on the same scheduler finished meanwhile.
+    lost_scheduler : bool
+        Whether the central scheduler ended, and the build went on with one in this process.
+    """
+
+    exit_code: int
+    built: tuple[str, ...]
+    failures: dict[str, str] = field(default_factory=dict)
+    summary: str = ""
+    built_elsewhere: tuple[str, ...] = ()
+    lost_scheduler: bool = False
+
+
+class Worker(luigi.worker.Worker):
+    """Luigi's worker, in company: it waits for what another run is making, and knows which tasks it made itself.
+
+    It also tells the scheduler where the page of each finished task is, also of those it found finished.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.made: set[str] = set()
+        self.made_elsewhere: set[str] = set()
+
+    def _add_task(self, *args: Any, **kwargs: Any) -> None:
+        task_id = kwargs["task_id"]
+        if kwargs["status"] == "DONE":
+            address = getattr(self._scheduled_tasks.get(task_id), "page_address", None)
+            if address is not None:
+                kwargs["tracking_url"] = address
+            if kwargs.get("expl") == json.dumps(MADE):
+                self.made.add(task_id)
+        super()._add_task(*args, **kwargs)
+
+    def _keep_alive(self, get_work_response: Any) -> bool:
+        """Return whether to ask again though nothing was granted: as long as another run makes what this one needs.
+
+        Luigi would leave here, and call unfinished what that run is about to finish.
+        """
+        is_freed = self._see_what_others_did()
+        return is_freed or bool(get_work_response.running_tasks) or super()._keep_alive(get_work_response)
+
+    def waiting(self) -> dict[str, Any]:
+        """Return the tasks that are known and neither done nor failed, by id."""
+        last = {task.task_id: (task, status) for task, status, _ in list(self._add_task_history)}
+        return {task_id: task for task_id, (task, status) in last.items() if status == "PENDING"}
+
+    def running_elsewhere(self) -> list[str]:
+        """Return the ids of the tasks that this run waits for while another one makes them."""
+        if self._running_tasks or not self._get_work_response_history:
+            return []
+        return [task["task_id"] for task in self._get_work_response_history[-1]["running_tasks"]]
+
+    def failed_elsewhere(self) -> dict[str, Any]:
+        """Return the tasks, by id, that this run waits for in vain: they failed in another one."""
+        waiting = self.waiting()
+        failed = self._scheduler.task_list(status="FAILED", upstream_status="", limit=False) if waiting else {}
+        return {task_id: waiting[task_id] for task_id in waiting.keys() & failed.keys()}
+
+    def _see_what_others_did(self) -> bool:
+        """Note which tasks other runs finished; return whether a task is free again because its run was killed."""
+        waiting = self.waiting()
+        if not waiting:
+            return False
+        done = self._scheduler.task_list(status="DONE", upstream_status="", limit=False)
+        for task_id in sorted(waiting.keys() & done.keys()):
+            self.made_elsewhere.add(task_id)
+            self._add_task_history.append((waiting[task_id], "DONE", True))
+        # The scheduler calls them failed, but nothing was said about why.
+        killed = [name for name in self.failed_elsewhere() if not self._scheduler.fetch_error(name)["error"]]
+        for task_id in killed:
+            self._scheduler.forgive_failures(task_id=task_id)
+        return bool(killed)
+
+
+class _Factory:
+    """Hands Luigi a scheduler and a worker and keeps them, so that they can be asked."""
+
+    def __init__(self) -> None:
+        self.scheduler: Any = None
+        self.worker: Any = None
+
+    def create_local_scheduler(self) -> Any:
+        self.scheduler = luigi.scheduler.Scheduler(prune_on_get_work=True, record_task_history=False)
+        return self.scheduler
+
+    def create_remote_scheduler(self, url: str) -> Any:
+        self.scheduler = luigi.rpc.RemoteScheduler(url)
+        if is_loopback(url):
+            # What is gone on this machine for ten seconds does not come back; Luigi asks for a minute.
+            self.scheduler._rpc_retry_wait = min(self.scheduler._rpc_retry_wait, _RETRY_S)  # noqa: SLF001
+        return self.scheduler
+
+    def create_worker(self, scheduler: Any, worker_processes: int, assistant: bool = False) -> Any:  # noqa: FBT001, FBT002  Luigi's signature
+        self.worker = Worker(scheduler=scheduler, worker_processes=worker_processes, assistant=assistant)
+        return self.worker
+
+    def history(self) -> list[tuple[Any, str]]:
+        """Return every (task, status) the worker reported, oldest first, as Luigi's own summary reads it."""
+        return [(task, status) for task, status, _ in list(self.worker._add_task_history)]  # noqa: SLF001
+
+    def running(self) -> list[str]:
+        """Return the ids of the tasks that run now; where none does, of those that another run is waited for."""
+        return list(self.worker._running_tasks) or self.worker.running_elsewhere()  # noqa: SLF001
+
+    def made(self) -> tuple[str, ...]:
+        """Return the names of the tasks whose files this run made, sorted."""
+        return () if self.worker is None else self._names(self.worker.made)
+
+    def made_elsewhere(self) -> tuple[str, ...]:
+        """Return the names of the tasks that another run was seen to finish, sorted."""
+        return () if self.worker is None else self._names(self.worker.made_elsewhere - self.worker.made)
+
+    def _names(self, task_ids: set[str]) -> tuple[str, ...]:
+        known = {task.task_id: task for task, _ in self.history()}
+        return tuple(sorted(title(known[task_id]) for task_id in task_ids if task_id in known))
+
+
+def build(
+    tasks: Sequence[luigi.Task],
+    *,
+    workers: int,
+    address: str | None,
+    watch: Callable[[Progress], None] | None = None,
+    goes_on: bool = False,
+) -> BuildResult:
+    """Build `tasks` and all they require.
+
+    Parameters
+    ----------
+    tasks : sequence of luigi.Task
+        Roots of the graph.
+    workers : int
+        Processes.
+    address : str or None
+        Of the central scheduler; None keeps the scheduler in this process.
+    watch : callable or None
+        Told twice a second how far the build is.
+    goes_on : bool
+        Where the central scheduler ends, whether to go on with one in this process.
+
+    Returns
+    -------
+    BuildResult
+        Exit code, tasks built, failures. What another run on the same scheduler is making is waited for.
+
+    Raises
+    ------
+    SchedulerError
+        The central scheduler stopped answering.
+    """
+    for root in tasks:
+        if isinstance(root, RegionTask):
+            # A graph that cannot be drawn is refused here; Luigi would only log it.
+            tuple(upstream(root))
+    use_forkserver()
+    start_server()
+    factory, kills = _Factory(), oom_kills()
+    try:
+        with _watching(factory, workers, watch):
+            run = luigi.build(
+                tasks,
+                worker_scheduler_factory=factory,
+                workers=workers,
+                detailed_summary=True,
+                local_scheduler=address is None,
+                **_configured(address),
+            )
+        code, summary, failures = _EXIT_CODES[run.status], run.summary_text, _failures(factory, oom_kills() - kills)
+    except luigi.rpc.RPCError as error:
+        # Perhaps it ended with the run that started it, which has finished what this one waited for.
+        if not _are_complete(tasks):
+            if goes_on:
+                return _going_on(factory, build(tasks, workers=workers, address=None, watch=watch))
+            raise SchedulerError(
+                "the scheduler stopped answering",
+                where=str(address),
+                fix="run again: what was built is kept; `gcn run --local-scheduler` does without it",
+            ) from error
+        code, summary, failures = 0, "", {}
+    # What a scheduler granted says nothing about what is there.
+    if failures and code in {0, _NOT_RUN}:
+        code = _EXIT_CODES[LuigiStatusCode.FAILED]
+    elif code == _NOT_RUN and _are_complete(tasks):
+        code = 0
+    return BuildResult(code, factory.made(), failures, summary, factory.made_elsewhere())
+
+
+def _configured(address: str | None) -> dict[str, str]:
+    """Set what Luigi has no argument for; return how it is told of the central scheduler."""
+    # How a program logs is its own affair; Luigi would install handlers.
+    luigi.configuration.get_config().set("core", "no_configure_logging", "true")
+    return {} if address is None else {"scheduler_url": address}
+
+
+def _going_on(factory: _Factory, rest: BuildResult) -> BuildResult:
+    """Return how a build ended whose central scheduler was lost on the way."""
+    built = tuple(sorted({*factory.made(), *rest.built}))
+    return replace(rest, built=built, built_elsewhere=factory.made_elsewhere(), lost_scheduler=True)
+
+
+def _are_complete(tasks: Sequence[luigi.Task]) -> bool:
+    return all(task.complete() for task in tasks)
+
+
+def _failures(factory: _Factory, kills: int) -> dict[str, str]:
+    """Return what each failed task said; `kills` is how often the kernel ended a process for memory meanwhile.
+
+    A task that failed in another run, and is waited for in vain, is among them.
+    """
+    last = {task.task_id: (task, status) for task, status in factory.history()}
+    failed = [task for task, status in last.values() if status in ("FAILED", "UNKNOWN", "DISABLED")]
+    failed += factory.worker.failed_elsewhere().values()
+    found = {}
+    for task in failed:
+        entry = factory.scheduler.fetch_error(task.task_id)
+        found[title(task)] = explained(_plain(str(entry.get("error") or "")), task, kills)
+    return dict(sorted(found.items()))
+
+
+def _plain(error: str) -> str:
+    """Return the text of an error; Luigi sends it as a JSON string."""
+    try:
+        return str(json.loads(error))
+    except ValueError:
+        return error or "no reason given"
+
+
+@contextmanager
+def _watching(factory: _Factory, workers: int, watch: Callable[[Progress], None] | None) -> Iterator[None]:
+    if watch is None:
+        yield
+        return
+    stop, observer = threading.Event(), Observer(factory, workers)
+
+    def poll() -> None:
+        while not stop.wait(_POLL_S):
+            if factory.worker is not None:
+                watch(observer.look())
+
+    thread = threading.Thread(target=poll, name="gcn-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        # It may be waiting for a scheduler that is gone; what it shows is not worth that.
+        thread.join(_PATIENCE_S)
+        if factory.worker is not None:
+            watch(observer.look(asks=False))

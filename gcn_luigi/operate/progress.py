@@ -1,0 +1,183 @@
+"""How far a build is: what is done, what runs and how far that is, and how long the rest may take."""
+
+import html
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, Protocol
+
+import luigi
+
+from gcn_luigi.io.publish.timings import read_times
+from gcn_luigi.tasks.base import RegionTask
+
+# Luigi's words for a task that waits for a worker or for others.
+_WAITING = "PENDING"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A task that runs.
+
+    Attributes
+    ----------
+    name : str
+        Of the task.
+    share : float or None
+        Of its work, 0 to 1; None until it says so.
+    message : str
+        Its last line; may be empty.
+    """
+
+    name: str
+    share: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A moment of a build.
+
+    Attributes
+    ----------
+    counts : dict of str
+        Tasks by Luigi status: DONE, RUNNING, PENDING, FAILED.
+    running : tuple of Running
+        The tasks that run.
+    seconds_left : float or None
+        What the rest may take; None where nothing is known of it.
+    """
+
+    counts: dict[str, int]
+    running: tuple[Running, ...]
+    seconds_left: float | None = None
+
+
+class Watched(Protocol):
+    """A build that can be asked."""
+
+    scheduler: Any
+
+    def history(self) -> Sequence[tuple[Any, str]]:
+        """Return every (task, status) that was reported, oldest first."""
+
+    def running(self) -> Sequence[str]:
+        """Return the ids of the tasks that run now."""
+
+
+class Observer:
+    """Looks at a build again and again.
+
+    Parameters
+    ----------
+    build : Watched
+        What is looked at.
+    workers : int
+        Processes that work at once.
+    """
+
+    def __init__(self, build: Watched, workers: int) -> None:
+        self._build, self._workers = build, workers
+        self._took: dict[str, float] = {}
+        self._began: dict[str, float] = {}
+        self._ended: set[str] = set()
+        self._asked: set[str] = set()
+
+    def look(self, *, asks: bool = True) -> Progress:
+        """Return how far the build is now.
+
+        Parameters
+        ----------
+        asks : bool
+            Whether running tasks are asked what they last said. The scheduler answers; if it is gone, that takes a
+            minute.
+        """
+        last = {task.task_id: (task, status) for task, status in self._build.history()}
+        ids = set(self._build.running())
+        statuses = {task_id: "RUNNING" if task_id in ids else status for task_id, (_, status) in last.items()}
+        self._clock({title(last[task_id][0]): status for task_id, status in statuses.items()})
+        ask = self._ask if asks else _named
+        running = sorted((ask(last[task_id][0]) for task_id in ids if task_id in last), key=lambda one: one.name)
+        waiting = [last[task_id][0] for task_id, status in statuses.items() if status == _WAITING]
+        return Progress(dict(Counter(statuses.values())), tuple(running), self._left(waiting, running))
+
+    def _clock(self, statuses: Mapping[str, str]) -> None:
+        """Note when tasks begin, and what those took that ended."""
+        now = time.monotonic()
+        for name, status in statuses.items():
+            if status == "RUNNING":
+                self._began.setdefault(name, now)
+            elif status == "DONE" and name in self._began and name not in self._ended:
+                self._ended.add(name)
+                self._took[name] = now - self._began[name]
+
+    def _ask(self, task: Any) -> Running:
+        """Return what a running task last said."""
+        share, message = None, ""
+        # What is shown is never worth a build.
+        with suppress(luigi.rpc.RPCError, KeyError, TypeError):
+            percent = self._build.scheduler.get_task_progress_percentage(task.task_id)["progressPercentage"]
+            share = None if percent is None else percent / 100
+            message = html.unescape(self._build.scheduler.get_task_status_message(task.task_id)["statusMessage"] or "")
+        return Running(title(task), share, message)
+
+    def _left(self, waiting: Iterable[Any], running: Sequence[Running]) -> float | None:
+        waiting = list(waiting)
+        self._remember(waiting)
+        return seconds_left([title(task) for task in waiting], running, self._took, self._workers)
+
+    def _remember(self, waiting: Iterable[Any]) -> None:
+        """Read once what tasks took in earlier builds."""
+        for task in waiting:
+            if isinstance(task, RegionTask) and task.name not in self._asked:
+                self._asked.add(task.name)
+                self._took = {**read_times(task.layout, [task.name]), **self._took}
+
+
+def seconds_left(
+    waiting: Sequence[str], running: Sequence[Running], took: Mapping[str, float], workers: int
+) -> float | None:
+    """Return how long the rest of a build may take: as each task took before, or as others of its family did.
+
+    Parameters
+    ----------
+    waiting : sequence of str
+        Names of tasks that have not begun.
+    running : sequence of Running
+        Those that run.
+    took : mapping
+        Seconds by name of a task, of this build or an earlier one.
+    workers : int
+        Processes that work at once.
+
+    Returns
+    -------
+    float or None
+        None where no task of a family that is still to come has ever been timed.
+    """
+    families: dict[str, list[float]] = defaultdict(list)
+    for name, seconds in took.items():
+        families[_family(name)].append(seconds)
+    wanted = [*((name, 1.0) for name in waiting), *((one.name, 1.0 - (one.share or 0.0)) for one in running)]
+    known = {name: took.get(name, fmean(families[_family(name)])) for name, _ in wanted if families.get(_family(name))}
+    if wanted and not known:
+        return None
+    # Families that were never seen take as long as the median of those that were: a guess, gone once one has ended.
+    middle = sorted(known.values())[len(known) // 2] if known else 0.0
+    return sum(known.get(name, middle) * share for name, share in wanted) / max(min(workers, len(wanted)), 1)
+
+
+def _named(task: Any) -> Running:
+    return Running(title(task))
+
+
+def title(task: Any) -> str:
+    """Return a task's name; that of its family where it has none."""
+    return str(getattr(task, "name", None) or task.get_task_family())
+
+
+def _family(name: str) -> str:
+    return name.partition("(")[0]

@@ -1,0 +1,166 @@
+"""The metadata of chips, in columns."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcn_luigi.errors import InputError
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.chips.selection import ChipCounts
+
+# Bytes. Columns of one width can be read back one by one, whatever the number of chips.
+_ID_WIDTH = 128
+_PARTITION_WIDTH = 64
+# What the index repeats of a shard, as it stands there.
+INDEXED_COLUMNS = (
+    "chip_id", "partition", "row", "col", "year", "year_gap", "share_none", "share_debris", "share_ice",
+    "valid_label", "valid_optical", "valid_topo", "valid_share",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ChipPlace:
+    """The partition that chips are cut from.
+
+    Attributes
+    ----------
+    partition : str
+        Its id.
+    split : str
+        ``train`` or ``dev``.
+    year : int
+        Of the composite.
+    year_gap : int
+        Years between outline and composite; -1 where no outline has a date.
+    window : Window
+        On `lattice`.
+    lattice : Lattice
+        Of the region.
+    """
+
+    partition: str
+    split: str
+    year: int
+    year_gap: int
+    window: Window
+    lattice: Lattice
+
+
+def chip_columns(
+    region: str, place: ChipPlace, origins: NDArray[np.int64], counts: ChipCounts, size: int
+) -> dict[str, NDArray[Any]]:
+    """Return the metadata of a partition's chips.
+
+    Parameters
+    ----------
+    region : str
+        First part of the chip ids.
+    place : ChipPlace
+        The partition.
+    origins : ndarray of int64
+        (chip, 2): row and column of each chip in the partition.
+    counts : ChipCounts
+        Pixel counts of the same chips.
+    size : int
+        Chip edge, in pixels.
+
+    Returns
+    -------
+    dict of str
+        (chip,) arrays: ``chip_id``, ``partition``, ``row``, ``col``, ``year``, ``year_gap``, shares of the chip's
+        pixels by class and validity, 0 to 1; and ``transform`` (chip, 6), the affine coefficients a to f.
+
+    Raises
+    ------
+    InputError
+        The partition's id does not fit its column: over 64 characters, or other than ASCII.
+    """
+    _check_id(place.partition)
+    n_chips, area = len(origins), float(size * size)
+    lattice, window = place.lattice, place.window
+    transform = np.tile(np.array(lattice.crop(Window(window.row, window.col, 1, 1)).transform), (n_chips, 1))
+    transform[:, 2] += origins[:, 1] * lattice.pixel_size
+    transform[:, 5] -= origins[:, 0] * lattice.pixel_size
+    stem = f"{region}_{place.split}_{place.partition}_{place.year}"
+    names = [f"{stem}_r{row:04d}_c{col:04d}" for row, col in origins]
+    missing = {"optical": counts.optical_missing, "topo": counts.topo_missing, "label": counts.ignore}
+    return {
+        "chip_id": np.array(names, dtype=f"S{_ID_WIDTH}"),
+        "partition": np.full(n_chips, place.partition, dtype=f"S{_PARTITION_WIDTH}"),
+        "row": origins[:, 0].astype(np.int32),
+        "col": origins[:, 1].astype(np.int32),
+        "year": np.full(n_chips, place.year, np.int16),
+        "year_gap": np.full(n_chips, place.year_gap, np.int16),
+        "share_none": (counts.none / area).astype(np.float32),
+        "share_debris": (counts.debris / area).astype(np.float32),
+        "share_ice": (counts.ice / area).astype(np.float32),
+        **{f"valid_{role}": (1.0 - count / area).astype(np.float32) for role, count in missing.items()},
+        "valid_share": (1.0 - counts.any_missing / area).astype(np.float32),
+        "transform": transform,
+    }
+
+
+def _check_id(partition: str) -> None:
+    if len(partition) > _PARTITION_WIDTH or not partition.isascii():
+        raise InputError(
+            f"an id of {len(partition)} characters does not fit; chips of different partitions would be confused",
+            where=f"partition {partition}",
+            fix=f"give the cells of the grid ids of at most {_PARTITION_WIDTH} letters, digits, _ or -",
+        )
+
+
+def select_counts(counts: ChipCounts, chosen: NDArray[np.bool_]) -> ChipCounts:
+    """Return the counts of the chosen chips; `chosen` is (chip,)."""
+    return ChipCounts(*(getattr(counts, field.name)[chosen] for field in fields(ChipCounts)))
+
+
+def empty_columns(region: str, split: str, lattice: Lattice, *, in_windows: bool = False) -> dict[str, NDArray[Any]]:
+    """Return the columns of no chips: an empty shard has the same names and types as any other.
+
+    `in_windows` adds ``in_window``, the row of the window that a chip is cut from.
+    """
+    no_counts = ChipCounts(*(np.zeros(0, np.int64) for _ in fields(ChipCounts)))
+    columns = chip_columns(region, _nowhere(split, lattice), np.zeros((0, 2), np.int64), no_counts, 1)
+    return columns | {"in_window": np.zeros(0, np.int32)} if in_windows else columns
+
+
+def window_columns(place: ChipPlace) -> dict[str, NDArray[Any]]:
+    """Return the metadata of one window, where partitions are stored whole.
+
+    Parameters
+    ----------
+    place : ChipPlace
+        The partition.
+
+    Returns
+    -------
+    dict of str
+        (1,) arrays: ``window_partition``; ``window_year``; ``window_height`` and ``window_width``, the pixels that are
+        no padding; ``window_transform`` (1, 6), the affine coefficients a to f.
+
+    Raises
+    ------
+    InputError
+        The partition's id does not fit its column.
+    """
+    _check_id(place.partition)
+    window = place.window
+    corner = place.lattice.crop(Window(window.row, window.col, 1, 1))
+    return {
+        "window_partition": np.array([place.partition], dtype=f"S{_PARTITION_WIDTH}"),
+        "window_year": np.array([place.year], np.int16),
+        "window_height": np.array([window.height], np.int32),
+        "window_width": np.array([window.width], np.int32),
+        "window_transform": np.array([corner.transform]),
+    }
+
+
+def empty_window_columns(lattice: Lattice) -> dict[str, NDArray[Any]]:
+    """Return the columns of no windows."""
+    return {name: values[:0] for name, values in window_columns(_nowhere("", lattice)).items()}
+
+
+def _nowhere(split: str, lattice: Lattice) -> ChipPlace:
+    return ChipPlace("", split, 0, 0, Window(0, 0, 0, 0), lattice)

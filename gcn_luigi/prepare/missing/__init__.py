@@ -1,0 +1,1 @@
+"""Missing pixels: found, flagged and filled."""

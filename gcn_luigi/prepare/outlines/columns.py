@@ -1,0 +1,275 @@
+"""What the columns of a file of outlines say: whose outline a row is, of which date, and whether it is glacier."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gcn_luigi.errors import InputError
+from gcn_luigi.prepare.outlines.dates import not_understood, read_dates
+from gcn_luigi.prepare.partitions.grid_import import few
+from gcn_luigi.settings import EACH_ROW, UNDATED, OutlineSettings
+
+_IDS = ("rgiid", "rgi_id", "glims_id", "glimsid", "glac_id", "glacier_id", "outline", "id")
+_DATES = ("bgndate", "src_date", "date", "img_date", "year")
+# Every file of the RGI states the id that GLIMS gives the same glacier.
+_COMPANIONS = {"rgiid": {"glimsid", "glims_id"}, "rgi_id": {"glimsid", "glims_id"}}
+_WORDS = {
+    "", "-", "--", "?", "n/a", "na", "nan", "none", "null", "<null>", "nil", "no id", "noid", "tbd", "unknown",
+    "unnamed", "no name", "noname", "no data", "nodata", "undefined",
+}  # fmt: skip
+# Numbers below 0, and ids of the RGI and of GLIMS whose number is 0: no ids where several rows hold them.
+_NO_ID = re.compile(r"^(?:-\d+|rgi.*[-.]0+|g0+[ew]0+[ns])$")
+_Mask = npt.NDArray[np.bool_]
+_GLACIER, _ROCK = "glac_bound", "intrnl_rock"
+
+
+@dataclass(frozen=True)
+class OutlineRows:
+    """The rows of a file that are glacier, or rock within one.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Indexed by the row's place in the file: outline (the id; ``row 7`` for a row without one), has_id, date (as
+        written), day (ISO, as far as it is known), year (Int64), analysis (what ties rock to its glacier) and is_rock.
+    id_column : str
+        Where the ids stand; empty where each row is an outline of its own.
+    spare : tuple of str
+        Other columns that hold one value a row.
+    notes : tuple of str
+        What was chosen and left out.
+    """
+
+    table: pd.DataFrame
+    id_column: str
+    spare: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def outline_rows(columns: pd.DataFrame, settings: OutlineSettings, where: str) -> OutlineRows:
+    """Return what the columns say of each row that is glacier or rock.
+
+    In a download of GLIMS (a column ``line_type``) rows ``glac_bound`` are glacier and rows ``intrnl_rock`` are rock;
+    all others are left out: debris, lakes and snow lines lie within an outline or say nothing of it.
+
+    Parameters
+    ----------
+    columns : DataFrame
+        All columns but the geometry; one row a record.
+    settings : OutlineSettings
+        id_field, date_field and date_format.
+    where : str
+        The file, for messages.
+
+    Raises
+    ------
+    InputError
+        A column is missing, most ids or dates cannot be used, ids differ only in how they are written, or no row is
+        glacier.
+    """
+    notes: list[str] = []
+    columns = columns.reset_index(drop=True)
+    is_rock, keep = _line_types(columns, notes, where)
+    columns, is_rock = columns[keep], is_rock[keep]
+    id_column = _id_column(columns, settings, notes, where)
+    names, has_id = _ids(columns, id_column, notes, where)
+    written, days = _dates(columns, settings, notes, where)
+    analysis = _column(columns, "anlys_id")
+    given = [""] * len(columns) if analysis is None else [id_text(value) for value in columns[analysis]]
+    keys = [f"#{key}" if key else day for key, day in zip(given, days, strict=True)]
+    table = pd.DataFrame(
+        {
+            "outline": pd.array(names, dtype="str"),
+            "has_id": has_id,
+            "date": pd.array(written, dtype="str"),
+            "day": pd.array(days, dtype="str"),
+            "year": pd.array([int(day[:4]) if day else pd.NA for day in days], dtype="Int64"),
+            "analysis": pd.array(keys, dtype="str"),
+            "is_rock": is_rock,
+        },
+        index=columns.index,
+    )
+    return OutlineRows(table, id_column, _spare(columns, id_column), tuple(notes))
+
+
+def id_text(value: Any) -> str:
+    """Return an id as text, empty where the value is no id: missing, blank, ``unknown`` or ``n/a``.
+
+    Parameters
+    ----------
+    value : text or number
+        ``12.0`` is ``12``.
+
+    Examples
+    --------
+    >>> [id_text(value) for value in (12.0, " RGI60-01.10689 ", "n/a", None)]
+    ['12', 'RGI60-01.10689', '', '']
+    """
+    if value is None or pd.isna(value):
+        return ""
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+    return "" if text.casefold() in _WORDS else text
+
+
+def _column(columns: pd.DataFrame, name: str) -> str | None:
+    return next((str(column) for column in columns.columns if str(column).lower() == name.lower()), None)
+
+
+def _named(columns: pd.DataFrame, wanted: str, where: str) -> str:
+    found = _column(columns, wanted)
+    if found is None:
+        raise InputError(
+            f"no field {wanted!r}", where=where, fix=f"name one of: {', '.join(sorted(map(str, columns.columns)))}"
+        )
+    return found
+
+
+def _line_types(columns: pd.DataFrame, notes: list[str], where: str) -> tuple[_Mask, _Mask]:
+    """Return which rows are rock, and which are rock or glacier."""
+    name = _column(columns, "line_type")
+    if name is None:
+        is_all = np.ones(len(columns), dtype=bool)
+        return ~is_all, is_all
+    kinds = columns[name].map(lambda value: "" if pd.isna(value) else str(value).strip().lower())
+    counts = kinds.value_counts()
+    if "" in counts.index or _GLACIER not in counts.index:
+        held = ", ".join(f"{count} x {kind or 'nothing'}" for kind, count in sorted(counts.items()))
+        raise InputError(
+            f"the column {name!r} does not say which rows are glacier: {held}",
+            where=where,
+            fix=f"write {_GLACIER} for outlines of glaciers and {_ROCK} for rock within them, or remove the column",
+        )
+    others = counts.drop([_GLACIER, _ROCK], errors="ignore")
+    if len(others):
+        held = ", ".join(f"{count} x {kind}" for kind, count in sorted(others.items()))
+        notes.append(f"rows left out as no outlines of glaciers: {held}")
+    return (kinds == _ROCK).to_numpy(bool), kinds.isin([_GLACIER, _ROCK]).to_numpy(bool)
+
+
+def _chosen(columns: pd.DataFrame, usual: Sequence[str], what: str, key: str, notes: list[str]) -> str | None:
+    """Return the first known column; a note tells of others that would do."""
+    found = [name for name in usual if _column(columns, name) is not None]
+    if not found:
+        return None
+    others = [str(_column(columns, name)) for name in found[1:] if name not in _COMPANIONS.get(found[0], set())]
+    taken = str(_column(columns, found[0]))
+    if others:
+        notes.append(f"{what} are those of {taken}; {few(others)} would do as well: [outlines] {key} says which")
+    return taken
+
+
+def _id_column(columns: pd.DataFrame, settings: OutlineSettings, notes: list[str], where: str) -> str:
+    if settings.id_field == EACH_ROW and _column(columns, EACH_ROW) is None:
+        return ""
+    if settings.id_field is not None:
+        return _named(columns, settings.id_field, where)
+    found = _chosen(columns, _IDS, "ids", "id_field", notes)
+    if found is None:
+        raise InputError(
+            f"no field holds the outlines' ids among: {few(columns.columns, 20)}",
+            where=where,
+            fix=f'name it in outlines.id_field, or let each row be an outline of its own: id_field = "{EACH_ROW}"',
+        )
+    return found
+
+
+def _ids(columns: pd.DataFrame, column: str, notes: list[str], where: str) -> tuple[list[str], list[bool]]:
+    if not column:
+        notes.append(f"each of the {len(columns)} rows is an outline of its own")
+        return [f"row {place}" for place in columns.index], [False] * len(columns)
+    texts = [id_text(value) for value in columns[column]]
+    times = Counter(texts)
+    texts = ["" if times[text] > 1 and _NO_ID.match(text.casefold()) else text for text in texts]
+    nameless = [place for place, text in zip(columns.index, texts, strict=True) if not text]
+    if 2 * len(nameless) > len(texts):
+        raise InputError(
+            f"{len(nameless)} of {len(texts)} rows hold no id in the column {column!r}, "
+            f"for example row {nameless[0]}: {str(columns[column].loc[nameless[0]])!r}",
+            where=where,
+            fix=better_ids(_spare(columns, column)),
+        )
+    if nameless:
+        places = ", ".join(f"row {place}" for place in nameless)
+        told = f"{len(nameless)} of {len(texts)} rows hold no id in the column {column!r}"
+        notes.append(f"{told} and are outlines of their own: {places}")
+    names = [text or f"row {place}" for place, text in zip(columns.index, texts, strict=True)]
+    different = pd.Series(sorted(set(names)), dtype=object)
+    alike = different.groupby(different.map(_spelling)).agg(list)
+    clash = [" and ".join(map(repr, group)) for group in alike if len(group) > 1]
+    made = {f"row {place}" for place in nameless} & set(texts)
+    if clash or made:
+        raise InputError(
+            f"ids of the column {column!r} that differ only in how they are written: {few([*clash, *sorted(made)])}",
+            where=where,
+            fix="write each glacier's id in one way and different ids apart; "
+            f'or let each row be an outline of its own: [outlines] id_field = "{EACH_ROW}"',
+        )
+    return names, [bool(text) for text in texts]
+
+
+def _spelling(name: str) -> str:
+    """Return what is left of an id without case, blanks and zeros that a change of type adds or takes."""
+    bare = re.sub(r"\s+", "", name).casefold()
+    return re.sub(r"^0+(?=\d)", "", re.sub(r"\.0+$", "", bare)) if re.fullmatch(r"\d+(?:\.0+)?", bare) else bare
+
+
+def better_ids(spare: Sequence[str]) -> str:
+    """Return what to do about a column whose values are no ids.
+
+    Parameters
+    ----------
+    spare : sequence of str
+        Columns that hold one value a row.
+    """
+    hint = f" ({few(spare)}: one value a row)" if spare else ""
+    return (
+        f"name a better column in [outlines] id_field{hint}, "
+        f'or let each row be an outline of its own: id_field = "{EACH_ROW}"'
+    )
+
+
+def _spare(columns: pd.DataFrame, taken: str) -> tuple[str, ...]:
+    """Return other columns of whole numbers or texts with one value a row."""
+    found = []
+    for name in columns.columns:
+        values = columns[name]
+        is_text = pd.api.types.is_string_dtype(values) or pd.api.types.is_integer_dtype(values)
+        is_other = str(name) != taken and str(name).lower() not in _DATES and "date" not in str(name).lower()
+        if is_other and is_text and len(values) > 1 and values.notna().all() and values.is_unique:
+            found.append(str(name))
+    return tuple(found)
+
+
+def _dates(
+    columns: pd.DataFrame, settings: OutlineSettings, notes: list[str], where: str
+) -> tuple[list[str], list[str]]:
+    """Return the dates as written and in ISO form."""
+    if settings.date_field == UNDATED and _column(columns, UNDATED) is None:
+        return [""] * len(columns), [""] * len(columns)
+    if settings.date_field is not None:
+        column: str | None = _named(columns, settings.date_field, where)
+    else:
+        column = _chosen(columns, _DATES, "dates", "date_field", notes)
+    if column is None:
+        held = few(columns.columns, 20)
+        notes.append(f"no column of dates is known among: {held}; [outlines] date_field names one")
+        return [""] * len(columns), [""] * len(columns)
+    values = columns[column].tolist()
+    days, lost = read_dates(values, settings.date_format)
+    if lost:
+        told = not_understood(lost, len(values))
+        if len(lost) > sum(map(bool, days)):
+            raise InputError(
+                f"{told} (column {column!r})",
+                where=where,
+                fix="name the column with [outlines] date_field, its form with date_format, "
+                f'for example "%d.%m.%Y"; date_field = "{UNDATED}" takes all outlines as undated',
+            )
+        notes.append(f"{told}; column {column!r} holds: {', '.join(sorted(set(lost)))}")
+    return ["" if pd.isna(value) else str(value) for value in values], days

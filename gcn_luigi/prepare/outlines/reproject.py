@@ -1,0 +1,212 @@
+"""Shapes in another CRS, with edges that stay where they were.
+
+An edge is straight in the CRS of its file: the edge of a box in degrees follows a parallel, which is a curve on a map.
+Where only the corners are reprojected, an edge of five degrees lies kilometres off. Edges that would be off are
+cut into pieces; all others, and these are nearly all that there are, stay as they are.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyproj
+import shapely
+from pyproj.exceptions import CRSError, ProjError
+
+from gcn_luigi.errors import InputError
+from gcn_luigi.prepare.partitions.grid_import import few
+
+# Where nothing else is known, in metres.
+TOLERANCE_M = 1.0
+# Where an edge is compared with the straight one; the aim is half of what is allowed, for the places between.
+_LOOKED_AT = (0.25, 0.5, 0.75)
+_AIM = 0.5
+# Nothing but a pole is as sharp a bend, in metres of radius: shorter edges need no look.
+_SHARPEST_M = 1000.0
+_MOST_PIECES, _MOST_ROUNDS, _MOST_POINTS = 64, 8, 5_000_000
+# Two transformations that meet may differ by metres; where a CRS is torn its ends lie far apart.
+_TORN_M = 1000.0
+_LEAP = 0.75
+_HALF_TURN = 180.0
+_EARTH_M = 6_378_137.0
+# In any unit of length: around the Earth it is 4e7 m.
+_FARTHEST = 1e9
+
+Array = npt.NDArray[Any]
+
+
+def reproject(shapes: Array, source: object, target: object, tolerance: float, where: str) -> Array:
+    """Return shapes in another CRS; no edge of a polygon is off by more than a tolerance.
+
+    Parameters
+    ----------
+    shapes : ndarray
+        Axes (row,), shapely geometries or None.
+    source, target : object
+        CRSs, in any form that pyproj takes.
+    tolerance : float
+        Farthest that an edge may lie from where it was, in the unit of `target`.
+    where : str
+        The file, for messages.
+
+    Returns
+    -------
+    ndarray
+        Axes (row,), flat. The same coordinates where both CRSs are the same.
+
+    Raises
+    ------
+    InputError
+        There is no way from one CRS to the other; a row lies where `target` has no place; an edge is torn apart
+        by it, as by the antimeridian; or an edge goes more than half around the Earth, so that it may be
+        meant to go the other way.
+    """
+    flat = shapely.force_2d(shapes)
+    try:
+        start, end = pyproj.CRS.from_user_input(source), pyproj.CRS.from_user_input(target)
+        if start.is_exact_same(end):
+            return np.asarray(flat)
+        transformer = pyproj.Transformer.from_crs(start, end, always_xy=True)
+        return _Move(transformer, tolerance, where).whole(flat, start)
+    except (CRSError, ProjError, RuntimeError) as error:
+        raise InputError(f"cannot reproject to {target}: {error}", where=where, fix="check both CRSs") from error
+
+
+class _Move:
+    """One way from a CRS to another, for the shapes of one file."""
+
+    def __init__(self, transformer: pyproj.Transformer, tolerance: float, where: str) -> None:
+        self._transformer, self._tolerance, self._where = transformer, tolerance, where
+
+    def whole(self, shapes: Array, source: pyproj.CRS) -> Array:
+        moved = shapes.copy()
+        present = ~shapely.is_missing(shapes)
+        # A copy: coordinates are set in place.
+        moved[present] = shapely.transform(shapes[present], self._placed)
+        self._refuse_lost(moved)
+        rows, corners, is_edge = _corners(shapes)
+        _, there, _ = _corners(moved)
+        if source.is_geographic:
+            self._refuse_long_way(rows, np.abs(np.diff(corners[:, 0])), is_edge)
+        # Of both CRSs: an edge of a whole turn ends where it began.
+        length = np.maximum(_lengths(corners) * _metres(source), _lengths(there))
+        look = np.flatnonzero(is_edge & (length > np.sqrt(8 * _SHARPEST_M * self._tolerance)))
+        off = self._off(_edges(corners, look), _edges(there, look)) > self._tolerance * _AIM
+        for row in np.unique(rows[look[off]]):
+            moved[row] = self._bent(shapes[row], int(row))
+        return moved
+
+    def _placed(self, points: Array) -> Array:
+        return np.column_stack(self._transformer.transform(points[:, 0], points[:, 1]))
+
+    def _off(self, edges: Array, there: Array) -> Array:
+        """Return how far each edge is from the straight one, axes (edge,); inf where it leaves the CRS or is torn."""
+        start, along = there[:, 0], there[:, 1] - there[:, 0]
+        square = np.maximum((along**2).sum(axis=1), np.finfo(float).tiny)
+        worst, step, last = np.zeros(len(edges)), np.zeros(len(edges)), np.zeros_like(along)
+        for share in (*_LOOKED_AT, 1.0):
+            true = self._placed(edges[:, 0] + share * (edges[:, 1] - edges[:, 0])) - start
+            with np.errstate(invalid="ignore"):
+                nearest = np.clip((true * along).sum(axis=1) / square, 0, 1)
+                off = np.hypot(*(true - nearest[:, None] * along).T)
+                step = np.maximum(step, np.hypot(*(true - last).T))
+            worst = np.maximum(worst, np.where(np.isfinite(off), off, np.inf))
+            last = true
+        # A quarter of an edge that is nearly all of it on the map.
+        length = np.sqrt(square)
+        worst[(length > _TORN_M) & (step > _LEAP * length)] = np.inf
+        return worst
+
+    def _bent(self, shape: Any, row: int) -> Any:
+        """Return one shape of many corners; lines and points beside its polygons are left to others."""
+        kind = shapely.get_type_id(shape)
+        if kind == shapely.GeometryType.POLYGON:
+            return shapely.Polygon(self._ring(shape.exterior, row), [self._ring(hole, row) for hole in shape.interiors])
+        parts = [self._bent(part, row) for part in shapely.get_parts(shape)] if kind > 3 else []
+        if kind == shapely.GeometryType.MULTIPOLYGON:
+            return shapely.MultiPolygon(parts)
+        if kind == shapely.GeometryType.GEOMETRYCOLLECTION:
+            return shapely.GeometryCollection(parts)
+        return shapely.transform(shape, self._placed)
+
+    def _ring(self, ring: Any, row: int) -> Array:
+        points = shapely.get_coordinates(ring)
+        aim = self._tolerance * _AIM
+        for _ in range(_MOST_ROUNDS):
+            there = self._placed(points)
+            edges = _edges(points, np.arange(len(points) - 1))
+            off = self._off(edges, _edges(there, np.arange(len(points) - 1)))
+            is_bent = off > aim
+            if not is_bent.any():
+                return there
+            # The error of a smooth curve falls with the square of the number of pieces.
+            wanted = np.ceil(1.1 * np.sqrt(np.minimum(off / aim, float(_MOST_PIECES**2))))
+            pieces = np.where(is_bent, np.clip(wanted, 2, _MOST_PIECES), 1).astype(np.int64)
+            if not np.isfinite(there).all() or pieces.sum() > _MOST_POINTS:
+                break
+            points = _cut(points, pieces)
+        if (_lengths(there)[is_bent] < _TORN_M).all():
+            return there
+        x, y = edges[int(np.argmax(off)), 0]
+        raise InputError(
+            f"row {row}: an edge is torn apart near ({x:.8g}, {y:.8g}): there the map has a seam, or nothing",
+            where=self._where,
+            fix="cut the polygon there, or leave out what lies far from the region",
+        )
+
+    def _refuse_lost(self, moved: Array) -> None:
+        points, rows = shapely.get_coordinates(moved, return_index=True)
+        # NaN compares False.
+        lost = np.unique(rows[~(np.abs(points) < _FARTHEST).all(axis=1)])
+        if lost.size:
+            raise InputError(
+                f"{lost.size} rows lie beyond what the CRS of the region can show: {few(f'row {row}' for row in lost)}",
+                where=self._where,
+                fix="check the file's CRS, or leave these rows out",
+            )
+
+    def _refuse_long_way(self, rows: Array, turn: Array, is_edge: Array) -> None:
+        # A whole turn along a parallel goes around; anything between half and whole may be meant the short way.
+        is_long = is_edge & (turn > _HALF_TURN + 1e-9) & (turn < 2 * _HALF_TURN - 1e-9)
+        if (found := np.unique(rows[:-1][is_long])).size:
+            raise InputError(
+                f"{found.size} rows have an edge longer than 180 degrees: {few(f'row {row}' for row in found)}",
+                where=self._where,
+                fix="where it is meant to cross the antimeridian, cut the polygon there, or write longitudes beyond "
+                "180 (181 for -179); where it is meant to go so far, give it a corner on its way",
+            )
+
+
+def _corners(shapes: Array) -> tuple[Array, Array, Array]:
+    """Return row and place of each corner of polygons, and whether an edge leads from it to the next."""
+    parts, rows = shapely.get_parts(shapes, return_index=True)
+    parts, again = shapely.get_parts(parts, return_index=True)
+    is_polygon = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
+    rings, owner = shapely.get_rings(parts[is_polygon], return_index=True)
+    corners, ring = shapely.get_coordinates(rings, return_index=True)
+    return rows[again][is_polygon][owner][ring], corners, ring[1:] == ring[:-1]
+
+
+def _edges(corners: Array, first: Array) -> Array:
+    """Return the edges from these corners to the next, axes (edge, end, xy)."""
+    return np.stack([corners[first], corners[first + 1]], axis=1)
+
+
+def _lengths(corners: Array) -> Array:
+    lengths: Array = np.hypot(*np.diff(corners, axis=0).T)
+    return lengths
+
+
+def _metres(crs: pyproj.CRS) -> float:
+    """Return the metres of a CRS's unit, of degrees those at the equator."""
+    unit = float(crs.axis_info[0].unit_conversion_factor) if crs.axis_info else 1.0
+    return unit * _EARTH_M if crs.is_geographic else unit
+
+
+def _cut(points: Array, pieces: npt.NDArray[np.int64]) -> Array:
+    """Return a line whose edges are cut into pieces of equal length; its corners stay."""
+    first = np.cumsum(pieces) - pieces
+    edge = np.repeat(np.arange(len(pieces)), pieces)
+    share = (np.arange(pieces.sum()) - first[edge]) / pieces[edge]
+    cut = points[edge] + share[:, None] * (points[edge + 1] - points[edge])
+    return np.concatenate([cut, points[-1:]])

@@ -1,0 +1,1 @@
+"""Partitions: the grid, the catalog, the year of each."""

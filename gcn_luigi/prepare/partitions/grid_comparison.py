@@ -1,0 +1,148 @@
+"""How glacier cover is spread over train and dev in grids of different cell sizes."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import shapely
+
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.partitions.grid import Cell
+from gcn_luigi.prepare.partitions.overlay import cell_boxes, join_outlines
+from gcn_luigi.prepare.statistics.ks import ks_of_samples
+
+N_BINS = 100
+
+
+def compare_grids(
+    lattice: Lattice, outlines: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, sizes: Iterable[int] = (128, 256, 512)
+) -> dict[str, dict[str, Any]]:
+    """Return the distribution of glacier share over the cells of each size and split.
+
+    A cell belongs to the split whose partitions cover more of it, and counts only where they cover at least half;
+    sizes are thus compared on the same ground. Cells of every size start where the catalog's own do, at its smallest
+    row and column: at its own size they are its own cells where these lie side by side.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The region's pixels.
+    outlines : GeoDataFrame
+        Columns outline, year and geometry, in the lattice's CRS.
+    catalog : GeoDataFrame
+        With row, col, split and used filled in.
+    sizes : iterable of int
+        Edges of the cells, in pixels.
+
+    Returns
+    -------
+    dict
+        ``{"128": {"train": {...}, "dev": {...}, "ks": ..., "glacier_m2": {...}}, ...}``. train and dev are as from
+        `describe_shares`; ks as from `ks_of_samples`, None where either has no cell; glacier_m2 holds the area of
+        outlines in the cells of train and of dev, and on the whole lattice. Only what lies on the lattice counts, and
+        outlines that overlap count once.
+    """
+    result = {}
+    for size in sizes:
+        cells = judge_cells(lattice, outlines, catalog, size)
+        of_split = {name: cells[cells["split"] == name] for name in ("train", "dev")}
+        shares = {name: rows["share"].to_numpy(float) for name, rows in of_split.items()}
+        area = {name: float(rows["glacier_m2"].sum()) for name, rows in of_split.items()}
+        result[str(size)] = {
+            **{name: describe_shares(values) for name, values in shares.items()},
+            "ks": ks_of_samples(shares["train"], shares["dev"]),
+            "glacier_m2": {**area, "lattice": float(cells["glacier_m2"].sum())},
+        }
+    return result
+
+
+def judge_cells(lattice: Lattice, outlines: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, size: int) -> pd.DataFrame:
+    """Return the cells of one size, with their split and how much glacier they hold.
+
+    Parameters
+    ----------
+    lattice, outlines, catalog
+        As in `compare_grids`.
+    size : int
+        Edge of a cell, in pixels.
+
+    Returns
+    -------
+    DataFrame
+        One row a cell, rows and columns of cells in order: row, col (int64, the first pixel, below 0 or beyond the
+        lattice where a cell hangs over), split ("train", "dev", or "" where neither covers half), share (float64,
+        0 to 1, of the whole cell) and glacier_m2 (float64, on the lattice alone).
+    """
+    cells = _aligned_cells(lattice, catalog, size)
+    boxes = cell_boxes(cells, lattice)
+    area = _glacier_area(cells, lattice, outlines)
+    cover = {name: _cover(boxes, catalog[catalog["used"] & (catalog["split"] == name)]) for name in ("train", "dev")}
+    is_dev = (cover["dev"] >= 0.5) & (cover["dev"] > cover["train"])
+    is_train = (cover["train"] >= 0.5) & ~is_dev
+    inside = area.copy()
+    parts = [cell.window.intersection(lattice.window) for cell in cells]
+    hangs = np.array([part != cell.window for part, cell in zip(parts, cells, strict=True)], bool)
+    cut = [Cell(cell.id, part) for cell, part, is_cut in zip(cells, parts, hangs, strict=True) if is_cut]
+    inside[hangs] = _glacier_area(cut, lattice, outlines)
+    return pd.DataFrame(
+        {
+            "row": np.array([cell.window.row for cell in cells], np.int64),
+            "col": np.array([cell.window.col for cell in cells], np.int64),
+            "split": pd.array(np.select([is_dev, is_train], ["dev", "train"], ""), dtype="str"),
+            "share": np.minimum(area / shapely.area(boxes), 1.0),
+            "glacier_m2": inside,
+        }
+    )
+
+
+def describe_shares(shares: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """Return count, mean, spread and histogram of glacier shares.
+
+    Parameters
+    ----------
+    shares : ndarray
+        Axes (cell,), float64, 0 to 1.
+
+    Returns
+    -------
+    dict
+        n_cells; mean, variance and std (over the cells, ddof 0; None without cells); histogram, the counts in
+        100 equal bins from 0 to 1, the last one closed.
+    """
+    counts, _ = np.histogram(shares, bins=N_BINS, range=(0.0, 1.0))
+    is_empty = len(shares) == 0
+    return {
+        "n_cells": len(shares),
+        "mean": None if is_empty else float(np.mean(shares)),
+        "variance": None if is_empty else float(np.var(shares)),
+        "std": None if is_empty else float(np.std(shares)),
+        "histogram": counts.tolist(),
+    }
+
+
+def _aligned_cells(lattice: Lattice, catalog: gpd.GeoDataFrame, size: int) -> list[Cell]:
+    """Return cells that cover the lattice, in step with the catalog's smallest row and column."""
+    row, col = (0, 0) if catalog.empty else (int(catalog["row"].min()), int(catalog["col"].min()))
+    # From the last step at or before 0; % of a negative number is not negative.
+    rows, cols = range(-(-row % size), lattice.height, size), range(-(-col % size), lattice.width, size)
+    return [Cell(f"{top}_{left}", Window(top, left, size, size)) for top in rows for left in cols]
+
+
+def _glacier_area(cells: Sequence[Cell], lattice: Lattice, outlines: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:
+    """Return what outlines cover of each cell, in square metres; overlaps count once."""
+    areas = join_outlines(cells, lattice, outlines).groupby("cell")["union_m2"].first()
+    found: npt.NDArray[np.float64] = areas.reindex([cell.id for cell in cells]).fillna(0.0).to_numpy(float)
+    return found
+
+
+def _cover(boxes: npt.NDArray[Any], partitions: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:
+    """Return the share of each box that the partitions cover; partitions that overlap count twice."""
+    sources = partitions.geometry.to_numpy()
+    which, near = shapely.STRtree(sources).query(boxes, predicate="intersects")
+    common = shapely.area(shapely.intersection(boxes[which], sources[near]))
+    sums = pd.Series(common).groupby(which).sum().reindex(range(len(boxes))).fillna(0.0)
+    shares: npt.NDArray[np.float64] = sums.to_numpy(float) / shapely.area(boxes)
+    return shares

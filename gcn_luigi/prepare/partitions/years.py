@@ -1,0 +1,157 @@
+"""Which year's composite a partition is cut from."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcn_luigi.errors import ConfigError
+from gcn_luigi.prepare.outlines.dates import read_date
+from gcn_luigi.prepare.partitions.grid import Cell
+from gcn_luigi.prepare.partitions.grid_import import few
+from gcn_luigi.settings import YearSettings
+
+_STATED = {"cell": "str", "outline": "str", "year": "Int64", "area_m2": "float64"}
+
+
+def outline_year(value: object) -> int | None:
+    """Return the year of an outline's date, or None where it holds none.
+
+    Parameters
+    ----------
+    value : object
+        As `gcn_luigi.prepare.outlines.dates.read_date` takes it.
+
+    Returns
+    -------
+    int or None
+        Between 1900 and 2100.
+
+    Examples
+    --------
+    >>> [outline_year(date) for date in ("20069999", -9999999, "2009-09-06T00:00:00", 2005.0, "9999", None)]
+    [2006, None, 2009, 2005, None, None]
+    """
+    day = read_date(value)
+    return int(day[:4]) if day else None
+
+
+def partition_years(
+    joined: pd.DataFrame, composites: Sequence[int], settings: YearSettings, cells: Iterable[str] = ()
+) -> pd.DataFrame:
+    """Return the composite year of every cell, or the reason why it has none.
+
+    * ``legacy``: the commonest year of the outlines, the smallest on a tie, odd years plus one; that composite
+      must exist. `max_gap` plays no part.
+    * ``nearest``: the commonest year, the smallest on a tie, then the nearest composite, the earlier on a tie.
+    * ``area-weighted``: the year with the largest outline area in the cell, the smallest on a tie, then as above.
+
+    An outline counts once a cell. Outlines without a year do not count.
+
+    Parameters
+    ----------
+    joined : DataFrame
+        Columns cell, outline, year (nullable) and area_m2; one row a cell and outline.
+    composites : sequence of int
+        Years there are composites of.
+    settings : YearSettings
+        The rule, the largest gap, and what to do without a dated outline.
+    cells : iterable of str
+        Ids to list even where no outline is joined.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by cell, sorted: year, year_gap, outline_year, outline_year_min, outline_year_max (Int64, NA where
+        there is none; the gap is absolute) and reason (empty where `year` can be used).
+
+    Raises
+    ------
+    ConfigError
+        There are no composites, or `settings.no_year` is not one of them.
+    """
+    known = np.array(sorted(set(composites)), dtype=np.int64)
+    if known.size == 0 or (settings.no_year != "skip" and settings.no_year not in known):
+        raise ConfigError(
+            f"no composite for year.no_year = {settings.no_year!r}",
+            where="[year]",
+            fix=f"use skip or one of the composites: {', '.join(map(str, known))}",
+        )
+    rows = joined.drop_duplicates(["cell", "outline"]).sort_values(["cell", "outline"])
+    names = pd.Index(sorted({*rows["cell"], *cells}), name="cell")
+    dated = rows[rows["year"].notna()].astype({"year": "int64"})
+    table = _outline_years(dated, by_area=settings.rule == "area-weighted").reindex(names).astype("Int64")
+    has_year = table["outline_year"].notna().to_numpy(bool)
+    asked = table["outline_year"].fillna(known[0]).to_numpy(np.int64)
+    year = asked + asked % 2 if settings.rule == "legacy" else _nearest(asked, known)
+    gap = np.abs(year - asked)
+    reason = np.full(len(names), "", dtype=object)
+    if settings.rule == "legacy":
+        lost = ~np.isin(year, known)
+        reason[lost] = [f"no composite for {y}" for y in year[lost]]
+    else:
+        lost = gap > settings.max_gap
+        reason[lost] = [f"year gap {g}" for g in gap[lost]]
+    if settings.no_year == "skip":
+        reason[~has_year] = "no dated outline"
+    else:
+        reason[~has_year], year = "", np.where(has_year, year, settings.no_year)
+    usable = reason == ""
+    table.insert(0, "year", _nullable(year, usable))
+    table.insert(1, "year_gap", _nullable(gap, has_year))
+    return table.assign(reason=pd.array(reason, dtype="str"))
+
+
+def years_of_cells(cells: Iterable[Cell], rule: str) -> pd.DataFrame:
+    """Return the years an imported grid states, in the form `partition_years` takes.
+
+    Parameters
+    ----------
+    cells : iterable of Cell
+        Cells with any number of years: each row of a grid that was joined with outlines states one.
+    rule : str
+        `YearSettings.rule`.
+
+    Returns
+    -------
+    DataFrame
+        Columns cell, outline (a number), year (Int64) and area_m2 (1); one row a year that a cell
+        states, or one without a year.
+
+    Raises
+    ------
+    ConfigError
+        The rule weighs years by area, which a grid does not state, and a cell states several.
+    """
+    cells = list(cells)
+    torn = [cell.id for cell in cells if len(set(cell.years)) > 1]
+    if torn and rule == "area-weighted":
+        raise ConfigError(
+            f"{len(torn)} of {len(cells)} cells state several years and no areas to weigh them by: {few(torn)}",
+            where="[year]",
+            fix='use rule = "nearest" or "legacy", which take the commonest year, or source = "outlines"',
+        )
+    rows = [(cell.id, str(place), year, 1.0) for cell in cells for place, year in enumerate(cell.years or (None,))]
+    return pd.DataFrame(rows, columns=["cell", "outline", "year", "area_m2"]).astype(_STATED)
+
+
+def _outline_years(dated: pd.DataFrame, *, by_area: bool) -> pd.DataFrame:
+    """Return the leading, first and last outline year of each cell."""
+    votes = dated.groupby(["cell", "year"])["area_m2"].agg(["sum", "size"]).reset_index()
+    votes = votes.sort_values(["cell", "sum" if by_area else "size", "year"], ascending=[True, False, True])
+    leading = votes.drop_duplicates("cell").set_index("cell")["year"].rename("outline_year")
+    extremes = votes.groupby("cell")["year"].agg(outline_year_min="min", outline_year_max="max")
+    return pd.concat([leading, extremes], axis=1)
+
+
+def _nearest(asked: Any, known: Any) -> Any:
+    """Return the nearest of `known` (sorted) to each of `asked`; the earlier on a tie."""
+    after = np.clip(np.searchsorted(known, asked), 0, len(known) - 1)
+    before = np.maximum(after - 1, 0)
+    is_earlier = np.abs(asked - known[before]) <= np.abs(known[after] - asked)
+    return np.where(is_earlier, known[before], known[after])
+
+
+def _nullable(values: Any, valid: Any) -> Any:
+    return pd.arrays.IntegerArray(np.asarray(values, dtype=np.int64), ~np.asarray(valid, dtype=bool))

@@ -1,0 +1,293 @@
+"""Blocks of partitions that go whole into one split, and the search for a good choice of them.
+
+The cost of a choice, all terms dimensionless and wanted to be 0::
+
+    2 |dev share - wanted| / wanted
+    + |mean glacier share of dev - of train| / of all
+    + |mean debris share of dev - of train| / of all
+    + share of partitions lost to the buffer
+    + share of outline area that lies in both splits; outlines too large to be tied count a quarter
+
+Shares of dev are counted over the partitions that stay in use.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from gcn_luigi.prepare.partitions.grid import world_id
+from gcn_luigi.prepare.split.neighbours import near_pairs
+
+_N_RANDOM = 64
+_N_SWEEPS = 4
+_MAX_MOVES = 2000
+# A group of blocks tied by glaciers may hold this much of what is not wanted in dev; beyond it there is
+# nothing left to choose between.
+_GROUP_LIMIT = 0.5
+_GIANT_COST = 0.25
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Blocks tied by glaciers.
+
+    Attributes
+    ----------
+    number : ndarray
+        Axes (partition,), int64 from 0: partitions with one number go into one split.
+    giants : tuple of str
+        Outlines whose own blocks are more than one split can hold; they tie nothing.
+    """
+
+    number: npt.NDArray[np.int64]
+    giants: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An assignment of blocks to dev.
+
+    Attributes
+    ----------
+    is_dev : ndarray
+        Axes (partition,), bool.
+    is_lost : ndarray
+        Axes (partition,), bool: train partitions within the buffer of dev.
+    cost : float
+        See the module; infinite where a split is empty.
+    """
+
+    is_dev: npt.NDArray[np.bool_]
+    is_lost: npt.NDArray[np.bool_]
+    cost: float
+
+
+def block_ids(catalog: gpd.GeoDataFrame, block: int) -> npt.NDArray[Any]:
+    """Return the block each partition's centre lies in.
+
+    Blocks lie at whole multiples of their edge from (0, 0) of the CRS, whatever the region's extent.
+
+    Parameters
+    ----------
+    catalog : GeoDataFrame
+        Columns left, bottom, right, top (metres).
+    block : int
+        Partitions along the edge of a block.
+
+    Returns
+    -------
+    ndarray
+        Axes (partition,), str objects.
+    """
+    edge = float((catalog["right"] - catalog["left"]).max()) * block
+    # Rounded, so that a centre on a block's edge falls to the same side whatever the last bits are.
+    col = np.floor(((catalog["left"] + catalog["right"]).to_numpy(float) / 2 / edge).round(9)).astype(int)
+    row = np.floor(((catalog["bottom"] + catalog["top"]).to_numpy(float) / 2 / edge).round(9)).astype(int)
+    names = [world_id(x, y, edge) for x, y in zip(col.tolist(), row.tolist(), strict=True)]
+    return np.array(names, dtype=object)
+
+
+class BlockSearch:
+    """The search over blocks of one region.
+
+    Parameters
+    ----------
+    catalog : GeoDataFrame
+        The used partitions only, sorted by id.
+    joined : DataFrame
+        Columns cell, outline, area_m2.
+    groups : Groups
+        Blocks that go into one split.
+    buffer_px : int
+        Least number of pixels between train and dev; 0: no common pixel.
+    dev_share : float
+        The wanted share.
+    """
+
+    def __init__(
+        self,
+        catalog: gpd.GeoDataFrame,
+        joined: pd.DataFrame,
+        groups: Groups,
+        *,
+        buffer_px: int,
+        dev_share: float,
+    ) -> None:
+        self._group = groups.number
+        self._n_groups = int(groups.number.max()) + 1
+        self._dev_share = dev_share
+        first, second = near_pairs(catalog, catalog, buffer_px)
+        pairs = np.unique(np.column_stack([first, self._group[second]]), axis=0)
+        self._near = _incidence(pairs[:, 0], pairs[:, 1], (len(catalog), self._n_groups))
+        rows = joined[joined["cell"].isin(catalog["partition"])]
+        outline, names = pd.factorize(rows["outline"], sort=True)
+        where = pd.Index(catalog["partition"]).get_indexer(rows["cell"])
+        self._glacier = _incidence(outline, where, (len(names), len(catalog)))
+        area = np.bincount(outline, weights=rows["area_m2"], minlength=len(names))
+        self._in_both_cost = area / max(area.sum(), 1.0)
+        self._in_both_cost[pd.Index(names).isin(groups.giants)] *= _GIANT_COST
+        self._weight = glacier_weight(catalog)
+        self._traits = [
+            trait for name in ("glacier_share", "share_debris") if (trait := catalog[name].to_numpy(float)).any()
+        ]
+
+    def best(self, seed: int) -> Choice:
+        """Return the cheapest of many random choices, improved by moving one group at a time.
+
+        Parameters
+        ----------
+        seed : int
+            Of the random choices; the same seed gives the same choice.
+        """
+        rng = np.random.default_rng([seed, 0x5B10C])
+        sizes = np.bincount(self._group, weights=self._weight, minlength=self._n_groups)
+        best, best_cost = np.zeros(self._n_groups, dtype=bool), np.inf
+        for _ in range(_N_RANDOM):
+            order = rng.permutation(self._n_groups)
+            before = np.cumsum(sizes[order]) - sizes[order] / 2
+            groups = np.zeros(self._n_groups, dtype=bool)
+            groups[order[before < self._dev_share * sizes.sum()]] = True
+            # Always at least one, and the smallest group is the safest guess.
+            groups[order[0]] |= not groups.any()
+            if (cost := self.judge(groups).cost) < best_cost:
+                best, best_cost = groups, cost
+        for _ in range(_N_SWEEPS):
+            cost_before = best_cost
+            for group in rng.permutation(self._n_groups)[:_MAX_MOVES]:
+                groups = best.copy()
+                groups[group] = not groups[group]
+                if (cost := self.judge(groups).cost) < best_cost:
+                    best, best_cost = groups, cost
+            if best_cost == cost_before:
+                break
+        return self.judge(best)
+
+    def judge(self, groups: npt.NDArray[np.bool_]) -> Choice:
+        """Return what becomes of the partitions when `groups` are dev.
+
+        Parameters
+        ----------
+        groups : ndarray
+            Axes (group,), bool.
+        """
+        is_dev = groups[self._group]
+        is_lost = ~is_dev & (self._near @ groups.astype(np.int32) > 0)
+        is_train = ~is_dev & ~is_lost
+        dev, train = self._weight * is_dev, self._weight * is_train
+        if not dev.any() or not train.any():
+            return Choice(is_dev, is_lost, np.inf)
+        cost = 2.0 * abs(dev.sum() / (dev.sum() + train.sum()) - self._dev_share) / self._dev_share
+        for trait in self._traits:
+            gap = np.average(trait, weights=dev) - np.average(trait, weights=train)
+            cost += abs(gap) / np.average(trait)
+        cost += float(is_lost.mean())
+        in_both = (self._glacier @ is_dev.astype(np.int32) > 0) & (self._glacier @ is_train.astype(np.int32) > 0)
+        cost += float(self._in_both_cost[in_both].sum())
+        return Choice(is_dev, is_lost, float(cost))
+
+
+def glacier_weight(catalog: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:
+    """Return 1 for partitions with glacier and 0 for others; 1 for all where no partition has any.
+
+    Parameters
+    ----------
+    catalog : GeoDataFrame
+        Column glacier_share.
+
+    Returns
+    -------
+    ndarray
+        Axes (partition,), float64.
+    """
+    weight = (catalog["glacier_share"] > 0.0).to_numpy(float)
+    return weight if weight.any() else np.ones(len(catalog))
+
+
+def group_blocks(
+    catalog: gpd.GeoDataFrame, joined: pd.DataFrame, blocks: npt.NDArray[Any], *, buffer_px: int, dev_share: float
+) -> Groups:
+    """Tie blocks that share a glacier which the buffer would not part.
+
+    A glacier ties two blocks when, with either of them in dev and the other in train, a partition with the glacier
+    would be left on both sides of the buffer. Small glaciers tie first; one that would tie more than half of the
+    partitions not wanted in dev ties nothing.
+
+    Parameters
+    ----------
+    catalog : GeoDataFrame
+        The used partitions only.
+    joined : DataFrame
+        Columns cell, outline, area_m2.
+    blocks : ndarray
+        Axes (partition,), the block of each.
+    buffer_px : int
+        Least number of pixels between train and dev.
+    dev_share : float
+        The wanted share.
+
+    Returns
+    -------
+    Groups
+        Single blocks where nothing ties them.
+    """
+    block, names = pd.factorize(blocks, sort=True)
+    weight = glacier_weight(catalog)
+    parent = np.arange(len(names))
+    own_size = np.bincount(block, weights=weight, minlength=len(names))
+    size = own_size.copy()
+    limit = max(_GROUP_LIMIT * (1.0 - dev_share) * weight.sum(), 1.0)
+    near = _near_blocks(catalog, block, buffer_px)
+    where = pd.Index(catalog["partition"]).get_indexer(joined["cell"])
+    rows = pd.DataFrame({"outline": joined["outline"].to_numpy(object), "where": where})[where >= 0]
+    rows["block"] = block[rows["where"].to_numpy()]
+    spanned = rows.groupby("outline")["block"].nunique()
+    wide = spanned[spanned > 1]
+    by_outline = rows[rows["outline"].isin(wide.index)].groupby("outline")
+    giants = []
+    for outline in sorted(wide.index, key=lambda name: (int(wide[name]), name)):
+        tied = _tied(by_outline.get_group(outline), near)
+        if own_size[tied].sum() > limit:
+            giants.append(str(outline))
+            continue
+        roots = sorted({_root(parent, b) for b in tied})
+        if size[roots].sum() <= limit:
+            size[roots[:1]] = size[roots].sum()
+            parent[roots] = roots[:1] * len(roots)
+    number = np.array([_root(parent, b) for b in range(len(names))])[block]
+    return Groups(np.unique(number, return_inverse=True)[1].astype(np.int64), tuple(giants))
+
+
+def _near_blocks(catalog: gpd.GeoDataFrame, block: npt.NDArray[Any], buffer_px: int) -> dict[int, set[int]]:
+    """Return, for each partition, the other blocks that would cost it its place."""
+    first, second = near_pairs(catalog, catalog, buffer_px)
+    near: dict[int, set[int]] = {i: set() for i in range(len(catalog))}
+    for i, b in zip(first.tolist(), block[second].tolist(), strict=True):
+        near[i].add(b)
+    return near
+
+
+def _tied(rows: pd.DataFrame, near: dict[int, set[int]]) -> list[int]:
+    """Return the blocks that one outline would join across the buffer."""
+    blocks = set(rows["block"].tolist())
+    tied: set[int] = set()
+    for i, own in zip(rows["where"].tolist(), rows["block"].tolist(), strict=True):
+        beyond = blocks - near[i] - {own}
+        if beyond:
+            tied |= beyond | {own}
+    return sorted(tied)
+
+
+def _root(parent: npt.NDArray[Any], i: int) -> int:
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = int(parent[i])
+    return i
+
+
+def _incidence(rows: npt.NDArray[Any], cols: npt.NDArray[Any], shape: tuple[int, int]) -> Any:
+    return sparse.csr_array((np.ones(len(rows), dtype=np.int32), (rows, cols)), shape=shape)

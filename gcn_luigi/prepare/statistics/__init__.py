@@ -1,0 +1,1 @@
+"""Statistics of bands: exact sums, histograms, distances between distributions."""

@@ -1,0 +1,154 @@
+"""Pixels counted into histograms and classes, once each and by weight, in one pass."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gcn_luigi._core import counts as counting
+from gcn_luigi._core import histogram as kernel
+from gcn_luigi.bands import CLASS_NAMES
+from gcn_luigi.errors import InputError
+from gcn_luigi.prepare.statistics.statistics import N_BINS, Histogram, empty_histogram
+
+# What half a word holds.
+_MOST = 2**32 - 1
+
+
+class PixelHistograms:
+    """Two histograms of the same samples: each counted once, and as often as its weight says.
+
+    Parameters
+    ----------
+    n_bands : int
+        Bands of the images to come.
+
+    Attributes
+    ----------
+    once, weighted : ndarray of int64
+        (band, 65536), the same two arrays at every call.
+    """
+
+    def __init__(self, n_bands: int) -> None:
+        self._once = empty_histogram(n_bands)
+        self._weighted = empty_histogram(n_bands)
+        # Both counts of a bin in one word, 32 bits each, until they might overflow.
+        self._packed = np.zeros((n_bands, N_BINS), np.uint64)
+        self._most = 0
+
+    @property
+    def once(self) -> Histogram:
+        """Samples with a weight, each counted once."""
+        self._unpack()
+        return self._once
+
+    @property
+    def weighted(self) -> Histogram:
+        """The same samples, each counted as often as its weight says."""
+        self._unpack()
+        return self._weighted
+
+    def add(
+        self,
+        image: npt.NDArray[np.int16],
+        flags: npt.NDArray[np.uint8],
+        band_flags: npt.NDArray[np.uint8],
+        weight: npt.NDArray[np.uint32],
+    ) -> None:
+        """Count the valid samples of an image.
+
+        Parameters
+        ----------
+        image : ndarray of int16
+            (band, y, x).
+        flags : ndarray of uint8
+            (y, x): bits of `Flag`.
+        band_flags : ndarray of uint8
+            (band,): a sample is left out where `flags` has any of its band's bits.
+        weight : ndarray of uint32
+            (y, x): for example by how many chips a pixel is seen; 0 leaves it out.
+
+        Raises
+        ------
+        InputError
+            A dtype or shape is not as said, or the weights of one row may pass 2**32.
+        """
+        n_bands, plane = len(self._packed), image.shape[1:]
+        wanted: tuple[tuple[str, npt.NDArray[Any], tuple[int, ...], type[np.generic]], ...] = (
+            ("image", image, (n_bands, *plane) if len(plane) == 2 else (n_bands, -1, -1), np.int16),
+            ("flags", flags, plane, np.uint8),
+            ("band_flags", band_flags, (n_bands,), np.uint8),
+            ("weight", weight, plane, np.uint32),
+        )
+        wrong = [
+            f"{name} is {array.shape} {array.dtype}, not {shape} {np.dtype(dtype)}"
+            for name, array, shape, dtype in wanted
+            if array.shape != shape or array.dtype != dtype
+        ]
+        if wrong:
+            raise InputError(
+                f"arrays do not fit each other: {'; '.join(wrong)}",
+                where=f"histograms of {n_bands} bands",
+                fix="give an image (band, y, x) of int16, and planes (y, x) of it",
+            )
+        a_row = int(weight.max(initial=1)) * plane[1]
+        if a_row > _MOST:
+            raise InputError(
+                f"weights up to {weight.max()} in rows of {plane[1]} px may pass 2**32 in one bin",
+                where="weight",
+                fix="give weights that count chips, or narrower images",
+            )
+        n_rows = _MOST // max(a_row, 1)
+        for first in range(0, plane[0], n_rows):
+            rows = slice(first, min(first + n_rows, plane[0]))
+            self._reserve(a_row * (rows.stop - first))
+            kernel.add(
+                np.ascontiguousarray(image[:, rows]),
+                np.ascontiguousarray(flags[rows]),
+                np.ascontiguousarray(band_flags),
+                np.ascontiguousarray(weight[rows]),
+                self._packed,
+            )
+
+    def _reserve(self, more: int) -> None:
+        if self._most + more > _MOST:
+            self._unpack()
+        self._most += more
+
+    def _unpack(self) -> None:
+        if self._most:
+            self._once += (self._packed & np.uint64(_MOST)).view(np.int64)
+            self._weighted += (self._packed >> np.uint64(32)).view(np.int64)
+            self._packed[...] = 0
+            self._most = 0
+
+
+def weighted_classes(label: npt.NDArray[np.uint8], weight: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+    """Return how many pixels of each class have a weight, and the sum of their weights.
+
+    Parameters
+    ----------
+    label : ndarray of uint8
+        (y, x): 0 none, 1 debris, 2 debris-free ice; anything else is left out.
+    weight : ndarray of uint32
+        (y, x): for example by how many chips a pixel is seen.
+
+    Returns
+    -------
+    ndarray of int64
+        (class, 2): pixels with a weight, sum of their weights.
+
+    Raises
+    ------
+    InputError
+        A dtype is not as said, or the shapes differ or are no planes.
+    """
+    if label.ndim != 2 or label.shape != weight.shape or label.dtype != np.uint8 or weight.dtype != np.uint32:
+        raise InputError(
+            f"label {label.shape} {label.dtype} and weight {weight.shape} {weight.dtype} do not belong together",
+            where="weighted classes",
+            fix="give planes (y, x) of one shape, uint8 and uint32",
+        )
+    counts = np.zeros((len(CLASS_NAMES), 2), np.int64)
+    counting.weigh(np.ascontiguousarray(label), np.ascontiguousarray(weight), counts)
+    return counts

@@ -1,0 +1,183 @@
+"""Chips, partitions or a mosaic of them as GeoTIFFs with their footprints, out of a finished dataset."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import geopandas as gpd
+import pandas as pd
+
+from gcn_luigi.errors import ConfigError
+from gcn_luigi.io.publish.safe_names import name_part
+from gcn_luigi.io.raster.geotiff import blocks
+from gcn_luigi.io.tables import write_geopackage
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.partitions.query import Selection, pick, window_around
+from gcn_luigi.read.dataset import ChipReader, Dataset
+from gcn_luigi.read.export.files import LAYERS, ExportFiles, Layer, published
+from gcn_luigi.read.export.scene import Scene
+
+Form = Literal["chips", "partitions", "mosaic"]
+Say = Callable[[str, float], None]
+
+# Pixels of a mosaic in memory at once.
+_STRIP = (256, 4096)
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is exported, and how.
+
+    Attributes
+    ----------
+    selection : Selection
+        Which chips or partitions.
+    form : {"chips", "partitions", "mosaic"}
+        One GeoTIFF a chip, one a partition, or one a year with all that lies in the box.
+    layers : tuple of str
+        Some of ``image``, ``label`` and ``flags``.
+    overwrite : bool
+        Replace an earlier export.
+    """
+
+    selection: Selection
+    form: Form = "chips"
+    layers: tuple[Layer, ...] = LAYERS
+    overwrite: bool = False
+
+
+def export(dataset: Dataset, out: Path, request: Request, say: Say) -> dict[str, Any]:
+    """Write a directory of GeoTIFFs, their footprints and styles; no sources are needed.
+
+    Pixels are those that `ChipReader` gives, to the bit. A mosaic is of one year: what no partition of that year covers
+    holds the fill, label 255, and flags that all is missing. The directory appears when it is whole.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        A finished dataset.
+    out : Path
+        A directory that is not there yet, or is empty.
+    request : Request
+        What is exported.
+    say : callable
+        Told a line and the share of work done.
+
+    Returns
+    -------
+    dict
+        What ``export.json`` says: ``dataset`` and ``digest``, ``form``, ``crs``, counts, and ``files``.
+
+    Raises
+    ------
+    ConfigError
+        Nothing is chosen, or `out` cannot be used.
+    ShardError, InputError
+        A shard is missing or damaged; partitions that overlap do not agree.
+    PublishError
+        A file cannot be written.
+    """
+    selection = request.selection
+    if request.form == "mosaic" and (selection.sample is not None or selection.limit is not None):
+        raise ConfigError(
+            "a mosaic shows all there is", where="--as mosaic", fix="leave out --sample and --limit, or use --as chips"
+        )
+    where = str(dataset.layout.root)
+    rows = pick(dataset.index, selection, "chip_id" if request.form == "chips" else "partition", where=where)
+    with published(dataset, out, overwrite=request.overwrite) as draft:
+        files = ExportFiles(dataset, draft, request.layers)
+        if request.form == "chips":
+            footprints = _chips(dataset, rows, files, say)
+        elif request.form == "partitions":
+            footprints = _partitions(dataset, rows, files, say)
+        else:
+            footprints = _mosaics(dataset, rows, files, selection, say)
+        write_geopackage(draft / "footprints.gpkg", footprints, "footprints")
+        return files.close(request.form, len(rows))
+
+
+def _chips(dataset: Dataset, rows: gpd.GeoDataFrame, files: ExportFiles, say: Say) -> gpd.GeoDataFrame:
+    names = [name_part(str(name)) for name in rows["chip_id"]]
+    reader = ChipReader(dataset.layout.shards, rows)
+    try:
+        for first in range(0, len(rows), _BATCH):
+            positions = range(first, min(first + _BATCH, len(rows)))
+            batch = reader.batch(list(positions))
+            for number, position in enumerate(positions):
+                row = rows.iloc[position]
+                size = batch["label"].shape[-1]
+                # The place that the shard states, to the last digit.
+                own = Lattice(
+                    dataset.lattice.crs,
+                    float(row["left"]),
+                    float(row["top"]),
+                    dataset.lattice.pixel_size,
+                    size,
+                    size,
+                )
+                pixels: dict[str, Any] = {layer: batch[layer][number] for layer in LAYERS}
+                files.write(names[position], own, [(own.window, pixels)])
+                say(names[position], (position + 1) / len(rows))
+    finally:
+        reader.close()
+    return rows.assign(file=pd.array([f"{name}.tif" for name in names], dtype="str"))
+
+
+def _partitions(dataset: Dataset, rows: gpd.GeoDataFrame, files: ExportFiles, say: Say) -> gpd.GeoDataFrame:
+    # All chips of the partitions, also those that were not asked for: they show its pixels, too.
+    whole = dataset.index[dataset.index["partition"].isin(rows["partition"])]
+    used = _used(dataset, rows)
+    scene = Scene(dataset, whole)
+    names = []
+    for done, row in enumerate(used.itertuples(), 1):
+        names.append(name_part(f"{dataset.description['region']}_{row.partition}_{row.year}"))
+        window = Window(int(row.row), int(row.col), int(row.height), int(row.width))
+        files.write(names[-1], dataset.lattice.crop(window), _pieces(scene, window, row.partition))
+        say(names[-1], done / len(used))
+    scene.close()
+    return used.assign(file=pd.array([f"{name}.tif" for name in names], dtype="str"))
+
+
+def _mosaics(
+    dataset: Dataset, rows: gpd.GeoDataFrame, files: ExportFiles, selection: Selection, say: Say
+) -> gpd.GeoDataFrame:
+    parts = []
+    years = sorted(rows["year"].unique().tolist())
+    for done, year in enumerate(years, 1):
+        shown = rows[rows["year"] == year]
+        scene = Scene(dataset, dataset.index[dataset.index["partition"].isin(shown["partition"])])
+        window = scene.hull
+        if selection.bounds is not None:
+            window = window_around(dataset.lattice, selection.bounds).intersection(_union(dataset, scene.hull))
+        name = name_part(f"{dataset.description['region']}_{year}")
+        files.write(name, dataset.lattice.crop(window), _pieces(scene, window))
+        parts.append(_used(dataset, shown).assign(file=f"{name}.tif"))
+        scene.close()
+        say(name, done / len(years))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _used(dataset: Dataset, rows: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return the catalog's rows of the partitions, in the order of the index."""
+    return dataset.catalog.set_index("partition", drop=False).loc[rows["partition"].unique()].reset_index(drop=True)
+
+
+def _union(dataset: Dataset, hull: Window) -> Window:
+    whole = dataset.lattice.window
+    row, col = min(whole.row, hull.row), min(whole.col, hull.col)
+    return Window(
+        row,
+        col,
+        max(whole.row + whole.height, hull.row + hull.height) - row,
+        max(whole.col + whole.width, hull.col + hull.width) - col,
+    )
+
+
+def _pieces(scene: Scene, window: Window, partition: str | None = None) -> Iterator[tuple[Window, Any]]:
+    """Yield parts of `window`, counted from its corner, with their pixels."""
+    frame = Lattice("", 0.0, 0.0, 1.0, window.height, window.width)
+    for part in blocks(frame, _STRIP):
+        placed = Window(window.row + part.row, window.col + part.col, part.height, part.width)
+        yield part, scene.read(placed, partition).planes

@@ -1,0 +1,237 @@
+"""The files of an export: GeoTIFFs with styles, and the list of them that marks the directory as an export."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from gcn_luigi.bands import LABEL_IGNORE, Band, Role
+from gcn_luigi.errors import ConfigError, GcnLuigiError, PublishError
+from gcn_luigi.io.publish.temporary import claimed
+from gcn_luigi.io.raster.qgis_styles import flags_style, image_style, label_style, split_style
+from gcn_luigi.io.raster.styled_geotiff import Look, open_shown
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.appearance import CLASS_COLOURS, colour
+from gcn_luigi.prepare.chips.mosaic import Planes
+from gcn_luigi.prepare.missing.fill import Flag
+from gcn_luigi.read.dataset import Dataset
+
+Layer = Literal["image", "label", "flags"]
+LAYERS: tuple[Layer, ...] = ("image", "label", "flags")
+LISTING = "export.json"
+FORMAT = "gcn_luigi export 1"
+
+# What a GIS lays beside a file that it shows.
+_BESIDE = (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal")
+# A pixel with one of these lacks some band of the image.
+_IMAGE_FLAGS = int(Flag.OPTICAL | Flag.TOPO | Flag.OUTSIDE | Flag.DISTANCE)
+
+
+class ExportFiles:
+    """Writes the files of an export into a draft of its directory.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Whose pixels they show.
+    draft : Path
+        The directory.
+    layers : tuple of str
+        Which of a pixel's layers are written.
+    """
+
+    def __init__(self, dataset: Dataset, draft: Path, layers: tuple[Layer, ...]) -> None:
+        self._dataset, self._draft, self._layers = dataset, draft, layers
+        bands = described_bands(dataset)
+        nodata = dataset.description["configuration"]["nodata"]
+        fill = int(nodata["fill"])
+        # The published rule leaves other numbers in missing pixels, too.
+        is_free = nodata["mode"] == "strict" and all(_cannot_hold(band, fill) for band in bands)
+        tags = {"AREA_OR_POINT": "Area", "gcn_luigi_dataset": dataset.digest}
+        classes = dict(enumerate(CLASS_COLOURS.values()))
+        self._looks = {
+            "image": Look(
+                tuple(band.name for band in bands),
+                "int16",
+                units=tuple(band.unit for band in bands),
+                descriptions=tuple(band.description for band in bands),
+                nodata=fill if is_free else None,
+                is_masked=not is_free,
+                tags=tags,
+            ),
+            "label": Look(
+                ("label",),
+                "uint8",
+                nodata=LABEL_IGNORE,
+                colours={value: (*colour(ink), 255) for value, ink in classes.items()},
+                tags={**tags, "classes": ", ".join(f"{value} {name}" for value, name in enumerate(CLASS_COLOURS))},
+            ),
+            "flags": Look(
+                ("flags",), "uint8", tags={**tags, "bits": ", ".join(f"{f.value} {f.name}" for f in Flag).lower()}
+            ),
+        }
+        statistics = dataset.statistics["bands"]
+        self._styles = {
+            "image": image_style(bands, statistics, masked=0 if is_free else len(bands)),
+            "label": label_style(),
+            "flags": flags_style(),
+        }
+
+    def write(self, name: str, lattice: Lattice, pieces: Iterable[tuple[Window, Planes]]) -> None:
+        """Write the GeoTIFFs of one chip, partition or mosaic, and their styles.
+
+        Parameters
+        ----------
+        name : str
+            Of the image; the other layers have theirs behind it.
+        lattice : Lattice
+            Where its pixels lie.
+        pieces : iterable of (Window, mapping)
+            Parts of it, one block tall and row-major, with ``image``, ``label`` and ``flags``.
+        """
+        paths = {layer: self._draft / f"{name}{'' if layer == 'image' else f'_{layer}'}.tif" for layer in self._layers}
+        for layer, path in paths.items():
+            path.with_suffix(".qml").write_text(self._styles[layer], encoding="utf-8")
+        with ExitStack() as stack:
+            open_files = {
+                layer: stack.enter_context(open_shown(path, lattice, self._looks[layer]))
+                for layer, path in paths.items()
+            }
+            for window, planes in pieces:
+                present = planes["flags"] & _IMAGE_FLAGS == 0
+                for layer, file in open_files.items():
+                    file.write(planes[layer], window, present)
+
+    def close(self, form: str, n_chips: int) -> dict[str, Any]:
+        """Write the style of the footprints and the list of all files; return what it says."""
+        (self._draft / "footprints.qml").write_text(split_style(), encoding="utf-8")
+        names = sorted(path.name for path in self._draft.iterdir())
+        summary = {
+            "format": FORMAT,
+            "region": self._dataset.description["region"],
+            "dataset": str(self._dataset.layout.root),
+            "digest": self._dataset.digest,
+            "form": form,
+            "crs": self._dataset.lattice.crs,
+            "n_chips": n_chips,
+            "n_rasters": sum(name.endswith(".tif") for name in names),
+            "bytes": sum((self._draft / name).stat().st_size for name in names),
+            "files": names,
+        }
+        (self._draft / LISTING).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        return summary
+
+
+def described_bands(dataset: Dataset) -> tuple[Band, ...]:
+    """Return the bands of the image for people: that which a build makes has a description, too."""
+    made = "distance to the nearest glacier"
+    return tuple(replace(band, description=made) if band.role is Role.DISTANCE else band for band in dataset.bands)
+
+
+@contextmanager
+def published(dataset: Dataset, out: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield a hidden directory to write; move it onto `out` if the block succeeds.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Nothing is written into its directory.
+    out : Path
+        Not there, empty, or with `overwrite` an earlier export with nothing else in it.
+    overwrite : bool
+        Replace an earlier export.
+
+    Yields
+    ------
+    Path
+        The draft.
+
+    Raises
+    ------
+    ConfigError
+        `out` is something else.
+    PublishError
+        The file system refuses.
+    """
+    final = out.absolute()
+    if final.resolve().is_relative_to(dataset.layout.root):
+        raise ConfigError("lies within the dataset", where=str(out), fix="name a directory outside of it")
+    old = _earlier_files(final, overwrite=overwrite)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with claimed(final) as draft:
+            draft.mkdir()
+            yield draft
+            for path in (*draft.iterdir(), draft):
+                _sync(path)
+            # What a reader of the old export has open stays whole; the directory is empty, then gone, then the new one.
+            for path in old:
+                path.unlink(missing_ok=True)
+            draft.replace(final)
+            _sync(final.parent)
+    except OSError as error:
+        if isinstance(error, GcnLuigiError):
+            raise
+        raise PublishError(
+            f"could not be written: {error.strerror or error}", where=str(out), fix="check free space and rights"
+        ) from error
+
+
+def _earlier_files(final: Path, *, overwrite: bool) -> list[Path]:
+    """Return what is replaced: the files of an earlier export, and what a GIS laid beside them."""
+    if not final.exists() and not final.is_symlink():
+        return []
+    if final.is_symlink() or not final.is_dir():
+        raise ConfigError("there is something already", where=str(final), fix="name a directory that is not there")
+    found = sorted(final.iterdir())
+    if not found:
+        return []
+    listed = _listed(final / LISTING)
+    if listed is None:
+        raise ConfigError(
+            "holds files that are no export", where=str(final), fix="name a directory that is not there, or is empty"
+        )
+    if not overwrite:
+        raise ConfigError(
+            "holds an export already", where=str(final), fix="say --overwrite to replace it, or name another directory"
+        )
+    allowed = {*listed, LISTING}
+    other = [path.name for path in found if path.name not in allowed and not _is_beside(path.name, allowed)]
+    if other or any(path.is_dir() for path in found):
+        raise ConfigError(
+            f"holds more than the earlier export: {', '.join(other[:3])}",
+            where=str(final),
+            fix="move these elsewhere, or name another directory: only what was exported is ever replaced",
+        )
+    return found
+
+
+def _listed(listing: Path) -> frozenset[str] | None:
+    try:
+        said = json.loads(listing.read_text(encoding="utf-8"))
+        if said["format"] == FORMAT:
+            return frozenset(map(str, said["files"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def _is_beside(name: str, files: set[str]) -> bool:
+    return any(name.endswith(end) and name.removesuffix(end) in files for end in _BESIDE)
+
+
+def _cannot_hold(band: Band, value: int) -> bool:
+    """Return whether no valid pixel of a band is `value`."""
+    too_low = band.valid_min is not None and value < band.valid_min
+    return too_low or (band.valid_max is not None and value > band.valid_max)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,165 @@
+"""Pixels of any window of the lattice, out of the chips or partitions that a dataset stores."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+
+from gcn_luigi.errors import InputError, ShardError
+from gcn_luigi.lattice import Window
+from gcn_luigi.prepare.chips.mosaic import Canvas
+from gcn_luigi.read.dataset import Dataset
+from gcn_luigi.read.pixels.shard_pool import OpenShards
+from gcn_luigi.read.pixels.store import PixelStore
+
+_CACHE_MB = 256
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A stored row of pixels: where it is kept, and where it lies."""
+
+    shard: int
+    row: int
+    chip: int
+    partition: str
+    at: Window
+    shown: Window
+
+
+class Scene:
+    """What the chips of some rows of the index show, laid back onto the lattice.
+
+    In the layout ``windows`` partitions are stored whole, and are shown whole; in the layout ``chips`` only what some
+    kept chip shows is there. A chip that was stretched over the edge of its partition shows no pixel of the lattice
+    and is left out.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        A finished dataset.
+    rows : GeoDataFrame
+        Of its index, at least one; of one year, unless their partitions do not touch.
+
+    Raises
+    ------
+    ShardError
+        A shard is missing or damaged, or index and catalog do not agree.
+    """
+
+    def __init__(self, dataset: Dataset, rows: gpd.GeoDataFrame) -> None:
+        names, numbers = np.unique(rows["shard"].to_numpy(str), return_inverse=True)
+        shard_of, chip_of = numbers.astype(np.int64), rows["shard_row"].to_numpy(np.int64)
+        ids = dict(zip(zip(shard_of.tolist(), chip_of.tolist(), strict=True), rows["chip_id"], strict=True))
+        self._store = PixelStore(
+            OpenShards(dataset.layout.shards, names.tolist(), 1), partial(_name_of, ids), cache_mb=_CACHE_MB
+        )
+        first = int(shard_of[0]), int(chip_of[0])
+        shapes, layout = self._store.format(*first)
+        edge, self.fills = self._store.edges(*first)
+        self._where = str(dataset.layout.root)
+        partitions = _partition_windows(dataset, rows["partition"])
+        places = self._store.places(shard_of, chip_of)
+        stored = {}
+        for place, chip, row in zip(places.tolist(), chip_of.tolist(), rows.itertuples(), strict=True):
+            whole = partitions[row.partition]
+            at = whole
+            if layout == "chips":
+                at = Window(whole.row + row.row, whole.col + row.col, *shapes["label"])
+            shown = at.intersection(whole)
+            if edge != "legacy" or shown == at:
+                stored[place[0], place[1]] = _Stored(place[0], place[1], chip, row.partition, at, shown)
+        self._stored = tuple(stored.values())
+        boxes = [(one.shown.row, one.shown.col, one.shown.height, one.shown.width) for one in self._stored]
+        self._boxes = np.array(boxes, np.int64).reshape(-1, 4)
+        self._like: dict[str, Any] = {
+            "image": np.empty((*shapes["image"][:-2], 0, 0), np.int16),
+            "label": np.empty((0, 0), np.uint8),
+            "flags": np.empty((0, 0), np.uint8),
+        }
+
+    @property
+    def hull(self) -> Window:
+        """The smallest window that holds all that is shown."""
+        row, col = self._boxes[:, :2].min(axis=0).tolist()
+        bottom, right = (self._boxes[:, :2] + self._boxes[:, 2:]).max(axis=0).tolist()
+        return Window(row, col, bottom - row, right - col)
+
+    def read(self, window: Window, partition: str | None = None) -> Canvas:
+        """Return the pixels of `window`; where nothing is shown, the fill, label 255 and flags that all is missing.
+
+        Parameters
+        ----------
+        window : Window
+            On the region's lattice; it may reach beyond.
+        partition : str or None
+            Show this one alone.
+
+        Returns
+        -------
+        Canvas
+            ``image`` (band, y, x) int16, ``label`` and ``flags`` (y, x) uint8.
+
+        Raises
+        ------
+        ShardError
+            A shard is missing or damaged, or chips of one partition show different pixels of one place.
+        InputError
+            Partitions do.
+        """
+        canvas = Canvas.empty(window, self._like, self.fills)
+        lying: set[str] = set()
+        for one in self._within(window):
+            if partition not in (None, one.partition):
+                continue
+            piece = self._store.row(one.shard, one.row, one.chip)
+            if piece["label"].shape != (one.at.height, one.at.width):
+                raise self._disagreement(one, f"holds {piece['label'].shape} pixels, not those of the catalog")
+            if n_unlike := canvas.add(piece, one.at, one.shown):
+                if lying <= {one.partition}:
+                    raise self._disagreement(one, f"shows {n_unlike} pixels otherwise than its other chips")
+                raise InputError(
+                    f"partition {one.partition} shows {n_unlike} pixels otherwise than partitions that it overlaps",
+                    where=self._where,
+                    fix="export them one by one: --as partitions",
+                )
+            lying.add(one.partition)
+        return canvas
+
+    def close(self) -> None:
+        """Give back the memory."""
+        self._store.drop()
+
+    def _within(self, window: Window) -> Iterator[_Stored]:
+        row, col, height, width = self._boxes.T
+        meets = (row < window.row + window.height) & (row + height > window.row)
+        meets &= (col < window.col + window.width) & (col + width > window.col)
+        return (self._stored[position] for position in np.flatnonzero(meets).tolist())
+
+    def _disagreement(self, one: _Stored, what: str) -> ShardError:
+        return ShardError(
+            f"partition {one.partition} {what}",
+            where=self._where,
+            fix="look what is damaged: gcn validate --deep; then gcn run --deep REGION makes it anew",
+        )
+
+
+def _partition_windows(dataset: Dataset, names: Any) -> Mapping[str, Window]:
+    catalog = dataset.catalog.set_index("partition")
+    wanted = names.unique()
+    try:
+        boxes = catalog.loc[wanted, ["row", "col", "height", "width"]].to_numpy(np.int64)
+    except KeyError as error:
+        raise ShardError(
+            f"the index names partitions that are not in the catalog: {error}",
+            where=str(dataset.layout.catalog),
+            fix="run the build again: gcn run --deep <region>",
+        ) from error
+    return {name: Window(*box) for name, box in zip(wanted, boxes.tolist(), strict=True)}
+
+
+def _name_of(ids: Mapping[tuple[int, int], str], shard: int, chip: int) -> str:
+    return ids.get((shard, chip), f"{chip}")

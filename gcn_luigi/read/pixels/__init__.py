@@ -1,0 +1,1 @@
+"""Pixels of chips, decoded when wanted or kept in memory."""

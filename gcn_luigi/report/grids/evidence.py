@@ -1,0 +1,124 @@
+"""What the page of grid sizes shows, read once."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from gcn_luigi.config import Region
+from gcn_luigi.io.inputs.inventory import Inventory
+from gcn_luigi.io.inputs.vector import read_outlines
+from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.tables import read_geoparquet
+from gcn_luigi.lattice import Lattice
+from gcn_luigi.prepare.chips.overlap import ChipLoad, chip_load
+from gcn_luigi.prepare.partitions.grid_comparison import judge_cells
+from gcn_luigi.settings import RegionSettings
+
+
+@dataclass(frozen=True)
+class GridSize:
+    """Cells of one size.
+
+    Attributes
+    ----------
+    size : int
+        Their edge, in pixels.
+    described : dict
+        As `compare_grids` describes them.
+    cells : DataFrame
+        As from `judge_cells`.
+    load : ChipLoad
+        Chips of one cell.
+    """
+
+    size: int
+    described: dict[str, Any]
+    cells: pd.DataFrame
+    load: ChipLoad
+
+    def n_cells(self, split: str) -> int:
+        """Return how many cells a split has."""
+        return int(self.described[split]["n_cells"])
+
+    def n_chips(self, split: str) -> int:
+        """Return how many chips its whole cells would give, before any is judged."""
+        return self.n_cells(split) * self.load.n_chips
+
+    def glacier_share(self, split: str) -> float | None:
+        """Return which part, 0 to 1, of the lattice's glacier area a split's cells hold; None without glaciers."""
+        area = self.described["glacier_m2"]
+        return float(area[split] / area["lattice"]) if area["lattice"] else None
+
+    def mean(self, split: str) -> float | None:
+        """Return the mean glacier share of a split's cells."""
+        value: float | None = self.described[split]["mean"]
+        return value
+
+    @property
+    def ks(self) -> float | None:
+        """How far train and dev differ (Kolmogorov and Smirnov); None where either has no cell."""
+        value: float | None = self.described["ks"]
+        return value
+
+    @property
+    def ks_by_chance(self) -> float | None:
+        """The distance that one of twenty draws of independent cells from the same ground exceeds, for many cells.
+
+        1.358 sqrt((n + m) / (n m)) for n and m cells: Smirnov (1948), Annals of Mathematical Statistics 19, 279-281.
+        """
+        train, dev = (self.n_cells(split) for split in SPLITS)
+        return None if not train or not dev else float(min(1.358 * ((train + dev) / (train * dev)) ** 0.5, 1.0))
+
+
+@dataclass(frozen=True)
+class GridEvidence:
+    """All sizes, from the smallest up, and what they are judged by.
+
+    Attributes
+    ----------
+    settings : RegionSettings
+        What the dataset was made by.
+    lattice : Lattice
+        The region's pixels.
+    sizes : tuple of GridSize
+        At least one.
+    """
+
+    settings: RegionSettings
+    lattice: Lattice
+    sizes: tuple[GridSize, ...]
+
+
+def read_grid_evidence(region: Region, layout: Layout) -> GridEvidence:
+    """Read comparison, catalog and outlines, and judge the cells of each size again: the comparison keeps none.
+
+    Parameters
+    ----------
+    region : Region
+        Settings and sources.
+    layout : Layout
+        Where inventory, catalog and comparison are.
+
+    Raises
+    ------
+    InputError
+        A table, the inventory or the outlines are missing or damaged.
+    """
+    settings, chips = region.settings, region.settings.chips
+    lattice = Inventory.from_json(layout.inventory.read_text(encoding="utf-8")).lattice
+    catalog = read_geoparquet(layout.catalog)
+    path = region.root / settings.outlines.path
+    outlines = read_outlines(path, settings.outlines, lattice, settings.years).table
+    compared: dict[str, Any] = json.loads(layout.grid_comparison.read_text(encoding="utf-8"))
+    sizes = tuple(
+        GridSize(
+            size,
+            compared[str(size)],
+            judge_cells(lattice, outlines, catalog, size),
+            chip_load(size, chips.size, chips.step, chips.edge),
+        )
+        for size in sorted(map(int, compared))
+    )
+    return GridEvidence(settings, lattice, sizes)

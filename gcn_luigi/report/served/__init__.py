@@ -1,0 +1,1 @@
+"""Small pages served while a build runs: catalog and shards."""

@@ -1,0 +1,129 @@
+"""Pages of a dataset over HTTP, for this machine alone: the links in Luigi's page lead here."""
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+from gcn_luigi.errors import GcnLuigiError, SchedulerError
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.report.served.pages import message_page, page_of
+
+LOOPBACK = "127.0.0.1"
+# Pages hold all they show; nothing may be loaded into them, and no other page may show them.
+_HEADERS: Mapping[str, str] = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+@contextmanager
+def serve_pages(layouts: Mapping[str, Layout], port: int = 0) -> Iterator[str]:
+    """Serve the pages of datasets on this machine's loopback while the block runs.
+
+    The address holds a secret word, as other users of the machine reach its loopback, too. Only the pages that
+    `page_of` knows are answered, never a file by its name.
+
+    Parameters
+    ----------
+    layouts : mapping
+        Datasets by region; they need not be finished.
+    port : int
+        0 takes any that is free.
+
+    Yields
+    ------
+    str
+        Where the pages are; ``<address>/<region>/`` lists those of a region.
+
+    Raises
+    ------
+    SchedulerError
+        The port is taken.
+    """
+    word = secrets.token_urlsafe(12)
+    try:
+        server = _Server((LOOPBACK, port), partial(_Handler, dict(layouts), word))
+    except OSError as error:
+        raise SchedulerError(
+            f"the pages cannot be served: {error.strerror}",
+            where=f"http://{LOOPBACK}:{port}",
+            fix="choose another port; 0 takes any",
+        ) from error
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="gcn-pages", daemon=True)
+    thread.start()
+    try:
+        yield f"http://{LOOPBACK}:{server.server_address[1]}/{word}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    """A server that ends with the program, and says nothing of browsers that hang up."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: what goes wrong with a page is told on the page."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers GET and HEAD for the pages of some datasets."""
+
+    server_version, sys_version = "gcn_luigi", ""
+    # Somebody who says nothing does not hold a thread for ever.
+    timeout = 30
+
+    def __init__(self, layouts: Mapping[str, Layout], word: str, *args: Any) -> None:
+        self._layouts, self._word = layouts, word
+        super().__init__(*args)
+
+    def do_GET(self) -> None:
+        """Send a page."""
+        self._answer(self.wfile.write)
+
+    def do_HEAD(self) -> None:
+        """Send what a page's headers are."""
+        self._answer(lambda _: None)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class calls it so
+        """Say nothing: the terminal belongs to the build."""
+
+    def _answer(self, send: Callable[[bytes], Any]) -> None:
+        status, text = self._page()
+        content = text.encode()
+        self.send_response(status)
+        for name, value in _HEADERS.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        send(content)
+
+    def _page(self) -> tuple[HTTPStatus, str]:
+        """Return the status and the page that is asked for."""
+        # A page on the network that made a name of its own lead here must not read ours.
+        if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in {LOOPBACK, "localhost"}:
+            return HTTPStatus.FORBIDDEN, message_page("Not for this address", "Ask by 127.0.0.1 or localhost.")
+        word, _, rest = urlsplit(self.path).path.lstrip("/").partition("/")
+        region, _, name = rest.partition("/")
+        layout = self._layouts.get(region)
+        if not secrets.compare_digest(word.encode(), self._word.encode()) or layout is None:
+            return HTTPStatus.NOT_FOUND, message_page("No such page", "Take the whole address, with its secret word.")
+        try:
+            text = page_of(layout, name)
+        except (GcnLuigiError, OSError) as error:
+            # What is being made again, or was removed a moment ago.
+            return HTTPStatus.SERVICE_UNAVAILABLE, message_page("Not to be shown now", str(error))
+        if text is None:
+            return HTTPStatus.NOT_FOUND, message_page("No such page", "It is not made yet, or has another name.")
+        return HTTPStatus.OK, text

@@ -1,0 +1,141 @@
+"""README and CITATION of a dataset, with the figures and sources of that dataset."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.tables import read_geoparquet
+from gcn_luigi.settings import RegionSettings
+from gcn_luigi.stages.layers.tile_quality import checked_bands
+from gcn_luigi.version import __version__
+
+_RGI_7 = "RGI 7.0 Consortium (2023). Randolph Glacier Inventory 7.0. doi:10.5067/f6jmovy5navz"
+_RGI_6 = "RGI Consortium (2017). Randolph Glacier Inventory 6.0. doi:10.7265/N5-RGI-60"
+_STEM = "Hooper and Kennedy (2018), for the STEM classification. doi:10.1016/j.rse.2018.03.032"
+_PAPER = (
+    "Roberts-Pierel et al. (2022), for the method (GlacierCoverNet). Remote Sensing 14(18), 4582. "
+    "doi:10.3390/rs14184582"
+)
+
+_STORED = {
+    "chips": "`shards/*.h5`, one row of `image`, `label` and `flags` a chip",
+    "windows": "`shards/*.h5`, one row of `image`, `label` and `flags` a partition; chip i lies in row `in_window[i]`, "
+    "from `row[i]`, `col[i]` on",
+}
+
+
+def write_card(settings: RegionSettings, layout: Layout, readme_out: Path, citation_out: Path) -> None:
+    """Write both pages.
+
+    Parameters
+    ----------
+    settings : RegionSettings
+        What the dataset was made by.
+    layout : Layout
+        Where index, catalog and statistics are.
+    readme_out, citation_out : Path
+        Markdown files.
+    """
+    statistics = json.loads(layout.statistics.read_text(encoding="utf-8"))
+    index = read_geoparquet(layout.index)
+    chips = {split: int((index["split"] == split).sum()) for split in SPLITS}
+    readme_out.write_text(_readme(settings, layout, chips, statistics), encoding="utf-8")
+    catalog = read_geoparquet(layout.catalog)
+    ids = {name for names in catalog["rgi_ids"] for name in str(names).split(";")}
+    citation_out.write_text(_citation(settings, ids), encoding="utf-8")
+
+
+def _readme(settings: RegionSettings, layout: Layout, chips: dict[str, int], statistics: dict[str, Any]) -> str:
+    audit = json.loads(layout.split_audit.read_text(encoding="utf-8"))
+    size, bands = settings.chips.size, settings.schema_bands.image
+    rows = "\n".join(
+        f"| {i} | {band.name} | {band.role} | {_number(statistics['bands'][band.name]['mean'])} "
+        f"| {_number(statistics['bands'][band.name]['std'])} | {band.unit} |"
+        for i, band in enumerate(bands)
+    )
+    pixels = statistics["classes"]["pixels"]
+    classes = ", ".join(f"{name} {count:,}" for name, count in pixels.items())
+    shared = ", ".join(audit["shared_glaciers"]) or "none"
+    return f"""# {settings.region}: training chips of glacier ice and debris
+
+{chips["train"]:,} train and {chips["dev"]:,} dev chips of {size} x {size} px in {len(bands)} bands, cut every
+{settings.chips.step} px from partitions of {settings.grid.size} px. Made by gcn_luigi {__version__}.
+
+Open it with
+
+```python
+import gcn_luigi
+
+dataset = gcn_luigi.open_dataset(".")
+chip = dataset.chips("train")[0]
+chip["image"], chip["label"], chip["flags"]  # (band, y, x) int16; (y, x) uint8; (y, x) uint8
+```
+
+or any HDF5 library: {_STORED[settings.shards.layout]}. `index.parquet` and `index.gpkg` say where each chip lies.
+
+| band | name | role | mean | std | unit |
+|---|---|---|---|---|---|
+{rows}
+
+Means and deviations are of valid train pixels, each once (`statistics.json` has more).
+Label: 0 none, 1 supraglacial debris, 2 debris-free ice, 255 ignore. Train pixels: {classes}.
+Flags: bits 1 optical, 2 topo, 4 label, 8 outside the mosaic, 16 distance; a set bit means missing,
+and missing image pixels hold {settings.nodata.fill} (mode `{settings.nodata.mode}`).
+
+## Input
+
+{_wild(layout, settings)}
+
+## Split
+
+Method `{settings.split.method}`: {audit["n_train"]} train and {audit["n_dev"]} dev partitions,
+{audit["n_unused"]} not used.
+Pixels in both: {audit["shared_pixels"]}. Least distance between train and dev: {_metres(audit["least_distance_m"])}.
+Glaciers in both: {shared}.
+"""
+
+
+def _citation(settings: RegionSettings, ids: set[str]) -> str:
+    sources = [_PAPER]
+    if any(name.startswith("RGI60-") for name in ids):
+        sources.append(_RGI_6)
+    if any(name.startswith(("RGI2000-v7", "RGI70-")) for name in ids):
+        sources.append(_RGI_7)
+    if settings.label.stem is not None:
+        sources.append(_STEM)
+    listed = "\n".join(f"* {source}" for source in sources)
+    return f"""# What to cite
+
+A publication that uses this dataset cites the sources it was made from:
+
+{listed}
+* The optical composites and the elevation model that the tiles were made from, as their providers ask.
+
+Made by gcn_luigi {__version__}.
+"""
+
+
+def _wild(layout: Layout, settings: RegionSettings) -> str:
+    """Say which tiles hold values that cannot be real."""
+    lines = []
+    for band in checked_bands(settings):
+        content = json.loads(layout.tile_quality(band.name).read_text(encoding="utf-8"))
+        tiles = sorted({row["path"] for row in content["tiles"] if row["out_of_range"]})
+        if tiles:
+            count = content["totals"]["out_of_range"]
+            lines.append(f"* {band.name}: {count:,} values out of range in {', '.join(tiles[:10])}")
+    if not lines:
+        return "Every pixel of every tile was read; no value lies beyond its band's valid range."
+    return (
+        "Values beyond their band's valid range are missing in the chips. They may betray damaged files:\n\n"
+        + "\n".join(lines)
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.1f}"
+
+
+def _metres(value: float | None) -> str:
+    return "not measured, one split is empty" if value is None else f"{value:,.0f} m"

@@ -1,0 +1,59 @@
+"""The seal of a dataset: every file with its size and digest, what it was made from, and a digest of itself."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import rasterio
+
+from gcn_luigi.io.publish.manifest import DATA_DIGEST, SealedFile, data_digest, seal_text
+from gcn_luigi.settings import RegionSettings
+from gcn_luigi.version import __version__
+
+# 2: a digest of the rest. 3: a digest of the data alone.
+FORMAT = "gcn_luigi dataset 3"
+_LIBRARIES = ("luigi", "numpy", "h5py", "rasterio", "geopandas", "pyarrow", "pyogrio", "shapely", "deflate")
+# By which shards are compressed besides deflate.
+_OF_CODEC: Mapping[str, tuple[str, ...]] = MappingProxyType({"bitshuffle-lz4": ("hdf5plugin",), "zstd": ("zstandard",)})
+
+
+def write_seal(
+    settings: RegionSettings, files: Sequence[SealedFile], fingerprints: Mapping[str, str], out: Path
+) -> None:
+    """Write ``dataset.json``; `gcn_luigi.io.publish.manifest` says how its text is fixed.
+
+    Parameters
+    ----------
+    settings : RegionSettings
+        The full configuration; the place of the sources is left out.
+    files : sequence of SealedFile
+        All that belongs to the dataset.
+    fingerprints : mapping
+        Of the tasks that the dataset consists of; they cover settings and sources.
+    out : Path
+        The file.
+    """
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "region": settings.region,
+        DATA_DIGEST: data_digest(files),
+        "files": [asdict(file) for file in sorted(files)],
+        "configuration": settings.model_dump(mode="json", exclude={"data_root"}),
+        "fingerprints": dict(fingerprints),
+        "versions": versions(settings),
+    }
+    out.write_text(seal_text(content), encoding="utf-8")
+
+
+def versions(settings: RegionSettings) -> dict[str, str]:
+    """Return the versions of what makes a dataset, by name: this package, Python, GDAL and the libraries."""
+    return {
+        "gcn_luigi": __version__,
+        "python": platform.python_version(),
+        "gdal": rasterio.__gdal_version__,
+        **{name: version(name) for name in (*_LIBRARIES, *_OF_CODEC.get(settings.shards.codec, ()))},
+    }

@@ -1,0 +1,181 @@
+"""Index, statistics and the published workflow's log, collected from the shards."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from gcn_luigi.bands import CLASS_NAMES
+from gcn_luigi.errors import ConfigError
+from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.shard.reader import open_shard
+from gcn_luigi.io.tables import write_geopackage, write_geoparquet
+from gcn_luigi.prepare.chips.metadata import INDEXED_COLUMNS
+from gcn_luigi.prepare.statistics.statistics import class_weights, empty_histogram, summarise
+from gcn_luigi.settings import RegionSettings
+from gcn_luigi.stages.layers.mosaics import read_inventory
+
+
+def shard_paths(settings: RegionSettings, layout: Layout, split: str) -> list[Path]:
+    """Return the shards of a split, in order."""
+    total = settings.shards.train if split == "train" else settings.shards.dev
+    return [layout.shard(split, number, total) for number in range(total)]
+
+
+def write_index(settings: RegionSettings, layout: Layout, table_out: Path, map_out: Path, log_out: Path) -> None:
+    """Write one row a chip: id, shard, place and shares.
+
+    Parameters
+    ----------
+    settings : RegionSettings
+        How many shards there are.
+    layout : Layout
+        Where they are.
+    table_out, map_out : Path
+        The index as GeoParquet and as GeoPackage; the geometry is the chip's box.
+    log_out : Path
+        The eight lines of the published workflow's metadata log.
+    """
+    crs = read_inventory(layout).lattice.crs
+    parts = [_shard_rows(split, path) for split in SPLITS for path in shard_paths(settings, layout, split)]
+    rows = pd.concat(parts, ignore_index=True)
+    if settings.nodata.mode == "legacy":
+        rows["published_name"] = published_names(rows)
+    _refuse_empty(settings, layout, set(rows["split"]))
+    boxes = shapely.box(rows["left"], rows["bottom"], rows["right"], rows["top"])
+    index = gpd.GeoDataFrame(rows, geometry=boxes, crs=crs)
+    write_geoparquet(table_out, index)
+    write_geopackage(map_out, index, "chips")
+    log_out.write_text(_log(settings, index), encoding="utf-8")
+
+
+def write_statistics(settings: RegionSettings, layout: Layout, out: Path) -> None:
+    """Merge the shards' whole-number counts into band statistics and class weights, as JSON.
+
+    ``bands`` and ``classes`` describe the train split: each pixel that a kept chip shows counts once.
+    ``as_sampled`` counts it once for every chip that shows it, as a training epoch does. Missing pixels
+    never count. The dev split is described beside it for comparison, never for normalisation.
+
+    Parameters
+    ----------
+    settings : RegionSettings
+        Bands and shards.
+    layout : Layout
+        Where the shards are.
+    out : Path
+        The file.
+    """
+    described = {split: _describe(settings, layout, split) for split in SPLITS}
+    content = {
+        "split": "train",
+        "pixels": "valid pixels of the train split, each once",
+        "bands": described["train"]["bands"],
+        "classes": described["train"]["classes"],
+        "as_sampled": described["train"]["as_sampled"],
+        "dev": {key: described["dev"][key] for key in ("bands", "classes", "as_sampled")},
+        "chips": {split: described[split]["chips"] for split in SPLITS},
+        "out_of_range": {split: described[split]["out_of_range"] for split in SPLITS},
+    }
+    out.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def published_names(rows: pd.DataFrame) -> pd.Series:
+    """Return the file names the published workflow gave such chips, dev chips too; they need not be unique.
+
+    Its id is the first run of digits in the name of the partition's file.
+    """
+    numbers = rows["partition"].str.extract(r"(\d+)", expand=False).fillna("")
+    offsets = "_row" + rows["row"].astype("str") + "_col" + rows["col"].astype("str")
+    return "grid_tile_" + numbers + "_train_chip" + offsets + ".tif"
+
+
+def _refuse_empty(settings: RegionSettings, layout: Layout, present: set[str]) -> None:
+    for split in SPLITS:
+        if split not in present:
+            verdicts = _verdicts(partitions for _, partitions in _tables(settings, layout, split))
+            reasons = ", ".join(f"{count} {reason}" for reason, count in verdicts.items() if count) or "no partition"
+            raise ConfigError(
+                f"no {split} chip is left: {reasons}",
+                where=f"region {settings.region}",
+                fix="loosen the least shares in [chips], or see catalog.gpkg for why partitions are not used",
+            )
+
+
+def _verdicts(tables: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """Return how many candidate chips were kept and rejected, by reason."""
+    verdicts: dict[str, int] = {}
+    for partitions in tables:
+        for reason, count in zip(partitions["reasons"], partitions["verdicts"].sum(axis=0), strict=True):
+            verdicts[reason.decode()] = verdicts.get(reason.decode(), 0) + int(count)
+    return verdicts
+
+
+def _shard_rows(split: str, path: Path) -> pd.DataFrame:
+    with open_shard(path) as shard:
+        rows = pd.DataFrame({name: shard.column(name) for name in INDEXED_COLUMNS})
+        transform = shard.column("transform")
+        edge = int(shard.attributes["chip_size"])
+    rows.insert(1, "split", split)
+    rows.insert(2, "shard", path.name)
+    rows.insert(3, "shard_row", np.arange(len(rows), dtype=np.int32))
+    rows["left"], rows["top"] = transform[:, 2], transform[:, 5]
+    rows["right"] = transform[:, 2] + edge * transform[:, 0]
+    rows["bottom"] = transform[:, 5] + edge * transform[:, 4]
+    return rows.astype(dict.fromkeys(("chip_id", "split", "shard", "partition"), "str"))
+
+
+def _log(settings: RegionSettings, index: gpd.GeoDataFrame) -> str:
+    # The published log states the time and the seconds of the run; equal inputs must give equal bytes here.
+    lines = {
+        "Generation time": "not recorded, see dataset.json",
+        "Partitions processed": index["partition"].nunique(),
+        "Chips processed": len(index),
+        "Time for extraction": "not recorded, see the scheduler",
+        "njobs": settings.shards.train + settings.shards.dev,
+        "Partition size": settings.grid.size,
+        "Chip size": settings.chips.size,
+        "Step size": settings.chips.step,
+    }
+    return "".join(f"{key} : {value}\n" for key, value in lines.items())
+
+
+def _tables(settings: RegionSettings, layout: Layout, split: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    for path in shard_paths(settings, layout, split):
+        with open_shard(path) as shard:
+            yield shard.table("statistics"), shard.table("partitions")
+
+
+def _describe(settings: RegionSettings, layout: Layout, split: str) -> dict[str, Any]:
+    names = [band.name for band in settings.schema_bands.image]
+    once, sampled = empty_histogram(len(names)), empty_histogram(len(names))
+    classes, sampled_classes = (np.zeros(len(CLASS_NAMES), np.int64) for _ in range(2))
+    out_of_range = np.zeros(len(names), np.int64)
+    judged = []
+    for counts, partitions in _tables(settings, layout, split):
+        once += counts["histogram"]
+        sampled += counts["chip_histogram"]
+        classes += counts["class_pixels"]
+        sampled_classes += counts["chip_class_pixels"]
+        out_of_range += partitions["out_of_range"].sum(axis=0)
+        judged.append(partitions)
+    return {
+        "bands": _bands(names, once),
+        "classes": _classes(classes),
+        "as_sampled": {"bands": _bands(names, sampled), "classes": _classes(sampled_classes)},
+        "chips": _verdicts(judged),
+        "out_of_range": dict(zip(names, out_of_range.tolist(), strict=True)),
+    }
+
+
+def _bands(names: list[str], histogram: Any) -> dict[str, Any]:
+    return {name: vars(summarise(row)) for name, row in zip(names, histogram, strict=True)}
+
+
+def _classes(counts: Any) -> dict[str, Any]:
+    by_name = dict(zip(CLASS_NAMES, counts.tolist(), strict=True))
+    return {"pixels": by_name, "weights": class_weights(by_name)}

@@ -1,0 +1,113 @@
+"""What a person should know about a dataset before training on it, in a few sentences.
+
+Everything here stands in the files of the dataset as well. It is gathered because nobody reads all of them.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+
+from gcn_luigi.bands import Band
+from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.tables import read_geoparquet
+from gcn_luigi.prepare.layers.label_values import CLASSES
+from gcn_luigi.prepare.outlines.overlaps import SAME_GROUND
+from gcn_luigi.prepare.partitions.catalog import NOTHING_EXCLUDED
+from gcn_luigi.prepare.split.split import REDUCED
+from gcn_luigi.settings import RegionSettings
+from gcn_luigi.stages.layers.tile_quality import checked_bands
+
+# Share of a band's measured pixels beyond its valid range from which on it is told.
+_MANY = 0.01
+
+
+def dataset_warnings(settings: RegionSettings, layout: Layout) -> list[str]:
+    """Return warnings about a dataset, or about the files of one that are there already.
+
+    Parameters
+    ----------
+    settings : RegionSettings
+        The region's.
+    layout : Layout
+        Where the files are; those that do not exist say nothing.
+
+    Returns
+    -------
+    list of str
+        Plain sentences, the gravest first: train beside dev, polygons that exclude nothing, two outlines of one
+        glacier, no outline on the tiles, a split without a class, bands of which many pixels are out of range, tiles
+        whose pixels look missing.
+    """
+    audit = _json(layout.split_audit)
+    catalog = read_geoparquet(layout.catalog) if layout.catalog.is_file() else None
+    return [
+        *_about_split(audit, settings),
+        *_about_inputs(audit.get("notes", {})),
+        *(() if catalog is None else _about_catalog(catalog)),
+        *(
+            line
+            for band in checked_bands(settings)
+            for line in _about_band(band, _json(layout.tile_quality(band.name)))
+        ),
+    ]
+
+
+def _about_split(audit: dict[str, Any], settings: RegionSettings) -> Iterator[str]:
+    notes = audit.get("notes", {}).get("split", [])
+    yield from (note for note in notes if note.startswith(REDUCED))
+    gap = audit.get("least_distance_px")
+    if gap is not None and gap < settings.chips.size:
+        apart = "touch" if gap == 0 else f"are {audit['least_distance_m']:,.0f} m apart, less than one chip"
+        yield f"train and dev {apart}: scores on dev will be too good (see [split] block and buffer)"
+
+
+def _about_inputs(notes: dict[str, list[str]]) -> Iterator[str]:
+    yield from (note for note in notes.get("grid", []) if note.startswith(NOTHING_EXCLUDED))
+    # The note goes on with every name.
+    yield from (note.partition(": ")[0] for note in notes.get("outlines", []) if note.startswith(SAME_GROUND))
+
+
+def _about_catalog(catalog: gpd.GeoDataFrame) -> Iterator[str]:
+    if not (catalog["n_outlines"] > 0).any():
+        yield "no outline lies on any partition: check the CRS of the outlines, and that they are of this region"
+    for split in SPLITS:
+        cells = catalog[catalog["split"] == split]
+        # A class that is nowhere is told by the build itself.
+        lacking = [
+            name
+            for name in CLASSES
+            if len(cells) and not cells[f"share_{name}"].any() and catalog.loc[catalog["used"], f"share_{name}"].any()
+        ]
+        if lacking:
+            yield f"{split} has no pixel of class {' or '.join(lacking)}"
+
+
+def _about_band(band: Band, quality: dict[str, Any]) -> Iterator[str]:
+    totals = quality.get("totals", {"valid": 0, "out_of_range": 0})
+    measured = totals["valid"] + totals["out_of_range"]
+    if measured and totals["out_of_range"] > _MANY * measured:
+        limits = " to ".join("" if limit is None else f"{limit:g}" for limit in (band.valid_min, band.valid_max))
+        yield (
+            f"band {band.name}: {totals['out_of_range'] / measured:.1%} of its pixels lie beyond the valid range "
+            f"({limits.strip()}) and count as missing: check valid_min, valid_max and the scale of the tiles"
+        )
+    # Where a tag says what is missing, a value that fills much of a tile is most often flat water: the page lists it.
+    if suspect := [row for row in quality.get("suspect", ()) if row["is_error"] or row["is_tag"]]:
+        n_tiles = len({row["path"] for row in suspect})
+        tiles = "one tile" if n_tiles == 1 else f"{n_tiles} tiles"
+        yield f"band {band.name}: in {tiles} one value may mean missing, but is not declared so: {_told(suspect[0])}"
+
+
+def _told(suspect: dict[str, Any]) -> str:
+    return f"{suspect['path']}: {suspect['reason']}"
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return content

@@ -1,0 +1,215 @@
+"""A raster that lies on the lattice but need not cover it, read as if it did."""
+
+import re
+from collections.abc import Container
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from gcn_luigi.errors import InputError
+from gcn_luigi.io.raster.drivers import read_xml, vrt_sources
+from gcn_luigi.io.raster.header import COPY_FIRST, fix_unwritten, holdable, open_raster, read_header, unwritten_blocks
+from gcn_luigi.io.raster.tiff_blocks import check_deflated
+from gcn_luigi.io.raster.windows import check_on_lattice, read_window
+from gcn_luigi.lattice import Lattice, Window
+
+# What lies beside a raster.
+_NO_RASTERS = {".xml", ".ovr", ".msk"}
+# Elements of a VRT, the second of one that warps.
+_HIDING = {"nodata", "srcnodatareal"}
+# As of the lattice.
+_TOLERANCE_PX = 1e-3
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class AlignedRaster:
+    """The first band of a raster, addressed by windows of a lattice.
+
+    Attributes
+    ----------
+    path : Path
+        The raster.
+    place : Window
+        Where its pixels lie on the lattice.
+    nodata : float or None
+        Its tag.
+    """
+
+    path: Path
+    place: Window
+    nodata: float | None
+
+    @classmethod
+    def open(cls, path: Path, lattice: Lattice) -> "AlignedRaster":
+        """Check that the raster lies on the lattice and shares pixels with it.
+
+        Raises
+        ------
+        InputError
+            It is unreadable or damaged, in another CRS, lies somewhere else, or is not one plain band.
+        LatticeError
+            Its pixels lie between those of the lattice, or are of another size.
+        """
+        place = check_on_lattice(path, lattice)
+        if place.intersection(lattice.window).is_empty:
+            raise InputError(
+                "shares no pixel with the tiles",
+                where=str(path),
+                fix="use the raster of this region, or check the lattice's bounds",
+            )
+        header = read_header(path)
+        if header.is_scaled or header.has_mask or header.count != 1:
+            raise InputError(
+                f"has {header.count} band(s)"
+                + (", a scale or offset tag" if header.is_scaled else "")
+                + (", a mask of its own" if header.has_mask else ""),
+                where=str(path),
+                fix="write it as one plain band, scale applied, with missing pixels as a declared nodata value",
+            )
+        if header.dtypes[0].startswith("complex"):
+            raise InputError(
+                f"holds complex numbers ({header.dtypes[0]})", where=str(path), fix="write it as plain numbers"
+            )
+        with open_raster(path) as dataset:
+            check_deflated(dataset, path)
+        _check_written(path)
+        return cls(path, place, header.nodata[0])
+
+    def read(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Return the pixels of a window of the lattice, and which of them are missing.
+
+        Parameters
+        ----------
+        window : Window
+            On the lattice.
+
+        Returns
+        -------
+        values : ndarray
+            (y, x), dtype of the raster; arbitrary where missing.
+        missing : ndarray of bool
+            (y, x): nodata, NaN, or beyond the raster.
+        """
+        place = self.place
+        own = Window(window.row - place.row, window.col - place.col, window.height, window.width)
+        values = read_window(self.path, own, bands=[1], fill=0)[0]
+        missing = np.ones(values.shape, bool)
+        inside = own.intersection(Window(0, 0, place.height, place.width))
+        if not inside.is_empty:
+            row, col = inside.row - own.row, inside.col - own.col
+            missing[row : row + inside.height, col : col + inside.width] = False
+        if self.nodata is not None:
+            missing |= values == self.nodata
+        if values.dtype.kind == "f":
+            missing |= ~np.isfinite(values)
+        return values, missing
+
+    def check_tag(self, layer: str, legal: Container[float], *, fix: str) -> None:
+        """Refuse a nodata tag that is also a legal value: nobody can tell such pixels from missing ones.
+
+        Parameters
+        ----------
+        layer : str
+            What the raster holds, for the message.
+        legal : container of float
+            Values that mean something in this layer.
+        fix : str
+            What to do about it.
+
+        Raises
+        ------
+        InputError
+            The tag is one of them.
+        """
+        if self.nodata is not None and self.nodata in legal:
+            raise InputError(
+                f"has the nodata tag {self.nodata:g}, a legal value of the {layer}: all such pixels would be missing",
+                where=str(self.path),
+                fix=f"{fix}, or set tiles.on_suspect_nodata = 'accept' if they are missing{COPY_FIRST}",
+            )
+        hidden = next((value for value in sorted(_hidden(self.path)) if value in legal), None)
+        if hidden is not None:
+            raise InputError(
+                f"hides {hidden:g} of its sources, a legal value of the {layer}: all such pixels would be missing",
+                where=str(self.path),
+                fix="build the VRT anew: gdalbuildvrt -srcnodata VALUE, with a value that its sources hold where they "
+                "are missing, or None; or set tiles.on_suspect_nodata = 'accept' if they are missing",
+            )
+
+
+def _hidden(path: Path) -> set[float]:
+    """Return the values that a VRT, or one below it, does not show of its sources."""
+    if path.suffix != ".vrt":
+        return set()
+    below = [_hidden(source) for source in vrt_sources(path)]
+    own = (element.text or "" for element in read_xml(path).iter() if element.tag.lower() in _HIDING)
+    return {float(text) for text in own if _NUMBER.fullmatch(text)}.union(*below)
+
+
+def _check_placed(path: Path) -> None:
+    """Refuse a VRT that shows a source between its own pixels: GDAL shifts it by up to half a pixel."""
+    for source in read_xml(path).iter():
+        items = {child.tag.lower(): child for child in source}
+        rectangles = [items[name] for name in ("srcrect", "dstrect") if name in items]
+        if "sourcefilename" not in items or source.get("resampling") is not None:
+            continue
+        texts = [text for rectangle in rectangles for text in rectangle.attrib.values()]
+        sides = [float(text) for text in texts if _NUMBER.fullmatch(text)]
+        if any(abs(side - round(side)) > _TOLERANCE_PX for side in sides):
+            raise InputError(
+                f"shows {items['sourcefilename'].text} between its own pixels, which shifts it by part of a pixel",
+                where=str(path),
+                fix="put that file onto the lattice of the others with a stated resampling, and build the VRT anew",
+            )
+
+
+def _check_covered(path: Path) -> None:
+    """Refuse a VRT that has pixels without a source, or hides some of a source, and no nodata value for them."""
+    root, header = read_xml(path), read_header(path)
+    band = next((element for element in root if element.tag.lower() == "vrtrasterband"), None)
+    if band is None or header.nodata[0] is not None:
+        return
+    parts = [{item.tag.lower(): item for item in element} for element in band]
+    sources = [part for part in parts if "sourcefilename" in part]
+    if any("dstrect" in source for source in sources):
+        rectangles = [source["dstrect"].attrib for source in sources if "dstrect" in source]
+        places = [{name.lower(): float(value) for name, value in each.items()} for each in rectangles]
+        sides = [[place.get(name, 0.0) for name in ("xoff", "yoff", "xsize", "ysize")] for place in places]
+    else:
+        # Each lies in the upper left corner then, as large as it is.
+        sides = [[0.0, 0.0, *_size(source)] for source in vrt_sources(path)]
+    shown = [shapely.box(left, top, left + width, top + height) for left, top, width, height in sides]
+    whole = shapely.box(0, 0, header.lattice.width, header.lattice.height)
+    hides = any(not source.keys().isdisjoint({"nodata", "usemaskband"}) for source in sources)
+    if sources and (hides or not shapely.union_all(shown).covers(whole)):
+        raise InputError(
+            "is a VRT with pixels that no source shows and no nodata value for them: they would be 0",
+            where=str(path),
+            fix=f"build it with a nodata value: gdalbuildvrt -vrtnodata {holdable(-32768, header.dtypes)}",
+        )
+
+
+def _size(path: Path) -> tuple[float, float]:
+    with open_raster(path) as dataset:
+        return float(dataset.width), float(dataset.height)
+
+
+def _check_written(path: Path) -> None:
+    """Refuse blocks that were never written and no tag stands for: in the file, or in those that a VRT shows."""
+    with open_raster(path) as dataset:
+        unwritten, dtypes = unwritten_blocks(dataset), dataset.dtypes
+        is_vrt = dataset.driver == "VRT"
+        shown = [Path(name) for name in dataset.files] if is_vrt else []
+    if is_vrt:
+        _check_placed(path)
+        _check_covered(path)
+    if unwritten:
+        raise InputError(unwritten, where=str(path), fix=fix_unwritten(dtypes))
+    for file in shown:
+        if file.suffix not in _NO_RASTERS and file.resolve() != path.resolve():
+            _check_written(file)

@@ -1,0 +1,210 @@
+"""Label and distance rasters, made block by block from outlines and STEM votes."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
+from gcn_luigi.config import Region
+from gcn_luigi.errors import InputError
+from gcn_luigi.io.inputs.vector import read_outlines
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.raster.geotiff import BLOCK, blocks, write_geotiff
+from gcn_luigi.io.raster.header import open_raster
+from gcn_luigi.io.raster.windows import read_dataset
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.layers.distance import distance_to_glacier, halo_px
+from gcn_luigi.prepare.layers.label_values import (
+    CLASS_VALUES,
+    ValueCounts,
+    apply_coding,
+    fractional_votes,
+    has_fractions,
+    label_coding,
+    refuse_percentages,
+)
+from gcn_luigi.prepare.layers.labels import combine_label, rasterize_outlines
+from gcn_luigi.settings import DistanceSettings, LabelSettings
+from gcn_luigi.stages import Say
+from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
+from gcn_luigi.stages.layers.mosaics import read_inventory
+
+Blocks = Iterator[tuple[Window, NDArray[Any]]]
+Glaciers = Callable[[Window], NDArray[np.bool_]]
+
+# One block tall, so that blocks reach the file in one order; wide, so that few outlines are cut often.
+_STRIP = (BLOCK, 4096)
+_DISTANCE_NODATA = -32768
+# It stands for missing as often as for a distance, and no distance is larger.
+_LARGEST = 32767
+_FIX_LABEL = "take the tag away (rio edit-info --unset-nodata FILE), or tag a value that stands for no class"
+_FIX_VOTES = (
+    "take the tag away (rio edit-info --unset-nodata FILE), or tag another value if some pixels are missing; above the "
+    "largest number of votes, lower [label] max_votes"
+)
+
+
+def label_sources(region: Region) -> tuple[Path, ...]:
+    """Return the files `write_label` reads."""
+    label = region.settings.label
+    if label.raster is not None:
+        return (region.root / label.raster,)
+    return (region.root / str(label.stem), region.root / region.settings.outlines.path)
+
+
+def distance_sources(region: Region) -> tuple[Path, ...]:
+    """Return the sources `write_distance` reads; none where it measures from the label."""
+    settings = region.settings.distance
+    if settings.source == "label":
+        return ()
+    return (region.root / (settings.raster if settings.raster is not None else region.settings.outlines.path),)
+
+
+def write_label(region: Region, layout: Layout, out: Path, say: Say) -> None:
+    """Write the label raster.
+
+    Parameters
+    ----------
+    region : Region
+        Settings and sources.
+    layout : Layout
+        Where the inventory is.
+    out : Path
+        GeoTIFF, uint8: 0 none, 1 debris, 2 debris-free ice, 255 missing.
+    say : callable
+        Told how far the work is.
+
+    Raises
+    ------
+    InputError, LatticeError
+        A source is unreadable, off the lattice or holds unknown classes.
+    """
+    lattice = read_inventory(layout).lattice
+    settings = region.settings.label
+    accepts = region.settings.tiles.on_suspect_nodata == "accept"
+    if settings.raster is not None:
+        given = AlignedRaster.open(region.root / settings.raster, lattice)
+        if not accepts:
+            given.check_tag("label", _class_values(settings), fix=_FIX_LABEL)
+        made = _given_label(given, lattice, settings)
+    else:
+        votes = AlignedRaster.open(region.root / str(settings.stem), lattice)
+        if not accepts:
+            votes.check_tag("votes", range(settings.max_votes + 1), fix=_FIX_VOTES)
+        made = _combined_label(votes, _geometries(region, lattice), lattice, settings)
+    write_geotiff(out, lattice, _told(made, lattice, say), nodata=LABEL_IGNORE, names=["label"], dtype="uint8")
+
+
+def write_distance(region: Region, layout: Layout, out: Path, say: Say) -> None:
+    """Write the distance raster: int16, to the nearest outline or glacier pixel of the label; see `write_label`.
+
+    Beyond the lattice there are outlines but no label: near its edge the two sources differ.
+    """
+    lattice = read_inventory(layout).lattice
+    settings = region.settings.distance
+    if settings.raster is not None:
+        given = AlignedRaster.open(region.root / settings.raster, lattice)
+        if region.settings.tiles.on_suspect_nodata == "error":
+            given.check_tag("distance", range(_LARGEST), fix="tag a negative value")
+        made = _given_distance(given, lattice, settings.unit)
+    elif settings.source == "label":
+        made = _distance_from_label(layout.label, lattice, settings)
+    else:
+        shapes = _geometries(region, lattice)
+        made = _measured_distance(lambda window: rasterize_outlines(shapes, lattice.crop(window)), lattice, settings)
+    write_geotiff(out, lattice, _told(made, lattice, say), nodata=_DISTANCE_NODATA, names=["distance"], dtype="int16")
+
+
+def _geometries(region: Region, lattice: Lattice) -> Any:
+    settings = region.settings.outlines
+    path = region.root / settings.path
+    return read_outlines(path, settings, lattice, region.settings.years).table.geometry.to_numpy()
+
+
+def _class_values(settings: LabelSettings) -> tuple[int, ...]:
+    """Return the values of a ready-made label that stand for a class."""
+    if not settings.classes:
+        return (LABEL_NONE, LABEL_DEBRIS, LABEL_ICE)
+    return tuple(int(value) for value, name in settings.classes.items() if CLASS_VALUES[name] != LABEL_IGNORE)
+
+
+def _given_label(raster: AlignedRaster, lattice: Lattice, settings: LabelSettings) -> Blocks:
+    # The whole raster is looked at first: which values it holds decides what they can mean.
+    counts = ValueCounts.of(_planes(raster, lattice), str(raster.path))
+    coding = label_coding(counts, settings.classes, settings.allow_absent, str(raster.path))
+    for window in blocks(lattice, _STRIP):
+        yield window, apply_coding(*raster.read(window), coding)
+
+
+def _planes(raster: AlignedRaster, lattice: Lattice) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_]]]:
+    return (raster.read(window) for window in blocks(lattice, _STRIP))
+
+
+def _combined_label(votes: AlignedRaster, geometries: Any, lattice: Lattice, settings: LabelSettings) -> Blocks:
+    most = 0
+    for window in blocks(lattice, _STRIP):
+        values, missing = votes.read(window)
+        valid = values[~missing]
+        # Before the range: cubic resampling leaves fractions below zero, which are no nodata values.
+        if has_fractions(valid):
+            raise fractional_votes(_planes(votes, lattice), settings.threshold, str(votes.path))
+        _check_votes(valid, votes.path, settings.max_votes)
+        most = max(most, int(valid.max(initial=0)))
+        inside = rasterize_outlines(geometries, lattice.crop(window))
+        yield (
+            window,
+            combine_label(inside, values, missing, settings.threshold, ice_outside=settings.ice_outside),
+        )
+    if "max_votes" not in settings.model_fields_set:
+        refuse_percentages(most, settings.threshold, str(votes.path))
+
+
+def _check_votes(votes: NDArray[Any], path: Path, most: int) -> None:
+    wrong = votes[(votes < 0) | (votes > most)]
+    if wrong.size:
+        raise InputError(
+            f"holds {wrong[0]:g} among the votes, of which there are 0 to {most}",
+            where=str(path),
+            fix="declare it as the file's nodata value if it means missing, or raise [label] max_votes "
+            "and set threshold to suit the range",
+        )
+
+
+def _given_distance(raster: AlignedRaster, lattice: Lattice, unit: str) -> Blocks:
+    for window in blocks(lattice, _STRIP):
+        values, missing = raster.read(window)
+        wrong = ~missing & ((values < 0) | (values > np.iinfo(np.int16).max))
+        if wrong.any():
+            raise InputError(
+                f"distance holds {values[wrong][0]:g}, which is no distance in {unit} that fits int16",
+                where=str(raster.path),
+                fix=f"supply {unit} from 0 to 32767 with a declared nodata value, or let it be computed",
+            )
+        yield window, np.where(missing, _DISTANCE_NODATA, np.rint(np.where(missing, 0, values))).astype(np.int16)
+
+
+def _distance_from_label(label: Path, lattice: Lattice, settings: DistanceSettings) -> Blocks:
+    with open_raster(label) as dataset:
+
+        def glaciers(window: Window) -> NDArray[np.bool_]:
+            return np.isin(read_dataset(dataset, window, fill=LABEL_IGNORE)[0], (LABEL_DEBRIS, LABEL_ICE))
+
+        yield from _measured_distance(glaciers, lattice, settings)
+
+
+def _measured_distance(glaciers: Glaciers, lattice: Lattice, settings: DistanceSettings) -> Blocks:
+    halo = halo_px(lattice.pixel_size, settings.max_m)
+    for window in blocks(lattice, _STRIP):
+        wide = Window(window.row - halo, window.col - halo, window.height + 2 * halo, window.width + 2 * halo)
+        distance = distance_to_glacier(glaciers(wide), lattice.pixel_size, settings.max_m, settings.unit)
+        yield window, distance[halo : halo + window.height, halo : halo + window.width]
+
+
+def _told(made: Blocks, lattice: Lattice, say: Say) -> Blocks:
+    for window, values in made:
+        yield window, values
+        last = window.row + window.height
+        say(f"row {last} of {lattice.height}", last / lattice.height)

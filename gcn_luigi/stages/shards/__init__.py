@@ -1,0 +1,1 @@
+"""Stages that turn partitions into shards of chips."""

@@ -1,0 +1,68 @@
+"""Corrected partitions as GeoTIFFs, named as the published workflow named them."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from gcn_luigi.io.publish.atomic import digest, staged
+from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.safe_names import inside
+from gcn_luigi.io.raster.geotiff import write_geotiff
+from gcn_luigi.settings import RegionSettings
+from gcn_luigi.stages import Say
+from gcn_luigi.stages.layers.mosaics import read_inventory
+from gcn_luigi.stages.shards.partition_reader import PartitionReader
+from gcn_luigi.stages.shards.shard import used_partitions
+
+
+def write_partition_files(settings: RegionSettings, layout: Layout, out: Path, say: Say) -> None:
+    """Write one GeoTIFF a used partition and a CSV that lists them.
+
+    Bands are those of the stack, in its order, int16; missing samples hold the fill value and missing label
+    pixels 255 (``strict``) or the published result (``legacy``). No nodata is declared: the header and the
+    pixels agree.
+
+    Parameters
+    ----------
+    settings : RegionSettings
+        Bands and nodata mode.
+    layout : Layout
+        Where catalog and stacks are.
+    out : Path
+        The CSV: split, partition, year, file, size in bytes, sha256.
+    say : callable
+        Told how far the work is.
+    """
+    inventory = read_inventory(layout)
+    lattice = inventory.lattice
+    schema = settings.schema_bands
+    places = [place for split in SPLITS for place in used_partitions(layout, lattice, split)]
+    rows = []
+    with PartitionReader(settings, layout, inventory, places) as reader:
+        for done, place in enumerate(places, 1):
+            corrected = reader.read(place)
+            stack = np.insert(corrected.image, schema.label_index, corrected.label.astype(np.int16), axis=0)
+            path = layout.partition(place.partition, place.year)
+            with staged(path) as draft:
+                write_geotiff(draft, lattice.crop(place.window), stack, nodata=None, names=schema.names)
+            rows.append((place.split, place.partition, place.year, path.name, path.stat().st_size, digest(path)))
+            say(f"{done} of {len(places)} partitions", done / len(places))
+    rows.sort(key=lambda row: (SPLITS.index(row[0]), row[1]))
+    with out.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(("split", "partition", "year", "file", "size", "sha256"))
+        table.writerows(rows)
+
+
+def partition_files_are_there(partition_list: Path) -> bool:
+    """Return whether every file of a published list is beside it, whole by its size."""
+    with partition_list.open(encoding="utf-8", newline="") as stream:
+        return all(
+            _has_size(inside(partition_list.parent, row["file"], where=partition_list), int(row["size"]))
+            for row in csv.DictReader(stream)
+        )
+
+
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size

@@ -1,0 +1,99 @@
+"""What a file hangs on, and one consistent look at all of it."""
+
+import functools
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gcn_luigi.io.inputs.companions import Look
+from gcn_luigi.io.inputs.inventory import Inventory
+from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.tasks.target import PublishedFile
+
+
+@dataclass(frozen=True)
+class Basis:
+    """All that reaches one file, beside the parameters of its task.
+
+    Attributes
+    ----------
+    settings : mapping
+        Values of the configuration, by key.
+    sources : iterable of Path
+        Source files and directories that are read.
+    facets : tuple of str
+        What of the inventory is used: ``lattice``, ``windows``, ``all``, or ``band:<name>`` for the files of a band.
+    reads : iterable of PublishedFile
+        Files of the dataset that are read.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    sources: Iterable[Path] = ()
+    facets: tuple[str, ...] = ()
+    reads: Iterable[PublishedFile] = ()
+
+
+@dataclass(frozen=True)
+class Glance:
+    """One look at the graph: everything is asked once, and the answers hold for that moment."""
+
+    fingerprints: dict[Path, str] = field(default_factory=dict)
+    whole: dict[str, bool] = field(default_factory=dict)
+    contents: dict[Path, str | None] = field(default_factory=dict)
+    look: Look = field(default_factory=Look)
+
+    def content(self, target: PublishedFile) -> str | None:
+        """Return what stands for the content of a published file."""
+        if target.path not in self.contents:
+            self.contents[target.path] = target.content()
+        return self.contents[target.path]
+
+
+def facets_of(layout: Layout, names: Iterable[str]) -> dict[str, str | None]:
+    """Return a digest of each facet of the published inventory; None where there is no inventory yet."""
+    facets: dict[str, str | None] = dict.fromkeys(names)
+    stamp = _stamp(layout.inventory) if facets else None
+    return facets if stamp is None else {name: _facet(layout.inventory, stamp, name) for name in facets}
+
+
+def tile_paths(layout: Layout, root: Path, band: str) -> tuple[Path, ...]:
+    """Return the tiles of a band, below the data root; none where there is no inventory yet."""
+    stamp = _stamp(layout.inventory)
+    inventory = None if stamp is None else _read(layout.inventory, stamp)
+    return () if inventory is None else tuple(root / file.path for file in inventory.of_band(band))
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Return what tells two states of a file apart; None where there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+# Every task asks, often, and the inventory of a large region has thousands of files.
+@functools.lru_cache(maxsize=4)
+def _read(path: Path, _stamp: tuple[int, ...]) -> Inventory | None:
+    try:
+        return Inventory.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+@functools.lru_cache(maxsize=256)
+def _facet(path: Path, stamp: tuple[int, ...], name: str) -> str | None:
+    inventory = _read(path, stamp)
+    if inventory is None:
+        return None
+    kind, _, band = name.partition(":")
+    value: object = {
+        "all": lambda: inventory,
+        "crs": lambda: inventory.lattice.crs,
+        "lattice": lambda: inventory.lattice,
+        "windows": lambda: inventory.windows,
+        "band": lambda: inventory.of_band(band),
+    }[kind]()
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]

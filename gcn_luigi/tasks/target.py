@@ -1,0 +1,158 @@
+"""A file that is complete (published whole) and current (its fingerprint matches), or counts as absent."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import luigi
+
+from gcn_luigi.errors import InputError
+from gcn_luigi.io.publish.atomic import digest, staged
+from gcn_luigi.io.publish.safe_names import check_links
+from gcn_luigi.io.publish.sidecar import Record, fingerprint_of, read_record
+from gcn_luigi.prepare.source_states import source_files
+
+# Where a result lies among its sources decides its bytes, not what it shows.
+_NOT_CONTENT = frozenset({"place"})
+_MOST_NAMED = 5
+
+
+class PublishedFile(luigi.Target):
+    """One output file with its sidecar.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    sidecar : Path
+        Where the fingerprint, size and digest of the published file are kept.
+    parts : callable
+        Returns all that decides the file's content, as it is now; see `fingerprint_of`.
+    by_reference : bool
+        True for a file that names others instead of holding their pixels: its bytes alone do not say what it shows.
+    """
+
+    def __init__(
+        self, path: Path, sidecar: Path, parts: Callable[[], Mapping[str, Any]], *, by_reference: bool = False
+    ) -> None:
+        self.path = path
+        self.sidecar = sidecar
+        self.parts = parts
+        self.by_reference = by_reference
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def record(self) -> Record | None:
+        """Return what the sidecar says; None where there is none, or one that is damaged."""
+        return read_record(self.sidecar)
+
+    def content(self) -> str | None:
+        """Return what stands for the published content: equal answers mean that a reader sees equal values.
+
+        None where nothing was published.
+        """
+        record = self.record()
+        if record is None:
+            return None
+        if not self.by_reference:
+            return record.sha256
+        return fingerprint_of({name: part for name, part in record.parts.items() if name not in _NOT_CONTENT})
+
+    def exists(self) -> bool:
+        """Return whether the file is published whole and is current."""
+        return self.matches(fingerprint_of(self.parts()))
+
+    def matches(self, fingerprint: str) -> bool:
+        """Return whether the file is published whole under `fingerprint`."""
+        record = self.record()
+        return record is not None and record.fingerprint == fingerprint and self.is_intact(record)
+
+    def is_intact(self, record: Record, *, deep: bool = False) -> bool:
+        """Return whether the file's bytes are those that were published.
+
+        The sidecar's own time repeats when the file's inode last changed. As long as both agree nobody has touched the
+        file, and it is not read. Otherwise (it was changed, or only copied) its bytes are compared with their digest.
+
+        Parameters
+        ----------
+        record : Record
+            What the sidecar says.
+        deep : bool
+            Compare the bytes in any case: a disk that loses bits tells nobody.
+        """
+        try:
+            status = self.path.stat()
+            if status.st_size != record.size:
+                return False
+            if not deep and self.sidecar.stat().st_mtime_ns == status.st_ctime_ns:
+                return True
+            if digest(self.path) != record.sha256:
+                return False
+        except OSError:
+            return False
+        self._stamp(status.st_ctime_ns)
+        return True
+
+    @contextmanager
+    def staged(self) -> Iterator[Path]:
+        """Yield a draft path; on success publish it, then its sidecar.
+
+        The old sidecar goes first: a file between two states is never taken for complete.
+
+        Raises
+        ------
+        InputError
+            A source or setting changed while the file was made: nothing is published.
+        PublishError
+            The file system refuses.
+        """
+        parts = self.parts()
+        check_links(Path(os.path.commonpath((self.path, self.sidecar))), self.path, self.sidecar)
+        with staged(self.path) as draft:
+            yield draft
+            self._refuse_changed(parts, self.parts())
+            record = Record(parts, draft.stat().st_size, digest(draft))
+            inode = draft.stat().st_ino
+            # Not where another build has just published the same: it is asking whether it is complete.
+            published = self.record()
+            if published is None or published.fingerprint != record.fingerprint:
+                self.sidecar.unlink(missing_ok=True)
+        with staged(self.sidecar) as draft:
+            draft.write_text(record.to_json(), encoding="utf-8")
+        with suppress(OSError):
+            status = self.path.stat()
+            # Another build may have replaced it meanwhile: whoever asks next compares the bytes.
+            if status.st_ino == inode:
+                self._stamp(status.st_ctime_ns)
+
+    def _stamp(self, changed_ns: int) -> None:
+        # Where the sidecar cannot be touched, the bytes are compared every time.
+        with suppress(OSError):
+            os.utime(self.sidecar, ns=(changed_ns, changed_ns))
+
+    def _refuse_changed(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        if fingerprint_of(before) == fingerprint_of(after):
+            return
+        changed = [
+            str(name)
+            for part in sorted(before.keys() | after.keys())
+            for name in sorted(_names(part, before.get(part), after.get(part)), key=str)
+        ]
+        more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
+        raise InputError(
+            f"changed while {self.path.name} was made from it; nothing was published",
+            where=", ".join(changed[:_MOST_NAMED]) + more,
+            fix="leave sources and settings alone while a build runs, then run again",
+        )
+
+
+def _names(part: str, before: Any, after: Any) -> set[str]:
+    """Return which entries of a part differ; of sources, which files."""
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        return set() if before == after else {str(after)}
+    if part == "sources":
+        before, after = source_files(before), source_files(after)
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
