@@ -32,8 +32,8 @@ def assign_split(
     gives way (reason ``overlaps dev``).
 
     * ``blocks``: see `gcn_luigi.prepare.split.blocks`. Train partitions with fewer than `buffer` partition edges
-      between them and dev are not used (reason ``buffer``). A region too small for that gets smaller blocks, then a smaller
-      buffer, and a note.
+      between them and dev are not used (reason ``buffer``). A region too small for that gets smaller blocks, then a
+      smaller buffer, and a note.
     * ``legacy``: `dev_share` of the used partitions, drawn at random in the order of their ids. No blocks, no buffer.
     * ``column``: what the imported grid says. No buffer. A cell that it gives no split is not used.
 

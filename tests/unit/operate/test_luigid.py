@@ -17,7 +17,7 @@ from gcn_luigi.operate import luigid as central
 from gcn_luigi.operate.luigid import LOOPBACK, answers, central_scheduler, free_port
 from tests.reference.servers import Mail, served
 
-LUIGI_CFG = Path(__file__).resolve().parents[2] / "luigi.cfg"
+LUIGI_CFG = Path(__file__).resolve().parents[3] / "luigi.cfg"
 
 
 def _handler(body, status=200):

@@ -10,7 +10,7 @@ from gcn_luigi.errors import ConfigError
 from gcn_luigi.luigi_host.cfg_check import find_problems, known_sections
 from gcn_luigi.luigi_host.cfg_files import Entry, find_files, read_entries
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 assert tasks.__all__  # known_sections asks what is loaded
 
 

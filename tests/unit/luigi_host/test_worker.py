@@ -204,13 +204,13 @@ def test_a_task_of_luigi_runs_in_a_child_of_the_fork_server(tmp_path):
     code = """
         import luigi
         from gcn_luigi.tasks import Dataset
-        from tests.unit.test_process import _Silent
+        from tests.unit.luigi_host.test_worker import _Silent
         luigi.build([_Silent(path={path!r})], local_scheduler=True, workers=2, log_level="ERROR")
     """
     said = tmp_path / "said"
     subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code).format(path=str(said))],
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=Path(__file__).resolve().parents[3],
         check=True,
         timeout=60,
     )

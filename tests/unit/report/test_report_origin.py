@@ -19,7 +19,7 @@ from gcn_luigi.report.quality.provenance import Provenance, file_table, shard_ta
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 from tests.reference.html_page import Page
 from tests.reference.timeless import timeless
-from tests.unit.test_report import EVIL, RICH, make_dataset, write_json
+from tests.unit.report.test_report import EVIL, RICH, make_dataset, write_json
 
 RECORDS = {
     "index.parquet": Record({"a": 1}, 1234, "a" * 64),

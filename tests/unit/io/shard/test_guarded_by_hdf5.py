@@ -9,7 +9,7 @@ import pytest
 
 from gcn_luigi.io.shard.reader import ShardReader
 from tests.reference.shards import write_shard
-from tests.unit.test_shard_tail import pixel_bytes, tail_of
+from tests.unit.io.shard.test_footer import pixel_bytes, tail_of
 
 pytestmark = pytest.mark.fault
 

@@ -7,7 +7,7 @@ import pytest
 from gcn_luigi.cli.demo import _settings
 from gcn_luigi.config import load_region
 
-SHIPPED = Path(__file__).resolve().parents[2] / "gcn_luigi" / "demo.toml"
+SHIPPED = Path(__file__).resolve().parents[3] / "gcn_luigi" / "demo.toml"
 
 
 @pytest.fixture(autouse=True)

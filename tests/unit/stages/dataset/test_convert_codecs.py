@@ -8,7 +8,7 @@ from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.shard import bitshuffle
 from gcn_luigi.read.validate import validate
 from gcn_luigi.stages.dataset.convert import convert_dataset
-from tests.unit.test_shard_bytes import frames_held
+from tests.unit.io.shard.test_shard_bytes import frames_held
 
 LIBRARIES = {"bitshuffle-lz4": "hdf5plugin", "zstd": "zstandard"}
 

@@ -16,7 +16,7 @@ from gcn_luigi.read.checks.sameness import differences
 from gcn_luigi.read.validate import absent, validate
 from tests.contracts.fences import blocks
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/howto/publish.md"
+PAGE = Path(__file__).resolve().parents[4] / "docs/howto/publish.md"
 PACKED = next(block.text for block in blocks(PAGE) if "tar -cf" in block.text)
 
 

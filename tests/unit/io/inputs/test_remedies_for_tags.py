@@ -13,7 +13,7 @@ from rasterio.shutil import copy
 
 from gcn_luigi.errors import InputError
 from tests.reference.tile_tree import write_tif
-from tests.unit.test_missing_as_written import quality
+from tests.unit.stages.layers.test_missing_as_written import quality
 
 BANDS = [{"name": "dem", "role": "topo", "suffix": "dem_temp"}, {"name": "a", "role": "optical"}]
 

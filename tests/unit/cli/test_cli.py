@@ -344,7 +344,7 @@ def test_a_live_view_leaves_nothing_behind():
 
 @pytest.mark.parametrize("name", ["luigi.cfg", "demo.toml"])
 def test_what_the_command_opens_is_part_of_the_installed_package(name):
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     project = tomllib.loads((root / "pyproject.toml").read_text())
     packed = project["tool"]["setuptools"]["package-data"]["gcn_luigi"]
 

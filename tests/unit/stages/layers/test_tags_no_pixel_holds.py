@@ -12,7 +12,7 @@ from gcn_luigi.io.raster.header import can_hold, read_header
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
 from tests.reference.tile_tree import region, write_tif, write_tile
-from tests.unit.test_missing_as_written import quality, write_sparse, write_tags
+from tests.unit.stages.layers.test_missing_as_written import quality, write_sparse, write_tags
 
 LATTICE = Lattice("EPSG:32606", 600_000.0, 7_000_000.0, 10.0, 32, 48)
 
