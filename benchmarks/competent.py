@@ -16,7 +16,7 @@ import numpy.typing as npt
 import rasterio
 from rasterio.windows import Window
 
-from gcn_luigi.prepare.chips.metadata import ChipPlace
+from gcn_luigi.prepare.chips.metadata import Partition
 
 Pixels = npt.NDArray[np.int16]
 StackOf = Callable[[int], Path]
@@ -41,7 +41,7 @@ def cut(stack: Pixels, step: int, out: Pixels) -> Pixels:
     return out
 
 
-def chips_of(places: Sequence[ChipPlace], stack_of: StackOf, step: int) -> Iterator[Pixels]:
+def chips_of(places: Sequence[Partition], stack_of: StackOf, step: int) -> Iterator[Pixels]:
     """Yield the chips of one partition after the other, in an array that is used again."""
     out = np.empty((0, 0, CHIP, CHIP), np.int16)
     with ExitStack() as opened:
@@ -69,7 +69,7 @@ def filters_of(codec: str) -> dict[str, Any]:
     return dict(hdf5plugin.Bitshuffle(cname="lz4"))
 
 
-def export(places: Sequence[ChipPlace], stack_of: StackOf, path: Path, step: int, codec: str) -> int:
+def export(places: Sequence[Partition], stack_of: StackOf, path: Path, step: int, codec: str) -> int:
     """Write the chips of all partitions to one HDF5 file, and the file to the disk; return how many chips."""
     count = 0
     with h5py.File(path, "w") as file:

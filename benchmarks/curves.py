@@ -15,7 +15,7 @@ from benchmarks.place import REGION, luigi_settings
 from benchmarks.region import Ground, repeated, write_config
 from benchmarks.rows import Row
 from benchmarks.timing import ratio_of
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet, write_geoparquet
 
 CORES = 2
@@ -101,7 +101,7 @@ def _measured(
     return {name: [[turn[k][name] for turn in found] for k in range(len(values))] for name in ("seconds", "peak_mb")}
 
 
-def _built(place: Layout, shards: int) -> dict[str, Any]:
+def _built(place: DatasetPaths, shards: int) -> dict[str, Any]:
     return _once("build", str(place.root), _LAYOUT, str(_STEP), str(shards))
 
 
@@ -115,8 +115,8 @@ def _once(*arguments: str) -> dict[str, Any]:
     return told
 
 
-def _graph(ground: Ground) -> Layout:
-    return Layout(ground.directory / "luigi" / REGION)
+def _graph(ground: Ground) -> DatasetPaths:
+    return DatasetPaths(ground.directory / "luigi" / REGION)
 
 
 def _through_luigi(ground: Ground) -> Callable[[int], dict[str, Any]]:
@@ -133,7 +133,7 @@ def _through_luigi(ground: Ground) -> Callable[[int], dict[str, Any]]:
         task = PartitionCatalog(
             region=REGION, output_root=str(copy.root.parent), config_dir=str(config), data_root=str(ground.sources)
         )
-        with task.output()[0].staged() as draft:
+        with task.output()[0].atomic_write() as draft:
             write_geoparquet(draft, repeated(read_geoparquet(ground.base.catalog), count, ground.settings.years))
     where = (str(copy.root.parent), str(config), str(ground.sources), str(_SHARDS))
     return lambda workers: _once("luigi", *where, str(workers))

@@ -16,7 +16,7 @@ from benchmarks.region import Ground
 from benchmarks.rows import Claim, LeftOut, Row, first_line, judged
 from benchmarks.timing import Contestant, race
 from gcn_luigi.errors import GcnLuigiError
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 
 CORES = 2
 CODECS = ("deflate", "bitshuffle-lz4", "zstd", "none")
@@ -39,7 +39,7 @@ class _Field:
     runs: dict[str, Callable[[int], int]] = field(default_factory=dict)
 
     @property
-    def everything(self) -> Layout:
+    def everything(self) -> DatasetPaths:
         return self.ground.listed(self.ground.plan.all_partitions)
 
 

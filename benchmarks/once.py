@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import machine, ours
 from benchmarks.place import REGION, luigi_settings, settings_of
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 
 
 def main() -> None:
@@ -24,14 +24,14 @@ def main() -> None:
 
 
 def _build(place: str, kind: str, step: str, shards: str) -> dict[str, Any]:
-    layout, total = Layout(Path(place)), int(shards)
-    settings = ours.variant(settings_of(layout), kind, step=int(step))
+    paths, total = DatasetPaths(Path(place)), int(shards)
+    settings = ours.variant(settings_of(paths), kind, step=int(step))
     start = time.perf_counter()
     for number in range(total):
-        ours.build(layout, settings, layout.shard("train", number, total), number=number, total=total)
+        ours.build(paths, settings, paths.shard("train", number, total), number=number, total=total)
     seconds = time.perf_counter() - start
     for number in range(total):
-        layout.shard("train", number, total).unlink()
+        paths.shard("train", number, total).unlink()
     return {"seconds": seconds, "peak_mb": machine.peak_mb()}
 
 

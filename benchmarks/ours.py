@@ -11,17 +11,17 @@ from pydantic import ValidationError
 import gcn_luigi
 from benchmarks.rows import LeftOut
 from gcn_luigi.bands import LABEL_IGNORE
-from gcn_luigi.io.publish.atomic import digest, staged
-from gcn_luigi.io.publish.manifest import SealedFile
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.atomic import atomic_write, digest
+from gcn_luigi.io.publish.manifest import ManifestEntry
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.writer import ShardHeader, create_shard
 from gcn_luigi.prepare.chips.chips import chip_origins, cut_chips
 from gcn_luigi.prepare.chips.gather import ChipCutter
-from gcn_luigi.prepare.chips.metadata import ChipPlace, chip_columns, empty_columns, select_counts
+from gcn_luigi.prepare.chips.metadata import Partition, chip_columns, empty_columns, select_counts
 from gcn_luigi.prepare.chips.selection import count_chips
 from gcn_luigi.prepare.missing.flags import Marks, mark_strict, outside_flags
 from gcn_luigi.settings import RegionSettings, ShardSettings
-from gcn_luigi.stages.dataset.manifest import write_seal
+from gcn_luigi.stages.dataset.manifest import write_manifest
 from gcn_luigi.stages.dataset.summary import write_index
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 
@@ -70,27 +70,31 @@ def shards_toml(total: int) -> str:
 
 
 def build(
-    layout: Layout, settings: RegionSettings, out: Path, *, number: int = 0, total: int = 1, threads: int = 1
+    paths: DatasetPaths, settings: RegionSettings, out: Path, *, number: int = 0, total: int = 1, threads: int = 1
 ) -> None:
     """Build one shard of train and publish it: synced, then renamed."""
-    request = ShardRequest(settings, layout, "train", number, total, threads)
-    with staged(out) as draft:
+    request = ShardRequest(settings, paths, "train", number, total, threads)
+    with atomic_write(out) as draft:
         build_shard(request, draft, _silent)
 
 
-def finish(layout: Layout, settings: RegionSettings) -> None:
+def finish(paths: DatasetPaths, settings: RegionSettings) -> None:
     """Build all shards of a place and its index, so that it can be opened; its quality page is left out."""
     totals = {"train": settings.shards.train, "dev": settings.shards.dev}
     for split in SPLITS:
         for number in range(totals[split]):
-            with staged(layout.shard(split, number, totals[split])) as draft:
-                build_shard(ShardRequest(settings, layout, split, number, totals[split], 1), draft, _silent)
-    with staged(layout.index) as index, staged(layout.index_map) as map_, staged(layout.metadata_log) as log:
-        write_index(settings, layout, index, map_, log)
+            with atomic_write(paths.shard(split, number, totals[split])) as draft:
+                build_shard(ShardRequest(settings, paths, split, number, totals[split], 1), draft, _silent)
+    with (
+        atomic_write(paths.index) as index,
+        atomic_write(paths.index_map) as map_,
+        atomic_write(paths.metadata_log) as log,
+    ):
+        write_index(settings, paths, index, map_, log)
     # Of what a reader asks for; the rest of a dataset is not made here.
-    name = layout.index.relative_to(layout.root).as_posix()
-    index = SealedFile(name, layout.index.stat().st_size, digest(layout.index))
-    write_seal(settings, [index], {}, layout.dataset)
+    name = paths.index.relative_to(paths.root).as_posix()
+    index = ManifestEntry(name, paths.index.stat().st_size, digest(paths.index))
+    write_manifest(settings, [index], {}, paths.dataset)
 
 
 # --- kernels and writing --------------------------------------------------------------------------------------------
@@ -133,7 +137,7 @@ class MaskAndCut:
             cut_chips(plane, self._origins, self._size, edge=self._edge, fill=fill, out=out)
 
 
-def write_chips(path: Path, settings: RegionSettings, place: ChipPlace, partitions: Sequence[Mapping[str, Any]]) -> int:
+def write_chips(path: Path, settings: RegionSettings, place: Partition, partitions: Sequence[Mapping[str, Any]]) -> int:
     """Write ready chips to a shard and publish it, as a build does after cutting; return the bytes of the pixels."""
     size, lattice = settings.chips.size, place.lattice
     header = ShardHeader(
@@ -152,7 +156,7 @@ def write_chips(path: Path, settings: RegionSettings, place: ChipPlace, partitio
     plane = np.zeros((place.window.height, place.window.width), np.uint8)
     counts = count_chips(plane, plane, origins, size, edge=settings.chips.edge)
     columns = chip_columns(settings.region, place, origins, select_counts(counts, np.ones(len(origins), bool)), size)
-    with staged(path) as draft, create_shard(draft, header, settings.shards.codec) as writer:
+    with atomic_write(path) as draft, create_shard(draft, header, settings.shards.codec) as writer:
         for pixels in partitions:
             writer.append(pixels, columns)
         writer.finish(empty_columns(settings.region, "train", lattice), {})
@@ -167,7 +171,7 @@ class Reader:
 
     Parameters
     ----------
-    layout : Layout
+    paths : DatasetPaths
         Where `finish` was called.
     preload : bool
         Whether all of it is held in memory.
@@ -175,8 +179,8 @@ class Reader:
         For partitions decoded last, where it is not.
     """
 
-    def __init__(self, layout: Layout, *, preload: bool = False, cache_mb: int = 256) -> None:
-        self.chips = gcn_luigi.open_dataset(layout.root).chips("train", cache_mb=cache_mb)
+    def __init__(self, paths: DatasetPaths, *, preload: bool = False, cache_mb: int = 256) -> None:
+        self.chips = gcn_luigi.open_dataset(paths.root).chips("train", cache_mb=cache_mb)
         self._out: Batch | None = None
         if preload:
             self.preload()

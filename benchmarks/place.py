@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 
-from gcn_luigi.io.publish.paths import Layout
-from gcn_luigi.prepare.chips.metadata import ChipPlace
+from gcn_luigi.io.publish.paths import DatasetPaths
+from gcn_luigi.prepare.chips.metadata import Partition
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.mosaics import read_inventory
 from gcn_luigi.stages.shards.shard import used_partitions
@@ -18,14 +18,14 @@ REGION = "bench"
 SETTINGS = "settings.json"
 
 
-def settings_of(layout: Layout) -> RegionSettings:
+def settings_of(paths: DatasetPaths) -> RegionSettings:
     """Return the settings that a place was laid with."""
-    return RegionSettings.model_validate_json((layout.root / SETTINGS).read_text(encoding="utf-8"))
+    return RegionSettings.model_validate_json((paths.root / SETTINGS).read_text(encoding="utf-8"))
 
 
-def places_of(layout: Layout) -> list[ChipPlace]:
+def places_of(paths: DatasetPaths) -> list[Partition]:
     """Return the partitions of a place, in order."""
-    return used_partitions(layout, read_inventory(layout).lattice, "train")
+    return used_partitions(paths, read_inventory(paths).lattice, "train")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import rasterio
 from rasterio.windows import Window
 
-from gcn_luigi.prepare.chips.metadata import ChipPlace
+from gcn_luigi.prepare.chips.metadata import Partition
 
 Pixels = npt.NDArray[np.int16]
 
@@ -23,7 +23,7 @@ CHIP = 128
 _LABEL_MISSING = 255
 
 
-def lay_partition(stack: Path, place: ChipPlace, path: Path) -> None:
+def lay_partition(stack: Path, place: Partition, path: Path) -> None:
     """Write the partition as the clip step would: int16, not compressed, -32768 wherever the label is missing."""
     window = Window(place.window.col, place.window.row, place.window.width, place.window.height)
     with rasterio.open(stack) as source:

@@ -12,7 +12,7 @@ import pandas as pd
 from benchmarks.place import REGION, SETTINGS, luigi_settings
 from benchmarks.plan import Plan
 from gcn_luigi.config import load_region
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet, write_geoparquet
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.stack import write_stack
@@ -44,9 +44,9 @@ class Ground:
         return self.directory / "input"
 
     @property
-    def base(self) -> Layout:
+    def base(self) -> DatasetPaths:
         """What the task graph built: inventory, rasters, stacks, catalog."""
-        return Layout(self.directory / "base" / REGION)
+        return DatasetPaths(self.directory / "base" / REGION)
 
     @property
     def settings(self) -> RegionSettings:
@@ -72,7 +72,7 @@ class Ground:
         if result.exit_code:
             raise RuntimeError(f"the benchmark's region was not built: {result.failures}")
 
-    def listed(self, count: int, use: str = "list") -> Layout:
+    def listed(self, count: int, use: str = "list") -> DatasetPaths:
         """Return a place with the base's stacks and a catalog of `count` used train partitions.
 
         Partitions are taken evenly from all cells inside the tiles, and repeated under new ids where `count` is
@@ -85,47 +85,47 @@ class Ground:
         use : str
             What it is for; each use has a place of its own.
         """
-        layout = Layout(self.directory / "sets" / f"{use}-{count}")
-        if not (layout.root / SETTINGS).is_file():
-            self._lay(layout, count)
+        paths = DatasetPaths(self.directory / "sets" / f"{use}-{count}")
+        if not (paths.root / SETTINGS).is_file():
+            self._lay(paths, count)
             for name in ("stacks", "mosaics"):
-                (layout.root / name).symlink_to(os.path.relpath(self.base.root / name, layout.root))
-            self._seal(layout, self.settings)
-        return layout
+                (paths.root / name).symlink_to(os.path.relpath(self.base.root / name, paths.root))
+            self._seal(paths, self.settings)
+        return paths
 
-    def widened(self, count: int, n_bands: int) -> Layout:
+    def widened(self, count: int, n_bands: int) -> DatasetPaths:
         """Return a place like `listed` whose stacks have `n_bands` bands: the optical ones again and again."""
-        layout = Layout(self.directory / "sets" / f"bands{n_bands}-{count}")
-        if (layout.root / SETTINGS).is_file():
-            return layout
+        paths = DatasetPaths(self.directory / "sets" / f"bands{n_bands}-{count}")
+        if (paths.root / SETTINGS).is_file():
+            return paths
         settings = with_more_bands(self.settings, n_bands)
-        self._lay(layout, count)
-        mosaics = layout.root / "mosaics"
+        self._lay(paths, count)
+        mosaics = paths.root / "mosaics"
         mosaics.mkdir()
         for path in sorted((self.base.root / "mosaics").iterdir()):
             (mosaics / path.name).symlink_to(os.path.relpath(path, mosaics))
         for band in settings.schema_bands.image:
             for year in settings.years:
-                alias = layout.mosaic(band, year)
+                alias = paths.mosaic(band, year)
                 source = band.name.split("-", maxsplit=1)[0]
                 if band.role == "optical" and source != band.name:
                     alias.symlink_to(f"optical_{source}_{year}.vrt")
-        (layout.root / "stacks").mkdir()
+        (paths.root / "stacks").mkdir()
         for year in settings.years:
-            write_stack(settings, layout, year, layout.stack(year))
-        self._seal(layout, settings)
-        return layout
+            write_stack(settings, paths, year, paths.stack(year))
+        self._seal(paths, settings)
+        return paths
 
-    def _lay(self, layout: Layout, count: int) -> None:
-        shutil.rmtree(layout.root, ignore_errors=True)
-        layout.root.mkdir(parents=True)
+    def _lay(self, paths: DatasetPaths, count: int) -> None:
+        shutil.rmtree(paths.root, ignore_errors=True)
+        paths.root.mkdir(parents=True)
         for path in (self.base.inventory, self.base.label):
-            (layout.root / path.name).symlink_to(os.path.relpath(path, layout.root))
-        write_geoparquet(layout.catalog, repeated(read_geoparquet(self.base.catalog), count, self.settings.years))
+            (paths.root / path.name).symlink_to(os.path.relpath(path, paths.root))
+        write_geoparquet(paths.catalog, repeated(read_geoparquet(self.base.catalog), count, self.settings.years))
 
-    def _seal(self, layout: Layout, settings: RegionSettings) -> None:
+    def _seal(self, paths: DatasetPaths, settings: RegionSettings) -> None:
         # Last: a place that has its settings is whole.
-        (layout.root / SETTINGS).write_text(settings.model_dump_json(), encoding="utf-8")
+        (paths.root / SETTINGS).write_text(settings.model_dump_json(), encoding="utf-8")
 
 
 def repeated(catalog: gpd.GeoDataFrame, count: int, years: tuple[int, ...]) -> gpd.GeoDataFrame:

@@ -52,7 +52,7 @@ def task_graph(config_dir: Path, region: str) -> tuple[dict[str, list[luigi.Task
 def published(tasks: list[luigi.Task]) -> str:
     """Return the files that a family publishes, as one short pattern."""
     paths = sorted(
-        target.path.relative_to(task.layout.root).as_posix()
+        target.path.relative_to(task.paths.root).as_posix()
         for task in tasks
         if isinstance(task, RegionTask)
         for target in luigi.task.flatten(task.output())

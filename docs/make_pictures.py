@@ -73,7 +73,7 @@ def chips(dataset: Dataset) -> Figure:
 
 def chip_map(dataset: Dataset) -> Figure:
     """Draw the label with all partitions on it: train, dev, and unused ones with their reason."""
-    with rasterio.open(dataset.layout.label) as source:
+    with rasterio.open(dataset.paths.label) as source:
         label, bounds = source.read(1), source.bounds
     figure = Figure((8.6, 6.2), layout="constrained")
     axes = figure.subplots()
@@ -106,7 +106,7 @@ def _reasons(axes: Axes, unused: gpd.GeoDataFrame) -> None:
 
 def label_making(dataset: Dataset) -> Figure:
     """Draw a window of votes, the outlines over it, and the label made of both."""
-    sources = dataset.layout.root.parent / "demo-input"
+    sources = dataset.paths.root.parent / "demo-input"
     (votes_file,) = sorted((sources / "stem").glob("*.tif"))
     outlines = gpd.read_file(sources / "rgi" / "outlines.gpkg")
     index = dataset.index
@@ -121,7 +121,7 @@ def label_making(dataset: Dataset) -> Figure:
     figure.colorbar(votes, ax=left, shrink=0.8)
     left.set_title("votes for debris-free ice, and outlines", fontsize=10)
     right.imshow(
-        _cut(dataset.layout.label, box), cmap=CLASSES, norm=CLASS_STEPS, extent=_extent(box), interpolation="nearest"
+        _cut(dataset.paths.label, box), cmap=CLASSES, norm=CLASS_STEPS, extent=_extent(box), interpolation="nearest"
     )
     right.set_title("label", fontsize=10)
     for axes in (left, right):

@@ -15,6 +15,7 @@ An error says what is wrong, where, and how to mend it.
 """
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -71,3 +72,10 @@ class ResourceError(GcnLuigiError, MemoryError):
 
 class SchedulerError(GcnLuigiError, RuntimeError):
     """No scheduler answers, or it is not one to be trusted."""
+
+
+def few(names: Iterable[str], limit: int = 5) -> str:
+    """Return the first `limit` names, and how many more there are, for a message."""
+    listed = [str(name) for name in names]
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more

@@ -52,7 +52,7 @@ def _family(family: type[luigi.Task], made: list[luigi.Task], required: list[str
 def _published(made: list[luigi.Task]) -> list[str]:
     """Return the files of the demo region, or the first, second and last of many."""
     paths = sorted(
-        target.path.relative_to(task.layout.root).as_posix()
+        target.path.relative_to(task.paths.root).as_posix()
         for task in made
         if isinstance(task, RegionTask)
         for target in luigi.task.flatten(task.output())

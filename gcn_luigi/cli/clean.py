@@ -40,7 +40,7 @@ def clean(*, region: str, output: Path, everything: bool, yes: bool, as_json: bo
             for name, leftovers in (("removable", found.removable), ("kept", found.kept))
         }
         removed = remove_leftovers(root, found) if yes else None
-        said = {"dataset": str(root.layout.root), **told, "bytes": size, "removed": removed}
+        said = {"dataset": str(root.paths.root), **told, "bytes": size, "removed": removed}
         click.echo(json.dumps(said, indent=1))
         return
     for leftover in found.kept:

@@ -47,4 +47,4 @@ def grids(*, region: str, config_dir: Path, data_root: Path | None, output: Path
     if not task.complete():
         click.echo("not finished: sources or settings changed meanwhile; run again", err=True)
         sys.exit(_NOT_RUN)
-    click.echo(str(task.layout.grids))
+    click.echo(str(task.paths.grids))

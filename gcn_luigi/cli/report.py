@@ -39,7 +39,7 @@ def report(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
     if any(not required.complete() for required in task.requires()):
         raise InputError(
             "what the page shows is not finished, or not up to date",
-            where=str(root.layout.root),
+            where=str(root.paths.root),
             fix=f"build it first: gcn run {region}; gcn status {region} says what is missing",
         )
     if how["again"]:
@@ -49,18 +49,18 @@ def report(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
     if result.exit_code:
         tell_failures(result)
         sys.exit(result.exit_code)
-    click.echo(f"{'drawn' if result.built else 'up to date'}: {root.layout.report}")
+    click.echo(f"{'drawn' if result.built else 'up to date'}: {root.paths.report}")
     if how["serve"]:
-        _serve(root.layout, how["port"], shows=how["shows"])
+        _serve(root.paths, how["port"], shows=how["shows"])
     elif how["shows"]:
-        webbrowser.open(root.layout.report.as_uri())
+        webbrowser.open(root.paths.report.as_uri())
 
 
-def _serve(layout: Any, port: int, *, shows: bool) -> None:
+def _serve(paths: Any, port: int, *, shows: bool) -> None:
     from gcn_luigi.report.served.server import serve_pages  # noqa: PLC0415
 
-    with serve_pages({layout.root.name: layout}, port) as pages:
-        address = f"{pages}/{layout.root.name}/"
+    with serve_pages({paths.root.name: paths}, port) as pages:
+        address = f"{pages}/{paths.root.name}/"
         click.echo(f"pages, until Ctrl-C: {address}")
         click.echo(f"for links to them in Luigi's page, in luigi.cfg: [gcn] pages_url = {pages}")
         if shows:

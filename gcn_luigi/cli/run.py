@@ -92,7 +92,7 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
         scheduler = central_scheduler(options.port, output.resolve() / ".scheduler", shipped_cfg())
     with telling_what_is_kept(root), scheduler as address, ExitStack() as open_:
         if address is not None:
-            pages = open_.enter_context(serve_pages({root.region: root.layout}))
+            pages = open_.enter_context(serve_pages({root.region: root.paths}))
             root = root.clone(Dataset, pages_url=pages)
             click.echo(
                 f"graph, while this runs: {address}/static/visualiser/index.html#tab=graph&taskId={root.task_id}"
@@ -109,8 +109,8 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
         )
         sys.exit(_NOT_RUN)
     if not result.exit_code:
-        tell_warnings(dataset_warnings(region.settings, root.layout))
-    _tell(result, root.layout.root)
+        tell_warnings(dataset_warnings(region.settings, root.paths))
+    _tell(result, root.paths.root)
 
 
 def tell_warnings(warnings: "Iterable[str]") -> None:

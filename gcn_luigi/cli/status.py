@@ -42,12 +42,12 @@ def status(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
     """  # noqa: D301  click reads the control character
     root = dataset_task(region_file(region, config_dir), output, data_root)
     from gcn_luigi.operate.on_request import asked_for  # noqa: PLC0415
-    from gcn_luigi.tasks.dependencies import Glance  # noqa: PLC0415
+    from gcn_luigi.tasks.dependencies import Snapshot  # noqa: PLC0415
     from gcn_luigi.tasks.explain import explain  # noqa: PLC0415
     from gcn_luigi.tasks.graph import upstream  # noqa: PLC0415
 
-    glance = Glance()
-    verdicts = [explain(task, glance) for task in (*upstream(root), root, *asked_for(root))]
+    snapshot = Snapshot()
+    verdicts = [explain(task, snapshot) for task in (*upstream(root), root, *asked_for(root))]
     if as_json:
         click.echo(json.dumps([asdict(verdict) for verdict in verdicts], indent=1))
         return
@@ -63,7 +63,7 @@ def status(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
         if len(reasons) > _MOST_REASONS:
             click.echo(f"  and {len(reasons) - _MOST_REASONS} more")
     current = sum(verdict.state == "current" for verdict in verdicts)
-    click.echo(f"{current} of {len(verdicts)} tasks are current: {root.layout.root}")
+    click.echo(f"{current} of {len(verdicts)} tasks are current: {root.paths.root}")
 
 
 @click.command()
@@ -93,7 +93,7 @@ def why(*, target: Path, config_dir: Path, data_root: Path | None, output: Path)
         toml = config_dir / f"{region}.toml"
     root = dataset_task(toml, directory.parent, data_root)
     from gcn_luigi.operate.on_request import asked_for  # noqa: PLC0415
-    from gcn_luigi.tasks.dependencies import Glance  # noqa: PLC0415
+    from gcn_luigi.tasks.dependencies import Snapshot  # noqa: PLC0415
     from gcn_luigi.tasks.explain import explain  # noqa: PLC0415
     from gcn_luigi.tasks.graph import upstream  # noqa: PLC0415
 
@@ -106,8 +106,8 @@ def why(*, target: Path, config_dir: Path, data_root: Path | None, output: Path)
             where=str(target),
             fix=f"name one of its {len(names)} files, such as {names[0]}; gcn clean removes what is left over",
         )
-    glance = Glance()
-    verdicts = {task.name: explain(task, glance) for task in tasks}
+    snapshot = Snapshot()
+    verdicts = {task.name: explain(task, snapshot) for task in tasks}
     _tell(makers[0].name, verdicts, set(), 0)
 
 

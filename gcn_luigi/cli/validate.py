@@ -109,11 +109,11 @@ def _judged(directory: Path, whose: str, *, deep: bool, is_told: bool) -> _Repor
 def _tell_differences(first: "Dataset", other: "Dataset", found: list[str]) -> None:
     """Tell whether a dataset is the same as the first, or in what not."""
     for difference in found:
-        click.echo(f"{other.layout.root}: {difference}", err=True)
+        click.echo(f"{other.paths.root}: {difference}", err=True)
     if found:
-        click.echo(f"not the same: {first.layout.root} and {other.layout.root}, {len(found)} difference(s)", err=True)
+        click.echo(f"not the same: {first.paths.root} and {other.paths.root}, {len(found)} difference(s)", err=True)
         if first.data_digest == other.data_digest:
-            places = f"{first.layout.root} and {other.layout.root}"
+            places = f"{first.paths.root} and {other.paths.root}"
             click.echo(f"the same data: {places}; shards, index, catalog and statistics are equal")
     else:
-        click.echo(f"the same: {first.layout.root} and {other.layout.root}")
+        click.echo(f"the same: {first.paths.root} and {other.paths.root}")

@@ -7,7 +7,7 @@ the shards is small, but for the index and the quality page, whose sizes were fi
 from collections.abc import Iterable
 from pathlib import Path
 
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.operate.schedule import Action, Step
 from gcn_luigi.stages.layers.mosaics import read_inventory
@@ -51,21 +51,21 @@ def other_bytes(steps: Iterable[Step], prepared: RegionTask, n_chips: int) -> in
     guess = _Guess(prepared, n_chips, sum(len(step.task.targets()) for step in steps))
     total = 0
     for step in steps:
-        layout = step.task.layout
-        known = _known_at(step, prepared.layout)
+        paths = step.task.paths
+        known = _known_at(step, prepared.paths)
         for target in step.task.targets():
-            for path in (target.path, layout.sidecar(target.path)):
+            for path in (target.path, paths.sidecar(target.path)):
                 if path == target.path and isinstance(step.task, ChipShard):
                     continue
-                name = path.relative_to(layout.root)
+                name = path.relative_to(paths.root)
                 made = None if known is None else known / name
                 total += made.stat().st_size if made is not None and made.is_file() else guess.size(name)
     return total
 
 
-def _known_at(step: Step, prepared: Layout) -> Path | None:
+def _known_at(step: Step, prepared: DatasetPaths) -> Path | None:
     """Return where the files of a task are as the build will leave them: kept, or made for the plan."""
-    root = step.task.layout.root
+    root = step.task.paths.root
     if step.action is Action.KEEP:
         return root
     # A file that is made again may weigh something else than before.
@@ -76,20 +76,20 @@ class _Guess:
     """Sizes of files that are not there yet, by their names."""
 
     def __init__(self, prepared: RegionTask, n_chips: int, n_files: int) -> None:
-        layout, settings, inventory = prepared.layout, prepared.configured.settings, read_inventory(prepared.layout)
+        paths, settings, inventory = prepared.paths, prepared.configured.settings, read_inventory(prepared.paths)
         shown = min(settings.chips.size, _LONGEST_CHIP) ** 2
         page = _PAGE_BYTES + _RELIEF_PIXEL_BYTES * _map_pixels(inventory.lattice) + _CHIP_PIXEL_BYTES * shown
         sizes = {
-            layout.index: _TABLE_BYTES + _TABLE_CHIP_BYTES * n_chips,
-            layout.index_map: _MAP_BYTES + _MAP_CHIP_BYTES * n_chips,
-            layout.report: round(page),
-            layout.sidecar(layout.report): _STATED_BYTES * n_files,
-            layout.dataset: _SEAL_BYTES + _LISTED_BYTES * n_files,
-            layout.sidecar(layout.dataset): _STATED_BYTES * n_files,
-            layout.statistics: _STATISTICS_BYTES + _BAND_BYTES * len(settings.schema_bands),
+            paths.index: _TABLE_BYTES + _TABLE_CHIP_BYTES * n_chips,
+            paths.index_map: _MAP_BYTES + _MAP_CHIP_BYTES * n_chips,
+            paths.report: round(page),
+            paths.sidecar(paths.report): _STATED_BYTES * n_files,
+            paths.dataset: _SEAL_BYTES + _LISTED_BYTES * n_files,
+            paths.sidecar(paths.dataset): _STATED_BYTES * n_files,
+            paths.statistics: _STATISTICS_BYTES + _BAND_BYTES * len(settings.schema_bands),
         }
         self._mosaic = _VRT_BYTES + _VRT_TILE_BYTES * len(inventory.windows)
-        self._sizes = {path.relative_to(layout.root): size for path, size in sizes.items()}
+        self._sizes = {path.relative_to(paths.root): size for path, size in sizes.items()}
 
     def size(self, path: Path) -> int:
         """Return the bytes of a file, given by its path below the dataset."""

@@ -65,11 +65,11 @@ def find_leftovers(root: RegionTask, on_request: tuple[RegionTask, ...] = (), *,
     Leftovers
         In the order of their paths.
     """
-    directory = root.layout.root
+    directory = root.paths.root
     wanted = {target.path for target in (*made_files(root), *root.targets())}
     wanted |= {target.path for task in on_request for target in task.targets()}
     removable, kept = [], []
-    records = root.layout.sidecar(root.layout.dataset).parent
+    records = root.paths.sidecar(root.paths.dataset).parent
     for sidecar in _files(records):
         path = directory / sidecar.relative_to(records).with_suffix("")
         if sidecar.suffix != ".json" or is_draft(sidecar) or (path in wanted and not everything):
@@ -84,7 +84,7 @@ def find_leftovers(root: RegionTask, on_request: tuple[RegionTask, ...] = (), *,
         removable.append(Leftover(sidecar, "its sidecar"))
     if everything:
         removable += [Leftover(path, "made on request") for path in _partitions(root)]
-        removable += [Leftover(path, "how long a task took") for path in _files(root.layout.times)]
+        removable += [Leftover(path, "how long a task took") for path in _files(root.paths.times)]
     for place in directories(directory):
         removable += [Leftover(path, "draft of a killed build") for path in dead_drafts(place)]
     return Leftovers(tuple(sorted(removable, key=_path)), tuple(sorted(kept, key=_path)))
@@ -95,7 +95,7 @@ def remove_leftovers(root: RegionTask, leftovers: Leftovers) -> int:
 
     A file is only removed where its directory really lies in the dataset's.
     """
-    directory = root.layout.root
+    directory = root.paths.root
     removed = len(sweep_drafts(root))
     for leftover in leftovers.removable:
         path = leftover.path
@@ -114,7 +114,7 @@ def _path(leftover: Leftover) -> Path:
 
 def _partitions(root: RegionTask) -> Iterator[Path]:
     """Yield the partitions that were written on request and are still as they were."""
-    listing = root.layout.partition_list
+    listing = root.paths.partition_list
     if not listing.is_file():
         return
     with listing.open(encoding="utf-8", newline="") as stream:

@@ -15,5 +15,5 @@ def asked_for(root: RegionTask) -> tuple[RegionTask, ...]:
     return tuple(
         task
         for task in on_request(root)
-        if any(target.path.is_file() or root.layout.sidecar(target.path).is_file() for target in task.targets())
+        if any(target.path.is_file() or root.paths.sidecar(target.path).is_file() for target in task.targets())
     )

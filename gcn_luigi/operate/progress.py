@@ -134,7 +134,7 @@ class Observer:
         for task in waiting:
             if isinstance(task, RegionTask) and task.name not in self._asked:
                 self._asked.add(task.name)
-                self._took = {**read_times(task.layout, [task.name]), **self._took}
+                self._took = {**read_times(task.paths, [task.name]), **self._took}
 
 
 def seconds_left(

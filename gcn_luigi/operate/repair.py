@@ -36,7 +36,7 @@ def void_damaged(root: RegionTask) -> list[Path]:
 
 def sweep_drafts(root: RegionTask) -> list[Path]:
     """Remove the drafts that killed builds left anywhere in a dataset's directory; return them."""
-    return [draft for place in directories(root.layout.root) for draft in sweep(place)]
+    return [draft for place in directories(root.paths.root) for draft in sweep(place)]
 
 
 def directories(root: Path) -> list[Path]:

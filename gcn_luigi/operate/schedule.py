@@ -8,7 +8,7 @@ from enum import StrEnum
 import luigi
 
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.dependencies import Glance
+from gcn_luigi.tasks.dependencies import Snapshot
 from gcn_luigi.tasks.explain import State, explain
 from gcn_luigi.tasks.graph import upstream
 
@@ -56,8 +56,8 @@ class Step:
 
 def look_ahead(root: RegionTask) -> tuple[Step, ...]:
     """Return what a build of `root` would do, requirements first; nothing is changed."""
-    glance = Glance()
-    verdicts = ((task, explain(task, glance)) for task in (*upstream(root), root))
+    snapshot = Snapshot()
+    verdicts = ((task, explain(task, snapshot)) for task in (*upstream(root), root))
     return tuple(Step(task, _ACTIONS[verdict.state], verdict.reasons) for task, verdict in verdicts)
 
 

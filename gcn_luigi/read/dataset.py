@@ -13,8 +13,8 @@ from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.publish.atomic import digest
-from gcn_luigi.io.publish.manifest import DIGEST, SealedFile, data_digest, read_seal
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.manifest import DIGEST, ManifestEntry, data_digest, read_manifest
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.publish.safe_names import inside
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.io.tables import read_column, read_geoparquet
@@ -47,13 +47,13 @@ class Dataset:
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.layout = Layout(Path(directory).resolve())
-        self.description: dict[str, Any] = read_seal(self.layout.dataset)
+        self.paths = DatasetPaths(Path(directory).resolve())
+        self.description: dict[str, Any] = read_manifest(self.paths.dataset)
 
     def __repr__(self) -> str:
         region = self.description.get("region", "?")
         try:
-            splits = read_column(self._verified(self.layout.index), "split")
+            splits = read_column(self._verified(self.paths.index), "split")
         except GcnLuigiError:
             # Whoever looks at a broken dataset wants to see which one it is, not an error.
             return f"<gcn_luigi dataset {region}: index.parquet cannot be read>"
@@ -71,28 +71,28 @@ class Dataset:
 
         `gcn_luigi.io.publish.manifest.data_digest` says what exactly it covers.
         """
-        return data_digest(SealedFile(**entry) for entry in self.description["files"])
+        return data_digest(ManifestEntry(**entry) for entry in self.description["files"])
 
     @cached_property
     def index(self) -> gpd.GeoDataFrame:
         """One row a chip: id, split, shard, shard_row, partition, place, year, shares; geometry is the chip's box."""
-        return read_geoparquet(self._verified(self.layout.index))
+        return read_geoparquet(self._verified(self.paths.index))
 
     @cached_property
     def catalog(self) -> gpd.GeoDataFrame:
         """One row a partition, used or not, with the reason."""
-        return read_geoparquet(self._verified(self.layout.catalog))
+        return read_geoparquet(self._verified(self.paths.catalog))
 
     @cached_property
     def statistics(self) -> dict[str, Any]:
         """Band statistics and class counts of the train split."""
-        content: dict[str, Any] = json.loads(self._verified(self.layout.statistics).read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(self._verified(self.paths.statistics).read_text(encoding="utf-8"))
         return content
 
     @cached_property
     def lattice(self) -> Lattice:
         """Where the region's pixels lie; catalog and index count rows and columns from its corner."""
-        return Inventory.from_json(self._verified(self.layout.inventory).read_text(encoding="utf-8")).lattice
+        return Inventory.from_json(self._verified(self.paths.inventory).read_text(encoding="utf-8")).lattice
 
     @cached_property
     def bands(self) -> tuple[Band, ...]:
@@ -102,7 +102,7 @@ class Dataset:
         built with. `nodata` is the number for a missing pixel in the stacks; in chips, missing pixels hold the fill,
         and ``flags`` tell.
         """
-        path = inside(self.layout.shards, str(self.index["shard"].iloc[0]), where=self.layout.index)
+        path = inside(self.paths.shards, str(self.index["shard"].iloc[0]), where=self.paths.index)
         try:
             with ShardReader(path) as shard:
                 names, roles = (json.loads(shard.attributes[key]) for key in ("band_names", "band_roles"))
@@ -135,11 +135,11 @@ class Dataset:
         if name not in SPLITS or split in _THIRD or split != split.strip().lower():
             raise ConfigError(
                 f"no split {split!r}: a dataset has two, train and dev",
-                where=str(self.layout.root),
+                where=str(self.paths.root),
                 fix="use train or dev",
             )
         index = self.index
-        return ChipReader(self.layout.shards, index[index["split"] == name], threads=threads, cache_mb=cache_mb)
+        return ChipReader(self.paths.shards, index[index["split"] == name], threads=threads, cache_mb=cache_mb)
 
     def _configured_bands(self) -> tuple[Band, ...]:
         try:
@@ -148,14 +148,14 @@ class Dataset:
         except (KeyError, TypeError, ValidationError) as error:
             raise ShardError(
                 "was made with other settings than this version knows: its bands cannot be told",
-                where=str(self.layout.dataset),
+                where=str(self.paths.dataset),
                 fix="read it with the version that made it, or build it again: gcn run <region>",
             ) from error
         return settings.schema_bands.image
 
     def _verified(self, path: Path) -> Path:
         """Return `path` if its bytes are those that were published; a table has no checksum of its own."""
-        name = path.relative_to(self.layout.root).as_posix()
+        name = path.relative_to(self.paths.root).as_posix()
         try:
             published = [entry["sha256"] for entry in self.description["files"] if entry["path"] == name]
             found = digest(path)

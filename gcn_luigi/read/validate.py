@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from gcn_luigi.errors import GcnLuigiError
-from gcn_luigi.io.publish.manifest import SealedFile
-from gcn_luigi.io.publish.paths import Layout
-from gcn_luigi.prepare.partitions.grid_import import few
+from gcn_luigi.errors import GcnLuigiError, few
+from gcn_luigi.io.publish.manifest import ManifestEntry
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.read.checks.files import (
-    Looking,
+    FileChecker,
     has_grid_page,
     left_out_of,
     listed,
@@ -59,26 +58,26 @@ def validate(directory: Path, *, deep: bool = False, only: Iterable[str | Path] 
     ShardError
         There is no finished dataset at all.
     """
-    layout = Layout(Path(directory).resolve())
-    looking = Looking(layout, only)
-    dataset, problem = opened(layout)
-    files: dict[str, SealedFile] = {}
+    paths = DatasetPaths(Path(directory).resolve())
+    checker = FileChecker(paths, only)
+    dataset, problem = opened(paths)
+    files: dict[str, ManifestEntry] = {}
     if dataset is None:
         yield problem
     else:
         files = listed(dataset)
-    found = [] if dataset is None else list(listed_problems(dataset, looking))
-    found += [*partition_problems(looking), *report_problems(looking)]
+    found = [] if dataset is None else list(listed_problems(dataset, checker))
+    found += [*partition_problems(checker), *report_problems(checker)]
     yield from found
     # Files may all be whole, and show two states of the world.
-    yield from state_problems(looking, files)
+    yield from state_problems(checker, files)
     if deep:
-        yield from sidecar_problems(looking, files)
-        for path in _shards(layout, files if dataset is not None else None):
-            if looking.wants(path.relative_to(layout.root).as_posix()):
+        yield from sidecar_problems(checker, files)
+        for path in _shards(paths, files if dataset is not None else None):
+            if checker.wants(path.relative_to(paths.root).as_posix()):
                 yield from chunk_problems(path)
     # What is inside a damaged file says nothing more.
-    if dataset is not None and not found and looking.is_whole:
+    if dataset is not None and not found and checker.is_complete_upstream:
         yield from _read_through(dataset, files)
 
 
@@ -104,12 +103,12 @@ def unlisted(directory: Path) -> Iterator[str]:
         There is no finished dataset at all.
     """
     dataset = Dataset(directory)
-    root, records = dataset.layout.root, dataset.layout.sidecar(dataset.layout.dataset).parent
-    names = (*listed(dataset), *(said.path for said in listed_partitions(dataset.layout)))
-    beside = (dataset.layout.dataset, dataset.layout.report, dataset.layout.partition_list)
+    root, records = dataset.paths.root, dataset.paths.sidecar(dataset.paths.dataset).parent
+    names = (*listed(dataset), *(said.path for said in listed_partitions(dataset.paths)))
+    beside = (dataset.paths.dataset, dataset.paths.report, dataset.paths.partition_list)
     known = {*beside, *(root / name for name in names)}
-    if has_grid_page(Looking(dataset.layout, None)):
-        known.add(dataset.layout.grids)
+    if has_grid_page(FileChecker(dataset.paths, None)):
+        known.add(dataset.paths.grids)
     others: dict[str, list[str]] = {}
     for path in sorted(root.rglob("*")):
         if path.is_file() and path not in known and not path.is_relative_to(records):
@@ -163,21 +162,21 @@ def unrecorded(directory: Path) -> Iterator[str]:
         There is no finished dataset at all.
     """
     dataset = Dataset(directory)
-    names = without_sidecar(dataset.layout, listed(dataset))
+    names = without_sidecar(dataset.paths, listed(dataset))
     # A part that was passed on has none at all, and is called a part already.
     if names and not left_out_of(dataset):
         yield f".gcn: without a sidecar: {few(names, _MOST_NAMED)}"
 
 
-def _shards(layout: Layout, files: dict[str, SealedFile] | None) -> list[Path]:
+def _shards(paths: DatasetPaths, files: dict[str, ManifestEntry] | None) -> list[Path]:
     """Return the shards that are there: those listed, or all where the list is lost."""
     if files is None:
-        return sorted(layout.shards.glob("[!.]*.h5"))
-    paths = sorted(layout.root / name for name in files)
-    return [path for path in paths if path.parent == layout.shards and path.is_file()]
+        return sorted(paths.shards.glob("[!.]*.h5"))
+    listed_paths = sorted(paths.root / name for name in files)
+    return [path for path in listed_paths if path.parent == paths.shards and path.is_file()]
 
 
-def _read_through(dataset: Dataset, files: dict[str, SealedFile]) -> Iterator[str]:
+def _read_through(dataset: Dataset, files: dict[str, ManifestEntry]) -> Iterator[str]:
     names = [Path(name).name for name in files if name.startswith("shards/")]
     try:
         yield from index_problems(dataset, names)

@@ -54,7 +54,7 @@ def as_xarray(dataset: Dataset, chips: Sequence[str], *, masked: bool = False) -
     """
     xr = _library()
     rows = _rows(dataset, chips)
-    batch = ChipReader(dataset.layout.shards, rows).batch(np.arange(len(rows)))
+    batch = ChipReader(dataset.paths.shards, rows).batch(np.arange(len(rows)))
     bands = described_bands(dataset)
     image: Any = batch["image"]
     if masked:
@@ -122,7 +122,7 @@ def _rows(dataset: Dataset, chips: Sequence[str]) -> Any:
     if lost or not wanted:
         raise ConfigError(
             f"no chip {lost[0]}" if lost else "no chip is named",
-            where=str(dataset.layout.index),
+            where=str(dataset.paths.index),
             fix="give ids of dataset.index.chip_id",
         )
     return index.loc[wanted]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.io.inputs.inventory import Inventory
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.equality import content_keys
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.io.tables import read_geoparquet
@@ -118,7 +118,7 @@ class Evidence:
         return int((self.index["split"] == split).sum())
 
 
-def read_evidence(settings: RegionSettings, layout: Layout) -> Evidence:
+def read_evidence(settings: RegionSettings, paths: DatasetPaths) -> Evidence:
     """Read what the page shows.
 
     Pixels are decoded only of the flags, and of no more than `FLAG_SAMPLE` chips a split; but for shards of windows,
@@ -128,7 +128,7 @@ def read_evidence(settings: RegionSettings, layout: Layout) -> Evidence:
     ----------
     settings : RegionSettings
         What the dataset was made by.
-    layout : Layout
+    paths : DatasetPaths
         Where it lies.
 
     Returns
@@ -141,8 +141,8 @@ def read_evidence(settings: RegionSettings, layout: Layout) -> Evidence:
     InputError
         A table or the inventory is missing or damaged.
     """
-    index, catalog = read_geoparquet(layout.index), read_geoparquet(layout.catalog)
-    inventory = Inventory.from_json(layout.inventory.read_text(encoding="utf-8"))
+    index, catalog = read_geoparquet(paths.index), read_geoparquet(paths.catalog)
+    inventory = Inventory.from_json(paths.inventory.read_text(encoding="utf-8"))
     places = list(zip(index["shard"].astype(str), index["shard_row"].astype(int), strict=True))
     splits, ids = index["split"].tolist(), index["chip_id"].tolist()
     return Evidence(
@@ -150,15 +150,15 @@ def read_evidence(settings: RegionSettings, layout: Layout) -> Evidence:
         inventory=inventory,
         catalog=catalog,
         index=index,
-        statistics=_json(layout.statistics),
-        audit=_json(layout.split_audit),
-        grids=_json(layout.grid_comparison),
-        grid_notes=_json(layout.grid_notes),
-        tile_quality={band.name: _json(layout.tile_quality(band.name)) for band in _tiled(settings)},
-        histograms={split: _histogram(settings, layout, split) for split in SPLITS},
-        flags={split: _count_flags(index[index["split"] == split], layout.shards) for split in SPLITS},
+        statistics=_json(paths.statistics),
+        audit=_json(paths.split_audit),
+        grids=_json(paths.grid_comparison),
+        grid_notes=_json(paths.grid_notes),
+        tile_quality={band.name: _json(paths.tile_quality(band.name)) for band in _tiled(settings)},
+        histograms={split: _histogram(settings, paths, split) for split in SPLITS},
+        flags={split: _count_flags(index[index["split"] == split], paths.shards) for split in SPLITS},
         leaks=measure_leaks(index, catalog, inventory.lattice),
-        same_bytes=count_repeats(content_keys(layout.shards, places), splits, ids),
+        same_bytes=count_repeats(content_keys(paths.shards, places), splits, ids),
         same_place=count_repeats(footprint_keys(index, inventory.lattice), splits, ids),
     )
 
@@ -172,11 +172,11 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _histogram(settings: RegionSettings, layout: Layout, split: str) -> Histogram:
+def _histogram(settings: RegionSettings, paths: DatasetPaths, split: str) -> Histogram:
     total = empty_histogram(len(settings.schema_bands.image))
     n_shards = settings.shards.train if split == "train" else settings.shards.dev
     for number in range(n_shards):
-        with open_shard(layout.shard(split, number, n_shards)) as shard:
+        with open_shard(paths.shard(split, number, n_shards)) as shard:
             total += shard.table("statistics")["histogram"]
     return total
 

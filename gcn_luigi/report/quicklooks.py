@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import CLASS_NAMES
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour, colour_bands
@@ -84,7 +84,7 @@ def choose_chips(chips: gpd.GeoDataFrame, lattice: Lattice) -> list[tuple[str, s
     return chosen
 
 
-def make_examples(evidence: Evidence, layout: Layout) -> dict[str, list[Example]]:
+def make_examples(evidence: Evidence, paths: DatasetPaths) -> dict[str, list[Example]]:
     """Return the chips that are shown, by split; only these are read."""
     examples: dict[str, list[Example]] = {}
     limits = _limits(evidence)
@@ -96,7 +96,7 @@ def make_examples(evidence: Evidence, layout: Layout) -> dict[str, list[Example]
         examples[split] = []
         for kind, why, position in choose_chips(chips, evidence.inventory.lattice):
             row = chips.iloc[position].drop("geometry").to_dict()
-            with open_shard(layout.shards / row["shard"]) as shard:
+            with open_shard(paths.shards / row["shard"]) as shard:
                 image, label, flags = (
                     shard.pixels(name, int(row["shard_row"])) for name in ("image", "label", "flags")
                 )

@@ -11,7 +11,7 @@ from rasterio.errors import RasterioIOError
 
 from gcn_luigi.bands import CLASS_NAMES, Band, Role
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, colour
 from gcn_luigi.prepare.layers.terrain import gradient
@@ -22,13 +22,13 @@ _LONGEST = 1000
 _ELEVATION = ("dem", "elevation", "dsm", "dtm", "height", "altitude")
 
 
-def draw_relief(evidence: Evidence, layout: Layout, *, classes: bool = True) -> NDArray[np.uint8]:
+def draw_relief(evidence: Evidence, paths: DatasetPaths, *, classes: bool = True) -> NDArray[np.uint8]:
     """Return (y, x, 3): the label's colours, or paper, shaded by the elevation where there is one."""
-    label, _ = read_overview(layout.label, Resampling.nearest)
+    label, _ = read_overview(paths.label, Resampling.nearest)
     rgb = np.full((*label.shape, 3), 255.0)
     for value, name in enumerate(CLASS_NAMES):
         rgb[label == value] = colour(CLASS_COLOURS[name]) if classes else (240, 240, 238)
-    light = _light(evidence, layout, label.shape)
+    light = _light(evidence, paths, label.shape)
     return np.asarray((rgb * light[..., None]).round(), np.uint8)
 
 
@@ -77,11 +77,11 @@ def elevation_band(bands: Sequence[Band]) -> Band | None:
     return next((band for band in bands if band.role is Role.TOPO and band.name in _ELEVATION), None)
 
 
-def _light(evidence: Evidence, layout: Layout, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _light(evidence: Evidence, paths: DatasetPaths, shape: tuple[int, ...]) -> NDArray[np.float64]:
     band = elevation_band(evidence.bands)
     if band is None or min(shape) < 2:
         return np.ones(shape)
-    heights, nodata = read_overview(layout.mosaic(band), Resampling.average)
+    heights, nodata = read_overview(paths.mosaic(band), Resampling.average)
     lattice = evidence.inventory.lattice
     # A scaled height is as steep as a true one on pixels scaled alike.
     light = hillshade(heights, band.scale * lattice.pixel_size * lattice.height / shape[0], nodata)

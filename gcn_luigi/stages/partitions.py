@@ -12,7 +12,7 @@ from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.config import Region
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.inputs.vector import Outlines, read_grid, read_outlines, read_polygons, read_reject_ids
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.io.raster.windows import read_dataset
 from gcn_luigi.io.tables import read_geoparquet, write_geopackage, write_geoparquet
@@ -57,14 +57,14 @@ def comparison_sources(region: Region) -> tuple[Path, ...]:
     return (region.root / region.settings.outlines.path,)
 
 
-def write_grid(region: Region, layout: Layout, out: Path, notes_out: Path) -> None:
+def write_grid(region: Region, paths: DatasetPaths, out: Path, notes_out: Path) -> None:
     """Lay or import the cells.
 
     Parameters
     ----------
     region : Region
         Settings and sources.
-    layout : Layout
+    paths : DatasetPaths
         Where the inventory is.
     out : Path
         GeoPackage: partition, row, col, height, width, split, year (the commonest of those imported), years (all of
@@ -72,7 +72,7 @@ def write_grid(region: Region, layout: Layout, out: Path, notes_out: Path) -> No
     notes_out : Path
         JSON: what was changed on import.
     """
-    lattice = read_inventory(layout).lattice
+    lattice = read_inventory(paths).lattice
     settings = region.settings.grid
     notes: list[str] = []
     if settings.path is None:
@@ -92,14 +92,14 @@ def write_grid(region: Region, layout: Layout, out: Path, notes_out: Path) -> No
     _write_json(notes_out, {"n_cells": len(cells), "size_px": settings.size, "notes": notes})
 
 
-def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path, audit_out: Path) -> None:
+def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out: Path, audit_out: Path) -> None:
     """Judge every cell: year, shares, split, or the reason why it is not used.
 
     Parameters
     ----------
     region : Region
         Settings and sources.
-    layout : Layout
+    paths : DatasetPaths
         Where inventory, grid and label are.
     table_out, map_out : Path
         The catalog as GeoParquet and as GeoPackage.
@@ -111,9 +111,9 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
     ConfigError
         No cell is left to train on or to hold back, or those that are left hold no pixel of a class.
     """
-    inventory = read_inventory(layout)
+    inventory = read_inventory(paths)
     lattice, settings = inventory.lattice, region.settings
-    cells = _read_cells(layout)
+    cells = _read_cells(paths)
     outlines = _outlines(region, lattice)
     by_outline = join_outlines(cells, lattice, outlines.table)
     joined = join_glaciers(by_outline, outlines.table)
@@ -123,7 +123,7 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
     facts = CellFacts(
         joined=joined,
         years=partition_years(dated, settings.years, settings.year, [cell.id for cell in cells]),
-        label_counts=_label_counts(layout.label, cells),
+        label_counts=_label_counts(paths.label, cells),
         outside_share=outside_shares(cells, inventory.windows),
         exclusions=exclusions,
         is_far=None if max_m is None else far_from_outlines(cells, lattice, outlines.table, max_m),
@@ -145,7 +145,7 @@ def write_catalog(region: Region, layout: Layout, table_out: Path, map_out: Path
     )
     write_geoparquet(table_out, catalog)
     write_geopackage(map_out, catalog, "catalog")
-    grid_notes = json.loads(layout.grid_notes.read_text(encoding="utf-8"))["notes"]
+    grid_notes = json.loads(paths.grid_notes.read_text(encoding="utf-8"))["notes"]
     if unknown := exclusions.unknown_ids(cells):
         first = ", ".join(unknown[:_MOST_NAMED])
         grid_notes.append(f"{len(unknown)} of {len(exclusions.ids)} rejected ids name no cell: {first}")
@@ -167,15 +167,15 @@ def _refuse_one_sided(catalog: gpd.GeoDataFrame, notes: list[str], region: str) 
         )
 
 
-def write_grid_comparison(region: Region, layout: Layout, out: Path) -> None:
+def write_grid_comparison(region: Region, paths: DatasetPaths, out: Path) -> None:
     """Write mean, variance, std and histogram of glacier share by cell size and split as JSON."""
-    lattice = read_inventory(layout).lattice
-    catalog = read_geoparquet(layout.catalog)
+    lattice = read_inventory(paths).lattice
+    catalog = read_geoparquet(paths.catalog)
     _write_json(out, compare_grids(lattice, _outlines(region, lattice).table, catalog, GRID_SIZES))
 
 
-def _read_cells(layout: Layout) -> list[Cell]:
-    table = read_grid(layout.grid, None)
+def _read_cells(paths: DatasetPaths) -> list[Cell]:
+    table = read_grid(paths.grid, None)
     return [
         Cell(
             str(row.partition),

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gcn_luigi.bands import LABEL_IGNORE
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.io.raster.windows import read_dataset
 from gcn_luigi.io.tables import read_geoparquet
-from gcn_luigi.prepare.chips.metadata import ChipPlace
+from gcn_luigi.prepare.chips.metadata import Partition
 from gcn_luigi.prepare.layers.label_values import CLASSES
 from gcn_luigi.prepare.missing.fill import Flag, outside_flags
 from gcn_luigi.prepare.missing.tile_coverage import TileCover
@@ -43,7 +43,7 @@ class SplitPlan:
         Those that are kept.
     rejected : dict of int
         The others, by reason.
-    fruitful : tuple of ChipPlace
+    fruitful : tuple of Partition
         Partitions with a chip that is kept, in the order of the shards.
     classes : dict of float
         Share of none, debris, ice and missing among the label pixels of the used partitions; 0 where there is none.
@@ -53,7 +53,7 @@ class SplitPlan:
     candidates: int
     chips: int
     rejected: dict[str, int]
-    fruitful: tuple[ChipPlace, ...]
+    fruitful: tuple[Partition, ...]
     classes: dict[str, float] = field(default_factory=dict)
 
 
@@ -101,14 +101,14 @@ def label_decides(settings: RegionSettings) -> bool:
     return chips.min_valid_optical_share <= 0 and chips.max_topo_nodata_share >= 1 and settings.nodata.mode != "legacy"
 
 
-def plan_dataset(settings: RegionSettings, layout: Layout, *, is_exact: bool, say: Say) -> Plan:
+def plan_dataset(settings: RegionSettings, paths: DatasetPaths, *, is_exact: bool, say: Say) -> Plan:
     """Count the chips that every partition will give, and weigh their pixels.
 
     Parameters
     ----------
     settings : RegionSettings
         Bands and chips.
-    layout : Layout
+    paths : DatasetPaths
         Where inventory, catalog, label and, for exact counts, stacks are. Nothing is written.
     is_exact : bool
         Read all bands of all partitions, as the build does, unless the label alone decides. False reads the label
@@ -127,11 +127,11 @@ def plan_dataset(settings: RegionSettings, layout: Layout, *, is_exact: bool, sa
         A source cannot be read.
     """
     began = time.perf_counter()
-    places = {split: used_partitions(layout, read_inventory(layout).lattice, split) for split in SPLITS}
+    places = {split: used_partitions(paths, read_inventory(paths).lattice, split) for split in SPLITS}
     reads_all = is_exact and not label_decides(settings)
     judge = _by_all_bands if reads_all else _by_label
-    judged = judge(settings, layout, [place for split in SPLITS for place in places[split]])
-    shares = _class_shares(layout)
+    judged = judge(settings, paths, [place for split in SPLITS for place in places[split]])
+    shares = _class_shares(paths)
     total, done, splits = sum(map(len, places.values())), 0, {}
     for split in SPLITS:
         verdicts: Counter[str] = Counter()
@@ -164,9 +164,9 @@ def plan_dataset(settings: RegionSettings, layout: Layout, *, is_exact: bool, sa
     )
 
 
-def _class_shares(layout: Layout) -> dict[str, dict[str, float]]:
+def _class_shares(paths: DatasetPaths) -> dict[str, dict[str, float]]:
     """Return the share of each class in the used partitions, by split, every pixel counted alike."""
-    catalog = read_geoparquet(layout.catalog)
+    catalog = read_geoparquet(paths.catalog)
     shares = {}
     for split in SPLITS:
         cells = catalog[catalog["used"] & (catalog["split"] == split)]
@@ -178,16 +178,16 @@ def _class_shares(layout: Layout) -> dict[str, dict[str, float]]:
     return shares
 
 
-def _by_all_bands(settings: RegionSettings, layout: Layout, places: Sequence[ChipPlace]) -> Iterator[Judged]:
+def _by_all_bands(settings: RegionSettings, paths: DatasetPaths, places: Sequence[Partition]) -> Iterator[Judged]:
     beyond = int(outside_flags(settings.schema_bands.image) | Flag.LABEL)
-    reader = PartitionReader(settings, layout, read_inventory(layout), places)
+    reader = PartitionReader(settings, paths, read_inventory(paths), places)
     for place, corrected in zip(places, read_in_turn(reader, places), strict=True):
         yield judge_partition(settings.chips, place, corrected.label, corrected.flags, beyond)
 
 
-def _by_label(settings: RegionSettings, layout: Layout, places: Sequence[ChipPlace]) -> Iterator[Judged]:
-    cover = TileCover(read_inventory(layout).windows)
-    with open_raster(layout.label) as dataset:
+def _by_label(settings: RegionSettings, paths: DatasetPaths, places: Sequence[Partition]) -> Iterator[Judged]:
+    cover = TileCover(read_inventory(paths).windows)
+    with open_raster(paths.label) as dataset:
         for place in places:
             label = read_dataset(dataset, place.window, fill=LABEL_IGNORE)[0].astype(np.uint8)
             outside = cover.without(place.window)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.reader import open_shard
-from gcn_luigi.prepare.chips.metadata import ChipPlace
+from gcn_luigi.prepare.chips.metadata import Partition
 from gcn_luigi.prepare.evenly import evenly
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
@@ -53,14 +53,14 @@ class _Trial:
     seconds: float
 
 
-def probe_shards(settings: RegionSettings, layout: Layout, plan: Plan, scratch: Path, say: Say) -> Probe:
+def probe_shards(settings: RegionSettings, paths: DatasetPaths, plan: Plan, scratch: Path, say: Say) -> Probe:
     """Build a spread of the partitions as the shards will be built, and scale what that took.
 
     Parameters
     ----------
     settings : RegionSettings
         How chips are cut and stored.
-    layout : Layout
+    paths : DatasetPaths
         Where catalog, label and stacks are; nothing is written there.
     plan : Plan
         What there will be.
@@ -92,7 +92,7 @@ def probe_shards(settings: RegionSettings, layout: Layout, plan: Plan, scratch: 
     places = _spread(fruitful, max(min(_MOST_PARTITIONS, room), _LEAST_PARTITIONS))
     everything = [*fruitful["train"], *fruitful["dev"]]
     tried = settings if is_windows else thinned
-    trials = [_try(tried, layout, everything, some, scratch, say) for some in (places[:0], places[:1], places)]
+    trials = [_try(tried, paths, everything, some, scratch, say) for some in (places[:0], places[:1], places)]
     last = trials[-1]
     rows = len(everything) if is_windows else plan.chips
     shares = {split: _chips(plan, split, total) for split, total in totals.items()}
@@ -101,10 +101,10 @@ def probe_shards(settings: RegionSettings, layout: Layout, plan: Plan, scratch: 
     return Probe(round(pixels + others), _seconds(plan, totals, last, len(places)), last.chips, len(places))
 
 
-def _spread(fruitful: dict[str, tuple[ChipPlace, ...]], count: int) -> list[ChipPlace]:
+def _spread(fruitful: dict[str, tuple[Partition, ...]], count: int) -> list[Partition]:
     """Return partitions of both splits, evenly along the curve that shards follow."""
     total = sum(map(len, fruitful.values()))
-    chosen: list[ChipPlace] = []
+    chosen: list[Partition] = []
     for places in fruitful.values():
         wanted = max(round(count * len(places) / total), 1)
         chosen += [places[i] for i in evenly(len(places), wanted)]
@@ -113,14 +113,14 @@ def _spread(fruitful: dict[str, tuple[ChipPlace, ...]], count: int) -> list[Chip
 
 def _try(
     settings: RegionSettings,
-    layout: Layout,
-    everything: Sequence[ChipPlace],
-    places: Sequence[ChipPlace],
+    paths: DatasetPaths,
+    everything: Sequence[Partition],
+    places: Sequence[Partition],
     scratch: Path,
     say: Say,
 ) -> _Trial:
-    request = ShardRequest(settings, layout, "train", 0, 1)
-    inventory = read_inventory(layout)
+    request = ShardRequest(settings, paths, "train", 0, 1)
+    inventory = read_inventory(paths)
     header = shard_header(request, inventory.lattice, everything)
     path = scratch / "probe.h5"
     began = time.perf_counter()

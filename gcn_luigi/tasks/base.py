@@ -14,13 +14,13 @@ from luigi.parameter import ParameterVisibility
 
 from gcn_luigi.config import Region, load_region
 from gcn_luigi.errors import ConfigError, GcnLuigiError, InputError
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import fingerprint_of
 from gcn_luigi.io.publish.timings import write_time
 from gcn_luigi.luigi_host.guard import GuardedTask, ignore_gdal_settings
 from gcn_luigi.luigi_host.memory_limit import within_memory
 from gcn_luigi.stages.sources import signature
-from gcn_luigi.tasks.dependencies import Basis, Glance, facets_of
+from gcn_luigi.tasks.dependencies import Dependencies, Snapshot, facets_of
 from gcn_luigi.tasks.settings_guard import Readings
 from gcn_luigi.tasks.target import PublishedFile
 
@@ -37,7 +37,8 @@ _T = TypeVar("_T", bound="RegionTask")
 class RegionTask(GuardedTask):
     """A task of one region.
 
-    A subclass states ``code_version`` (raised when its result would change) and `basis`: all that reaches a file of it.
+    A subclass states ``code_version`` (raised when its result would change) and `dependencies`: everything that its
+    files depend on.
     These and its parameters make the fingerprint of each of its files. What it requires is only an order in time: a
     file made anew with the same content makes nothing else stale.
     """
@@ -47,7 +48,7 @@ class RegionTask(GuardedTask):
     # True for files that name others instead of holding pixels.
     by_reference: ClassVar[bool] = False
     # False for files that tell about a build and are no part of the dataset: they may differ from build to build.
-    is_sealed: ClassVar[bool] = True
+    in_manifest: ClassVar[bool] = True
     # Whether the last `run` made the files.
     was_made: bool = False
 
@@ -88,7 +89,7 @@ class RegionTask(GuardedTask):
     )
 
     @cached_property
-    def layout(self) -> Layout:
+    def paths(self) -> DatasetPaths:
         """Paths of the region's dataset."""
         if not _REGION_NAME.fullmatch(self.region):
             raise ConfigError(
@@ -96,12 +97,12 @@ class RegionTask(GuardedTask):
                 where="--region",
                 fix="use 1 to 32 lower-case letters, digits, _ or -, a letter first",
             )
-        return Layout(Path(self.output_root).resolve() / self.region)
+        return DatasetPaths(Path(self.output_root).resolve() / self.region)
 
     @property
     def configured(self) -> Region:
         """The region's settings and source directory, as they are now."""
-        path = Path(self.config_dir).resolve() / f"{self.layout.root.name}.toml"
+        path = Path(self.config_dir).resolve() / f"{self.paths.root.name}.toml"
         region = load_region(path, Path(self.data_root).resolve() if self.data_root else None)
         self._readings.check(region, str(path))
         return region
@@ -122,7 +123,7 @@ class RegionTask(GuardedTask):
         """
         return {**super()._get_param_visibilities(), "output_root": ParameterVisibility.HIDDEN.serialize()}
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return all that reaches the content of `path`, one of this task's files; each task says what."""
         raise NotImplementedError
 
@@ -136,21 +137,22 @@ class RegionTask(GuardedTask):
         del path
         return False
 
-    def parts(self, path: Path, glance: Glance | None = None) -> Mapping[str, Any]:
+    def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
         """Return all that decides the content of `path`, by name."""
-        glance = glance or Glance()
+        snapshot = snapshot or Snapshot()
         region = self.configured
-        basis = self.basis(path)
+        dependencies = self.dependencies(path)
         return {
             "task": self.get_task_family(),
             "code_version": self.code_version,
             "parameters": self.content_parameters(),
-            "settings": basis.settings,
-            "inventory": facets_of(self.layout, basis.facets),
-            "sources": signature(basis.sources, region.root, glance.look),
-            "place": os.path.relpath(region.root, self.layout.root) if self.names_sources(path) else "",
+            "settings": dependencies.settings,
+            "inventory": facets_of(self.paths, dependencies.facets),
+            "sources": signature(dependencies.sources, region.root, snapshot.look),
+            "place": os.path.relpath(region.root, self.paths.root) if self.names_sources(path) else "",
             "reads": {
-                target.path.relative_to(self.layout.root).as_posix(): glance.content(target) for target in basis.reads
+                target.path.relative_to(self.paths.root).as_posix(): snapshot.content(target)
+                for target in dependencies.reads
             },
         }
 
@@ -160,16 +162,16 @@ class RegionTask(GuardedTask):
         values = ", ".join(value for key, value in self.content_parameters().items() if key != "region")
         return f"{self.get_task_family()}({values})"
 
-    def fingerprint(self, path: Path, glance: Glance) -> str:
-        """Return the digest of `parts`, computed once a glance."""
-        if path not in glance.fingerprints:
-            glance.fingerprints[path] = fingerprint_of(self.parts(path, glance))
-        return glance.fingerprints[path]
+    def fingerprint(self, path: Path, snapshot: Snapshot) -> str:
+        """Return the digest of `parts`, computed once per snapshot."""
+        if path not in snapshot.fingerprints:
+            snapshot.fingerprints[path] = fingerprint_of(self.parts(path, snapshot))
+        return snapshot.fingerprints[path]
 
-    def is_published(self, glance: Glance | None = None) -> bool:
+    def is_published(self, snapshot: Snapshot | None = None) -> bool:
         """Return whether this task's own files are published and current."""
-        glance = glance or Glance()
-        return all(target.matches(self.fingerprint(target.path, glance)) for target in self.targets())
+        snapshot = snapshot or Snapshot()
+        return all(target.matches(self.fingerprint(target.path, snapshot)) for target in self.targets())
 
     def complete(self) -> bool:
         """Return whether this task's files, and all they stand on, are published and current.
@@ -177,14 +179,15 @@ class RegionTask(GuardedTask):
         Luigi stops at the first complete task and never looks behind it; without looking ourselves, a lost
         shard behind a finished index would never be made again.
         """
-        return self.is_whole(Glance())
+        return self.is_complete_upstream(Snapshot())
 
-    def is_whole(self, glance: Glance) -> bool:
+    def is_complete_upstream(self, snapshot: Snapshot) -> bool:
         """Answer `complete`, asking each upstream task once."""
-        if self.name not in glance.whole:
-            upstream_is_whole = all(task.is_whole(glance) for task in luigi.task.flatten(self.requires()))
-            glance.whole[self.name] = upstream_is_whole and self.is_published(glance)
-        return glance.whole[self.name]
+        if self.name not in snapshot.whole:
+            required = luigi.task.flatten(self.requires())
+            upstream_is_complete = all(task.is_complete_upstream(snapshot) for task in required)
+            snapshot.whole[self.name] = upstream_is_complete and self.is_published(snapshot)
+        return snapshot.whole[self.name]
 
     def run(self) -> None:
         """Make this task's files, unless they are published and current: then only something upstream was lost."""
@@ -199,7 +202,7 @@ class RegionTask(GuardedTask):
         with within_memory(self), self._readings:
             self.make()
         self.was_made = True
-        write_time(self.layout, self.name, time.perf_counter() - began)
+        write_time(self.paths, self.name, time.perf_counter() - began)
         if self.set_tracking_url is not None and self.page_address is not None:
             self.set_tracking_url(self.page_address)
 
@@ -229,7 +232,7 @@ class RegionTask(GuardedTask):
     def publishes(self, *paths: Path) -> tuple[PublishedFile, ...]:
         """Return targets for `paths`, each with its own fingerprint."""
         return tuple(
-            PublishedFile(path, self.layout.sidecar(path), partial(self.parts, path), by_reference=self.by_reference)
+            PublishedFile(path, self.paths.sidecar(path), partial(self.parts, path), by_reference=self.by_reference)
             for path in paths
         )
 

@@ -12,13 +12,11 @@ from gcn_luigi.luigi_host.guard import GuardedTask
 from gcn_luigi.report.quality.page import write_report
 from gcn_luigi.report.quality.provenance import Provenance
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages.dataset import data_card as card
-from gcn_luigi.stages.dataset import manifest as seal
-from gcn_luigi.stages.dataset import styles, summary
+from gcn_luigi.stages.dataset import data_card, manifest, styles, summary
 from gcn_luigi.stages.layers.tile_quality import checked_bands
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.dependencies import Basis, Glance
-from gcn_luigi.tasks.graph import records_by_path, records_of, sealed_files, task_times
+from gcn_luigi.tasks.dependencies import Dependencies, Snapshot
+from gcn_luigi.tasks.graph import manifest_entries, records_by_path, records_of, task_times
 from gcn_luigi.tasks.inventory import TileInventory, TileQuality
 from gcn_luigi.tasks.one_state import check_one_state
 from gcn_luigi.tasks.partitions import GridComparison, PartitionCatalog, PartitionGrid
@@ -42,11 +40,11 @@ def tile_qualities(task: RegionTask) -> list[TileQuality]:
 class ChipIndex(RegionTask):
     """List every chip of every shard, with its place and its shares."""
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return all shards, and the sizes that the log states."""
         del path
         keys = ("nodata.mode", "grid.size", "chips.size", "chips.step")
-        return Basis(pick(self.configured.settings, keys), facets=("crs",), reads=_files(self.requires()))
+        return Dependencies(pick(self.configured.settings, keys), facets=("crs",), reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
         """Require all shards."""
@@ -54,24 +52,24 @@ class ChipIndex(RegionTask):
 
     def output(self) -> tuple[PublishedFile, PublishedFile, PublishedFile]:
         """Return the index as GeoParquet and GeoPackage, and the published workflow's log."""
-        index, map_, log = self.publishes(self.layout.index, self.layout.index_map, self.layout.metadata_log)
+        index, map_, log = self.publishes(self.paths.index, self.paths.index_map, self.paths.metadata_log)
         return index, map_, log
 
     def make(self) -> None:
         """Collect and publish."""
         index, map_, log = self.output()
-        with index.staged() as table, map_.staged() as layer, log.staged() as text:
-            summary.write_index(self.configured.settings, self.layout, table, layer, text)
+        with index.atomic_write() as table, map_.atomic_write() as layer, log.atomic_write() as text:
+            summary.write_index(self.configured.settings, self.paths, table, layer, text)
 
 
 class BandStatistics(RegionTask):
     """Sum up bands and classes over valid pixels, exactly."""
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return all shards."""
         del path
         names = [band.name for band in self.configured.settings.schema_bands.image]
-        return Basis({"bands": names}, reads=_files(self.requires()))
+        return Dependencies({"bands": names}, reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
         """Require all shards."""
@@ -79,26 +77,26 @@ class BandStatistics(RegionTask):
 
     def output(self) -> PublishedFile:
         """Return ``statistics.json``."""
-        return self.publishes(self.layout.statistics)[0]
+        return self.publishes(self.paths.statistics)[0]
 
     def make(self) -> None:
         """Merge the shards' counts and publish."""
-        with self.output().staged() as draft:
-            summary.write_statistics(self.configured.settings, self.layout, draft)
+        with self.output().atomic_write() as draft:
+            summary.write_statistics(self.configured.settings, self.paths, draft)
 
 
 class LayerStyles(RegionTask):
     """Write the style that QGIS shows each layer in, beside the layer."""
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return the bands, and for what is stretched their statistics."""
         layer, bands = self._layers()[path], self.configured.settings.schema_bands
-        if not styles.is_stretched(self.layout, layer):
-            return Basis({})
+        if not styles.is_stretched(self.paths, layer):
+            return Dependencies({})
         shown = band_facts(bands, "name", "role")
-        if layer == self.layout.distance:
+        if layer == self.paths.distance:
             shown = band_facts((bands.bands[-1],), "name", "role", "unit")
-        return Basis({"bands": shown}, reads=self.clone(BandStatistics).targets())
+        return Dependencies({"bands": shown}, reads=self.clone(BandStatistics).targets())
 
     def requires(self) -> BandStatistics:
         """Require the statistics of the bands."""
@@ -112,30 +110,30 @@ class LayerStyles(RegionTask):
         """Write each style that is not there."""
         for target, layer in zip(self.output(), self._layers().values(), strict=True):
             if not target.exists():
-                with target.staged() as draft:
-                    styles.write_style(self.configured.settings, self.layout, layer, draft)
+                with target.atomic_write() as draft:
+                    styles.write_style(self.configured.settings, self.paths, layer, draft)
 
     def _layers(self) -> dict[Path, Path]:
-        layers = styles.styled_layers(self.configured.settings, self.layout)
-        return {self.layout.style(layer): layer for layer in layers}
+        layers = styles.styled_layers(self.configured.settings, self.paths)
+        return {self.paths.style(layer): layer for layer in layers}
 
 
 class QualityReport(RegionTask):
     """Draw the quality page."""
 
     # It tells how long the tasks took.
-    is_sealed = False
+    in_manifest = False
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return everything that is shown: the configuration, too."""
         del path
-        return Basis(pick(self.configured.settings, EVERYTHING), facets=("all",), reads=self._read_files())
+        return Dependencies(pick(self.configured.settings, EVERYTHING), facets=("all",), reads=self._read_files())
 
-    def parts(self, path: Path, glance: Glance | None = None) -> Mapping[str, Any]:
+    def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
         """Return all that decides the page: beside its basis the digests and fingerprints that it states."""
         records = records_by_path(self, self._stated_files())
         files = {name: record and [record.sha256, record.fingerprint] for name, record in records.items()}
-        return {**super().parts(path, glance), "files": files}
+        return {**super().parts(path, snapshot), "files": files}
 
     def _read_files(self) -> list[PublishedFile]:
         shown = [*self.requires(), self.clone(PartitionGrid), self.clone(ClassLabel), *all_shards(self, *SPLITS)]
@@ -160,35 +158,35 @@ class QualityReport(RegionTask):
 
     def output(self) -> PublishedFile:
         """Return ``report.html``."""
-        return self.publishes(self.layout.report)[0]
+        return self.publishes(self.paths.report)[0]
 
     def page(self) -> str:
         """Return the quality page itself."""
-        return self.layout.report.name
+        return self.paths.report.name
 
     def make(self) -> None:
         """Draw and publish."""
-        with self.output().staged() as draft:
-            write_report(self.configured.settings, self.layout, draft, self.origin())
+        with self.output().atomic_write() as draft:
+            write_report(self.configured.settings, self.paths, draft, self.origin())
 
     def origin(self) -> Provenance:
         """Return all tasks of the dataset with their times, the files that the page states, and versions."""
         return Provenance(
             tasks=task_times(self.clone(Dataset)),
             records=records_by_path(self, self._stated_files()),
-            versions=seal.versions(self.configured.settings),
+            versions=manifest.versions(self.configured.settings),
         )
 
 
 class DatasetCard(RegionTask):
     """Write what the dataset is and what to cite."""
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return the figures it states."""
         del path
         settings = self.configured.settings
         keys = ("chips.size", "chips.step", "grid.size", "nodata.fill", "nodata.mode", "split.method", "shards.layout")
-        return Basis(
+        return Dependencies(
             {
                 **pick(settings, keys),
                 "is_voted": settings.label.stem is not None,
@@ -203,14 +201,14 @@ class DatasetCard(RegionTask):
 
     def output(self) -> tuple[PublishedFile, PublishedFile]:
         """Return ``README.md`` and ``CITATION.md``."""
-        readme, citation = self.publishes(self.layout.readme, self.layout.citation)
+        readme, citation = self.publishes(self.paths.readme, self.paths.citation)
         return readme, citation
 
     def make(self) -> None:
         """Write and publish."""
         readme, citation = self.output()
-        with readme.staged() as page, citation.staged() as sources:
-            card.write_card(self.configured.settings, self.layout, page, sources)
+        with readme.atomic_write() as page, citation.atomic_write() as sources:
+            data_card.write_card(self.configured.settings, self.paths, page, sources)
 
 
 class Dataset(RegionTask):
@@ -220,16 +218,16 @@ class Dataset(RegionTask):
     # 4: it holds a digest of the data alone, too.
     code_version = 4
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return the whole configuration."""
         del path
-        return Basis(pick(self.configured.settings, EVERYTHING))
+        return Dependencies(pick(self.configured.settings, EVERYTHING))
 
-    def parts(self, path: Path, glance: Glance | None = None) -> Mapping[str, Any]:
+    def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
         """Return all that decides the seal: beside its basis every file, with the digests that it states."""
         records = records_of(self)
         files = {name: record and [record.sha256, record.fingerprint] for name, record in records.items()}
-        return {**super().parts(path, glance), "files": files}
+        return {**super().parts(path, snapshot), "files": files}
 
     def requires(self) -> list[RegionTask]:
         """Require everything."""
@@ -238,7 +236,7 @@ class Dataset(RegionTask):
 
     def output(self) -> PublishedFile:
         """Return ``dataset.json``."""
-        return self.publishes(self.layout.dataset)[0]
+        return self.publishes(self.paths.dataset)[0]
 
     def page(self) -> str:
         """Return the list of all pages."""
@@ -246,9 +244,9 @@ class Dataset(RegionTask):
 
     def make(self) -> None:
         """Compare what all files were made from, then list and publish."""
-        with self.output().staged() as draft:
+        with self.output().atomic_write() as draft:
             check_one_state(self)
-            seal.write_seal(self.configured.settings, *sealed_files(self), draft)
+            manifest.write_manifest(self.configured.settings, *manifest_entries(self), draft)
 
 
 class AllRegions(GuardedTask, luigi.WrapperTask):

@@ -9,12 +9,12 @@ from typing import Any
 
 from gcn_luigi.io.inputs.companions import Look
 from gcn_luigi.io.inputs.inventory import Inventory
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.tasks.target import PublishedFile
 
 
 @dataclass(frozen=True)
-class Basis:
+class Dependencies:
     """All that reaches one file, beside the parameters of its task.
 
     Attributes
@@ -36,7 +36,7 @@ class Basis:
 
 
 @dataclass(frozen=True)
-class Glance:
+class Snapshot:
     """One look at the graph: everything is asked once, and the answers hold for that moment."""
 
     fingerprints: dict[Path, str] = field(default_factory=dict)
@@ -51,17 +51,17 @@ class Glance:
         return self.contents[target.path]
 
 
-def facets_of(layout: Layout, names: Iterable[str]) -> dict[str, str | None]:
+def facets_of(paths: DatasetPaths, names: Iterable[str]) -> dict[str, str | None]:
     """Return a digest of each facet of the published inventory; None where there is no inventory yet."""
     facets: dict[str, str | None] = dict.fromkeys(names)
-    stamp = _stamp(layout.inventory) if facets else None
-    return facets if stamp is None else {name: _facet(layout.inventory, stamp, name) for name in facets}
+    stamp = _stamp(paths.inventory) if facets else None
+    return facets if stamp is None else {name: _facet(paths.inventory, stamp, name) for name in facets}
 
 
-def tile_paths(layout: Layout, root: Path, band: str) -> tuple[Path, ...]:
+def tile_paths(paths: DatasetPaths, root: Path, band: str) -> tuple[Path, ...]:
     """Return the tiles of a band, below the data root; none where there is no inventory yet."""
-    stamp = _stamp(layout.inventory)
-    inventory = None if stamp is None else _read(layout.inventory, stamp)
+    stamp = _stamp(paths.inventory)
+    inventory = None if stamp is None else _read(paths.inventory, stamp)
     return () if inventory is None else tuple(root / file.path for file in inventory.of_band(band))
 
 

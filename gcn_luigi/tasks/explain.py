@@ -10,7 +10,7 @@ import luigi
 
 from gcn_luigi.prepare.source_states import source_files
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.dependencies import Glance
+from gcn_luigi.tasks.dependencies import Snapshot
 from gcn_luigi.tasks.target import PublishedFile
 
 
@@ -47,14 +47,14 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def explain(task: RegionTask, glance: Glance | None = None) -> Verdict:
+def explain(task: RegionTask, snapshot: Snapshot | None = None) -> Verdict:
     """Say how a task's files stand and why; nothing is changed.
 
     Parameters
     ----------
     task : RegionTask
         The task.
-    glance : Glance or None
+    snapshot : Snapshot or None
         Shared between calls about one graph, so that each task is asked once.
 
     Returns
@@ -62,13 +62,15 @@ def explain(task: RegionTask, glance: Glance | None = None) -> Verdict:
     Verdict
         State and reasons; no reason for a task that is current.
     """
-    glance = glance or Glance()
+    snapshot = snapshot or Snapshot()
     states, reasons = [State.CURRENT], []
     for target in task.targets():
-        for state, reason in _file(task, target, glance):
+        for state, reason in _file(task, target, snapshot):
             states.append(state)
-            reasons.append(f"{target.path.relative_to(task.layout.root).as_posix()}: {reason}")
-    waits = [required.name for required in luigi.task.flatten(task.requires()) if not required.is_whole(glance)]
+            reasons.append(f"{target.path.relative_to(task.paths.root).as_posix()}: {reason}")
+    waits = [
+        required.name for required in luigi.task.flatten(task.requires()) if not required.is_complete_upstream(snapshot)
+    ]
     if waits:
         reasons += [f"waits for {name}" for name in waits]
         states += [State.WAITING] * (states == [State.CURRENT])
@@ -76,7 +78,7 @@ def explain(task: RegionTask, glance: Glance | None = None) -> Verdict:
     return Verdict(task.name, min(states, key=worst.index), tuple(reasons))
 
 
-def _file(task: RegionTask, target: PublishedFile, glance: Glance) -> Iterator[tuple[State, str]]:
+def _file(task: RegionTask, target: PublishedFile, snapshot: Snapshot) -> Iterator[tuple[State, str]]:
     record = target.record()
     if not target.path.is_file():
         yield State.ABSENT, "was never made" if record is None else "is gone"
@@ -86,7 +88,7 @@ def _file(task: RegionTask, target: PublishedFile, glance: Glance) -> Iterator[t
         return
     if not target.is_intact(record):
         yield State.DAMAGED, "its bytes changed since it was published"
-    now = json.loads(json.dumps(task.parts(target.path, glance)))
+    now = json.loads(json.dumps(task.parts(target.path, snapshot)))
     for reason in differences(record.parts, now):
         yield State.STALE, reason
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import luigi
 
 from gcn_luigi.errors import PublishError
-from gcn_luigi.io.publish.manifest import SealedFile
+from gcn_luigi.io.publish.manifest import ManifestEntry
 from gcn_luigi.io.publish.sidecar import Record
 from gcn_luigi.io.publish.timings import read_times
 from gcn_luigi.report.graph_picture import TaskTime
@@ -35,20 +35,20 @@ def made_files(root: RegionTask) -> Iterator[PublishedFile]:
 
 def records_of(root: RegionTask) -> dict[str, Record | None]:
     """Return what the sidecars of the files that `root` seals say, by path in the dataset."""
-    sealed = (task for task in upstream(root) if task.is_sealed)
+    sealed = (task for task in upstream(root) if task.in_manifest)
     return records_by_path(root, (target for task in sealed for target in task.targets()))
 
 
 def records_by_path(root: RegionTask, targets: Iterable[PublishedFile]) -> dict[str, Record | None]:
     """Return what the sidecars of `targets` say, by path in the dataset of `root`."""
-    start = root.layout.root
+    start = root.paths.root
     return {target.path.relative_to(start).as_posix(): target.record() for target in targets}
 
 
 def task_times(root: RegionTask) -> tuple[TaskTime, ...]:
     """Return `root` and every task that it requires, requirements first, each with what it took when last run."""
     tasks = (*upstream(root), root)
-    seconds = read_times(root.layout, [task.name for task in tasks])
+    seconds = read_times(root.paths, [task.name for task in tasks])
     return tuple(
         TaskTime(
             task.name,
@@ -60,7 +60,7 @@ def task_times(root: RegionTask) -> tuple[TaskTime, ...]:
     )
 
 
-def sealed_files(root: RegionTask) -> tuple[list[SealedFile], dict[str, str]]:
+def manifest_entries(root: RegionTask) -> tuple[list[ManifestEntry], dict[str, str]]:
     """Return the files that `root` seals, with size and digest as published, and their fingerprints.
 
     Raises
@@ -73,9 +73,9 @@ def sealed_files(root: RegionTask) -> tuple[list[SealedFile], dict[str, str]]:
         if record is None:
             raise PublishError(
                 "its sidecar is gone or damaged",
-                where=str(root.layout.root / path),
+                where=str(root.paths.root / path),
                 fix="run again: the file is made anew; if another build works on this dataset, let it finish first",
             )
-        files.append(SealedFile(path, record.size, record.sha256))
+        files.append(ManifestEntry(path, record.size, record.sha256))
         fingerprints[path] = record.fingerprint
     return files, fingerprints

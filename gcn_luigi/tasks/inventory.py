@@ -9,7 +9,7 @@ from gcn_luigi.config import band_facts, pick
 from gcn_luigi.io.inputs.scan import scan_tiles
 from gcn_luigi.stages.layers.tile_quality import checked_bands, write_tile_quality
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.dependencies import Basis, tile_paths
+from gcn_luigi.tasks.dependencies import Dependencies, tile_paths
 from gcn_luigi.tasks.target import PublishedFile
 
 
@@ -18,7 +18,7 @@ class TileInventory(RegionTask):
 
     code_version = 2
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return both tile trees, and how files are told apart; precedence is a matter of mosaics, pixels another."""
         del path
         region = self.configured
@@ -26,20 +26,20 @@ class TileInventory(RegionTask):
         others = {"precedence", "on_suspect_nodata"}
         chosen = pick(settings, [f"tiles.{key}" for key in type(tiles).model_fields if key not in others])
         bands = band_facts((table.band() for table in settings.bands), "name", "role", "suffix")
-        return Basis(
+        return Dependencies(
             {**chosen, **pick(settings, ("lattice", "years")), "bands": bands},
             sources=(region.root / tiles.optical, *((region.root / tiles.topo,) if settings.topo_bands else ())),
         )
 
     def output(self) -> PublishedFile:
         """Return ``inventory.json``."""
-        return self.publishes(self.layout.inventory)[0]
+        return self.publishes(self.paths.inventory)[0]
 
     def make(self) -> None:
         """Scan and publish."""
         region = self.configured
         region.check_sources()
-        with self.output().staged() as draft:
+        with self.output().atomic_write() as draft:
             draft.write_text(scan_tiles(region.root, region.settings).to_json(), encoding="utf-8")
 
 
@@ -51,7 +51,7 @@ class TileQuality(RegionTask):
     priority = 10
     band: luigi.Parameter[str] = luigi.Parameter(description="name of the band")
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return the band's own tiles."""
         del path
         region, band = self.configured, self.band
@@ -59,13 +59,13 @@ class TileQuality(RegionTask):
         (chosen,) = [known for known in checked_bands(settings) if known.name == band]
         fields = ("name", "role", "nodata", "valid_min", "valid_max")
         is_topo = chosen.role is Role.TOPO
-        return Basis(
+        return Dependencies(
             {
                 "bands": band_facts((chosen,), *fields, *(("scale", "offset") if is_topo else ())),
                 "is_nodata_given": any(table.name == band and table.nodata is not None for table in settings.bands),
                 **pick(settings, ("tiles.on_suspect_nodata", *(() if is_topo else ("years",)))),
             },
-            sources=tile_paths(self.layout, region.root, band),
+            sources=tile_paths(self.paths, region.root, band),
             facets=(f"band:{band}",),
         )
 
@@ -75,9 +75,9 @@ class TileQuality(RegionTask):
 
     def output(self) -> PublishedFile:
         """Return ``tile_quality/<band>.json``."""
-        return self.publishes(self.layout.tile_quality(self.band))[0]
+        return self.publishes(self.paths.tile_quality(self.band))[0]
 
     def make(self) -> None:
         """Count and publish."""
-        with self.output().staged() as draft:
-            write_tile_quality(self.configured, self.layout, self.band, draft, self.say)
+        with self.output().atomic_write() as draft:
+            write_tile_quality(self.configured, self.paths, self.band, draft, self.say)

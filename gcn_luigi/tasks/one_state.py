@@ -1,10 +1,9 @@
 """A dataset is sealed only where all its files were made from one state of every source, and from that of now."""
 
-from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.partitions.grid_import import few
+from gcn_luigi.errors import InputError, few
 from gcn_luigi.prepare.source_states import disagreements
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.dependencies import Glance
+from gcn_luigi.tasks.dependencies import Snapshot
 from gcn_luigi.tasks.explain import explain
 from gcn_luigi.tasks.graph import records_of, upstream
 
@@ -28,11 +27,11 @@ def check_one_state(root: RegionTask) -> None:
             where=few(found.sources),
             fix=fix,
         )
-    glance = Glance()
+    snapshot = Snapshot()
     for task in upstream(root):
-        if task.is_sealed and not task.is_published(glance):
+        if task.in_manifest and not task.is_published(snapshot):
             raise InputError(
                 f"{task.name} is no longer what settings and sources give; nothing was sealed",
-                where=few(explain(task, glance).reasons),
+                where=few(explain(task, snapshot).reasons),
                 fix=fix,
             )

@@ -7,7 +7,7 @@ from gcn_luigi.report.grids.page import write_grid_page
 from gcn_luigi.stages import partitions
 from gcn_luigi.stages.shards.partition_files import partition_files_are_there, write_partition_files
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.dependencies import Basis, Glance
+from gcn_luigi.tasks.dependencies import Dependencies, Snapshot
 from gcn_luigi.tasks.inventory import TileInventory
 from gcn_luigi.tasks.rasters import STACKED, ClassLabel, YearStack
 from gcn_luigi.tasks.target import PublishedFile
@@ -19,14 +19,14 @@ class PartitionGrid(RegionTask):
     # 2: all years that an imported grid states.
     code_version = 2
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return how cells are laid, or the grid that is imported."""
         del path
         region = self.configured
         keys = ["grid.size", "grid.path"]
         is_given = region.settings.grid.path is not None
         keys += ["grid.layer", "grid.id_field", "grid.off_lattice"] if is_given else ["grid.origin"]
-        return Basis(pick(region.settings, keys), partitions.grid_sources(region), ("lattice",))
+        return Dependencies(pick(region.settings, keys), partitions.grid_sources(region), ("lattice",))
 
     def requires(self) -> TileInventory:
         """Require the lattice."""
@@ -34,14 +34,14 @@ class PartitionGrid(RegionTask):
 
     def output(self) -> tuple[PublishedFile, PublishedFile]:
         """Return the cells, and notes about their import."""
-        cells, notes = self.publishes(self.layout.grid, self.layout.grid_notes)
+        cells, notes = self.publishes(self.paths.grid, self.paths.grid_notes)
         return cells, notes
 
     def make(self) -> None:
         """Write the cells."""
         cells, notes = self.output()
-        with cells.staged() as layer, notes.staged() as text:
-            partitions.write_grid(self.configured, self.layout, layer, text)
+        with cells.atomic_write() as layer, notes.atomic_write() as text:
+            partitions.write_grid(self.configured, self.paths, layer, text)
 
 
 class PartitionCatalog(RegionTask):
@@ -51,12 +51,12 @@ class PartitionCatalog(RegionTask):
     # their union counts, and rows of a grid keep all their years. 3: a label without a pixel of a class is refused.
     code_version = 3
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return cells, label, outlines, what is excluded, and how cells are judged."""
         del path
         region = self.configured
         judged = ("max_outside_share", "min_glacier_share", "max_outline_distance_m", "reject_ids", "exclude_polygons")
-        return Basis(
+        return Dependencies(
             pick(
                 region.settings,
                 ("outlines", "year", "years", "split", "label.allow_absent", *(f"grid.{key}" for key in judged)),
@@ -72,7 +72,7 @@ class PartitionCatalog(RegionTask):
 
     def output(self) -> tuple[PublishedFile, PublishedFile, PublishedFile]:
         """Return the catalog as GeoParquet and GeoPackage, and the audit of the split."""
-        catalog, map_, audit = self.publishes(self.layout.catalog, self.layout.catalog_map, self.layout.split_audit)
+        catalog, map_, audit = self.publishes(self.paths.catalog, self.paths.catalog_map, self.paths.split_audit)
         return catalog, map_, audit
 
     def page(self) -> str:
@@ -82,8 +82,8 @@ class PartitionCatalog(RegionTask):
     def make(self) -> None:
         """Judge the cells and publish all three files."""
         catalog, map_, audit = self.output()
-        with catalog.staged() as table, map_.staged() as layer, audit.staged() as text:
-            partitions.write_catalog(self.configured, self.layout, table, layer, text)
+        with catalog.atomic_write() as table, map_.atomic_write() as layer, audit.atomic_write() as text:
+            partitions.write_catalog(self.configured, self.paths, table, layer, text)
 
 
 class GridComparison(RegionTask):
@@ -92,12 +92,12 @@ class GridComparison(RegionTask):
     # 2: the distance of train and dev, and glacier areas. 3: outlines that overlap count once.
     code_version = 3
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return outlines, and the split of the cells."""
         del path
         region = self.configured
         catalog = self.requires().targets()[0]
-        return Basis(
+        return Dependencies(
             pick(region.settings, outline_keys(region.settings)),
             partitions.comparison_sources(region),
             ("lattice",),
@@ -110,15 +110,15 @@ class GridComparison(RegionTask):
 
     def output(self) -> PublishedFile:
         """Return ``grid_comparison.json``."""
-        return self.publishes(self.layout.grid_comparison)[0]
+        return self.publishes(self.paths.grid_comparison)[0]
 
     def make(self) -> None:
         """Count and publish."""
-        with self.output().staged() as draft:
-            partitions.write_grid_comparison(self.configured, self.layout, draft)
+        with self.output().atomic_write() as draft:
+            partitions.write_grid_comparison(self.configured, self.paths, draft)
 
 
-def corrected_basis(task: RegionTask, *keys: str) -> Basis:
+def corrected_dependencies(task: RegionTask, *keys: str) -> Dependencies:
     """Return what corrected partitions hang on, and with them the settings `keys`.
 
     Parameters
@@ -132,7 +132,7 @@ def corrected_basis(task: RegionTask, *keys: str) -> Basis:
     catalog, *stacks = task.requires()
     # Which bands are probed matters to the published rule alone.
     nodata = ("nodata",) if settings.nodata.mode == "legacy" else ("nodata.mode", "nodata.fill")
-    return Basis(
+    return Dependencies(
         {
             **pick(settings, (*nodata, *keys)),
             "bands": band_facts(settings.schema_bands, *STACKED, "valid_min", "valid_max"),
@@ -148,10 +148,10 @@ class PartitionFiles(RegionTask):
     # 2: the list states sizes.
     code_version = 2
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return catalog, stacks, and how pixels are corrected."""
         del path
-        return corrected_basis(self)
+        return corrected_dependencies(self)
 
     def requires(self) -> list[RegionTask]:
         """Require the catalog and all stacks."""
@@ -160,16 +160,16 @@ class PartitionFiles(RegionTask):
 
     def output(self) -> PublishedFile:
         """Return the list of files; it is written last."""
-        return self.publishes(self.layout.partition_list)[0]
+        return self.publishes(self.paths.partition_list)[0]
 
-    def is_published(self, glance: Glance | None = None) -> bool:
+    def is_published(self, snapshot: Snapshot | None = None) -> bool:
         """Return whether the list is published and current, and every file on it is there."""
-        return super().is_published(glance) and partition_files_are_there(self.layout.partition_list)
+        return super().is_published(snapshot) and partition_files_are_there(self.paths.partition_list)
 
     def make(self) -> None:
         """Write every partition."""
-        with self.output().staged() as draft:
-            write_partition_files(self.configured.settings, self.layout, draft, self.say)
+        with self.output().atomic_write() as draft:
+            write_partition_files(self.configured.settings, self.paths, draft, self.say)
 
 
 class GridReport(RegionTask):
@@ -178,13 +178,13 @@ class GridReport(RegionTask):
     # 2: outlines that overlap count once.
     code_version = 2
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return the comparison, the cells and outlines that it draws, and the chips that it counts."""
         del path
         region = self.configured
         comparison, catalog, label = self.requires()
         keys = (*outline_keys(region.settings), "grid.size", "chips.size", "chips.step", "chips.edge", "chips.densify")
-        return Basis(
+        return Dependencies(
             pick(region.settings, keys),
             partitions.comparison_sources(region),
             ("lattice",),
@@ -197,13 +197,13 @@ class GridReport(RegionTask):
 
     def output(self) -> PublishedFile:
         """Return ``grids.html``."""
-        return self.publishes(self.layout.grids)[0]
+        return self.publishes(self.paths.grids)[0]
 
     def page(self) -> str:
         """Return the page itself."""
-        return self.layout.grids.name
+        return self.paths.grids.name
 
     def make(self) -> None:
         """Draw and publish."""
-        with self.output().staged() as draft:
-            write_grid_page(self.configured, self.layout, draft)
+        with self.output().atomic_write() as draft:
+            write_grid_page(self.configured, self.paths, draft)

@@ -8,7 +8,7 @@ from gcn_luigi.config import band_facts, outline_keys, pick
 from gcn_luigi.stages.layers import label, mosaics, stack
 from gcn_luigi.stages.layers.stack_file import write_stack_file
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.dependencies import Basis, tile_paths
+from gcn_luigi.tasks.dependencies import Dependencies, tile_paths
 from gcn_luigi.tasks.inventory import TileInventory
 from gcn_luigi.tasks.target import PublishedFile
 
@@ -27,19 +27,19 @@ class OpticalMosaic(RegionTask):
         del path
         return True
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return the tiles of the file's own band, and which of their bands is the year."""
-        region, layout = self.configured, self.layout
+        region, paths = self.configured, self.paths
         settings = region.settings
         bands = mosaics.optical_bands(settings)
-        (band,) = [band for band in bands if layout.mosaic(band, self.year) == path]
-        return Basis(
+        (band,) = [band for band in bands if paths.mosaic(band, self.year) == path]
+        return Dependencies(
             {
                 **pick(settings, ("tiles.precedence",)),
                 "source_band": settings.years.index(self.year) + 1,
                 "bands": band_facts((band,), "name", "nodata"),
             },
-            sources=tile_paths(layout, region.root, band.name),
+            sources=tile_paths(paths, region.root, band.name),
             facets=("lattice", f"band:{band.name}"),
         )
 
@@ -50,14 +50,14 @@ class OpticalMosaic(RegionTask):
     def output(self) -> tuple[PublishedFile, ...]:
         """Return one VRT a band."""
         bands = mosaics.optical_bands(self.configured.settings)
-        return self.publishes(*(self.layout.mosaic(band, self.year) for band in bands))
+        return self.publishes(*(self.paths.mosaic(band, self.year) for band in bands))
 
     def make(self) -> None:
         """Write each VRT that is not there."""
         for band, target in zip(mosaics.optical_bands(self.configured.settings), self.output(), strict=True):
             if not target.exists():
-                with target.staged() as draft:
-                    mosaics.write_optical(self.configured, self.layout, band, self.year, draft)
+                with target.atomic_write() as draft:
+                    mosaics.write_optical(self.configured, self.paths, band, self.year, draft)
 
 
 class TopoMosaic(RegionTask):
@@ -67,17 +67,17 @@ class TopoMosaic(RegionTask):
         """Return whether `path` is a mosaic as delivered."""
         return path.suffix == ".vrt"
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return the tiles of the file's own band, and how they are converted."""
-        region, layout = self.configured, self.layout
+        region, paths = self.configured, self.paths
         settings = region.settings
-        (band,) = [band for band in settings.topo_bands if path in {layout.source_mosaic(band), layout.mosaic(band)}]
-        is_converted = path == layout.mosaic(band)
+        (band,) = [band for band in settings.topo_bands if path in {paths.source_mosaic(band), paths.mosaic(band)}]
+        is_converted = path == paths.mosaic(band)
         fields = ("name", "nodata", *(("scale", "offset") if is_converted else ()))
         keys = ("tiles.precedence", *(("convert.rounding", "convert.overflow") if is_converted else ()))
-        return Basis(
+        return Dependencies(
             {**pick(settings, keys), "bands": band_facts((band,), *fields)},
-            sources=tile_paths(layout, region.root, band.name),
+            sources=tile_paths(paths, region.root, band.name),
             facets=("lattice", f"band:{band.name}"),
         )
 
@@ -89,7 +89,7 @@ class TopoMosaic(RegionTask):
         """Return a VRT of the sources and an int16 GeoTIFF a band."""
         bands = self.configured.settings.topo_bands
         return self.publishes(
-            *(path for band in bands for path in (self.layout.source_mosaic(band), self.layout.mosaic(band)))
+            *(path for band in bands for path in (self.paths.source_mosaic(band), self.paths.mosaic(band)))
         )
 
     def make(self) -> None:
@@ -101,8 +101,8 @@ class TopoMosaic(RegionTask):
             for write in (mosaics.write_topo_source, mosaics.write_topo):
                 target = next(targets)
                 if not target.exists():
-                    with target.staged() as draft:
-                        write(self.configured, self.layout, band, draft)
+                    with target.atomic_write() as draft:
+                        write(self.configured, self.paths, band, draft)
 
 
 class ClassLabel(RegionTask):
@@ -111,7 +111,7 @@ class ClassLabel(RegionTask):
     # 2: outlines told apart by date and rock.
     code_version = 2
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return outlines and STEM votes, or the ready-made raster."""
         del path
         region = self.configured
@@ -125,7 +125,7 @@ class ClassLabel(RegionTask):
             *outline_keys(region.settings),
         )
         keys = ("tiles.on_suspect_nodata", *(of_raster if is_given else of_votes))
-        return Basis(pick(region.settings, keys), label.label_sources(region), ("lattice",))
+        return Dependencies(pick(region.settings, keys), label.label_sources(region), ("lattice",))
 
     def requires(self) -> TileInventory:
         """Require the lattice."""
@@ -133,12 +133,12 @@ class ClassLabel(RegionTask):
 
     def output(self) -> PublishedFile:
         """Return ``label.tif``."""
-        return self.publishes(self.layout.label)[0]
+        return self.publishes(self.paths.label)[0]
 
     def make(self) -> None:
         """Make the raster."""
-        with self.output().staged() as draft:
-            label.write_label(self.configured, self.layout, draft, self.say)
+        with self.output().atomic_write() as draft:
+            label.write_label(self.configured, self.paths, draft, self.say)
 
 
 class DistanceRaster(RegionTask):
@@ -147,7 +147,7 @@ class DistanceRaster(RegionTask):
     # 2: outlines told apart by date and rock.
     code_version = 2
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return outlines, the label, or the ready-made raster."""
         del path
         region = self.configured
@@ -158,7 +158,7 @@ class DistanceRaster(RegionTask):
         elif settings.source == "outlines":
             keys += outline_keys(region.settings)
         reads = self.clone(ClassLabel).targets() if settings.source == "label" else ()
-        return Basis(pick(region.settings, keys), label.distance_sources(region), ("lattice",), reads)
+        return Dependencies(pick(region.settings, keys), label.distance_sources(region), ("lattice",), reads)
 
     def requires(self) -> list[RegionTask]:
         """Require the lattice, and the label where distances are measured from it."""
@@ -167,12 +167,12 @@ class DistanceRaster(RegionTask):
 
     def output(self) -> PublishedFile:
         """Return ``distance.tif``."""
-        return self.publishes(self.layout.distance)[0]
+        return self.publishes(self.paths.distance)[0]
 
     def make(self) -> None:
         """Make the raster."""
-        with self.output().staged() as draft:
-            label.write_distance(self.configured, self.layout, draft, self.say)
+        with self.output().atomic_write() as draft:
+            label.write_distance(self.configured, self.paths, draft, self.say)
 
 
 class YearStack(RegionTask):
@@ -181,13 +181,13 @@ class YearStack(RegionTask):
     by_reference = True
     year: luigi.Parameter[int] = luigi.IntParameter(description="year of the composite")
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return the rasters of the stacked bands."""
         del path
         bands = self.configured.settings.schema_bands
-        stacked = {stack.raster_of(self.layout, band, self.year) for band in bands}
+        stacked = {stack.raster_of(self.paths, band, self.year) for band in bands}
         made = (target for task in self.requires() for target in task.targets())
-        return Basis(
+        return Dependencies(
             {"bands": band_facts(bands, *STACKED)}, reads=[target for target in made if target.path in stacked]
         )
 
@@ -200,22 +200,22 @@ class YearStack(RegionTask):
 
     def output(self) -> PublishedFile:
         """Return ``stacks/<year>.vrt``."""
-        return self.publishes(self.layout.stack(self.year))[0]
+        return self.publishes(self.paths.stack(self.year))[0]
 
     def make(self) -> None:
         """Write the VRT."""
-        with self.output().staged() as draft:
-            stack.write_stack(self.configured.settings, self.layout, self.year, draft)
+        with self.output().atomic_write() as draft:
+            stack.write_stack(self.configured.settings, self.paths, self.year, draft)
 
 
 class StackFiles(RegionTask):
     """Copy the stack of each year into one GeoTIFF; only built when asked for."""
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return the file's own stack."""
-        (year,) = [year for year in self.configured.settings.years if self.layout.stack_file(year) == path]
+        (year,) = [year for year in self.configured.settings.years if self.paths.stack_file(year) == path]
         bands = band_facts(self.configured.settings.schema_bands, "name", "nodata")
-        return Basis({"bands": bands}, facets=("lattice",), reads=self.clone(YearStack, year=year).targets())
+        return Dependencies({"bands": bands}, facets=("lattice",), reads=self.clone(YearStack, year=year).targets())
 
     def requires(self) -> list[YearStack]:
         """Require all stacks."""
@@ -223,12 +223,12 @@ class StackFiles(RegionTask):
 
     def output(self) -> tuple[PublishedFile, ...]:
         """Return one GeoTIFF a year."""
-        return self.publishes(*(self.layout.stack_file(year) for year in self.configured.settings.years))
+        return self.publishes(*(self.paths.stack_file(year) for year in self.configured.settings.years))
 
     def make(self) -> None:
         """Copy each stack that is not there."""
         settings = self.configured.settings
         for year, target in zip(settings.years, self.output(), strict=True):
             if not target.exists():
-                with target.staged() as draft:
-                    write_stack_file(settings, self.layout, year, draft, self.say)
+                with target.atomic_write() as draft:
+                    write_stack_file(settings, self.paths, year, draft, self.say)

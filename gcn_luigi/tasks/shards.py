@@ -9,8 +9,8 @@ from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.stages.shards.memory_estimate import lighter_shard, shard_bytes
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.dependencies import Basis
-from gcn_luigi.tasks.partitions import PartitionCatalog, corrected_basis
+from gcn_luigi.tasks.dependencies import Dependencies
+from gcn_luigi.tasks.partitions import PartitionCatalog, corrected_dependencies
 from gcn_luigi.tasks.rasters import YearStack
 from gcn_luigi.tasks.target import PublishedFile
 
@@ -33,10 +33,10 @@ class ChipShard(RegionTask):
     # How many shards are built at once, over all workers of a scheduler: luigi.cfg, [resources].
     resources = {"io": 1}  # noqa: RUF012  luigi reads a plain attribute
 
-    def basis(self, path: Path) -> Basis:
+    def dependencies(self, path: Path) -> Dependencies:
         """Return catalog, stacks, and how chips are corrected, cut and stored."""
         del path
-        return corrected_basis(self, "chips", "shards.codec", "shards.layout")
+        return corrected_dependencies(self, "chips", "shards.codec", "shards.layout")
 
     def requires(self) -> list[RegionTask]:
         """Require the catalog and all stacks."""
@@ -45,11 +45,11 @@ class ChipShard(RegionTask):
 
     def output(self) -> PublishedFile:
         """Return the shard."""
-        return self.publishes(self.layout.shard(self.split, self.number, self.total))[0]
+        return self.publishes(self.paths.shard(self.split, self.number, self.total))[0]
 
     def page(self) -> str:
         """Return the page of the shard."""
-        return f"shards/{self.layout.shard(self.split, self.number, self.total).stem}"
+        return f"shards/{self.paths.shard(self.split, self.number, self.total).stem}"
 
     def memory_needed(self) -> int:
         """Return what partitions, chips and their readers may need."""
@@ -61,8 +61,8 @@ class ChipShard(RegionTask):
 
     def make(self) -> None:
         """Build and publish."""
-        request = ShardRequest(self.configured.settings, self.layout, self.split, self.number, self.total, self.threads)
-        with self.output().staged() as draft:
+        request = ShardRequest(self.configured.settings, self.paths, self.split, self.number, self.total, self.threads)
+        with self.output().atomic_write() as draft:
             build_shard(request, draft, self.say)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import luigi
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.publish.atomic import digest, staged
+from gcn_luigi.io.publish.atomic import atomic_write, digest
 from gcn_luigi.io.publish.safe_names import check_links
 from gcn_luigi.io.publish.sidecar import Record, fingerprint_of, read_record
 from gcn_luigi.prepare.source_states import source_files
@@ -97,7 +97,7 @@ class PublishedFile(luigi.Target):
         return True
 
     @contextmanager
-    def staged(self) -> Iterator[Path]:
+    def atomic_write(self) -> Iterator[Path]:
         """Yield a draft path; on success publish it, then its sidecar.
 
         The old sidecar goes first: a file between two states is never taken for complete.
@@ -111,7 +111,7 @@ class PublishedFile(luigi.Target):
         """
         parts = self.parts()
         check_links(Path(os.path.commonpath((self.path, self.sidecar))), self.path, self.sidecar)
-        with staged(self.path) as draft:
+        with atomic_write(self.path) as draft:
             yield draft
             self._refuse_changed(parts, self.parts())
             record = Record(parts, draft.stat().st_size, digest(draft))
@@ -120,7 +120,7 @@ class PublishedFile(luigi.Target):
             published = self.record()
             if published is None or published.fingerprint != record.fingerprint:
                 self.sidecar.unlink(missing_ok=True)
-        with staged(self.sidecar) as draft:
+        with atomic_write(self.sidecar) as draft:
             draft.write_text(record.to_json(), encoding="utf-8")
         with suppress(OSError):
             status = self.path.stat()

@@ -17,7 +17,7 @@ from rasterio.transform import Affine
 
 from gcn_luigi.config import Region
 from gcn_luigi.io.inputs.inventory import Inventory, SourceFile
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.stages.layers.label import write_distance, write_label
 from tests.faults.kind import Kind, Sample, made_once, must
@@ -79,7 +79,7 @@ def _plain(path: Path) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     return values, missing
 
 
-def _place(lasting: Path, tree: Path, **settings: Any) -> tuple[Region, Layout]:
+def _place(lasting: Path, tree: Path, **settings: Any) -> tuple[Region, DatasetPaths]:
     """Return a region of one sound tile, whose outlines lie in the directory that lasts."""
 
     def write(directory: Path) -> None:
@@ -87,17 +87,17 @@ def _place(lasting: Path, tree: Path, **settings: Any) -> tuple[Region, Layout]:
         pyogrio.write_dataframe(frame, directory / "outlines.gpkg", layer="outlines")
 
     outlines = made_once(lasting / "outlines-sound", write) / "outlines.gpkg"
-    layout = Layout(tree / "out")
-    layout.root.mkdir()
+    paths = DatasetPaths(tree / "out")
+    paths.root.mkdir()
     tile = SourceFile("0001", "a", "a.tif", Window(0, 0, *_LATTICE.shape), "int16", -32768.0, 2)
-    layout.inventory.write_text(Inventory(_LATTICE, (tile,)).to_json(), encoding="utf-8")
+    paths.inventory.write_text(Inventory(_LATTICE, (tile,)).to_json(), encoding="utf-8")
     chosen = region(outlines={"path": str(outlines)}, **settings)
-    return Region(chosen, tree), layout
+    return Region(chosen, tree), paths
 
 
-def _written(write: Callable[..., None], place: Region, layout: Layout) -> NDArray[Any]:
-    out = layout.root / "made.tif"
-    write(place, layout, out, lambda _line, _share: None)
+def _written(write: Callable[..., None], place: Region, paths: DatasetPaths) -> NDArray[Any]:
+    out = paths.root / "made.tif"
+    write(place, paths, out, lambda _line, _share: None)
     with rasterio.open(out) as dataset:
         pixels: NDArray[Any] = dataset.read(1)
     return pixels

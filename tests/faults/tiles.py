@@ -19,7 +19,7 @@ from gcn_luigi.bands import Band
 from gcn_luigi.config import Region
 from gcn_luigi.io.inputs.inventory import Inventory, SourceFile
 from gcn_luigi.io.inputs.scan import scan_tiles
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, write_vrt
 from gcn_luigi.lattice import Window
@@ -125,24 +125,22 @@ def _attempt(tree: Path, broken: str, band: Band) -> None:
             (tree / place).parent.mkdir(parents=True)
             (tree / place).write_bytes(_file(count, {"compress": "deflate"}, -32768 if count > 1 else -9999))
     inventory = scan_tiles(tree, _SETTINGS)
-    layout, place = Layout(tree / "out"), Region(_SETTINGS, tree)
+    paths, place = DatasetPaths(tree / "out"), Region(_SETTINGS, tree)
     (tree / "out/mosaics").mkdir(parents=True)
-    layout.inventory.write_text(inventory.to_json(), encoding="utf-8")
-    must(
-        Inventory.from_json(layout.inventory.read_text(encoding="utf-8")) == inventory, "the inventory reads otherwise"
-    )
-    write_tile_quality(place, layout, band.name, tree / "quality.json", lambda _line, _share: None)
+    paths.inventory.write_text(inventory.to_json(), encoding="utf-8")
+    must(Inventory.from_json(paths.inventory.read_text(encoding="utf-8")) == inventory, "the inventory reads otherwise")
+    write_tile_quality(place, paths, band.name, tree / "quality.json", lambda _line, _share: None)
     plain = {file.path: _Plain.of(tree / file.path) for file in inventory.of_band(band.name)}
     for file in inventory.of_band(band.name):
         _compare_header(file, plain[file.path], inventory)
     if band.name == "dem":
-        write_topo_source(place, layout, band, layout.source_mosaic(band))
-        write_topo(place, layout, band, layout.mosaic(band))
-        _compare_topo(inventory, plain, band, layout.mosaic(band))
+        write_topo_source(place, paths, band, paths.source_mosaic(band))
+        write_topo(place, paths, band, paths.mosaic(band))
+        _compare_topo(inventory, plain, band, paths.mosaic(band))
         return
     for number, year in enumerate(YEARS):
-        write_optical(place, layout, band, year, layout.mosaic(band, year))
-        _compare_windows(inventory, {name: one.pixels[number] for name, one in plain.items()}, layout, (band, year))
+        write_optical(place, paths, band, year, paths.mosaic(band, year))
+        _compare_windows(inventory, {name: one.pixels[number] for name, one in plain.items()}, paths, (band, year))
 
 
 def _compare_header(file: SourceFile, plain: _Plain, inventory: Inventory) -> None:
@@ -172,12 +170,12 @@ def _mosaicked(inventory: Inventory, pixels: Mapping[str, NDArray[Any]], band: B
 
 
 def _compare_windows(
-    inventory: Inventory, pixels: Mapping[str, NDArray[Any]], layout: Layout, which: tuple[Band, int]
+    inventory: Inventory, pixels: Mapping[str, NDArray[Any]], paths: DatasetPaths, which: tuple[Band, int]
 ) -> None:
     """Compare windows around every tile, read by way of a stack, with the pixels that the files hold."""
     band, year = which
-    lattice, stack = inventory.lattice, layout.root / f"{year}.vrt"
-    source = VrtSource(layout.mosaic(band, year).absolute(), 1, lattice.window, band.nodata)
+    lattice, stack = inventory.lattice, paths.root / f"{year}.vrt"
+    source = VrtSource(paths.mosaic(band, year).absolute(), 1, lattice.window, band.nodata)
     write_vrt(stack, lattice, [VrtBand(band.name, "int16", band.nodata, (source,))])
     windows = [
         Window(file.window.row + row, file.window.col + col, 24, 30)

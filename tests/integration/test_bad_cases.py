@@ -132,7 +132,7 @@ def _a_year_without_composite_takes_the_nearest(build):
 
 def _broken_outlines_are_mended_and_noted(build):
     made = build("rgi_bowtie_missing_dates", ("\n[outlines]\n", '\n[outlines]\non_unusable = "skip"\n'))
-    notes = json.loads((made.layout.split_audit).read_text())["notes"]["outlines"]
+    notes = json.loads((made.paths.split_audit).read_text())["notes"]["outlines"]
 
     assert any("repaired" in note for note in notes)
     assert any("rows skipped, without geometry" in note for note in notes)
@@ -146,7 +146,7 @@ def _broken_outlines_are_mended_and_noted(build):
 
 def _a_real_invalid_outline_is_mended(build):
     made = build("rgi_real_invalid")
-    notes = json.loads((made.layout.split_audit).read_text())["notes"]["outlines"]
+    notes = json.loads((made.paths.split_audit).read_text())["notes"]["outlines"]
 
     assert any("repaired" in note for note in notes)
 
@@ -173,7 +173,7 @@ def test_a_bad_input_is_mended_or_left_out_and_said(build, case, request):
 
 def test_an_accepted_gap_is_recorded_and_stays_nodata(build):
     made = build("missing_band_file", ('topo = "topo"', 'topo = "topo"\non_missing = "gap"'))
-    inventory = json.loads(made.layout.inventory.read_text())
+    inventory = json.loads(made.paths.inventory.read_text())
 
     assert [(note["tile"], note["band"]) for note in inventory["missing"]] == [("1125", "tcw")]
     lost = [chip for split in ("train", "dev") for chip in made.chips(split) if np.any(chip["flags"] & 1)]
@@ -191,9 +191,9 @@ def test_wild_values_are_reported_where_no_checksum_betrays_them(columbia, colum
     build_inline(dataset("columbia", tmp_path / "output", root))
 
     made = gcn_luigi.open_dataset(tmp_path / "output" / "columbia")
-    counted = json.loads(made.layout.tile_quality("nbr").read_text())
+    counted = json.loads(made.paths.tile_quality("nbr").read_text())
     wild = [row for row in counted["tiles"] if row["out_of_range"]]
     assert [(row["tile"], row["year"]) for row in wild] == [("1125", 2006)]
-    assert "optical/1125/ltsim_1125_nbr.tif" in made.layout.readme.read_text()
+    assert "optical/1125/ltsim_1125_nbr.tif" in made.paths.readme.read_text()
     assert made.statistics["bands"]["nbr"]["min"] >= -1000
     assert made.statistics["bands"]["nbr"]["max"] <= 1000

@@ -26,7 +26,7 @@ def _made(tmp_path, world, task, *replacements, **parameters):
     """Build one task of the small region; return its layout and the families that ran."""
     root = dataset("small", tmp_path / "out", world, small_config(tmp_path / "config", "small", *replacements))
     ran = build_inline(root.clone(task, **parameters))
-    return root.layout, {name.split("(")[0] for name in ran}
+    return root.paths, {name.split("(")[0] for name in ran}
 
 
 def _pixels(path):
@@ -38,35 +38,35 @@ def _pixels(path):
 def test_distances_from_the_label_are_measured_to_its_glacier_pixels(tmp_path, world, unit, edge):
     # 950 m are 31.67 px: the cap is hit, and differs from whole pixels.
     keys = f'enabled = true\nsource = "label"\nunit = "{unit}"'
-    layout, ran = _made(tmp_path, world, DistanceRaster, ("enabled = true", keys), ("max_m = 10000", "max_m = 950"))
+    paths, ran = _made(tmp_path, world, DistanceRaster, ("enabled = true", keys), ("max_m = 10000", "max_m = 950"))
 
-    label = _pixels(layout.label)
+    label = _pixels(paths.label)
     whole = ndimage.distance_transform_edt((label != 1) & (label != 2)) * edge
     cap = 950 / 30 * edge
 
     assert "gcn.ClassLabel" in ran
-    np.testing.assert_array_equal(_pixels(layout.distance), np.rint(np.minimum(whole, cap)))
+    np.testing.assert_array_equal(_pixels(paths.distance), np.rint(np.minimum(whole, cap)))
     assert (whole > cap).any()
 
 
 def test_distances_from_outlines_need_no_label_and_name_their_unit(tmp_path, world):
-    layout, ran = _made(tmp_path, world, DistanceRaster, ("enabled = true", 'enabled = true\nunit = "px"'))
+    paths, ran = _made(tmp_path, world, DistanceRaster, ("enabled = true", 'enabled = true\nunit = "px"'))
     metres, _ = _made(tmp_path / "metres", world, DistanceRaster)
 
     assert ran == {"gcn.TileInventory", "gcn.DistanceRaster"}
-    pixels = _pixels(layout.distance)
+    pixels = _pixels(paths.distance)
     np.testing.assert_allclose(pixels * 30.0, _pixels(metres.distance), atol=15.5)
     assert pixels.max() > 5
 
 
 def test_the_unit_of_the_distance_band_reaches_the_settings_of_the_stack(tmp_path, world):
     keys = 'enabled = true\nsource = "label"\nunit = "px"'
-    layout, ran = _made(tmp_path, world, YearStack, ("enabled = true", keys), year=2008)
+    paths, ran = _made(tmp_path, world, YearStack, ("enabled = true", keys), year=2008)
     root = dataset("small", tmp_path / "out", world, tmp_path / "config")
 
     assert root.configured.settings.schema_bands.bands[-1].unit == "px"
     assert {"gcn.ClassLabel", "gcn.DistanceRaster", "gcn.YearStack"} <= ran
-    assert layout.stack(2008).is_file()
+    assert paths.stack(2008).is_file()
 
 
 @pytest.mark.parametrize(("choice", "value"), [("ignore", 255), ("ice", 2)])
@@ -89,9 +89,9 @@ def test_ice_outside_the_outlines_follows_the_choice(tmp_path, world, choice, va
 def test_cells_without_an_outline_are_used_up_to_a_distance(tmp_path, world):
     anywhere = ('no_year = "skip"', "no_year = 2008")
     near = ('origin = "lattice"', 'origin = "lattice"\nmax_outline_distance_m = 200.0')
-    layout, _ = _made(tmp_path / "all", world, PartitionCatalog, anywhere)
+    paths, _ = _made(tmp_path / "all", world, PartitionCatalog, anywhere)
     limited, _ = _made(tmp_path / "near", world, PartitionCatalog, anywhere, near)
-    unlimited, limited = read_geoparquet(layout.catalog), read_geoparquet(limited.catalog)
+    unlimited, limited = read_geoparquet(paths.catalog), read_geoparquet(limited.catalog)
 
     far = limited["reason"] == "far from outlines"
     outlines = shapely.union_all(limited.geometry[limited["n_outlines"] > 0].to_numpy())
@@ -115,7 +115,7 @@ def test_a_grid_between_pixels_is_cut_as_published_when_asked(tmp_path, columbia
 
     build_inline(root.clone(PartitionGrid))
 
-    notes = json.loads(root.layout.grid_notes.read_text())["notes"]
+    notes = json.loads(root.paths.grid_notes.read_text())["notes"]
     assert len(notes) == 1
     assert notes[0].startswith("14 cells moved to the pixel edge to the north and west, by up to 0.")
 

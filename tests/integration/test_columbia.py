@@ -171,9 +171,9 @@ def test_gdal_reads_the_stack_with_names_and_a_nodata_for_each_band(columbia_out
 
 
 def test_the_seal_lists_every_file_but_itself_and_the_page_that_tells_times(columbia_output: Path):
-    seal = json.loads((columbia_output / "dataset.json").read_text())
+    manifest = json.loads((columbia_output / "dataset.json").read_text())
 
-    listed = {entry["path"] for entry in seal["files"]}
+    listed = {entry["path"] for entry in manifest["files"]}
     found = {
         path.relative_to(columbia_output).as_posix()
         for path in columbia_output.rglob("*")

@@ -9,7 +9,7 @@ import pytest
 import gcn_luigi
 from gcn_luigi.config import load_region
 from gcn_luigi.errors import ShardError
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.shard.codecs import CODECS
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.read.validate import validate
@@ -230,6 +230,6 @@ def test_a_stage_that_meets_a_damaged_shard_names_it(small_output, tmp_path, tin
     out = [tmp_path / name for name in ("a", "b", "c")][: 3 if stage is write_index else 1]
 
     with pytest.raises(ShardError, match="the shard") as caught:
-        stage(settings, Layout(directory), *out)
+        stage(settings, DatasetPaths(directory), *out)
 
     assert caught.value.where == str(path)

@@ -179,7 +179,7 @@ def test_a_box_in_degrees_is_brought_to_the_datasets_crs_with_its_bent_edges(gcn
     west, south, east, north = back.transform_bounds(left + 900, bottom + 900, right - 900, top - 900)
 
     code, out, err = gcn(
-        "export", small.layout.root, tmp_path / "out", "--bbox", west, south, east, north, "--bbox-crs", "EPSG:4326",
+        "export", small.paths.root, tmp_path / "out", "--bbox", west, south, east, north, "--bbox-crs", "EPSG:4326",
         "--json",
     )  # fmt: skip
 
@@ -312,11 +312,11 @@ def test_a_large_window_is_read_in_parts_that_fit_together(small):
 
 def test_nothing_is_overwritten_but_an_earlier_export_and_only_when_told(gcn, small, tmp_path):
     out = tmp_path / "out"
-    first = gcn("export", small.layout.root, out, "--split", "train", "--sample", 3)
+    first = gcn("export", small.paths.root, out, "--split", "train", "--sample", 3)
     (out / f"{json.loads((out / 'export.json').read_text())['files'][-1]}.aux.xml").write_text("by a GIS")
 
-    refused = gcn("export", small.layout.root, out, "--split", "dev", "--limit", 1)
-    replaced = gcn("export", small.layout.root, out, "--split", "dev", "--limit", 1, "--overwrite")
+    refused = gcn("export", small.paths.root, out, "--split", "dev", "--limit", 1)
+    replaced = gcn("export", small.paths.root, out, "--split", "dev", "--limit", 1, "--overwrite")
 
     assert first[0] == replaced[0] == 0, replaced[2]
     assert refused[0] == 1
@@ -334,7 +334,7 @@ def test_a_directory_with_anything_else_in_it_is_left_alone(gcn, small, tmp_path
         out.mkdir()
         (out / "mine.txt").write_text("mine")
     else:
-        gcn("export", small.layout.root, tmp_path / "first", "--limit", 1)
+        gcn("export", small.paths.root, tmp_path / "first", "--limit", 1)
         if found == "a link":
             out.symlink_to(tmp_path / "first")
         else:
@@ -342,7 +342,7 @@ def test_a_directory_with_anything_else_in_it_is_left_alone(gcn, small, tmp_path
             (out / "notes.qgz").write_text("mine")
     before = sorted(path.name for path in out.iterdir()) if out.is_dir() else out.read_text()
 
-    code, _, err = gcn("export", small.layout.root, out, "--limit", 1, "--overwrite")
+    code, _, err = gcn("export", small.paths.root, out, "--limit", 1, "--overwrite")
 
     assert code == 1
     assert "fix:" in err
@@ -369,7 +369,7 @@ def test_a_failure_leaves_nothing_and_the_earlier_export_whole(gcn, small_output
 
 
 def test_the_dataset_itself_is_no_place_for_an_export(gcn, small):
-    root = small.layout.root
+    root = small.paths.root
 
     code, _, err = gcn("export", root, root / "chips", "--limit", 1)
 
@@ -396,7 +396,7 @@ def test_the_dataset_itself_is_no_place_for_an_export(gcn, small):
 def test_what_cannot_be_meant_is_told_and_nothing_is_written(gcn, small, tmp_path, options, said):
     options = [small.index["partition"].iloc[0] if option == "PART" else option for option in options]
 
-    code, out, err = gcn("export", small.layout.root, tmp_path / "out", *options)
+    code, out, err = gcn("export", small.paths.root, tmp_path / "out", *options)
 
     assert code in {1, 2}
     assert said in err

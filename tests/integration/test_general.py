@@ -50,7 +50,7 @@ def test_legacy_chips_equal_the_published_rules_bit_for_bit(tmp_path, world, dis
         index = made.index[made.index["split"] == split]
         for chip, row in zip(made.chips(split), index.itertuples(), strict=True):
             partition = catalog.loc[row.partition]
-            with rasterio.open(made.layout.stack(row.year)) as source:
+            with rasterio.open(made.paths.stack(row.year)) as source:
                 window = Window(partition["col"], partition["row"], 128, 128)
                 stack = source.read(window=window)
             stack[label_band][stack[label_band] == 255] = -32768
@@ -117,7 +117,7 @@ def test_rgi_7_outlines_give_the_same_label_and_years(tmp_path, world):
     six = _built(tmp_path / "six", world)
     seven = _built(tmp_path / "seven", world, ('path = "rgi/outlines.gpkg"', 'path = "rgi/outlines_rgi7.gpkg"'))
 
-    assert six.layout.label.read_bytes() == seven.layout.label.read_bytes()
+    assert six.paths.label.read_bytes() == seven.paths.label.read_bytes()
     used = six.catalog["used"] & seven.catalog["used"]
     assert used.any()
     assert six.catalog.loc[used, "year"].tolist() == seven.catalog.loc[used, "year"].tolist()
@@ -126,12 +126,12 @@ def test_rgi_7_outlines_give_the_same_label_and_years(tmp_path, world):
 def test_a_ready_made_label_stands_in_for_the_votes(tmp_path, world):
     first = _built(tmp_path / "first", world)
     given = world.parent / "label.tif"
-    given.write_bytes(first.layout.label.read_bytes())
+    given.write_bytes(first.paths.label.read_bytes())
     replaced = 'raster = "../label.tif"'
 
     second = _built(tmp_path / "second", world, ('stem = "stem/stem_2008_debris_free_ice_votes.tif"', replaced))
 
-    assert second.layout.label.read_bytes() == first.layout.label.read_bytes()
+    assert second.paths.label.read_bytes() == first.paths.label.read_bytes()
     assert second.statistics == first.statistics
 
 
@@ -149,7 +149,7 @@ def test_rejected_ids_and_excluded_ground_are_never_used(tmp_path, world):
     assert reasons[rejected] == "rejected id"
     assert reasons[excluded["partition"].iloc[0]] == "exclusion polygon"
     assert rejected not in set(second.index["partition"])
-    notes = json.loads(second.layout.split_audit.read_text())["notes"]["grid"]
+    notes = json.loads(second.paths.split_audit.read_text())["notes"]["grid"]
     assert notes == ["1 of 2 rejected ids name no cell: no-such-cell"]
 
 
@@ -183,7 +183,7 @@ def test_class_filters_reject_and_count(tmp_path, world):
 
 def test_the_default_split_shares_no_pixel_and_keeps_its_distance(tmp_path, world):
     made = _built(tmp_path, world)
-    audit = json.loads(made.layout.split_audit.read_text())
+    audit = json.loads(made.paths.split_audit.read_text())
     boxes = made.index.geometry
     train, dev = (boxes[made.index["split"] == split] for split in ("train", "dev"))
 

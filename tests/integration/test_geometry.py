@@ -15,7 +15,7 @@ from rasterio.warp import transform_geom
 
 from gcn_luigi.config import load_region
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.stages.dataset.warnings import dataset_warnings
 from gcn_luigi.tasks.partitions import PartitionCatalog
 from tests.integration.builds import build_inline
@@ -117,11 +117,11 @@ def test_exclusions_that_lie_elsewhere_are_told(catalog, tiny, tmp_path, shapes,
 
     made = catalog("elsewhere", grid__exclude_polygons=str(path))
 
-    layout = Layout(made)
-    (note,) = json.loads(layout.split_audit.read_text())["notes"]["grid"]
+    paths = DatasetPaths(made)
+    (note,) = json.loads(paths.split_audit.read_text())["notes"]["grid"]
     assert told in note
-    assert note in dataset_warnings(load_region(tiny.config / f"{tiny.region}.toml").settings, layout)
-    assert gpd.read_parquet(layout.catalog)["used"].any()
+    assert note in dataset_warnings(load_region(tiny.config / f"{tiny.region}.toml").settings, paths)
+    assert gpd.read_parquet(paths.catalog)["used"].any()
 
 
 def test_layers_that_no_setting_can_name_are_to_be_kept_apart(catalog, tmp_path):

@@ -53,7 +53,7 @@ def test_ground_without_a_tile_is_outside_the_mosaic_in_every_role(tmp_path, wor
     )
 
     holes = 0
-    inventory = json.loads(made.layout.inventory.read_text())
+    inventory = json.loads(made.paths.inventory.read_text())
     lattice = inventory["lattice"]
     covered = np.zeros((lattice["height"], lattice["width"]), bool)
     for entry in inventory["tiles"]:
@@ -85,12 +85,12 @@ def test_sources_that_moved_are_read_where_they_are_now(tmp_path, world):
 
     # The same sources elsewhere: what names them is made again, and no pixel.
     assert ran == {"gcn.OpticalMosaic", "gcn.TopoMosaic", "gcn.Dataset"}
-    shutil.rmtree(made.layout.shards)
+    shutil.rmtree(made.paths.shards)
     made, ran = _build(tmp_path, moved)
     assert ran == {"gcn.ChipShard"}
     assert made.statistics["bands"]["nbr"]["std"] > 0
     assert np.ptp(made.chips("train")[0]["image"][0]) > 0
-    mosaic = made.layout.root / "mosaics" / "optical_nbr_2008.vrt"
+    mosaic = made.paths.root / "mosaics" / "optical_nbr_2008.vrt"
     assert os.path.relpath(moved, mosaic.parent) in mosaic.read_text()
 
 

@@ -16,7 +16,7 @@ from rasterio.windows import Window as RasterWindow
 import gcn_luigi
 from gcn_luigi.config import load_region
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.shard.codecs import CODECS
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.lattice import Window
@@ -36,8 +36,8 @@ PLANES = ("image", "label", "flags")
 
 
 @pytest.fixture(scope="module")
-def layout(tiny, tiny_output):
-    return Layout(tiny_output / tiny.region)
+def paths(tiny, tiny_output):
+    return DatasetPaths(tiny_output / tiny.region)
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +57,13 @@ def changed(settings, edge="clamp", step=16, **shards):
 
 
 @pytest.fixture(scope="module")
-def partitions(layout, settings):
+def partitions(paths, settings):
     """Return image, label and flags of every used partition by GDAL and the plain nodata rule alone."""
-    catalog = gpd.read_parquet(layout.catalog)
-    tiles = read_inventory(layout).windows
+    catalog = gpd.read_parquet(paths.catalog)
+    tiles = read_inventory(paths).windows
     found = {}
     for row in catalog[catalog["used"]].itertuples():
-        with rasterio.open(layout.stack(row.year)) as stack:
+        with rasterio.open(paths.stack(row.year)) as stack:
             shape = stack.height, stack.width
             values = stack.read(
                 window=RasterWindow(row.col, row.row, row.width, row.height), boundless=True, fill_value=-32768
@@ -93,8 +93,8 @@ def expected(partitions, columns, position, size, edge, beyond):
     }
 
 
-def built(settings, layout, out, split="train", threads=1):
-    build_shard(ShardRequest(settings, layout, split, 0, 1, threads), out, lambda *_: None)
+def built(settings, paths, out, split="train", threads=1):
+    build_shard(ShardRequest(settings, paths, split, 0, 1, threads), out, lambda *_: None)
     with ShardReader(out) as shard:
         shard.check()
         return {name: shard.column(name) for name in ("chip_id", "partition", "row", "col")}
@@ -109,10 +109,10 @@ def reader_of(path, columns, **options):
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_every_chip_of_a_built_shard_is_that_of_the_reference(
-    tmp_path, settings, layout, partitions, storage, codec, threads
+    tmp_path, settings, paths, partitions, storage, codec, threads
 ):
     path = tmp_path / "train.h5"
-    columns = built(changed(settings, layout=storage, codec=codec), layout, path, threads=threads)
+    columns = built(changed(settings, layout=storage, codec=codec), paths, path, threads=threads)
 
     reader = reader_of(path, columns, threads=threads)
     batch = reader.batch(range(len(reader)))
@@ -128,9 +128,9 @@ def test_every_chip_of_a_built_shard_is_that_of_the_reference(
 
 @pytest.mark.parametrize("storage", LAYOUTS)
 @pytest.mark.parametrize(("edge", "step"), [("pad", 24), ("legacy", 24), ("drop", 24), ("clamp", 24)])
-def test_the_edge_policy_is_kept_in_every_layout(tmp_path, settings, layout, partitions, storage, edge, step):
+def test_the_edge_policy_is_kept_in_every_layout(tmp_path, settings, paths, partitions, storage, edge, step):
     path = tmp_path / "train.h5"
-    columns = built(changed(settings, edge, step, layout=storage), layout, path)
+    columns = built(changed(settings, edge, step, layout=storage), paths, path)
     with h5py.File(path) as file:
         beyond = int(file.attrs["beyond_flags"])
 
@@ -146,10 +146,10 @@ def test_the_edge_policy_is_kept_in_every_layout(tmp_path, settings, layout, par
 
 @pytest.mark.parametrize("storage", LAYOUTS)
 @pytest.mark.parametrize("codec", CODECS)
-def test_any_number_of_threads_gives_the_same_file(tmp_path, settings, layout, storage, codec):
+def test_any_number_of_threads_gives_the_same_file(tmp_path, settings, paths, storage, codec):
     wanted = changed(settings, layout=storage, codec=codec)
     for threads in (1, 2, 4):
-        built(wanted, layout, tmp_path / f"{threads}.h5", threads=threads)
+        built(wanted, paths, tmp_path / f"{threads}.h5", threads=threads)
 
     first = (tmp_path / "1.h5").read_bytes()
     assert (tmp_path / "2.h5").read_bytes() == first
@@ -158,9 +158,9 @@ def test_any_number_of_threads_gives_the_same_file(tmp_path, settings, layout, s
 
 @pytest.mark.parametrize("storage", LAYOUTS)
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_shard_opens_in_h5py_and_in_xarray_as_documented(tmp_path, settings, layout, storage, codec):
+def test_a_shard_opens_in_h5py_and_in_xarray_as_documented(tmp_path, settings, paths, storage, codec):
     path = tmp_path / "train.h5"
-    columns = built(changed(settings, layout=storage, codec=codec), layout, path)
+    columns = built(changed(settings, layout=storage, codec=codec), paths, path)
     if codec in ("bitshuffle-lz4", "zstd"):
         pytest.importorskip("hdf5plugin")
     reader = reader_of(path, columns)
@@ -191,22 +191,22 @@ def test_a_shard_opens_in_h5py_and_in_xarray_as_documented(tmp_path, settings, l
 
 
 @pytest.mark.parametrize("codec", ["deflate", "none"])
-def test_codecs_that_need_no_plugin_open_in_netcdf4(tmp_path, settings, layout, codec):
+def test_codecs_that_need_no_plugin_open_in_netcdf4(tmp_path, settings, paths, codec):
     path = tmp_path / "train.h5"
-    built(changed(settings, layout="windows", codec=codec), layout, path)
+    built(changed(settings, layout="windows", codec=codec), paths, path)
 
     with xr.open_dataset(path, engine="netcdf4") as opened, h5py.File(path) as file:
         np.testing.assert_array_equal(opened["image"].to_numpy(), file["image"][...])
 
 
-def test_partitions_of_different_size_are_stored_padded(tmp_path, settings, layout, partitions):
-    catalog = gpd.read_parquet(layout.catalog)
+def test_partitions_of_different_size_are_stored_padded(tmp_path, settings, paths, partitions):
+    catalog = gpd.read_parquet(paths.catalog)
     # The last columns and rows of some cells are cut off, as an imported grid may have it.
     smaller = catalog["used"] & (np.arange(len(catalog)) % 2 == 0)
     catalog.loc[smaller, "width"] = 48
     catalog.loc[smaller, "height"] = 40
-    other = Layout(tmp_path / "other")
-    shutil.copytree(layout.root, other.root, ignore=shutil.ignore_patterns("shards"))
+    other = DatasetPaths(tmp_path / "other")
+    shutil.copytree(paths.root, other.root, ignore=shutil.ignore_patterns("shards"))
     catalog.to_parquet(other.catalog, write_covering_bbox=True, schema_version="1.1.0")
     path = tmp_path / "train.h5"
     columns = built(changed(settings, "pad", 24, layout="windows"), other, path)
@@ -252,9 +252,9 @@ def datasets(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def stored(settings, layout, tmp_path_factory):
+def stored(settings, paths, tmp_path_factory):
     path = tmp_path_factory.mktemp("windows") / "train.h5"
-    return path, built(changed(settings, layout="windows"), layout, path)
+    return path, built(changed(settings, layout="windows"), paths, path)
 
 
 class TestConversion:

@@ -73,7 +73,7 @@ def test_the_block_of_the_page_keeps_every_cell_of_the_grid(columbia, tmp_path):
 
     build_inline(root)
 
-    catalog = read_geoparquet(root.layout.catalog)
+    catalog = read_geoparquet(root.paths.catalog)
     cells = pyogrio.read_dataframe(columbia / "grid/grid_256px.shp")
     assert len(cells) == 14
     assert catalog["used"].all()

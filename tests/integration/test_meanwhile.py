@@ -8,7 +8,7 @@ import luigi
 import pytest
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.publish.atomic import staged
+from gcn_luigi.io.publish.atomic import atomic_write
 from gcn_luigi.stages.layers import mosaics
 from gcn_luigi.tasks import OpticalMosaic
 from gcn_luigi.tasks.base import RegionTask
@@ -37,7 +37,7 @@ def test_settings_that_change_and_change_back_while_a_file_is_made_publish_nothi
 
     @contextmanager
     def changed_by_now(final):
-        with staged(final) as draft:
+        with atomic_write(final) as draft:
             path.write_text(theirs, encoding="utf-8")
             yield draft
 
@@ -46,7 +46,7 @@ def test_settings_that_change_and_change_back_while_a_file_is_made_publish_nothi
         write_optical(region, *others)
         path.write_text(ours, encoding="utf-8")
 
-    monkeypatch.setattr("gcn_luigi.tasks.target.staged", changed_by_now)
+    monkeypatch.setattr("gcn_luigi.tasks.target.atomic_write", changed_by_now)
     monkeypatch.setattr("gcn_luigi.stages.layers.mosaics.write_optical", changed_back_afterwards)
     with pytest.raises(InputError, match="changed back"):
         task.run()

@@ -21,12 +21,12 @@ from pathlib import Path
 import psutil
 import gcn_luigi.tasks
 from gcn_luigi.config import load_region
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 config, output, out, threads = sys.argv[1:]
 settings = load_region(Path(config)).settings
 before = psutil.Process().memory_info().rss
-request = ShardRequest(settings, Layout(Path(output)), "train", 0, 1, int(threads))
+request = ShardRequest(settings, DatasetPaths(Path(output)), "train", 0, 1, int(threads))
 build_shard(request, Path(out), lambda *_: None)
 # The children's count would hold those of the fork server.
 held = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))

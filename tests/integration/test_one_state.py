@@ -73,7 +73,7 @@ def tiny(made, tmp_path):
 def build(tiny, family=ClassLabel):
     """Build one task and what it requires; return its layout and the families that were built."""
     task = dataset(tiny.region, tiny.sources.parent / "out", tiny.sources, tiny.config).clone(family)
-    return task.layout, {name.split("(")[0].removeprefix("gcn.") for name in build_inline(task)}
+    return task.paths, {name.split("(")[0].removeprefix("gcn.") for name in build_inline(task)}
 
 
 def rewrite(path, change):
@@ -83,26 +83,26 @@ def rewrite(path, change):
         target.write(change(values).astype(profile["dtype"]))
 
 
-def label_of(layout):
-    with rasterio.open(layout.label) as dataset:
+def label_of(paths):
+    with rasterio.open(paths.label) as dataset:
         return dataset.read(1)
 
 
-def votes_within_label(sources, layout, name):
+def votes_within_label(sources, paths, name):
     """Return the votes where the label lies, and their nodata; they reach further."""
-    with rasterio.open(layout.label) as label, rasterio.open(sources / name) as votes:
+    with rasterio.open(paths.label) as label, rasterio.open(sources / name) as votes:
         row, col = votes.index(*label.xy(0, 0))
         return votes.read(1, window=Window(col, row, label.width, label.height)), votes.nodata
 
 
-def assert_label_is_that_of(sources, layout, name="stem/votes.vrt", outlines=OUTLINES):
+def assert_label_is_that_of(sources, paths, name="stem/votes.vrt", outlines=OUTLINES):
     """Compare the label with the one that rasterio and numpy alone make from the sources as they are now."""
-    votes, nodata = votes_within_label(sources, layout, name)
-    with rasterio.open(layout.label) as label:
+    votes, nodata = votes_within_label(sources, paths, name)
+    with rasterio.open(paths.label) as label:
         shapes = gpd.read_file(sources / outlines).to_crs(label.crs).geometry
         inside = rasterize(shapes, out_shape=label.shape, transform=label.transform, dtype="uint8") == 1
     expected = np.where(inside, np.where(votes > 3, 2, 1), 0)
-    np.testing.assert_array_equal(label_of(layout), np.where(votes == nodata, 255, expected))
+    np.testing.assert_array_equal(label_of(paths), np.where(votes == nodata, 255, expected))
 
 
 def why(tiny, path):
@@ -113,18 +113,18 @@ def why(tiny, path):
 
 
 def test_a_file_below_a_vrt_of_vrts_makes_the_label_anew(tiny):
-    layout, _ = build(tiny)
-    assert_label_is_that_of(tiny.sources, layout)
-    before = label_of(layout)
-    assert why(tiny, layout.label).startswith("gcn.ClassLabel(): current")
+    paths, _ = build(tiny)
+    assert_label_is_that_of(tiny.sources, paths)
+    before = label_of(paths)
+    assert why(tiny, paths.label).startswith("gcn.ClassLabel(): current")
 
     rewrite(tiny.sources / VOTES, lambda votes: np.where(votes >= 0, 7 - votes, votes))
-    assert f"source {VOTES} " in why(tiny, layout.label)
+    assert f"source {VOTES} " in why(tiny, paths.label)
     _, built = build(tiny)
 
     assert built == {"ClassLabel"}
-    assert not np.array_equal(label_of(layout), before)
-    assert_label_is_that_of(tiny.sources, layout)
+    assert not np.array_equal(label_of(paths), before)
+    assert_label_is_that_of(tiny.sources, paths)
     assert build(tiny)[1] == set()
 
 
@@ -133,17 +133,17 @@ def test_a_sidecar_that_comes_later_makes_the_label_anew_with_its_nodata(tiny, m
     accepted = {"tiles.on_suspect_nodata": "accept"}
     tiny = Tiny(tiny.sources, write_config(tiny.config, made, {"label.stem": VOTES, **accepted}), tiny.region)
     rewrite(tiny.sources / VOTES, lambda votes: np.where(votes == -32768, 0, votes))
-    layout, _ = build(tiny)
-    assert not (label_of(layout) == 255).any()
-    n_zeros = (votes_within_label(tiny.sources, layout, VOTES)[0] == 0).sum()
+    paths, _ = build(tiny)
+    assert not (label_of(paths) == 255).any()
+    n_zeros = (votes_within_label(tiny.sources, paths, VOTES)[0] == 0).sum()
 
     (tiny.sources / f"{VOTES}.aux.xml").write_text(PAM.format(0))
-    assert f"source {VOTES}.aux.xml is new" in why(tiny, layout.label)
+    assert f"source {VOTES}.aux.xml is new" in why(tiny, paths.label)
     _, built = build(tiny)
 
     assert built == {"ClassLabel"}
-    assert 0 < (label_of(layout) == 255).sum() == n_zeros
-    assert_label_is_that_of(tiny.sources, layout, VOTES)
+    assert 0 < (label_of(paths) == 255).sum() == n_zeros
+    assert_label_is_that_of(tiny.sources, paths, VOTES)
 
 
 def test_a_sidecar_beside_a_tile_makes_the_mosaics_of_its_band_anew_and_no_other(tiny):
@@ -173,19 +173,19 @@ def test_outlines_whose_crs_is_another_one_now_lie_elsewhere_on_the_label(tiny, 
     tiny = Tiny(
         tiny.sources, write_config(tiny.config, made, {"outlines.path": "rgi/o.shp", "label.stem": VOTES}), tiny.region
     )
-    layout, _ = build(tiny)
-    assert_label_is_that_of(tiny.sources, layout, VOTES, "rgi/o.shp")
-    before = label_of(layout)
+    paths, _ = build(tiny)
+    assert_label_is_that_of(tiny.sources, paths, VOTES, "rgi/o.shp")
+    before = label_of(paths)
     here = frame.crs.to_wkt("WKT1_ESRI")
     away = here.replace('"False_Easting",0.0', '"False_Easting",3000.0')
     assert away != here
 
     (tiny.sources / "rgi" / "o.prj").write_text(away)
 
-    assert "source rgi/o.prj " in why(tiny, layout.label)
+    assert "source rgi/o.prj " in why(tiny, paths.label)
     assert build(tiny)[1] == {"ClassLabel"}
-    assert not np.array_equal(label_of(layout), before)
-    assert_label_is_that_of(tiny.sources, layout, VOTES, "rgi/o.shp")
+    assert not np.array_equal(label_of(paths), before)
+    assert_label_is_that_of(tiny.sources, paths, VOTES, "rgi/o.shp")
 
 
 def test_moving_sources_and_dataset_makes_no_label_anew(tiny, tmp_path):
@@ -215,8 +215,8 @@ def open_in_gis(path):
 
 
 def test_outlines_that_a_gis_has_not_yet_written_into_their_file_are_refused_then_read(tiny):
-    layout, _ = build(tiny)
-    before = label_of(layout)
+    paths, _ = build(tiny)
+    before = label_of(paths)
     path = tiny.sources / OUTLINES
     with open_in_gis(path) as save:
         save("select 1")
@@ -226,23 +226,23 @@ def test_outlines_that_a_gis_has_not_yet_written_into_their_file_are_refused_the
         stamp = path.stat().st_mtime_ns
         save("delete from outlines where fid > 1")
         assert path.stat().st_mtime_ns == stamp
-        state = state_of(layout.root)
+        state = state_of(paths.root)
 
         for family in (ClassLabel, DistanceRaster):
             with pytest.raises(InputError, match=r"changes that are not yet in it.*outlines\.gpkg-wal") as caught:
                 build(tiny, family)
             assert caught.value.where == str(path)
             assert "wal_checkpoint" in caught.value.fix
-        assert {name: kept for name, kept in state_of(layout.root).items() if name in state} == state
-        assert f"source {OUTLINES}-wal is new" in why(tiny, layout.label)
+        assert {name: kept for name, kept in state_of(paths.root).items() if name in state} == state
+        assert f"source {OUTLINES}-wal is new" in why(tiny, paths.label)
     assert not list(path.parent.glob("outlines.gpkg?*"))
 
     _, built = build(tiny, DistanceRaster)
 
     assert built == {"DistanceRaster"}
     assert build(tiny)[1] == {"ClassLabel"}
-    assert not np.array_equal(label_of(layout), before)
-    assert_label_is_that_of(tiny.sources, layout)
+    assert not np.array_equal(label_of(paths), before)
+    assert_label_is_that_of(tiny.sources, paths)
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +267,7 @@ def sealed(finished, tmp_path, monkeypatch):
 
 def tell_otherwise(root, name, change):
     """Let the sidecar of a file say that it found its sources in another state."""
-    sidecar = root.layout.sidecar(root.layout.root / name)
+    sidecar = root.paths.sidecar(root.paths.root / name)
     record = read_record(sidecar)
     parts = json.loads(json.dumps(record.parts))
     change(parts["sources"])
@@ -275,7 +275,7 @@ def tell_otherwise(root, name, change):
 
 
 def problems(root, **how):
-    return list(validate(root.layout.root, **how))
+    return list(validate(root.paths.root, **how))
 
 
 def test_files_made_from_two_states_of_a_source_are_not_sealed_and_not_sound(sealed):
@@ -287,13 +287,13 @@ def test_files_made_from_two_states_of_a_source_are_not_sealed_and_not_sound(sea
     assert told in problems(sealed, deep=True)
     assert told in problems(sealed, only=["label.tif"])
     assert problems(sealed, only=["index.parquet"]) == []
-    sealed.layout.dataset.unlink()
+    sealed.paths.dataset.unlink()
     with pytest.raises(InputError, match="different states of a source; nothing was sealed") as caught:
         sealed.make()
     assert caught.value.where == OUTLINES
     assert "label.tif" in caught.value.what
     assert "gcn run tiny" in caught.value.fix
-    assert not sealed.layout.dataset.exists()
+    assert not sealed.paths.dataset.exists()
 
 
 def test_a_log_that_only_one_of_two_files_found_is_another_state(sealed):
@@ -306,7 +306,7 @@ def test_a_log_that_only_one_of_two_files_found_is_another_state(sealed):
 
 
 def test_a_sidecar_of_other_bytes_says_nothing_about_the_sealed_file(sealed):
-    sidecar = sealed.layout.sidecar(sealed.layout.label)
+    sidecar = sealed.paths.sidecar(sealed.paths.label)
     record = read_record(sidecar)
     parts = {**record.parts, "sources": {OUTLINES: [1, 2]}}
     sidecar.write_text(Record(parts, record.size, "0" * 64).to_json(), encoding="utf-8")
@@ -319,14 +319,14 @@ def test_a_source_that_changes_before_the_seal_is_noticed_there(sealed, name):
     path = sealed.configured.root / name
     if path.is_dir():
         path = next(path.rglob("*_ndsi.tif"))
-    sealed.layout.dataset.unlink()
+    sealed.paths.dataset.unlink()
     os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
 
     with pytest.raises(InputError, match="no longer what settings and sources give; nothing was sealed") as caught:
         sealed.make()
 
     assert f"source {path.relative_to(sealed.configured.root).as_posix()} was touched" in caught.value.where
-    assert not sealed.layout.dataset.exists()
+    assert not sealed.paths.dataset.exists()
 
 
 def test_outlines_that_change_between_label_and_distance_end_in_no_dataset_and_the_next_build_heals(sealed):
@@ -335,17 +335,17 @@ def test_outlines_that_change_between_label_and_distance_end_in_no_dataset_and_t
     frame = gpd.read_file(path)
     path.unlink()
     frame.iloc[: len(frame) // 2].to_file(path, engine="pyogrio")
-    sealed.layout.dataset.unlink()
+    sealed.paths.dataset.unlink()
     sealed.clone(DistanceRaster).run()
 
     with pytest.raises(InputError, match="different states of a source") as caught:
         sealed.run()
 
     assert caught.value.where == OUTLINES
-    before = label_of(sealed.layout)
-    ran = build_inline(dataset("tiny", sealed.layout.root.parent, sealed.configured.root, Path(sealed.config_dir)))
+    before = label_of(sealed.paths)
+    ran = build_inline(dataset("tiny", sealed.paths.root.parent, sealed.configured.root, Path(sealed.config_dir)))
     assert any(name.startswith("gcn.ClassLabel") for name in ran)
-    assert not np.array_equal(label_of(sealed.layout), before)
-    assert_label_is_that_of(sealed.configured.root, sealed.layout, VOTES)
+    assert not np.array_equal(label_of(sealed.paths), before)
+    assert_label_is_that_of(sealed.configured.root, sealed.paths, VOTES)
     assert problems(sealed, deep=True) == []
     assert all(task.is_published() for task in (*upstream(sealed), sealed))

@@ -41,7 +41,7 @@ def made(world, tmp_path):
     def make(task, *replacements):
         root = dataset("small", tmp_path / "out", world, small_config(tmp_path / "config", "small", *replacements))
         build_inline(root.clone(task))
-        return root.layout
+        return root.paths
 
     return make
 
@@ -52,8 +52,8 @@ def written(world, name, frame):
     return (OUTLINES, f'path = "rgi/{name}.gpkg"')
 
 
-def told(layout):
-    return json.loads(layout.split_audit.read_text(encoding="utf-8"))["notes"]
+def told(paths):
+    return json.loads(paths.split_audit.read_text(encoding="utf-8"))["notes"]
 
 
 def burnt(shapes, source):
@@ -76,9 +76,9 @@ def glims(outlines):
 def test_rock_of_a_glims_download_is_no_glacier(world, outlines, made):
     frame = glims(outlines)
 
-    layout = made(PartitionCatalog, written(world, "glims", frame))
+    paths = made(PartitionCatalog, written(world, "glims", frame))
 
-    with rasterio.open(layout.label) as source:
+    with rasterio.open(paths.label) as source:
         label = source.read(1)
         rock = burnt(frame.geometry[frame["line_type"] == "intrnl_rock"], source)
         cut = shapely.difference(
@@ -91,7 +91,7 @@ def test_rock_of_a_glims_download_is_no_glacier(world, outlines, made):
     # The centre of a pixel may lie on the edge.
     assert glacier[rock].sum() < 5
     np.testing.assert_array_equal(glacier | (label == 255), expected | (label == 255))
-    assert [note.split(":")[0] for note in told(layout)["outlines"]] == [
+    assert [note.split(":")[0] for note in told(paths)["outlines"]] == [
         "rows left out as no outlines of glaciers",
         f"{len(outlines)} rows of rock subtracted from {len(outlines)} glaciers",
     ]
@@ -122,14 +122,14 @@ def test_all_analyses_count_as_one_glacier_in_catalog_and_audit(world, outlines,
         outlines.crs, allow_override=True
     )
 
-    layout = made(
+    paths = made(
         PartitionCatalog,
         written(world, "all", both),
         ("[label]", 'analyses = "all"\n\n[label]'),
         ("max_gap = 5", "max_gap = 9"),
     )
 
-    catalog, audit = read_geoparquet(layout.catalog), json.loads(layout.split_audit.read_text())
+    catalog, audit = read_geoparquet(paths.catalog), json.loads(paths.split_audit.read_text())
     named = {name for names in catalog["rgi_ids"] for name in names.split(";") if name}
     assert named <= set(outlines["RGIId"])
     assert set(audit["shared_glaciers"]) <= set(outlines["RGIId"])
@@ -141,9 +141,9 @@ def test_all_analyses_count_as_one_glacier_in_catalog_and_audit(world, outlines,
 def test_glacier_share_is_the_area_of_the_union(world, outlines, made):
     doubled = pd.concat([outlines, outlines.assign(RGIId=outlines["RGIId"] + "b")], ignore_index=True)
 
-    layout = made(PartitionCatalog, written(world, "doubled", doubled))
+    paths = made(PartitionCatalog, written(world, "doubled", doubled))
 
-    catalog = read_geoparquet(layout.catalog)
+    catalog = read_geoparquet(paths.catalog)
     whole = shapely.union_all(outlines.geometry.to_numpy())
     boxes = catalog.geometry.to_numpy()
     expected = shapely.area(shapely.intersection(boxes, whole)) / shapely.area(boxes)
@@ -171,7 +171,7 @@ def test_composites_reach_the_outlines_only_where_they_choose_among_analyses(wor
         changed = ("[label]", f'analyses = "{analyses}"\n\n[label]')
         root = dataset("small", tmp_path / "out", world, small_config(tmp_path / "config", "small", changed))
         for task in (ClassLabel, DistanceRaster, GridComparison, GridReport):
-            named = set(root.clone(task).basis(root.layout.label).settings)
+            named = set(root.clone(task).dependencies(root.paths.label).settings)
             assert named & {"outlines", "years"} == keys, task
 
 
@@ -184,7 +184,7 @@ def grid(world, outlines, tmp_path_factory):
     work = tmp_path_factory.mktemp("grid")
     root = dataset("small", work / "out", world, small_config(work / "config", "small"))
     build_inline(root.clone(PartitionCatalog))
-    cells = pyogrio.read_dataframe(root.layout.grid)[["partition", "geometry"]].rename(columns={"partition": "label"})
+    cells = pyogrio.read_dataframe(root.paths.grid)[["partition", "geometry"]].rename(columns={"partition": "label"})
     joined = cells.sjoin(outlines[["RGIId", "BgnDate", "geometry"]], how="left", predicate="intersects")
     joined["year"] = joined["BgnDate"].str[:4].astype("float")
     pyogrio.write_dataframe(joined.drop(columns="index_right"), world / "grid.gpkg", driver="GPKG")
@@ -196,9 +196,9 @@ FROM_GRID = ('rule = "nearest"', 'rule = "nearest"\nsource = "grid"')
 
 
 def test_a_cell_takes_the_commonest_year_of_its_rows(grid, made):
-    layout = made(PartitionCatalog, GRID, FROM_GRID)
+    paths = made(PartitionCatalog, GRID, FROM_GRID)
 
-    years = read_geoparquet(layout.catalog).set_index("partition")
+    years = read_geoparquet(paths.catalog).set_index("partition")
     several = 0
     for label, rows in grid.groupby("label"):
         counts = Counter(rows["year"].dropna().astype(int))
@@ -207,7 +207,7 @@ def test_a_cell_takes_the_commonest_year_of_its_rows(grid, made):
         found = years.loc[str(label), ["outline_year", "outline_year_min", "outline_year_max"]].tolist()
         assert found == ([wanted, min(counts), max(counts)] if counts else [pd.NA] * 3)
     assert several > 3
-    assert f"{several} cells whose rows state several years" in told(layout)["grid"]
+    assert f"{several} cells whose rows state several years" in told(paths)["grid"]
 
 
 @pytest.mark.usefixtures("grid")

@@ -10,7 +10,7 @@ import rasterio
 
 import gcn_luigi
 from gcn_luigi.config import load_region
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.read.labels import map_label
 from gcn_luigi.read.normalise import normalise
 from gcn_luigi.read.transforms import dihedral, dihedral_of
@@ -83,15 +83,15 @@ def test_stacks_on_request_are_geotiffs_with_the_pixels_of_the_stacks(tiny, tmp_
         region=tiny.region, output_root=str(tmp_path), config_dir=str(tiny.config), data_root=str(tiny.sources)
     )
     build_inline(task)
-    layout = Layout(tmp_path / tiny.region)
+    paths = DatasetPaths(tmp_path / tiny.region)
 
     for year in (2004, 2008):
-        with rasterio.open(layout.stack(year)) as stack, rasterio.open(layout.stack_file(year)) as copy:
+        with rasterio.open(paths.stack(year)) as stack, rasterio.open(paths.stack_file(year)) as copy:
             assert copy.descriptions == stack.descriptions == schema.names
             for band, wanted, plane in zip(schema, stack.read(), copy.read(), strict=True):
                 np.testing.assert_array_equal(plane, np.where(wanted == band.nodata, -32768, wanted))
-    before = layout.stack_file(2008).stat().st_mtime_ns
-    layout.stack_file(2004).unlink()
+    before = paths.stack_file(2008).stat().st_mtime_ns
+    paths.stack_file(2004).unlink()
     assert build_inline(task) == [task.name]
-    assert layout.stack_file(2004).is_file()
-    assert layout.stack_file(2008).stat().st_mtime_ns == before
+    assert paths.stack_file(2004).is_file()
+    assert paths.stack_file(2008).stat().st_mtime_ns == before

@@ -2,7 +2,7 @@
 
 import json
 
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.report.quality.page import write_report
 from gcn_luigi.tasks import QualityReport
@@ -13,7 +13,7 @@ from tests.reference.timeless import timeless
 
 
 def test_the_page_is_whole_and_small(columbia_output):
-    path = Layout(columbia_output).report
+    path = DatasetPaths(columbia_output).report
 
     page = Page(path.read_text(encoding="utf-8"))
 
@@ -27,11 +27,11 @@ def test_the_page_is_whole_and_small(columbia_output):
 
 
 def test_the_page_states_what_the_files_hold(columbia_output):
-    layout = Layout(columbia_output)
-    audit = json.loads(layout.split_audit.read_text(encoding="utf-8"))
-    index, catalog = read_geoparquet(layout.index), read_geoparquet(layout.catalog)
+    paths = DatasetPaths(columbia_output)
+    audit = json.loads(paths.split_audit.read_text(encoding="utf-8"))
+    index, catalog = read_geoparquet(paths.index), read_geoparquet(paths.catalog)
 
-    page = Page(layout.report.read_text(encoding="utf-8"))
+    page = Page(paths.report.read_text(encoding="utf-8"))
     facts = [text.strip() for text in page.text if text.strip()]
 
     assert facts[facts.index("Train chips") + 1] == str((index["split"] == "train").sum())
@@ -42,25 +42,25 @@ def test_the_page_states_what_the_files_hold(columbia_output):
 
 
 def test_the_page_can_be_drawn_again_to_the_same_bytes_but_for_times(columbia, columbia_output, tmp_path):
-    layout = Layout(columbia_output)
+    paths = DatasetPaths(columbia_output)
     task = dataset("columbia", columbia_output.parent, columbia).clone(QualityReport)
 
-    write_report(task.configured.settings, layout, tmp_path / "report.html", task.origin())
+    write_report(task.configured.settings, paths, tmp_path / "report.html", task.origin())
 
-    assert timeless(tmp_path / "report.html") == timeless(layout.report)
+    assert timeless(tmp_path / "report.html") == timeless(paths.report)
 
 
 def test_the_page_states_the_digest_of_every_file_it_is_made_from_as_the_seal_does(columbia_output):
-    layout = Layout(columbia_output)
-    seal = json.loads(layout.dataset.read_text(encoding="utf-8"))
-    facts = [text.strip() for text in Page(layout.report.read_text(encoding="utf-8")).text if text.strip()]
+    paths = DatasetPaths(columbia_output)
+    manifest = json.loads(paths.dataset.read_text(encoding="utf-8"))
+    facts = [text.strip() for text in Page(paths.report.read_text(encoding="utf-8")).text if text.strip()]
 
     shown = {"inventory.json", "index.parquet", "catalog.parquet", "statistics.json", "split.json", "label.tif"}
-    shown |= {file["path"] for file in seal["files"] if file["path"].startswith("shards/")}
-    for file in seal["files"]:
+    shown |= {file["path"] for file in manifest["files"] if file["path"].startswith("shards/")}
+    for file in manifest["files"]:
         if file["path"] in shown:
             at = facts.index(file["path"].removeprefix("shards/"))
-            expected = [f"{file['size']:,}", file["sha256"], seal["fingerprints"][file["path"]]]
+            expected = [f"{file['size']:,}", file["sha256"], manifest["fingerprints"][file["path"]]]
             assert facts[at + 1 : at + 4] == expected
             shown.remove(file["path"])
     assert shown == set()

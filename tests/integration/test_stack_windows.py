@@ -7,7 +7,7 @@ import pytest
 import rasterio
 
 from gcn_luigi.config import load_region
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.raster.vrt_parser import read_layers
 from gcn_luigi.stages.layers.mosaics import read_inventory
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard, used_partitions
@@ -19,10 +19,10 @@ def bytes_read() -> int:
     return int(Path("/proc/self/io").read_text().split("rchar:")[1].split()[0])
 
 
-def needed_bytes(layout: Layout, places) -> int:
+def needed_bytes(paths: DatasetPaths, places) -> int:
     """Return the compressed bytes of all blocks that hold a pixel of `places`: each once."""
     blocks = {}
-    layers = {place.year: read_layers(layout.stack(place.year)) for place in places}
+    layers = {place.year: read_layers(paths.stack(place.year)) for place in places}
     for place in places:
         for layer in layers[place.year]:
             for part in layer.parts(place.window):
@@ -47,22 +47,22 @@ def _blocks(dataset, part):
 @pytest.mark.skipif(sys.platform != "linux", reason="counts bytes by /proc")
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_shard_reads_each_block_of_its_sources_once(columbia_output, tmp_path, split):
-    layout = Layout(columbia_output)
+    paths = DatasetPaths(columbia_output)
     settings = load_region(CONFIG / "columbia.toml").settings
-    places = used_partitions(layout, read_inventory(layout).lattice, split)
-    small = [layout.catalog, layout.inventory, *layout.root.glob("stacks/*.vrt"), *layout.root.glob("mosaics/*.vrt")]
-    least = needed_bytes(layout, places)
+    places = used_partitions(paths, read_inventory(paths).lattice, split)
+    small = [paths.catalog, paths.inventory, *paths.root.glob("stacks/*.vrt"), *paths.root.glob("mosaics/*.vrt")]
+    least = needed_bytes(paths, places)
 
     before = bytes_read()
-    build_shard(ShardRequest(settings, layout, split, 0, 1), tmp_path / "shard.h5", lambda _said, _share: None)
+    build_shard(ShardRequest(settings, paths, split, 0, 1), tmp_path / "shard.h5", lambda _said, _share: None)
     spent = bytes_read() - before
 
     # Beside the blocks there are tables and VRTs, the header of each file, and what is read back of the shard. The
     # system hands out whole pages, which adds some hundredths to blocks of this size.
-    n_files = len({path for place in places for path in _paths(layout, place)})
+    n_files = len({path for place in places for path in _paths(paths, place)})
     aside = sum(path.stat().st_size for path in small) + 16384 * (n_files + 1)
     assert least <= spent <= 1.1 * least + aside
 
 
-def _paths(layout, place):
-    return [part.path for layer in read_layers(layout.stack(place.year)) for part in layer.parts(place.window)]
+def _paths(paths, place):
+    return [part.path for layer in read_layers(paths.stack(place.year)) for part in layer.parts(place.window)]

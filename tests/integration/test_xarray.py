@@ -29,7 +29,7 @@ def made(small_output, request, tmp_path_factory):
 
 
 def _shards(made, split):
-    return sorted(made.layout.shards.glob(f"{split}-*.h5"))
+    return sorted(made.paths.shards.glob(f"{split}-*.h5"))
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gcn_luigi.errors import ConfigError, InputError, ShardError
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.safe_names import inside, is_name
 from gcn_luigi.prepare.partitions.grid_import import cell_id
 from gcn_luigi.tasks import Dataset, TileQuality
@@ -41,11 +41,11 @@ def test_a_listed_name_stays_below_its_directory_or_is_refused(name):
 
 @given(HOSTILE, st.integers(1900, 2100))
 def test_whatever_becomes_part_of_a_path_stays_in_its_directory_or_is_refused(name, year):
-    layout = Layout(ROOT)
+    paths = DatasetPaths(ROOT)
     for make, directory in (
-        (lambda: layout.partition(name, year), ROOT / "partitions"),
-        (lambda: layout.tile_quality(name), ROOT / "tile_quality"),
-        (lambda: layout.shard(name, 0, 1), ROOT / "shards"),
+        (lambda: paths.partition(name, year), ROOT / "partitions"),
+        (lambda: paths.tile_quality(name), ROOT / "tile_quality"),
+        (lambda: paths.shard(name, 0, 1), ROOT / "shards"),
     ):
         try:
             path = make()
@@ -61,16 +61,16 @@ def test_the_id_of_any_imported_cell_is_a_name_or_is_refused(label):
     made = cell_id(label)
     assert "/" not in made
     if is_name(made):
-        assert lies_within(Layout(ROOT).partition(made, 2004), ROOT / "partitions")
+        assert lies_within(DatasetPaths(ROOT).partition(made, 2004), ROOT / "partitions")
     else:
         with pytest.raises(InputError):
-            Layout(ROOT).partition(made, 2004)
+            DatasetPaths(ROOT).partition(made, 2004)
 
 
 @given(HOSTILE)
 def test_any_text_for_a_region_or_band_is_a_name_or_is_refused(text):
     try:
-        root = Dataset(region=text, output_root="/data/output").layout.root
+        root = Dataset(region=text, output_root="/data/output").paths.root
         assert lies_within(root, Path("/data/output"))
     except ConfigError:
         pass
@@ -78,4 +78,4 @@ def test_any_text_for_a_region_or_band_is_a_name_or_is_refused(text):
         task = TileQuality(region="tiny", band=text)
     except ConfigError:
         return
-    assert lies_within(task.layout.tile_quality(task.band), task.layout.root)
+    assert lies_within(task.paths.tile_quality(task.band), task.paths.root)

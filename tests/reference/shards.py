@@ -7,7 +7,7 @@ import numpy as np
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.io.shard.writer import ShardHeader, create_shard
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.chips.metadata import ChipPlace, chip_columns, empty_columns
+from gcn_luigi.prepare.chips.metadata import Partition, chip_columns, empty_columns
 from gcn_luigi.prepare.chips.selection import ChipCounts
 
 LATTICE = Lattice("EPSG:32606", left=500_000.0, top=6_800_000.0, pixel_size=30.0, height=512, width=512)
@@ -34,7 +34,7 @@ def make_pixels(count, bands=3, size=16, seed=1):
 
 def make_columns(count, size=16, first=0):
     """Return the columns of chips that lie side by side."""
-    place = ChipPlace("r0001_c0002", "train", 2004, 1, Window(0, 0, 512, 512), LATTICE)
+    place = Partition("r0001_c0002", "train", 2004, 1, Window(0, 0, 512, 512), LATTICE)
     origins = np.column_stack([np.arange(first, first + count) * size, np.full(count, 3)]).astype(np.int64)
     counts = ChipCounts(*(np.full(count, number, np.int64) for number in range(7)))
     return chip_columns("alps", place, origins, counts, size)

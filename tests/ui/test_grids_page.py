@@ -3,7 +3,7 @@
 import pytest
 
 from gcn_luigi.config import load_region
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.report.grids.page import write_grid_page
 from tests.integration.commands import make_tiny
 from tests.ui.browser import (
@@ -21,7 +21,7 @@ def path(tiny_dataset, tmp_path_factory):
     root = tmp_path_factory.mktemp("grids")
     tiny = make_tiny(root)
     out = root / "grids.html"
-    write_grid_page(load_region(tiny.config / f"{tiny.region}.toml", tiny.sources), Layout(tiny_dataset), out)
+    write_grid_page(load_region(tiny.config / f"{tiny.region}.toml", tiny.sources), DatasetPaths(tiny_dataset), out)
     return out
 
 

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from tests.ui.browser import (
     blank_pictures,
     faint_texts,
@@ -19,7 +19,7 @@ from tests.ui.pictures import keep
 
 @pytest.fixture(scope="module")
 def path(tiny_dataset):
-    return Layout(tiny_dataset).report
+    return DatasetPaths(tiny_dataset).report
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +65,10 @@ def test_no_text_of_the_graph_sticks_out_of_its_box(seen):
 
 
 def test_every_stored_shard_is_told_with_its_digest(seen, path):
-    layout = Layout(path.parent)
+    paths = DatasetPaths(path.parent)
     said = seen.page.locator("#origin").inner_text()
 
-    for shard in sorted(layout.shards.iterdir()):
+    for shard in sorted(paths.shards.iterdir()):
         assert shard.name in said
         assert hashlib.sha256(shard.read_bytes()).hexdigest() in said
 
@@ -113,7 +113,7 @@ def test_no_figure_is_wider_than_the_paper(browser, path):
 
 
 def test_the_page_of_the_demo_is_the_picture_of_the_documentation(browser, demo_output):
-    with visit(browser, Layout(demo_output).report, height=1040) as visited:
+    with visit(browser, DatasetPaths(demo_output).report, height=1040) as visited:
         page = visited.page
         top = page.screenshot()
         keep("quality-page.png", top)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.report.served.server import serve_pages
 from tests.ui.browser import blank_pictures, faint_texts, nameless_pictures, overflow, tab_through, visit
 
@@ -11,9 +11,9 @@ NAMES = ("list", "catalog", "shard", "missing")
 
 @pytest.fixture(scope="module")
 def addresses(tiny_dataset):
-    layout = Layout(tiny_dataset)
-    shard = next(layout.shards.glob("train-*.h5")).stem
-    with serve_pages({"tiny": layout}) as address:
+    paths = DatasetPaths(tiny_dataset)
+    shard = next(paths.shards.glob("train-*.h5")).stem
+    with serve_pages({"tiny": paths}) as address:
         home = f"{address}/tiny/"
         pages = (home, f"{home}catalog", f"{home}shards/{shard}", f"{home}none")
         yield dict(zip(NAMES, pages, strict=True))

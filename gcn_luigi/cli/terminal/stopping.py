@@ -72,5 +72,5 @@ def telling_what_is_kept(root: "RegionTask") -> Iterator[None]:
         files = (*made_files(root), *root.targets())
         kept = sum(target.path.is_file() and target.record() is not None for target in files)
         raise Stopped(
-            f"stopped; {kept} finished files are kept; run the same command again to go on: {root.layout.root}"
+            f"stopped; {kept} finished files are kept; run the same command again to go on: {root.paths.root}"
         ) from None

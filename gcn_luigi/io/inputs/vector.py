@@ -18,7 +18,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 from shapely.errors import ShapelyError
 
-from gcn_luigi.errors import InputError
+from gcn_luigi.errors import InputError, few
 from gcn_luigi.io.gdal_options import pin_vectors
 from gcn_luigi.io.inputs.vector_text import read_table
 from gcn_luigi.io.raster.drivers import check_vector
@@ -30,7 +30,6 @@ from gcn_luigi.prepare.outlines.misplaced import check_degrees, check_on_region
 from gcn_luigi.prepare.outlines.overlaps import note_overlaps
 from gcn_luigi.prepare.outlines.polygons import Mending, drop_unusable, mend_polygons, only_polygons
 from gcn_luigi.prepare.outlines.reproject import TOLERANCE_M, reproject
-from gcn_luigi.prepare.partitions.grid_import import few
 from gcn_luigi.settings import OutlineSettings
 
 # Coordinates in any unit that is in use, micrometres included, are smaller.

@@ -20,7 +20,7 @@ _PROBE = 1 << 18
 
 
 @contextmanager
-def staged(final: Path) -> Iterator[Path]:
+def atomic_write(final: Path) -> Iterator[Path]:
     """Yield a hidden sibling path to write (see `claimed`); move it onto `final` if the block succeeds.
 
     Data and directory are synced, so that a published file survives a power cut.

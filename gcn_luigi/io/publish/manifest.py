@@ -17,7 +17,7 @@ _SHARDS = "shards/"
 
 
 @dataclass(frozen=True, order=True)
-class SealedFile:
+class ManifestEntry:
     """One file of the dataset.
 
     Attributes
@@ -40,7 +40,7 @@ def is_data(path: str) -> bool:
     return path in DATA_TABLES or path.startswith(_SHARDS)
 
 
-def data_digest(files: Iterable[SealedFile]) -> str:
+def data_digest(files: Iterable[ManifestEntry]) -> str:
     """Return the digest of the data alone: of the shards, the index, the catalog and the statistics.
 
     Wherever a dataset is made, and whenever its sources were written, the same chips have the same digest of the data;
@@ -48,7 +48,7 @@ def data_digest(files: Iterable[SealedFile]) -> str:
 
     Parameters
     ----------
-    files : iterable of SealedFile
+    files : iterable of ManifestEntry
         Those of a dataset, in any order.
 
     Returns
@@ -79,7 +79,7 @@ def seal_text(content: Mapping[str, Any]) -> str:
     return json.dumps(sealed, sort_keys=True, indent=1, allow_nan=False) + "\n"
 
 
-def read_seal(path: Path) -> dict[str, Any]:
+def read_manifest(path: Path) -> dict[str, Any]:
     """Return what a ``dataset.json`` says, its digest included.
 
     Parameters

@@ -14,7 +14,7 @@ _BETWEEN_WORDS = re.compile(r"[(), ]+")
 
 
 @dataclass(frozen=True)
-class Layout:
+class DatasetPaths:
     """Paths below one region's output directory.
 
     Attributes

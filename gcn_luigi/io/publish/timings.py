@@ -5,37 +5,37 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from gcn_luigi.errors import PublishError
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.safe_names import check_links
 
 
-def write_time(layout: Layout, task: str, seconds: float) -> None:
+def write_time(paths: DatasetPaths, task: str, seconds: float) -> None:
     """Keep how long a task took, if the disk lets us: a task is not lost for want of it.
 
     Parameters
     ----------
-    layout : Layout
+    paths : DatasetPaths
         Of the dataset.
     task : str
         Its name, for example ``gcn.ChipShard(train, 0, 4)``.
     seconds : float
         Wall clock.
     """
-    path = layout.time(task)
+    path = paths.time(task)
     with suppress(OSError, PublishError):
-        check_links(layout.root, path)
+        check_links(paths.root, path)
         path.parent.mkdir(parents=True, exist_ok=True)
         # Never through a link that somebody put there.
         path.unlink(missing_ok=True)
         path.write_text(f"{seconds:.3f}\n", encoding="utf-8")
 
 
-def read_times(layout: Layout, tasks: Iterable[str]) -> dict[str, float]:
+def read_times(paths: DatasetPaths, tasks: Iterable[str]) -> dict[str, float]:
     """Return how long tasks took when they last made something, in seconds; those that are not known are left out."""
     found = {}
     for task in tasks:
         with suppress(OSError, ValueError):
-            text = layout.time(task).read_text(encoding="utf-8")
+            text = paths.time(task).read_text(encoding="utf-8")
             # Cut off by a kill, a number would be another number.
             seconds = float(text) if text.endswith("\n") else math.nan
             if math.isfinite(seconds) and seconds >= 0:

@@ -21,7 +21,7 @@ INDEXED_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class ChipPlace:
+class Partition:
     """The partition that chips are cut from.
 
     Attributes
@@ -49,7 +49,7 @@ class ChipPlace:
 
 
 def chip_columns(
-    region: str, place: ChipPlace, origins: NDArray[np.int64], counts: ChipCounts, size: int
+    region: str, place: Partition, origins: NDArray[np.int64], counts: ChipCounts, size: int
 ) -> dict[str, NDArray[Any]]:
     """Return the metadata of a partition's chips.
 
@@ -57,7 +57,7 @@ def chip_columns(
     ----------
     region : str
         First part of the chip ids.
-    place : ChipPlace
+    place : Partition
         The partition.
     origins : ndarray of int64
         (chip, 2): row and column of each chip in the partition.
@@ -126,12 +126,12 @@ def empty_columns(region: str, split: str, lattice: Lattice, *, in_windows: bool
     return columns | {"in_window": np.zeros(0, np.int32)} if in_windows else columns
 
 
-def window_columns(place: ChipPlace) -> dict[str, NDArray[Any]]:
+def window_columns(place: Partition) -> dict[str, NDArray[Any]]:
     """Return the metadata of one window, where partitions are stored whole.
 
     Parameters
     ----------
-    place : ChipPlace
+    place : Partition
         The partition.
 
     Returns
@@ -162,5 +162,5 @@ def empty_window_columns(lattice: Lattice) -> dict[str, NDArray[Any]]:
     return {name: values[:0] for name, values in window_columns(_nowhere("", lattice)).items()}
 
 
-def _nowhere(split: str, lattice: Lattice) -> ChipPlace:
-    return ChipPlace("", split, 0, 0, Window(0, 0, 0, 0), lattice)
+def _nowhere(split: str, lattice: Lattice) -> Partition:
+    return Partition("", split, 0, 0, Window(0, 0, 0, 0), lattice)

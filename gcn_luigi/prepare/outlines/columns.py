@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gcn_luigi.errors import InputError
+from gcn_luigi.errors import InputError, few
 from gcn_luigi.prepare.outlines.dates import not_understood, read_dates
-from gcn_luigi.prepare.partitions.grid_import import few
 from gcn_luigi.settings import EACH_ROW, UNDATED, OutlineSettings
 
 _IDS = ("rgiid", "rgi_id", "glims_id", "glimsid", "glac_id", "glacier_id", "outline", "id")

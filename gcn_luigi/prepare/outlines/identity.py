@@ -12,10 +12,9 @@ import shapely
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from gcn_luigi.errors import InputError
+from gcn_luigi.errors import InputError, few
 from gcn_luigi.prepare.outlines.columns import OutlineRows, better_ids
 from gcn_luigi.prepare.outlines.rock import rock_by_glacier
-from gcn_luigi.prepare.partitions.grid_import import few
 from gcn_luigi.settings import EACH_ROW
 
 # Detached parts of one glacier lie nearer to each other; glaciers of one number in two maps seldom do.

@@ -10,9 +10,8 @@ import numpy.typing as npt
 import shapely
 from shapely.errors import ShapelyError
 
-from gcn_luigi.errors import InputError
+from gcn_luigi.errors import InputError, few
 from gcn_luigi.prepare.outlines.rings import read_rings
-from gcn_luigi.prepare.partitions.grid_import import few
 
 _POLYGON, _COLLECTION = (3, 6), 7
 _SOUND, _MIXED = "polygon", "mixed"

@@ -13,8 +13,7 @@ import pyproj
 import shapely
 from pyproj.exceptions import CRSError, ProjError
 
-from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.partitions.grid_import import few
+from gcn_luigi.errors import InputError, few
 
 # Where nothing else is known, in metres.
 TOLERANCE_M = 1.0

@@ -11,7 +11,7 @@ import pandas as pd
 import pyproj
 import shapely
 
-from gcn_luigi.errors import GcnLuigiError, InputError, LatticeError
+from gcn_luigi.errors import GcnLuigiError, InputError, LatticeError, few
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.outlines.dates import not_understood, read_dates
 from gcn_luigi.prepare.partitions.grid import Cell
@@ -83,13 +83,6 @@ def cell_id(value: object) -> str:
     """
     text = re.sub(r"^(-?\d+)\.0+$", r"\1", str(value).strip())
     return re.sub(r"[^A-Za-z0-9_-]", "_", text)
-
-
-def few(names: Iterable[str], limit: int = 5) -> str:
-    """Return the first names and how many more there are, for a message."""
-    listed = [str(name) for name in names]
-    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-    return ", ".join(listed[:limit]) + more
 
 
 def _column(table: pd.DataFrame, name: str) -> str | None:

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcn_luigi.errors import ConfigError
+from gcn_luigi.errors import ConfigError, few
 from gcn_luigi.prepare.outlines.dates import read_date
 from gcn_luigi.prepare.partitions.grid import Cell
-from gcn_luigi.prepare.partitions.grid_import import few
 from gcn_luigi.settings import YearSettings
 
 _STATED = {"cell": "str", "outline": "str", "year": "Int64", "area_m2": "float64"}

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from gcn_luigi.errors import InputError, LatticeError
+from gcn_luigi.errors import InputError, LatticeError, few
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.partitions.grid_import import few
 
 Boxes = npt.NDArray[np.int64]
 

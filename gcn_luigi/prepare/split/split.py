@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.partitions.grid_import import few
+from gcn_luigi.errors import InputError, few
 from gcn_luigi.prepare.split.blocks import BlockSearch, Choice, block_ids, glacier_weight, group_blocks
 from gcn_luigi.prepare.split.neighbours import least_gap_px, near_pairs, shared_pixels
 from gcn_luigi.prepare.split.words import refuse_third_split, split_of

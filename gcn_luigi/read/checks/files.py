@@ -8,32 +8,32 @@ from typing import Any
 
 from gcn_luigi.errors import ShardError
 from gcn_luigi.io.publish.atomic import digest
-from gcn_luigi.io.publish.manifest import DATA_TABLES, SealedFile, is_data
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.manifest import DATA_TABLES, ManifestEntry, is_data
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import read_record
 from gcn_luigi.read.dataset import Dataset
 
 _SEALED = {"path": str, "size": int, "sha256": str}
 
 
-class Looking:
+class FileChecker:
     """A look at the files of a dataset: which of them are asked for, and what those hold, each read once.
 
     Parameters
     ----------
-    layout : Layout
+    paths : DatasetPaths
         Of the dataset.
     only : iterable of str or Path, or None
         Files relative to the dataset; None for all.
     """
 
-    def __init__(self, layout: Layout, only: Iterable[str | Path] | None) -> None:
-        self.layout = layout
+    def __init__(self, paths: DatasetPaths, only: Iterable[str | Path] | None) -> None:
+        self.paths = paths
         self._only = None if only is None else {Path(name).as_posix() for name in only}
         self._digests: dict[Path, str] = {}
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete_upstream(self) -> bool:
         """True where all files are asked for."""
         return self._only is None
 
@@ -41,9 +41,9 @@ class Looking:
         """Return whether one of these files is asked for."""
         return self._only is None or not self._only.isdisjoint(names)
 
-    def problem(self, said: SealedFile) -> str | None:
+    def problem(self, said: ManifestEntry) -> str | None:
         """Return what is wrong with a file; None where it is what was published."""
-        path = self.layout.root / said.path
+        path = self.paths.root / said.path
         try:
             size = path.stat().st_size
             if not path.is_file():
@@ -59,7 +59,7 @@ class Looking:
         return None if self._digests[path] == said.sha256 else f"{said.path}: its bytes changed (SHA-256 differs)"
 
 
-def opened(layout: Layout) -> tuple[Dataset | None, str]:
+def opened(paths: DatasetPaths) -> tuple[Dataset | None, str]:
     """Return the dataset, or None and what is wrong with its ``dataset.json``.
 
     Raises
@@ -68,24 +68,24 @@ def opened(layout: Layout) -> tuple[Dataset | None, str]:
         There is no ``dataset.json``.
     """
     try:
-        return Dataset(layout.root), ""
+        return Dataset(paths.root), ""
     except ShardError as error:
-        if not layout.dataset.is_file():
+        if not paths.dataset.is_file():
             raise
-        return None, f"{layout.dataset.name}: {error.what}"
+        return None, f"{paths.dataset.name}: {error.what}"
 
 
-def listed(dataset: Dataset) -> dict[str, SealedFile]:
+def listed(dataset: Dataset) -> dict[str, ManifestEntry]:
     """Return the files of ``dataset.json`` by path; empty where its list is none."""
     entries = dataset.description.get("files", [])
     if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
         return {}
-    return {entry["path"]: SealedFile(entry["path"], entry["size"], entry["sha256"]) for entry in entries}
+    return {entry["path"]: ManifestEntry(entry["path"], entry["size"], entry["sha256"]) for entry in entries}
 
 
-def listed_problems(dataset: Dataset, looking: Looking) -> Iterator[str]:
+def listed_problems(dataset: Dataset, checker: FileChecker) -> Iterator[str]:
     """Yield what is wrong with the files of ``dataset.json``, and with its list of them."""
-    files, root = listed(dataset), dataset.layout.root
+    files, root = listed(dataset), dataset.paths.root
     if not files and dataset.description.get("files") != []:
         yield "dataset.json: its list of files holds something else than path, size and sha256"
         return
@@ -96,8 +96,8 @@ def listed_problems(dataset: Dataset, looking: Looking) -> Iterator[str]:
     for said in files.values():
         if not (root / said.path).resolve().is_relative_to(root):
             yield f"{said.path}: lies outside the dataset"
-        elif looking.wants(said.path) and said.path not in left_out:
-            yield from _told(looking.problem(said))
+        elif checker.wants(said.path) and said.path not in left_out:
+            yield from _told(checker.problem(said))
 
 
 def left_out_of(dataset: Dataset) -> list[str]:
@@ -105,48 +105,48 @@ def left_out_of(dataset: Dataset) -> list[str]:
 
     Without ``.gcn`` nothing is built on a dataset. Then only what its chips are read from has to be there.
     """
-    root = dataset.layout.root
-    if dataset.layout.sidecar(dataset.layout.dataset).parent.is_dir():
+    root = dataset.paths.root
+    if dataset.paths.sidecar(dataset.paths.dataset).parent.is_dir():
         return []
     return [name for name in sorted(listed(dataset)) if not is_data(name) and not os.path.lexists(root / name)]
 
 
-def partition_problems(looking: Looking) -> Iterator[str]:
+def partition_problems(checker: FileChecker) -> Iterator[str]:
     """Yield what is wrong with the partitions that were written on request, as their own list states them."""
-    name = looking.layout.partition_list.relative_to(looking.layout.root).as_posix()
+    name = checker.paths.partition_list.relative_to(checker.paths.root).as_posix()
     try:
-        files = listed_partitions(looking.layout)
+        files = listed_partitions(checker.paths)
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         yield f"{name}: cannot be read: {error!r}"
         return
     for said in files:
-        if looking.wants(said.path):
-            yield from _told(looking.problem(said))
+        if checker.wants(said.path):
+            yield from _told(checker.problem(said))
 
 
-def report_problems(looking: Looking) -> Iterator[str]:
+def report_problems(checker: FileChecker) -> Iterator[str]:
     """Yield what is wrong with the quality page, of which only its sidecar speaks: it tells times, too."""
-    layout = looking.layout
-    record, name = read_record(layout.sidecar(layout.report)), layout.report.name
-    if record is not None and looking.wants(name):
-        yield from _told(looking.problem(SealedFile(name, record.size, record.sha256)))
+    paths = checker.paths
+    record, name = read_record(paths.sidecar(paths.report)), paths.report.name
+    if record is not None and checker.wants(name):
+        yield from _told(checker.problem(ManifestEntry(name, record.size, record.sha256)))
 
 
-def has_grid_page(looking: Looking) -> bool:
+def has_grid_page(checker: FileChecker) -> bool:
     """Return whether the page of grid sizes, made on request, is there as its sidecar says."""
-    page = looking.layout.grids
-    record = read_record(looking.layout.sidecar(page))
-    return record is not None and looking.problem(SealedFile(page.name, record.size, record.sha256)) is None
+    page = checker.paths.grids
+    record = read_record(checker.paths.sidecar(page))
+    return record is not None and checker.problem(ManifestEntry(page.name, record.size, record.sha256)) is None
 
 
-def listed_partitions(layout: Layout) -> list[SealedFile]:
+def listed_partitions(paths: DatasetPaths) -> list[ManifestEntry]:
     """Return the partition files that were written on request; none where nobody asked."""
-    listing = layout.partition_list
+    listing = paths.partition_list
     if not listing.is_file():
         return []
     with listing.open(encoding="utf-8", newline="") as stream:
         return [
-            SealedFile(f"partitions/{Path(row['file']).name}", int(row["size"]), row["sha256"])
+            ManifestEntry(f"partitions/{Path(row['file']).name}", int(row["size"]), row["sha256"])
             for row in csv.DictReader(stream)
         ]
 

@@ -34,7 +34,7 @@ def index_problems(dataset: Dataset, names: list[str]) -> Iterator[str]:
         yield f"index.parquet: shard {name} is not part of the dataset"
     for name in sorted(names):
         try:
-            problems = list(_shard(dataset.layout.shards / name, index[index["shard"] == name]))
+            problems = list(_shard(dataset.paths.shards / name, index[index["shard"] == name]))
         except _UNREADABLE as error:
             problems = [f"cannot be read: {error}"]
         yield from (f"{name}: {problem}" for problem in problems)

@@ -84,7 +84,7 @@ def export(dataset: Dataset, out: Path, request: Request, say: Say) -> dict[str,
         raise ConfigError(
             "a mosaic shows all there is", where="--as mosaic", fix="leave out --sample and --limit, or use --as chips"
         )
-    where = str(dataset.layout.root)
+    where = str(dataset.paths.root)
     rows = pick(dataset.index, selection, "chip_id" if request.form == "chips" else "partition", where=where)
     with published(dataset, out, overwrite=request.overwrite) as draft:
         files = ExportFiles(dataset, draft, request.layers)
@@ -100,7 +100,7 @@ def export(dataset: Dataset, out: Path, request: Request, say: Say) -> dict[str,
 
 def _chips(dataset: Dataset, rows: gpd.GeoDataFrame, files: ExportFiles, say: Say) -> gpd.GeoDataFrame:
     names = [name_part(str(name)) for name in rows["chip_id"]]
-    reader = ChipReader(dataset.layout.shards, rows)
+    reader = ChipReader(dataset.paths.shards, rows)
     try:
         for first in range(0, len(rows), _BATCH):
             positions = range(first, min(first + _BATCH, len(rows)))

@@ -112,7 +112,7 @@ class ExportFiles:
         summary = {
             "format": FORMAT,
             "region": self._dataset.description["region"],
-            "dataset": str(self._dataset.layout.root),
+            "dataset": str(self._dataset.paths.root),
             "digest": self._dataset.digest,
             "form": form,
             "crs": self._dataset.lattice.crs,
@@ -157,7 +157,7 @@ def published(dataset: Dataset, out: Path, *, overwrite: bool) -> Iterator[Path]
         The file system refuses.
     """
     final = out.absolute()
-    if final.resolve().is_relative_to(dataset.layout.root):
+    if final.resolve().is_relative_to(dataset.paths.root):
         raise ConfigError("lies within the dataset", where=str(out), fix="name a directory outside of it")
     old = _earlier_files(final, overwrite=overwrite)
     try:

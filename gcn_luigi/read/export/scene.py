@@ -55,12 +55,12 @@ class Scene:
         shard_of, chip_of = numbers.astype(np.int64), rows["shard_row"].to_numpy(np.int64)
         ids = dict(zip(zip(shard_of.tolist(), chip_of.tolist(), strict=True), rows["chip_id"], strict=True))
         self._store = PixelStore(
-            OpenShards(dataset.layout.shards, names.tolist(), 1), partial(_name_of, ids), cache_mb=_CACHE_MB
+            OpenShards(dataset.paths.shards, names.tolist(), 1), partial(_name_of, ids), cache_mb=_CACHE_MB
         )
         first = int(shard_of[0]), int(chip_of[0])
         shapes, layout = self._store.format(*first)
         edge, self.fills = self._store.edges(*first)
-        self._where = str(dataset.layout.root)
+        self._where = str(dataset.paths.root)
         partitions = _partition_windows(dataset, rows["partition"])
         places = self._store.places(shard_of, chip_of)
         stored = {}
@@ -155,7 +155,7 @@ def _partition_windows(dataset: Dataset, names: Any) -> Mapping[str, Window]:
     except KeyError as error:
         raise ShardError(
             f"the index names partitions that are not in the catalog: {error}",
-            where=str(dataset.layout.catalog),
+            where=str(dataset.paths.catalog),
             fix="run the build again: gcn run --deep <region>",
         ) from error
     return {name: Window(*box) for name, box in zip(wanted, boxes.tolist(), strict=True)}

@@ -9,7 +9,7 @@ import pandas as pd
 from gcn_luigi.config import Region
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.inputs.vector import read_outlines
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.chips.overlap import ChipLoad, chip_load
@@ -91,14 +91,14 @@ class GridEvidence:
     sizes: tuple[GridSize, ...]
 
 
-def read_grid_evidence(region: Region, layout: Layout) -> GridEvidence:
+def read_grid_evidence(region: Region, paths: DatasetPaths) -> GridEvidence:
     """Read comparison, catalog and outlines, and judge the cells of each size again: the comparison keeps none.
 
     Parameters
     ----------
     region : Region
         Settings and sources.
-    layout : Layout
+    paths : DatasetPaths
         Where inventory, catalog and comparison are.
 
     Raises
@@ -107,11 +107,11 @@ def read_grid_evidence(region: Region, layout: Layout) -> GridEvidence:
         A table, the inventory or the outlines are missing or damaged.
     """
     settings, chips = region.settings, region.settings.chips
-    lattice = Inventory.from_json(layout.inventory.read_text(encoding="utf-8")).lattice
-    catalog = read_geoparquet(layout.catalog)
+    lattice = Inventory.from_json(paths.inventory.read_text(encoding="utf-8")).lattice
+    catalog = read_geoparquet(paths.catalog)
     path = region.root / settings.outlines.path
     outlines = read_outlines(path, settings.outlines, lattice, settings.years).table
-    compared: dict[str, Any] = json.loads(layout.grid_comparison.read_text(encoding="utf-8"))
+    compared: dict[str, Any] = json.loads(paths.grid_comparison.read_text(encoding="utf-8"))
     sizes = tuple(
         GridSize(
             size,

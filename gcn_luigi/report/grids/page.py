@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from gcn_luigi.config import Region
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.report.grids.evidence import read_grid_evidence
 from gcn_luigi.report.grids.reading import caveats, chip_table, read_out, share_table
 from gcn_luigi.report.render import render
 from gcn_luigi.version import __version__
 
 
-def write_grid_page(region: Region, layout: Layout, out: Path) -> None:
+def write_grid_page(region: Region, paths: DatasetPaths, out: Path) -> None:
     """Write the comparison of grid sizes as a page.
 
     Equal datasets give equal bytes. The label is read decimated; of the sources only outlines are read.
@@ -19,7 +19,7 @@ def write_grid_page(region: Region, layout: Layout, out: Path) -> None:
     ----------
     region : Region
         Settings and sources.
-    layout : Layout
+    paths : DatasetPaths
         Where inventory, label, catalog and comparison are.
     out : Path
         The HTML file; the caller publishes it.
@@ -33,9 +33,9 @@ def write_grid_page(region: Region, layout: Layout, out: Path) -> None:
     from gcn_luigi.report import drawing  # noqa: PLC0415
     from gcn_luigi.report.grids import figures as grid_figures  # noqa: PLC0415
 
-    evidence = read_grid_evidence(region, layout)
+    evidence = read_grid_evidence(region, paths)
     with drawing.drawing_style():
-        shares, cells = grid_figures.share_figure(evidence), grid_figures.cell_maps(evidence, layout.label)
+        shares, cells = grid_figures.share_figure(evidence), grid_figures.cell_maps(evidence, paths.label)
     content = {
         "version": __version__,
         "settings": evidence.settings,

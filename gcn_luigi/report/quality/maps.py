@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import CLASS_NAMES
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, SPLIT_COLOURS, UNUSED
 from gcn_luigi.report.drawing import FAINT, INK, Drawing, drawn, legend_below, new_figure
 from gcn_luigi.report.evidence import Evidence
@@ -23,13 +23,13 @@ _GAPS = ("#fde9a8", "#f5bd63", "#e38a45", "#c2573f", "#8f2f4a", "#561c48")
 _YEARS = ("#fbe723", "#a5db36", "#4ac16d", "#1fa187", "#277f8e", "#365c8d", "#46327e", "#440154")
 
 
-def split_map(evidence: Evidence, layout: Layout) -> Drawing:
+def split_map(evidence: Evidence, paths: DatasetPaths) -> Drawing:
     """Draw the partitions by split, those not used hatched, over relief and label."""
     catalog = evidence.catalog
     width, height = map_size(evidence, 1000, 760)
     figure = new_figure(width, height + 60)
     axes = figure.subplots()
-    show_relief(axes, evidence, draw_relief(evidence, layout))
+    show_relief(axes, evidence, draw_relief(evidence, paths))
     unused = catalog[~catalog["used"].to_numpy(bool)]
     draw_boxes(axes, unused, face=("#ffffff", 0.45), edge=UNUSED, n_all=len(catalog), hatch="///")
     _name(axes, unused, unused["partition"].tolist(), n_all=len(catalog))
@@ -56,11 +56,11 @@ def split_map(evidence: Evidence, layout: Layout) -> Drawing:
     )
 
 
-def year_map(evidence: Evidence, layout: Layout) -> Drawing:
+def year_map(evidence: Evidence, paths: DatasetPaths) -> Drawing:
     """Draw the used partitions by year of the composite and by years between outline and composite."""
     catalog, settings = evidence.catalog, evidence.settings
     used = catalog[catalog["used"].to_numpy(bool)]
-    relief = draw_relief(evidence, layout, classes=False)[::2, ::2]
+    relief = draw_relief(evidence, paths, classes=False)[::2, ::2]
     gaps = range(max([settings.year.max_gap, *used["year_gap"].dropna().astype(int)]) + 1)
     width, height = map_size(evidence, 500, 560)
     figure = new_figure(2 * width, height + 80)

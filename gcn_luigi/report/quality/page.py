@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.prepare import appearance
 from gcn_luigi.report import tables
 from gcn_luigi.report.evidence import Evidence, read_evidence
@@ -17,7 +17,7 @@ from gcn_luigi.settings import RegionSettings
 from gcn_luigi.version import __version__
 
 
-def write_report(settings: RegionSettings, layout: Layout, out: Path, origin: Provenance | None = None) -> None:
+def write_report(settings: RegionSettings, paths: DatasetPaths, out: Path, origin: Provenance | None = None) -> None:
     """Write the quality page of a dataset.
 
     Equal datasets give equal bytes, but for what stands between the comments ``times``. No more than a dozen chips and
@@ -27,7 +27,7 @@ def write_report(settings: RegionSettings, layout: Layout, out: Path, origin: Pr
     ----------
     settings : RegionSettings
         What the dataset was made by.
-    layout : Layout
+    paths : DatasetPaths
         Where its files are; shards, index, catalog, statistics, audit and rasters must be there.
     out : Path
         The HTML file; the caller publishes it.
@@ -39,21 +39,21 @@ def write_report(settings: RegionSettings, layout: Layout, out: Path, origin: Pr
     InputError
         A file of the dataset is missing or damaged.
     """
-    evidence = read_evidence(settings, layout)
-    out.write_text(render("page.html", _content(evidence, layout, origin or Provenance())), encoding="utf-8")
+    evidence = read_evidence(settings, paths)
+    out.write_text(render("page.html", _content(evidence, paths, origin or Provenance())), encoding="utf-8")
 
 
-def _content(evidence: Evidence, layout: Layout, origin: Provenance) -> dict[str, Any]:
+def _content(evidence: Evidence, paths: DatasetPaths, origin: Provenance) -> dict[str, Any]:
     # Here, so that the other tasks start without matplotlib, which takes a second and may scan for fonts.
     from gcn_luigi.report import drawing, quicklooks  # noqa: PLC0415
     from gcn_luigi.report.quality import causes, distributions, figures, maps, share_maps  # noqa: PLC0415
 
     with drawing.drawing_style():
         drawings = {
-            "split": maps.split_map(evidence, layout),
-            "year": maps.year_map(evidence, layout),
-            "share_map": share_maps.share_map(evidence, layout),
-            "reason": share_maps.reason_map(evidence, layout),
+            "split": maps.split_map(evidence, paths),
+            "year": maps.year_map(evidence, paths),
+            "share_map": share_maps.share_map(evidence, paths),
+            "reason": share_maps.reason_map(evidence, paths),
             "years": distributions.year_figure(evidence),
             "shares": distributions.share_figure(evidence),
             "causes": causes.cause_figure(evidence),
@@ -70,7 +70,7 @@ def _content(evidence: Evidence, layout: Layout, origin: Provenance) -> dict[str
         "facts": _facts(evidence),
         "findings": make_findings(evidence),
         "drawings": drawings,
-        "examples": quicklooks.make_examples(evidence, layout),
+        "examples": quicklooks.make_examples(evidence, paths),
         "shown": shown,
         "class_colours": appearance.CLASS_COLOURS,
         "missing_colours": {

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.patches import Patch
 
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.report.drawing import INK, Drawing, drawn, legend_below, new_figure
 from gcn_luigi.report.evidence import Evidence
 from gcn_luigi.report.quality.maps import draw_boxes, draw_frame, map_size, show_relief
@@ -24,10 +24,10 @@ _REASONS = (
 _USED = "#f3f1ea"
 
 
-def share_map(evidence: Evidence, layout: Layout) -> Drawing:
+def share_map(evidence: Evidence, paths: DatasetPaths) -> Drawing:
     """Draw the share of glacier, debris and ice of every partition; those used have a dark edge."""
     catalog = evidence.catalog
-    relief = draw_relief(evidence, layout, classes=False)[::3, ::3]
+    relief = draw_relief(evidence, paths, classes=False)[::3, ::3]
     width, height = map_size(evidence, 333, 420)
     figure = new_figure(3 * width, height + 70)
     parts: Any = figure.subfigures(1, len(_PANELS))
@@ -60,7 +60,7 @@ def share_map(evidence: Evidence, layout: Layout) -> Drawing:
     )
 
 
-def reason_map(evidence: Evidence, layout: Layout) -> Drawing:
+def reason_map(evidence: Evidence, paths: DatasetPaths) -> Drawing:
     """Draw why partitions are not used, with counts; the rarest reasons share a colour."""
     catalog = evidence.catalog
     unused = catalog[~catalog["used"].to_numpy(bool)]
@@ -70,7 +70,7 @@ def reason_map(evidence: Evidence, layout: Layout) -> Drawing:
     width, height = map_size(evidence, 1000, 620)
     figure = new_figure(width, height + 70)
     axes = figure.subplots()
-    show_relief(axes, evidence, draw_relief(evidence, layout, classes=False)[::2, ::2])
+    show_relief(axes, evidence, draw_relief(evidence, paths, classes=False)[::2, ::2])
     used = catalog[catalog["used"].to_numpy(bool)]
     draw_boxes(axes, used, face=(_USED, 0.2), edge=INK, n_all=len(catalog))
     handles = [Patch(facecolor=_USED, edgecolor=INK, label=f"used: {len(used):,}")]

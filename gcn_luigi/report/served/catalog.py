@@ -5,7 +5,7 @@ from typing import Any
 
 import geopandas as gpd
 
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.prepare.appearance import SPLIT_COLOURS, UNUSED
 from gcn_luigi.report.served.pages import small_page
@@ -14,7 +14,7 @@ from gcn_luigi.report.tables import NONE, Table, number
 _WIDTH, _MOST_ROWS, _MOST_BOXES = 1000.0, 2000, 20000
 
 
-def catalog_page(layout: Layout) -> str:
+def catalog_page(paths: DatasetPaths) -> str:
     """Return the page; the first 2000 partitions are listed, the first 20000 are drawn.
 
     Raises
@@ -22,7 +22,7 @@ def catalog_page(layout: Layout) -> str:
     InputError
         The catalog cannot be read.
     """
-    catalog = read_geoparquet(layout.catalog)
+    catalog = read_geoparquet(paths.catalog)
     used = catalog[catalog["used"].astype(bool)]
     reasons = Counter(catalog.loc[~catalog["used"].astype(bool), "reason"].astype(str))
     facts = [
@@ -32,7 +32,7 @@ def catalog_page(layout: Layout) -> str:
     ]
     unused = Table("Why partitions are not used", ("reason", "#partitions"), tuple(_counts(reasons)))
     return small_page(
-        f"{layout.root.name}: catalog of partitions",
+        f"{paths.root.name}: catalog of partitions",
         kicker="Catalog",
         facts=facts,
         map=_map(catalog) if len(catalog) else None,

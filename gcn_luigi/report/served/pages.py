@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.report.render import render
 
 _EMPTY: dict[str, Any] = {
@@ -31,12 +31,12 @@ def message_page(title: str, *lines: str) -> str:
     return small_page(title, lines=lines)
 
 
-def page_of(layout: Layout, name: str) -> str | None:
+def page_of(paths: DatasetPaths, name: str) -> str | None:
     """Return a page of a dataset, finished or not; None where there is none of that name, or not yet.
 
     Parameters
     ----------
-    layout : Layout
+    paths : DatasetPaths
         Of the dataset.
     name : str
         Nothing for the list of pages, ``report.html``, ``grids.html``, ``catalog``, or ``shards/<file without .h5>``.
@@ -46,17 +46,17 @@ def page_of(layout: Layout, name: str) -> str | None:
     GcnLuigiError
         A file that the page shows is damaged.
     """
-    ready = {page.name: page for page in (layout.report, layout.grids) if _is_there(page)}
+    ready = {page.name: page for page in (paths.report, paths.grids) if _is_there(page)}
     if name in ready:
         return ready[name].read_text(encoding="utf-8")
-    if name == "" and layout.root.is_dir():
-        return _list(layout, sorted(ready))
+    if name == "" and paths.root.is_dir():
+        return _list(paths, sorted(ready))
     # The rest draws, which takes libraries that take a second.
-    if name == "catalog" and _is_there(layout.catalog):
+    if name == "catalog" and _is_there(paths.catalog):
         from gcn_luigi.report.served.catalog import catalog_page  # noqa: PLC0415
 
-        return catalog_page(layout)
-    shards = {shard: layout.shards / f"{shard}.h5" for shard in _shards(layout)}
+        return catalog_page(paths)
+    shards = {shard: paths.shards / f"{shard}.h5" for shard in _shards(paths)}
     path = shards.get(name.removeprefix("shards/")) if name.startswith("shards/") else None
     if path is None:
         return None
@@ -65,18 +65,18 @@ def page_of(layout: Layout, name: str) -> str | None:
     return shard_page(path)
 
 
-def _list(layout: Layout, ready: Sequence[str]) -> str:
-    titles = {layout.report.name: "quality page", layout.grids.name: "comparison of grid sizes"}
+def _list(paths: DatasetPaths, ready: Sequence[str]) -> str:
+    titles = {paths.report.name: "quality page", paths.grids.name: "comparison of grid sizes"}
     links = [(name, text) for name, text in titles.items() if name in ready]
-    if _is_there(layout.catalog):
+    if _is_there(paths.catalog):
         links.append(("catalog", "catalog of partitions"))
-    links += [(f"shards/{shard}", f"shard {shard}") for shard in _shards(layout)]
+    links += [(f"shards/{shard}", f"shard {shard}") for shard in _shards(paths)]
     lines = () if links else ("Nothing is finished yet.",)
-    return small_page(layout.root.name, kicker="Pages of a dataset", links=links, lines=lines)
+    return small_page(paths.root.name, kicker="Pages of a dataset", links=links, lines=lines)
 
 
-def _shards(layout: Layout) -> list[str]:
-    return sorted(path.stem for path in layout.shards.glob("[!.]*.h5") if _is_there(path))
+def _shards(paths: DatasetPaths) -> list[str]:
+    return sorted(path.stem for path in paths.shards.glob("[!.]*.h5") if _is_there(path))
 
 
 def _is_there(path: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gcn_luigi.errors import GcnLuigiError, SchedulerError
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.report.served.pages import message_page, page_of
 
 LOOPBACK = "127.0.0.1"
@@ -26,7 +26,7 @@ _HEADERS: Mapping[str, str] = {
 
 
 @contextmanager
-def serve_pages(layouts: Mapping[str, Layout], port: int = 0) -> Iterator[str]:
+def serve_pages(layouts: Mapping[str, DatasetPaths], port: int = 0) -> Iterator[str]:
     """Serve the pages of datasets on this machine's loopback while the block runs.
 
     The address holds a secret word, as other users of the machine reach its loopback, too. Only the pages that
@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
     # Somebody who says nothing does not hold a thread for ever.
     timeout = 30
 
-    def __init__(self, layouts: Mapping[str, Layout], word: str, *args: Any) -> None:
+    def __init__(self, layouts: Mapping[str, DatasetPaths], word: str, *args: Any) -> None:
         self._layouts, self._word = layouts, word
         super().__init__(*args)
 

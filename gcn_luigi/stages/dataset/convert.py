@@ -9,14 +9,14 @@ from pydantic import ValidationError
 
 from gcn_luigi.errors import ConfigError, PublishError, ShardError
 from gcn_luigi.io.publish.atomic import digest
-from gcn_luigi.io.publish.manifest import SealedFile, read_seal
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.manifest import ManifestEntry, read_manifest
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.codecs import check_codec
 from gcn_luigi.settings import Codec, RegionSettings, StorageLayout
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.dataset.convert_shard import Conversion, convert_shard
 from gcn_luigi.stages.dataset.data_card import write_card
-from gcn_luigi.stages.dataset.manifest import write_seal
+from gcn_luigi.stages.dataset.manifest import write_manifest
 from gcn_luigi.stages.layers.mosaics import read_inventory
 from gcn_luigi.stages.shards.shard import used_partitions
 
@@ -47,9 +47,9 @@ def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, co
     PublishError
         `target` cannot be written.
     """
-    seal = Layout(source).dataset
-    description = _read(seal)
-    settings = _stored_otherwise(description, layout, codec, seal)
+    manifest = DatasetPaths(source).dataset
+    description = _read(manifest)
+    settings = _stored_otherwise(description, layout, codec, manifest)
     for needed in (description["configuration"]["shards"]["codec"], settings.shards.codec):
         check_codec(needed)
     if target.exists() or target.is_symlink():
@@ -60,8 +60,8 @@ def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, co
     try:
         draft.mkdir(parents=True)
         files = _convert_files(source, draft, description, settings, say)
-        origin = {"dataset.json": digest(seal), **description["fingerprints"]}
-        write_seal(settings, files, origin, Layout(draft).dataset)
+        origin = {"dataset.json": digest(manifest), **description["fingerprints"]}
+        write_manifest(settings, files, origin, DatasetPaths(draft).dataset)
         draft.rename(target)
     except PermissionError as error:
         raise PublishError(
@@ -71,15 +71,15 @@ def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, co
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _read(seal: Path) -> dict[str, Any]:
-    description = read_seal(seal)
+def _read(manifest: Path) -> dict[str, Any]:
+    description = read_manifest(manifest)
     if {"files", "configuration", "fingerprints"} <= description.keys():
         return description
-    raise ShardError("is no description of a dataset", where=str(seal), fix="build it again: gcn run <region>")
+    raise ShardError("is no description of a dataset", where=str(manifest), fix="build it again: gcn run <region>")
 
 
 def _stored_otherwise(
-    description: dict[str, Any], layout: StorageLayout | None, codec: Codec | None, seal: Path
+    description: dict[str, Any], layout: StorageLayout | None, codec: Codec | None, manifest: Path
 ) -> RegionSettings:
     try:
         # Where the sources lie is not written down, and not needed here.
@@ -87,7 +87,7 @@ def _stored_otherwise(
     except ValidationError as error:
         raise ShardError(
             f"was made with other settings than this version knows: {error.error_count()} cannot be used",
-            where=str(seal),
+            where=str(manifest),
             fix="convert it with the version that made it, or build it again",
         ) from error
     changes = {name: value for name, value in (("layout", layout), ("codec", codec)) if value is not None}
@@ -96,8 +96,8 @@ def _stored_otherwise(
 
 def _convert_files(
     source: Path, draft: Path, description: dict[str, Any], settings: RegionSettings, say: Say
-) -> list[SealedFile]:
-    old, new = Layout(source), Layout(draft)
+) -> list[ManifestEntry]:
+    old, new = DatasetPaths(source), DatasetPaths(draft)
     lattice = read_inventory(old).lattice
     places = {place.partition: place for split in SPLITS for place in used_partitions(old, lattice, split)}
     conversion = Conversion(settings.shards.layout, settings.shards.codec, places, lattice)
@@ -122,7 +122,7 @@ def _convert_files(
     if old.report.is_file():
         # No part of the dataset, but people look for it.
         shutil.copyfile(old.report, new.report)
-    return [SealedFile(path.relative_to(draft).as_posix(), path.stat().st_size, digest(path)) for path in copied]
+    return [ManifestEntry(path.relative_to(draft).as_posix(), path.stat().st_size, digest(path)) for path in copied]
 
 
 def _copy(source: Path, path: Path, sha256: str) -> None:

@@ -15,7 +15,7 @@ from gcn_luigi.io.shard.format import PIXELS, ShardHeader
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.chips.metadata import ChipPlace, empty_columns, empty_window_columns, window_columns
+from gcn_luigi.prepare.chips.metadata import Partition, empty_columns, empty_window_columns, window_columns
 from gcn_luigi.prepare.chips.reassemble import uncut
 from gcn_luigi.settings import Codec, StorageLayout
 from gcn_luigi.stages.shards.chip_encoder import Columns, PieceMaker
@@ -37,7 +37,7 @@ class Conversion:
 
     layout: StorageLayout
     codec: Codec
-    places: Mapping[str, ChipPlace]
+    places: Mapping[str, Partition]
     lattice: Lattice
 
 
@@ -107,7 +107,7 @@ def _header(shard: ShardReader, conversion: Conversion) -> ShardHeader:
 
 def _partitions(
     shard: ShardReader, conversion: Conversion, names: list[str]
-) -> Iterator[tuple[ChipPlace, Mapping[str, NDArray[Any]], NDArray[np.int64], Columns]]:
+) -> Iterator[tuple[Partition, Mapping[str, NDArray[Any]], NDArray[np.int64], Columns]]:
     """Yield each partition with its planes, the origins of its chips and their columns, in the shard's order."""
     stored = shard.columns("chip")
     columns = {name: stored[name] for name in names if name != "in_window"}
@@ -121,7 +121,7 @@ def _partitions(
         yield place, planes, origins[part], {name: values[part] for name, values in columns.items()}
 
 
-def _plane(shard: ShardReader, name: str, place: ChipPlace, chips: tuple[int, NDArray[np.int64]]) -> NDArray[Any]:
+def _plane(shard: ShardReader, name: str, place: Partition, chips: tuple[int, NDArray[np.int64]]) -> NDArray[Any]:
     """Return one array of the partition whose chips start at a number and have these origins."""
     first, origins = chips
     array, extent = shard.arrays[name], (place.window.height, place.window.width)

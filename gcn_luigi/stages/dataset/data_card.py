@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.tile_quality import checked_bands
@@ -25,29 +25,29 @@ _STORED = {
 }
 
 
-def write_card(settings: RegionSettings, layout: Layout, readme_out: Path, citation_out: Path) -> None:
+def write_card(settings: RegionSettings, paths: DatasetPaths, readme_out: Path, citation_out: Path) -> None:
     """Write both pages.
 
     Parameters
     ----------
     settings : RegionSettings
         What the dataset was made by.
-    layout : Layout
+    paths : DatasetPaths
         Where index, catalog and statistics are.
     readme_out, citation_out : Path
         Markdown files.
     """
-    statistics = json.loads(layout.statistics.read_text(encoding="utf-8"))
-    index = read_geoparquet(layout.index)
+    statistics = json.loads(paths.statistics.read_text(encoding="utf-8"))
+    index = read_geoparquet(paths.index)
     chips = {split: int((index["split"] == split).sum()) for split in SPLITS}
-    readme_out.write_text(_readme(settings, layout, chips, statistics), encoding="utf-8")
-    catalog = read_geoparquet(layout.catalog)
+    readme_out.write_text(_readme(settings, paths, chips, statistics), encoding="utf-8")
+    catalog = read_geoparquet(paths.catalog)
     ids = {name for names in catalog["rgi_ids"] for name in str(names).split(";")}
     citation_out.write_text(_citation(settings, ids), encoding="utf-8")
 
 
-def _readme(settings: RegionSettings, layout: Layout, chips: dict[str, int], statistics: dict[str, Any]) -> str:
-    audit = json.loads(layout.split_audit.read_text(encoding="utf-8"))
+def _readme(settings: RegionSettings, paths: DatasetPaths, chips: dict[str, int], statistics: dict[str, Any]) -> str:
+    audit = json.loads(paths.split_audit.read_text(encoding="utf-8"))
     size, bands = settings.chips.size, settings.schema_bands.image
     rows = "\n".join(
         f"| {i} | {band.name} | {band.role} | {_number(statistics['bands'][band.name]['mean'])} "
@@ -85,7 +85,7 @@ and missing image pixels hold {settings.nodata.fill} (mode `{settings.nodata.mod
 
 ## Input
 
-{_wild(layout, settings)}
+{_wild(paths, settings)}
 
 ## Split
 
@@ -116,11 +116,11 @@ Made by gcn_luigi {__version__}.
 """
 
 
-def _wild(layout: Layout, settings: RegionSettings) -> str:
+def _wild(paths: DatasetPaths, settings: RegionSettings) -> str:
     """Say which tiles hold values that cannot be real."""
     lines = []
     for band in checked_bands(settings):
-        content = json.loads(layout.tile_quality(band.name).read_text(encoding="utf-8"))
+        content = json.loads(paths.tile_quality(band.name).read_text(encoding="utf-8"))
         tiles = sorted({row["path"] for row in content["tiles"] if row["out_of_range"]})
         if tiles:
             count = content["totals"]["out_of_range"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import rasterio
 
-from gcn_luigi.io.publish.manifest import DATA_DIGEST, SealedFile, data_digest, seal_text
+from gcn_luigi.io.publish.manifest import DATA_DIGEST, ManifestEntry, data_digest, seal_text
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.version import __version__
 
@@ -21,8 +21,8 @@ _LIBRARIES = ("luigi", "numpy", "h5py", "rasterio", "geopandas", "pyarrow", "pyo
 _OF_CODEC: Mapping[str, tuple[str, ...]] = MappingProxyType({"bitshuffle-lz4": ("hdf5plugin",), "zstd": ("zstandard",)})
 
 
-def write_seal(
-    settings: RegionSettings, files: Sequence[SealedFile], fingerprints: Mapping[str, str], out: Path
+def write_manifest(
+    settings: RegionSettings, files: Sequence[ManifestEntry], fingerprints: Mapping[str, str], out: Path
 ) -> None:
     """Write ``dataset.json``; `gcn_luigi.io.publish.manifest` says how its text is fixed.
 
@@ -30,7 +30,7 @@ def write_seal(
     ----------
     settings : RegionSettings
         The full configuration; the place of the sources is left out.
-    files : sequence of SealedFile
+    files : sequence of ManifestEntry
         All that belongs to the dataset.
     fingerprints : mapping
         Of the tasks that the dataset consists of; they cover settings and sources.

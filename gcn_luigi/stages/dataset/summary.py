@@ -12,7 +12,7 @@ import shapely
 
 from gcn_luigi.bands import CLASS_NAMES
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.io.tables import write_geopackage, write_geoparquet
 from gcn_luigi.prepare.chips.metadata import INDEXED_COLUMNS
@@ -21,32 +21,32 @@ from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.mosaics import read_inventory
 
 
-def shard_paths(settings: RegionSettings, layout: Layout, split: str) -> list[Path]:
+def shard_paths(settings: RegionSettings, paths: DatasetPaths, split: str) -> list[Path]:
     """Return the shards of a split, in order."""
     total = settings.shards.train if split == "train" else settings.shards.dev
-    return [layout.shard(split, number, total) for number in range(total)]
+    return [paths.shard(split, number, total) for number in range(total)]
 
 
-def write_index(settings: RegionSettings, layout: Layout, table_out: Path, map_out: Path, log_out: Path) -> None:
+def write_index(settings: RegionSettings, paths: DatasetPaths, table_out: Path, map_out: Path, log_out: Path) -> None:
     """Write one row a chip: id, shard, place and shares.
 
     Parameters
     ----------
     settings : RegionSettings
         How many shards there are.
-    layout : Layout
+    paths : DatasetPaths
         Where they are.
     table_out, map_out : Path
         The index as GeoParquet and as GeoPackage; the geometry is the chip's box.
     log_out : Path
         The eight lines of the published workflow's metadata log.
     """
-    crs = read_inventory(layout).lattice.crs
-    parts = [_shard_rows(split, path) for split in SPLITS for path in shard_paths(settings, layout, split)]
+    crs = read_inventory(paths).lattice.crs
+    parts = [_shard_rows(split, path) for split in SPLITS for path in shard_paths(settings, paths, split)]
     rows = pd.concat(parts, ignore_index=True)
     if settings.nodata.mode == "legacy":
         rows["published_name"] = published_names(rows)
-    _refuse_empty(settings, layout, set(rows["split"]))
+    _refuse_empty(settings, paths, set(rows["split"]))
     boxes = shapely.box(rows["left"], rows["bottom"], rows["right"], rows["top"])
     index = gpd.GeoDataFrame(rows, geometry=boxes, crs=crs)
     write_geoparquet(table_out, index)
@@ -54,7 +54,7 @@ def write_index(settings: RegionSettings, layout: Layout, table_out: Path, map_o
     log_out.write_text(_log(settings, index), encoding="utf-8")
 
 
-def write_statistics(settings: RegionSettings, layout: Layout, out: Path) -> None:
+def write_statistics(settings: RegionSettings, paths: DatasetPaths, out: Path) -> None:
     """Merge the shards' whole-number counts into band statistics and class weights, as JSON.
 
     ``bands`` and ``classes`` describe the train split: each pixel that a kept chip shows counts once.
@@ -65,12 +65,12 @@ def write_statistics(settings: RegionSettings, layout: Layout, out: Path) -> Non
     ----------
     settings : RegionSettings
         Bands and shards.
-    layout : Layout
+    paths : DatasetPaths
         Where the shards are.
     out : Path
         The file.
     """
-    described = {split: _describe(settings, layout, split) for split in SPLITS}
+    described = {split: _describe(settings, paths, split) for split in SPLITS}
     content = {
         "split": "train",
         "pixels": "valid pixels of the train split, each once",
@@ -94,10 +94,10 @@ def published_names(rows: pd.DataFrame) -> pd.Series:
     return "grid_tile_" + numbers + "_train_chip" + offsets + ".tif"
 
 
-def _refuse_empty(settings: RegionSettings, layout: Layout, present: set[str]) -> None:
+def _refuse_empty(settings: RegionSettings, paths: DatasetPaths, present: set[str]) -> None:
     for split in SPLITS:
         if split not in present:
-            verdicts = _verdicts(partitions for _, partitions in _tables(settings, layout, split))
+            verdicts = _verdicts(partitions for _, partitions in _tables(settings, paths, split))
             reasons = ", ".join(f"{count} {reason}" for reason, count in verdicts.items() if count) or "no partition"
             raise ConfigError(
                 f"no {split} chip is left: {reasons}",
@@ -144,19 +144,21 @@ def _log(settings: RegionSettings, index: gpd.GeoDataFrame) -> str:
     return "".join(f"{key} : {value}\n" for key, value in lines.items())
 
 
-def _tables(settings: RegionSettings, layout: Layout, split: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    for path in shard_paths(settings, layout, split):
+def _tables(
+    settings: RegionSettings, paths: DatasetPaths, split: str
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    for path in shard_paths(settings, paths, split):
         with open_shard(path) as shard:
             yield shard.table("statistics"), shard.table("partitions")
 
 
-def _describe(settings: RegionSettings, layout: Layout, split: str) -> dict[str, Any]:
+def _describe(settings: RegionSettings, paths: DatasetPaths, split: str) -> dict[str, Any]:
     names = [band.name for band in settings.schema_bands.image]
     once, sampled = empty_histogram(len(names)), empty_histogram(len(names))
     classes, sampled_classes = (np.zeros(len(CLASS_NAMES), np.int64) for _ in range(2))
     out_of_range = np.zeros(len(names), np.int64)
     judged = []
-    for counts, partitions in _tables(settings, layout, split):
+    for counts, partitions in _tables(settings, paths, split):
         once += counts["histogram"]
         sampled += counts["chip_histogram"]
         classes += counts["class_pixels"]

@@ -11,7 +11,7 @@ from typing import Any
 import geopandas as gpd
 
 from gcn_luigi.bands import Band
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.prepare.layers.label_values import CLASSES
 from gcn_luigi.prepare.outlines.overlaps import SAME_GROUND
@@ -24,14 +24,14 @@ from gcn_luigi.stages.layers.tile_quality import checked_bands
 _MANY = 0.01
 
 
-def dataset_warnings(settings: RegionSettings, layout: Layout) -> list[str]:
+def dataset_warnings(settings: RegionSettings, paths: DatasetPaths) -> list[str]:
     """Return warnings about a dataset, or about the files of one that are there already.
 
     Parameters
     ----------
     settings : RegionSettings
         The region's.
-    layout : Layout
+    paths : DatasetPaths
         Where the files are; those that do not exist say nothing.
 
     Returns
@@ -41,17 +41,13 @@ def dataset_warnings(settings: RegionSettings, layout: Layout) -> list[str]:
         glacier, no outline on the tiles, a split without a class, bands of which many pixels are out of range, tiles
         whose pixels look missing.
     """
-    audit = _json(layout.split_audit)
-    catalog = read_geoparquet(layout.catalog) if layout.catalog.is_file() else None
+    audit = _json(paths.split_audit)
+    catalog = read_geoparquet(paths.catalog) if paths.catalog.is_file() else None
     return [
         *_about_split(audit, settings),
         *_about_inputs(audit.get("notes", {})),
         *(() if catalog is None else _about_catalog(catalog)),
-        *(
-            line
-            for band in checked_bands(settings)
-            for line in _about_band(band, _json(layout.tile_quality(band.name)))
-        ),
+        *(line for band in checked_bands(settings) for line in _about_band(band, _json(paths.tile_quality(band.name)))),
     ]
 
 

@@ -11,7 +11,7 @@ from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.vector import read_outlines
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks, write_geotiff
 from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.io.raster.windows import read_dataset
@@ -63,14 +63,14 @@ def distance_sources(region: Region) -> tuple[Path, ...]:
     return (region.root / (settings.raster if settings.raster is not None else region.settings.outlines.path),)
 
 
-def write_label(region: Region, layout: Layout, out: Path, say: Say) -> None:
+def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:
     """Write the label raster.
 
     Parameters
     ----------
     region : Region
         Settings and sources.
-    layout : Layout
+    paths : DatasetPaths
         Where the inventory is.
     out : Path
         GeoTIFF, uint8: 0 none, 1 debris, 2 debris-free ice, 255 missing.
@@ -82,7 +82,7 @@ def write_label(region: Region, layout: Layout, out: Path, say: Say) -> None:
     InputError, LatticeError
         A source is unreadable, off the lattice or holds unknown classes.
     """
-    lattice = read_inventory(layout).lattice
+    lattice = read_inventory(paths).lattice
     settings = region.settings.label
     accepts = region.settings.tiles.on_suspect_nodata == "accept"
     if settings.raster is not None:
@@ -98,12 +98,12 @@ def write_label(region: Region, layout: Layout, out: Path, say: Say) -> None:
     write_geotiff(out, lattice, _told(made, lattice, say), nodata=LABEL_IGNORE, names=["label"], dtype="uint8")
 
 
-def write_distance(region: Region, layout: Layout, out: Path, say: Say) -> None:
+def write_distance(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:
     """Write the distance raster: int16, to the nearest outline or glacier pixel of the label; see `write_label`.
 
     Beyond the lattice there are outlines but no label: near its edge the two sources differ.
     """
-    lattice = read_inventory(layout).lattice
+    lattice = read_inventory(paths).lattice
     settings = region.settings.distance
     if settings.raster is not None:
         given = AlignedRaster.open(region.root / settings.raster, lattice)
@@ -111,7 +111,7 @@ def write_distance(region: Region, layout: Layout, out: Path, say: Say) -> None:
             given.check_tag("distance", range(_LARGEST), fix="tag a negative value")
         made = _given_distance(given, lattice, settings.unit)
     elif settings.source == "label":
-        made = _distance_from_label(layout.label, lattice, settings)
+        made = _distance_from_label(paths.label, lattice, settings)
     else:
         shapes = _geometries(region, lattice)
         made = _measured_distance(lambda window: rasterize_outlines(shapes, lattice.crop(window)), lattice, settings)

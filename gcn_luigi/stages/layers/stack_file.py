@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks, open_geotiff
 from gcn_luigi.io.raster.provenance import rasterio_window
 from gcn_luigi.io.raster.stack import StackReader
@@ -18,7 +18,7 @@ STACK_FILE_NODATA = -32768
 _STRIP = (BLOCK, 4096)
 
 
-def write_stack_file(settings: RegionSettings, layout: Layout, year: int, out: Path, say: Say) -> None:
+def write_stack_file(settings: RegionSettings, paths: DatasetPaths, year: int, out: Path, say: Say) -> None:
     """Copy the stack of `year` into one GeoTIFF: int16, bands by name, -32768 wherever a band is missing.
 
     Nothing else changes: pixels are neither corrected nor filled, and values out of range stay.
@@ -27,7 +27,7 @@ def write_stack_file(settings: RegionSettings, layout: Layout, year: int, out: P
     ----------
     settings : RegionSettings
         The bands, each with the nodata it has in the stack.
-    layout : Layout
+    paths : DatasetPaths
         Where the stack is.
     year : int
         The composite.
@@ -41,10 +41,10 @@ def write_stack_file(settings: RegionSettings, layout: Layout, year: int, out: P
     InputError
         A source is damaged, or a band whose nodata is another number holds -32768 as a value.
     """
-    schema, lattice, source = settings.schema_bands, read_inventory(layout).lattice, layout.stack(year)
+    schema, lattice, source = settings.schema_bands, read_inventory(paths).lattice, paths.stack(year)
     nodata = np.array([band.nodata for band in schema], np.int16)[:, np.newaxis, np.newaxis]
     with (
-        StackReader(layout.stack) as stack,
+        StackReader(paths.stack) as stack,
         open_geotiff(out, lattice, dtype="int16", nodata=STACK_FILE_NODATA, names=schema.names) as target,
     ):
         stack.expect([(year, window) for window in blocks(lattice, _STRIP)])

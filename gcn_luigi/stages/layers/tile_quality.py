@@ -11,7 +11,7 @@ from gcn_luigi.bands import Band, Role
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import SourceFile
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import blocks
 from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.io.raster.tiff_blocks import check_deflated
@@ -33,7 +33,7 @@ def checked_bands(settings: RegionSettings) -> tuple[Band, ...]:
     return tuple(band for band in settings.schema_bands if band.role in (Role.OPTICAL, Role.TOPO))
 
 
-def write_tile_quality(region: Region, layout: Layout, name: str, out: Path, say: Say) -> None:
+def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path, say: Say) -> None:
     """Read every tile of one band and count what it holds.
 
     A flipped bit in a compressed block often decodes without an error, to wild values. Deflated blocks have a checksum,
@@ -44,7 +44,7 @@ def write_tile_quality(region: Region, layout: Layout, name: str, out: Path, say
     ----------
     region : Region
         Settings and sources.
-    layout : Layout
+    paths : DatasetPaths
         Where the inventory is.
     name : str
         The band.
@@ -61,7 +61,7 @@ def write_tile_quality(region: Region, layout: Layout, name: str, out: Path, say
         Files cannot be decoded, or hold undeclared pixels that look missing, unless ``[tiles] on_suspect_nodata``
         accepts them; the message names them all, up to twenty.
     """
-    band, years, files = _of_band(region, layout, name)
+    band, years, files = _of_band(region, paths, name)
     rows: list[dict[str, Any]] = []
     suspects: list[Suspect] = []
     damaged: list[str] = []
@@ -95,11 +95,13 @@ def write_tile_quality(region: Region, layout: Layout, name: str, out: Path, say
     out.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _of_band(region: Region, layout: Layout, name: str) -> tuple[Band, tuple[int | None, ...], Sequence[SourceFile]]:
+def _of_band(
+    region: Region, paths: DatasetPaths, name: str
+) -> tuple[Band, tuple[int | None, ...], Sequence[SourceFile]]:
     """Return a band, the years that each of its files holds, and its files."""
     band = next(band for band in checked_bands(region.settings) if band.name == name)
     years = region.settings.years if band.role is Role.OPTICAL else (None,)
-    return band, years, read_inventory(layout).of_band(name)
+    return band, years, read_inventory(paths).of_band(name)
 
 
 def _trust(settings: RegionSettings, band: Band) -> Trust:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.prepare.chips.chips import Origins, chip_origins, effective_step, is_balanced
-from gcn_luigi.prepare.chips.metadata import ChipPlace
+from gcn_luigi.prepare.chips.metadata import Partition
 from gcn_luigi.prepare.chips.selection import ChipCounts, Reason, count_chips, judge_chips
 from gcn_luigi.settings import ChipSettings
 
@@ -40,7 +40,7 @@ class Judged:
 
 
 def judge_partition(
-    chips: ChipSettings, place: ChipPlace, label: NDArray[np.uint8], flags: NDArray[np.uint8], beyond: int
+    chips: ChipSettings, place: Partition, label: NDArray[np.uint8], flags: NDArray[np.uint8], beyond: int
 ) -> Judged:
     """Lay chips over a partition and judge each.
 
@@ -48,7 +48,7 @@ def judge_partition(
     ----------
     chips : ChipSettings
         How chips are cut and which are kept.
-    place : ChipPlace
+    place : Partition
         The partition; its split decides whether chips may lie closer.
     label, flags : ndarray of uint8
         (y, x): classes, 255 without one; bits of `Flag`.

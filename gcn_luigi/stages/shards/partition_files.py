@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gcn_luigi.io.publish.atomic import digest, staged
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.atomic import atomic_write, digest
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.publish.safe_names import inside
 from gcn_luigi.io.raster.geotiff import write_geotiff
 from gcn_luigi.settings import RegionSettings
@@ -16,7 +16,7 @@ from gcn_luigi.stages.shards.partition_reader import PartitionReader
 from gcn_luigi.stages.shards.shard import used_partitions
 
 
-def write_partition_files(settings: RegionSettings, layout: Layout, out: Path, say: Say) -> None:
+def write_partition_files(settings: RegionSettings, paths: DatasetPaths, out: Path, say: Say) -> None:
     """Write one GeoTIFF a used partition and a CSV that lists them.
 
     Bands are those of the stack, in its order, int16; missing samples hold the fill value and missing label
@@ -27,24 +27,24 @@ def write_partition_files(settings: RegionSettings, layout: Layout, out: Path, s
     ----------
     settings : RegionSettings
         Bands and nodata mode.
-    layout : Layout
+    paths : DatasetPaths
         Where catalog and stacks are.
     out : Path
         The CSV: split, partition, year, file, size in bytes, sha256.
     say : callable
         Told how far the work is.
     """
-    inventory = read_inventory(layout)
+    inventory = read_inventory(paths)
     lattice = inventory.lattice
     schema = settings.schema_bands
-    places = [place for split in SPLITS for place in used_partitions(layout, lattice, split)]
+    places = [place for split in SPLITS for place in used_partitions(paths, lattice, split)]
     rows = []
-    with PartitionReader(settings, layout, inventory, places) as reader:
+    with PartitionReader(settings, paths, inventory, places) as reader:
         for done, place in enumerate(places, 1):
             corrected = reader.read(place)
             stack = np.insert(corrected.image, schema.label_index, corrected.label.astype(np.int16), axis=0)
-            path = layout.partition(place.partition, place.year)
-            with staged(path) as draft:
+            path = paths.partition(place.partition, place.year)
+            with atomic_write(path) as draft:
                 write_geotiff(draft, lattice.crop(place.window), stack, nodata=None, names=schema.names)
             rows.append((place.split, place.partition, place.year, path.name, path.stat().st_size, digest(path)))
             say(f"{done} of {len(places)} partitions", done / len(places))

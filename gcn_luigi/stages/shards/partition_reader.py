@@ -9,10 +9,10 @@ from typing import Any, Self
 
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.parallel import in_order
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.lattice import Window
-from gcn_luigi.prepare.chips.metadata import ChipPlace
+from gcn_luigi.prepare.chips.metadata import Partition
 from gcn_luigi.prepare.missing.fill import Corrected, LegacyRule, legacy_corrected, mark_outside, strict_nodata
 from gcn_luigi.prepare.missing.tile_coverage import TileCover
 from gcn_luigi.settings import RegionSettings
@@ -28,11 +28,11 @@ class PartitionReader:
     ----------
     settings : RegionSettings
         Bands and nodata mode.
-    layout : Layout
+    paths : DatasetPaths
         Where the stacks are.
     inventory : Inventory
         Where the lattice and its tiles lie.
-    places : sequence of ChipPlace
+    places : sequence of Partition
         What will be read, in this order: it is read ahead. Others can be read too.
     threads : int
         Threads that decode; no effect on the pixels.
@@ -41,16 +41,16 @@ class PartitionReader:
     def __init__(
         self,
         settings: RegionSettings,
-        layout: Layout,
+        paths: DatasetPaths,
         inventory: Inventory,
-        places: Sequence[ChipPlace] = (),
+        places: Sequence[Partition] = (),
         *,
         threads: int = 1,
     ) -> None:
         self._settings = settings
         self._lattice = inventory.lattice.window
         self._tiles = TileCover(inventory.windows)
-        self._stacks = StackReader(layout.stack, threads=threads)
+        self._stacks = StackReader(paths.stack, threads=threads)
         self._stacks.expect([(place.year, place.window) for place in places])
 
     def __enter__(self) -> Self:
@@ -64,12 +64,12 @@ class PartitionReader:
         """Close all sources."""
         self._stacks.__exit__(kind, error, traceback)
 
-    def read(self, place: ChipPlace, out: Corrected | None = None) -> Corrected:
+    def read(self, place: Partition, out: Corrected | None = None) -> Corrected:
         """Read one partition.
 
         Parameters
         ----------
-        place : ChipPlace
+        place : Partition
             Year and window; it may reach beyond the tiles, and pixels there are missing in every role.
         out : Corrected or None
             Buffers from `Corrected.empty`, of the window's shape and int16, written to and returned.
@@ -99,7 +99,7 @@ class PartitionReader:
         return mark_outside(corrected, schema, outside, fill=None if nodata.mode == "legacy" else nodata.fill)
 
 
-def read_in_turn(reader: PartitionReader, places: Sequence[ChipPlace]) -> Iterator[Corrected]:
+def read_in_turn(reader: PartitionReader, places: Sequence[Partition]) -> Iterator[Corrected]:
     """Yield the partitions `places`, each read when it is asked for into the memory of the one before."""
     with reader:
         out: Corrected | None = None
@@ -109,7 +109,7 @@ def read_in_turn(reader: PartitionReader, places: Sequence[ChipPlace]) -> Iterat
             yield out
 
 
-def read_ahead(reader: PartitionReader, places: Sequence[ChipPlace]) -> Iterator[Corrected]:
+def read_ahead(reader: PartitionReader, places: Sequence[Partition]) -> Iterator[Corrected]:
     """Yield the partitions `places`, the next ones read by another thread meanwhile, each in memory of its own."""
     # All in the one thread that the reader belongs to.
     with ThreadPoolExecutor(1, thread_name_prefix="gcn-stack") as lane:

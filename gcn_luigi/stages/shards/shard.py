@@ -12,12 +12,12 @@ import pandas as pd
 
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.parallel import in_order
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.writer import ShardHeader, create_shard
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.chips.metadata import (
-    ChipPlace,
+    Partition,
     chip_columns,
     empty_columns,
     empty_window_columns,
@@ -47,7 +47,7 @@ class ShardRequest:
     ----------
     settings : RegionSettings
         How.
-    layout : Layout
+    paths : DatasetPaths
         Where everything is.
     split : str
         ``train`` or ``dev``.
@@ -59,7 +59,7 @@ class ShardRequest:
     """
 
     settings: RegionSettings
-    layout: Layout
+    paths: DatasetPaths
     split: str
     number: int
     total: int
@@ -71,17 +71,17 @@ def share_of(count: int, number: int, total: int) -> slice:
     return slice(number * count // total, (number + 1) * count // total)
 
 
-def used_partitions(layout: Layout, lattice: Lattice, split: str) -> list[ChipPlace]:
+def used_partitions(paths: DatasetPaths, lattice: Lattice, split: str) -> list[Partition]:
     """Return the split's used partitions along a curve that fills the plane: a shard's share is a compact patch.
 
     Those that follow each other are neighbours and lie in the same blocks of the tiles. Cells that start at one
     pixel are ordered by id.
     """
-    catalog = read_geoparquet(layout.catalog)
+    catalog = read_geoparquet(paths.catalog)
     rows = catalog[catalog["used"] & (catalog["split"] == split)]
     rows = rows.iloc[along_curve(rows["row"], rows["col"])]
     return [
-        ChipPlace(
+        Partition(
             partition=str(row.partition),
             split=split,
             year=int(row.year),
@@ -112,8 +112,8 @@ def build_shard(request: ShardRequest, out: Path, say: Say) -> None:
     InputError
         A source cannot be decoded; the message names the file.
     """
-    inventory = read_inventory(request.layout)
-    everything = {split: used_partitions(request.layout, inventory.lattice, split) for split in SPLITS}
+    inventory = read_inventory(request.paths)
+    everything = {split: used_partitions(request.paths, inventory.lattice, split) for split in SPLITS}
     of_split = everything[request.split]
     places = of_split[share_of(len(of_split), request.number, request.total)]
     header = shard_header(request, inventory.lattice, [place for split in SPLITS for place in everything[split]])
@@ -124,16 +124,16 @@ def write_partitions(
     request: ShardRequest,
     header: ShardHeader,
     inventory: Inventory,
-    places: Sequence[ChipPlace],
+    places: Sequence[Partition],
     out: Path,
     say: Say,
 ) -> None:
     """Write the chips of `places` into one file, whichever shard they belong to; else as `build_shard`."""
-    settings, layout = request.settings, request.layout
+    settings, paths = request.settings, request.paths
     tally = Tally(settings.schema_bands)
     in_threads = request.threads > 1
     pool = ThreadPoolExecutor(request.threads) if in_threads else nullcontext()
-    reader = PartitionReader(settings, layout, inventory, places)
+    reader = PartitionReader(settings, paths, inventory, places)
     with create_shard(out, header, settings.shards.codec) as writer, pool as threads:
         maker = PieceMaker(header, writer, in_threads=in_threads)
         read = read_ahead(reader, places) if in_threads else read_in_turn(reader, places)
@@ -148,7 +148,7 @@ def write_partitions(
         )
 
 
-def shard_header(request: ShardRequest, lattice: Lattice, places: Sequence[ChipPlace]) -> ShardHeader:
+def shard_header(request: ShardRequest, lattice: Lattice, places: Sequence[Partition]) -> ShardHeader:
     """Return what a shard says of itself; `places` are all used partitions of the dataset."""
     settings, windows = request.settings, [place.window for place in places]
     return ShardHeader(
@@ -176,7 +176,7 @@ class _Partitions:
         self._settings, self._header, self._tally = settings, header, tally
 
     def calls(
-        self, partitions: Iterable[tuple[ChipPlace, Corrected]], count: int, maker: PieceMaker, say: Say
+        self, partitions: Iterable[tuple[Partition, Corrected]], count: int, maker: PieceMaker, say: Say
     ) -> Iterator[Callable[[], Piece]]:
         """Yield one call a piece of work, and say how far it is."""
         began = time.perf_counter()
@@ -186,7 +186,7 @@ class _Partitions:
             counts = f"{tally.n_kept:,} chips, {tally.n_rejected:,} rejected, {rate:,.0f} chips/s"
             say(f"{done} of {count} partitions, {counts}", done / count)
 
-    def _of_partition(self, place: ChipPlace, corrected: Corrected, maker: PieceMaker) -> Iterator[Callable[[], Piece]]:
+    def _of_partition(self, place: Partition, corrected: Corrected, maker: PieceMaker) -> Iterator[Callable[[], Piece]]:
         settings, size = self._settings, self._settings.chips.size
         judged = judge_partition(settings.chips, place, corrected.label, corrected.flags, self._header.fills["flags"])
         chosen = np.asarray(judged.verdicts == Reason.KEPT, bool)

@@ -169,13 +169,13 @@ def test_an_unknown_region_is_refused_with_the_nearest_name(gcn, tmp_path):
 def test_a_sound_dataset_is_said_to_be_sound(gcn, finished):
     code, out, err = gcn("validate", finished)
 
-    seal = json.loads((finished / "dataset.json").read_text())
+    manifest = json.loads((finished / "dataset.json").read_text())
     assert (code, err) == (0, "")
-    assert out.startswith(f"sound: {len(seal['files'])} files, ")
+    assert out.startswith(f"sound: {len(manifest['files'])} files, ")
     assert "train chips" in out
     sound, data = out.splitlines()
-    assert sound.endswith(f" dev chips, digest {seal['digest']}")
-    assert data.endswith(f"digest {seal['data_digest']}")
+    assert sound.endswith(f" dev chips, digest {manifest['digest']}")
+    assert data.endswith(f"digest {manifest['data_digest']}")
 
 
 def _flip(path):
@@ -236,10 +236,10 @@ def test_an_edited_index_is_found_even_when_the_seal_was_edited_with_it(gcn, cop
     assert code == 1
     assert err.startswith("index.parquet: ")
 
-    seal = json.loads((copied / "dataset.json").read_text())
-    entry = next(entry for entry in seal["files"] if entry["path"] == "index.parquet")
+    manifest = json.loads((copied / "dataset.json").read_text())
+    entry = next(entry for entry in manifest["files"] if entry["path"] == "index.parquet")
     entry.update(size=path.stat().st_size, sha256=digest(path))
-    (copied / "dataset.json").write_text(seal_text(seal))
+    (copied / "dataset.json").write_text(seal_text(manifest))
     code, _, err = gcn("validate", copied)
 
     assert code == 1
@@ -257,9 +257,9 @@ def test_a_seal_that_is_no_json_is_refused(gcn, copied):
 
 
 def test_a_seal_that_points_out_of_the_dataset_is_refused(gcn, copied):
-    seal = json.loads((copied / "dataset.json").read_text())
-    seal["files"][0]["path"] = "../elsewhere.tif"
-    (copied / "dataset.json").write_text(seal_text(seal))
+    manifest = json.loads((copied / "dataset.json").read_text())
+    manifest["files"][0]["path"] = "../elsewhere.tif"
+    (copied / "dataset.json").write_text(seal_text(manifest))
 
     code, _, err = gcn("validate", copied)
 

@@ -264,7 +264,7 @@ def test_bits_that_a_disk_lost_are_found_by_a_deep_look_and_just_these_files_are
         content[len(content) // 2] ^= 4
         path.write_bytes(content)
         # The inode says nothing, as after a disk's own failure.
-        sidecar = root.layout.sidecar(path)
+        sidecar = root.paths.sidecar(path)
         os.utime(sidecar, ns=(path.stat().st_ctime_ns, path.stat().st_ctime_ns))
     assert build_inline(root) == []
 

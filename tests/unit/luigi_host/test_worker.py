@@ -22,12 +22,12 @@ _PROGRAM = """
 import multiprocessing, signal, sys, time
 from pathlib import Path
 from gcn_luigi.luigi_host import worker as process
-from gcn_luigi.io.publish.atomic import staged
+from gcn_luigi.io.publish.atomic import atomic_write
 from gcn_luigi.luigi_host.worker import ChildContext, use_forkserver
 
 def work(final, kind):
     process._GRACE_S = 1.0 if kind == "deaf" else 1000.0
-    with ChildContext(None), staged(final) as draft:
+    with ChildContext(None), atomic_write(final) as draft:
         draft.write_text("half")
         if kind == "deaf":
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})

@@ -30,15 +30,15 @@ class _Made(RegionTask):
     task_namespace = "test"
     number = luigi.IntParameter()
 
-    def parts(self, path, glance=None):
-        del path, glance
+    def parts(self, path, snapshot=None):
+        del path, snapshot
         return {"number": self.number}
 
     def output(self):
-        return self.publishes(self.layout.root / f"{self.number}.txt")[0]
+        return self.publishes(self.paths.root / f"{self.number}.txt")[0]
 
     def make(self):
-        with self.output().staged() as draft:
+        with self.output().atomic_write() as draft:
             draft.write_text("made")
 
 

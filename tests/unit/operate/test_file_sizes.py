@@ -38,7 +38,7 @@ def prepared(world, tmp_path_factory):
     root = root_at(world, tmp_path_factory.mktemp("prepared"))
     for task in preparing(root, is_exact=True):
         build_inline(task)
-    return root.layout
+    return root.paths
 
 
 def test_the_files_of_a_finished_dataset_are_weighed_as_they_are(world, small_output):

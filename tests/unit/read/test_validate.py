@@ -15,7 +15,7 @@ from gcn_luigi.cli import cli
 from gcn_luigi.errors import ShardError
 from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import seal_text
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import Record, read_record
 from gcn_luigi.io.shard.footer import write_tail
 from gcn_luigi.io.tables import write_geoparquet
@@ -382,9 +382,9 @@ class TestGridPage:
     @pytest.fixture
     def paged(self, copied):
         """The page of grid sizes, with its sidecar."""
-        page = Layout(copied).grids
+        page = DatasetPaths(copied).grids
         page.write_text("grids", encoding="utf-8")
-        sidecar = Layout(copied).sidecar(page)
+        sidecar = DatasetPaths(copied).sidecar(page)
         record = Record({"task": "gcn.GridReport"}, page.stat().st_size, digest(page))
         sidecar.write_text(record.to_json(), encoding="utf-8")
         return copied
@@ -400,7 +400,7 @@ class TestGridPage:
         assert [problem for problem in validate(paged, deep=True) if problem.startswith("grids.html: ")]
 
     def test_one_without_a_sidecar_is_foreign(self, paged):
-        Layout(paged).sidecar(paged / "grids.html").unlink()
+        DatasetPaths(paged).sidecar(paged / "grids.html").unlink()
 
         assert list(unlisted(paged)) == [".: not part of the dataset: grids.html"]
 

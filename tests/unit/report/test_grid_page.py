@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gcn_luigi.config import Region
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.inputs.inventory import Inventory, SourceFile
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import write_geotiff
 from gcn_luigi.io.tables import write_geopackage, write_geoparquet
 from gcn_luigi.lattice import Lattice
@@ -50,10 +50,10 @@ def make_region(root, *, splits, ice, chips):
             "chips": chips,
         }
     )
-    layout = Layout(root / "out" / "tiny")
-    layout.root.mkdir(parents=True)
+    paths = DatasetPaths(root / "out" / "tiny")
+    paths.root.mkdir(parents=True)
     tile = SourceFile("0", "b7", "optical/0/0_b7.tif", LATTICE.window, "int16", None, 1)
-    layout.inventory.write_text(Inventory(LATTICE, (tile,)).to_json(), encoding="utf-8")
+    paths.inventory.write_text(Inventory(LATTICE, (tile,)).to_json(), encoding="utf-8")
     cells = [(row, col) for row in (0, 32) for col in (0, 32, 64)]
     table = pd.DataFrame(cells, columns=["row", "col"])
     table.insert(0, "partition", pd.array([f"p{i}" for i in range(6)], dtype="str"))
@@ -61,17 +61,17 @@ def make_region(root, *, splits, ice, chips):
     table["used"] = table["split"] != ""
     boxes = [box(row, col, 32, 32) for row, col in cells]
     catalog = gpd.GeoDataFrame(table, geometry=boxes, crs=LATTICE.crs)
-    write_geoparquet(layout.catalog, catalog)
+    write_geoparquet(paths.catalog, catalog)
     names = [f"RGI60-01.{i:05d}" for i in range(len(ice))]
     outlines = gpd.GeoDataFrame({"RGIId": names, "BgnDate": "20050101"}, geometry=list(ice), crs=LATTICE.crs)
     write_geopackage(root / settings.outlines.path, outlines, "outlines")
     shapes = outlines.assign(outline=names, year=pd.array([2005] * len(ice), dtype="Int64"))
     compared = compare_grids(LATTICE, shapes, catalog, SIZES)
-    layout.grid_comparison.write_text(json.dumps(compared), encoding="utf-8")
+    paths.grid_comparison.write_text(json.dumps(compared), encoding="utf-8")
     label = np.zeros((1, *LATTICE.shape), np.uint8)
     label[0, :20, :40] = 2
-    write_geotiff(layout.label, LATTICE, label, nodata=255, names=["label"])
-    return Region(settings, root), layout
+    write_geotiff(paths.label, LATTICE, label, nodata=255, names=["label"])
+    return Region(settings, root), paths
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.report.drawing import drawing_style
 from gcn_luigi.report.evidence import read_evidence
@@ -17,14 +17,14 @@ from gcn_luigi.settings import RegionSettings
 
 
 @pytest.fixture(scope="module")
-def layout(small_output):
-    return Layout(small_output)
+def paths(small_output):
+    return DatasetPaths(small_output)
 
 
 @pytest.fixture(scope="module")
-def evidence(layout):
-    made_with = json.loads(layout.dataset.read_text(encoding="utf-8"))["configuration"]
-    return read_evidence(RegionSettings.model_validate({**made_with, "data_root": "."}), layout)
+def evidence(paths):
+    made_with = json.loads(paths.dataset.read_text(encoding="utf-8"))["configuration"]
+    return read_evidence(RegionSettings.model_validate({**made_with, "data_root": "."}), paths)
 
 
 @pytest.fixture(autouse=True)
@@ -74,9 +74,9 @@ def test_years_between_outline_and_image_are_those_of_the_chips(evidence):
         assert f"{split} {gaps.mean():.1f}" in said
 
 
-def test_every_reason_is_on_the_map_with_its_count(evidence, layout):
+def test_every_reason_is_on_the_map_with_its_count(evidence, paths):
     unused = evidence.catalog[~evidence.catalog["used"]]
-    drawing = reason_map(evidence, layout)
+    drawing = reason_map(evidence, paths)
 
     counts = unused["reason"].value_counts()
     assert len(counts) >= 1
@@ -85,8 +85,8 @@ def test_every_reason_is_on_the_map_with_its_count(evidence, layout):
         assert f"{reason}: {count}" in drawing.svg
 
 
-def test_the_map_of_shares_has_a_panel_each_for_glacier_debris_and_ice(evidence, layout):
-    drawing = share_map(evidence, layout)
+def test_the_map_of_shares_has_a_panel_each_for_glacier_debris_and_ice(evidence, paths):
+    drawing = share_map(evidence, paths)
 
     for title in ("Glacier (outlines)", "Debris (label)", "Ice (label)"):
         assert title in drawing.svg

@@ -14,7 +14,7 @@ import shapely
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import Inventory, Note, SourceFile
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import write_geotiff
 from gcn_luigi.io.shard.writer import ShardReader
 from gcn_luigi.io.tables import write_geoparquet
@@ -116,40 +116,40 @@ def tile_quality(settings, band):
 
 
 def make_dataset(root, bands):
-    settings, layout, catalog = make_settings(bands), Layout(root), make_catalog()
+    settings, paths, catalog = make_settings(bands), DatasetPaths(root), make_catalog()
     schema = settings.schema_bands
     pixels = make_pixels(schema)
     notes = tuple(Note(str(i), "", EVIL, f"remark {i}") for i in range(40))
-    layout.shards.mkdir(parents=True)
+    paths.shards.mkdir(parents=True)
     tile = SourceFile("0123", "tcb", "optical/0123/0123_tcb.tif", LATTICE.window, "int16", None, 2)
-    layout.inventory.write_text(Inventory(LATTICE, (tile,), overlaps=notes).to_json(), encoding="utf-8")
-    for path in map(layout.stack, settings.years):
+    paths.inventory.write_text(Inventory(LATTICE, (tile,), overlaps=notes).to_json(), encoding="utf-8")
+    for path in map(paths.stack, settings.years):
         path.parent.mkdir(exist_ok=True)
         write_geotiff(path, LATTICE, pixels, nodata=None, names=schema.names)
     label = pixels[schema.label_index][None].astype(np.uint8)
-    write_geotiff(layout.label, LATTICE, label, nodata=255, names=["label"])
+    write_geotiff(paths.label, LATTICE, label, nodata=255, names=["label"])
     for band, plane in zip(schema, pixels, strict=True):
         if band.role in (Role.OPTICAL, Role.TOPO):
-            layout.tile_quality(band.name).parent.mkdir(exist_ok=True)
-            write_json(layout.tile_quality(band.name), tile_quality(settings, band))
+            paths.tile_quality(band.name).parent.mkdir(exist_ok=True)
+            write_json(paths.tile_quality(band.name), tile_quality(settings, band))
         if band.role is Role.TOPO:
-            layout.mosaic(band).parent.mkdir(exist_ok=True)
-            write_geotiff(layout.mosaic(band), LATTICE, plane[None], nodata=band.nodata, names=[band.name])
-    write_geoparquet(layout.catalog, catalog)
+            paths.mosaic(band).parent.mkdir(exist_ok=True)
+            write_geotiff(paths.mosaic(band), LATTICE, plane[None], nodata=band.nodata, names=[band.name])
+    write_geoparquet(paths.catalog, catalog)
     joined = pd.DataFrame({"cell": catalog["partition"], "outline": ["RGI<1>"] * len(catalog)})
     write_json(
-        layout.split_audit, audit_split(catalog, joined) | {"notes": {"outlines": [EVIL], "grid": [], "split": []}}
+        paths.split_audit, audit_split(catalog, joined) | {"notes": {"outlines": [EVIL], "grid": [], "split": []}}
     )
     shares = {"train": describe_shares(np.array([0.1, 0.4])), "dev": describe_shares(np.empty(0))}
-    write_json(layout.grid_comparison, {"128": shares, "256": shares, "512": shares})
-    write_json(layout.grid_notes, {"n_cells": 9, "size_px": 32, "notes": []})
+    write_json(paths.grid_comparison, {"128": shares, "256": shares, "512": shares})
+    write_json(paths.grid_notes, {"n_cells": 9, "size_px": 32, "notes": []})
     for split, total in (("train", 3), ("dev", 1)):
         for shard in range(total):
-            request = ShardRequest(settings, layout, split, shard, total)
-            build_shard(request, layout.shard(split, shard, total), lambda _said, _share: None)
-    write_index(settings, layout, layout.index, layout.index_map, layout.metadata_log)
-    write_statistics(settings, layout, layout.statistics)
-    return settings, layout
+            request = ShardRequest(settings, paths, split, shard, total)
+            build_shard(request, paths.shard(split, shard, total), lambda _said, _share: None)
+    write_index(settings, paths, paths.index, paths.index_map, paths.metadata_log)
+    write_statistics(settings, paths, paths.statistics)
+    return settings, paths
 
 
 @pytest.fixture(scope="module")
@@ -215,24 +215,24 @@ def test_the_same_dataset_gives_the_same_bytes_whatever_the_user_set_for_matplot
 
 
 def test_the_page_knows_neither_its_place_nor_the_day(rich, text):
-    _, layout = rich
+    _, paths = rich
 
-    assert str(layout.root) not in text
+    assert str(paths.root) not in text
     assert not re.search(r"\d{4}-\d{2}-\d{2}", text)
 
 
-def mirror(layout, root):
+def mirror(paths, root):
     """Return the layout of a copy whose files may be replaced one by one."""
     root.mkdir()
-    for path in layout.root.iterdir():
+    for path in paths.root.iterdir():
         (root / path.name).symlink_to(path)
-    return Layout(root)
+    return DatasetPaths(root)
 
 
 def test_one_optical_band_without_topography_and_a_split_without_chips_are_enough(bare, tmp_path):
-    settings, layout = bare
-    copy = mirror(layout, tmp_path / "tiny")
-    index = gpd.read_parquet(layout.index)
+    settings, paths = bare
+    copy = mirror(paths, tmp_path / "tiny")
+    index = gpd.read_parquet(paths.index)
     copy.index.unlink()
     write_geoparquet(copy.index, index[index["split"] == "train"])
 
@@ -258,9 +258,9 @@ def test_a_damaged_raster_is_named(rich, tmp_path):
 
 
 def test_flags_are_counted_as_a_plain_loop_counts_them(rich):
-    settings, layout = rich
-    evidence = read_evidence(settings, layout)
-    with ShardReader(layout.shard("dev", 0, 1)) as shard:
+    settings, paths = rich
+    evidence = read_evidence(settings, paths)
+    with ShardReader(paths.shard("dev", 0, 1)) as shard:
         planes = np.array([shard.pixels("flags", row) for row in range(len(shard))])
 
     counts = evidence.flags["dev"]
@@ -316,12 +316,12 @@ def test_the_checks_tell_of_wild_values_and_of_bands_without_a_range(rich, bare)
 
 
 def test_tiles_within_their_ranges_are_fine(rich, tmp_path):
-    settings, layout = rich
-    copy = mirror(layout, tmp_path / "tiny")
+    settings, paths = rich
+    copy = mirror(paths, tmp_path / "tiny")
     (copy.root / "tile_quality").unlink()
     (copy.root / "tile_quality").mkdir()
     for band in settings.schema_bands.image:
-        found = json.loads(layout.tile_quality(band.name).read_text(encoding="utf-8"))
+        found = json.loads(paths.tile_quality(band.name).read_text(encoding="utf-8"))
         found["tiles"] = [row | {"out_of_range": 0} for row in found["tiles"]]
         found["totals"]["out_of_range"] = 0
         write_json(copy.tile_quality(band.name), found)

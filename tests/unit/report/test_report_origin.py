@@ -6,7 +6,7 @@ import geopandas as gpd
 import pandas as pd
 import pytest
 
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import Record
 from gcn_luigi.io.tables import write_geoparquet
 from gcn_luigi.report.evidence import read_evidence
@@ -54,11 +54,11 @@ def path(rich, tmp_path_factory):
 
 def mirrored(rich, root, **tables):
     """Return the dataset with some tables in place of its own."""
-    settings, layout = rich
+    settings, paths = rich
     root.mkdir()
-    for path in layout.root.iterdir():
+    for path in paths.root.iterdir():
         (root / path.name).symlink_to(path)
-    copy = Layout(root)
+    copy = DatasetPaths(root)
     for name, table in tables.items():
         getattr(copy, name).unlink()
         write_geoparquet(getattr(copy, name), table)
@@ -151,15 +151,15 @@ def test_a_dataset_without_repeats_says_so(rich):
 
 
 def test_partitions_stored_once_give_the_same_page_but_for_how_they_are_stored(rich, tmp_path):
-    settings, layout = mirrored(rich, tmp_path / "tiny")
+    settings, paths = mirrored(rich, tmp_path / "tiny")
     settings = settings.model_copy(update={"shards": settings.shards.model_copy(update={"layout": "windows"})})
-    layout.shards.unlink()
-    layout.shards.mkdir()
+    paths.shards.unlink()
+    paths.shards.mkdir()
     for split, total in (("train", settings.shards.train), ("dev", settings.shards.dev)):
         for shard in range(total):
-            request = ShardRequest(settings, layout, split, shard, total)
-            build_shard(request, layout.shard(split, shard, total), lambda _said, _share: None)
-    chips, windows = (page_of(one, tmp_path / name) for one, name in ((rich, "chips"), ((settings, layout), "windows")))
+            request = ShardRequest(settings, paths, split, shard, total)
+            build_shard(request, paths.shard(split, shard, total), lambda _said, _share: None)
+    chips, windows = (page_of(one, tmp_path / name) for one, name in ((rich, "chips"), ((settings, paths), "windows")))
 
     texts = [path.read_text(encoding="utf-8") for path in (chips, windows)]
 
@@ -179,17 +179,17 @@ def test_what_came_in_is_what_was_used_and_what_was_left_out(rich):
 
 
 def test_notes_are_counted_and_odd_ones_are_told_whole(rich, tmp_path):
-    settings, layout = mirrored(rich, tmp_path / "tiny")
+    settings, paths = mirrored(rich, tmp_path / "tiny")
     notes = {
         "outlines": ["3 broken polygons repaired: a (Self-intersection), b, c", "1 records without area skipped: d"],
         "grid": ["cells were snapped"],
         "split": [],
     }
     audit = read_evidence(*rich).audit
-    layout.split_audit.unlink()
-    write_json(layout.split_audit, audit | {"notes": notes})
+    paths.split_audit.unlink()
+    write_json(paths.split_audit, audit | {"notes": notes})
 
-    rows = input_table(read_evidence(settings, layout)).rows
+    rows = input_table(read_evidence(settings, paths)).rows
 
     assert ("tiles", "pairs of tiles that share pixels", "40") in rows
     assert rows[-4:] == (

@@ -9,18 +9,18 @@ from urllib.parse import urlsplit
 import pytest
 
 from gcn_luigi.errors import SchedulerError
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.report.served.server import serve_pages
 
 
 @pytest.fixture
-def layout(small_output, tmp_path):
-    return Layout(shutil.copytree(small_output, tmp_path / "tiny"))
+def paths(small_output, tmp_path):
+    return DatasetPaths(shutil.copytree(small_output, tmp_path / "tiny"))
 
 
 @pytest.fixture
-def address(layout):
-    with serve_pages({"tiny": layout}) as address:
+def address(paths):
+    with serve_pages({"tiny": paths}) as address:
         yield address
 
 
@@ -41,19 +41,19 @@ def page(address, name, **how):
     return ask(address, f"{urlsplit(address).path}/tiny/{name}", **how)
 
 
-def test_the_list_names_every_page_and_every_page_is_there(address, layout):
+def test_the_list_names_every_page_and_every_page_is_there(address, paths):
     status, _, text = page(address, "")
 
     assert status == 200
-    shards = [path.stem for path in layout.shards.glob("*.h5")]
+    shards = [path.stem for path in paths.shards.glob("*.h5")]
     assert len(shards) == 3
     for name in ("report.html", "catalog", *(f"shards/{shard}" for shard in shards)):
         assert f'href="{name}"' in text
         assert page(address, name)[0] == 200
 
 
-def test_a_shard_is_shown_with_its_chips_and_partitions(address, layout):
-    path = min(layout.shards.glob("train-*.h5"))
+def test_a_shard_is_shown_with_its_chips_and_partitions(address, paths):
+    path = min(paths.shards.glob("train-*.h5"))
 
     _, _, text = page(address, f"shards/{path.stem}")
 
@@ -117,16 +117,16 @@ def test_the_head_of_a_page_has_no_body(address):
     assert int(headers["Content-Length"]) > 1000
 
 
-def test_a_link_is_no_page(address, layout, tmp_path):
+def test_a_link_is_no_page(address, paths, tmp_path):
     (tmp_path / "secret").write_text("secret", encoding="utf-8")
-    layout.report.unlink()
-    layout.report.symlink_to(tmp_path / "secret")
+    paths.report.unlink()
+    paths.report.symlink_to(tmp_path / "secret")
 
     assert page(address, "report.html")[0] == 404
 
 
-def test_a_damaged_shard_is_told_on_its_page(address, layout):
-    path = min(layout.shards.glob("dev-*.h5"))
+def test_a_damaged_shard_is_told_on_its_page(address, paths):
+    path = min(paths.shards.glob("dev-*.h5"))
     path.write_bytes(path.read_bytes()[:1000])
 
     status, _, text = page(address, f"shards/{path.stem}")
@@ -137,13 +137,13 @@ def test_a_damaged_shard_is_told_on_its_page(address, layout):
 
 def test_before_anything_is_made_the_list_says_so(tmp_path):
     (tmp_path / "tiny").mkdir()
-    with serve_pages({"tiny": Layout(tmp_path / "tiny")}) as address:
+    with serve_pages({"tiny": DatasetPaths(tmp_path / "tiny")}) as address:
         assert "Nothing is finished yet." in page(address, "")[2]
         assert page(address, "catalog")[0] == 404
 
 
-def test_only_this_machine_is_listened_to_and_nothing_is_left(layout):
-    with serve_pages({"tiny": layout}) as address:
+def test_only_this_machine_is_listened_to_and_nothing_is_left(paths):
+    with serve_pages({"tiny": paths}) as address:
         parts = urlsplit(address)
         assert parts.hostname == "127.0.0.1"
 
@@ -152,18 +152,18 @@ def test_only_this_machine_is_listened_to_and_nothing_is_left(layout):
         socket.create_connection((parts.hostname, parts.port), timeout=5)
 
 
-def test_a_port_that_is_taken_is_an_error_with_a_way_out(layout):
+def test_a_port_that_is_taken_is_an_error_with_a_way_out(paths):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with (
             pytest.raises(SchedulerError, match="cannot be served"),
-            serve_pages({"tiny": layout}, taken.getsockname()[1]),
+            serve_pages({"tiny": paths}, taken.getsockname()[1]),
         ):
             pass
 
 
-def test_every_run_has_a_word_of_its_own(layout):
-    with serve_pages({"tiny": layout}) as one, serve_pages({"tiny": layout}) as other:
+def test_every_run_has_a_word_of_its_own(paths):
+    with serve_pages({"tiny": paths}) as one, serve_pages({"tiny": paths}) as other:
         assert urlsplit(one).path != urlsplit(other).path
         assert len(urlsplit(one).path) >= 16

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import trial_build as probing
@@ -18,13 +18,13 @@ from gcn_luigi.stages.trial_build import probe_shards
 
 
 @pytest.fixture(scope="module")
-def layout(small_output):
-    return Layout(small_output)
+def paths(small_output):
+    return DatasetPaths(small_output)
 
 
 @pytest.fixture(scope="module")
-def settings(layout):
-    made_with = json.loads(layout.dataset.read_text(encoding="utf-8"))["configuration"]
+def settings(paths):
+    made_with = json.loads(paths.dataset.read_text(encoding="utf-8"))["configuration"]
     return RegionSettings.model_validate({**made_with, "data_root": "."})
 
 
@@ -41,17 +41,17 @@ def silent(_line, _share):
     pass
 
 
-def planned(settings, layout, *, is_exact=True):
-    return plan_dataset(settings, layout, is_exact=is_exact, say=silent)
+def planned(settings, paths, *, is_exact=True):
+    return plan_dataset(settings, paths, is_exact=is_exact, say=silent)
 
 
-def built(settings, layout, directory):
+def built(settings, paths, directory):
     """Build all shards into `directory`; return chips by split, bytes, and rejected chips by split and reason."""
     chips, size, rejected = dict.fromkeys(SPLITS, 0), 0, {split: {} for split in SPLITS}
     for split, total in (("train", settings.shards.train), ("dev", settings.shards.dev)):
         for number in range(total):
             path = directory / f"{split}-{number}.h5"
-            build_shard(ShardRequest(settings, layout, split, number, total), path, silent)
+            build_shard(ShardRequest(settings, paths, split, number, total), path, silent)
             size += path.stat().st_size
             with ShardReader(path) as shard:
                 chips[split] += len(shard)
@@ -78,13 +78,13 @@ CHOICES = {
 
 
 @pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES)
-def test_chips_and_reasons_are_those_of_the_build_and_bytes_within_fifteen_per_cent(layout, settings, tmp_path, choice):
+def test_chips_and_reasons_are_those_of_the_build_and_bytes_within_fifteen_per_cent(paths, settings, tmp_path, choice):
     wanted = changed(settings, **choice)
 
-    plan = planned(wanted, layout)
-    probe = probe_shards(wanted, layout, plan, tmp_path, silent)
+    plan = planned(wanted, paths)
+    probe = probe_shards(wanted, paths, plan, tmp_path, silent)
 
-    chips, size, rejected = built(wanted, layout, tmp_path)
+    chips, size, rejected = built(wanted, paths, tmp_path)
     assert {split: plan.splits[split].chips for split in SPLITS} == chips
     assert {split: plan.splits[split].rejected for split in SPLITS} == rejected
     assert probe.shard_bytes == pytest.approx(size, rel=0.15)
@@ -92,37 +92,37 @@ def test_chips_and_reasons_are_those_of_the_build_and_bytes_within_fifteen_per_c
     assert not (tmp_path / "probe.h5").exists()
 
 
-def test_a_fraction_of_the_partitions_is_enough_for_the_bytes(layout, settings, tmp_path, monkeypatch):
+def test_a_fraction_of_the_partitions_is_enough_for_the_bytes(paths, settings, tmp_path, monkeypatch):
     monkeypatch.setattr(probing, "_MOST_PARTITIONS", 5)
-    plan = planned(settings, layout)
-    probe = probe_shards(settings, layout, plan, tmp_path, silent)
+    plan = planned(settings, paths)
+    probe = probe_shards(settings, paths, plan, tmp_path, silent)
 
-    _, size, _ = built(settings, layout, tmp_path)
+    _, size, _ = built(settings, paths, tmp_path)
 
     assert probe.n_partitions <= 6 < sum(len(split.fruitful) for split in plan.splits.values())
     assert probe.shard_bytes == pytest.approx(size, rel=0.15)
 
 
-def test_a_probe_of_nothing_says_nothing(layout, settings, tmp_path):
+def test_a_probe_of_nothing_says_nothing(paths, settings, tmp_path):
     none = changed(settings, min_share={"debris": 1.0})
 
-    plan = planned(none, layout)
+    plan = planned(none, paths)
 
     assert plan.chips == 0
-    assert probe_shards(none, layout, plan, tmp_path, silent).shard_bytes == 0
+    assert probe_shards(none, paths, plan, tmp_path, silent).shard_bytes == 0
 
 
-def test_each_shard_is_expected_to_take_time_by_its_share(layout, settings, tmp_path):
-    probe = probe_shards(settings, layout, planned(settings, layout), tmp_path, silent)
+def test_each_shard_is_expected_to_take_time_by_its_share(paths, settings, tmp_path):
+    probe = probe_shards(settings, paths, planned(settings, paths), tmp_path, silent)
 
     assert [len(probe.shard_seconds[split]) for split in SPLITS] == [settings.shards.train, settings.shards.dev]
     assert all(seconds > 0 for split in SPLITS for seconds in probe.shard_seconds[split])
 
 
-def test_the_label_alone_gives_an_upper_bound(layout, settings):
+def test_the_label_alone_gives_an_upper_bound(paths, settings):
     strict = changed(settings, min_valid_optical_share=1.0)
 
-    exact, most = (planned(strict, layout, is_exact=is_exact) for is_exact in (True, False))
+    exact, most = (planned(strict, paths, is_exact=is_exact) for is_exact in (True, False))
 
     assert (exact.is_exact, most.is_exact) == (True, False)
     for split in SPLITS:
@@ -130,28 +130,28 @@ def test_the_label_alone_gives_an_upper_bound(layout, settings):
         assert exact.splits[split].chips < most.splits[split].chips
 
 
-def test_other_bands_are_not_read_where_they_decide_nothing(layout, settings):
+def test_other_bands_are_not_read_where_they_decide_nothing(paths, settings):
     only_label = changed(settings, **CHOICES["label only"])
 
     assert not label_decides(settings)
     assert label_decides(only_label)
-    assert planned(only_label, layout).is_exact
-    assert planned(only_label, layout).seconds_read == 0
+    assert planned(only_label, paths).is_exact
+    assert planned(only_label, paths).seconds_read == 0
 
 
-def test_partitions_are_those_that_the_catalog_uses(layout, settings):
-    catalog = gpd.read_parquet(layout.catalog)
+def test_partitions_are_those_that_the_catalog_uses(paths, settings):
+    catalog = gpd.read_parquet(paths.catalog)
 
-    for split, plan in planned(settings, layout).splits.items():
+    for split, plan in planned(settings, paths).splits.items():
         assert plan.partitions == int((catalog["used"] & (catalog["split"] == split)).sum())
 
 
-def test_class_shares_are_those_of_the_label_in_the_used_partitions(layout, settings):
-    catalog = gpd.read_parquet(layout.catalog)
-    with rasterio.open(layout.label) as dataset:
+def test_class_shares_are_those_of_the_label_in_the_used_partitions(paths, settings):
+    catalog = gpd.read_parquet(paths.catalog)
+    with rasterio.open(paths.label) as dataset:
         label = dataset.read(1)
 
-    for split, plan in planned(settings, layout, is_exact=False).splits.items():
+    for split, plan in planned(settings, paths, is_exact=False).splits.items():
         cells = catalog[catalog["used"] & (catalog["split"] == split)]
         pixels = np.concatenate(
             [label[c.row : c.row + c.height, c.col : c.col + c.width].ravel() for c in cells.itertuples()]
@@ -162,8 +162,8 @@ def test_class_shares_are_those_of_the_label_in_the_used_partitions(layout, sett
         assert min(expected["debris"], expected["ice"]) > 0
 
 
-def test_the_weight_of_either_layout_is_that_of_its_pixels(layout, settings):
-    plan = planned(settings, layout)
+def test_the_weight_of_either_layout_is_that_of_its_pixels(paths, settings):
+    plan = planned(settings, paths)
 
     # Three bands of two bytes, label and flags.
     pixel = 3 * 2 + 2
@@ -172,8 +172,8 @@ def test_the_weight_of_either_layout_is_that_of_its_pixels(layout, settings):
     assert n_windows == sum(len(split.fruitful) for split in plan.splits.values())
 
 
-def test_a_smaller_step_makes_more_chips_of_the_same_partitions(layout, settings):
-    coarse, fine = (planned(changed(settings, step=step), layout) for step in (32, 8))
+def test_a_smaller_step_makes_more_chips_of_the_same_partitions(paths, settings):
+    coarse, fine = (planned(changed(settings, step=step), paths) for step in (32, 8))
 
     assert fine.chips_bytes > 5 * coarse.chips_bytes
     assert fine.windows_bytes >= coarse.windows_bytes

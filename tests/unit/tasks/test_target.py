@@ -29,7 +29,7 @@ def make(root, source):
 
 
 def publish(target, content=b"whole"):
-    with target.staged() as draft:
+    with target.atomic_write() as draft:
         draft.write_bytes(content)
 
 
@@ -86,7 +86,7 @@ class TestExists:
         assert str(target) == str(target.path)
 
     def test_not_while_it_is_written(self, target):
-        with target.staged() as draft:
+        with target.atomic_write() as draft:
             draft.write_bytes(b"whole")
             assert not target.exists()
 
@@ -188,7 +188,7 @@ class TestPublishing:
         before = source.parts
 
         def write_meanwhile():
-            with target.staged() as draft:
+            with target.atomic_write() as draft:
                 draft.write_bytes(b"made from the old source")
                 source.parts = {**source.parts, **change}
 
@@ -206,7 +206,7 @@ class TestPublishing:
         publish(target, b"older")
 
         def write_half():
-            with target.staged() as draft:
+            with target.atomic_write() as draft:
                 draft.write_bytes(b"half")
                 raise failure
 
@@ -259,9 +259,9 @@ class TestPublishing:
     def test_of_two_writers_each_leaves_a_complete_file(self, tmp_path, source):
         first, second = make(tmp_path, source), make(tmp_path, source)
 
-        with first.staged() as one:
+        with first.atomic_write() as one:
             one.write_bytes(b"same")
-            with second.staged() as two:
+            with second.atomic_write() as two:
                 two.write_bytes(b"same")
             assert first.exists()
 

@@ -12,16 +12,16 @@ import pytest
 
 from gcn_luigi.errors import InputError, PublishError
 from gcn_luigi.io.publish import atomic as staging
-from gcn_luigi.io.publish.atomic import digest, staged
+from gcn_luigi.io.publish.atomic import atomic_write, digest
 
 
 def publish(path, content=b"whole"):
-    with staged(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_bytes(content)
 
 
 def write_half(path, failure):
-    with staged(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_bytes(b"half")
         raise failure
 
@@ -38,7 +38,7 @@ def test_a_file_appears_under_its_name_with_directories_it_needs(tmp_path):
 
 
 def test_the_draft_is_a_hidden_sibling_with_the_same_suffixes(tmp_path):
-    with staged(tmp_path / "grid.tar.gz") as draft:
+    with atomic_write(tmp_path / "grid.tar.gz") as draft:
         assert draft.parent == tmp_path
         assert draft.name.startswith(".")
         assert draft.name.endswith(".grid.tar.gz")
@@ -73,7 +73,7 @@ def test_a_failed_write_publishes_nothing_and_leaves_the_older_file(tmp_path, ol
 
 @pytest.mark.fault
 def test_a_writer_that_writes_nothing_publishes_nothing(tmp_path):
-    with pytest.raises(FileNotFoundError), staged(tmp_path / "a.h5"):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.h5"):
         pass
 
     assert names(tmp_path) == []
@@ -83,7 +83,7 @@ def test_an_older_file_is_replaced_in_one_step(tmp_path):
     final = tmp_path / "a.h5"
     publish(final, b"older")
     with final.open("rb") as reader:
-        with staged(final) as draft:
+        with atomic_write(final) as draft:
             draft.write_bytes(b"newer")
             assert final.read_bytes() == b"older"
 
@@ -94,9 +94,9 @@ def test_an_older_file_is_replaced_in_one_step(tmp_path):
 def test_of_two_writers_the_last_one_wins_and_both_files_are_whole(tmp_path):
     final = tmp_path / "a.h5"
 
-    with staged(final) as first:
+    with atomic_write(final) as first:
         first.write_bytes(b"first")
-        with staged(final) as second:
+        with atomic_write(final) as second:
             assert second != first
             second.write_bytes(b"second")
         assert final.read_bytes() == b"second"
@@ -149,7 +149,7 @@ def test_data_is_synced_before_the_name_and_the_directory_after_it(tmp_path, mon
 def test_a_refusal_of_the_file_system_is_told_with_the_final_name(tmp_path, code):
     final = tmp_path / "a.h5"
 
-    with pytest.raises(PublishError, match="could not be written") as caught, staged(final):
+    with pytest.raises(PublishError, match="could not be written") as caught, atomic_write(final):
         raise OSError(code, os.strerror(code))
 
     assert os.strerror(code) in caught.value.what
@@ -200,7 +200,7 @@ def test_a_name_taken_by_a_directory_is_told(tmp_path):
 def test_a_source_that_cannot_be_read_is_not_blamed_on_the_output(tmp_path, code):
     source = tmp_path / "input" / "rejects.csv"
 
-    with pytest.raises(OSError, match=r"rejects\.csv") as caught, staged(tmp_path / "out" / "a.h5"):
+    with pytest.raises(OSError, match=r"rejects\.csv") as caught, atomic_write(tmp_path / "out" / "a.h5"):
         raise OSError(code, os.strerror(code), str(source))
 
     assert not isinstance(caught.value, PublishError)
@@ -212,7 +212,7 @@ def test_an_error_that_is_no_refusal_passes_as_it_is(tmp_path):
         pass
 
     for error in (OSError(errno.EIO, "Input/output error"), LibraryError(errno.ENOSPC, "theirs")):
-        with pytest.raises(type(error)) as caught, staged(tmp_path / "a.h5"):
+        with pytest.raises(type(error)) as caught, atomic_write(tmp_path / "a.h5"):
             raise error
         assert caught.value is error
 
@@ -223,7 +223,7 @@ def test_a_killed_writer_leaves_at_most_a_hidden_draft(tmp_path):
     publish(final, b"older")
     child = os.fork()
     if child == 0:
-        with staged(final) as draft:
+        with atomic_write(final) as draft:
             draft.write_bytes(b"half")
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from gcn_luigi.errors import ShardError
-from gcn_luigi.io.publish.manifest import read_seal, seal_digest, seal_text
+from gcn_luigi.io.publish.manifest import read_manifest, seal_digest, seal_text
 
 CONTENT = {
     "format": "gcn_luigi dataset 2",
@@ -33,7 +33,7 @@ def test_what_was_written_is_read(tmp_path):
     path = tmp_path / "dataset.json"
     path.write_text(seal_text(CONTENT), encoding="utf-8")
 
-    assert read_seal(path) == {**CONTENT, "digest": seal_digest(CONTENT)}
+    assert read_manifest(path) == {**CONTENT, "digest": seal_digest(CONTENT)}
 
 
 @pytest.mark.fault
@@ -46,7 +46,7 @@ def test_every_single_flipped_bit_is_found(tmp_path):
         path.write_bytes(spoilt)
 
         with pytest.raises(ShardError, match="not what was written") as caught:
-            read_seal(path)
+            read_manifest(path)
 
     assert caught.value.where == str(path)
     assert "gcn run --deep" in caught.value.fix
@@ -72,4 +72,4 @@ def test_the_same_content_in_another_form_is_not_what_was_written(tmp_path, edit
     assert path.read_bytes() != text.encode()
 
     with pytest.raises(ShardError, match="not what was written"):
-        read_seal(path)
+        read_manifest(path)

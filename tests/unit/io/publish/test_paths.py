@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from gcn_luigi.bands import Band, Role
-from gcn_luigi.io.publish.paths import SPLITS, Layout
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 
-LAYOUT = Layout(Path("/out/alps"))
+LAYOUT = DatasetPaths(Path("/out/alps"))
 RED = Band("red", Role.OPTICAL, "red")
 DEM = Band("dem", Role.TOPO, "dem")
 
 
 def all_paths():
-    properties = {name for name, value in vars(Layout).items() if isinstance(value, property)} - {"shards"}
+    properties = {name for name, value in vars(DatasetPaths).items() if isinstance(value, property)} - {"shards"}
     named = [getattr(LAYOUT, name) for name in sorted(properties)]
     made = [
         LAYOUT.tile_quality("red"),

@@ -11,7 +11,7 @@ import gcn_luigi
 from gcn_luigi.errors import ConfigError, GcnLuigiError, InputError, PublishError, ShardError
 from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import seal_text
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.safe_names import check_links, inside
 from gcn_luigi.stages.dataset.convert import convert_dataset
 from gcn_luigi.stages.shards.partition_files import partition_files_are_there
@@ -25,12 +25,12 @@ def region(tmp_path):
     root = tmp_path / "output/tiny"
     root.mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
-    return Layout(root)
+    return DatasetPaths(root)
 
 
-def publish(layout, path):
-    target = PublishedFile(path, layout.sidecar(path), dict)
-    with target.staged() as draft:
+def publish(paths, path):
+    target = PublishedFile(path, paths.sidecar(path), dict)
+    with target.atomic_write() as draft:
         draft.write_text("made")
     return target
 
@@ -77,10 +77,10 @@ def test_a_region_that_is_a_link_out_of_the_output_is_not_written_through(tmp_pa
     (tmp_path / "output").mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "output/tiny").symlink_to(tmp_path / "elsewhere")
-    layout = Layout(tmp_path / "output/tiny")
+    paths = DatasetPaths(tmp_path / "output/tiny")
 
     with pytest.raises(PublishError, match="leads out of"):
-        publish(layout, layout.label)
+        publish(paths, paths.label)
 
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
@@ -88,10 +88,10 @@ def test_a_region_that_is_a_link_out_of_the_output_is_not_written_through(tmp_pa
 def test_links_that_stay_inside_and_a_linked_output_are_fine(tmp_path):
     (tmp_path / "disk/tiny/many").mkdir(parents=True)
     (tmp_path / "output").symlink_to(tmp_path / "disk")
-    layout = Layout(tmp_path / "output/tiny")
-    (layout.root / "shards").symlink_to("many")
+    paths = DatasetPaths(tmp_path / "output/tiny")
+    (paths.root / "shards").symlink_to("many")
 
-    target = publish(layout, layout.shard("train", 0, 1))
+    target = publish(paths, paths.shard("train", 0, 1))
 
     assert target.exists()
     assert (tmp_path / "disk/tiny/many/train-00000-of-00001.h5").is_file()

@@ -15,7 +15,7 @@ from gcn_luigi.io.shard.writer import PIXELS, create_shard
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.chips.duplicates import count_repeats, footprint_keys
 from gcn_luigi.prepare.chips.metadata import (
-    ChipPlace,
+    Partition,
     chip_columns,
     empty_columns,
     empty_window_columns,
@@ -92,7 +92,7 @@ def test_chips_of_windows_are_compared_as_they_are_cut(tmp_path, edge):
     header = make_header(size=size, edge=edge, layout="windows", window=(24, 40))
     with create_shard(path, header, "deflate", None) as writer:
         for number, image in enumerate(windows):
-            place = ChipPlace(f"p{number}", "train", 2004, 1, window, LATTICE)
+            place = Partition(f"p{number}", "train", 2004, 1, window, LATTICE)
             counts = ChipCounts(*(np.full(n, value, np.int64) for value in range(7)))
             columns = chip_columns("alps", place, origins, counts, size) | {"in_window": np.full(n, number, np.int32)}
             zeros = np.zeros((1, 24, 40), np.uint8)

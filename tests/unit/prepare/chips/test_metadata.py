@@ -7,7 +7,7 @@ import pytest
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.chips.metadata import ChipPlace, chip_columns, empty_columns, select_counts
+from gcn_luigi.prepare.chips.metadata import Partition, chip_columns, empty_columns, select_counts
 from gcn_luigi.prepare.chips.selection import ChipCounts
 
 LATTICE = Lattice("EPSG:32606", left=500_000.0, top=6_800_000.0, pixel_size=12.5, height=100, width=80)
@@ -15,7 +15,7 @@ ORIGINS = np.array([[0, 0], [0, 4], [12, 8]], np.int64)
 
 
 def make_place(partition="r0001_c0002", row=16, col=32):
-    return ChipPlace(partition, "dev", 2004, 3, Window(row, col, 20, 20), LATTICE)
+    return Partition(partition, "dev", 2004, 3, Window(row, col, 20, 20), LATTICE)
 
 
 def make_counts(n=3):

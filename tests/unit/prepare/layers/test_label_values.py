@@ -111,7 +111,7 @@ def test_a_build_without_a_class_stops_at_its_catalog(tmp_path, change, told):
     with pytest.raises(ConfigError, match=told):
         build_inline(catalog)
 
-    assert not catalog.layout.catalog.exists()
+    assert not catalog.paths.catalog.exists()
     path = tiny.config / "tiny.toml"
     absent = 'allow_absent = ["ice"]' if "ice" in told else 'allow_absent = ["debris"]'
     path.write_text(path.read_text().replace("[label]", f"[label]\n{absent}"))

@@ -12,7 +12,7 @@ from scipy import ndimage
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.io.inputs.inventory import Inventory
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.stages.layers import label as stage
 from gcn_luigi.stages.layers.label import distance_sources, label_sources, write_distance, write_label
@@ -57,10 +57,10 @@ def make(tmp_path, votes):
     def make(**changes):
         gpd.GeoDataFrame({"RGIId": ["a", "b", "c"]}, geometry=SHAPES, crs=LATTICE.crs).to_file(tmp_path / "rgi.gpkg")
         write_tif(tmp_path / "stem.tif", votes)
-        layout = Layout(tmp_path / "out")
-        layout.root.mkdir()
-        layout.inventory.write_text(Inventory(LATTICE, ()).to_json(), encoding="utf-8")
-        return Region(region(**changes), tmp_path), layout
+        paths = DatasetPaths(tmp_path / "out")
+        paths.root.mkdir()
+        paths.inventory.write_text(Inventory(LATTICE, ()).to_json(), encoding="utf-8")
+        return Region(region(**changes), tmp_path), paths
 
     return make
 
@@ -280,12 +280,12 @@ class TestDistance:
         assert (profile["dtype"], profile["nodata"]) == ("int16", -32768)
 
     def test_the_label_decides_where_it_is_asked_to(self, make, tmp_path):
-        place, layout = make(distance={"enabled": True, "source": "label", "max_m": 300})
+        place, paths = make(distance={"enabled": True, "source": "label", "max_m": 300})
         drawn = np.zeros(LATTICE.shape, np.uint8)
         drawn[20, 31], drawn[50, 64], drawn[5, 5] = 1, 2, 255
-        write_tif(layout.label, drawn, nodata=255)
+        write_tif(paths.label, drawn, nodata=255)
 
-        write_distance(place, layout, tmp_path / "distance.tif", Said())
+        write_distance(place, paths, tmp_path / "distance.tif", Said())
 
         is_glacier = (drawn == 1) | (drawn == 2)
         expected = np.minimum(ndimage.distance_transform_edt(~is_glacier) * 10.0, 300)

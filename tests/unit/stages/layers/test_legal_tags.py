@@ -9,7 +9,7 @@ import shapely
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import Inventory
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.stages.layers.label import write_distance, write_label
 from tests.reference.tile_tree import region, write_tif
@@ -32,11 +32,11 @@ def make(tmp_path):
         shape = shapely.box(600_050, 6_999_850, 600_200, 6_999_950)
         gpd.GeoDataFrame({"RGIId": ["a"]}, geometry=[shape], crs=LATTICE.crs).to_file(tmp_path / "rgi.gpkg")
         write_tif(tmp_path / "given.tif", VALUES.astype(dtype), nodata=tag)
-        layout, out = Layout(tmp_path / "out"), tmp_path / "made.tif"
-        layout.root.mkdir()
-        layout.inventory.write_text(Inventory(LATTICE, ()).to_json(), encoding="utf-8")
+        paths, out = DatasetPaths(tmp_path / "out"), tmp_path / "made.tif"
+        paths.root.mkdir()
+        paths.inventory.write_text(Inventory(LATTICE, ()).to_json(), encoding="utf-8")
         write = write_distance if layer == "distance" else write_label
-        write(Region(region(**(GIVEN[layer] | changes)), tmp_path), layout, out, lambda _line, _share: None)
+        write(Region(region(**(GIVEN[layer] | changes)), tmp_path), paths, out, lambda _line, _share: None)
         with rasterio.open(out) as dataset:
             return dataset.read(1)
 

@@ -16,7 +16,7 @@ from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.inputs.scan import scan_tiles
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, mosaic_band, write_vrt
 from gcn_luigi.lattice import Lattice
@@ -235,11 +235,11 @@ class TestTagsOfEachBand:
 def quality(tree, bands=None, **changes):
     """Return what the stage says of the optical band."""
     settings = region(**({"bands": bands} if bands else {}), **changes)
-    layout, out = Layout(tree / "out"), tree / "a.json"
-    layout.root.mkdir(exist_ok=True)
-    layout.inventory.write_text(scan_tiles(tree, settings).to_json(), encoding="utf-8")
+    paths, out = DatasetPaths(tree / "out"), tree / "a.json"
+    paths.root.mkdir(exist_ok=True)
+    paths.inventory.write_text(scan_tiles(tree, settings).to_json(), encoding="utf-8")
     name = settings.bands[0].name
-    write_tile_quality(Region(settings, tree), layout, name, out, lambda _line, _share: None)
+    write_tile_quality(Region(settings, tree), paths, name, out, lambda _line, _share: None)
     return json.loads(out.read_text(encoding="utf-8"))
 
 

@@ -6,7 +6,7 @@ import rasterio
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import Inventory
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import write_geotiff
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.settings import RegionSettings
@@ -37,12 +37,12 @@ def pixels():
 
 
 def copied(tmp_path, pixels):
-    layout = Layout(tmp_path / "tiny")
-    layout.stack(2010).parent.mkdir(parents=True)
-    layout.inventory.write_text(Inventory(LATTICE, ()).to_json(), encoding="utf-8")
-    write_geotiff(layout.stack(2010), LATTICE, pixels, nodata=None, names=SETTINGS.schema_bands.names)
+    paths = DatasetPaths(tmp_path / "tiny")
+    paths.stack(2010).parent.mkdir(parents=True)
+    paths.inventory.write_text(Inventory(LATTICE, ()).to_json(), encoding="utf-8")
+    write_geotiff(paths.stack(2010), LATTICE, pixels, nodata=None, names=SETTINGS.schema_bands.names)
     said = []
-    write_stack_file(SETTINGS, layout, 2010, tmp_path / "out.tif", lambda *moment: said.append(moment))
+    write_stack_file(SETTINGS, paths, 2010, tmp_path / "out.tif", lambda *moment: said.append(moment))
     return tmp_path / "out.tif", said
 
 

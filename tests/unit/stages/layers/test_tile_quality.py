@@ -10,7 +10,7 @@ import rasterio
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import Inventory, SourceFile
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.stages.layers import tile_quality as stage
 from gcn_luigi.stages.layers.tile_quality import checked_bands, write_tile_quality
@@ -51,12 +51,12 @@ def make(tmp_path):
         return run(band, files, bands)
 
     def run(band, files, bands=BANDS):
-        layout, out = Layout(tmp_path / "out"), tmp_path / f"{band}.json"
-        layout.root.mkdir(exist_ok=True)
-        layout.inventory.write_text(Inventory(LATTICE, tuple(files)).to_json(), encoding="utf-8")
+        paths, out = DatasetPaths(tmp_path / "out"), tmp_path / f"{band}.json"
+        paths.root.mkdir(exist_ok=True)
+        paths.inventory.write_text(Inventory(LATTICE, tuple(files)).to_json(), encoding="utf-8")
         said = []
         place = Region(region(bands=bands), tmp_path)
-        write_tile_quality(place, layout, band, out, lambda line, share: said.append((line, share)))
+        write_tile_quality(place, paths, band, out, lambda line, share: said.append((line, share)))
         return json.loads(out.read_text(encoding="utf-8")), said
 
     make.run = run

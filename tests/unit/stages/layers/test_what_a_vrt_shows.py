@@ -11,7 +11,7 @@ from rasterio.vrt import WarpedVRT
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import Inventory
-from gcn_luigi.io.publish.paths import Layout
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
 from gcn_luigi.stages.layers.label import write_label
@@ -53,10 +53,10 @@ def tiles(tmp_path):
 
 
 def label(root, name, **changes):
-    layout, out = Layout(root / "out"), root / "made.tif"
-    layout.root.mkdir(exist_ok=True)
-    layout.inventory.write_text(Inventory(LATTICE, ()).to_json(), encoding="utf-8")
-    write_label(Region(region(label={"stem": name}, **changes), root), layout, out, lambda _line, _share: None)
+    paths, out = DatasetPaths(root / "out"), root / "made.tif"
+    paths.root.mkdir(exist_ok=True)
+    paths.inventory.write_text(Inventory(LATTICE, ()).to_json(), encoding="utf-8")
+    write_label(Region(region(label={"stem": name}, **changes), root), paths, out, lambda _line, _share: None)
     with rasterio.open(out) as dataset:
         return dataset.read(1)
 
