@@ -136,7 +136,7 @@ def _of_files(what: tuple[Path, ...], crs: str | None, glacier_field: str | None
 
 def _parts(frame: "gpd.GeoDataFrame", path: Path) -> tuple["gpd.GeoDataFrame", "gpd.GeoDataFrame", dict[str, int]]:
     """Return train and dev of one file, and how many rows of it are neither, by word."""
-    from gcn_luigi.prepare.split.words import refuse_third_split, split_of  # noqa: PLC0415
+    from gcn_luigi.prepare.split.names import refuse_third_split, split_of  # noqa: PLC0415
 
     if "split" not in frame.columns:
         raise ConfigError(

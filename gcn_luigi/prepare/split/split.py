@@ -10,8 +10,8 @@ import pandas as pd
 
 from gcn_luigi.errors import InputError, few
 from gcn_luigi.prepare.split.blocks import BlockSearch, Choice, block_ids, glacier_weight, group_blocks
+from gcn_luigi.prepare.split.names import refuse_third_split, split_of
 from gcn_luigi.prepare.split.neighbours import least_gap_px, near_pairs, shared_pixels
-from gcn_luigi.prepare.split.words import refuse_third_split, split_of
 from gcn_luigi.settings import SplitSettings
 
 _BY_COLUMN = "split.method = column"
