@@ -32,7 +32,8 @@ from gcn_luigi.prepare.partitions.overlay import (
 )
 from gcn_luigi.prepare.partitions.remedies import remedy, told_reasons
 from gcn_luigi.prepare.partitions.years import partition_years, years_of_cells
-from gcn_luigi.prepare.split.split import assign_split, audit_split
+from gcn_luigi.prepare.split.leakage import audit_split
+from gcn_luigi.prepare.split.split import assign_split
 from gcn_luigi.stages.layers.mosaics import read_inventory
 
 GRID_SIZES = (128, 256, 512)

@@ -1,38 +1,28 @@
-"""What people call the splits, and that there are two of them."""
+"""Names for the two splits, train and dev, as people write them."""
 
 from collections import Counter
 from collections.abc import Iterable
 
 from gcn_luigi.errors import InputError
 
-_TRAIN = frozenset({"train", "training"})
-# Two kinds of split that are held back. Either is read as dev where the other one is not there.
+_TRAIN = ("train", "training")
+# Two kinds of split that are held back. Either is read as dev where the other one is absent.
 _HELD_BACK = {
     "dev": ("dev", "development", "val", "valid", "validate", "validation"),
     "test": ("test", "testing"),
 }
-_KINDS = {word: kind for kind, words in _HELD_BACK.items() for word in words}
+_KINDS = {name: kind for kind, names in _HELD_BACK.items() for name in names}
 
 
-def split_of(word: str) -> str | None:
-    """Return the split that a word means.
-
-    Parameters
-    ----------
-    word : str
-        In any case, with or without spaces around it.
-
-    Returns
-    -------
-    str or None
-        ``"train"``, ``"dev"``, ``""`` for no word at all, and None for a word that names no split.
+def split_of(name: str) -> str | None:
+    """Return ``"train"`` or ``"dev"`` for a name, in any case; ``""`` for an empty one and None for an unknown one.
 
     Examples
     --------
     >>> split_of(" Train"), split_of("validation"), split_of("test"), split_of(""), split_of("buffer")
     ('train', 'dev', 'dev', '', None)
     """
-    plain = word.strip().lower()
+    plain = name.strip().lower()
     if plain in _TRAIN:
         return "train"
     if plain in _KINDS:
@@ -40,28 +30,16 @@ def split_of(word: str) -> str | None:
     return None if plain else ""
 
 
-def refuse_third_split(words: Iterable[str], *, where: str, fix: str) -> None:
-    """Refuse words that name two splits that are held back, as val and test: both would become dev.
-
-    Parameters
-    ----------
-    words : iterable of str
-        One for each cell or footprint.
-    where, fix : str
-        For the message.
-
-    Raises
-    ------
-    InputError
-        Beside dev or val there is test; the message counts the rows of each word.
-    """
-    counts = Counter(word.strip().lower() for word in words)
-    if len({_KINDS[word] for word in counts if word in _KINDS}) < 2:
+def refuse_third_split(names: Iterable[str], *, where: str, fix: str) -> None:
+    """Raise InputError, with the rows per name, if `names` (one per row) hold back two splits, such as val and test."""
+    counts = Counter(name.strip().lower() for name in names)
+    held_back = sorted(name for name in counts if name in _KINDS)
+    if len({_KINDS[name] for name in held_back}) < 2:
         return
-    named = [f"{word} ({counts[word]:,})" for word in sorted(counts) if split_of(word)]
+    listed = ", ".join(f"{name} ({counts[name]:,})" for name in sorted(counts) if split_of(name))
     raise InputError(
-        f"the column split names more than two splits: {', '.join(named)}. There are two, train and dev, so that "
-        f"{' and '.join(word for word in sorted(counts) if word in _KINDS)} would become one",
+        f"the column split names more than two splits: {listed}. There are two, train and dev, so that "
+        f"{' and '.join(held_back)} would become one",
         where=where,
         fix=fix,
     )
