@@ -19,7 +19,7 @@ from gcn_luigi.prepare.chips.chips import chip_origins, cut_chips
 from gcn_luigi.prepare.chips.gather import ChipCutter
 from gcn_luigi.prepare.chips.metadata import Partition, chip_columns, empty_columns, select_counts
 from gcn_luigi.prepare.chips.selection import count_chips
-from gcn_luigi.prepare.missing.flags import Marks, mark_strict, outside_flags
+from gcn_luigi.prepare.missing.fill import Corrected, outside_flags, strict_nodata
 from gcn_luigi.settings import RegionSettings, ShardSettings
 from gcn_luigi.stages.dataset.manifest import write_manifest
 from gcn_luigi.stages.dataset.summary import write_index
@@ -115,9 +115,9 @@ class MaskAndCut:
         self._schema, self._size, self._edge = settings.schema_bands, settings.chips.size, settings.chips.edge
         self._outside = int(outside_flags(self._schema))
         self._origins = chip_origins(shape, self._size, settings.chips.step, self._edge)
-        self._cutter, self._marks = (
+        self._cutter, self._planes = (
             ChipCutter(self._schema, self._size, edge=self._edge),
-            Marks.empty(self._schema, shape),
+            Corrected.empty(self._schema, shape),
         )
         n_chips, n_bands = len(self._origins), len(self._schema) - 1
         self.image = _aligned((n_chips, n_bands, self._size, self._size))
@@ -131,7 +131,7 @@ class MaskAndCut:
 
     def __call__(self, stack: npt.NDArray[np.int16]) -> None:
         """Fill the buffers with the chips of a stack (band, y, x)."""
-        marks = mark_strict(stack, self._schema, out=self._marks)
+        marks = strict_nodata(stack, self._schema, out=self._planes)
         self._cutter.cut(stack, marks.flags, self._origins, out=self.image)
         for plane, fill, out in ((marks.label, LABEL_IGNORE, self.label), (marks.flags, self._outside, self.flags)):
             cut_chips(plane, self._origins, self._size, edge=self._edge, fill=fill, out=out)

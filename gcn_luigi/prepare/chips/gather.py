@@ -8,7 +8,7 @@ from gcn_luigi.bands import BandSchema
 from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.chips.chips import Edge, Origins, check_origins, overhanging, refuse_overhang
 from gcn_luigi.prepare.dtypes import CUT_DTYPES, Array, check_stack, fitting, writable
-from gcn_luigi.prepare.missing.flags import stack_flags
+from gcn_luigi.prepare.missing.fill import stack_flags
 
 
 class ChipCutter:
