@@ -20,9 +20,8 @@ from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.layers.label_values import refuse_absent
 from gcn_luigi.prepare.layers.labels import count_classes
 from gcn_luigi.prepare.partitions.catalog import NOTHING_EXCLUDED, CellFacts, Exclusions, build_catalog
-from gcn_luigi.prepare.partitions.grid import Cell, make_grid
+from gcn_luigi.prepare.partitions.grid import Cell, import_grid, make_grid
 from gcn_luigi.prepare.partitions.grid_comparison import compare_grids
-from gcn_luigi.prepare.partitions.grid_import import import_grid
 from gcn_luigi.prepare.partitions.overlay import (
     cell_boxes,
     far_from_outlines,

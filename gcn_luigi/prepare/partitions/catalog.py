@@ -13,8 +13,7 @@ import shapely
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.partitions.grid import Cell
-from gcn_luigi.prepare.partitions.grid_import import cell_id
+from gcn_luigi.prepare.partitions.grid import Cell, cell_id
 from gcn_luigi.prepare.partitions.overlay import cell_boxes
 from gcn_luigi.settings import GridSettings
 
