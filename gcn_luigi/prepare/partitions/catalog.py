@@ -22,7 +22,7 @@ _CLASSES = ("share_none", "share_debris", "share_ice", "share_missing")
 
 
 # How a note begins that says that polygons to leave out lie elsewhere.
-NOTHING_EXCLUDED = "exclude_polygons leaves out no cell"
+NOTHING_EXCLUDED = "exclude_polygons_path leaves out no cell"
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def build_catalog(
     facts : CellFacts
         What is known of each cell.
     settings : GridSettings
-        `max_outside_share` and `min_glacier_share`.
+        `max_outside_share` and `min_outline_share`.
 
     Returns
     -------
@@ -177,7 +177,7 @@ def _reasons(
         (table["outside_share"] > settings.max_outside_share).to_numpy(bool),
         no_year != "",
         np.zeros(len(table), dtype=bool) if facts.is_far is None else facts.is_far,
-        (table["glacier_share"] < settings.min_glacier_share).to_numpy(bool),
+        (table["glacier_share"] < settings.min_outline_share).to_numpy(bool),
     ]
     texts = [
         "rejected id",

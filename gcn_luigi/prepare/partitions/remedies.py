@@ -6,16 +6,16 @@ from collections.abc import Iterable
 
 # As `gcn_luigi.prepare.partitions.catalog.build_catalog` and the split write them; numbers vary.
 _REMEDIES = {
-    "rejected id": "check the list of [grid] reject_ids",
-    "exclusion polygon": "check the polygons of [grid] exclude_polygons",
+    "rejected id": "check the list of [grid] reject_ids_path",
+    "exclusion polygon": "check the polygons of [grid] exclude_polygons_path",
     "outside the tiles": "raise [grid] max_outside_share, or check that grid and tiles lie on the same ground",
     "no outline": "check that grid and outlines lie on the same ground, or set [year] no_year",
     "no dated outline": "name the column of dates with [outlines] date_field and its form with date_format, "
     "or set [year] no_year",
     "no composite for": 'use [year] rule = "nearest"',
-    "year gap": "raise [year] max_gap, or add composites nearer to the outlines",
+    "year gap": "raise [year] max_gap_years, or add composites nearer to the outlines",
     "far from outlines": "raise [grid] max_outline_distance_m",
-    "too little glacier": "lower [grid] min_glacier_share",
+    "too little glacier": "lower [grid] min_outline_share",
     "buffer": "lower [split] buffer or block",
     "overlaps dev": "import a grid whose train and dev cells do not overlap",
     "no split in the grid": "fill the split column of the grid",
@@ -49,7 +49,7 @@ def remedy(reasons: Iterable[str]) -> str:
     Examples
     --------
     >>> remedy(["year gap 7", "year gap 9", "rejected id"])
-    'raise [year] max_gap, or add composites nearer to the outlines; check the list of [grid] reject_ids'
+    'raise [year] max_gap_years, or add composites nearer to the outlines; check the list of [grid] reject_ids_path'
     """
     known = [_REMEDIES[kind] for kind, _ in _ranked(reasons) if kind in _REMEDIES]
     return "; ".join(known) or "loosen [grid] or [year], or check that grid, outlines and tiles lie on the same ground"

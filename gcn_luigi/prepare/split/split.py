@@ -125,8 +125,8 @@ def _by_blocks(cells: gpd.GeoDataFrame, joined: pd.DataFrame, settings: SplitSet
         return _Given(nothing, nothing, nothing, [])
     edge = int(max(cells["height"].max(), cells["width"].max()))
     spare = None
-    for buffer in range(settings.buffer, -1, -1):
-        for block in _halved(settings.block):
+    for buffer in range(settings.buffer_partitions, -1, -1):
+        for block in _halved(settings.block_partitions):
             blocks = block_ids(cells, block)
             choice = _search(cells, joined, blocks, settings, buffer * edge)
             if _is_good(choice, cells, settings.dev_share):
@@ -144,7 +144,7 @@ def _halved(block: int) -> list[int]:
 
 
 def _shrunk(settings: SplitSettings, block: int, buffer: int) -> list[str]:
-    asked, taken = (settings.block, settings.buffer), (block, buffer)
+    asked, taken = (settings.block_partitions, settings.buffer_partitions), (block, buffer)
     if asked == taken:
         return []
     what = f"{REDUCED} of {asked[0]} and a buffer of {asked[1]} partitions"
