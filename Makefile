@@ -97,6 +97,8 @@ pictures: $(VENV)/ready-for-pages
 	$(BIN)/gcn demo --output output --port 0
 	$(BIN)/python docs/make_pictures.py output/demo
 	$(BIN)/python docs/make_graph.py
+	$(BIN)/python docs/make_architecture.py
+	$(BIN)/python docs/make_walk.py output
 	GCN_PICTURES=docs/pictures $(BIN)/python -m pytest --quiet --strict-skips tests/ui
 
 notebook: $(VENV)/ready-for-pages

@@ -80,7 +80,7 @@ def build(
 
 def finish(paths: DatasetPaths, settings: RegionSettings) -> None:
     """Build all shards of a place and its index, so that it can be opened; its quality page is left out."""
-    totals = {"train": settings.shards.train, "dev": settings.shards.dev}
+    totals = {"train": settings.shards.n_train, "dev": settings.shards.n_dev}
     for split in SPLITS:
         for number in range(totals[split]):
             with atomic_write(paths.shard(split, number, totals[split])) as draft:

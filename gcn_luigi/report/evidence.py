@@ -174,7 +174,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _histogram(settings: RegionSettings, paths: DatasetPaths, split: str) -> Histogram:
     total = empty_histogram(len(settings.schema_bands.image))
-    n_shards = settings.shards.train if split == "train" else settings.shards.dev
+    n_shards = settings.shards.n_train if split == "train" else settings.shards.n_dev
     for number in range(n_shards):
         with open_shard(paths.shard(split, number, n_shards)) as shard:
             total += shard.table("statistics")["histogram"]

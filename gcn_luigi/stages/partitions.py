@@ -54,7 +54,7 @@ def grid_sources(region: Region) -> tuple[Path, ...]:
 def catalog_sources(region: Region) -> tuple[Path, ...]:
     """Return the files `write_catalog` reads."""
     settings = region.settings
-    optional = (settings.grid.reject_ids, settings.grid.exclude_polygons)
+    optional = (settings.grid.reject_ids_path, settings.grid.exclude_polygons_path)
     return tuple(region.root / path for path in (settings.outlines.path, *optional) if path is not None)
 
 
@@ -165,7 +165,7 @@ def _refuse_one_sided(catalog: gpd.GeoDataFrame, notes: list[str], region: str) 
     if empty:
         told = count_reasons(catalog["reason"])
         lost = f"; {told} of {len(catalog)} cells" if told else ""
-        smaller = "use a smaller [split] block or buffer, or smaller cells ([grid] size)"
+        smaller = "use a smaller [split] block_partitions or buffer_partitions, or smaller cells ([grid] size)"
         raise ConfigError(
             f"no partition is left for {' and '.join(empty)}, of {int(catalog['used'].sum())} that can be used{lost}",
             where=f"region {region}: {'; '.join(notes) or 'no note'}",
@@ -200,11 +200,15 @@ def _outlines(region: Region, lattice: Lattice) -> Outlines:
 
 def _exclusions(region: Region, lattice: Lattice) -> tuple[Exclusions, list[str]]:
     settings = region.settings.grid
-    ids = frozenset[str]() if settings.reject_ids is None else read_reject_ids(region.root / settings.reject_ids)
-    if settings.exclude_polygons is None:
+    ids = (
+        frozenset[str]()
+        if settings.reject_ids_path is None
+        else read_reject_ids(region.root / settings.reject_ids_path)
+    )
+    if settings.exclude_polygons_path is None:
         return Exclusions(ids), []
-    polygons = read_polygons(region.root / settings.exclude_polygons, lattice)
-    notes = [f"{note}, in exclude_polygons" for note in polygons.attrs["notes"]]
+    polygons = read_polygons(region.root / settings.exclude_polygons_path, lattice)
+    notes = [f"{note}, in exclude_polygons_path" for note in polygons.attrs["notes"]]
     if polygons.empty:
         notes.append(f"{NOTHING_EXCLUDED}: the file holds no polygon")
     return Exclusions(ids, tuple(polygons)), notes

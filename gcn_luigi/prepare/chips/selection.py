@@ -154,7 +154,7 @@ def judge_chips(counts: ChipCounts, size: int, settings: ChipSettings) -> npt.ND
     refusals = {
         Reason.LABEL_MISSING: (pixels - counts.ignore) / pixels < settings.min_valid_label_share,
         Reason.OPTICAL_MISSING: (pixels - counts.optical_missing) / pixels < settings.min_valid_optical_share,
-        Reason.TOPO_MISSING: counts.topo_missing / pixels > settings.max_topo_nodata_share,
+        Reason.TOPO_MISSING: (pixels - counts.topo_missing) / pixels < settings.min_valid_topo_share,
         Reason.TOO_LITTLE_NONE: counts.none / pixels < least.get("none", 0.0),
         Reason.TOO_LITTLE_DEBRIS: counts.debris / pixels < least.get("debris", 0.0),
         Reason.TOO_LITTLE_ICE: counts.ice / pixels < least.get("ice", 0.0),

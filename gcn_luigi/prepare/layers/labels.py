@@ -51,7 +51,7 @@ def combine_label(
     inside: npt.NDArray[np.bool_],
     votes: npt.NDArray[Any],
     votes_missing: npt.NDArray[np.bool_],
-    threshold: int,
+    min_votes: int,
     *,
     ice_outside: Literal["none", "ignore", "ice"] = "none",
 ) -> npt.NDArray[np.uint8]:
@@ -67,8 +67,8 @@ def combine_label(
         Axes (y, x), any number type: votes for debris-free ice.
     votes_missing : ndarray
         Axes (y, x), bool: the votes hold nodata here, or the STEM raster ends.
-    threshold : int
-        More votes than this is debris-free ice.
+    min_votes : int
+        As many votes, or more, are debris-free ice.
     ice_outside : str
         What debris-free ice outside every outline becomes: ``"none"``, class 0 (the published rule); ``"ignore"``,
         255; ``"ice"``, class 2.
@@ -89,7 +89,7 @@ def combine_label(
             where="label",
             fix="read all of them for the same window of the lattice",
         )
-    is_ice = votes > threshold
+    is_ice = votes >= min_votes
     label = np.where(inside, LABEL_DEBRIS, LABEL_NONE).astype(np.uint8)
     label[inside & is_ice] = LABEL_ICE
     label[~inside & is_ice] = _ICE_OUTSIDE[ice_outside]

@@ -55,9 +55,9 @@ class LegacyRule:
         """Return the rule for stacks of `schema`: its label, its number of optical bands."""
         return cls(
             class_band=schema.label_index,
-            optical_band=settings.optical_band,
-            topo_band=settings.topo_band,
-            alt_topo_band=settings.alt_topo_band,
+            optical_band=settings.legacy.optical_band,
+            topo_band=settings.legacy.topo_band,
+            alt_topo_band=settings.legacy.alt_topo_band,
             topo_start=len(schema.indices(Role.OPTICAL)),
             fill=settings.fill,
         )

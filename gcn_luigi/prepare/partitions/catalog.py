@@ -20,21 +20,21 @@ from gcn_luigi.settings import GridSettings
 
 _CLASSES = ("share_none", "share_debris", "share_ice", "share_missing")
 # How a note begins that says that polygons to leave out are elsewhere.
-NOTHING_EXCLUDED = "exclude_polygons leaves out no cell"
+NOTHING_EXCLUDED = "exclude_polygons_path leaves out no cell"
 
 # What to change for each reason that `build_catalog` and the split write; numbers at its end vary.
 _REMEDIES = {
-    "rejected id": "check the list of [grid] reject_ids",
-    "exclusion polygon": "check the polygons of [grid] exclude_polygons",
+    "rejected id": "check the list of [grid] reject_ids_path",
+    "exclusion polygon": "check the polygons of [grid] exclude_polygons_path",
     "outside the tiles": "raise [grid] max_outside_share, or check that grid and tiles lie on the same ground",
     "no outline": "check that grid and outlines lie on the same ground, or set [year] no_year",
     "no dated outline": "name the column of dates with [outlines] date_field and its form with date_format, "
     "or set [year] no_year",
     "no composite for": 'use [year] rule = "nearest"',
-    "year gap": "raise [year] max_gap, or add composites nearer to the outlines",
+    "year gap": "raise [year] max_gap_years, or add composites nearer to the outlines",
     "far from outlines": "raise [grid] max_outline_distance_m",
-    "too little glacier": "lower [grid] min_glacier_share",
-    "buffer": "lower [split] buffer or block",
+    "too little glacier": "lower [grid] min_outline_share",
+    "buffer": "lower [split] buffer_partitions or block_partitions",
     "overlaps dev": "import a grid whose train and dev cells do not overlap",
     "no split in the grid": "fill the split column of the grid",
 }
@@ -118,7 +118,7 @@ def build_catalog(
     facts : CellFacts
         What is known of each cell.
     settings : GridSettings
-        `max_outside_share` and `min_glacier_share`.
+        `max_outside_share` and `min_outline_share`.
 
     Returns
     -------
@@ -189,7 +189,7 @@ def _reasons(
         ((table["outside_share"] > settings.max_outside_share).to_numpy(bool), "outside the tiles"),
         (no_year != "", no_year),
         (np.zeros(len(table), bool) if facts.is_far is None else facts.is_far, "far from outlines"),
-        ((table["glacier_share"] < settings.min_glacier_share).to_numpy(bool), "too little glacier"),
+        ((table["glacier_share"] < settings.min_outline_share).to_numpy(bool), "too little glacier"),
     ]
     # The first that holds.
     reason: npt.NDArray[Any] = np.select([holds for holds, _ in refusals], [text for _, text in refusals], "")
@@ -223,7 +223,7 @@ def remedy(reasons: Iterable[str]) -> str:
     Examples
     --------
     >>> remedy(["year gap 7", "year gap 9", "rejected id"])
-    'raise [year] max_gap, or add composites nearer to the outlines; check the list of [grid] reject_ids'
+    'raise [year] max_gap_years, or add composites nearer to the outlines; check the list of [grid] reject_ids_path'
     """
     known = [_REMEDIES[kind] for kind, _ in _by_frequency(reasons) if kind in _REMEDIES]
     return "; ".join(known) or "loosen [grid] or [year], or check that grid, outlines and tiles lie on the same ground"

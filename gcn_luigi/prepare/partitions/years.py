@@ -19,7 +19,7 @@ def partition_years(
     """Return the composite year of every cell, or the reason why it has none.
 
     * ``legacy``: the commonest year of the outlines, the smallest on a tie, odd years plus one; that composite
-      must exist. `max_gap` plays no part.
+      must exist. `max_gap_years` plays no part.
     * ``nearest``: the commonest year, the smallest on a tie, then the nearest composite, the earlier on a tie.
     * ``area-weighted``: the year with the largest outline area in the cell, the smallest on a tie, then as above.
 
@@ -67,7 +67,7 @@ def partition_years(
         refused = ~np.isin(year, known)
         reason[refused] = [f"no composite for {y}" for y in year[refused]]
     else:
-        refused = gap > settings.max_gap
+        refused = gap > settings.max_gap_years
         reason[refused] = [f"year gap {g}" for g in gap[refused]]
     if settings.no_year == "skip":
         reason[~has_year] = "no dated outline"

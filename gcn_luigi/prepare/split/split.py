@@ -37,9 +37,9 @@ def assign_split(
     No train partition shares a pixel with a dev partition, whatever the method: where cells overlap, the train side
     gives way (reason ``overlaps dev``).
 
-    * ``blocks``: see `gcn_luigi.prepare.split.blocks`. Train partitions with fewer than `buffer` partition edges
-      between them and dev are not used (reason ``buffer``). A region too small for that gets smaller blocks, then a
-      smaller buffer, and a note.
+    * ``blocks``: see `gcn_luigi.prepare.split.blocks`. Train partitions with fewer than `buffer_partitions` edges of
+      a partition between them and dev are not used (reason ``buffer``). A region too small for that gets smaller
+      blocks, then a smaller buffer, and a note.
     * ``legacy``: `dev_share` of the used partitions, drawn at random in the order of their ids. No blocks, no buffer.
     * ``column``: what the imported grid says. No buffer. A cell without a split is not used.
 
@@ -104,8 +104,8 @@ def _by_blocks(cells: gpd.GeoDataFrame, joined: pd.DataFrame, settings: SplitSet
     # Without by_glacier no outline is seen: neither ties nor the cost of sharing one.
     seen = joined if settings.by_glacier else joined.iloc[:0]
     fallback = None
-    for buffer in range(settings.buffer, -1, -1):
-        for block in (settings.block >> i for i in range(settings.block.bit_length())):
+    for buffer in range(settings.buffer_partitions, -1, -1):
+        for block in (settings.block_partitions >> i for i in range(settings.block_partitions.bit_length())):
             blocks = block_ids(cells, block)
             groups = group_blocks(cells, seen, blocks, buffer_px=buffer * edge, dev_share=settings.dev_share)
             search = BlockSearch(cells, seen, groups, buffer_px=buffer * edge, dev_share=settings.dev_share)
@@ -122,9 +122,9 @@ def _by_blocks(cells: gpd.GeoDataFrame, joined: pd.DataFrame, settings: SplitSet
 
 
 def _shrunk(settings: SplitSettings, block: int, buffer: int) -> list[str]:
-    if (block, buffer) == (settings.block, settings.buffer):
+    if (block, buffer) == (settings.block_partitions, settings.buffer_partitions):
         return []
-    asked = f"{REDUCED} of {settings.block} and a buffer of {settings.buffer} partitions"
+    asked = f"{REDUCED} of {settings.block_partitions} and a buffer of {settings.buffer_partitions} partitions"
     return [f"{asked}: blocks of {block} and a buffer of {buffer} are used"]
 
 

@@ -12,6 +12,7 @@ from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import ManifestEntry, read_manifest
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.codecs import check_codec
+from gcn_luigi.old_keys import renew
 from gcn_luigi.settings import Codec, RegionSettings, StorageLayout
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.dataset.convert_shard import Conversion, convert_shard
@@ -83,7 +84,7 @@ def _stored_otherwise(
 ) -> RegionSettings:
     try:
         # Where the sources lie is not written down, and not needed here.
-        settings = RegionSettings.model_validate({**description["configuration"], "data_root": "."})
+        settings = RegionSettings.model_validate({**renew(description["configuration"])[0], "data_root": "."})
     except ValidationError as error:
         raise ShardError(
             f"was made with other settings than this version knows: {error.error_count()} cannot be used",

@@ -324,7 +324,7 @@ class TestLegacyOnOurStack:
     def test_the_rule_of_a_schema_knows_its_label_and_its_optical_bands(self):
         small = BandSchema((Band("a", Role.OPTICAL), Band("b", Role.TOPO), Band("label", Role.LABEL)))
 
-        rule = LegacyRule.of(small, NodataSettings(topo_band=-2, alt_topo_band=None, fill=3))
+        rule = LegacyRule.of(small, NodataSettings(legacy={"topo_band": -2, "alt_topo_band": None}, fill=3))
 
         assert PRODUCTION == self.RULE
         assert (rule.class_band, rule.topo_start, rule.topo_band, rule.alt_topo_band, rule.fill) == (2, 1, -2, None, 3)
