@@ -1,18 +1,17 @@
 """Chips cut out of planes, and gathered from many partitions.
 
 Compiled to run without the GIL, whatever the edge policy, and to read a plane from the first-level
-cache: it is cut strip by strip, each strip into all the chips that show it, so that filling, which
-goes over the same strip just before, costs no second pass over memory. What is left is the speed
+cache: it is cut strip by strip, each strip into all the chips that show it. What is left is the speed
 at which the chips can be written.
 """
 
 cimport numpy as cnp
 
-from pixel cimport pixel_t, sample_t
-from rows cimport copy_rows, fill_run, stream_end, stream_rows
+from pixel cimport sample_t
+from rows cimport copy_rows, stream_end, stream_rows
 
 cdef enum:
-    # Rows of a strip, filled and read, fill half of the usual first-level cache.
+    # Rows of a strip, which every chip that shows them reads, fill a quarter of the usual first-level cache.
     STRIP_BYTES = 8192
     # Planes larger than this do not come from a partition: few of their chips share a strip.
     MOST_STRIPPED_BYTES = 1048576
@@ -47,60 +46,9 @@ def cut(
             top = 0
             while top < stack.shape[1] and stack.shape[2] > 0:
                 bottom = min(top + n_strip, stack.shape[1])
-                _cut_strip(stack, band, top, bottom, origins, stretched, out, band)
+                _cut_strip(stack, band, top, bottom, origins, stretched, out)
                 top = bottom
-            _cut_edges(stack, band, origins, fill, stretched, out, band)
-        stream_end()
-
-
-def cut_filled(
-    const pixel_t[:, :, ::1] stack not None,
-    const cnp.uint8_t[::1] bits not None,
-    const cnp.uint8_t[:, ::1] flags not None,
-    const cnp.int64_t[:, ::1] origins not None,
-    pixel_t fill,
-    bint stretched,
-    pixel_t[:, :, ::1] plane not None,
-    pixel_t[:, :, :, ::1] out not None,
-):
-    """Fill the bands with a bit as `nodata.fill_missing` does, and cut them as `cut` does, in one pass.
-
-    Shapes: stack (band, row, col); bits (band,), 0 leaves the band out; flags (row, col); plane
-    (1, row, col), overwritten; origins (chip, 2); out (chip, bands with a bit, y, x). Releases the GIL.
-    """
-    cdef Py_ssize_t band, top, bottom, n_strip, n_kept = 0
-    _check(origins, out)
-    for band in range(bits.shape[0]):
-        n_kept += bits[band] != 0
-    if bits.shape[0] != stack.shape[0] or out.shape[1] != n_kept:
-        raise ValueError("bits has one value a band, out one plane a bit")
-    if flags.shape[0] != stack.shape[1] or flags.shape[1] != stack.shape[2]:
-        raise ValueError("flags is not (row, col) of the stack")
-    if plane.shape[0] != 1 or plane.shape[1] != stack.shape[1] or plane.shape[2] != stack.shape[2]:
-        raise ValueError("plane is not (1, row, col) of the stack")
-    if out.shape[0] * out.shape[1] * out.shape[2] * out.shape[3] == 0:
-        return
-    n_kept = 0
-    with nogil:
-        n_strip = _strip_rows(stack.shape[1], stack.shape[2] * sizeof(pixel_t))
-        for band in range(stack.shape[0]):
-            if bits[band] == 0:
-                continue
-            top = 0
-            while top < stack.shape[1] and stack.shape[2] > 0:
-                bottom = min(top + n_strip, stack.shape[1])
-                fill_run(
-                    &stack[band, top, 0],
-                    (bottom - top) * stack.shape[2],
-                    &flags[top, 0],
-                    bits[band],
-                    fill,
-                    &plane[0, top, 0],
-                )
-                _cut_strip(plane, 0, top, bottom, origins, stretched, out, n_kept)
-                top = bottom
-            _cut_edges(plane, 0, origins, fill, stretched, out, n_kept)
-            n_kept += 1
+            _cut_edges(stack, band, origins, fill, stretched, out)
         stream_end()
 
 
@@ -182,15 +130,14 @@ cdef Py_ssize_t _strip_rows(Py_ssize_t rows, Py_ssize_t row_bytes) noexcept nogi
 
 cdef void _cut_strip(
     const sample_t[:, :, ::1] stack,
-    Py_ssize_t source,
+    Py_ssize_t band,
     Py_ssize_t top,
     Py_ssize_t bottom,
     const cnp.int64_t[:, ::1] origins,
     bint stretched,
     sample_t[:, :, :, ::1] out,
-    Py_ssize_t band,
 ) noexcept nogil:
-    """Copy rows `top` to `bottom` of plane `source` into plane `band` of the chips that show them."""
+    """Copy rows `top` to `bottom` of a band into the chips that show them."""
     cdef Py_ssize_t chip, row, col, first, last, width
     cdef Py_ssize_t out_pitch = out.shape[3] * sizeof(sample_t), pitch = stack.shape[2] * sizeof(sample_t)
     cdef bint streams = (
@@ -211,7 +158,7 @@ cdef void _cut_strip(
         if first >= last or (stretched and (width < out.shape[3] or row + out.shape[2] > stack.shape[1])):
             continue
         target = <char*>&out[chip, band, first - row, 0]
-        begin = <const char*>&stack[source, first, col]
+        begin = <const char*>&stack[band, first, col]
         if streams and width == out.shape[3]:
             stream_rows(target, out_pitch, begin, pitch, out_pitch, last - first)
         else:
@@ -220,12 +167,11 @@ cdef void _cut_strip(
 
 cdef void _cut_edges(
     const sample_t[:, :, ::1] stack,
-    Py_ssize_t source,
+    Py_ssize_t band,
     const cnp.int64_t[:, ::1] origins,
     sample_t fill,
     bint stretched,
     sample_t[:, :, :, ::1] out,
-    Py_ssize_t band,
 ) noexcept nogil:
     """Write what `_cut_strip` leaves open in the chips that hang over the edge."""
     cdef Py_ssize_t chip, height, width
@@ -235,7 +181,7 @@ cdef void _cut_edges(
         width = max(<Py_ssize_t>0, min(out.shape[3], stack.shape[2] - origins[chip, 1]))
         begin = NULL
         if height > 0 and width > 0:
-            begin = &stack[source, origins[chip, 0], origins[chip, 1]]
+            begin = &stack[band, origins[chip, 0], origins[chip, 1]]
         _finish(begin, stack.shape[2], height, width, fill, stretched, out, chip, band)
 
 

@@ -101,26 +101,6 @@ CASES = [
         },
     ),
     (
-        windows.cut_filled,
-        {
-            "stack": _zeros(3, 4, 5),
-            "bits": np.array([1, 0, 2], np.uint8),
-            "flags": _zeros(4, 5, dtype=np.uint8),
-            "origins": _origins((0, 0), (9, 9)),
-            "fill": 0,
-            "stretched": False,
-            "plane": _zeros(1, 4, 5),
-            "out": _zeros(2, 2, 2, 2),
-        },
-        {
-            "bits": [np.array([1, 1, 2], np.uint8), np.array([1, 2], np.uint8)],
-            "flags": [_zeros(3, 5, dtype=np.uint8), _zeros(4, 4, dtype=np.uint8)],
-            "origins": [_origins((0, 0)), _origins((-1, 0), (0, 0)), _zeros(2, 3, dtype=int)],
-            "plane": [_zeros(2, 4, 5), _zeros(1, 3, 5), _zeros(1, 4, 4)],
-            "out": [_zeros(1, 2, 2, 2), _zeros(2, 3, 2, 2)],
-        },
-    ),
-    (
         windows.gather,
         {
             "windows": _zeros(2, 3, 4, 5),
