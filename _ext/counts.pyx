@@ -4,7 +4,7 @@ Compiled because numpy needs a mask and a pass for every kind that is counted, a
 windows a chip's worth of pixels for every chip or six cumulated copies.
 """
 
-cimport numpy as cnp
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from rows cimport count_bytes, weigh_classes
 
@@ -17,15 +17,15 @@ cdef enum:
 
 
 def count_windows(
-    const cnp.uint8_t[:, ::1] label not None,
-    const cnp.uint8_t[:, ::1] flags not None,
-    const cnp.uint8_t[::1] masks not None,
-    const cnp.int64_t[:, ::1] origins not None,
+    const uint8_t[:, ::1] label not None,
+    const uint8_t[:, ::1] flags not None,
+    const uint8_t[::1] masks not None,
+    const int64_t[:, ::1] origins not None,
     Py_ssize_t size,
-    cnp.int64_t[::1] slots not None,
-    cnp.uint8_t[:, ::1] columns not None,
-    cnp.uint32_t[:, :, ::1] sums not None,
-    cnp.int64_t[:, ::1] counts not None,
+    int64_t[::1] slots not None,
+    uint8_t[:, ::1] columns not None,
+    uint32_t[:, :, ::1] sums not None,
+    int64_t[:, ::1] counts not None,
 ):
     """Count the pixels of three classes and under three masks of flags in every window.
 
@@ -82,30 +82,30 @@ def count_windows(
             left = min(origins[chip, 1], width)
             right = min(left + size, width)
             for k in range(N_CHANNELS):
-                counts[chip, k] = <cnp.uint32_t>(
+                counts[chip, k] = <uint32_t>(
                     sums[bottom, k, right] - sums[top, k, right] - sums[bottom, k, left] + sums[top, k, left]
                 )
 
 
 cdef void _count_row(
-    const cnp.uint8_t[:, ::1] label,
-    const cnp.uint8_t[:, ::1] flags,
-    const cnp.uint8_t[::1] masks,
-    cnp.uint8_t[:, ::1] columns,
+    const uint8_t[:, ::1] label,
+    const uint8_t[:, ::1] flags,
+    const uint8_t[::1] masks,
+    uint8_t[:, ::1] columns,
     Py_ssize_t y,
 ) noexcept nogil:
     cdef Py_ssize_t k, x
-    cdef cnp.uint8_t mask
+    cdef uint8_t mask
     # A loop for each kind: together they are too many arrays for the compiler to vectorise.
     for k in range(N_CLASSES):
         for x in range(label.shape[1]):
-            columns[k, x] += label[y, x] == <cnp.uint8_t>k
+            columns[k, x] = <uint8_t>(columns[k, x] + (label[y, x] == <uint8_t>k))
         mask = masks[k]
         for x in range(label.shape[1]):
-            columns[N_CLASSES + k, x] += (flags[y, x] & mask) != 0
+            columns[N_CLASSES + k, x] = <uint8_t>(columns[N_CLASSES + k, x] + ((flags[y, x] & mask) != 0))
 
 
-cdef void _close_rows(cnp.uint8_t[:, ::1] columns, cnp.uint32_t[:, :, ::1] sums, Py_ssize_t slot) noexcept nogil:
+cdef void _close_rows(uint8_t[:, ::1] columns, uint32_t[:, :, ::1] sums, Py_ssize_t slot) noexcept nogil:
     """Move what columns have counted in bytes to the open row of the tables, one column on."""
     cdef Py_ssize_t k, x
     for k in range(N_CHANNELS):
@@ -114,10 +114,10 @@ cdef void _close_rows(cnp.uint8_t[:, ::1] columns, cnp.uint32_t[:, :, ::1] sums,
             columns[k, x] = 0
 
 
-cdef void _finish_row(cnp.uint32_t[:, :, ::1] sums, Py_ssize_t slot) noexcept nogil:
+cdef void _finish_row(uint32_t[:, :, ::1] sums, Py_ssize_t slot) noexcept nogil:
     """Start the next row of the tables from this one, whose columns then count all that lies to the left."""
     cdef Py_ssize_t k, x
-    cdef cnp.uint32_t running
+    cdef uint32_t running
     for k in range(N_CHANNELS):
         running = 0
         for x in range(sums.shape[2]):
@@ -127,9 +127,9 @@ cdef void _finish_row(cnp.uint32_t[:, :, ::1] sums, Py_ssize_t slot) noexcept no
 
 
 def cover(
-    const cnp.int64_t[:, ::1] origins not None,
+    const int64_t[:, ::1] origins not None,
     Py_ssize_t size,
-    cnp.uint32_t[:, ::1] seen not None,
+    uint32_t[:, ::1] seen not None,
 ):
     """Write by how many windows each pixel is seen; what hangs over the edge is left out.
 
@@ -138,7 +138,7 @@ def cover(
     Releases the GIL.
     """
     cdef Py_ssize_t chip, y, x, height = seen.shape[0], width = seen.shape[1]
-    cdef cnp.uint32_t running, any_corner
+    cdef uint32_t running, any_corner
     if origins.shape[1] != 2:
         raise ValueError("origins is not (chip, 2)")
     if size < 1 or size > 65535:
@@ -151,7 +151,7 @@ def cover(
         for chip in range(origins.shape[0]):
             if origins[chip, 0] < height and origins[chip, 1] < width:
                 _add_corners(seen, origins[chip, 0], origins[chip, 1], size, 1)
-                _add_corners(seen, origins[chip, 0] + size, origins[chip, 1], size, <cnp.uint32_t>-1)
+                _add_corners(seen, origins[chip, 0] + size, origins[chip, 1], size, <uint32_t>-1)
         for y in range(height):
             any_corner = 0
             for x in range(width):
@@ -167,7 +167,7 @@ def cover(
 
 
 cdef void _add_corners(
-    cnp.uint32_t[:, ::1] seen, Py_ssize_t row, Py_ssize_t col, Py_ssize_t size, cnp.uint32_t sign
+    uint32_t[:, ::1] seen, Py_ssize_t row, Py_ssize_t col, Py_ssize_t size, uint32_t sign
 ) noexcept nogil:
     if row < seen.shape[0]:
         seen[row, col] += sign
@@ -176,9 +176,9 @@ cdef void _add_corners(
 
 
 def weigh(
-    const cnp.uint8_t[:, ::1] label not None,
-    const cnp.uint32_t[:, ::1] weight not None,
-    cnp.int64_t[:, ::1] counts not None,
+    const uint8_t[:, ::1] label not None,
+    const uint32_t[:, ::1] weight not None,
+    int64_t[:, ::1] counts not None,
 ):
     """Add to `counts` of each class the pixels with a weight, and the sum of their weights.
 
@@ -194,9 +194,9 @@ def weigh(
 
 
 def count_classes(
-    const cnp.uint8_t[:, ::1] label not None,
-    const cnp.int64_t[:, ::1] windows not None,
-    cnp.int64_t[:, ::1] counts not None,
+    const uint8_t[:, ::1] label not None,
+    const int64_t[:, ::1] windows not None,
+    int64_t[:, ::1] counts not None,
 ):
     """Count the classes 0, 1, 2 and all other pixels of every window, other also beyond the edge.
 

@@ -5,7 +5,7 @@ same rule needs in numpy, and because threads then run without the GIL. Samples 
 taken in blocks whose flags stay in the first-level cache over all bands.
 """
 
-cimport numpy as cnp
+from libc.stdint cimport int64_t, uint8_t
 
 from pixel cimport pixel_t
 from rows cimport GCN_BLOCK, fill_run, label_run, mark_run
@@ -14,10 +14,10 @@ from rows cimport GCN_BLOCK, fill_run, label_run, mark_run
 def mark_missing(
     const pixel_t[:, :, ::1] stack not None,
     const pixel_t[:, ::1] limits not None,
-    const cnp.uint8_t[::1] bits not None,
-    const cnp.int64_t[::1] inside not None,
-    cnp.uint8_t[:, ::1] flags not None,
-    cnp.int64_t[::1] out_of_range not None,
+    const uint8_t[::1] bits not None,
+    const int64_t[::1] inside not None,
+    uint8_t[:, ::1] flags not None,
+    int64_t[::1] out_of_range not None,
 ):
     """Set a band's bit in `flags` where it is missing; count finite values out of range.
 
@@ -49,16 +49,16 @@ def mark_missing(
 cdef void _mark_run(
     const pixel_t[:, :, ::1] stack,
     const pixel_t[:, ::1] limits,
-    const cnp.uint8_t[::1] bits,
-    cnp.uint8_t[:, ::1] flags,
-    cnp.int64_t[::1] out_of_range,
+    const uint8_t[::1] bits,
+    uint8_t[:, ::1] flags,
+    int64_t[::1] out_of_range,
     Py_ssize_t row,
     Py_ssize_t col,
     Py_ssize_t n,
 ) noexcept nogil:
     """Mark the `n` pixels from (row, col) on, all bands of a block before the next block."""
     cdef Py_ssize_t band, first = 0, length
-    cdef cnp.uint8_t* marked = &flags[row, col]
+    cdef uint8_t* marked = &flags[row, col]
     while first < n:
         length = min(<Py_ssize_t>GCN_BLOCK, n - first)
         for band in range(stack.shape[0]):
@@ -71,8 +71,8 @@ cdef void _mark_run(
 
 def fill_missing(
     const pixel_t[:, :, ::1] stack not None,
-    const cnp.uint8_t[::1] bits not None,
-    const cnp.uint8_t[:, ::1] flags not None,
+    const uint8_t[::1] bits not None,
+    const uint8_t[:, ::1] flags not None,
     pixel_t fill,
     pixel_t[:, :, ::1] image not None,
 ):
@@ -101,9 +101,9 @@ def fill_missing(
 def read_label(
     const pixel_t[:, ::1] band not None,
     pixel_t nodata,
-    cnp.uint8_t bit,
-    cnp.uint8_t[:, ::1] flags not None,
-    cnp.uint8_t[:, ::1] label not None,
+    uint8_t bit,
+    uint8_t[:, ::1] flags not None,
+    uint8_t[:, ::1] label not None,
 ):
     """Write the classes 0, 1, 2 of `band` into `label`, 255 elsewhere and where `flags` has `bit`.
 

@@ -3,18 +3,18 @@
 Compiled because numpy's bincount makes an int64 copy of every segment and holds the GIL.
 """
 
-cimport numpy as cnp
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 cdef enum:
     N_VALUES = 256
 
 
 def squared_counts(
-    const cnp.uint8_t[::1] plane not None,
+    const uint8_t[::1] plane not None,
     Py_ssize_t segment,
     Py_ssize_t stride,
-    cnp.uint32_t[::1] counts not None,
-    cnp.int64_t[::1] squares not None,
+    uint32_t[::1] counts not None,
+    int64_t[::1] squares not None,
 ):
     """Write for each segment of `plane` the sum of the squares of how often each value occurs.
 
@@ -31,15 +31,15 @@ def squared_counts(
             squares[number] = _squares_of(plane, number * segment, segment, stride, counts)
 
 
-cdef cnp.int64_t _squares_of(
-    const cnp.uint8_t[::1] plane,
+cdef int64_t _squares_of(
+    const uint8_t[::1] plane,
     Py_ssize_t first,
     Py_ssize_t length,
     Py_ssize_t stride,
-    cnp.uint32_t[::1] counts,
+    uint32_t[::1] counts,
 ) noexcept nogil:
     cdef Py_ssize_t i
-    cdef cnp.int64_t total = 0
+    cdef int64_t total = 0
     for i in range(N_VALUES):
         counts[i] = 0
     i = first
@@ -47,5 +47,5 @@ cdef cnp.int64_t _squares_of(
         counts[plane[i]] += 1
         i += stride
     for i in range(N_VALUES):
-        total += <cnp.int64_t>counts[i] * counts[i]
+        total += <int64_t>counts[i] * counts[i]
     return total

@@ -21,8 +21,8 @@
         M n_wild = 0;                                                                                          \
         for (ptrdiff_t i = 0; i < n; i++) {                                                                    \
             const T value = run[i];                                                                            \
-            const M gone = -(M)((value == nodata) | (value == sentinel) | !(value - value == 0));              \
-            const M wild = -(M)((value < lowest) | (value > highest));                                         \
+            const M gone = (M)-(M)((value == nodata) | (value == sentinel) | !(value - value == 0));           \
+            const M wild = (M)-(M)((value < lowest) | (value > highest));                                      \
             n_wild += (M)(wild & ~gone);                                                                       \
             flags[i] |= bit & (uint8_t)(gone | wild);                                                          \
         }                                                                                                      \
@@ -45,8 +45,8 @@
         for (ptrdiff_t i = 0; i < n; i++) {                                                                    \
             /* Never casting a value that uint8 cannot hold. */                                                \
             const T value = run[i];                                                                            \
-            const M debris = -(M)(value == 1), ice = -(M)(value == 2);                                         \
-            const M seen = -(M)((value == 0) & (value != nodata)) | ((debris | ice) & -(M)(value != nodata));  \
+            const M none = (M)-(M)(value == 0), debris = (M)-(M)(value == 1), ice = (M)-(M)(value == 2);       \
+            const M seen = (M)((none | debris | ice) & -(M)(value != nodata));                                 \
             const uint8_t unknown = (uint8_t)~seen | (uint8_t)-(uint8_t)((flags[i] & bit) != 0);               \
             label[i] = ((uint8_t)debris & 1) | ((uint8_t)ice & 2) | unknown;                                   \
             flags[i] |= bit & unknown;                                                                         \
@@ -67,9 +67,9 @@ GCN_WIDE static void count_bytes(const uint8_t *run, ptrdiff_t n, int64_t *count
         const ptrdiff_t lines = (n - i) / 64 < 255 ? (n - i) / 64 : 255;
         for (ptrdiff_t line = 0; line < lines; line++, i += 64)
             for (int j = 0; j < 64; j++) {
-                none[j] += run[i + j] == 0;
-                debris[j] += run[i + j] == 1;
-                ice[j] += run[i + j] == 2;
+                none[j] = (uint8_t)(none[j] + (run[i + j] == 0));
+                debris[j] = (uint8_t)(debris[j] + (run[i + j] == 1));
+                ice[j] = (uint8_t)(ice[j] + (run[i + j] == 2));
             }
         for (int j = 0; j < 64; j++) {
             counts[0] += none[j];

@@ -5,7 +5,7 @@ cache: it is cut strip by strip, each strip into all the chips that show it. Wha
 at which the chips can be written.
 """
 
-cimport numpy as cnp
+from libc.stdint cimport int64_t
 
 from pixel cimport sample_t
 from rows cimport copy_rows, stream_end, stream_rows
@@ -23,7 +23,7 @@ cdef enum:
 
 def cut(
     const sample_t[:, :, ::1] stack not None,
-    const cnp.int64_t[:, ::1] origins not None,
+    const int64_t[:, ::1] origins not None,
     sample_t fill,
     bint stretched,
     sample_t[:, :, :, ::1] out not None,
@@ -41,7 +41,7 @@ def cut(
     if out.shape[0] * out.shape[1] * out.shape[2] * out.shape[3] == 0:
         return
     with nogil:
-        n_strip = _strip_rows(stack.shape[1], stack.shape[2] * sizeof(sample_t))
+        n_strip = _strip_rows(stack.shape[1], stack.shape[2] * <Py_ssize_t>sizeof(sample_t))
         for band in range(stack.shape[0]):
             top = 0
             while top < stack.shape[1] and stack.shape[2] > 0:
@@ -54,8 +54,8 @@ def cut(
 
 def gather(
     const sample_t[:, :, :, ::1] windows not None,
-    const cnp.int64_t[:, ::1] extents not None,
-    const cnp.int64_t[:, ::1] places not None,
+    const int64_t[:, ::1] extents not None,
+    const int64_t[:, ::1] places not None,
     sample_t fill,
     bint stretched,
     sample_t[:, :, :, ::1] out not None,
@@ -86,8 +86,8 @@ def gather(
 
 cdef void _gather_plane(
     const sample_t[:, :, :, ::1] windows,
-    const cnp.int64_t[:, ::1] extents,
-    const cnp.int64_t[:, ::1] places,
+    const int64_t[:, ::1] extents,
+    const int64_t[:, ::1] places,
     sample_t fill,
     bint stretched,
     sample_t[:, :, :, ::1] out,
@@ -97,22 +97,23 @@ cdef void _gather_plane(
     cdef Py_ssize_t partition = places[chip, 0], row = places[chip, 1], col = places[chip, 2]
     cdef Py_ssize_t height = max(<Py_ssize_t>0, min(out.shape[2], extents[partition, 0] - row))
     cdef Py_ssize_t width = max(<Py_ssize_t>0, min(out.shape[3], extents[partition, 1] - col))
+    cdef Py_ssize_t item = <Py_ssize_t>sizeof(sample_t)
     cdef const sample_t* source = NULL
     if height > 0 and width > 0:
         source = &windows[partition, band, row, col]
     if source != NULL and (not stretched or (height == out.shape[2] and width == out.shape[3])):
         copy_rows(
             <char*>&out[chip, band, 0, 0],
-            out.shape[3] * sizeof(sample_t),
+            out.shape[3] * item,
             <const char*>source,
-            windows.shape[3] * sizeof(sample_t),
-            width * sizeof(sample_t),
+            windows.shape[3] * item,
+            width * item,
             height,
         )
     _finish(source, windows.shape[3], height, width, fill, stretched, out, chip, band)
 
 
-cdef int _check(const cnp.int64_t[:, ::1] origins, sample_t[:, :, :, ::1] out) except -1:
+cdef int _check(const int64_t[:, ::1] origins, sample_t[:, :, :, ::1] out) except -1:
     cdef Py_ssize_t chip
     if origins.shape[1] != 2 or origins.shape[0] != out.shape[0]:
         raise ValueError("origins is not (chip, 2) or out is not (chip, band, y, x)")
@@ -133,13 +134,14 @@ cdef void _cut_strip(
     Py_ssize_t band,
     Py_ssize_t top,
     Py_ssize_t bottom,
-    const cnp.int64_t[:, ::1] origins,
+    const int64_t[:, ::1] origins,
     bint stretched,
     sample_t[:, :, :, ::1] out,
 ) noexcept nogil:
     """Copy rows `top` to `bottom` of a band into the chips that show them."""
     cdef Py_ssize_t chip, row, col, first, last, width
-    cdef Py_ssize_t out_pitch = out.shape[3] * sizeof(sample_t), pitch = stack.shape[2] * sizeof(sample_t)
+    cdef Py_ssize_t item = <Py_ssize_t>sizeof(sample_t)
+    cdef Py_ssize_t out_pitch = out.shape[3] * item, pitch = stack.shape[2] * item
     cdef bint streams = (
         out.shape[0] * out.shape[1] * out.shape[2] * out_pitch > STREAMED_BYTES
         and out_pitch % STREAMED_UNIT == 0
@@ -162,13 +164,13 @@ cdef void _cut_strip(
         if streams and width == out.shape[3]:
             stream_rows(target, out_pitch, begin, pitch, out_pitch, last - first)
         else:
-            copy_rows(target, out_pitch, begin, pitch, width * sizeof(sample_t), last - first)
+            copy_rows(target, out_pitch, begin, pitch, width * item, last - first)
 
 
 cdef void _cut_edges(
     const sample_t[:, :, ::1] stack,
     Py_ssize_t band,
-    const cnp.int64_t[:, ::1] origins,
+    const int64_t[:, ::1] origins,
     sample_t fill,
     bint stretched,
     sample_t[:, :, :, ::1] out,
