@@ -2,7 +2,7 @@
 #ifndef GCN_ROWS_H
 #define GCN_ROWS_H
 
-#include "wide.h"
+#include "dispatch.h"
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
