@@ -29,7 +29,7 @@ cdef extern from "rows.h" nogil:
     void add_packed(const int16_t*, const uint64_t*, Py_ssize_t, uint64_t*)
     void copy_rows(char*, Py_ssize_t, const char*, Py_ssize_t, Py_ssize_t, Py_ssize_t)
     void stream_rows(char*, Py_ssize_t, const char*, Py_ssize_t, Py_ssize_t, Py_ssize_t)
-    void stream_end()
+    void gcn_stream_end()
 
 
 cdef inline Py_ssize_t mark_run(

@@ -8,7 +8,7 @@ at which the chips can be written.
 from libc.stdint cimport int64_t
 
 from pixel cimport sample_t
-from rows cimport copy_rows, stream_end, stream_rows
+from rows cimport copy_rows, gcn_stream_end, stream_rows
 
 cdef enum:
     # Rows of a strip, which every chip that shows them reads, fill a quarter of the usual first-level cache.
@@ -49,7 +49,7 @@ def cut(
                 _cut_strip(stack, band, top, bottom, origins, stretched, out)
                 top = bottom
             _cut_edges(stack, band, origins, fill, stretched, out)
-        stream_end()
+        gcn_stream_end()
 
 
 def gather(
