@@ -24,10 +24,11 @@ def shuffle(
 ):
     """Write the first bytes of all items, then all second bytes and so on; what fills no item stays last.
 
-    Items are of 1, 2, 4 or 8 bytes. Shapes: values, out (byte,), not the same memory. Releases the GIL.
+    Items are of 1, 2, 4 or 8 bytes. Shapes: values, out (byte,), no memory in common. Releases the GIL.
     """
     cdef Py_ssize_t n_items = _items(values, item_size, out), n_moved = 0
     if n_items > 0:
+        # Indices: the loops read and write n_items * item_size bytes, which both arrays have (_items).
         with nogil:
             if item_size == 2:
                 shuffle_2(&values[0], n_items, &out[0])
@@ -45,9 +46,10 @@ def unshuffle(
     Py_ssize_t item_size,
     uint8_t[::1] out not None,
 ):
-    """Undo `shuffle`. Shapes: values, out (byte,), not the same memory. Releases the GIL."""
+    """Undo `shuffle`. Shapes: values, out (byte,), no memory in common. Releases the GIL."""
     cdef Py_ssize_t n_items = _items(values, item_size, out), n_moved = 0
     if n_items > 0:
+        # Indices: as in shuffle.
         with nogil:
             if item_size == 2:
                 unshuffle_2(&values[0], n_items, &out[0])
@@ -61,14 +63,21 @@ def unshuffle(
 
 
 cdef Py_ssize_t _items(const uint8_t[::1] values, Py_ssize_t item_size, const uint8_t[::1] out) except -1:
+    """Return how many whole items there are, once both arrays are known to hold them and to lie apart."""
+    cdef size_t begin, out_begin, n_bytes = <size_t>values.shape[0]
     if values.shape[0] != out.shape[0]:
         raise ValueError("values and out differ in length")
     if item_size not in (1, 2, 4, 8):
         raise ValueError("item_size is not 1, 2, 4 or 8")
+    if n_bytes > 0:
+        begin, out_begin = <size_t>&values[0], <size_t>&out[0]
+        if begin < out_begin + n_bytes and out_begin < begin + n_bytes:
+            raise ValueError("values and out overlap")
     return values.shape[0] // item_size
 
 
 cdef void _copy_rest(const uint8_t[::1] values, Py_ssize_t first, uint8_t[::1] out) noexcept nogil:
+    """Copy the bytes from `first` on, of which there may be none; both arrays are equally long and lie apart."""
     if first < values.shape[0]:
         memcpy(&out[first], &values[first], <size_t>(values.shape[0] - first))
 
@@ -86,5 +95,6 @@ def fletcher32(
     if values.shape[0] == 0:
         out[0] = 0
     else:
+        # Indices: the loop reads as many bytes as values has; a last odd one alone.
         with nogil:
             out[0] = fletcher_32(&values[0], values.shape[0])

@@ -38,6 +38,7 @@ def add(
         raise ValueError("packed has 65536 bins a band")
     if image.shape[0] == 0 or n_pixels == 0:
         return
+    # Indices: flags, weight and each band have n_pixels samples, and first + length never passes them.
     with nogil:
         while first < n_pixels:
             length = min(<Py_ssize_t>GCN_BLOCK, n_pixels - first)
@@ -54,10 +55,12 @@ cdef void _add_block(
     Py_ssize_t first,
     Py_ssize_t length,
 ) noexcept nogil:
+    """Add the `length` pixels from `first` on, at most GCN_BLOCK of them; flags and weight start at `first`."""
     cdef uint64_t[GCN_BLOCK] words
     cdef Py_ssize_t band
     for band in range(image.shape[0]):
         # Neighbouring bands mostly share a role, and so their flag.
         if band == 0 or band_flags[band] != band_flags[band - 1]:
             pack_weights(weight, flags, band_flags[band], length, words)
+        # An int16 leads at most 32768 bins down and 32767 up from the middle of 65536.
         add_packed(&image[band, 0, 0] + first, words, length, &packed[band, ZERO_BIN])

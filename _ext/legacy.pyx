@@ -39,6 +39,8 @@ def replace(
     for i in range(4):
         if probes[i] >= n_bands or probes[i] < (-1 if i == 3 else 0):
             raise ValueError("a probed band is not in the stack")
+    # Indices: probes are bands of the stack, the last one perhaps -1; scratch is as wide as the stack, out as large.
+    # In place: a row is probed before any of it is replaced, and no row depends on another.
     with nogil:
         for y in range(stack.shape[1]):
             _probe_row(stack, probes, sentinels, scratch, y)
@@ -52,6 +54,7 @@ cdef void _probe_row(
     uint8_t[::1] scratch,
     Py_ssize_t y,
 ) noexcept nogil:
+    """Write into scratch which bits each pixel of row `y` has."""
     cdef pixel_t of_class = sentinels[0], optical = sentinels[1], topo = sentinels[2]
     cdef pixel_t saturated = sentinels[3], value
     cdef Py_ssize_t c = probes[0], o = probes[1], t = probes[2], a = probes[3], x
@@ -61,6 +64,7 @@ cdef void _probe_row(
             | OPTICAL * (stack[o, y, x] == optical)
             | TOPO * (stack[t, y, x] < 0)
         )
+    # No alternative band is probed; as an index -1 would be a row before the stack.
     if a < 0:
         return
     for x in range(stack.shape[2]):
@@ -76,6 +80,7 @@ cdef void _replace_row(
     pixel_t[:, :, ::1] out,
     Py_ssize_t y,
 ) noexcept nogil:
+    """Write row `y` of all bands, filled by the bits in scratch."""
     cdef Py_ssize_t band, x
     cdef uint8_t select
     cdef pixel_t value

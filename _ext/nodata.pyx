@@ -35,6 +35,8 @@ def mark_missing(
         raise ValueError("flags is not (row, col) of the stack")
     if inside.shape[0] != 4 or min(inside) < 0 or inside[1] > stack.shape[1] or inside[3] > stack.shape[2]:
         raise ValueError("inside reaches beyond the stack")
+    # Indices: a run starts within the stack, since its first row and column lie before an end that the stack has. Over
+    # whole rows it is as long as these rows, otherwise as its part of one row.
     with nogil:
         width = inside[3] - inside[2]
         if inside[0] >= inside[1] or width <= 0:
@@ -56,7 +58,7 @@ cdef void _mark_run(
     Py_ssize_t col,
     Py_ssize_t n,
 ) noexcept nogil:
-    """Mark the `n` pixels from (row, col) on, all bands of a block before the next block."""
+    """Mark the `n` pixels from (row, col) on, which each plane has, all bands of a block before the next block."""
     cdef Py_ssize_t band, first = 0, length
     cdef uint8_t* marked = &flags[row, col]
     while first < n:
@@ -91,6 +93,7 @@ def fill_missing(
     if image.shape[1] != stack.shape[1] or image.shape[2] != stack.shape[2]:
         raise ValueError("image is not (row, col) of the stack")
     n_kept = 0
+    # Indices: flags and all planes have n_pixels samples, and image has as many planes as bits are set.
     with nogil:
         for band in range(stack.shape[0] if n_pixels > 0 else 0):
             if bits[band] != 0:
@@ -116,5 +119,6 @@ def read_label(
     if label.shape[0] != band.shape[0] or label.shape[1] != band.shape[1]:
         raise ValueError("label is not (row, col) of the band")
     if n_pixels > 0:
+        # Indices: the three planes have n_pixels samples each.
         with nogil:
             label_run(&band[0, 0], n_pixels, nodata, bit, &flags[0, 0], &label[0, 0])

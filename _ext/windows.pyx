@@ -19,6 +19,8 @@ cdef enum:
     STREAMED_BYTES = 33554432
     # What a streamed row must be a multiple of, and start at.
     STREAMED_UNIT = 16
+    # Products of two positions in a chip of at most so many pixels a side hold in 63 bits.
+    MOST_SIZE = 2147483647
 
 
 def cut(
@@ -32,7 +34,7 @@ def cut(
 
     Stretched, row i of a chip of which h rows lie inside shows row ``floor(i * h / size)``, columns
     likewise; a window wholly outside is `fill`. Shapes: stack (band, row, col); origins (chip, 2)
-    row and column, not negative; out (chip, band, y, x). Releases the GIL.
+    row and column, not negative; out (chip, band, y, x), no memory of the stack. Releases the GIL.
     """
     cdef Py_ssize_t band, top, bottom, n_strip
     _check(origins, out)
@@ -40,6 +42,8 @@ def cut(
         raise ValueError("out has not the bands of the stack")
     if out.shape[0] * out.shape[1] * out.shape[2] * out.shape[3] == 0:
         return
+    # Indices: no origin is negative (_check). Those beyond the stack are passed over; from the others on, as many rows
+    # and columns are read as both the stack and a chip have.
     with nogil:
         n_strip = _strip_rows(stack.shape[1], stack.shape[2] * <Py_ssize_t>sizeof(sample_t))
         for band in range(stack.shape[0]):
@@ -64,11 +68,13 @@ def gather(
 
     Shapes: windows (partition, band, row, col); extents (partition, 2) rows and columns that hold
     samples, where smaller partitions are stored padded; places (chip, 3), not negative; out
-    (chip, band, y, x). Releases the GIL.
+    (chip, band, y, x), no memory of the windows. Releases the GIL.
     """
     cdef Py_ssize_t chip, band
     if places.shape[1] != 3 or places.shape[0] != out.shape[0] or windows.shape[1] != out.shape[1]:
         raise ValueError("places is not (chip, 3) or out is not (chip, band, y, x)")
+    if out.shape[2] > MOST_SIZE or out.shape[3] > MOST_SIZE:
+        raise ValueError("a chip has more than 2**31 - 1 pixels a side")
     if extents.shape[0] != windows.shape[0] or extents.shape[1] != 2:
         raise ValueError("extents is not (partition, 2)")
     for chip in range(extents.shape[0]):
@@ -77,6 +83,8 @@ def gather(
     for chip in range(places.shape[0]):
         if not (0 <= places[chip, 0] < windows.shape[0]) or places[chip, 1] < 0 or places[chip, 2] < 0:
             raise ValueError("a place is in no partition, or before it")
+    # Indices: partitions are those of `windows`; rows and columns are not negative, those beyond the extent are passed
+    # over, and no extent is larger than the windows.
     with nogil:
         if out.shape[2] * out.shape[3] > 0:
             for chip in range(places.shape[0]):
@@ -94,6 +102,7 @@ cdef void _gather_plane(
     Py_ssize_t chip,
     Py_ssize_t band,
 ) noexcept nogil:
+    """Copy one band of one chip. Neither difference below can pass 63 bits: both sides are not negative."""
     cdef Py_ssize_t partition = places[chip, 0], row = places[chip, 1], col = places[chip, 2]
     cdef Py_ssize_t height = max(<Py_ssize_t>0, min(out.shape[2], extents[partition, 0] - row))
     cdef Py_ssize_t width = max(<Py_ssize_t>0, min(out.shape[3], extents[partition, 1] - col))
@@ -117,6 +126,8 @@ cdef int _check(const int64_t[:, ::1] origins, sample_t[:, :, :, ::1] out) excep
     cdef Py_ssize_t chip
     if origins.shape[1] != 2 or origins.shape[0] != out.shape[0]:
         raise ValueError("origins is not (chip, 2) or out is not (chip, band, y, x)")
+    if out.shape[2] > MOST_SIZE or out.shape[3] > MOST_SIZE:
+        raise ValueError("a chip has more than 2**31 - 1 pixels a side")
     for chip in range(origins.shape[0]):
         if origins[chip, 0] < 0 or origins[chip, 1] < 0:
             raise ValueError("a window starts before the stack")
@@ -154,6 +165,7 @@ cdef void _cut_strip(
         col = origins[chip, 1]
         if row >= bottom or col >= stack.shape[2]:
             continue
+        # The origin lies on the stack: no sum with the size of a chip passes 63 bits.
         first = max(top, row)
         last = min(bottom, row + out.shape[2])
         width = min(out.shape[3], stack.shape[2] - col)
@@ -198,7 +210,11 @@ cdef void _finish(
     Py_ssize_t chip,
     Py_ssize_t band,
 ) noexcept nogil:
-    """Fill or stretch a chip of which `height` rows and `width` columns lie inside, from `source` on."""
+    """Fill or stretch a chip of which `height` rows and `width` columns lie inside, from `source` on.
+
+    Neither is more than the chip has, and `source` is NULL where one is 0. Stretched, row i shows row
+    i * height // size, which is below height; columns likewise.
+    """
     cdef Py_ssize_t i, j
     if height == out.shape[2] and width == out.shape[3]:
         return
