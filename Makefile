@@ -29,7 +29,7 @@ $(VENV)/ready: $(SOURCES)
 	@if $(BIN)/python -m pip --version > /dev/null 2>&1; then $(BIN)/python .ci/prerequisites.py; \
 	else $(PYTHON) .ci/prerequisites.py && $(PYTHON) -m venv $(VENV); fi
 	@echo "setting up $(VENV): libraries and compiled kernels, a minute or two"
-	@$(PIP) "setuptools>=77" wheel cython numpy
+	@$(PIP) "setuptools>=77" wheel cython
 	@$(PIP) --no-build-isolation --editable .
 	@touch $@
 
