@@ -16,7 +16,7 @@ from gcn_luigi.prepare.layers.label_values import (
     refuse_absent,
     refuse_percentages,
 )
-from gcn_luigi.prepare.partitions.remedies import remedy, told_reasons
+from gcn_luigi.prepare.partitions.catalog import count_reasons, remedy
 from gcn_luigi.settings import LabelSettings
 from gcn_luigi.tasks.partitions import PartitionCatalog
 from tests.integration.builds import build_inline, dataset
@@ -92,7 +92,7 @@ def test_a_class_without_a_pixel_is_refused_unless_it_may_be_absent(counts, lack
 def test_the_reason_that_takes_most_cells_decides_the_remedy():
     reasons = ["year gap 7", "year gap 9", "year gap 9", "outside the tiles", "outside the tiles", ""]
 
-    assert told_reasons(reasons) == "3 x year gap, 2 x outside the tiles"
+    assert count_reasons(reasons) == "3 x year gap, 2 x outside the tiles"
     assert remedy(reasons).startswith("raise [year] max_gap_years")
 
 
