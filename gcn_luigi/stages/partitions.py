@@ -140,13 +140,13 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
 def _refuse_empty_split(catalog: gpd.GeoDataFrame, notes: list[str], region: str) -> None:
     empty = [split for split in SPLITS if not (catalog["split"] == split).any()]
     if empty:
-        told = count_reasons(catalog["reason"])
-        lost = f"; {told} of {len(catalog)} cells" if told else ""
+        reasons = count_reasons(catalog["reason"])
+        unused = f"; {reasons} of {len(catalog)} cells" if reasons else ""
         smaller = "use a smaller [split] block_partitions or buffer_partitions, or smaller cells ([grid] size)"
         raise ConfigError(
-            f"no partition is left for {' and '.join(empty)}, of {int(catalog['used'].sum())} that can be used{lost}",
+            f"no partition is left for {' and '.join(empty)}, of {int(catalog['used'].sum())} that can be used{unused}",
             where=f"region {region}: {'; '.join(notes) or 'no note'}",
-            fix=f"{remedy(catalog['reason'])}; or {smaller}" if told else smaller,
+            fix=f"{remedy(catalog['reason'])}; or {smaller}" if reasons else smaller,
         )
 
 

@@ -41,7 +41,7 @@ class Cell:
     split : str
         What an imported grid says in its split column, in lower case; empty where it says nothing.
     years : tuple of int
-        What the rows of an imported grid say of this cell in their year column, sorted: one a row that states one.
+        What the rows of an imported grid say of this cell in their year column, sorted: one per row that states one.
     """
 
     id: str
