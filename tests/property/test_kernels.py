@@ -8,12 +8,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from gcn_luigi._core import counts as counts_kernel
 from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.chips.chips import chip_offsets, chip_origins, coverage, cut_chips
 from gcn_luigi.prepare.chips.gather import ChipCutter, gather_chips
 from gcn_luigi.prepare.chips.selection import count_chips
-from gcn_luigi.prepare.layers.labels import count_classes, count_window_classes
+from gcn_luigi.prepare.layers.labels import count_classes
 from gcn_luigi.prepare.missing.fill import (
     Corrected,
     LegacyRule,
@@ -340,6 +341,12 @@ def test_counts_in_tall_planes_are_those_of_the_cut_chips(size):
         chip = reference_chips.cut_chip(label[None], top, left, size, "pad", 255)[0]
         missing = reference_chips.cut_chip(flags[None], top, left, size, "pad", 8)[0]
         assert row == reference_chips.count_chip(chip, missing)
+
+
+def count_window_classes(label, windows):
+    counts = np.empty((len(windows), 4), np.int64)
+    counts_kernel.count_classes(np.ascontiguousarray(label), np.ascontiguousarray(windows, np.int64), counts)
+    return counts
 
 
 @settings(deadline=None)
