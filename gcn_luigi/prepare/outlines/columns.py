@@ -38,9 +38,9 @@ class OutlineRows:
         Indexed by the row's place in the file: outline (the id; ``row 7`` for a row without one), has_id, date (as
         written), day (ISO, as far as it is known), year (Int64), analysis (what ties rock to its glacier) and is_rock.
     id_column : str
-        Where the ids stand; empty where each row is an outline of its own.
+        Empty where each row is an outline of its own.
     spare : tuple of str
-        Other columns that hold one value a row.
+        Other columns with a different value in each row.
     notes : tuple of str
         What was chosen and left out.
     """
@@ -52,19 +52,10 @@ class OutlineRows:
 
 
 def outline_rows(columns: pd.DataFrame, settings: OutlineSettings, where: str) -> OutlineRows:
-    """Return what the columns say of each row that is glacier or rock.
+    """Return what the columns (all but the geometry) say of each row that is glacier or rock.
 
     In a download of GLIMS (a column ``line_type``) rows ``glac_bound`` are glacier and rows ``intrnl_rock`` are rock;
-    all others are left out: debris, lakes and snow lines lie within an outline or say nothing of it.
-
-    Parameters
-    ----------
-    columns : DataFrame
-        All columns but the geometry; one row a record.
-    settings : OutlineSettings
-        id_field, date_field and date_format.
-    where : str
-        The file, for messages.
+    all others are left out: debris, lakes and snow lines are within an outline or unrelated to it.
 
     Raises
     ------
@@ -99,11 +90,6 @@ def outline_rows(columns: pd.DataFrame, settings: OutlineSettings, where: str) -
 
 def id_text(value: Any) -> str:
     """Return an id as text, empty where the value is no id: missing, blank, ``unknown`` or ``n/a``.
-
-    Parameters
-    ----------
-    value : text or number
-        ``12.0`` is ``12``.
 
     Examples
     --------
@@ -152,7 +138,7 @@ def _line_types(columns: pd.DataFrame, notes: list[str], where: str) -> tuple[_M
 
 
 def _chosen(columns: pd.DataFrame, usual: Sequence[str], what: str, key: str, notes: list[str]) -> str | None:
-    """Return the first known column; a note tells of others that would do."""
+    """Return the first known column; others that would do are noted."""
     found = [name for name in usual if _column(columns, name) is not None]
     if not found:
         return None
@@ -186,17 +172,16 @@ def _ids(columns: pd.DataFrame, column: str, notes: list[str], where: str) -> tu
     times = Counter(texts)
     texts = ["" if times[text] > 1 and _NO_ID.match(text.casefold()) else text for text in texts]
     nameless = [place for place, text in zip(columns.index, texts, strict=True) if not text]
+    lack = f"{len(nameless)} of {len(texts)} rows hold no id in the column {column!r}"
     if 2 * len(nameless) > len(texts):
         raise InputError(
-            f"{len(nameless)} of {len(texts)} rows hold no id in the column {column!r}, "
-            f"for example row {nameless[0]}: {str(columns[column].loc[nameless[0]])!r}",
+            f"{lack}, for example row {nameless[0]}: {str(columns[column].loc[nameless[0]])!r}",
             where=where,
             fix=better_ids(_spare(columns, column)),
         )
     if nameless:
         places = ", ".join(f"row {place}" for place in nameless)
-        told = f"{len(nameless)} of {len(texts)} rows hold no id in the column {column!r}"
-        notes.append(f"{told} and are outlines of their own: {places}")
+        notes.append(f"{lack} and are outlines of their own: {places}")
     names = [text or f"row {place}" for place, text in zip(columns.index, texts, strict=True)]
     different = pd.Series(sorted(set(names)), dtype=object)
     alike = different.groupby(different.map(_spelling)).agg(list)
@@ -213,19 +198,13 @@ def _ids(columns: pd.DataFrame, column: str, notes: list[str], where: str) -> tu
 
 
 def _spelling(name: str) -> str:
-    """Return what is left of an id without case, blanks and zeros that a change of type adds or takes."""
+    """Return an id without case, blanks and the zeros that a change of type adds or removes."""
     bare = re.sub(r"\s+", "", name).casefold()
     return re.sub(r"^0+(?=\d)", "", re.sub(r"\.0+$", "", bare)) if re.fullmatch(r"\d+(?:\.0+)?", bare) else bare
 
 
 def better_ids(spare: Sequence[str]) -> str:
-    """Return what to do about a column whose values are no ids.
-
-    Parameters
-    ----------
-    spare : sequence of str
-        Columns that hold one value a row.
-    """
+    """Return what to do about a column whose values are no ids; `spare` are columns with a different value per row."""
     hint = f" ({few(spare)}: one value a row)" if spare else ""
     return (
         f"name a better column in [outlines] id_field{hint}, "
@@ -234,7 +213,7 @@ def better_ids(spare: Sequence[str]) -> str:
 
 
 def _spare(columns: pd.DataFrame, taken: str) -> tuple[str, ...]:
-    """Return other columns of whole numbers or texts with one value a row."""
+    """Return other columns of whole numbers or texts with a different value in each row."""
     found = []
     for name in columns.columns:
         values = columns[name]
@@ -262,13 +241,13 @@ def _dates(
     values = columns[column].tolist()
     days, lost = read_dates(values, settings.date_format)
     if lost:
-        told = not_understood(lost, len(values))
+        what = not_understood(lost, len(values))
         if len(lost) > sum(map(bool, days)):
             raise InputError(
-                f"{told} (column {column!r})",
+                f"{what} (column {column!r})",
                 where=where,
                 fix="name the column with [outlines] date_field, its form with date_format, "
                 f'for example "%d.%m.%Y"; date_field = "{UNDATED}" takes all outlines as undated',
             )
-        notes.append(f"{told}; column {column!r} holds: {', '.join(sorted(set(lost)))}")
+        notes.append(f"{what}; column {column!r} holds: {', '.join(sorted(set(lost)))}")
     return ["" if pd.isna(value) else str(value) for value in values], days
