@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from gcn_luigi.io.inputs.companions import Look
+from gcn_luigi.io.inputs.source_states import Look
 from gcn_luigi.prepare.source_states import Sources
 
 
@@ -14,7 +14,7 @@ def signature(paths: Iterable[Path], root: Path, look: Look | None = None) -> So
     Parameters
     ----------
     paths : iterable of Path
-        Files or directories; `gcn_luigi.io.inputs.companions.Look.files` says what each stands for.
+        Files or directories; `gcn_luigi.io.inputs.source_states.Look.files` says what each stands for.
     root : Path
         Paths below it are named relative to it, so that moving the sources changes nothing.
     look : Look or None

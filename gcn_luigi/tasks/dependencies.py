@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gcn_luigi.io.inputs.companions import Look
 from gcn_luigi.io.inputs.inventory import Inventory
+from gcn_luigi.io.inputs.source_states import Look
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.tasks.target import PublishedFile
 

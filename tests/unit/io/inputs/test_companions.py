@@ -16,7 +16,7 @@ import shapely
 from rasterio.shutil import copy as copy_raster
 from rasterio.vrt import WarpedVRT
 
-from gcn_luigi.io.inputs.companions import Look
+from gcn_luigi.io.inputs.source_states import Look
 from gcn_luigi.stages.sources import signature
 from tests.reference.tile_tree import write_tif
 

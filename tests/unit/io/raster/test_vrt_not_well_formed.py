@@ -5,7 +5,7 @@ import pytest
 import rasterio
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.inputs.companions import Look
+from gcn_luigi.io.inputs.source_states import Look
 from gcn_luigi.io.raster.drivers import open_local
 from gcn_luigi.io.raster.header import open_raster
 from tests.reference.tile_tree import write_tif
