@@ -74,8 +74,7 @@ def read_outlines(
     path : Path
         A format of `gcn_luigi.io.raster.drivers.check_vector`, or GeoParquet.
     settings : OutlineSettings
-        Layer, fields (found in any case of letters where not given), `analyses`, and what to do with rows that are
-        broken or hold no polygon.
+        Fields that are not given are found, in any case of letters.
     onto : Lattice or str
         Where they are used: edges are off by less than a tenth of a pixel of the lattice, or a metre of a CRS.
     composites : sequence of int

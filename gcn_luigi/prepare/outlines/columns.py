@@ -30,19 +30,12 @@ _GLACIER, _ROCK = "glac_bound", "intrnl_rock"
 
 @dataclass(frozen=True)
 class OutlineRows:
-    """The rows of a file that are glacier, or rock within one.
+    """The rows of a file that are glacier, or rock within one, and notes on what was chosen and left out.
 
-    Attributes
-    ----------
-    table : DataFrame
-        Indexed by the row's place in the file: outline (the id; ``row 7`` for a row without one), has_id, date (as
-        written), day (ISO, as far as it is known), year (Int64), analysis (what ties rock to its glacier) and is_rock.
-    id_column : str
-        Empty where each row is an outline of its own.
-    spare : tuple of str
-        Other columns with a different value in each row.
-    notes : tuple of str
-        What was chosen and left out.
+    `table` is indexed by the row's place in the file: outline (the id; ``row 7`` for a row without one), has_id, date
+    (as written), day (ISO, as far as it is known), year (Int64), analysis (what ties rock to its glacier) and is_rock.
+    `id_column` is empty where each row is an outline of its own; `spare` are other columns with a different value in
+    each row.
     """
 
     table: pd.DataFrame
@@ -55,13 +48,8 @@ def outline_rows(columns: pd.DataFrame, settings: OutlineSettings, where: str) -
     """Return what the columns (all but the geometry) say of each row that is glacier or rock.
 
     In a download of GLIMS (a column ``line_type``) rows ``glac_bound`` are glacier and rows ``intrnl_rock`` are rock;
-    all others are left out: debris, lakes and snow lines are within an outline or unrelated to it.
-
-    Raises
-    ------
-    InputError
-        A column is missing, most ids or dates cannot be used, ids differ only in how they are written, or no row is
-        glacier.
+    all others are left out: debris, lakes and snow lines are within an outline or unrelated to it. InputError: a column
+    is missing, most ids or dates cannot be used, ids differ only in how they are written, or no row is glacier.
     """
     notes: list[str] = []
     columns = columns.reset_index(drop=True)
@@ -109,9 +97,8 @@ def _column(columns: pd.DataFrame, name: str) -> str | None:
 def _named(columns: pd.DataFrame, wanted: str, where: str) -> str:
     found = _column(columns, wanted)
     if found is None:
-        raise InputError(
-            f"no field {wanted!r}", where=where, fix=f"name one of: {', '.join(sorted(map(str, columns.columns)))}"
-        )
+        fix = f"name one of: {', '.join(sorted(map(str, columns.columns)))}"
+        raise InputError(f"no field {wanted!r}", where=where, fix=fix)
     return found
 
 
@@ -139,14 +126,14 @@ def _line_types(columns: pd.DataFrame, notes: list[str], where: str) -> tuple[_M
 
 def _chosen(columns: pd.DataFrame, usual: Sequence[str], what: str, key: str, notes: list[str]) -> str | None:
     """Return the first known column; others that would do are noted."""
-    found = [name for name in usual if _column(columns, name) is not None]
+    found = {name: column for name in usual if (column := _column(columns, name)) is not None}
     if not found:
         return None
-    others = [str(_column(columns, name)) for name in found[1:] if name not in _COMPANIONS.get(found[0], set())]
-    taken = str(_column(columns, found[0]))
+    first, *rest = found
+    others = [found[name] for name in rest if name not in _COMPANIONS.get(first, ())]
     if others:
-        notes.append(f"{what} are those of {taken}; {few(others)} would do as well: [outlines] {key} says which")
-    return taken
+        notes.append(f"{what} are those of {found[first]}; {few(others)} would do as well: [outlines] {key} says which")
+    return found[first]
 
 
 def _id_column(columns: pd.DataFrame, settings: OutlineSettings, notes: list[str], where: str) -> str:

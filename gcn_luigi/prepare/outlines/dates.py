@@ -26,19 +26,12 @@ _WITH_MONTH, _WITH_DAY = ("%m", "%b", "%B", "%j", "%x", "%c", "%D", "%F"), ("%d"
 def read_date(value: object, form: str | None = None) -> str | None:
     """Return a date in ISO form as far as it is known.
 
-    Parameters
-    ----------
-    value : object
-        RGI 6 ``BgnDate`` (``YYYYMMDD`` as text, int or float; 99 stands for an unknown month or day and
-        -9999999 for no date), RGI 7 and GLIMS ``src_date`` (ISO text or a datetime), or a plain year.
-    form : str or None
-        How texts and numbers are written, as for `time.strptime`; datetimes are read without it.
+    Values are RGI 6 ``BgnDate`` (``YYYYMMDD`` as text, int or float; 99 stands for an unknown month or day and -9999999
+    for no date), RGI 7 and GLIMS ``src_date`` (ISO text or a datetime), or a plain year. `form` says how texts and
+    numbers are written, as for `time.strptime`; datetimes are read without it.
 
-    Returns
-    -------
-    str or None
-        ``"2009-07-03"``, ``"2009-07"`` or ``"2009"``; empty where the value says that there is no date; None where
-        it is not understood or lies outside 1900 to 2100. Earlier dates sort before later ones.
+    The result is ``"2009-07-03"``, ``"2009-07"`` or ``"2009"``, empty where the value says that there is no date, and
+    None where it is not understood or lies outside 1900 to 2100. Earlier dates sort before later ones.
 
     Examples
     --------

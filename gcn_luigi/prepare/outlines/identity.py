@@ -42,13 +42,8 @@ _COMPLEX = r"(?i)^RGI\d{4}-.*-C-"
 class Choice:
     """Which of several analyses of one glacier count.
 
-    Attributes
-    ----------
-    analyses : str
-        ``"error"``: none may have several; ``"all"``: each is an outline of its own; ``"newest"``; ``"nearest"``: the
-        one with the smallest gap to any composite, the newest on a tie.
-    composites : tuple of int
-        Years with composites; needed by ``"nearest"``.
+    ``"error"``: none may have several; ``"all"``: each is an outline of its own; ``"newest"``; ``"nearest"``: the one
+    nearest in time to any of `composites` (years), the newest on a tie.
     """
 
     analyses: Literal["error", "all", "newest", "nearest"] = "error"
@@ -64,22 +59,9 @@ def unite_outlines(
     not overlap, and no part farther than 1 km from the others. Analyses of one glacier have different dates and cover
     the same ground. Whatever else shares an id is refused.
 
-    Parameters
-    ----------
-    table : GeoDataFrame
-        Columns of `OutlineRows.table`, area_m2 and geometry: valid polygons in a projected CRS in metres.
-    rows : OutlineRows
-        What is known of the columns, for messages.
-    choice : Choice
-        What to do with several analyses of one glacier.
-    where : str
-        The file, for messages.
-
-    Returns
-    -------
-    GeoDataFrame, list of str
-        outline (str, unique), glacier (the id, one for all its analyses), year, date, area_m2, geometry; and notes with
-        all names.
+    `table` has the columns of `OutlineRows.table`, area_m2 and geometry: valid polygons in a projected CRS in metres.
+    The result has outline (str, unique), glacier (the id, one for all its analyses), year, date, area_m2 and geometry;
+    notes hold all names.
 
     Raises
     ------

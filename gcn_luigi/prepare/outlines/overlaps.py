@@ -24,17 +24,8 @@ def subtract_rock(table: gpd.GeoDataFrame, where: str) -> tuple[gpd.GeoDataFrame
     A glacier loses the rock of its own id and analysis. Of other ids it loses what was seen on its own day: a nunatak
     on a divide is drawn once, under one of both ids. What was rock in another year may have been ice in its own.
 
-    Parameters
-    ----------
-    table : GeoDataFrame
-        outline, analysis, day, is_rock, area_m2 and geometry: valid polygons in a CRS in metres.
-    where : str
-        The file, for messages.
-
-    Raises
-    ------
-    InputError
-        Rock lies on glaciers of other ids or dates alone, or covers an outline.
+    `table` has outline, analysis, day, is_rock, area_m2 and geometry: valid polygons in a CRS in metres. InputError:
+    rock lies on glaciers of other ids or dates alone, or covers an outline.
     """
     is_rock = table["is_rock"].to_numpy(bool)
     if not is_rock.any():

@@ -36,14 +36,8 @@ _MOSTLY = 0.75
 class RepairRules:
     """What may be done to broken polygons.
 
-    Attributes
-    ----------
-    on_invalid : str
-        ``"repair"``: rebuild rings by containment, and where they cross or touch; ``"error"``: stop.
-    max_share : float
-        Largest share of a polygon's area that a repair may lose, gain or guess.
-    fix : str
-        What a user can do about a polygon beyond that.
+    ``"repair"`` rebuilds rings by containment, and where they cross or touch; ``"error"`` stops. `max_share` is the
+    largest share of a polygon's area that a repair may lose, gain or guess; `fix` what a user can do beyond that.
     """
 
     on_invalid: Literal["repair", "error"]
@@ -60,10 +54,9 @@ class Rebuilt:
     shape : Polygon or MultiPolygon
         The same rings, each hole in the polygon that contains it. The shape as given where that changes nothing.
     ground : Polygon or MultiPolygon
-        Valid: what the rings enclose, area by area. Parts that overlap count once. Empty where no ring has an area.
+        What the rings enclose, valid; parts that overlap count once. Empty where no ring has an area.
     unclear : float
-        Area of rings of which neither containment nor the file says with certainty whether they are holes, in the
-        square of the CRS's unit.
+        Area of rings that may be holes or not, by containment and by the file.
     overlaps : bool
         Parts share ground, or one is there twice.
     """
@@ -77,28 +70,10 @@ class Rebuilt:
 def only_polygons(
     shapes: Array, names: Iterable[str], on_unusable: Literal["error", "skip"], where: str, fix: str = ""
 ) -> tuple[Array, list[str]]:
-    """Return flat polygons, broken ones as they are; None for rows without a polygon, where these are allowed.
+    """Return flat polygons, broken ones as they are, and a note on each kind of what was left out.
 
-    Parameters
-    ----------
-    shapes : ndarray
-        Axes (row,), shapely geometries or None.
-    names : iterable of str
-        What to call each row in messages.
-    on_unusable : str
-        What to do with rows without a polygon: ``"error"`` stops, ``"skip"`` leaves them out.
-    where, fix : str
-        For messages: the file, and what a user can do other than to correct these rows.
-
-    Returns
-    -------
-    ndarray, list of str
-        Axes (row,); and a note on each kind of what was left out.
-
-    Raises
-    ------
-    InputError
-        A row holds lines, points or nothing, and `on_unusable` is ``"error"``.
+    `shapes` (row,) are shapely geometries or None; `names` say what to call each row. Rows of lines, points or nothing
+    are None in the result where `on_unusable` is ``"skip"``, else an InputError, to whose fix `fix` is added.
     """
     flat, labels = shapely.force_2d(shapes), np.array([*names], dtype=object)
     kinds = np.full(len(flat), _SOUND, dtype=object)
@@ -109,12 +84,9 @@ def only_polygons(
         counts = [f"{(kinds == kind).sum()} {kind}" for kind in unusable]
         bad = np.isin(kinds, unusable)
         if on_unusable == "error":
-            raise _error(
-                f"{int(bad.sum())} of {len(flat)} rows hold no polygon: {', '.join(counts)}",
-                [*labels[bad]],
-                where,
-                f"give these rows their polygons (lines that close can be turned into some), or remove them{fix}",
-            )
+            what = f"{int(bad.sum())} of {len(flat)} rows hold no polygon: {', '.join(counts)}"
+            fix = f"give these rows their polygons (lines that close can be turned into some), or remove them{fix}"
+            raise _error(what, [*labels[bad]], where, fix)
         notes = [
             f"{(kinds == kind).sum()} rows skipped, {kind}: {', '.join(labels[kinds == kind])}" for kind in unusable
         ]
@@ -128,28 +100,10 @@ def only_polygons(
 
 
 def repair_polygons(shapes: Array, names: Iterable[str], rules: RepairRules, where: str) -> tuple[Array, list[str]]:
-    """Return valid polygons; an empty one where no area is left.
+    """Return valid polygons, empty where no area is left, and a note on what was repaired and how much that changed.
 
-    Parameters
-    ----------
-    shapes : ndarray
-        Axes (row,), flat polygons or None, in the CRS in which they are used.
-    names : iterable of str
-        What to call each row in messages.
-    rules : RepairRules
-        Whether to repair, and how much area that may change.
-    where : str
-        The file, for messages.
-
-    Returns
-    -------
-    ndarray, list of str
-        Axes (row,); and a note on what was repaired, with the area that was lost and gained.
-
-    Raises
-    ------
-    InputError
-        A polygon is broken and must not be, or repairing it would change more of its area than allowed.
+    `shapes` (row,) are flat polygons or None, in the CRS in which they are used. InputError: a polygon is broken and
+    must not be, or repairing it would change more of its area than allowed.
     """
     repaired, labels = shapes.copy(), np.array([*names], dtype=object)
     broken = np.flatnonzero(~shapely.is_valid(shapes) & ~shapely.is_missing(shapes))

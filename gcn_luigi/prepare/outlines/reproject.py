@@ -40,30 +40,12 @@ Array = npt.NDArray[Any]
 
 
 def reproject(shapes: Array, source: object, target: object, tolerance: float, where: str) -> Array:
-    """Return shapes in another CRS; no edge of a polygon is off by more than a tolerance.
+    """Return flat shapes in another CRS; no edge of a polygon deviates by more than `tolerance`, in units of `target`.
 
-    Parameters
-    ----------
-    shapes : ndarray
-        Axes (row,), shapely geometries or None.
-    source, target : object
-        CRSs, in any form that pyproj takes.
-    tolerance : float
-        Largest deviation of an edge, in the unit of `target`.
-    where : str
-        The file, for messages.
-
-    Returns
-    -------
-    ndarray
-        Axes (row,), flat. The same coordinates where both CRSs are the same.
-
-    Raises
-    ------
-    InputError
-        There is no transformation between the CRSs; a row lies where `target` has no place; an edge is torn apart,
-        as by the antimeridian; or an edge goes more than half around the Earth, so that it may be meant to go the
-        other way.
+    `shapes` (row,) are shapely geometries or None; the CRSs in any form that pyproj takes. Where both are the same, so
+    are the coordinates. InputError: there is no transformation between the CRSs; a row lies where `target` has no
+    place; an edge is torn apart, as by the antimeridian; or an edge goes more than half around the Earth, so that it
+    may be meant to go the other way.
     """
     flat = shapely.force_2d(shapes)
     try:
