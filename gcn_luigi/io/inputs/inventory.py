@@ -178,12 +178,10 @@ def _plain_file(file: SourceFile) -> dict[str, Any]:
     plain["window"] = list(dataclasses.astuple(file.window))
     # JSON has no nan and no infinity; text keeps every value exact.
     plain["nodata"] = _text(file.nodata)
-    if file.tags:
-        plain["tags"] = list(map(_text, file.tags))
-    else:
+    plain["tags"] = list(map(_text, file.tags))
+    if not file.tags:
         del plain["tags"]
-    plain["export_date"] = file.export_date
-    return plain
+    return plain | {"export_date": file.export_date}
 
 
 def _file(tile: str, plain: dict[str, Any]) -> SourceFile:

@@ -52,30 +52,14 @@ def count_values(planes: Planes, where: str) -> Counter[float]:
 def class_table(
     counts: Mapping[float, int], classes: Mapping[str, str], absent: Collection[str], where: str
 ) -> NDArray[np.float64]:
-    """Return what each value of a ready-made label means.
+    """Return the values of a ready-made label in rising order, each with its stored class: float64 (value, 2).
 
-    Parameters
-    ----------
-    counts : mapping of float to int
-        Pixels of each value of the raster on the region's lattice, from `count_values`.
-    classes : mapping of str to str
-        The map in the settings: whole numbers, as text, to ``"none"``, ``"debris"``, ``"ice"`` or ``"ignore"``. If it
-        is empty, 0, 1, 2 and 255 stand for these, in this order.
-    absent : collection of str
-        Classes that the settings allow to be absent.
-    where : str
-        The raster, for messages.
+    `counts` come from `count_values`. `classes` is the map in the settings, of whole numbers as text to ``"none"``,
+    ``"debris"``, ``"ice"`` or ``"ignore"``; if it is empty, 0, 1, 2 and 255 stand for these. `absent` are classes that
+    the settings allow to be absent.
 
-    Returns
-    -------
-    ndarray
-        Axes (value, 2), float64: the values in rising order, and the class of each as it is stored.
-
-    Raises
-    ------
-    InputError
-        A value has no class; or there is no map, and a class that is not known to be absent does not occur, so that
-        the values could be read in two ways.
+    InputError: a value has no class; or there is no map, and a class that is not known to be absent does not occur, so
+    that the values could be read in two ways.
     """
     if classes:
         table = {float(value): CLASS_VALUES[name] for value, name in classes.items()}
@@ -158,27 +142,12 @@ def refuse_percentages(most: int, threshold: int, where: str) -> None:
 
 
 def refuse_absent(counts: NDArray[np.int64], allowed: Collection[str], *, of_votes: bool, region: str) -> None:
-    """Refuse a catalog whose used partitions hold no pixel of a class.
+    """Raise ConfigError where used partitions hold no pixel of a class that is not `allowed` to be absent.
 
-    Parameters
-    ----------
-    counts : ndarray
-        Axes (class,) = none, debris, ice, missing; pixels of all used partitions.
-    allowed : collection of str
-        ``[label] allow_absent``.
-    of_votes : bool
-        Whether the label was made from votes.
-    region : str
-        For the message.
-
-    Raises
-    ------
-    ConfigError
-        A class that is not allowed to be absent has no pixel.
+    `counts` are their pixels of class none, debris, ice and missing; `of_votes`: the label was made from votes.
     """
-    lacking = [
-        name for name, count in zip(CLASSES, counts[:3].tolist(), strict=True) if not count and name not in allowed
-    ]
+    pixels = dict(zip((*CLASSES, "missing"), counts.tolist(), strict=True))
+    lacking = [name for name in CLASSES if not pixels[name] and name not in allowed]
     if not lacking:
         return
     causes = {
@@ -188,10 +157,10 @@ def refuse_absent(counts: NDArray[np.int64], allowed: Collection[str], *, of_vot
     hints = [causes[name] for name in lacking if name in causes] if of_votes else []
     if len(hints) == len(causes):
         hints = ["no outline covers a pixel with votes: check the CRS of the outlines"]
-    shares = ", ".join(f"{name} {count:,}" for name, count in zip((*CLASSES, "missing"), counts.tolist(), strict=True))
+    listed = ", ".join(f"{name} {count:,}" for name, count in pixels.items())
     raise ConfigError(
         f"no pixel of class {' or '.join(lacking)} in any partition that is used",
-        where="; ".join([f"region {region}, pixels by class: {shares}", *hints]),
+        where="; ".join([f"region {region}, pixels by class: {listed}", *hints]),
         fix=f"check votes, threshold and outlines; if it is meant, write [label] allow_absent = {_toml_list(lacking)}",
     )
 

@@ -19,26 +19,10 @@ Surface = npt.NDArray[np.floating[Any]]
 def gradient(
     elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None
 ) -> tuple[Surface, Surface]:
-    """Return how steeply a surface rises to the east and to the north.
+    """Return how steeply a surface (row, col) rises to the east and to the north, in metres per metre.
 
-    Parameters
-    ----------
-    elevation : ndarray, (row, col)
-        Heights in metres, of any real type; float32 is computed in float32, all else in float64.
-    pixel_size : float
-        Pixel size in metres.
-    nodata : float or None
-        Value of missing pixels; NaN and infinities are always missing.
-
-    Returns
-    -------
-    east, north : ndarray, (row, col)
-        Metres per metre; NaN where missing.
-
-    Raises
-    ------
-    InputError
-        `elevation` has no two axes or fewer than 2 x 2 pixels, or `pixel_size` is not positive.
+    Heights and `pixel_size` are in metres. float32 is computed in float32, every other type in float64. `nodata`, NaN
+    and infinities are missing. InputError: fewer than 2 x 2 pixels, or a pixel size that is not positive.
     """
     around = _framed(elevation, pixel_size, nodata)
     with np.errstate(invalid="ignore"):

@@ -216,9 +216,9 @@ def _refuse_numbering(glaciers: gpd.GeoDataFrame, repeated: gpd.GeoDataFrame, ro
     most, (name, _) = int(counts.max()), counts.idxmax()
     is_constant = len(glaciers["outline"].unique()) == 1 and most == len(parts) > 2
     if is_constant or (most >= _MANY_PARTS and 2 * most > len(glaciers)):
-        why = f"{name!r} stands in {most} of them and tells no glacier from another"
+        why = f"{name!r} is in {most} of them and tells no glacier from another"
     elif _restarts(glaciers["outline"], {str(outline) for (outline, _), n in counts.items() if n > 1}):
-        why = "the numbers begin anew, as in files that were joined into one"
+        why = "the numbers restart, as in files that were joined into one"
     else:
         return
     raise InputError(f"{_head(glaciers, rows)}: {why}", where=where, fix=better_ids(rows.spare))

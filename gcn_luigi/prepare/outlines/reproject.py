@@ -74,7 +74,7 @@ class _Reprojection:
         _, there, _ = _corners(moved)
         if source.is_geographic:
             self._refuse_long_edges(rows, np.abs(np.diff(corners[:, 0])), is_edge)
-        # Of both CRSs: an edge of a whole turn ends where it began.
+        # In both CRSs: an edge around the Earth ends where it began.
         length = np.maximum(_lengths(corners) * _metres(source), _lengths(there))
         long = np.flatnonzero(is_edge & (length > np.sqrt(8 * _SHARPEST_M * self._tolerance)))
         off = self._deviation(_edges(corners, long), _edges(there, long)) > self._tolerance * _AIM
@@ -108,11 +108,10 @@ class _Reprojection:
         kind = shapely.get_type_id(shape)
         if kind == shapely.GeometryType.POLYGON:
             return shapely.Polygon(self._ring(shape.exterior, row), [self._ring(hole, row) for hole in shape.interiors])
-        parts = [self._densified(part, row) for part in shapely.get_parts(shape)] if kind > 3 else []
-        if kind == shapely.GeometryType.MULTIPOLYGON:
-            return shapely.MultiPolygon(parts)
-        if kind == shapely.GeometryType.GEOMETRYCOLLECTION:
-            return shapely.GeometryCollection(parts)
+        if kind in {shapely.GeometryType.MULTIPOLYGON, shapely.GeometryType.GEOMETRYCOLLECTION}:
+            parts = [self._densified(part, row) for part in shapely.get_parts(shape)]
+            is_multi = kind == shapely.GeometryType.MULTIPOLYGON
+            return shapely.MultiPolygon(parts) if is_multi else shapely.GeometryCollection(parts)
         return shapely.transform(shape, self._transform)
 
     def _ring(self, ring: Any, row: int) -> Array:
@@ -226,10 +225,10 @@ def check_degrees(shapes: Array, crs: pyproj.CRS, where: str) -> None:
 
 
 def check_on_region(shapes: Array, moved: Array, crs: pyproj.CRS, lattice: Lattice, where: str) -> None:
-    """Refuse shapes that lie off the region, but on it were their coordinates read in another way.
+    """Refuse shapes off the region that would be on it if their coordinates were read in another way.
 
     `shapes` (row,) are as in the file, with the CRS that it states; `moved` the same in the lattice's CRS. InputError:
-    latitude or northing stands before longitude or easting, or degrees are called metres. Shapes that lie elsewhere in
+    latitude or northing comes before longitude or easting, or degrees are called metres. Shapes that are elsewhere in
     any reading are accepted: a file may well hold nothing for a region.
     """
     if _touches(moved, lattice):
