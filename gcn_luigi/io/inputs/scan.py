@@ -186,8 +186,12 @@ def _check_years(opened: Iterable[_Opened], settings: RegionSettings, findings: 
 def _place(opened: Sequence[_Opened], settings: RegionSettings, findings: Findings) -> tuple[list[_Opened], Lattice]:
     """Return the files that lie on the region's lattice, with their windows on it, and the lattice."""
     reference = _reference([one.header.lattice for one in opened], settings.lattice)
-    bounds = settings.lattice.bounds
-    origin = None if bounds is None else _bounds_window(reference, bounds)
+    origin = None
+    if settings.lattice.bounds is not None:
+        origin = reference.window_of(settings.lattice.bounds, where="lattice.bounds")
+        if origin.is_empty:
+            fix = "give left, bottom, right, top in metres"
+            raise LatticeError("the bounds hold no pixel", where="lattice.bounds", fix=fix)
     placed = []
     for one in opened:
         lattice = one.header.lattice
@@ -221,27 +225,17 @@ def _reference(lattices: Sequence[Lattice], configured: LatticeSettings) -> Latt
         left, top = (edge / lattice.pixel_size % 1.0 for edge in (lattice.left, lattice.top))
         return lattice.crs, round(lattice.pixel_size, 6), round(left, 2) % 1.0, round(top, 2) % 1.0
 
-    counts = Counter(alignment(lattice) for lattice in lattices)
-    common = max(counts.values())
-    reference = next(lattice for lattice in lattices if counts[alignment(lattice)] == common)
-    crs, pixel_size = reference.crs, reference.pixel_size
+    usual, _ = Counter(map(alignment, lattices)).most_common(1)[0]
+    reference = next(lattice for lattice in lattices if alignment(lattice) == usual)
     if configured.crs is not None:
-        crs = crs_code(crs_of(configured.crs, where="lattice.crs"))
+        reference = replace(reference, crs=crs_code(crs_of(configured.crs, where="lattice.crs")))
     if configured.pixel_size is not None:
-        pixel_size = configured.pixel_size
-    return replace(reference, crs=crs, pixel_size=pixel_size)
-
-
-def _bounds_window(reference: Lattice, bounds: tuple[float, float, float, float]) -> Window:
-    window = reference.window_of(bounds, where="lattice.bounds")
-    if window.is_empty:
-        raise LatticeError(
-            "the bounds hold no pixel", where="lattice.bounds", fix="give left, bottom, right, top in metres"
-        )
-    return window
+        reference = replace(reference, pixel_size=configured.pixel_size)
+    return reference
 
 
 def _union(windows: Sequence[Window]) -> Window:
+    """Return the smallest window that holds all of them."""
     row, col = min(window.row for window in windows), min(window.col for window in windows)
     height = max(window.row + window.height for window in windows) - row
     width = max(window.col + window.width for window in windows) - col
@@ -274,9 +268,8 @@ def _cut(placed: Sequence[_Opened], lattice: Lattice, findings: Findings) -> lis
         else:
             inside.append(one)
     if not inside:
-        raise InputError(
-            "no tile has a pixel on the lattice", where="lattice.bounds", fix="correct the bounds, or leave them out"
-        )
+        fix = "correct the bounds, or leave them out"
+        raise InputError("no tile has a pixel on the lattice", where="lattice.bounds", fix=fix)
     return inside
 
 

@@ -37,6 +37,8 @@ _AFTER_STEM = frozenset({"aux", "rrd", "ige", "prj", "tab", "wld", "xml"})
 _LOCK = ".lock"
 # For a directory that is listed elsewhere.
 _LISTED: State = (0, 0)
+# Sorts after all letters in names.
+_LAST_LETTER = "\U0010ffff"
 
 
 class FileStates:
@@ -68,11 +70,11 @@ class FileStates:
         if path not in self._states:
             try:
                 status = os.stat(path)  # noqa: PTH116  a region has 100,000 of them
+                is_file = stat.S_ISREG(status.st_mode)
             except (OSError, ValueError):
                 # Absent, a link that leads nowhere, or no name at all.
-                self._states[path] = None
-            else:
-                self._states[path] = _state(status)
+                is_file = False
+            self._states[path] = (status.st_size, status.st_mtime_ns) if is_file else None
         return self._states[path]
 
     def _with_companions(self, path: str) -> dict[str, State]:
@@ -116,12 +118,8 @@ class FileStates:
                 self._keep(directory, os.listdir(directory))  # noqa: PTH208  names alone
             except OSError:
                 self._keep(directory, [])
-        names, found = self._names[directory], []
-        for place in range(bisect_left(names, (start,)), len(names)):
-            if not names[place][0].startswith(start):
-                break
-            found.append(names[place])
-        return found
+        names = self._names[directory]
+        return names[bisect_left(names, (start,)) : bisect_left(names, (start + _LAST_LETTER,))]
 
     def _keep(self, directory: str, names: Iterable[str]) -> None:
         self._names[directory] = sorted([(name.lower(), name) for name in names])
@@ -153,10 +151,6 @@ class FileStates:
                 elif ignored is None or not entry.name.endswith(ignored):
                     self._add(entry.path, found)
         return found
-
-
-def _state(status: os.stat_result) -> State | None:
-    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
 
 def _is_directory(entry: "os.DirEntry[str]") -> bool:
