@@ -14,7 +14,8 @@ from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.io.publish.atomic import atomic_write, digest
 from gcn_luigi.io.publish.manifest import ManifestEntry
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
-from gcn_luigi.io.shard.writer import ShardHeader, create_shard
+from gcn_luigi.io.shard.format import ShardHeader
+from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.prepare.chips.chips import chip_origins, cut_chips
 from gcn_luigi.prepare.chips.gather import ChipCutter
 from gcn_luigi.prepare.chips.metadata import Partition, chip_columns, empty_columns, select_counts
@@ -158,7 +159,7 @@ def write_chips(path: Path, settings: RegionSettings, place: Partition, partitio
     columns = chip_columns(settings.region, place, origins, select_counts(counts, np.ones(len(origins), bool)), size)
     with atomic_write(path) as draft, create_shard(draft, header, settings.shards.codec) as writer:
         for pixels in partitions:
-            writer.append(pixels, columns)
+            writer.write(writer.encode(pixels), columns)
         writer.finish(empty_columns(settings.region, "train", lattice), {})
     return sum(array.nbytes for pixels in partitions for array in pixels.values())
 

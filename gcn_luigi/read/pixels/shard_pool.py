@@ -44,7 +44,7 @@ class OpenShards:
             shard = ShardReader(self.path(number))
             try:
                 shard.check()
-                shard.settle()
+                shard.detach()
             except BaseException:
                 shard.close()
                 raise

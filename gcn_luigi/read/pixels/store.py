@@ -143,7 +143,7 @@ class PixelStore:
         for shard in np.unique(shard_of).tolist():
             rows = np.unique(places[places[:, 0] == shard, 1])
             with self._telling(shard, int(chip_of[shard_of == shard][0])):
-                self._shards[shard].want(rows)
+                self._shards[shard].prefetch(rows)
 
     def preload(self, *, progress: bool) -> None:
         """Decode all rows of all shards into memory.
@@ -253,7 +253,7 @@ class PixelStore:
         for shard in {keys[position][0] for position in missing}:
             wanted = [keys[position][1] for position in missing if keys[position][0] == shard]
             with self._telling(shard, int(examples[missing[0]])):
-                self._shards[shard].want(np.array(wanted, np.int64))
+                self._shards[shard].prefetch(np.array(wanted, np.int64))
         claimed = [(keys[position], cache.claim(), int(examples[position])) for position in missing]
         done = 0
         try:

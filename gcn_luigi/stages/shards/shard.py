@@ -13,7 +13,8 @@ import pandas as pd
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
-from gcn_luigi.io.shard.writer import ShardHeader, create_shard
+from gcn_luigi.io.shard.format import ShardHeader
+from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.chips.metadata import (

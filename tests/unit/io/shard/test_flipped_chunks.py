@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from gcn_luigi.io.shard.chunks import find_chunks
 from gcn_luigi.io.shard.codecs import CODECS, crc32, decode, encode, filters, fletcher32, inflate
+from gcn_luigi.io.shard.reader import find_chunks
 
 pytestmark = pytest.mark.fault
 
