@@ -10,8 +10,8 @@ from hypothesis.extra import numpy as hnp
 
 from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.lattice import Window
-from gcn_luigi.prepare.chips.chips import chip_offsets, chip_origins, coverage, cut_chips
-from gcn_luigi.prepare.chips.gather import ChipCutter, gather_chips
+from gcn_luigi.prepare.chips.chips import chip_offsets, chip_origins, coverage, cut_chips, gather_chips
+from gcn_luigi.prepare.chips.gather import ChipCutter
 from gcn_luigi.prepare.chips.selection import count_chips
 from gcn_luigi.prepare.layers.labels import count_classes, count_window_classes
 from gcn_luigi.prepare.missing.fill import (

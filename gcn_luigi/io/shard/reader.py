@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from gcn_luigi.errors import GcnLuigiError, ShardError
 from gcn_luigi.io.shard.codecs import codec_of, crc32, decode
 from gcn_luigi.io.shard.format import CHECKSUMS, FORMATS, PIXELS, check_footer
-from gcn_luigi.prepare.chips.chips import Edge
-from gcn_luigi.prepare.chips.gather import gather_chips
+from gcn_luigi.prepare.chips.chips import Edge, gather_chips
 from gcn_luigi.settings import Codec
 
 # Groups within groups; a shard has one level.

@@ -14,7 +14,7 @@ from rich.progress import track
 
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
 from gcn_luigi.io.shard.format import PIXELS
-from gcn_luigi.prepare.chips.gather import gather_chips
+from gcn_luigi.prepare.chips.chips import gather_chips
 from gcn_luigi.read.pixels.row_cache import Key, RowCache
 from gcn_luigi.read.pixels.shard_pool import OpenShards
 

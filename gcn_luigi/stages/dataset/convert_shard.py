@@ -16,9 +16,9 @@ from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.chips.metadata import Partition, empty_columns, empty_window_columns, window_columns
-from gcn_luigi.prepare.chips.reassemble import uncut
+from gcn_luigi.prepare.chips.mosaic import reassemble
 from gcn_luigi.settings import Codec, StorageLayout
-from gcn_luigi.stages.shards.chip_encoder import Columns, PieceMaker
+from gcn_luigi.stages.shards.chip_encoder import ChipEncoder, Columns
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ def convert_shard(source: Path, out: Path, conversion: Conversion) -> None:
             empty = empty_columns(header.region, header.split, conversion.lattice, in_windows=in_windows)
             empty_windows = empty_window_columns(conversion.lattice) if in_windows else {}
             with create_shard(out, header, conversion.codec) as writer:
-                maker = PieceMaker(header, writer)
+                encoder = ChipEncoder(header, writer)
                 for place, planes, origins, columns in _partitions(shard, conversion, list(empty)):
-                    for call in maker.calls(planes, origins, columns, window_columns(place)):
-                        call().write(writer)
+                    for call in encoder.calls(planes, origins, columns, window_columns(place)):
+                        writer.write(*call())
                 writer.finish(empty, shard.tables(), empty_windows)
     except GcnLuigiError:
         # A codec whose library is missing, for one, says itself what to do.
@@ -132,4 +132,4 @@ def _plane(shard: ShardReader, name: str, place: Partition, chips: tuple[int, ND
     pixels = np.empty((len(origins), *array.shape[1:]), array.dtype)
     for position, pixel in enumerate(pixels):
         shard.read_row(name, first + position, pixel)
-    return uncut(pixels, origins, extent, edge=shard.edge, fill=shard.fills[name])
+    return reassemble(pixels, origins, extent, edge=shard.edge, fill=shard.fills[name])

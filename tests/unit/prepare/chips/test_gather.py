@@ -5,7 +5,8 @@ import pytest
 
 from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.prepare.chips.gather import ChipCutter, gather_chips
+from gcn_luigi.prepare.chips.chips import gather_chips
+from gcn_luigi.prepare.chips.gather import ChipCutter
 from gcn_luigi.prepare.missing.fill import mark_strict
 
 SCHEMA = BandSchema((Band("a", Role.OPTICAL), Band("l", Role.LABEL)))
