@@ -39,21 +39,10 @@ NO_OUTLINE = -1
 
 @dataclass(frozen=True)
 class ShardRequest:
-    """What to build.
+    """What to build: share `number` of `total` of a split's partitions.
 
-    Attributes
-    ----------
-    settings : RegionSettings
-        How.
-    paths : DatasetPaths
-        Where everything is.
-    split : str
-        ``train`` or ``dev``.
-    number, total : int
-        Which share of the split's partitions.
-    threads : int
-        That cut and compress, beside one that reads and one that counts and writes; 1 does all in one thread. No effect
-        on the bytes.
+    `threads` cut and compress, beside one that reads and one that counts and writes; 1 does all in one thread. They
+    have no effect on the bytes.
     """
 
     settings: RegionSettings
