@@ -14,7 +14,7 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.chips.chips import coverage
 from gcn_luigi.prepare.chips.selection import ChipSelection, RejectionReason
 from gcn_luigi.prepare.missing.fill import Corrected, band_flags
-from gcn_luigi.prepare.statistics.statistics import N_BINS, Histogram, empty_histogram
+from gcn_luigi.prepare.statistics.statistics import N_BINS, Histogram
 
 REASONS = tuple(RejectionReason)
 
@@ -37,8 +37,7 @@ class PixelHistograms:
     """
 
     def __init__(self, n_bands: int) -> None:
-        self._once = empty_histogram(n_bands)
-        self._weighted = empty_histogram(n_bands)
+        self._once, self._weighted = np.zeros((2, n_bands, N_BINS), np.int64)
         # Both counts of a bin in one word, 32 bits each, until they might overflow.
         self._packed = np.zeros((n_bands, N_BINS), np.uint64)
         self._most = 0
