@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
-from pydantic import ValidationError
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
@@ -19,7 +18,8 @@ from gcn_luigi.io.publish.safe_names import inside
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.io.tables import read_column, read_geoparquet
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.split.words import split_of
+from gcn_luigi.old_keys import renew
+from gcn_luigi.prepare.split.names import split_of
 from gcn_luigi.read.reader import Chip, ChipReader
 from gcn_luigi.settings import RegionSettings
 
@@ -144,8 +144,8 @@ class Dataset:
     def _configured_bands(self) -> tuple[Band, ...]:
         try:
             # Where the sources lie is not written down, and not needed here.
-            settings = RegionSettings.model_validate({**self.description["configuration"], "data_root": "."})
-        except (KeyError, TypeError, ValidationError) as error:
+            settings = RegionSettings.model_validate({**renew(self.description["configuration"])[0], "data_root": "."})
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ShardError(
                 "was made with other settings than this version knows: its bands cannot be told",
                 where=str(self.paths.dataset),

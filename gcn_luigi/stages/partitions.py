@@ -19,10 +19,16 @@ from gcn_luigi.io.tables import read_geoparquet, write_geopackage, write_geoparq
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.layers.label_values import refuse_absent
 from gcn_luigi.prepare.layers.labels import count_classes
-from gcn_luigi.prepare.partitions.catalog import NOTHING_EXCLUDED, CellFacts, Exclusions, build_catalog
-from gcn_luigi.prepare.partitions.grid import Cell, make_grid
+from gcn_luigi.prepare.partitions.catalog import (
+    NOTHING_EXCLUDED,
+    CellFacts,
+    Exclusions,
+    build_catalog,
+    count_reasons,
+    remedy,
+)
+from gcn_luigi.prepare.partitions.grid import Cell, import_grid, make_grid
 from gcn_luigi.prepare.partitions.grid_comparison import compare_grids
-from gcn_luigi.prepare.partitions.grid_import import import_grid
 from gcn_luigi.prepare.partitions.overlay import (
     cell_boxes,
     far_from_outlines,
@@ -30,9 +36,9 @@ from gcn_luigi.prepare.partitions.overlay import (
     join_outlines,
     outside_shares,
 )
-from gcn_luigi.prepare.partitions.remedies import remedy, told_reasons
 from gcn_luigi.prepare.partitions.years import partition_years, years_of_cells
-from gcn_luigi.prepare.split.split import assign_split, audit_split
+from gcn_luigi.prepare.split.leakage import audit_split
+from gcn_luigi.prepare.split.split import assign_split
 from gcn_luigi.stages.layers.mosaics import read_inventory
 
 GRID_SIZES = (128, 256, 512)
@@ -48,7 +54,7 @@ def grid_sources(region: Region) -> tuple[Path, ...]:
 def catalog_sources(region: Region) -> tuple[Path, ...]:
     """Return the files `write_catalog` reads."""
     settings = region.settings
-    optional = (settings.grid.reject_ids, settings.grid.exclude_polygons)
+    optional = (settings.grid.reject_ids_path, settings.grid.exclude_polygons_path)
     return tuple(region.root / path for path in (settings.outlines.path, *optional) if path is not None)
 
 
@@ -131,7 +137,7 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
     catalog, notes = assign_split(build_catalog(cells, lattice, facts, settings.grid), joined, settings.split)
     if not catalog["used"].any():
         raise ConfigError(
-            f"no partition can be used: {told_reasons(catalog['reason'])}",
+            f"no partition can be used: {count_reasons(catalog['reason'])}",
             where=f"grid of {len(catalog)} cells, region {settings.region}",
             fix=remedy(catalog["reason"]),
         )
@@ -157,9 +163,9 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
 def _refuse_one_sided(catalog: gpd.GeoDataFrame, notes: list[str], region: str) -> None:
     empty = [split for split in SPLITS if not (catalog["split"] == split).any()]
     if empty:
-        told = told_reasons(catalog["reason"])
+        told = count_reasons(catalog["reason"])
         lost = f"; {told} of {len(catalog)} cells" if told else ""
-        smaller = "use a smaller [split] block or buffer, or smaller cells ([grid] size)"
+        smaller = "use a smaller [split] block_partitions or buffer_partitions, or smaller cells ([grid] size)"
         raise ConfigError(
             f"no partition is left for {' and '.join(empty)}, of {int(catalog['used'].sum())} that can be used{lost}",
             where=f"region {region}: {'; '.join(notes) or 'no note'}",
@@ -194,11 +200,15 @@ def _outlines(region: Region, lattice: Lattice) -> Outlines:
 
 def _exclusions(region: Region, lattice: Lattice) -> tuple[Exclusions, list[str]]:
     settings = region.settings.grid
-    ids = frozenset[str]() if settings.reject_ids is None else read_reject_ids(region.root / settings.reject_ids)
-    if settings.exclude_polygons is None:
+    ids = (
+        frozenset[str]()
+        if settings.reject_ids_path is None
+        else read_reject_ids(region.root / settings.reject_ids_path)
+    )
+    if settings.exclude_polygons_path is None:
         return Exclusions(ids), []
-    polygons = read_polygons(region.root / settings.exclude_polygons, lattice)
-    notes = [f"{note}, in exclude_polygons" for note in polygons.attrs["notes"]]
+    polygons = read_polygons(region.root / settings.exclude_polygons_path, lattice)
+    notes = [f"{note}, in exclude_polygons_path" for note in polygons.attrs["notes"]]
     if polygons.empty:
         notes.append(f"{NOTHING_EXCLUDED}: the file holds no polygon")
     return Exclusions(ids, tuple(polygons)), notes

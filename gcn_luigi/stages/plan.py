@@ -99,7 +99,7 @@ class Plan:
 def label_decides(settings: RegionSettings) -> bool:
     """Return whether the label alone decides which chips are kept, so that counting them needs no other band."""
     chips = settings.chips
-    return chips.min_valid_optical_share <= 0 and chips.max_topo_nodata_share >= 1 and settings.nodata.mode != "legacy"
+    return chips.min_valid_optical_share <= 0 and chips.min_valid_topo_share <= 0 and settings.nodata.mode != "legacy"
 
 
 def plan_dataset(settings: RegionSettings, paths: DatasetPaths, *, is_exact: bool, say: Say) -> Plan:

@@ -79,7 +79,7 @@ def probe_shards(settings: RegionSettings, paths: DatasetPaths, plan: Plan, scra
         A source cannot be read.
     """
     fruitful = {split: plan.splits[split].fruitful for split in SPLITS}
-    totals = {"train": settings.shards.train, "dev": settings.shards.dev}
+    totals = {"train": settings.shards.n_train, "dev": settings.shards.n_dev}
     if not any(fruitful.values()):
         return Probe(0, {split: [0.0] * totals[split] for split in SPLITS}, 0, 0)
     # Overlap repeats pixels, it makes no chip heavier.

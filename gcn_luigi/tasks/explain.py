@@ -89,7 +89,7 @@ def _file(task: RegionTask, target: PublishedFile, snapshot: Snapshot) -> Iterat
     if not target.is_intact(record):
         yield State.DAMAGED, "its bytes changed since it was published"
     now = json.loads(json.dumps(task.parts(target.path, snapshot)))
-    for reason in differences(record.parts, now):
+    for reason in differences(record.renewed_parts, now):
         yield State.STALE, reason
 
 

@@ -68,7 +68,7 @@ class PublishedFile(luigi.Target):
     def matches(self, fingerprint: str) -> bool:
         """Return whether the file is published whole under `fingerprint`."""
         record = self.record()
-        return record is not None and record.fingerprint == fingerprint and self.is_intact(record)
+        return record is not None and record.is_of(fingerprint) and self.is_intact(record)
 
     def is_intact(self, record: Record, *, deep: bool = False) -> bool:
         """Return whether the file's bytes are those that were published.

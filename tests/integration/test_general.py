@@ -39,9 +39,9 @@ def test_legacy_chips_equal_the_published_rules_bit_for_bit(tmp_path, world, dis
         ("step = 32", "step = 48"),
         ("enabled = true", f"enabled = {str(distance).lower()}"),
         ("min_valid_label_share = 0.5", "min_valid_label_share = 0.0\nmin_valid_optical_share = 0.0"),
-        ("max_topo_nodata_share = 0.5", "max_topo_nodata_share = 1.0"),
+        ("min_valid_topo_share = 0.5", "min_valid_topo_share = 0.0"),
         ('method = "blocks"', 'method = "legacy"'),
-        ("max_gap = 5", "max_gap = 5\n"),
+        ("max_gap_years = 5", "max_gap_years = 5\n"),
     )
     catalog = made.catalog.set_index("partition")
     label_band = 9

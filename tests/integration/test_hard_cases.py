@@ -49,7 +49,7 @@ def test_ground_without_a_tile_is_outside_the_mosaic_in_every_role(tmp_path, wor
         world,
         ('origin = "lattice"', keys),
         ("min_valid_label_share = 0.5", "min_valid_label_share = 0.0\nmin_valid_optical_share = 0.0"),
-        ("max_topo_nodata_share = 0.5", "max_topo_nodata_share = 1.0"),
+        ("min_valid_topo_share = 0.5", "min_valid_topo_share = 0.0"),
     )
 
     holes = 0

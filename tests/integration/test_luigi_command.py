@@ -89,7 +89,7 @@ def test_a_damaged_source_fails_its_task_and_nothing_half_made_is_left(commands,
 def test_a_misspelt_key_stops_the_command_before_any_task(commands, tiny, tmp_path):
     config = shutil.copytree(tiny.config, tmp_path / "config")
     path = config / "tiny.toml"
-    path.write_text(path.read_text().replace("max_gap", "max_gpa"))
+    path.write_text(path.read_text().replace("max_gap_years", "max_gpa_years"))
 
     ended = commands.run(
         *("luigi", "--module", "gcn_luigi.tasks", "gcn.Dataset", "--region", "tiny", LOCAL),
@@ -98,7 +98,7 @@ def test_a_misspelt_key_stops_the_command_before_any_task(commands, tiny, tmp_pa
     )
 
     assert ended.code in {35, 40}, ended.text
-    assert "year.max_gpa is unknown (did you mean max_gap?)" in ended.text
+    assert "year.max_gpa_years is unknown (did you mean max_gap_years?)" in ended.text
     assert str(path) in ended.text
     assert not (tmp_path / "out").exists()
 

@@ -115,7 +115,7 @@ def read_outlines(
 
 
 def read_grid(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
-    """Read an existing grid, unchanged; `gcn_luigi.prepare.partitions.grid_import.import_grid` judges it, and its CRS.
+    """Read an existing grid, unchanged; `gcn_luigi.prepare.partitions.grid.import_grid` judges it, and its CRS.
 
     Rows without geometry are left to that, too: columns may say where their cells lie.
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gcn_luigi.old_keys import renew_recorded
+
 
 def fingerprint_of(parts: Mapping[str, Any]) -> str:
     """Return a short digest of `parts`, independent of the order of their keys."""
@@ -36,6 +38,16 @@ class Record:
     def fingerprint(self) -> str:
         """Digest of `parts`."""
         return fingerprint_of(self.parts)
+
+    @property
+    def renewed_parts(self) -> Mapping[str, Any]:
+        """`parts` with renamed settings under their new names."""
+        settings = self.parts.get("settings")
+        return {**self.parts, "settings": renew_recorded(settings)} if isinstance(settings, Mapping) else self.parts
+
+    def is_of(self, fingerprint: str) -> bool:
+        """Return whether the file was made from what `fingerprint` stands for, settings under old names included."""
+        return fingerprint in (self.fingerprint, fingerprint_of(self.renewed_parts))
 
     def to_json(self) -> str:
         """Return the sidecar's text: equal records give equal bytes."""

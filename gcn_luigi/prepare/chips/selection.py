@@ -201,7 +201,7 @@ def rejection_reasons(counts: ChipCounts, size: int, settings: ChipSettings) -> 
     refusals = {
         RejectionReason.LABEL_MISSING: (pixels - counts.ignore) / pixels < settings.min_valid_label_share,
         RejectionReason.OPTICAL_MISSING: (pixels - counts.optical_missing) / pixels < settings.min_valid_optical_share,
-        RejectionReason.TOPO_MISSING: counts.topo_missing / pixels > settings.max_topo_nodata_share,
+        RejectionReason.TOPO_MISSING: (pixels - counts.topo_missing) / pixels < settings.min_valid_topo_share,
         RejectionReason.TOO_LITTLE_NONE: counts.none / pixels < least.get("none", 0.0),
         RejectionReason.TOO_LITTLE_DEBRIS: counts.debris / pixels < least.get("debris", 0.0),
         RejectionReason.TOO_LITTLE_ICE: counts.ice / pixels < least.get("ice", 0.0),

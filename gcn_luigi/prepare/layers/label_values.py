@@ -24,7 +24,7 @@ _MOST_TOLD = 10
 _MOST_KEY = 1_000_000_000
 # A share computed in float32 may end a little above 1.
 _ONE = 1.000001
-# The published threshold of 3 is one of 7 votes; at a tenth of the range nearly everything would be ice.
+# The published study asks for 4 of 7 votes; at a tenth of the range nearly everything would be ice.
 _FAR_ABOVE, _HALF = 10, 50
 
 Array = npt.NDArray[Any]
@@ -151,15 +151,15 @@ def has_fractions(values: Array) -> bool:
     return values.dtype.kind == "f" and bool((values != np.rint(values)).any())
 
 
-def fractional_votes(planes: Iterable[tuple[Array, npt.NDArray[np.bool_]]], threshold: int, where: str) -> InputError:
+def fractional_votes(planes: Iterable[tuple[Array, npt.NDArray[np.bool_]]], min_votes: int, where: str) -> InputError:
     """Return the error for votes that are not whole numbers, with the likely cause.
 
     Parameters
     ----------
     planes : iterable of tuple of ndarray
         All votes (y, x), and which of them are missing (y, x), bool.
-    threshold : int
-        ``[label] threshold``.
+    min_votes : int
+        ``[label] min_votes``.
     where : str
         The raster.
     """
@@ -178,27 +178,27 @@ def fractional_votes(planes: Iterable[tuple[Array, npt.NDArray[np.bool_]]], thre
         return InputError(
             f"{what}; all lie between 0 and 1, as probabilities or shares do",
             where=where,
-            fix="multiply by the number of classifications, round, and write whole numbers: more than "
-            f"{threshold} votes ([label] threshold) is debris-free ice. To cut at a probability instead, write 1 above "
-            "it and 0 below, and set threshold = 0",
+            fix="multiply by the number of classifications, round, and write whole numbers: "
+            f"{min_votes} votes ([label] min_votes) or more are debris-free ice. To cut at a probability instead, "
+            "write 1 above it and 0 below, and set min_votes = 1",
         )
     return InputError(
         what,
         where=where,
         fix="votes are counts: resample them with the nearest pixel, never by averaging; turn scores of "
-        "another kind into whole numbers, and set [label] threshold in their unit",
+        "another kind into whole numbers, and set [label] min_votes in their unit",
     )
 
 
-def refuse_percentages(most: int, threshold: int, where: str) -> None:
-    """Refuse votes that go so far above the threshold that they must be percentages, or bytes scaled to 255.
+def refuse_percentages(most: int, min_votes: int, where: str) -> None:
+    """Refuse votes that go so far above the votes needed for ice that they must be percentages, or bytes scaled to 255.
 
     Parameters
     ----------
     most : int
         The largest vote of the raster.
-    threshold : int
-        ``[label] threshold``.
+    min_votes : int
+        ``[label] min_votes``.
     where : str
         The raster.
 
@@ -207,11 +207,11 @@ def refuse_percentages(most: int, threshold: int, where: str) -> None:
     InputError
         The largest vote is above 50, and at least ten times the smallest number of votes that is called ice.
     """
-    if most > _HALF and most >= _FAR_ABOVE * (max(threshold, 0) + 1):
+    if most > _HALF and most >= _FAR_ABOVE * max(min_votes, 1):
         raise InputError(
-            f"votes reach {most}, although more than {threshold} is called ice: these look like percentages",
+            f"votes reach {most}, although {min_votes} or more are called ice: these look like percentages",
             where=where,
-            fix="set [label] threshold in the unit of the raster, for example 50 for a majority of percentages; if the "
+            fix="set [label] min_votes in the unit of the raster, for example 51 for a majority of percentages; if the "
             f"raster does count classifications, confirm it with [label] max_votes = {most}",
         )
 
@@ -241,8 +241,8 @@ def refuse_absent(counts: npt.NDArray[np.int64], allowed: Collection[str], *, of
         return
     shares = ", ".join(f"{name} {count:,}" for name, count in zip((*CLASSES, "missing"), counts.tolist(), strict=True))
     causes = {
-        "ice": "no pixel inside an outline has more votes than [label] threshold" if of_votes else "",
-        "debris": "every pixel inside an outline is missing or has more votes than [label] threshold"
+        "ice": "no pixel inside an outline has as many votes as [label] min_votes" if of_votes else "",
+        "debris": "every pixel inside an outline is missing or has at least [label] min_votes votes"
         if of_votes
         else "",
         "none": "",
@@ -253,7 +253,7 @@ def refuse_absent(counts: npt.NDArray[np.int64], allowed: Collection[str], *, of
     raise ConfigError(
         f"no pixel of class {' or '.join(lacking)} in any partition that is used",
         where=f"region {region}, pixels by class: {shares}" + (f"; {'; '.join(hints)}" if hints else ""),
-        fix=f"check votes, threshold and outlines; if it is meant, write [label] allow_absent = {_toml_list(lacking)}",
+        fix=f"check votes, min_votes and outlines; if it is meant, write [label] allow_absent = {_toml_list(lacking)}",
     )
 
 

@@ -61,7 +61,7 @@ def year_map(evidence: Evidence, paths: DatasetPaths) -> Drawing:
     catalog, settings = evidence.catalog, evidence.settings
     used = catalog[catalog["used"].to_numpy(bool)]
     relief = draw_relief(evidence, paths, classes=False)[::2, ::2]
-    gaps = range(max([settings.year.max_gap, *used["year_gap"].dropna().astype(int)]) + 1)
+    gaps = range(max([settings.year.max_gap_years, *used["year_gap"].dropna().astype(int)]) + 1)
     width, height = map_size(evidence, 500, 560)
     figure = new_figure(2 * width, height + 80)
     panels = [
@@ -87,7 +87,7 @@ def year_map(evidence: Evidence, paths: DatasetPaths) -> Drawing:
         alt=f"Two maps of {len(used)} used partitions: year of the composite, and years between outline and composite.",
         caption="Used partitions by the year of the composite they are cut from (left) and by the years that lie "
         "between that composite and the date of the outlines (right; darker is longer, "
-        f"{settings.year.max_gap} is the most allowed). Brackets hold the number of partitions.",
+        f"{settings.year.max_gap_years} is the most allowed). Brackets hold the number of partitions.",
     )
 
 

@@ -1,6 +1,6 @@
 """What a dataset was made from: notes of the scan and of the import, bands and settings."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from gcn_luigi.io.inputs.inventory import NOTE_KINDS
@@ -83,12 +83,7 @@ def configuration(evidence: Evidence) -> list[tuple[str, list[tuple[str, str, bo
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         if isinstance(value, Section):
-            fields = type(value).model_fields
-            rows = [
-                (key, _plain(getattr(value, key)), not field.is_required() and getattr(value, key) != field.default)
-                for key, field in fields.items()
-            ]
-            sections.append((name, rows))
+            sections.append((name, list(_rows(value))))
         elif name not in {"region", "years", "bands", "data_root"}:
             top.append((name, _plain(value), False))
     return [("region", top), *sections]
@@ -103,6 +98,15 @@ def first_of(names: Sequence[str], where: str) -> str:
     """Return the first names in one line, and how many are left out."""
     more = left_out(len(names), where)
     return ", ".join(names[:_MOST_ROWS]) + (f", {more}" if more else "")
+
+
+def _rows(section: Section, prefix: str = "") -> Iterator[tuple[str, str, bool]]:
+    for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        if isinstance(value, Section):
+            yield from _rows(value, f"{key}.")
+        else:
+            yield prefix + key, _plain(value), not field.is_required() and value != field.default
 
 
 def _plain(value: Any) -> str:

@@ -22,6 +22,7 @@ from gcn_luigi.io.shard.format import PIXELS, ShardHeader
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.lattice import Lattice
+from gcn_luigi.old_keys import renew
 from gcn_luigi.prepare.chips.metadata import Partition, empty_columns, empty_window_columns, window_columns
 from gcn_luigi.prepare.chips.mosaic import reassemble
 from gcn_luigi.settings import Codec, RegionSettings, StorageLayout
@@ -77,7 +78,7 @@ def _stored_otherwise(
 ) -> RegionSettings:
     try:
         # Where the sources are is not written down, and not needed here.
-        settings = RegionSettings.model_validate({**description["configuration"], "data_root": "."})
+        settings = RegionSettings.model_validate({**renew(description["configuration"])[0], "data_root": "."})
     except ValidationError as error:
         raise ShardError(
             f"was made with other settings than this version knows: {error.error_count()} cannot be used",

@@ -23,7 +23,7 @@ from gcn_luigi.stages.layers.mosaics import read_inventory
 
 def shard_paths(settings: RegionSettings, paths: DatasetPaths, split: str) -> list[Path]:
     """Return the shards of a split, in order."""
-    total = settings.shards.train if split == "train" else settings.shards.dev
+    total = settings.shards.n_train if split == "train" else settings.shards.n_dev
     return [paths.shard(split, number, total) for number in range(total)]
 
 
@@ -119,7 +119,7 @@ def _log(settings: RegionSettings, index: gpd.GeoDataFrame) -> str:
         "Partitions processed": index["partition"].nunique(),
         "Chips processed": len(index),
         "Time for extraction": "not recorded, see the scheduler",
-        "njobs": settings.shards.train + settings.shards.dev,
+        "njobs": settings.shards.n_train + settings.shards.n_dev,
         "Partition size": settings.grid.size,
         "Chip size": settings.chips.size,
         "Step size": settings.chips.step,

@@ -150,16 +150,16 @@ def _combined_label(votes: AlignedRaster, geometries: Any, lattice: Lattice, set
         valid = values[~missing]
         # Before the range: cubic resampling leaves fractions below zero, which are no nodata values.
         if has_fractions(valid):
-            raise fractional_votes(_planes(votes, lattice), settings.threshold, str(votes.path))
+            raise fractional_votes(_planes(votes, lattice), settings.min_votes, str(votes.path))
         _check_votes(valid, votes.path, settings.max_votes)
         most = max(most, int(valid.max(initial=0)))
         inside = rasterize_outlines(geometries, lattice.crop(window))
         yield (
             window,
-            combine_label(inside, values, missing, settings.threshold, ice_outside=settings.ice_outside),
+            combine_label(inside, values, missing, settings.min_votes, ice_outside=settings.ice_outside),
         )
     if "max_votes" not in settings.model_fields_set:
-        refuse_percentages(most, settings.threshold, str(votes.path))
+        refuse_percentages(most, settings.min_votes, str(votes.path))
 
 
 def _check_votes(votes: NDArray[Any], path: Path, most: int) -> None:
@@ -169,7 +169,7 @@ def _check_votes(votes: NDArray[Any], path: Path, most: int) -> None:
             f"holds {wrong[0]:g} among the votes, of which there are 0 to {most}",
             where=str(path),
             fix="declare it as the file's nodata value if it means missing, or raise [label] max_votes "
-            "and set threshold to suit the range",
+            "and set min_votes to suit the range",
         )
 
 

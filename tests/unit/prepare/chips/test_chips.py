@@ -18,7 +18,7 @@ from gcn_luigi.prepare.chips.selection import (
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.settings import ChipSettings
 
-LENIENT = {"min_valid_label_share": 0.0, "max_topo_nodata_share": 1.0}
+LENIENT = {"min_valid_label_share": 0.0, "min_valid_topo_share": 0.0}
 
 
 class TestOffsets:
@@ -276,7 +276,7 @@ class TestJudging:
                 {"optical_missing": 11},
                 RejectionReason.OPTICAL_MISSING,
             ),
-            ({"max_topo_nodata_share": 0.5}, {"topo_missing": 50}, {"topo_missing": 51}, RejectionReason.TOPO_MISSING),
+            ({"min_valid_topo_share": 0.5}, {"topo_missing": 50}, {"topo_missing": 51}, RejectionReason.TOPO_MISSING),
             ({"min_share": {"none": 0.1}}, {"none": 10}, {"none": 9}, RejectionReason.TOO_LITTLE_NONE),
             ({"min_share": {"debris": 0.1}}, {"debris": 10}, {"debris": 9}, RejectionReason.TOO_LITTLE_DEBRIS),
             ({"min_share": {"ice": 0.07}}, {"ice": 7}, {"ice": 6}, RejectionReason.TOO_LITTLE_ICE),
@@ -306,7 +306,7 @@ class TestJudging:
         release = {
             RejectionReason.LABEL_MISSING: {"min_valid_label_share": 0.0},
             RejectionReason.OPTICAL_MISSING: {"min_valid_optical_share": 0.0},
-            RejectionReason.TOPO_MISSING: {"max_topo_nodata_share": 1.0},
+            RejectionReason.TOPO_MISSING: {"min_valid_topo_share": 0.0},
             RejectionReason.TOO_LITTLE_NONE: {"min_share": {"debris": 0.5, "ice": 0.5}},
             RejectionReason.TOO_LITTLE_DEBRIS: {"min_share": {"ice": 0.5}},
             RejectionReason.TOO_LITTLE_ICE: {"min_share": {}},

@@ -16,7 +16,7 @@ from gcn_luigi.prepare.layers.label_values import (
     refuse_absent,
     refuse_percentages,
 )
-from gcn_luigi.prepare.partitions.remedies import remedy, told_reasons
+from gcn_luigi.prepare.partitions.catalog import count_reasons, remedy
 from gcn_luigi.settings import LabelSettings
 from gcn_luigi.tasks.partitions import PartitionCatalog
 from tests.integration.builds import build_inline, dataset
@@ -71,9 +71,9 @@ def test_a_value_of_the_map_is_written_in_one_way(key):
     assert LabelSettings(raster="label.tif", classes={"-1": "ice", "0": "none", "10": "debris"}).classes["-1"] == "ice"
 
 
-@pytest.mark.parametrize(("most", "threshold"), [(7, 3), (15, 0), (50, 0), (100, 50), (100, 10), (39, 3)])
-def test_votes_of_a_plausible_range_pass(most, threshold):
-    refuse_percentages(most, threshold, "votes.tif")
+@pytest.mark.parametrize(("most", "min_votes"), [(7, 4), (15, 1), (50, 1), (100, 51), (100, 11), (39, 4)])
+def test_votes_of_a_plausible_range_pass(most, min_votes):
+    refuse_percentages(most, min_votes, "votes.tif")
 
 
 @pytest.mark.parametrize(
@@ -92,16 +92,16 @@ def test_a_class_without_a_pixel_is_refused_unless_it_may_be_absent(counts, lack
 def test_the_reason_that_takes_most_cells_decides_the_remedy():
     reasons = ["year gap 7", "year gap 9", "year gap 9", "outside the tiles", "outside the tiles", ""]
 
-    assert told_reasons(reasons) == "3 x year gap, 2 x outside the tiles"
-    assert remedy(reasons).startswith("raise [year] max_gap")
+    assert count_reasons(reasons) == "3 x year gap, 2 x outside the tiles"
+    assert remedy(reasons).startswith("raise [year] max_gap_years")
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
         # No pixel of the tiny world has so many votes.
-        (("threshold = 3", "threshold = 90"), "no pixel of class ice"),
-        (("threshold = 3", "threshold = -1"), "no pixel of class debris"),
+        (("min_votes = 4", "min_votes = 91"), "no pixel of class ice"),
+        (("min_votes = 4", "min_votes = 0"), "no pixel of class debris"),
     ],
 )
 def test_a_build_without_a_class_stops_at_its_catalog(tmp_path, change, told):
