@@ -15,7 +15,7 @@ from rich.progress import track
 
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
 from gcn_luigi.io.shard.format import PIXELS
-from gcn_luigi.read.pixels.shard_pool import ShardPool
+from gcn_luigi.read.shard_pool import ShardPool
 
 Numbers = NDArray[np.int64]
 Arrays = Mapping[str, NDArray[Any]]
