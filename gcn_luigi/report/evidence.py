@@ -16,7 +16,6 @@ from gcn_luigi.io.shard.equality import content_keys
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.prepare.chips.duplicates import Repeats, count_repeats, footprint_keys
-from gcn_luigi.prepare.evenly import evenly
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.prepare.split.leakage import Leakage, measure_leakage
 from gcn_luigi.prepare.statistics.statistics import Histogram, empty_histogram, ks_distance
@@ -183,7 +182,7 @@ def _histogram(settings: RegionSettings, paths: DatasetPaths, split: str) -> His
 
 def _count_flags(chips: gpd.GeoDataFrame, shards: Path) -> FlagCounts:
     pixels = np.zeros(256, np.int64)
-    chosen = evenly(len(chips), FLAG_SAMPLE)
+    chosen = np.linspace(0, len(chips) - 1, min(len(chips), FLAG_SAMPLE)).round().astype(np.int64)
     for name, rows in chips.iloc[chosen].groupby("shard", sort=True):
         with open_shard(shards / str(name)) as shard:
             for row in rows["shard_row"]:

@@ -12,7 +12,7 @@ from gcn_luigi.io.inputs.vector import read_outlines
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.chips.overlap import ChipLoad, chip_load
+from gcn_luigi.prepare.chips.chips import ChipLoad, chip_load
 from gcn_luigi.prepare.partitions.grid_comparison import describe_cells
 from gcn_luigi.settings import RegionSettings
 

@@ -9,7 +9,6 @@ import numpy as np
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.io.shard.reader import ShardReader, open_shard
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour_bands
-from gcn_luigi.prepare.evenly import evenly
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.prepare.statistics.statistics import summarise
 from gcn_luigi.report.drawing import drawing_style, png_uri
@@ -73,7 +72,7 @@ def _chips(shard: ShardReader, bands: list[Band]) -> list[dict[str, Any]]:
         missing |= int(ROLE_FLAGS[bands[position].role])
     columns = {name: shard.column(name) for name in ("partition", "row", "col", "year", "share_debris", "share_ice")}
     chips = []
-    for row in evenly(len(shard), _N_CHIPS):
+    for row in np.linspace(0, len(shard) - 1, min(len(shard), _N_CHIPS)).round().astype(np.int64):
         image, label, flags = (shard.pixels(name, int(row)) for name in ("image", "label", "flags"))
         thin = slice(None, None, -(-max(label.shape) // _LARGEST))
         image, label, flags = image[:, thin, thin], label[thin, thin], flags[thin, thin]

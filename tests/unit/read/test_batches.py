@@ -244,7 +244,7 @@ class TestPreload:
         class Full:
             available = 1000
 
-        monkeypatch.setattr("gcn_luigi.read.pixels.store.psutil.virtual_memory", Full)
+        monkeypatch.setattr("gcn_luigi.read.pixels.psutil.virtual_memory", Full)
         reader = gcn_luigi.open_dataset(stored["windows"]).chips("train")
 
         with pytest.raises(ConfigError, match="do not fit") as caught:

@@ -17,9 +17,9 @@ from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import write_geotiff
 from gcn_luigi.io.tables import write_geopackage, write_geoparquet
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.chips.overlap import chip_load
+from gcn_luigi.prepare.chips.chips import chip_load
 from gcn_luigi.prepare.partitions.grid_comparison import compare_grids, describe_cells
-from gcn_luigi.prepare.statistics.ks import ks_of_samples
+from gcn_luigi.prepare.statistics.statistics import ks_of_samples
 from gcn_luigi.report.grids.evidence import read_grid_evidence
 from gcn_luigi.report.grids.page import write_grid_page
 from gcn_luigi.report.grids.reading import caveats, chip_table, read_out, share_table

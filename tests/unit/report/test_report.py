@@ -16,7 +16,7 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import Inventory, Note, SourceFile
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import write_geotiff
-from gcn_luigi.io.shard.writer import ShardReader
+from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.io.tables import write_geoparquet
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour, colour_bands

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.prepare.chips.gather import gather_chips
+from gcn_luigi.prepare.chips.chips import gather_chips
 
 STORED = np.arange(3 * 2 * 4 * 5, dtype=np.int16).reshape(3, 2, 4, 5)
 
