@@ -409,7 +409,7 @@ class TestPlan:
         assert {task["action"] for task in told["tasks"]} == {"keep"}
         assert told["seconds"] == 0
         assert told["is_exact"]
-        assert told["chips"] == len(gcn_luigi.open_dataset(finished).index)
+        assert told["chips"] == len(gcn_luigi.open_dataset(finished).chip_table)
         assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
 
     def test_the_quick_way_reads_the_label_and_says_at_most(self, gcn, tiny, tmp_path):
