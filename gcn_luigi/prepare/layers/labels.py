@@ -109,45 +109,16 @@ def count_classes(label: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     -------
     ndarray
         Axes (class,) = none, debris, ice, missing; int64.
-    """
-    line = np.ascontiguousarray(label).reshape(1, -1)
-    counts = count_window_classes(line, np.array([[0, 0, *line.shape]], np.int64))
-    return counts.reshape(-1)
-
-
-def count_window_classes(label: npt.NDArray[np.uint8], windows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the number of pixels of each class in many windows of one label.
-
-    Parameters
-    ----------
-    label : ndarray
-        Axes (y, x), uint8: 0, 1, 2; anything else is missing.
-    windows : ndarray
-        Axes (window, 4), int64: first row, first column, height and width in pixels. They may overlap, and reach
-        beyond the label on any side; pixels there are missing.
-
-    Returns
-    -------
-    ndarray
-        Axes (window, class) = none, debris, ice, missing; int64.
 
     Raises
     ------
     InputError
-        The label is no uint8 plane, or a window has no such four numbers or a negative height or width.
+        The label is not uint8.
     """
-    if label.ndim != 2 or label.dtype != np.uint8:
+    if label.dtype != np.uint8:
         raise InputError(
-            f"classes cannot be counted in shape {label.shape} and dtype {label.dtype}",
-            where="label",
-            fix="give a uint8 plane (y, x)",
+            f"classes cannot be counted in dtype {label.dtype}", where="label", fix="give an array of uint8"
         )
-    if windows.ndim != 2 or windows.shape[1] != 4 or windows.dtype.kind != "i" or (windows[:, 2:] < 0).any():
-        raise InputError(
-            f"windows of shape {windows.shape} and dtype {windows.dtype} are not usable",
-            where="windows of the label",
-            fix="give (window, 4) whole numbers: row, column, height and width, the last two not below 0",
-        )
-    counts = np.empty((len(windows), 4), np.int64)
-    kernel.count_classes(np.ascontiguousarray(label), np.ascontiguousarray(windows, np.int64), counts)
+    counts = np.empty(4, np.int64)
+    kernel.count_classes(np.ascontiguousarray(label).reshape(-1), counts)
     return counts

@@ -91,3 +91,8 @@ def test_a_ready_made_label_is_not_changed_by_a_rule_for_votes():
 def test_arrays_of_different_shapes_are_refused():
     with pytest.raises(InputError, match="differ in shape"):
         combine_label(np.ones((2, 2), bool), np.ones((3, 3)), np.ones((2, 2), bool), 4)
+
+
+def test_classes_are_counted_in_bytes_alone():
+    with pytest.raises(InputError, match="int16"):
+        count_classes(np.ones((2, 2), np.int16))
