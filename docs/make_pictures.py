@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 import gcn_luigi
 from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, SPLIT_COLOURS, UNUSED
-from gcn_luigi.prepare.missing.fill import Flag, LegacyRule, legacy_corrected, strict_nodata
+from gcn_luigi.prepare.missing.fill import Flag, strict_nodata
+from gcn_luigi.prepare.missing.legacy import LegacyRule, legacy_corrected
 from gcn_luigi.read.dataset import Dataset
 
 PICTURES = Path(__file__).resolve().parent / "pictures"

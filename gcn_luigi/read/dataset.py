@@ -19,7 +19,7 @@ from gcn_luigi.io.publish.safe_names import inside
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.old_keys import renew
-from gcn_luigi.prepare.split.words import split_of
+from gcn_luigi.prepare.split.names import split_of
 from gcn_luigi.read.reader import Chip, ChipReader
 from gcn_luigi.settings import RegionSettings
 

@@ -18,7 +18,7 @@ from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.prepare.chips.duplicates import Repeats, count_repeats, footprint_keys
 from gcn_luigi.prepare.evenly import evenly
 from gcn_luigi.prepare.missing.fill import Flag
-from gcn_luigi.prepare.split.leakage import Leaks, measure_leaks
+from gcn_luigi.prepare.split.leakage import Leakage, measure_leakage
 from gcn_luigi.prepare.statistics.statistics import Histogram, empty_histogram, ks_distance
 from gcn_luigi.settings import RegionSettings
 
@@ -71,7 +71,7 @@ class Evidence:
         By split: (band, 65536) int64, each valid pixel once.
     flags : dict of FlagCounts
         By split.
-    leaks : Leaks
+    leaks : Leakage
         What train and dev share, measured on the finished chips.
     same_bytes, same_place : Repeats
         Chips that are equal to the byte, and chips that show the same pixels of the same year.
@@ -88,7 +88,7 @@ class Evidence:
     tile_quality: dict[str, dict[str, Any]]
     histograms: dict[str, Histogram]
     flags: dict[str, FlagCounts]
-    leaks: Leaks
+    leaks: Leakage
     same_bytes: Repeats
     same_place: Repeats
 
@@ -157,7 +157,7 @@ def read_evidence(settings: RegionSettings, paths: DatasetPaths) -> Evidence:
         tile_quality={band.name: _json(paths.tile_quality(band.name)) for band in _tiled(settings)},
         histograms={split: _histogram(settings, paths, split) for split in SPLITS},
         flags={split: _count_flags(index[index["split"] == split], paths.shards) for split in SPLITS},
-        leaks=measure_leaks(index, catalog, inventory.lattice),
+        leaks=measure_leakage(index, catalog, inventory.lattice),
         same_bytes=count_repeats(content_keys(paths.shards, places), splits, ids),
         same_place=count_repeats(footprint_keys(index, inventory.lattice), splits, ids),
     )

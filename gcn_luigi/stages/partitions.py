@@ -19,10 +19,16 @@ from gcn_luigi.io.tables import read_geoparquet, write_geopackage, write_geoparq
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.layers.label_values import refuse_absent
 from gcn_luigi.prepare.layers.labels import count_classes
-from gcn_luigi.prepare.partitions.catalog import NOTHING_EXCLUDED, CellFacts, Exclusions, build_catalog
-from gcn_luigi.prepare.partitions.grid import Cell, make_grid
+from gcn_luigi.prepare.partitions.catalog import (
+    NOTHING_EXCLUDED,
+    CellFacts,
+    Exclusions,
+    build_catalog,
+    count_reasons,
+    remedy,
+)
+from gcn_luigi.prepare.partitions.grid import Cell, import_grid, make_grid
 from gcn_luigi.prepare.partitions.grid_comparison import compare_grids
-from gcn_luigi.prepare.partitions.grid_import import import_grid
 from gcn_luigi.prepare.partitions.overlay import (
     cell_boxes,
     far_from_outlines,
@@ -30,9 +36,9 @@ from gcn_luigi.prepare.partitions.overlay import (
     join_outlines,
     outside_shares,
 )
-from gcn_luigi.prepare.partitions.remedies import remedy, told_reasons
 from gcn_luigi.prepare.partitions.years import partition_years, years_of_cells
-from gcn_luigi.prepare.split.split import assign_split, audit_split
+from gcn_luigi.prepare.split.leakage import audit_split
+from gcn_luigi.prepare.split.split import assign_split
 from gcn_luigi.stages.layers.mosaics import read_inventory
 
 GRID_SIZES = (128, 256, 512)
@@ -131,7 +137,7 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
     catalog, notes = assign_split(build_catalog(cells, lattice, facts, settings.grid), joined, settings.split)
     if not catalog["used"].any():
         raise ConfigError(
-            f"no partition can be used: {told_reasons(catalog['reason'])}",
+            f"no partition can be used: {count_reasons(catalog['reason'])}",
             where=f"grid of {len(catalog)} cells, region {settings.region}",
             fix=remedy(catalog["reason"]),
         )
@@ -157,7 +163,7 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
 def _refuse_one_sided(catalog: gpd.GeoDataFrame, notes: list[str], region: str) -> None:
     empty = [split for split in SPLITS if not (catalog["split"] == split).any()]
     if empty:
-        told = told_reasons(catalog["reason"])
+        told = count_reasons(catalog["reason"])
         lost = f"; {told} of {len(catalog)} cells" if told else ""
         smaller = "use a smaller [split] block_partitions or buffer_partitions, or smaller cells ([grid] size)"
         raise ConfigError(

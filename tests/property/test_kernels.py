@@ -14,15 +14,8 @@ from gcn_luigi.prepare.chips.chips import chip_offsets, chip_origins, coverage, 
 from gcn_luigi.prepare.chips.gather import gather_chips
 from gcn_luigi.prepare.chips.selection import count_chips
 from gcn_luigi.prepare.layers.labels import count_classes
-from gcn_luigi.prepare.missing.fill import (
-    Corrected,
-    LegacyRule,
-    Marks,
-    legacy_nodata,
-    mark_outside,
-    mark_strict,
-    strict_nodata,
-)
+from gcn_luigi.prepare.missing.fill import Corrected, flag_outside, outside_flags, strict_nodata
+from gcn_luigi.prepare.missing.legacy import LegacyRule, legacy_nodata
 from gcn_luigi.prepare.statistics.histograms import PixelHistograms, weighted_classes
 from gcn_luigi.prepare.statistics.statistics import ks_distance, summarise
 from tests.reference import chips as reference_chips
@@ -127,20 +120,20 @@ def test_strict_is_the_reference_to_the_bit(case, inside, fill, reuse):
 
 @settings(max_examples=100, deadline=None)
 @given(stacks_with_schemas(), windows, st.integers(0, 2**32 - 1), st.sampled_from((0.0, 0.3, 1.0)), st.booleans())
-def test_pixels_without_a_tile_are_those_marked_afterwards(case, inside, seed, share, reuse):
+def test_pixels_without_a_tile_are_missing_in_every_role(case, inside, seed, share, is_legacy):
     stack, schema = case
     outside = np.random.default_rng(seed).random(stack.shape[1:]) < share
-    expected = mark_outside(strict_nodata(stack, schema, inside=inside, fill=5), schema, outside, fill=5)
-    buffers = Marks.empty(schema, stack.shape[1:]) if reuse else None
+    before = strict_nodata(stack, schema, inside=inside, fill=5)
+    made = strict_nodata(stack, schema, inside=inside, fill=5)
 
-    made = strict_nodata(stack, schema, inside=inside, outside=outside, fill=5)
-    marks = mark_strict(stack, schema, inside=inside, outside=outside, out=buffers)
+    assert flag_outside(made, schema, outside, fill=None if is_legacy else 6) is made
 
-    for field in dataclasses.fields(made):
-        assert getattr(made, field.name).tobytes() == getattr(expected, field.name).tobytes(), field.name
-    for field in dataclasses.fields(marks):
-        assert getattr(marks, field.name).tobytes() == getattr(expected, field.name).tobytes(), field.name
-    assert marks is buffers or not reuse
+    image, label = (before.image, before.label) if is_legacy else (np.int64(6), np.uint8(255))
+    np.testing.assert_array_equal(made.image, np.where(outside, image, before.image))
+    np.testing.assert_array_equal(made.label, np.where(outside, label, before.label))
+    flags = before.flags | np.uint8(outside_flags(schema))
+    np.testing.assert_array_equal(made.flags, np.where(outside, flags, before.flags))
+    np.testing.assert_array_equal(made.out_of_range, before.out_of_range)
 
 
 @settings(max_examples=150, deadline=None)

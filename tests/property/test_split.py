@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcn_luigi.prepare.split.split import assign_split, audit_split
+from gcn_luigi.prepare.split.leakage import audit_split
+from gcn_luigi.prepare.split.split import assign_split
 from gcn_luigi.settings import SplitSettings
 from tests.reference.catalog import join, least_gap, make_catalog, pixels
 

@@ -13,7 +13,7 @@ from gcn_luigi.io.publish.safe_names import name_part
 from gcn_luigi.io.raster.geotiff import blocks
 from gcn_luigi.io.tables import write_geopackage
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.partitions.query import Selection, pick, window_around
+from gcn_luigi.prepare.partitions.query import Selection, select, window_around
 from gcn_luigi.read.dataset import ChipReader, Dataset
 from gcn_luigi.read.export.files import LAYERS, ExportFiles, Layer, published
 from gcn_luigi.read.export.scene import Scene
@@ -85,7 +85,7 @@ def export(dataset: Dataset, out: Path, request: Request, say: Say) -> dict[str,
             "a mosaic shows all there is", where="--as mosaic", fix="leave out --sample and --limit, or use --as chips"
         )
     where = str(dataset.paths.root)
-    rows = pick(dataset.chip_table, selection, "chip_id" if request.form == "chips" else "partition", where=where)
+    rows = select(dataset.chip_table, selection, "chip_id" if request.form == "chips" else "partition", where=where)
     with published(dataset, out, overwrite=request.overwrite) as draft:
         files = ExportFiles(dataset, draft, request.layers)
         if request.form == "chips":

@@ -13,7 +13,7 @@ from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.chips.overlap import ChipLoad, chip_load
-from gcn_luigi.prepare.partitions.grid_comparison import judge_cells
+from gcn_luigi.prepare.partitions.grid_comparison import describe_cells
 from gcn_luigi.settings import RegionSettings
 
 
@@ -28,7 +28,7 @@ class GridSize:
     described : dict
         As `compare_grids` describes them.
     cells : DataFrame
-        As from `judge_cells`.
+        As from `describe_cells`.
     load : ChipLoad
         Chips of one cell.
     """
@@ -116,7 +116,7 @@ def read_grid_evidence(region: Region, paths: DatasetPaths) -> GridEvidence:
         GridSize(
             size,
             compared[str(size)],
-            judge_cells(lattice, outlines, catalog, size),
+            describe_cells(lattice, outlines, catalog, size),
             chip_load(size, chips.size, chips.step, chips.edge),
         )
         for size in sorted(map(int, compared))

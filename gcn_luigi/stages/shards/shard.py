@@ -26,7 +26,7 @@ from gcn_luigi.prepare.chips.metadata import (
 )
 from gcn_luigi.prepare.chips.selection import Reason
 from gcn_luigi.prepare.missing.fill import Corrected
-from gcn_luigi.prepare.partitions.hilbert import along_curve
+from gcn_luigi.prepare.partitions.grid import hilbert_order
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
@@ -79,7 +79,7 @@ def used_partitions(paths: DatasetPaths, lattice: Lattice, split: str) -> list[P
     """
     catalog = read_geoparquet(paths.catalog)
     rows = catalog[catalog["used"] & (catalog["split"] == split)]
-    rows = rows.iloc[along_curve(rows["row"], rows["col"])]
+    rows = rows.iloc[hilbert_order(rows["row"], rows["col"])]
     return [
         Partition(
             partition=str(row.partition),

@@ -22,7 +22,7 @@ from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour, colour_bands
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.prepare.partitions.grid_comparison import describe_shares
-from gcn_luigi.prepare.split.split import audit_split
+from gcn_luigi.prepare.split.leakage import audit_split
 from gcn_luigi.report.evidence import read_evidence
 from gcn_luigi.report.quality.figures import binned
 from gcn_luigi.report.quality.findings import make_findings

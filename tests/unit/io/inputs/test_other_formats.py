@@ -3,7 +3,7 @@
 import pytest
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.inputs.other_formats import other_format
+from gcn_luigi.io.inputs.matching import other_format
 from gcn_luigi.io.inputs.scan import scan_tiles
 from gcn_luigi.io.raster.drivers import raster_driver
 from tests.reference.tile_tree import region, write_tile

@@ -6,7 +6,6 @@ import pytest
 from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.prepare.chips.gather import gather_chips
-from gcn_luigi.prepare.missing.fill import mark_strict
 
 SCHEMA = BandSchema((Band("a", Role.OPTICAL), Band("l", Role.LABEL)))
 STACK = np.arange(2 * 6 * 7, dtype=np.int16).reshape(2, 6, 7)
@@ -66,9 +65,3 @@ class TestGather:
     def test_a_fill_that_does_not_fit_is_refused(self):
         with pytest.raises(ConfigError):
             gather_chips(STORED, np.array([[0, 0, 0]]), np.empty((1, 2, 2, 2), np.int16), edge="pad", fill=0.5)
-
-
-def test_a_mask_of_pixels_without_a_tile_must_fit_the_stack():
-    for outside in (np.zeros((6, 6), bool), FLAGS):
-        with pytest.raises(InputError, match="mask"):
-            mark_strict(STACK, SCHEMA, outside=outside)

@@ -8,17 +8,8 @@ import pytest
 from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.lattice import Window
-from gcn_luigi.prepare.missing.fill import (
-    Corrected,
-    Flag,
-    LegacyRule,
-    as_legacy_stack,
-    band_flags,
-    legacy_corrected,
-    legacy_nodata,
-    outside_flags,
-    strict_nodata,
-)
+from gcn_luigi.prepare.missing.fill import Corrected, Flag, band_flags, outside_flags, strict_nodata
+from gcn_luigi.prepare.missing.legacy import LegacyRule, as_legacy_stack, legacy_corrected, legacy_nodata
 from gcn_luigi.settings import NodataSettings
 from tests.reference import nodata as reference
 

@@ -12,14 +12,13 @@ from rasterio.transform import from_origin
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.vector import read_outlines, read_polygons
-from gcn_luigi.prepare.outlines.polygons import Mending, mend_polygons
-from gcn_luigi.prepare.outlines.rings import read_rings
+from gcn_luigi.prepare.outlines.polygons import RepairRules, rebuild_rings, repair_polygons
 from gcn_luigi.report.quality.sources import note_lists
 from gcn_luigi.settings import OutlineSettings
 from tests.reference.shapefile import square_ring, write_shapefile
 
 CRS = "EPSG:3338"
-RULES = Mending("repair", 0.01, "mend them")
+RULES = RepairRules("repair", 0.01, "repair them")
 # A glacier with a lake, in that an island with a pond; and a second part with a nunatak.
 WORLD = [(0, 0, 100), (10, 10, 60), (20, 20, 30), (25, 25, 10), (200, 0, 50), (210, 10, 10)]
 BIG = shapely.box(0, 0, 100, 100)
@@ -35,9 +34,9 @@ def even_odd(rings):
     return area
 
 
-def mend(shape, rules=RULES):
-    mended, notes = mend_polygons(np.array([shape], dtype=object), ["a"], rules, "file")
-    return mended[0], notes
+def repair(shape, rules=RULES):
+    repaired, notes = repair_polygons(np.array([shape], dtype=object), ["a"], rules, "file")
+    return repaired[0], notes
 
 
 def corners(shape):
@@ -113,10 +112,10 @@ def test_valid_polygons_stay_as_they_are_to_the_bit():
         shapely.Polygon(chance.normal(size=(3, 2)) + np.array([(0, 0), (9, 1), (4, 7)])),
     ]
 
-    mended, notes = mend_polygons(np.array([*shapes, None], dtype=object), ["a", "b", "c", "d"], RULES, "file")
+    repaired, notes = repair_polygons(np.array([*shapes, None], dtype=object), ["a", "b", "c", "d"], RULES, "file")
 
-    assert [shapely.to_wkb(shape) for shape in mended[:3]] == [shapely.to_wkb(shape) for shape in shapes]
-    assert mended[3] is None
+    assert [shapely.to_wkb(shape) for shape in repaired[:3]] == [shapely.to_wkb(shape) for shape in shapes]
+    assert repaired[3] is None
     assert notes == []
 
 
@@ -144,16 +143,16 @@ def test_valid_polygons_stay_as_they_are_to_the_bit():
 def test_what_is_clear_is_mended_and_the_change_is_told(shape, area):
     assert not shape.is_valid
 
-    mended, notes = mend(shape)
+    repaired, notes = repair(shape)
 
-    assert mended.is_valid
-    assert mended.area == pytest.approx(area)
+    assert repaired.is_valid
+    assert repaired.area == pytest.approx(area)
     assert "1 broken polygons repaired: a (" in notes[0]
     assert "0 m2 lost, 0 m2 gained" in notes[0]
 
 
 def test_parts_that_overlap_are_told():
-    _, notes = mend(shapely.MultiPolygon([BIG, shapely.box(50, 0, 150, 100)]))
+    _, notes = repair(shapely.MultiPolygon([BIG, shapely.box(50, 0, 150, 100)]))
 
     assert "parts that overlap united" in notes[0]
 
@@ -175,35 +174,35 @@ def test_parts_that_overlap_are_told():
     ],
 )
 def test_what_could_mean_other_ground_is_refused_with_the_area(shape, told):
-    with pytest.raises(InputError, match=r"mending would change more than 1.0% of the area of 1 broken") as caught:
-        mend(shape)
+    with pytest.raises(InputError, match=r"repairs would change more than 1.0% of the area of 1 broken") as caught:
+        repair(shape)
 
     assert told in caught.value.what
-    assert caught.value.fix == "mend them"
+    assert caught.value.fix == "repair them"
 
 
 def test_more_may_be_accepted():
     shape = shapely.Polygon(corners(BIG), [corners(shapely.box(80, 40, 120, 60))])
 
-    mended, notes = mend(shape, Mending("repair", 0.1, ""))
+    repaired, notes = repair(shape, RepairRules("repair", 0.1, ""))
 
-    assert mended.area == pytest.approx(9600)
+    assert repaired.area == pytest.approx(9600)
     assert "800 m2 unclear" in notes[0]
 
 
 def test_a_polygon_without_area_becomes_empty():
-    mended, _ = mend(shapely.Polygon([(0, 0), (100, 0), (0, 0)]))
+    repaired, _ = repair(shapely.Polygon([(0, 0), (100, 0), (0, 0)]))
 
-    assert mended.is_empty
+    assert repaired.is_empty
 
 
 def test_notes_name_every_repaired_polygon_and_errors_a_hundred():
     bowties = np.array([shapely.Polygon([(x, 0), (x + 9, 9), (x + 9, 0), (x, 9)]) for x in range(130)], dtype=object)
     names = [f"glacier {number}" for number in range(130)]
 
-    _, notes = mend_polygons(bowties, names, RULES, "file")
+    _, notes = repair_polygons(bowties, names, RULES, "file")
     with pytest.raises(InputError, match=r"130 broken polygons: glacier 0 .* and 125 more") as caught:
-        mend_polygons(bowties, names, Mending("error", 0.01, ""), "file")
+        repair_polygons(bowties, names, RepairRules("error", 0.01, ""), "file")
 
     assert all(f"{name} (" in notes[0] for name in names)
     assert all(f"{name} (" in caught.value.where for name in names[:100])
@@ -221,7 +220,7 @@ def test_the_area_that_rings_enclose_is_that_of_pixels():
         spans = (y0 > spots[:, 1]) != (y1 > spots[:, 1])
         crossings += spans & (spots[:, 0] < x0 + (spots[:, 1] - y0) * (x1 - x0) / (y1 - y0))
 
-    ground = read_rings(shapely.Polygon(ring)).ground
+    ground = rebuild_rings(shapely.Polygon(ring)).ground
 
     inside = shapely.contains_xy(ground, spots)
     assert (inside != (crossings % 2 == 1)).mean() < 1e-4

@@ -6,7 +6,8 @@ import pytest
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.split.blocks import block_ids, group_blocks
-from gcn_luigi.prepare.split.split import assign_split, audit_split
+from gcn_luigi.prepare.split.leakage import audit_split
+from gcn_luigi.prepare.split.split import assign_split
 from gcn_luigi.settings import SplitSettings
 from tests.reference.catalog import join, least_gap, make_catalog, pixels, square
 

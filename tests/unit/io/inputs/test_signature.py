@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from gcn_luigi.stages.sources import signature
+from gcn_luigi.io.inputs.source_states import signature
 
 
 def write(path, content=b"x", mtime_ns=1_000_000_000_000_000_000):

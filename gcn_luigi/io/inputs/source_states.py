@@ -1,7 +1,7 @@
-"""Which files decide what a reader returns for a source, and what state each of them is in.
+"""Which files decide what a reader returns for a source, and which state (size and time of change) each is in.
 
-GDAL and SQLite look further than the file that they are given: at sidecars beside it, at the files that a VRT names, at
-a write-ahead log. A change in any of these is a change of the source.
+GDAL and SQLite read more than the file that they are given: sidecars, the files that a VRT names, a write-ahead log. A
+change in any of these is a change of the source.
 """
 
 import functools
@@ -9,8 +9,10 @@ import os
 import stat
 import warnings
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
@@ -20,29 +22,27 @@ from gcn_luigi.io.raster.drivers import live_logs, open_local, vrt_sources
 
 # Size and time of change (ns).
 State = tuple[int, int]
+# Of each source: [size, mtime_ns], or the same for each file that it consists of; None where there is nothing.
+Sources = dict[str, list[int] | dict[str, list[int]] | None]
 
 _GEOTIFFS = frozenset({".tif", ".tiff"})
 _TEXTS = frozenset({".csv", ".txt", ".geojson", ".json"})
 _NO_DATABASES = _GEOTIFFS | _TEXTS | {".vrt", ".shp", ".fgb", ".parquet", ".geoparquet"}
-# No file beside these is known by their stem.
+# These have no sidecars named by their stem.
 _ALONE = _TEXTS | {".gpkg", ".sqlite", ".db", ".fgb", ".parquet", ".geoparquet"}
-# What GDAL looks for after the whole name (x.tif.aux.xml, x.tif.msk.ovr) and after the stem (x.tfw), in any case.
+# What GDAL reads after the whole name (x.tif.aux.xml, x.tif.msk.ovr) and after the stem (x.tfw), in any case.
 _AFTER_NAME = frozenset({"aux", "xml", "msk", "ovr", "rrd"})
 _AFTER_STEM = frozenset({"aux", "rrd", "ige", "prj", "tab", "wld", "xml"})
-# A geodatabase is locked by those who look at it; the locks hold no data.
+# Readers of a geodatabase lock it; the locks hold no data.
 _LOCK = ".lock"
-# Stands for the content of a directory that is listed elsewhere.
+# For a directory that is listed elsewhere.
 _LISTED: State = (0, 0)
+# Sorts after all letters in names.
+_LAST_LETTER = "\U0010ffff"
 
 
-class Look:
-    """One look at the disk: every file and directory is asked once, and the answers hold for that moment.
-
-    Examples
-    --------
-    >>> Look().files(Path("no/such/file.tif"))
-    {}
-    """
+class FileStates:
+    """States of files at one moment: every file and directory is read once, and the answers are kept."""
 
     def __init__(self) -> None:
         self._states: dict[str, State | None] = {}
@@ -50,26 +50,18 @@ class Look:
         self._files: dict[Path, dict[str, State]] = {}
 
     def files(self, path: Path) -> Mapping[str, State]:
-        """Return what a source consists of.
+        """Return the state of each existing file that a source consists of, by its path.
 
-        Parameters
-        ----------
-        path : Path
-            A raster stands for itself, its sidecars and, where it is a VRT, all files below it; a shapefile for all its
-            parts; a database for its logs, too; a directory for all files below it.
-
-        Returns
-        -------
-        dict
-            State of each file that is there, by its path; empty where there is nothing. Links are followed. A
-            directory that was met before, such as one that a link leads back to, is one entry that says where.
+        These are a raster with its sidecars and, for a VRT, all files below it; all parts of a shapefile; a database
+        with its logs; all files below a directory. Links are followed. A directory that was met before, such as one
+        that a link leads back to, is one entry that says where.
         """
         found = self._files.get(path)
         if found is None:
             own = os.fspath(path)
-            # Asked first: a region has 100,000 files and a few directories.
+            # First: a region has 100,000 files and a few directories.
             is_file = self.state(own) is not None
-            found = self._around(own) if is_file or not os.path.isdir(own) else self._below_directory(own)  # noqa: PTH112
+            found = self._with_companions(own) if is_file or not os.path.isdir(own) else self._below_directory(own)  # noqa: PTH112
             self._files[path] = found
         return found
 
@@ -78,15 +70,15 @@ class Look:
         if path not in self._states:
             try:
                 status = os.stat(path)  # noqa: PTH116  a region has 100,000 of them
+                is_file = stat.S_ISREG(status.st_mode)
             except (OSError, ValueError):
                 # Absent, a link that leads nowhere, or no name at all.
-                self._states[path] = None
-            else:
-                self._states[path] = _state(status)
+                is_file = False
+            self._states[path] = (status.st_size, status.st_mtime_ns) if is_file else None
         return self._states[path]
 
-    def _around(self, path: str) -> dict[str, State]:
-        """Return a file with its companions, and all that they lead to."""
+    def _with_companions(self, path: str) -> dict[str, State]:
+        """Return a file with its sidecars and logs, and the same for all files that it names."""
         found: dict[str, State] = {}
         waiting, met = [path], {path}
         while waiting:
@@ -110,28 +102,24 @@ class Look:
         stem, suffix = os.path.splitext(name.lower())  # noqa: PTH122
         found = []
         if suffix not in _ALONE:
-            for small, beside in self._beginning(directory or slash or ".", f"{stem}."):
-                # Whatever begins like a shapefile is part of it.
-                if suffix == ".shp" or _is_sidecar(small[len(stem) :], suffix):
-                    found.append(f"{directory}{slash}{beside}")
+            for lower, other in self._names_from(directory or slash or ".", f"{stem}."):
+                # Whatever starts like a shapefile is part of it.
+                if suffix == ".shp" or _is_sidecar(lower[len(stem) :], suffix):
+                    found.append(f"{directory}{slash}{other}")
         if suffix not in _NO_DATABASES:
             # An empty log says nothing, and a reader may leave one.
             found += [log for log in live_logs(Path(path)) if (self.state(log) or _LISTED)[0]]
         return found
 
-    def _beginning(self, directory: str, start: str) -> list[tuple[str, str]]:
-        """Return the names in a directory that begin with `start`, in any case: in small letters, and as they are."""
+    def _names_from(self, directory: str, start: str) -> list[tuple[str, str]]:
+        """Return the names in a directory that start with `start`, in any case: in lower case, and as they are."""
         if directory not in self._names:
             try:
                 self._keep(directory, os.listdir(directory))  # noqa: PTH208  names alone
             except OSError:
                 self._keep(directory, [])
-        names, found = self._names[directory], []
-        for place in range(bisect_left(names, (start,)), len(names)):
-            if not names[place][0].startswith(start):
-                break
-            found.append(names[place])
-        return found
+        names = self._names[directory]
+        return names[bisect_left(names, (start,)) : bisect_left(names, (start + _LAST_LETTER,))]
 
     def _keep(self, directory: str, names: Iterable[str]) -> None:
         self._names[directory] = sorted([(name.lower(), name) for name in names])
@@ -154,7 +142,7 @@ class Look:
                 with os.scandir(directory) as scan:
                     entries = sorted(scan, key=lambda entry: entry.name, reverse=True)
             except OSError:
-                # Gone since it was listed, or closed to us.
+                # Gone since it was listed, or not readable.
                 continue
             self._keep(directory, [entry.name for entry in entries])
             for entry in entries:
@@ -163,10 +151,6 @@ class Look:
                 elif ignored is None or not entry.name.endswith(ignored):
                     self._add(entry.path, found)
         return found
-
-
-def _state(status: os.stat_result) -> State | None:
-    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
 
 def _is_directory(entry: "os.DirEntry[str]") -> bool:
@@ -179,13 +163,13 @@ def _is_directory(entry: "os.DirEntry[str]") -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _world_files(suffix: str) -> frozenset[str]:
-    """Return the endings of world files for a raster's own ending: ``.tif`` has tfw and tifw."""
+    """Return the suffixes of world files for a raster's suffix: tfw and tifw for ``.tif``."""
     letters = suffix[1:]
     return frozenset({f"{letters[:1]}{letters[-1:]}w", f"{letters}w"})
 
 
 def _is_sidecar(ending: str, suffix: str) -> bool:
-    """Return whether GDAL may read a file that goes on with `ending` after the stem of a raster named `suffix`."""
+    """Return whether GDAL may read a file that is the stem of a raster of this suffix, then `ending`."""
     if ending.startswith(f"{suffix}.") and _AFTER_NAME.issuperset(ending[len(suffix) + 1 :].split(".")):
         return True
     return ending[1:] in _AFTER_STEM or ending[1:] in _world_files(suffix)
@@ -199,7 +183,7 @@ def _named(path: str, state: State) -> Sequence[str]:
     try:
         return _named_by_vrt(path, *state) if path.endswith(".vrt") else _named_by_image(path, *state)
     except (InputError, OSError, RasterioIOError, ET.ParseError, ValueError):
-        # Whoever reads it says what is wrong.
+        # Reading it will report what is wrong.
         return ()
 
 
@@ -210,7 +194,7 @@ def _named_by_vrt(path: str, _size: int, _mtime_ns: int) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=64)
 def _named_by_image(path: str, _size: int, _mtime_ns: int) -> tuple[str, ...]:
-    """Return where an Erdas Imagine file keeps its pixels and overviews: it may name any file beside it."""
+    """Return where an Erdas Imagine file keeps its pixels and overviews: it may name any file next to it."""
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123
         if file.read(4) != b"EHFA":
             return ()
@@ -219,3 +203,68 @@ def _named_by_image(path: str, _size: int, _mtime_ns: int) -> tuple[str, ...]:
         dataset = open_local(Path(path))
     with dataset:
         return tuple(dataset.files[1:])
+
+
+def signature(paths: Iterable[Path], root: Path, states: FileStates | None = None) -> Sources:
+    """Return the states of sources, for the files that each consists of (see `FileStates.files`).
+
+    Paths below `root` are named relative to it, so that moving the sources changes nothing. States that `states` has
+    are not read again.
+    """
+    found: Sources = {}
+    states = states or FileStates()
+    start = f"{root}{os.sep}"
+    for path in paths:
+        own, files = os.fspath(path), states.files(path)
+        name = own.removeprefix(start)
+        if len(files) == 1 and own in files:
+            found[name] = list(files[own])
+        else:
+            found[name] = {file.removeprefix(start): list(files[file]) for file in sorted(files)} or None
+    return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Two files that were made from different states of the same sources; `sources` are those that differ, sorted."""
+
+    first: str
+    second: str
+    sources: tuple[str, ...]
+
+
+def source_files(sources: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state of every single file of `sources`.
+
+    Examples
+    --------
+    >>> source_files({"a.vrt": {"a.vrt": [1, 2], "b.tif": [3, 4]}, "c.tif": [5, 6], "d.tif": None})
+    {'a.vrt': [1, 2], 'b.tif': [3, 4], 'c.tif': [5, 6], 'd.tif': None}
+    """
+    files: dict[str, Any] = {}
+    for name, state in sources.items():
+        files.update(state if isinstance(state, Mapping) else {name: state})
+    return files
+
+
+def disagreements(recorded: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Disagreement]:
+    """Yield the files that were made from another state of a source than an earlier one of `recorded`.
+
+    Each item is a file and the states of its sources; a file that differs from several is yielded with each.
+    """
+    states: dict[str, tuple[Any, str]] = {}
+    # A source may gain a file, such as a sidecar, while no file changes its state.
+    members: dict[str, tuple[frozenset[str], str]] = {}
+    for file, sources in recorded:
+        unlike: dict[str, set[str]] = {}
+        for name, state in source_files(sources).items():
+            known, first = states.setdefault(name, (state, file))
+            if known != state:
+                unlike.setdefault(first, set()).add(name)
+        for name, state in sources.items():
+            parts = frozenset(state) if isinstance(state, Mapping) else frozenset({name})
+            others, first = members.setdefault(name, (parts, file))
+            if others != parts:
+                unlike.setdefault(first, set()).update(others ^ parts)
+        for first, names in unlike.items():
+            yield Disagreement(first, file, tuple(sorted(names)))
