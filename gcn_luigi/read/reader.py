@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Self, TypedDict, cast
 
-import geopandas as gpd
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +16,9 @@ from gcn_luigi.read.buffers import Batch, BufferPool
 from gcn_luigi.read.pixels import PixelStore
 from gcn_luigi.read.sampling import Positions, shuffled, shuffled_in_groups
 from gcn_luigi.read.shard_pool import ShardPool
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 
 class Chip(TypedDict):
@@ -51,7 +53,7 @@ class ChipReader:
         Megabytes for partitions decoded last, in the layout ``windows``.
     """
 
-    def __init__(self, directory: Path, index: gpd.GeoDataFrame, *, threads: int = 1, cache_mb: int = 256) -> None:
+    def __init__(self, directory: Path, index: "gpd.GeoDataFrame", *, threads: int = 1, cache_mb: int = 256) -> None:
         names, numbers = np.unique(index["shard"].to_numpy(str), return_inverse=True)
         self._ids = index["chip_id"].array
         self._shard_of = numbers.astype(np.int64)
@@ -59,6 +61,9 @@ class ChipReader:
         self._shards = ShardPool(directory, names.tolist(), threads)
         name_of = partial(_name_of, self._ids, self._shard_of, self._chip_of)
         self._store = PixelStore(self._shards, name_of, cache_mb)
+
+    def __repr__(self) -> str:
+        return f"<gcn_luigi.ChipReader: {len(self)} chips of {len(self._shards)} shards>"
 
     def __len__(self) -> int:
         return len(self._ids)
