@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gcn_luigi.bands import CLASS_NAMES
 from gcn_luigi.io.publish.paths import SPLITS
-from gcn_luigi.report.evidence import Evidence
+from gcn_luigi.report.quality.data import Evidence
 
 NONE = "\u2013"
 

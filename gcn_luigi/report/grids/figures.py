@@ -23,8 +23,8 @@ from gcn_luigi.report.drawing import (
     legend_below,
     new_figure,
 )
-from gcn_luigi.report.grids.evidence import GridEvidence, GridSize
-from gcn_luigi.report.relief import read_overview
+from gcn_luigi.report.grids.data import GridEvidence, GridSize
+from gcn_luigi.report.pictures import read_overview
 from gcn_luigi.report.tables import NONE
 
 _BINS = 20

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gcn_luigi.config import Region
 from gcn_luigi.io.publish.paths import DatasetPaths
-from gcn_luigi.report.grids.evidence import read_grid_evidence
+from gcn_luigi.report.grids.data import read_grid_evidence
 from gcn_luigi.report.grids.reading import caveats, chip_table, read_out, share_table
 from gcn_luigi.report.render import render
 from gcn_luigi.version import __version__

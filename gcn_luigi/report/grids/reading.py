@@ -1,7 +1,7 @@
 """The comparison of grid sizes as tables and in plain words."""
 
 from gcn_luigi.io.publish.paths import SPLITS
-from gcn_luigi.report.grids.evidence import GridEvidence, GridSize
+from gcn_luigi.report.grids.data import GridEvidence, GridSize
 from gcn_luigi.report.tables import NONE, Table, number
 
 # Fewer cells of a split say little about its distribution.

@@ -13,7 +13,7 @@ from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.prepare.appearance import SPLIT_COLOURS
 from gcn_luigi.prepare.statistics.ks import ks_of_samples
 from gcn_luigi.report.drawing import INK, Drawing, drawn, legend_below, new_figure
-from gcn_luigi.report.evidence import Evidence
+from gcn_luigi.report.quality.data import Evidence
 from gcn_luigi.report.quality.figures import split_keys, stairs
 from gcn_luigi.report.tables import Table, number
 

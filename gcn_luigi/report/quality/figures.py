@@ -15,7 +15,7 @@ from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, SPLIT_COLOURS
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.report.drawing import FAINT, INK, Drawing, drawn, legend_below, new_figure
-from gcn_luigi.report.evidence import ROLE_FLAGS, Evidence
+from gcn_luigi.report.quality.data import ROLE_FLAGS, Evidence
 
 _BINS, _COLUMNS, _ZERO_BIN = 60, 3, 32768
 _CAUSES = (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from gcn_luigi.io.inputs.inventory import NOTE_KINDS
 from gcn_luigi.io.publish.paths import SPLITS
-from gcn_luigi.report.evidence import Evidence
+from gcn_luigi.report.quality.data import Evidence
 from gcn_luigi.report.tables import NONE, Bar, Cell, Table, number
 
 # The notes of the import begin with their count and name examples after a colon.

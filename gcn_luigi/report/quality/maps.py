@@ -15,8 +15,8 @@ from gcn_luigi.bands import CLASS_NAMES
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, SPLIT_COLOURS, UNUSED
 from gcn_luigi.report.drawing import FAINT, INK, Drawing, drawn, legend_below, new_figure
-from gcn_luigi.report.evidence import Evidence
-from gcn_luigi.report.relief import draw_relief
+from gcn_luigi.report.pictures import draw_relief
+from gcn_luigi.report.quality.data import Evidence
 
 _MOST_NAMES, _MOST_OUTLINED, _MOST_SHAPES = 60, 600, 5000
 _GAPS = ("#fde9a8", "#f5bd63", "#e38a45", "#c2573f", "#8f2f4a", "#561c48")

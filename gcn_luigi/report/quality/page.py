@@ -6,10 +6,11 @@ from typing import Any
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.prepare import appearance
 from gcn_luigi.report import tables
-from gcn_luigi.report.evidence import Evidence, read_evidence
-from gcn_luigi.report.quality import durations, left_out, provenance, sources, tiles
-from gcn_luigi.report.quality import leakage as leak_audit
-from gcn_luigi.report.quality.findings import make_findings
+from gcn_luigi.report.quality import durations, left_out, provenance, tiles
+from gcn_luigi.report.quality import inputs as sources
+from gcn_luigi.report.quality import tables as leak_audit
+from gcn_luigi.report.quality.checks import make_findings
+from gcn_luigi.report.quality.data import Evidence, read_evidence
 from gcn_luigi.report.quality.provenance import Provenance
 from gcn_luigi.report.render import render
 from gcn_luigi.report.tables import number
@@ -45,8 +46,9 @@ def write_report(settings: RegionSettings, paths: DatasetPaths, out: Path, origi
 
 def _content(evidence: Evidence, paths: DatasetPaths, origin: Provenance) -> dict[str, Any]:
     # Here, so that the other tasks start without matplotlib, which takes a second and may scan for fonts.
-    from gcn_luigi.report import drawing, quicklooks  # noqa: PLC0415
-    from gcn_luigi.report.quality import causes, distributions, figures, maps, share_maps  # noqa: PLC0415
+    from gcn_luigi.report import drawing  # noqa: PLC0415
+    from gcn_luigi.report.quality import chips as quicklooks  # noqa: PLC0415
+    from gcn_luigi.report.quality import distributions, figures, maps, missing, share_maps  # noqa: PLC0415
 
     with drawing.drawing_style():
         drawings = {
@@ -56,7 +58,7 @@ def _content(evidence: Evidence, paths: DatasetPaths, origin: Provenance) -> dic
             "reason": share_maps.reason_map(evidence, paths),
             "years": distributions.year_figure(evidence),
             "shares": distributions.share_figure(evidence),
-            "causes": causes.cause_figure(evidence),
+            "causes": missing.cause_figure(evidence),
             "classes": figures.class_figure(evidence),
             "bands": figures.band_figure(evidence),
             "missing": figures.missing_figure(evidence),
@@ -90,7 +92,7 @@ def _content(evidence: Evidence, paths: DatasetPaths, origin: Provenance) -> dic
             "classes": tables.class_table(evidence),
             "bands": tables.band_table(evidence),
             "shares": distributions.share_table(evidence),
-            "causes": causes.cause_table(evidence),
+            "causes": missing.cause_table(evidence),
             "ranges": tables.range_table(evidence),
             "grids": tables.grid_table(evidence),
             "settings": sources.band_settings(evidence),

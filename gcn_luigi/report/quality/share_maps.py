@@ -8,9 +8,9 @@ from matplotlib.patches import Patch
 
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.report.drawing import INK, Drawing, drawn, legend_below, new_figure
-from gcn_luigi.report.evidence import Evidence
+from gcn_luigi.report.pictures import draw_relief
+from gcn_luigi.report.quality.data import Evidence
 from gcn_luigi.report.quality.maps import draw_boxes, draw_frame, map_size, show_relief
-from gcn_luigi.report.relief import draw_relief
 
 _EDGES = (0.0, 0.01, 0.05, 0.1, 0.25)
 # One hue, from light to dark: the order holds in grey.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from gcn_luigi.report.evidence import Evidence
+from gcn_luigi.report.quality.data import Evidence
 from gcn_luigi.report.tables import NONE, Cell, Table, number
 
 _MOST_ROWS = 20

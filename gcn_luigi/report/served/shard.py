@@ -13,8 +13,8 @@ from gcn_luigi.prepare.evenly import evenly
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.prepare.statistics.statistics import summarise
 from gcn_luigi.report.drawing import drawing_style, png_uri
-from gcn_luigi.report.evidence import ROLE_FLAGS
-from gcn_luigi.report.quicklooks import false_colour, label_picture, missing_picture
+from gcn_luigi.report.quality.chips import false_colour, label_picture, missing_picture
+from gcn_luigi.report.quality.data import ROLE_FLAGS
 from gcn_luigi.report.served.pages import megabytes, small_page
 from gcn_luigi.report.tables import Table, number
 

@@ -20,7 +20,7 @@ from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.chips.overlap import chip_load
 from gcn_luigi.prepare.partitions.grid_comparison import compare_grids, judge_cells
 from gcn_luigi.prepare.statistics.ks import ks_of_samples
-from gcn_luigi.report.grids.evidence import read_grid_evidence
+from gcn_luigi.report.grids.data import read_grid_evidence
 from gcn_luigi.report.grids.page import write_grid_page
 from gcn_luigi.report.grids.reading import caveats, chip_table, read_out, share_table
 from gcn_luigi.settings import RegionSettings

@@ -8,10 +8,10 @@ import pytest
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.report.drawing import drawing_style
-from gcn_luigi.report.evidence import read_evidence
-from gcn_luigi.report.quality.causes import cause_figure, cause_table
+from gcn_luigi.report.quality.data import read_evidence
 from gcn_luigi.report.quality.distributions import share_figure, share_table, year_figure
 from gcn_luigi.report.quality.figures import _median
+from gcn_luigi.report.quality.missing import cause_figure, cause_table
 from gcn_luigi.report.quality.share_maps import reason_map, share_map
 from gcn_luigi.settings import RegionSettings
 

@@ -23,14 +23,14 @@ from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour,
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.prepare.partitions.grid_comparison import describe_shares
 from gcn_luigi.prepare.split.split import audit_split
-from gcn_luigi.report.evidence import read_evidence
+from gcn_luigi.report.pictures import elevation_band, hillshade
+from gcn_luigi.report.quality.checks import make_findings
+from gcn_luigi.report.quality.chips import choose_chips, false_colour, label_picture, missing_picture
+from gcn_luigi.report.quality.data import read_evidence
 from gcn_luigi.report.quality.figures import binned
-from gcn_luigi.report.quality.findings import make_findings
+from gcn_luigi.report.quality.inputs import configuration
 from gcn_luigi.report.quality.page import write_report
-from gcn_luigi.report.quality.sources import configuration
 from gcn_luigi.report.quality.tiles import tile_table, wild_table
-from gcn_luigi.report.quicklooks import choose_chips, false_colour, label_picture, missing_picture
-from gcn_luigi.report.relief import elevation_band, hillshade
 from gcn_luigi.report.tables import number
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.dataset.summary import write_index, write_statistics

@@ -9,13 +9,13 @@ import pytest
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import Record
 from gcn_luigi.io.tables import write_geoparquet
-from gcn_luigi.report.evidence import read_evidence
 from gcn_luigi.report.graph_picture import TaskTime
-from gcn_luigi.report.quality.findings import make_findings
-from gcn_luigi.report.quality.leakage import leak_table, repeat_examples, repeat_table
+from gcn_luigi.report.quality.checks import make_findings
+from gcn_luigi.report.quality.data import read_evidence
 from gcn_luigi.report.quality.left_out import input_table, stage_table
 from gcn_luigi.report.quality.page import write_report
 from gcn_luigi.report.quality.provenance import Provenance, file_table, shard_table
+from gcn_luigi.report.quality.tables import leak_table, repeat_examples, repeat_table
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 from tests.reference.html_page import Page
 from tests.reference.timeless import timeless

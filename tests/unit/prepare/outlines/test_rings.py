@@ -14,7 +14,7 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.vector import read_outlines, read_polygons
 from gcn_luigi.prepare.outlines.polygons import Mending, mend_polygons
 from gcn_luigi.prepare.outlines.rings import read_rings
-from gcn_luigi.report.quality.sources import note_lists
+from gcn_luigi.report.quality.inputs import note_lists
 from gcn_luigi.settings import OutlineSettings
 from tests.reference.shapefile import square_ring, write_shapefile
 

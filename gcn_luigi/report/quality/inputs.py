@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gcn_luigi.io.inputs.inventory import NOTE_KINDS
-from gcn_luigi.report.evidence import Evidence
+from gcn_luigi.report.quality.data import Evidence
 from gcn_luigi.report.tables import NONE, Table, number
 from gcn_luigi.settings import Section
 

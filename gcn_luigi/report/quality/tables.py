@@ -2,7 +2,7 @@
 
 from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.prepare.chips.duplicates import Repeats
-from gcn_luigi.report.evidence import Evidence
+from gcn_luigi.report.quality.data import Evidence
 from gcn_luigi.report.tables import NONE, Cell, Table, number
 
 

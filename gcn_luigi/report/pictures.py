@@ -15,7 +15,7 @@ from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, colour
 from gcn_luigi.prepare.layers.terrain import gradient
-from gcn_luigi.report.evidence import Evidence
+from gcn_luigi.report.quality.data import Evidence
 
 # Pixels along the longer side; larger rasters are decimated to this.
 _LONGEST = 1000

@@ -15,7 +15,7 @@ from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour, colour_bands
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.report.drawing import png_uri
-from gcn_luigi.report.evidence import ROLE_FLAGS, Evidence
+from gcn_luigi.report.quality.data import ROLE_FLAGS, Evidence
 
 _LARGEST = 256
 

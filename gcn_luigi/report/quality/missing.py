@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gcn_luigi.bands import Band
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.report.drawing import Drawing, drawn, legend_below, new_figure
-from gcn_luigi.report.evidence import ROLE_FLAGS, Evidence
+from gcn_luigi.report.quality.data import ROLE_FLAGS, Evidence
 from gcn_luigi.report.tables import NONE, Cell, Table, number
 
 _IN_TILES = (("missing", "nodata or not a number", "#4477aa"), ("out_of_range", "beyond the valid range", "#ee6677"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gcn_luigi.bands import CLASS_NAMES
 from gcn_luigi.io.inputs.inventory import NOTE_KINDS
 from gcn_luigi.io.publish.paths import SPLITS
-from gcn_luigi.report.evidence import Evidence
+from gcn_luigi.report.quality.data import Evidence
 from gcn_luigi.report.quality.tiles import suspect_bands, unchecked_bands, wild_bands
 from gcn_luigi.report.tables import number
 
