@@ -1,4 +1,4 @@
-"""The ground under the maps: the class label, shaded by the elevation, decimated."""
+"""Pictures of chips and rasters: false colour, label, missing pixels, and overviews of large rasters."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,39 +9,28 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioIOError
 
-from gcn_luigi.bands import CLASS_NAMES, Band, Role
+from gcn_luigi.bands import CLASS_NAMES, Band
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.header import open_raster
-from gcn_luigi.prepare.appearance import CLASS_COLOURS, colour
-from gcn_luigi.prepare.layers.terrain import gradient
-from gcn_luigi.report.quality.data import Evidence
+from gcn_luigi.io.shard.reader import ShardReader
+from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour
+from gcn_luigi.prepare.missing.fill import Flag
+from gcn_luigi.report.drawing import png_uri
 
-# Pixels along the longer side; larger rasters are decimated to this.
-_LONGEST = 1000
-_ELEVATION = ("dem", "elevation", "dsm", "dtm", "height", "altitude")
+# Pixels along the longer side; larger chips and rasters are decimated to these.
+_LONGEST_CHIP, _LONGEST_RASTER = 256, 1000
 
-
-def draw_relief(evidence: Evidence, paths: DatasetPaths, *, classes: bool = True) -> NDArray[np.uint8]:
-    """Return (y, x, 3): the label's colours, or paper, shaded by the elevation where there is one."""
-    label, _ = read_overview(paths.label, Resampling.nearest)
-    rgb = np.full((*label.shape, 3), 255.0)
-    for value, name in enumerate(CLASS_NAMES):
-        rgb[label == value] = colour(CLASS_COLOURS[name]) if classes else (240, 240, 238)
-    light = _light(evidence, paths, label.shape)
-    return np.asarray((rgb * light[..., None]).round(), np.uint8)
+# Of red, green and blue: the position of the band, the value shown dark, the value shown bright.
+Stretch = Sequence[tuple[int, float, float]]
 
 
 def read_overview(path: Path, resampling: Resampling) -> tuple[NDArray[Any], float | None]:
     """Return a raster's first band with at most 1000 pixels along either side, (y, x), and its nodata.
 
-    Raises
-    ------
-    InputError
-        The file cannot be opened or decoded.
+    Raises InputError where the file cannot be opened or decoded.
     """
     with open_raster(path) as dataset:
-        factor = max(max(dataset.shape) / _LONGEST, 1.0)
+        factor = max(max(dataset.shape) / _LONGEST_RASTER, 1.0)
         shape = tuple(max(round(length / factor), 1) for length in dataset.shape)
         try:
             return dataset.read(1, out_shape=shape, resampling=resampling), dataset.nodata
@@ -49,41 +38,51 @@ def read_overview(path: Path, resampling: Resampling) -> tuple[NDArray[Any], flo
             raise InputError(f"cannot be decoded: {error}", where=str(path), fix="delete it and run again") from error
 
 
-def hillshade(elevation: NDArray[Any], pixel_size: float, nodata: float | None) -> NDArray[np.float64]:
-    """Return how bright a surface is in light from the north-west, 45 degrees high.
-
-    Parameters
-    ----------
-    elevation : ndarray
-        (y, x), metres; `nodata`, NaN and infinities are missing.
-    pixel_size : float
-        In metres.
-    nodata : float or None
-        Sentinel.
-
-    Returns
-    -------
-    ndarray of float64
-        (y, x), 0 to 1, the cosine of the angle to the light (Horn 1981); NaN where missing.
-    """
-    east, north = gradient(elevation.astype(float), pixel_size, nodata)
-    light = (0.5 * east - 0.5 * north + np.sqrt(0.5)) / np.sqrt(1 + east**2 + north**2)
-    bounded: NDArray[np.float64] = np.clip(light, 0.0, 1.0)
-    return bounded
+def chip_pictures(
+    shard: ShardReader, row: int, bands: Sequence[Band], stretch: Stretch
+) -> tuple[tuple[str, str, str], float]:
+    """Return a chip in false colour, its label and its missing pixels as data URIs, and the share of missing pixels."""
+    image, label, flags = (shard.pixels(name, row) for name in ("image", "label", "flags"))
+    thin = slice(None, None, -(-max(label.shape) // _LONGEST_CHIP))
+    image, label, flags = image[:, thin, thin], label[thin, thin], flags[thin, thin]
+    hiding = Flag.OUTSIDE
+    for position, _, _ in stretch:
+        hiding |= Flag[bands[position].role.name]
+    pictures = (false_colour(image, flags, stretch, int(hiding)), label_picture(label), missing_picture(flags))
+    in_colour, of_label, of_missing = (png_uri(picture) for picture in pictures)
+    return (in_colour, of_label, of_missing), float((flags > 0).mean())
 
 
-def elevation_band(bands: Sequence[Band]) -> Band | None:
-    """Return the topographic band that holds heights, by its name; None where there is none."""
-    return next((band for band in bands if band.role is Role.TOPO and band.name in _ELEVATION), None)
+def false_colour(
+    image: NDArray[np.int16], flags: NDArray[np.uint8], stretch: Stretch, hiding: int
+) -> NDArray[np.uint8]:
+    """Return (y, x, 3): three bands of `image`, (band, y, x), chequered where `flags` has one of the bits `hiding`."""
+    planes = [np.clip((image[band] - low) / max(high - low, 1.0), 0, 1) for band, low, high in stretch]
+    # Lifted off black and white: pure primaries hide all texture.
+    rgb = np.stack([(18 + 222 * plane**0.8).round().astype(np.uint8) for plane in planes], axis=-1)
+    return np.where((flags & hiding)[..., None] > 0, _chequered(flags.shape), rgb)
 
 
-def _light(evidence: Evidence, paths: DatasetPaths, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    band = elevation_band(evidence.bands)
-    if band is None or min(shape) < 2:
-        return np.ones(shape)
-    heights, nodata = read_overview(paths.mosaic(band), Resampling.average)
-    lattice = evidence.inventory.lattice
-    # A scaled height is as steep as a true one on pixels scaled alike.
-    light = hillshade(heights, band.scale * lattice.pixel_size * lattice.height / shape[0], nodata)
-    # Flat ground is the paper itself, so that the classes keep the colours of the key.
-    return np.where(np.isnan(light), 1.0, np.clip(0.55 + 0.45 * light / np.sqrt(0.5), 0.55, 1.0))
+def label_picture(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return (y, x, 3): the classes in their colours, chequered where there is no class."""
+    rgb = _chequered(label.shape)
+    for value, name in enumerate(CLASS_NAMES):
+        rgb[label == value] = colour(CLASS_COLOURS[name])
+    return rgb
+
+
+def missing_picture(flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return (y, x, 3): what is missing, by layer."""
+    rgb = np.empty((*flags.shape, 3), np.uint8)
+    rgb[...] = colour(MISSING_COLOURS["several"])
+    rgb[flags == 0] = colour(MISSING_COLOURS["present"])
+    for flag in Flag:
+        rgb[flags == flag] = colour(MISSING_COLOURS[str(flag.name).lower()])
+    rgb[flags & Flag.OUTSIDE > 0] = colour(MISSING_COLOURS["outside"])
+    return rgb
+
+
+def _chequered(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    row, col = np.indices(shape)
+    # Grey, for snow is white and rock is dark; fine, for a gap may be three pixels wide.
+    return np.where(((row // 2 + col // 2) % 2)[..., None] > 0, 190, 128).astype(np.uint8).repeat(3, axis=-1)

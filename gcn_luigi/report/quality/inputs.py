@@ -1,51 +1,137 @@
-"""What a dataset was made from: notes of the scan and of the import, bands and settings."""
+"""What the dataset was made from: tiles as they were read through, notes of scan and import, bands and settings."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from gcn_luigi.io.inputs.inventory import NOTE_KINDS
-from gcn_luigi.report.quality.data import Evidence
-from gcn_luigi.report.tables import NONE, Table, number
+from gcn_luigi.io.publish.paths import SPLITS
+from gcn_luigi.report.quality.data import ReportData
+from gcn_luigi.report.tables import NONE, Cell, Table, count_bar, number
 from gcn_luigi.settings import Section
 
-_MOST_ROWS = 25
+_MOST_NOTES, _MOST_TILES = 25, 20
 # Of a note that names every outline of a large region.
 _MOST_LETTERS = 1000
+# The notes of the import begin with their count and name examples after a colon.
+_COUNTED = re.compile(r"(\d+) ([^:]+)")
+_NOTE_TITLES = {
+    "missing": "Files that a tile lacks",
+    "duplicates": "Files passed over: another one stands for the same band and tile",
+    "rejected": "Files passed over by configuration",
+    "unmatched": "Files of no band, and tiles without optical files",
+    "linked": "Links that leave the data root, or lead to a directory that is listed already",
+    "overlaps": "Pairs of tiles that share pixels",
+    "suspect": "Files that look wrong and were accepted by configuration",
+}
 
 
-def inventory_tables(evidence: Evidence) -> list[Table]:
-    """Return one table for each kind of note that the scan of the tiles made."""
-    titles = {
-        "missing": "Files that a tile lacks",
-        "duplicates": "Files passed over: another one stands for the same band and tile",
-        "rejected": "Files passed over by configuration",
-        "unmatched": "Files of no band, and tiles without optical files",
-        "linked": "Links that leave the data root, or lead to a directory that is listed already",
-        "overlaps": "Tiles that share pixels",
-        "suspect": "Files that look wrong and were accepted by configuration",
-    }
-    tables = []
+def stage_table(data: ReportData) -> Table:
+    """Return how many tile files, partitions and candidate chips came in, and how many went on."""
+    inventory = data.inventory
+    passed_over = len(inventory.duplicates) + len(inventory.rejected)
+    outcomes = [data.statistics["chips"][split] for split in SPLITS]
+    candidates = sum(sum(counts.values()) for counts in outcomes)
+    kept = sum(counts.get("kept", 0) for counts in outcomes)
+    stages = (
+        ("Files of tiles that a band asks for", len(inventory.files) + passed_over, passed_over),
+        ("Partitions", len(data.catalog), data.audit["n_unused"]),
+        ("Candidate chips of the used partitions", candidates, candidates - kept),
+    )
+    rows = tuple((name, number(count), number(count - out), count_bar(out, count)) for name, count, out in stages)
+    return Table("From tiles to chips", ("stage", "#found", "#used", "#left out"), rows)
+
+
+def input_table(data: ReportData) -> Table:
+    """Return what was passed over, repaired or noted of tiles, outlines, grid and split."""
+    rows: list[tuple[Cell, ...]] = []
     for kind in NOTE_KINDS:
-        notes = getattr(evidence.inventory, kind)
-        rows = tuple((note.tile or NONE, note.band or NONE, note.path or NONE, note.reason) for note in notes)
-        if rows:
-            more = left_out(len(rows), "inventory.json")
-            tables.append(Table(titles.get(kind, kind), ("tile", "band", "path", "note"), rows[:_MOST_ROWS], more))
-    return tables
+        title = _NOTE_TITLES.get(kind, kind)
+        rows.append(("tiles", title[0].lower() + title[1:], number(len(getattr(data.inventory, kind)))))
+    for kind in ("outlines", "grid", "split"):
+        notes = data.audit["notes"].get(kind, [])
+        if not notes:
+            rows.append((kind, "nothing repaired, skipped or noted", number(0)))
+        for note in notes:
+            counted = _COUNTED.match(note)
+            rows.append((kind, counted[2], number(int(counted[1]))) if counted else (kind, note, NONE))
+    return Table("Inputs passed over, repaired or noted", ("input", "what", "#count"), tuple(rows))
 
 
-def note_lists(evidence: Evidence) -> list[tuple[str, list[str], str]]:
-    """Return the notes of outlines, grid and split: title, the first notes, and what was left out."""
-    titles = {"outlines": "Outlines: repaired and skipped", "grid": "Grid", "split": "Split"}
-    notes = evidence.audit["notes"]
-    return [
-        (
-            title,
-            [_shortened(note) for note in notes.get(kind, [])[:_MOST_ROWS]],
-            left_out(len(notes.get(kind, [])), "split.json"),
-        )
-        for kind, title in titles.items()
+def tile_table(data: ReportData) -> Table:
+    """Return valid, missing and out-of-range pixels of each band, over all its tiles and years."""
+    rows: list[tuple[Cell, ...]] = []
+    for name, found in data.tile_quality.items():
+        totals = found["totals"]
+        unusable = (totals["missing"] + totals["out_of_range"]) / max(sum(totals.values()), 1)
+        n_files = len({row["path"] for row in found["tiles"]})
+        limits = (number(found[key]) for key in ("valid_min", "valid_max"))
+        counts = (number(totals[key]) for key in ("valid", "missing", "out_of_range"))
+        rows.append((name, number(n_files), *limits, *counts, f"{unusable:.1%}"))
+    return Table(
+        "Pixels of all tiles, over all years; where tiles overlap, a pixel counts once for each",
+        ("band", "#files", "#lowest", "#highest", "#valid", "#missing", "#out of range", "#unusable"),
+        tuple(rows),
+    )
+
+
+def out_of_range_table(data: ReportData) -> Table:
+    """Return the tiles with most values beyond the valid range of their band."""
+    found = [
+        row | {"band": name}
+        for name, quality in data.tile_quality.items()
+        for row in quality["tiles"]
+        if row["out_of_range"]
     ]
+    found.sort(key=lambda row: (-row["out_of_range"], row["path"], row["year"] or 0))
+    rows: list[tuple[Cell, ...]] = []
+    for row in found[:_MOST_TILES]:
+        count = row["out_of_range"]
+        pixels = max(row["valid"] + row["missing"] + count, 1)
+        rows.append((row["path"], row["band"], _year(row), number(count), f"{count / pixels:.2%}"))
+    return Table(
+        "Tiles with values beyond the valid range of their band, most first",
+        ("file", "band", "year", "#out of range", "#of its pixels"),
+        tuple(rows),
+        _left_out(len(found), _MOST_TILES, "tile_quality"),
+    )
+
+
+def suspect_table(data: ReportData) -> Table:
+    """Return the tiles whose missing pixels do not seem to be what is declared as missing, largest share first."""
+    found = [row for quality in data.tile_quality.values() for row in quality.get("suspect", ())]
+    found.sort(key=lambda row: (-row["share"], row["path"], row["year"] or 0))
+    return Table(
+        "Tiles in which one value may mean missing, taken as declared; flat water and saturated snow look the same",
+        ("file", "band", "year", "what is suspect"),
+        tuple((row["path"], row["band"], _year(row), row["reason"]) for row in found[:_MOST_TILES]),
+        _left_out(len(found), _MOST_TILES, "tile_quality"),
+    )
+
+
+def _year(row: dict[str, Any]) -> str:
+    return NONE if row["year"] is None else str(row["year"])
+
+
+def inventory_tables(data: ReportData) -> Iterator[Table]:
+    """Yield one table for each kind of note that the scan of the tiles made."""
+    head = ("tile", "band", "path", "note")
+    for kind in NOTE_KINDS:
+        notes = getattr(data.inventory, kind)
+        if notes:
+            rows = tuple((note.tile or NONE, note.band or NONE, note.path or NONE, note.reason) for note in notes)
+            more = _left_out(len(rows), _MOST_NOTES, "inventory.json")
+            yield Table(_NOTE_TITLES.get(kind, kind), head, rows[:_MOST_NOTES], more)
+
+
+def note_lists(data: ReportData) -> list[tuple[str, list[str], str]]:
+    """Return the notes of outlines, grid and split: title, the first notes, and what was left out."""
+    lists = []
+    for kind, title in (("outlines", "Outlines: repaired and skipped"), ("grid", "Grid"), ("split", "Split")):
+        notes = data.audit["notes"].get(kind, [])
+        more = _left_out(len(notes), _MOST_NOTES, "split.json")
+        lists.append((title, [_shortened(note) for note in notes[:_MOST_NOTES]], more))
+    return lists
 
 
 def _shortened(note: str) -> str:
@@ -54,10 +140,20 @@ def _shortened(note: str) -> str:
     return f"{note[:_MOST_LETTERS].rpartition(', ')[0]}, and more, see split.json"
 
 
-def band_settings(evidence: Evidence) -> Table:
+def first_names(names: Sequence[str], where: str) -> str:
+    """Return the first names in one line, and how many are left out."""
+    more = _left_out(len(names), _MOST_NOTES, where)
+    return ", ".join(names[:_MOST_NOTES]) + (f", {more}" if more else "")
+
+
+def _left_out(count: int, most: int, where: str) -> str:
+    return f"and {count - most:,} more, see {where}" if count > most else ""
+
+
+def band_settings(data: ReportData) -> Table:
     """Return the bands as configured."""
-    settings = evidence.settings
-    rows = [
+    settings = data.settings
+    rows = tuple(
         (
             band.name,
             band.role.value,
@@ -65,19 +161,19 @@ def band_settings(evidence: Evidence) -> Table:
             str(band.nodata).replace("-", "\u2212"),
             f"{band.scale:g}",
             f"{band.offset:g}",
-            NONE if band.valid_min is None else number(band.valid_min),
-            NONE if band.valid_max is None else number(band.valid_max),
+            number(band.valid_min),
+            number(band.valid_max),
             band.unit or NONE,
         )
         for band in (*settings.schema_bands, *settings.quality_bands)
-    ]
+    )
     head = ("band", "role", "file ends in", "#nodata", "#scale", "#offset", "#lowest", "#highest", "unit")
-    return Table("Bands of the stack, in order, then bands that are mosaicked only", head, tuple(rows))
+    return Table("Bands of the stack, in order, then bands that are mosaicked only", head, rows)
 
 
-def configuration(evidence: Evidence) -> list[tuple[str, list[tuple[str, str, bool]]]]:
+def configuration(data: ReportData) -> list[tuple[str, list[tuple[str, str, bool]]]]:
     """Return all settings but the bands: section, and key, value, and whether it differs from the default."""
-    settings = evidence.settings
+    settings = data.settings
     top = [("region", settings.region, False), ("years", ", ".join(map(str, settings.years)), False)]
     sections = []
     for name in type(settings).model_fields:
@@ -92,17 +188,6 @@ def configuration(evidence: Evidence) -> list[tuple[str, list[tuple[str, str, bo
         elif name not in {"region", "years", "bands", "data_root"}:
             top.append((name, _plain(value), False))
     return [("region", top), *sections]
-
-
-def left_out(count: int, where: str) -> str:
-    """Return what a list of `count` leaves out; empty where it is shown whole."""
-    return f"and {count - _MOST_ROWS:,} more, see {where}" if count > _MOST_ROWS else ""
-
-
-def first_of(names: Sequence[str], where: str) -> str:
-    """Return the first names in one line, and how many are left out."""
-    more = left_out(len(names), where)
-    return ", ".join(names[:_MOST_ROWS]) + (f", {more}" if more else "")
 
 
 def _plain(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The seal of a dataset: every file with its size and digest, what it was made from, and a digest of itself."""
+"""The manifest of a dataset: every file with size and digest, what it was made from, and a digest of itself."""
 
 import platform
 from collections.abc import Mapping, Sequence
