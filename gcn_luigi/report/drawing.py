@@ -103,7 +103,7 @@ def to_svg(figure: Figure, name: str, *, alt: str, caption: str) -> Drawing:
     seen: Counter[str] = Counter()
 
     def unique(found: re.Match[str]) -> str:
-        # An image that stands in two panels has one id; the second may have any other, nothing refers to it.
+        # An image that is in two panels has one id; the second may have any other, nothing refers to it.
         seen[found[1]] += 1
         return f'id="{name}-{found[1]}"' if seen[found[1]] == 1 else f'id="{name}-{found[1]}-{seen[found[1]]}"'
 

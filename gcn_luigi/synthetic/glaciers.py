@@ -1,7 +1,7 @@
 """Invented glaciers: where there is ice, which glacier it belongs to, and where rock covers it.
 
 The flux of ice is gathered down the flow tree, as a river's is, but melting takes from it on the way: a glacier
-ends where nothing is left. Its surface stands above its bed by a thickness that grows with the flux; wherever
+ends where nothing is left. Its surface is above its bed by a thickness that grows with the flux; wherever
 that surface is above the ground there is ice. A rising equilibrium line then draws every front back. Moraines follow
 the flow, and fronts are covered.
 """
@@ -149,7 +149,7 @@ def glacier_ids(terrain: Terrain, mask: Mask) -> Ids:
 
 
 def _claim(part: Mask, number: int, best: Field, ids: Ids) -> None:
-    """Give a glacier the pixels that lie nearer to its nodes than to any claimed before, in place."""
+    """Give a glacier the pixels that are nearer to its nodes than to any claimed before, in place."""
     (rows, cols) = ndimage.find_objects(part.astype(np.int8))[0]
     rows = slice(max(rows.start - 3, 0), min(rows.stop + 3, part.shape[0]))
     cols = slice(max(cols.start - 3, 0), min(cols.stop + 3, part.shape[1]))

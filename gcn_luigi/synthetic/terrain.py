@@ -111,7 +111,7 @@ def _neighbours(shape: tuple[int, ...]) -> tuple[Nodes, Nodes, Values]:
 def _levels(order: Nodes, parent: Nodes) -> tuple[Nodes, ...]:
     place = np.empty(order.size, dtype=np.intp)
     place[order] = np.arange(order.size)
-    # Breadth first: parents stand in the order of their children, so each level is one run.
+    # Breadth first: parents are in the order of their children, so each level is one run.
     parents = place[parent[order[1:]]]
     edges = [0, 1]
     while edges[-1] < order.size:

@@ -48,7 +48,7 @@ def share_table(data: GridPageData) -> Table:
         for split in SPLITS:
             cells = grid.described[split]
             moments = (number(cells[key], 4) for key in ("mean", "variance", "std"))
-            # What is of both splits stands in the row of the first one.
+            # Size and distance are in the row of the first split.
             size, *ks = ("", "", "")
             if split == "train":
                 size, *ks = f"{grid.size}\u00a0px", number(grid.ks, 3), number(grid.ks_by_chance, 3)
@@ -123,8 +123,8 @@ def caveats(data: GridPageData) -> list[str]:
             "cells a large one does not."
         ),
         (
-            "Few cells lie farther apart by chance than many: distances of different sizes are compared with “by "
-            "chance” beside them, not alone."
+            "Few cells differ more by chance than many: compare the distances of different sizes together with "
+            "their “by chance” values, not alone."
         ),
         (
             "Glacier share is the share of a cell that outlines cover. It says nothing of debris, of the year of "

@@ -94,10 +94,10 @@ def band_figure(data: ReportData) -> Drawing:
         figure,
         "bands",
         alt="Histograms of " + ", ".join(band.name for band in bands) + " for train and dev.",
-        caption="Stored values of every band over valid pixels, each once; the unit stands in brackets where one "
-        "is configured. Below each panel stands how many samples of the used partitions lay beyond the valid range, "
-        "where one is set; they are missing. KS is the largest difference of the two cumulative distributions, 0 to "
-        "1. The axes cover the 1st to 99th percentiles of both splits and a tenth more.",
+        caption="Stored values of every band over valid pixels, each once; the unit is in brackets where one "
+        "is configured. The text below each panel says how many samples of the used partitions lay beyond "
+        "the valid range, where one is set; they are missing. KS is the largest difference of the two cumulative "
+        "distributions, 0 to 1. The axes cover the 1st to 99th percentiles of both splits and a tenth more.",
     )
 
 
@@ -181,7 +181,7 @@ def grid_figure(data: ReportData) -> Drawing:
         "grids",
         alt=f"Histograms of glacier share for cells of {', '.join(sizes)} pixels, train and dev.",
         caption="Glacier share of grid cells of three sizes, on the ground of the used partitions. "
-        "The number of cells stands above each panel; bins are 5% wide.",
+        "The number of cells is above each panel; bins are 5% wide.",
     )
 
 

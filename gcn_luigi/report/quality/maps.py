@@ -120,7 +120,7 @@ def split_map(data: ReportData, relief: Relief) -> Drawing:
         alt=f"Map of {n_all} partitions: {counts}.",
         caption="Partitions by split over the class label and a relief lit from the north-west; "
         f"{crs}, pixels of {lattice.pixel_size:g} m. "
-        "White lies beyond the tiles or has no label. The arrow points to the north of the grid.",
+        "White is beyond the tiles or has no label. The arrow points to the north of the grid.",
     )
 
 
@@ -154,7 +154,7 @@ def year_map(data: ReportData, relief: Relief) -> Drawing:
         figure,
         "year-map",
         alt=f"Two maps of {len(used)} used partitions: year of the composite, and years between outline and composite.",
-        caption="Used partitions by the year of the composite they are cut from (left) and by the years that lie "
+        caption="Used partitions by the year of the composite they are cut from (left) and by the years "
         "between that composite and the date of the outlines (right; darker is longer, "
         f"{settings.year.max_gap} is the most allowed). Brackets hold the number of partitions.",
     )
@@ -186,7 +186,7 @@ def share_map(data: ReportData, relief: Relief) -> Drawing:
         figure,
         "share-map",
         alt=f"Three maps of {len(catalog)} partitions by share of their pixels; means: {means}.",
-        caption="Share of each partition that lies in an outline (left), and that the label calls debris (middle) and "
+        caption="Share of each partition inside an outline (left), and that the label calls debris (middle) and "
         f"debris-free ice (right). Partitions in use have a dark edge. Means over all partitions: {means}.",
     )
 
