@@ -14,7 +14,7 @@ from rasterio.transform import Affine
 from gcn_luigi.errors import InputError, PublishError
 from gcn_luigi.io.gdal_options import pin_rasters
 from gcn_luigi.io.raster.header import crs_of, read_header
-from gcn_luigi.io.raster.provenance import rasterio_window
+from gcn_luigi.io.raster.windows import rasterio_window
 from gcn_luigi.lattice import Lattice, Window
 
 # Pixels along the edge of a GeoTIFF block; GDAL wants multiples of 16.

@@ -11,7 +11,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from gcn_luigi.io.raster.geotiff import open_geotiff
-from gcn_luigi.io.raster.provenance import rasterio_window
+from gcn_luigi.io.raster.windows import rasterio_window
 from gcn_luigi.lattice import Lattice, Window
 
 

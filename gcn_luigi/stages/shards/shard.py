@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gcn_luigi.config import Region
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
@@ -32,7 +33,7 @@ from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
 from gcn_luigi.stages.shards.chip_encoder import Piece, PieceMaker
 from gcn_luigi.stages.shards.chip_selection import judge_partition
-from gcn_luigi.stages.shards.partition_reader import PartitionReader, read_ahead, read_in_turn
+from gcn_luigi.stages.shards.partition_reader import read_partitions
 from gcn_luigi.stages.shards.shard_statistics import Tally
 
 # The year gap of a partition without a dated outline, whose year the settings gave.
@@ -45,8 +46,8 @@ class ShardRequest:
 
     Attributes
     ----------
-    settings : RegionSettings
-        How.
+    region : Region
+        How, and where its sources are.
     paths : DatasetPaths
         Where everything is.
     split : str
@@ -58,12 +59,17 @@ class ShardRequest:
         on the bytes.
     """
 
-    settings: RegionSettings
+    region: Region
     paths: DatasetPaths
     split: str
     number: int
     total: int
     threads: int = 1
+
+    @property
+    def settings(self) -> RegionSettings:
+        """How."""
+        return self.region.settings
 
 
 def share_of(count: int, number: int, total: int) -> slice:
@@ -133,10 +139,9 @@ def write_partitions(
     tally = Tally(settings.schema_bands)
     in_threads = request.threads > 1
     pool = ThreadPoolExecutor(request.threads) if in_threads else nullcontext()
-    reader = PartitionReader(settings, paths, inventory, places)
     with create_shard(out, header, settings.shards.codec) as writer, pool as threads:
         maker = PieceMaker(header, writer, in_threads=in_threads)
-        read = read_ahead(reader, places) if in_threads else read_in_turn(reader, places)
+        read = read_partitions(request.region, paths, inventory, places, in_thread=in_threads)
         calls = _Partitions(settings, header, tally).calls(zip(places, read, strict=True), len(places), maker, say)
         for piece in in_order(threads, calls, 2 * request.threads):
             piece.write(writer)
