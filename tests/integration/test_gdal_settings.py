@@ -19,8 +19,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 
 from gcn_luigi.io import gdal
-from gcn_luigi.io.gdal import is_gdal_option, set_aside, told
-from gcn_luigi.io.gdal_options import RASTER_OPTIONS, VECTOR_OPTIONS
+from gcn_luigi.io.gdal import RASTER_OPTIONS, VECTOR_OPTIONS, is_gdal_option, set_aside, told
 from tests.integration.commands import make_tiny
 
 # What the test itself needs to come through, or would be drowned by.

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 import rasterio
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.gdal_options import pin_rasters
+from gcn_luigi.io.gdal import pin_rasters
 from gcn_luigi.io.inputs.other_formats import other_format
 
 # First bytes, and the driver for them. None of these formats names other files than those beside it.
