@@ -139,25 +139,15 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One band of a stack as copies of pixels, seen through the mosaic that it shows.
+    """One band of a stack as copies of pixels, seen through the mosaic that it shows."""
 
-    Attributes
-    ----------
-    dtype : str
-        numpy name of the narrowest type on the way to the pixels.
-    nodata : int
-        Value where no source has a valid pixel.
-    sources : tuple of VrtSource
-        Files from bottom to top.
-    windows : WindowSet
-        Those of the sources.
-    whole : Window
-        The lattice, which cuts them.
-    """
-
+    # The narrowest type on the way to the pixels.
     dtype: str
+    # Value where no source has a valid pixel.
     nodata: int
+    # From bottom to top.
     sources: tuple[VrtSource, ...]
+    # Those of the sources, and the lattice, which cuts them.
     windows: WindowSet
     whole: Window
 
@@ -204,20 +194,9 @@ def _is_plain(source: VrtSource) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """One band of one window, to be drawn.
+    """One band, from 0, of one window, to be drawn into `pixels`: (y, x), C-contiguous.
 
-    Attributes
-    ----------
-    stack : Path
-        The stack's VRT.
-    index : int
-        0-based band of the stack.
-    layer : Layer or None
-        What the band is made of; None has GDAL read the VRT.
-    window : Window
-        On the lattice; it may reach beyond.
-    pixels : ndarray of int16
-        (y, x) of the window's shape, C-contiguous; written to.
+    Where `layer` is None, GDAL reads the VRT `stack`. The window may reach beyond the lattice.
     """
 
     stack: Path

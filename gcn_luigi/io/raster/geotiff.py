@@ -130,30 +130,17 @@ def write_geotiff(
 
 @dataclass(frozen=True)
 class Style:
-    """What a GeoTIFF for people says of its pixels.
-
-    Attributes
-    ----------
-    names, units, descriptions : tuple of str
-        By band; a unit or description may be empty, and there may be none at all.
-    dtype : str
-        numpy name.
-    nodata : int or None
-        The nodata tag.
-    is_masked : bool
-        Write a mask: for values of which none is free to mean nodata.
-    colours : mapping
-        Red, green, blue and alpha, 0 to 255, by value: a colour table.
-    tags : mapping
-        Further items of the file.
-    """
+    """What a GeoTIFF for people says of its pixels: names, units and descriptions by band, and tags of the file."""
 
     names: tuple[str, ...]
     dtype: str
+    # Each may be empty, and there may be none at all.
     units: tuple[str, ...] = ()
     descriptions: tuple[str, ...] = ()
     nodata: int | None = None
+    # Write a mask: for values of which none is free to mean nodata.
     is_masked: bool = False
+    # Red, green, blue and alpha, 0 to 255, by value: a colour table.
     colours: Mapping[int, tuple[int, int, int, int]] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 

@@ -34,39 +34,25 @@ _LARGE_BLOCK, _DENSEST = 1 << 28, 2000
 
 @dataclass(frozen=True)
 class Header:
-    """What a readable, georeferenced raster says about itself.
+    """What a readable, georeferenced raster says about itself: dtypes, tags, names and items are by band."""
 
-    Attributes
-    ----------
-    lattice : Lattice
-        Where its pixels are: north-up, square, projected in metres.
-    count : int
-        Number of bands.
-    dtypes : tuple of str
-        numpy name of each band's type.
-    nodata : tuple of float or None
-        Nodata tag of each band; may be nan. None where there is none, or none that a pixel of the band can hold.
-    names : tuple of str
-        Description of each band; empty where it has none.
-    is_scaled : bool
-        True when a band carries a scale or offset tag, so that its stored values are not its values.
-    has_mask : bool
-        True when a mask or alpha band says which pixels are valid, which nobody here reads.
-    items : tuple of mapping
-        Metadata of each band.
-    unwritten : str
-        What to say of blocks that were never written in bands without a nodata tag: GDAL reads them as 0. Empty where
-        there are none.
-    """
-
+    # North-up, of square pixels, projected in metres.
     lattice: Lattice
+    # Number of bands.
     count: int
+    # numpy names.
     dtypes: tuple[str, ...]
+    # Tags; may be nan. None where there is none, or none that a pixel of the band can hold.
     nodata: tuple[float | None, ...]
+    # Descriptions; empty where there is none.
     names: tuple[str, ...]
+    # A band carries a scale or offset tag, so that its stored values are not its values.
     is_scaled: bool
+    # A mask or alpha band says which pixels are valid, which nobody here reads.
     has_mask: bool = False
+    # Metadata.
     items: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
+    # What to say of blocks that were never written in bands without a nodata tag: GDAL reads them as 0.
     unwritten: str = ""
 
 

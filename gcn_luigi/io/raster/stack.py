@@ -23,17 +23,11 @@ _COSTLY = 4.0
 
 @dataclass(frozen=True)
 class Memory:
-    """What a reader may hold, in bytes.
+    """What a reader may hold, in bytes."""
 
-    Attributes
-    ----------
-    blocks : int
-        Of GDAL's cache of decoded blocks.
-    ahead : int
-        Of windows read ahead: by default 64 of 5 bands and 256 x 256 pixels.
-    """
-
+    # Of GDAL's cache of decoded blocks.
     blocks: int = 32_000_000
+    # Of windows read ahead: 64 of 5 bands and 256 x 256 pixels.
     ahead: int = 42_000_000
 
 
@@ -49,14 +43,8 @@ class StackReader:
 
     Files are opened when first needed and stay open within a bound. Of windows announced by `expect`, bands whose
     blocks hold far more than one window, such as all years of a tile or all of its columns, are read ahead,
-    some dozen windows at a time and file by file: each block is decoded once for all of them.
-
-    Parameters
-    ----------
-    stacks : mapping of int to Vrt
-        By year; int16, with the same number of bands each.
-    memory : Memory
-        Bounds; a window is read whatever its size.
+    some dozen windows at a time and file by file: each block is decoded once for all of them. A window is read
+    whatever its size.
     """
 
     def __init__(self, stacks: Mapping[int, Vrt], *, memory: Memory = DEFAULT_MEMORY) -> None:
@@ -93,19 +81,9 @@ class StackReader:
         self._place = {request: place for place, request in reversed(list(enumerate(self._expected)))}
 
     def read(self, year: int, window: Window) -> Stack:
-        """Read one window of one year.
+        """Read one window of one year: (band, y, x), neither corrected nor filled.
 
-        Parameters
-        ----------
-        year : int
-            Of the stack.
-        window : Window
-            It may reach beyond the lattice; each band is filled with its nodata there.
-
-        Returns
-        -------
-        ndarray of int16
-            (band, y, x), neither corrected nor filled. It belongs to the reader and holds until the next call.
+        Beyond the lattice each band has its nodata. The array belongs to the reader and holds until the next call.
 
         Raises
         ------

@@ -27,49 +27,27 @@ _GDAL_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class VrtSource:
-    """One band of one file, placed on the lattice of a virtual raster.
-
-    Attributes
-    ----------
-    path : Path
-        Absolute.
-    band : int
-        1-based.
-    window : Window
-        Where the whole file is, pixel on pixel; it may reach beyond the lattice, and is then cut.
-    nodata : float or None
-        Pixels of this value (nan too) show what is below; None shows every pixel.
-    mosaic : VrtBand or None
-        What the band of the file shows in turn, where the file is a VRT on the same lattice that this value was
-        written to.
-    """
+    """One band, from 1, of one file, by its absolute path, placed on the lattice of a virtual raster."""
 
     path: Path
     band: int
+    # Where the whole file is, pixel on pixel; it may reach beyond the lattice, and is then cut.
     window: Window
+    # Pixels of this value (nan too) show what is below; None shows every pixel.
     nodata: float | None
+    # What the band of the file shows in turn, where the file is a VRT on the same lattice, written from this value.
     mosaic: "VrtBand | None" = None
 
 
 @dataclass(frozen=True)
 class VrtBand:
-    """One band of a virtual raster.
-
-    Attributes
-    ----------
-    name : str
-        Written as the band's description.
-    dtype : str
-        numpy name of its type.
-    nodata : float or None
-        Value where no source has a valid pixel, and nodata tag; without it such pixels are 0.
-    sources : tuple of VrtSource
-        From bottom to top: a later one wins where its pixel is valid.
-    """
+    """One band of a virtual raster; its name is written as the description, its dtype is numpy's name."""
 
     name: str
     dtype: str
+    # Value where no source has a valid pixel, and nodata tag; without it such pixels are 0.
     nodata: float | None
+    # From bottom to top: a later one wins where its pixel is valid.
     sources: tuple[VrtSource, ...]
 
 

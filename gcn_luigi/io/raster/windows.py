@@ -26,23 +26,9 @@ def read_window(
 ) -> NDArray[Any]:
     """Read a window that may reach beyond the raster; the overhang is filled, never stretched or shifted.
 
-    The file is opened and closed here, so that no handle crosses a process boundary.
-
-    Parameters
-    ----------
-    path : Path
-        Any raster that GDAL reads.
-    window : Window
-        On the raster's own pixels.
-    bands : sequence of int or None
-        1-based; all when None.
-    fill : float or sequence of float
-        Value beyond the raster, for all bands or for each one.
-
-    Returns
-    -------
-    array (band, y, x)
-        Of the raster's dtype, or the narrowest that holds all chosen bands. Nodata pixels keep their value.
+    The file is opened and closed here, so that no handle crosses a process boundary. `bands` are 1-based, all when
+    None; `fill` is the value beyond the raster, for all bands or for each one. The array is (band, y, x), of the
+    raster's dtype or the narrowest that holds all chosen bands; nodata pixels keep their value.
 
     Raises
     ------
