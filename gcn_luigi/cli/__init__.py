@@ -25,7 +25,7 @@ from gcn_luigi.cli.terminal.stopping import STOPPED, Interrupts
 from gcn_luigi.cli.upgrade_config import upgrade_config
 from gcn_luigi.cli.validate import validate
 from gcn_luigi.errors import GcnLuigiError
-from gcn_luigi.io.gdal_environment import set_aside, told
+from gcn_luigi.io.gdal import set_aside, told
 from gcn_luigi.version import __version__
 
 _DEBUG = "--debug"

@@ -126,14 +126,14 @@ def forecast(
         A source cannot be read.
     """
     region = root.configured
-    plan = plan_dataset(region.settings, prepared.paths, is_exact=is_exact, say=say)
+    plan = plan_dataset(region, prepared.paths, is_exact=is_exact, say=say)
     steps = look_ahead(root)
     warnings = tuple(dataset_warnings(region.settings, prepared.paths))
     tasks = [step.task for step in steps]
     others = other_bytes(steps, prepared, plan.chips)
     if not is_exact:
         return Forecast(steps, plan, None, others, None, warnings)
-    probe = probe_shards(region.settings, prepared.paths, plan, scratch, say)
+    probe = probe_shards(region, prepared.paths, plan, scratch, say)
     names = [task.name for task in tasks]
     known = {**read_times(prepared.paths, names), **read_times(root.paths, names)}
     seconds = {task.name: _seconds(task, plan, probe, known) for task in tasks}

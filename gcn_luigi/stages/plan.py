@@ -9,19 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import LABEL_IGNORE
+from gcn_luigi.config import Region
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.io.raster.windows import read_dataset
 from gcn_luigi.io.tables import read_geoparquet
+from gcn_luigi.lattice import WindowSet
 from gcn_luigi.prepare.chips.metadata import Partition
 from gcn_luigi.prepare.chips.selection import ChipSelection, select_chips
 from gcn_luigi.prepare.layers.label_values import CLASSES
 from gcn_luigi.prepare.missing.fill import Flag, outside_flags
-from gcn_luigi.prepare.missing.tile_coverage import TileCover
 from gcn_luigi.settings import RegionSettings, StorageLayout
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
-from gcn_luigi.stages.shards.partition_reader import PartitionReader, read_in_turn
+from gcn_luigi.stages.shards.partition_reader import read_partitions
 from gcn_luigi.stages.shards.shard import used_partitions
 
 # Bytes of a pixel beside its bands: label and flags.
@@ -102,13 +103,13 @@ def label_decides(settings: RegionSettings) -> bool:
     return chips.min_valid_optical_share <= 0 and chips.min_valid_topo_share <= 0 and settings.nodata.mode != "legacy"
 
 
-def plan_dataset(settings: RegionSettings, paths: DatasetPaths, *, is_exact: bool, say: Say) -> Plan:
+def plan_dataset(region: Region, paths: DatasetPaths, *, is_exact: bool, say: Say) -> Plan:
     """Count the chips that every partition will give, and weigh their pixels.
 
     Parameters
     ----------
-    settings : RegionSettings
-        Bands and chips.
+    region : Region
+        Bands and chips, and where tiles are.
     paths : DatasetPaths
         Where inventory, catalog, label and, for exact counts, stacks are. Nothing is written.
     is_exact : bool
@@ -127,11 +128,11 @@ def plan_dataset(settings: RegionSettings, paths: DatasetPaths, *, is_exact: boo
     InputError
         A source cannot be read.
     """
-    began = time.perf_counter()
+    began, settings = time.perf_counter(), region.settings
     places = {split: used_partitions(paths, read_inventory(paths).lattice, split) for split in SPLITS}
     reads_all = is_exact and not label_decides(settings)
     select = _by_all_bands if reads_all else _by_label
-    selections = select(settings, paths, [place for split in SPLITS for place in places[split]])
+    selections = select(region, paths, [place for split in SPLITS for place in places[split]])
     shares = _class_shares(paths)
     total, done, splits = sum(map(len, places.values())), 0, {}
     for split in SPLITS:
@@ -179,25 +180,24 @@ def _class_shares(paths: DatasetPaths) -> dict[str, dict[str, float]]:
     return shares
 
 
-def _by_all_bands(
-    settings: RegionSettings, paths: DatasetPaths, places: Sequence[Partition]
-) -> Iterator[ChipSelection]:
+def _by_all_bands(region: Region, paths: DatasetPaths, places: Sequence[Partition]) -> Iterator[ChipSelection]:
+    settings = region.settings
     beyond = int(outside_flags(settings.schema_bands.image) | Flag.LABEL)
-    reader = PartitionReader(settings, paths, read_inventory(paths), places)
-    for place, corrected in zip(places, read_in_turn(reader, places), strict=True):
+    partitions = read_partitions(region, paths, read_inventory(paths), places)
+    for place, corrected in zip(places, partitions, strict=True):
         yield _select(settings, place, corrected.label, corrected.flags, beyond)
 
 
-def _by_label(settings: RegionSettings, paths: DatasetPaths, places: Sequence[Partition]) -> Iterator[ChipSelection]:
-    cover = TileCover(read_inventory(paths).windows)
+def _by_label(region: Region, paths: DatasetPaths, places: Sequence[Partition]) -> Iterator[ChipSelection]:
+    cover = WindowSet(read_inventory(paths).windows)
     with open_raster(paths.label) as dataset:
         for place in places:
             label = read_dataset(dataset, place.window, fill=LABEL_IGNORE)[0].astype(np.uint8)
-            outside = cover.without(place.window)
+            outside = cover.uncovered(place.window)
             if outside is not None:
                 label[outside] = LABEL_IGNORE
             flags = np.where(label == LABEL_IGNORE, np.uint8(Flag.LABEL), np.uint8(0))
-            yield _select(settings, place, label, flags, int(Flag.LABEL))
+            yield _select(region.settings, place, label, flags, int(Flag.LABEL))
 
 
 def _select(

@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from gcn_luigi.config import Region
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.prepare.chips.metadata import Partition
-from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
 from gcn_luigi.stages.plan import Plan
@@ -52,13 +52,13 @@ class _Trial:
     seconds: float
 
 
-def probe_shards(settings: RegionSettings, paths: DatasetPaths, plan: Plan, scratch: Path, say: Say) -> Probe:
+def probe_shards(region: Region, paths: DatasetPaths, plan: Plan, scratch: Path, say: Say) -> Probe:
     """Build a spread of the partitions as the shards will be built, and scale what that took.
 
     Parameters
     ----------
-    settings : RegionSettings
-        How chips are cut and stored.
+    region : Region
+        How chips are cut and stored, and where tiles are.
     paths : DatasetPaths
         Where catalog, label and stacks are; nothing is written there.
     plan : Plan
@@ -78,6 +78,7 @@ def probe_shards(settings: RegionSettings, paths: DatasetPaths, plan: Plan, scra
     InputError
         A source cannot be read.
     """
+    settings = region.settings
     fruitful = {split: plan.splits[split].fruitful for split in SPLITS}
     totals = {"train": settings.shards.n_train, "dev": settings.shards.n_dev}
     if not any(fruitful.values()):
@@ -91,7 +92,10 @@ def probe_shards(settings: RegionSettings, paths: DatasetPaths, plan: Plan, scra
     places = _spread(fruitful, max(min(_MOST_PARTITIONS, room), _LEAST_PARTITIONS))
     everything = [*fruitful["train"], *fruitful["dev"]]
     tried = settings if is_windows else thinned
-    trials = [_try(tried, paths, everything, some, scratch, say) for some in (places[:0], places[:1], places)]
+    trials = [
+        _try(replace(region, settings=tried), paths, everything, some, scratch, say)
+        for some in (places[:0], places[:1], places)
+    ]
     last = trials[-1]
     rows = len(everything) if is_windows else plan.chips
     shares = {split: _chips(plan, split, total) for split, total in totals.items()}
@@ -112,14 +116,14 @@ def _spread(fruitful: dict[str, tuple[Partition, ...]], count: int) -> list[Part
 
 
 def _try(
-    settings: RegionSettings,
+    region: Region,
     paths: DatasetPaths,
     everything: Sequence[Partition],
     places: Sequence[Partition],
     scratch: Path,
     say: Say,
 ) -> _Trial:
-    request = ShardRequest(settings, paths, "train", 0, 1)
+    request = ShardRequest(region, paths, "train", 0, 1)
     inventory = read_inventory(paths)
     header = shard_header(request, inventory.lattice, everything)
     path = scratch / "probe.h5"
@@ -128,7 +132,7 @@ def _try(
     seconds = time.perf_counter() - began
     with open_shard(path) as shard:
         chips, pixels = len(shard), shard.stored_pixels
-        rows = len(places) if settings.shards.layout == "windows" else chips
+        rows = len(places) if region.settings.shards.layout == "windows" else chips
     others = path.stat().st_size - pixels
     path.unlink()
     return _Trial(chips, rows, pixels, others, seconds)

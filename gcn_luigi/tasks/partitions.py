@@ -175,7 +175,7 @@ class PartitionFiles(RegionTask):
     def make(self) -> None:
         """Write every partition."""
         with self.output().atomic_write() as draft:
-            write_partition_files(self.configured.settings, self.paths, draft, self.say)
+            write_partition_files(self.configured, self.paths, draft, self.say)
 
 
 class GridReport(RegionTask):

@@ -5,8 +5,7 @@ from pathlib import Path
 import luigi
 
 from gcn_luigi.config import band_facts, outline_keys, pick
-from gcn_luigi.stages.layers import label, mosaics, stack
-from gcn_luigi.stages.layers.stack_file import write_stack_file
+from gcn_luigi.stages.layers import label, mosaics
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Dependencies, tile_paths
 from gcn_luigi.tasks.inventory import TileInventory
@@ -185,7 +184,7 @@ class YearStack(RegionTask):
         """Return the rasters of the stacked bands."""
         del path
         bands = self.configured.settings.schema_bands
-        stacked = {stack.raster_of(self.paths, band, self.year) for band in bands}
+        stacked = {mosaics.raster_of(self.paths, band, self.year) for band in bands}
         made = (target for task in self.requires() for target in task.targets())
         return Dependencies(
             {"bands": band_facts(bands, *STACKED)}, reads=[target for target in made if target.path in stacked]
@@ -205,7 +204,7 @@ class YearStack(RegionTask):
     def make(self) -> None:
         """Write the VRT."""
         with self.output().atomic_write() as draft:
-            stack.write_stack(self.configured.settings, self.paths, self.year, draft)
+            mosaics.write_stack(self.configured, self.paths, self.year, draft)
 
 
 class StackFiles(RegionTask):
@@ -231,4 +230,4 @@ class StackFiles(RegionTask):
         for year, target in zip(settings.years, self.output(), strict=True):
             if not target.exists():
                 with target.atomic_write() as draft:
-                    write_stack_file(settings, self.paths, year, draft, self.say)
+                    mosaics.write_stack_file(self.configured, self.paths, year, draft, self.say)

@@ -61,7 +61,7 @@ class ChipShard(RegionTask):
 
     def make(self) -> None:
         """Build and publish."""
-        request = ShardRequest(self.configured.settings, self.paths, self.split, self.number, self.total, self.threads)
+        request = ShardRequest(self.configured, self.paths, self.split, self.number, self.total, self.threads)
         with self.output().atomic_write() as draft:
             build_shard(request, draft, self.say)
 

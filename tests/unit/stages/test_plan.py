@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from gcn_luigi.config import Region
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.settings import RegionSettings
@@ -37,12 +38,16 @@ def changed(settings, *, shards=None, nodata=None, **chips):
     return settings.model_copy(update=changes)
 
 
+def region_of(settings, paths):
+    return Region(settings, paths.root.parents[1] / "input")
+
+
 def silent(_line, _share):
     pass
 
 
 def planned(settings, paths, *, is_exact=True):
-    return plan_dataset(settings, paths, is_exact=is_exact, say=silent)
+    return plan_dataset(region_of(settings, paths), paths, is_exact=is_exact, say=silent)
 
 
 def built(settings, paths, directory):
@@ -51,7 +56,7 @@ def built(settings, paths, directory):
     for split, total in (("train", settings.shards.n_train), ("dev", settings.shards.n_dev)):
         for number in range(total):
             path = directory / f"{split}-{number}.h5"
-            build_shard(ShardRequest(settings, paths, split, number, total), path, silent)
+            build_shard(ShardRequest(region_of(settings, paths), paths, split, number, total), path, silent)
             size += path.stat().st_size
             with ShardReader(path) as shard:
                 chips[split] += len(shard)
@@ -82,7 +87,7 @@ def test_chips_and_reasons_are_those_of_the_build_and_bytes_within_fifteen_per_c
     wanted = changed(settings, **choice)
 
     plan = planned(wanted, paths)
-    probe = probe_shards(wanted, paths, plan, tmp_path, silent)
+    probe = probe_shards(region_of(wanted, paths), paths, plan, tmp_path, silent)
 
     chips, size, rejected = built(wanted, paths, tmp_path)
     assert {split: plan.splits[split].chips for split in SPLITS} == chips
@@ -95,7 +100,7 @@ def test_chips_and_reasons_are_those_of_the_build_and_bytes_within_fifteen_per_c
 def test_a_fraction_of_the_partitions_is_enough_for_the_bytes(paths, settings, tmp_path, monkeypatch):
     monkeypatch.setattr(probing, "_MOST_PARTITIONS", 5)
     plan = planned(settings, paths)
-    probe = probe_shards(settings, paths, plan, tmp_path, silent)
+    probe = probe_shards(region_of(settings, paths), paths, plan, tmp_path, silent)
 
     _, size, _ = built(settings, paths, tmp_path)
 
@@ -109,11 +114,11 @@ def test_a_probe_of_nothing_says_nothing(paths, settings, tmp_path):
     plan = planned(none, paths)
 
     assert plan.chips == 0
-    assert probe_shards(none, paths, plan, tmp_path, silent).shard_bytes == 0
+    assert probe_shards(region_of(none, paths), paths, plan, tmp_path, silent).shard_bytes == 0
 
 
 def test_each_shard_is_expected_to_take_time_by_its_share(paths, settings, tmp_path):
-    probe = probe_shards(settings, paths, planned(settings, paths), tmp_path, silent)
+    probe = probe_shards(region_of(settings, paths), paths, planned(settings, paths), tmp_path, silent)
 
     assert [len(probe.shard_seconds[split]) for split in SPLITS] == [settings.shards.n_train, settings.shards.n_dev]
     assert all(seconds > 0 for split in SPLITS for seconds in probe.shard_seconds[split])
