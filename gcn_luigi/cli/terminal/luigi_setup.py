@@ -37,6 +37,8 @@ def configure_luigi() -> None:
     os.environ["no_proxy"] = ",".join(sorted({*direct, "127.0.0.1"}))
     logging.getLogger("luigi-interface").addHandler(logging.NullHandler())
     logging.getLogger("luigi").addHandler(logging.NullHandler())
+    import gcn_luigi.tasks  # noqa: PLC0415  their families are sections of these settings
     from gcn_luigi.luigi_host.cfg_check import check_settings  # noqa: PLC0415
 
+    del gcn_luigi
     check_settings()

@@ -1,6 +1,8 @@
 """luigi.cfg: what Luigi would pass over in silence is named."""
 
 import difflib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,13 @@ def test_what_would_not_be_heard_is_named_with_the_nearest_right_name(tmp_path, 
 )
 def test_what_luigi_hears_is_accepted(tmp_path, text):
     assert problems(tmp_path, text) == []
+
+
+def test_the_commands_of_gcn_know_the_sections_of_all_tasks_before_they_check(tmp_path):
+    (tmp_path / "luigi.cfg").write_text("[gcn]\nthreads = 2\n[gcn.ChipShard]\nthreads = 3\n")
+    code = "from gcn_luigi.cli.terminal.luigi_setup import configure_luigi; configure_luigi()"
+
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
 def test_every_problem_of_all_files_is_named_and_the_last_value_counts(tmp_path):
