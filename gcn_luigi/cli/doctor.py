@@ -16,9 +16,9 @@ from typing import get_args
 
 import click
 
-from gcn_luigi.cli.terminal.luigi_setup import choose_cfg
 from gcn_luigi.cli.terminal.options import LOCAL_PATH
 from gcn_luigi.errors import GcnLuigiError
+from gcn_luigi.luigi_host.cfg_files import choose_cfg, find_files
 from gcn_luigi.version import __version__
 
 _KERNELS = ("counts", "filters", "histogram", "legacy", "nodata", "repeats", "windows")
@@ -164,8 +164,6 @@ def check_disk(output: Path) -> Iterator[Finding]:
 
 def check_luigi_cfg() -> Iterator[Finding]:
     """Check Luigi's settings as `gcn run` does."""
-    from gcn_luigi.luigi_host.cfg_files import find_files  # noqa: PLC0415
-
     # What the user set is checked; only then are the shipped settings chosen, without which Luigi cannot be loaded.
     files = find_files(os.environ, Path.cwd())
     choose_cfg()

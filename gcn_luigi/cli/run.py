@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcn_luigi.cli.terminal.luigi_setup import configure_luigi, shipped_cfg
+from gcn_luigi.cli.terminal.luigi_setup import configure_luigi
 from gcn_luigi.cli.terminal.options import (
     BuildOptions,
     build_options,
@@ -20,6 +20,7 @@ from gcn_luigi.cli.terminal.progress import watching
 from gcn_luigi.cli.terminal.stopping import telling_what_is_kept
 from gcn_luigi.config import load_region
 from gcn_luigi.io.shard.codecs import check_codec
+from gcn_luigi.luigi_host.cfg_files import shipped_cfg
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

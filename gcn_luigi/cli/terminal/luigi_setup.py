@@ -2,35 +2,18 @@
 
 import logging
 import os
-from importlib.resources import files
 from pathlib import Path
 
-from gcn_luigi.luigi_host.cfg_files import find_files, read_entries
-
-
-def shipped_cfg() -> Path:
-    """Return the luigi.cfg of this package."""
-    return Path(str(files("gcn_luigi") / "luigi.cfg")).resolve()
-
-
-def choose_cfg() -> None:
-    """Name the shipped settings where the user has none: Luigi reads them when it is imported."""
-    if "LUIGI_CONFIG_PATH" not in os.environ and not Path("luigi.cfg").is_file():
-        os.environ["LUIGI_CONFIG_PATH"] = str(shipped_cfg())
+from gcn_luigi.luigi_host.cfg_files import check_readable, choose_cfg, find_files
 
 
 def configure_luigi() -> None:
-    """Give Luigi its settings, before it is imported.
+    """Give Luigi its settings before it is imported, for this process and the workers that inherit them.
 
-    Raises
-    ------
-    ConfigError
-        Luigi could not read them, or something in them would not be heard.
+    Raises ConfigError for settings that Luigi could not read, would ignore or would misunderstand.
     """
-    # Before Luigi is imported, and inherited by its workers.
     choose_cfg()
-    for path in find_files(os.environ, Path.cwd()):
-        read_entries(path)
+    check_readable(find_files(os.environ, Path.cwd()))
     os.environ["GCN_QUIET_WORKERS"] = "1"
     # The scheduler is on this machine, whatever proxy leads out of it.
     direct = {os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")} - {""}
