@@ -33,7 +33,7 @@ def grids(*, region: str, config_dir: Path, data_root: Path | None, output: Path
     configured = load_region(path, data_root)
     configured.check_sources()
     configure_luigi()
-    from gcn_luigi.luigi_host.cgroup import share_mb  # noqa: PLC0415
+    from gcn_luigi.luigi_host.memory_limit import share_mb  # noqa: PLC0415
     from gcn_luigi.operate.build import build  # noqa: PLC0415
     from gcn_luigi.tasks import GridReport  # noqa: PLC0415
 

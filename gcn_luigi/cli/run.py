@@ -72,7 +72,7 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
     check_codec(region.settings.shards.codec)
     # A bad configuration is told before Luigi is even loaded.
     configure_luigi()
-    from gcn_luigi.luigi_host.cgroup import share_mb  # noqa: PLC0415
+    from gcn_luigi.luigi_host.memory_limit import share_mb  # noqa: PLC0415
     from gcn_luigi.operate.build import build  # noqa: PLC0415
     from gcn_luigi.operate.luigid import central_scheduler, running_scheduler  # noqa: PLC0415
     from gcn_luigi.operate.repair import sweep_drafts, void_damaged  # noqa: PLC0415

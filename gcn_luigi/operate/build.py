@@ -11,7 +11,6 @@ import luigi
 from luigi.execution_summary import LuigiStatusCode
 
 from gcn_luigi.errors import SchedulerError
-from gcn_luigi.luigi_host.cgroup import oom_kills
 from gcn_luigi.luigi_host.memory_limit import explained
 from gcn_luigi.luigi_host.trust import is_loopback
 from gcn_luigi.luigi_host.worker import start_server, use_forkserver
@@ -206,7 +205,7 @@ def build(
             tuple(upstream(root))
     use_forkserver()
     start_server()
-    factory, kills = _Factory(), oom_kills()
+    factory = _Factory()
     try:
         with _watching(factory, workers, watch):
             run = luigi.build(
@@ -217,7 +216,7 @@ def build(
                 local_scheduler=address is None,
                 **_configured(address),
             )
-        code, summary, failures = _EXIT_CODES[run.status], run.summary_text, _failures(factory, oom_kills() - kills)
+        code, summary, failures = _EXIT_CODES[run.status], run.summary_text, _failures(factory)
     except luigi.rpc.RPCError as error:
         # Perhaps it ended with the run that started it, which has finished what this one waited for.
         if not _are_complete(tasks):
@@ -254,18 +253,15 @@ def _are_complete(tasks: Sequence[luigi.Task]) -> bool:
     return all(task.complete() for task in tasks)
 
 
-def _failures(factory: _Factory, kills: int) -> dict[str, str]:
-    """Return what each failed task said; `kills` is how often the kernel ended a process for memory meanwhile.
-
-    A task that failed in another run, and is waited for in vain, is among them.
-    """
+def _failures(factory: _Factory) -> dict[str, str]:
+    """Return what each failed task said, also those that failed in another run and are waited for in vain."""
     last = {task.task_id: (task, status) for task, status in factory.history()}
     failed = [task for task, status in last.values() if status in ("FAILED", "UNKNOWN", "DISABLED")]
     failed += factory.worker.failed_elsewhere().values()
     found = {}
     for task in failed:
         entry = factory.scheduler.fetch_error(task.task_id)
-        found[title(task)] = explained(_plain(str(entry.get("error") or "")), task, kills)
+        found[title(task)] = explained(_plain(str(entry.get("error") or "")), task)
     return dict(sorted(found.items()))
 
 

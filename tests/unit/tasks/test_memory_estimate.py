@@ -3,7 +3,7 @@
 import pytest
 
 from gcn_luigi.config import load_region
-from gcn_luigi.stages.shards.memory_estimate import lighter_shard, shard_bytes
+from gcn_luigi.tasks.shards import lighter_shard, shard_bytes
 from tests.integration.builds import small_config
 
 
