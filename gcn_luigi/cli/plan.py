@@ -53,13 +53,13 @@ def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path,
     check_codec(loaded.settings.shards.codec)
     configure_luigi()
     from gcn_luigi.operate.build import build  # noqa: PLC0415
-    from gcn_luigi.operate.forecast import forecast, is_prepared, preparing  # noqa: PLC0415
+    from gcn_luigi.operate.forecast import forecast, preparing  # noqa: PLC0415
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
 
     root = Dataset(**task_parameters(loaded, path, output, data_root))
-    with tempfile.TemporaryDirectory(prefix="gcn-plan-") as scratch, _told() as say:
+    with tempfile.TemporaryDirectory(prefix="gcn-plan-") as scratch, _progress_bar() as say:
         prepared = root
-        if not is_prepared(root, is_exact=is_exact):
+        if not all(task.complete() for task in preparing(root, is_exact=is_exact)):
             prepared = Dataset(**task_parameters(loaded, path, Path(scratch) / "output", data_root))
             say("preparing in a temporary directory", 0.0)
             result = build(preparing(prepared, is_exact=is_exact), workers=workers, address=None)
@@ -67,17 +67,17 @@ def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path,
                 tell_failures(result)
                 sys.exit(result.exit_code)
         busy = min(workers, os.cpu_count() or 1)
-        told = forecast(root, prepared, Path(scratch), say, workers=busy, is_exact=is_exact)
+        found = forecast(root, prepared, Path(scratch), say, workers=busy, is_exact=is_exact)
     if how["as_json"]:
-        click.echo(json.dumps(told.as_dict(), indent=1))
+        click.echo(json.dumps(found.as_dict(), indent=1))
     else:
-        for line in _lines(told, loaded, workers):
+        for line in _lines(found, loaded, workers):
             click.echo(line)
-        tell_warnings(told.warnings)
+        tell_warnings(found.warnings)
 
 
 @contextmanager
-def _told() -> "Iterator[Say]":
+def _progress_bar() -> "Iterator[Say]":
     """Yield what shows how far the plan is: a bar in a terminal, nothing elsewhere."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -85,12 +85,13 @@ def _told() -> "Iterator[Say]":
         yield lambda line, share: bar.update(shown, description=line, completed=share)
 
 
-def _lines(told: "Forecast", region: "Region", workers: int) -> "Iterator[str]":
-    counts = Counter(step.action.value for step in told.steps)
+def _lines(found: "Forecast", region: "Region", workers: int) -> "Iterator[str]":
+    plan, trial, shards = found.plan, found.trial, region.settings.shards
+    counts = Counter(planned.action for planned in found.tasks)
     doing = ", ".join(f"{count} to {action}" for action, count in sorted(counts.items()))
-    yield f"tasks: {len(told.steps)}, {doing}"
-    for name, split in told.plan.splits.items():
-        most = "" if told.plan.is_exact else " at most"
+    yield f"tasks: {len(found.tasks)}, {doing}"
+    for name, split in plan.splits.items():
+        most = "" if plan.is_exact else " at most"
         why = ", ".join(f"{count:,} {reason}" for reason, count in split.rejected.items())
         yield (
             f"{name}: {split.chips:,} chips{most} of {split.candidates:,} cut from {split.partitions:,} partitions"
@@ -101,16 +102,15 @@ def _lines(told: "Forecast", region: "Region", workers: int) -> "Iterator[str]":
             yield f"{name}: label of its partitions: {shares}"
         if not split.chips:
             yield f"no {name} chip: a build would stop; loosen the least shares in [chips], or see [grid] and [split]"
-    shards, plan = region.settings.shards, told.plan
     for layout, size in (("chips", plan.chips_bytes), ("windows", plan.windows_bytes)):
         yield f"layout {layout}: {size / 1e6:,.1f} MB of pixels before compression"
     repeated = plan.chips_bytes / plan.windows_bytes if plan.windows_bytes else 1.0
     yield f"advised: layout {plan.advised} (as chips every pixel is stored {repeated:.1f} times); set: {shards.layout}"
-    if told.probe is None or told.seconds is None:
+    if trial is None or found.seconds is None:
         return
     yield (
-        f"shards: {told.probe.shard_bytes / 1e6:,.1f} MB in {shards.train + shards.dev} files ({shards.layout}, "
-        f"{shards.codec}); other files: about {told.other_bytes / 1e6:,.1f} MB"
+        f"shards: {trial.shard_bytes / 1e6:,.1f} MB in {shards.train + shards.dev} files ({shards.layout}, "
+        f"{shards.codec}); other files: about {found.other_bytes / 1e6:,.1f} MB"
     )
-    yield f"time: about {duration(told.seconds)} with {workers} workers"
-    yield f"bytes and time from a trial of {told.probe.n_chips:,} chips in {told.probe.n_partitions} partitions"
+    yield f"time: about {duration(found.seconds)} with {workers} workers"
+    yield f"bytes and time from a trial of {trial.n_chips:,} chips in {trial.n_partitions} partitions"
