@@ -21,7 +21,7 @@ from gcn_luigi.cli.plan import plan
 from gcn_luigi.cli.report import report
 from gcn_luigi.cli.run import run
 from gcn_luigi.cli.status import status, why
-from gcn_luigi.cli.terminal.stopping import STOPPED, Interrupts
+from gcn_luigi.cli.stopping import STOPPED, Interrupts
 from gcn_luigi.cli.validate import validate
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.io.gdal_environment import set_aside, told

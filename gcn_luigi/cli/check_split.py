@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gcn_luigi.cli.completion import complete_dataset
-from gcn_luigi.cli.terminal.options import LOCAL_PATH, SOURCE_PATH
+from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH
 from gcn_luigi.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from gcn_luigi.cli.completion import complete_dataset
-from gcn_luigi.cli.terminal.options import LOCAL_PATH, SOURCE_PATH
+from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH
 from gcn_luigi.settings import Codec, StorageLayout
 
 

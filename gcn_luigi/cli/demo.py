@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from gcn_luigi.cli.luigi_setup import configure_luigi
+from gcn_luigi.cli.options import build_options, shared_options
 from gcn_luigi.cli.run import build_region
-from gcn_luigi.cli.terminal.luigi_setup import configure_luigi
-from gcn_luigi.cli.terminal.options import build_options, shared_options
 
 # Where the other commands look for a region's settings.
 _CONFIG = Path("config") / "demo.toml"

@@ -16,7 +16,7 @@ from typing import get_args
 
 import click
 
-from gcn_luigi.cli.terminal.options import LOCAL_PATH
+from gcn_luigi.cli.options import LOCAL_PATH
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.luigi_host.cfg_files import choose_cfg, find_files
 from gcn_luigi.version import __version__

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from gcn_luigi.cli.completion import complete_chip, complete_dataset, complete_partition
-from gcn_luigi.cli.terminal.options import LOCAL_PATH, SOURCE_PATH
+from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH
 
 if TYPE_CHECKING:
     from gcn_luigi.prepare.partitions.query import Selection

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
+from gcn_luigi.cli.luigi_setup import configure_luigi
+from gcn_luigi.cli.options import LOCAL_PATH, region_file, region_options, task_parameters
 from gcn_luigi.cli.run import tell_failures
-from gcn_luigi.cli.terminal.luigi_setup import configure_luigi
-from gcn_luigi.cli.terminal.options import LOCAL_PATH, region_file, region_options, task_parameters
-from gcn_luigi.cli.terminal.stopping import telling_what_is_kept
+from gcn_luigi.cli.stopping import telling_what_is_kept
 from gcn_luigi.config import load_region
 
 # As Luigi's own code for tasks that were not run.

@@ -13,10 +13,10 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from gcn_luigi.cli.luigi_setup import configure_luigi
+from gcn_luigi.cli.options import LOCAL_PATH, region_file, region_options, task_parameters
 from gcn_luigi.cli.run import tell_failures, tell_warnings
-from gcn_luigi.cli.terminal.luigi_setup import configure_luigi
-from gcn_luigi.cli.terminal.options import LOCAL_PATH, region_file, region_options, task_parameters
-from gcn_luigi.cli.terminal.progress import duration
+from gcn_luigi.cli.terminal import duration
 from gcn_luigi.config import load_region
 from gcn_luigi.io.shard.codecs import check_codec
 

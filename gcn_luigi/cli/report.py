@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from gcn_luigi.cli.options import LOCAL_PATH, region_file, region_options
 from gcn_luigi.cli.run import tell_failures
 from gcn_luigi.cli.status import dataset_task
-from gcn_luigi.cli.terminal.options import LOCAL_PATH, region_file, region_options
 from gcn_luigi.errors import InputError
 
 

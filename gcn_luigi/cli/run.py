@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcn_luigi.cli.terminal.luigi_setup import configure_luigi
-from gcn_luigi.cli.terminal.options import (
+from gcn_luigi.cli.luigi_setup import configure_luigi
+from gcn_luigi.cli.options import (
     BuildOptions,
     build_options,
     region_file,
@@ -16,8 +16,8 @@ from gcn_luigi.cli.terminal.options import (
     shared_options,
     task_parameters,
 )
-from gcn_luigi.cli.terminal.progress import watching
-from gcn_luigi.cli.terminal.stopping import telling_what_is_kept
+from gcn_luigi.cli.stopping import telling_what_is_kept
+from gcn_luigi.cli.terminal import watching
 from gcn_luigi.config import load_region
 from gcn_luigi.io.shard.codecs import check_codec
 from gcn_luigi.luigi_host.cfg_files import shipped_cfg

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gcn_luigi.cli.terminal.luigi_setup import configure_luigi
-from gcn_luigi.cli.terminal.options import LOCAL_PATH, SOURCE_PATH, region_file, region_options, task_parameters
+from gcn_luigi.cli.luigi_setup import configure_luigi
+from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH, region_file, region_options, task_parameters
 from gcn_luigi.config import load_region
 from gcn_luigi.errors import ConfigError
 

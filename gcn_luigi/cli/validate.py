@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gcn_luigi.cli.completion import complete_dataset
-from gcn_luigi.cli.terminal.options import SOURCE_PATH
+from gcn_luigi.cli.options import SOURCE_PATH
 
 if TYPE_CHECKING:
     from gcn_luigi.read.dataset import Dataset

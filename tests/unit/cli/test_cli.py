@@ -16,7 +16,7 @@ from rich.console import Console
 import gcn_luigi
 from gcn_luigi.cli import cli
 from gcn_luigi.cli.run import _tell
-from gcn_luigi.cli.terminal.progress import moment_view, watching
+from gcn_luigi.cli.terminal import moment_view, watching
 from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import seal_text
 from gcn_luigi.operate.build import BuildResult
@@ -312,7 +312,7 @@ def test_progress_is_told_in_plain_lines_where_there_is_no_terminal(capsys):
 
 
 def test_a_log_hears_what_a_long_task_says(capsys, monkeypatch):
-    monkeypatch.setattr("gcn_luigi.cli.terminal.progress._QUIET_S", 0.0)
+    monkeypatch.setattr("gcn_luigi.cli.terminal._QUIET_S", 0.0)
     with watching() as watch:
         for _ in range(2):
             watch(Progress({"DONE": 1, "RUNNING": 1}, (LABEL,)))
