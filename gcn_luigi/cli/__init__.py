@@ -9,22 +9,18 @@ from typing import Any
 import click
 
 from gcn_luigi.cli.check_split import check_split
-from gcn_luigi.cli.clean import clean
 from gcn_luigi.cli.completion import completion
-from gcn_luigi.cli.convert import convert
-from gcn_luigi.cli.demo import demo
 from gcn_luigi.cli.doctor import doctor
-from gcn_luigi.cli.export import export
-from gcn_luigi.cli.grids import grids
-from gcn_luigi.cli.import_params import import_params
+from gcn_luigi.cli.export import convert, export
 from gcn_luigi.cli.plan import plan
-from gcn_luigi.cli.report import report
-from gcn_luigi.cli.run import run
-from gcn_luigi.cli.status import status, why
-from gcn_luigi.cli.stopping import STOPPED, Interrupts
+from gcn_luigi.cli.report import grids, report
+from gcn_luigi.cli.run import demo, run
+from gcn_luigi.cli.status import clean, status, why
+from gcn_luigi.cli.terminal import STOPPED, Interrupts
 from gcn_luigi.cli.validate import validate
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.io.gdal_environment import set_aside, told
+from gcn_luigi.params import import_params as toml_of
 from gcn_luigi.version import __version__
 
 _DEBUG = "--debug"
@@ -54,21 +50,26 @@ def cli() -> None:
     """Make training chips of glacier ice and debris, and check them."""
 
 
-cli.add_command(run)
-cli.add_command(plan)
-cli.add_command(report)
-cli.add_command(status)
-cli.add_command(why)
-cli.add_command(validate)
-cli.add_command(check_split)
-cli.add_command(clean)
-cli.add_command(grids)
-cli.add_command(convert)
-cli.add_command(export)
-cli.add_command(demo)
-cli.add_command(doctor)
-cli.add_command(import_params)
-cli.add_command(completion)
+@click.command()
+@click.argument("params", type=click.Path(path_type=Path))
+@click.option("--region", required=True, help="Name of the region, and of the TOML file.")
+def import_params(*, params: Path, region: str) -> None:
+    """Print the TOML file of a region, made from PARAMS, the JSON file of the published scripts.
+
+    What that file does not say is marked; what has no counterpart is listed at the end.
+
+    \b
+    Example:
+      gcn import-params params.json --region southern > config/southern.toml
+    """  # noqa: D301  click reads the control character
+    click.echo(toml_of(params, region), nl=False)
+
+
+for _command in (
+    run, plan, report, status, why, validate, check_split, clean, grids, convert, export, demo, doctor, import_params,
+    completion,
+):  # fmt: skip
+    cli.add_command(_command)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gcn_luigi.cli.completion import complete_dataset
-from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH
+from gcn_luigi.cli.options import SOURCE_PATH, output_option
 from gcn_luigi.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ _MOST_NAMED = 5
 @click.command("check-split")
 @click.argument("what", nargs=-1, required=True, type=SOURCE_PATH, metavar="DATASET | FILE | TRAIN DEV",
                 shell_complete=complete_dataset)  # fmt: skip
-@click.option(
-    "--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Where datasets lie, for a name."
-)
+@output_option
 @click.option("--min-distance", type=click.FloatRange(0), default=0.0, show_default=True, metavar="M",
               help="Metres that must lie between train and dev.")  # fmt: skip
 @click.option("--no-shared-glaciers", is_flag=True, help="A glacier in both splits is a leak, too.")

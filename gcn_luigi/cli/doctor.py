@@ -16,7 +16,7 @@ from typing import get_args
 
 import click
 
-from gcn_luigi.cli.options import LOCAL_PATH
+from gcn_luigi.cli.options import output_option
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.luigi_host.cfg_files import choose_cfg, find_files
 from gcn_luigi.version import __version__
@@ -47,7 +47,7 @@ Check = Callable[[], Iterator[Finding]]
 
 
 @click.command()
-@click.option("--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Where datasets go.")
+@output_option
 @click.option("--port", default=8082, show_default=True, type=click.IntRange(1, 65535), help="Scheduler's port.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, one object per finding.")
 def doctor(*, output: Path, port: int, as_json: bool) -> None:

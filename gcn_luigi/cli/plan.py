@@ -2,21 +2,16 @@
 
 import json
 import os
-import sys
 import tempfile
 from collections import Counter
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
-from gcn_luigi.cli.luigi_setup import configure_luigi
-from gcn_luigi.cli.options import LOCAL_PATH, region_file, region_options, task_parameters
-from gcn_luigi.cli.run import tell_failures, tell_warnings
-from gcn_luigi.cli.terminal import duration
+from gcn_luigi.cli.options import configure_luigi, output_option, region_file, region_options, task_parameters
+from gcn_luigi.cli.run import leave_if_failed, tell_warnings
+from gcn_luigi.cli.terminal import duration, progress_bar
 from gcn_luigi.config import load_region
 from gcn_luigi.io.shard.codecs import check_codec
 
@@ -25,12 +20,11 @@ if TYPE_CHECKING:
 
     from gcn_luigi.config import Region
     from gcn_luigi.operate.forecast import Forecast
-    from gcn_luigi.stages import Say
 
 
 @click.command()
 @region_options
-@click.option("--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Where datasets lie.")
+@output_option
 @click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes of the build.")
 @click.option("--quick", is_flag=True, help="Read the label only: chips are at most as many as said; bytes are raw.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
@@ -57,15 +51,13 @@ def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path,
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
 
     root = Dataset(**task_parameters(loaded, path, output, data_root))
-    with tempfile.TemporaryDirectory(prefix="gcn-plan-") as scratch, _progress_bar() as say:
+    with tempfile.TemporaryDirectory(prefix="gcn-plan-") as scratch, progress_bar() as say:
         prepared = root
         if not all(task.complete() for task in preparing(root, is_exact=is_exact)):
             prepared = Dataset(**task_parameters(loaded, path, Path(scratch) / "output", data_root))
             say("preparing in a temporary directory", 0.0)
             result = build(preparing(prepared, is_exact=is_exact), workers=workers, address=None)
-            if result.exit_code:
-                tell_failures(result)
-                sys.exit(result.exit_code)
+            leave_if_failed(result)
         busy = min(workers, os.cpu_count() or 1)
         found = forecast(root, prepared, Path(scratch), say, workers=busy, is_exact=is_exact)
     if how["as_json"]:
@@ -74,15 +66,6 @@ def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path,
         for line in _lines(found, loaded, workers):
             click.echo(line)
         tell_warnings(found.warnings)
-
-
-@contextmanager
-def _progress_bar() -> "Iterator[Say]":
-    """Yield what shows how far the plan is: a bar in a terminal, nothing elsewhere."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        shown = bar.add_task("", total=1.0)
-        yield lambda line, share: bar.update(shown, description=line, completed=share)
 
 
 def _lines(found: "Forecast", region: "Region", workers: int) -> "Iterator[str]":

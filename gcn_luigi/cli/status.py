@@ -1,37 +1,25 @@
-"""`gcn status` and `gcn why`: what is current, what is not, and why."""
+"""`gcn status`, `gcn why` and `gcn clean`: what is current, what is not, and why; and what is left over."""
 
 import json
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcn_luigi.cli.luigi_setup import configure_luigi
-from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH, region_file, region_options, task_parameters
-from gcn_luigi.config import load_region
+from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH, dataset_task, output_option, region_file, region_options
 from gcn_luigi.errors import ConfigError
 
 if TYPE_CHECKING:
-    from gcn_luigi.tasks import Dataset
     from gcn_luigi.tasks.explain import Verdict
 
 _MOST_REASONS = 3
 
 
-def dataset_task(path: Path, output: Path, data_root: Path | None) -> "Dataset":
-    """Return the root task of the region that `path` configures."""
-    region = load_region(path, data_root)
-    configure_luigi()
-    from gcn_luigi.tasks import Dataset  # noqa: PLC0415
-
-    return Dataset(**task_parameters(region, path, output, data_root))
-
-
 @click.command()
 @region_options
-@click.option("--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Where datasets lie.")
+@output_option
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, one object a task.")
 def status(*, region: str, config_dir: Path, data_root: Path | None, output: Path, as_json: bool) -> None:
     """Say which files of REGION are current, which will be built, and why. Nothing is changed.
@@ -72,7 +60,7 @@ def status(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
     "--config-dir", default="config", show_default=True, type=LOCAL_PATH, help="Where the region's TOML file lies."
 )
 @click.option("--data-root", type=SOURCE_PATH, help="Sources, in place of the TOML file's data_root.")
-@click.option("--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Where datasets lie.")
+@output_option
 def why(*, target: Path, config_dir: Path, data_root: Path | None, output: Path) -> None:
     """Say why TARGET would be built again, down to the setting or source that changed.
 
@@ -134,3 +122,47 @@ def _tell(name: str, verdicts: "dict[str, Verdict]", told: set[str], depth: int)
             click.echo(f"{'  ' * (depth + 1)}{reason}")
         elif awaited not in told:
             _tell(awaited, verdicts, told, depth + 1)
+
+
+@click.command()
+@region_options
+@output_option
+@click.option("--all", "everything", is_flag=True, help="The dataset itself, too.")
+@click.option("--yes", is_flag=True, help="Remove; without it the files are only listed.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+def clean(*, region: str, output: Path, everything: bool, yes: bool, as_json: bool, **where: Any) -> None:
+    """List what is left over in the dataset of REGION: files of earlier configurations, drafts of killed builds.
+
+    Only files that gcn_luigi made, and that nobody changed since, are listed; links are never followed. With --yes they
+    are removed.
+
+    JSON keys: dataset, removable and kept (path, why), bytes, removed (how many files; null without --yes).
+
+    \b
+    Example:
+      gcn clean columbia --yes
+    """  # noqa: D301  click reads the control character
+    root = dataset_task(region_file(region, where["config_dir"]), output, where["data_root"])
+    from gcn_luigi.operate.leftovers import find_leftovers, remove_leftovers  # noqa: PLC0415
+    from gcn_luigi.operate.on_request import on_request  # noqa: PLC0415
+
+    found = find_leftovers(root, on_request(root), everything=everything)
+    size = sum(leftover.path.stat().st_size for leftover in found.removable if leftover.path.exists())
+    if as_json:
+        shown = {
+            name: [{"path": str(leftover.path), "why": leftover.why} for leftover in leftovers]
+            for name, leftovers in (("removable", found.removable), ("kept", found.kept))
+        }
+        removed = remove_leftovers(root, found) if yes else None
+        click.echo(json.dumps({"dataset": str(root.paths.root), **shown, "bytes": size, "removed": removed}, indent=1))
+        return
+    for leftover in found.kept:
+        click.echo(f"kept: {leftover.path}: {leftover.why}", err=True)
+    for leftover in found.removable:
+        click.echo(f"{leftover.path}: {leftover.why}")
+    if not found.removable:
+        click.echo("nothing to remove")
+    elif yes:
+        click.echo(f"removed: {remove_leftovers(root, found)} files, {size / 1e6:,.1f} MB")
+    else:
+        click.echo(f"would remove {len(found.removable)} files, {size / 1e6:,.1f} MB; say --yes to do it")

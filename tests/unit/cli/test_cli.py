@@ -15,7 +15,7 @@ from rich.console import Console
 
 import gcn_luigi
 from gcn_luigi.cli import cli
-from gcn_luigi.cli.run import _tell
+from gcn_luigi.cli.run import tell_result
 from gcn_luigi.cli.terminal import moment_view, watching
 from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import seal_text
@@ -276,18 +276,18 @@ def test_a_seal_that_points_out_of_the_dataset_is_refused(gcn, copied):
     ],
 )
 def test_the_end_of_a_build_is_told(result, said, tmp_path, capsys):
-    _tell(result, tmp_path)
+    tell_result(result, tmp_path)
 
     assert capsys.readouterr().out == f"{said}\ndataset: {tmp_path}\nreport:  {tmp_path / 'report.html'}\n"
 
 
 @pytest.mark.parametrize(
     ("failures", "advice"),
-    [({"gcn.ClassLabel()": "no votes\n  where: x\n  fix:   y"}, "Mend what is named"), ({}, "another run")],
+    [({"gcn.ClassLabel()": "no votes\n  where: x\n  fix:   y"}, "Fix what is named"), ({}, "another run")],
 )
 def test_an_unfinished_build_is_told_with_luigis_code(failures, advice, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
-        _tell(BuildResult(30, ("a",), failures), tmp_path)
+        tell_result(BuildResult(30, ("a",), failures), tmp_path)
 
     captured = capsys.readouterr()
     assert ended.value.code == 30

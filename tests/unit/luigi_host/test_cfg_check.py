@@ -96,7 +96,7 @@ def test_what_luigi_hears_is_accepted(tmp_path, text):
 
 def test_the_commands_of_gcn_know_the_sections_of_all_tasks_before_they_check(tmp_path):
     (tmp_path / "luigi.cfg").write_text("[gcn]\nthreads = 2\n[gcn.ChipShard]\nthreads = 3\n")
-    code = "from gcn_luigi.cli.luigi_setup import configure_luigi; configure_luigi()"
+    code = "from gcn_luigi.cli.options import configure_luigi; configure_luigi()"
 
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
