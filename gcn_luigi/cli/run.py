@@ -65,8 +65,8 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
     configure_luigi()
     from gcn_luigi.luigi_host.memory_limit import share_mb  # noqa: PLC0415
     from gcn_luigi.operate.build import build  # noqa: PLC0415
+    from gcn_luigi.operate.leftovers import sweep_drafts, void_damaged  # noqa: PLC0415
     from gcn_luigi.operate.luigid import central_scheduler, running_scheduler  # noqa: PLC0415
-    from gcn_luigi.operate.repair import sweep_drafts, void_damaged  # noqa: PLC0415
     from gcn_luigi.report.served.server import serve_pages  # noqa: PLC0415
     from gcn_luigi.stages.dataset.warnings import dataset_warnings  # noqa: PLC0415
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415

@@ -12,7 +12,7 @@ from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH, dataset_task, output_
 from gcn_luigi.errors import ConfigError
 
 if TYPE_CHECKING:
-    from gcn_luigi.tasks.explain import Verdict
+    from gcn_luigi.tasks.graph import TaskStatus
 
 _MOST_REASONS = 3
 
@@ -29,29 +29,27 @@ def status(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
       gcn status columbia
     """  # noqa: D301  click reads the control character
     root = dataset_task(region_file(region, config_dir), output, data_root)
-    from gcn_luigi.operate.on_request import asked_for  # noqa: PLC0415
     from gcn_luigi.tasks.dependencies import Snapshot  # noqa: PLC0415
-    from gcn_luigi.tasks.explain import explain  # noqa: PLC0415
-    from gcn_luigi.tasks.graph import upstream  # noqa: PLC0415
+    from gcn_luigi.tasks.graph import explain, upstream  # noqa: PLC0415
 
     snapshot = Snapshot()
-    verdicts = [explain(task, snapshot) for task in (*upstream(root), root, *asked_for(root))]
+    statuses = [explain(task, snapshot) for task in (*upstream(root), root, *root.built_extras())]
     if as_json:
-        click.echo(json.dumps([asdict(verdict) for verdict in verdicts], indent=1))
+        click.echo(json.dumps([asdict(status) for status in statuses], indent=1))
         return
-    families: dict[str, list[Verdict]] = {}
-    for verdict in verdicts:
-        families.setdefault(verdict.name.partition("(")[0], []).append(verdict)
+    families: dict[str, list[TaskStatus]] = {}
+    for status in statuses:
+        families.setdefault(status.name.partition("(")[0], []).append(status)
     for family, members in families.items():
-        counts = Counter(verdict.state.value for verdict in members)
+        counts = Counter(status.state.value for status in members)
         click.echo(f"{family:22}" + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
-        reasons = [reason for verdict in members for reason in verdict.reasons if not reason.startswith("waits for")]
+        reasons = [reason for status in members for reason in status.reasons if not reason.startswith("waits for")]
         for reason in reasons[:_MOST_REASONS]:
             click.echo(f"  {reason}")
         if len(reasons) > _MOST_REASONS:
             click.echo(f"  and {len(reasons) - _MOST_REASONS} more")
-    current = sum(verdict.state == "current" for verdict in verdicts)
-    click.echo(f"{current} of {len(verdicts)} tasks are current: {root.paths.root}")
+    current = sum(status.state == "current" for status in statuses)
+    click.echo(f"{current} of {len(statuses)} tasks are current: {root.paths.root}")
 
 
 @click.command()
@@ -80,12 +78,10 @@ def why(*, target: Path, config_dir: Path, data_root: Path | None, output: Path)
         region, directory = _region_of(path, config_dir)
         toml = config_dir / f"{region}.toml"
     root = dataset_task(toml, directory.parent, data_root)
-    from gcn_luigi.operate.on_request import asked_for  # noqa: PLC0415
     from gcn_luigi.tasks.dependencies import Snapshot  # noqa: PLC0415
-    from gcn_luigi.tasks.explain import explain  # noqa: PLC0415
-    from gcn_luigi.tasks.graph import upstream  # noqa: PLC0415
+    from gcn_luigi.tasks.graph import explain, upstream  # noqa: PLC0415
 
-    tasks = [*upstream(root), root, *asked_for(root)]
+    tasks = [*upstream(root), root, *root.built_extras()]
     makers = [task for task in tasks if path in {made.path for made in task.targets()}] if path != directory else [root]
     if not makers:
         names = sorted(made.path.relative_to(directory).as_posix() for task in tasks for made in task.targets())
@@ -95,8 +91,8 @@ def why(*, target: Path, config_dir: Path, data_root: Path | None, output: Path)
             fix=f"name one of its {len(names)} files, such as {names[0]}; gcn clean removes what is left over",
         )
     snapshot = Snapshot()
-    verdicts = {task.name: explain(task, snapshot) for task in tasks}
-    _tell(makers[0].name, verdicts, set(), 0)
+    statuses = {task.name: explain(task, snapshot) for task in tasks}
+    _tell(makers[0].name, statuses, set(), 0)
 
 
 def _region_of(path: Path, config_dir: Path) -> tuple[str, Path]:
@@ -111,17 +107,17 @@ def _region_of(path: Path, config_dir: Path) -> tuple[str, Path]:
     )
 
 
-def _tell(name: str, verdicts: "dict[str, Verdict]", told: set[str], depth: int) -> None:
-    """Show a verdict, and below it those it waits for, each once."""
-    verdict = verdicts[name]
-    click.echo(f"{'  ' * depth}{name}: {verdict.state.value}")
+def _tell(name: str, statuses: "dict[str, TaskStatus]", told: set[str], depth: int) -> None:
+    """Show the status of a task, and below it those it waits for, each once."""
+    status = statuses[name]
+    click.echo(f"{'  ' * depth}{name}: {status.state.value}")
     told.add(name)
-    for reason in verdict.reasons:
+    for reason in status.reasons:
         awaited = reason.removeprefix("waits for ")
         if awaited == reason:
             click.echo(f"{'  ' * (depth + 1)}{reason}")
         elif awaited not in told:
-            _tell(awaited, verdicts, told, depth + 1)
+            _tell(awaited, statuses, told, depth + 1)
 
 
 @click.command()
@@ -144,9 +140,8 @@ def clean(*, region: str, output: Path, everything: bool, yes: bool, as_json: bo
     """  # noqa: D301  click reads the control character
     root = dataset_task(region_file(region, where["config_dir"]), output, where["data_root"])
     from gcn_luigi.operate.leftovers import find_leftovers, remove_leftovers  # noqa: PLC0415
-    from gcn_luigi.operate.on_request import on_request  # noqa: PLC0415
 
-    found = find_leftovers(root, on_request(root), everything=everything)
+    found = find_leftovers(root, everything=everything)
     size = sum(leftover.path.stat().st_size for leftover in found.removable if leftover.path.exists())
     if as_json:
         shown = {

@@ -23,8 +23,7 @@ from gcn_luigi.stages.plan import Plan, Trial, build_trial, plan_dataset
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dataset import QualityReport
 from gcn_luigi.tasks.dependencies import Snapshot
-from gcn_luigi.tasks.explain import State, explain
-from gcn_luigi.tasks.graph import upstream
+from gcn_luigi.tasks.graph import State, explain, upstream
 from gcn_luigi.tasks.inventory import TileQuality
 from gcn_luigi.tasks.partitions import PartitionCatalog
 from gcn_luigi.tasks.rasters import YearStack

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import luigi
 from luigi.parameter import ParameterVisibility
@@ -21,7 +21,6 @@ from gcn_luigi.luigi_host.guard import GuardedTask, ignore_gdal_settings
 from gcn_luigi.luigi_host.memory_limit import within_memory
 from gcn_luigi.stages.sources import signature
 from gcn_luigi.tasks.dependencies import Dependencies, Snapshot, facets_of
-from gcn_luigi.tasks.settings_guard import Readings
 from gcn_luigi.tasks.target import PublishedFile
 
 _REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -34,13 +33,45 @@ MADE = "made"
 _T = TypeVar("_T", bound="RegionTask")
 
 
+class SettingsGuard:
+    """Refuses settings that changed while a task worked and changed back; nothing is kept at other times.
+
+    A change alone is found when the file is published: its fingerprint is another one. Not so one that was taken back:
+    before and after the work all is equal, yet some of it was done by other settings.
+    """
+
+    def __init__(self) -> None:
+        self._seen: list[Region] = []
+        self._is_working = False
+
+    def __enter__(self) -> Self:
+        self._is_working = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_working = False
+        self._seen.clear()
+
+    def check(self, region: Region, where: str) -> None:
+        """Note settings just read from the file `where`; raise InputError if they changed and changed back."""
+        if not self._is_working:
+            return
+        if len(self._seen) > 1 and region == self._seen[0]:
+            raise InputError(
+                "the settings changed, and changed back, while a file was made from them; nothing was published",
+                where=where,
+                fix="leave sources and settings alone while a build runs, then run again",
+            )
+        if region not in self._seen:
+            self._seen.append(region)
+
+
 class RegionTask(GuardedTask):
     """A task of one region.
 
-    A subclass states ``code_version`` (raised when its result would change) and `dependencies`: everything that its
-    files depend on.
-    These and its parameters make the fingerprint of each of its files. What it requires is only an order in time: a
-    file made anew with the same content makes nothing else stale.
+    A subclass states ``code_version`` (raised when its result would change) and `dependencies`, everything that its
+    files depend on. These and its parameters make the fingerprint of each of its files. What it requires is only an
+    order in time: a file that is rebuilt with the same content makes nothing else stale.
     """
 
     task_namespace = "gcn"
@@ -104,12 +135,12 @@ class RegionTask(GuardedTask):
         """The region's settings and source directory, as they are now."""
         path = Path(self.config_dir).resolve() / f"{self.paths.root.name}.toml"
         region = load_region(path, Path(self.data_root).resolve() if self.data_root else None)
-        self._readings.check(region, str(path))
+        self._settings_guard.check(region, str(path))
         return region
 
     @cached_property
-    def _readings(self) -> Readings:
-        return Readings()
+    def _settings_guard(self) -> SettingsGuard:
+        return SettingsGuard()
 
     def clone(self, cls: type[_T], **changes: Any) -> _T:  # type: ignore[override]
         """Return a task of `cls` with the parameters it has in common with this one, but for `changes`."""
@@ -199,7 +230,7 @@ class RegionTask(GuardedTask):
         # Every running task has a bar and a line; those that count something change both.
         self.say((type(self).__doc__ or self.name).partition("\n")[0], 0.0)
         ignore_gdal_settings()
-        with within_memory(self), self._readings:
+        with within_memory(self), self._settings_guard:
             self.make()
         self.was_made = True
         write_time(self.paths, self.name, time.perf_counter() - began)

@@ -32,11 +32,9 @@ class TileInventory(RegionTask):
         )
 
     def output(self) -> PublishedFile:
-        """Return ``inventory.json``."""
         return self.publishes(self.paths.inventory)[0]
 
     def make(self) -> None:
-        """Scan and publish."""
         region = self.configured
         region.check_sources()
         with self.output().atomic_write() as draft:
@@ -52,7 +50,6 @@ class TileQuality(RegionTask):
     band: luigi.Parameter[str] = luigi.Parameter(description="name of the band")
 
     def dependencies(self, path: Path) -> Dependencies:
-        """Return the band's own tiles."""
         del path
         region, band = self.configured, self.band
         settings = region.settings
@@ -70,14 +67,11 @@ class TileQuality(RegionTask):
         )
 
     def requires(self) -> TileInventory:
-        """Require the inventory."""
         return self.clone(TileInventory)
 
     def output(self) -> PublishedFile:
-        """Return ``tile_quality/<band>.json``."""
         return self.publishes(self.paths.tile_quality(self.band))[0]
 
     def make(self) -> None:
-        """Count and publish."""
         with self.output().atomic_write() as draft:
             write_tile_quality(self.configured, self.paths, self.band, draft, self.say)

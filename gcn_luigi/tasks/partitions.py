@@ -20,7 +20,6 @@ class PartitionGrid(RegionTask):
     code_version = 2
 
     def dependencies(self, path: Path) -> Dependencies:
-        """Return how cells are laid, or the grid that is imported."""
         del path
         region = self.configured
         keys = ["grid.size", "grid.path"]
@@ -29,16 +28,13 @@ class PartitionGrid(RegionTask):
         return Dependencies(pick(region.settings, keys), partitions.grid_sources(region), ("lattice",))
 
     def requires(self) -> TileInventory:
-        """Require the lattice."""
         return self.clone(TileInventory)
 
     def output(self) -> tuple[PublishedFile, PublishedFile]:
-        """Return the cells, and notes about their import."""
         cells, notes = self.publishes(self.paths.grid, self.paths.grid_notes)
         return cells, notes
 
     def make(self) -> None:
-        """Write the cells."""
         cells, notes = self.output()
         with cells.atomic_write() as layer, notes.atomic_write() as text:
             partitions.write_grid(self.configured, self.paths, layer, text)
@@ -52,7 +48,6 @@ class PartitionCatalog(RegionTask):
     code_version = 3
 
     def dependencies(self, path: Path) -> Dependencies:
-        """Return cells, label, outlines, what is excluded, and how cells are judged."""
         del path
         region = self.configured
         judged = ("max_outside_share", "min_glacier_share", "max_outline_distance_m", "reject_ids", "exclude_polygons")
@@ -67,20 +62,16 @@ class PartitionCatalog(RegionTask):
         )
 
     def requires(self) -> list[RegionTask]:
-        """Require the cells and the label they are judged by."""
         return [self.clone(PartitionGrid), self.clone(ClassLabel)]
 
     def output(self) -> tuple[PublishedFile, PublishedFile, PublishedFile]:
-        """Return the catalog as GeoParquet and GeoPackage, and the audit of the split."""
         catalog, map_, audit = self.publishes(self.paths.catalog, self.paths.catalog_map, self.paths.split_audit)
         return catalog, map_, audit
 
     def page(self) -> str:
-        """Return the page of the catalog."""
         return "catalog"
 
     def make(self) -> None:
-        """Judge the cells and publish all three files."""
         catalog, map_, audit = self.output()
         with catalog.atomic_write() as table, map_.atomic_write() as layer, audit.atomic_write() as text:
             partitions.write_catalog(self.configured, self.paths, table, layer, text)
@@ -93,7 +84,6 @@ class GridComparison(RegionTask):
     code_version = 3
 
     def dependencies(self, path: Path) -> Dependencies:
-        """Return outlines, and the split of the cells."""
         del path
         region = self.configured
         catalog = self.requires().targets()[0]
@@ -105,15 +95,12 @@ class GridComparison(RegionTask):
         )
 
     def requires(self) -> PartitionCatalog:
-        """Require the split."""
         return self.clone(PartitionCatalog)
 
     def output(self) -> PublishedFile:
-        """Return ``grid_comparison.json``."""
         return self.publishes(self.paths.grid_comparison)[0]
 
     def make(self) -> None:
-        """Count and publish."""
         with self.output().atomic_write() as draft:
             partitions.write_grid_comparison(self.configured, self.paths, draft)
 
@@ -149,12 +136,10 @@ class PartitionFiles(RegionTask):
     code_version = 2
 
     def dependencies(self, path: Path) -> Dependencies:
-        """Return catalog, stacks, and how pixels are corrected."""
         del path
         return corrected_dependencies(self)
 
     def requires(self) -> list[RegionTask]:
-        """Require the catalog and all stacks."""
         years = self.configured.settings.years
         return [self.clone(PartitionCatalog), *(self.clone(YearStack, year=year) for year in years)]
 
@@ -167,7 +152,6 @@ class PartitionFiles(RegionTask):
         return super().is_published(snapshot) and partition_files_are_there(self.paths.partition_list)
 
     def make(self) -> None:
-        """Write every partition."""
         with self.output().atomic_write() as draft:
             write_partition_files(self.configured.settings, self.paths, draft, self.say)
 
@@ -179,7 +163,6 @@ class GridReport(RegionTask):
     code_version = 2
 
     def dependencies(self, path: Path) -> Dependencies:
-        """Return the comparison, the cells and outlines that it draws, and the chips that it counts."""
         del path
         region = self.configured
         comparison, catalog, label = self.requires()
@@ -192,18 +175,14 @@ class GridReport(RegionTask):
         )
 
     def requires(self) -> list[RegionTask]:
-        """Require the comparison, the split and the label."""
         return [self.clone(GridComparison), self.clone(PartitionCatalog), self.clone(ClassLabel)]
 
     def output(self) -> PublishedFile:
-        """Return ``grids.html``."""
         return self.publishes(self.paths.grids)[0]
 
     def page(self) -> str:
-        """Return the page itself."""
         return self.paths.grids.name
 
     def make(self) -> None:
-        """Draw and publish."""
         with self.output().atomic_write() as draft:
             write_grid_page(self.configured, self.paths, draft)

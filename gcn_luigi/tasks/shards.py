@@ -42,21 +42,17 @@ class ChipShard(RegionTask):
     resources = {"io": 1}  # noqa: RUF012  luigi reads a plain attribute
 
     def dependencies(self, path: Path) -> Dependencies:
-        """Return catalog, stacks, and how chips are corrected, cut and stored."""
         del path
         return corrected_dependencies(self, "chips", "shards.codec", "shards.layout")
 
     def requires(self) -> list[RegionTask]:
-        """Require the catalog and all stacks."""
         stacks = (self.clone(YearStack, year=year) for year in self.configured.settings.years)
         return [self.clone(PartitionCatalog), *stacks]
 
     def output(self) -> PublishedFile:
-        """Return the shard."""
         return self.publishes(self.paths.shard(self.split, self.number, self.total))[0]
 
     def page(self) -> str:
-        """Return the page of the shard."""
         return f"shards/{self.paths.shard(self.split, self.number, self.total).stem}"
 
     def memory_needed(self) -> int:
@@ -68,7 +64,6 @@ class ChipShard(RegionTask):
         return lighter_shard(self.configured.settings, self.threads, limit)
 
     def make(self) -> None:
-        """Build and publish."""
         request = ShardRequest(self.configured.settings, self.paths, self.split, self.number, self.total, self.threads)
         with self.output().atomic_write() as draft:
             build_shard(request, draft, self.say)

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from gcn_luigi.cli import cli
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.publish.temporary import claimed
-from gcn_luigi.operate.repair import void_damaged
+from gcn_luigi.operate.leftovers import void_damaged
 from gcn_luigi.tasks import PartitionFiles
 from tests.integration.builds import build_inline, dataset
 from tests.integration.changes import write_config
