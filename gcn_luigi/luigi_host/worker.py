@@ -43,10 +43,7 @@ def use_forkserver() -> None:
 def use_short_sockets() -> None:
     """Have the sockets of worker processes made elsewhere where the path of TMPDIR is too long for one.
 
-    Raises
-    ------
-    ConfigError
-        There is no other place.
+    Raises ConfigError where there is no other place.
     """
     if _fits_socket(tempfile.gettempdir()):
         return
@@ -90,13 +87,7 @@ def start_server() -> None:
 
 
 class ChildContext:
-    """What surrounds a task in its worker process; named in luigi.cfg.
-
-    Parameters
-    ----------
-    process : luigi.worker.TaskProcess
-        The process; not used, Luigi passes it.
-    """
+    """What surrounds a task in its worker process; named in luigi.cfg. Luigi passes the process, which is not used."""
 
     def __init__(self, process: object) -> None:
         del process

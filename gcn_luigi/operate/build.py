@@ -37,20 +37,10 @@ _PATIENCE_S = 5.0
 class BuildResult:
     """How a build ended.
 
-    Attributes
-    ----------
-    exit_code : int
-        0, or the code that luigi.cfg's ``[retcode]`` gives.
-    built : tuple of str
-        Names of the tasks whose files this run made.
-    failures : dict of str
-        What each failed task said, by name.
-    summary : str
-        Luigi's own summary; empty where its scheduler ended before.
-    built_elsewhere : tuple of str
-        Names of the tasks that another run on the same scheduler finished meanwhile.
-    lost_scheduler : bool
-        Whether the central scheduler ended, and the build went on with one in this process.
+    `exit_code` is 0, or the code that luigi.cfg's ``[retcode]`` gives; `built` names the tasks whose files this run
+    made, `built_elsewhere` those that another run on the same scheduler finished meanwhile. `failures` holds what each
+    failed task said, by name; `summary` is Luigi's own, empty where its scheduler ended before. With `lost_scheduler`
+    the central scheduler ended, and the build went on with one in this process.
     """
 
     exit_code: int
@@ -174,30 +164,11 @@ def build(
     watch: Callable[[Progress], None] | None = None,
     goes_on: bool = False,
 ) -> BuildResult:
-    """Build `tasks` and all they require.
+    """Build `tasks` and all they require, in so many processes; what another run on the scheduler makes is waited for.
 
-    Parameters
-    ----------
-    tasks : sequence of luigi.Task
-        Roots of the graph.
-    workers : int
-        Processes.
-    address : str or None
-        Of the central scheduler; None keeps the scheduler in this process.
-    watch : callable or None
-        Told twice a second how far the build is.
-    goes_on : bool
-        Where the central scheduler ends, whether to go on with one in this process.
-
-    Returns
-    -------
-    BuildResult
-        Exit code, tasks built, failures. What another run on the same scheduler is making is waited for.
-
-    Raises
-    ------
-    SchedulerError
-        The central scheduler stopped answering.
+    The central scheduler is at `address`; None keeps the scheduler in this process. `watch` is called twice a second
+    with how far the build is. Where the central scheduler ends, `goes_on` goes on with one in this process; without it
+    SchedulerError is raised.
     """
     for root in tasks:
         if isinstance(root, RegionTask):

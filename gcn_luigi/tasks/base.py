@@ -33,6 +33,17 @@ MADE = "made"
 _T = TypeVar("_T", bound="RegionTask")
 
 
+def insignificant(kind: type[luigi.Parameter[Any]], name: str, default: Any, description: str) -> Any:
+    """Return a parameter that is set in section [gcn] of luigi.cfg and has no part in a task's identity."""
+    return kind(
+        default=default,
+        config_path={"section": "gcn", "name": name},
+        significant=False,
+        visibility=ParameterVisibility.HIDDEN,
+        description=description,
+    )
+
+
 class SettingsGuard:
     """Refuses settings that changed while a task worked and changed back; nothing is kept at other times.
 
@@ -89,34 +100,23 @@ class RegionTask(GuardedTask):
         config_path={"section": "gcn", "name": "output_root"},
         description="directory that datasets are made in",
     )
-    config_dir: luigi.Parameter[str] = luigi.Parameter(
-        default="config",
-        config_path={"section": "gcn", "name": "config_dir"},
-        significant=False,
-        visibility=ParameterVisibility.HIDDEN,
-        description="directory of the regions' TOML files",
+    config_dir: luigi.Parameter[str] = insignificant(
+        luigi.Parameter, "config_dir", "config", "directory of the regions' TOML files"
     )
-    data_root: luigi.Parameter[str] = luigi.Parameter(
-        default="",
-        config_path={"section": "gcn", "name": "data_root"},
-        significant=False,
-        visibility=ParameterVisibility.HIDDEN,
-        description="directory of the sources, in place of the TOML file's data_root",
+    data_root: luigi.Parameter[str] = insignificant(
+        luigi.Parameter, "data_root", "", "directory of the sources, in place of the TOML file's data_root"
     )
-    memory_mb: luigi.Parameter[int] = luigi.IntParameter(
-        default=0,
-        config_path={"section": "gcn", "name": "memory_mb"},
-        significant=False,
-        visibility=ParameterVisibility.HIDDEN,
-        description="million bytes of memory that a worker may hold; 0 for all that machine and control group allow",
+    memory_mb: luigi.Parameter[int] = insignificant(
+        luigi.IntParameter,
+        "memory_mb",
+        0,
+        "million bytes of memory that a worker may hold; 0 for all that machine and control group allow",
     )
-
-    pages_url: luigi.Parameter[str] = luigi.Parameter(
-        default="",
-        config_path={"section": "gcn", "name": "pages_url"},
-        significant=False,
-        visibility=ParameterVisibility.HIDDEN,
-        description="where the pages of datasets are served, on this machine; Luigi's page then links to them",
+    pages_url: luigi.Parameter[str] = insignificant(
+        luigi.Parameter,
+        "pages_url",
+        "",
+        "where the pages of datasets are served, on this machine; Luigi's page then links to them",
     )
 
     @cached_property
@@ -163,9 +163,8 @@ class RegionTask(GuardedTask):
         parameters: dict[str, str] = self.to_str_params(only_significant=True)
         return {name: value for name, value in parameters.items() if name not in _NOT_CONTENT}
 
-    def names_sources(self, path: Path) -> bool:
+    def names_sources(self, _path: Path) -> bool:
         """Return whether `path` holds paths of the sources: moving these makes it stale."""
-        del path
         return False
 
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:

@@ -45,18 +45,16 @@ def tile_qualities(task: RegionTask) -> list[TileQuality]:
 class ChipIndex(RegionTask):
     """List every chip of every shard, with its place and its shares."""
 
-    def dependencies(self, path: Path) -> Dependencies:
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         keys = ("nodata.mode", "grid.size", "chips.size", "chips.step")
         return Dependencies(pick(self.configured.settings, keys), facets=("crs",), reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
         return list(all_shards(self, *SPLITS))
 
-    def output(self) -> tuple[PublishedFile, PublishedFile, PublishedFile]:
+    def output(self) -> tuple[PublishedFile, ...]:
         """Return the index as GeoParquet and GeoPackage, and the published workflow's log."""
-        index, map_, log = self.publishes(self.paths.index, self.paths.index_map, self.paths.metadata_log)
-        return index, map_, log
+        return self.publishes(self.paths.index, self.paths.index_map, self.paths.metadata_log)
 
     def make(self) -> None:
         index, map_, log = self.output()
@@ -67,8 +65,7 @@ class ChipIndex(RegionTask):
 class BandStatistics(RegionTask):
     """Sum up bands and classes over valid pixels, exactly."""
 
-    def dependencies(self, path: Path) -> Dependencies:
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         names = [band.name for band in self.configured.settings.schema_bands.image]
         return Dependencies({"bands": names}, reads=_files(self.requires()))
 
@@ -118,8 +115,7 @@ class QualityReport(RegionTask):
     # It tells how long the tasks took.
     in_manifest = False
 
-    def dependencies(self, path: Path) -> Dependencies:
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         return Dependencies(pick(self.configured.settings, EVERYTHING), facets=("all",), reads=self._read_files())
 
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
@@ -170,8 +166,7 @@ class QualityReport(RegionTask):
 class DatasetCard(RegionTask):
     """Write what the dataset is and what to cite."""
 
-    def dependencies(self, path: Path) -> Dependencies:
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         settings = self.configured.settings
         keys = ("chips.size", "chips.step", "grid.size", "nodata.fill", "nodata.mode", "split.method", "shards.layout")
         return Dependencies(
@@ -186,9 +181,8 @@ class DatasetCard(RegionTask):
     def requires(self) -> list[RegionTask]:
         return [self.clone(ChipIndex), self.clone(BandStatistics), *tile_qualities(self)]
 
-    def output(self) -> tuple[PublishedFile, PublishedFile]:
-        readme, citation = self.publishes(self.paths.readme, self.paths.citation)
-        return readme, citation
+    def output(self) -> tuple[PublishedFile, ...]:
+        return self.publishes(self.paths.readme, self.paths.citation)
 
     def make(self) -> None:
         readme, citation = self.output()
@@ -203,8 +197,7 @@ class Dataset(RegionTask):
     # 4: it holds a digest of the data alone, too.
     code_version = 4
 
-    def dependencies(self, path: Path) -> Dependencies:
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         return Dependencies(pick(self.configured.settings, EVERYTHING))
 
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:

@@ -17,16 +17,9 @@ from gcn_luigi.tasks.target import PublishedFile
 class Dependencies:
     """All that reaches one file, beside the parameters of its task.
 
-    Attributes
-    ----------
-    settings : mapping
-        Values of the configuration, by key.
-    sources : iterable of Path
-        Source files and directories that are read.
-    facets : tuple of str
-        What of the inventory is used: ``lattice``, ``windows``, ``all``, or ``band:<name>`` for the files of a band.
-    reads : iterable of PublishedFile
-        Files of the dataset that are read.
+    `settings` are values of the configuration by key, `sources` the source files and directories that are read, `reads`
+    the files of the dataset that are read. `facets` says what of the inventory is used: ``lattice``, ``crs``,
+    ``windows``, ``all``, or ``band:<name>`` for the files of a band.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -18,9 +18,8 @@ class TileInventory(RegionTask):
 
     code_version = 2
 
-    def dependencies(self, path: Path) -> Dependencies:
+    def dependencies(self, _path: Path) -> Dependencies:
         """Return both tile trees, and how files are told apart; precedence is a matter of mosaics, pixels another."""
-        del path
         region = self.configured
         settings, tiles = region.settings, region.settings.tiles
         others = {"precedence", "on_suspect_nodata"}
@@ -49,8 +48,7 @@ class TileQuality(RegionTask):
     priority = 10
     band: luigi.Parameter[str] = luigi.Parameter(description="name of the band")
 
-    def dependencies(self, path: Path) -> Dependencies:
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         region, band = self.configured, self.band
         settings = region.settings
         (chosen,) = [known for known in checked_bands(settings) if known.name == band]

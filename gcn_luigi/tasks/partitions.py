@@ -19,8 +19,7 @@ class PartitionGrid(RegionTask):
     # 2: all years that an imported grid states.
     code_version = 2
 
-    def dependencies(self, path: Path) -> Dependencies:
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured
         keys = ["grid.size", "grid.path"]
         is_given = region.settings.grid.path is not None
@@ -30,9 +29,8 @@ class PartitionGrid(RegionTask):
     def requires(self) -> TileInventory:
         return self.clone(TileInventory)
 
-    def output(self) -> tuple[PublishedFile, PublishedFile]:
-        cells, notes = self.publishes(self.paths.grid, self.paths.grid_notes)
-        return cells, notes
+    def output(self) -> tuple[PublishedFile, ...]:
+        return self.publishes(self.paths.grid, self.paths.grid_notes)
 
     def make(self) -> None:
         cells, notes = self.output()
@@ -47,8 +45,7 @@ class PartitionCatalog(RegionTask):
     # their union counts, and rows of a grid keep all their years. 3: a label without a pixel of a class is refused.
     code_version = 3
 
-    def dependencies(self, path: Path) -> Dependencies:
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured
         judged = ("max_outside_share", "min_glacier_share", "max_outline_distance_m", "reject_ids", "exclude_polygons")
         return Dependencies(
@@ -64,9 +61,8 @@ class PartitionCatalog(RegionTask):
     def requires(self) -> list[RegionTask]:
         return [self.clone(PartitionGrid), self.clone(ClassLabel)]
 
-    def output(self) -> tuple[PublishedFile, PublishedFile, PublishedFile]:
-        catalog, map_, audit = self.publishes(self.paths.catalog, self.paths.catalog_map, self.paths.split_audit)
-        return catalog, map_, audit
+    def output(self) -> tuple[PublishedFile, ...]:
+        return self.publishes(self.paths.catalog, self.paths.catalog_map, self.paths.split_audit)
 
     def page(self) -> str:
         return "catalog"
@@ -83,8 +79,7 @@ class GridComparison(RegionTask):
     # 2: the distance of train and dev, and glacier areas. 3: outlines that overlap count once.
     code_version = 3
 
-    def dependencies(self, path: Path) -> Dependencies:
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured
         catalog = self.requires().targets()[0]
         return Dependencies(
@@ -106,15 +101,7 @@ class GridComparison(RegionTask):
 
 
 def corrected_dependencies(task: RegionTask, *keys: str) -> Dependencies:
-    """Return what corrected partitions hang on, and with them the settings `keys`.
-
-    Parameters
-    ----------
-    task : RegionTask
-        Requires the catalog, then the stacks.
-    *keys : str
-        Dotted keys that reach the result, too.
-    """
+    """Return what corrected partitions depend on, and the settings `keys`. The task requires catalog, then stacks."""
     settings = task.configured.settings
     catalog, *stacks = task.requires()
     # Which bands are probed matters to the published rule alone.
@@ -135,8 +122,7 @@ class PartitionFiles(RegionTask):
     # 2: the list states sizes.
     code_version = 2
 
-    def dependencies(self, path: Path) -> Dependencies:
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         return corrected_dependencies(self)
 
     def requires(self) -> list[RegionTask]:
@@ -162,8 +148,7 @@ class GridReport(RegionTask):
     # 2: outlines that overlap count once.
     code_version = 2
 
-    def dependencies(self, path: Path) -> Dependencies:
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured
         comparison, catalog, label = self.requires()
         keys = (*outline_keys(region.settings), "grid.size", "chips.size", "chips.step", "chips.edge", "chips.densify")

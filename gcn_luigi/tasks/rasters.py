@@ -22,8 +22,7 @@ class OpticalMosaic(RegionTask):
     by_reference = True
     year: luigi.Parameter[int] = luigi.IntParameter(description="year of the composite")
 
-    def names_sources(self, path: Path) -> bool:
-        del path
+    def names_sources(self, _path: Path) -> bool:
         return True
 
     def dependencies(self, path: Path) -> Dependencies:
@@ -101,8 +100,7 @@ class ClassLabel(RegionTask):
     # 2: outlines told apart by date and rock.
     code_version = 2
 
-    def dependencies(self, path: Path) -> Dependencies:
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured
         is_given = region.settings.label.raster is not None
         of_raster = ("label.raster", "label.classes", "label.allow_absent")
@@ -133,8 +131,7 @@ class DistanceRaster(RegionTask):
     # 2: outlines told apart by date and rock.
     code_version = 2
 
-    def dependencies(self, path: Path) -> Dependencies:
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured
         settings = region.settings.distance
         keys = ["distance.source", "distance.unit", "distance.max_m"]
@@ -164,8 +161,7 @@ class YearStack(RegionTask):
     by_reference = True
     year: luigi.Parameter[int] = luigi.IntParameter(description="year of the composite")
 
-    def dependencies(self, path: Path) -> Dependencies:
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         bands = self.configured.settings.schema_bands
         stacked = {stack.raster_of(self.paths, band, self.year) for band in bands}
         made = (target for task in self.requires() for target in task.targets())

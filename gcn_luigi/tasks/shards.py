@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import luigi
-from luigi.parameter import ParameterVisibility
 
 from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.io.raster.stack import DEFAULT_MEMORY
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.shards.chip_encoder import BATCH
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
-from gcn_luigi.tasks.base import RegionTask
+from gcn_luigi.tasks.base import RegionTask, insignificant
 from gcn_luigi.tasks.dependencies import Dependencies
 from gcn_luigi.tasks.partitions import PartitionCatalog, corrected_dependencies
 from gcn_luigi.tasks.rasters import YearStack
@@ -31,18 +30,11 @@ class ChipShard(RegionTask):
     split: luigi.Parameter[str] = luigi.ChoiceParameter(choices=SPLITS, description="train or dev")
     number: luigi.Parameter[int] = luigi.IntParameter(description="which shard of the split, from 0")
     total: luigi.Parameter[int] = luigi.IntParameter(description="shards of the split")
-    threads: luigi.Parameter[int] = luigi.IntParameter(
-        default=1,
-        config_path={"section": "gcn", "name": "threads"},
-        significant=False,
-        visibility=ParameterVisibility.HIDDEN,
-        description="threads that cut and compress",
-    )
+    threads: luigi.Parameter[int] = insignificant(luigi.IntParameter, "threads", 1, "threads that cut and compress")
     # How many shards are built at once, over all workers of a scheduler: luigi.cfg, [resources].
     resources = {"io": 1}  # noqa: RUF012  luigi reads a plain attribute
 
-    def dependencies(self, path: Path) -> Dependencies:
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         return corrected_dependencies(self, "chips", "shards.codec", "shards.layout")
 
     def requires(self) -> list[RegionTask]:

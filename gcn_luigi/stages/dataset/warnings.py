@@ -25,21 +25,10 @@ _MANY = 0.01
 
 
 def dataset_warnings(settings: RegionSettings, paths: DatasetPaths) -> list[str]:
-    """Return warnings about a dataset, or about the files of one that are there already.
+    """Return warnings about a dataset, or about the files of one that are there already, as plain sentences.
 
-    Parameters
-    ----------
-    settings : RegionSettings
-        The region's.
-    paths : DatasetPaths
-        Where the files are; those that do not exist say nothing.
-
-    Returns
-    -------
-    list of str
-        Plain sentences, the gravest first: train beside dev, polygons that exclude nothing, two outlines of one
-        glacier, no outline on the tiles, a split without a class, bands of which many pixels are out of range, tiles
-        whose pixels look missing.
+    The gravest come first: train next to dev, polygons that exclude nothing, two outlines of one glacier, no outline on
+    the tiles, a split without a class, bands of which many pixels are out of range, tiles whose pixels look missing.
     """
     audit = _json(paths.split_audit)
     catalog = read_geoparquet(paths.catalog) if paths.catalog.is_file() else None
