@@ -28,7 +28,7 @@ _DEBUG_HELP = "Show the traceback of a failure."
 
 
 class _Commands(click.Group):
-    """Commands that understand ``--debug``, too: who sees a failure adds it at the end of the line."""
+    """Commands that understand ``--debug`` as well, so that users can append it after a failure."""
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         cmd.params.append(click.Option([_DEBUG], is_flag=True, expose_value=False, help=_DEBUG_HELP))
@@ -73,20 +73,20 @@ for _command in (
 
 
 def main() -> None:
-    """Run the command; a failure is told in three lines, with a traceback only where --debug is given."""
+    """Run the command; a failure is reported in three lines, with a traceback only where --debug is given."""
     try:
         with Interrupts():
             _ignore_gdal_settings()
             cli(standalone_mode=True)
     except GcnLuigiError as error:
-        _tell(str(error))
-    # A fault of ours: told as plainly, and where to look.
+        _exit(str(error))
+    # A fault of ours: reported as plainly, with the place.
     except Exception as error:  # noqa: BLE001
         place = traceback.extract_tb(error.__traceback__)[-1]
         what = " ".join(str(error).split())
         where = f"{Path(place.filename).name}, line {place.lineno}, in {place.name}"
         fix = f"this was not foreseen: report it with what {_DEBUG} and `gcn doctor` say"
-        _tell(f"{type(error).__name__}: {what}\n  where: {where}\n  fix:   {fix}")
+        _exit(f"{type(error).__name__}: {what}\n  where: {where}\n  fix:   {fix}")
 
 
 def _ignore_gdal_settings() -> None:
@@ -96,7 +96,7 @@ def _ignore_gdal_settings() -> None:
         click.echo(told(ignored), err=True)
 
 
-def _tell(message: str) -> None:
+def _exit(message: str) -> None:
     if _DEBUG in sys.argv:
         traceback.print_exc()
     click.echo(f"error: {message}", err=True)

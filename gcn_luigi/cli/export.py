@@ -59,7 +59,7 @@ _LAYERS = ("image", "label", "flags")
 def export(*, dataset: Path, out: Path, form: str | None, overwrite: bool, as_json: bool, **options: Any) -> None:
     """Write chips, partitions or a box of the finished dataset in DATASET as GeoTIFFs into the new directory OUT.
 
-    The sources are not needed. Each image (int16, bands by name) has its label and flags (uint8) beside it, styles
+    The sources are not needed. Each image (int16, bands by name) has its label and flags (uint8) next to it, styles
     that QGIS loads by itself, and its footprint with all columns of the index, or catalog, in footprints.gpkg. A box
     gives one mosaic a year: years are never mixed, and what no partition covers is missing.
 

@@ -99,7 +99,7 @@ def region_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--data-root", type=SOURCE_PATH, help="Sources, in place of the TOML file's data_root."),
         click.option(
-            "--config-dir", default="config", show_default=True, type=SOURCE_PATH, help="Where REGION.toml lies."
+            "--config-dir", default="config", show_default=True, type=SOURCE_PATH, help="Where REGION.toml is."
         ),
         click.argument("region", shell_complete=complete_region),
     ):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gcn_luigi.cli.options import configure_luigi, output_option, region_file, region_options, task_parameters
-from gcn_luigi.cli.run import leave_if_failed, tell_warnings
+from gcn_luigi.cli.run import exit_if_failed, print_warnings
 from gcn_luigi.cli.terminal import duration, progress_bar
 from gcn_luigi.config import load_region
 from gcn_luigi.io.shard.codecs import check_codec
@@ -47,17 +47,17 @@ def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path,
     check_codec(loaded.settings.shards.codec)
     configure_luigi()
     from gcn_luigi.operate.build import build  # noqa: PLC0415
-    from gcn_luigi.operate.forecast import forecast, preparing  # noqa: PLC0415
+    from gcn_luigi.operate.forecast import forecast, tasks_to_prepare  # noqa: PLC0415
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
 
     root = Dataset(**task_parameters(loaded, path, output, data_root))
     with tempfile.TemporaryDirectory(prefix="gcn-plan-") as scratch, progress_bar() as say:
         prepared = root
-        if not all(task.complete() for task in preparing(root, is_exact=is_exact)):
+        if not all(task.complete() for task in tasks_to_prepare(root, is_exact=is_exact)):
             prepared = Dataset(**task_parameters(loaded, path, Path(scratch) / "output", data_root))
             say("preparing in a temporary directory", 0.0)
-            result = build(preparing(prepared, is_exact=is_exact), workers=workers, address=None)
-            leave_if_failed(result)
+            result = build(tasks_to_prepare(prepared, is_exact=is_exact), workers=workers, address=None)
+            exit_if_failed(result)
         busy = min(workers, os.cpu_count() or 1)
         found = forecast(root, prepared, Path(scratch), say, workers=busy, is_exact=is_exact)
     if how["as_json"]:
@@ -65,7 +65,7 @@ def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path,
     else:
         for line in _lines(found, loaded, workers):
             click.echo(line)
-        tell_warnings(found.warnings)
+        print_warnings(found.warnings)
 
 
 def _lines(found: "Forecast", region: "Region", workers: int) -> "Iterator[str]":

@@ -16,8 +16,8 @@ from gcn_luigi.cli.options import (
     region_options,
     task_parameters,
 )
-from gcn_luigi.cli.run import NOT_RUN, leave_if_failed
-from gcn_luigi.cli.terminal import telling_what_is_kept
+from gcn_luigi.cli.run import NOT_RUN, exit_if_failed
+from gcn_luigi.cli.terminal import say_what_is_kept
 from gcn_luigi.config import load_region
 from gcn_luigi.errors import InputError
 
@@ -54,7 +54,7 @@ def report(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
         for target in task.targets():
             target.sidecar.unlink(missing_ok=True)
     result = build([task], workers=1, address=None)
-    leave_if_failed(result)
+    exit_if_failed(result)
     click.echo(f"{'drawn' if result.built else 'up to date'}: {root.paths.report}")
     if how["serve"]:
         _serve(root.paths, how["port"], shows=how["shows"])
@@ -84,7 +84,7 @@ def _serve(paths: Any, port: int, *, shows: bool) -> None:
 def grids(*, region: str, config_dir: Path, data_root: Path | None, output: Path, workers: int) -> None:
     """Compare cells of 128, 256 and 512 px in REGION: glacier share of train and dev, chips, ground.
 
-    Writes grids.html beside the dataset and builds what that needs: label and catalog, no shards. The dataset and its
+    Writes grids.html next to the dataset and builds what that needs: label and catalog, no shards. The dataset and its
     seal stay as they are.
 
     \b
@@ -100,9 +100,9 @@ def grids(*, region: str, config_dir: Path, data_root: Path | None, output: Path
     from gcn_luigi.tasks import GridReport  # noqa: PLC0415
 
     task = GridReport(**task_parameters(configured, path, output, data_root), memory_mb=share_mb(workers))
-    with telling_what_is_kept(task):
+    with say_what_is_kept(task):
         result = build([task], workers=workers, address=None)
-    leave_if_failed(result, "not finished: fix what is named above and run again")
+    exit_if_failed(result, "not finished: fix what is named above and run again")
     if not task.complete():
         click.echo("not finished: sources or settings changed meanwhile; run again", err=True)
         sys.exit(NOT_RUN)

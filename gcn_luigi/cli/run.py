@@ -18,7 +18,7 @@ from gcn_luigi.cli.options import (
     shared_options,
     task_parameters,
 )
-from gcn_luigi.cli.terminal import telling_what_is_kept, watching
+from gcn_luigi.cli.terminal import say_what_is_kept, watching
 from gcn_luigi.config import load_region
 from gcn_luigi.io.shard.codecs import check_codec
 from gcn_luigi.luigi_host.cfg_files import shipped_cfg
@@ -38,12 +38,12 @@ _DEMO_DATA_ROOT = 'data_root = "../output/demo-input"'
 @click.command()
 @region_options
 @shared_options
-@click.option("--deep", is_flag=True, help="First read every finished file, and make those anew whose bytes changed.")
+@click.option("--deep", is_flag=True, help="First read every finished file, and rebuild those whose bytes changed.")
 def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, **options: Any) -> None:
     """Build the dataset of REGION: a name in the config directory, or a TOML file.
 
     Nothing is built twice: run it again after a failure, or after a change, and only what is missing is made. A
-    finished file that somebody wrote to is made anew. Bits that a disk lost by itself are found by --deep.
+    finished file that somebody wrote to is rebuilt. Bits that a disk lost by itself are found by --deep.
 
     \b
     Example:
@@ -61,11 +61,11 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
     region = load_region(path, data_root)
     region.check_sources()
     check_codec(region.settings.shards.codec)
-    # A bad configuration is told before Luigi is even loaded.
+    # A bad configuration is reported before Luigi is even loaded.
     configure_luigi()
     from gcn_luigi.luigi_host.memory_limit import share_mb  # noqa: PLC0415
     from gcn_luigi.operate.build import build  # noqa: PLC0415
-    from gcn_luigi.operate.leftovers import sweep_drafts, void_damaged  # noqa: PLC0415
+    from gcn_luigi.operate.leftovers import invalidate_damaged, sweep_drafts  # noqa: PLC0415
     from gcn_luigi.operate.luigid import central_scheduler, running_scheduler  # noqa: PLC0415
     from gcn_luigi.report.served.server import serve_pages  # noqa: PLC0415
     from gcn_luigi.stages.dataset.warnings import dataset_warnings  # noqa: PLC0415
@@ -75,14 +75,14 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
     root = Dataset(**task_parameters(region, path, output, data_root), memory_mb=memory_mb)
     sweep_drafts(root)
     if options.deep:
-        for damaged in void_damaged(root):
+        for damaged in invalidate_damaged(root):
             click.echo(f"damaged, will be made anew: {damaged}", err=True)
     scheduler: AbstractContextManager[str | None] = nullcontext()
     if options.scheduler_url is not None:
         scheduler = nullcontext(running_scheduler(options.scheduler_url, is_trusted=options.is_trusted))
     elif options.port is not None:
         scheduler = central_scheduler(options.port, output.resolve() / ".scheduler", shipped_cfg())
-    with telling_what_is_kept(root), scheduler as address, ExitStack() as open_:
+    with say_what_is_kept(root), scheduler as address, ExitStack() as open_:
         if address is not None:
             pages = open_.enter_context(serve_pages({root.region: root.paths}))
             root = root.clone(Dataset, pages_url=pages)
@@ -101,13 +101,13 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
         )
         sys.exit(NOT_RUN)
     if not result.exit_code:
-        tell_warnings(dataset_warnings(region.settings, root.paths))
-    tell_result(result, root.paths.root)
+        print_warnings(dataset_warnings(region.settings, root.paths))
+    print_result(result, root.paths.root)
 
 
-def tell_result(result: "BuildResult", directory: Path) -> None:
+def print_result(result: "BuildResult", directory: Path) -> None:
     """Say how the build of the dataset in `directory` ended; leave with Luigi's exit code if that is not 0."""
-    leave_if_failed(result, f"not finished: {len(result.built)} tasks built. {_advice(result)}")
+    exit_if_failed(result, f"not finished: {len(result.built)} tasks built. {_advice(result)}")
     if result.lost_scheduler:
         click.echo("the scheduler ended meanwhile; the rest was built without its page", err=True)
     built = f"{len(result.built)} tasks built" if result.built else "nothing to build, all is up to date"
@@ -116,13 +116,13 @@ def tell_result(result: "BuildResult", directory: Path) -> None:
     click.echo(f"done: {built}\ndataset: {directory}\nreport:  {directory / 'report.html'}")
 
 
-def tell_warnings(warnings: "Iterable[str]") -> None:
+def print_warnings(warnings: "Iterable[str]") -> None:
     """Say what a person should know about a dataset, one line each."""
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
 
 
-def leave_if_failed(result: "BuildResult", message: str = "") -> None:
+def exit_if_failed(result: "BuildResult", message: str = "") -> None:
     """Say which tasks failed and what each said; end with Luigi's exit code, and `message`, if that is not 0."""
     for name, error in result.failures.items():
         click.echo(f"failed: {name}\n{error.strip()}\n", err=True)

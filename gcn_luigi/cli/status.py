@@ -55,7 +55,7 @@ def status(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
 @click.command()
 @click.argument("target", type=SOURCE_PATH)
 @click.option(
-    "--config-dir", default="config", show_default=True, type=LOCAL_PATH, help="Where the region's TOML file lies."
+    "--config-dir", default="config", show_default=True, type=LOCAL_PATH, help="Where the region's TOML file is."
 )
 @click.option("--data-root", type=SOURCE_PATH, help="Sources, in place of the TOML file's data_root.")
 @output_option
@@ -92,11 +92,11 @@ def why(*, target: Path, config_dir: Path, data_root: Path | None, output: Path)
         )
     snapshot = Snapshot()
     statuses = {task.name: explain(task, snapshot) for task in tasks}
-    _tell(makers[0].name, statuses, set(), 0)
+    _print_status(makers[0].name, statuses, set(), 0)
 
 
 def _region_of(path: Path, config_dir: Path) -> tuple[str, Path]:
-    """Return the region whose dataset `path` lies in, and the dataset's directory."""
+    """Return the region whose dataset holds `path`, and the dataset's directory."""
     for place in (path, *path.parents):
         if place.name and (config_dir / f"{place.name}.toml").is_file():
             return place.name, place
@@ -107,23 +107,23 @@ def _region_of(path: Path, config_dir: Path) -> tuple[str, Path]:
     )
 
 
-def _tell(name: str, statuses: "dict[str, TaskStatus]", told: set[str], depth: int) -> None:
+def _print_status(name: str, statuses: "dict[str, TaskStatus]", shown: set[str], depth: int) -> None:
     """Show the status of a task, and below it those it waits for, each once."""
     status = statuses[name]
     click.echo(f"{'  ' * depth}{name}: {status.state.value}")
-    told.add(name)
+    shown.add(name)
     for reason in status.reasons:
         awaited = reason.removeprefix("waits for ")
         if awaited == reason:
             click.echo(f"{'  ' * (depth + 1)}{reason}")
-        elif awaited not in told:
-            _tell(awaited, statuses, told, depth + 1)
+        elif awaited not in shown:
+            _print_status(awaited, statuses, shown, depth + 1)
 
 
 @click.command()
 @region_options
 @output_option
-@click.option("--all", "everything", is_flag=True, help="The dataset itself, too.")
+@click.option("--all", "everything", is_flag=True, help="The dataset itself as well.")
 @click.option("--yes", is_flag=True, help="Remove; without it the files are only listed.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def clean(*, region: str, output: Path, everything: bool, yes: bool, as_json: bool, **where: Any) -> None:

@@ -141,7 +141,7 @@ class Interrupts:
 
 
 @contextmanager
-def telling_what_is_kept(root: "RegionTask") -> Iterator[None]:
+def say_what_is_kept(root: "RegionTask") -> Iterator[None]:
     """On Ctrl-C raise Stopped, which says how many finished files of the dataset are kept, and how to go on."""
     try:
         yield

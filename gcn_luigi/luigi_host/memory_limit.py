@@ -6,9 +6,9 @@ import re
 import resource
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import luigi
 import psutil
@@ -26,22 +26,6 @@ _UNTOUCHED = 256 * MB
 _WORDS = ("out of memory", "not enough memory", "alloc", "new thread")
 _DIED = re.compile(r"died unexpectedly with exit code (-\d+)")
 _GAVE_UP = {"-6": "SIGABRT", "-7": "SIGBUS", "-11": "SIGSEGV"}
-
-
-class Task(Protocol):
-    """What is asked of a task here; `gcn_luigi.tasks.base.RegionTask` has it."""
-
-    memory_mb: Any
-
-    @property
-    def name(self) -> str:
-        """Family and parameters."""
-
-    def memory_needed(self) -> int:
-        """Return the bytes that it may need, or 0."""
-
-    def lighter(self, limit: int) -> list[str]:
-        """Return what could be lowered to fit `limit` bytes."""
 
 
 def allowed_bytes(root: Path = _ROOT) -> int:
@@ -80,8 +64,8 @@ def _text(path: Path) -> str:
 
 
 @contextmanager
-def within_memory(task: Task) -> Iterator[None]:
-    """Run a block, the `make` of `task`, with the memory that the task may have.
+def within_memory(task: Any) -> Iterator[None]:
+    """Run a block, the `make` of a RegionTask, with the memory that the task may have.
 
     In a worker process of Luigi, which does nothing else, allocations beyond it fail. A program that runs the task in
     its own process keeps its own limits. Raises ResourceError, which names what to lower, where the task needs more
@@ -111,10 +95,10 @@ def within_memory(task: Task) -> Iterator[None]:
         ) from error
 
 
-def explained(error: str, task: Any) -> str:
+def explain_killed(error: str, task: Any) -> str:
     """Return what Luigi says of a failed task, with the reason and what to lower where its process was killed."""
     died = _DIED.search(error)
-    if died is None or not hasattr(task, "lighter"):
+    if died is None or not hasattr(task, "memory_advice"):
         return error
     if died[1] == "-9":
         how = "it was killed from outside: most often by the kernel, for want of memory"
@@ -126,20 +110,19 @@ def explained(error: str, task: Any) -> str:
     return str(ResourceError(what, where=task.name, fix=_advice(task, 0, 0)))
 
 
-def _limit(task: Task) -> int:
+def _limit(task: Any) -> int:
     """Return the bytes that the task's process may hold: by its parameter or the machine, and by the shell's limits."""
     most = task.memory_mb * MB if task.memory_mb else allowed_bytes()
     soft = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_DATA, resource.RLIMIT_AS)]
     return int(min([most, *(limit for limit in soft if limit != resource.RLIM_INFINITY)]))
 
 
-def _bounded(limit: int) -> AbstractContextManager[None]:
-    is_worker = isinstance(multiprocessing.current_process(), luigi.worker.TaskProcess)
-    return _data_limit(limit) if is_worker and sys.platform == "linux" else nullcontext()
-
-
 @contextmanager
-def _data_limit(limit: int) -> Iterator[None]:
+def _bounded(limit: int) -> Iterator[None]:
+    """In a worker process on Linux, let allocations beyond `limit` bytes fail during a block."""
+    if sys.platform != "linux" or not isinstance(multiprocessing.current_process(), luigi.worker.TaskProcess):
+        yield
+        return
     # Arrow's own pool takes a whole gigabyte of address space at once.
     pa.set_memory_pool(pa.system_memory_pool())
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -177,8 +160,8 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _advice(task: Task, room: int, needed: int) -> str:
-    """Say what to lower to fit `room` bytes beside the libraries, or what to raise for `needed` bytes; 0: not known."""
+def _advice(task: Any, room: int, needed: int) -> str:
+    """Say what to lower to fit `room` bytes without the libraries, or what to raise for `needed` bytes (0: unknown)."""
     machine = allowed_bytes()
     workers = "lower `gcn run --workers`: each process then has more"
     if 0 < needed <= machine:
@@ -186,7 +169,7 @@ def _advice(task: Task, room: int, needed: int) -> str:
     now = f"now {task.memory_mb}" if task.memory_mb else "now not set"
     to = f" to {_mb(needed)}" if needed else ""
     more = f"raise `gcn run --memory` ([gcn] memory_mb, {now}){to} where there is more"
-    return ", or ".join((*task.lighter(room), workers, more))
+    return ", or ".join((*task.memory_advice(room), workers, more))
 
 
 def _mb(size: int) -> int:

@@ -11,7 +11,7 @@ import luigi
 from luigi.execution_summary import LuigiStatusCode
 
 from gcn_luigi.errors import SchedulerError
-from gcn_luigi.luigi_host.memory_limit import explained
+from gcn_luigi.luigi_host.memory_limit import explain_killed
 from gcn_luigi.luigi_host.trust import is_loopback
 from gcn_luigi.luigi_host.worker import start_server, use_forkserver
 from gcn_luigi.operate.progress import Observer, Progress, title
@@ -54,7 +54,7 @@ class BuildResult:
 class Worker(luigi.worker.Worker):
     """Luigi's worker, in company: it waits for what another run is making, and knows which tasks it made itself.
 
-    It also tells the scheduler where the page of each finished task is, also of those it found finished.
+    It also reports to the scheduler where the page of each finished task is, also of those it found finished.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -208,7 +208,7 @@ def build(
 
 
 def _configured(address: str | None) -> dict[str, str]:
-    """Set what Luigi has no argument for; return how it is told of the central scheduler."""
+    """Set what Luigi has no argument for; return the argument that names the central scheduler."""
     # How a program logs is its own affair; Luigi would install handlers.
     luigi.configuration.get_config().set("core", "no_configure_logging", "true")
     return {} if address is None else {"scheduler_url": address}
@@ -232,7 +232,7 @@ def _failures(factory: _Factory) -> dict[str, str]:
     found = {}
     for task in failed:
         entry = factory.scheduler.fetch_error(task.task_id)
-        found[title(task)] = explained(_plain(str(entry.get("error") or "")), task)
+        found[title(task)] = explain_killed(_plain(str(entry.get("error") or "")), task)
     return dict(sorted(found.items()))
 
 

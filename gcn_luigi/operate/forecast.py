@@ -103,7 +103,7 @@ class Forecast:
         }
 
 
-def preparing(root: RegionTask, *, is_exact: bool) -> list[RegionTask]:
+def tasks_to_prepare(root: RegionTask, *, is_exact: bool) -> list[RegionTask]:
     """Return the tasks whose files a forecast reads; before an exact one the tiles are judged as before a build."""
     settings = root.configured.settings
     stacks = [root.clone(YearStack, year=year) for year in settings.years] if is_exact else []
@@ -116,9 +116,9 @@ def forecast(
 ) -> Forecast:
     """Say what a build of `root` by so many processes at once would come to; the dataset is only read.
 
-    `prepared` is the dataset, or one elsewhere with the same configuration, of which `preparing` is built; `scratch` a
-    directory for the trial. An exact forecast counts chips from all bands and tries some, another one counts them from
-    the label alone. Raises InputError where a source cannot be read.
+    `prepared` is the dataset, or one elsewhere with the same configuration, of which `tasks_to_prepare` is built;
+    `scratch` a directory for the trial. An exact forecast counts chips from all bands and tries some, another one
+    counts them from the label alone. Raises InputError where a source cannot be read.
     """
     settings = root.configured.settings
     plan = plan_dataset(settings, prepared.paths, is_exact=is_exact, say=say)

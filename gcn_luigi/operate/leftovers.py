@@ -35,7 +35,7 @@ class Leftovers:
     kept: tuple[Leftover, ...]
 
 
-def void_damaged(root: RegionTask) -> list[Path]:
+def invalidate_damaged(root: RegionTask) -> list[Path]:
     """Read all published files of a dataset, and remove the sidecar of each whose bytes changed; return these files.
 
     A file without a sidecar counts as absent: the next build makes it again.
@@ -89,7 +89,7 @@ def find_leftovers(root: Dataset, *, everything: bool = False) -> Leftovers:
 def remove_leftovers(root: RegionTask, leftovers: Leftovers) -> int:
     """Remove what was found, then directories that are empty; return how many files went.
 
-    A file is only removed where its directory really lies in the dataset's.
+    A file is only removed where its directory really is in the dataset's.
     """
     directory = root.paths.root
     removed = len(sweep_drafts(root))

@@ -26,7 +26,7 @@ from gcn_luigi.stages.shards.chip_selection import Judged, judge_partition
 from gcn_luigi.stages.shards.partition_reader import PartitionReader, read_in_turn
 from gcn_luigi.stages.shards.shard import ShardRequest, shard_header, share_of, used_partitions, write_partitions
 
-# Bytes of a pixel beside its bands: label and flags.
+# Bytes of a pixel in addition to its bands: label and flags.
 _PLANES = 2
 # Stored once, overlapping chips save at least half: worth the reader that cuts them.
 _WORTH_IT = 2.0
@@ -257,7 +257,7 @@ def _partitions(count: int, total: int) -> list[int]:
 
 
 def _other_bytes(files: Sequence[_TrialFile], chips: float) -> float:
-    """Return the bytes of a shard of `chips` beside its pixels: between the trials, or beyond as it grew."""
+    """Return the bytes of a shard of `chips` without its pixels: between the trials, or beyond as it grew."""
     at, of = [one.chips for one in files], [one.others for one in files]
     grown = (of[-1] - of[-2]) / (at[-1] - at[-2]) if at[-1] > at[-2] else 0.0
     return float(np.interp(chips, at, of)) + grown * max(chips - at[-1], 0.0)

@@ -28,12 +28,12 @@ _REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NOT_CONTENT = frozenset({"output_root"})
 
 
-# What the scheduler is told of a task whose files were made, and not only found: two runs may be granted one task.
+# What the scheduler hears about a task whose files were made, and not only found: two runs may be granted one task.
 MADE = "made"
 _T = TypeVar("_T", bound="RegionTask")
 
 
-def insignificant(kind: type[luigi.Parameter[Any]], name: str, default: Any, description: str) -> Any:
+def hidden_parameter(kind: type[luigi.Parameter[Any]], name: str, default: Any, description: str) -> Any:
     """Return a parameter that is set in section [gcn] of luigi.cfg and has no part in a task's identity."""
     return kind(
         default=default,
@@ -89,7 +89,7 @@ class RegionTask(GuardedTask):
     code_version: ClassVar[int] = 1
     # True for files that name others instead of holding pixels.
     by_reference: ClassVar[bool] = False
-    # False for files that tell about a build and are no part of the dataset: they may differ from build to build.
+    # False for files that describe a build and are no part of the dataset: they may differ from build to build.
     in_manifest: ClassVar[bool] = True
     # Whether the last `run` made the files.
     was_made: bool = False
@@ -100,19 +100,19 @@ class RegionTask(GuardedTask):
         config_path={"section": "gcn", "name": "output_root"},
         description="directory that datasets are made in",
     )
-    config_dir: luigi.Parameter[str] = insignificant(
+    config_dir: luigi.Parameter[str] = hidden_parameter(
         luigi.Parameter, "config_dir", "config", "directory of the regions' TOML files"
     )
-    data_root: luigi.Parameter[str] = insignificant(
+    data_root: luigi.Parameter[str] = hidden_parameter(
         luigi.Parameter, "data_root", "", "directory of the sources, in place of the TOML file's data_root"
     )
-    memory_mb: luigi.Parameter[int] = insignificant(
+    memory_mb: luigi.Parameter[int] = hidden_parameter(
         luigi.IntParameter,
         "memory_mb",
         0,
         "million bytes of memory that a worker may hold; 0 for all that machine and control group allow",
     )
-    pages_url: luigi.Parameter[str] = insignificant(
+    pages_url: luigi.Parameter[str] = hidden_parameter(
         luigi.Parameter,
         "pages_url",
         "",
@@ -204,7 +204,7 @@ class RegionTask(GuardedTask):
         return all(target.matches(self.fingerprint(target.path, snapshot)) for target in self.targets())
 
     def complete(self) -> bool:
-        """Return whether this task's files, and all they stand on, are published and current.
+        """Return whether this task's files, and all upstream files, are published and current.
 
         Luigi stops at the first complete task and never looks behind it; without looking ourselves, a lost
         shard behind a finished index would never be made again.
@@ -247,10 +247,10 @@ class RegionTask(GuardedTask):
         return None if page is None or not self.pages_url else f"{self.pages_url}/{self.region}/{page}"
 
     def memory_needed(self) -> int:
-        """Return the bytes that `make` may need beside the libraries, as far as settings tell; 0 where they do not."""
+        """Return the bytes that `make` may need without the libraries, as far as settings tell; 0 where they do not."""
         return 0
 
-    def lighter(self, limit: int) -> list[str]:
+    def memory_advice(self, limit: int) -> list[str]:
         """Return the settings that would make `memory_needed` fit `limit` bytes, each with what to lower it to."""
         del limit
         return []
@@ -280,7 +280,7 @@ class RegionTask(GuardedTask):
             self.set_progress_percentage(max(round(100 * share), 1))
 
     def on_success(self) -> str | None:
-        """Return what the scheduler is told beside that it is done: whether this run made the files."""
+        """Return what the scheduler hears in addition to "done": whether this run made the files."""
         return MADE if self.was_made else None
 
     def on_failure(self, exception: BaseException) -> str:
@@ -297,6 +297,6 @@ class RegionTask(GuardedTask):
 
 
 def _says_that_files_changed(exception: BaseException) -> bool:
-    """Return whether Luigi found what it requires, or what it has just made, to be complete no more."""
+    """Return whether Luigi found what it requires, or what it has just made, to be no longer complete."""
     unfulfilled = isinstance(exception, RuntimeError) and str(exception).startswith("Unfulfilled dependenc")
     return unfulfilled or isinstance(exception, luigi.worker.TaskException)

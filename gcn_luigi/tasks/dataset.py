@@ -29,7 +29,7 @@ from gcn_luigi.tasks.rasters import ClassLabel, StackFiles, TopoMosaic
 from gcn_luigi.tasks.shards import all_shards
 from gcn_luigi.tasks.target import PublishedFile
 
-# All sections of the configuration; where the sources lie is none of the dataset's content.
+# All sections of the configuration; where the sources are is no part of the dataset's content.
 EVERYTHING = tuple(name for name in RegionSettings.model_fields if name != "data_root")
 
 
@@ -81,7 +81,7 @@ class BandStatistics(RegionTask):
 
 
 class LayerStyles(RegionTask):
-    """Write the style that QGIS shows each layer in, beside the layer."""
+    """Write the style that QGIS shows each layer in, next to the layer."""
 
     def dependencies(self, path: Path) -> Dependencies:
         layer, bands = self._layers()[path], self.configured.settings.schema_bands
@@ -112,14 +112,14 @@ class LayerStyles(RegionTask):
 class QualityReport(RegionTask):
     """Draw the quality page."""
 
-    # It tells how long the tasks took.
+    # It shows how long the tasks took.
     in_manifest = False
 
     def dependencies(self, _path: Path) -> Dependencies:
         return Dependencies(pick(self.configured.settings, EVERYTHING), facets=("all",), reads=self._read_files())
 
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
-        """Return all that decides the page: beside its basis the digests and fingerprints that it states."""
+        """Return all that decides the page: its dependencies, and the digests and fingerprints that it states."""
         records = records_by_path(self, self._stated_files())
         files = {name: record and [record.sha256, record.fingerprint] for name, record in records.items()}
         return {**super().parts(path, snapshot), "files": files}
@@ -194,14 +194,14 @@ class Dataset(RegionTask):
     """Seal the dataset: ``dataset.json`` lists every file with size and digest."""
 
     # 2: the seal holds a digest of itself. 3: the quality page is not sealed.
-    # 4: it holds a digest of the data alone, too.
+    # 4: it holds a digest of the data alone as well.
     code_version = 4
 
     def dependencies(self, _path: Path) -> Dependencies:
         return Dependencies(pick(self.configured.settings, EVERYTHING))
 
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
-        """Return all that decides the seal: beside its basis every file, with the digests that it states."""
+        """Return all that decides the manifest: the configuration, and every file with the digests that it states."""
         records = records_of(self)
         files = {name: record and [record.sha256, record.fingerprint] for name, record in records.items()}
         return {**super().parts(path, snapshot), "files": files}

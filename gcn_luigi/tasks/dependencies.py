@@ -1,4 +1,4 @@
-"""What a file hangs on, and one consistent look at all of it."""
+"""What a file depends on, and one consistent look at all of it."""
 
 import functools
 import hashlib
@@ -15,7 +15,7 @@ from gcn_luigi.tasks.target import PublishedFile
 
 @dataclass(frozen=True)
 class Dependencies:
-    """All that reaches one file, beside the parameters of its task.
+    """All that reaches one file, in addition to the parameters of its task.
 
     `settings` are values of the configuration by key, `sources` the source files and directories that are read, `reads`
     the files of the dataset that are read. `facets` says what of the inventory is used: ``lattice``, ``crs``,
@@ -38,7 +38,7 @@ class Snapshot:
     look: Look = field(default_factory=Look)
 
     def content(self, target: PublishedFile) -> str | None:
-        """Return what stands for the content of a published file."""
+        """Return what represents the content of a published file."""
         if target.path not in self.contents:
             self.contents[target.path] = target.content()
         return self.contents[target.path]
@@ -59,7 +59,7 @@ def tile_paths(paths: DatasetPaths, root: Path, band: str) -> tuple[Path, ...]:
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:
-    """Return what tells two states of a file apart; None where there is no file."""
+    """Return what differs between two states of a file; None where there is no file."""
     try:
         status = path.stat()
     except OSError:

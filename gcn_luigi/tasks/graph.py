@@ -1,4 +1,4 @@
-"""The task graph as a whole: every task once, every file once, and how each stands and why."""
+"""The task graph as a whole: every task once, every file once, the state of each, and why."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -52,13 +52,13 @@ def upstream(root: RegionTask) -> Iterator[RegionTask]:
 
 
 def made_files(root: RegionTask) -> Iterator[PublishedFile]:
-    """Yield every file that `root` stands on, requirements first."""
+    """Yield every file upstream of `root`, requirements first."""
     for task in upstream(root):
         yield from task.targets()
 
 
 def explain(task: RegionTask, snapshot: Snapshot | None = None) -> TaskStatus:
-    """Return how a task's files stand and why, with no reason for a task that is current; nothing is changed.
+    """Return the state of a task's files and why, with no reason for a task that is current; nothing is changed.
 
     A `snapshot` is shared between calls about one graph, so that each task is asked once.
     """

@@ -9,7 +9,7 @@ from gcn_luigi.io.raster.stack import DEFAULT_MEMORY
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.shards.chip_encoder import BATCH
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
-from gcn_luigi.tasks.base import RegionTask, insignificant
+from gcn_luigi.tasks.base import RegionTask, hidden_parameter
 from gcn_luigi.tasks.dependencies import Dependencies
 from gcn_luigi.tasks.partitions import PartitionCatalog, corrected_dependencies
 from gcn_luigi.tasks.rasters import YearStack
@@ -30,7 +30,7 @@ class ChipShard(RegionTask):
     split: luigi.Parameter[str] = luigi.ChoiceParameter(choices=SPLITS, description="train or dev")
     number: luigi.Parameter[int] = luigi.IntParameter(description="which shard of the split, from 0")
     total: luigi.Parameter[int] = luigi.IntParameter(description="shards of the split")
-    threads: luigi.Parameter[int] = insignificant(luigi.IntParameter, "threads", 1, "threads that cut and compress")
+    threads: luigi.Parameter[int] = hidden_parameter(luigi.IntParameter, "threads", 1, "threads that cut and compress")
     # How many shards are built at once, over all workers of a scheduler: luigi.cfg, [resources].
     resources = {"io": 1}  # noqa: RUF012  luigi reads a plain attribute
 
@@ -51,9 +51,9 @@ class ChipShard(RegionTask):
         """Return what partitions, chips and their readers may need."""
         return shard_bytes(self.configured.settings, self.threads)
 
-    def lighter(self, limit: int) -> list[str]:
+    def memory_advice(self, limit: int) -> list[str]:
         """Name the threads and the edge of a partition that fit."""
-        return lighter_shard(self.configured.settings, self.threads, limit)
+        return shard_memory_advice(self.configured.settings, self.threads, limit)
 
     def make(self) -> None:
         request = ShardRequest(self.configured.settings, self.paths, self.split, self.number, self.total, self.threads)
@@ -91,7 +91,7 @@ def shard_bytes(settings: RegionSettings, threads: int, size: int | None = None)
     return _FIXED + raw + ahead + partitions * partition + (pieces + threads) * piece + _COUNTED * pixels
 
 
-def lighter_shard(settings: RegionSettings, threads: int, limit: int) -> list[str]:
+def shard_memory_advice(settings: RegionSettings, threads: int, limit: int) -> list[str]:
     """Return what to lower so that a shard fits `limit` bytes; where nothing would, what it depends on."""
     advice = []
     fewer = next((count for count in range(threads - 1, 0, -1) if shard_bytes(settings, count) <= limit), None)

@@ -14,7 +14,7 @@ from gcn_luigi.io.publish.safe_names import check_links
 from gcn_luigi.io.publish.sidecar import Record, fingerprint_of, read_record
 from gcn_luigi.prepare.source_states import source_files
 
-# Where a result lies among its sources decides its bytes, not what it shows.
+# Where a result is, seen from its sources decides its bytes, not what it shows.
 _NOT_CONTENT = frozenset({"place"})
 _MOST_NAMED = 5
 
@@ -42,7 +42,7 @@ class PublishedFile(luigi.Target):
         return read_record(self.sidecar)
 
     def content(self) -> str | None:
-        """Return what stands for the published content: equal answers mean that a reader sees equal values.
+        """Return what represents the published content: equal answers mean that a reader sees equal values.
 
         None where nothing was published.
         """
@@ -67,7 +67,7 @@ class PublishedFile(luigi.Target):
 
         The sidecar's own time repeats when the file's inode last changed. As long as both agree nobody has touched the
         file, and it is not read. Otherwise (it was changed, or only copied) its bytes are compared with their digest;
-        with `deep` in any case, for a disk that loses bits tells nobody.
+        with `deep` in any case, for a disk that loses bits reports nothing.
         """
         try:
             status = self.path.stat()

@@ -1,6 +1,6 @@
 """What a person should know about a dataset before training on it, in a few sentences.
 
-Everything here stands in the files of the dataset as well. It is gathered because nobody reads all of them.
+Everything here is in the files of the dataset as well. It is gathered because nobody reads all of them.
 """
 
 import json
@@ -20,7 +20,7 @@ from gcn_luigi.prepare.split.split import REDUCED
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.tile_quality import checked_bands
 
-# Share of a band's measured pixels beyond its valid range from which on it is told.
+# Share of a band's measured pixels beyond its valid range from which on it is reported.
 _MANY = 0.01
 
 
@@ -60,7 +60,7 @@ def _about_catalog(catalog: gpd.GeoDataFrame) -> Iterator[str]:
         yield "no outline lies on any partition: check the CRS of the outlines, and that they are of this region"
     for split in SPLITS:
         cells = catalog[catalog["split"] == split]
-        # A class that is nowhere is told by the build itself.
+        # A class that is nowhere is reported by the build itself.
         lacking = [
             name
             for name in CLASSES

@@ -15,7 +15,7 @@ from rich.console import Console
 
 import gcn_luigi
 from gcn_luigi.cli import cli
-from gcn_luigi.cli.run import tell_result
+from gcn_luigi.cli.run import print_result
 from gcn_luigi.cli.terminal import moment_view, watching
 from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import seal_text
@@ -276,7 +276,7 @@ def test_a_seal_that_points_out_of_the_dataset_is_refused(gcn, copied):
     ],
 )
 def test_the_end_of_a_build_is_told(result, said, tmp_path, capsys):
-    tell_result(result, tmp_path)
+    print_result(result, tmp_path)
 
     assert capsys.readouterr().out == f"{said}\ndataset: {tmp_path}\nreport:  {tmp_path / 'report.html'}\n"
 
@@ -287,7 +287,7 @@ def test_the_end_of_a_build_is_told(result, said, tmp_path, capsys):
 )
 def test_an_unfinished_build_is_told_with_luigis_code(failures, advice, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
-        tell_result(BuildResult(30, ("a",), failures), tmp_path)
+        print_result(BuildResult(30, ("a",), failures), tmp_path)
 
     captured = capsys.readouterr()
     assert ended.value.code == 30

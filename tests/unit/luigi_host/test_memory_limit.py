@@ -1,5 +1,6 @@
 """What a task may hold: refused before, bounded meanwhile, told plainly afterwards."""
 
+import contextlib
 import multiprocessing
 import resource
 import threading
@@ -14,7 +15,7 @@ from rasterio.errors import RasterioIOError
 
 from gcn_luigi.errors import InputError, ResourceError
 from gcn_luigi.luigi_host import memory_limit as memory
-from gcn_luigi.luigi_host.memory_limit import MB, allowed_bytes, explained, share_mb, within_memory
+from gcn_luigi.luigi_host.memory_limit import MB, allowed_bytes, explain_killed, share_mb, within_memory
 
 GB = 1_000_000_000
 
@@ -31,7 +32,7 @@ class _Task(luigi.Task):
     def memory_needed(self):
         return self.needed
 
-    def lighter(self, limit):
+    def memory_advice(self, limit):
         return ["lower threads (now 8) to 3"] if limit >= 0 else []
 
     def output(self):
@@ -107,7 +108,7 @@ def _as_luigi_does(task, results):
         put = staticmethod(queue.append)
 
     process = _Process(task, "worker", _Queue, None, use_multiprocessing=True)
-    process._forward_attributes = memory.nullcontext
+    process._forward_attributes = contextlib.nullcontext
     # What Luigi's process is to itself, after a start by any method.
     multiprocessing.process._current_process = process
     process.run()
@@ -202,7 +203,7 @@ def test_a_file_that_cannot_be_read_for_want_of_memory_is_not_called_damaged(mon
 
 
 def test_a_killed_worker_is_explained():
-    said = explained("Task x died unexpectedly with exit code -9", _Task())
+    said = explain_killed("Task x died unexpectedly with exit code -9", _Task())
 
     assert "exit code -9: it was killed from outside: most often by the kernel, for want of memory\n" in said
     assert "  where: test.Task(1)\n" in said
@@ -211,12 +212,12 @@ def test_a_killed_worker_is_explained():
 
 
 def test_a_library_that_gave_up_is_explained():
-    assert "SIGABRT: a library gave up" in explained("Task x died unexpectedly with exit code -6", _Task())
+    assert "SIGABRT: a library gave up" in explain_killed("Task x died unexpectedly with exit code -6", _Task())
 
 
 @pytest.mark.parametrize("said", ["no such file", "Task x died unexpectedly with exit code -15"])
 def test_other_failures_are_reported_as_they_are(said):
-    assert explained(said, _Task()) == said
+    assert explain_killed(said, _Task()) == said
 
 
 def _root(tmp_path, groups, **files):

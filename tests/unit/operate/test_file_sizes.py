@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 import gcn_luigi
-from gcn_luigi.operate.forecast import look_ahead, other_bytes, preparing
+from gcn_luigi.operate.forecast import look_ahead, other_bytes, tasks_to_prepare
 from gcn_luigi.tasks.dataset import QualityReport
 from tests.integration.builds import build_inline, dataset
 
@@ -34,7 +34,7 @@ def weight(directory):
 @pytest.fixture(scope="module")
 def prepared(world, tmp_path_factory):
     root = root_at(world, tmp_path_factory.mktemp("prepared"))
-    for task in preparing(root, is_exact=True):
+    for task in tasks_to_prepare(root, is_exact=True):
         build_inline(task)
     return root.paths
 
