@@ -199,7 +199,8 @@ def main(output: Path) -> None:
     from gcn_luigi.cli import cli  # noqa: PLC0415  Luigi takes its time
 
     cli(["demo", "--output", str(output), "--local-scheduler"], standalone_mode=False)
-    dataset, region = output / "demo", load_region(ROOT / "config" / "demo.toml")
+    dataset = output / "demo"
+    region = load_region(ROOT / "config" / "demo.toml", data_root=output / "demo-input")
     PICTURE.write_text(draw(walk_to_shard(dataset, region), "From tiles to a shard"), encoding="utf-8")
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), dataset, region), encoding="utf-8")
 

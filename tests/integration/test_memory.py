@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gcn_luigi.config import load_region
-from gcn_luigi.stages.shards.memory_estimate import shard_bytes
+from gcn_luigi.tasks.shards import shard_bytes
 from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import drafts, gcn_command, make_tiny, wait_for
 
