@@ -29,7 +29,7 @@ $(VENV)/ready: $(SOURCES)
 	@if $(BIN)/python -m pip --version > /dev/null 2>&1; then $(BIN)/python .ci/prerequisites.py; \
 	else $(PYTHON) .ci/prerequisites.py && $(PYTHON) -m venv $(VENV); fi
 	@echo "setting up $(VENV): libraries and compiled kernels, a minute or two"
-	@$(PIP) "setuptools>=77" wheel cython numpy
+	@$(PIP) "setuptools>=77" wheel cython
 	@$(PIP) --no-build-isolation --editable .
 	@touch $@
 
@@ -97,6 +97,8 @@ pictures: $(VENV)/ready-for-pages
 	$(BIN)/gcn demo --output output --port 0
 	$(BIN)/python docs/make_pictures.py output/demo
 	$(BIN)/python docs/make_graph.py
+	$(BIN)/python docs/make_architecture.py
+	$(BIN)/python docs/make_walk.py output
 	GCN_PICTURES=docs/pictures $(BIN)/python -m pytest --quiet --strict-skips tests/ui
 
 notebook: $(VENV)/ready-for-pages

@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import numpy as np
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
@@ -35,9 +34,8 @@ EXTENSIONS = [
     Extension(
         f"gcn_luigi._core.{source.stem}",
         [str(source)],
-        include_dirs=[np.get_include(), "_ext"],
+        include_dirs=["_ext"],
         depends=sorted(str(header) for header in Path("_ext").glob("*.h")),
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=[*FLAGS, "-ffp-contract=off"],
         extra_link_args=SANITIZERS,
     )

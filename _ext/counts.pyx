@@ -4,7 +4,7 @@ Compiled because numpy needs a mask and a pass for every kind that is counted, a
 windows a chip's worth of pixels for every chip or six cumulated copies.
 """
 
-cimport numpy as cnp
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from rows cimport count_bytes, weigh_classes
 
@@ -17,15 +17,15 @@ cdef enum:
 
 
 def count_windows(
-    const cnp.uint8_t[:, ::1] label not None,
-    const cnp.uint8_t[:, ::1] flags not None,
-    const cnp.uint8_t[::1] masks not None,
-    const cnp.int64_t[:, ::1] origins not None,
+    const uint8_t[:, ::1] label not None,
+    const uint8_t[:, ::1] flags not None,
+    const uint8_t[::1] masks not None,
+    const int64_t[:, ::1] origins not None,
     Py_ssize_t size,
-    cnp.int64_t[::1] slots not None,
-    cnp.uint8_t[:, ::1] columns not None,
-    cnp.uint32_t[:, :, ::1] sums not None,
-    cnp.int64_t[:, ::1] counts not None,
+    int64_t[::1] slots not None,
+    uint8_t[:, ::1] columns not None,
+    uint32_t[:, :, ::1] sums not None,
+    int64_t[:, ::1] counts not None,
 ):
     """Count the pixels of three classes and under three masks of flags in every window.
 
@@ -56,6 +56,9 @@ def count_windows(
     for chip in range(origins.shape[0]):
         if origins[chip, 0] < 0 or origins[chip, 1] < 0:
             raise ValueError("a window starts before the planes")
+    # Indices: rows are cut to 0..height and columns to 0..width; `slots` and a row of `sums` have one entry more than
+    # the planes. As size is small, no sum with it passes 63 bits. A row gets a slot only where a window begins or ends:
+    # at most height + 1 of them and two per window. `sums` has one more, since the row after the last is opened, too.
     with nogil:
         slots[:] = 0
         for chip in range(origins.shape[0]):
@@ -82,30 +85,31 @@ def count_windows(
             left = min(origins[chip, 1], width)
             right = min(left + size, width)
             for k in range(N_CHANNELS):
-                counts[chip, k] = <cnp.uint32_t>(
+                counts[chip, k] = <uint32_t>(
                     sums[bottom, k, right] - sums[top, k, right] - sums[bottom, k, left] + sums[top, k, left]
                 )
 
 
 cdef void _count_row(
-    const cnp.uint8_t[:, ::1] label,
-    const cnp.uint8_t[:, ::1] flags,
-    const cnp.uint8_t[::1] masks,
-    cnp.uint8_t[:, ::1] columns,
+    const uint8_t[:, ::1] label,
+    const uint8_t[:, ::1] flags,
+    const uint8_t[::1] masks,
+    uint8_t[:, ::1] columns,
     Py_ssize_t y,
 ) noexcept nogil:
+    """Count row `y` of the planes in columns, which are as wide and hold at most MOST_ROWS - 1 rows so far."""
     cdef Py_ssize_t k, x
-    cdef cnp.uint8_t mask
+    cdef uint8_t mask
     # A loop for each kind: together they are too many arrays for the compiler to vectorise.
     for k in range(N_CLASSES):
         for x in range(label.shape[1]):
-            columns[k, x] += label[y, x] == <cnp.uint8_t>k
+            columns[k, x] = <uint8_t>(columns[k, x] + (label[y, x] == <uint8_t>k))
         mask = masks[k]
         for x in range(label.shape[1]):
-            columns[N_CLASSES + k, x] += (flags[y, x] & mask) != 0
+            columns[N_CLASSES + k, x] = <uint8_t>(columns[N_CLASSES + k, x] + ((flags[y, x] & mask) != 0))
 
 
-cdef void _close_rows(cnp.uint8_t[:, ::1] columns, cnp.uint32_t[:, :, ::1] sums, Py_ssize_t slot) noexcept nogil:
+cdef void _close_rows(uint8_t[:, ::1] columns, uint32_t[:, :, ::1] sums, Py_ssize_t slot) noexcept nogil:
     """Move what columns have counted in bytes to the open row of the tables, one column on."""
     cdef Py_ssize_t k, x
     for k in range(N_CHANNELS):
@@ -114,10 +118,10 @@ cdef void _close_rows(cnp.uint8_t[:, ::1] columns, cnp.uint32_t[:, :, ::1] sums,
             columns[k, x] = 0
 
 
-cdef void _finish_row(cnp.uint32_t[:, :, ::1] sums, Py_ssize_t slot) noexcept nogil:
+cdef void _finish_row(uint32_t[:, :, ::1] sums, Py_ssize_t slot) noexcept nogil:
     """Start the next row of the tables from this one, whose columns then count all that lies to the left."""
     cdef Py_ssize_t k, x
-    cdef cnp.uint32_t running
+    cdef uint32_t running
     for k in range(N_CHANNELS):
         running = 0
         for x in range(sums.shape[2]):
@@ -127,9 +131,9 @@ cdef void _finish_row(cnp.uint32_t[:, :, ::1] sums, Py_ssize_t slot) noexcept no
 
 
 def cover(
-    const cnp.int64_t[:, ::1] origins not None,
+    const int64_t[:, ::1] origins not None,
     Py_ssize_t size,
-    cnp.uint32_t[:, ::1] seen not None,
+    uint32_t[:, ::1] seen not None,
 ):
     """Write by how many windows each pixel is seen; what hangs over the edge is left out.
 
@@ -138,7 +142,7 @@ def cover(
     Releases the GIL.
     """
     cdef Py_ssize_t chip, y, x, height = seen.shape[0], width = seen.shape[1]
-    cdef cnp.uint32_t running, any_corner
+    cdef uint32_t running, any_corner
     if origins.shape[1] != 2:
         raise ValueError("origins is not (chip, 2)")
     if size < 1 or size > 65535:
@@ -146,12 +150,14 @@ def cover(
     for chip in range(origins.shape[0]):
         if origins[chip, 0] < 0 or origins[chip, 1] < 0:
             raise ValueError("a window starts before the plane")
+    # Indices: a corner is added only where it lies on the plane. A window that does has a row below height and a column
+    # below width, so that their sums with size, which is small, do not pass 63 bits.
     with nogil:
         seen[:, :] = 0
         for chip in range(origins.shape[0]):
             if origins[chip, 0] < height and origins[chip, 1] < width:
                 _add_corners(seen, origins[chip, 0], origins[chip, 1], size, 1)
-                _add_corners(seen, origins[chip, 0] + size, origins[chip, 1], size, <cnp.uint32_t>-1)
+                _add_corners(seen, origins[chip, 0] + size, origins[chip, 1], size, <uint32_t>-1)
         for y in range(height):
             any_corner = 0
             for x in range(width):
@@ -167,8 +173,9 @@ def cover(
 
 
 cdef void _add_corners(
-    cnp.uint32_t[:, ::1] seen, Py_ssize_t row, Py_ssize_t col, Py_ssize_t size, cnp.uint32_t sign
+    uint32_t[:, ::1] seen, Py_ssize_t row, Py_ssize_t col, Py_ssize_t size, uint32_t sign
 ) noexcept nogil:
+    """Add `sign` at (row, col) and take it away `size` columns on, each where it lies on the plane; col does."""
     if row < seen.shape[0]:
         seen[row, col] += sign
         if col + size < seen.shape[1]:
@@ -176,9 +183,9 @@ cdef void _add_corners(
 
 
 def weigh(
-    const cnp.uint8_t[:, ::1] label not None,
-    const cnp.uint32_t[:, ::1] weight not None,
-    cnp.int64_t[:, ::1] counts not None,
+    const uint8_t[:, ::1] label not None,
+    const uint32_t[:, ::1] weight not None,
+    int64_t[:, ::1] counts not None,
 ):
     """Add to `counts` of each class the pixels with a weight, and the sum of their weights.
 
@@ -189,40 +196,24 @@ def weigh(
     if counts.shape[0] != N_CLASSES or counts.shape[1] != 2:
         raise ValueError("counts is not (3, 2)")
     if label.shape[0] > 0 and label.shape[1] > 0:
+        # Indices: both planes have as many pixels; weigh_classes adds to the six counts.
         with nogil:
             weigh_classes(&label[0, 0], &weight[0, 0], label.shape[0] * label.shape[1], &counts[0, 0])
 
 
 def count_classes(
-    const cnp.uint8_t[:, ::1] label not None,
-    const cnp.int64_t[:, ::1] windows not None,
-    cnp.int64_t[:, ::1] counts not None,
+    const uint8_t[::1] label not None,
+    int64_t[::1] counts not None,
 ):
-    """Count the classes 0, 1, 2 and all other pixels of every window, other also beyond the edge.
+    """Write how many pixels are of class 0, 1 and 2, and how many are of none of them.
 
-    Shapes: label (row, col); windows (window, 4) first row, first column, height and width, which
-    may reach beyond the label on any side; counts (window, 4). Releases the GIL.
+    Shapes: label (pixel,); counts (4,). Releases the GIL.
     """
-    cdef Py_ssize_t window, y, k, top, left, bottom, right
-    if windows.shape[1] != 4 or counts.shape[0] != windows.shape[0] or counts.shape[1] != N_CLASSES + 1:
-        raise ValueError("windows is not (window, 4) or counts is not (window, 4)")
-    for window in range(windows.shape[0]):
-        if windows[window, 2] < 0 or windows[window, 3] < 0:
-            raise ValueError("a window has a negative height or width")
-    with nogil:
-        for window in range(windows.shape[0]):
-            for k in range(N_CLASSES):
-                counts[window, k] = 0
-            top = max(<Py_ssize_t>0, windows[window, 0])
-            left = max(<Py_ssize_t>0, windows[window, 1])
-            bottom = min(label.shape[0], windows[window, 0] + windows[window, 2])
-            right = min(label.shape[1], windows[window, 1] + windows[window, 3])
-            if left < right and top < bottom:
-                if right - left == label.shape[1]:
-                    count_bytes(&label[top, 0], (bottom - top) * label.shape[1], &counts[window, 0])
-                else:
-                    for y in range(top, bottom):
-                        count_bytes(&label[y, left], right - left, &counts[window, 0])
-            counts[window, 3] = windows[window, 2] * windows[window, 3]
-            for k in range(N_CLASSES):
-                counts[window, 3] -= counts[window, k]
+    if counts.shape[0] != N_CLASSES + 1:
+        raise ValueError("counts is not (4,)")
+    counts[:] = 0
+    if label.shape[0] > 0:
+        # Indices: the run is the label from its first pixel to its last; count_bytes adds to counts 0, 1 and 2.
+        with nogil:
+            count_bytes(&label[0], label.shape[0], &counts[0])
+    counts[N_CLASSES] = label.shape[0] - counts[0] - counts[1] - counts[2]

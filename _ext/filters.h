@@ -2,7 +2,7 @@
 #ifndef GCN_FILTERS_H
 #define GCN_FILTERS_H
 
-#include "wide.h"
+#include "dispatch.h"
 
 /* With a constant size the loops become vector interleaves. */
 #define GCN_SHUFFLE(SIZE)                                                                              \

@@ -4,31 +4,31 @@ Compiled so that threads can run them on raw chunks beside HDF5, whose own libra
 numpy shuffles by a strided copy of single bytes and has no way to sum in modular 16-bit words.
 """
 
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy
 
-cimport numpy as cnp
-
 cdef extern from "filters.h" nogil:
-    void shuffle_2(const cnp.uint8_t*, Py_ssize_t, cnp.uint8_t*)
-    void shuffle_4(const cnp.uint8_t*, Py_ssize_t, cnp.uint8_t*)
-    void shuffle_8(const cnp.uint8_t*, Py_ssize_t, cnp.uint8_t*)
-    void unshuffle_2(const cnp.uint8_t*, Py_ssize_t, cnp.uint8_t*)
-    void unshuffle_4(const cnp.uint8_t*, Py_ssize_t, cnp.uint8_t*)
-    void unshuffle_8(const cnp.uint8_t*, Py_ssize_t, cnp.uint8_t*)
-    cnp.uint32_t fletcher_32(const cnp.uint8_t*, Py_ssize_t)
+    void shuffle_2(const uint8_t*, Py_ssize_t, uint8_t*)
+    void shuffle_4(const uint8_t*, Py_ssize_t, uint8_t*)
+    void shuffle_8(const uint8_t*, Py_ssize_t, uint8_t*)
+    void unshuffle_2(const uint8_t*, Py_ssize_t, uint8_t*)
+    void unshuffle_4(const uint8_t*, Py_ssize_t, uint8_t*)
+    void unshuffle_8(const uint8_t*, Py_ssize_t, uint8_t*)
+    uint32_t fletcher_32(const uint8_t*, Py_ssize_t)
 
 
 def shuffle(
-    const cnp.uint8_t[::1] values not None,
+    const uint8_t[::1] values not None,
     Py_ssize_t item_size,
-    cnp.uint8_t[::1] out not None,
+    uint8_t[::1] out not None,
 ):
     """Write the first bytes of all items, then all second bytes and so on; what fills no item stays last.
 
-    Items are of 1, 2, 4 or 8 bytes. Shapes: values, out (byte,), not the same memory. Releases the GIL.
+    Items are of 1, 2, 4 or 8 bytes. Shapes: values, out (byte,), no memory in common. Releases the GIL.
     """
     cdef Py_ssize_t n_items = _items(values, item_size, out), n_moved = 0
     if n_items > 0:
+        # Indices: the loops read and write n_items * item_size bytes, which both arrays have (_items).
         with nogil:
             if item_size == 2:
                 shuffle_2(&values[0], n_items, &out[0])
@@ -42,13 +42,14 @@ def shuffle(
 
 
 def unshuffle(
-    const cnp.uint8_t[::1] values not None,
+    const uint8_t[::1] values not None,
     Py_ssize_t item_size,
-    cnp.uint8_t[::1] out not None,
+    uint8_t[::1] out not None,
 ):
-    """Undo `shuffle`. Shapes: values, out (byte,), not the same memory. Releases the GIL."""
+    """Undo `shuffle`. Shapes: values, out (byte,), no memory in common. Releases the GIL."""
     cdef Py_ssize_t n_items = _items(values, item_size, out), n_moved = 0
     if n_items > 0:
+        # Indices: as in shuffle.
         with nogil:
             if item_size == 2:
                 unshuffle_2(&values[0], n_items, &out[0])
@@ -61,22 +62,29 @@ def unshuffle(
     _copy_rest(values, n_moved, out)
 
 
-cdef Py_ssize_t _items(const cnp.uint8_t[::1] values, Py_ssize_t item_size, const cnp.uint8_t[::1] out) except -1:
+cdef Py_ssize_t _items(const uint8_t[::1] values, Py_ssize_t item_size, const uint8_t[::1] out) except -1:
+    """Return how many whole items there are, once both arrays are known to hold them and to lie apart."""
+    cdef size_t begin, out_begin, n_bytes = <size_t>values.shape[0]
     if values.shape[0] != out.shape[0]:
         raise ValueError("values and out differ in length")
     if item_size not in (1, 2, 4, 8):
         raise ValueError("item_size is not 1, 2, 4 or 8")
+    if n_bytes > 0:
+        begin, out_begin = <size_t>&values[0], <size_t>&out[0]
+        if begin < out_begin + n_bytes and out_begin < begin + n_bytes:
+            raise ValueError("values and out overlap")
     return values.shape[0] // item_size
 
 
-cdef void _copy_rest(const cnp.uint8_t[::1] values, Py_ssize_t first, cnp.uint8_t[::1] out) noexcept nogil:
+cdef void _copy_rest(const uint8_t[::1] values, Py_ssize_t first, uint8_t[::1] out) noexcept nogil:
+    """Copy the bytes from `first` on, of which there may be none; both arrays are equally long and lie apart."""
     if first < values.shape[0]:
-        memcpy(&out[first], &values[first], values.shape[0] - first)
+        memcpy(&out[first], &values[first], <size_t>(values.shape[0] - first))
 
 
 def fletcher32(
-    const cnp.uint8_t[::1] values not None,
-    cnp.uint32_t[::1] out not None,
+    const uint8_t[::1] values not None,
+    uint32_t[::1] out not None,
 ):
     """Write HDF5's Fletcher-32 checksum of `values` into `out`.
 
@@ -87,5 +95,6 @@ def fletcher32(
     if values.shape[0] == 0:
         out[0] = 0
     else:
+        # Indices: the loop reads as many bytes as values has; a last odd one alone.
         with nogil:
             out[0] = fletcher_32(&values[0], values.shape[0])

@@ -5,7 +5,7 @@ band. Both counts of a bin share one 64-bit word, so that a sample costs one rea
 what bounds it is the latency of these, not the arithmetic.
 """
 
-cimport numpy as cnp
+from libc.stdint cimport int16_t, uint8_t, uint32_t, uint64_t
 
 from rows cimport GCN_BLOCK, add_packed, pack_weights
 
@@ -15,11 +15,11 @@ cdef enum:
 
 
 def add(
-    const cnp.int16_t[:, :, ::1] image not None,
-    const cnp.uint8_t[:, ::1] flags not None,
-    const cnp.uint8_t[::1] band_flags not None,
-    const cnp.uint32_t[:, ::1] weight not None,
-    cnp.uint64_t[:, ::1] packed not None,
+    const int16_t[:, :, ::1] image not None,
+    const uint8_t[:, ::1] flags not None,
+    const uint8_t[::1] band_flags not None,
+    const uint32_t[:, ::1] weight not None,
+    uint64_t[:, ::1] packed not None,
 ):
     """Count each sample in bin ``value + 32768`` of its band, save where the band's flag is set or the weight is 0.
 
@@ -38,6 +38,7 @@ def add(
         raise ValueError("packed has 65536 bins a band")
     if image.shape[0] == 0 or n_pixels == 0:
         return
+    # Indices: flags, weight and each band have n_pixels samples, and first + length never passes them.
     with nogil:
         while first < n_pixels:
             length = min(<Py_ssize_t>GCN_BLOCK, n_pixels - first)
@@ -46,18 +47,20 @@ def add(
 
 
 cdef void _add_block(
-    const cnp.int16_t[:, :, ::1] image,
-    const cnp.uint8_t* flags,
-    const cnp.uint8_t[::1] band_flags,
-    const cnp.uint32_t* weight,
-    cnp.uint64_t[:, ::1] packed,
+    const int16_t[:, :, ::1] image,
+    const uint8_t* flags,
+    const uint8_t[::1] band_flags,
+    const uint32_t* weight,
+    uint64_t[:, ::1] packed,
     Py_ssize_t first,
     Py_ssize_t length,
 ) noexcept nogil:
-    cdef cnp.uint64_t[GCN_BLOCK] words
+    """Add the `length` pixels from `first` on, at most GCN_BLOCK of them; flags and weight start at `first`."""
+    cdef uint64_t[GCN_BLOCK] words
     cdef Py_ssize_t band
     for band in range(image.shape[0]):
         # Neighbouring bands mostly share a role, and so their flag.
         if band == 0 or band_flags[band] != band_flags[band - 1]:
             pack_weights(weight, flags, band_flags[band], length, words)
+        # An int16 leads at most 32768 bins down and 32767 up from the middle of 65536.
         add_packed(&image[band, 0, 0] + first, words, length, &packed[band, ZERO_BIN])

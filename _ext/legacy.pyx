@@ -3,7 +3,7 @@
 Compiled for the reasons of `nodata`: one pass, no temporaries, no GIL.
 """
 
-cimport numpy as cnp
+from libc.stdint cimport int64_t, uint8_t
 
 from pixel cimport is_finite, pixel_t
 
@@ -16,10 +16,10 @@ cdef enum:
 
 def replace(
     const pixel_t[:, :, ::1] stack not None,
-    const cnp.int64_t[::1] probes not None,
+    const int64_t[::1] probes not None,
     const pixel_t[::1] sentinels not None,
-    const cnp.uint8_t[::1] selects not None,
-    cnp.uint8_t[::1] scratch not None,
+    const uint8_t[::1] selects not None,
+    uint8_t[::1] scratch not None,
     pixel_t[:, :, ::1] out not None,
 ):
     """Write `stack` into `out` with missing samples replaced as the published scripts did.
@@ -39,6 +39,8 @@ def replace(
     for i in range(4):
         if probes[i] >= n_bands or probes[i] < (-1 if i == 3 else 0):
             raise ValueError("a probed band is not in the stack")
+    # Indices: probes are bands of the stack, the last one perhaps -1; scratch is as wide as the stack, out as large.
+    # In place: a row is probed before any of it is replaced, and no row depends on another.
     with nogil:
         for y in range(stack.shape[1]):
             _probe_row(stack, probes, sentinels, scratch, y)
@@ -47,37 +49,40 @@ def replace(
 
 cdef void _probe_row(
     const pixel_t[:, :, ::1] stack,
-    const cnp.int64_t[::1] probes,
+    const int64_t[::1] probes,
     const pixel_t[::1] sentinels,
-    cnp.uint8_t[::1] scratch,
+    uint8_t[::1] scratch,
     Py_ssize_t y,
 ) noexcept nogil:
+    """Write into scratch which bits each pixel of row `y` has."""
     cdef pixel_t of_class = sentinels[0], optical = sentinels[1], topo = sentinels[2]
     cdef pixel_t saturated = sentinels[3], value
     cdef Py_ssize_t c = probes[0], o = probes[1], t = probes[2], a = probes[3], x
     for x in range(stack.shape[2]):
-        scratch[x] = (
+        scratch[x] = <uint8_t>(
             CLASS * (stack[c, y, x] == of_class)
             | OPTICAL * (stack[o, y, x] == optical)
             | TOPO * (stack[t, y, x] < 0)
         )
+    # No alternative band is probed; as an index -1 would be a row before the stack.
     if a < 0:
         return
     for x in range(stack.shape[2]):
         value = stack[a, y, x]
-        scratch[x] = scratch[x] | TOPO * ((value == saturated) | (value == topo) | (value == of_class))
+        scratch[x] = <uint8_t>(scratch[x] | TOPO * ((value == saturated) | (value == topo) | (value == of_class)))
 
 
 cdef void _replace_row(
     const pixel_t[:, :, ::1] stack,
     pixel_t fill,
-    const cnp.uint8_t[::1] selects,
-    const cnp.uint8_t[::1] scratch,
+    const uint8_t[::1] selects,
+    const uint8_t[::1] scratch,
     pixel_t[:, :, ::1] out,
     Py_ssize_t y,
 ) noexcept nogil:
+    """Write row `y` of all bands, filled by the bits in scratch."""
     cdef Py_ssize_t band, x
-    cdef cnp.uint8_t select
+    cdef uint8_t select
     cdef pixel_t value
     for band in range(stack.shape[0]):
         select = selects[band]

@@ -5,7 +5,7 @@ same rule needs in numpy, and because threads then run without the GIL. Samples 
 taken in blocks whose flags stay in the first-level cache over all bands.
 """
 
-cimport numpy as cnp
+from libc.stdint cimport int64_t, uint8_t
 
 from pixel cimport pixel_t
 from rows cimport GCN_BLOCK, fill_run, label_run, mark_run
@@ -14,10 +14,10 @@ from rows cimport GCN_BLOCK, fill_run, label_run, mark_run
 def mark_missing(
     const pixel_t[:, :, ::1] stack not None,
     const pixel_t[:, ::1] limits not None,
-    const cnp.uint8_t[::1] bits not None,
-    const cnp.int64_t[::1] inside not None,
-    cnp.uint8_t[:, ::1] flags not None,
-    cnp.int64_t[::1] out_of_range not None,
+    const uint8_t[::1] bits not None,
+    const int64_t[::1] inside not None,
+    uint8_t[:, ::1] flags not None,
+    int64_t[::1] out_of_range not None,
 ):
     """Set a band's bit in `flags` where it is missing; count finite values out of range.
 
@@ -35,6 +35,8 @@ def mark_missing(
         raise ValueError("flags is not (row, col) of the stack")
     if inside.shape[0] != 4 or min(inside) < 0 or inside[1] > stack.shape[1] or inside[3] > stack.shape[2]:
         raise ValueError("inside reaches beyond the stack")
+    # Indices: a run starts within the stack, since its first row and column lie before an end that the stack has. Over
+    # whole rows it is as long as these rows, otherwise as its part of one row.
     with nogil:
         width = inside[3] - inside[2]
         if inside[0] >= inside[1] or width <= 0:
@@ -49,16 +51,16 @@ def mark_missing(
 cdef void _mark_run(
     const pixel_t[:, :, ::1] stack,
     const pixel_t[:, ::1] limits,
-    const cnp.uint8_t[::1] bits,
-    cnp.uint8_t[:, ::1] flags,
-    cnp.int64_t[::1] out_of_range,
+    const uint8_t[::1] bits,
+    uint8_t[:, ::1] flags,
+    int64_t[::1] out_of_range,
     Py_ssize_t row,
     Py_ssize_t col,
     Py_ssize_t n,
 ) noexcept nogil:
-    """Mark the `n` pixels from (row, col) on, all bands of a block before the next block."""
+    """Mark the `n` pixels from (row, col) on, which each plane has, all bands of a block before the next block."""
     cdef Py_ssize_t band, first = 0, length
-    cdef cnp.uint8_t* marked = &flags[row, col]
+    cdef uint8_t* marked = &flags[row, col]
     while first < n:
         length = min(<Py_ssize_t>GCN_BLOCK, n - first)
         for band in range(stack.shape[0]):
@@ -71,8 +73,8 @@ cdef void _mark_run(
 
 def fill_missing(
     const pixel_t[:, :, ::1] stack not None,
-    const cnp.uint8_t[::1] bits not None,
-    const cnp.uint8_t[:, ::1] flags not None,
+    const uint8_t[::1] bits not None,
+    const uint8_t[:, ::1] flags not None,
     pixel_t fill,
     pixel_t[:, :, ::1] image not None,
 ):
@@ -91,6 +93,7 @@ def fill_missing(
     if image.shape[1] != stack.shape[1] or image.shape[2] != stack.shape[2]:
         raise ValueError("image is not (row, col) of the stack")
     n_kept = 0
+    # Indices: flags and all planes have n_pixels samples, and image has as many planes as bits are set.
     with nogil:
         for band in range(stack.shape[0] if n_pixels > 0 else 0):
             if bits[band] != 0:
@@ -101,9 +104,9 @@ def fill_missing(
 def read_label(
     const pixel_t[:, ::1] band not None,
     pixel_t nodata,
-    cnp.uint8_t bit,
-    cnp.uint8_t[:, ::1] flags not None,
-    cnp.uint8_t[:, ::1] label not None,
+    uint8_t bit,
+    uint8_t[:, ::1] flags not None,
+    uint8_t[:, ::1] label not None,
 ):
     """Write the classes 0, 1, 2 of `band` into `label`, 255 elsewhere and where `flags` has `bit`.
 
@@ -116,5 +119,6 @@ def read_label(
     if label.shape[0] != band.shape[0] or label.shape[1] != band.shape[1]:
         raise ValueError("label is not (row, col) of the band")
     if n_pixels > 0:
+        # Indices: the three planes have n_pixels samples each.
         with nogil:
             label_run(&band[0, 0], n_pixels, nodata, bit, &flags[0, 0], &label[0, 0])

@@ -1,21 +1,21 @@
 """Sample types of stacks and planes; types and inline functions only."""
 
-cimport numpy as cnp
+from libc.stdint cimport int16_t, int32_t, uint8_t
 
 # What a stack may hold.
 ctypedef fused pixel_t:
-    cnp.int16_t
-    cnp.int32_t
-    cnp.float32_t
-    cnp.float64_t
+    int16_t
+    int32_t
+    float
+    double
 
 # What can be cut into chips: stacks, and the uint8 planes of label and flags.
 ctypedef fused sample_t:
-    cnp.uint8_t
-    cnp.int16_t
-    cnp.int32_t
-    cnp.float32_t
-    cnp.float64_t
+    uint8_t
+    int16_t
+    int32_t
+    float
+    double
 
 
 cdef inline bint is_finite(pixel_t value) noexcept nogil:

@@ -2,10 +2,7 @@
 #ifndef GCN_ROWS_H
 #define GCN_ROWS_H
 
-#include "wide.h"
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+#include "dispatch.h"
 
 /* Samples a call of mark_* may be given: its counter is as wide as a sample, so that the loop
  * stays in one width, and the flags of so many stay in the first-level cache over all bands. */
@@ -21,8 +18,8 @@
         M n_wild = 0;                                                                                          \
         for (ptrdiff_t i = 0; i < n; i++) {                                                                    \
             const T value = run[i];                                                                            \
-            const M gone = -(M)((value == nodata) | (value == sentinel) | !(value - value == 0));              \
-            const M wild = -(M)((value < lowest) | (value > highest));                                         \
+            const M gone = (M)-(M)((value == nodata) | (value == sentinel) | !(value - value == 0));           \
+            const M wild = (M)-(M)((value < lowest) | (value > highest));                                      \
             n_wild += (M)(wild & ~gone);                                                                       \
             flags[i] |= bit & (uint8_t)(gone | wild);                                                          \
         }                                                                                                      \
@@ -45,8 +42,8 @@
         for (ptrdiff_t i = 0; i < n; i++) {                                                                    \
             /* Never casting a value that uint8 cannot hold. */                                                \
             const T value = run[i];                                                                            \
-            const M debris = -(M)(value == 1), ice = -(M)(value == 2);                                         \
-            const M seen = -(M)((value == 0) & (value != nodata)) | ((debris | ice) & -(M)(value != nodata));  \
+            const M none = (M)-(M)(value == 0), debris = (M)-(M)(value == 1), ice = (M)-(M)(value == 2);       \
+            const M seen = (M)((none | debris | ice) & -(M)(value != nodata));                                 \
             const uint8_t unknown = (uint8_t)~seen | (uint8_t)-(uint8_t)((flags[i] & bit) != 0);               \
             label[i] = ((uint8_t)debris & 1) | ((uint8_t)ice & 2) | unknown;                                   \
             flags[i] |= bit & unknown;                                                                         \
@@ -67,9 +64,9 @@ GCN_WIDE static void count_bytes(const uint8_t *run, ptrdiff_t n, int64_t *count
         const ptrdiff_t lines = (n - i) / 64 < 255 ? (n - i) / 64 : 255;
         for (ptrdiff_t line = 0; line < lines; line++, i += 64)
             for (int j = 0; j < 64; j++) {
-                none[j] += run[i + j] == 0;
-                debris[j] += run[i + j] == 1;
-                ice[j] += run[i + j] == 2;
+                none[j] = (uint8_t)(none[j] + (run[i + j] == 0));
+                debris[j] = (uint8_t)(debris[j] + (run[i + j] == 1));
+                ice[j] = (uint8_t)(ice[j] + (run[i + j] == 2));
             }
         for (int j = 0; j < 64; j++) {
             counts[0] += none[j];
@@ -147,55 +144,37 @@ static void gcn_copy_rows(
         gcn_copy_row(out, in, bytes);
 }
 
-#ifdef GCN_HAS_VERSIONS
-typedef char gcn_line __attribute__((vector_size(64), aligned(1), may_alias));
-
 /* A cache line that is stored whole is written faster. */
-__attribute__((target("avx512f"))) static void gcn_copy_lines(
+GCN_LINES static void gcn_copy_lines(
     char *out, ptrdiff_t out_pitch, const char *in, ptrdiff_t pitch, ptrdiff_t bytes, ptrdiff_t rows)
 {
     for (ptrdiff_t y = 0; y < rows; y++, out += out_pitch, in += pitch) {
         ptrdiff_t i = 0;
         for (; i + 64 <= bytes; i += 64)
-            *(gcn_line *)(out + i) = *(const gcn_line *)(in + i);
+            gcn_copy_line(out + i, in + i);
         if (i < bytes)
             memcpy(out + i, in + i, (size_t)(bytes - i));
     }
 }
-#endif
 
 /* Copy rows of `bytes` bytes that start `pitch` bytes apart into rows `out_pitch` bytes apart. */
 static inline void copy_rows(
     char *out, ptrdiff_t out_pitch, const char *in, ptrdiff_t pitch, ptrdiff_t bytes, ptrdiff_t rows)
 {
-#ifdef GCN_HAS_VERSIONS
-    if (__builtin_cpu_supports("avx512f")) {
+    if (gcn_has_lines())
         gcn_copy_lines(out, out_pitch, in, pitch, bytes, rows);
-        return;
-    }
-#endif
-    gcn_copy_rows(out, out_pitch, in, pitch, bytes, rows);
+    else
+        gcn_copy_rows(out, out_pitch, in, pitch, bytes, rows);
 }
 
-/* The same, past the caches: for what is too large to be found there again. Whoever calls it ends
- * with stream_end; `out`, `out_pitch` and `bytes` are multiples of 16. */
+/* The same, past the caches: for what is too large to be found there again. Whoever calls it ends with
+ * gcn_stream_end; `out`, `out_pitch` and `bytes` are multiples of 16. */
 static inline void stream_rows(
     char *out, ptrdiff_t out_pitch, const char *in, ptrdiff_t pitch, ptrdiff_t bytes, ptrdiff_t rows)
 {
-#ifdef __SSE2__
     for (ptrdiff_t y = 0; y < rows; y++, out += out_pitch, in += pitch)
         for (ptrdiff_t i = 0; i < bytes; i += 16)
-            _mm_stream_si128((__m128i *)(out + i), _mm_loadu_si128((const __m128i *)(in + i)));
-#else
-    copy_rows(out, out_pitch, in, pitch, bytes, rows);
-#endif
-}
-
-static inline void stream_end(void)
-{
-#ifdef __SSE2__
-    _mm_sfence();
-#endif
+            gcn_stream_16(out + i, in + i);
 }
 
 #endif

@@ -1,18 +1,17 @@
 """Chips cut out of planes, and gathered from many partitions.
 
 Compiled to run without the GIL, whatever the edge policy, and to read a plane from the first-level
-cache: it is cut strip by strip, each strip into all the chips that show it, so that filling, which
-goes over the same strip just before, costs no second pass over memory. What is left is the speed
+cache: it is cut strip by strip, each strip into all the chips that show it. What is left is the speed
 at which the chips can be written.
 """
 
-cimport numpy as cnp
+from libc.stdint cimport int64_t
 
-from pixel cimport pixel_t, sample_t
-from rows cimport copy_rows, fill_run, stream_end, stream_rows
+from pixel cimport sample_t
+from rows cimport copy_rows, gcn_stream_end, stream_rows
 
 cdef enum:
-    # Rows of a strip, filled and read, fill half of the usual first-level cache.
+    # Rows of a strip, which every chip that shows them reads, fill a quarter of the usual first-level cache.
     STRIP_BYTES = 8192
     # Planes larger than this do not come from a partition: few of their chips share a strip.
     MOST_STRIPPED_BYTES = 1048576
@@ -20,11 +19,13 @@ cdef enum:
     STREAMED_BYTES = 33554432
     # What a streamed row must be a multiple of, and start at.
     STREAMED_UNIT = 16
+    # Products of two positions in a chip of at most so many pixels a side hold in 63 bits.
+    MOST_SIZE = 2147483647
 
 
 def cut(
     const sample_t[:, :, ::1] stack not None,
-    const cnp.int64_t[:, ::1] origins not None,
+    const int64_t[:, ::1] origins not None,
     sample_t fill,
     bint stretched,
     sample_t[:, :, :, ::1] out not None,
@@ -33,7 +34,7 @@ def cut(
 
     Stretched, row i of a chip of which h rows lie inside shows row ``floor(i * h / size)``, columns
     likewise; a window wholly outside is `fill`. Shapes: stack (band, row, col); origins (chip, 2)
-    row and column, not negative; out (chip, band, y, x). Releases the GIL.
+    row and column, not negative; out (chip, band, y, x), no memory of the stack. Releases the GIL.
     """
     cdef Py_ssize_t band, top, bottom, n_strip
     _check(origins, out)
@@ -41,73 +42,24 @@ def cut(
         raise ValueError("out has not the bands of the stack")
     if out.shape[0] * out.shape[1] * out.shape[2] * out.shape[3] == 0:
         return
+    # Indices: no origin is negative (_check). Those beyond the stack are passed over; from the others on, as many rows
+    # and columns are read as both the stack and a chip have.
     with nogil:
-        n_strip = _strip_rows(stack.shape[1], stack.shape[2] * sizeof(sample_t))
+        n_strip = _strip_rows(stack.shape[1], stack.shape[2] * <Py_ssize_t>sizeof(sample_t))
         for band in range(stack.shape[0]):
             top = 0
             while top < stack.shape[1] and stack.shape[2] > 0:
                 bottom = min(top + n_strip, stack.shape[1])
-                _cut_strip(stack, band, top, bottom, origins, stretched, out, band)
+                _cut_strip(stack, band, top, bottom, origins, stretched, out)
                 top = bottom
-            _cut_edges(stack, band, origins, fill, stretched, out, band)
-        stream_end()
-
-
-def cut_filled(
-    const pixel_t[:, :, ::1] stack not None,
-    const cnp.uint8_t[::1] bits not None,
-    const cnp.uint8_t[:, ::1] flags not None,
-    const cnp.int64_t[:, ::1] origins not None,
-    pixel_t fill,
-    bint stretched,
-    pixel_t[:, :, ::1] plane not None,
-    pixel_t[:, :, :, ::1] out not None,
-):
-    """Fill the bands with a bit as `nodata.fill_missing` does, and cut them as `cut` does, in one pass.
-
-    Shapes: stack (band, row, col); bits (band,), 0 leaves the band out; flags (row, col); plane
-    (1, row, col), overwritten; origins (chip, 2); out (chip, bands with a bit, y, x). Releases the GIL.
-    """
-    cdef Py_ssize_t band, top, bottom, n_strip, n_kept = 0
-    _check(origins, out)
-    for band in range(bits.shape[0]):
-        n_kept += bits[band] != 0
-    if bits.shape[0] != stack.shape[0] or out.shape[1] != n_kept:
-        raise ValueError("bits has one value a band, out one plane a bit")
-    if flags.shape[0] != stack.shape[1] or flags.shape[1] != stack.shape[2]:
-        raise ValueError("flags is not (row, col) of the stack")
-    if plane.shape[0] != 1 or plane.shape[1] != stack.shape[1] or plane.shape[2] != stack.shape[2]:
-        raise ValueError("plane is not (1, row, col) of the stack")
-    if out.shape[0] * out.shape[1] * out.shape[2] * out.shape[3] == 0:
-        return
-    n_kept = 0
-    with nogil:
-        n_strip = _strip_rows(stack.shape[1], stack.shape[2] * sizeof(pixel_t))
-        for band in range(stack.shape[0]):
-            if bits[band] == 0:
-                continue
-            top = 0
-            while top < stack.shape[1] and stack.shape[2] > 0:
-                bottom = min(top + n_strip, stack.shape[1])
-                fill_run(
-                    &stack[band, top, 0],
-                    (bottom - top) * stack.shape[2],
-                    &flags[top, 0],
-                    bits[band],
-                    fill,
-                    &plane[0, top, 0],
-                )
-                _cut_strip(plane, 0, top, bottom, origins, stretched, out, n_kept)
-                top = bottom
-            _cut_edges(plane, 0, origins, fill, stretched, out, n_kept)
-            n_kept += 1
-        stream_end()
+            _cut_edges(stack, band, origins, fill, stretched, out)
+        gcn_stream_end()
 
 
 def gather(
     const sample_t[:, :, :, ::1] windows not None,
-    const cnp.int64_t[:, ::1] extents not None,
-    const cnp.int64_t[:, ::1] places not None,
+    const int64_t[:, ::1] extents not None,
+    const int64_t[:, ::1] places not None,
     sample_t fill,
     bint stretched,
     sample_t[:, :, :, ::1] out not None,
@@ -116,11 +68,13 @@ def gather(
 
     Shapes: windows (partition, band, row, col); extents (partition, 2) rows and columns that hold
     samples, where smaller partitions are stored padded; places (chip, 3), not negative; out
-    (chip, band, y, x). Releases the GIL.
+    (chip, band, y, x), no memory of the windows. Releases the GIL.
     """
     cdef Py_ssize_t chip, band
     if places.shape[1] != 3 or places.shape[0] != out.shape[0] or windows.shape[1] != out.shape[1]:
         raise ValueError("places is not (chip, 3) or out is not (chip, band, y, x)")
+    if out.shape[2] > MOST_SIZE or out.shape[3] > MOST_SIZE:
+        raise ValueError("a chip has more than 2**31 - 1 pixels a side")
     if extents.shape[0] != windows.shape[0] or extents.shape[1] != 2:
         raise ValueError("extents is not (partition, 2)")
     for chip in range(extents.shape[0]):
@@ -129,6 +83,8 @@ def gather(
     for chip in range(places.shape[0]):
         if not (0 <= places[chip, 0] < windows.shape[0]) or places[chip, 1] < 0 or places[chip, 2] < 0:
             raise ValueError("a place is in no partition, or before it")
+    # Indices: partitions are those of `windows`; rows and columns are not negative, those beyond the extent are passed
+    # over, and no extent is larger than the windows.
     with nogil:
         if out.shape[2] * out.shape[3] > 0:
             for chip in range(places.shape[0]):
@@ -138,36 +94,40 @@ def gather(
 
 cdef void _gather_plane(
     const sample_t[:, :, :, ::1] windows,
-    const cnp.int64_t[:, ::1] extents,
-    const cnp.int64_t[:, ::1] places,
+    const int64_t[:, ::1] extents,
+    const int64_t[:, ::1] places,
     sample_t fill,
     bint stretched,
     sample_t[:, :, :, ::1] out,
     Py_ssize_t chip,
     Py_ssize_t band,
 ) noexcept nogil:
+    """Copy one band of one chip. Neither difference below can pass 63 bits: both sides are not negative."""
     cdef Py_ssize_t partition = places[chip, 0], row = places[chip, 1], col = places[chip, 2]
     cdef Py_ssize_t height = max(<Py_ssize_t>0, min(out.shape[2], extents[partition, 0] - row))
     cdef Py_ssize_t width = max(<Py_ssize_t>0, min(out.shape[3], extents[partition, 1] - col))
+    cdef Py_ssize_t item = <Py_ssize_t>sizeof(sample_t)
     cdef const sample_t* source = NULL
     if height > 0 and width > 0:
         source = &windows[partition, band, row, col]
     if source != NULL and (not stretched or (height == out.shape[2] and width == out.shape[3])):
         copy_rows(
             <char*>&out[chip, band, 0, 0],
-            out.shape[3] * sizeof(sample_t),
+            out.shape[3] * item,
             <const char*>source,
-            windows.shape[3] * sizeof(sample_t),
-            width * sizeof(sample_t),
+            windows.shape[3] * item,
+            width * item,
             height,
         )
     _finish(source, windows.shape[3], height, width, fill, stretched, out, chip, band)
 
 
-cdef int _check(const cnp.int64_t[:, ::1] origins, sample_t[:, :, :, ::1] out) except -1:
+cdef int _check(const int64_t[:, ::1] origins, sample_t[:, :, :, ::1] out) except -1:
     cdef Py_ssize_t chip
     if origins.shape[1] != 2 or origins.shape[0] != out.shape[0]:
         raise ValueError("origins is not (chip, 2) or out is not (chip, band, y, x)")
+    if out.shape[2] > MOST_SIZE or out.shape[3] > MOST_SIZE:
+        raise ValueError("a chip has more than 2**31 - 1 pixels a side")
     for chip in range(origins.shape[0]):
         if origins[chip, 0] < 0 or origins[chip, 1] < 0:
             raise ValueError("a window starts before the stack")
@@ -182,17 +142,17 @@ cdef Py_ssize_t _strip_rows(Py_ssize_t rows, Py_ssize_t row_bytes) noexcept nogi
 
 cdef void _cut_strip(
     const sample_t[:, :, ::1] stack,
-    Py_ssize_t source,
+    Py_ssize_t band,
     Py_ssize_t top,
     Py_ssize_t bottom,
-    const cnp.int64_t[:, ::1] origins,
+    const int64_t[:, ::1] origins,
     bint stretched,
     sample_t[:, :, :, ::1] out,
-    Py_ssize_t band,
 ) noexcept nogil:
-    """Copy rows `top` to `bottom` of plane `source` into plane `band` of the chips that show them."""
+    """Copy rows `top` to `bottom` of a band into the chips that show them."""
     cdef Py_ssize_t chip, row, col, first, last, width
-    cdef Py_ssize_t out_pitch = out.shape[3] * sizeof(sample_t), pitch = stack.shape[2] * sizeof(sample_t)
+    cdef Py_ssize_t item = <Py_ssize_t>sizeof(sample_t)
+    cdef Py_ssize_t out_pitch = out.shape[3] * item, pitch = stack.shape[2] * item
     cdef bint streams = (
         out.shape[0] * out.shape[1] * out.shape[2] * out_pitch > STREAMED_BYTES
         and out_pitch % STREAMED_UNIT == 0
@@ -205,27 +165,27 @@ cdef void _cut_strip(
         col = origins[chip, 1]
         if row >= bottom or col >= stack.shape[2]:
             continue
+        # The origin lies on the stack: no sum with the size of a chip passes 63 bits.
         first = max(top, row)
         last = min(bottom, row + out.shape[2])
         width = min(out.shape[3], stack.shape[2] - col)
         if first >= last or (stretched and (width < out.shape[3] or row + out.shape[2] > stack.shape[1])):
             continue
         target = <char*>&out[chip, band, first - row, 0]
-        begin = <const char*>&stack[source, first, col]
+        begin = <const char*>&stack[band, first, col]
         if streams and width == out.shape[3]:
             stream_rows(target, out_pitch, begin, pitch, out_pitch, last - first)
         else:
-            copy_rows(target, out_pitch, begin, pitch, width * sizeof(sample_t), last - first)
+            copy_rows(target, out_pitch, begin, pitch, width * item, last - first)
 
 
 cdef void _cut_edges(
     const sample_t[:, :, ::1] stack,
-    Py_ssize_t source,
-    const cnp.int64_t[:, ::1] origins,
+    Py_ssize_t band,
+    const int64_t[:, ::1] origins,
     sample_t fill,
     bint stretched,
     sample_t[:, :, :, ::1] out,
-    Py_ssize_t band,
 ) noexcept nogil:
     """Write what `_cut_strip` leaves open in the chips that hang over the edge."""
     cdef Py_ssize_t chip, height, width
@@ -235,7 +195,7 @@ cdef void _cut_edges(
         width = max(<Py_ssize_t>0, min(out.shape[3], stack.shape[2] - origins[chip, 1]))
         begin = NULL
         if height > 0 and width > 0:
-            begin = &stack[source, origins[chip, 0], origins[chip, 1]]
+            begin = &stack[band, origins[chip, 0], origins[chip, 1]]
         _finish(begin, stack.shape[2], height, width, fill, stretched, out, chip, band)
 
 
@@ -250,7 +210,11 @@ cdef void _finish(
     Py_ssize_t chip,
     Py_ssize_t band,
 ) noexcept nogil:
-    """Fill or stretch a chip of which `height` rows and `width` columns lie inside, from `source` on."""
+    """Fill or stretch a chip of which `height` rows and `width` columns lie inside, from `source` on.
+
+    Neither is more than the chip has, and `source` is NULL where one is 0. Stretched, row i shows row
+    i * height // size, which is below height; columns likewise.
+    """
     cdef Py_ssize_t i, j
     if height == out.shape[2] and width == out.shape[3]:
         return

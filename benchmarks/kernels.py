@@ -1,4 +1,4 @@
-"""Mask and cut in memory, against a copy of the same bytes."""
+"""Mask and cut in memory as a build does, against a copy of as many bytes."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,12 +35,15 @@ def _rows_of(ground: Ground, step: int) -> list[Row]:
     turns = max(2, ground.plan.kernel_partitions * (25 if step == 8 else 289) // 289)
     kernels = [ours.MaskAndCut(settings, stacks[0].shape[1:]) for _ in range(2)]
     n_bytes = kernels[0].n_bytes
-    buffer = np.empty((len(kernels[0].image), len(stacks[0]), *kernels[0].image.shape[2:]), np.int16)
-    reused, large = (limits.Copy(n_bytes), limits.Copy(n_bytes)), limits.Copy(max(n_bytes, _LARGE))
+    whole = (n_bytes // (2 * len(stacks[0]) * competent.CHIP**2), len(stacks[0]), competent.CHIP, competent.CHIP)
+    buffer = np.empty(whole, np.int16)
+    size = kernels[0].buffer_bytes
+    reused, large, copies = (limits.Copy(size), limits.Copy(size)), limits.Copy(_LARGE), turns * n_bytes // size
 
     def one(kernel: ours.MaskAndCut, count: int) -> int:
         for number in range(count):
-            kernel(stacks[number % len(stacks)])
+            for _ in kernel(stacks[number % len(stacks)]):
+                pass
         return count * n_bytes
 
     def script() -> int:
@@ -56,8 +59,8 @@ def _rows_of(ground: Ground, step: int) -> list[Row]:
         run = race(
             [
                 Contestant("one", lambda: one(kernels[0], turns)),
-                Contestant("copy", lambda: reused[0](turns)),
-                Contestant("two copies", lambda: sum(pool.map(lambda copy: copy(turns), reused))),
+                Contestant("copy", lambda: reused[0](copies)),
+                Contestant("two copies", lambda: sum(pool.map(lambda copy: copy(copies), reused))),
                 Contestant("two", lambda: sum(pool.map(one, kernels, (turns, turns)))),
                 Contestant("script", script),
                 Contestant("large copy", lambda: large(max(1, turns * n_bytes // _LARGE))),
@@ -105,10 +108,13 @@ def _stacks(ground: Ground) -> tuple[list[np.ndarray], tuple[float, ...]]:
 def _check(
     kernel: ours.MaskAndCut, stack: np.ndarray, nodata: tuple[float, ...], step: int, buffer: np.ndarray
 ) -> None:
-    kernel(stack)
     expected = stack.copy()
     competent.fill_missing(expected, nodata)
-    competent.cut(expected, step, buffer)
-    same = np.array_equal(kernel.image, buffer[:, : competent.LABEL])
-    if not (same and np.array_equal(kernel.label, buffer[:, competent.LABEL])):
-        raise RuntimeError(f"step {step}: the kernel's pixels differ from numpy's")
+    left = competent.cut(expected, step, buffer)
+    for batch in kernel(stack):
+        these, left = np.split(left, [len(batch["image"])])
+        same = np.array_equal(batch["image"], these[:, : competent.LABEL])
+        if not (same and np.array_equal(batch["label"], these[:, competent.LABEL])):
+            raise RuntimeError(f"step {step}: the kernels' pixels differ from numpy's")
+    if len(left):
+        raise RuntimeError(f"step {step}: {len(left)} chips are lacking")

@@ -14,15 +14,16 @@ from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.io.publish.atomic import atomic_write, digest
 from gcn_luigi.io.publish.manifest import ManifestEntry
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
-from gcn_luigi.io.shard.writer import ShardHeader, create_shard
+from gcn_luigi.io.shard.format import ShardHeader
+from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.prepare.chips.chips import chip_origins, cut_chips
-from gcn_luigi.prepare.chips.gather import ChipCutter
-from gcn_luigi.prepare.chips.metadata import Partition, chip_columns, empty_columns, select_counts
+from gcn_luigi.prepare.chips.metadata import Partition, chip_columns, empty_columns
 from gcn_luigi.prepare.chips.selection import count_chips
-from gcn_luigi.prepare.missing.flags import Marks, mark_strict, outside_flags
+from gcn_luigi.prepare.missing.fill import Corrected, outside_flags, strict_nodata
 from gcn_luigi.settings import RegionSettings, ShardSettings
 from gcn_luigi.stages.dataset.manifest import write_manifest
 from gcn_luigi.stages.dataset.summary import write_index
+from gcn_luigi.stages.shards.chip_encoder import BATCH
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 
 Batch = dict[str, npt.NDArray[Any]]
@@ -80,7 +81,7 @@ def build(
 
 def finish(paths: DatasetPaths, settings: RegionSettings) -> None:
     """Build all shards of a place and its index, so that it can be opened; its quality page is left out."""
-    totals = {"train": settings.shards.train, "dev": settings.shards.dev}
+    totals = {"train": settings.shards.n_train, "dev": settings.shards.n_dev}
     for split in SPLITS:
         for number in range(totals[split]):
             with atomic_write(paths.shard(split, number, totals[split])) as draft:
@@ -100,41 +101,47 @@ def finish(paths: DatasetPaths, settings: RegionSettings) -> None:
 # --- kernels and writing --------------------------------------------------------------------------------------------
 
 
-def _aligned(shape: tuple[int, ...]) -> npt.NDArray[np.int16]:
-    """Return an array that starts at a multiple of 64 bytes."""
-    count = int(np.prod(shape))
-    room = np.empty(2 * count + 64, np.uint8)
-    first = -room.ctypes.data % 64
-    return room[first : first + 2 * count].view(np.int16).reshape(shape)
-
-
 class MaskAndCut:
-    """Mask and cut partitions in memory into buffers that are used again."""
+    """Mask and cut partitions in memory as a build does: batch by batch, into buffers that are used again."""
 
     def __init__(self, settings: RegionSettings, shape: tuple[int, int]) -> None:
-        self._schema, self._size, self._edge = settings.schema_bands, settings.chips.size, settings.chips.edge
-        self._outside = int(outside_flags(self._schema))
-        self._origins = chip_origins(shape, self._size, settings.chips.step, self._edge)
-        self._cutter, self._marks = (
-            ChipCutter(self._schema, self._size, edge=self._edge),
-            Marks.empty(self._schema, shape),
-        )
-        n_chips, n_bands = len(self._origins), len(self._schema) - 1
-        self.image = _aligned((n_chips, n_bands, self._size, self._size))
-        self.label = np.empty((n_chips, self._size, self._size), np.uint8)
-        self.flags = np.empty_like(self.label)
+        self._settings, self._schema = settings, settings.schema_bands
+        self._fills = {
+            "image": settings.nodata.fill,
+            "label": LABEL_IGNORE,
+            "flags": int(outside_flags(self._schema)),
+        }
+        self._origins = chip_origins(shape, settings.chips.size, settings.chips.step, settings.chips.edge)
+        self._planes = Corrected.empty(self._schema, shape)
+        chip = (settings.chips.size, settings.chips.size)
+        n_bands, n_chips = len(self._schema) - 1, min(BATCH, len(self._origins))
+        self._buffers: Batch = {
+            "image": np.empty((n_chips, n_bands, *chip), np.int16),
+            "label": np.empty((n_chips, *chip), np.uint8),
+            "flags": np.empty((n_chips, *chip), np.uint8),
+        }
+
+    @property
+    def buffer_bytes(self) -> int:
+        """Bytes of the buffers."""
+        return sum(array.nbytes for array in self._buffers.values())
 
     @property
     def n_bytes(self) -> int:
         """Bytes of one partition's chips."""
-        return self.image.nbytes + self.label.nbytes + self.flags.nbytes
+        return self.buffer_bytes // len(self._buffers["image"]) * len(self._origins)
 
-    def __call__(self, stack: npt.NDArray[np.int16]) -> None:
-        """Fill the buffers with the chips of a stack (band, y, x)."""
-        marks = mark_strict(stack, self._schema, out=self._marks)
-        self._cutter.cut(stack, marks.flags, self._origins, out=self.image)
-        for plane, fill, out in ((marks.label, LABEL_IGNORE, self.label), (marks.flags, self._outside, self.flags)):
-            cut_chips(plane, self._origins, self._size, edge=self._edge, fill=fill, out=out)
+    def __call__(self, stack: npt.NDArray[np.int16]) -> Iterator[Batch]:
+        """Yield the chips of a stack (band, y, x); the next batch takes the memory of the one before."""
+        chips = self._settings.chips
+        strict_nodata(stack, self._schema, fill=self._settings.nodata.fill, out=self._planes)
+        for first in range(0, len(self._origins), BATCH):
+            origins = self._origins[first : first + BATCH]
+            batch = {name: buffer[: len(origins)] for name, buffer in self._buffers.items()}
+            for name, out in batch.items():
+                plane = getattr(self._planes, name)
+                cut_chips(plane, origins, chips.size, edge=chips.edge, fill=self._fills[name], out=out)
+            yield batch
 
 
 def write_chips(path: Path, settings: RegionSettings, place: Partition, partitions: Sequence[Mapping[str, Any]]) -> int:
@@ -155,10 +162,10 @@ def write_chips(path: Path, settings: RegionSettings, place: Partition, partitio
     origins = chip_origins((place.window.height, place.window.width), size, settings.chips.step, settings.chips.edge)
     plane = np.zeros((place.window.height, place.window.width), np.uint8)
     counts = count_chips(plane, plane, origins, size, edge=settings.chips.edge)
-    columns = chip_columns(settings.region, place, origins, select_counts(counts, np.ones(len(origins), bool)), size)
+    columns = chip_columns(settings.region, place, origins, counts, size)
     with atomic_write(path) as draft, create_shard(draft, header, settings.shards.codec) as writer:
         for pixels in partitions:
-            writer.append(pixels, columns)
+            writer.write(writer.encode(pixels), columns)
         writer.finish(empty_columns(settings.region, "train", lattice), {})
     return sum(array.nbytes for pixels in partitions for array in pixels.values())
 

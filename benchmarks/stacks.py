@@ -20,7 +20,7 @@ from gcn_luigi.io.raster.header import read_lattice
 from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, write_vrt
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.partitions.hilbert import along_curve
+from gcn_luigi.prepare.partitions.grid import hilbert_order
 
 CORES = 1
 # As the published composites: a band a year, blocks and cells of 256 px, a name for each of the two years read.
@@ -90,7 +90,7 @@ def _windows(lattice: Lattice, count: int) -> Windows:
     """Return cells off the blocks of the tiles, in the order in which a shard reads them, of either year in turns."""
     rows, cols = (np.arange(_SHIFT, extent - _SIZE, _SIZE) for extent in lattice.shape)
     cells = np.stack(np.meshgrid(rows, cols, indexing="ij"), axis=-1).reshape(-1, 2)
-    ordered = cells[along_curve(cells[:, 0], cells[:, 1])][:count]
+    ordered = cells[hilbert_order(cells[:, 0], cells[:, 1])][:count]
     return [(_READ[k % 2], Window(int(row), int(col), _SIZE, _SIZE)) for k, (row, col) in enumerate(ordered)]
 
 

@@ -3,6 +3,8 @@
 import difflib
 import functools
 import json
+import logging
+import multiprocessing
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +19,7 @@ from pydantic_core import ErrorDetails
 from gcn_luigi.bands import Band
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.inputs.remote import refuse_remote
+from gcn_luigi.old_keys import OLD_KEYS, renew
 from gcn_luigi.settings import RegionSettings
 
 # What pydantic's kinds of errors want, in words.
@@ -71,8 +74,8 @@ class Region:
             "label.raster": self.settings.label.raster,
             "distance.raster": self.settings.distance.raster if self.settings.distance.enabled else None,
             "grid.path": self.settings.grid.path,
-            "grid.reject_ids": self.settings.grid.reject_ids,
-            "grid.exclude_polygons": self.settings.grid.exclude_polygons,
+            "grid.reject_ids_path": self.settings.grid.reject_ids_path,
+            "grid.exclude_polygons_path": self.settings.grid.exclude_polygons_path,
         }
         for key, path in named.items():
             refuse_remote(path or "", where=key, is_source=True)
@@ -110,17 +113,9 @@ def load_region(path: Path, data_root: Path | None = None) -> Region:
     ConfigError
         The file is missing, is no TOML, or holds a key or value that cannot be used; every such key is named.
     """
+    text = _text(path)
     try:
-        text = _text(path)
-        settings = _parse(text)
-    except (FileNotFoundError, NotADirectoryError):
-        raise _no_such_region(path) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"not a TOML file: {error}", where=str(path), fix="mend the line named above") from error
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be read: {error.strerror}", where=str(path), fix="check the file's rights"
-        ) from error
+        settings = _parse(text, path)
     except ValidationError as error:
         raise _unusable(path, text, error) from error
     if settings.region != path.stem:
@@ -141,7 +136,7 @@ def pick(settings: RegionSettings, keys: Iterable[str]) -> dict[str, Any]:
     settings : RegionSettings
         The settings.
     keys : iterable of str
-        ``"chips"`` for a whole section, ``"shards.train"`` for one value.
+        ``"chips"`` for a whole section, ``"shards.n_train"`` for one value.
 
     Returns
     -------
@@ -174,22 +169,60 @@ def band_facts(bands: Iterable[Band], *fields: str) -> list[dict[str, Any]]:
     return [{name: getattr(band, name) for name in fields} for band in bands]
 
 
+def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the text of a region's TOML file as it is, line ends included, and what it says.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing or is not a TOML file.
+    """
+    text = _text(path)
+    return text, _tree(text, path)
+
+
 @functools.lru_cache(maxsize=16)
-def _parse(text: str) -> RegionSettings:
+def _parse(text: str, path: Path) -> RegionSettings:
     # Every task asks for the settings, often; equal texts give equal, frozen settings.
-    return RegionSettings.model_validate(tomllib.loads(text))
+    try:
+        tree, notes = renew(_tree(text, path))
+    except ValueError as error:
+        raise ConfigError(str(error), where=str(path), fix="remove the old name") from error
+    # One warning per run, not one per worker.
+    if notes and multiprocessing.parent_process() is None:
+        logging.getLogger("gcn_luigi").warning(
+            "warning: %s: %s; gcn upgrade-config %s rewrites the file", path, "; ".join(notes), path
+        )
+    return RegionSettings.model_validate(tree)
+
+
+def _tree(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"not a TOML file: {error}", where=str(path), fix="fix the line named above") from error
 
 
 def _text(path: Path) -> str:
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise _no_such_region(path) from None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror}", where=str(path), fix="check the file's rights"
+        ) from error
     if data.startswith(_UTF16):
         raise ConfigError(
             "is stored as UTF-16, as some editors do; TOML is UTF-8",
             where=str(path),
             fix="save it again with the encoding UTF-8, or: iconv -f UTF-16 -t UTF-8",
         )
-    # Windows editors begin a file with a mark that nobody sees.
-    return data.decode("utf-8-sig").replace("\r\n", "\n")
+    try:
+        # Windows editors begin a file with a mark that nobody sees.
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"not a TOML file: {error}", where=str(path), fix="fix the line named above") from error
 
 
 def _no_such_region(path: Path) -> ConfigError:
@@ -255,8 +288,9 @@ def _explain(key: str, items: Sequence[ErrorDetails]) -> str:
     first = items[0]
     kind, given = first["type"], first["input"]
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(first["loc"][-1]), _known_keys(first["loc"][:-1]), n=1)
-        return f"{key} is unknown" + (f" (did you mean {near[0]}?)" if near else "")
+        known = _known_keys(first["loc"][:-1])
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        return f"{key} is unknown" + (f" (did you mean {known[near[0]]}?)" if near else "")
     if kind == "missing":
         return f"{key} is missing"
     if kind == "value_error":
@@ -295,12 +329,16 @@ def _shown(value: object) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"
 
 
-def _known_keys(location: Sequence[int | str]) -> list[str]:
+def _known_keys(location: Sequence[int | str]) -> dict[str, str]:
+    """Return the keys of a section, each by itself and by its old name."""
     model: type[BaseModel] | None = RegionSettings
     for part in location:
         if isinstance(part, str) and model is not None and part in model.model_fields:
             model = _section(model.model_fields[part].annotation)
-    return list(model.model_fields) if model is not None else []
+    if model is None:
+        return {}
+    old = {name: renamed.new for name, renamed in OLD_KEYS.get(".".join(map(str, location)), {}).items() if renamed.new}
+    return old | {name: name for name in model.model_fields}
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:

@@ -227,7 +227,7 @@ def _sections(said: Mapping[str, Any], rejects: str | None) -> Iterator[str]:
     size = max(_PARTITION_PX, said.get("image_chip_size", 0))
     yield from row(None, "size", "Pixels along the edge of a partition.", size)
     yield from row("grid", "path", "Cells of the grid, instead of new ones.")
-    yield from row(rejects, "reject_ids", "Ids of cells that are never used.")
+    yield from row(rejects, "reject_ids_path", "Ids of cells that are never used.")
     yield from ("", "[chips]")
     yield from row("image_chip_size", "size", "Pixels along the edge of a chip.")
     yield from row("chip_step", "step", "Pixels between chips; the published script itself took 8.")

@@ -4,12 +4,15 @@ Every section of the TOML file is one class here. Nothing on this floor opens a 
 """
 
 import time
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from gcn_luigi.bands import LABEL_IGNORE, Band, BandSchema, Role
+from gcn_luigi.old_keys import OLD_KEYS, renew_section
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -27,6 +30,30 @@ class Section(BaseModel):
     """Base of all sections: frozen, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+    # Name of its table in the TOML file, where keys of it were renamed.
+    table: ClassVar[str] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_old_names(cls, values: Any) -> Any:
+        if not cls.table or not isinstance(values, Mapping):
+            return values
+        renewed, notes = renew_section(cls.table, values)
+        for note in notes:
+            warnings.warn(note, DeprecationWarning, stacklevel=3)
+        return renewed
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            renamed = OLD_KEYS.get(self.table, {}).get(name)
+            if renamed is None or not renamed.new:
+                return super().__getattr__(name)
+            warnings.warn(f"{self.table}.{name} is now {self.table}.{renamed.new}", DeprecationWarning, stacklevel=2)
+            value = self
+            for part in renamed.new.split("."):
+                value = getattr(value, part)
+            return renamed.before(value)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -118,11 +145,10 @@ class BandSettings(Section):
 class ConvertSettings(Section):
     """Type conversion of topography to int16."""
 
+    table = "convert"
     rounding: Literal["half-even", "half-away"] = "half-even"
     # A value that does not fit: stop, mark as nodata, or clip to the range.
     overflow: Literal["error", "nodata", "saturate"] = "error"
-    # Bands whose source is never converted.
-    exclude: tuple[str, ...] = ("rmse",)
 
 
 class OutlineSettings(Section):
@@ -162,10 +188,11 @@ class OutlineSettings(Section):
 class LabelSettings(Section):
     """The class label: STEM votes inside and outside the outlines, or a ready-made raster."""
 
+    table = "label"
     stem: str | None = None
-    # More votes than this is debris-free ice.
-    threshold: int = 3
-    # No classification has more votes: a larger or negative number is a missing one without a nodata tag.
+    # As many votes, or more, are debris-free ice.
+    min_votes: int = 4
+    # Largest possible count. Larger or negative values are missing data without a nodata tag, and are refused.
     max_votes: Count = 100
     # Such ice outside every outline: no glacier as published, missing, or debris-free ice.
     ice_outside: Literal["none", "ignore", "ice"] = "none"
@@ -212,6 +239,7 @@ class DistanceSettings(Section):
 class GridSettings(Section):
     """The cells that partitions are cut by."""
 
+    table = "grid"
     # Pixels along an edge.
     size: Count = 256
     # "world": cells lie at whole multiples of their size from (0, 0); "lattice": from the top left tile corner.
@@ -224,24 +252,25 @@ class GridSettings(Section):
     off_lattice: Literal["error", "snap", "floor"] = "error"
     # Share of a cell that may lie beyond the tiles.
     max_outside_share: Share = 0.0
-    # Cells with less glacier than this are not used.
-    min_glacier_share: Share = 0.0
-    # Cells farther than this from every outline are not used; matters where cells without an outline are.
+    # Cells with less of their area inside outlines are not used.
+    min_outline_share: Share = 0.0
+    # Cells farther than this from every outline are not used (relevant only if cells without outlines are allowed).
     max_outline_distance_m: Annotated[float, Field(gt=0)] | None = None
-    # Ids, one a line or in the first column of a CSV, that are never used.
-    reject_ids: str | None = None
-    # Polygons whose cells are never used.
-    exclude_polygons: str | None = None
+    # File of ids that are never used: one per line, or the first column of a CSV.
+    reject_ids_path: str | None = None
+    # File of polygons whose cells are never used.
+    exclude_polygons_path: str | None = None
 
 
 class YearSettings(Section):
     """Which composite a partition is cut from."""
 
+    table = "year"
     # Dates of the outlines in the cell, or the year column of an imported grid.
     source: Literal["outlines", "grid"] = "outlines"
     rule: Literal["legacy", "nearest", "area-weighted"] = "nearest"
-    # Years between outline and image beyond which a partition is not used.
-    max_gap: Annotated[int, Field(ge=0)] = 5
+    # Largest gap between outline and image; beyond it a partition is not used.
+    max_gap_years: Annotated[int, Field(ge=0)] = 5
     # No dated outline in the cell: leave the cell out, or use this composite.
     no_year: Literal["skip"] | int = "skip"
 
@@ -249,31 +278,46 @@ class YearSettings(Section):
 class SplitSettings(Section):
     """Which partitions train and which are held back."""
 
+    table = "split"
     method: Literal["blocks", "legacy", "column"] = "blocks"
     dev_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     seed: int = 8
-    # Partitions along the edge of a block that goes whole into one split.
-    block: Count = 4
+    # Partitions along the edge of a block, all of which belong to the same split.
+    block_partitions: Count = 4
     # Partitions between train and dev that belong to neither.
-    buffer: Annotated[int, Field(ge=0)] = 1
-    # Keep a glacier in one split where that can be had.
+    buffer_partitions: Annotated[int, Field(ge=0)] = 1
+    # Keep each glacier in a single split where possible.
     by_glacier: bool = True
+
+
+class LegacyNodataSettings(Section):
+    """Which bands the published rule tests for nodata, counted from 0, or from the end if negative."""
+
+    optical_band: int = 0
+    topo_band: int = -3
+    # A second topographic band; "none" or 0 for none.
+    alt_topo_band: int | None = -4
+
+    @field_validator("alt_topo_band", mode="before")
+    @classmethod
+    def _none_is_written(cls, value: Any) -> Any:
+        return None if value == "none" else value
 
 
 class NodataSettings(Section):
     """How missing pixels are made homogeneous."""
 
+    table = "nodata"
     mode: Literal["strict", "legacy"] = "strict"
     fill: Annotated[int, Field(ge=-32768, le=32767)] = 0
-    # legacy only: 0-based bands probed, as in the published scripts; None probes no alternative.
-    optical_band: int = 0
-    topo_band: int = -3
-    alt_topo_band: int | None = -4
+    # Used only where mode is "legacy".
+    legacy: LegacyNodataSettings = LegacyNodataSettings()
 
 
 class ChipSettings(Section):
     """How chips are cut and which are kept."""
 
+    table = "chips"
     size: Count = 128
     step: Count = 32
     # What happens where whole steps do not reach the edge.
@@ -286,14 +330,15 @@ class ChipSettings(Section):
     min_glacier_share: Share = 0.0
     min_valid_label_share: Share = 0.5
     min_valid_optical_share: Share = 0.5
-    max_topo_nodata_share: Share = 0.5
+    min_valid_topo_share: Share = 0.5
 
 
 class ShardSettings(Section):
     """How many files a split has, what they hold and how they are compressed."""
 
-    train: Count = 16
-    dev: Count = 4
+    table = "shards"
+    n_train: Count = 16
+    n_dev: Count = 4
     # Every chip by itself, or every corrected partition once with chips as rows of an index.
     layout: StorageLayout = "chips"
     # Any HDF5 reads deflate and none; the others need hdf5plugin.

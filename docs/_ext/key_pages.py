@@ -26,6 +26,9 @@ def sections() -> Iterator[tuple[str, type[BaseModel]]]:
         for annotation in (field.annotation, *get_args(field.annotation)):
             if isinstance(annotation, type) and issubclass(annotation, BaseModel):
                 yield (f"[{name}]" if annotation is field.annotation else f"[[{name}]]"), annotation
+                for inner, key in annotation.model_fields.items():
+                    if isinstance(key.annotation, type) and issubclass(key.annotation, BaseModel):
+                        yield f"[{name}.{inner}]", key.annotation
 
 
 def kind(annotation: Any, metadata: Iterable[Any] = ()) -> str:

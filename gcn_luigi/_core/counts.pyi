@@ -24,6 +24,5 @@ def weigh(
 ) -> None: ...
 def count_classes(
     label: npt.NDArray[np.uint8],
-    windows: npt.NDArray[np.int64],
     counts: npt.NDArray[np.int64],
 ) -> None: ...

@@ -10,16 +10,6 @@ def cut(
     stretched: bool,
     out: npt.NDArray[Any],
 ) -> None: ...
-def cut_filled(
-    stack: npt.NDArray[Any],
-    bits: npt.NDArray[np.uint8],
-    flags: npt.NDArray[np.uint8],
-    origins: npt.NDArray[np.int64],
-    fill: float,
-    stretched: bool,
-    plane: npt.NDArray[Any],
-    out: npt.NDArray[Any],
-) -> None: ...
 def gather(
     windows: npt.NDArray[Any],
     extents: npt.NDArray[np.int64],

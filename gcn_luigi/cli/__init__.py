@@ -22,6 +22,7 @@ from gcn_luigi.cli.report import report
 from gcn_luigi.cli.run import run
 from gcn_luigi.cli.status import status, why
 from gcn_luigi.cli.terminal.stopping import STOPPED, Interrupts
+from gcn_luigi.cli.upgrade_config import upgrade_config
 from gcn_luigi.cli.validate import validate
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.io.gdal_environment import set_aside, told
@@ -68,6 +69,7 @@ cli.add_command(export)
 cli.add_command(demo)
 cli.add_command(doctor)
 cli.add_command(import_params)
+cli.add_command(upgrade_config)
 cli.add_command(completion)
 
 

@@ -87,12 +87,12 @@ def _dataset_place(what: tuple[Path, ...], output: Path) -> Path | None:
 
 
 def _of_dataset(place: Path) -> dict[str, Any]:
-    from gcn_luigi.prepare.split.leakage import measure_leaks  # noqa: PLC0415
+    from gcn_luigi.prepare.split.leakage import measure_leakage  # noqa: PLC0415
     from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
 
     dataset = Dataset(place)
-    leaks = measure_leaks(dataset.index, dataset.catalog, dataset.lattice)
-    index = dataset.index
+    leaks = measure_leakage(dataset.chip_table, dataset.partition_table, dataset.lattice)
+    index = dataset.chip_table
     boxes = index[["left", "bottom", "right", "top"]].apply(tuple, axis=1)
     train, dev = (set(boxes[index["split"] == split]) for split in ("train", "dev"))
     return {
@@ -111,7 +111,7 @@ def _of_dataset(place: Path) -> dict[str, Any]:
 
 def _of_files(what: tuple[Path, ...], crs: str | None, glacier_field: str | None) -> dict[str, Any]:
     from gcn_luigi.io.inputs.vector import read_footprints  # noqa: PLC0415
-    from gcn_luigi.prepare.split.footprints import measure_footprints  # noqa: PLC0415
+    from gcn_luigi.prepare.split.leakage import measure_footprints  # noqa: PLC0415
 
     frames = [read_footprints(path) for path in what]
     train, dev, left_out = (*frames, {}) if len(frames) == 2 else _parts(frames[0], what[0])
@@ -136,7 +136,7 @@ def _of_files(what: tuple[Path, ...], crs: str | None, glacier_field: str | None
 
 def _parts(frame: "gpd.GeoDataFrame", path: Path) -> tuple["gpd.GeoDataFrame", "gpd.GeoDataFrame", dict[str, int]]:
     """Return train and dev of one file, and how many rows of it are neither, by word."""
-    from gcn_luigi.prepare.split.words import refuse_third_split, split_of  # noqa: PLC0415
+    from gcn_luigi.prepare.split.names import refuse_third_split, split_of  # noqa: PLC0415
 
     if "split" not in frame.columns:
         raise ConfigError(

@@ -109,7 +109,7 @@ def _lines(told: "Forecast", region: "Region", workers: int) -> "Iterator[str]":
     if told.probe is None or told.seconds is None:
         return
     yield (
-        f"shards: {told.probe.shard_bytes / 1e6:,.1f} MB in {shards.train + shards.dev} files ({shards.layout}, "
+        f"shards: {told.probe.shard_bytes / 1e6:,.1f} MB in {shards.n_train + shards.n_dev} files ({shards.layout}, "
         f"{shards.codec}); other files: about {told.other_bytes / 1e6:,.1f} MB"
     )
     yield f"time: about {duration(told.seconds)} with {workers} workers"

@@ -59,7 +59,7 @@ VECTOR_OPTIONS: Mapping[str, str] = MappingProxyType({
     "OGR_ARC_MAX_GAP": "0",
     "OGR_ARC_STEPSIZE": "4",
     "OGR_GEOMETRY_ACCEPT_UNCLOSED_RING": "YES",
-    # As shapefiles are read without it; `gcn_luigi.prepare.outlines.rings` judges and reports other rings.
+    # As shapefiles are read without it; `gcn_luigi.prepare.outlines.polygons` judges and reports other rings.
     "OGR_ORGANIZE_POLYGONS": "ONLY_CCW",
     # Rows and columns: all that are stored, of the type they are stored in.
     "ATTRIBUTES_SKIP": "NO",

@@ -14,12 +14,12 @@ from luigi.parameter import ParameterVisibility
 
 from gcn_luigi.config import Region, load_region
 from gcn_luigi.errors import ConfigError, GcnLuigiError, InputError
+from gcn_luigi.io.inputs.source_states import signature
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import fingerprint_of
 from gcn_luigi.io.publish.timings import write_time
 from gcn_luigi.luigi_host.guard import GuardedTask, ignore_gdal_settings
 from gcn_luigi.luigi_host.memory_limit import within_memory
-from gcn_luigi.stages.sources import signature
 from gcn_luigi.tasks.dependencies import Dependencies, Snapshot, facets_of
 from gcn_luigi.tasks.settings_guard import Readings
 from gcn_luigi.tasks.target import PublishedFile
@@ -148,7 +148,7 @@ class RegionTask(GuardedTask):
             "parameters": self.content_parameters(),
             "settings": dependencies.settings,
             "inventory": facets_of(self.paths, dependencies.facets),
-            "sources": signature(dependencies.sources, region.root, snapshot.look),
+            "sources": signature(dependencies.sources, region.root, snapshot.file_states),
             "place": os.path.relpath(region.root, self.paths.root) if self.names_sources(path) else "",
             "reads": {
                 target.path.relative_to(self.paths.root).as_posix(): snapshot.content(target)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gcn_luigi.io.inputs.companions import Look
 from gcn_luigi.io.inputs.inventory import Inventory
+from gcn_luigi.io.inputs.source_states import FileStates
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.tasks.target import PublishedFile
 
@@ -42,7 +42,7 @@ class Snapshot:
     fingerprints: dict[Path, str] = field(default_factory=dict)
     whole: dict[str, bool] = field(default_factory=dict)
     contents: dict[Path, str | None] = field(default_factory=dict)
-    look: Look = field(default_factory=Look)
+    file_states: FileStates = field(default_factory=FileStates)
 
     def content(self, target: PublishedFile) -> str | None:
         """Return what stands for the content of a published file."""

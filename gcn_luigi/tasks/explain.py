@@ -8,7 +8,7 @@ from typing import Any
 
 import luigi
 
-from gcn_luigi.prepare.source_states import source_files
+from gcn_luigi.prepare.disagreements import source_files
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Snapshot
 from gcn_luigi.tasks.target import PublishedFile
@@ -89,7 +89,7 @@ def _file(task: RegionTask, target: PublishedFile, snapshot: Snapshot) -> Iterat
     if not target.is_intact(record):
         yield State.DAMAGED, "its bytes changed since it was published"
     now = json.loads(json.dumps(task.parts(target.path, snapshot)))
-    for reason in differences(record.parts, now):
+    for reason in differences(record.renewed_parts, now):
         yield State.STALE, reason
 
 

@@ -55,7 +55,13 @@ class PartitionCatalog(RegionTask):
         """Return cells, label, outlines, what is excluded, and how cells are judged."""
         del path
         region = self.configured
-        judged = ("max_outside_share", "min_glacier_share", "max_outline_distance_m", "reject_ids", "exclude_polygons")
+        judged = (
+            "max_outside_share",
+            "min_outline_share",
+            "max_outline_distance_m",
+            "reject_ids_path",
+            "exclude_polygons_path",
+        )
         return Dependencies(
             pick(
                 region.settings,

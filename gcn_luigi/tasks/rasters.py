@@ -119,7 +119,7 @@ class ClassLabel(RegionTask):
         of_raster = ("label.raster", "label.classes", "label.allow_absent")
         of_votes = (
             "label.stem",
-            "label.threshold",
+            "label.min_votes",
             "label.max_votes",
             "label.ice_outside",
             *outline_keys(region.settings),

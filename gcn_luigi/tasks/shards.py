@@ -69,7 +69,7 @@ class ChipShard(RegionTask):
 def all_shards(task: RegionTask, *splits: str) -> list[ChipShard]:
     """Return the shard tasks of `splits`, as many as the settings say."""
     counts = task.configured.settings.shards
-    totals = {"train": counts.train, "dev": counts.dev}
+    totals = {"train": counts.n_train, "dev": counts.n_dev}
     return [
         task.clone(ChipShard, split=split, number=number, total=totals[split])
         for split in splits

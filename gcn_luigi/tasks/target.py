@@ -12,7 +12,7 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.publish.atomic import atomic_write, digest
 from gcn_luigi.io.publish.safe_names import check_links
 from gcn_luigi.io.publish.sidecar import Record, fingerprint_of, read_record
-from gcn_luigi.prepare.source_states import source_files
+from gcn_luigi.prepare.disagreements import source_files
 
 # Where a result lies among its sources decides its bytes, not what it shows.
 _NOT_CONTENT = frozenset({"place"})
@@ -68,7 +68,7 @@ class PublishedFile(luigi.Target):
     def matches(self, fingerprint: str) -> bool:
         """Return whether the file is published whole under `fingerprint`."""
         record = self.record()
-        return record is not None and record.fingerprint == fingerprint and self.is_intact(record)
+        return record is not None and record.is_of(fingerprint) and self.is_intact(record)
 
     def is_intact(self, record: Record, *, deep: bool = False) -> bool:
         """Return whether the file's bytes are those that were published.

@@ -56,7 +56,7 @@ def test_a_template_is_the_published_setup(name):
     assert {settings.schema_bands.bands[i].nodata for i in settings.schema_bands.indices(Role.TOPO)} == {-9999}
     assert (settings.lattice.crs, settings.lattice.pixel_size) == ("EPSG:3338", 30.0)
     assert (settings.grid.size, settings.chips.size, settings.chips.step) == (256, 128, 32)
-    assert (settings.shards.train, settings.shards.dev) == (16, 4)
+    assert (settings.shards.n_train, settings.shards.n_dev) == (16, 4)
     assert (settings.split.seed, settings.split.dev_share) == (8, 0.2)
 
 

@@ -11,6 +11,7 @@ from typing import get_args
 import luigi
 import pytest
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from gcn_luigi import tasks
@@ -53,6 +54,11 @@ def sections(text: str) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
+def tables(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    """Return the keys of a section that are sections themselves."""
+    return [(key, field) for key, field in model.model_fields.items() if isinstance(field.default, BaseModel)]
+
+
 def models() -> dict[str, type[BaseModel]]:
     """Return each section's model under its heading in configuration.md."""
     found: dict[str, type[BaseModel]] = {"Top level": RegionSettings}
@@ -60,6 +66,7 @@ def models() -> dict[str, type[BaseModel]]:
         for annotation in (field.annotation, *get_args(field.annotation)):
             if isinstance(annotation, type) and issubclass(annotation, BaseModel):
                 found[f"[{name}]" if annotation is field.annotation else f"[[{name}]]"] = annotation
+                found |= {f"[{name}.{key}]": inner.annotation for key, inner in tables(annotation)}
     return found
 
 
@@ -83,7 +90,7 @@ class TestConfiguration:
             name: shown(field.default)
             for name, field in models()[heading].model_fields.items()
             # The sections themselves are listed in a sentence.
-            if heading != "Top level" or f"[{name}]" not in models()
+            if (f"[{name}]" if heading == "Top level" else f"{heading[:-1]}.{name}]") not in models()
         }
 
         assert documented == fields

@@ -14,7 +14,7 @@ import shapely.affinity
 
 from gcn_luigi.io.inputs.vector import read_grid, read_outlines, read_polygons, read_reject_ids
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.partitions.grid_import import import_grid
+from gcn_luigi.prepare.partitions.grid import import_grid
 from gcn_luigi.settings import GridSettings, OutlineSettings
 from tests.faults.kind import Kind, Sample, must
 

@@ -20,10 +20,10 @@ BASES: dict[str, dict[str, Any]] = {
     "cells": {"grid.path": "made/cells.gpkg"},
     "label": {"label": {"raster": "made/label.tif"}},
     "metres": {"distance.raster": "made/distance.tif"},
-    "excluding": {"grid.reject_ids": "made/rejects.csv", "grid.exclude_polygons": "made/away.gpkg"},
+    "excluding": {"grid.reject_ids_path": "made/rejects.csv", "grid.exclude_polygons_path": "made/away.gpkg"},
     "gaps": {"tiles.on_missing": "gap"},
     "from label": {"distance.source": "label"},
-    "legacy": {"nodata.mode": "legacy", "nodata.topo_band": -2, "nodata.alt_topo_band": None},
+    "legacy": {"nodata.mode": "legacy", "nodata.legacy.topo_band": -2},
 }
 
 

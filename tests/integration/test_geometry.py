@@ -209,4 +209,4 @@ def test_repaired_exclusions_are_told_and_exclude_what_they_enclose(catalog, tmp
     np.testing.assert_array_equal((made["reason"] == "exclusion polygon").to_numpy(), wanted)
     notes = json.loads((place / "split.json").read_text())["notes"]["grid"]
     assert any(note.startswith("1 broken polygons repaired: row 0 (Self-intersection") for note in notes)
-    assert any(note.endswith(", in exclude_polygons") for note in notes)
+    assert any(note.endswith(", in exclude_polygons_path") for note in notes)

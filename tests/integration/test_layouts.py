@@ -47,7 +47,7 @@ def settings(tiny):
 
 def changed(settings, edge="clamp", step=16, **shards):
     """Return settings that keep every chip, stored as asked for."""
-    chips = {"edge": edge, "step": step, "min_valid_label_share": 0.0, "max_topo_nodata_share": 1.0}
+    chips = {"edge": edge, "step": step, "min_valid_label_share": 0.0, "min_valid_topo_share": 0.0}
     return settings.model_copy(
         update={
             "chips": settings.chips.model_copy(update=chips),
@@ -262,7 +262,7 @@ class TestConversion:
         chips, windows = (gcn_luigi.open_dataset(datasets[storage]) for storage in LAYOUTS)
 
         assert list(validate(datasets["windows"])) == []
-        pd.testing.assert_frame_equal(pd.DataFrame(windows.index), pd.DataFrame(chips.index))
+        pd.testing.assert_frame_equal(pd.DataFrame(windows.chip_table), pd.DataFrame(chips.chip_table))
         assert windows.statistics == chips.statistics
         for split in ("train", "dev"):
             one, other = chips.chips(split), windows.chips(split)

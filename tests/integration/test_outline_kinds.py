@@ -126,7 +126,7 @@ def test_all_analyses_count_as_one_glacier_in_catalog_and_audit(world, outlines,
         PartitionCatalog,
         written(world, "all", both),
         ("[label]", 'analyses = "all"\n\n[label]'),
-        ("max_gap = 5", "max_gap = 9"),
+        ("max_gap_years = 5", "max_gap_years = 9"),
     )
 
     catalog, audit = read_geoparquet(paths.catalog), json.loads(paths.split_audit.read_text())
@@ -155,7 +155,7 @@ def test_dates_out_of_reach_name_the_gap_and_its_key(world, outlines, made):
     with pytest.raises(ConfigError, match=r"no partition can be used: .* x year gap") as caught:
         made(PartitionCatalog, written(world, "early", outlines.assign(BgnDate="19500701")))
 
-    assert "raise [year] max_gap" in caught.value.fix
+    assert "raise [year] max_gap_years" in caught.value.fix
 
 
 def test_outlines_without_dates_name_the_columns_and_the_key(world, outlines, made):

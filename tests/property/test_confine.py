@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gcn_luigi.errors import ConfigError, InputError, ShardError
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.safe_names import inside, is_name
-from gcn_luigi.prepare.partitions.grid_import import cell_id
+from gcn_luigi.prepare.partitions.grid import cell_id
 from gcn_luigi.tasks import Dataset, TileQuality
 
 ROOT = Path("/data/output/tiny")

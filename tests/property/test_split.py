@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcn_luigi.prepare.split.split import assign_split, audit_split
+from gcn_luigi.prepare.split.leakage import audit_split
+from gcn_luigi.prepare.split.split import assign_split
 from gcn_luigi.settings import SplitSettings
 from tests.reference.catalog import join, least_gap, make_catalog, pixels
 
@@ -25,7 +26,9 @@ def test_train_and_dev_share_no_pixel_and_the_audit_agrees(corners, method, buff
     joined = join({f"g{i}": rng.choice(catalog["partition"], 3) for i in range(3)}).drop_duplicates()
 
     result, notes = assign_split(
-        catalog, joined, SplitSettings(method=method, buffer=buffer, block=block, seed=seed, dev_share=0.3)
+        catalog,
+        joined,
+        SplitSettings(method=method, buffer_partitions=buffer, block_partitions=block, seed=seed, dev_share=0.3),
     )
 
     audit = audit_split(result, joined)

@@ -30,7 +30,7 @@ def test_partition_years_match_the_plain_rule(rows, rule, composites):
         columns=["cell", "outline", "year", "area_m2"],
     ).astype({"year": "Int64", "cell": "str", "outline": "str"})
 
-    table = partition_years(frame, sorted(composites), YearSettings(rule=rule, max_gap=4), "abc")
+    table = partition_years(frame, sorted(composites), YearSettings(rule=rule, max_gap_years=4), "abc")
 
     for cell in "abc":
         lead = leading_year([row for row in rows if row[0] == cell], rule)

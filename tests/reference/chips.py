@@ -59,8 +59,7 @@ def coverage(origins, size, shape):
     return seen
 
 
-def count_window(label, row, col, height, width):
-    """Counts of none, debris, ice and missing; beyond the label all is missing."""
-    part = label[max(row, 0) : max(row + height, 0), max(col, 0) : max(col + width, 0)]
-    counts = [int((part == value).sum()) for value in range(3)]
-    return [*counts, height * width - sum(counts)]
+def count_classes(label):
+    """Counts of none, debris, ice and everything else."""
+    counts = [int((label == value).sum()) for value in range(3)]
+    return [*counts, label.size - sum(counts)]

@@ -92,14 +92,14 @@ class TestWhatIsLoaded:
     def test_sections_and_single_values_are_picked_as_plain_json(self, tmp_path):
         settings = load_region(write(tmp_path)).settings
 
-        chosen = pick(settings, ("years", "shards.train", "label"))
+        chosen = pick(settings, ("years", "shards.n_train", "label"))
 
         assert chosen == {
             "years": [2000, 2004],
-            "shards.train": 16,
+            "shards.n_train": 16,
             "label": {
                 "stem": "votes.tif",
-                "threshold": 3,
+                "min_votes": 4,
                 "max_votes": 100,
                 "ice_outside": "none",
                 "raster": None,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gcn_luigi._core import counts, filters, histogram, legacy, nodata, windows
+from gcn_luigi._core import counts, filters, histogram, legacy, nodata, repeats, windows
 
 
 def _zeros(*shape, dtype=np.int16):
@@ -97,27 +97,7 @@ CASES = [
                 _origins((0, 0), (0, -1)),
                 _zeros(2, 3, dtype=int),
             ],
-            "out": [_zeros(1, 3, 2, 2), _zeros(2, 2, 2, 2)],
-        },
-    ),
-    (
-        windows.cut_filled,
-        {
-            "stack": _zeros(3, 4, 5),
-            "bits": np.array([1, 0, 2], np.uint8),
-            "flags": _zeros(4, 5, dtype=np.uint8),
-            "origins": _origins((0, 0), (9, 9)),
-            "fill": 0,
-            "stretched": False,
-            "plane": _zeros(1, 4, 5),
-            "out": _zeros(2, 2, 2, 2),
-        },
-        {
-            "bits": [np.array([1, 1, 2], np.uint8), np.array([1, 2], np.uint8)],
-            "flags": [_zeros(3, 5, dtype=np.uint8), _zeros(4, 4, dtype=np.uint8)],
-            "origins": [_origins((0, 0)), _origins((-1, 0), (0, 0)), _zeros(2, 3, dtype=int)],
-            "plane": [_zeros(2, 4, 5), _zeros(1, 3, 5), _zeros(1, 4, 4)],
-            "out": [_zeros(1, 2, 2, 2), _zeros(2, 3, 2, 2)],
+            "out": [_zeros(1, 3, 2, 2), _zeros(2, 2, 2, 2), _zeros(2, 3, 2**31, 0), _zeros(2, 3, 0, 2**31)],
         },
     ),
     (
@@ -147,7 +127,13 @@ CASES = [
                 _zeros(2, 3, dtype=int),
                 _zeros(3, 2, dtype=int),
             ],
-            "out": [_zeros(2, 3, 2, 2), _zeros(3, 2, 2, 2), _zeros(3, 3, 2, 2, dtype=np.int32)],
+            "out": [
+                _zeros(2, 3, 2, 2),
+                _zeros(3, 2, 2, 2),
+                _zeros(3, 3, 2, 2, dtype=np.int32),
+                _zeros(3, 3, 2**31, 0),
+                _zeros(3, 3, 0, 2**31),
+            ],
         },
     ),
     (
@@ -205,19 +191,10 @@ CASES = [
     ),
     (
         counts.count_classes,
+        {"label": _zeros(9, dtype=np.uint8), "counts": _zeros(4, dtype=np.int64)},
         {
-            "label": _zeros(4, 5, dtype=np.uint8),
-            "windows": np.array([[0, 0, 4, 5], [-3, 9, 4, 0]]),
-            "counts": _zeros(2, 4, dtype=np.int64),
-        },
-        {
-            "windows": [
-                np.array([[0, 0, 4, 5]]),
-                np.array([[0, 0, -1, 5], [0, 0, 4, 5]]),
-                np.array([[0, 0, 4, -1], [0, 0, 4, 5]]),
-                _zeros(2, 3, dtype=int),
-            ],
-            "counts": [_zeros(1, 4, dtype=np.int64), _zeros(2, 3, dtype=np.int64)],
+            "label": [_zeros(3, 3, dtype=np.uint8), np.zeros(18, np.uint8)[::2], None],
+            "counts": [_zeros(3, dtype=np.int64), _zeros(5, dtype=np.int64)],
         },
     ),
     *(
@@ -232,6 +209,23 @@ CASES = [
         filters.fletcher32,
         {"values": _zeros(9, dtype=np.uint8), "out": _zeros(1, dtype=np.uint32)},
         {"out": [_zeros(2, dtype=np.uint32), _zeros(0, dtype=np.uint32)]},
+    ),
+    (
+        repeats.squared_counts,
+        {
+            "plane": _zeros(10, dtype=np.uint8),
+            "segment": 5,
+            "stride": 1,
+            "counts": _zeros(256, dtype=np.uint32),
+            "squares": _zeros(2, dtype=np.int64),
+        },
+        {
+            "plane": [_zeros(9, dtype=np.uint8), _zeros(11, dtype=np.uint8)],
+            "segment": [0, -5, 2, 2**31],
+            "stride": [0, -1],
+            "counts": [_zeros(255, dtype=np.uint32)],
+            "squares": [_zeros(1, dtype=np.int64), _zeros(3, dtype=np.int64)],
+        },
     ),
     (
         histogram.add,
@@ -274,3 +268,33 @@ def test_arrays_that_do_not_fit_are_refused(kernel, good, name, bad):
 
     for key, value in good.items():
         np.testing.assert_array_equal(value, before[key])
+
+
+@pytest.mark.parametrize("kernel", [filters.shuffle, filters.unshuffle])
+@pytest.mark.parametrize("start", [0, 3, 8])
+def test_bytes_are_not_shuffled_into_the_memory_they_are_read_from(kernel, start):
+    memory = np.arange(17, dtype=np.uint8)
+
+    with pytest.raises(ValueError, match="overlap"):
+        kernel(memory[:9], 2, memory[start : start + 9])
+
+    assert memory.tolist() == list(range(17))
+
+
+@pytest.mark.parametrize("kernel", [filters.shuffle, filters.unshuffle])
+def test_bytes_may_be_shuffled_into_the_memory_beside_them(kernel):
+    memory = np.arange(18, dtype=np.uint8)
+
+    kernel(memory[:9], 4, memory[9:])
+    kernel(memory[9:], 4, memory[:9])
+    kernel(memory[:0], 4, memory[:0])
+
+    assert sorted(memory[:9]) == list(range(9))
+
+
+def test_a_stride_longer_than_a_segment_looks_at_its_first_byte():
+    squares = np.empty(2, np.int64)
+
+    for stride in (5, 6, 2**63 - 1):
+        repeats.squared_counts(np.arange(10, dtype=np.uint8), 5, stride, np.empty(256, np.uint32), squares)
+        assert squares.tolist() == [1, 1]

@@ -71,7 +71,7 @@ def test_the_published_file_becomes_a_region_with_all_it_says(tmp_path):
     assert (made.tiles.optical, made.tiles.topo) == ("optical tiles", "ifsar/30m")
     assert made.label.raster == "labels/model_2009_classes.vrt"
     assert (made.distance.enabled, made.distance.raster) == (True, "distance.vrt")
-    assert (made.grid.path, made.grid.reject_ids) == ("vectors/grid_256.shp", "partitions_to_move.txt")
+    assert (made.grid.path, made.grid.reject_ids_path) == ("vectors/grid_256.shp", "partitions_to_move.txt")
 
 
 def test_what_the_file_does_not_say_is_as_published_and_marked(tmp_path):
@@ -140,8 +140,8 @@ def test_a_folder_of_rejects_is_no_list_of_ids_and_of_two_lists_one_is_taken(tmp
     first, _ = loaded(tmp_path, {"rejects": "/a/rejects/", "train_rejects": "/a/ids.CSV"})
     second, text = loaded(tmp_path, {"rejects": "/a/one.txt", "train_rejects": "/a/two.txt"})
 
-    assert first.settings.grid.reject_ids == "ids.CSV"
-    assert second.settings.grid.reject_ids == "one.txt"
+    assert first.settings.grid.reject_ids_path == "ids.CSV"
+    assert second.settings.grid.reject_ids_path == "one.txt"
     assert 'train_rejects = "/a/two.txt": ' in text
 
 

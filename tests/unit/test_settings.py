@@ -130,7 +130,7 @@ def test_sections_have_the_same_defaults_alone_and_in_a_region():
         ({"lattice": {"bounds": [0, 0, True, 9]}}, "lattice.bounds"),
         ({"chips": {"min_share": {"ice": True}}}, "chips.min_share"),
         ({"year": {"no_year": True}}, "year.no_year"),
-        ({"shards": {"train": True}}, "shards.train"),
+        ({"shards": {"n_train": True}}, "shards.n_train"),
     ],
     ids=str,
 )

@@ -22,7 +22,7 @@ class SourceFile:
     Attributes
     ----------
     tile : str
-        Normalised tile id; the directory as it is spelled stands in `path`.
+        Normalised tile id; `path` keeps the directory as it is spelled.
     band : str
         Name of the band.
     path : str
@@ -32,7 +32,7 @@ class SourceFile:
     dtype : str
         numpy name of the stored type.
     nodata : float or None
-        The file's own tag; may be nan. Where its bands have different ones, that of the first.
+        The file's own tag, possibly nan; that of the first band where they differ.
     count : int
         Number of bands in the file.
     tags : tuple of (float or None)
@@ -59,7 +59,7 @@ class SourceFile:
 
     @property
     def export_date(self) -> str | None:
-        """The day in the file's name (``..._20200416_...``), as ``2020-04-16``; None where no word of it is a date."""
+        """The day in the file's name (``..._20200416_...``), as ``2020-04-16``; None without one."""
         for word in PurePosixPath(self.path).stem.split("_"):
             # 07210920 is a season, July 21st to September 20th, and no date.
             if re.fullmatch(r"(19|20)\d{6}", word, re.ASCII):
@@ -74,7 +74,7 @@ def _one_nan(tag: float | None) -> float | None:
 
 @dataclass(frozen=True, order=True)
 class Note:
-    """Something a scan came across; `band` or `path` is empty where none is concerned."""
+    """A finding of a scan; `band` or `path` is empty where none is concerned."""
 
     tile: str
     band: str
@@ -101,15 +101,15 @@ class Inventory:
     Attributes
     ----------
     lattice : Lattice
-        Where the pixels of the region lie.
+        The pixel grid of the region.
     files : tuple of SourceFile
         In the order of tile, then path.
     missing : tuple of Note
         Files that a tile lacks; their pixels stay nodata.
     duplicates : tuple of Note
-        Files passed over because another one stands for the same band and tile.
+        Files skipped because another one provides the same band and tile.
     rejected : tuple of Note
-        Files passed over by configuration: excluded by name or outside the lattice.
+        Files skipped by configuration: excluded by name or outside the lattice.
     unmatched : tuple of Note
         Files of no band, and tiles that only have topography.
     linked : tuple of Note
@@ -137,7 +137,7 @@ class Inventory:
 
     @property
     def windows(self) -> tuple[Window, ...]:
-        """Where there are tiles: each rectangle once."""
+        """The windows that tiles cover, each once."""
         return tuple(sorted({file.window for file in self.files}))
 
     def of_band(self, name: str) -> tuple[SourceFile, ...]:
@@ -157,13 +157,7 @@ class Inventory:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote.
-
-        Raises
-        ------
-        InputError
-            The text is not such an inventory.
-        """
+        """Read what `to_json` wrote; any other text is an InputError."""
         try:
             tree = json.loads(text)
             files = tuple(_file(row["tile"], plain) for row in tree["tiles"] for plain in row["files"])
@@ -184,20 +178,17 @@ def _plain_file(file: SourceFile) -> dict[str, Any]:
     plain["window"] = list(dataclasses.astuple(file.window))
     # JSON has no nan and no infinity; text keeps every value exact.
     plain["nodata"] = _text(file.nodata)
-    if file.tags:
-        plain["tags"] = list(map(_text, file.tags))
-    else:
+    plain["tags"] = list(map(_text, file.tags))
+    if not file.tags:
         del plain["tags"]
-    plain["export_date"] = file.export_date
-    return plain
+    return plain | {"export_date": file.export_date}
 
 
 def _file(tile: str, plain: dict[str, Any]) -> SourceFile:
-    # Read from the name again whenever it is asked for.
-    plain = {key: value for key, value in plain.items() if key != "export_date"}
-    values = plain | {"window": Window(*plain["window"]), "nodata": _tag(plain["nodata"])}
-    values["tags"] = tuple(map(_tag, plain.get("tags", ())))
-    return SourceFile(tile=tile, **values)
+    # The export date is derived from the name.
+    values = {key: value for key, value in plain.items() if key != "export_date"}
+    values |= {"window": Window(*plain["window"]), "nodata": _tag(plain["nodata"])}
+    return SourceFile(tile=tile, **values | {"tags": tuple(map(_tag, plain.get("tags", ())))})
 
 
 def _text(tag: float | None) -> str | None:

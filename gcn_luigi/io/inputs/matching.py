@@ -1,7 +1,7 @@
-"""Which file stands for which band of which tile, by name alone; no file is opened."""
+"""Which file belongs to which band of which tile, by name alone; no file is opened."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -9,27 +9,44 @@ from pathlib import Path, PurePosixPath
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.io.inputs.inventory import Note
-from gcn_luigi.io.inputs.links import around, identity, is_broken, is_directory, leads_out
-from gcn_luigi.io.inputs.other_formats import FIX as FIX_FORMAT
-from gcn_luigi.io.inputs.other_formats import other_format
 from gcn_luigi.settings import RegionSettings, TileSettings
 
 # In any case: much software for Windows writes .TIF.
 _ENDINGS = (".tif", ".tiff")
+# Formats in which tiles are often kept and which are not read here, by the end of the name.
+_OTHER_FORMATS = {
+    "NetCDF": (".nc", ".nc4", ".cdf"),
+    "Zarr": (".zarr",),
+    "HDF": (".h5", ".hdf", ".hdf5", ".he5"),
+    "GRIB": (".grib", ".grib2", ".grb", ".grb2"),
+    "an archive": (".zip", ".tar", ".gz", ".tgz", ".7z"),
+    "Erdas Imagine": (".img",),
+    "JPEG 2000": (".jp2", ".j2k"),
+    "ENVI": (".bsq", ".bil", ".bip"),
+    "a VRT": (".vrt",),
+    "a grid of numbers in text": (".asc",),
+}
+# A file of each generation of Zarr.
+_ZARR = (".zgroup", ".zarray", ".zmetadata", "zarr.json")
 # Problems spelled out in one message; the rest is counted.
-_SHOWN = 20
+_MOST_SHOWN = 20
+_LINK_OUT = "a link to outside the data root; it is followed"
+_FIX_FORMAT = (
+    "write each band of each tile as one GeoTIFF, the years as its bands: <optical>/<tile>/x_nbr.tif. From NetCDF: "
+    "`rio convert netcdf:cube.nc:nbr x_nbr.tif`; of an archive, unpack it; else `rio convert`. "
+    "docs/howto/own-data.md shows how, also for Zarr"
+)
 _FIX_DUPLICATE = "remove one of them, or set tiles.on_duplicate = 'first'"
 _FIX_LINK = "restore what it leads to, remove it, or name it in tiles.exclude"
-_LINK_OUT = "a link to outside the data root; it is followed"
 FIX_MISSING = "supply it, or set tiles.on_missing = 'gap' to leave nodata there"
 FIX_NO_TILE = f"{FIX_MISSING}; if it is no tile, name it in tiles.exclude"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file chosen by its name; `home` is the directory that its tile directory lies in."""
+    """A file chosen by its name; `base` is the directory that holds its tile directory."""
 
-    home: str
+    base: str
     tile: str
     band: Band
     path: str
@@ -37,7 +54,7 @@ class Candidate:
 
 @dataclass
 class Findings:
-    """What a scan gathers on its way, so that everything wrong is told at once."""
+    """Notes and problems collected by a scan, so that all problems are reported at once."""
 
     notes: dict[str, list[Note]] = field(default_factory=dict)
     problems: list[tuple[Note, str]] = field(default_factory=list)
@@ -55,9 +72,9 @@ class Findings:
         if not self.problems:
             return
         ordered = sorted(self.problems)
-        lines = [_line(note) for note, _ in ordered[:_SHOWN]]
-        if len(ordered) > _SHOWN:
-            lines.append(f"and {len(ordered) - _SHOWN} more")
+        lines = [_line(note) for note, _ in ordered[:_MOST_SHOWN]]
+        if len(ordered) > _MOST_SHOWN:
+            lines.append(f"and {len(ordered) - _MOST_SHOWN} more")
         count = "1 problem" if len(ordered) == 1 else f"{len(ordered)} problems"
         raise InputError(
             f"{count} with the tiles, first: {_line(ordered[0][0])}",
@@ -72,19 +89,10 @@ def _line(note: Note) -> str:
     return f"tile {note.tile or '?'}{of_band}{of_path}: {note.reason}"
 
 
-def homes(settings: RegionSettings) -> dict[Role, str]:
-    """Return, for each role that is configured, the directory that holds its tile directories.
-
-    Raises
-    ------
-    ConfigError
-        A directory is absolute.
-    """
-    places = {
-        Role.OPTICAL: settings.tiles.optical,
-        Role.QUALITY: settings.tiles.optical,
-        Role.TOPO: settings.tiles.topo,
-    }
+def base_directories(settings: RegionSettings) -> dict[Role, str]:
+    """Return the directory that holds the tile directories of each configured role; ConfigError if one is absolute."""
+    tiles = settings.tiles
+    places = {Role.OPTICAL: tiles.optical, Role.QUALITY: tiles.optical, Role.TOPO: tiles.topo}
     used = {table.band().role for table in settings.bands}
     absolute = sorted({place for role, place in places.items() if role in used and Path(place).is_absolute()})
     if absolute:
@@ -111,22 +119,29 @@ def band_of(stem: str, bands: Iterable[Band]) -> Band | None:
     return max(matching, key=lambda band: len(band.suffix), default=None)
 
 
+def other_format(path: Path) -> str | None:
+    """Return the format of a file or directory that is not read as a tile, by its name and, for Zarr, its content.
+
+    Examples
+    --------
+    >>> other_format(Path("cube.nc")), other_format(Path("x_nbr.tif"))
+    ('NetCDF', None)
+    """
+    ending = path.suffix.lower()
+    if any((path / name).is_file() for name in _ZARR):
+        return "Zarr"
+    return next((name for name, endings in _OTHER_FORMATS.items() if ending in endings), None)
+
+
 def list_candidates(root: Path, settings: RegionSettings, findings: Findings) -> tuple[list[Candidate], set[str]]:
     """List the tile directories of a region.
 
-    Parameters
-    ----------
-    root : Path
-        The data root.
-    settings : RegionSettings
-        Directories, bands and what to do about duplicates.
-    findings : Findings
-        Takes the notes and problems; modified.
+    Notes and problems are added to `findings`.
 
     Returns
     -------
     candidates : list of Candidate
-        At most one for each home, tile and band.
+        At most one for each base directory, tile and band.
     tiles : set of str
         Ids of all tile directories on the optical side, also of those without a file of any band.
 
@@ -145,123 +160,104 @@ def list_candidates(root: Path, settings: RegionSettings, findings: Findings) ->
             where=f"bands.suffix: {', '.join(sorted(suffixes))}",
             fix="give each band the ending of its own files",
         )
-    places = homes(settings)
+    places = base_directories(settings)
     main = places.get(Role.OPTICAL, next(iter(places.values())))
     candidates: list[Candidate] = []
     tiles: set[str] = set()
-    for home in sorted(set(places.values())):
-        for tile, directory in sorted(_directories(root, home, settings.tiles, findings).items()):
-            if home == main:
+    for base in sorted(set(places.values())):
+        for tile, directory in sorted(_tile_directories(root, base, settings.tiles, findings).items()):
+            if base == main:
                 tiles.add(tile)
-            chosen = _files(root, home, (tile, directory), bands, settings.tiles, findings)
+            chosen = _band_files(root, _joined(base, directory), tile, bands, settings.tiles, findings)
             for name in sorted(chosen):
                 band = next(band for band in bands if band.name == name)
-                if places[band.role] == home:
-                    candidates.append(Candidate(home, tile, band, chosen[name]))
+                if places[band.role] == base:
+                    candidates.append(Candidate(base, tile, band, chosen[name]))
                 else:
                     reason = f"ends like band {name}, whose files lie below {places[band.role]}"
                     findings.note("unmatched", Note(tile, "", chosen[name], reason))
     return candidates, tiles
 
 
-def _directories(root: Path, home: str, tiles: TileSettings, findings: Findings) -> dict[str, str]:
-    """Return the directory name of each tile id below one home; none is entered twice by way of links."""
+def _tile_directories(root: Path, base: str, tiles: TileSettings, findings: Findings) -> dict[str, str]:
+    """Return the directory name of each tile id in one base directory; links make none of them count twice."""
     found: dict[str, str] = {}
-    _check_home(root / home)
-    entries = _entries(root, home)
-    listed = around(root, home)
+    kind = other_format(root / base)
+    if (root / base).is_file() or kind == "Zarr":
+        raise InputError(
+            f"tiles are GeoTIFFs in a directory for each tile, and this is {kind or 'a file'}",
+            where=str(root / base),
+            fix=_FIX_FORMAT,
+        )
+    entries = _entries(root, base)
+    listed = _enclosing_directories(root, base)
     used = (entry for entry in entries if not (entry.is_symlink() or _is_excluded(entry.name, tiles)))
-    listed |= {identity(entry): entry.name for entry in used if entry.is_dir()}
+    listed |= {_inode(entry): entry.name for entry in used if entry.is_dir()}
     for entry in entries:
-        path = _joined(home, entry.name)
-        if not _is_plain(entry.name):
-            findings.problem(Note("", "", ascii(path), "the name holds unprintable characters"), "rename it")
-        elif _is_excluded(entry.name, tiles):
-            findings.note("rejected", Note("", "", path, "excluded by tiles.exclude"))
-        elif is_broken(entry):
+        path = _joined(base, entry.name)
+        if _is_passed_over(entry.name, Note("", "", path, ""), tiles, findings):
+            continue
+        if _is_broken(entry):
             findings.problem(Note("", "", path, "a link that leads nowhere, or to itself"), _FIX_LINK)
         elif not entry.is_dir():
             findings.note("unmatched", Note("", "", path, "not inside a tile directory"))
-        elif entry.is_symlink() and identity(entry) in listed:
-            reason = f"a link to {listed[identity(entry)]}, which is listed already; it is not followed"
+        elif entry.is_symlink() and _inode(entry) in listed:
+            reason = f"a link to {listed[_inode(entry)]}, which is listed already; it is not followed"
             findings.note("linked", Note("", "", path, reason))
         else:
-            listed[identity(entry)] = entry.name
+            listed[_inode(entry)] = entry.name
             tile = (entry.name.lstrip("0") or "0") if tiles.strip_zeros else entry.name
             if tile in found:
-                reason = f"{found[tile]} is the same tile"
-                _duplicate(Note(tile, "", path, reason), tiles, findings)
+                _report_duplicate(Note(tile, "", path, f"{found[tile]} is the same tile"), tiles, findings)
             else:
                 found[tile] = entry.name
-                _note_link(root, entry, Note(tile, "", path, _LINK_OUT), findings)
+                if _leads_out(root, entry):
+                    findings.note("linked", Note(tile, "", path, _LINK_OUT))
     return found
 
 
-def _check_home(directory: Path) -> None:
-    """Refuse a file, or a store of another format, in the place of a directory of tile directories."""
-    kind = other_format(directory)
-    if directory.is_file() or kind == "Zarr":
-        raise InputError(
-            f"tiles are GeoTIFFs in a directory for each tile, and this is {kind or 'a file'}",
-            where=str(directory),
-            fix=FIX_FORMAT,
-        )
-
-
-def _files(
-    root: Path,
-    home: str,
-    place: tuple[str, str],
-    bands: Sequence[Band],
-    tiles: TileSettings,
-    findings: Findings,
+def _band_files(
+    root: Path, directory: str, tile: str, bands: Sequence[Band], tiles: TileSettings, findings: Findings
 ) -> dict[str, str]:
     """Return the path, relative to `root`, of each band's file in one tile directory."""
-    tile, directory = place
     chosen: dict[str, str] = {}
-    others: dict[str, Path] = {}
-    for entry in _entries(root, _joined(home, directory)):
-        path = _joined(home, directory, entry.name)
-        name = PurePosixPath(entry.name)
-        band = band_of(name.stem, bands)
-        if not _is_plain(entry.name):
-            findings.problem(Note(tile, "", ascii(path), "the name holds unprintable characters"), "rename it")
-        elif _is_excluded(entry.name, tiles):
-            findings.note("rejected", Note(tile, "", path, "excluded by tiles.exclude"))
-        elif band is not None and other_format(Path(entry.path)):
-            others[path] = Path(entry.path)
-        elif is_directory(entry):
-            findings.note("unmatched", Note(tile, "", path, "a directory inside a tile directory is not searched"))
-        elif name.suffix.lower() not in _ENDINGS:
-            findings.note("unmatched", Note(tile, "", path, f"does not end in {' or '.join(_ENDINGS)}"))
-        elif band is None:
-            findings.note("unmatched", Note(tile, "", path, "ends like no band"))
+    others: dict[str, tuple[Band, str]] = {}
+    for entry in _entries(root, directory):
+        path = _joined(directory, entry.name)
+        band = band_of(PurePosixPath(entry.name).stem, bands)
+        if _is_passed_over(entry.name, Note(tile, "", path, ""), tiles, findings):
+            continue
+        if band is not None and (kind := other_format(Path(entry.path))):
+            others[path] = band, kind
+        elif band is None or not _is_geotiff(entry):
+            findings.note("unmatched", Note(tile, "", path, _why_unmatched(entry)))
         elif band.name in chosen:
             reason = f"{PurePosixPath(chosen[band.name]).name} stands for the same band"
-            _duplicate(Note(tile, band.name, path, reason), tiles, findings)
+            _report_duplicate(Note(tile, band.name, path, reason), tiles, findings)
         else:
             chosen[band.name] = path
-            _note_link(root, entry, Note(tile, band.name, path, _LINK_OUT), findings)
-    _note_others(others, (tile, chosen), bands, findings)
+            if _leads_out(root, entry):
+                findings.note("linked", Note(tile, band.name, path, _LINK_OUT))
+    for path, (band, kind) in others.items():
+        if band.name in chosen:
+            findings.note("unmatched", Note(tile, band.name, path, f"is {kind}; the GeoTIFF is read"))
+        else:
+            findings.problem(Note(tile, band.name, path, f"is {kind}, and tiles are read from GeoTIFF"), _FIX_FORMAT)
     return chosen
 
 
-def _note_others(
-    others: Mapping[str, Path], place: tuple[str, Mapping[str, str]], bands: Sequence[Band], findings: Findings
-) -> None:
-    """Tell of files of other formats: a problem, unless a GeoTIFF stands for the same band."""
-    tile, chosen = place
-    for path, file in others.items():
-        band = band_of(file.stem, bands)
-        kind = other_format(file)
-        if band is not None and band.name in chosen:
-            findings.note("unmatched", Note(tile, band.name, path, f"is {kind}; the GeoTIFF is read"))
-        elif band is not None:
-            findings.problem(Note(tile, band.name, path, f"is {kind}, and tiles are read from GeoTIFF"), FIX_FORMAT)
+def _is_geotiff(entry: os.DirEntry[str]) -> bool:
+    return not _is_directory(entry) and PurePosixPath(entry.name).suffix.lower() in _ENDINGS
+
+
+def _why_unmatched(entry: os.DirEntry[str]) -> str:
+    if _is_directory(entry):
+        return "a directory inside a tile directory is not searched"
+    return "ends like no band" if _is_geotiff(entry) else f"does not end in {' or '.join(_ENDINGS)}"
 
 
 def _entries(root: Path, directory: str) -> list[os.DirEntry[str]]:
-    """Return what lies in a directory, by name; hidden entries are left out."""
+    """Return the entries of a directory, by name, without hidden ones."""
     try:
         with os.scandir(root / directory) as found:
             return sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
@@ -273,25 +269,59 @@ def _entries(root: Path, directory: str) -> list[os.DirEntry[str]]:
         ) from error
 
 
-def _duplicate(note: Note, tiles: TileSettings, findings: Findings) -> None:
+def _is_passed_over(name: str, note: Note, tiles: TileSettings, findings: Findings) -> bool:
+    """Return whether an entry has a name that cannot be used or is excluded, and record why."""
+    if not name.isprintable():
+        unprintable = Note(note.tile, "", ascii(note.path), "the name holds unprintable characters")
+        findings.problem(unprintable, "rename it")
+        return True
+    if _is_excluded(name, tiles):
+        findings.note("rejected", Note(note.tile, "", note.path, "excluded by tiles.exclude"))
+        return True
+    return False
+
+
+def _is_excluded(name: str, tiles: TileSettings) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in tiles.exclude)
+
+
+def _report_duplicate(note: Note, tiles: TileSettings, findings: Findings) -> None:
     if tiles.on_duplicate == "first":
         findings.note("duplicates", note)
     else:
         findings.problem(note, _FIX_DUPLICATE)
 
 
-def _note_link(root: Path, entry: os.DirEntry[str], note: Note, findings: Findings) -> None:
-    if leads_out(root, entry):
-        findings.note("linked", note)
-
-
 def _joined(*parts: str) -> str:
     return PurePosixPath(*parts).as_posix()
 
 
-def _is_plain(name: str) -> bool:
-    return name.isprintable()
+def _leads_out(root: Path, entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(os.path.realpath(root))
 
 
-def _is_excluded(name: str, tiles: TileSettings) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in tiles.exclude)
+def _is_broken(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a link that leads nowhere or to itself."""
+    return entry.is_symlink() and not Path(entry.path).exists()
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    # `DirEntry.is_dir` fails for a link to itself.
+    return not _is_broken(entry) and entry.is_dir()
+
+
+def _inode(entry: os.DirEntry[str]) -> tuple[int, int]:
+    """Return device and inode: the same for a directory and all links to it."""
+    status = entry.stat()
+    return status.st_dev, status.st_ino
+
+
+def _enclosing_directories(root: Path, base: str) -> dict[tuple[int, int], str]:
+    """Return, by device and inode, the directories that no link may lead back to: `base`, and those up to `root`."""
+    inner = root / base
+    places = [place for place in (inner, *inner.parents) if place == root or place.is_relative_to(root)]
+    return {
+        (status.st_dev, status.st_ino): "the directory it is in" if place == inner else "a directory around it"
+        for place in reversed(places)
+        for status in [place.stat()]
+    }

@@ -1,4 +1,4 @@
-"""Places that are on no file system: nothing is built or read there, and a directory of such a name is never meant."""
+"""Paths that are on no file system of this machine: nothing is built or read there."""
 
 import re
 from collections.abc import Mapping
@@ -18,21 +18,9 @@ _COPY: Mapping[str, str] = MappingProxyType(
 
 
 def refuse_remote(text: str, *, where: str, is_source: bool = False) -> None:
-    """Refuse a path that names a store, a web address or a file system inside GDAL.
+    """Raise ConfigError for a path that names a store, a web address or a file system inside GDAL.
 
-    Parameters
-    ----------
-    text : str
-        A path as the user wrote it.
-    where : str
-        The option or key.
-    is_source : bool
-        Whether something is read from there, not made.
-
-    Raises
-    ------
-    ConfigError
-        It is no path of this machine's file system.
+    `text` is the path as the user wrote it, `where` the option or key; `is_source` says that it is read, not written.
     """
     found = _SCHEME.match(text) or _VIRTUAL.match(text)
     if found is None:

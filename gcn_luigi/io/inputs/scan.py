@@ -1,4 +1,4 @@
-"""Find the tiles of a region and check every header; all problems are told at once."""
+"""Find the tiles of a region and check every header; all problems are reported at once."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,14 @@ import rasterio
 from gcn_luigi.bands import Role
 from gcn_luigi.errors import GcnLuigiError, InputError, LatticeError
 from gcn_luigi.io.inputs.inventory import NOTE_KINDS, Inventory, Note, SourceFile, tile_order
-from gcn_luigi.io.inputs.matching import FIX_MISSING, FIX_NO_TILE, Candidate, Findings, homes, list_candidates
+from gcn_luigi.io.inputs.matching import (
+    FIX_MISSING,
+    FIX_NO_TILE,
+    Candidate,
+    Findings,
+    base_directories,
+    list_candidates,
+)
 from gcn_luigi.io.raster.header import (
     COPY_FIRST,
     Header,
@@ -26,8 +33,6 @@ from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.missing.described_years import contradicts, described_years
 from gcn_luigi.settings import LatticeSettings, RegionSettings
 
-__all__ = ["Inventory", "Note", "SourceFile", "scan_tiles"]
-
 # Types that widen to int16 without loss.
 _OPTICAL_DTYPES = ("int16", "uint8", "int8")
 _FIX_YEARS = (
@@ -39,7 +44,7 @@ _FIX_LATTICE = "put the file onto the region's lattice with a stated resampling;
 
 @dataclass(frozen=True)
 class _Opened:
-    """A candidate with its header and its window: on itself at first, on the region's lattice once placed."""
+    """A candidate with its header and its window: on its own lattice at first, on the region's once placed."""
 
     candidate: Candidate
     header: Header
@@ -54,19 +59,8 @@ def scan_tiles(root: Path, settings: RegionSettings) -> Inventory:
 
     A file belongs to a band when its stem ends in the band's suffix (see `band_of`). The lattice is
     ``settings.lattice.bounds`` or, without them, the union of the optical tiles; CRS, pixel size and
-    alignment that are not configured are those of most files. No pixel is read.
-
-    Parameters
-    ----------
-    root : Path
-        The data root; all paths of the result are relative to it.
-    settings : RegionSettings
-        Directories, bands, years and policies.
-
-    Returns
-    -------
-    Inventory
-        The usable files, and everything that was passed over.
+    alignment that are not configured are those of most files. No pixel is read. All paths of the result are relative
+    to `root`, the data root.
 
     Raises
     ------
@@ -80,12 +74,13 @@ def scan_tiles(root: Path, settings: RegionSettings) -> Inventory:
     """
     findings = Findings()
     candidates, tiles = list_candidates(root, settings, findings)
-    main_role = Role.OPTICAL if Role.OPTICAL in homes(settings) else Role.TOPO
+    bases = base_directories(settings)
+    main_role = Role.OPTICAL if Role.OPTICAL in bases else Role.TOPO
     if not any(candidate.band.role is main_role for candidate in candidates):
         findings.check(root)
         raise InputError(
             f"no file of any {main_role} band was found",
-            where=f"{root}: {', '.join(sorted(set(homes(settings).values())))}",
+            where=f"{root}: {', '.join(sorted(set(bases.values())))}",
             fix="lay the files out as <directory>/<tile>/*_<suffix>.tif, or correct bands.suffix",
         )
     _find_missing(candidates, tiles, settings, findings)
@@ -110,26 +105,26 @@ def _find_missing(
     candidates: Iterable[Candidate], tiles: set[str], settings: RegionSettings, findings: Findings
 ) -> None:
     """Note the files that the tiles of the optical side lack, and tiles that only have topography."""
-    places = homes(settings)
+    bases = base_directories(settings)
     found = {(candidate.tile, candidate.band.name) for candidate in candidates}
-    present = {(candidate.tile, candidate.home) for candidate in candidates}
+    present = {(candidate.tile, candidate.base) for candidate in candidates}
     bands = [table.band() for table in settings.bands]
     missing = []
     for tile in sorted(tiles, key=tile_order):
-        for home in sorted(set(places.values())):
-            if (tile, home) not in present:
-                missing.append(Note(tile, "", home, "no file of any band in this tile's directory"))
+        for base in sorted(set(bases.values())):
+            if (tile, base) not in present:
+                missing.append(Note(tile, "", base, "no file of any band in this tile's directory"))
                 continue
-            lacking = [band for band in bands if places[band.role] == home and (tile, band.name) not in found]
-            missing += [Note(tile, band.name, home, f"no file ends in _{band.suffix}.tif") for band in lacking]
+            lacking = [band for band in bands if bases[band.role] == base and (tile, band.name) not in found]
+            missing += [Note(tile, band.name, base, f"no file ends in _{band.suffix}.tif") for band in lacking]
     for note in missing:
         if settings.tiles.on_missing == "gap":
             findings.note("missing", note)
         else:
             findings.problem(note, FIX_MISSING if note.band else FIX_NO_TILE)
-    for tile, home in sorted(present):
+    for tile, base in sorted(present):
         if tile not in tiles:
-            findings.note("unmatched", Note(tile, "", home, "a tile without optical files"))
+            findings.note("unmatched", Note(tile, "", base, "a tile without optical files"))
 
 
 def _open(root: Path, candidate: Candidate, findings: Findings) -> _Opened | None:
@@ -167,20 +162,20 @@ def _fits_band(one: _Opened, n_years: int, findings: Findings) -> bool:
 
 
 def _check_years(opened: Iterable[_Opened], settings: RegionSettings, findings: Findings) -> None:
-    """Find files whose bands say they are of other years than those they are taken for; one line a tile."""
+    """Find files whose band descriptions name other years than the settings; one line per tile."""
     wrong: dict[tuple[str, str, str], list[str]] = {}
     for one in opened:
-        candidate, names = one.candidate, one.header.names
-        if candidate.band.role is Role.TOPO or len(names) != len(settings.years):
+        candidate, header = one.candidate, one.header
+        if candidate.band.role is Role.TOPO or len(header.names) != len(settings.years):
             continue
-        described = described_years(names, one.header.items)
+        described = described_years(header.names, header.items)
         if contradicts(described, settings.years):
-            told = ", ".join("?" if year is None else str(year) for year in described)
-            key = candidate.tile, PurePosixPath(candidate.path).parent.as_posix(), told
+            names = ", ".join("?" if year is None else str(year) for year in described)
+            key = candidate.tile, PurePosixPath(candidate.path).parent.as_posix(), names
             wrong.setdefault(key, []).append(candidate.band.name)
-    for (tile, directory, told), bands in wrong.items():
+    for (tile, directory, names), bands in wrong.items():
         years = ", ".join(map(str, settings.years))
-        reason = f"bands of {', '.join(bands)} are described as {told}; years are {years}"
+        reason = f"bands of {', '.join(bands)} are described as {names}; years are {years}"
         note = Note(tile, "", directory, reason)
         if settings.tiles.on_described_years == "accept":
             findings.note("suspect", note)
@@ -191,8 +186,12 @@ def _check_years(opened: Iterable[_Opened], settings: RegionSettings, findings: 
 def _place(opened: Sequence[_Opened], settings: RegionSettings, findings: Findings) -> tuple[list[_Opened], Lattice]:
     """Return the files that lie on the region's lattice, with their windows on it, and the lattice."""
     reference = _reference([one.header.lattice for one in opened], settings.lattice)
-    bounds = settings.lattice.bounds
-    origin = None if bounds is None else _bounds_window(reference, bounds)
+    origin = None
+    if settings.lattice.bounds is not None:
+        origin = reference.window_of(settings.lattice.bounds, where="lattice.bounds")
+        if origin.is_empty:
+            fix = "give left, bottom, right, top in metres"
+            raise LatticeError("the bounds hold no pixel", where="lattice.bounds", fix=fix)
     placed = []
     for one in opened:
         lattice = one.header.lattice
@@ -210,11 +209,8 @@ def _place(opened: Sequence[_Opened], settings: RegionSettings, findings: Findin
             else:
                 placed.append(replace(one, window=window))
     if origin is None:
-        is_optical = [one.candidate.band.role is Role.OPTICAL for one in placed]
-        windows = [
-            one.window for one, optical in zip(placed, is_optical, strict=True) if optical or not any(is_optical)
-        ]
-        origin = _union(windows or [reference.window])
+        optical = [one.window for one in placed if one.candidate.band.role is Role.OPTICAL]
+        origin = _union(optical or [one.window for one in placed] or [reference.window])
     moved = [
         replace(one, window=replace(one.window, row=one.window.row - origin.row, col=one.window.col - origin.col))
         for one in placed
@@ -229,27 +225,17 @@ def _reference(lattices: Sequence[Lattice], configured: LatticeSettings) -> Latt
         left, top = (edge / lattice.pixel_size % 1.0 for edge in (lattice.left, lattice.top))
         return lattice.crs, round(lattice.pixel_size, 6), round(left, 2) % 1.0, round(top, 2) % 1.0
 
-    counts = Counter(alignment(lattice) for lattice in lattices)
-    common = max(counts.values())
-    reference = next(lattice for lattice in lattices if counts[alignment(lattice)] == common)
-    crs, pixel_size = reference.crs, reference.pixel_size
+    usual, _ = Counter(map(alignment, lattices)).most_common(1)[0]
+    reference = next(lattice for lattice in lattices if alignment(lattice) == usual)
     if configured.crs is not None:
-        crs = crs_code(crs_of(configured.crs, where="lattice.crs"))
+        reference = replace(reference, crs=crs_code(crs_of(configured.crs, where="lattice.crs")))
     if configured.pixel_size is not None:
-        pixel_size = configured.pixel_size
-    return replace(reference, crs=crs, pixel_size=pixel_size)
-
-
-def _bounds_window(reference: Lattice, bounds: tuple[float, float, float, float]) -> Window:
-    window = reference.window_of(bounds, where="lattice.bounds")
-    if window.is_empty:
-        raise LatticeError(
-            "the bounds hold no pixel", where="lattice.bounds", fix="give left, bottom, right, top in metres"
-        )
-    return window
+        reference = replace(reference, pixel_size=configured.pixel_size)
+    return reference
 
 
 def _union(windows: Sequence[Window]) -> Window:
+    """Return the smallest window that holds all of them."""
     row, col = min(window.row for window in windows), min(window.col for window in windows)
     height = max(window.row + window.height for window in windows) - row
     width = max(window.col + window.width for window in windows) - col
@@ -260,7 +246,7 @@ def _check_extents(placed: Sequence[_Opened], findings: Findings) -> None:
     """Report files that cover other pixels than most files of the same tile."""
     groups: dict[tuple[str, str], list[_Opened]] = {}
     for one in placed:
-        groups.setdefault((one.candidate.home, one.candidate.tile), []).append(one)
+        groups.setdefault((one.candidate.base, one.candidate.tile), []).append(one)
     for group in groups.values():
         usual = Counter(one.window for one in group).most_common(1)[0][0]
         for one in group:
@@ -274,7 +260,7 @@ def _check_extents(placed: Sequence[_Opened], findings: Findings) -> None:
 
 
 def _cut(placed: Sequence[_Opened], lattice: Lattice, findings: Findings) -> list[_Opened]:
-    """Return the files with pixels on the lattice."""
+    """Return the files with pixels on the lattice; the others are noted."""
     inside = []
     for one in placed:
         if one.window.intersection(lattice.window).is_empty:
@@ -282,15 +268,14 @@ def _cut(placed: Sequence[_Opened], lattice: Lattice, findings: Findings) -> lis
         else:
             inside.append(one)
     if not inside:
-        raise InputError(
-            "no tile has a pixel on the lattice", where="lattice.bounds", fix="correct the bounds, or leave them out"
-        )
+        fix = "correct the bounds, or leave them out"
+        raise InputError("no tile has a pixel on the lattice", where="lattice.bounds", fix=fix)
     return inside
 
 
 def _find_overlaps(placed: Sequence[_Opened], findings: Findings) -> None:
     """Note the tiles of one kind that share pixels: a sweep from north to south."""
-    extents = {(one.candidate.home, one.candidate.tile): one.window for one in placed}
+    extents = {(one.candidate.base, one.candidate.tile): one.window for one in placed}
     open_tiles: list[tuple[str, str]] = []
     for key in sorted(extents, key=lambda key: (extents[key].row, key)):
         window = extents[key]

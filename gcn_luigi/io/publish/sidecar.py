@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gcn_luigi.old_keys import renew_recorded
+
 
 def fingerprint_of(parts: Mapping[str, Any]) -> str:
     """Return a short digest of `parts`, independent of the order of their keys."""
@@ -16,17 +18,7 @@ def fingerprint_of(parts: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Record:
-    """What a sidecar says.
-
-    Attributes
-    ----------
-    parts : mapping
-        All that decided the file's content when it was made.
-    size : int
-        Bytes of the file.
-    sha256 : str
-        Digest of its bytes.
-    """
+    """What a sidecar says: all that decided the file's content when it was made, and size and digest of its bytes."""
 
     parts: Mapping[str, Any]
     size: int
@@ -36,6 +28,16 @@ class Record:
     def fingerprint(self) -> str:
         """Digest of `parts`."""
         return fingerprint_of(self.parts)
+
+    @property
+    def renewed_parts(self) -> Mapping[str, Any]:
+        """`parts` with renamed settings under their new names."""
+        settings = self.parts.get("settings")
+        return {**self.parts, "settings": renew_recorded(settings)} if isinstance(settings, Mapping) else self.parts
+
+    def is_of(self, fingerprint: str) -> bool:
+        """Return whether the file was made from what `fingerprint` stands for, settings under old names included."""
+        return fingerprint in (self.fingerprint, fingerprint_of(self.renewed_parts))
 
     def to_json(self) -> str:
         """Return the sidecar's text: equal records give equal bytes."""

@@ -16,7 +16,7 @@ import rasterio
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.gdal_options import pin_rasters
-from gcn_luigi.io.inputs.other_formats import other_format
+from gcn_luigi.io.inputs.matching import other_format
 
 # First bytes, and the driver for them. None of these formats names other files than those beside it.
 _RASTERS = (

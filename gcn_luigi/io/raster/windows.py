@@ -1,7 +1,6 @@
 """Read windows of any raster, and convert whole rasters window by window."""
 
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -153,52 +152,6 @@ def convert_mosaic(source: Path, path: Path, band: Band, settings: ConvertSettin
         The file cannot be written.
     """
     _convert(source, path, [band], settings)
-
-
-def convert_file(source: Path, path: Path, bands: Sequence[Band], settings: ConvertSettings) -> bool:
-    """Convert all bands of one raster to an int16 GeoTIFF, unless its name is excluded.
-
-    Parameters
-    ----------
-    source : Path
-        VRT, GeoTIFF or other raster.
-    path : Path
-        The GeoTIFF.
-    bands : sequence of Band
-        One for each band of `source`, all with the same nodata: a GeoTIFF has one for all.
-    settings : ConvertSettings
-        Rounding, overflow and excluded names.
-
-    Returns
-    -------
-    bool
-        False where `source` is excluded: nothing was written.
-
-    Raises
-    ------
-    InputError
-        As `convert_mosaic`, or the bands have different nodata.
-    PublishError
-        The file cannot be written.
-    """
-    if is_excluded(source, settings.exclude):
-        return False
-    _convert(source, path, bands, settings)
-    return True
-
-
-def is_excluded(path: Path, patterns: Sequence[str]) -> bool:
-    """Return whether a file's name matches a glob pattern, or holds a pattern as a word between underscores.
-
-    Directories do not count: below ``no_rmse/`` everything is still converted.
-
-    Examples
-    --------
-    >>> is_excluded(Path("no_rmse/a_nbr.tif"), ["rmse"]), is_excluded(Path("a_rmse.tif"), ["rmse"])
-    (False, True)
-    """
-    words = path.stem.split("_")
-    return any(pattern in words or fnmatchcase(path.name, pattern) for pattern in patterns)
 
 
 def _convert(source: Path, path: Path, bands: Sequence[Band], settings: ConvertSettings) -> None:

@@ -20,16 +20,16 @@ def to_int16(
     settings: ConvertSettings,
     where: str,
 ) -> NDArray[np.int16]:
-    """Return ``round(values * scale + offset)`` as int16.
+    """Return ``round(values * scale + offset)`` as int16, computed in double precision.
 
-    The sum is taken in double precision. A pixel is missing, and becomes ``band.nodata``, where it is NaN, equals
-    `nodata`, or equals ``band.nodata`` *before* scaling: sentinels are never scaled. A pixel overflows where its
-    result does not fit int16, is infinite, or happens to equal ``band.nodata`` without being missing.
+    A pixel is missing, and becomes ``band.nodata``, where it is NaN, equals `nodata`, or equals ``band.nodata``
+    *before* scaling: nodata values are never scaled. A pixel overflows where its result does not fit int16, is
+    infinite, or happens to equal ``band.nodata`` without being missing.
 
     Parameters
     ----------
     values : array of any real dtype, any shape
-        Source pixels; not modified.
+        Source pixels.
     band : Band
         Gives scale, offset and nodata of the result.
     nodata : float or None
@@ -40,18 +40,13 @@ def to_int16(
     where : str
         File and window, for the message.
 
-    Returns
-    -------
-    array of int16
-        The shape of `values`.
-
     Raises
     ------
     InputError
         A pixel overflows and the policy is ``"error"``.
     """
     missing = _missing(values, nodata, band.nodata)
-    # An infinite product is an overflow and is told as one.
+    # An infinite product counts as an overflow.
     with np.errstate(over="ignore", invalid="ignore"):
         exact = values.astype(np.float64) * band.scale + band.offset
     exact[missing] = 0.0
@@ -60,7 +55,13 @@ def to_int16(
     overflow = ~(fits | missing)
     if overflow.any():
         if settings.overflow == "error":
-            raise _overflow_error(exact[overflow], band, where)
+            lost = exact[overflow]
+            raise InputError(
+                f"{lost.size} pixels of {band.name} do not fit int16 with nodata {band.nodata}: "
+                f"{lost.min():g} to {lost.max():g} after scaling by {band.scale:g} and adding {band.offset:g}",
+                where=where,
+                fix="correct the source or the band's scale, or set convert.overflow to 'nodata' or 'saturate'",
+            )
         if settings.overflow == "saturate":
             rounded[overflow] = _nearest(exact[overflow], band.nodata)
         else:
@@ -77,21 +78,21 @@ def convert_bands(
     settings: ConvertSettings,
     where: str,
 ) -> NDArray[np.int16]:
-    """Convert each band of `values` (band, y, x) with `to_int16`; see there."""
+    """Convert each band of `values` (band, y, x) with `to_int16`."""
     result = np.empty(values.shape, np.int16)
     for index, (band, tag) in enumerate(zip(bands, nodata, strict=True)):
         result[index] = to_int16(values[index], band, nodata=tag, settings=settings, where=where)
     return result
 
 
-def _missing(values: NDArray[np.number], nodata: float | None, sentinel: int) -> NDArray[np.bool_]:
-    """Return True where a pixel is NaN or equals either sentinel in the precision of its own dtype."""
+def _missing(values: NDArray[np.number], nodata: float | None, band_nodata: int) -> NDArray[np.bool_]:
+    """Return where a pixel is NaN or equals either nodata value in the precision of its own dtype."""
     missing: NDArray[np.bool_] = values != values  # noqa: PLR0124 - true for NaN alone, and for every dtype
-    for mark in (sentinel, sentinel if nodata is None else nodata):
+    for tag in (band_nodata, band_nodata if nodata is None else nodata):
         with np.errstate(over="ignore", invalid="ignore"):
-            typed = np.asarray(mark, np.float64).astype(values.dtype)
-        # A tag that the dtype cannot hold marks nothing; cast, it would mark other pixels.
-        if float(typed) == mark or (values.dtype.kind == "f" and np.isinf(typed) == np.isinf(mark)):
+            typed = np.asarray(tag, np.float64).astype(values.dtype)
+        # A tag that the dtype cannot hold matches nothing; cast, it would match other pixels.
+        if float(typed) == tag or (values.dtype.kind == "f" and np.isinf(typed) == np.isinf(tag)):
             missing |= values == typed
     return missing
 
@@ -105,22 +106,10 @@ def _round_half_away(exact: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _nearest(exact: NDArray[np.float64], nodata: int) -> NDArray[np.float64]:
-    """Return the int16 nearest to each value, `nodata` left out."""
-    clipped = np.clip(exact, _LOW, _HIGH)
-    result = np.where(np.rint(clipped) == nodata, np.float64(nodata), np.rint(clipped))
-    hit = result == nodata
+    """Return the int16 nearest to each value, other than `nodata`."""
+    nearest: NDArray[np.float64] = np.rint(np.clip(exact, _LOW, _HIGH))
     towards_zero = -1 if nodata > 0 else 1
-    side = np.where(exact == nodata, towards_zero, np.sign(exact - nodata))
-    moved = nodata + side
-    moved = np.where(moved < _LOW, nodata + 1, np.where(moved > _HIGH, nodata - 1, moved))
-    chosen: NDArray[np.float64] = np.where(hit, moved, result)
-    return chosen
-
-
-def _overflow_error(exact: NDArray[np.float64], band: Band, where: str) -> InputError:
-    return InputError(
-        f"{exact.size} pixels of {band.name} do not fit int16 with nodata {band.nodata}: "
-        f"{exact.min():g} to {exact.max():g} after scaling by {band.scale:g} and adding {band.offset:g}",
-        where=where,
-        fix="correct the source or the band's scale, or set convert.overflow to 'nodata' or 'saturate'",
-    )
+    beside = nodata + np.where(exact == nodata, towards_zero, np.sign(exact - nodata))
+    beside = np.where(beside < _LOW, nodata + 1, np.where(beside > _HIGH, nodata - 1, beside))
+    nearest[nearest == nodata] = beside[nearest == nodata]
+    return nearest

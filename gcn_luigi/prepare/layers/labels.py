@@ -1,38 +1,30 @@
-"""The class label: 0 none, 1 debris, 2 debris-free ice, 255 ignore."""
+"""Layers made from outlines: the class label (0 none, 1 debris, 2 debris-free ice, 255 ignore) and the distance."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import shapely
+from numpy.typing import NDArray
 from rasterio.features import rasterize
 from rasterio.transform import Affine
+from scipy import ndimage
 
 from gcn_luigi._core import counts as kernel
 from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
-from gcn_luigi.errors import InputError
+from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.lattice import Lattice
 
 _ICE_OUTSIDE = {"none": LABEL_NONE, "ignore": LABEL_IGNORE, "ice": LABEL_ICE}
+_INT16_MAX = 32767
 
 
-def rasterize_outlines(geometries: Sequence[Any] | npt.NDArray[Any], lattice: Lattice) -> npt.NDArray[np.bool_]:
-    """Return which pixel centres lie inside any outline.
+def rasterize_outlines(geometries: Sequence[Any] | NDArray[Any], lattice: Lattice) -> NDArray[np.bool_]:
+    """Return which pixel centres lie inside any outline, bool (y, x).
 
-    Any crop of the lattice gives the same pixels as the whole: work window by window.
-
-    Parameters
-    ----------
-    geometries : sequence of shapely geometries
-        Polygons in the lattice's CRS; None and empty ones are passed over.
-    lattice : Lattice
-        The pixels to fill, usually a crop of the region's.
-
-    Returns
-    -------
-    ndarray
-        Axes (y, x), bool.
+    Polygons are in the lattice's CRS; None and empty ones are skipped. Any crop of the lattice gives the same pixels
+    as the whole, so work window by window.
     """
     shapes = np.asarray(geometries, dtype=object).ravel()
     bounds = shapely.bounds(shapes).reshape(-1, 4)
@@ -41,23 +33,23 @@ def rasterize_outlines(geometries: Sequence[Any] | npt.NDArray[Any], lattice: La
     near = (bounds[:, 0] < right) & (bounds[:, 2] > left) & (bounds[:, 1] < top) & (bounds[:, 3] > bottom)
     if not near.any():
         return np.zeros(lattice.shape, dtype=bool)
-    burnt: npt.NDArray[np.uint8] = rasterize(
+    burnt: NDArray[np.uint8] = rasterize(
         list(shapes[near]), out_shape=lattice.shape, transform=Affine(*lattice.transform), dtype="uint8"
     )
     return burnt.astype(bool)
 
 
 def combine_label(
-    inside: npt.NDArray[np.bool_],
-    votes: npt.NDArray[Any],
-    votes_missing: npt.NDArray[np.bool_],
-    threshold: int,
+    inside: NDArray[np.bool_],
+    votes: NDArray[Any],
+    votes_missing: NDArray[np.bool_],
+    min_votes: int,
     *,
     ice_outside: Literal["none", "ignore", "ice"] = "none",
-) -> npt.NDArray[np.uint8]:
+) -> NDArray[np.uint8]:
     """Return the class of each pixel from the outlines and the STEM votes.
 
-    A pixel without votes is 255 wherever it lies: missing is never "no glacier".
+    A pixel without votes is 255 everywhere: missing is never "no glacier".
 
     Parameters
     ----------
@@ -66,12 +58,12 @@ def combine_label(
     votes : ndarray
         Axes (y, x), any number type: votes for debris-free ice.
     votes_missing : ndarray
-        Axes (y, x), bool: the votes hold nodata here, or the STEM raster ends.
-    threshold : int
-        More votes than this is debris-free ice.
+        Axes (y, x), bool: the votes are nodata here, or the STEM raster ends.
+    min_votes : int
+        As many votes, or more, are debris-free ice.
     ice_outside : str
-        What debris-free ice outside every outline becomes: ``"none"``, class 0 (the published rule); ``"ignore"``,
-        255; ``"ice"``, class 2.
+        Class of debris-free ice outside every outline: ``"none"``, 0 (the published rule); ``"ignore"``, 255;
+        ``"ice"``, 2.
 
     Returns
     -------
@@ -89,7 +81,7 @@ def combine_label(
             where="label",
             fix="read all of them for the same window of the lattice",
         )
-    is_ice = votes > threshold
+    is_ice = votes >= min_votes
     label = np.where(inside, LABEL_DEBRIS, LABEL_NONE).astype(np.uint8)
     label[inside & is_ice] = LABEL_ICE
     label[~inside & is_ice] = _ICE_OUTSIDE[ice_outside]
@@ -97,7 +89,7 @@ def combine_label(
     return label
 
 
-def count_classes(label: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def count_classes(label: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return the number of pixels of each class.
 
     Parameters
@@ -109,45 +101,65 @@ def count_classes(label: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     -------
     ndarray
         Axes (class,) = none, debris, ice, missing; int64.
-    """
-    line = np.ascontiguousarray(label).reshape(1, -1)
-    counts = count_window_classes(line, np.array([[0, 0, *line.shape]], np.int64))
-    return counts.reshape(-1)
-
-
-def count_window_classes(label: npt.NDArray[np.uint8], windows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the number of pixels of each class in many windows of one label.
-
-    Parameters
-    ----------
-    label : ndarray
-        Axes (y, x), uint8: 0, 1, 2; anything else is missing.
-    windows : ndarray
-        Axes (window, 4), int64: first row, first column, height and width in pixels. They may overlap, and reach
-        beyond the label on any side; pixels there are missing.
-
-    Returns
-    -------
-    ndarray
-        Axes (window, class) = none, debris, ice, missing; int64.
 
     Raises
     ------
     InputError
-        The label is no uint8 plane, or a window has no such four numbers or a negative height or width.
+        The label is not uint8.
     """
-    if label.ndim != 2 or label.dtype != np.uint8:
+    if label.dtype != np.uint8:
         raise InputError(
-            f"classes cannot be counted in shape {label.shape} and dtype {label.dtype}",
-            where="label",
-            fix="give a uint8 plane (y, x)",
+            f"classes cannot be counted in dtype {label.dtype}", where="label", fix="give an array of uint8"
         )
-    if windows.ndim != 2 or windows.shape[1] != 4 or windows.dtype.kind != "i" or (windows[:, 2:] < 0).any():
-        raise InputError(
-            f"windows of shape {windows.shape} and dtype {windows.dtype} are not usable",
-            where="windows of the label",
-            fix="give (window, 4) whole numbers: row, column, height and width, the last two not below 0",
-        )
-    counts = np.empty((len(windows), 4), np.int64)
-    kernel.count_classes(np.ascontiguousarray(label), np.ascontiguousarray(windows, np.int64), counts)
+    counts = np.empty(4, np.int64)
+    kernel.count_classes(np.ascontiguousarray(label).reshape(-1), counts)
     return counts
+
+
+def halo_px(pixel_size: float, max_m: int) -> int:
+    """Return how many pixels around a block affect its distances: farther ones cannot lower a capped value."""
+    return math.ceil(max_m / pixel_size)
+
+
+def distance_to_glacier(
+    inside: NDArray[np.bool_], pixel_size: float, max_m: int, unit: Literal["m", "px"] = "m"
+) -> NDArray[np.int16]:
+    """Return the distance from each pixel centre to the nearest pixel centre that is glacier.
+
+    The transform is the exact Euclidean one (Maurer et al. 2003, as implemented by scipy). A block computed with
+    `halo_px` more pixels on every side, then trimmed, equals the same part of the whole.
+
+    Parameters
+    ----------
+    inside : ndarray
+        Axes (y, x), bool: the pixel is glacier, by outline or by label.
+    pixel_size : float
+        Pixel size in metres.
+    max_m : int
+        In metres, whatever the unit: larger distances become this, and so does every pixel where nothing is glacier.
+    unit : str
+        ``"m"`` for metres or ``"px"`` for pixels.
+
+    Returns
+    -------
+    ndarray
+        Axes (y, x), int16, in `unit`, rounded half to even; 0 inside. There is no nodata.
+
+    Raises
+    ------
+    ConfigError
+        `max_m`, in `unit`, does not fit int16, or a length is not positive.
+    """
+    scale = pixel_size if unit == "m" else 1.0
+    limit = max_m if unit == "m" or pixel_size <= 0 else max_m / pixel_size
+    if not 0 < limit <= _INT16_MAX or pixel_size <= 0:
+        raise ConfigError(
+            f"no distances up to {max_m} m for pixels of {pixel_size} m in {unit}",
+            where="[distance]",
+            fix=f"use a positive pixel size and a max_m from 1 m to {_INT16_MAX} {unit}",
+        )
+    if not inside.any():
+        return np.full(inside.shape, np.rint(limit), dtype=np.int16)
+    distance: NDArray[np.float64] = ndimage.distance_transform_edt(~inside) * scale
+    capped: NDArray[np.int16] = np.rint(np.minimum(distance, limit)).astype(np.int16)
+    return capped

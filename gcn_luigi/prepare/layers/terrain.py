@@ -2,8 +2,8 @@
 
 Gradients are Horn's third-order finite differences over 3 x 3 pixels (Horn 1981, "Hill shading and the
 reflectance map", Proc. IEEE 69(1), 14-47). Rows run south, columns run east.
-A pixel is missing (NaN) wherever its 3 x 3 neighbourhood holds nodata, NaN or an infinity. Beyond the edge of
-the array the surface is continued linearly, so that an array without gaps gives a result without gaps.
+A pixel is missing (NaN) in every result where its 3 x 3 neighbourhood holds nodata, NaN or an infinity. Beyond the edge
+of the array the surface is continued linearly, so that an array without gaps gives a result without gaps.
 """
 
 from typing import Any
@@ -19,33 +19,10 @@ Surface = npt.NDArray[np.floating[Any]]
 def gradient(
     elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None
 ) -> tuple[Surface, Surface]:
-    """Return how steeply a surface rises to the east and to the north.
+    """Return how steeply a surface (row, col) rises to the east and to the north, in metres per metre.
 
-    Parameters
-    ----------
-    elevation : ndarray, (row, col)
-        Heights in metres, of any real type; float32 is computed in float32, all else in float64.
-    pixel_size : float
-        Edge of a pixel, in metres.
-    nodata : float or None
-        Sentinel of missing pixels; NaN and infinities are always missing.
-
-    Returns
-    -------
-    east, north : ndarray, (row, col)
-        Metres per metre; NaN where missing.
-
-    Raises
-    ------
-    InputError
-        `elevation` has no two axes or fewer than 2 x 2 pixels, or `pixel_size` is not positive.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> east, north = gradient(np.array([[2.0, 5.0], [2.0, 5.0]]), pixel_size=30.0)
-    >>> east[0, 0].item(), north[0, 0].item()
-    (0.1, 0.0)
+    Heights and `pixel_size` are in metres. float32 is computed in float32, every other type in float64. `nodata`, NaN
+    and infinities are missing. InputError: fewer than 2 x 2 pixels, or a pixel size that is not positive.
     """
     around = _framed(elevation, pixel_size, nodata)
     with np.errstate(invalid="ignore"):
@@ -60,45 +37,16 @@ def gradient(
 
 
 def slope(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
-    """Return the angle between the surface and the horizontal.
-
-    Parameters
-    ----------
-    elevation, pixel_size, nodata
-        As for `gradient`.
-
-    Returns
-    -------
-    ndarray, (row, col)
-        Radians, 0 to pi/2; NaN where missing.
-
-    Raises
-    ------
-    InputError
-        As for `gradient`.
-    """
+    """Return the angle between the surface and the horizontal: radians, 0 to pi/2; arguments as for `gradient`."""
     east, north = gradient(elevation, pixel_size, nodata)
     angle: Surface = np.arctan(np.hypot(east, north))
     return angle
 
 
 def aspect(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
-    """Return the compass direction that the surface faces, that is falls towards.
+    """Return the compass direction in which the surface falls; arguments as for `gradient`.
 
-    Parameters
-    ----------
-    elevation, pixel_size, nodata
-        As for `gradient`.
-
-    Returns
-    -------
-    ndarray, (row, col)
-        Radians clockwise from north, in [0, 2 pi); NaN where missing and where the surface is flat.
-
-    Raises
-    ------
-    InputError
-        As for `gradient`.
+    Radians clockwise from north, in [0, 2 pi); NaN also where the surface is flat.
     """
     east, north = gradient(elevation, pixel_size, nodata)
     turn = east.dtype.type(2 * np.pi)
@@ -110,44 +58,15 @@ def aspect(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float 
 
 
 def northness(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
-    """Return the cosine of the aspect: 1 faces north, -1 faces south.
-
-    Parameters
-    ----------
-    elevation, pixel_size, nodata
-        As for `gradient`.
-
-    Returns
-    -------
-    ndarray, (row, col)
-        -1 to 1; 0 where the surface is flat, NaN where missing.
-
-    Raises
-    ------
-    InputError
-        As for `gradient`.
-    """
+    """Return the cosine of the aspect: 1 faces north, -1 faces south, 0 is flat; arguments as for `gradient`."""
     east, north = gradient(elevation, pixel_size, nodata)
     return _cosine(east, north)
 
 
 def southness(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
-    """Return minus the cosine of the aspect times the sine of the slope: 1 is a wall that faces south.
+    """Return minus the cosine of the aspect times the sine of the slope; arguments as for `gradient`.
 
-    Parameters
-    ----------
-    elevation, pixel_size, nodata
-        As for `gradient`.
-
-    Returns
-    -------
-    ndarray, (row, col)
-        -1 to 1; 0 where the surface is flat, NaN where missing.
-
-    Raises
-    ------
-    InputError
-        As for `gradient`.
+    From -1 to 1: 1 is a wall that faces south, 0 is flat.
     """
     east, north = gradient(elevation, pixel_size, nodata)
     steepness = np.hypot(east, north)
@@ -156,23 +75,7 @@ def southness(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: flo
 
 
 def curvature(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
-    """Return minus the Laplacian over the four direct neighbours, in hundredths: summits are positive.
-
-    Parameters
-    ----------
-    elevation, pixel_size, nodata
-        As for `gradient`.
-
-    Returns
-    -------
-    ndarray, (row, col)
-        1/100 m; NaN where missing.
-
-    Raises
-    ------
-    InputError
-        As for `gradient`.
-    """
+    """Return minus the Laplacian over the four neighbours, in 1/100 m: summits are positive; as for `gradient`."""
     around = _framed(elevation, pixel_size, nodata)
     with np.errstate(invalid="ignore"):
         centre = around[1:-1, 1:-1]

@@ -1,6 +1,6 @@
 """Values that fill too much of a tile to be measured: missing pixels that nobody declared look like that."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ _APART = 0.1
 # A value that is measured often has neighbours that are, too.
 _SPIKE = 3
 
+IsMeasured = Callable[[NDArray[np.number]], NDArray[np.bool_]]
+
 
 @dataclass(frozen=True)
 class Constant:
@@ -29,9 +31,9 @@ class Constant:
     share : float
         Of all pixels of the tile, estimated from a sample.
     is_edge : bool
-        True where it fills one of the tile's four edges.
+        True if it fills one of the tile's four edges.
     is_apart : bool
-        True where it lies far from all other values, as no flat water does from its shore.
+        True if it is far from all other values, as no flat water is from its shore.
     """
 
     value: float
@@ -40,14 +42,8 @@ class Constant:
     is_apart: bool
 
 
-class Sketch:
-    """An even sample of the pixels of one band of a tile, and its edges.
-
-    Parameters
-    ----------
-    height, width : int
-        Pixels of the tile.
-    """
+class PixelSample:
+    """An even sample of the pixels of one band of a tile of `height` x `width` pixels, and its edges."""
 
     def __init__(self, height: int, width: int) -> None:
         self._shape = height, width
@@ -56,48 +52,31 @@ class Sketch:
         self._edges: dict[str, list[NDArray[np.number]]] = {}
 
     def add(self, row: int, col: int, pixels: NDArray[np.number]) -> None:
-        """Take what is needed of a window.
-
-        Parameters
-        ----------
-        row, col : int
-            Of its first pixel, in the tile.
-        pixels : ndarray of any real dtype
-            (y, x); not kept.
-        """
+        """Take what is needed of a window, (y, x) of any real dtype, that begins at `row` and `col` of the tile."""
         self._sample.append(pixels[-row % self._step :: self._step, -col % self._step :: self._step].flatten())
         (height, width), (rows, cols) = self._shape, pixels.shape
-        for name, is_met, edge in (
+        for name, is_on_edge, edge in (
             ("top", row == 0, pixels[:1]),
             ("bottom", row + rows == height, pixels[-1:]),
             ("left", col == 0, pixels[:, :1]),
             ("right", col + cols == width, pixels[:, -1:]),
         ):
-            if is_met:
+            if is_on_edge:
                 self._edges.setdefault(name, []).append(edge.flatten())
 
     def share_of(self, value: float) -> float:
         """Return the share of the sampled pixels that hold `value`."""
-        sample = np.concatenate(self._sample)
-        return float((sample == value).mean())
+        return float((np.concatenate(self._sample) == value).mean())
 
-    def constant(self, is_measured: Callable[[NDArray[np.number]], NDArray[np.bool_]]) -> Constant | None:
-        """Return the value that fills an edge of the tile, or else a few per cent of it; None where none does.
+    def constant(self, is_measured: IsMeasured) -> Constant | None:
+        """Return the value with the largest share that fills an edge of the tile or a few per cent of it, if any.
 
-        Parameters
-        ----------
-        is_measured : callable
-            Given values, says which of them count as measurements; others are never suspect.
-
-        Returns
-        -------
-        Constant or None
-            The one with the largest share.
+        `is_measured` says which of given values count as measurements; others are never suspect.
         """
         sample = np.concatenate(self._sample)
-        on_edge = {value for pieces in self._edges.values() for value in _edge_value(pieces, is_measured)}
-        spikes = dict(_spikes(sample, is_measured))
-        found = {value: float((sample == value).mean()) for value in on_edge} | spikes
+        edges = (_value_of_edge(np.concatenate(parts), is_measured) for parts in self._edges.values())
+        on_edge = {value for value in edges if value is not None}
+        found = {value: float((sample == value).mean()) for value in on_edge} | _spikes(sample, is_measured)
         if not found:
             return None
         value = max(found, key=lambda value: (found[value], value in on_edge, -abs(value)))
@@ -107,21 +86,17 @@ class Sketch:
         return Constant(value + 0.0, found[value], value in on_edge, bool(is_apart))
 
 
-def _edge_value(
-    pieces: list[NDArray[np.number]], is_measured: Callable[[NDArray[np.number]], NDArray[np.bool_]]
-) -> Iterator[float]:
-    edge = np.concatenate(pieces)
+def _value_of_edge(edge: NDArray[np.number], is_measured: IsMeasured) -> float | None:
     values, counts = np.unique(edge[is_measured(edge)], return_counts=True)
-    if values.size and edge.size >= _SHORTEST_EDGE and counts.max() >= _OF_EDGE * edge.size:
-        yield float(values[counts.argmax()])
+    fills = values.size and edge.size >= _SHORTEST_EDGE and counts.max() >= _OF_EDGE * edge.size
+    return float(values[counts.argmax()]) if fills else None
 
 
-def _spikes(
-    sample: NDArray[np.number], is_measured: Callable[[NDArray[np.number]], NDArray[np.bool_]]
-) -> Iterator[tuple[float, float]]:
+def _spikes(sample: NDArray[np.number], is_measured: IsMeasured) -> dict[float, float]:
+    """Return the share of each value that is far more frequent than its neighbours."""
     values, counts = np.unique(sample[is_measured(sample)], return_counts=True)
     padded = np.pad(counts, 1)
-    beside = np.maximum(padded[:-2], padded[2:])
-    is_spike = (counts > _OF_TILE * sample.size) & (counts >= _FEWEST) & (counts >= _SPIKE * beside)
-    for value, count in zip(values[is_spike], counts[is_spike], strict=True):
-        yield float(value), float(count / sample.size)
+    neighbours = np.maximum(padded[:-2], padded[2:])
+    is_spike = (counts > _OF_TILE * sample.size) & (counts >= _FEWEST) & (counts >= _SPIKE * neighbours)
+    spikes = zip(values[is_spike], counts[is_spike], strict=True)
+    return {float(value): float(count / sample.size) for value, count in spikes}

@@ -1,33 +1,38 @@
-"""Missing samples made homogeneous: as the published scripts did, or strictly by role."""
+"""Missing samples found, recorded by role, and filled."""
 
+import enum
+import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from gcn_luigi._core import nodata as kernel
-from gcn_luigi.bands import LABEL_IGNORE, BandSchema
-from gcn_luigi.errors import ConfigError
+from gcn_luigi.bands import LABEL_IGNORE, Band, BandSchema, Role
+from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Window
-from gcn_luigi.prepare.dtypes import Array, check_stack, fitting, writable
-from gcn_luigi.prepare.missing.flags import Flag, Marks, band_flags, mark_strict, outside_flags, stack_flags
-from gcn_luigi.prepare.missing.legacy import LegacyRule, as_legacy_stack, legacy_nodata
+from gcn_luigi.prepare.dtypes import Array, check_stack, fitting, limits_of, writable
 
-__all__ = [
-    "Corrected",
-    "Flag",
-    "LegacyRule",
-    "Marks",
-    "as_legacy_stack",
-    "band_flags",
-    "legacy_corrected",
-    "legacy_nodata",
-    "mark_outside",
-    "mark_strict",
-    "outside_flags",
-    "strict_nodata",
-]
+
+class Flag(enum.IntFlag):
+    """Bits of the flags plane; a set bit means missing."""
+
+    OPTICAL = 1
+    TOPO = 2
+    LABEL = 4
+    OUTSIDE = 8
+    DISTANCE = 16
+
+
+_FLAG_OF = {
+    Role.OPTICAL: Flag.OPTICAL,
+    Role.TOPO: Flag.TOPO,
+    Role.LABEL: Flag.LABEL,
+    Role.DISTANCE: Flag.DISTANCE,
+    Role.QUALITY: Flag.DISTANCE,
+}
 
 
 @dataclass(frozen=True)
@@ -63,31 +68,43 @@ class Corrected:
         )
 
 
+def band_flags(schema: BandSchema) -> npt.NDArray[np.uint8]:
+    """Return the flag of each image band, (band,) uint8: the bit that is set where it is missing."""
+    return np.array([_FLAG_OF[band.role] for band in schema.image], np.uint8)
+
+
+def outside_flags(bands: Iterable[Band]) -> Flag:
+    """Return the flags of a pixel beyond the mosaic: every role that `bands` have, and `Flag.OUTSIDE`."""
+    flags = Flag.OUTSIDE
+    for band in bands:
+        flags |= _FLAG_OF[band.role]
+    return flags
+
+
 def strict_nodata(
     stack: Array,
     schema: BandSchema,
     *,
     inside: Window | None = None,
-    outside: npt.NDArray[np.bool_] | None = None,
     fill: int = 0,
     out: Corrected | None = None,
 ) -> Corrected:
     """Fill missing samples by role, and record every one of them.
 
-    What is missing is that of `mark_strict`. A pixel missing in any band of a role is filled in all
-    bands of that role.
+    A sample is missing if it equals its band's own nodata, is NaN or infinite, is beyond the band's valid range or, in
+    topography, equals 32767, the mark of a saturated conversion. A pixel that is missing in any band of a role gets the
+    role's flag, and the fill in all bands of that role. A label that is missing or no class is 255 and affects no other
+    band.
 
     Parameters
     ----------
     stack : ndarray
         (band, y, x) in the order of `schema`, int16, int32, float32 or float64; not modified.
     schema : BandSchema
-        Roles, nodata and valid ranges; any number of bands of a role, also none.
+        Roles, nodata and valid ranges; any number of bands per role, including none.
     inside : Window, optional
-        The part of the stack that lies on the mosaic, in the stack's own pixels. Beyond it every
-        role is missing and nothing counts as out of range.
-    outside : ndarray of bool, optional
-        (y, x): pixels on which no tile lies, as `mark_outside` makes them afterwards.
+        The part of the stack that is on the mosaic, in the stack's own pixels. Beyond it every role is missing and
+        nothing counts as out of range.
     fill : int
         What a missing image sample becomes.
     out : Corrected, optional
@@ -101,99 +118,54 @@ def strict_nodata(
     Raises
     ------
     InputError
-        The dtype is not supported, the bands are not those of the schema, or `outside` is no bool
-        plane of the stack.
+        The dtype is not supported, or the bands are not those of the schema.
     ConfigError
         The fill or a band's nodata cannot be held by the dtype.
     """
     check_stack(stack)
-    stack = np.ascontiguousarray(stack)
-    shape = stack.shape[1:]
-    out = Corrected.empty(schema, shape, stack.dtype) if out is None else out
-    writable(out.image, (len(schema) - 1, *shape), stack.dtype)
-    value = fitting(fill, stack.dtype, "fill")
-    marks = Marks(out.label, out.flags, out.out_of_range)
-    mark_strict(stack, schema, inside=inside, outside=outside, out=marks)
-    kernel.fill_missing(stack, stack_flags(schema), out.flags, value, out.image)
-    return out
-
-
-def legacy_corrected(
-    stack: Array,
-    schema: BandSchema,
-    rule: LegacyRule,
-    *,
-    inside: Window | None = None,
-    out: Corrected | None = None,
-) -> Corrected:
-    """Return the pixels of the published chain together with flags that tell the truth.
-
-    Image and label are those of `legacy_nodata` on `as_legacy_stack`; flags and the samples out of
-    range are those of `strict_nodata`. Where a flag is set the legacy pixel may nevertheless be
-    a leaked sentinel, and a missing label is class 0 with the usual fill.
-
-    Parameters
-    ----------
-    stack : ndarray
-        (band, y, x) in the order of `schema`, as read from our own stack; not modified.
-    schema : BandSchema
-        Roles, nodata and valid ranges.
-    rule : LegacyRule
-        Its class band must be the schema's label.
-    inside : Window, optional
-        The part of the stack that lies on the mosaic, in the stack's own pixels.
-    out : Corrected, optional
-        Buffers from `Corrected.empty`, written to and returned.
-
-    Returns
-    -------
-    Corrected
-        A legacy label that is no class is 255.
-
-    Raises
-    ------
-    InputError, ConfigError
-        As in `legacy_nodata` and `strict_nodata`, or the rule's class band is not the label.
-    """
-    if rule.class_band % len(schema) != schema.label_index:
-        raise ConfigError(
-            f"the rule takes band {rule.class_band} for the class, the stack's label is band {schema.label_index}",
-            where="legacy nodata rule",
-            fix="make the rule with LegacyRule.of(schema, settings)",
+    if stack.shape[0] != len(schema):
+        raise InputError(
+            f"a stack of {stack.shape[0]} bands where {len(schema)} are expected",
+            where=f"bands {', '.join(schema.names)}",
+            fix="read the stack by the schema it was made with",
         )
-    out = strict_nodata(stack, schema, inside=inside, out=out)
-    legacy = as_legacy_stack(stack, schema, inside=inside)
-    legacy_nodata(legacy, rule, out=legacy)
-    label = legacy[schema.label_index]
-    out.label[...] = LABEL_IGNORE
-    for value in (0, 1, 2):
-        out.label[label == value] = value
-    image = [i for i in range(len(schema)) if i != schema.label_index]
-    out.image[...] = legacy[image]
+    stack = np.ascontiguousarray(stack)
+    shape, label_at = stack.shape[1:], schema.label_index
+    value = fitting(fill, stack.dtype, "fill")
+    limits, bits = _rule(schema, stack.dtype)
+    out = Corrected.empty(schema, shape, stack.dtype) if out is None else _reused(out, schema, stack)
+
+    window = Window(0, 0, *shape)
+    part = window if inside is None else window.intersection(inside)
+    rows, cols = (part.row, part.row + part.height), (part.col, part.col + part.width)
+    if part != window:
+        out.flags[...] = outside_flags(schema)
+    out.flags[slice(*rows), slice(*cols)] = 0
+    counts = np.zeros(len(schema), np.int64)
+    if not part.is_empty:
+        kernel.mark_missing(stack, limits, bits, np.array([*rows, *cols], np.int64), out.flags, counts)
+    kernel.read_label(stack[label_at], limits[label_at, 0].item(), int(Flag.LABEL), out.flags, out.label)
+    out.out_of_range[...] = np.delete(counts, label_at)
+    kernel.fill_missing(stack, bits, out.flags, value, out.image)
     return out
 
 
-def mark_outside(
+def flag_outside(
     corrected: Corrected, schema: BandSchema, outside: npt.NDArray[np.bool_], *, fill: int | None
 ) -> Corrected:
-    """Say of pixels where no tile lies that they are outside the mosaic, and missing in every role.
+    """Flag pixels without a tile as outside the mosaic and missing in every role.
 
     Parameters
     ----------
     corrected : Corrected
-        Modified in place.
+        Modified in place and returned.
     schema : BandSchema
         The stack's bands.
     outside : ndarray of bool
-        (y, x): no tile lies here.
+        (y, x): no tile here.
     fill : int or None
-        What image samples there become, the label becoming 255; None changes flags alone, as legacy pixels must
+        What image samples there become, while the label becomes 255; None changes flags alone, as legacy pixels must
         stay what the published chain made of them.
-
-    Returns
-    -------
-    Corrected
-        The same object.
     """
     if outside.any():
         corrected.flags[outside] |= int(outside_flags(schema))
@@ -201,3 +173,22 @@ def mark_outside(
             corrected.image[:, outside] = fill
             corrected.label[outside] = LABEL_IGNORE
     return corrected
+
+
+@functools.lru_cache(maxsize=16)
+def _rule(schema: BandSchema, dtype: np.dtype[Any]) -> tuple[Array, npt.NDArray[np.uint8]]:
+    """Return (band, 4) limits and (band,) flags, 0 for the label, which affects no other band; both read-only."""
+    limits = np.array([limits_of(band, dtype) for band in schema], dtype)
+    bits = np.insert(band_flags(schema), schema.label_index, 0)
+    for array in (limits, bits):
+        array.flags.writeable = False
+    return limits, bits
+
+
+def _reused(out: Corrected, schema: BandSchema, stack: Array) -> Corrected:
+    n_image, shape = len(schema) - 1, stack.shape[1:]
+    writable(out.image, (n_image, *shape), stack.dtype)
+    writable(out.label, shape, np.dtype(np.uint8))
+    writable(out.flags, shape, np.dtype(np.uint8))
+    writable(out.out_of_range, (n_image,), np.dtype(np.int64))
+    return out

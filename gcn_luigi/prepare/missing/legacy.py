@@ -1,4 +1,4 @@
-"""The published nodata step, to the bit."""
+"""The published nodata step, to the bit, and true flags for its pixels."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -10,6 +10,7 @@ from gcn_luigi.bands import LABEL_IGNORE, BandSchema, Role
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.dtypes import Array, check_stack, fitting, writable
+from gcn_luigi.prepare.missing.fill import Corrected, strict_nodata
 from gcn_luigi.settings import NodataSettings
 
 # The one nodata value that the published yearly stack declared for every band.
@@ -54,9 +55,9 @@ class LegacyRule:
         """Return the rule for stacks of `schema`: its label, its number of optical bands."""
         return cls(
             class_band=schema.label_index,
-            optical_band=settings.optical_band,
-            topo_band=settings.topo_band,
-            alt_topo_band=settings.alt_topo_band,
+            optical_band=settings.legacy.optical_band,
+            topo_band=settings.legacy.topo_band,
+            alt_topo_band=settings.legacy.alt_topo_band,
             topo_start=len(schema.indices(Role.OPTICAL)),
             fill=settings.fill,
         )
@@ -121,29 +122,10 @@ def legacy_nodata(stack: Array, rule: LegacyRule, out: Array | None = None) -> A
 
 
 def as_legacy_stack(stack: Array, schema: BandSchema, *, inside: Window | None = None) -> Array:
-    """Return the stack that the published chain would have had before its nodata step.
+    """Return a copy of the stack as the published chain would have had it before its nodata step.
 
-    There -32768 was the nodata of every band: beyond the mosaic every band holds it, and so does a
-    missing label (255 here). Nothing else is touched, so -9999 stays data in topography.
-
-    Parameters
-    ----------
-    stack : ndarray
-        (band, y, x) in the order of `schema`, int16, int32, float32 or float64; not modified.
-    schema : BandSchema
-        Tells which band is the label.
-    inside : Window, optional
-        The part of the stack that lies on the mosaic, in the stack's own pixels.
-
-    Returns
-    -------
-    ndarray
-        (band, y, x), dtype of `stack`; a copy.
-
-    Raises
-    ------
-    InputError
-        The dtype is not supported.
+    There -32768 was the nodata of every band: every band holds it beyond `inside`, and so does a missing label (255
+    here). Nothing else is changed, so -9999 stays data in topography. Arguments and errors as in `legacy_corrected`.
     """
     check_stack(stack)
     made = np.array(stack, order="C")
@@ -155,6 +137,58 @@ def as_legacy_stack(stack: Array, schema: BandSchema, *, inside: Window | None =
         beyond[part.row : part.row + part.height, part.col : part.col + part.width] = False
         made[:, beyond] = LEGACY_NODATA
     return made
+
+
+def legacy_corrected(
+    stack: Array,
+    schema: BandSchema,
+    rule: LegacyRule,
+    *,
+    inside: Window | None = None,
+    out: Corrected | None = None,
+) -> Corrected:
+    """Return the pixels of the published chain together with true flags.
+
+    Image and label are those of `legacy_nodata` on `as_legacy_stack`; flags and the samples out of range are those of
+    `strict_nodata`. Where a flag is set the legacy pixel may nevertheless be a leaked sentinel, and a missing label is
+    class 0 with the usual fill.
+
+    Parameters
+    ----------
+    stack : ndarray
+        (band, y, x) in the order of `schema`, as read from our own stack; not modified.
+    schema : BandSchema
+        Roles, nodata and valid ranges.
+    rule : LegacyRule
+        Its class band must be the schema's label.
+    inside : Window, optional
+        The part of the stack that is on the mosaic, in the stack's own pixels.
+    out : Corrected, optional
+        Buffers from `Corrected.empty`, written to and returned.
+
+    Returns
+    -------
+    Corrected
+        A legacy label that is no class is 255.
+
+    Raises
+    ------
+    InputError, ConfigError
+        As in `legacy_nodata` and `strict_nodata`, or the rule's class band is not the label.
+    """
+    if rule.class_band % len(schema) != schema.label_index:
+        raise ConfigError(
+            f"the rule takes band {rule.class_band} for the class, the stack's label is band {schema.label_index}",
+            where="legacy nodata rule",
+            fix="make the rule with LegacyRule.of(schema, settings)",
+        )
+    out = strict_nodata(stack, schema, inside=inside, out=out)
+    legacy = as_legacy_stack(stack, schema, inside=inside)
+    legacy_nodata(legacy, rule, out=legacy)
+    label = legacy[schema.label_index]
+    out.label[...] = np.where(np.isin(label, (0, 1, 2)), label, LABEL_IGNORE)
+    out.image[...] = np.delete(legacy, schema.label_index, axis=0)
+    return out
 
 
 def _position(band: int, n_bands: int, key: str) -> int:

@@ -32,19 +32,12 @@ _GLACIER, _ROCK = "glac_bound", "intrnl_rock"
 
 @dataclass(frozen=True)
 class OutlineRows:
-    """The rows of a file that are glacier, or rock within one.
+    """The rows of a file that are glacier, or rock within one, and notes on what was chosen and left out.
 
-    Attributes
-    ----------
-    table : DataFrame
-        Indexed by the row's place in the file: outline (the id; ``row 7`` for a row without one), has_id, date (as
-        written), day (ISO, as far as it is known), year (Int64), analysis (what ties rock to its glacier) and is_rock.
-    id_column : str
-        Where the ids stand; empty where each row is an outline of its own.
-    spare : tuple of str
-        Other columns that hold one value a row.
-    notes : tuple of str
-        What was chosen and left out.
+    `table` is indexed by the row's place in the file: outline (the id; ``row 7`` for a row without one), has_id, date
+    (as written), day (ISO, as far as it is known), year (Int64), analysis (what ties rock to its glacier) and is_rock.
+    `id_column` is empty where each row is an outline of its own; `spare` are other columns with a different value in
+    each row.
     """
 
     table: pd.DataFrame
@@ -54,25 +47,11 @@ class OutlineRows:
 
 
 def outline_rows(columns: pd.DataFrame, settings: OutlineSettings, where: str) -> OutlineRows:
-    """Return what the columns say of each row that is glacier or rock.
+    """Return what the columns (all but the geometry) say of each row that is glacier or rock.
 
     In a download of GLIMS (a column ``line_type``) rows ``glac_bound`` are glacier and rows ``intrnl_rock`` are rock;
-    all others are left out: debris, lakes and snow lines lie within an outline or say nothing of it.
-
-    Parameters
-    ----------
-    columns : DataFrame
-        All columns but the geometry; one row a record.
-    settings : OutlineSettings
-        id_field, date_field and date_format.
-    where : str
-        The file, for messages.
-
-    Raises
-    ------
-    InputError
-        A column is missing, most ids or dates cannot be used, ids differ only in how they are written, or no row is
-        glacier.
+    all others are left out: debris, lakes and snow lines are within an outline or unrelated to it. InputError: a column
+    is missing, most ids or dates cannot be used, ids differ only in how they are written, or no row is glacier.
     """
     notes: list[str] = []
     columns = columns.reset_index(drop=True)
@@ -102,11 +81,6 @@ def outline_rows(columns: pd.DataFrame, settings: OutlineSettings, where: str) -
 def id_text(value: Any) -> str:
     """Return an id as text, empty where the value is no id: missing, blank, ``unknown`` or ``n/a``.
 
-    Parameters
-    ----------
-    value : text or number
-        ``12.0`` is ``12``.
-
     Examples
     --------
     >>> [id_text(value) for value in (12.0, " RGI60-01.10689 ", "n/a", None)]
@@ -125,9 +99,8 @@ def _column(columns: pd.DataFrame, name: str) -> str | None:
 def _named(columns: pd.DataFrame, wanted: str, where: str) -> str:
     found = _column(columns, wanted)
     if found is None:
-        raise InputError(
-            f"no field {wanted!r}", where=where, fix=f"name one of: {', '.join(sorted(map(str, columns.columns)))}"
-        )
+        fix = f"name one of: {', '.join(sorted(map(str, columns.columns)))}"
+        raise InputError(f"no field {wanted!r}", where=where, fix=fix)
     return found
 
 
@@ -154,15 +127,15 @@ def _line_types(columns: pd.DataFrame, notes: list[str], where: str) -> tuple[_M
 
 
 def _chosen(columns: pd.DataFrame, usual: Sequence[str], what: str, key: str, notes: list[str]) -> str | None:
-    """Return the first known column; a note tells of others that would do."""
-    found = [name for name in usual if _column(columns, name) is not None]
+    """Return the first known column; others that would do are noted."""
+    found = {name: column for name in usual if (column := _column(columns, name)) is not None}
     if not found:
         return None
-    others = [str(_column(columns, name)) for name in found[1:] if name not in _COMPANIONS.get(found[0], set())]
-    taken = str(_column(columns, found[0]))
+    first, *rest = found
+    others = [found[name] for name in rest if name not in _COMPANIONS.get(first, ())]
     if others:
-        notes.append(f"{what} are those of {taken}; {few(others)}{COLUMN_CHOSEN}{key} says which")
-    return taken
+        notes.append(f"{what} are those of {found[first]}; {few(others)}{COLUMN_CHOSEN}{key} says which")
+    return found[first]
 
 
 def _id_column(columns: pd.DataFrame, settings: OutlineSettings, notes: list[str], where: str) -> str:
@@ -188,17 +161,16 @@ def _ids(columns: pd.DataFrame, column: str, notes: list[str], where: str) -> tu
     times = Counter(texts)
     texts = ["" if times[text] > 1 and _NO_ID.match(text.casefold()) else text for text in texts]
     nameless = [place for place, text in zip(columns.index, texts, strict=True) if not text]
+    lack = f"{len(nameless)} of {len(texts)} rows hold no id in the column {column!r}"
     if 2 * len(nameless) > len(texts):
         raise InputError(
-            f"{len(nameless)} of {len(texts)} rows hold no id in the column {column!r}, "
-            f"for example row {nameless[0]}: {str(columns[column].loc[nameless[0]])!r}",
+            f"{lack}, for example row {nameless[0]}: {str(columns[column].loc[nameless[0]])!r}",
             where=where,
             fix=better_ids(_spare(columns, column)),
         )
     if nameless:
         places = ", ".join(f"row {place}" for place in nameless)
-        told = f"{len(nameless)} of {len(texts)} rows hold no id in the column {column!r}"
-        notes.append(f"{told} and are outlines of their own: {places}")
+        notes.append(f"{lack} and are outlines of their own: {places}")
     names = [text or f"row {place}" for place, text in zip(columns.index, texts, strict=True)]
     different = pd.Series(sorted(set(names)), dtype=object)
     alike = different.groupby(different.map(_spelling)).agg(list)
@@ -215,19 +187,13 @@ def _ids(columns: pd.DataFrame, column: str, notes: list[str], where: str) -> tu
 
 
 def _spelling(name: str) -> str:
-    """Return what is left of an id without case, blanks and zeros that a change of type adds or takes."""
+    """Return an id without case, blanks and the zeros that a change of type adds or removes."""
     bare = re.sub(r"\s+", "", name).casefold()
     return re.sub(r"^0+(?=\d)", "", re.sub(r"\.0+$", "", bare)) if re.fullmatch(r"\d+(?:\.0+)?", bare) else bare
 
 
 def better_ids(spare: Sequence[str]) -> str:
-    """Return what to do about a column whose values are no ids.
-
-    Parameters
-    ----------
-    spare : sequence of str
-        Columns that hold one value a row.
-    """
+    """Return what to do about a column whose values are no ids; `spare` are columns with a different value per row."""
     hint = f" ({few(spare)}: one value a row)" if spare else ""
     return (
         f"name a better column in [outlines] id_field{hint}, "
@@ -236,7 +202,7 @@ def better_ids(spare: Sequence[str]) -> str:
 
 
 def _spare(columns: pd.DataFrame, taken: str) -> tuple[str, ...]:
-    """Return other columns of whole numbers or texts with one value a row."""
+    """Return other columns of whole numbers or texts with a different value in each row."""
     found = []
     for name in columns.columns:
         values = columns[name]
@@ -264,13 +230,13 @@ def _dates(
     values = columns[column].tolist()
     days, lost = read_dates(values, settings.date_format)
     if lost:
-        told = not_understood(lost, len(values))
+        what = not_understood(lost, len(values))
         if len(lost) > sum(map(bool, days)):
             raise InputError(
-                f"{told} (column {column!r})",
+                f"{what} (column {column!r})",
                 where=where,
                 fix="name the column with [outlines] date_field, its form with date_format, "
                 f'for example "%d.%m.%Y"; date_field = "{UNDATED}" takes all outlines as undated',
             )
-        notes.append(f"{told}; column {column!r} holds: {', '.join(sorted(set(lost)))}")
+        notes.append(f"{what}; column {column!r} holds: {', '.join(sorted(set(lost)))}")
     return ["" if pd.isna(value) else str(value) for value in values], days

@@ -1,4 +1,4 @@
-"""Dates of outlines as they are written in the field, and which of them say nothing."""
+"""Dates of outlines, in the many ways in which they are written."""
 
 import datetime as dt
 import math
@@ -26,20 +26,12 @@ _WITH_MONTH, _WITH_DAY = ("%m", "%b", "%B", "%j", "%x", "%c", "%D", "%F"), ("%d"
 def read_date(value: object, form: str | None = None) -> str | None:
     """Return a date in ISO form as far as it is known.
 
-    Parameters
-    ----------
-    value : object
-        RGI 6 ``BgnDate`` (``YYYYMMDD`` as text, int or float; 99 stands for an unknown month or day and
-        -9999999 for no date), RGI 7 and GLIMS ``src_date`` (ISO text or a datetime), or a plain year.
-    form : str or None
-        How texts and numbers are written, as `time.strptime` takes it. What is a datetime already is
-        not read by it.
+    Values are RGI 6 ``BgnDate`` (``YYYYMMDD`` as text, int or float; 99 stands for an unknown month or day and -9999999
+    for no date), RGI 7 and GLIMS ``src_date`` (ISO text or a datetime), or a plain year. `form` says how texts and
+    numbers are written, as for `time.strptime`; datetimes are read without it.
 
-    Returns
-    -------
-    str or None
-        ``"2009-07-03"``, ``"2009-07"`` or ``"2009"``; empty where the value says that there is no date; None where
-        it is not understood or lies outside 1900 to 2100. Earlier dates sort before later ones.
+    The result is ``"2009-07-03"``, ``"2009-07"`` or ``"2009"``, empty where the value says that there is no date, and
+    None where it is not understood or lies outside 1900 to 2100. Earlier dates sort before later ones.
 
     Examples
     --------
@@ -59,7 +51,7 @@ def read_date(value: object, form: str | None = None) -> str | None:
         is_number = not isinstance(value, str)
         # A number has lost the zeros that its form begins with.
         found = _by_form(text.zfill(len(time.strftime(form, _ANY_DAY))) if is_number else str(value).strip(), form)
-    # RGI 6 goes on with what it writes for unknown days.
+    # A form of its own does not cover what RGI 6 writes for unknown days.
     return _by_rule(text) if form is None or (found is None and form == "%Y%m%d") else found
 
 
@@ -78,34 +70,13 @@ def _text(value: object) -> str | None:
 
 
 def read_dates(values: Iterable[object], form: str | None = None) -> tuple[list[str], list[str]]:
-    """Return dates in ISO form, empty where there is none, and the values that were not understood.
-
-    Parameters
-    ----------
-    values : iterable of object
-        As `read_date` takes them.
-    form : str or None
-        As `read_date` takes it.
-    """
+    """Return dates in ISO form, empty where there is none, and the values that `read_date` did not understand."""
     found = [(value, read_date(value, form)) for value in values]
     return [date or "" for _, date in found], [str(value) for value, date in found if date is None]
 
 
 def not_understood(lost: Sequence[str], n_dates: int) -> str:
-    """Return how many dates were not understood, and one of them.
-
-    Parameters
-    ----------
-    lost : sequence of str
-        From `read_dates`; at least one.
-    n_dates : int
-        How many there are in all.
-
-    Examples
-    --------
-    >>> not_understood(["01.09.2013", "02.09.2013"], 58)
-    "2 of 58 dates not understood, for example '01.09.2013'"
-    """
+    """Return how many dates of `n_dates` were not understood, and one of them; `lost` is not empty."""
     return f"{len(lost)} of {n_dates} dates not understood, for example {lost[0]!r}"
 
 

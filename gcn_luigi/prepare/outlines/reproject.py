@@ -1,8 +1,8 @@
-"""Shapes in another CRS, with edges that stay where they were.
+"""Shapes in another CRS, with edges that stay where they were; coordinates that cannot be what their CRS says.
 
 An edge is straight in the CRS of its file: the edge of a box in degrees follows a parallel, which is a curve on a map.
-Where only the corners are reprojected, an edge of five degrees lies kilometres off. Edges that would be off are
-cut into pieces; all others, and these are nearly all that there are, stay as they are.
+Where only the corners are reprojected, an edge of five degrees is kilometres off. Edges that would be off are
+densified; all others, which are nearly all, stay as they are.
 """
 
 from typing import Any
@@ -14,51 +14,38 @@ import shapely
 from pyproj.exceptions import CRSError, ProjError
 
 from gcn_luigi.errors import InputError, few
+from gcn_luigi.lattice import Lattice
 
 # Where nothing else is known, in metres.
 TOLERANCE_M = 1.0
 # Where an edge is compared with the straight one; the aim is half of what is allowed, for the places between.
-_LOOKED_AT = (0.25, 0.5, 0.75)
+_CHECKED_AT = (0.25, 0.5, 0.75)
 _AIM = 0.5
-# Nothing but a pole is as sharp a bend, in metres of radius: shorter edges need no look.
+# Nothing but a pole is as sharp a bend, in metres of radius: shorter edges need no check.
 _SHARPEST_M = 1000.0
 _MOST_PIECES, _MOST_ROUNDS, _MOST_POINTS = 64, 8, 5_000_000
-# Two transformations that meet may differ by metres; where a CRS is torn its ends lie far apart.
+# Two transformations that meet may differ by metres; where a CRS is torn its ends are far apart.
 _TORN_M = 1000.0
 _LEAP = 0.75
 _HALF_TURN = 180.0
 _EARTH_M = 6_378_137.0
-# In any unit of length: around the Earth it is 4e7 m.
-_FARTHEST = 1e9
+# Around the Earth it is 4e7 m. In files, any unit counts, micrometres included.
+_FARTHEST, _FARTHEST_IN_FILES = 1e9, 1e15
+# Longitudes are written from -180 to 180 or from 0 to 360.
+_MOST_LON, _MOST_LAT = 360.0, 90.0
+_DEGREES = "EPSG:4326"
+_SWAP = "the first number of each corner seems to be the latitude, or northing"
 
 Array = npt.NDArray[Any]
 
 
 def reproject(shapes: Array, source: object, target: object, tolerance: float, where: str) -> Array:
-    """Return shapes in another CRS; no edge of a polygon is off by more than a tolerance.
+    """Return flat shapes in another CRS; no edge of a polygon deviates by more than `tolerance`, in units of `target`.
 
-    Parameters
-    ----------
-    shapes : ndarray
-        Axes (row,), shapely geometries or None.
-    source, target : object
-        CRSs, in any form that pyproj takes.
-    tolerance : float
-        Farthest that an edge may lie from where it was, in the unit of `target`.
-    where : str
-        The file, for messages.
-
-    Returns
-    -------
-    ndarray
-        Axes (row,), flat. The same coordinates where both CRSs are the same.
-
-    Raises
-    ------
-    InputError
-        There is no way from one CRS to the other; a row lies where `target` has no place; an edge is torn apart
-        by it, as by the antimeridian; or an edge goes more than half around the Earth, so that it may be
-        meant to go the other way.
+    `shapes` (row,) are shapely geometries or None; the CRSs in any form that pyproj takes. Where both are the same, so
+    are the coordinates. InputError: there is no transformation between the CRSs; a row lies where `target` has no
+    place; an edge is torn apart, as by the antimeridian; or an edge goes more than half around the Earth, so that it
+    may be meant to go the other way.
     """
     flat = shapely.force_2d(shapes)
     try:
@@ -66,45 +53,45 @@ def reproject(shapes: Array, source: object, target: object, tolerance: float, w
         if start.is_exact_same(end):
             return np.asarray(flat)
         transformer = pyproj.Transformer.from_crs(start, end, always_xy=True)
-        return _Move(transformer, tolerance, where).whole(flat, start)
+        return _Reprojection(transformer, tolerance, where).apply(flat, start)
     except (CRSError, ProjError, RuntimeError) as error:
         raise InputError(f"cannot reproject to {target}: {error}", where=where, fix="check both CRSs") from error
 
 
-class _Move:
-    """One way from a CRS to another, for the shapes of one file."""
+class _Reprojection:
+    """A transformation between two CRSs, for the shapes of one file."""
 
     def __init__(self, transformer: pyproj.Transformer, tolerance: float, where: str) -> None:
         self._transformer, self._tolerance, self._where = transformer, tolerance, where
 
-    def whole(self, shapes: Array, source: pyproj.CRS) -> Array:
+    def apply(self, shapes: Array, source: pyproj.CRS) -> Array:
         moved = shapes.copy()
         present = ~shapely.is_missing(shapes)
         # A copy: coordinates are set in place.
-        moved[present] = shapely.transform(shapes[present], self._placed)
+        moved[present] = shapely.transform(shapes[present], self._transform)
         self._refuse_lost(moved)
         rows, corners, is_edge = _corners(shapes)
         _, there, _ = _corners(moved)
         if source.is_geographic:
-            self._refuse_long_way(rows, np.abs(np.diff(corners[:, 0])), is_edge)
-        # Of both CRSs: an edge of a whole turn ends where it began.
+            self._refuse_long_edges(rows, np.abs(np.diff(corners[:, 0])), is_edge)
+        # In both CRSs: an edge around the Earth ends where it began.
         length = np.maximum(_lengths(corners) * _metres(source), _lengths(there))
-        look = np.flatnonzero(is_edge & (length > np.sqrt(8 * _SHARPEST_M * self._tolerance)))
-        off = self._off(_edges(corners, look), _edges(there, look)) > self._tolerance * _AIM
-        for row in np.unique(rows[look[off]]):
-            moved[row] = self._bent(shapes[row], int(row))
+        long = np.flatnonzero(is_edge & (length > np.sqrt(8 * _SHARPEST_M * self._tolerance)))
+        off = self._deviation(_edges(corners, long), _edges(there, long)) > self._tolerance * _AIM
+        for row in np.unique(rows[long[off]]):
+            moved[row] = self._densified(shapes[row], int(row))
         return moved
 
-    def _placed(self, points: Array) -> Array:
+    def _transform(self, points: Array) -> Array:
         return np.column_stack(self._transformer.transform(points[:, 0], points[:, 1]))
 
-    def _off(self, edges: Array, there: Array) -> Array:
-        """Return how far each edge is from the straight one, axes (edge,); inf where it leaves the CRS or is torn."""
+    def _deviation(self, edges: Array, there: Array) -> Array:
+        """Return how far each edge deviates from the straight one, (edge,); inf where it leaves the CRS or is torn."""
         start, along = there[:, 0], there[:, 1] - there[:, 0]
         square = np.maximum((along**2).sum(axis=1), np.finfo(float).tiny)
         worst, step, last = np.zeros(len(edges)), np.zeros(len(edges)), np.zeros_like(along)
-        for share in (*_LOOKED_AT, 1.0):
-            true = self._placed(edges[:, 0] + share * (edges[:, 1] - edges[:, 0])) - start
+        for share in (*_CHECKED_AT, 1.0):
+            true = self._transform(edges[:, 0] + share * (edges[:, 1] - edges[:, 0])) - start
             with np.errstate(invalid="ignore"):
                 nearest = np.clip((true * along).sum(axis=1) / square, 0, 1)
                 off = np.hypot(*(true - nearest[:, None] * along).T)
@@ -116,25 +103,24 @@ class _Move:
         worst[(length > _TORN_M) & (step > _LEAP * length)] = np.inf
         return worst
 
-    def _bent(self, shape: Any, row: int) -> Any:
-        """Return one shape of many corners; lines and points beside its polygons are left to others."""
+    def _densified(self, shape: Any, row: int) -> Any:
+        """Return one shape with denser corners; lines and points next to its polygons are only transformed."""
         kind = shapely.get_type_id(shape)
         if kind == shapely.GeometryType.POLYGON:
             return shapely.Polygon(self._ring(shape.exterior, row), [self._ring(hole, row) for hole in shape.interiors])
-        parts = [self._bent(part, row) for part in shapely.get_parts(shape)] if kind > 3 else []
-        if kind == shapely.GeometryType.MULTIPOLYGON:
-            return shapely.MultiPolygon(parts)
-        if kind == shapely.GeometryType.GEOMETRYCOLLECTION:
-            return shapely.GeometryCollection(parts)
-        return shapely.transform(shape, self._placed)
+        if kind in {shapely.GeometryType.MULTIPOLYGON, shapely.GeometryType.GEOMETRYCOLLECTION}:
+            parts = [self._densified(part, row) for part in shapely.get_parts(shape)]
+            is_multi = kind == shapely.GeometryType.MULTIPOLYGON
+            return shapely.MultiPolygon(parts) if is_multi else shapely.GeometryCollection(parts)
+        return shapely.transform(shape, self._transform)
 
     def _ring(self, ring: Any, row: int) -> Array:
         points = shapely.get_coordinates(ring)
         aim = self._tolerance * _AIM
         for _ in range(_MOST_ROUNDS):
-            there = self._placed(points)
+            there = self._transform(points)
             edges = _edges(points, np.arange(len(points) - 1))
-            off = self._off(edges, _edges(there, np.arange(len(points) - 1)))
+            off = self._deviation(edges, _edges(there, np.arange(len(points) - 1)))
             is_bent = off > aim
             if not is_bent.any():
                 return there
@@ -143,7 +129,7 @@ class _Move:
             pieces = np.where(is_bent, np.clip(wanted, 2, _MOST_PIECES), 1).astype(np.int64)
             if not np.isfinite(there).all() or pieces.sum() > _MOST_POINTS:
                 break
-            points = _cut(points, pieces)
+            points = _subdivided(points, pieces)
         if (_lengths(there)[is_bent] < _TORN_M).all():
             return there
         x, y = edges[int(np.argmax(off)), 0]
@@ -154,17 +140,14 @@ class _Move:
         )
 
     def _refuse_lost(self, moved: Array) -> None:
-        points, rows = shapely.get_coordinates(moved, return_index=True)
-        # NaN compares False.
-        lost = np.unique(rows[~(np.abs(points) < _FARTHEST).all(axis=1)])
-        if lost.size:
+        if (lost := _rows_beyond(moved, _FARTHEST)).size:
             raise InputError(
                 f"{lost.size} rows lie beyond what the CRS of the region can show: {few(f'row {row}' for row in lost)}",
                 where=self._where,
                 fix="check the file's CRS, or leave these rows out",
             )
 
-    def _refuse_long_way(self, rows: Array, turn: Array, is_edge: Array) -> None:
+    def _refuse_long_edges(self, rows: Array, turn: Array, is_edge: Array) -> None:
         # A whole turn along a parallel goes around; anything between half and whole may be meant the short way.
         is_long = is_edge & (turn > _HALF_TURN + 1e-9) & (turn < 2 * _HALF_TURN - 1e-9)
         if (found := np.unique(rows[:-1][is_long])).size:
@@ -177,7 +160,7 @@ class _Move:
 
 
 def _corners(shapes: Array) -> tuple[Array, Array, Array]:
-    """Return row and place of each corner of polygons, and whether an edge leads from it to the next."""
+    """Return row and coordinates of each corner of polygons, and whether an edge leads from it to the next."""
     parts, rows = shapely.get_parts(shapes, return_index=True)
     parts, again = shapely.get_parts(parts, return_index=True)
     is_polygon = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
@@ -197,15 +180,112 @@ def _lengths(corners: Array) -> Array:
 
 
 def _metres(crs: pyproj.CRS) -> float:
-    """Return the metres of a CRS's unit, of degrees those at the equator."""
+    """Return the metres in a CRS's unit; for degrees, at the equator."""
     unit = float(crs.axis_info[0].unit_conversion_factor) if crs.axis_info else 1.0
     return unit * _EARTH_M if crs.is_geographic else unit
 
 
-def _cut(points: Array, pieces: npt.NDArray[np.int64]) -> Array:
-    """Return a line whose edges are cut into pieces of equal length; its corners stay."""
+def _subdivided(points: Array, pieces: npt.NDArray[np.int64]) -> Array:
+    """Return a line whose edges are divided into pieces of equal length; its corners stay."""
     first = np.cumsum(pieces) - pieces
     edge = np.repeat(np.arange(len(pieces)), pieces)
     share = (np.arange(pieces.sum()) - first[edge]) / pieces[edge]
     cut = points[edge] + share[:, None] * (points[edge + 1] - points[edge])
     return np.concatenate([cut, points[-1:]])
+
+
+def _rows_beyond(shapes: Array, limit: float) -> Array:
+    """Return the rows with a coordinate that is NaN or not below a limit."""
+    points, rows = shapely.get_coordinates(shapes, return_index=True)
+    # NaN compares False.
+    return np.unique(rows[~(np.abs(points) < limit).all(axis=1)])
+
+
+def check_finite(shapes: Array, where: str) -> None:
+    """Raise InputError for coordinates (row,) that are NaN, infinite or far off the Earth: no repair helps."""
+    if (lost := _rows_beyond(shapes, _FARTHEST_IN_FILES)).size:
+        raise InputError(
+            f"{lost.size} records with coordinates that are no place on Earth: {few(f'row {row}' for row in lost)}",
+            where=where,
+            fix="the file may be damaged: copy it again, or correct these records",
+        )
+
+
+def check_degrees(shapes: Array, crs: pyproj.CRS, where: str) -> None:
+    """Raise InputError where coordinates (row,) cannot be the degrees that their file's CRS counts in.
+
+    That is a longitude beyond 360 or a latitude beyond 90.
+    """
+    if not crs.is_geographic or crs.axis_info[0].unit_name != "degree":
+        return
+    points, rows = shapely.get_coordinates(shapes, return_index=True)
+    beyond = (np.abs(points[:, 0]) > _MOST_LON) | (np.abs(points[:, 1]) > _MOST_LAT)
+    if not beyond.any():
+        return
+    x, y = points[beyond][0]
+    count = len(np.unique(rows[beyond]))
+    what = f"coordinates such as ({x:.8g}, {y:.8g}), in {count} rows, cannot be degrees of longitude and latitude"
+    swapped = bool((np.abs(points[:, 0]) <= _MOST_LAT).all() and (np.abs(points[:, 1]) <= _MOST_LON).all())
+    if swapped:
+        fix = "write the file with longitude first: swap the two numbers"
+        raise InputError(f"{what}: {_SWAP}", where=where, fix=fix)
+    name = f"{crs.to_string()} ({crs.name})" if crs.to_epsg() else crs.name
+    raise InputError(
+        f"{what}, but the file's CRS is said to be {name}",
+        where=where,
+        fix="write the file with the CRS that its coordinates are in; GeoJSON without a crs member counts as "
+        f"{_DEGREES}, so reproject to it, or write a GeoPackage",
+    )
+
+
+def check_on_region(shapes: Array, moved: Array, crs: pyproj.CRS, lattice: Lattice, where: str) -> None:
+    """Refuse shapes off the region that would be on it if their coordinates were read in another way.
+
+    `shapes` (row,) are as in the file, with the CRS that it states; `moved` the same in the lattice's CRS. InputError:
+    latitude or northing comes before longitude or easting, or degrees are called metres. Shapes that are elsewhere in
+    any reading are accepted: a file may well hold nothing for a region.
+    """
+    if _touches(moved, lattice):
+        return
+    points, rows = shapely.get_coordinates(shapes, return_index=True)
+    if not len(points):
+        return
+    x, y = points[0]
+    swapped = points[:, ::-1]
+    north_first = crs.is_geographic or crs.axis_info[0].direction in {"north", "south"}
+    if north_first and _would_touch(swapped, rows, crs, lattice):
+        raise InputError(
+            f"nothing lies on the region, but everything would if coordinates such as ({x:.8g}, {y:.8g}) were swapped: "
+            f"{_SWAP}",
+            where=where,
+            fix="write the file with longitude, or easting, first: swap the two numbers",
+        )
+    is_small = (np.abs(points[:, 0]) <= _MOST_LON).all() and (np.abs(points[:, 1]) <= _MOST_LON).all()
+    if crs.is_projected and is_small:
+        degrees = pyproj.CRS.from_user_input(_DEGREES)
+        if any(_would_touch(read, rows, degrees, lattice) for read in (points, swapped)):
+            raise InputError(
+                f"coordinates such as ({x:.8g}, {y:.8g}) look like degrees, but the file says its CRS is {crs.name}",
+                where=where,
+                fix=f"write the file with the CRS that its coordinates are in, most likely {_DEGREES}",
+            )
+
+
+def _touches(shapes: Array, lattice: Lattice) -> bool:
+    left, bottom, right, top = shapely.bounds(shapes).reshape(-1, 4).T
+    # NaN, where there is no shape, compares False.
+    on = (left <= lattice.right) & (right >= lattice.left) & (bottom <= lattice.top) & (top >= lattice.bottom)
+    return bool(on.any())
+
+
+def _would_touch(points: Array, rows: Array, crs: pyproj.CRS, lattice: Lattice) -> bool:
+    try:
+        transformer = pyproj.Transformer.from_crs(crs, lattice.crs, always_xy=True)
+        x, y = transformer.transform(points[:, 0], points[:, 1])
+    except (CRSError, ProjError):
+        return False
+    first = np.flatnonzero(np.diff(rows, prepend=rows[0] - 1))
+    with np.errstate(invalid="ignore"):
+        on = (np.minimum.reduceat(x, first) <= lattice.right) & (np.maximum.reduceat(x, first) >= lattice.left)
+        on &= (np.minimum.reduceat(y, first) <= lattice.top) & (np.maximum.reduceat(y, first) >= lattice.bottom)
+    return bool(on.any())

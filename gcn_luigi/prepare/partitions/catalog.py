@@ -1,7 +1,8 @@
-"""The catalog: what is known of every partition, and why it is used or not."""
+"""The catalog: what is known of every partition, why it is used or not, and which setting decides about that."""
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,16 +14,31 @@ import shapely
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.partitions.grid import Cell
-from gcn_luigi.prepare.partitions.grid_import import cell_id
+from gcn_luigi.prepare.partitions.grid import Cell, cell_id
 from gcn_luigi.prepare.partitions.overlay import cell_boxes
 from gcn_luigi.settings import GridSettings
 
+_MOST_NAMED = 10
 _CLASSES = ("share_none", "share_debris", "share_ice", "share_missing")
+# How a note begins that says that polygons to leave out are elsewhere.
+NOTHING_EXCLUDED = "exclude_polygons_path leaves out no cell"
 
-
-# How a note begins that says that polygons to leave out lie elsewhere.
-NOTHING_EXCLUDED = "exclude_polygons leaves out no cell"
+# What to change for each reason that `build_catalog` and the split write; numbers at its end vary.
+_REMEDIES = {
+    "rejected id": "check the list of [grid] reject_ids_path",
+    "exclusion polygon": "check the polygons of [grid] exclude_polygons_path",
+    "outside the tiles": "raise [grid] max_outside_share, or check that grid and tiles lie on the same ground",
+    "no outline": "check that grid and outlines lie on the same ground, or set [year] no_year",
+    "no dated outline": "name the column of dates with [outlines] date_field and its form with date_format, "
+    "or set [year] no_year",
+    "no composite for": 'use [year] rule = "nearest"',
+    "year gap": "raise [year] max_gap_years, or add composites nearer to the outlines",
+    "far from outlines": "raise [grid] max_outline_distance_m",
+    "too little glacier": "lower [grid] min_outline_share",
+    "buffer": "lower [split] buffer_partitions or block_partitions",
+    "overlaps dev": "import a grid whose train and dev cells do not overlap",
+    "no split in the grid": "fill the split column of the grid",
+}
 
 
 @dataclass(frozen=True)
@@ -34,31 +50,35 @@ class Exclusions:
     ids : frozenset of str
         Ids as the user wrote them; compared whole, never as parts.
     polygons : tuple of shapely geometries
-        In the lattice's CRS; a cell that shares any area with one is left out.
+        In the lattice's CRS; a cell that shares area with one is left out.
+    file_notes : tuple of str
+        What was found when the polygons were read.
     """
 
     ids: frozenset[str] = frozenset()
     polygons: tuple[Any, ...] = ()
+    file_notes: tuple[str, ...] = ()
 
     @property
     def cell_ids(self) -> frozenset[str]:
         """The ids in the spelling of `Cell.id`."""
         return frozenset(cell_id(name) for name in self.ids)
 
-    def unknown_ids(self, cells: Sequence[Cell]) -> list[str]:
-        """Return the ids that name none of the cells, sorted: a list of another grid, or a slip of the pen."""
-        return sorted(self.cell_ids - {cell.id for cell in cells})
-
-    def notes(self, boxes: npt.NDArray[Any]) -> list[str]:
-        """Return a note where there are polygons and none lies on a cell; `boxes` is (cell,), shapely polygons."""
-        if not self.polygons or _on_polygons(boxes, self.polygons).any():
-            return []
-        return [f"{NOTHING_EXCLUDED}: none of its {len(self.polygons)} polygons lies on one; check their CRS and place"]
+    def notes(self, cells: Sequence[Cell], lattice: Lattice) -> list[str]:
+        """Return a note about ids that name no cell, those of the file, and one if no polygon is on a cell."""
+        notes = list(self.file_notes)
+        if unknown := sorted(self.cell_ids - {cell.id for cell in cells}):
+            first = ", ".join(unknown[:_MOST_NAMED])
+            notes.insert(0, f"{len(unknown)} of {len(self.ids)} rejected ids name no cell: {first}")
+        if self.polygons and not _on_polygons(cell_boxes(cells, lattice), self.polygons).any():
+            what = f"none of its {len(self.polygons)} polygons lies on one; check their CRS and place"
+            notes.append(f"{NOTHING_EXCLUDED}: {what}")
+        return notes
 
 
 @dataclass(frozen=True)
 class CellFacts:
-    """What is known of each cell before it is judged.
+    """What is known of each cell before the catalog decides whether it is used.
 
     Attributes
     ----------
@@ -68,7 +88,7 @@ class CellFacts:
         From `gcn_luigi.prepare.partitions.years.partition_years`.
     label_counts : ndarray
         Axes (cell, class) = none, debris, ice, missing; int64 pixels, cells in the order given to `build_catalog`.
-        Pixels in none of the four, those beyond the lattice, count as missing.
+        Pixels in none of the four, those beyond the lattice, are missing.
     outside_share : ndarray
         Axes (cell,), float64: share of the cell beyond the tiles.
     exclusions : Exclusions
@@ -88,7 +108,7 @@ class CellFacts:
 def build_catalog(
     cells: Sequence[Cell], lattice: Lattice, facts: CellFacts, settings: GridSettings
 ) -> gpd.GeoDataFrame:
-    """Return the catalog: one row a cell, sorted by id, not yet split.
+    """Return the catalog: one row per cell, sorted by id, not yet split.
 
     The first of these that holds is a cell's reason for not being used: ``rejected id``, ``exclusion polygon``,
     ``outside the tiles``, ``no outline``, ``no dated outline``, ``no composite for 2004`` or ``year gap 7``,
@@ -99,11 +119,11 @@ def build_catalog(
     cells : sequence of Cell
         The grid.
     lattice : Lattice
-        Where the cells' pixels lie.
+        Where the cells' pixels are.
     facts : CellFacts
         What is known of each cell.
     settings : GridSettings
-        `max_outside_share` and `min_glacier_share`.
+        `max_outside_share` and `min_outline_share`.
 
     Returns
     -------
@@ -132,7 +152,11 @@ def build_catalog(
     years = facts.years.reindex(ids)
     for name in ("year", "year_gap", "outline_year", "outline_year_min", "outline_year_max"):
         table[name] = years[name].astype("Int64").array
-    glaciers = _glaciers(facts.joined).reindex(ids)
+    largest_first = facts.joined.sort_values(["cell", "area_m2", "outline"], ascending=[True, False, True])
+    glaciers = largest_first.groupby("cell").agg(
+        n_outlines=("outline", "size"), rgi_ids=("outline", ";".join), union_m2=("union_m2", "first")
+    )
+    glaciers = glaciers.reindex(ids)
     table["n_outlines"] = glaciers["n_outlines"].fillna(0).astype("int64").array
     table["rgi_ids"] = glaciers["rgi_ids"].fillna("").astype("str").array
     table["glacier_share"] = np.minimum(glaciers["union_m2"].fillna(0.0).to_numpy(float) / shapely.area(boxes), 1.0)
@@ -159,44 +183,57 @@ def _check_facts(ids: list[str], facts: CellFacts) -> None:
         )
 
 
-def _glaciers(joined: pd.DataFrame) -> pd.DataFrame:
-    largest_first = joined.sort_values(["cell", "area_m2", "outline"], ascending=[True, False, True])
-    return largest_first.groupby("cell").agg(
-        n_outlines=("outline", "size"), rgi_ids=("outline", ";".join), union_m2=("union_m2", "first")
-    )
-
-
 def _reasons(
     table: pd.DataFrame, year_reason: Any, boxes: npt.NDArray[Any], facts: CellFacts, settings: GridSettings
 ) -> npt.NDArray[Any]:
     no_year = year_reason.fillna("no dated outline").to_numpy(object)
     no_year[(no_year == "no dated outline") & (table["n_outlines"] == 0).to_numpy()] = "no outline"
-    conditions = [
-        table["partition"].isin(facts.exclusions.cell_ids).to_numpy(bool),
-        _on_polygons(boxes, facts.exclusions.polygons),
-        (table["outside_share"] > settings.max_outside_share).to_numpy(bool),
-        no_year != "",
-        np.zeros(len(table), dtype=bool) if facts.is_far is None else facts.is_far,
-        (table["glacier_share"] < settings.min_glacier_share).to_numpy(bool),
+    refusals: list[tuple[npt.NDArray[np.bool_], Any]] = [
+        (table["partition"].isin(facts.exclusions.cell_ids).to_numpy(bool), "rejected id"),
+        (_on_polygons(boxes, facts.exclusions.polygons), "exclusion polygon"),
+        ((table["outside_share"] > settings.max_outside_share).to_numpy(bool), "outside the tiles"),
+        (no_year != "", no_year),
+        (np.zeros(len(table), bool) if facts.is_far is None else facts.is_far, "far from outlines"),
+        ((table["glacier_share"] < settings.min_outline_share).to_numpy(bool), "too little glacier"),
     ]
-    texts = [
-        "rejected id",
-        "exclusion polygon",
-        "outside the tiles",
-        no_year,
-        "far from outlines",
-        "too little glacier",
-    ]
-    reason: npt.NDArray[Any] = np.full(len(table), "", dtype=object)
-    for condition, text in reversed(list(zip(conditions, texts, strict=True))):
-        reason = np.where(condition, text, reason)
-    return reason
+    # The first that holds.
+    reason: npt.NDArray[Any] = np.select([holds for holds, _ in refusals], [text for _, text in refusals], "")
+    return reason.astype(object)
 
 
 def _on_polygons(boxes: npt.NDArray[Any], polygons: tuple[Any, ...]) -> npt.NDArray[np.bool_]:
+    """Return which boxes share area with a polygon."""
     hit = np.zeros(len(boxes), dtype=bool)
     shapes = np.array(polygons, dtype=object)
     which_shape, which_box = shapely.STRtree(boxes).query(shapes, predicate="intersects")
     shares_area = ~shapely.touches(shapes[which_shape], boxes[which_box])
     hit[which_box[shares_area]] = True
     return hit
+
+
+def count_reasons(reasons: Iterable[str]) -> str:
+    """Return how many cells are not used for each reason of the catalog, the commonest first; empty if all are used.
+
+    Examples
+    --------
+    >>> count_reasons(["year gap 7", "", "year gap 9", "rejected id"])
+    '2 x year gap, 1 x rejected id'
+    """
+    return ", ".join(f"{count:,} x {kind}" for kind, count in _by_frequency(reasons))
+
+
+def remedy(reasons: Iterable[str]) -> str:
+    """Return what to change so that cells can be used, the commonest reason of the catalog first.
+
+    Examples
+    --------
+    >>> remedy(["year gap 7", "year gap 9", "rejected id"])
+    'raise [year] max_gap_years, or add composites nearer to the outlines; check the list of [grid] reject_ids_path'
+    """
+    known = [_REMEDIES[kind] for kind, _ in _by_frequency(reasons) if kind in _REMEDIES]
+    return "; ".join(known) or "loosen [grid] or [year], or check that grid, outlines and tiles lie on the same ground"
+
+
+def _by_frequency(reasons: Iterable[str]) -> list[tuple[str, int]]:
+    kinds = Counter(re.sub(r" \d+$", "", reason) for reason in reasons if reason)
+    return sorted(kinds.items(), key=lambda item: (-item[1], item[0]))

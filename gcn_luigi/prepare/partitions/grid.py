@@ -1,15 +1,31 @@
-"""The grid: square cells that partitions are cut by."""
+"""The grid: square cells that partitions are cut by, made or imported."""
 
 import math
+import re
 from dataclasses import dataclass
 
-from gcn_luigi.errors import ConfigError
-from gcn_luigi.lattice import Lattice, Window
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyproj
+import shapely
 
-# No projected coordinate in metres lies farther from its origin.
+from gcn_luigi.errors import ConfigError, InputError, LatticeError, few
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.outlines.dates import not_understood, read_dates
+from gcn_luigi.settings import GridSettings
+
+# No projected coordinate in metres is farther from its origin.
 _WORLD_M = 2.1e7
-# Floating-point dust, in pixels; a real phase is far larger.
-_DUST_PX = 1e-3
+# As in gcn_luigi.lattice: single-precision dust is below, a real shift or phase above.
+_TOLERANCE_PX = 1e-3
+# Rows and columns within 2**30 pixels of the lattice's corner, on both sides.
+_HILBERT_BITS = 31
+_BOX = ("left", "bottom", "right", "top")
+_IDS = ("label", "new_id")
+# Whose year a row states, in a grid that was joined with outlines.
+_GLACIERS = ("rgiid", "rgi_id", "glims_id", "glimsid", "glac_id", "glacier_id")
 
 
 @dataclass(frozen=True, order=True)
@@ -25,7 +41,7 @@ class Cell:
     split : str
         What an imported grid says in its split column, in lower case; empty where it says nothing.
     years : tuple of int
-        What the rows of an imported grid say of this cell in their year column, sorted: one a row that states one.
+        What the rows of an imported grid say of this cell in their year column, sorted: one per row that states one.
     """
 
     id: str
@@ -40,7 +56,9 @@ class Cell:
 
 
 def make_grid(lattice: Lattice, size: int, origin: str) -> list[Cell]:
-    """Return all cells that touch the lattice, row-major from the north-west.
+    """Return all cells of `size` pixels that touch the lattice, row-major from the north-west.
+
+    Their windows cover every pixel of the lattice exactly once; those at the edge may reach beyond it.
 
     Parameters
     ----------
@@ -52,11 +70,6 @@ def make_grid(lattice: Lattice, size: int, origin: str) -> list[Cell]:
         ``"world"``: cells at whole multiples of their edge from (0, 0) of the CRS, moved by the lattice's own
         sub-pixel phase if it has one, so that the same ground has the same cell and id on every lattice with these
         pixels. ``"lattice"``: cells from the lattice's north-west corner, named by row and column.
-
-    Returns
-    -------
-    list of Cell
-        Their windows cover every pixel of the lattice exactly once; those at the edge may reach beyond it.
 
     Raises
     ------
@@ -78,8 +91,15 @@ def make_grid(lattice: Lattice, size: int, origin: str) -> list[Cell]:
             fix='give a positive size and origin = "world" or "lattice"',
         )
     if origin == "lattice":
-        return _from_corner(lattice, size)
-    west, north = world_pixel(lattice.left, lattice.pixel_size), world_pixel(lattice.top, lattice.pixel_size)
+        n_rows, n_cols = -(-lattice.height // size), -(-lattice.width // size)
+        digits = max(4, len(str(max(n_rows, n_cols) - 1)))
+        return [
+            Cell(f"r{row:0{digits}d}_c{col:0{digits}d}", Window(row * size, col * size, size, size))
+            for row in range(n_rows)
+            for col in range(n_cols)
+        ]
+    # The lattice's corner in whole pixels from the CRS origin.
+    west, north = (math.floor(edge / lattice.pixel_size + _TOLERANCE_PX) for edge in (lattice.left, lattice.top))
     cols = range(west // size, (west + lattice.width - 1) // size + 1)
     rows = range((north - 1) // size, (north - lattice.height) // size - 1, -1)
     return [
@@ -92,33 +112,11 @@ def make_grid(lattice: Lattice, size: int, origin: str) -> list[Cell]:
     ]
 
 
-def _from_corner(lattice: Lattice, size: int) -> list[Cell]:
-    n_rows, n_cols = -(-lattice.height // size), -(-lattice.width // size)
-    digits = max(4, len(str(max(n_rows, n_cols) - 1)))
-    return [
-        Cell(f"r{row:0{digits}d}_c{col:0{digits}d}", Window(row * size, col * size, size, size))
-        for row in range(n_rows)
-        for col in range(n_cols)
-    ]
-
-
-def world_pixel(coordinate: float, pixel_size: float) -> int:
-    """Return the number of whole pixels from the CRS origin to `coordinate`, rounded down."""
-    return math.floor(coordinate / pixel_size + _DUST_PX)
-
-
 def world_id(col: int, row: int, edge_m: float) -> str:
-    """Return the name of the square `col` steps east and `row` steps north of the CRS origin.
+    """Return the name of the square `col` steps of `edge_m` metres east and `row` steps north of the CRS origin.
 
     A false origin of half the number range is added, as UTM adds one to its northings: names hold no sign and
     sort in the order of their indices. The number of digits follows from the edge alone.
-
-    Parameters
-    ----------
-    col, row : int
-        Steps of `edge_m` from (0, 0); negative to the west and south.
-    edge_m : float
-        Edge of the square, in metres.
 
     Examples
     --------
@@ -128,3 +126,251 @@ def world_id(col: int, row: int, edge_m: float) -> str:
     digits = max(4, math.ceil(math.log10(2 * _WORLD_M / edge_m)))
     false_origin = 5 * 10 ** (digits - 1)
     return f"x{false_origin + col:0{digits}d}_y{false_origin + row:0{digits}d}"
+
+
+def hilbert_order(rows: npt.ArrayLike, cols: npt.ArrayLike) -> npt.NDArray[np.intp]:
+    """Return the order of places along the Hilbert curve.
+
+    A square of 2**k x 2**k places at a multiple of 2**k is passed through from one neighbour to the next before the
+    curve goes on. So any run of consecutive places is a compact patch, whatever its length.
+
+    Parameters
+    ----------
+    rows, cols : array_like of int
+        (place,): whole numbers from -2**30 to 2**30 - 1, for example the first pixels of windows. Places need not
+        be equally spaced.
+
+    Returns
+    -------
+    ndarray of intp
+        (place,): positions in `rows`, in the order of the curve; equal places keep their order.
+
+    References
+    ----------
+    D. Hilbert, Ueber die stetige Abbildung einer Linie auf ein Flaechenstueck, Math. Ann. 38 (1891) 459-460.
+    """
+    y, x = ((np.asarray(values, np.int64) + (1 << (_HILBERT_BITS - 1))).astype(np.uint64) for values in (rows, cols))
+    distance = np.zeros(y.shape, np.uint64)
+    for bit in range(_HILBERT_BITS - 1, -1, -1):
+        side = np.uint64(1 << bit)
+        low = side - np.uint64(1)
+        upper, right = (y & side) != 0, (x & side) != 0
+        quarter = np.where(right, np.where(upper, 2, 3), np.where(upper, 1, 0)).astype(np.uint64)
+        distance = (distance << np.uint64(2)) | quarter
+        # The curve enters the first and the last quarter along the other axis, the last one mirrored.
+        turned, mirrored = ~upper, ~upper & right
+        y, x = y & low, x & low
+        y, x = np.where(mirrored, low - y, y), np.where(mirrored, low - x, x)
+        y, x = np.where(turned, x, y), np.where(turned, y, x)
+    return np.argsort(distance, kind="stable")
+
+
+def import_grid(table: gpd.GeoDataFrame, lattice: Lattice, settings: GridSettings) -> tuple[list[Cell], list[str]]:
+    """Return the cells of an existing grid, row-major, and notes about what was changed.
+
+    Boxes are taken from the columns left, top, right and bottom (any case), or from the geometries' bounds;
+    where a row has both, they must agree. Rows that repeat a cell with an equal box, as a table joined with
+    outlines does, count once; each outline's year is kept.
+
+    Parameters
+    ----------
+    table : GeoDataFrame
+        One row per cell, in the lattice's CRS. Optional columns: label or new_id (otherwise rows are
+        numbered from 0), split, year.
+    lattice : Lattice
+        Where the pixels are.
+    settings : GridSettings
+        `size`, `id_field` and `off_lattice`; `path` appears in messages.
+
+    Returns
+    -------
+    list of Cell, list of str
+        The cells may be outside the lattice; the catalog decides about those.
+
+    Raises
+    ------
+    InputError
+        No rows, no or another CRS, no usable box or id, two boxes or splits under one id, or a cell that is not
+        ``size x size`` pixels.
+    LatticeError
+        Cells are between pixels and `settings.off_lattice` is ``"error"``.
+    """
+    where = f"grid {settings.path}" if settings.path else "grid"
+    _check_table(table, lattice, where)
+    boxes, notes = _boxes(table, lattice.pixel_size, where)
+    ids, id_notes = _ids(table, boxes, settings, where)
+    column = _column(table, "split")
+    words = [""] * len(table) if column is None else table[column]
+    split = ["" if pd.isna(word) else str(word).strip().lower() for word in words]
+    stated, year_notes = _years(table, ids)
+    keep, repeat_notes = _unique(ids, boxes, split, where)
+    windows, snap_notes = _windows(boxes[keep], [ids[i] for i in keep], lattice, settings, where)
+    cells = [Cell(ids[i], window, split[i], stated.get(ids[i], ())) for i, window in zip(keep, windows, strict=True)]
+    cells.sort(key=lambda cell: (cell.window.row, cell.window.col, cell.id))
+    return cells, [*notes, *id_notes, *repeat_notes, *year_notes, *snap_notes]
+
+
+def cell_id(value: object) -> str:
+    """Return an id that is safe in file names: ``12.0`` becomes ``12``, other characters than A-Z a-z 0-9 _ - become _.
+
+    Examples
+    --------
+    >>> cell_id(79945217.0), cell_id(" A/7 b "), cell_id("12.0")
+    ('79945217', 'A_7_b', '12')
+    """
+    return re.sub(r"[^A-Za-z0-9_-]", "_", _plain(value))
+
+
+def _plain(value: object) -> str:
+    """Return a value as text, a whole number without its decimals."""
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", str(value).strip())
+
+
+def _column(table: pd.DataFrame, *names: str) -> str | None:
+    """Return the first of the columns `names` that the table has, in any case."""
+    columns = {str(column).lower(): str(column) for column in reversed(table.columns)}
+    return next((columns[name.lower()] for name in names if name.lower() in columns), None)
+
+
+def _check_table(table: gpd.GeoDataFrame, lattice: Lattice, where: str) -> None:
+    if len(table) == 0:
+        raise InputError("the grid has no rows", where=where, fix="give a grid with at least one cell, or leave it out")
+    wanted = pyproj.CRS.from_user_input(lattice.crs)
+    crs = table.crs if isinstance(table, gpd.GeoDataFrame) and table.active_geometry_name else None
+    if crs is None:
+        raise InputError(
+            "the grid states no CRS", where=where, fix=f"write it with its CRS; the region uses {lattice.crs}"
+        )
+    # A .prj in ESRI's wording differs in names only; the axis order of a projected grid plays no part.
+    if not crs.equals(wanted, ignore_axis_order=True) and (crs.to_epsg() is None or crs.to_epsg() != wanted.to_epsg()):
+        raise InputError(
+            f"the grid is in {crs.name}, the region in {wanted.name}",
+            where=where,
+            fix=f"make the grid in {lattice.crs}: boxes cannot be reprojected without ceasing to be boxes",
+        )
+
+
+def _boxes(table: gpd.GeoDataFrame, pixel_size: float, where: str) -> tuple[npt.NDArray[np.float64], list[str]]:
+    """Return left, bottom, right, top (cell, edge), in metres."""
+    named = [name for name in (_column(table, name) for name in _BOX) if name is not None]
+    shapes = table.geometry.to_numpy()
+    drawn = shapely.bounds(shapes).reshape(-1, 4)
+    has_shape = np.isfinite(drawn).all(axis=1)
+    if len(named) < len(_BOX):
+        bad = ~has_shape | (shapely.area(shapes) < 0.99 * shapely.area(shapely.box(*drawn.T)))
+        _refuse_rows(bad, "without a box-shaped geometry", where)
+        return drawn, [f"only {few(named)} of left, top, right, bottom; bounds taken from geometry"] if named else []
+    boxes = np.column_stack([pd.to_numeric(table[name], errors="coerce").to_numpy(np.float64) for name in named])
+    bad = ~np.isfinite(boxes).all(axis=1) | (boxes[:, 0] >= boxes[:, 2]) | (boxes[:, 1] >= boxes[:, 3])
+    _refuse_rows(bad, "without a usable left, top, right, bottom", where)
+    apart = has_shape & (np.abs(boxes - np.where(has_shape[:, None], drawn, boxes)).max(axis=1) > pixel_size)
+    _refuse_rows(apart, "whose left, top, right, bottom differ from their geometry", where)
+    return boxes, []
+
+
+def _refuse_rows(bad: npt.NDArray[np.bool_], what: str, where: str) -> None:
+    if bad.any():
+        rows = np.flatnonzero(bad).tolist()
+        raise InputError(f"{len(rows)} rows {what}: {few(map(str, rows))}", where=where, fix="correct or remove them")
+
+
+def _ids(
+    table: gpd.GeoDataFrame, boxes: npt.NDArray[np.float64], settings: GridSettings, where: str
+) -> tuple[list[str], list[str]]:
+    field = _column(table, *((settings.id_field,) if settings.id_field else _IDS))
+    if field is None and settings.id_field:
+        raise InputError(
+            f"the grid has no column {settings.id_field!r}",
+            where=where,
+            fix=f"set grid.id_field to one of: {', '.join(map(str, table.columns))}",
+        )
+    if field is None:
+        _, first, number = np.unique(boxes, axis=0, return_index=True, return_inverse=True)
+        rank = np.argsort(np.argsort(first))
+        ids = [str(rank[i]) for i in np.ravel(number)]
+        return ids, [f"no label or new_id column; cells numbered 0 to {len(first) - 1} in table order"]
+    _refuse_rows(table[field].isna().to_numpy(bool), f"without {field}", where)
+    raw = [_plain(value) for value in table[field]]
+    ids = [cell_id(value) for value in raw]
+    meanings = pd.Series(raw).groupby(ids).nunique()
+    if "" in ids or (meanings > 1).any():
+        raise InputError(
+            f"ids that cannot be told apart in file names: {few(meanings.index[meanings > 1])}",
+            where=where,
+            fix="use ids of letters, digits, _ and -",
+        )
+    changed = sorted({before for before, after in zip(raw, ids, strict=True) if before != after})
+    return ids, [f"characters replaced by _ in the ids {few(changed)}"] if changed else []
+
+
+def _years(table: pd.DataFrame, ids: list[str]) -> tuple[dict[str, tuple[int, ...]], list[str]]:
+    """Return the years that the rows of each cell state, sorted; an outline counts once per cell."""
+    column = _column(table, "year")
+    if column is None:
+        return {}, []
+    dates, unread = read_dates(table[column])
+    outline = _column(table, *_GLACIERS)
+    rows = pd.DataFrame({"id": ids, "year": [int(date[:4]) if date else None for date in dates]})
+    if outline is not None:
+        names = table[outline].map(lambda value: "" if pd.isna(value) else str(value).strip()).to_numpy(object)
+        repeats = rows.assign(outline=names).duplicated().to_numpy() & (names != "")
+        rows = rows[~repeats]
+    stated = rows.dropna().groupby("id")["year"]
+    years = {str(name): tuple(sorted(int(year) for year in group)) for name, group in stated}
+    several = sum(len(set(group)) > 1 for group in years.values())
+    notes = [f"{several} cells whose rows state several years"] if several else []
+    return years, [*notes, *([not_understood(unread, len(dates))] if unread else [])]
+
+
+def _unique(
+    ids: list[str], boxes: npt.NDArray[np.float64], split: list[str], where: str
+) -> tuple[list[int], list[str]]:
+    """Return the first row of each id; all rows of an id must agree."""
+    rows = pd.DataFrame(boxes, columns=list(_BOX)).assign(id=ids, split=split)
+    distinct = rows.groupby("id")[[*_BOX, "split"]].nunique()
+    two_boxes = distinct.index[(distinct[list(_BOX)] > 1).any(axis=1)]
+    two_splits = distinct.index[distinct["split"] > 1]
+    if len(two_boxes) or len(two_splits):
+        what = [f"one id for different boxes: {few(two_boxes)}"] if len(two_boxes) else []
+        what += [f"one id in two splits: {few(two_splits)}"] if len(two_splits) else []
+        raise InputError("; ".join(what), where=where, fix="give every cell its own id and one split")
+    keep = np.flatnonzero(~rows.duplicated("id").to_numpy()).tolist()
+    repeats = len(ids) - len(keep)
+    return keep, [f"{repeats} rows repeat a cell and count once"] if repeats else []
+
+
+def _windows(
+    boxes: npt.NDArray[np.float64], ids: list[str], lattice: Lattice, settings: GridSettings, where: str
+) -> tuple[list[Window], list[str]]:
+    pixel = lattice.pixel_size
+    corner = np.column_stack([lattice.top - boxes[:, 3], boxes[:, 0] - lattice.left]) / pixel
+    shape = np.column_stack([boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]]) / pixel
+    # Halves go up, as in gdal_translate -projwin, which cut the published partitions.
+    size = np.floor(shape + 0.5).astype(np.int64)
+    off = np.maximum(np.abs(corner - np.rint(corner)).max(axis=1), np.abs(shape - size).max(axis=1))
+    wrong = (size != settings.size).any(axis=1)
+    if wrong.any():
+        listed = (f"{name} ({h} x {w})" for name, (h, w), bad in zip(ids, size, wrong, strict=True) if bad)
+        raise InputError(
+            f"{int(wrong.sum())} cells are not {settings.size} x {settings.size} px: {few(listed)}",
+            where=where,
+            fix=f"set grid.size to the cells' size, or give cells of {settings.size} px",
+        )
+    is_off = off > _TOLERANCE_PX
+    if is_off.any() and settings.off_lattice == "error":
+        raise LatticeError(
+            f"{int(is_off.sum())} cells lie up to {off.max():.3f} px off the pixel lattice: "
+            f"{few(name for name, bad in zip(ids, is_off, strict=True) if bad)}",
+            where=where,
+            fix='put the grid onto the pixels, or move cells by less than one: grid.off_lattice = "snap" or "floor"',
+        )
+    if settings.off_lattice == "floor":
+        # The same tool's rule for offsets; its tolerance happens to be ours.
+        start, edge = np.floor(corner + _TOLERANCE_PX).astype(np.int64), "pixel edge to the north and west"
+    else:
+        start, edge = np.rint(corner).astype(np.int64), "nearest pixel edge"
+    windows = [Window(row, col, settings.size, settings.size) for row, col in start.tolist()]
+    if not is_off.any():
+        return windows, []
+    by = max(np.abs(corner - start)[is_off].max(), np.abs(shape - size)[is_off].max())
+    return windows, [f"{int(is_off.sum())} cells moved to the {edge}, by up to {by:.3f} px"]

@@ -1,4 +1,4 @@
-"""How glacier cover is spread over train and dev in grids of different cell sizes."""
+"""How glacier cover is distributed over train and dev in grids of different cell sizes."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,9 +12,7 @@ import shapely
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.partitions.grid import Cell
 from gcn_luigi.prepare.partitions.overlay import cell_boxes, join_outlines
-from gcn_luigi.prepare.statistics.ks import ks_of_samples
-
-N_BINS = 100
+from gcn_luigi.prepare.statistics.statistics import ks_of_samples
 
 
 def compare_grids(
@@ -24,7 +22,7 @@ def compare_grids(
 
     A cell belongs to the split whose partitions cover more of it, and counts only where they cover at least half;
     sizes are thus compared on the same ground. Cells of every size start where the catalog's own do, at its smallest
-    row and column: at its own size they are its own cells where these lie side by side.
+    row and column: at its own size they are its own cells if these are next to each other.
 
     Parameters
     ----------
@@ -42,12 +40,12 @@ def compare_grids(
     dict
         ``{"128": {"train": {...}, "dev": {...}, "ks": ..., "glacier_m2": {...}}, ...}``. train and dev are as from
         `describe_shares`; ks as from `ks_of_samples`, None where either has no cell; glacier_m2 holds the area of
-        outlines in the cells of train and of dev, and on the whole lattice. Only what lies on the lattice counts, and
+        outlines in the cells of train and of dev, and on the whole lattice. Only what is on the lattice counts, and
         outlines that overlap count once.
     """
     result = {}
     for size in sizes:
-        cells = judge_cells(lattice, outlines, catalog, size)
+        cells = describe_cells(lattice, outlines, catalog, size)
         of_split = {name: cells[cells["split"] == name] for name in ("train", "dev")}
         shares = {name: rows["share"].to_numpy(float) for name, rows in of_split.items()}
         area = {name: float(rows["glacier_m2"].sum()) for name, rows in of_split.items()}
@@ -59,22 +57,12 @@ def compare_grids(
     return result
 
 
-def judge_cells(lattice: Lattice, outlines: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, size: int) -> pd.DataFrame:
-    """Return the cells of one size, with their split and how much glacier they hold.
+def describe_cells(lattice: Lattice, outlines: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, size: int) -> pd.DataFrame:
+    """Return the cells of `size` pixels, with their split and how much glacier they hold.
 
-    Parameters
-    ----------
-    lattice, outlines, catalog
-        As in `compare_grids`.
-    size : int
-        Edge of a cell, in pixels.
-
-    Returns
-    -------
-    DataFrame
-        One row a cell, rows and columns of cells in order: row, col (int64, the first pixel, below 0 or beyond the
-        lattice where a cell hangs over), split ("train", "dev", or "" where neither covers half), share (float64,
-        0 to 1, of the whole cell) and glacier_m2 (float64, on the lattice alone).
+    One row per cell, rows and columns of cells in order: row, col (int64, the first pixel, below 0 or beyond the
+    lattice where a cell hangs over), split ("train", "dev", or "" where neither covers half), share (float64, 0 to 1,
+    of the whole cell) and glacier_m2 (float64, on the lattice alone). Other arguments as in `compare_grids`.
     """
     cells = _aligned_cells(lattice, catalog, size)
     boxes = cell_boxes(cells, lattice)
@@ -99,20 +87,11 @@ def judge_cells(lattice: Lattice, outlines: gpd.GeoDataFrame, catalog: gpd.GeoDa
 
 
 def describe_shares(shares: npt.NDArray[np.float64]) -> dict[str, Any]:
-    """Return count, mean, spread and histogram of glacier shares.
+    """Return n_cells; mean, variance and std (ddof 0, None without cells); histogram of glacier shares, (cell,).
 
-    Parameters
-    ----------
-    shares : ndarray
-        Axes (cell,), float64, 0 to 1.
-
-    Returns
-    -------
-    dict
-        n_cells; mean, variance and std (over the cells, ddof 0; None without cells); histogram, the counts in
-        100 equal bins from 0 to 1, the last one closed.
+    The histogram holds the counts in 100 equal bins from 0 to 1, the last one closed.
     """
-    counts, _ = np.histogram(shares, bins=N_BINS, range=(0.0, 1.0))
+    counts, _ = np.histogram(shares, bins=100, range=(0.0, 1.0))
     is_empty = len(shares) == 0
     return {
         "n_cells": len(shares),

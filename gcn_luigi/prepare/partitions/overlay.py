@@ -1,4 +1,4 @@
-"""Cells laid over outlines and tiles: what each of them covers, and what lies near."""
+"""Cells laid over outlines and tiles: what each of them covers, and what is near."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,6 +17,13 @@ _JOINED = {"cell": "str", "outline": "str", "year": "Int64", "area_m2": "float64
 _LEAST_SHARE = 1e-9
 
 
+def cell_boxes(cells: Sequence[Cell], lattice: Lattice) -> npt.NDArray[Any]:
+    """Return the cells as (cell,) shapely boxes in the lattice's CRS."""
+    bounds = np.array([lattice.crop(cell.window).bounds for cell in cells]).reshape(-1, 4)
+    boxes: npt.NDArray[Any] = shapely.box(*bounds.T)
+    return boxes
+
+
 def join_outlines(cells: Sequence[Cell], lattice: Lattice, outlines: gpd.GeoDataFrame) -> pd.DataFrame:
     """Return one row for each cell and outline that share area.
 
@@ -25,7 +32,7 @@ def join_outlines(cells: Sequence[Cell], lattice: Lattice, outlines: gpd.GeoData
     cells : sequence of Cell
         The grid.
     lattice : Lattice
-        Where the cells' pixels lie.
+        Where the cells' pixels are.
     outlines : GeoDataFrame
         Columns outline, year and geometry, valid polygons in the lattice's CRS.
 
@@ -41,7 +48,7 @@ def join_outlines(cells: Sequence[Cell], lattice: Lattice, outlines: gpd.GeoData
     shapely.prepare(shapes)
     whole, bounds = shapely.area(boxes)[which_box], shapely.bounds(boxes)[which_box]
     area, cut = whole.copy(), boxes[which_box]
-    # Most cells on a large glacier lie wholly inside it. Cutting by a rectangle costs a 25th of an overlay there.
+    # Most cells on a large glacier are wholly inside it. Cutting by a rectangle costs a 25th of an overlay there.
     for i in np.flatnonzero(~shapely.covers(shapes[which_shape], boxes[which_box])):
         cut[i] = shapely.clip_by_rect(shapes[which_shape[i]], *bounds[i])
         area[i] = shapely.area(cut[i])
@@ -81,20 +88,10 @@ def _union_areas(
 
 
 def join_glaciers(joined: pd.DataFrame, outlines: gpd.GeoDataFrame) -> pd.DataFrame:
-    """Return the join with one row for each cell and glacier: analyses of a glacier are one and the same glacier.
+    """Return the rows of `join_outlines` with one row for each cell and glacier, however many analyses a glacier has.
 
-    Parameters
-    ----------
-    joined : DataFrame
-        From `join_outlines`.
-    outlines : GeoDataFrame
-        The same outlines, with the columns outline and glacier.
-
-    Returns
-    -------
-    DataFrame
-        As `joined`; outline holds the glacier's id, area_m2 and year those of its outline with the largest area in
-        the cell.
+    `outlines` has the columns outline and glacier. In the result outline holds the glacier's id, area_m2 and year those
+    of its outline with the largest area in the cell.
     """
     glacier = dict(zip(outlines["outline"], outlines["glacier"], strict=True))
     largest = joined.assign(_name=joined["outline"], outline=joined["outline"].map(glacier).astype("str"))
@@ -102,46 +99,13 @@ def join_glaciers(joined: pd.DataFrame, outlines: gpd.GeoDataFrame) -> pd.DataFr
     return largest.drop_duplicates(["cell", "outline"], ignore_index=True).drop(columns="_name")
 
 
-def cell_boxes(cells: Sequence[Cell], lattice: Lattice) -> npt.NDArray[Any]:
-    """Return the cells as polygons.
-
-    Parameters
-    ----------
-    cells : sequence of Cell
-        The grid.
-    lattice : Lattice
-        Where the cells' pixels lie.
-
-    Returns
-    -------
-    ndarray
-        Axes (cell,), shapely polygons in the lattice's CRS.
-    """
-    bounds = np.array([lattice.crop(cell.window).bounds for cell in cells]).reshape(-1, 4)
-    boxes: npt.NDArray[Any] = shapely.box(*bounds.T)
-    return boxes
-
-
 def far_from_outlines(
     cells: Sequence[Cell], lattice: Lattice, outlines: gpd.GeoDataFrame, max_m: float
 ) -> npt.NDArray[np.bool_]:
-    """Return which cells lie farther than `max_m` from every outline.
+    """Return (cell,): which cells are farther than `max_m` metres from every outline; True for all without outlines.
 
-    Parameters
-    ----------
-    cells : sequence of Cell
-        The grid.
-    lattice : Lattice
-        Where the cells' pixels lie.
-    outlines : GeoDataFrame
-        Column geometry, valid polygons in the lattice's CRS; those beyond the lattice count as well.
-    max_m : float
-        In metres, between the nearest points of cell and outline; above 0. A cell just as far is not far.
-
-    Returns
-    -------
-    ndarray
-        Axes (cell,), bool; True for all cells where there is no outline.
+    Distance is that of the nearest points of cell and outline; a cell exactly as far is not far. Outlines beyond the
+    lattice count as well.
     """
     is_far = np.ones(len(cells), dtype=bool)
     tree = shapely.STRtree(outlines.geometry.to_numpy())
@@ -151,27 +115,12 @@ def far_from_outlines(
 
 
 def outside_shares(cells: Sequence[Cell], tiles: Iterable[Window]) -> npt.NDArray[np.float64]:
-    """Return the share of each cell that no tile covers.
-
-    Parameters
-    ----------
-    cells : sequence of Cell
-        The grid.
-    tiles : iterable of Window
-        Pixels of each tile, on the same lattice; they may overlap.
-
-    Returns
-    -------
-    ndarray
-        Axes (cell,), float64, 0 to 1.
-    """
-    windows = [cell.window for cell in cells]
-    boxes, sources = _pixel_boxes(windows), _pixel_boxes(tiles)
-    tree = shapely.STRtree(sources)
+    """Return (cell,), 0 to 1: the share of each cell that no tile covers; tiles may overlap."""
+    boxes, sources = _pixel_boxes(cell.window for cell in cells), _pixel_boxes(tiles)
     shares = np.ones(len(boxes))
     # Whole numbers of pixels: the areas are exact.
     area = shapely.area(boxes)
-    which, near = tree.query(boxes, predicate="intersects")
+    which, near = shapely.STRtree(sources).query(boxes, predicate="intersects")
     whole = shapely.area(shapely.intersection(sources[near], boxes[which])) == area[which]
     shares[which[whole]] = 0.0
     is_cut = shares[which] > 0.0

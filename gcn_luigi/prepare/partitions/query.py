@@ -1,4 +1,4 @@
-"""Which chips or partitions of an index are meant: by id, place, split and year, all of them or a sample."""
+"""Select chips or partitions of an index by id, location, split and year: all of them or a sample."""
 
 import difflib
 import math
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
-from gcn_luigi.errors import ConfigError
+from gcn_luigi.errors import ConfigError, few
 from gcn_luigi.lattice import Lattice, Window
 
 Unit = Literal["chip_id", "partition"]
+# Left, bottom, right, top.
 Bounds = tuple[float, float, float, float]
 
 # Edges of a box bend when it is reprojected: points along each that are looked at.
@@ -59,28 +60,23 @@ class Selection:
 
     @property
     def is_empty(self) -> bool:
-        """True where nothing is restricted."""
+        """True if nothing is restricted."""
         return self == Selection(seed=self.seed)
 
 
-def pick(index: gpd.GeoDataFrame, selection: Selection, unit: Unit, *, where: str) -> gpd.GeoDataFrame:
-    """Return the rows of the index that are meant.
+def select(index: gpd.GeoDataFrame, selection: Selection, unit: Unit, *, where: str) -> gpd.GeoDataFrame:
+    """Return the selected rows of the index, at least one, in its order.
 
     Parameters
     ----------
     index : GeoDataFrame
-        chip_id, partition, split, year, left, bottom, right, top, one row a chip.
+        chip_id, partition, split, year, left, bottom, right, top, one row per chip.
     selection : Selection
         What is asked for.
     unit : {"chip_id", "partition"}
         What `sample` and `limit` count. Of a partition all rows stay that nothing else excludes.
     where : str
         Whose index this is, for messages.
-
-    Returns
-    -------
-    GeoDataFrame
-        In the order of the index, at least one row.
 
     Raises
     ------
@@ -105,7 +101,12 @@ def pick(index: gpd.GeoDataFrame, selection: Selection, unit: Unit, *, where: st
         raise ConfigError(
             f"none of its {len(index):,} chips is meant", where=where, fix=f"ask for less at once; its years: {years}"
         )
-    return rows[rows[unit].isin(_drawn(rows[unit], selection))]
+    units = rows[unit].drop_duplicates().to_numpy(str)
+    if selection.sample is not None and selection.sample < len(units):
+        # The same for the same ids, whatever else they are chosen with.
+        drawn = np.random.default_rng(selection.seed).choice(len(units), selection.sample, replace=False)
+        units = units[np.sort(drawn)]
+    return rows[rows[unit].isin(units[: selection.limit])]
 
 
 def sharing_area(table: pd.DataFrame, bounds: Bounds) -> NDArray[np.bool_]:
@@ -116,26 +117,14 @@ def sharing_area(table: pd.DataFrame, bounds: Bounds) -> NDArray[np.bool_]:
 
 
 def bounds_within(bounds: Bounds, crs: str, target: str, *, where: str) -> Bounds:
-    """Return the box that holds `bounds` of another CRS.
+    """Return the box in the CRS `target` that contains `bounds` of `crs`, edges included; `where` is for messages.
 
-    Parameters
-    ----------
-    bounds : tuple of float
-        Left, bottom, right, top; of longitudes, the left may be the larger one: the box crosses the antimeridian.
-    crs, target : str
-        Of `bounds`, and what is wanted.
-    where : str
-        For messages.
-
-    Returns
-    -------
-    tuple of float
-        In `target`; edges are looked at between their corners, too.
+    Of longitudes, the left may be the larger one: the box crosses the antimeridian.
 
     Raises
     ------
     ConfigError
-        A CRS is none, the box is none, or it has no place in `target`.
+        A CRS or the box is invalid, or the box has no place in `target`.
     """
     try:
         source = CRS.from_user_input(crs)
@@ -163,12 +152,12 @@ def bounds_within(bounds: Bounds, crs: str, target: str, *, where: str) -> Bound
         raise ConfigError(
             f"the box has no place in the dataset's CRS: {found}", where=where, fix="give one nearer to the region"
         )
-    left, bottom, right, top = (float(bound) for bound in found)
+    left, bottom, right, top = map(float, found)
     return left, bottom, right, top
 
 
 def window_around(lattice: Lattice, bounds: Bounds) -> Window:
-    """Return the smallest window of whole pixels that holds `bounds`; it may reach beyond the lattice."""
+    """Return the smallest window of whole pixels that contains `bounds`; it may reach beyond the lattice."""
     left, bottom, right, top = bounds
     size = lattice.pixel_size
     row, col = (math.floor(edge + _NOISE_PX) for edge in ((lattice.top - top) / size, (left - lattice.left) / size))
@@ -178,23 +167,13 @@ def window_around(lattice: Lattice, bounds: Bounds) -> Window:
     return Window(row, col, max(last_row - row, 1), max(last_col - col, 1))
 
 
-def _drawn(values: pd.Series, selection: Selection) -> NDArray[np.str_]:
-    units = values.drop_duplicates().to_numpy(str)
-    if selection.sample is not None and selection.sample < len(units):
-        # The same for the same ids, whatever else they are chosen with.
-        drawn = np.random.default_rng(selection.seed).choice(len(units), selection.sample, replace=False)
-        units = units[np.sort(drawn)]
-    return units[: selection.limit]
-
-
 def _refuse_unknown(noun: str, wanted: Sequence[str], known: NDArray[np.str_], where: str) -> None:
-    lost = sorted(set(wanted) - set(known.tolist()))
-    if not lost:
+    unknown = sorted(set(wanted) - set(known.tolist()))
+    if not unknown:
         return
-    near = difflib.get_close_matches(lost[0], np.unique(known).tolist(), n=1)
-    named = ", ".join(lost[:_MOST_NAMED]) + (f" and {len(lost) - _MOST_NAMED} more" if len(lost) > _MOST_NAMED else "")
+    near = difflib.get_close_matches(unknown[0], np.unique(known).tolist(), n=1)
     raise ConfigError(
-        f"no {noun} {named}",
+        f"no {noun} {few(unknown, _MOST_NAMED)}",
         where=where,
         fix=f"did you mean {near[0]}?"
         if near

@@ -7,33 +7,10 @@ import numpy as np
 import pandas as pd
 
 from gcn_luigi.errors import ConfigError, few
-from gcn_luigi.prepare.outlines.dates import read_date
 from gcn_luigi.prepare.partitions.grid import Cell
 from gcn_luigi.settings import YearSettings
 
 _STATED = {"cell": "str", "outline": "str", "year": "Int64", "area_m2": "float64"}
-
-
-def outline_year(value: object) -> int | None:
-    """Return the year of an outline's date, or None where it holds none.
-
-    Parameters
-    ----------
-    value : object
-        As `gcn_luigi.prepare.outlines.dates.read_date` takes it.
-
-    Returns
-    -------
-    int or None
-        Between 1900 and 2100.
-
-    Examples
-    --------
-    >>> [outline_year(date) for date in ("20069999", -9999999, "2009-09-06T00:00:00", 2005.0, "9999", None)]
-    [2006, None, 2009, 2005, None, None]
-    """
-    day = read_date(value)
-    return int(day[:4]) if day else None
 
 
 def partition_years(
@@ -42,22 +19,22 @@ def partition_years(
     """Return the composite year of every cell, or the reason why it has none.
 
     * ``legacy``: the commonest year of the outlines, the smallest on a tie, odd years plus one; that composite
-      must exist. `max_gap` plays no part.
+      must exist. `max_gap_years` plays no part.
     * ``nearest``: the commonest year, the smallest on a tie, then the nearest composite, the earlier on a tie.
     * ``area-weighted``: the year with the largest outline area in the cell, the smallest on a tie, then as above.
 
-    An outline counts once a cell. Outlines without a year do not count.
+    An outline counts once per cell. Outlines without a year do not count.
 
     Parameters
     ----------
     joined : DataFrame
-        Columns cell, outline, year (nullable) and area_m2; one row a cell and outline.
+        Columns cell, outline, year (nullable) and area_m2; one row per cell and outline.
     composites : sequence of int
-        Years there are composites of.
+        Years with a composite.
     settings : YearSettings
         The rule, the largest gap, and what to do without a dated outline.
     cells : iterable of str
-        Ids to list even where no outline is joined.
+        Ids to list even if no outline is joined.
 
     Returns
     -------
@@ -87,11 +64,11 @@ def partition_years(
     gap = np.abs(year - asked)
     reason = np.full(len(names), "", dtype=object)
     if settings.rule == "legacy":
-        lost = ~np.isin(year, known)
-        reason[lost] = [f"no composite for {y}" for y in year[lost]]
+        refused = ~np.isin(year, known)
+        reason[refused] = [f"no composite for {y}" for y in year[refused]]
     else:
-        lost = gap > settings.max_gap
-        reason[lost] = [f"year gap {g}" for g in gap[lost]]
+        refused = gap > settings.max_gap_years
+        reason[refused] = [f"year gap {g}" for g in gap[refused]]
     if settings.no_year == "skip":
         reason[~has_year] = "no dated outline"
     else:
@@ -105,18 +82,8 @@ def partition_years(
 def years_of_cells(cells: Iterable[Cell], rule: str) -> pd.DataFrame:
     """Return the years an imported grid states, in the form `partition_years` takes.
 
-    Parameters
-    ----------
-    cells : iterable of Cell
-        Cells with any number of years: each row of a grid that was joined with outlines states one.
-    rule : str
-        `YearSettings.rule`.
-
-    Returns
-    -------
-    DataFrame
-        Columns cell, outline (a number), year (Int64) and area_m2 (1); one row a year that a cell
-        states, or one without a year.
+    One row per year that a cell states, or one without a year: columns cell, outline (a number), year (Int64) and
+    area_m2 (1).
 
     Raises
     ------
@@ -124,10 +91,10 @@ def years_of_cells(cells: Iterable[Cell], rule: str) -> pd.DataFrame:
         The rule weighs years by area, which a grid does not state, and a cell states several.
     """
     cells = list(cells)
-    torn = [cell.id for cell in cells if len(set(cell.years)) > 1]
-    if torn and rule == "area-weighted":
+    several = [cell.id for cell in cells if len(set(cell.years)) > 1]
+    if several and rule == "area-weighted":
         raise ConfigError(
-            f"{len(torn)} of {len(cells)} cells state several years and no areas to weigh them by: {few(torn)}",
+            f"{len(several)} of {len(cells)} cells state several years and no areas to weigh them by: {few(several)}",
             where="[year]",
             fix='use rule = "nearest" or "legacy", which take the commonest year, or source = "outlines"',
         )

@@ -1,12 +1,12 @@
 """Blocks of partitions that go whole into one split, and the search for a good choice of them.
 
-The cost of a choice, all terms dimensionless and wanted to be 0::
+The cost of a choice; every term is dimensionless, and 0 is best::
 
     2 |dev share - wanted| / wanted
     + |mean glacier share of dev - of train| / of all
     + |mean debris share of dev - of train| / of all
     + share of partitions lost to the buffer
-    + share of outline area that lies in both splits; outlines too large to be tied count a quarter
+    + share of outline area in both splits; outlines too large to be tied count a quarter
 
 Shares of dev are counted over the partitions that stay in use.
 """
@@ -18,16 +18,19 @@ import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import shapely
 from scipy import sparse
 
 from gcn_luigi.prepare.partitions.grid import world_id
-from gcn_luigi.prepare.split.neighbours import near_pairs
+
+# (window, 4): first row and column, and the row and column after the last.
+Windows = npt.NDArray[np.int64]
 
 _N_RANDOM = 64
 _N_SWEEPS = 4
 _MAX_MOVES = 2000
-# A group of blocks tied by glaciers may hold this much of what is not wanted in dev; beyond it there is
-# nothing left to choose between.
+# A group of blocks tied by glaciers may hold this much of what is not wanted in dev; with more
+# there is nothing left to choose from.
 _GROUP_LIMIT = 0.5
 _GIANT_COST = 0.25
 
@@ -39,7 +42,7 @@ class Groups:
     Attributes
     ----------
     number : ndarray
-        Axes (partition,), int64 from 0: partitions with one number go into one split.
+        Axes (partition,), int64 from 0: partitions with the same number go into the same split.
     giants : tuple of str
         Outlines whose own blocks are more than one split can hold; they tie nothing.
     """
@@ -67,22 +70,39 @@ class Choice:
     cost: float
 
 
+def partition_windows(catalog: pd.DataFrame) -> Windows:
+    """Return the windows of a catalog's partitions, from its columns row, col, height and width."""
+    first, size = (catalog[names].to_numpy(np.int64) for names in (["row", "col"], ["height", "width"]))
+    return np.concatenate([first, first + size], axis=1)
+
+
+def pixel_boxes(windows: Windows, margin: float = 0.0) -> npt.NDArray[Any]:
+    """Return (window,) shapely boxes in pixels, x = column and y = row, with `margin` pixels added on every side."""
+    row, col, end_row, end_col = windows.T.astype(float)
+    boxes: npt.NDArray[Any] = shapely.box(col - margin, row - margin, end_col + margin, end_row + margin)
+    return boxes
+
+
+def near_pairs(
+    windows: Windows, others: Windows, buffer_px: int = 0
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the pairs with fewer than `buffer_px` pixels between them, along rows and columns alike.
+
+    With 0, the pairs that share a pixel. Positions in `windows` and in `others`, int64, sorted.
+    """
+    # Windows are whole pixels: two of them are closer than n pixels exactly if they are at most n - 1/2 apart.
+    margin = (buffer_px - 0.5) / 2
+    tree = shapely.STRtree(pixel_boxes(others, margin))
+    first, second = tree.query(pixel_boxes(windows, margin), predicate="intersects")
+    order = np.lexsort((second, first))
+    return first[order].astype(np.int64), second[order].astype(np.int64)
+
+
 def block_ids(catalog: gpd.GeoDataFrame, block: int) -> npt.NDArray[Any]:
-    """Return the block each partition's centre lies in.
+    """Return (partition,) str objects: the block that each partition's centre is in.
 
-    Blocks lie at whole multiples of their edge from (0, 0) of the CRS, whatever the region's extent.
-
-    Parameters
-    ----------
-    catalog : GeoDataFrame
-        Columns left, bottom, right, top (metres).
-    block : int
-        Partitions along the edge of a block.
-
-    Returns
-    -------
-    ndarray
-        Axes (partition,), str objects.
+    Blocks are `block` partitions wide and start at whole multiples of their edge from (0, 0) of the CRS, whatever
+    the region's extent.
     """
     edge = float((catalog["right"] - catalog["left"]).max()) * block
     # Rounded, so that a centre on a block's edge falls to the same side whatever the last bits are.
@@ -121,7 +141,8 @@ class BlockSearch:
         self._group = groups.number
         self._n_groups = int(groups.number.max()) + 1
         self._dev_share = dev_share
-        first, second = near_pairs(catalog, catalog, buffer_px)
+        windows = partition_windows(catalog)
+        first, second = near_pairs(windows, windows, buffer_px)
         pairs = np.unique(np.column_stack([first, self._group[second]]), axis=0)
         self._near = _incidence(pairs[:, 0], pairs[:, 1], (len(catalog), self._n_groups))
         rows = joined[joined["cell"].isin(catalog["partition"])]
@@ -137,13 +158,7 @@ class BlockSearch:
         ]
 
     def best(self, seed: int) -> Choice:
-        """Return the cheapest of many random choices, improved by moving one group at a time.
-
-        Parameters
-        ----------
-        seed : int
-            Of the random choices; the same seed gives the same choice.
-        """
+        """Return the cheapest of many random choices, improved by moving one group at a time."""
         rng = np.random.default_rng([seed, 0x5B10C])
         sizes = np.bincount(self._group, weights=self._weight, minlength=self._n_groups)
         best, best_cost = np.zeros(self._n_groups, dtype=bool), np.inf
@@ -154,27 +169,21 @@ class BlockSearch:
             groups[order[before < self._dev_share * sizes.sum()]] = True
             # Always at least one, and the smallest group is the safest guess.
             groups[order[0]] |= not groups.any()
-            if (cost := self.judge(groups).cost) < best_cost:
+            if (cost := self.evaluate(groups).cost) < best_cost:
                 best, best_cost = groups, cost
         for _ in range(_N_SWEEPS):
             cost_before = best_cost
             for group in rng.permutation(self._n_groups)[:_MAX_MOVES]:
                 groups = best.copy()
                 groups[group] = not groups[group]
-                if (cost := self.judge(groups).cost) < best_cost:
+                if (cost := self.evaluate(groups).cost) < best_cost:
                     best, best_cost = groups, cost
             if best_cost == cost_before:
                 break
-        return self.judge(best)
+        return self.evaluate(best)
 
-    def judge(self, groups: npt.NDArray[np.bool_]) -> Choice:
-        """Return what becomes of the partitions when `groups` are dev.
-
-        Parameters
-        ----------
-        groups : ndarray
-            Axes (group,), bool.
-        """
+    def evaluate(self, groups: npt.NDArray[np.bool_]) -> Choice:
+        """Return what becomes of the partitions if `groups`, (group,), are dev."""
         is_dev = groups[self._group]
         is_lost = ~is_dev & (self._near @ groups.astype(np.int32) > 0)
         is_train = ~is_dev & ~is_lost
@@ -192,18 +201,7 @@ class BlockSearch:
 
 
 def glacier_weight(catalog: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:
-    """Return 1 for partitions with glacier and 0 for others; 1 for all where no partition has any.
-
-    Parameters
-    ----------
-    catalog : GeoDataFrame
-        Column glacier_share.
-
-    Returns
-    -------
-    ndarray
-        Axes (partition,), float64.
-    """
+    """Return (partition,): 1 for partitions with glacier and 0 for others; 1 for all if no partition has any."""
     weight = (catalog["glacier_share"] > 0.0).to_numpy(float)
     return weight if weight.any() else np.ones(len(catalog))
 
@@ -211,10 +209,10 @@ def glacier_weight(catalog: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:
 def group_blocks(
     catalog: gpd.GeoDataFrame, joined: pd.DataFrame, blocks: npt.NDArray[Any], *, buffer_px: int, dev_share: float
 ) -> Groups:
-    """Tie blocks that share a glacier which the buffer would not part.
+    """Tie blocks that share a glacier which the buffer would not separate.
 
-    A glacier ties two blocks when, with either of them in dev and the other in train, a partition with the glacier
-    would be left on both sides of the buffer. Small glaciers tie first; one that would tie more than half of the
+    A glacier ties two blocks if, with either of them in dev and the other in train, a partition with the glacier
+    would remain on both sides of the buffer. Small glaciers tie first; one that would tie more than half of the
     partitions not wanted in dev ties nothing.
 
     Parameters
@@ -229,11 +227,6 @@ def group_blocks(
         Least number of pixels between train and dev.
     dev_share : float
         The wanted share.
-
-    Returns
-    -------
-    Groups
-        Single blocks where nothing ties them.
     """
     block, names = pd.factorize(blocks, sort=True)
     weight = glacier_weight(catalog)
@@ -241,12 +234,12 @@ def group_blocks(
     own_size = np.bincount(block, weights=weight, minlength=len(names))
     size = own_size.copy()
     limit = max(_GROUP_LIMIT * (1.0 - dev_share) * weight.sum(), 1.0)
-    near = _near_blocks(catalog, block, buffer_px)
+    near = _near_blocks(partition_windows(catalog), block, buffer_px)
     where = pd.Index(catalog["partition"]).get_indexer(joined["cell"])
     rows = pd.DataFrame({"outline": joined["outline"].to_numpy(object), "where": where})[where >= 0]
     rows["block"] = block[rows["where"].to_numpy()]
-    spanned = rows.groupby("outline")["block"].nunique()
-    wide = spanned[spanned > 1]
+    n_blocks = rows.groupby("outline")["block"].nunique()
+    wide = n_blocks[n_blocks > 1]
     by_outline = rows[rows["outline"].isin(wide.index)].groupby("outline")
     giants = []
     for outline in sorted(wide.index, key=lambda name: (int(wide[name]), name)):
@@ -262,22 +255,21 @@ def group_blocks(
     return Groups(np.unique(number, return_inverse=True)[1].astype(np.int64), tuple(giants))
 
 
-def _near_blocks(catalog: gpd.GeoDataFrame, block: npt.NDArray[Any], buffer_px: int) -> dict[int, set[int]]:
-    """Return, for each partition, the other blocks that would cost it its place."""
-    first, second = near_pairs(catalog, catalog, buffer_px)
-    near: dict[int, set[int]] = {i: set() for i in range(len(catalog))}
+def _near_blocks(windows: Windows, block: npt.NDArray[Any], buffer_px: int) -> list[set[int]]:
+    """Return, for each partition, the blocks that would put it into the buffer."""
+    near: list[set[int]] = [set() for _ in windows]
+    first, second = near_pairs(windows, windows, buffer_px)
     for i, b in zip(first.tolist(), block[second].tolist(), strict=True):
         near[i].add(b)
     return near
 
 
-def _tied(rows: pd.DataFrame, near: dict[int, set[int]]) -> list[int]:
+def _tied(rows: pd.DataFrame, near: list[set[int]]) -> list[int]:
     """Return the blocks that one outline would join across the buffer."""
     blocks = set(rows["block"].tolist())
     tied: set[int] = set()
     for i, own in zip(rows["where"].tolist(), rows["block"].tolist(), strict=True):
-        beyond = blocks - near[i] - {own}
-        if beyond:
+        if beyond := blocks - near[i] - {own}:
             tied |= beyond | {own}
     return sorted(tied)
 

@@ -1,28 +1,78 @@
-"""What train and dev share, measured on finished chips instead of on the plan of partitions."""
+"""What train and dev share: planned partitions, finished chips, or the footprints of somebody else's split."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import shapely
+from pyproj import CRS
+from pyproj.exceptions import CRSError
 
 from gcn_luigi.errors import InputError, LatticeError, few
 from gcn_luigi.lattice import Lattice
-
-Boxes = npt.NDArray[np.int64]
+from gcn_luigi.prepare.outlines.reproject import reproject
+from gcn_luigi.prepare.split.blocks import Windows, near_pairs, partition_windows, pixel_boxes
+from gcn_luigi.prepare.split.split import shared_outlines
 
 # Edge of the squares in which shared pixels are counted: two masks of 4 MB.
 _BLOCK = 2048
 # As the lattice's own: single-precision coordinates are off by less, a real shift by more.
 _TOLERANCE_PX = 1e-3
-# Windows are whole pixels: two share one exactly when boxes shrunk by this still meet.
-_QUARTER_PX = 0.25
+# Neighbours whose coordinates went through single precision overlap by hairs: less than this share of the smaller.
+_HAIR = 1e-6
+# So little that edges which neighbours share in part stay within that hair.
+_TOLERANCE_M = 1e-3
+_WEB_MERCATOR = "EPSG:3857"
+
+
+def audit_split(catalog: gpd.GeoDataFrame, joined: pd.DataFrame) -> dict[str, Any]:
+    """Measure how well train and dev partitions are kept apart.
+
+    Parameters
+    ----------
+    catalog : GeoDataFrame
+        From `gcn_luigi.prepare.split.split.assign_split`; only used partitions count.
+    joined : DataFrame
+        Columns cell, outline.
+
+    Returns
+    -------
+    dict
+        n_train, n_dev, n_unused; dev_share (of the used); shared_pixels; shared_glaciers (sorted ids);
+        least_distance_px and least_distance_m (straight, edge to edge; None where a split is empty);
+        glacier_share_mean and debris_share_mean for each split (None where empty); unused (count by reason).
+    """
+    sides = {name: catalog[catalog["used"] & (catalog["split"] == name)] for name in ("train", "dev")}
+    windows = [partition_windows(side) for side in sides.values()]
+    n_train, n_dev = map(len, windows)
+    gap, _ = _nearest(*windows)
+    pixel_size = float(((catalog["right"] - catalog["left"]) / catalog["width"]).median()) if len(catalog) else 0.0
+    unused = catalog.loc[~catalog["used"].to_numpy(bool), "reason"].value_counts().sort_index()
+    means = {
+        column: {name: float(side[column].mean()) if len(side) else None for name, side in sides.items()}
+        for column in ("glacier_share", "share_debris")
+    }
+    return {
+        "n_train": n_train,
+        "n_dev": n_dev,
+        "n_unused": len(catalog) - n_train - n_dev,
+        "dev_share": n_dev / max(n_train + n_dev, 1),
+        "shared_pixels": count_shared(*windows),
+        "shared_glaciers": shared_outlines(joined, *(side["partition"] for side in sides.values())),
+        "least_distance_px": gap,
+        "least_distance_m": None if gap is None else gap * pixel_size,
+        "glacier_share_mean": means["glacier_share"],
+        "debris_share_mean": means["share_debris"],
+        "unused": {str(reason): int(count) for reason, count in unused.items()},
+    }
 
 
 @dataclass(frozen=True)
-class Leaks:
+class Leakage:
     """What the chips of train and dev have in common.
 
     Attributes
@@ -30,8 +80,7 @@ class Leaks:
     shared_pixels : int
         Pixels of the lattice that a chip of each split shows, each once.
     shared_glaciers : tuple of str
-        Sorted ids of the outlines that lie in partitions of both splits, counting only partitions that chips are
-        cut from.
+        Sorted ids of the outlines in partitions of both splits, counting only partitions that chips are cut from.
     least_distance_m : float or None
         Least straight distance of a train chip and a dev chip, edge to edge, in metres; 0 where they touch or
         overlap; None where a split shows no pixel.
@@ -49,12 +98,12 @@ class Leaks:
     n_dev: int
 
 
-def measure_leaks(chips: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, lattice: Lattice) -> Leaks:
+def measure_leakage(chips: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, lattice: Lattice) -> Leakage:
     """Measure what train and dev chips share.
 
-    Windows come from where the chips themselves say they lie. Of a chip that hangs over its partition or over the
-    lattice only the pixels within both count, since it shows none beyond. Missing pixels count like any other: they
-    are of the same ground.
+    Windows come from the chips' own bounds. Of a chip that hangs over its partition or over the lattice only the
+    pixels within both count, since it shows none beyond. Missing pixels count like any other: they are of the same
+    ground.
 
     Parameters
     ----------
@@ -67,61 +116,45 @@ def measure_leaks(chips: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, lattice: L
 
     Returns
     -------
-    Leaks
+    Leakage
         Exact in pixels. Memory grows with the number of chips, not with the ground.
 
     Raises
     ------
     InputError
-        A chip is of a partition that the catalog does not hold.
+        A chip is of a partition that is not in the catalog.
     LatticeError
-        A chip lies off the lattice.
+        A chip is off the lattice.
     """
     by_id = chips.sort_values("chip_id", ignore_index=True)
     windows = chip_windows(by_id, catalog, lattice)
-    names = by_id["chip_id"].to_numpy(object)
     is_shown = (windows[:, 2] > windows[:, 0]) & (windows[:, 3] > windows[:, 1])
-    parts = [is_shown & (by_id["split"] == split).to_numpy(bool) for split in ("train", "dev")]
-    train, dev = (windows[part] for part in parts)
+    of_split = {split: (by_id["split"] == split).to_numpy(bool) for split in ("train", "dev")}
+    train, dev = (windows[is_shown & rows] for rows in of_split.values())
+    names = [by_id["chip_id"].to_numpy(object)[is_shown & rows] for rows in of_split.values()]
+    glaciers = [
+        _ids(catalog.loc[catalog["partition"].isin(by_id["partition"][rows]), "rgi_ids"]) for rows in of_split.values()
+    ]
     gap, pair = _nearest(train, dev)
-    return Leaks(
+    return Leakage(
         shared_pixels=count_shared(train, dev),
-        shared_glaciers=_shared_glaciers(by_id, catalog),
+        shared_glaciers=tuple(sorted(set.intersection(*glaciers))),
         least_distance_m=None if gap is None else gap * lattice.pixel_size,
-        nearest=None if pair is None else (str(names[parts[0]][pair[0]]), str(names[parts[1]][pair[1]])),
-        n_train=int((by_id["split"] == "train").sum()),
-        n_dev=int((by_id["split"] == "dev").sum()),
+        nearest=None if pair is None else (str(names[0][pair[0]]), str(names[1][pair[1]])),
+        n_train=int(of_split["train"].sum()),
+        n_dev=int(of_split["dev"].sum()),
     )
 
 
-def chip_windows(chips: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, lattice: Lattice) -> Boxes:
-    """Return the pixels that each chip shows.
+def chip_windows(chips: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, lattice: Lattice) -> Windows:
+    """Return (chip, 4) int64: the window that each chip shows, within its partition and the lattice.
 
-    Parameters
-    ----------
-    chips : GeoDataFrame
-        Columns partition, left, bottom, right and top (metres).
-    catalog : GeoDataFrame
-        Columns partition, row, col, height and width.
-    lattice : Lattice
-        The region's pixels.
-
-    Returns
-    -------
-    ndarray of int64
-        (chip, 4): first row and column, and the row and column after the last, within partition and lattice; a chip
-        without pixels there has a last that is not beyond its first.
-
-    Raises
-    ------
-    InputError
-        A chip is of a partition that the catalog does not hold.
-    LatticeError
-        A chip lies off the lattice.
+    The arguments and errors are those of `measure_leakage`. A chip without pixels there has a last row or column that
+    is not beyond its first.
     """
     metres = chips[["top", "left", "bottom", "right"]].to_numpy(float)
     edges = (metres - [lattice.top, lattice.left] * 2) / np.array([-lattice.pixel_size, lattice.pixel_size] * 2)
-    windows: Boxes = np.round(edges).astype(np.int64)
+    windows: Windows = np.round(edges).astype(np.int64)
     off = np.abs(edges - windows).max(axis=1, initial=0.0) > _TOLERANCE_PX
     if off.any():
         raise LatticeError(
@@ -129,47 +162,30 @@ def chip_windows(chips: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, lattice: La
             where=f"partitions {few(sorted(set(chips['partition'][off])))}",
             fix="measure chips against the lattice of their own dataset",
         )
-    known = catalog.set_index("partition")[["row", "col", "height", "width"]]
-    unknown = sorted(set(chips["partition"]) - set(known.index))
+    unknown = sorted(set(chips["partition"]) - set(catalog["partition"]))
     if unknown:
         raise InputError(
             f"the catalog does not hold {len(unknown)} partitions that chips are cut from: {few(unknown)}",
             where="catalog",
             fix="take index and catalog from one dataset",
         )
-    cells = known.loc[chips["partition"]].to_numpy(np.int64).reshape(-1, 4)
+    cells = partition_windows(catalog.set_index("partition").loc[chips["partition"]])
     first = np.maximum(np.maximum(windows[:, :2], cells[:, :2]), 0)
-    last = np.minimum(np.minimum(windows[:, 2:], cells[:, :2] + cells[:, 2:]), lattice.shape)
+    last = np.minimum(np.minimum(windows[:, 2:], cells[:, 2:]), lattice.shape)
     return np.concatenate([first, last], axis=1)
 
 
-def count_shared(windows: Boxes, others: Boxes) -> int:
-    """Return the number of pixels that lie in a window of each array, each pixel once.
+def count_shared(windows: Windows, others: Windows) -> int:
+    """Return the number of pixels that are in a window of each array, each pixel once; no window may be empty.
 
-    Parameters
-    ----------
-    windows, others : ndarray of int64
-        (window, 4): first row and column, and the row and column after the last; none empty.
-
-    Returns
-    -------
-    int
-        Counted in squares of a fixed size, so memory does not grow with the ground.
+    Pixels are counted in squares of a fixed size, so memory does not grow with the ground.
     """
-    first, second = shapely.STRtree(_boxes(others, -_QUARTER_PX)).query(
-        _boxes(windows, -_QUARTER_PX), predicate="intersects"
-    )
+    first, second = near_pairs(windows, others)
     near, far = windows[np.unique(first)], others[np.unique(second)]
     return sum(_count_block(corner, near, far) for corner in _blocks(near))
 
 
-def _boxes(windows: Boxes, margin: float = 0.0) -> npt.NDArray[np.object_]:
-    rows, cols, last_rows, last_cols = windows.T.astype(float)
-    boxes: npt.NDArray[np.object_] = shapely.box(cols - margin, rows - margin, last_cols + margin, last_rows + margin)
-    return boxes
-
-
-def _blocks(windows: Boxes) -> Iterator[tuple[int, int]]:
+def _blocks(windows: Windows) -> Iterator[tuple[int, int]]:
     """Yield the corners of the squares that the windows touch, in order."""
     corners: set[tuple[int, int]] = set()
     for row, col, last_row, last_col in np.unique(windows // _BLOCK * _BLOCK, axis=0).tolist():
@@ -177,23 +193,21 @@ def _blocks(windows: Boxes) -> Iterator[tuple[int, int]]:
     yield from sorted(corners)
 
 
-def _count_block(corner: tuple[int, int], windows: Boxes, others: Boxes) -> int:
-    masks = []
-    for boxes in (windows, others):
-        local = np.clip(boxes - [*corner, *corner], 0, _BLOCK)
-        mask = np.zeros((_BLOCK, _BLOCK), bool)
+def _count_block(corner: tuple[int, int], *both: Windows) -> int:
+    masks = np.zeros((2, _BLOCK, _BLOCK), bool)
+    for mask, windows in zip(masks, both, strict=True):
+        local = np.clip(windows - [*corner, *corner], 0, _BLOCK)
         for row, col, last_row, last_col in np.unique(local, axis=0).tolist():
             mask[row:last_row, col:last_col] = True
-        masks.append(mask)
     return int(np.count_nonzero(masks[0] & masks[1]))
 
 
-def _nearest(train: Boxes, dev: Boxes) -> tuple[float | None, tuple[int, int] | None]:
+def _nearest(train: Windows, dev: Windows) -> tuple[float | None, tuple[int, int] | None]:
     """Return the least distance, in pixels, and the positions of the first pair that has it."""
     if not len(train) or not len(dev):
         return None, None
-    boxes, others = _boxes(train), _boxes(dev)
-    # Chips of several years may lie on one another: each place is asked once.
+    boxes, others = pixel_boxes(train), pixel_boxes(dev)
+    # Chips of several years may be on top of one another: each place is asked once.
     _, places = np.unique(train, axis=0, return_index=True)
     (asked, _), distances = shapely.STRtree(others).query_nearest(
         boxes[places], return_distance=True, all_matches=False
@@ -203,14 +217,139 @@ def _nearest(train: Boxes, dev: Boxes) -> tuple[float | None, tuple[int, int] | 
     return least, (position, int(np.argmin(shapely.distance(boxes[position], others))))
 
 
-def _shared_glaciers(chips: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame) -> tuple[str, ...]:
-    ids = {
-        split: {
-            name
-            for names in catalog.loc[catalog["partition"].isin(chips["partition"][chips["split"] == split]), "rgi_ids"]
-            for name in str(names).split(";")
-            if name
-        }
-        for split in ("train", "dev")
-    }
-    return tuple(sorted(ids["train"] & ids["dev"]))
+def _ids(texts: Iterable[object]) -> set[str]:
+    """Return the ids in texts with ``;`` between them."""
+    return {one for text in texts for one in str(text).split(";") if one}
+
+
+@dataclass(frozen=True)
+class FootprintLeakage:
+    """What the footprints of train and dev have in common.
+
+    Attributes
+    ----------
+    shared_area_m2 : float
+        Area that a footprint of each split covers, each place once.
+    n_overlapping : int
+        Pairs that share area.
+    n_duplicates : int
+        Footprints of dev that are in train as well, to the last digit.
+    shared_glaciers : tuple of str
+        Sorted ids that are in both.
+    least_distance_m : float or None
+        Least straight distance of two of them, in metres; None where a split is empty.
+    nearest : tuple of int or None
+        Row in train and row in dev that are so near, from 0; the first such pair.
+    n_train, n_dev : int
+        Footprints of each split.
+    edge_m : float or None
+        Edge of a footprint, in metres: the median of the longer sides of their boxes; None where there is none.
+    """
+
+    shared_area_m2: float
+    n_overlapping: int
+    n_duplicates: int
+    shared_glaciers: tuple[str, ...]
+    least_distance_m: float | None
+    nearest: tuple[int, int] | None
+    n_train: int
+    n_dev: int
+    edge_m: float | None
+
+
+def measure_footprints(
+    train: gpd.GeoDataFrame, dev: gpd.GeoDataFrame, *, crs: str | None = None, glaciers: str | None = None
+) -> FootprintLeakage:
+    """Measure what two sets of polygons share.
+
+    Parameters
+    ----------
+    train, dev : GeoDataFrame
+        Polygons with a CRS; rows without geometry are ignored.
+    crs : str or None
+        Projected CRS to measure in; that of `train` when None. `dev` is reprojected to it.
+    glaciers : str or None
+        Column of both with ids, ``;`` between several.
+
+    Returns
+    -------
+    FootprintLeakage
+        Lengths and areas in metres, whatever the unit of the CRS.
+
+    Raises
+    ------
+    InputError
+        Lengths cannot be measured in the CRS; a geometry is no polygon, or broken; the column is missing.
+    """
+    target, metres = _projected(train.crs if crs is None else crs)
+    first, second = (
+        _polygons(frame, target, _TOLERANCE_M / metres, name) for frame, name in ((train, "train"), (dev, "dev"))
+    )
+    # Equal geometries are compared as given, before reprojection could move a digit.
+    n_duplicates = int(np.isin(_bytes(dev), _bytes(train)).sum())
+    tree = shapely.STRtree(first)
+    there, here = tree.query(second, predicate="intersects")
+    parts = shapely.intersection(first[here], second[there])
+    smaller = np.minimum(shapely.area(first[here]), shapely.area(second[there]))
+    overlaps = shapely.area(parts) > _HAIR * smaller
+    distance, nearest = None, None
+    if len(first) and len(second):
+        (asked, found), gaps = tree.query_nearest(second, return_distance=True, all_matches=False)
+        best = int(np.argmin(gaps))
+        distance, nearest = float(gaps[best]) * metres, (int(found[best]), int(asked[best]))
+    left, bottom, right, top = shapely.bounds(np.concatenate([first, second])).reshape(-1, 4).T
+    edges = np.maximum(right - left, top - bottom)
+    return FootprintLeakage(
+        shared_area_m2=float(shapely.area(shapely.union_all(parts[overlaps]))) * metres**2,
+        n_overlapping=int(overlaps.sum()),
+        n_duplicates=n_duplicates,
+        shared_glaciers=() if glaciers is None else _shared_ids(train, dev, glaciers),
+        least_distance_m=distance,
+        nearest=nearest,
+        n_train=len(first),
+        n_dev=len(second),
+        edge_m=float(np.median(edges)) * metres if len(edges) else None,
+    )
+
+
+def _projected(crs: object) -> tuple[CRS, float]:
+    """Return a CRS in which lengths can be measured, and the metres of its unit."""
+    try:
+        target = CRS.from_user_input(crs)
+    except CRSError as error:
+        raise InputError(f"no CRS: {error}", where=str(crs), fix="write it as EPSG:3338 or so") from error
+    if not target.is_projected or target == CRS.from_user_input(_WEB_MERCATOR):
+        raise InputError(
+            "lengths cannot be measured in this CRS: its unit is no length, or is stretched with latitude",
+            where=target.name,
+            fix="say --crs with a projected one of the region, such as EPSG:3338 or its UTM zone",
+        )
+    return target, float(target.axis_info[0].unit_conversion_factor)
+
+
+def _polygons(frame: gpd.GeoDataFrame, crs: CRS, tolerance: float, name: str) -> npt.NDArray[np.object_]:
+    shapes = reproject(frame.geometry.to_numpy(), frame.crs, crs, tolerance, name)
+    kept: npt.NDArray[np.object_] = shapes[~(shapely.is_missing(shapes) | shapely.is_empty(shapes))]
+    wrong = ~np.isin(shapely.get_type_id(kept), [3, 6])
+    broken = ~shapely.is_valid(kept)
+    if wrong.any() or broken.any():
+        raise InputError(
+            f"{int(wrong.sum())} footprints are no polygons, {int(broken.sum())} cross themselves",
+            where=name,
+            fix="give the areas that samples cover; mend broken ones with QGIS's Fix geometries",
+        )
+    return kept
+
+
+def _bytes(frame: gpd.GeoDataFrame) -> npt.NDArray[np.object_]:
+    shapes = frame.geometry.to_numpy()
+    return np.array([*shapely.to_wkb(shapely.normalize(shapes[~shapely.is_missing(shapes)]))], object)
+
+
+def _shared_ids(train: gpd.GeoDataFrame, dev: gpd.GeoDataFrame, column: str) -> tuple[str, ...]:
+    for frame, name in ((train, "train"), (dev, "dev")):
+        if column not in frame.columns:
+            raise InputError(
+                f"no column {column!r}", where=name, fix=f"name one of: {', '.join(map(str, frame.columns))}"
+            )
+    return tuple(sorted(_ids(train[column].dropna()) & _ids(dev[column].dropna())))

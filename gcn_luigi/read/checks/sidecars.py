@@ -7,7 +7,7 @@ from gcn_luigi.errors import few
 from gcn_luigi.io.publish.manifest import ManifestEntry
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import read_record
-from gcn_luigi.prepare.source_states import disagreements
+from gcn_luigi.prepare.disagreements import disagreements
 from gcn_luigi.read.checks.files import FileChecker
 
 _SUFFIX = ".json"

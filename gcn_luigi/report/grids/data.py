@@ -12,14 +12,14 @@ from gcn_luigi.io.inputs.vector import read_outlines
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.chips.overlap import ChipLoad, chip_load
-from gcn_luigi.prepare.partitions.grid_comparison import judge_cells
+from gcn_luigi.prepare.chips.chips import ChipLoad, chip_load
+from gcn_luigi.prepare.partitions.grid_comparison import describe_cells
 from gcn_luigi.settings import RegionSettings
 
 
 @dataclass(frozen=True)
 class GridSize:
-    """Cells of `size` pixels: as `compare_grids` describes them, as `judge_cells` lists them, and chips of one cell."""
+    """Cells of `size` pixels as `compare_grids` describes and `describe_cells` lists them, and chips of one cell."""
 
     size: int
     described: dict[str, Any]
@@ -84,7 +84,7 @@ def read_grid_data(region: Region, paths: DatasetPaths) -> GridPageData:
         GridSize(
             size,
             compared[str(size)],
-            judge_cells(lattice, outlines, catalog, size),
+            describe_cells(lattice, outlines, catalog, size),
             chip_load(size, chips.size, chips.step, chips.edge),
         )
         for size in sorted(map(int, compared))

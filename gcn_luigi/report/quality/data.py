@@ -16,9 +16,8 @@ from gcn_luigi.io.shard.equality import content_keys
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.prepare.chips.duplicates import Repeats, count_repeats, footprint_keys
-from gcn_luigi.prepare.evenly import evenly
 from gcn_luigi.prepare.missing.fill import Flag
-from gcn_luigi.prepare.split.leakage import Leaks, measure_leaks
+from gcn_luigi.prepare.split.leakage import Leakage, measure_leakage
 from gcn_luigi.prepare.statistics.statistics import Histogram, empty_histogram, ks_distance
 from gcn_luigi.settings import RegionSettings
 
@@ -58,7 +57,7 @@ class ReportData:
         Counts of all tiles, by band that is read from tiles.
     histograms : dict of ndarray
         By split: (band, 65536) int64, each valid pixel once.
-    leaks : Leaks
+    leaks : Leakage
         What train and dev share, measured on the finished chips.
     same_bytes, same_place : Repeats
         Chips that are equal to the byte, and chips that show the same pixels of the same year.
@@ -74,7 +73,7 @@ class ReportData:
     tile_quality: dict[str, dict[str, Any]]
     histograms: dict[str, Histogram]
     flags: dict[str, FlagCounts]
-    leaks: Leaks
+    leaks: Leakage
     same_bytes: Repeats
     same_place: Repeats
 
@@ -126,7 +125,7 @@ def read_report_data(settings: RegionSettings, paths: DatasetPaths) -> ReportDat
         tile_quality={band.name: _read_json(paths.tile_quality(band.name)) for band in from_tiles},
         histograms={split: _histogram(settings, paths, split) for split in SPLITS},
         flags={split: _count_flags(index[index["split"] == split], paths.shards) for split in SPLITS},
-        leaks=measure_leaks(index, catalog, inventory.lattice),
+        leaks=measure_leakage(index, catalog, inventory.lattice),
         same_bytes=count_repeats(content_keys(paths.shards, places), splits, ids),
         same_place=count_repeats(footprint_keys(index, inventory.lattice), splits, ids),
     )
@@ -139,7 +138,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _histogram(settings: RegionSettings, paths: DatasetPaths, split: str) -> Histogram:
     total = empty_histogram(len(settings.schema_bands.image))
-    n_shards = settings.shards.train if split == "train" else settings.shards.dev
+    n_shards = settings.shards.n_train if split == "train" else settings.shards.n_dev
     for number in range(n_shards):
         with open_shard(paths.shard(split, number, n_shards)) as shard:
             total += shard.table("statistics")["histogram"]
@@ -148,7 +147,7 @@ def _histogram(settings: RegionSettings, paths: DatasetPaths, split: str) -> His
 
 def _count_flags(chips: gpd.GeoDataFrame, shards: Path) -> FlagCounts:
     pixels = np.zeros(256, np.int64)
-    chosen = evenly(len(chips), _FLAG_SAMPLE)
+    chosen = np.linspace(0, len(chips) - 1, min(len(chips), _FLAG_SAMPLE)).round().astype(np.int64)
     for name, rows in chips.iloc[chosen].groupby("shard", sort=True):
         with open_shard(shards / str(name)) as shard:
             for row in rows["shard_row"]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gcn_luigi.bands import CLASS_NAMES, Band
 from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, SPLIT_COLOURS
-from gcn_luigi.prepare.statistics.ks import ks_of_samples
+from gcn_luigi.prepare.statistics.statistics import ks_of_samples
 from gcn_luigi.report.drawing import (
     FAINT,
     INK,

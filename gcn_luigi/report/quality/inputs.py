@@ -179,15 +179,19 @@ def configuration(data: ReportData) -> list[tuple[str, list[tuple[str, str, bool
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         if isinstance(value, Section):
-            fields = type(value).model_fields
-            rows = [
-                (key, _plain(getattr(value, key)), not field.is_required() and getattr(value, key) != field.default)
-                for key, field in fields.items()
-            ]
-            sections.append((name, rows))
+            sections.append((name, list(_rows(value))))
         elif name not in {"region", "years", "bands", "data_root"}:
             top.append((name, _plain(value), False))
     return [("region", top), *sections]
+
+
+def _rows(section: Section, prefix: str = "") -> Iterator[tuple[str, str, bool]]:
+    for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        if isinstance(value, Section):
+            yield from _rows(value, f"{key}.")
+        else:
+            yield prefix + key, _plain(value), not field.is_required() and value != field.default
 
 
 def _plain(value: Any) -> str:

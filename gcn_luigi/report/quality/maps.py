@@ -130,7 +130,7 @@ def year_map(data: ReportData, relief: Relief) -> Drawing:
     catalog, settings = data.catalog, data.settings
     used = catalog[catalog["used"].to_numpy(bool)]
     picture = relief.picture(classes=False, step=2)
-    gaps = range(max([settings.year.max_gap, *used["year_gap"].dropna().astype(int)]) + 1)
+    gaps = range(max([settings.year.max_gap_years, *used["year_gap"].dropna().astype(int)]) + 1)
     width, height = _map_size(data, 500, 560)
     figure = new_figure(2 * width, height + 80)
     panels = (
@@ -157,7 +157,7 @@ def year_map(data: ReportData, relief: Relief) -> Drawing:
         alt=f"Two maps of {len(used)} used partitions: year of the composite, and years between outline and composite.",
         caption="Used partitions by the year of the composite they are cut from (left) and by the years "
         "between that composite and the date of the outlines (right; darker is longer, "
-        f"{settings.year.max_gap} is the most allowed). Brackets hold the number of partitions.",
+        f"{settings.year.max_gap_years} is the most allowed). Brackets hold the number of partitions.",
     )
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.io.shard.reader import ShardReader, open_shard
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour_bands
-from gcn_luigi.prepare.evenly import evenly
 from gcn_luigi.prepare.statistics.statistics import summarise
 from gcn_luigi.report.drawing import drawing_style
 from gcn_luigi.report.pictures import chip_pictures
@@ -64,7 +63,7 @@ def _chips(shard: ShardReader, bands: list[Band]) -> list[dict[str, Any]]:
     stretch = [(p, float(summaries[p].p1 or 0), float(summaries[p].p99 or 1)) for p in colour_bands(bands)]
     columns = {name: shard.column(name) for name in ("partition", "row", "col", "year", "share_debris", "share_ice")}
     chips = []
-    for row in map(int, evenly(len(shard), _N_CHIPS)):
+    for row in np.linspace(0, len(shard) - 1, min(len(shard), _N_CHIPS)).round().astype(np.int64).tolist():
         (in_colour, label, missing), missing_share = chip_pictures(shard, row, bands, stretch)
         shares = f"debris {columns['share_debris'][row]:.1%}, ice {columns['share_ice'][row]:.1%}"
         chips.append(

@@ -57,11 +57,14 @@ def _about_split(audit: dict[str, Any], settings: RegionSettings) -> Iterator[st
     gap = audit.get("least_distance_px")
     if gap is not None and gap < settings.chips.size:
         apart = "touch" if gap == 0 else f"are {audit['least_distance_m']:,.0f} m apart, less than one chip"
-        yield f"train and dev {apart}: scores on dev will be too good (see [split] block and buffer)"
+        keys = "block_partitions and buffer_partitions"
+        yield f"train and dev {apart}: scores on dev will be too good (see [split] {keys})"
 
 
 def _about_inputs(notes: dict[str, list[str]]) -> Iterator[str]:
-    yield from (note for note in notes.get("grid", []) if note.startswith(NOTHING_EXCLUDED))
+    # The second as an earlier version wrote it.
+    nothing = (NOTHING_EXCLUDED, NOTHING_EXCLUDED.replace("_path", ""))
+    yield from (note for note in notes.get("grid", []) if note.startswith(nothing))
     # The note goes on with every name.
     yield from (note.partition(": ")[0] for note in notes.get("outlines", []) if note.startswith(SAME_GROUND))
 

@@ -17,7 +17,7 @@ from gcn_luigi.io.raster.tiff_blocks import check_deflated
 from gcn_luigi.io.raster.windows import check_on_lattice, read_window
 from gcn_luigi.lattice import Lattice, Window
 
-# What lies beside a raster.
+# Sidecars of a raster.
 _NO_RASTERS = {".xml", ".ovr", ".msk"}
 # Elements of a VRT, the second of one that warps.
 _HIDING = {"nodata", "srcnodatareal"}
@@ -28,35 +28,21 @@ _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*", re.ASCII |
 
 @dataclass(frozen=True)
 class AlignedRaster:
-    """The first band of a raster, addressed by windows of a lattice.
-
-    Attributes
-    ----------
-    path : Path
-        The raster.
-    place : Window
-        Where its pixels lie on the lattice.
-    nodata : float or None
-        Its tag.
-    """
+    """The first band of a raster, addressed by windows of a lattice; `window` is where it lies on the lattice."""
 
     path: Path
-    place: Window
+    window: Window
     nodata: float | None
 
     @classmethod
     def open(cls, path: Path, lattice: Lattice) -> "AlignedRaster":
         """Check that the raster lies on the lattice and shares pixels with it.
 
-        Raises
-        ------
-        InputError
-            It is unreadable or damaged, in another CRS, lies somewhere else, or is not one plain band.
-        LatticeError
-            Its pixels lie between those of the lattice, or are of another size.
+        InputError: it is unreadable or damaged, in another CRS, elsewhere, or not one plain band. LatticeError: its
+        pixels lie between those of the lattice, or have another size.
         """
-        place = check_on_lattice(path, lattice)
-        if place.intersection(lattice.window).is_empty:
+        own = check_on_lattice(path, lattice)
+        if own.intersection(lattice.window).is_empty:
             raise InputError(
                 "shares no pixel with the tiles",
                 where=str(path),
@@ -78,28 +64,17 @@ class AlignedRaster:
         with open_raster(path) as dataset:
             check_deflated(dataset, path)
         _check_written(path)
-        return cls(path, place, header.nodata[0])
+        return cls(path, own, header.nodata[0])
 
     def read(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Return the pixels of a window of the lattice, and which of them are missing.
+        """Return the pixels (y, x) of a window of the lattice, and where they are missing, bool (y, x).
 
-        Parameters
-        ----------
-        window : Window
-            On the lattice.
-
-        Returns
-        -------
-        values : ndarray
-            (y, x), dtype of the raster; arbitrary where missing.
-        missing : ndarray of bool
-            (y, x): nodata, NaN, or beyond the raster.
+        Missing is nodata, not finite, or beyond the raster; values are arbitrary there. Their dtype is the raster's.
         """
-        place = self.place
-        own = Window(window.row - place.row, window.col - place.col, window.height, window.width)
+        own = Window(window.row - self.window.row, window.col - self.window.col, window.height, window.width)
         values = read_window(self.path, own, bands=[1], fill=0)[0]
         missing = np.ones(values.shape, bool)
-        inside = own.intersection(Window(0, 0, place.height, place.width))
+        inside = own.intersection(Window(0, 0, self.window.height, self.window.width))
         if not inside.is_empty:
             row, col = inside.row - own.row, inside.col - own.col
             missing[row : row + inside.height, col : col + inside.width] = False
@@ -110,22 +85,7 @@ class AlignedRaster:
         return values, missing
 
     def check_tag(self, layer: str, legal: Container[float], *, fix: str) -> None:
-        """Refuse a nodata tag that is also a legal value: nobody can tell such pixels from missing ones.
-
-        Parameters
-        ----------
-        layer : str
-            What the raster holds, for the message.
-        legal : container of float
-            Values that mean something in this layer.
-        fix : str
-            What to do about it.
-
-        Raises
-        ------
-        InputError
-            The tag is one of them.
-        """
+        """Raise InputError where the nodata tag is also a legal value of the layer: its pixels could be either."""
         if self.nodata is not None and self.nodata in legal:
             raise InputError(
                 f"has the nodata tag {self.nodata:g}, a legal value of the {layer}: all such pixels would be missing",
@@ -137,13 +97,13 @@ class AlignedRaster:
             raise InputError(
                 f"hides {hidden:g} of its sources, a legal value of the {layer}: all such pixels would be missing",
                 where=str(self.path),
-                fix="build the VRT anew: gdalbuildvrt -srcnodata VALUE, with a value that its sources hold where they "
+                fix="rebuild the VRT: gdalbuildvrt -srcnodata VALUE, with a value that its sources hold where they "
                 "are missing, or None; or set tiles.on_suspect_nodata = 'accept' if they are missing",
             )
 
 
 def _hidden(path: Path) -> set[float]:
-    """Return the values that a VRT, or one below it, does not show of its sources."""
+    """Return the source values that a VRT, or one below it, hides."""
     if path.suffix != ".vrt":
         return set()
     below = [_hidden(source) for source in vrt_sources(path)]
@@ -152,7 +112,7 @@ def _hidden(path: Path) -> set[float]:
 
 
 def _check_placed(path: Path) -> None:
-    """Refuse a VRT that shows a source between its own pixels: GDAL shifts it by up to half a pixel."""
+    """Refuse a VRT that places a source between its pixels: GDAL shifts it by up to half a pixel."""
     for source in read_xml(path).iter():
         items = {child.tag.lower(): child for child in source}
         rectangles = [items[name] for name in ("srcrect", "dstrect") if name in items]
@@ -164,7 +124,7 @@ def _check_placed(path: Path) -> None:
             raise InputError(
                 f"shows {items['sourcefilename'].text} between its own pixels, which shifts it by part of a pixel",
                 where=str(path),
-                fix="put that file onto the lattice of the others with a stated resampling, and build the VRT anew",
+                fix="put that file onto the lattice of the others with a stated resampling, and rebuild the VRT",
             )
 
 
@@ -181,7 +141,7 @@ def _check_covered(path: Path) -> None:
         places = [{name.lower(): float(value) for name, value in each.items()} for each in rectangles]
         sides = [[place.get(name, 0.0) for name in ("xoff", "yoff", "xsize", "ysize")] for place in places]
     else:
-        # Each lies in the upper left corner then, as large as it is.
+        # Then each lies in the upper left corner, in its own size.
         sides = [[0.0, 0.0, *_size(source)] for source in vrt_sources(path)]
     shown = [shapely.box(left, top, left + width, top + height) for left, top, width, height in sides]
     whole = shapely.box(0, 0, header.lattice.width, header.lattice.height)
@@ -200,7 +160,7 @@ def _size(path: Path) -> tuple[float, float]:
 
 
 def _check_written(path: Path) -> None:
-    """Refuse blocks that were never written and no tag stands for: in the file, or in those that a VRT shows."""
+    """Refuse blocks that were never written and have no nodata tag: in the file, or in those that a VRT shows."""
     with open_raster(path) as dataset:
         unwritten, dtypes = unwritten_blocks(dataset), dataset.dtypes
         is_vrt = dataset.driver == "VRT"

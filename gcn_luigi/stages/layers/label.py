@@ -16,39 +16,37 @@ from gcn_luigi.io.raster.geotiff import BLOCK, blocks, write_geotiff
 from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.io.raster.windows import read_dataset
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.layers.distance import distance_to_glacier, halo_px
 from gcn_luigi.prepare.layers.label_values import (
     CLASS_VALUES,
-    ValueCounts,
-    apply_coding,
+    class_table,
+    count_values,
     fractional_votes,
     has_fractions,
-    label_coding,
+    reclassify,
     refuse_percentages,
 )
-from gcn_luigi.prepare.layers.labels import combine_label, rasterize_outlines
+from gcn_luigi.prepare.layers.labels import combine_label, distance_to_glacier, halo_px, rasterize_outlines
 from gcn_luigi.settings import DistanceSettings, LabelSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
 from gcn_luigi.stages.layers.mosaics import read_inventory
 
 Blocks = Iterator[tuple[Window, NDArray[Any]]]
-Glaciers = Callable[[Window], NDArray[np.bool_]]
 
-# One block tall, so that blocks reach the file in one order; wide, so that few outlines are cut often.
+# One block tall, so that blocks reach the file in one order; wide, so that few outlines are clipped often.
 _STRIP = (BLOCK, 4096)
 _DISTANCE_NODATA = -32768
-# It stands for missing as often as for a distance, and no distance is larger.
+# As a nodata tag it is as likely as a distance, and no distance is larger.
 _LARGEST = 32767
-_FIX_LABEL = "take the tag away (rio edit-info --unset-nodata FILE), or tag a value that stands for no class"
+_FIX_LABEL = "remove the tag (rio edit-info --unset-nodata FILE), or tag a value that stands for no class"
 _FIX_VOTES = (
-    "take the tag away (rio edit-info --unset-nodata FILE), or tag another value if some pixels are missing; above the "
+    "remove the tag (rio edit-info --unset-nodata FILE), or tag another value if some pixels are missing; above the "
     "largest number of votes, lower [label] max_votes"
 )
 
 
 def label_sources(region: Region) -> tuple[Path, ...]:
-    """Return the files `write_label` reads."""
+    """Return the files that `write_label` reads."""
     label = region.settings.label
     if label.raster is not None:
         return (region.root / label.raster,)
@@ -56,7 +54,7 @@ def label_sources(region: Region) -> tuple[Path, ...]:
 
 
 def distance_sources(region: Region) -> tuple[Path, ...]:
-    """Return the sources `write_distance` reads; none where it measures from the label."""
+    """Return the sources that `write_distance` reads; none where it measures from the label."""
     settings = region.settings.distance
     if settings.source == "label":
         return ()
@@ -64,23 +62,9 @@ def distance_sources(region: Region) -> tuple[Path, ...]:
 
 
 def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:
-    """Write the label raster.
+    """Write the label raster: GeoTIFF, uint8, 0 none, 1 debris, 2 debris-free ice, 255 missing.
 
-    Parameters
-    ----------
-    region : Region
-        Settings and sources.
-    paths : DatasetPaths
-        Where the inventory is.
-    out : Path
-        GeoTIFF, uint8: 0 none, 1 debris, 2 debris-free ice, 255 missing.
-    say : callable
-        Told how far the work is.
-
-    Raises
-    ------
-    InputError, LatticeError
-        A source is unreadable, off the lattice or holds unknown classes.
+    A source that is unreadable or holds unknown classes is an InputError, one off the lattice a LatticeError.
     """
     lattice = read_inventory(paths).lattice
     settings = region.settings.label
@@ -95,13 +79,13 @@ def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say) -> Non
         if not accepts:
             votes.check_tag("votes", range(settings.max_votes + 1), fix=_FIX_VOTES)
         made = _combined_label(votes, _geometries(region, lattice), lattice, settings)
-    write_geotiff(out, lattice, _told(made, lattice, say), nodata=LABEL_IGNORE, names=["label"], dtype="uint8")
+    write_geotiff(out, lattice, _report(made, lattice, say), nodata=LABEL_IGNORE, names=["label"], dtype="uint8")
 
 
 def write_distance(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:
-    """Write the distance raster: int16, to the nearest outline or glacier pixel of the label; see `write_label`.
+    """Write the distance raster: int16, distance to the nearest outline or to the nearest glacier pixel of the label.
 
-    Beyond the lattice there are outlines but no label: near its edge the two sources differ.
+    Beyond the lattice there are outlines but no label: near its edge the two sources differ. Errors: see `write_label`.
     """
     lattice = read_inventory(paths).lattice
     settings = region.settings.distance
@@ -115,7 +99,7 @@ def write_distance(region: Region, paths: DatasetPaths, out: Path, say: Say) -> 
     else:
         shapes = _geometries(region, lattice)
         made = _measured_distance(lambda window: rasterize_outlines(shapes, lattice.crop(window)), lattice, settings)
-    write_geotiff(out, lattice, _told(made, lattice, say), nodata=_DISTANCE_NODATA, names=["distance"], dtype="int16")
+    write_geotiff(out, lattice, _report(made, lattice, say), nodata=_DISTANCE_NODATA, names=["distance"], dtype="int16")
 
 
 def _geometries(region: Region, lattice: Lattice) -> Any:
@@ -132,11 +116,11 @@ def _class_values(settings: LabelSettings) -> tuple[int, ...]:
 
 
 def _given_label(raster: AlignedRaster, lattice: Lattice, settings: LabelSettings) -> Blocks:
-    # The whole raster is looked at first: which values it holds decides what they can mean.
-    counts = ValueCounts.of(_planes(raster, lattice), str(raster.path))
-    coding = label_coding(counts, settings.classes, settings.allow_absent, str(raster.path))
+    # The whole raster is read first: which values it holds decides what they can mean.
+    counts = count_values(_planes(raster, lattice), str(raster.path))
+    table = class_table(counts, settings.classes, settings.allow_absent, str(raster.path))
     for window in blocks(lattice, _STRIP):
-        yield window, apply_coding(*raster.read(window), coding)
+        yield window, reclassify(*raster.read(window), table)
 
 
 def _planes(raster: AlignedRaster, lattice: Lattice) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_]]]:
@@ -150,27 +134,20 @@ def _combined_label(votes: AlignedRaster, geometries: Any, lattice: Lattice, set
         valid = values[~missing]
         # Before the range: cubic resampling leaves fractions below zero, which are no nodata values.
         if has_fractions(valid):
-            raise fractional_votes(_planes(votes, lattice), settings.threshold, str(votes.path))
-        _check_votes(valid, votes.path, settings.max_votes)
+            raise fractional_votes(_planes(votes, lattice), settings.min_votes, str(votes.path))
+        wrong = valid[(valid < 0) | (valid > settings.max_votes)]
+        if wrong.size:
+            raise InputError(
+                f"holds {wrong[0]:g} among the votes, of which there are 0 to {settings.max_votes}",
+                where=str(votes.path),
+                fix="declare it as the file's nodata value if it means missing, or raise [label] max_votes "
+                "and set min_votes to suit the range",
+            )
         most = max(most, int(valid.max(initial=0)))
         inside = rasterize_outlines(geometries, lattice.crop(window))
-        yield (
-            window,
-            combine_label(inside, values, missing, settings.threshold, ice_outside=settings.ice_outside),
-        )
+        yield window, combine_label(inside, values, missing, settings.min_votes, ice_outside=settings.ice_outside)
     if "max_votes" not in settings.model_fields_set:
-        refuse_percentages(most, settings.threshold, str(votes.path))
-
-
-def _check_votes(votes: NDArray[Any], path: Path, most: int) -> None:
-    wrong = votes[(votes < 0) | (votes > most)]
-    if wrong.size:
-        raise InputError(
-            f"holds {wrong[0]:g} among the votes, of which there are 0 to {most}",
-            where=str(path),
-            fix="declare it as the file's nodata value if it means missing, or raise [label] max_votes "
-            "and set threshold to suit the range",
-        )
+        refuse_percentages(most, settings.min_votes, str(votes.path))
 
 
 def _given_distance(raster: AlignedRaster, lattice: Lattice, unit: str) -> Blocks:
@@ -195,7 +172,9 @@ def _distance_from_label(label: Path, lattice: Lattice, settings: DistanceSettin
         yield from _measured_distance(glaciers, lattice, settings)
 
 
-def _measured_distance(glaciers: Glaciers, lattice: Lattice, settings: DistanceSettings) -> Blocks:
+def _measured_distance(
+    glaciers: Callable[[Window], NDArray[np.bool_]], lattice: Lattice, settings: DistanceSettings
+) -> Blocks:
     halo = halo_px(lattice.pixel_size, settings.max_m)
     for window in blocks(lattice, _STRIP):
         wide = Window(window.row - halo, window.col - halo, window.height + 2 * halo, window.width + 2 * halo)
@@ -203,7 +182,7 @@ def _measured_distance(glaciers: Glaciers, lattice: Lattice, settings: DistanceS
         yield window, distance[halo : halo + window.height, halo : halo + window.width]
 
 
-def _told(made: Blocks, lattice: Lattice, say: Say) -> Blocks:
+def _report(made: Blocks, lattice: Lattice, say: Say) -> Blocks:
     for window, values in made:
         yield window, values
         last = window.row + window.height

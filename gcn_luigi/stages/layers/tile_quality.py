@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.config import Region
@@ -13,19 +16,24 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import SourceFile
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import blocks
-from gcn_luigi.io.raster.header import open_raster
+from gcn_luigi.io.raster.header import COPY_FIRST, holdable, open_raster
 from gcn_luigi.io.raster.tiff_blocks import check_deflated
 from gcn_luigi.io.raster.windows import read_dataset
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.missing.constants import Sketch
+from gcn_luigi.prepare.missing.constants import PixelSample
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
-from gcn_luigi.stages.layers.suspects import Suspect, Trust, check_suspects, find_suspects, judged
+
+# How far the configured nodata is believed for a file without a tag: it is not given; where the file holds it; there
+# and where the value is close to others, as flat water is.
+_Trust = Literal["nothing", "where seen", "flat water"]
 
 # Whole blocks of all years at once: files interleaved by pixel are then decoded once, too.
 _STRIP = (256, 4096)
 _MOST_NAMED = 20
+# Beyond it not every whole number is a float.
+_LARGEST_WHOLE = 2.0**53
 
 
 def checked_bands(settings: RegionSettings) -> tuple[Band, ...]:
@@ -34,44 +42,35 @@ def checked_bands(settings: RegionSettings) -> tuple[Band, ...]:
 
 
 def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path, say: Say) -> None:
-    """Read every tile of one band and count what it holds.
+    """Read every tile of the band `name` and count what it holds.
 
     A flipped bit in a compressed block often decodes without an error, to wild values. Deflated blocks have a checksum,
-    an Adler-32, which is looked at and misses few flips; in others, and in these few, values beyond the band's valid
+    an Adler-32, which is checked and misses few flips; in others, and in these few, values beyond the band's valid
     range betray it, and they are masked in chips.
 
-    Parameters
-    ----------
-    region : Region
-        Settings and sources.
-    paths : DatasetPaths
-        Where the inventory is.
-    name : str
-        The band.
-    out : Path
-        JSON: for each tile and year the number of valid, missing and out-of-range pixels, smallest and largest
-        valid value in source units; the sums; and ``suspect``, tiles whose pixels or tags look as if missing pixels
-        were taken for measurements, or the reverse.
-    say : callable
-        Told how far the work is.
+    `out` is JSON: for each tile and year the number of valid, missing and out-of-range pixels, smallest and largest
+    valid value in source units; the sums; and ``suspect``, tiles whose pixels or tags look as if missing pixels were
+    taken for measurements, or the reverse.
 
     Raises
     ------
     InputError
         Files cannot be decoded, or hold undeclared pixels that look missing, unless ``[tiles] on_suspect_nodata``
-        accepts them; the message names them all, up to twenty.
+        accepts them; the message names up to twenty.
     """
-    band, years, files = _of_band(region, paths, name)
-    rows: list[dict[str, Any]] = []
-    suspects: list[Suspect] = []
-    damaged: list[str] = []
+    (band,) = (band for band in checked_bands(region.settings) if band.name == name)
+    years = region.settings.years if band.role is Role.OPTICAL else (None,)
+    files = read_inventory(paths).of_band(name)
     trust = _trust(region.settings, band)
+    rows: list[dict[str, Any]] = []
+    suspects: list[_Suspect] = []
+    damaged: list[str] = []
     for done, file in enumerate(files, 1):
         try:
-            counted, sketches = _file_rows(region.root / file.path, file, band, years)
+            counted, samples = _file_rows(region.root / file.path, file, band, years)
             _check_blocks(region.root / file.path, band, counted)
             rows += counted
-            suspects += find_suspects(file, band, counted, sketches, trust=trust)
+            suspects += _find_suspects(file, band, counted, samples, trust)
         except InputError as error:
             damaged.append(f"{file.path}: {error.what}")
         say(f"{done} of {len(files)} tiles, {sum(row['out_of_range'] for row in rows)} out of range", done / len(files))
@@ -82,29 +81,19 @@ def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path
             fix="copy or download the files again",
         )
     if region.settings.tiles.on_suspect_nodata == "error":
-        check_suspects(suspects, band, files)
-    totals = {key: sum(row[key] for row in rows) for key in ("valid", "missing", "out_of_range")}
+        _refuse_undeclared([suspect for suspect in suspects if suspect.is_error], band, files)
     content = {
         "band": name,
         "valid_min": band.valid_min,
         "valid_max": band.valid_max,
-        "totals": totals,
+        "totals": {key: sum(row[key] for row in rows) for key in ("valid", "missing", "out_of_range")},
         "tiles": rows,
-        "suspect": [suspect.as_dict() for suspect in suspects],
+        "suspect": [asdict(suspect) for suspect in suspects],
     }
     out.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _of_band(
-    region: Region, paths: DatasetPaths, name: str
-) -> tuple[Band, tuple[int | None, ...], Sequence[SourceFile]]:
-    """Return a band, the years that each of its files holds, and its files."""
-    band = next(band for band in checked_bands(region.settings) if band.name == name)
-    years = region.settings.years if band.role is Role.OPTICAL else (None,)
-    return band, years, read_inventory(paths).of_band(name)
-
-
-def _trust(settings: RegionSettings, band: Band) -> Trust:
+def _trust(settings: RegionSettings, band: Band) -> _Trust:
     """Return how far the configuration says what missing pixels of a band hold."""
     (table,) = [table for table in settings.bands if table.name == band.name]
     if table.nodata is None:
@@ -114,9 +103,9 @@ def _trust(settings: RegionSettings, band: Band) -> Trust:
 
 def _file_rows(
     path: Path, file: SourceFile, band: Band, years: tuple[int | None, ...]
-) -> tuple[list[dict[str, Any]], list[Sketch]]:
-    """Return what each year of a file holds, and a sketch of it."""
-    sketches = [Sketch(file.window.height, file.window.width) for _ in years]
+) -> tuple[list[dict[str, Any]], list[PixelSample]]:
+    """Return what each year of a file holds, and a sample of its pixels."""
+    samples = [PixelSample(file.window.height, file.window.width) for _ in years]
     counts = np.zeros((len(years), 3), np.int64)
     extremes = [(np.inf, -np.inf)] * len(years)
     shape = Lattice("", 0.0, 0.0, 1.0, file.window.height, file.window.width)
@@ -124,8 +113,8 @@ def _file_rows(
         for window in blocks(shape, _STRIP):
             values = read_dataset(dataset, window, bands=range(1, len(years) + 1), fill=0)
             for position, plane in enumerate(values):
-                sketches[position].add(window.row, window.col, plane)
-                valid, missing, wild = judged(plane, band, file.tag_of(position + 1))
+                samples[position].add(window.row, window.col, plane)
+                valid, missing, wild = _classify(plane, band, file.tag_of(position + 1))
                 counts[position] += (valid.sum(), missing.sum(), wild.sum())
                 if valid.any():
                     kept, (low, high) = plane[valid], extremes[position]
@@ -141,7 +130,7 @@ def _file_rows(
         }
         for year, row, (low, high) in zip(years, counts, extremes, strict=True)
     ]
-    return rows, sketches
+    return rows, samples
 
 
 def _check_blocks(path: Path, band: Band, counted: list[dict[str, Any]]) -> None:
@@ -151,11 +140,132 @@ def _check_blocks(path: Path, band: Band, counted: list[dict[str, Any]]) -> None
             check_deflated(dataset, path)
     except InputError as error:
         wild = {row["year"]: row["out_of_range"] for row in counted if row["out_of_range"]}
+        if not wild:
+            raise
+        low, high = ("" if limit is None else f"{limit:g}" for limit in (band.valid_min, band.valid_max))
         years = ", ".join(str(year) for year in wild if year is not None)
-        told = f"; {sum(wild.values()):,} values lie outside {_range(band)}" + (f", in {years}" if years else "")
-        raise InputError(error.what + (told if wild else ""), where=error.where, fix=error.fix) from error
+        told = f"{sum(wild.values()):,} values lie outside {low}..{high}" + (f", in {years}" if years else "")
+        raise InputError(f"{error.what}; {told}", where=error.where, fix=error.fix) from error
 
 
-def _range(band: Band) -> str:
-    low, high = ("" if limit is None else f"{limit:g}" for limit in (band.valid_min, band.valid_max))
-    return f"{low}..{high}"
+@dataclass(frozen=True)
+class _Suspect:
+    """One band of one tile that looks wrong, as it is written to JSON.
+
+    Attributes
+    ----------
+    tile, path, band : str
+        Where.
+    year : int or None
+        Of an optical band.
+    value : float
+        That fills much of the tile, or that the tag names.
+    share : float
+        Of the tile's pixels, about.
+    reason : str
+        What is suspect.
+    is_error : bool
+        Whether nothing says what missing pixels hold, so that these are taken for measurements.
+    is_tag : bool
+        Whether it is the nodata tag that is suspect, because its value is a legal one.
+    """
+
+    tile: str
+    path: str
+    band: str
+    year: int | None
+    value: float
+    share: float
+    reason: str
+    is_error: bool
+    is_tag: bool = False
+
+
+def _find_suspects(
+    file: SourceFile, band: Band, rows: list[dict[str, Any]], samples: list[PixelSample], trust: _Trust
+) -> list[_Suspect]:
+    """Return what is suspect about one file: at most two per band of it. Its nodata tags are always believed."""
+    found = []
+    for position, (row, sample) in enumerate(zip(rows, samples, strict=True), start=1):
+        tag = file.tag_of(position)
+        place = (file.tile, file.path, band.name, row["year"])
+        if tag is not None and tag != band.nodata and _is_legal(tag, band) and (share := sample.share_of(tag)):
+            reason = f"its nodata tag {_exact(tag)} lies within the band's valid range"
+            found.append(_Suspect(*place, tag, share, reason, is_error=False, is_tag=True))
+        constant = sample.constant(partial(_is_measured, band, tag))
+        if constant is not None:
+            is_seen = trust != "nothing" and row["missing"] > 0
+            is_believed = tag is not None or is_seen or (trust == "flat water" and not constant.is_apart)
+            where = "along an edge, " if constant.is_edge else ""
+            reason = f"{where}{constant.share:.1%} of its pixels hold {_exact(constant.value)}"
+            found.append(_Suspect(*place, constant.value, constant.share, reason, is_error=not is_believed))
+    return found
+
+
+def _refuse_undeclared(wrong: list[_Suspect], band: Band, files: Sequence[SourceFile]) -> None:
+    """Refuse tiles with pixels that look missing if nothing says what missing pixels hold."""
+    if not wrong:
+        return
+    lines = [
+        f"{one.path}{'' if one.year is None else f', {one.year}'}: {one.reason}, and no nodata tag"
+        for one in wrong[:_MOST_NAMED]
+    ]
+    if len(wrong) > _MOST_NAMED:
+        lines.append(f"and {len(wrong) - _MOST_NAMED} more")
+    n_wrong, value = len({one.path for one in wrong}), _exact(wrong[0].value)
+    measured = holdable(band.nodata, {file.dtype for file in files})
+    raise InputError(
+        f"{n_wrong} of {len(files)} files of band {band.name} hold one value so often that it seems to mean missing",
+        where="\n         ".join(lines),
+        fix=f"if it does, tag all files of the band: rio edit-info --nodata {value} FILE; if it is measured, tag "
+        f"what means missing: rio edit-info --nodata {measured} FILE, or set tiles.on_suspect_nodata = 'accept'"
+        f"{COPY_FIRST}",
+    )
+
+
+def _exact(value: float) -> str:
+    """Return a value in as many digits as a tag needs to be equal to it."""
+    return str(int(value)) if value.is_integer() and abs(value) < _LARGEST_WHOLE else repr(value)
+
+
+def _is_measured(band: Band, tag: float | None, values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which values count as measurements: valid ones but for the limits of the range, where indices saturate."""
+    valid, _, _ = _classify(values, band, tag)
+    # 0 is the lower limit of many a band, and stands for missing more often than any other value.
+    for limit in filter(None, (band.valid_min, band.valid_max)):
+        valid &= _stored(values, band) != limit
+    return valid
+
+
+def _is_legal(tag: float, band: Band) -> bool:
+    """Return whether a tag is within a valid range that is given."""
+    if (band.valid_min is None and band.valid_max is None) or not np.isfinite(tag):
+        return False
+    return bool(_classify(np.array([tag], np.float64), band, None)[0][0])
+
+
+def _classify(plane: NDArray[Any], band: Band, tag: float | None) -> tuple[NDArray[np.bool_], ...]:
+    """Return which pixels are valid, missing (by the band's nodata or the file's `tag`), and out of range.
+
+    `plane` is in source units, of any real dtype and shape; each pixel is one of the three.
+    """
+    missing = plane == band.nodata
+    if tag is not None:
+        missing |= plane == tag
+    if plane.dtype.kind == "f":
+        missing |= ~np.isfinite(plane)
+    wild = np.zeros(plane.shape, bool)
+    stored = _stored(plane, band)
+    with np.errstate(invalid="ignore"):
+        if band.valid_min is not None:
+            wild |= stored < band.valid_min
+        if band.valid_max is not None:
+            wild |= stored > band.valid_max
+    wild &= ~missing
+    return ~(missing | wild), missing, wild
+
+
+def _stored(values: NDArray[Any], band: Band) -> NDArray[Any]:
+    # Damaged pixels may be any number or none.
+    with np.errstate(invalid="ignore", over="ignore"):
+        return values.astype(np.float64) * band.scale + band.offset if band.role is Role.TOPO else values

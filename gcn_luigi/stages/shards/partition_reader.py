@@ -13,7 +13,8 @@ from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.chips.metadata import Partition
-from gcn_luigi.prepare.missing.fill import Corrected, LegacyRule, legacy_corrected, mark_outside, strict_nodata
+from gcn_luigi.prepare.missing.fill import Corrected, flag_outside, strict_nodata
+from gcn_luigi.prepare.missing.legacy import LegacyRule, legacy_corrected
 from gcn_luigi.prepare.missing.tile_coverage import TileCover
 from gcn_luigi.settings import RegionSettings
 
@@ -96,7 +97,7 @@ class PartitionReader:
         outside = self._tiles.without(window)
         if outside is None:
             return corrected
-        return mark_outside(corrected, schema, outside, fill=None if nodata.mode == "legacy" else nodata.fill)
+        return flag_outside(corrected, schema, outside, fill=None if nodata.mode == "legacy" else nodata.fill)
 
 
 def read_in_turn(reader: PartitionReader, places: Sequence[Partition]) -> Iterator[Corrected]:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from gcn_luigi.cli import cli
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.publish.temporary import claimed
+from gcn_luigi.io.publish.atomic import temporary_sibling
 from gcn_luigi.operate.repair import void_damaged
 from gcn_luigi.tasks import PartitionFiles
 from tests.integration.builds import build_inline, dataset
@@ -79,17 +79,17 @@ def test_all_is_current_in_a_finished_dataset(gcn, copied):
 
 def test_a_changed_setting_is_named_and_what_waits_for_it(gcn, copied):
     tiny, output = copied
-    write_config(tiny.config, tiny, {"label.threshold": 5})
+    write_config(tiny.config, tiny, {"label.min_votes": 6})
 
     rows = _status(gcn, output)
     said = gcn("why", output / "tiny" / SHARD)
 
     assert rows["gcn.ClassLabel()"]["state"] == "stale"
-    assert rows["gcn.ClassLabel()"]["reasons"] == ["label.tif: setting label.threshold was 3, is 5"]
+    assert rows["gcn.ClassLabel()"]["reasons"] == ["label.tif: setting label.min_votes was 4, is 6"]
     assert rows["gcn.ChipShard(train, 0, 2)"]["state"] == "waiting"
     assert rows["gcn.DistanceRaster()"]["state"] == "current"
     assert "gcn.ChipShard(train, 0, 2): waiting\n" in said
-    assert "    gcn.ClassLabel(): stale\n      label.tif: setting label.threshold was 3, is 5\n" in said
+    assert "    gcn.ClassLabel(): stale\n      label.tif: setting label.min_votes was 4, is 6\n" in said
     # Once, though the catalog and both stacks wait for it.
     assert said.count("gcn.ClassLabel(): stale") == 1
 
@@ -171,7 +171,7 @@ class TestClean:
 
     def test_shards_of_an_earlier_configuration_are_listed_and_go_when_told(self, gcn, copied):
         tiny, output = copied
-        write_config(tiny.config, tiny, {"shards.train": 3})
+        write_config(tiny.config, tiny, {"shards.n_train": 3})
         (output / "tiny/shards/notes.txt").write_text("mine")
         before = state_of(output)
 
@@ -188,7 +188,7 @@ class TestClean:
 
     def test_json_says_what_would_go_and_what_went(self, gcn, copied):
         tiny, output = copied
-        write_config(tiny.config, tiny, {"shards.train": 3})
+        write_config(tiny.config, tiny, {"shards.n_train": 3})
         (output / "tiny" / SHARD).write_bytes(b"my own")
 
         listed = json.loads(gcn("clean", "tiny", "--output", output, "--json"))
@@ -202,7 +202,7 @@ class TestClean:
 
     def test_a_file_that_somebody_changed_is_kept(self, gcn, copied):
         tiny, output = copied
-        write_config(tiny.config, tiny, {"shards.train": 3})
+        write_config(tiny.config, tiny, {"shards.n_train": 3})
         (output / "tiny" / SHARD).write_bytes(b"my own")
 
         said = gcn("clean", "tiny", "--output", output, "--yes")
@@ -246,7 +246,7 @@ class TestClean:
     @pytest.mark.fault
     def test_a_draft_in_use_stays(self, gcn, copied):
         _, output = copied
-        with claimed(output / "tiny" / SHARD) as draft:
+        with temporary_sibling(output / "tiny" / SHARD) as draft:
             draft.write_text("half")
             assert gcn("clean", "tiny", "--output", output, "--yes") == "nothing to remove\n"
             assert draft.exists()

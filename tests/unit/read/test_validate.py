@@ -14,10 +14,10 @@ from click.testing import CliRunner
 from gcn_luigi.cli import cli
 from gcn_luigi.errors import ShardError
 from gcn_luigi.io.publish.atomic import digest
-from gcn_luigi.io.publish.manifest import seal_text
+from gcn_luigi.io.publish.manifest import manifest_text
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import Record, read_record
-from gcn_luigi.io.shard.footer import write_tail
+from gcn_luigi.io.shard.format import write_footer
 from gcn_luigi.io.tables import write_geoparquet
 from gcn_luigi.read.checks.sameness import differences
 from gcn_luigi.read.dataset import Dataset
@@ -37,7 +37,7 @@ def edit_seal(root, edit):
     path = root / "dataset.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     edit(content)
-    path.write_text(seal_text(content), encoding="utf-8")
+    path.write_text(manifest_text(content), encoding="utf-8")
 
 
 def reseal(root):
@@ -61,7 +61,7 @@ def edit_table(root, name, edit):
 def edit_shard(root, name, edit):
     with h5py.File(root / "shards" / name, "r+") as file:
         edit(file)
-    write_tail(root / "shards" / name)
+    write_footer(root / "shards" / name)
     reseal(root)
 
 

@@ -17,9 +17,9 @@ from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import write_geotiff
 from gcn_luigi.io.tables import write_geopackage, write_geoparquet
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.chips.overlap import chip_load
-from gcn_luigi.prepare.partitions.grid_comparison import compare_grids, judge_cells
-from gcn_luigi.prepare.statistics.ks import ks_of_samples
+from gcn_luigi.prepare.chips.chips import chip_load
+from gcn_luigi.prepare.partitions.grid_comparison import compare_grids, describe_cells
+from gcn_luigi.prepare.statistics.statistics import ks_of_samples
 from gcn_luigi.report.grids.data import read_grid_data
 from gcn_luigi.report.grids.page import caveats, chip_table, describe, share_table, write_grid_page
 from gcn_luigi.settings import RegionSettings
@@ -171,7 +171,7 @@ def test_a_catalog_and_outlines_without_rows_give_cells_without_split():
     catalog = gpd.GeoDataFrame(columns, geometry=[], crs=LATTICE.crs)
     empty = {"outline": [], "year": pd.array([], dtype="Int64")}
 
-    cells = judge_cells(LATTICE, gpd.GeoDataFrame(empty, geometry=[], crs=LATTICE.crs), catalog, 32)
+    cells = describe_cells(LATTICE, gpd.GeoDataFrame(empty, geometry=[], crs=LATTICE.crs), catalog, 32)
 
     assert len(cells) == 8
     assert (cells["split"] == "").all()

@@ -17,14 +17,14 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import Inventory, Note, SourceFile
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import write_geotiff
-from gcn_luigi.io.shard.writer import ShardReader
+from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.io.tables import write_geoparquet
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour, colour_bands
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.prepare.outlines.columns import outline_rows
 from gcn_luigi.prepare.partitions.grid_comparison import describe_shares
-from gcn_luigi.prepare.split.split import audit_split
+from gcn_luigi.prepare.split.leakage import audit_split
 from gcn_luigi.report.pictures import false_colour, label_picture, missing_picture
 from gcn_luigi.report.quality.checks import make_checks
 from gcn_luigi.report.quality.chips import choose_chips
@@ -62,7 +62,7 @@ def make_settings(bands):
             "grid": {"size": 32, "max_outside_share": 0.9},
             "chips": {"size": 16, "step": 8, "min_valid_label_share": 0.25},
             # Two train partitions in three shards: one shard is empty.
-            "shards": {"train": 3, "dev": 1},
+            "shards": {"n_train": 3, "n_dev": 1},
         }
     )
 

@@ -154,7 +154,7 @@ def test_partitions_stored_once_give_the_same_page_but_for_how_they_are_stored(r
     settings = settings.model_copy(update={"shards": settings.shards.model_copy(update={"layout": "windows"})})
     paths.shards.unlink()
     paths.shards.mkdir()
-    for split, total in (("train", settings.shards.train), ("dev", settings.shards.dev)):
+    for split, total in (("train", settings.shards.n_train), ("dev", settings.shards.n_dev)):
         for shard in range(total):
             request = ShardRequest(settings, paths, split, shard, total)
             build_shard(request, paths.shard(split, shard, total), lambda _said, _share: None)

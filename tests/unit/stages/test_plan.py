@@ -48,7 +48,7 @@ def planned(settings, paths, *, is_exact=True):
 def built(settings, paths, directory):
     """Build all shards into `directory`; return chips by split, bytes, and rejected chips by split and reason."""
     chips, size, rejected = dict.fromkeys(SPLITS, 0), 0, {split: {} for split in SPLITS}
-    for split, total in (("train", settings.shards.train), ("dev", settings.shards.dev)):
+    for split, total in (("train", settings.shards.n_train), ("dev", settings.shards.n_dev)):
         for number in range(total):
             path = directory / f"{split}-{number}.h5"
             build_shard(ShardRequest(settings, paths, split, number, total), path, silent)
@@ -65,11 +65,11 @@ def built(settings, paths, directory):
 CHOICES = {
     "as configured": {},
     "overlapping": {"step": 8},
-    "each pixel of every chip valid": {"min_valid_optical_share": 1.0, "max_topo_nodata_share": 0.0},
+    "each pixel of every chip valid": {"min_valid_optical_share": 1.0, "min_valid_topo_share": 1.0},
     "glacier only": {"min_glacier_share": 0.3, "min_share": {"debris": 0.02}},
     "denser where balanced": {"densify": True},
     "padded": {"edge": "pad", "step": 24},
-    "label only": {"min_valid_optical_share": 0.0, "max_topo_nodata_share": 1.0, "min_valid_label_share": 0.9},
+    "label only": {"min_valid_optical_share": 0.0, "min_valid_topo_share": 0.0, "min_valid_label_share": 0.9},
     "windows": {"shards": {"layout": "windows"}, "step": 16},
     "as published": {"nodata": {"mode": "legacy", "fill": -32768}, "edge": "legacy", "step": 24},
     "not compressed": {"shards": {"codec": "none"}},
@@ -115,7 +115,7 @@ def test_a_probe_of_nothing_says_nothing(paths, settings, tmp_path):
 def test_each_shard_is_expected_to_take_time_by_its_share(paths, settings, tmp_path):
     probe = probe_shards(settings, paths, planned(settings, paths), tmp_path, silent)
 
-    assert [len(probe.shard_seconds[split]) for split in SPLITS] == [settings.shards.train, settings.shards.dev]
+    assert [len(probe.shard_seconds[split]) for split in SPLITS] == [settings.shards.n_train, settings.shards.n_dev]
     assert all(seconds > 0 for split in SPLITS for seconds in probe.shard_seconds[split])
 
 

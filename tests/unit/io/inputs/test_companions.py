@@ -16,8 +16,7 @@ import shapely
 from rasterio.shutil import copy as copy_raster
 from rasterio.vrt import WarpedVRT
 
-from gcn_luigi.io.inputs.companions import Look
-from gcn_luigi.stages.sources import signature
+from gcn_luigi.io.inputs.source_states import FileStates, signature
 from tests.reference.tile_tree import write_tif
 
 DATA = np.arange(1024, dtype=np.int16).reshape(1, 32, 32)
@@ -58,7 +57,7 @@ def files_of_gdal(path):
 
 
 def files_of_ours(path):
-    return {os.path.realpath(name) for name in Look().files(path)}
+    return {os.path.realpath(name) for name in FileStates().files(path)}
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

@@ -17,7 +17,7 @@ from gcn_luigi.io.raster.stack import Memory, StackReader
 from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, mosaic_band, write_vrt
 from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.partitions.hilbert import along_curve
+from gcn_luigi.prepare.partitions.grid import hilbert_order
 from tests.reference.tile_tree import write_tif
 
 # Tiles as STEM delivers them, at a quarter of their scale: 1667 px, blocks and partitions of 256 px.
@@ -59,7 +59,7 @@ def cells():
         (int(rng.integers(N_YEARS)), Window(row, col, BLOCK, BLOCK))
         for row, col in product(range(0, LATTICE.height - BLOCK, BLOCK), range(0, LATTICE.width - BLOCK, BLOCK))
     ]
-    return [places[i] for i in along_curve([at.row for _, at in places], [at.col for _, at in places])]
+    return [places[i] for i in hilbert_order([at.row for _, at in places], [at.col for _, at in places])]
 
 
 def needed_bytes(root: Path, requests) -> int:

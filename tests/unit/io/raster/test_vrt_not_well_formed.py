@@ -5,7 +5,7 @@ import pytest
 import rasterio
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.inputs.companions import Look
+from gcn_luigi.io.inputs.source_states import FileStates
 from gcn_luigi.io.raster.drivers import open_local
 from gcn_luigi.io.raster.header import open_raster
 from tests.reference.tile_tree import write_tif
@@ -57,7 +57,7 @@ def test_the_same_names_written_properly_are_followed(tmp_path, name):
 
     with open_raster(path) as dataset:
         np.testing.assert_array_equal(dataset.read(1), PIXELS)
-    assert str(source) in Look().files(path)
+    assert str(source) in FileStates().files(path)
 
 
 @pytest.mark.parametrize("declared", ["GBK", "no-such-encoding"])

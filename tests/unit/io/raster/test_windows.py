@@ -7,9 +7,7 @@ from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, write_vrt
 from gcn_luigi.io.raster.windows import (
     check_on_lattice,
-    convert_file,
     convert_mosaic,
-    is_excluded,
     read_window,
     vrt_to_geotiff,
 )
@@ -171,48 +169,3 @@ def test_a_mosaic_wider_than_a_strip_is_converted_whole(tmp_path):
         np.testing.assert_array_equal(made.read(1), expected)
         assert (made.nodata, made.dtypes, made.descriptions) == (-9999, ("int16",), ("dem",))
         assert made.block_shapes == [(256, 256)]
-
-
-def test_a_file_of_several_bands_is_converted_band_by_band(tmp_path):
-    values = np.stack([np.full((5, 7), 1.5), np.full((5, 7), -0.25)]).astype(np.float32)
-    source = write_tif(tmp_path / "a_b.tif", values, nodata=-9999)
-    bands = [DEM, Band("north", Role.TOPO, nodata=-9999, scale=1000)]
-
-    assert convert_file(source, tmp_path / "b.tif", bands, ConvertSettings())
-
-    values = read_window(tmp_path / "b.tif", LATTICE.window, fill=0)
-    assert np.unique(values[0]).tolist() == [2]
-    assert np.unique(values[1]).tolist() == [-250]
-
-
-def test_an_excluded_file_is_left_alone(tmp_path):
-    source = write_tif(tmp_path / "x_rmse.tif", np.ones((5, 7), np.float32))
-
-    assert not convert_file(source, tmp_path / "b.tif", [DEM], ConvertSettings())
-    assert not (tmp_path / "b.tif").exists()
-
-
-@pytest.mark.parametrize("bands", [[DEM, DEM], [DEM, Band("b", Role.TOPO, nodata=0)]])
-def test_bands_that_do_not_fit_the_file_are_refused(tmp_path, bands):
-    source = write_tif(
-        tmp_path / "a.tif", np.ones((3 - len({band.nodata for band in bands}) % 2 - 1, 5, 7), np.float32)
-    )
-
-    with pytest.raises(InputError, match="asked to convert 2"):
-        convert_file(source, tmp_path / "b.tif", bands, ConvertSettings())
-
-
-@pytest.mark.parametrize(
-    ("name", "patterns", "expected"),
-    [
-        ("ftv_rmse.tif", ["rmse"], True),
-        ("ftv_rmse_int.tif", ["rmse"], True),
-        ("ftv_rmsenbr.tif", ["rmse"], False),
-        ("rmse/ftv_nbr.tif", ["rmse"], False),
-        ("x_negated.tif", ["*negate*"], True),
-        ("x_negated.tif", ["negate"], False),
-        ("x.tif", [], False),
-    ],
-)
-def test_exclusion_goes_by_the_words_of_the_name(tmp_path, name, patterns, expected):
-    assert is_excluded(tmp_path / name, patterns) is expected

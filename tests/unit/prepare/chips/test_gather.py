@@ -1,64 +1,12 @@
-"""Chips cut while they are filled, and gathered: what is taken and what is refused."""
+"""Chips gathered from stored partitions: what is taken and what is refused."""
 
 import numpy as np
 import pytest
 
-from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.prepare.chips.gather import ChipCutter, gather_chips
-from gcn_luigi.prepare.missing.fill import mark_strict
+from gcn_luigi.prepare.chips.chips import gather_chips
 
-SCHEMA = BandSchema((Band("a", Role.OPTICAL), Band("l", Role.LABEL)))
-STACK = np.arange(2 * 6 * 7, dtype=np.int16).reshape(2, 6, 7)
-FLAGS = np.zeros((6, 7), np.uint8)
 STORED = np.arange(3 * 2 * 4 * 5, dtype=np.int16).reshape(3, 2, 4, 5)
-CORNER = np.array([[0, 0]])
-
-
-class TestChipCutter:
-    def test_missing_samples_are_filled_and_the_label_is_left_out(self):
-        flags = FLAGS.copy()
-        flags[1, 1] = 1
-
-        chips = ChipCutter(SCHEMA, 2, edge="clamp", fill=-5).cut(STACK, flags, np.array([[0, 0], [4, 5]]))
-
-        assert chips.tolist() == [[[[0, 1], [7, -5]]], [[[33, 34], [40, 41]]]]
-
-    def test_a_stack_in_any_order_of_memory_is_taken(self):
-        upside_down = STACK[:, ::-1]
-
-        chips = ChipCutter(SCHEMA, 6, edge="drop").cut(upside_down, FLAGS.T.copy().T, CORNER)
-
-        np.testing.assert_array_equal(chips[0, 0], upside_down[0, :, :6])
-
-    @pytest.mark.parametrize("edge", ["clamp", "drop"])
-    def test_a_chip_over_the_edge_is_refused(self, edge):
-        with pytest.raises(InputError, match="hangs over the edge"):
-            ChipCutter(SCHEMA, 2, edge=edge).cut(STACK, FLAGS, np.array([[5, 5]]))
-
-    @pytest.mark.parametrize(
-        ("stack", "flags", "origins"),
-        [
-            (STACK[0], FLAGS, CORNER),
-            (STACK.astype(np.uint8), FLAGS, CORNER),
-            (STACK[:1], FLAGS, CORNER),
-            (STACK, FLAGS[1:], CORNER),
-            (STACK, FLAGS.astype(bool), CORNER),
-            (STACK, FLAGS, -CORNER - 1),
-            (STACK, FLAGS, CORNER[:, :1]),
-        ],
-    )
-    def test_what_does_not_belong_together_is_refused(self, stack, flags, origins):
-        with pytest.raises(InputError):
-            ChipCutter(SCHEMA, 2, edge="pad").cut(stack, flags, origins)
-
-    def test_settings_that_cannot_be_met_are_refused(self):
-        with pytest.raises(ConfigError):
-            ChipCutter(SCHEMA, 2, edge="pad", fill=40000).cut(STACK, FLAGS, CORNER)
-        with pytest.raises(ConfigError):
-            ChipCutter(SCHEMA, 0, edge="pad").cut(STACK, FLAGS, CORNER)
-        with pytest.raises(InputError, match="buffer"):
-            ChipCutter(SCHEMA, 2, edge="pad").cut(STACK, FLAGS, CORNER, out=np.empty((1, 2, 2, 2), np.int16))
 
 
 class TestGather:
@@ -113,9 +61,3 @@ class TestGather:
     def test_a_fill_that_does_not_fit_is_refused(self):
         with pytest.raises(ConfigError):
             gather_chips(STORED, np.array([[0, 0, 0]]), np.empty((1, 2, 2, 2), np.int16), edge="pad", fill=0.5)
-
-
-def test_a_mask_of_pixels_without_a_tile_must_fit_the_stack():
-    for outside in (np.zeros((6, 6), bool), FLAGS):
-        with pytest.raises(InputError, match="mask"):
-            mark_strict(STACK, SCHEMA, outside=outside)

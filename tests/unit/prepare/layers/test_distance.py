@@ -8,8 +8,7 @@ from pydantic import ValidationError
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.inputs.vector import read_outlines
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.layers.distance import distance_to_glacier, halo_px
-from gcn_luigi.prepare.layers.labels import rasterize_outlines
+from gcn_luigi.prepare.layers.labels import distance_to_glacier, halo_px, rasterize_outlines
 from gcn_luigi.settings import DistanceSettings, OutlineSettings
 
 

@@ -10,13 +10,13 @@ from pydantic import ValidationError
 from gcn_luigi.config import load_region
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.prepare.layers.label_values import (
-    ValueCounts,
-    apply_coding,
-    label_coding,
+    class_table,
+    count_values,
+    reclassify,
     refuse_absent,
     refuse_percentages,
 )
-from gcn_luigi.prepare.partitions.remedies import remedy, told_reasons
+from gcn_luigi.prepare.partitions.catalog import count_reasons, remedy
 from gcn_luigi.settings import LabelSettings
 from gcn_luigi.tasks.partitions import PartitionCatalog
 from tests.integration.builds import build_inline, dataset
@@ -25,19 +25,19 @@ from tests.integration.commands import make_tiny
 
 def counts_of(values):
     array = np.array([values], np.float64)
-    return ValueCounts.of([(array, np.isnan(array))], "label.tif")
+    return count_values([(array, np.isnan(array))], "label.tif")
 
 
 def test_values_are_counted_over_all_planes_and_missing_ones_left_out():
     planes = [(np.array([[1, 2, 9]]), np.array([[False, False, True]])), (np.array([[2]]), np.array([[False]]))]
 
-    assert ValueCounts.of(planes, "label.tif").counts == {1.0: 1, 2.0: 2}
+    assert count_values(planes, "label.tif") == {1.0: 1, 2.0: 2}
 
 
 def test_the_documented_coding_needs_no_map():
-    coding = label_coding(counts_of([0, 1, 2, 255]), {}, (), "label.tif")
+    table = class_table(counts_of([0, 1, 2, 255]), {}, (), "label.tif")
 
-    label = apply_coding(np.array([[2, 0, 255, 1, 77]]), np.array([[False, False, False, False, True]]), coding)
+    label = reclassify(np.array([[2, 0, 255, 1, 77]]), np.array([[False, False, False, False, True]]), table)
 
     assert label.tolist() == [[2, 0, 255, 1, 255]]
     assert label.dtype == np.uint8
@@ -46,20 +46,20 @@ def test_the_documented_coding_needs_no_map():
 @pytest.mark.parametrize("value", [3, -1, 256])
 def test_values_without_a_class_are_refused_with_their_number(value):
     with pytest.raises(InputError, match=rf"other than 0, 1, 2, 255: {value} \(2 pixels\)") as caught:
-        label_coding(counts_of([0, 1, 2, value, value]), {}, (), "label.tif")
+        class_table(counts_of([0, 1, 2, value, value]), {}, (), "label.tif")
     assert caught.value.where == "label.tif"
 
 
 def test_a_value_that_the_map_lacks_is_refused_and_the_map_completed():
     with pytest.raises(InputError, match=r"other than 0, 1: 2 \(1 pixels\)") as caught:
-        label_coding(counts_of([0, 1, 2]), {"0": "none", "1": "ice"}, (), "label.tif")
+        class_table(counts_of([0, 1, 2]), {"0": "none", "1": "ice"}, (), "label.tif")
     assert '"1" = "ice"' in caught.value.fix
 
 
 def test_a_map_may_say_what_the_documented_values_say():
     identity = {"0": "none", "1": "debris", "2": "ice", "255": "ignore"}
 
-    assert label_coding(counts_of([0, 1]), identity, (), "label.tif").tolist() == [[0, 0], [1, 1], [2, 2], [255, 255]]
+    assert class_table(counts_of([0, 1]), identity, (), "label.tif").tolist() == [[0, 0], [1, 1], [2, 2], [255, 255]]
 
 
 @pytest.mark.parametrize("key", ["01", "-0", "1.0", "+1", " 1", "\N{ARABIC-INDIC DIGIT ONE}", "x", ""])
@@ -71,9 +71,9 @@ def test_a_value_of_the_map_is_written_in_one_way(key):
     assert LabelSettings(raster="label.tif", classes={"-1": "ice", "0": "none", "10": "debris"}).classes["-1"] == "ice"
 
 
-@pytest.mark.parametrize(("most", "threshold"), [(7, 3), (15, 0), (50, 0), (100, 50), (100, 10), (39, 3)])
-def test_votes_of_a_plausible_range_pass(most, threshold):
-    refuse_percentages(most, threshold, "votes.tif")
+@pytest.mark.parametrize(("most", "min_votes"), [(7, 4), (15, 1), (50, 1), (100, 51), (100, 11), (39, 4)])
+def test_votes_of_a_plausible_range_pass(most, min_votes):
+    refuse_percentages(most, min_votes, "votes.tif")
 
 
 @pytest.mark.parametrize(
@@ -92,16 +92,16 @@ def test_a_class_without_a_pixel_is_refused_unless_it_may_be_absent(counts, lack
 def test_the_reason_that_takes_most_cells_decides_the_remedy():
     reasons = ["year gap 7", "year gap 9", "year gap 9", "outside the tiles", "outside the tiles", ""]
 
-    assert told_reasons(reasons) == "3 x year gap, 2 x outside the tiles"
-    assert remedy(reasons).startswith("raise [year] max_gap")
+    assert count_reasons(reasons) == "3 x year gap, 2 x outside the tiles"
+    assert remedy(reasons).startswith("raise [year] max_gap_years")
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
         # No pixel of the tiny world has so many votes.
-        (("threshold = 3", "threshold = 90"), "no pixel of class ice"),
-        (("threshold = 3", "threshold = -1"), "no pixel of class debris"),
+        (("min_votes = 4", "min_votes = 91"), "no pixel of class ice"),
+        (("min_votes = 4", "min_votes = 0"), "no pixel of class debris"),
     ],
 )
 def test_a_build_without_a_class_stops_at_its_catalog(tmp_path, change, told):
@@ -125,7 +125,7 @@ def test_a_build_without_a_class_stops_at_its_catalog(tmp_path, change, told):
 def test_the_remedy_lists_every_value_and_guesses_no_meaning(values):
     """A map that can be copied without thought would be taken as it is."""
     with pytest.raises(InputError) as caught:
-        label_coding(counts_of(values), {}, (), "label.tif")
+        class_table(counts_of(values), {}, (), "label.tif")
 
     (shown,) = re.findall(r"classes = (\{.*?\})", caught.value.fix)
     told = tomllib.loads(f"classes = {shown}")["classes"]
@@ -136,5 +136,5 @@ def test_the_remedy_lists_every_value_and_guesses_no_meaning(values):
 
 def test_a_value_that_cannot_be_a_key_is_no_class():
     with pytest.raises(InputError, match="1e\\+300") as caught:
-        label_coding(counts_of([0, 1, 2, 1e300]), {}, (), "label.tif")
+        class_table(counts_of([0, 1, 2, 1e300]), {}, (), "label.tif")
     assert "nodata" in caught.value.fix

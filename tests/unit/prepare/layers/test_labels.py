@@ -23,7 +23,7 @@ def test_columbia_label_is_reproduced_pixel_for_pixel(columbia):
         votes = source.read(1, window=RasterWindow(-stem.col, -stem.row, 1000, 640))
         missing = votes == source.nodata
 
-    label = combine_label(rasterize_outlines(outlines.table.geometry.to_numpy(), LATTICE), votes, missing, 3)
+    label = combine_label(rasterize_outlines(outlines.table.geometry.to_numpy(), LATTICE), votes, missing, 4)
 
     with rasterio.open(columbia / "expected/label_uint8_nodata255.tif") as source:
         np.testing.assert_array_equal(label, source.read(1))
@@ -58,7 +58,7 @@ def test_missing_votes_are_ignored_inside_and_outside_and_ice_outside_is_no_glac
     inside = np.array([[True, True, True, False, False]])
     votes = np.array([[3, 4, -32768, 7, -32768]], dtype=np.int16)
 
-    label = combine_label(inside, votes, votes == -32768, 3)
+    label = combine_label(inside, votes, votes == -32768, 4)
 
     assert label.tolist() == [[1, 2, 255, 0, 255]]
     assert label.dtype == np.uint8
@@ -69,7 +69,7 @@ def test_ice_outside_every_outline_becomes_what_was_chosen_and_nothing_else_chan
     inside = np.array([[True, True, True, False, False, False]])
     votes = np.array([[3, 4, -32768, 3, 4, -32768]], dtype=np.int16)
 
-    label = combine_label(inside, votes, votes == -32768, 3, ice_outside=ice_outside)
+    label = combine_label(inside, votes, votes == -32768, 4, ice_outside=ice_outside)
 
     assert label.tolist() == [[1, 2, 255, 0, value, 255]]
     assert label.dtype == np.uint8
@@ -78,7 +78,7 @@ def test_ice_outside_every_outline_becomes_what_was_chosen_and_nothing_else_chan
 def test_missing_votes_that_look_like_ice_are_missing():
     missing = np.ones((1, 2), bool)
 
-    label = combine_label(np.array([[True, False]]), np.array([[99, 99]]), missing, 3, ice_outside="ice")
+    label = combine_label(np.array([[True, False]]), np.array([[99, 99]]), missing, 4, ice_outside="ice")
 
     assert label.tolist() == [[255, 255]]
 
@@ -90,4 +90,9 @@ def test_a_ready_made_label_is_not_changed_by_a_rule_for_votes():
 
 def test_arrays_of_different_shapes_are_refused():
     with pytest.raises(InputError, match="differ in shape"):
-        combine_label(np.ones((2, 2), bool), np.ones((3, 3)), np.ones((2, 2), bool), 3)
+        combine_label(np.ones((2, 2), bool), np.ones((3, 3)), np.ones((2, 2), bool), 4)
+
+
+def test_classes_are_counted_in_bytes_alone():
+    with pytest.raises(InputError, match="int16"):
+        count_classes(np.ones((2, 2), np.int16))

@@ -8,17 +8,8 @@ import pytest
 from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.lattice import Window
-from gcn_luigi.prepare.missing.fill import (
-    Corrected,
-    Flag,
-    LegacyRule,
-    as_legacy_stack,
-    band_flags,
-    legacy_corrected,
-    legacy_nodata,
-    outside_flags,
-    strict_nodata,
-)
+from gcn_luigi.prepare.missing.fill import Corrected, Flag, band_flags, outside_flags, strict_nodata
+from gcn_luigi.prepare.missing.legacy import LegacyRule, as_legacy_stack, legacy_corrected, legacy_nodata
 from gcn_luigi.settings import NodataSettings
 from tests.reference import nodata as reference
 
@@ -333,7 +324,7 @@ class TestLegacyOnOurStack:
     def test_the_rule_of_a_schema_knows_its_label_and_its_optical_bands(self):
         small = BandSchema((Band("a", Role.OPTICAL), Band("b", Role.TOPO), Band("label", Role.LABEL)))
 
-        rule = LegacyRule.of(small, NodataSettings(topo_band=-2, alt_topo_band=None, fill=3))
+        rule = LegacyRule.of(small, NodataSettings(legacy={"topo_band": -2, "alt_topo_band": None}, fill=3))
 
         assert PRODUCTION == self.RULE
         assert (rule.class_band, rule.topo_start, rule.topo_band, rule.alt_topo_band, rule.fill) == (2, 1, -2, None, 3)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gcn_luigi.bands import Band, BandSchema, Role
-from gcn_luigi.prepare.missing.fill import LegacyRule, as_legacy_stack, legacy_corrected
+from gcn_luigi.prepare.missing.legacy import LegacyRule, as_legacy_stack, legacy_corrected
 from gcn_luigi.settings import NodataSettings
 from tests.reference import nodata as reference
 

@@ -81,7 +81,7 @@ def test_numbers_that_begin_anew_are_refused_even_where_each_pair_touches(read):
 
     error = refusal(read, shapes, Id=[*range(1, 7)] * 2, BgnDate=["20090701"] * 12)
 
-    assert "the numbers begin anew" in str(error)
+    assert "the numbers restart" in str(error)
 
 
 def test_far_rows_of_one_id_and_date_are_refused_and_near_ones_united(read):

@@ -126,7 +126,7 @@ def test_every_unused_cell_has_one_reason_and_the_first_in_order_wins():
 
     catalog = build_catalog(
         CELLS, LATTICE, facts(table, outside=outside, exclusions=excluded),
-        GridSettings(max_outside_share=0.2, min_glacier_share=0.5),
+        GridSettings(max_outside_share=0.2, min_outline_share=0.5),
     )  # fmt: skip
 
     assert catalog["reason"].tolist() == [

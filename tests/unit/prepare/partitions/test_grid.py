@@ -8,8 +8,7 @@ import shapely
 from gcn_luigi.errors import ConfigError, InputError, LatticeError
 from gcn_luigi.io.inputs.vector import read_grid
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.partitions.grid import make_grid, world_id
-from gcn_luigi.prepare.partitions.grid_import import cell_id, import_grid
+from gcn_luigi.prepare.partitions.grid import cell_id, import_grid, make_grid, world_id
 from gcn_luigi.settings import GridSettings
 
 LATTICE = Lattice("EPSG:3338", 352800.0, 1268400.0, 30.0, 640, 1000)

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import shapely
 
-from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.partitions.grid_comparison import _aligned_cells, compare_grids, describe_shares
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.partitions.grid_comparison import compare_grids, describe_cells, describe_shares
 
 LATTICE = Lattice("EPSG:3338", 0.0, 640.0, 10.0, 64, 64)
 
@@ -61,14 +61,14 @@ def test_an_imported_grid_is_compared_by_its_own_cells():
 def test_the_cells_compared_cover_every_pixel_once(corner):
     grid = catalog([("train", shapely.box(0, 0, 640, 640))]).assign(row=corner[0], col=corner[1])
 
-    cells = _aligned_cells(LATTICE, grid, 16)
+    cells = describe_cells(LATTICE, outlines(), grid, 16)
 
     seen = np.zeros(LATTICE.shape, int)
-    for cell in cells:
-        part = cell.window.intersection(LATTICE.window)
+    for row, col in zip(cells["row"].tolist(), cells["col"].tolist(), strict=True):
+        part = Window(row, col, 16, 16).intersection(LATTICE.window)
         assert not part.is_empty
         seen[part.row : part.row + part.height, part.col : part.col + part.width] += 1
-        assert (cell.window.row - corner[0]) % 16 == (cell.window.col - corner[1]) % 16 == 0
+        assert (row - corner[0]) % 16 == (col - corner[1]) % 16 == 0
     assert (seen == 1).all()
 
 

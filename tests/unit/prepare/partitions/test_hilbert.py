@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gcn_luigi.prepare.partitions.hilbert import along_curve
+from gcn_luigi.prepare.partitions.grid import hilbert_order
 
 
 def square(edge, step=1, row=0, col=0):
@@ -15,7 +15,7 @@ def square(edge, step=1, row=0, col=0):
 def test_the_curve_passes_from_one_neighbour_to_the_next(edge, row, col, step):
     rows, cols = square(edge, step, row * step, col * step)
 
-    order = along_curve(rows, cols)
+    order = hilbert_order(rows, cols)
 
     assert sorted(order) == list(range(edge * edge))
     steps = np.abs(np.diff(rows[order])) + np.abs(np.diff(cols[order]))
@@ -25,7 +25,7 @@ def test_the_curve_passes_from_one_neighbour_to_the_next(edge, row, col, step):
 def test_a_quarter_is_finished_before_the_next_one_begins():
     rows, cols = square(16)
 
-    quarters = (2 * (rows // 8) + cols // 8)[along_curve(rows, cols)]
+    quarters = (2 * (rows // 8) + cols // 8)[hilbert_order(rows, cols)]
 
     assert np.count_nonzero(np.diff(quarters)) == 3
 
@@ -35,7 +35,7 @@ def test_runs_of_places_are_compact_where_cells_are_unequally_spaced():
     rows, cols = square(40, step=300, row=-1111, col=77)
     rows, cols = rows + rng.integers(0, 90, rows.shape), cols + rng.integers(0, 90, cols.shape)
 
-    order = along_curve(rows, cols)
+    order = hilbert_order(rows, cols)
 
     spans = [np.ptp(rows[run]) + np.ptp(cols[run]) for run in np.split(order, 25)]
     # 64 cells: a square spans 2 x 7 steps; a run of rows would span 39 of them along its columns alone.
@@ -47,18 +47,18 @@ def test_the_order_depends_on_the_places_alone():
     rows, cols = square(9, step=7)
     shuffled = rng.permutation(len(rows))
 
-    one, other = along_curve(rows, cols), along_curve(rows[shuffled], cols[shuffled])
+    one, other = hilbert_order(rows, cols), hilbert_order(rows[shuffled], cols[shuffled])
 
     np.testing.assert_array_equal(shuffled[other], one)
 
 
 def test_equal_places_keep_their_order_and_no_place_is_fine():
-    assert along_curve([5, 0, 5, 5], [5, 0, 5, 5]).tolist() == [1, 0, 2, 3]
-    assert along_curve([], []).tolist() == []
+    assert hilbert_order([5, 0, 5, 5], [5, 0, 5, 5]).tolist() == [1, 0, 2, 3]
+    assert hilbert_order([], []).tolist() == []
 
 
 def test_far_corners_are_apart():
     far = 2**30 - 1
     rows, cols = [-far, far, -far, far], [-far, -far, far, far]
 
-    assert sorted(along_curve(rows, cols).tolist()) == [0, 1, 2, 3]
+    assert sorted(hilbert_order(rows, cols).tolist()) == [0, 1, 2, 3]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.split import leakage as leaks
-from gcn_luigi.prepare.split.leakage import chip_windows, count_shared, measure_leaks
+from gcn_luigi.prepare.split import leakage
+from gcn_luigi.prepare.split.leakage import chip_windows, count_shared, measure_leakage
 from tests.reference.leaks import leaks_by_hand
 
 LATTICE = Lattice("EPSG:32607", left=500_000.0, top=6_800_000.0, pixel_size=20.0, height=60, width=80)
@@ -42,9 +42,9 @@ def test_chips_that_lie_apart_share_nothing_and_know_their_distance():
         LATTICE, ("t", "train", "a", 0, 0, 16), ("u", "train", "a", 16, 16, 16), ("d", "dev", "b", 8, 52, 16)
     )
 
-    measured = measure_leaks(chips, TWO, LATTICE)
+    measured = measure_leakage(chips, TWO, LATTICE)
 
-    assert measured == leaks.Leaks(0, ("G2",), 20 * 20.0, ("u", "d"), 2, 1)
+    assert measured == leakage.Leakage(0, ("G2",), 20 * 20.0, ("u", "d"), 2, 1)
 
 
 def test_a_pixel_that_many_chips_show_is_shared_once():
@@ -57,7 +57,7 @@ def test_a_pixel_that_many_chips_show_is_shared_once():
         ("e", "dev", "b", 12, 12, 16),
     )
 
-    measured = measure_leaks(chips, catalog, LATTICE)
+    measured = measure_leakage(chips, catalog, LATTICE)
 
     # t and d share 8 x 8, u and d 12 x 12 around it; e adds nothing to either.
     assert (measured.shared_pixels, measured.least_distance_m) == (12 * 12, 0.0)
@@ -68,7 +68,7 @@ def test_chips_that_touch_share_no_pixel_and_are_no_distance_apart():
     chips = make_chips(LATTICE, ("t", "train", "a", 0, 0, 16), ("d", "dev", "b", 0, 16, 16))
     catalog = make_catalog(("a", 0, 0, 16, 16, ""), ("b", 0, 16, 16, 16, ""))
 
-    measured = measure_leaks(chips, catalog, LATTICE)
+    measured = measure_leakage(chips, catalog, LATTICE)
 
     assert (measured.shared_pixels, measured.least_distance_m) == (0, 0.0)
 
@@ -85,26 +85,26 @@ def test_padding_beyond_the_partition_or_the_lattice_is_not_shown():
     windows = chip_windows(chips, catalog, LATTICE)
 
     assert windows.tolist() == [[8, 8, 20, 20], [8, 72, 20, 80], [50, 20, 60, 36]]
-    assert measure_leaks(chips, catalog, LATTICE).shared_pixels == 0
+    assert measure_leakage(chips, catalog, LATTICE).shared_pixels == 0
 
 
 def test_glaciers_count_only_where_chips_were_cut():
     chips = make_chips(LATTICE, ("t", "train", "a", 0, 0, 16))
 
-    measured = measure_leaks(chips, TWO, LATTICE)
+    measured = measure_leakage(chips, TWO, LATTICE)
 
-    assert measured == leaks.Leaks(0, (), None, None, 1, 0)
+    assert measured == leakage.Leakage(0, (), None, None, 1, 0)
 
 
 def test_no_chips_at_all_share_nothing():
-    assert measure_leaks(make_chips(LATTICE), TWO, LATTICE) == leaks.Leaks(0, (), None, None, 0, 0)
+    assert measure_leakage(make_chips(LATTICE), TWO, LATTICE) == leakage.Leakage(0, (), None, None, 0, 0)
 
 
 def test_a_chip_wholly_beyond_the_lattice_is_near_to_nothing():
     catalog = make_catalog(("a", 0, 0, 32, 32, ""), ("b", 60, 0, 32, 32, ""))
     chips = make_chips(LATTICE, ("t", "train", "a", 0, 0, 16), ("d", "dev", "b", 64, 0, 16))
 
-    measured = measure_leaks(chips, catalog, LATTICE)
+    measured = measure_leakage(chips, catalog, LATTICE)
 
     assert (measured.least_distance_m, measured.n_dev) == (None, 1)
 
@@ -122,7 +122,7 @@ def test_of_many_pairs_equally_near_the_first_by_id_is_named():
         )
     ]
 
-    measured = measure_leaks(make_chips(LATTICE, *places), catalog, LATTICE)
+    measured = measure_leakage(make_chips(LATTICE, *places), catalog, LATTICE)
 
     assert measured.nearest == ("t1", "d0")
 
@@ -132,14 +132,14 @@ def test_chips_off_the_lattice_are_refused():
     chips["left"] += 3.0
 
     with pytest.raises(LatticeError, match="1 chips lie between the pixels"):
-        measure_leaks(chips, TWO, LATTICE)
+        measure_leakage(chips, TWO, LATTICE)
 
 
 def test_chips_of_another_dataset_are_refused():
     chips = make_chips(LATTICE, ("t", "train", "z", 0, 0, 16))
 
     with pytest.raises(InputError, match="does not hold 1 partitions"):
-        measure_leaks(chips, TWO, LATTICE)
+        measure_leakage(chips, TWO, LATTICE)
 
 
 @st.composite
@@ -175,8 +175,8 @@ def test_everything_measured_is_what_counting_pixel_by_pixel_gives(world, block)
     chips, catalog = world
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leaks, "_BLOCK", block)
-        measured = measure_leaks(chips, catalog, LATTICE)
+        patch.setattr(leakage, "_BLOCK", block)
+        measured = measure_leakage(chips, catalog, LATTICE)
 
     assert vars(measured) == leaks_by_hand(chips, catalog, LATTICE)
 
@@ -187,7 +187,7 @@ def test_the_order_of_rows_does_not_matter():
     places = [(f"c{i}", ("train", "dev")[i % 2], "ab"[i % 2], *rng.integers(0, 40, 2).tolist(), 9) for i in range(40)]
     chips = make_chips(LATTICE, *places)
 
-    assert measure_leaks(chips.sample(frac=1, random_state=2), catalog, LATTICE) == measure_leaks(
+    assert measure_leakage(chips.sample(frac=1, random_state=2), catalog, LATTICE) == measure_leakage(
         chips, catalog, LATTICE
     )
 

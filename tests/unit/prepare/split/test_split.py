@@ -6,7 +6,8 @@ import pytest
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.split.blocks import block_ids, group_blocks
-from gcn_luigi.prepare.split.split import assign_split, audit_split
+from gcn_luigi.prepare.split.leakage import audit_split
+from gcn_luigi.prepare.split.split import assign_split
 from gcn_luigi.settings import SplitSettings
 from tests.reference.catalog import join, least_gap, make_catalog, pixels, square
 
@@ -143,7 +144,7 @@ def test_a_giant_is_left_in_both_splits_and_named(large):
 def test_the_buffer_is_measured_in_pixels_for_cells_off_the_regular_grid():
     windows = [(0, 0, 256, 256), (0, 300, 256, 256), (0, 700, 256, 256), (0, 1000, 256, 256), (3, 1500, 256, 256)]
 
-    catalog, _ = assign_split(make_catalog(windows), NOTHING, SplitSettings(block=1))
+    catalog, _ = assign_split(make_catalog(windows), NOTHING, SplitSettings(block_partitions=1))
 
     assert least_gap(catalog) >= 256
 
@@ -153,7 +154,7 @@ def test_overlapping_cells_share_no_pixel_across_splits_even_without_buffer(meth
     windows = [(r, c, 16, 16) for r in range(0, 80, 8) for c in range(0, 80, 8)]
     words = ["dev" if i % 7 == 0 else "train" for i in range(100)]
 
-    settings = SplitSettings(method=method, buffer=0, block=2)
+    settings = SplitSettings(method=method, buffer_partitions=0, block_partitions=2)
     catalog, _ = assign_split(make_catalog(windows, split=words), NOTHING, settings)
 
     assert not pixels(catalog, "train") & pixels(catalog, "dev")

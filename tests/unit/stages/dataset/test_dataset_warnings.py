@@ -58,7 +58,9 @@ def test_smaller_blocks_and_no_buffer_are_told_in_the_words_of_the_split(setting
     catalog = gpd.read_parquet(paths.catalog)
     # More than a region of this size can hold: the split itself says what it took instead.
     _, notes = assign_split(
-        catalog, pd.DataFrame({"cell": [], "outline": [], "area_m2": []}), SplitSettings(block=64, buffer=9)
+        catalog,
+        pd.DataFrame({"cell": [], "outline": [], "area_m2": []}),
+        SplitSettings(block_partitions=64, buffer_partitions=9),
     )
     (note,) = [note for note in notes if "blocks of 64" in note]
     change_json(paths.split_audit, lambda audit: audit["notes"].update(split=notes))
@@ -151,7 +153,12 @@ def test_extents_of_two_years_are_told_without_the_list_of_names(settings, paths
 
 
 def test_a_plan_and_a_run_tell_the_same_warnings(tmp_path, gcn):
-    tiny = make_tiny(tmp_path, "tiny", ("block = 2", "block = 1"), ("buffer = 1", "buffer = 0"))
+    tiny = make_tiny(
+        tmp_path,
+        "tiny",
+        ("block_partitions = 2", "block_partitions = 1"),
+        ("buffer_partitions = 1", "buffer_partitions = 0"),
+    )
     places = ("--config-dir", tiny.config, "--data-root", tiny.sources, "--output", tmp_path / "out")
 
     code, out, _ = gcn("plan", "tiny", *places, "--quick", "--json")

@@ -41,7 +41,7 @@ def test_pixels_lie_where_their_coordinates_say(tmp_path, row, col):
     expected, absent = painted(data, row, col, lambda value: value == SENTINEL)
     np.testing.assert_array_equal(missing, absent)
     np.testing.assert_array_equal(values[~missing], expected[~absent])
-    assert raster.place == Window(row, col, 6, 7)
+    assert raster.window == Window(row, col, 6, 7)
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def inside_at_once(lattice=LATTICE):
 class TestLabel:
     @pytest.mark.parametrize(("ice_outside", "value"), [("none", 0), ("ignore", 255), ("ice", 2)])
     def test_votes_and_outlines_give_the_classes(self, make, tmp_path, votes, ice_outside, value):
-        place, layout = make(label={"stem": "stem.tif", "threshold": 3, "ice_outside": ice_outside})
+        place, layout = make(label={"stem": "stem.tif", "min_votes": 4, "ice_outside": ice_outside})
 
         write_label(place, layout, tmp_path / "label.tif", Said())
 
@@ -201,14 +201,14 @@ class TestLabel:
         percent = np.where(votes < 0, votes, votes * 100 // 7).astype(np.int16)
         write_tif(tmp_path / "stem.tif", percent)
 
-        with pytest.raises(InputError, match="votes reach 100, although more than 3 is called ice") as caught:
+        with pytest.raises(InputError, match="votes reach 100, although 4 or more are called ice") as caught:
             write_label(place, layout, tmp_path / "label.tif", Said())
 
-        assert "threshold" in caught.value.fix
+        assert "min_votes" in caught.value.fix
         inside = inside_at_once()
-        for label in ({"stem": "stem.tif", "threshold": 50}, {"stem": "stem.tif", "max_votes": 100}):
+        for label in ({"stem": "stem.tif", "min_votes": 51}, {"stem": "stem.tif", "max_votes": 100}):
             write_label(Region(region(label=label), tmp_path), layout, tmp_path / "label.tif", Said())
-            is_ice = percent > label.get("threshold", 3)
+            is_ice = percent >= label.get("min_votes", 4)
             expected = np.where(inside, np.where(is_ice, 2, 1), 0)
             expected[votes == -32768] = 255
             np.testing.assert_array_equal(read(tmp_path / "label.tif")[0], expected)

@@ -1,0 +1,314 @@
+"""Pixels of chips out of shards: decoded where they are wanted, or cut from rows kept in memory."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
+from gcn_luigi.io.shard.format import PIXELS
+from gcn_luigi.read.shard_pool import ShardPool
+
+Numbers = NDArray[np.int64]
+Arrays = Mapping[str, NDArray[Any]]
+# Shard and row.
+Key = tuple[int, int]
+
+# What h5py answers to a damaged file: it depends on the place that is hit. An error of ours is none of these.
+_UNREADABLE = (OSError, LookupError, RuntimeError, ValueError)
+_MEGABYTE = 1_000_000
+# Share of the free memory that `preload` may take.
+_MOST_OF_MEMORY = 0.8
+
+
+class RowCache:
+    """A fixed number of slots for decoded rows; the row not used for longest makes room.
+
+    Attributes
+    ----------
+    planes : dict of ndarray
+        (slot, ...), by array.
+    extents : ndarray of int64
+        (slot, 2): rows and columns that are no padding.
+    """
+
+    def __init__(
+        self, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, np.dtype[Any]], n_slots: int
+    ) -> None:
+        # Memory is touched only as far as rows come.
+        self.planes: dict[str, NDArray[Any]] = {
+            name: np.empty((n_slots, *shape), dtypes[name]) for name, shape in shapes.items()
+        }
+        self.extents = np.zeros((n_slots, 2), np.int64)
+        self._slots: OrderedDict[Key, int] = OrderedDict()
+        self._free = list(range(n_slots - 1, -1, -1))
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    @property
+    def n_slots(self) -> int:
+        """Rows that fit."""
+        return len(self._slots) + len(self._free)
+
+    def slot(self, key: Key) -> int | None:
+        """Return the slot of a row, and count it as used now; None where it is not there."""
+        slot = self._slots.get(key)
+        if slot is not None:
+            self._slots.move_to_end(key)
+        return slot
+
+    def claim(self) -> int:
+        """Return a slot for a row that is to come; the row used longest ago is given up for it."""
+        if self._free:
+            return self._free.pop()
+        return self._slots.popitem(last=False)[1]
+
+    def keep(self, key: Key, slot: int) -> None:
+        """Note that a claimed slot holds a row now, whole."""
+        self._slots[key] = slot
+
+    def release(self, slot: int) -> None:
+        """Give a claimed slot back: its row could not be read."""
+        self._free.append(slot)
+
+
+class PixelStore:
+    """The pixel arrays of a split's shards.
+
+    A row of a pixel array is a chip or, in the layout ``windows``, a partition. Chips are decoded straight into the
+    caller's arrays; partitions are decoded into a cache of `cache_mb` megabytes, and chips cut from there.
+    """
+
+    def __init__(self, shards: ShardPool, name_of: Callable[[int, int], str], cache_mb: int) -> None:
+        # name_of returns the id of chip (shard, number), for messages.
+        self._shards, self._name_of, self._cache_mb = shards, name_of, cache_mb
+        self._cache: RowCache | None = None
+        self._is_whole = False
+        self._lock = threading.RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_cache": None, "_is_whole": False, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
+
+    def format(self, shard: int, chip: int) -> tuple[dict[str, tuple[int, ...]], str]:
+        """Return the shape of a chip by array, and the layout, as the shard of a chip states them."""
+        with self._as_shard_error(shard, chip):
+            opened = self._shards[shard]
+            size = (opened.chip_size, opened.chip_size)
+            return {name: (*array.shape[1:-2], *size) for name, array in opened.arrays.items()}, opened.layout
+
+    def places(self, shard_of: Numbers, chip_of: Numbers) -> Numbers:
+        """Return (chip, 4): shard, row of its pixel arrays, and the chip's first row and column there."""
+        found = np.empty((len(shard_of), 4), np.int64)
+        found[:, 0] = shard_of
+        for shard in np.unique(shard_of).tolist():
+            mine = np.flatnonzero(shard_of == shard)
+            with self._as_shard_error(shard, int(chip_of[mine[0]])):
+                found[mine, 1:] = self._shards[shard].places[chip_of[mine]]
+        return found
+
+    def fill(self, shard_of: Numbers, chip_of: Numbers, out: Arrays) -> None:
+        """Write chips into `out`, which has C-contiguous arrays of the chips' shape and dtype, by name.
+
+        `shard_of` and `chip_of` are (chip,): shard, and number of the chip in it. Raise ShardError where a shard is
+        missing, damaged or not complete.
+        """
+        if not len(shard_of):
+            return
+        _, layout = self.format(int(shard_of[0]), int(chip_of[0]))
+        if layout == "chips" and not self._is_whole:
+            order = np.lexsort((chip_of, shard_of))
+            self.prefetch(shard_of, chip_of)
+            read = partial(self._read_chip, shard_of, chip_of, out)
+            for _ in self._shards.each(read, order.tolist()):
+                pass
+            return
+        places = self.places(shard_of, chip_of)
+        with self._lock:
+            self._cut_from_rows(places, chip_of, out)
+
+    def row(self, shard: int, row: int, chip: int) -> Arrays:
+        """Return a decoded row of the pixel arrays, as `places` numbers it: a chip or partition, without its padding.
+
+        ``image`` (band, y, x) int16, ``label`` and ``flags`` (y, x) uint8: views that hold until the next call. `chip`
+        is one that the row holds, for messages. Raise ShardError where the shard is missing, damaged or not complete.
+        """
+        with self._lock:
+            cache = self._kept()
+            (slot,) = self._decoded(cache, np.array([[shard, row]], np.int64), np.array([chip], np.int64)).tolist()
+            height, width = cache.extents[slot].tolist()
+            return {name: plane[slot][..., :height, :width] for name, plane in cache.planes.items()}
+
+    def edges(self, shard: int, chip: int) -> tuple[str, dict[str, int]]:
+        """Return the policy by which the chips of a shard were cut, and what lies beyond, by array."""
+        with self._as_shard_error(shard, chip):
+            opened = self._shards[shard]
+            return opened.edge, opened.fills
+
+    def prefetch(self, shard_of: Numbers, chip_of: Numbers) -> None:
+        """Tell the system that chips are read soon; nothing where they are in memory already."""
+        if not len(shard_of) or self._is_whole:
+            return
+        places = self.places(shard_of, chip_of)
+        for shard in np.unique(shard_of).tolist():
+            rows = np.unique(places[places[:, 0] == shard, 1])
+            with self._as_shard_error(shard, int(chip_of[shard_of == shard][0])):
+                self._shards[shard].prefetch(rows)
+
+    def preload(self, *, progress: bool) -> None:
+        """Decode all rows of all shards into memory.
+
+        Raise ConfigError where they do not fit in the free memory, ShardError where a shard is missing, damaged or not
+        complete.
+        """
+        if self._is_whole:
+            return
+        # Here, because both take longer to import than a batch to read.
+        import psutil  # noqa: PLC0415
+        from rich.console import Console  # noqa: PLC0415
+        from rich.progress import track  # noqa: PLC0415
+
+        needed, available = self.nbytes, psutil.virtual_memory().available
+        if needed > _MOST_OF_MEMORY * available:
+            raise ConfigError(
+                f"{needed / 1e9:.1f} GB of pixels do not fit in {available / 1e9:.1f} GB of free memory",
+                where=str(self._shards.path(0).parent),
+                fix="read without preload, in an order of groups; the layout windows stores overlapping chips once",
+            )
+        rows = self._all_rows()
+        cache = self._make_cache(len(rows))
+        keys = [(int(shard), int(row)) for shard, row, _ in rows]
+        wanted = [(key, cache.claim(), int(chip)) for key, chip in zip(keys, rows[:, 2], strict=True)]
+        loaded = self._shards.each(partial(self._load, cache), wanted)
+        bar = track(
+            zip(keys, loaded, strict=True),
+            description="reading",
+            total=len(keys),
+            console=Console(stderr=True),
+            transient=True,
+            disable=not progress,
+        )
+        for key, slot in bar:
+            cache.keep(key, slot)
+        with self._lock:
+            self._cache, self._is_whole = cache, True
+
+    def drop(self) -> None:
+        """Give back the memory of decoded rows."""
+        with self._lock:
+            self._cache, self._is_whole = None, False
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all decoded rows."""
+        return len(self._all_rows()) * self._row_bytes()
+
+    def _all_rows(self) -> Numbers:
+        """Return (row, 3): shard, row, and the first chip that lies in it, of all shards."""
+        numbers = []
+        for shard in range(len(self._shards)):
+            with self._as_shard_error(shard, 0):
+                rows = np.arange(self._shards[shard].arrays["label"].shape[0])
+                row_of = self._shards[shard].places[:, 0]
+            chips = np.zeros_like(rows)
+            chips[row_of[::-1]] = np.arange(len(row_of))[::-1]
+            numbers.append(np.column_stack([np.full(len(rows), shard), rows, chips]))
+        return np.concatenate(numbers) if numbers else np.empty((0, 3), np.int64)
+
+    def _row_bytes(self) -> int:
+        if not len(self._shards):
+            return 0
+        with self._as_shard_error(0, 0):
+            arrays = self._shards[0].arrays
+        return sum(int(np.prod(array.shape[1:])) * array.dtype.itemsize for array in arrays.values())
+
+    def _kept(self) -> RowCache:
+        if self._cache is None:
+            self._cache = self._make_cache(max(1, self._cache_mb * _MEGABYTE // self._row_bytes()))
+        return self._cache
+
+    def _make_cache(self, n_slots: int) -> RowCache:
+        with self._as_shard_error(0, 0):
+            arrays = self._shards[0].arrays
+        return RowCache({name: array.shape[1:] for name, array in arrays.items()}, PIXELS, n_slots)
+
+    def _cut_from_rows(self, places: Numbers, chip_of: Numbers, out: Arrays) -> None:
+        """Cut chips out of decoded rows, decoding those that are not in memory; as many at a time as it holds."""
+        rows, firsts, which = np.unique(places[:, :2], axis=0, return_index=True, return_inverse=True)
+        # As they are asked for: what a batch ends with, the next one begins with.
+        turn = np.argsort(firsts)
+        rows, which = rows[turn], np.argsort(turn)[which]
+        cache = self._kept()
+        # A chip of each row, for messages.
+        examples = np.empty(len(rows), np.int64)
+        examples[which] = chip_of
+        for first in range(0, len(rows), cache.n_slots):
+            part = slice(first, first + cache.n_slots)
+            slots = self._decoded(cache, rows[part], examples[part])
+            chosen = np.flatnonzero((which >= first) & (which < first + len(slots)))
+            where = np.column_stack([slots[which[chosen] - first], places[chosen, 2:]])
+            shard = self._shards[int(places[0, 0])]
+            for name, plane in out.items():
+                into = plane if len(chosen) == len(plane) else np.empty((len(chosen), *plane.shape[1:]), plane.dtype)
+                shard.cut(name, cache.planes[name], where, cache.extents, into)
+                if into is not plane:
+                    plane[chosen] = into
+
+    def _decoded(self, cache: RowCache, rows: Numbers, examples: Numbers) -> Numbers:
+        """Return the slots of rows, decoding those that are not there."""
+        keys = [(int(shard), int(row)) for shard, row in rows]
+        slots = [cache.slot(key) for key in keys]
+        missing = [position for position, slot in enumerate(slots) if slot is None]
+        for shard in {keys[position][0] for position in missing}:
+            wanted = [keys[position][1] for position in missing if keys[position][0] == shard]
+            with self._as_shard_error(shard, int(examples[missing[0]])):
+                self._shards[shard].prefetch(np.array(wanted, np.int64))
+        claimed = [(keys[position], cache.claim(), int(examples[position])) for position in missing]
+        done = 0
+        try:
+            for slot in self._shards.each(partial(self._load, cache), claimed):
+                cache.keep(claimed[done][0], slot)
+                slots[missing[done]] = slot
+                done += 1
+        finally:
+            for _, slot, _ in claimed[done:]:
+                cache.release(slot)
+        return np.array(slots, np.int64)
+
+    def _load(self, cache: RowCache, wanted: tuple[Key, int, int]) -> int:
+        (shard, row), slot, example = wanted
+        with self._as_shard_error(shard, example):
+            opened = self._shards[shard]
+            for name, plane in cache.planes.items():
+                opened.read_row(name, row, plane[slot])
+            cache.extents[slot] = opened.extents[row]
+        return slot
+
+    def _read_chip(self, shard_of: Numbers, chip_of: Numbers, out: Arrays, position: int) -> None:
+        shard, chip = int(shard_of[position]), int(chip_of[position])
+        with self._as_shard_error(shard, chip):
+            opened = self._shards[shard]
+            for name, plane in out.items():
+                opened.read_row(name, chip, plane[position])
+
+    @contextmanager
+    def _as_shard_error(self, shard: int, chip: int) -> Iterator[None]:
+        try:
+            yield
+        except GcnLuigiError:
+            raise
+        except _UNREADABLE as error:
+            raise ShardError(
+                f"chip {self._name_of(shard, chip)} cannot be read: {error}",
+                where=f"{self._shards.path(shard)}, row {chip}",
+                fix="run the build again: gcn run --deep <region> makes a missing or damaged shard anew",
+            ) from error
