@@ -48,7 +48,7 @@ def false_colour(image: Pixels, flags: NDArray[np.uint8], dataset: Dataset) -> N
 
 def chips(dataset: Dataset) -> Figure:
     """Draw four chips, each with its label and its flags: the one with most of every class, and those with gaps."""
-    index = dataset.index[dataset.index["split"] == "train"].reset_index(drop=True)
+    index = dataset.chip_table[dataset.chip_table["split"] == "train"].reset_index(drop=True)
     balance = index[["share_none", "share_debris", "share_ice"]].min(axis=1)
     shown = [int(balance.idxmax())]
     for column in ("share_ice", "share_debris", "valid_optical"):
@@ -80,7 +80,7 @@ def chip_map(dataset: Dataset) -> Figure:
     axes = figure.subplots()
     extent = (bounds.left, bounds.right, bounds.bottom, bounds.top)
     axes.imshow(label, cmap=CLASSES, norm=CLASS_STEPS, extent=extent, interpolation="nearest")
-    catalog = dataset.catalog
+    catalog = dataset.partition_table
     catalog[~catalog["used"]].boundary.plot(ax=axes, color=UNUSED, linewidth=0.6, linestyle="--")
     handles = [*CLASS_KEY]
     for split, colour in SPLIT_COLOURS.items():
@@ -110,7 +110,7 @@ def label_making(dataset: Dataset) -> Figure:
     sources = dataset.paths.root.parent / "demo-input"
     (votes_file,) = sorted((sources / "stem").glob("*.tif"))
     outlines = gpd.read_file(sources / "rgi" / "outlines.gpkg")
-    index = dataset.index
+    index = dataset.chip_table
     best = index.loc[index[["share_none", "share_debris", "share_ice"]].min(axis=1).idxmax()]
     middle = best.geometry.centroid
     box = (middle.x - 5000, middle.y - 4000, middle.x + 5000, middle.y + 4000)
@@ -126,7 +126,7 @@ def label_making(dataset: Dataset) -> Figure:
     )
     right.set_title("label", fontsize=10)
     for axes in (left, right):
-        outlines.to_crs(dataset.catalog.crs).boundary.plot(ax=axes, color="#c0392b", linewidth=1)
+        outlines.to_crs(dataset.partition_table.crs).boundary.plot(ax=axes, color="#c0392b", linewidth=1)
         axes.set_xlim(box[0], box[2])
         axes.set_ylim(box[1], box[3])
         _bare(axes)

@@ -14,9 +14,8 @@ from torch import nn
 from torch.nn import functional
 
 import gcn_luigi
+from gcn_luigi import Dataset, Flag
 from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE
-from gcn_luigi.prepare.missing.fill import Flag
-from gcn_luigi.read.dataset import Dataset
 from gcn_luigi.read.torch import ChipStream
 
 Tensors = dict[str, torch.Tensor]

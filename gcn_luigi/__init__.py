@@ -1,15 +1,56 @@
 """Training chips for glacier-cover networks: one Luigi graph from STEM tiles to HDF5 shards."""
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from gcn_luigi.version import __version__
 
 if TYPE_CHECKING:
     import os
 
-    from gcn_luigi.read.dataset import Dataset
+    from gcn_luigi.bands import Band as Band
+    from gcn_luigi.bands import BandSchema as BandSchema
+    from gcn_luigi.bands import Role as Role
+    from gcn_luigi.errors import ConfigError as ConfigError
+    from gcn_luigi.errors import GcnLuigiError as GcnLuigiError
+    from gcn_luigi.errors import InputError as InputError
+    from gcn_luigi.errors import LatticeError as LatticeError
+    from gcn_luigi.errors import PublishError as PublishError
+    from gcn_luigi.errors import ResourceError as ResourceError
+    from gcn_luigi.errors import SchedulerError as SchedulerError
+    from gcn_luigi.errors import ShardError as ShardError
+    from gcn_luigi.prepare.missing.fill import Flag as Flag
+    from gcn_luigi.read.dataset import Dataset as Dataset
+    from gcn_luigi.read.reader import ChipReader as ChipReader
 
-__all__ = ["__version__", "open_dataset"]
+# Loaded when first asked for, so that `import gcn_luigi` alone stays light.
+_MODULES = {
+    "gcn_luigi.bands": ("Band", "BandSchema", "Role"),
+    "gcn_luigi.errors": (
+        "ConfigError", "GcnLuigiError", "InputError", "LatticeError", "PublishError", "ResourceError",
+        "SchedulerError", "ShardError",
+    ),
+    "gcn_luigi.prepare.missing.fill": ("Flag",),
+    "gcn_luigi.read.dataset": ("Dataset",),
+    "gcn_luigi.read.reader": ("ChipReader",),
+}  # fmt: skip
+_PLACES = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "Band", "BandSchema", "ChipReader", "ConfigError", "Dataset", "Flag", "GcnLuigiError", "InputError",
+    "LatticeError", "PublishError", "ResourceError", "Role", "SchedulerError", "ShardError", "__version__",
+    "open_dataset",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'gcn_luigi' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def open_dataset(directory: "str | os.PathLike[str]") -> "Dataset":
@@ -18,12 +59,12 @@ def open_dataset(directory: "str | os.PathLike[str]") -> "Dataset":
     Parameters
     ----------
     directory : path-like
-        ``<output>/<region>``, where ``dataset.json`` lies.
+        ``<output>/<region>``, where ``dataset.json`` is.
 
     Returns
     -------
     Dataset
-        With ``index``, ``catalog``, ``statistics`` and ``chips(split)``.
+        With ``chip_table``, ``partition_table``, ``statistics``, ``bands`` and ``chips(split)``.
 
     Raises
     ------
@@ -32,7 +73,6 @@ def open_dataset(directory: "str | os.PathLike[str]") -> "Dataset":
     ConfigError
         `directory` is in a store or on the web.
     """
-    # Here, so that `import gcn_luigi` alone stays light.
     from gcn_luigi.io.inputs.remote import refuse_remote  # noqa: PLC0415
     from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
 """Bands by name and role: never by position, count or file order."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from gcn_luigi.errors import ConfigError
@@ -50,6 +50,11 @@ class Band:
     valid_max: float | None = None
     unit: str = ""
     description: str = ""
+
+    def __repr__(self) -> str:
+        """Return the fields that differ from their defaults."""
+        own = [f"{key.name}={value!r}" for key in fields(self)[2:] if (value := getattr(self, key.name)) != key.default]
+        return f"Band({', '.join([repr(self.name), str(self.role), *own])})"
 
 
 LABEL_IGNORE = 255

@@ -91,8 +91,8 @@ def _of_dataset(place: Path) -> dict[str, Any]:
     from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
 
     dataset = Dataset(place)
-    leaks = measure_leakage(dataset.index, dataset.catalog, dataset.lattice)
-    index = dataset.index
+    leaks = measure_leakage(dataset.chip_table, dataset.partition_table, dataset.lattice)
+    index = dataset.chip_table
     boxes = index[["left", "bottom", "right", "top"]].apply(tuple, axis=1)
     train, dev = (set(boxes[index["split"] == split]) for split in ("train", "dev"))
     return {

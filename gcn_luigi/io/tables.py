@@ -37,14 +37,6 @@ def read_geoparquet(path: Path) -> gpd.GeoDataFrame:
         raise InputError(f"not a GeoParquet file: {error}", where=str(path), fix="build the table again") from error
 
 
-def read_column(path: Path, name: str) -> list[str]:
-    """Read one column of texts alone: a small part of the file. Raise InputError where it is missing."""
-    try:
-        return [str(value) for value in pq.read_table(path, columns=[name])[name].to_pylist()]
-    except (OSError, ValueError, LookupError, pa.ArrowException) as error:
-        raise InputError(f"has no column {name}: {error}", where=str(path), fix="build the table again") from error
-
-
 def write_geopackage(path: Path, frame: gpd.GeoDataFrame, layer: str) -> None:
     """Write a GeoPackage with one layer of polygons; the layer's name does not depend on `path`."""
     path.unlink(missing_ok=True)

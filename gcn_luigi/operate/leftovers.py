@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcn_luigi.io.publish.atomic import digest
+from gcn_luigi.io.publish.atomic import dead_temporaries, digest, is_temporary
 from gcn_luigi.io.publish.sidecar import read_record
-from gcn_luigi.io.publish.temporary import dead_drafts, is_draft
 from gcn_luigi.operate.repair import directories, sweep_drafts
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.graph import made_files
@@ -72,7 +71,7 @@ def find_leftovers(root: RegionTask, on_request: tuple[RegionTask, ...] = (), *,
     records = root.paths.sidecar(root.paths.dataset).parent
     for sidecar in _files(records):
         path = directory / sidecar.relative_to(records).with_suffix("")
-        if sidecar.suffix != ".json" or is_draft(sidecar) or (path in wanted and not everything):
+        if sidecar.suffix != ".json" or is_temporary(sidecar) or (path in wanted and not everything):
             continue
         record = read_record(sidecar)
         if path.is_file() and (record is None or path.is_symlink() or digest(path) != record.sha256):
@@ -86,7 +85,7 @@ def find_leftovers(root: RegionTask, on_request: tuple[RegionTask, ...] = (), *,
         removable += [Leftover(path, "made on request") for path in _partitions(root)]
         removable += [Leftover(path, "how long a task took") for path in _files(root.paths.times)]
     for place in directories(directory):
-        removable += [Leftover(path, "draft of a killed build") for path in dead_drafts(place)]
+        removable += [Leftover(path, "draft of a killed build") for path in dead_temporaries(place)]
     return Leftovers(tuple(sorted(removable, key=_path)), tuple(sorted(kept, key=_path)))
 
 

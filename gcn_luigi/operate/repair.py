@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from gcn_luigi.io.publish.temporary import sweep
+from gcn_luigi.io.publish.atomic import remove_dead_temporaries
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.graph import made_files
 from gcn_luigi.tasks.target import PublishedFile
@@ -36,7 +36,7 @@ def void_damaged(root: RegionTask) -> list[Path]:
 
 def sweep_drafts(root: RegionTask) -> list[Path]:
     """Remove the drafts that killed builds left anywhere in a dataset's directory; return them."""
-    return [draft for place in directories(root.paths.root) for draft in sweep(place)]
+    return [draft for place in directories(root.paths.root) for draft in remove_dead_temporaries(place)]
 
 
 def directories(root: Path) -> list[Path]:

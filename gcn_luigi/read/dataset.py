@@ -1,44 +1,48 @@
 """A finished dataset, read back."""
 
+import html
 import json
 import os
+import warnings
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import geopandas as gpd
+from typing import TYPE_CHECKING, Any
 
 from gcn_luigi.bands import Band, Role
-from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
+from gcn_luigi.errors import ConfigError, ShardError
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import DIGEST, ManifestEntry, data_digest, read_manifest
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.publish.safe_names import inside
 from gcn_luigi.io.shard.reader import ShardReader
-from gcn_luigi.io.tables import read_column, read_geoparquet
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.old_keys import renew
 from gcn_luigi.prepare.split.names import split_of
 from gcn_luigi.read.reader import Chip, ChipReader
 from gcn_luigi.settings import RegionSettings
 
+if TYPE_CHECKING:
+    import geopandas as gpd
+
 __all__ = ["Chip", "ChipReader", "Dataset"]
 
 # A third split, which no dataset has so far: dev under this name would pass for pixels that nobody tuned on.
 _THIRD = ("test", "testing")
+_OLD_NAMES = {"index": "chip_table", "catalog": "partition_table", "layout": "paths"}
 
 
 class Dataset:
     """A region's dataset on disk.
 
-    What it reads is what was published: ``dataset.json`` by its own digest, tables by the digest that stands there,
-    shards by their checksums.
+    What it reads is what was published: ``dataset.json`` is checked by its own digest, tables by the digest given
+    there, shards by their checksums.
 
     Parameters
     ----------
     directory : path-like
-        Where ``dataset.json`` lies.
+        Where ``dataset.json`` is.
 
     Raises
     ------
@@ -51,37 +55,50 @@ class Dataset:
         self.description: dict[str, Any] = read_manifest(self.paths.dataset)
 
     def __repr__(self) -> str:
-        region = self.description.get("region", "?")
-        try:
-            splits = read_column(self._verified(self.paths.index), "split")
-        except GcnLuigiError:
-            # Whoever looks at a broken dataset wants to see which one it is, not an error.
-            return f"<gcn_luigi dataset {region}: index.parquet cannot be read>"
-        counts = ", ".join(f"{splits.count(split)} {split}" for split in SPLITS)
-        return f"<gcn_luigi dataset {region}: {counts} chips>"
+        shards = " and ".join(f"{count} {split}" for split, count in self._shard_counts().items())
+        return f"<gcn_luigi.Dataset {self.description.get('region', '?')}: {shards} shards>"
+
+    def _repr_html_(self) -> str:
+        sizes = [int(entry.get("size", 0)) for entry in self._entries()]
+        rows = {
+            "region": self.description.get("region", "?"),
+            "years": ", ".join(map(str, self.description.get("configuration", {}).get("years", []))),
+            **{f"{split} shards": count for split, count in self._shard_counts().items()},
+            "files": f"{len(sizes)}, {sum(sizes) / 1e6:,.1f} MB",
+        }
+        cells = "".join(f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows.items())
+        return f"<table>{cells}</table>"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name not in _OLD_NAMES:
+                raise AttributeError(f"'Dataset' object has no attribute {name!r}")
+            warnings.warn(f"Dataset.{name} is now Dataset.{_OLD_NAMES[name]}", DeprecationWarning, stacklevel=2)
+            return getattr(self, _OLD_NAMES[name])
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that ``dataset.json`` says, with it of every file: equal digests, equal datasets."""
+        """SHA-256 of ``dataset.json``, which holds the digest of every file: equal digests, equal datasets."""
         return str(self.description[DIGEST])
 
     @property
     def data_digest(self) -> str:
-        """SHA-256 over shards, index, catalog and statistics alone: the same wherever the same chips are made.
+        """SHA-256 over shards, both tables and statistics alone: the same wherever the same chips are made.
 
         `gcn_luigi.io.publish.manifest.data_digest` says what exactly it covers.
         """
         return data_digest(ManifestEntry(**entry) for entry in self.description["files"])
 
     @cached_property
-    def index(self) -> gpd.GeoDataFrame:
-        """One row a chip: id, split, shard, shard_row, partition, place, year, shares; geometry is the chip's box."""
-        return read_geoparquet(self._verified(self.paths.index))
+    def chip_table(self) -> "gpd.GeoDataFrame":
+        """One row per chip: id, split, shard, shard_row, partition, place, year, shares; geometry is the chip's box."""
+        return self._table(self.paths.index)
 
     @cached_property
-    def catalog(self) -> gpd.GeoDataFrame:
-        """One row a partition, used or not, with the reason."""
-        return read_geoparquet(self._verified(self.paths.catalog))
+    def partition_table(self) -> "gpd.GeoDataFrame":
+        """One row per partition, used or not, with the reason."""
+        return self._table(self.paths.catalog)
 
     @cached_property
     def statistics(self) -> dict[str, Any]:
@@ -91,7 +108,7 @@ class Dataset:
 
     @cached_property
     def lattice(self) -> Lattice:
-        """Where the region's pixels lie; catalog and index count rows and columns from its corner."""
+        """The region's pixel lattice; rows and columns of both tables count from its corner."""
         return Inventory.from_json(self._verified(self.paths.inventory).read_text(encoding="utf-8")).lattice
 
     @cached_property
@@ -100,9 +117,9 @@ class Dataset:
 
         Unit, description, nodata, scale and valid range are those of the ``[[bands]]`` tables that the dataset was
         built with. `nodata` is the number for a missing pixel in the stacks; in chips, missing pixels hold the fill,
-        and ``flags`` tell.
+        and ``flags`` say which pixels are missing.
         """
-        path = inside(self.paths.shards, str(self.index["shard"].iloc[0]), where=self.paths.index)
+        path = inside(self.paths.shards, str(self.chip_table["shard"].iloc[0]), where=self.paths.index)
         try:
             with ShardReader(path) as shard:
                 names, roles = (json.loads(shard.attributes[key]) for key in ("band_names", "band_roles"))
@@ -110,7 +127,7 @@ class Dataset:
             raise ShardError(
                 f"the shard's bands cannot be read: {error}",
                 where=str(path),
-                fix="run the build again: gcn run --deep <region> makes a missing or damaged shard anew",
+                fix="run the build again: gcn run --deep <region> rebuilds missing and damaged shards",
             ) from error
         known = {(band.name, band.role): band for band in self._configured_bands()}
         found = (Band(name, Role(role)) for name, role in zip(names, roles, strict=True))
@@ -138,20 +155,40 @@ class Dataset:
                 where=str(self.paths.root),
                 fix="use train or dev",
             )
-        index = self.index
-        return ChipReader(self.paths.shards, index[index["split"] == name], threads=threads, cache_mb=cache_mb)
+        table = self.chip_table
+        return ChipReader(self.paths.shards, table[table["split"] == name], threads=threads, cache_mb=cache_mb)
+
+    def to_xarray(self, chips: Sequence[str], *, masked: bool = False) -> Any:
+        """Return chips by their ids as an `xarray.Dataset`; see `gcn_luigi.read.xarray.as_xarray`."""
+        from gcn_luigi.read.xarray import as_xarray  # noqa: PLC0415  which imports this module
+
+        return as_xarray(self, chips, masked=masked)
+
+    def _entries(self) -> list[dict[str, Any]]:
+        files = self.description.get("files", [])
+        return [entry for entry in files if isinstance(entry, dict)] if isinstance(files, list) else []
+
+    def _shard_counts(self) -> dict[str, int]:
+        names = [str(entry.get("path", "")) for entry in self._entries()]
+        return {split: sum(name.startswith(f"shards/{split}-") for name in names) for split in SPLITS}
 
     def _configured_bands(self) -> tuple[Band, ...]:
         try:
-            # Where the sources lie is not written down, and not needed here.
+            # Where the sources are is not recorded, and not needed here.
             settings = RegionSettings.model_validate({**renew(self.description["configuration"])[0], "data_root": "."})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ShardError(
-                "was made with other settings than this version knows: its bands cannot be told",
+                "was made with other settings than this version knows: its bands are unknown",
                 where=str(self.paths.dataset),
                 fix="read it with the version that made it, or build it again: gcn run <region>",
             ) from error
         return settings.schema_bands.image
+
+    def _table(self, path: Path) -> "gpd.GeoDataFrame":
+        # Here, because geopandas takes longer to import than all the rest.
+        from gcn_luigi.io.tables import read_geoparquet  # noqa: PLC0415
+
+        return read_geoparquet(self._verified(path))
 
     def _verified(self, path: Path) -> Path:
         """Return `path` if its bytes are those that were published; a table has no checksum of its own."""
@@ -168,5 +205,5 @@ class Dataset:
 
 def _lost(what: str, path: Path) -> ShardError:
     return ShardError(
-        what, where=str(path), fix="run the build again: gcn run --deep <region> makes lost and damaged files anew"
+        what, where=str(path), fix="run the build again: gcn run --deep <region> rebuilds missing and damaged files"
     )

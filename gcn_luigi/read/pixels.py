@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
 from gcn_luigi.io.publish.safe_names import inside
@@ -258,6 +255,11 @@ class PixelStore:
         """
         if self._is_whole:
             return
+        # Here, because both take longer to import than a batch to read.
+        import psutil  # noqa: PLC0415
+        from rich.console import Console  # noqa: PLC0415
+        from rich.progress import track  # noqa: PLC0415
+
         needed, available = self.nbytes, psutil.virtual_memory().available
         if needed > _MOST_OF_MEMORY * available:
             raise ConfigError(

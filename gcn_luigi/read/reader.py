@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Self, TypedDict, cast
 
-import geopandas as gpd
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +15,9 @@ from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.read.buffers import Batch, BufferPool
 from gcn_luigi.read.pixels import PixelStore, ShardPool
 from gcn_luigi.read.sampling import Positions, shuffled, shuffled_in_groups
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 
 class Chip(TypedDict):
@@ -50,7 +52,7 @@ class ChipReader:
         Megabytes for partitions decoded last, in the layout ``windows``.
     """
 
-    def __init__(self, directory: Path, index: gpd.GeoDataFrame, *, threads: int = 1, cache_mb: int = 256) -> None:
+    def __init__(self, directory: Path, index: "gpd.GeoDataFrame", *, threads: int = 1, cache_mb: int = 256) -> None:
         names, numbers = np.unique(index["shard"].to_numpy(str), return_inverse=True)
         self._ids = index["chip_id"].array
         self._shard_of = numbers.astype(np.int64)
@@ -58,6 +60,9 @@ class ChipReader:
         self._shards = ShardPool(directory, names.tolist(), threads)
         name_of = partial(_name_of, self._ids, self._shard_of, self._chip_of)
         self._store = PixelStore(self._shards, name_of, cache_mb)
+
+    def __repr__(self) -> str:
+        return f"<gcn_luigi.ChipReader: {len(self)} chips of {len(self._shards)} shards>"
 
     def __len__(self) -> int:
         return len(self._ids)

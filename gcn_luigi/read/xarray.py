@@ -33,7 +33,7 @@ def as_xarray(dataset: Dataset, chips: Sequence[str], *, masked: bool = False) -
     dataset : Dataset
         A finished dataset, of either layout.
     chips : sequence of str
-        Ids of the index, such as ``dataset.index.chip_id[:100]``; of both splits if wanted.
+        Ids of the index, such as ``dataset.chip_table.chip_id[:100]``; of both splits if wanted.
     masked : bool
         Give the image as float32 with NaN where the band is missing at a pixel; else as stored, int16 with the fill.
 
@@ -117,13 +117,13 @@ def locate(chip: Any) -> Any:
 
 def _rows(dataset: Dataset, chips: Sequence[str]) -> Any:
     wanted = [str(name) for name in chips]
-    index = dataset.index.set_index("chip_id", drop=False)
+    index = dataset.chip_table.set_index("chip_id", drop=False)
     lost = [name for name in wanted if name not in index.index]
     if lost or not wanted:
         raise ConfigError(
             f"no chip {lost[0]}" if lost else "no chip is named",
             where=str(dataset.paths.index),
-            fix="give ids of dataset.index.chip_id",
+            fix="give ids of dataset.chip_table.chip_id",
         )
     return index.loc[wanted]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gcn_luigi.errors import GcnLuigiError
-from gcn_luigi.io.publish.temporary import is_draft
+from gcn_luigi.io.publish.atomic import is_temporary
 from gcn_luigi.read.validate import validate
 from gcn_luigi.tasks import Dataset
 from tests.faults.figures import Figures
@@ -139,7 +139,7 @@ class Arena:
 
     def equals(self, output: Path, figures: Figures, what: str, reference: Path | None = None) -> None:
         """Check that an output holds the undisturbed dataset and nothing else, and that it is sound."""
-        if left := [path.name for path in sorted(output.rglob("*")) if is_draft(path)]:
+        if left := [path.name for path in sorted(output.rglob("*")) if is_temporary(path)]:
             figures.problem("temporary file", f"after {what}: {named(left)}")
         if wrong := self.differences(output, figures, reference):
             figures.problem("wrong dataset", f"after {what}: {named(wrong)}")
@@ -194,7 +194,9 @@ def open_arena(root: Path, seconds: float) -> Arena:
 
 def files_below(directory: Path) -> set[str]:
     """Return the files of a dataset, by relative path; drafts and times apart."""
-    found = (path for path in directory.rglob("*") if path.is_file() and not is_draft(path) and not tells_a_time(path))
+    found = (
+        path for path in directory.rglob("*") if path.is_file() and not is_temporary(path) and not tells_a_time(path)
+    )
     return {path.relative_to(directory).as_posix() for path in found}
 
 

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from gcn_luigi.io.publish.temporary import is_draft
+from gcn_luigi.io.publish.atomic import is_temporary
 from gcn_luigi.tasks.graph import upstream
 from tests.faults.arena import Arena, files_below, named
 from tests.faults.figures import Figures
@@ -51,7 +51,7 @@ def _check_made(
     directory = output / arena.tiny.region
     if wrong := arena.differences(output, figures):
         figures.problem("wrong dataset", f"{what}: {named(wrong)}")
-    if left := [path.name for path in output.rglob("*") if is_draft(path)]:
+    if left := [path.name for path in output.rglob("*") if is_temporary(path)]:
         figures.problem("temporary file", f"{what}: {named(left)}")
     # What was damaged and now has its bytes back was made anew.
     made = {name for name, state in before.items() if name not in hurt and _state(directory / name) != state}

@@ -120,7 +120,7 @@ def _table(lasting: Path, tree: Path, sample: Sample) -> None:
     must(refusal or refusals or sample.name == "inventory.json", "nothing is said of it")
     try:
         read = Dataset(root)
-        repr(read), read.catalog, read.statistics, read.bands
+        repr(read), read.partition_table, read.statistics, read.bands
         read.chips("dev").batch(range(len(read.chips("dev"))))
     except GcnLuigiError as error:
         refusal = error

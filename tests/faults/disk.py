@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gcn_luigi.io.publish.temporary import is_draft
+from gcn_luigi.io.publish.atomic import is_temporary
 from tests.faults.arena import Arena, files_below, named
 from tests.faults.figures import Figures
 from tests.integration.commands import state_of
@@ -86,7 +86,7 @@ def _full_disk(arena: Arena, figures: Figures, size: int) -> None:
             figures.faults["disk full"] += 1
             _refused(ended, figures, what, "No space left")
         arena.honest(ended, output, figures, what)
-        if left := [path.name for path in output.rglob("*") if is_draft(path)]:
+        if left := [path.name for path in output.rglob("*") if is_temporary(path)]:
             figures.problem("temporary file", f"{what}: {named(left)} keep it full")
         _remount(output, f"size={_ROOMY}")
         arena.mends(output, figures, what)
@@ -105,7 +105,7 @@ def _limited_file(arena: Arena, figures: Figures, size: int) -> None:
     ended = arena.ends(running, figures, what, plain=False)
     figures.faults["file too large"] += 1
     arena.honest(ended, output, figures, what)
-    if left := [path.name for path in output.rglob("*") if is_draft(path)]:
+    if left := [path.name for path in output.rglob("*") if is_temporary(path)]:
         figures.problem("temporary file", f"{what}: {named(left)}")
     arena.mends(output, figures, what)
     arena.drop(output)

@@ -109,13 +109,13 @@ def _an_empty_tile_is_missing(build, columbia_dataset):
     assert made.statistics["bands"]["ndvi"]["count"] < columbia_dataset.statistics["bands"]["ndvi"]["count"]
     more = _dropped_for_optical(made) - _dropped_for_optical(columbia_dataset)
     assert more > 0
-    assert len(made.index) + more == len(columbia_dataset.index)
-    assert (made.index["valid_optical"] >= 0.5).all()
+    assert len(made.chip_table) + more == len(columbia_dataset.chip_table)
+    assert (made.chip_table["valid_optical"] >= 0.5).all()
 
 
 def _a_cell_elsewhere_is_not_used(build):
     made = build("grid_cell_outside")
-    catalog = made.catalog
+    catalog = made.partition_table
 
     assert (catalog.loc[catalog["outside_share"] == 1, "reason"] == "outside the tiles").all()
     assert (catalog["outside_share"] == 1).any()
@@ -123,7 +123,7 @@ def _a_cell_elsewhere_is_not_used(build):
 
 def _a_year_without_composite_takes_the_nearest(build):
     made = build("grid_year_without_epoch", ('rule = "nearest"', 'rule = "nearest"\nsource = "grid"'))
-    asked = made.catalog[made.catalog["outline_year"] == 2003]
+    asked = made.partition_table[made.partition_table["outline_year"] == 2003]
 
     assert len(asked) == 2
     assert set(asked["year"]) <= {2000, 2006}
@@ -136,8 +136,8 @@ def _broken_outlines_are_mended_and_noted(build):
 
     assert any("repaired" in note for note in notes)
     assert any("rows skipped, without geometry" in note for note in notes)
-    assert made.catalog["outline_year"].dropna().between(1900, 2100).all()
-    assert set(made.catalog.loc[~made.catalog["used"], "reason"]) <= {
+    assert made.partition_table["outline_year"].dropna().between(1900, 2100).all()
+    assert set(made.partition_table.loc[~made.partition_table["used"], "reason"]) <= {
         "outside the tiles",
         "no dated outline",
         "year gap 7",

@@ -12,7 +12,7 @@ import gcn_luigi
 @pytest.fixture
 def files(small_output, tmp_path):
     """Return the footprints of both splits as files of their own."""
-    index = gcn_luigi.open_dataset(small_output).index
+    index = gcn_luigi.open_dataset(small_output).chip_table
     paths = []
     for split in ("train", "dev"):
         paths.append(tmp_path / f"{split}.gpkg")
@@ -106,12 +106,12 @@ def test_splits_that_lie_nearer_than_one_chip_are_warned_of(gcn, tmp_path, dev_a
 
 def test_a_dataset_whose_splits_touch_is_warned_of(gcn, small_output, monkeypatch):
     made = gcn_luigi.open_dataset(small_output)
-    index = made.index.copy()
+    index = made.chip_table.copy()
     # The chip next to a train chip becomes dev.
     first = index[index["split"] == "train"].iloc[0]
     is_right = (index["left"] == first["right"]) & (index["top"] == first["top"])
     index = index[(index["chip_id"] == first["chip_id"]) | is_right].assign(split=["train", "dev"])
-    monkeypatch.setattr("gcn_luigi.read.dataset.Dataset.index", index)
+    monkeypatch.setattr("gcn_luigi.read.dataset.Dataset.chip_table", index)
 
     code, out, err = gcn("check-split", small_output)
 

@@ -68,9 +68,9 @@ def test_the_label_equals_the_expected_one_pixel_for_pixel(columbia, columbia_ou
 
 def test_every_chip_equals_the_corrected_window_of_its_year(columbia_dataset: Dataset, mosaics):
     years, label = mosaics
-    catalog = columbia_dataset.catalog.set_index("partition")
+    catalog = columbia_dataset.partition_table.set_index("partition")
     for split in ("train", "dev"):
-        index = columbia_dataset.index[columbia_dataset.index["split"] == split]
+        index = columbia_dataset.chip_table[columbia_dataset.chip_table["split"] == split]
         for chip, row in zip(columbia_dataset.chips(split), index.itertuples(), strict=True):
             stack, no_optical, no_topo = years[row.year]
             partition = catalog.loc[row.partition]
@@ -133,8 +133,8 @@ def test_statistics_equal_those_of_the_chips_own_pixels(columbia_dataset: Datase
 
 def test_each_pixel_counts_once_in_the_main_statistics(columbia_dataset: Dataset, mosaics):
     years, _ = mosaics
-    catalog = columbia_dataset.catalog.set_index("partition")
-    index = columbia_dataset.index[columbia_dataset.index["split"] == "train"]
+    catalog = columbia_dataset.partition_table.set_index("partition")
+    index = columbia_dataset.chip_table[columbia_dataset.chip_table["split"] == "train"]
     values = []
     for name, chips in index.groupby("partition"):
         partition = catalog.loc[name]
@@ -186,10 +186,10 @@ def test_the_seal_lists_every_file_but_itself_and_the_page_that_tells_times(colu
 
 
 def test_a_chip_id_names_region_split_partition_year_and_offset(columbia_dataset: Dataset):
-    row = columbia_dataset.index.iloc[0]
+    row = columbia_dataset.chip_table.iloc[0]
 
     assert row["chip_id"] == f"columbia_train_{row['partition']}_{row['year']}_r{row['row']:04d}_c{row['col']:04d}"
-    assert columbia_dataset.index["chip_id"].is_unique
+    assert columbia_dataset.chip_table["chip_id"].is_unique
 
 
 def test_the_published_log_has_its_eight_lines(columbia_output):

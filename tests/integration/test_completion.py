@@ -60,7 +60,7 @@ def test_datasets_are_directories_with_a_seal(place, command):
 
 
 def test_chips_partitions_and_splits_are_those_of_the_dataset_on_the_line(place, small_output):
-    index = gcn_luigi.open_dataset(small_output).index
+    index = gcn_luigi.open_dataset(small_output).chip_table
     assert place.is_dir()
 
     chips = _proposed(["export", "output/tiny", "out", "--chip"], "tiny_dev")

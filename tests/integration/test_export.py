@@ -77,7 +77,7 @@ def _pixel(made, left, top):
 
 def _all_chips(made):
     for split in ("train", "dev"):
-        yield from zip(made.index[made.index["split"] == split].itertuples(), made.chips(split), strict=True)
+        yield from zip(made.chip_table[made.chip_table["split"] == split].itertuples(), made.chips(split), strict=True)
 
 
 def test_exported_chips_have_the_readers_pixels_place_and_names(made, tmp_path):
@@ -96,7 +96,7 @@ def test_exported_chips_have_the_readers_pixels_place_and_names(made, tmp_path):
         with rasterio.open(tmp_path / "out" / stated.file) as file:
             assert (file.bounds.left, file.bounds.top) == (row.left, row.top)
             assert (file.bounds.right, file.bounds.bottom) == (row.right, row.bottom)
-            assert file.crs == made.index.crs
+            assert file.crs == made.chip_table.crs
             assert file.descriptions == tuple(band.name for band in made.bands)
             assert file.profile["compress"] == "deflate"
         assert stated.geometry.bounds == row.geometry.bounds
@@ -104,7 +104,7 @@ def test_exported_chips_have_the_readers_pixels_place_and_names(made, tmp_path):
 
 
 def test_an_exported_partition_holds_every_chip_where_it_was_cut(made, tmp_path):
-    index = made.index
+    index = made.chip_table
     partitions = tuple(index["partition"].drop_duplicates().iloc[[0, 3, -1]])
     export(made, tmp_path / "out", Request(Selection(partitions=partitions), "partitions"), _silent)
     chips = {row.chip_id: (row, chip) for row, chip in _all_chips(made) if row.partition in partitions}
@@ -120,7 +120,7 @@ def test_an_exported_partition_holds_every_chip_where_it_was_cut(made, tmp_path)
             np.testing.assert_array_equal(found[layer][cut], chip[layer])
         covered.setdefault(row.partition, (np.zeros(found["label"].shape, bool), found))[0][cut] = True
     for name, (cover, found) in covered.items():
-        box = made.catalog.set_index("partition").loc[name]
+        box = made.partition_table.set_index("partition").loc[name]
         with rasterio.open(tmp_path / "out" / files.loc[name, "file"]) as file:
             assert tuple(file.bounds) == (box["left"], box["bottom"], box["right"], box["top"])
         if made.chips("train").layout == "chips":
@@ -130,14 +130,14 @@ def test_an_exported_partition_holds_every_chip_where_it_was_cut(made, tmp_path)
 
 def test_a_box_gives_one_mosaic_a_year_with_the_pixels_of_that_years_partitions(made, tmp_path, monkeypatch):
     # Every second partition as if it were of another year; the small region has one.
-    index, other = made.index.copy(), made.index["partition"].unique()[::2]
+    index, other = made.chip_table.copy(), made.chip_table["partition"].unique()[::2]
     index.loc[index["partition"].isin(other), "year"] = 2008
-    monkeypatch.setitem(vars(made), "index", index)
-    left, bottom, right, top = made.index.total_bounds
+    monkeypatch.setitem(vars(made), "chip_table", index)
+    left, bottom, right, top = made.chip_table.total_bounds
     inset = 0.2 * (right - left), 0.2 * (top - bottom)
     bounds = left + inset[0] + 11.0, bottom + inset[1], right - inset[0], top - inset[1] - 7.0
     said = export(made, tmp_path / "out", Request(Selection(bounds=bounds), "mosaic"), _silent)
-    years = sorted(made.index["year"].unique())
+    years = sorted(made.chip_table["year"].unique())
     expected = [f"tiny_{year}.tif" for year in years]
 
     assert len(years) > 1
@@ -174,7 +174,7 @@ def test_a_box_gives_one_mosaic_a_year_with_the_pixels_of_that_years_partitions(
 
 
 def test_a_box_in_degrees_is_brought_to_the_datasets_crs_with_its_bent_edges(gcn, small, tmp_path):
-    left, bottom, right, top = small.index.total_bounds
+    left, bottom, right, top = small.chip_table.total_bounds
     back = Transformer.from_crs(small.lattice.crs, "EPSG:4326", always_xy=True)
     west, south, east, north = back.transform_bounds(left + 900, bottom + 900, right - 900, top - 900)
 
@@ -186,7 +186,7 @@ def test_a_box_in_degrees_is_brought_to_the_datasets_crs_with_its_bent_edges(gcn
     assert code == 0, err
     said = json.loads(out)
     assert said == json.loads((tmp_path / "out/export.json").read_text())
-    with rasterio.open(tmp_path / "out" / f"tiny_{small.index['year'].min()}.tif") as file:
+    with rasterio.open(tmp_path / "out" / f"tiny_{small.chip_table['year'].min()}.tif") as file:
         assert file.bounds.left <= left + 900
         assert file.bounds.bottom <= bottom + 900
         assert file.bounds.right >= right - 900
@@ -195,7 +195,7 @@ def test_a_box_in_degrees_is_brought_to_the_datasets_crs_with_its_bent_edges(gcn
 
 def test_plain_tools_of_rasterio_read_the_files(small, tmp_path):
     export(small, tmp_path / "out", Request(Selection(limit=1)), _silent)
-    name = small.index["chip_id"].iloc[0]
+    name = small.chip_table["chip_id"].iloc[0]
     rio = Path(sys.executable).parent / "rio"
 
     said = subprocess.run(
@@ -231,7 +231,7 @@ def test_of_chips_that_hang_over_their_partition_only_what_lies_within_is_shown(
     cut = ('size = 32\nstep = 16\nedge = "clamp"', f'size = 32\nstep = 20\nedge = "{edge}"')
     tiny = make_tiny(tmp_path, "tiny", cut, ('mode = "strict"', 'mode = "legacy"'))
     opened = built(tiny)
-    partition = opened.index["partition"].iloc[0]
+    partition = opened.chip_table["partition"].iloc[0]
 
     export(opened, tmp_path / "one", Request(Selection(partitions=(partition,)), "partitions"), _silent)
     export(opened, tmp_path / "chips", Request(Selection(partitions=(partition,))), _silent)
@@ -299,7 +299,7 @@ def test_the_same_export_has_the_same_bytes(small, tmp_path):
 
 
 def test_a_large_window_is_read_in_parts_that_fit_together(small):
-    scene = Scene(small, small.index[small.index["year"] == small.index["year"].iloc[0]])
+    scene = Scene(small, small.chip_table[small.chip_table["year"] == small.chip_table["year"].iloc[0]])
     whole = scene.read(scene.hull)
     part = Window(scene.hull.row + 13, scene.hull.col + 29, 41, 37)
 
@@ -394,7 +394,7 @@ def test_the_dataset_itself_is_no_place_for_an_export(gcn, small):
     ],
 )
 def test_what_cannot_be_meant_is_told_and_nothing_is_written(gcn, small, tmp_path, options, said):
-    options = [small.index["partition"].iloc[0] if option == "PART" else option for option in options]
+    options = [small.chip_table["partition"].iloc[0] if option == "PART" else option for option in options]
 
     code, out, err = gcn("export", small.paths.root, tmp_path / "out", *options)
 
@@ -417,20 +417,20 @@ def test_chips_of_one_partition_that_contradict_each_other_are_refused(small, mo
         return planes
 
     monkeypatch.setattr(PixelStore, "row", other)
-    scene = Scene(small, small.index[small.index["partition"] == small.index["partition"].iloc[0]])
+    scene = Scene(small, small.chip_table[small.chip_table["partition"] == small.chip_table["partition"].iloc[0]])
 
     with pytest.raises(ShardError, match="otherwise than its other chips"):
         scene.read(scene.hull)
 
 
 def test_partitions_that_overlap_and_differ_are_never_mixed(small, monkeypatch):
-    names = small.index["partition"].unique()[:2]
-    rows = small.index[small.index["partition"].isin(names)]
-    catalog = small.catalog.copy()
+    names = small.chip_table["partition"].unique()[:2]
+    rows = small.chip_table[small.chip_table["partition"].isin(names)]
+    catalog = small.partition_table.copy()
     # As if a grid of overlapping cells had been imported.
     first, second = (catalog.index[catalog["partition"] == name][0] for name in names)
     catalog.loc[second, ["row", "col"]] = catalog.loc[first, ["row", "col"]].to_numpy()
-    monkeypatch.setitem(vars(small), "catalog", catalog)
+    monkeypatch.setitem(vars(small), "partition_table", catalog)
     scene = Scene(small, rows)
 
     with pytest.raises(InputError, match="than partitions that it overlaps"):

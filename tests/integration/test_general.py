@@ -43,11 +43,11 @@ def test_legacy_chips_equal_the_published_rules_bit_for_bit(tmp_path, world, dis
         ('method = "blocks"', 'method = "legacy"'),
         ("max_gap_years = 5", "max_gap_years = 5\n"),
     )
-    catalog = made.catalog.set_index("partition")
+    catalog = made.partition_table.set_index("partition")
     label_band = 9
     compared = 0
     for split in ("train", "dev"):
-        index = made.index[made.index["split"] == split]
+        index = made.chip_table[made.chip_table["split"] == split]
         for chip, row in zip(made.chips(split), index.itertuples(), strict=True):
             partition = catalog.loc[row.partition]
             with rasterio.open(made.paths.stack(row.year)) as source:
@@ -60,11 +60,11 @@ def test_legacy_chips_equal_the_published_rules_bit_for_bit(tmp_path, world, dis
             np.testing.assert_array_equal(chip["image"], np.delete(expected, label_band, axis=0))
             np.testing.assert_array_equal(chip["label"], expected[label_band])
             compared += 1
-    assert compared == len(made.index) > 50
-    first = made.index.iloc[0]
+    assert compared == len(made.chip_table) > 50
+    first = made.chip_table.iloc[0]
     assert first["published_name"] == f"grid_tile_0000_train_chip_row{first['row']}_col{first['col']}.tif"
     # 64 px every 48 px in 128 px: the third window hangs over the edge and is stretched.
-    assert set(made.index["row"]) == {0, 48, 96}
+    assert set(made.chip_table["row"]) == {0, 48, 96}
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_legacy_chips_equal_the_published_rules_bit_for_bit(tmp_path, world, dis
 def test_offsets_follow_the_edge_policy(tmp_path, world, edge, step, offsets):
     made = _built(tmp_path, world, ('edge = "clamp"', f'edge = "{edge}"'), ("step = 32", f"step = {step}"))
 
-    assert set(made.index["row"]) == offsets
-    assert set(made.index["col"]) == offsets
+    assert set(made.chip_table["row"]) == offsets
+    assert set(made.chip_table["col"]) == offsets
     if edge == "pad":
-        hanging = made.index[made.index["row"] == 96].iloc[0]
-        position = made.index[made.index["split"] == hanging["split"]].index.get_loc(hanging.name)
+        hanging = made.chip_table[made.chip_table["row"] == 96].iloc[0]
+        position = made.chip_table[made.chip_table["split"] == hanging["split"]].index.get_loc(hanging.name)
         chip = made.chips(hanging["split"])[position]
         assert (chip["flags"][32:] & 8 == 8).all()
         assert (chip["label"][32:] == 255).all()
@@ -108,8 +108,8 @@ def test_a_world_in_utm_with_ten_metre_pixels_and_other_bands(tmp_path):
     assert list(validate(tmp_path / "out" / "elsewhere")) == []
     assert made.chips("train")[0]["image"].shape == (4, 64, 64)
     assert list(made.statistics["bands"]) == ["ndsi", "ndvi", "dem", "distance"]
-    assert made.index.crs.to_epsg() == 32606
-    widths = (made.index["right"] - made.index["left"]).unique()
+    assert made.chip_table.crs.to_epsg() == 32606
+    widths = (made.chip_table["right"] - made.chip_table["left"]).unique()
     assert widths.tolist() == [640.0]
 
 
@@ -137,7 +137,7 @@ def test_a_ready_made_label_stands_in_for_the_votes(tmp_path, world):
 
 def test_rejected_ids_and_excluded_ground_are_never_used(tmp_path, world):
     first = _built(tmp_path / "first", world)
-    used = first.catalog[first.catalog["used"]]
+    used = first.partition_table[first.partition_table["used"]]
     rejected, excluded = used["partition"].iloc[0], used.iloc[[-1]]
     (world.parent / "rejects.txt").write_text(f"{rejected}\nno-such-cell\n")
     gpd.GeoDataFrame(geometry=excluded.geometry.buffer(-100.0), crs=used.crs).to_file(world.parent / "no.gpkg")
@@ -145,10 +145,10 @@ def test_rejected_ids_and_excluded_ground_are_never_used(tmp_path, world):
 
     second = _built(tmp_path / "second", world, ('origin = "lattice"', keys))
 
-    reasons = second.catalog.set_index("partition")["reason"]
+    reasons = second.partition_table.set_index("partition")["reason"]
     assert reasons[rejected] == "rejected id"
     assert reasons[excluded["partition"].iloc[0]] == "exclusion polygon"
-    assert rejected not in set(second.index["partition"])
+    assert rejected not in set(second.chip_table["partition"])
     notes = json.loads(second.paths.split_audit.read_text())["notes"]["grid"]
     assert notes == ["1 of 2 rejected ids name no cell: no-such-cell"]
 
@@ -160,14 +160,14 @@ def test_balanced_train_partitions_are_cut_twice_as_densely(tmp_path, world):
         ("size = 64\nstep = 32", "size = 32\nstep = 16\ndensify = true"),
         ("size = 128", "size = 64"),
     )
-    shares = made.catalog.set_index("partition").eval("share_debris + share_ice")
+    shares = made.partition_table.set_index("partition").eval("share_debris + share_ice")
     balanced = {
         name: 0.4 <= shares[name] <= 0.6 and split == "train"
-        for name, split in made.index.groupby("partition")["split"].first().items()
+        for name, split in made.chip_table.groupby("partition")["split"].first().items()
     }
     dense = {
         name: any(offset % 16 for offset in offsets)
-        for name, offsets in made.index.groupby("partition")["row"].unique().items()
+        for name, offsets in made.chip_table.groupby("partition")["row"].unique().items()
     }
 
     assert any(balanced.values())
@@ -177,15 +177,15 @@ def test_balanced_train_partitions_are_cut_twice_as_densely(tmp_path, world):
 def test_class_filters_reject_and_count(tmp_path, world):
     made = _built(tmp_path, world, ('edge = "clamp"', 'edge = "clamp"\nmin_share = { ice = 0.1 }'))
 
-    assert (made.index["share_ice"] >= 0.1).all()
+    assert (made.chip_table["share_ice"] >= 0.1).all()
     assert made.statistics["chips"]["train"]["too-little-ice"] > 0
 
 
 def test_the_default_split_shares_no_pixel_and_keeps_its_distance(tmp_path, world):
     made = _built(tmp_path, world)
     audit = json.loads(made.paths.split_audit.read_text())
-    boxes = made.index.geometry
-    train, dev = (boxes[made.index["split"] == split] for split in ("train", "dev"))
+    boxes = made.chip_table.geometry
+    train, dev = (boxes[made.chip_table["split"] == split] for split in ("train", "dev"))
 
     assert audit["shared_pixels"] == 0
     assert train.union_all().distance(dev.union_all()) >= audit["least_distance_m"]

@@ -61,7 +61,7 @@ def test_ground_without_a_tile_is_outside_the_mosaic_in_every_role(tmp_path, wor
             row, col, height, width = file["window"]
             covered[row : row + height, col : col + width] = True
     for split in ("train", "dev"):
-        rows = made.index[made.index["split"] == split]
+        rows = made.chip_table[made.chip_table["split"] == split]
         for chip, place in zip(made.chips(split), rows.itertuples(), strict=True):
             row = round((lattice["top"] - place.top) / 30)
             col = round((place.left - lattice["left"]) / 30)

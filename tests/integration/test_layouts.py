@@ -262,7 +262,7 @@ class TestConversion:
         chips, windows = (gcn_luigi.open_dataset(datasets[storage]) for storage in LAYOUTS)
 
         assert list(validate(datasets["windows"])) == []
-        pd.testing.assert_frame_equal(pd.DataFrame(windows.index), pd.DataFrame(chips.index))
+        pd.testing.assert_frame_equal(pd.DataFrame(windows.chip_table), pd.DataFrame(chips.chip_table))
         assert windows.statistics == chips.statistics
         for split in ("train", "dev"):
             one, other = chips.chips(split), windows.chips(split)

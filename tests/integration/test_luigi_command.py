@@ -134,7 +134,7 @@ def test_two_regions_are_built_in_one_graph(commands, tmp_path):
         assert list(validate(tmp_path / "out" / region)) == []
         made = gcn_luigi.open_dataset(tmp_path / "out" / region)
         assert made.description["region"] == region
-        assert set(made.index["split"]) == {"train", "dev"}
+        assert set(made.chip_table["split"]) == {"train", "dev"}
 
 
 def test_partition_files_hold_the_pixels_of_the_chips_and_a_lost_one_is_made_again(
@@ -150,10 +150,10 @@ def test_partition_files_hold_the_pixels_of_the_chips_and_a_lost_one_is_made_aga
     listed = pd.read_csv(directory / "partitions.csv", dtype={"partition": str})
     assert sorted(path.name for path in directory.glob("*.tif")) == sorted(listed["file"])
     assert [digest(directory / name) for name in listed["file"]] == listed["sha256"].tolist()
-    used = made.catalog[made.catalog["used"]]
+    used = made.partition_table[made.partition_table["used"]]
     assert sorted(listed["partition"]) == sorted(used["partition"])
     assert len(used) > 3
-    assert _compared_chips(made, directory) == len(made.index)
+    assert _compared_chips(made, directory) == len(made.chip_table)
 
     lost = directory / listed["file"][0]
     whole = lost.read_bytes()
@@ -168,7 +168,7 @@ def test_partition_files_hold_the_pixels_of_the_chips_and_a_lost_one_is_made_aga
 def _compared_chips(made: Dataset, directory: Path) -> int:
     compared = 0
     for split in ("train", "dev"):
-        rows = made.index[made.index["split"] == split]
+        rows = made.chip_table[made.chip_table["split"] == split]
         for chip, row in zip(made.chips(split), rows.itertuples(), strict=True):
             path = directory / f"train_pt_id_{row.partition}_partition_year_{row.year}_grid_corrected.tif"
             with rasterio.open(path) as source:

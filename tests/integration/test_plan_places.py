@@ -19,7 +19,7 @@ def told(region, data_root, output):
 
 def check(plan, built):
     dataset = gcn_luigi.open_dataset(built)
-    chips = dataset.index["split"].value_counts().to_dict()
+    chips = dataset.chip_table["split"].value_counts().to_dict()
     rejected = dataset.statistics["chips"]
     shards = sum(path.stat().st_size for path in (built / "shards").glob("*.h5"))
     everything = sum(path.stat().st_size for path in built.rglob("*") if path.is_file())

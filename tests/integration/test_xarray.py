@@ -88,7 +88,7 @@ def test_shards_are_joined_along_their_rows(made, engine):
 
 
 def test_chips_look_the_same_in_both_layouts_and_equal_the_readers(made):
-    index = made.index
+    index = made.chip_table
     ids = index["chip_id"].sample(9, random_state=1).tolist()
     read = {chip["chip_id"]: chip for split in ("train", "dev") for chip in made.chips(split)}
 
@@ -105,7 +105,7 @@ def test_chips_look_the_same_in_both_layouts_and_equal_the_readers(made):
 
 
 def test_missing_pixels_are_nan_in_the_bands_that_lack_them_and_in_no_other(made):
-    ids = made.index.sort_values("valid_share")["chip_id"].iloc[:4].tolist()
+    ids = made.chip_table.sort_values("valid_share")["chip_id"].iloc[:4].tolist()
     plain, masked = as_xarray(made, ids), as_xarray(made, ids, masked=True)
     bit = {"optical": 1, "topo": 2, "distance": 16}
 
@@ -120,7 +120,7 @@ def test_missing_pixels_are_nan_in_the_bands_that_lack_them_and_in_no_other(made
 
 
 def test_one_chip_lies_where_its_geotiff_does_and_is_drawn_with_north_up(made, tmp_path):
-    name = made.index["chip_id"].iloc[5]
+    name = made.chip_table["chip_id"].iloc[5]
     export(made, tmp_path / "out", Request(Selection(chips=(name,))), lambda *_: None)
 
     chip = as_xarray(made, [name])
@@ -138,7 +138,7 @@ def test_one_chip_lies_where_its_geotiff_does_and_is_drawn_with_north_up(made, t
 
 
 def test_a_chip_of_several_is_placed_when_it_is_chosen_and_several_are_not(made):
-    ids = made.index["chip_id"].iloc[:3].tolist()
+    ids = made.chip_table["chip_id"].iloc[:3].tolist()
     chips = as_xarray(made, ids)
 
     xr.testing.assert_identical(locate(chips.sel(chip=[ids[1]])), as_xarray(made, [ids[1]]))
@@ -154,4 +154,4 @@ def test_what_is_not_there_is_told(made, monkeypatch):
         as_xarray(made, [])
     monkeypatch.setitem(sys.modules, "xarray", None)
     with pytest.raises(ConfigError, match="xarray is not installed"):
-        as_xarray(made, made.index["chip_id"].iloc[:1])
+        as_xarray(made, made.chip_table["chip_id"].iloc[:1])

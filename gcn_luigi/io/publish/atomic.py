@@ -1,39 +1,39 @@
-"""Publishing a file: whole and durable under its name, or not there at all."""
+"""Publishing a file: whole and durable under its name, or not there at all.
+
+What is being written is a temporary file or directory: a hidden sibling of the final name, which begins with eight
+hexadecimal digits between two dots and is locked as long as its writer lives.
+"""
 
 import errno
+import fcntl
 import hashlib
 import os
+import re
+import secrets
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
 
 from gcn_luigi.errors import GcnLuigiError, PublishError
-from gcn_luigi.io.publish.temporary import claimed
 
 # What a file system answers when it will not take a file; anything else is the writer's own error.
 _REFUSED = "ENOSPC EDQUOT EFBIG EROFS EACCES EPERM ENOTDIR EISDIR EEXIST"
 _REFUSALS = frozenset(getattr(errno, name) for name in _REFUSED.split())
 # As SQLite says it, and as the system does.
 _FULL = ("disk is full", os.strerror(errno.ENOSPC))
-_PROBE = 1 << 18
+_PROBE_BYTES = 1 << 18
+_TOKEN = "[0-9a-f]" * 8
+_TEMPORARY = re.compile(rf"\.{_TOKEN}\..+", re.DOTALL)
+_LOCK = ".lock"
 
 
 @contextmanager
 def atomic_write(final: Path) -> Iterator[Path]:
-    """Yield a hidden sibling path to write (see `claimed`); move it onto `final` if the block succeeds.
+    """Yield a temporary path to write (see `temporary_sibling`); move it onto `final` if the block succeeds.
 
-    Data and directory are synced, so that a published file survives a power cut.
-
-    Parameters
-    ----------
-    final : Path
-        The name to publish under; an older file there is replaced in one step.
-
-    Yields
-    ------
-    Path
-        The draft.
+    An older file of that name is replaced in one step. Data and directory are synced, so that a published file
+    survives a power cut.
 
     Raises
     ------
@@ -42,11 +42,11 @@ def atomic_write(final: Path) -> Iterator[Path]:
     """
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        with claimed(final) as draft, _Refusals(draft):
-            yield draft
-            _sync(draft)
-            draft.replace(final)
-            _sync(final.parent)
+        with temporary_sibling(final) as temporary, _refusals_of(temporary):
+            yield temporary
+            sync(temporary)
+            temporary.replace(final)
+            sync(final.parent)
     except OSError as error:
         if not _is_refusal(error, final):
             raise
@@ -57,46 +57,94 @@ def atomic_write(final: Path) -> Iterator[Path]:
         ) from error
 
 
-class _Refusals:
-    """Turns the many words that libraries have for a refusal of the file system into the system's own error.
+@contextmanager
+def temporary_sibling(final: Path) -> Iterator[Path]:
+    """Yield a hidden sibling of `final` to write, locked as long as this process lives.
 
-    Parameters
-    ----------
-    draft : Path
-        What the block writes.
+    It keeps the suffixes of `final`, because drivers look at them. The lock distinguishes a file that is being written
+    from one whose writer was killed: the kernel releases it with the process, on any machine that shares the directory.
+    Files next to it under its token (a journal, a side file of a driver) are removed with it, and so are, first, the
+    leftovers of dead writers of `final`.
     """
+    remove_dead_temporaries(final.parent, final.name)
+    token, lock = _locked(final)
+    try:
+        yield final.with_name(f".{token}.{final.name}")
+    finally:
+        _remove(final.parent, token)
+        if lock is not None:
+            os.close(lock)
 
-    def __init__(self, draft: Path) -> None:
-        self._draft = draft
 
-    def __enter__(self) -> Self:
-        return self
+def remove_dead_temporaries(directory: Path, name: str = "") -> list[Path]:
+    """Remove the temporary files in `directory` (not below it) whose writers are dead; return them without the locks.
 
-    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if not isinstance(error, Exception) or isinstance(error, GcnLuigiError):
-            return
-        if isinstance(error, OSError) and error.errno in _REFUSALS:
-            return
-        number = self._refused(str(error))
-        if number is not None:
-            raise OSError(number, os.strerror(number)) from error
+    `name` is the final name they were meant for; empty for all.
+    """
+    removed = []
+    for token in _dead(directory, name):
+        # What the file system does not let go of is left for another day.
+        with suppress(OSError):
+            removed += _remove(directory, token)
+    return removed
 
-    def _refused(self, told: str) -> int | None:
-        if any(words in told for words in _FULL):
-            return errno.ENOSPC
-        # It may say anything, or only that writing failed: so write something ourselves. It goes with the draft.
-        try:
-            with self._draft.with_name(f"{self._draft.name}.probe").open("wb") as stream:
-                stream.write(bytes(_PROBE))
-        except OSError as refused:
-            return refused.errno if refused.errno in _REFUSALS else None
-        return None
+
+def dead_temporaries(directory: Path) -> list[Path]:
+    """Return what `remove_dead_temporaries` would remove, or the lock where there is nothing else."""
+    found = []
+    for token in _dead(directory, ""):
+        paths = sorted(directory.glob(f".{token}.*"))
+        found += [path for path in paths if not path.name.endswith(_LOCK)] or paths
+    return found
+
+
+def is_temporary(path: Path) -> bool:
+    """Return whether a file is temporary, the lock of one, or what a driver puts next to it."""
+    return _TEMPORARY.fullmatch(path.name) is not None
 
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or directory is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _refusals_of(temporary: Path) -> Iterator[None]:
+    """Turn the many words that libraries have for a refusal of the file system into the system's own error."""
+    try:
+        yield
+    except GcnLuigiError:
+        raise
+    # Libraries raise errors of any class.
+    except Exception as error:
+        number = None
+        if not (isinstance(error, OSError) and error.errno in _REFUSALS):
+            number = _refusal(str(error), temporary)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number)) from error
+
+
+def _refusal(message: str, temporary: Path) -> int | None:
+    if any(words in message for words in _FULL):
+        return errno.ENOSPC
+    # It may say anything, or only that writing failed: so write something ourselves. It is removed with the rest.
+    try:
+        with temporary.with_name(f"{temporary.name}.probe").open("wb") as stream:
+            stream.write(bytes(_PROBE_BYTES))
+    except OSError as refused:
+        return refused.errno if refused.errno in _REFUSALS else None
+    return None
 
 
 def _is_refusal(error: OSError, final: Path) -> bool:
@@ -109,9 +157,50 @@ def _is_refusal(error: OSError, final: Path) -> bool:
     return named in final.parents or named.parent == final.parent
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
+def _dead(directory: Path, name: str) -> Iterator[str]:
+    """Yield the tokens whose writers are dead, each while its lock is held."""
+    # Not by a pattern of `name`: it may hold any character.
+    for lock in list(directory.glob(f".{_TOKEN}.*{_LOCK}")):
+        if not lock.name[10:].startswith(name):
+            continue
+        # Links are none of ours, and a lock that cannot be opened is not ours to judge.
+        with suppress(OSError):
+            handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield lock.name[1:9]
+            finally:
+                os.close(handle)
+
+
+def _locked(final: Path) -> tuple[str, int | None]:
+    """Return a new token and the handle of its lock; None on a file system without locks."""
+    while True:
+        token = secrets.token_hex(4)
+        lock = final.with_name(f".{token}.{final.name}{_LOCK}")
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Another process removes leftovers and was faster.
+            os.close(handle)
+            continue
+        except OSError:
+            # Without locks, temporary files are never taken for leftovers.
+            os.close(handle)
+            lock.unlink(missing_ok=True)
+            return token, None
+        if os.fstat(handle).st_nlink:
+            return token, handle
         os.close(handle)
+
+
+def _remove(directory: Path, token: str) -> list[Path]:
+    """Remove all files under a token, the lock last."""
+    paths = sorted(directory.glob(f".{token}.*"), key=lambda path: path.name.endswith(_LOCK))
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    return [path for path in paths if not path.name.endswith(_LOCK)]

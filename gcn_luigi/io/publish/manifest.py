@@ -1,4 +1,4 @@
-"""The text of ``dataset.json``: a digest of itself inside, and one way only to write the same content."""
+"""The manifest, ``dataset.json``: every file with its digest, a digest of itself, and one text only for one content."""
 
 import hashlib
 import json
@@ -11,24 +11,14 @@ from gcn_luigi.errors import ShardError
 
 DIGEST = "digest"
 DATA_DIGEST = "data_digest"
-# What the chips are read from, beside the shards.
+# What the chips are read from, next to the shards.
 DATA_TABLES = ("catalog.parquet", "index.parquet", "statistics.json")
 _SHARDS = "shards/"
 
 
 @dataclass(frozen=True, order=True)
 class ManifestEntry:
-    """One file of the dataset.
-
-    Attributes
-    ----------
-    path : str
-        Relative to the dataset, with forward slashes.
-    size : int
-        Bytes.
-    sha256 : str
-        Digest of the bytes, as they were when the file was published.
-    """
+    """One file of the dataset: its path, relative and with forward slashes, and its bytes as they were published."""
 
     path: str
     size: int
@@ -41,26 +31,17 @@ def is_data(path: str) -> bool:
 
 
 def data_digest(files: Iterable[ManifestEntry]) -> str:
-    """Return the digest of the data alone: of the shards, the index, the catalog and the statistics.
+    """Return the digest of the data alone: shards, index, catalog and statistics.
 
-    Wherever a dataset is made, and whenever its sources were written, the same chips have the same digest of the data;
-    virtual rasters, which name the tiles by relative paths, and all that describes the build are left out.
-
-    Parameters
-    ----------
-    files : iterable of ManifestEntry
-        Those of a dataset, in any order.
-
-    Returns
-    -------
-    str
-        SHA-256, in hexadecimal, of the canonical JSON of a list of ``[path, sha256]``, sorted by path.
+    It is the SHA-256, in hexadecimal, of the canonical JSON of a list of ``[path, sha256]``, sorted by path. The same
+    chips have the same one wherever they are made, and whenever their sources were written; virtual rasters, which name
+    the tiles by relative paths, and all that describes the build are left out.
     """
     listed = sorted([file.path, file.sha256] for file in files if is_data(file.path))
     return hashlib.sha256(_canonical(listed)).hexdigest()
 
 
-def seal_digest(content: Mapping[str, Any]) -> str:
+def manifest_digest(content: Mapping[str, Any]) -> str:
     """Return the SHA-256, in hexadecimal, of the canonical JSON of `content` but for its own digest.
 
     Canonical are sorted keys, no spaces, ASCII, and numbers as `json` repeats them.
@@ -73,19 +54,14 @@ def _canonical(content: Any) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def seal_text(content: Mapping[str, Any]) -> str:
+def manifest_text(content: Mapping[str, Any]) -> str:
     """Return the text of ``dataset.json`` with the digest of `content` in it: equal contents give equal bytes."""
-    sealed = {**content, DIGEST: seal_digest(content)}
-    return json.dumps(sealed, sort_keys=True, indent=1, allow_nan=False) + "\n"
+    signed = {**content, DIGEST: manifest_digest(content)}
+    return json.dumps(signed, sort_keys=True, indent=1, allow_nan=False) + "\n"
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """Return what a ``dataset.json`` says, its digest included.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
 
     Raises
     ------
@@ -102,7 +78,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         ) from error
     try:
         content = json.loads(text)
-        if isinstance(content, dict) and seal_text(content).encode() == text:
+        if isinstance(content, dict) and manifest_text(content).encode() == text:
             return content
     except (ValueError, TypeError, RecursionError):
         pass

@@ -13,107 +13,52 @@ SPLITS = ("train", "dev")
 _BETWEEN_WORDS = re.compile(r"[(), ]+")
 
 
+class Below:
+    """A path below a dataset's directory, as an attribute of `DatasetPaths`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, paths: "DatasetPaths", _owner: type) -> Path:
+        return paths.root / self._name
+
+
 @dataclass(frozen=True)
 class DatasetPaths:
-    """Paths below one region's output directory.
-
-    Attributes
-    ----------
-    root : Path
-        ``<output>/<region>``.
-    """
+    """Paths below one region's output directory, ``<output>/<region>``."""
 
     root: Path
 
-    @property
-    def inventory(self) -> Path:
-        """What the tile directories hold."""
-        return self.root / "inventory.json"
-
-    @property
-    def label(self) -> Path:
-        """The class label raster."""
-        return self.root / "label.tif"
-
-    @property
-    def distance(self) -> Path:
-        """The distance raster."""
-        return self.root / "distance.tif"
-
-    @property
-    def grid(self) -> Path:
-        """The cells partitions are cut by."""
-        return self.root / "grid.gpkg"
-
-    @property
-    def grid_notes(self) -> Path:
-        """What was changed when the grid was imported."""
-        return self.root / "grid.json"
-
-    @property
-    def grid_comparison(self) -> Path:
-        """Glacier share of train and dev cells for three grid sizes."""
-        return self.root / "grid_comparison.json"
-
-    @property
-    def catalog(self) -> Path:
-        """One row a partition."""
-        return self.root / "catalog.parquet"
-
-    @property
-    def catalog_map(self) -> Path:
-        """The catalog for a GIS."""
-        return self.root / "catalog.gpkg"
-
-    @property
-    def index(self) -> Path:
-        """One row a chip."""
-        return self.root / "index.parquet"
-
-    @property
-    def index_map(self) -> Path:
-        """The index for a GIS."""
-        return self.root / "index.gpkg"
-
-    @property
-    def split_audit(self) -> Path:
-        """What train and dev share, measured."""
-        return self.root / "split.json"
-
-    @property
-    def statistics(self) -> Path:
-        """Band statistics and class counts."""
-        return self.root / "statistics.json"
-
-    @property
-    def report(self) -> Path:
-        """The quality page."""
-        return self.root / "report.html"
-
-    @property
-    def grids(self) -> Path:
-        """The comparison of grid sizes, made on request."""
-        return self.root / "grids.html"
-
-    @property
-    def readme(self) -> Path:
-        """What the dataset is, for people."""
-        return self.root / "README.md"
-
-    @property
-    def citation(self) -> Path:
-        """What to cite."""
-        return self.root / "CITATION.md"
-
-    @property
-    def metadata_log(self) -> Path:
-        """The eight lines of the published workflow's log."""
-        return self.root / "metadata_log.txt"
-
-    @property
-    def dataset(self) -> Path:
-        """The seal: every file with size and digest."""
-        return self.root / "dataset.json"
+    # What the tile directories hold, and the class label and distance rasters.
+    inventory = Below("inventory.json")
+    label = Below("label.tif")
+    distance = Below("distance.tif")
+    # The cells that partitions are cut by; what was changed when they were imported; three sizes of them compared.
+    grid = Below("grid.gpkg")
+    grid_notes = Below("grid.json")
+    grid_comparison = Below("grid_comparison.json")
+    # One row per partition, and one per chip; each for a GIS as well.
+    catalog = Below("catalog.parquet")
+    catalog_map = Below("catalog.gpkg")
+    index = Below("index.parquet")
+    index_map = Below("index.gpkg")
+    # What train and dev share; band statistics and class counts.
+    split_audit = Below("split.json")
+    statistics = Below("statistics.json")
+    # The quality page, and the comparison of grid sizes, which is made on request.
+    report = Below("report.html")
+    grids = Below("grids.html")
+    # What the dataset is and what to cite, for people; the eight lines of the published workflow's log.
+    readme = Below("README.md")
+    citation = Below("CITATION.md")
+    metadata_log = Below("metadata_log.txt")
+    # The manifest: every file with size and digest.
+    dataset = Below("dataset.json")
+    shards = Below("shards")
+    # Which partition files were written.
+    partition_list = Below("partitions/partitions.csv")
+    # How long tasks took; no part of the dataset.
+    times = Below(".gcn/times")
 
     def tile_quality(self, band: str) -> Path:
         """Return what the tiles of a band hold, counted."""
@@ -141,11 +86,6 @@ class DatasetPaths:
         """Return the style that QGIS loads with `layer`: of its name, but for the suffix."""
         return layer.with_suffix(".qml")
 
-    @property
-    def shards(self) -> Path:
-        """Directory of the shards."""
-        return self.root / "shards"
-
     def shard(self, split: str, number: int, total: int) -> Path:
         """Return one shard of a split."""
         return self.shards / f"{name_part(split)}-{number:05d}-of-{total:05d}.h5"
@@ -153,16 +93,6 @@ class DatasetPaths:
     def partition(self, name: str, year: int) -> Path:
         """Return a corrected partition, named as the published workflow named it."""
         return self.root / "partitions" / f"train_pt_id_{name_part(name)}_partition_year_{year}_grid_corrected.tif"
-
-    @property
-    def partition_list(self) -> Path:
-        """Which partition files were written."""
-        return self.root / "partitions" / "partitions.csv"
-
-    @property
-    def times(self) -> Path:
-        """Directory of what tasks took; no part of the dataset."""
-        return self.root / ".gcn" / "times"
 
     def time(self, task: str) -> Path:
         """Return where it is kept how long a task took, by its name."""

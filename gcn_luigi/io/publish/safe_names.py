@@ -43,26 +43,14 @@ def name_part(text: str) -> str:
 
 
 def inside(root: Path, name: str, *, where: Path) -> Path:
-    """Return the path of a file that a dataset lists, below its directory.
+    """Return the path below `root` of a file that the file `where` lists, by its name with forward slashes.
 
-    Parameters
-    ----------
-    root : Path
-        Directory that the name starts from.
-    name : str
-        Relative, with forward slashes.
-    where : Path
-        The file that lists it; for the message.
-
-    Returns
-    -------
-    Path
-        Below `root`, whatever `name` is; links are not looked at.
+    Links are not looked at.
 
     Raises
     ------
     ShardError
-        The name leads out of `root`, or is none.
+        The name leads out of `root`, or is no name.
     """
     parts = name.split("/")
     if not name or "\0" in name or "\\" in name or {"", ".", ".."} & set(parts) or PurePosixPath(name).is_absolute():
@@ -77,31 +65,19 @@ def inside(root: Path, name: str, *, where: Path) -> Path:
 def check_links(root: Path, *paths: Path) -> None:
     """Refuse to write where a link leads out of a region's directory.
 
-    The directory above `root` may be a link: disks are linked. `root` may be one within that directory.
-
-    Parameters
-    ----------
-    root : Path
-        The region's directory; it need not exist yet.
-    *paths : Path
-        Files below it that are about to be written.
+    The directory above `root` may be a link: disks are linked. `root`, which need not exist yet, may be a link within
+    that directory, and so may directories on the way from `root` to one of the files `paths`.
 
     Raises
     ------
     PublishError
-        `root` leads out of the directory that it lies in, or a directory on the way from `root` to a file out of
-        `root`.
+        `root` leads out of the directory that it is in, or a directory below it out of `root`.
     """
-    _check_link(root, root.parent)
-    for path in paths:
-        for directory in reversed(path.relative_to(root).parents):
-            _check_link(root / directory, root)
-
-
-def _check_link(path: Path, home: Path) -> None:
-    if not path.resolve().is_relative_to(home.resolve()):
-        raise PublishError(
-            f"is a link that leads out of {home}, to {path.resolve()}",
-            where=str(path),
-            fix="remove the link, or link the output directory itself",
-        )
+    directories = {root / directory for path in paths for directory in path.relative_to(root).parents}
+    for place, home in [(root, root.parent), *((directory, root) for directory in sorted(directories))]:
+        if not place.resolve().is_relative_to(home.resolve()):
+            raise PublishError(
+                f"is a link that leads out of {home}, to {place.resolve()}",
+                where=str(place),
+                fix="remove the link, or link the output directory itself",
+            )

@@ -18,17 +18,7 @@ def fingerprint_of(parts: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Record:
-    """What a sidecar says.
-
-    Attributes
-    ----------
-    parts : mapping
-        All that decided the file's content when it was made.
-    size : int
-        Bytes of the file.
-    sha256 : str
-        Digest of its bytes.
-    """
+    """What a sidecar says: all that decided the file's content when it was made, and size and digest of its bytes."""
 
     parts: Mapping[str, Any]
     size: int

@@ -1,4 +1,4 @@
-"""How long tasks took: one small file a task, which no result hangs on."""
+"""How long tasks took: one small file per task; nothing depends on it."""
 
 import math
 from collections.abc import Iterable
@@ -10,17 +10,7 @@ from gcn_luigi.io.publish.safe_names import check_links
 
 
 def write_time(paths: DatasetPaths, task: str, seconds: float) -> None:
-    """Keep how long a task took, if the disk lets us: a task is not lost for want of it.
-
-    Parameters
-    ----------
-    paths : DatasetPaths
-        Of the dataset.
-    task : str
-        Its name, for example ``gcn.ChipShard(train, 0, 4)``.
-    seconds : float
-        Wall clock.
-    """
+    """Keep how long a task, such as ``gcn.ChipShard(train, 0, 4)``, took; a disk that refuses does not stop it."""
     path = paths.time(task)
     with suppress(OSError, PublishError):
         check_links(paths.root, path)

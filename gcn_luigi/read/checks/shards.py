@@ -27,7 +27,7 @@ def index_problems(dataset: Dataset, names: list[str]) -> Iterator[str]:
     names : list of str
         Its shards, as ``dataset.json`` lists them.
     """
-    index, catalog = dataset.index, dataset.catalog.set_index("partition")
+    index, catalog = dataset.chip_table, dataset.partition_table.set_index("partition")
     for chip_id in index["chip_id"][index["chip_id"].duplicated()].unique():
         yield f"index.parquet: {chip_id} stands there twice"
     for name in sorted(set(index["shard"]) - set(names)):

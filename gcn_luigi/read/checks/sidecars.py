@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gcn_luigi.errors import few
-from gcn_luigi.io.inputs.source_states import disagreements
 from gcn_luigi.io.publish.manifest import ManifestEntry
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import read_record
+from gcn_luigi.prepare.disagreements import disagreements
 from gcn_luigi.read.checks.files import FileChecker
 
 _SUFFIX = ".json"

@@ -85,7 +85,7 @@ def export(dataset: Dataset, out: Path, request: Request, say: Say) -> dict[str,
             "a mosaic shows all there is", where="--as mosaic", fix="leave out --sample and --limit, or use --as chips"
         )
     where = str(dataset.paths.root)
-    rows = select(dataset.index, selection, "chip_id" if request.form == "chips" else "partition", where=where)
+    rows = select(dataset.chip_table, selection, "chip_id" if request.form == "chips" else "partition", where=where)
     with published(dataset, out, overwrite=request.overwrite) as draft:
         files = ExportFiles(dataset, draft, request.layers)
         if request.form == "chips":
@@ -127,7 +127,7 @@ def _chips(dataset: Dataset, rows: gpd.GeoDataFrame, files: ExportFiles, say: Sa
 
 def _partitions(dataset: Dataset, rows: gpd.GeoDataFrame, files: ExportFiles, say: Say) -> gpd.GeoDataFrame:
     # All chips of the partitions, also those that were not asked for: they show its pixels, too.
-    whole = dataset.index[dataset.index["partition"].isin(rows["partition"])]
+    whole = dataset.chip_table[dataset.chip_table["partition"].isin(rows["partition"])]
     used = _used(dataset, rows)
     scene = Scene(dataset, whole)
     names = []
@@ -147,7 +147,7 @@ def _mosaics(
     years = sorted(rows["year"].unique().tolist())
     for done, year in enumerate(years, 1):
         shown = rows[rows["year"] == year]
-        scene = Scene(dataset, dataset.index[dataset.index["partition"].isin(shown["partition"])])
+        scene = Scene(dataset, dataset.chip_table[dataset.chip_table["partition"].isin(shown["partition"])])
         window = scene.hull
         if selection.bounds is not None:
             window = window_around(dataset.lattice, selection.bounds).intersection(_union(dataset, scene.hull))
@@ -161,7 +161,11 @@ def _mosaics(
 
 def _used(dataset: Dataset, rows: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Return the catalog's rows of the partitions, in the order of the index."""
-    return dataset.catalog.set_index("partition", drop=False).loc[rows["partition"].unique()].reset_index(drop=True)
+    return (
+        dataset.partition_table.set_index("partition", drop=False)
+        .loc[rows["partition"].unique()]
+        .reset_index(drop=True)
+    )
 
 
 def _union(dataset: Dataset, hull: Window) -> Window:

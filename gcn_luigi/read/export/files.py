@@ -1,7 +1,6 @@
 """The files of an export: GeoTIFFs with styles, and the list of them that marks the directory as an export."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -10,7 +9,7 @@ from typing import Any, Literal
 
 from gcn_luigi.bands import LABEL_IGNORE, Band, Role
 from gcn_luigi.errors import ConfigError, GcnLuigiError, PublishError
-from gcn_luigi.io.publish.temporary import claimed
+from gcn_luigi.io.publish.atomic import sync, temporary_sibling
 from gcn_luigi.io.raster.qgis_styles import flags_style, image_style, label_style, split_style
 from gcn_luigi.io.raster.styled_geotiff import Look, open_shown
 from gcn_luigi.lattice import Lattice, Window
@@ -162,16 +161,16 @@ def published(dataset: Dataset, out: Path, *, overwrite: bool) -> Iterator[Path]
     old = _earlier_files(final, overwrite=overwrite)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        with claimed(final) as draft:
+        with temporary_sibling(final) as draft:
             draft.mkdir()
             yield draft
             for path in (*draft.iterdir(), draft):
-                _sync(path)
+                sync(path)
             # What a reader of the old export has open stays whole; the directory is empty, then gone, then the new one.
             for path in old:
                 path.unlink(missing_ok=True)
             draft.replace(final)
-            _sync(final.parent)
+            sync(final.parent)
     except OSError as error:
         if isinstance(error, GcnLuigiError):
             raise
@@ -227,11 +226,3 @@ def _cannot_hold(band: Band, value: int) -> bool:
     """Return whether no valid pixel of a band is `value`."""
     too_low = band.valid_min is not None and value < band.valid_min
     return too_low or (band.valid_max is not None and value > band.valid_max)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -147,7 +147,7 @@ class Scene:
 
 
 def _partition_windows(dataset: Dataset, names: Any) -> Mapping[str, Window]:
-    catalog = dataset.catalog.set_index("partition")
+    catalog = dataset.partition_table.set_index("partition")
     wanted = names.unique()
     try:
         boxes = catalog.loc[wanted, ["row", "col", "height", "width"]].to_numpy(np.int64)

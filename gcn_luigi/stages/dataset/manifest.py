@@ -10,7 +10,7 @@ from typing import Any
 
 import rasterio
 
-from gcn_luigi.io.publish.manifest import DATA_DIGEST, ManifestEntry, data_digest, seal_text
+from gcn_luigi.io.publish.manifest import DATA_DIGEST, ManifestEntry, data_digest, manifest_text
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.version import __version__
 
@@ -46,7 +46,7 @@ def write_manifest(
         "fingerprints": dict(fingerprints),
         "versions": versions(settings),
     }
-    out.write_text(seal_text(content), encoding="utf-8")
+    out.write_text(manifest_text(content), encoding="utf-8")
 
 
 def versions(settings: RegionSettings) -> dict[str, str]:

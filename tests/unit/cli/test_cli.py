@@ -18,7 +18,7 @@ from gcn_luigi.cli import cli
 from gcn_luigi.cli.run import _tell
 from gcn_luigi.cli.terminal.progress import moment_view, watching
 from gcn_luigi.io.publish.atomic import digest
-from gcn_luigi.io.publish.manifest import seal_text
+from gcn_luigi.io.publish.manifest import manifest_text
 from gcn_luigi.operate.build import BuildResult
 from gcn_luigi.operate.progress import Progress, Running
 from gcn_luigi.version import __version__
@@ -239,7 +239,7 @@ def test_an_edited_index_is_found_even_when_the_seal_was_edited_with_it(gcn, cop
     manifest = json.loads((copied / "dataset.json").read_text())
     entry = next(entry for entry in manifest["files"] if entry["path"] == "index.parquet")
     entry.update(size=path.stat().st_size, sha256=digest(path))
-    (copied / "dataset.json").write_text(seal_text(manifest))
+    (copied / "dataset.json").write_text(manifest_text(manifest))
     code, _, err = gcn("validate", copied)
 
     assert code == 1
@@ -259,7 +259,7 @@ def test_a_seal_that_is_no_json_is_refused(gcn, copied):
 def test_a_seal_that_points_out_of_the_dataset_is_refused(gcn, copied):
     manifest = json.loads((copied / "dataset.json").read_text())
     manifest["files"][0]["path"] = "../elsewhere.tif"
-    (copied / "dataset.json").write_text(seal_text(manifest))
+    (copied / "dataset.json").write_text(manifest_text(manifest))
 
     code, _, err = gcn("validate", copied)
 
@@ -409,7 +409,7 @@ class TestPlan:
         assert {task["action"] for task in told["tasks"]} == {"keep"}
         assert told["seconds"] == 0
         assert told["is_exact"]
-        assert told["chips"] == len(gcn_luigi.open_dataset(finished).index)
+        assert told["chips"] == len(gcn_luigi.open_dataset(finished).chip_table)
         assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
 
     def test_the_quick_way_reads_the_label_and_says_at_most(self, gcn, tiny, tmp_path):

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from gcn_luigi.cli import cli
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.publish.temporary import claimed
+from gcn_luigi.io.publish.atomic import temporary_sibling
 from gcn_luigi.operate.repair import void_damaged
 from gcn_luigi.tasks import PartitionFiles
 from tests.integration.builds import build_inline, dataset
@@ -246,7 +246,7 @@ class TestClean:
     @pytest.mark.fault
     def test_a_draft_in_use_stays(self, gcn, copied):
         _, output = copied
-        with claimed(output / "tiny" / SHARD) as draft:
+        with temporary_sibling(output / "tiny" / SHARD) as draft:
             draft.write_text("half")
             assert gcn("clean", "tiny", "--output", output, "--yes") == "nothing to remove\n"
             assert draft.exists()

@@ -13,7 +13,7 @@ import luigi
 import psutil
 import pytest
 
-from gcn_luigi.io.publish.temporary import sweep
+from gcn_luigi.io.publish.atomic import remove_dead_temporaries
 from gcn_luigi.luigi_host.worker import ChildContext
 
 # For a busy machine; what is asked is what is left behind, not how soon.
@@ -141,7 +141,7 @@ def test_a_child_that_does_not_hear_is_ended_after_a_grace(program, tmp_path):
     _ends(child)
     # Its draft and the lock, which is free now: the next writer of the file removes both.
     assert len(_drafts(tmp_path)) == 2
-    assert len(sweep(tmp_path / "out")) == 1
+    assert len(remove_dead_temporaries(tmp_path / "out")) == 1
     assert _drafts(tmp_path) == []
 
 

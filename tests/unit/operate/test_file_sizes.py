@@ -48,7 +48,7 @@ def test_the_files_of_a_finished_dataset_are_weighed_as_they_are(world, small_ou
 
 
 def test_files_to_come_are_estimated_within_ten_per_cent(world, small_output, prepared, tmp_path):
-    n_chips = len(gcn_luigi.open_dataset(small_output).index)
+    n_chips = len(gcn_luigi.open_dataset(small_output).chip_table)
     steps = steps_of(root_at(world, tmp_path))
 
     said = other_bytes(steps, root_at(world, prepared.root.parent), n_chips)

@@ -108,7 +108,7 @@ class TestBatch:
             reader.batch(indices)
 
     def test_ids_are_those_of_the_index(self, reader, stored):
-        index = gcn_luigi.open_dataset(stored["chips"]).index
+        index = gcn_luigi.open_dataset(stored["chips"]).chip_table
         wanted = index.loc[index["split"] == "train", "chip_id"].tolist()
 
         assert reader.ids([3, 0, -1]) == [wanted[3], wanted[0], wanted[-1]]
@@ -244,7 +244,7 @@ class TestPreload:
         class Full:
             available = 1000
 
-        monkeypatch.setattr("gcn_luigi.read.pixels.psutil.virtual_memory", Full)
+        monkeypatch.setattr("psutil.virtual_memory", Full)
         reader = gcn_luigi.open_dataset(stored["windows"]).chips("train")
 
         with pytest.raises(ConfigError, match="do not fit") as caught:

@@ -55,7 +55,7 @@ def assert_same(chip, stored, row):
 
 class TestReading:
     def test_chips_come_in_the_order_of_the_index_as_they_are_stored(self, dataset, reader, stored):
-        index = dataset.index[dataset.index["split"] == "train"]
+        index = dataset.chip_table[dataset.chip_table["split"] == "train"]
 
         chips = list(reader)
 
@@ -148,7 +148,7 @@ class TestProcesses:
 class TestDataset:
     @pytest.mark.parametrize("name", ["dev", "val", "valid", "validate", "validation"])
     def test_dev_has_synonyms(self, dataset, name):
-        expected = dataset.index.loc[dataset.index["split"] == "dev", "chip_id"].tolist()
+        expected = dataset.chip_table.loc[dataset.chip_table["split"] == "dev", "chip_id"].tolist()
 
         with_name = dataset.chips(name)
 
@@ -164,27 +164,45 @@ class TestDataset:
         assert "train" in caught.value.fix
         assert "dev" in caught.value.fix
 
-    @pytest.mark.parametrize("spoil", [lambda path: path.unlink(), lambda path: path.write_bytes(b"PAR1")])
-    def test_it_is_shown_also_where_its_index_is_lost_or_damaged(self, copied, spoil):
-        spoil(copied / "index.parquet")
+    def test_showing_it_reads_no_file(self, copied):
+        dataset = gcn_luigi.open_dataset(copied)
+        reader = dataset.chips("dev")
+        counts = {split: len(list(copied.glob(f"shards/{split}-*.h5"))) for split in ("train", "dev")}
+        n_chips = len(reader)
+        shutil.rmtree(copied)
 
-        assert repr(gcn_luigi.open_dataset(copied)) == "<gcn_luigi dataset tiny: index.parquet cannot be read>"
+        assert repr(dataset) == f"<gcn_luigi.Dataset tiny: {counts['train']} train and {counts['dev']} dev shards>"
+        assert f"<tr><th>dev shards</th><td>{counts['dev']}</td></tr>" in dataset._repr_html_()
+        assert repr(reader) == f"<gcn_luigi.ChipReader: {n_chips} chips of {counts['dev']} shards>"
 
-    def test_showing_it_does_not_read_the_whole_index(self, small_output, monkeypatch):
-        monkeypatch.setattr("gcn_luigi.read.dataset.read_geoparquet", lambda _: pytest.fail("the index was read"))
+    def test_a_name_that_would_be_html_is_text(self, copied, monkeypatch):
+        dataset = gcn_luigi.open_dataset(copied)
+        monkeypatch.setitem(dataset.description, "region", "<script>")
 
-        assert "train" in repr(gcn_luigi.open_dataset(small_output))
+        assert "<script>" not in dataset._repr_html_()
 
-    def test_it_shows_region_and_chips(self, dataset):
-        counts = dataset.index["split"].value_counts()
+    def test_a_strange_list_of_files_is_shown_nevertheless(self, dataset, monkeypatch):
+        for files in (None, [1], {}):
+            monkeypatch.setitem(dataset.description, "files", files)
 
-        assert repr(dataset) == f"<gcn_luigi dataset tiny: {counts['train']} train, {counts['dev']} dev chips>"
+            assert repr(dataset).startswith("<gcn_luigi.Dataset tiny: 0 train and 0 dev shards>")
+            assert "0, 0.0 MB" in dataset._repr_html_()
+
+    def test_old_names_warn(self, dataset):
+        with pytest.warns(DeprecationWarning, match=r"Dataset\.index is now Dataset\.chip_table"):
+            assert dataset.index is dataset.chip_table
+        with pytest.warns(DeprecationWarning, match=r"Dataset\.catalog is now Dataset\.partition_table"):
+            assert dataset.catalog is dataset.partition_table
+        with pytest.warns(DeprecationWarning, match=r"Dataset\.layout is now Dataset\.paths"):
+            assert dataset.layout is dataset.paths
+        with pytest.raises(AttributeError, match="'Dataset' object has no attribute 'indices'"):
+            _ = dataset.indices
 
     def test_its_tables_are_those_on_disk(self, dataset, small_output):
         assert dataset.statistics == json.loads((small_output / "statistics.json").read_text(encoding="utf-8"))
         assert dataset.description == json.loads((small_output / "dataset.json").read_text(encoding="utf-8"))
-        assert set(dataset.index["partition"]) <= set(dataset.catalog["partition"])
-        assert dataset.index.crs == dataset.catalog.crs
+        assert set(dataset.chip_table["partition"]) <= set(dataset.partition_table["partition"])
+        assert dataset.chip_table.crs == dataset.partition_table.crs
 
     def test_a_path_may_be_a_text_and_relative(self, small_output, monkeypatch):
         monkeypatch.chdir(small_output.parent)
@@ -226,8 +244,8 @@ class TestDataset:
     @pytest.mark.parametrize(
         ("lost", "ask"),
         [
-            ("index.parquet", operator.attrgetter("index")),
-            ("catalog.parquet", operator.attrgetter("catalog")),
+            ("index.parquet", operator.attrgetter("chip_table")),
+            ("catalog.parquet", operator.attrgetter("partition_table")),
             ("statistics.json", operator.attrgetter("statistics")),
             ("shards/train-00000-of-00002.h5", operator.attrgetter("bands")),
         ],
@@ -256,14 +274,14 @@ class TestDataset:
 
         assert reader[0]["chip_id"]
         assert str(shard) in caught.value.where
-        assert gcn_luigi.open_dataset(copied).index["chip_id"].iloc[len(reader) - 1] in caught.value.what
+        assert gcn_luigi.open_dataset(copied).chip_table["chip_id"].iloc[len(reader) - 1] in caught.value.what
         assert "run the build again" in caught.value.fix
         reader.close()
 
     @pytest.mark.fault
     def test_a_row_that_the_shard_does_not_have_is_named(self, copied):
         dataset = gcn_luigi.open_dataset(copied)
-        dataset.index["shard_row"] = 10_000
+        dataset.chip_table["shard_row"] = 10_000
 
         with pytest.raises(ShardError, match="row 10000"):
             dataset.chips("train")[0]
@@ -288,6 +306,9 @@ class TestImport:
             "numpy",
             "h5py",
             "pydantic",
+            "rich",
+            "psutil",
+            "pandas",
         }
 
         assert "gcn_luigi" in self.loaded("import gcn_luigi")
@@ -300,4 +321,37 @@ class TestImport:
 
     def test_its_version_is_told(self):
         assert gcn_luigi.__version__
-        assert set(gcn_luigi.__all__) == {"__version__", "open_dataset"}
+
+    def test_opening_and_showing_a_dataset_needs_neither_pandas_nor_a_progress_bar(self, small_output):
+        script = f"import gcn_luigi; repr(gcn_luigi.open_dataset({str(small_output)!r}))"
+
+        assert not self.loaded(script) & {
+            "pandas",
+            "geopandas",
+            "pyogrio",
+            "pyarrow",
+            "rich",
+            "psutil",
+            "rasterio",
+            "luigi",
+        }
+
+    def test_what_it_names_is_there(self):
+        assert {"Dataset", "GcnLuigiError", "ShardError", "open_dataset", "Flag"} <= set(gcn_luigi.__all__)
+        assert set(gcn_luigi.__all__) <= set(dir(gcn_luigi))
+        assert all(getattr(gcn_luigi, name) for name in gcn_luigi.__all__)
+        assert gcn_luigi.Dataset is Dataset
+        with pytest.raises(AttributeError, match="no attribute 'dataset_of'"):
+            _ = gcn_luigi.dataset_of
+
+    def test_former_places_of_names_in_the_documentation_are_known(self):
+        with pytest.warns(DeprecationWarning, match=r"is now gcn_luigi\.Flag"):
+            from gcn_luigi.prepare.nodata import Flag  # noqa: PLC0415
+
+        assert Flag is gcn_luigi.Flag
+        with pytest.warns(DeprecationWarning, match=r"is now gcn_luigi\.io\.inputs"):
+            from gcn_luigi.io.inventory import Inventory  # noqa: PLC0415
+
+        assert Inventory.__module__ == "gcn_luigi.io.inputs.inventory"
+        with pytest.raises(ImportError):
+            from gcn_luigi.prepare.nodata import Mask  # noqa: F401, PLC0415

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from gcn_luigi.cli import cli
 from gcn_luigi.errors import ShardError
 from gcn_luigi.io.publish.atomic import digest
-from gcn_luigi.io.publish.manifest import seal_text
+from gcn_luigi.io.publish.manifest import manifest_text
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import Record, read_record
 from gcn_luigi.io.shard.format import write_footer
@@ -37,7 +37,7 @@ def edit_seal(root, edit):
     path = root / "dataset.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     edit(content)
-    path.write_text(seal_text(content), encoding="utf-8")
+    path.write_text(manifest_text(content), encoding="utf-8")
 
 
 def reseal(root):

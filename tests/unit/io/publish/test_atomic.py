@@ -164,7 +164,7 @@ def test_a_refusal_while_syncing_leaves_the_older_file(tmp_path, monkeypatch):
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(staging, "_sync", full)
+    monkeypatch.setattr(staging, "sync", full)
 
     with pytest.raises(PublishError, match="No space left"):
         publish(final, b"newer")

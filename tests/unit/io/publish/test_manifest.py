@@ -6,7 +6,7 @@ import json
 import pytest
 
 from gcn_luigi.errors import ShardError
-from gcn_luigi.io.publish.manifest import read_manifest, seal_digest, seal_text
+from gcn_luigi.io.publish.manifest import manifest_digest, manifest_text, read_manifest
 
 CONTENT = {
     "format": "gcn_luigi dataset 2",
@@ -18,28 +18,28 @@ CONTENT = {
 def test_the_digest_is_that_of_the_rest_in_canonical_form():
     plain = json.dumps(CONTENT, sort_keys=True, separators=(",", ":")).encode()
 
-    assert seal_digest(CONTENT) == hashlib.sha256(plain).hexdigest()
-    assert json.loads(seal_text(CONTENT))["digest"] == seal_digest(CONTENT)
+    assert manifest_digest(CONTENT) == hashlib.sha256(plain).hexdigest()
+    assert json.loads(manifest_text(CONTENT))["digest"] == manifest_digest(CONTENT)
 
 
 def test_the_order_of_keys_and_an_old_digest_make_no_difference():
     turned = {"digest": "old", **dict(reversed(CONTENT.items()))}
 
-    assert seal_text(turned) == seal_text(CONTENT)
-    assert seal_text({**CONTENT, "format": "x"}) != seal_text(CONTENT)
+    assert manifest_text(turned) == manifest_text(CONTENT)
+    assert manifest_text({**CONTENT, "format": "x"}) != manifest_text(CONTENT)
 
 
 def test_what_was_written_is_read(tmp_path):
     path = tmp_path / "dataset.json"
-    path.write_text(seal_text(CONTENT), encoding="utf-8")
+    path.write_text(manifest_text(CONTENT), encoding="utf-8")
 
-    assert read_manifest(path) == {**CONTENT, "digest": seal_digest(CONTENT)}
+    assert read_manifest(path) == {**CONTENT, "digest": manifest_digest(CONTENT)}
 
 
 @pytest.mark.fault
 def test_every_single_flipped_bit_is_found(tmp_path):
     path = tmp_path / "dataset.json"
-    whole = seal_text(CONTENT).encode()
+    whole = manifest_text(CONTENT).encode()
     for place in range(8 * len(whole)):
         spoilt = bytearray(whole)
         spoilt[place // 8] ^= 1 << place % 8
@@ -67,7 +67,7 @@ def test_every_single_flipped_bit_is_found(tmp_path):
 )
 def test_the_same_content_in_another_form_is_not_what_was_written(tmp_path, edit):
     path = tmp_path / "dataset.json"
-    text = seal_text(CONTENT)
+    text = manifest_text(CONTENT)
     path.write_bytes(edit(text).encode())
     assert path.read_bytes() != text.encode()
 

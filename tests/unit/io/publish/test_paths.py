@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gcn_luigi.bands import Band, Role
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import SPLITS, Below, DatasetPaths
 
 LAYOUT = DatasetPaths(Path("/out/alps"))
 RED = Band("red", Role.OPTICAL, "red")
@@ -13,7 +13,7 @@ DEM = Band("dem", Role.TOPO, "dem")
 
 
 def all_paths():
-    properties = {name for name, value in vars(DatasetPaths).items() if isinstance(value, property)} - {"shards"}
+    properties = {name for name, value in vars(DatasetPaths).items() if isinstance(value, Below)} - {"shards"}
     named = [getattr(LAYOUT, name) for name in sorted(properties)]
     made = [
         LAYOUT.tile_quality("red"),

@@ -10,7 +10,7 @@ import pytest
 import gcn_luigi
 from gcn_luigi.errors import ConfigError, GcnLuigiError, InputError, PublishError, ShardError
 from gcn_luigi.io.publish.atomic import digest
-from gcn_luigi.io.publish.manifest import seal_text
+from gcn_luigi.io.publish.manifest import manifest_text
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.safe_names import check_links, inside
 from gcn_luigi.stages.dataset.convert import convert_dataset
@@ -135,7 +135,7 @@ def reseal(dataset, described):
         path = dataset / entry["path"]
         if entry["path"] == "index.parquet":
             entry.update(size=path.stat().st_size, sha256=digest(path))
-    (dataset / "dataset.json").write_text(seal_text(described))
+    (dataset / "dataset.json").write_text(manifest_text(described))
 
 
 @pytest.mark.parametrize("name", ["../stolen.h5", "/dev/zero"])

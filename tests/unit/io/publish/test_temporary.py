@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from gcn_luigi.io.publish import temporary as drafts
-from gcn_luigi.io.publish.temporary import claimed, dead_drafts, is_draft, sweep
+from gcn_luigi.io.publish import atomic
+from gcn_luigi.io.publish.atomic import dead_temporaries, is_temporary, remove_dead_temporaries, temporary_sibling
 
 _WRITER = """
 import sys, time
 from pathlib import Path
-from gcn_luigi.io.publish.temporary import claimed
-with claimed(Path(sys.argv[1])) as draft:
+from gcn_luigi.io.publish.atomic import temporary_sibling
+with temporary_sibling(Path(sys.argv[1])) as draft:
     draft.write_text("half")
     draft.with_name(draft.name + "-journal").write_text("half")
     print("writing", flush=True)
@@ -45,8 +45,8 @@ def _names(directory):
 
 
 def test_nothing_is_left_whatever_was_laid_beside_the_draft(tmp_path):
-    with claimed(tmp_path / "a.gpkg") as draft:
-        assert all(is_draft(path) for path in tmp_path.iterdir())
+    with temporary_sibling(tmp_path / "a.gpkg") as draft:
+        assert all(is_temporary(path) for path in tmp_path.iterdir())
         draft.write_text("x")
         draft.with_name(draft.name + "-wal").write_text("x")
         assert draft.name.endswith(".a.gpkg")
@@ -60,9 +60,9 @@ def test_a_killed_writers_draft_is_swept_by_the_next_writer_of_the_same_file(wri
     process.kill()
     process.wait()
     assert len(_names(tmp_path)) == 3
-    assert len(dead_drafts(tmp_path)) == 2
+    assert len(dead_temporaries(tmp_path)) == 2
 
-    with claimed(tmp_path / "a.gpkg") as draft:
+    with temporary_sibling(tmp_path / "a.gpkg") as draft:
         assert _names(tmp_path) == [f"{draft.name}.lock"]
 
 
@@ -71,13 +71,13 @@ def test_a_living_writers_draft_is_left_alone(writer, tmp_path):
     process = writer(tmp_path / "a.gpkg")
     before = _names(tmp_path)
 
-    assert sweep(tmp_path) == []
-    assert dead_drafts(tmp_path) == []
+    assert remove_dead_temporaries(tmp_path) == []
+    assert dead_temporaries(tmp_path) == []
     assert _names(tmp_path) == before
 
     process.kill()
     process.wait()
-    assert len(sweep(tmp_path)) == 2
+    assert len(remove_dead_temporaries(tmp_path)) == 2
     assert _names(tmp_path) == []
 
 
@@ -87,11 +87,11 @@ def test_drafts_of_other_files_wait_for_their_own_writer(writer, tmp_path):
     process.kill()
     process.wait()
 
-    with claimed(tmp_path / "a.gpkg"):
+    with temporary_sibling(tmp_path / "a.gpkg"):
         pass
 
     assert len(_names(tmp_path)) == 3
-    assert len(sweep(tmp_path, "b.gpkg")) == 2
+    assert len(remove_dead_temporaries(tmp_path, "b.gpkg")) == 2
 
 
 def test_what_only_looks_alike_and_links_are_left_alone(tmp_path):
@@ -101,7 +101,7 @@ def test_what_only_looks_alike_and_links_are_left_alone(tmp_path):
     (tmp_path / ".89abcdef.a.gpkg.lock").symlink_to(tmp_path / "target")
     before = _names(tmp_path)
 
-    assert sweep(tmp_path) == []
+    assert remove_dead_temporaries(tmp_path) == []
     assert _names(tmp_path) == before
 
 
@@ -110,10 +110,10 @@ def test_where_there_are_no_locks_drafts_are_never_taken_for_dead(tmp_path, monk
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with claimed(tmp_path / "a.h5") as draft:
+    with temporary_sibling(tmp_path / "a.h5") as draft:
         draft.write_text("x")
         assert _names(tmp_path) == [draft.name]
-        assert sweep(tmp_path) == []
+        assert remove_dead_temporaries(tmp_path) == []
         assert draft.exists()
 
     assert _names(tmp_path) == []
@@ -129,8 +129,8 @@ def test_a_sweeper_that_is_faster_makes_the_writer_take_another_name(tmp_path, m
             for path in tmp_path.iterdir():
                 path.unlink()
 
-    monkeypatch.setattr(drafts.fcntl, "flock", stolen_once)
-    with claimed(tmp_path / "a.h5") as draft:
+    monkeypatch.setattr(atomic.fcntl, "flock", stolen_once)
+    with temporary_sibling(tmp_path / "a.h5") as draft:
         draft.write_text("x")
         assert _names(tmp_path) == [draft.name, f"{draft.name}.lock"]
 
@@ -146,4 +146,4 @@ def test_a_sweeper_that_is_faster_makes_the_writer_take_another_name(tmp_path, m
     ],
 )
 def test_drafts_are_told_by_their_names(tmp_path, name, answer):
-    assert is_draft(tmp_path / name) == answer
+    assert is_temporary(tmp_path / name) == answer

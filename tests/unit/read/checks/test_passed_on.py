@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import gcn_luigi
 from gcn_luigi.cli import cli
-from gcn_luigi.io.publish.manifest import seal_text
+from gcn_luigi.io.publish.manifest import manifest_text
 from gcn_luigi.read.checks.sameness import differences
 from gcn_luigi.read.validate import absent, validate
 from tests.contracts.fences import blocks
@@ -46,7 +46,7 @@ def _reseal(root, edit):
     path = root / "dataset.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     edit(content)
-    path.write_text(seal_text(content), encoding="utf-8")
+    path.write_text(manifest_text(content), encoding="utf-8")
 
 
 def _data_digest_by_hand(root):
