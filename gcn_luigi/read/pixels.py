@@ -47,7 +47,7 @@ class ShardPool:
         return len(self._names)
 
     def __getitem__(self, number: int) -> ShardReader:
-        """Return an open shard that was found whole; raise OSError, or what h5py says of a damaged file."""
+        """Return an open shard that was found complete; raise OSError, or what h5py says of a damaged file."""
         self._only_own()
         if number not in self._open:
             shard = ShardReader(self.path(number))
@@ -117,7 +117,7 @@ class RowCache:
     planes : dict of ndarray
         (slot, ...), by array.
     extents : ndarray of int64
-        (slot, 2): rows and columns that are no padding.
+        (slot, 2): rows and columns without the padding.
     """
 
     def __init__(
@@ -296,7 +296,7 @@ class PixelStore:
         return len(self._all_rows()) * self._row_bytes()
 
     def _all_rows(self) -> Numbers:
-        """Return (row, 3): shard, row, and the first chip that lies in it, of all shards."""
+        """Return (row, 3): shard, row, and the first chip that it holds, of all shards."""
         numbers = []
         for shard in range(len(self._shards)):
             with self._as_shard_error(shard, 0):
@@ -393,5 +393,5 @@ class PixelStore:
             raise ShardError(
                 f"chip {self._name_of(shard, chip)} cannot be read: {error}",
                 where=f"{self._shards.path(shard)}, row {chip}",
-                fix="run the build again: gcn run --deep <region> makes a missing or damaged shard anew",
+                fix="run the build again: gcn run --deep <region> rebuilds a missing or damaged shard",
             ) from error
