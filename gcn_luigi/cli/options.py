@@ -1,0 +1,165 @@
+"""Options that commands share, what they mean, and the settings that Luigi is given."""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gcn_luigi.cli.completion import complete_region
+from gcn_luigi.config import load_region
+from gcn_luigi.io.inputs.remote import refuse_remote
+from gcn_luigi.luigi_host.cfg_files import check_readable, choose_cfg, find_files
+
+if TYPE_CHECKING:
+    from gcn_luigi.config import Region
+    from gcn_luigi.tasks import Dataset
+
+
+class LocalPath(click.Path):
+    """A path on a file system of this machine; a store such as s3://bucket/x is refused by name."""
+
+    def __init__(self, *, is_source: bool = False) -> None:
+        super().__init__(path_type=Path)
+        self._is_source = is_source
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        option = isinstance(param, click.Option)
+        where = (max(param.opts, key=len) if option else param.human_readable_name) if param is not None else "path"
+        refuse_remote(str(value), where=where, is_source=self._is_source)
+        return super().convert(value, param, ctx)
+
+
+LOCAL_PATH = LocalPath()
+SOURCE_PATH = LocalPath(is_source=True)
+_TUNNEL = (
+    "One on another machine is best brought here: `ssh -N -L 8082:127.0.0.1:8082 HOST`, then "
+    "--scheduler-url http://127.0.0.1:8082."
+)
+_TRUST = (
+    "Accept a --scheduler-url on another machine. Luigi has no authentication: everyone who reaches its port can run "
+    "code as you on this machine (workers import and run the tasks it names), mark tasks as done, and pause your run."
+)
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How a region is built; nothing of it reaches the result.
+
+    `memory_mb` is None where what the machine allows is shared out, `port` where the scheduler stays in this process.
+    `scheduler_url`, that of a scheduler which runs already, takes the place of `port`; `is_trusted` says whether that
+    one may be on another machine. With `deep` the bytes of all finished files are compared with their digests first.
+    """
+
+    workers: int
+    memory_mb: int | None
+    port: int | None
+    scheduler_url: str | None
+    is_trusted: bool
+    deep: bool
+
+
+output_option = click.option(
+    "--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Datasets are below it."
+)
+
+
+def shared_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that `gcn run` and `gcn demo` share."""
+    for option in (
+        click.option("--trust-network", is_flag=True, help=_TRUST),
+        click.option("--scheduler-url", metavar="URL", help=f"Use this scheduler, and start none. {_TUNNEL}"),
+        click.option("--local-scheduler", is_flag=True, help="Do without the scheduler's web page."),
+        click.option(
+            "--port",
+            default=8082,
+            show_default=True,
+            type=click.IntRange(0, 65535),
+            help="Scheduler's port on this machine; 0 takes any.",
+        ),
+        click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes."),
+        click.option(
+            "--memory",
+            type=click.IntRange(1),
+            metavar="MB",
+            help="Million bytes each process may hold.  [default: what the machine allows, shared out]",
+        ),
+        output_option,
+    ):
+        command = option(command)
+    return command
+
+
+def region_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the argument and options that name a region, its settings and its sources."""
+    for option in (
+        click.option("--data-root", type=SOURCE_PATH, help="Sources, in place of the TOML file's data_root."),
+        click.option(
+            "--config-dir", default="config", show_default=True, type=SOURCE_PATH, help="Where REGION.toml is."
+        ),
+        click.argument("region", shell_complete=complete_region),
+    ):
+        command = option(command)
+    return command
+
+
+def region_file(region: str, config_dir: Path) -> Path:
+    """Return the TOML file that REGION means: itself, or the one of that name."""
+    return Path(region) if region.endswith(".toml") else config_dir / f"{region}.toml"
+
+
+def task_parameters(region: "Region", path: Path, output: Path, data_root: Path | None) -> dict[str, Any]:
+    """Return the parameters of a region's tasks; all paths absolute, for tasks run in other processes."""
+    return {
+        "region": region.settings.region,
+        "output_root": str(output.resolve()),
+        "config_dir": str(path.resolve().parent),
+        "data_root": str(region.root) if data_root is not None else "",
+    }
+
+
+def build_options(*, deep: bool = False, **given: Any) -> BuildOptions:
+    """Return what `shared_options` parsed."""
+    if given["local_scheduler"] and given["scheduler_url"]:
+        raise click.UsageError("--local-scheduler and --scheduler-url exclude each other")
+    return BuildOptions(
+        workers=given["workers"],
+        memory_mb=given["memory"],
+        port=None if given["local_scheduler"] else given["port"],
+        scheduler_url=given["scheduler_url"],
+        is_trusted=given["trust_network"],
+        deep=deep,
+    )
+
+
+def configure_luigi() -> None:
+    """Give Luigi its settings before it is imported, for this process and the workers that inherit them.
+
+    Raises ConfigError for settings that Luigi could not read, would ignore or would misunderstand.
+    """
+    choose_cfg()
+    check_readable(find_files(os.environ, Path.cwd()))
+    os.environ["GCN_QUIET_WORKERS"] = "1"
+    # The scheduler is on this machine, whatever proxy leads out of it.
+    direct = {os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")} - {""}
+    os.environ["no_proxy"] = ",".join(sorted({*direct, "127.0.0.1"}))
+    logging.getLogger("luigi-interface").addHandler(logging.NullHandler())
+    logging.getLogger("luigi").addHandler(logging.NullHandler())
+    import gcn_luigi.tasks  # noqa: PLC0415  their families are sections of these settings
+    from gcn_luigi.luigi_host.cfg_check import check_settings  # noqa: PLC0415
+
+    del gcn_luigi
+    check_settings()
+
+
+def dataset_task(path: Path, output: Path, data_root: Path | None) -> "Dataset":
+    """Return the root task of the region that `path` configures."""
+    region = load_region(path, data_root)
+    configure_luigi()
+    from gcn_luigi.tasks import Dataset  # noqa: PLC0415
+
+    return Dataset(**task_parameters(region, path, output, data_root))

@@ -1,0 +1,155 @@
+"""What the quality page shows, read once from a finished dataset."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+from numpy.typing import NDArray
+
+from gcn_luigi.bands import Band, Role
+from gcn_luigi.io.inputs.inventory import Inventory
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.shard.equality import content_keys
+from gcn_luigi.io.shard.reader import open_shard
+from gcn_luigi.io.tables import read_geoparquet
+from gcn_luigi.prepare.chips.duplicates import Repeats, count_repeats, footprint_keys
+from gcn_luigi.prepare.missing.fill import Flag
+from gcn_luigi.prepare.split.leakage import Leakage, measure_leakage
+from gcn_luigi.prepare.statistics.statistics import Histogram, empty_histogram, ks_distance
+from gcn_luigi.settings import RegionSettings
+
+# Enough chips for a share to be known to a fraction of a per cent, few enough for a large region.
+_FLAG_SAMPLE = 1000
+
+
+@dataclass(frozen=True)
+class FlagCounts:
+    """How often each value of the flags occurs in a sample of `n_chips` of the `n_all` chips of a split.
+
+    `pixels`, (256,) int64, counts pixels by value; a pixel counts once for every chip that shows it.
+    """
+
+    pixels: NDArray[np.int64]
+    n_chips: int
+    n_all: int
+
+    def share(self, needed: int, *, without: int = 0) -> float:
+        """Return the share of pixels, 0 to 1, with all bits of `needed` and none of `without`; 0 without pixels."""
+        values = np.arange(256)
+        chosen = (values & needed == needed) & (values & without == 0)
+        return float(self.pixels[chosen].sum() / max(int(self.pixels.sum()), 1))
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Tables, counts and notes of a dataset, without images.
+
+    Attributes
+    ----------
+    catalog, index : GeoDataFrame
+        One row per partition, one row per chip.
+    statistics, audit, grids : dict
+        ``statistics.json``, ``split.json``, ``grid_comparison.json``.
+    tile_quality : dict of dict
+        Counts of all tiles, by band that is read from tiles.
+    histograms : dict of ndarray
+        By split: (band, 65536) int64, each valid pixel once.
+    leaks : Leakage
+        What train and dev share, measured on the finished chips.
+    same_bytes, same_place : Repeats
+        Chips that are equal to the byte, and chips that show the same pixels of the same year.
+    """
+
+    settings: RegionSettings
+    inventory: Inventory
+    catalog: gpd.GeoDataFrame
+    index: gpd.GeoDataFrame
+    statistics: dict[str, Any]
+    audit: dict[str, Any]
+    grids: dict[str, Any]
+    tile_quality: dict[str, dict[str, Any]]
+    histograms: dict[str, Histogram]
+    flags: dict[str, FlagCounts]
+    leaks: Leakage
+    same_bytes: Repeats
+    same_place: Repeats
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """The bands of the chips, in order."""
+        return self.settings.schema_bands.image
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The roles that can be missing, in the order of the stack."""
+        present = {band.role for band in self.settings.schema_bands}
+        return tuple(role for role in Role if role in present and role.name in Flag.__members__)
+
+    def of_split(self, split: str) -> dict[str, Any]:
+        """Return ``bands``, ``classes`` and ``as_sampled`` of a split from the statistics."""
+        described: dict[str, Any] = self.statistics if split == "train" else self.statistics[split]
+        return described
+
+    def distance(self, position: int) -> float | None:
+        """Return how far train and dev differ in a band (Kolmogorov and Smirnov), None where either holds nothing."""
+        train, dev = (self.histograms[split][position] for split in SPLITS)
+        return ks_distance(train, dev) if train.any() and dev.any() else None
+
+    def n_chips(self, split: str) -> int:
+        """Return how many chips a split holds."""
+        return int((self.index["split"] == split).sum())
+
+
+def read_report_data(settings: RegionSettings, paths: DatasetPaths) -> ReportData:
+    """Read what the page shows.
+
+    Pixels are decoded only of the flags, and of no more than 1000 chips per split; shards of windows are decoded whole
+    to find equal chips. Raises InputError where a table or the inventory is missing or damaged.
+    """
+    index, catalog = read_geoparquet(paths.index), read_geoparquet(paths.catalog)
+    inventory = Inventory.from_json(paths.inventory.read_text(encoding="utf-8"))
+    places = list(zip(index["shard"].astype(str), index["shard_row"].astype(int), strict=True))
+    splits, ids = index["split"].tolist(), index["chip_id"].tolist()
+    from_tiles = [band for band in settings.schema_bands if band.role in (Role.OPTICAL, Role.TOPO)]
+    return ReportData(
+        settings=settings,
+        inventory=inventory,
+        catalog=catalog,
+        index=index,
+        statistics=_read_json(paths.statistics),
+        audit=_read_json(paths.split_audit),
+        grids=_read_json(paths.grid_comparison),
+        tile_quality={band.name: _read_json(paths.tile_quality(band.name)) for band in from_tiles},
+        histograms={split: _histogram(settings, paths, split) for split in SPLITS},
+        flags={split: _count_flags(index[index["split"] == split], paths.shards) for split in SPLITS},
+        leaks=measure_leakage(index, catalog, inventory.lattice),
+        same_bytes=count_repeats(content_keys(paths.shards, places), splits, ids),
+        same_place=count_repeats(footprint_keys(index, inventory.lattice), splits, ids),
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _histogram(settings: RegionSettings, paths: DatasetPaths, split: str) -> Histogram:
+    total = empty_histogram(len(settings.schema_bands.image))
+    n_shards = settings.shards.n_train if split == "train" else settings.shards.n_dev
+    for number in range(n_shards):
+        with open_shard(paths.shard(split, number, n_shards)) as shard:
+            total += shard.table("statistics")["histogram"]
+    return total
+
+
+def _count_flags(chips: gpd.GeoDataFrame, shards: Path) -> FlagCounts:
+    pixels = np.zeros(256, np.int64)
+    chosen = np.linspace(0, len(chips) - 1, min(len(chips), _FLAG_SAMPLE)).round().astype(np.int64)
+    for name, rows in chips.iloc[chosen].groupby("shard", sort=True):
+        with open_shard(shards / str(name)) as shard:
+            for row in rows["shard_row"]:
+                pixels += np.bincount(shard.pixels("flags", int(row)).ravel(), minlength=256)
+    return FlagCounts(pixels, len(chosen), len(chips))
