@@ -13,9 +13,8 @@ from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.read.buffers import Batch, BufferPool
-from gcn_luigi.read.pixels import PixelStore
+from gcn_luigi.read.pixels import PixelStore, ShardPool
 from gcn_luigi.read.sampling import Positions, shuffled, shuffled_in_groups
-from gcn_luigi.read.shard_pool import ShardPool
 
 if TYPE_CHECKING:
     import geopandas as gpd
