@@ -10,8 +10,7 @@ from torch.utils.data import Dataset, IterableDataset, default_collate, get_work
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.read.buffers import Batch
 from gcn_luigi.read.epochs import EpochCounter
-from gcn_luigi.read.reader import ChipReader
-from gcn_luigi.read.sampling import Positions
+from gcn_luigi.read.reader import ChipReader, Positions
 
 Tensors = dict[str, torch.Tensor]
 
