@@ -14,9 +14,10 @@ from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.io.publish.atomic import atomic_write, digest
 from gcn_luigi.io.publish.manifest import ManifestEntry
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
-from gcn_luigi.io.shard.writer import ShardHeader, create_shard
+from gcn_luigi.io.shard.format import ShardHeader
+from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.prepare.chips.chips import chip_origins, cut_chips
-from gcn_luigi.prepare.chips.metadata import Partition, chip_columns, empty_columns, select_counts
+from gcn_luigi.prepare.chips.metadata import Partition, chip_columns, empty_columns
 from gcn_luigi.prepare.chips.selection import count_chips
 from gcn_luigi.prepare.missing.fill import Corrected, outside_flags, strict_nodata
 from gcn_luigi.settings import RegionSettings, ShardSettings
@@ -161,10 +162,10 @@ def write_chips(path: Path, settings: RegionSettings, place: Partition, partitio
     origins = chip_origins((place.window.height, place.window.width), size, settings.chips.step, settings.chips.edge)
     plane = np.zeros((place.window.height, place.window.width), np.uint8)
     counts = count_chips(plane, plane, origins, size, edge=settings.chips.edge)
-    columns = chip_columns(settings.region, place, origins, select_counts(counts, np.ones(len(origins), bool)), size)
+    columns = chip_columns(settings.region, place, origins, counts, size)
     with atomic_write(path) as draft, create_shard(draft, header, settings.shards.codec) as writer:
         for pixels in partitions:
-            writer.append(pixels, columns)
+            writer.write(writer.encode(pixels), columns)
         writer.finish(empty_columns(settings.region, "train", lattice), {})
     return sum(array.nbytes for pixels in partitions for array in pixels.values())
 

@@ -8,27 +8,12 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 
-def in_order(pool: Executor | None, calls: Iterable[Callable[[], _T]], ahead: int) -> Iterator[_T]:
-    """Yield what each of `calls` returns, in their order.
+def in_order(pool: Executor, calls: Iterable[Callable[[], _T]], ahead: int) -> Iterator[_T]:
+    """Yield what each of `calls` returns, in their order; the error of a call is raised in its turn.
 
-    Parameters
-    ----------
-    pool : Executor or None
-        Does the calls; None does each when its result is asked for.
-    calls : iterable of callable
-        Taken from one by one, in the caller's thread.
-    ahead : int
-        Calls that may be under way, or done, before their turn: what bounds the memory.
-
-    Yields
-    ------
-    object
-        The results. The error of a call is raised in its turn.
+    Calls are taken one by one, in the caller's thread. At most `ahead` of them are under way, or done, before their
+    turn: that bounds the memory.
     """
-    if pool is None:
-        for call in calls:
-            yield call()
-        return
     under_way: deque[Future[_T]] = deque()
     try:
         for call in calls:

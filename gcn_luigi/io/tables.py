@@ -20,33 +20,14 @@ _NO_DATE = "1970-01-01T00:00:00.000Z"
 
 
 def write_geoparquet(path: Path, frame: gpd.GeoDataFrame) -> None:
-    """Write GeoParquet 1.1: WKB, a bounding box column for spatial filters, zstd.
-
-    Parameters
-    ----------
-    path : Path
-        Exactly this file is written; an existing one is replaced.
-    frame : GeoDataFrame
-        May have no rows. Its index is not kept.
-    """
+    """Write GeoParquet 1.1: WKB, a bounding box column for spatial filters, zstd; the table's index is not kept."""
     frame.to_parquet(
         path, index=False, compression="zstd", schema_version="1.1.0", geometry_encoding="WKB", write_covering_bbox=True
     )
 
 
 def read_geoparquet(path: Path) -> gpd.GeoDataFrame:
-    """Read what `write_geoparquet` wrote, without the bounding box column.
-
-    Parameters
-    ----------
-    path : Path
-        A GeoParquet file.
-
-    Raises
-    ------
-    InputError
-        The file is missing or is not GeoParquet.
-    """
+    """Read what `write_geoparquet` wrote, without the bounding box column; raise InputError if it is no such file."""
     try:
         # Texts that are none are otherwise found out where they are used first.
         pq.read_table(path).validate(full=True)
@@ -57,17 +38,7 @@ def read_geoparquet(path: Path) -> gpd.GeoDataFrame:
 
 
 def write_geopackage(path: Path, frame: gpd.GeoDataFrame, layer: str) -> None:
-    """Write a GeoPackage with one layer of polygons.
-
-    Parameters
-    ----------
-    path : Path
-        Exactly this file is written; an existing one is replaced.
-    frame : GeoDataFrame
-        Polygons; may have no rows.
-    layer : str
-        The layer's name; it does not depend on `path`.
-    """
+    """Write a GeoPackage with one layer of polygons; the layer's name does not depend on `path`."""
     path.unlink(missing_ok=True)
     pin_vectors()
     with _gdal_option("OGR_CURRENT_DATE", _NO_DATE):

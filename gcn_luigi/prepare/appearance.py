@@ -1,4 +1,4 @@
-"""How the dataset is coloured, on the quality page and in a GIS alike."""
+"""The colours of splits, classes and missing pixels, on the quality page and in a GIS alike."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType

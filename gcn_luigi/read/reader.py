@@ -13,8 +13,8 @@ from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.read.buffers import Batch, BufferPool
-from gcn_luigi.read.pixels.shard_pool import OpenShards
-from gcn_luigi.read.pixels.store import PixelStore
+from gcn_luigi.read.pixels import PixelStore
+from gcn_luigi.read.shard_pool import ShardPool
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -60,7 +60,7 @@ class ChipReader:
         self._ids = index["chip_id"].array
         self._shard_of = numbers.astype(np.int64)
         self._chip_of = index["shard_row"].to_numpy(np.int64)
-        self._shards = OpenShards(directory, names.tolist(), threads)
+        self._shards = ShardPool(directory, names.tolist(), threads)
         name_of = partial(_name_of, self._ids, self._shard_of, self._chip_of)
         self._store = PixelStore(self._shards, name_of, cache_mb)
 
@@ -211,7 +211,7 @@ class ChipReader:
         def make(first: int) -> Batch:
             part, following = chosen[first : min(first + size, end)], chosen[first + size : min(first + 2 * size, end)]
             # The disk works on the next batch while this one is decoded.
-            self._store.want(self._shard_of[following], self._chip_of[following])
+            self._store.prefetch(self._shard_of[following], self._chip_of[following])
             return self.batch(part, cast("Batch", buffers.take(self._shapes(part), PIXELS)))
 
         return _made_ahead([partial(make, first) for first in range(0, end, size)], ahead)

@@ -1,4 +1,4 @@
-"""The task graph as a picture: one box a family of tasks, one arrow for what no chain of others implies."""
+"""The task graph as SVG: one box per family of tasks, one arrow for what no chain of others implies."""
 
 import html
 from collections import defaultdict
@@ -15,18 +15,9 @@ Edges = Mapping[str, set[str]]
 
 @dataclass(frozen=True)
 class TaskTime:
-    """A task of a graph, and how long it took.
+    """A task of a graph, the tasks that it waits for, and the time its last run took that made something.
 
-    Attributes
-    ----------
-    name : str
-        For example ``gcn.ChipShard(train, 0, 4)``.
-    family : str
-        For example ``ChipShard``.
-    requires : tuple of str
-        Names of the tasks that it waits for.
-    seconds : float or None
-        Wall clock of its last run that made something; None where it is not known.
+    `name` is for example ``gcn.ChipShard(train, 0, 4)``, its family ``ChipShard``; `seconds` is None where unknown.
     """
 
     name: str
@@ -37,16 +28,9 @@ class TaskTime:
 
 @dataclass(frozen=True)
 class Box:
-    """What stands in the box of a family.
+    """What is in the box of a family: a bold title, lines below it, and a frame that marks it.
 
-    Attributes
-    ----------
-    title : str
-        Set in bold.
-    lines : tuple of str
-        Below it.
-    is_dashed, is_framed : bool
-        Frame that marks a box: dashed and grey, or whole and bright.
+    The frame is dashed and grey, or whole and bright.
     """
 
     title: str
@@ -83,14 +67,14 @@ def reduced(requires: Edges) -> dict[str, set[str]]:
 def columns(requires: Edges, wrappers: Collection[str] = ()) -> list[list[str]]:
     """Return the families of each column, in an order of few crossings.
 
-    A family stands as far left as what it requires allows, then moves right to just before what requires it. A
-    wrapper stands below what it wraps.
+    A family is as far left as what it requires allows, then moves right to just before what requires it. A wrapper is
+    below what it wraps.
     """
     depth: dict[str, int] = {}
 
     def place(name: str) -> int:
         if name not in depth:
-            depth[name] = 1 + max((place(one) for one in requires[name]), default=-1)
+            depth[name] = 1 + max(map(place, requires[name]), default=-1)
         return depth[name]
 
     for name in requires:
@@ -128,32 +112,13 @@ def _mean(height: Mapping[str, float], names: Iterable[str]) -> float:
 
 
 def draw_graph(
-    boxes: Mapping[str, Box],
-    requires: Edges,
-    title: str,
-    *,
-    heads: Sequence[str] = (),
-    wrappers: Collection[str] = (),
+    boxes: Mapping[str, Box], requires: Edges, title: str, *, heads: Sequence[str] = (), wrappers: Collection[str] = ()
 ) -> str:
-    """Return a picture of a graph as SVG; the same text for the same graph.
+    """Return a picture of a graph as an ``svg`` element, all text escaped; the same text for the same graph.
 
-    Parameters
-    ----------
-    boxes : mapping
-        By family; all have as many lines.
-    requires : mapping
-        The families that each family requires, implied ones too; without a cycle.
-    title : str
-        What the picture shows, for those who do not see it.
-    heads : sequence of str
-        What stands above the columns, from the left; none for no heads.
-    wrappers : collection of str
-        Families that hold nothing themselves, drawn below what they wrap.
-
-    Returns
-    -------
-    str
-        An ``svg`` element, all text escaped.
+    `boxes` all have as many lines. `requires` has the families that each family requires, implied ones as well, without
+    a cycle. `title` is for those who do not see the picture, `heads` are above the columns from the left, and
+    `wrappers` are families that hold nothing themselves, drawn below what they wrap.
     """
     edges = reduced(requires)
     ordered = columns(edges, wrappers)

@@ -1,10 +1,15 @@
-"""Pages put together from the templates and the style beside this module."""
+"""Pages rendered from the templates and the style sheet next to this module."""
 
 from importlib import resources
 from typing import Any
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
+
+_EMPTY: dict[str, Any] = {
+    "kicker": "gcn_luigi", "lines": (), "links": (), "facts": (), "map": None, "chips": (), "tables": (),
+    "shown": "", "colours": {},
+}  # fmt: skip
 
 
 def render(name: str, content: dict[str, Any]) -> str:
@@ -18,3 +23,12 @@ def render(name: str, content: dict[str, Any]) -> str:
     # Our own file, not input: it must not be escaped.
     style = Markup((here / "style.css").read_text(encoding="utf-8"))  # noqa: S704
     return environment.get_template(name).render(style=style, **content)
+
+
+def small_page(title: str, **content: Any) -> str:
+    """Return a page of its own as HTML that needs nothing else.
+
+    `content` is any of ``kicker``, ``lines``, ``links``, ``facts``, ``map``, ``chips`` with ``shown`` and ``colours``,
+    and ``tables``, as ``small.html`` shows them. All text is escaped.
+    """
+    return render("small.html", {"title": title, **_EMPTY, **content})

@@ -42,7 +42,6 @@ from gcn_luigi.prepare.split.split import assign_split
 from gcn_luigi.stages.layers.mosaics import read_inventory
 
 GRID_SIZES = (128, 256, 512)
-_MOST_NAMED = 10
 
 
 def grid_sources(region: Region) -> tuple[Path, ...]:
@@ -64,25 +63,15 @@ def comparison_sources(region: Region) -> tuple[Path, ...]:
 
 
 def write_grid(region: Region, paths: DatasetPaths, out: Path, notes_out: Path) -> None:
-    """Lay or import the cells.
+    """Lay or import the cells, and write what was changed on import to `notes_out`, as JSON.
 
-    Parameters
-    ----------
-    region : Region
-        Settings and sources.
-    paths : DatasetPaths
-        Where the inventory is.
-    out : Path
-        GeoPackage: partition, row, col, height, width, split, year (the commonest of those imported), years (all of
-        them, ";" between) and the cell's box.
-    notes_out : Path
-        JSON: what was changed on import.
+    `out` is a GeoPackage: partition, row, col, height, width, split, year (the commonest of those imported), years (all
+    of them, ";" between) and the cell's box.
     """
     lattice = read_inventory(paths).lattice
     settings = region.settings.grid
-    notes: list[str] = []
     if settings.path is None:
-        cells = make_grid(lattice, settings.size, settings.origin)
+        cells, notes = make_grid(lattice, settings.size, settings.origin), list[str]()
     else:
         cells, notes = import_grid(read_grid(region.root / settings.path, settings.layer), lattice, settings)
     table = pd.DataFrame(
@@ -99,18 +88,10 @@ def write_grid(region: Region, paths: DatasetPaths, out: Path, notes_out: Path) 
 
 
 def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out: Path, audit_out: Path) -> None:
-    """Judge every cell: year, shares, split, or the reason why it is not used.
+    """Decide about every cell: its year, shares and split, or the reason why it is not used.
 
-    Parameters
-    ----------
-    region : Region
-        Settings and sources.
-    paths : DatasetPaths
-        Where inventory, grid and label are.
-    table_out, map_out : Path
-        The catalog as GeoParquet and as GeoPackage.
-    audit_out : Path
-        JSON: what train and dev share, and all notes of outlines, grid and split.
+    `table_out` and `map_out` are the catalog as GeoParquet and as GeoPackage; `audit_out` is JSON: what train and dev
+    share, and all notes of outlines, grid and split.
 
     Raises
     ------
@@ -123,7 +104,7 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
     outlines = _outlines(region, lattice)
     by_outline = join_outlines(cells, lattice, outlines.table)
     joined = join_glaciers(by_outline, outlines.table)
-    exclusions, exclusion_notes = _exclusions(region, lattice)
+    exclusions = _read_exclusions(region, lattice)
     dated = years_of_cells(cells, settings.year.rule) if settings.year.source == "grid" else by_outline
     max_m = settings.grid.max_outline_distance_m
     facts = CellFacts(
@@ -134,14 +115,14 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
         exclusions=exclusions,
         is_far=None if max_m is None else far_from_outlines(cells, lattice, outlines.table, max_m),
     )
-    catalog, notes = assign_split(build_catalog(cells, lattice, facts, settings.grid), joined, settings.split)
+    catalog, split_notes = assign_split(build_catalog(cells, lattice, facts, settings.grid), joined, settings.split)
     if not catalog["used"].any():
         raise ConfigError(
             f"no partition can be used: {count_reasons(catalog['reason'])}",
             where=f"grid of {len(catalog)} cells, region {settings.region}",
             fix=remedy(catalog["reason"]),
         )
-    _refuse_one_sided(catalog, notes, settings.region)
+    _refuse_empty_split(catalog, split_notes, settings.region)
     used = np.isin([cell.id for cell in cells], catalog.loc[catalog["used"].to_numpy(bool), "partition"])
     refuse_absent(
         facts.label_counts[used].sum(axis=0),
@@ -151,25 +132,21 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
     )
     write_geoparquet(table_out, catalog)
     write_geopackage(map_out, catalog, "catalog")
-    grid_notes = json.loads(paths.grid_notes.read_text(encoding="utf-8"))["notes"]
-    if unknown := exclusions.unknown_ids(cells):
-        first = ", ".join(unknown[:_MOST_NAMED])
-        grid_notes.append(f"{len(unknown)} of {len(exclusions.ids)} rejected ids name no cell: {first}")
-    grid_notes += [*exclusion_notes, *exclusions.notes(cell_boxes(cells, lattice))]
-    every_note = {"outlines": list(outlines.notes), "grid": grid_notes, "split": notes}
+    grid_notes = json.loads(paths.grid_notes.read_text(encoding="utf-8"))["notes"] + exclusions.notes(cells, lattice)
+    every_note = {"outlines": list(outlines.notes), "grid": grid_notes, "split": split_notes}
     _write_json(audit_out, {**audit_split(catalog, joined), "notes": every_note})
 
 
-def _refuse_one_sided(catalog: gpd.GeoDataFrame, notes: list[str], region: str) -> None:
+def _refuse_empty_split(catalog: gpd.GeoDataFrame, notes: list[str], region: str) -> None:
     empty = [split for split in SPLITS if not (catalog["split"] == split).any()]
     if empty:
-        told = count_reasons(catalog["reason"])
-        lost = f"; {told} of {len(catalog)} cells" if told else ""
+        reasons = count_reasons(catalog["reason"])
+        unused = f"; {reasons} of {len(catalog)} cells" if reasons else ""
         smaller = "use a smaller [split] block_partitions or buffer_partitions, or smaller cells ([grid] size)"
         raise ConfigError(
-            f"no partition is left for {' and '.join(empty)}, of {int(catalog['used'].sum())} that can be used{lost}",
+            f"no partition is left for {' and '.join(empty)}, of {int(catalog['used'].sum())} that can be used{unused}",
             where=f"region {region}: {'; '.join(notes) or 'no note'}",
-            fix=f"{remedy(catalog['reason'])}; or {smaller}" if told else smaller,
+            fix=f"{remedy(catalog['reason'])}; or {smaller}" if reasons else smaller,
         )
 
 
@@ -198,20 +175,17 @@ def _outlines(region: Region, lattice: Lattice) -> Outlines:
     return read_outlines(region.root / settings.path, settings, lattice, region.settings.years)
 
 
-def _exclusions(region: Region, lattice: Lattice) -> tuple[Exclusions, list[str]]:
-    settings = region.settings.grid
-    ids = (
-        frozenset[str]()
-        if settings.reject_ids_path is None
-        else read_reject_ids(region.root / settings.reject_ids_path)
-    )
+def _read_exclusions(region: Region, lattice: Lattice) -> Exclusions:
+    settings, ids = region.settings.grid, frozenset[str]()
+    if settings.reject_ids_path is not None:
+        ids = read_reject_ids(region.root / settings.reject_ids_path)
     if settings.exclude_polygons_path is None:
-        return Exclusions(ids), []
+        return Exclusions(ids)
     polygons = read_polygons(region.root / settings.exclude_polygons_path, lattice)
     notes = [f"{note}, in exclude_polygons_path" for note in polygons.attrs["notes"]]
     if polygons.empty:
         notes.append(f"{NOTHING_EXCLUDED}: the file holds no polygon")
-    return Exclusions(ids, tuple(polygons)), notes
+    return Exclusions(ids, tuple(polygons), tuple(notes))
 
 
 def _label_counts(label: Path, cells: list[Cell]) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
@@ -13,13 +14,13 @@ from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.io.raster.windows import read_dataset
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.prepare.chips.metadata import Partition
+from gcn_luigi.prepare.chips.selection import ChipSelection, select_chips
 from gcn_luigi.prepare.layers.label_values import CLASSES
 from gcn_luigi.prepare.missing.fill import Flag, outside_flags
 from gcn_luigi.prepare.missing.tile_coverage import TileCover
 from gcn_luigi.settings import RegionSettings, StorageLayout
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
-from gcn_luigi.stages.shards.chip_selection import Judged, judge_partition
 from gcn_luigi.stages.shards.partition_reader import PartitionReader, read_in_turn
 from gcn_luigi.stages.shards.shard import used_partitions
 
@@ -70,7 +71,7 @@ class Plan:
     chips_bytes, windows_bytes : int
         Pixels in either layout, before compression.
     seconds_read : float
-        What one process needed to read and judge all partitions.
+        What one process needed to read all partitions and select their chips.
     """
 
     splits: dict[str, SplitPlan]
@@ -129,26 +130,26 @@ def plan_dataset(settings: RegionSettings, paths: DatasetPaths, *, is_exact: boo
     began = time.perf_counter()
     places = {split: used_partitions(paths, read_inventory(paths).lattice, split) for split in SPLITS}
     reads_all = is_exact and not label_decides(settings)
-    judge = _by_all_bands if reads_all else _by_label
-    judged = judge(settings, paths, [place for split in SPLITS for place in places[split]])
+    select = _by_all_bands if reads_all else _by_label
+    selections = select(settings, paths, [place for split in SPLITS for place in places[split]])
     shares = _class_shares(paths)
     total, done, splits = sum(map(len, places.values())), 0, {}
     for split in SPLITS:
-        verdicts: Counter[str] = Counter()
+        reasons: Counter[str] = Counter()
         fruitful = []
         for place in places[split]:
-            partition = next(judged)
-            verdicts.update(partition.verdicts.tolist())
-            if partition.n_kept:
+            selection = next(selections)
+            reasons.update(selection.reasons.tolist())
+            if selection.kept.any():
                 fruitful.append(place)
             done += 1
             say(f"counting chips: {done:,} of {total:,} partitions", done / total)
-        kept = verdicts.pop("kept", 0)
+        kept = reasons.pop("kept", 0)
         splits[split] = SplitPlan(
             partitions=len(places[split]),
-            candidates=kept + sum(verdicts.values()),
+            candidates=kept + sum(reasons.values()),
             chips=kept,
-            rejected={str(reason): count for reason, count in sorted(verdicts.items())},
+            rejected={str(reason): count for reason, count in sorted(reasons.items())},
             fruitful=tuple(fruitful),
             classes=shares[split],
         )
@@ -178,14 +179,16 @@ def _class_shares(paths: DatasetPaths) -> dict[str, dict[str, float]]:
     return shares
 
 
-def _by_all_bands(settings: RegionSettings, paths: DatasetPaths, places: Sequence[Partition]) -> Iterator[Judged]:
+def _by_all_bands(
+    settings: RegionSettings, paths: DatasetPaths, places: Sequence[Partition]
+) -> Iterator[ChipSelection]:
     beyond = int(outside_flags(settings.schema_bands.image) | Flag.LABEL)
     reader = PartitionReader(settings, paths, read_inventory(paths), places)
     for place, corrected in zip(places, read_in_turn(reader, places), strict=True):
-        yield judge_partition(settings.chips, place, corrected.label, corrected.flags, beyond)
+        yield _select(settings, place, corrected.label, corrected.flags, beyond)
 
 
-def _by_label(settings: RegionSettings, paths: DatasetPaths, places: Sequence[Partition]) -> Iterator[Judged]:
+def _by_label(settings: RegionSettings, paths: DatasetPaths, places: Sequence[Partition]) -> Iterator[ChipSelection]:
     cover = TileCover(read_inventory(paths).windows)
     with open_raster(paths.label) as dataset:
         for place in places:
@@ -194,4 +197,10 @@ def _by_label(settings: RegionSettings, paths: DatasetPaths, places: Sequence[Pa
             if outside is not None:
                 label[outside] = LABEL_IGNORE
             flags = np.where(label == LABEL_IGNORE, np.uint8(Flag.LABEL), np.uint8(0))
-            yield judge_partition(settings.chips, place, label, flags, int(Flag.LABEL))
+            yield _select(settings, place, label, flags, int(Flag.LABEL))
+
+
+def _select(
+    settings: RegionSettings, place: Partition, label: NDArray[np.uint8], flags: NDArray[np.uint8], beyond: int
+) -> ChipSelection:
+    return select_chips(settings.chips, label, flags, split=place.split, extent=place.window.height, beyond=beyond)

@@ -10,7 +10,6 @@ import numpy as np
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.prepare.chips.metadata import Partition
-from gcn_luigi.prepare.evenly import evenly
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
@@ -107,7 +106,8 @@ def _spread(fruitful: dict[str, tuple[Partition, ...]], count: int) -> list[Part
     chosen: list[Partition] = []
     for places in fruitful.values():
         wanted = max(round(count * len(places) / total), 1)
-        chosen += [places[i] for i in evenly(len(places), wanted)]
+        spread = np.linspace(0, len(places) - 1, min(len(places), wanted)).round().astype(np.int64)
+        chosen += [places[i] for i in spread]
     return chosen
 
 

@@ -1,8 +1,9 @@
-"""Invented glaciers: ice flows down the valleys until the snow that fell above has melted.
+"""Invented glaciers: where there is ice, which glacier it belongs to, and where rock covers it.
 
 The flux of ice is gathered down the flow tree, as a river's is, but melting takes from it on the way: a glacier
-ends where nothing is left. Its surface stands above its bed by a thickness that grows with the flux; wherever
-that surface lies above the ground there is ice. A rising equilibrium line then draws every front back.
+ends where nothing is left. Its surface is above its bed by a thickness that grows with the flux; wherever
+that surface is above the ground there is ice. A rising equilibrium line then draws every front back. Moraines follow
+the flow, and fronts are covered.
 """
 
 from dataclasses import dataclass
@@ -12,10 +13,9 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from gcn_luigi.synthetic.noise import Field, enlarge, fractal, generator, smoothstep
-from gcn_luigi.synthetic.terrain import NODE, NOMINAL_PIXEL, Terrain
+from gcn_luigi.synthetic.terrain import NODE, NOMINAL_PIXEL, Mask, Terrain, Values
 
-Mask = npt.NDArray[np.bool_]
-Values = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int32]
 
 # Metres of ice a year gained or lost for each metre of height above or below the equilibrium line.
 _BALANCE_GRADIENT, _BALANCE_MOST = 0.0058, 3.0
@@ -23,20 +23,22 @@ _BALANCE_GRADIENT, _BALANCE_MOST = 0.0058, 3.0
 _CALVING = 5.0
 # Width in nodes and thickness in metres of a glacier with the flux of one node.
 _WIDTH, _THICKNESS = 0.47, 33.0
+# Nodes of the smallest cover that still counts as a glacier of its own.
+_SMALLEST_NODES = 14
+# Pixels; detached scraps below this are given up.
+_SMALLEST_PART = 500
+# Pixels that a glacier reaches into ice nobody claims.
+_REACH = 20
+# Moraines are traced on pixels twice as large.
+_MORAINE_PIXEL = 2
+_MORAINE_STEPS, _MORAINE_STRIDE = 130, 1.2
 
 
 @dataclass(frozen=True)
 class Ice:
-    """The glaciers of one year.
+    """The glaciers of one year: where they are, and their smooth surface in metres, each (row, col).
 
-    Attributes
-    ----------
-    mask : ndarray of bool, (row, col)
-        Where there is glacier.
-    surface : ndarray of float32, (row, col)
-        Smooth height of the ice where there is any, in metres.
-    vigour : ndarray of float32, (row, col)
-        Flux relative to the largest on the way down: 1 near the equilibrium line, 0 at the front.
+    `vigour` is the flux relative to the largest on the way down: 1 near the equilibrium line, 0 at the front.
     """
 
     mask: Mask
@@ -45,22 +47,7 @@ class Ice:
 
 
 def make_ice(terrain: Terrain, equilibrium: Values, shape: tuple[int, int]) -> Ice:
-    """Return the glaciers that an equilibrium line feeds.
-
-    Parameters
-    ----------
-    terrain : Terrain
-        Bare ground.
-    equilibrium : ndarray of float64, (node row, node col)
-        Height in metres where as much snow falls as melts.
-    shape : tuple of int
-        Rows and columns of pixels.
-
-    Returns
-    -------
-    Ice
-        One year's glaciers.
-    """
+    """Return the glaciers, of `shape` pixels, that an equilibrium line, (node row, node col) in metres, feeds."""
     balance = np.clip(_BALANCE_GRADIENT * (terrain.nodes - equilibrium), -6.0, _BALANCE_MOST)
     balance = np.where(terrain.fjord, balance - _CALVING, balance)
     flux, strongest = _flow(terrain, balance)
@@ -81,19 +68,7 @@ def make_ice(terrain: Terrain, equilibrium: Values, shape: tuple[int, int]) -> I
 def equilibrium_line(terrain: Terrain, seed: int, share: float) -> Values:
     """Return the height of the equilibrium line: lower to the sea and where it is shaded, wavy between.
 
-    Parameters
-    ----------
-    terrain : Terrain
-        Bare ground.
-    seed : int
-        Decides the waves.
-    share : float
-        Share of the land that lies above the line.
-
-    Returns
-    -------
-    ndarray of float64, (node row, node col)
-        Metres.
+    (node row, node col) in metres; `share` of the land is above it.
     """
     size = terrain.nodes.shape
     # Storms leave their snow near the sea.
@@ -144,3 +119,111 @@ def _tidied(mask: Mask, smallest: int = 60) -> Mask:
     small[0] = False
     tidy: Mask = kept | small[holes]
     return tidy
+
+
+def glacier_ids(terrain: Terrain, mask: Mask) -> Ids:
+    """Return the glaciers of an ice cover, numbered from 1, the largest first; 0 for no ice and for small patches.
+
+    Nodes belong together if their ice leaves through the same front; the parts are then drawn at full detail.
+    """
+    size = terrain.nodes.shape
+    cover = ndimage.uniform_filter(mask.astype(np.float32), NODE)
+    rows, cols = (
+        np.minimum(np.arange(nodes) * NODE + NODE // 2, pixels - 1)
+        for nodes, pixels in zip(size, mask.shape, strict=True)
+    )
+    icy = (cover[np.ix_(rows, cols)] > 0.4).ravel()
+    front = np.arange(icy.size)
+    for level in terrain.tree.levels[1:]:
+        parent = terrain.tree.parent[level]
+        front[level] = np.where(icy[level] & icy[parent], front[parent], level)
+    found, counts = np.unique(front[icy], return_counts=True)
+    best = np.zeros(mask.shape, dtype=np.float32)
+    ids = np.zeros(mask.shape, dtype=np.int32)
+    for number, node in enumerate(found[counts >= _SMALLEST_NODES], start=1):
+        _claim(((front == node) & icy).reshape(size), number, best, ids)
+    away, nearest = ndimage.distance_transform_edt(ids == 0, return_indices=True)
+    ids = np.where(away <= _REACH, ids[tuple(nearest)], 0).astype(np.int32)
+    ids[~mask] = 0
+    return _largest_first(ids)
+
+
+def _claim(part: Mask, number: int, best: Field, ids: Ids) -> None:
+    """Give a glacier the pixels that are nearer to its nodes than to any claimed before, in place."""
+    (rows, cols) = ndimage.find_objects(part.astype(np.int8))[0]
+    rows = slice(max(rows.start - 3, 0), min(rows.stop + 3, part.shape[0]))
+    cols = slice(max(cols.start - 3, 0), min(cols.stop + 3, part.shape[1]))
+    soft = ndimage.gaussian_filter(part[rows, cols].astype(np.float32), 0.8)
+    here = (slice(rows.start * NODE, rows.stop * NODE), slice(cols.start * NODE, cols.stop * NODE))
+    held = best[here]
+    claim = enlarge(soft, (soft.shape[0] * NODE, soft.shape[1] * NODE), NODE, order=1)
+    claim = claim[: held.shape[0], : held.shape[1]]
+    won = claim > np.maximum(held, 0.02)
+    held[won] = claim[won]
+    ids[here][won] = number
+
+
+def _largest_first(ids: Ids) -> Ids:
+    """Make every connected part that is large enough a glacier, and number the glaciers by size."""
+    split = np.zeros_like(ids)
+    count = 0
+    for number, window in enumerate(ndimage.find_objects(ids), start=1):
+        if window is not None:
+            parts, found = ndimage.label(ids[window] == number)
+            split[window][parts > 0] = parts[parts > 0] + count
+            count += found
+    sizes = np.bincount(split.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    ranked = np.argsort(-sizes, kind="stable")
+    order = np.zeros(count + 1, dtype=np.int32)
+    large = int((sizes >= _SMALLEST_PART).sum())
+    order[ranked[:large]] = np.arange(1, large + 1)
+    return order[split]
+
+
+def trace_moraines(ice: Ice, ground: Field) -> Field:
+    """Return how much rock the ice, at its largest, has picked up on the way to each pixel: 0 for clean ice to 1.
+
+    Every pixel's path is followed up the surface. Where two glaciers join, the paths next to the seam lead back to the
+    foot of the spur between them: that is a medial moraine.
+    """
+    mask = ice.mask[::_MORAINE_PIXEL, ::_MORAINE_PIXEL]
+    height = np.maximum(ice.surface, ground)[::_MORAINE_PIXEL, ::_MORAINE_PIXEL]
+    height = ndimage.gaussian_filter(height, 2.5)
+    down_rows, down_cols = np.gradient(height)
+    length = np.hypot(down_rows, down_cols) + 1e-3
+    up_row, up_col = _MORAINE_STRIDE * down_rows / length, _MORAINE_STRIDE * down_cols / length
+    inside = ndimage.distance_transform_cdt(np.pad(mask, 1, mode="edge"), "chessboard")[1:-1, 1:-1]
+    source = mask & (inside <= 1)
+    row, col = (part.astype(np.float32) for part in np.nonzero(mask))
+    load = np.zeros(row.size, dtype=np.float32)
+    here_row, here_col = row.astype(np.intp), col.astype(np.intp)
+    for step in range(_MORAINE_STEPS):
+        load += source[here_row, here_col] * np.float32(np.exp(-step / 70))
+        row, col = row + up_row[here_row, here_col], col + up_col[here_row, here_col]
+        np.clip(row, 0, mask.shape[0] - 1, out=row)
+        np.clip(col, 0, mask.shape[1] - 1, out=col)
+        here_row, here_col = np.rint(row).astype(np.intp), np.rint(col).astype(np.intp)
+    carried = np.zeros(mask.shape, dtype=np.float32)
+    carried[mask] = 1 - np.exp(-load / 4)
+    return enlarge(ndimage.gaussian_filter(carried, 0.8), ice.mask.shape, _MORAINE_PIXEL, order=1)
+
+
+def cover_with_debris(ice: Ice, moraines: Field, above_line: Field, patches: Field, share: float) -> Field:
+    """Return the part of each pixel of one year's ice that rock covers, (row, col), 0 to 1; 0 off the ice.
+
+    `above_line` is the height of the surface above the equilibrium line in metres, `patches` a fractal field, `share`
+    the share of all ice that is to be covered.
+    """
+    covered = np.zeros(ice.mask.shape, dtype=np.float32)
+    if not ice.mask.any():
+        return covered
+    height, load, unrest = (layer[ice.mask] for layer in (above_line, moraines, patches))
+    low = smoothstep(height, 0, -450)
+    front = smoothstep(ice.vigour[ice.mask], 0.55, 0.0)
+    score = low * (0.15 + 0.9 * load * (0.5 + low) + 0.75 * front + 0.13 * unrest)
+    # Above the line new snow buries whatever falls.
+    score += 2 * smoothstep(height, 120, -120)
+    threshold = float(np.quantile(score, 1 - share))
+    covered[ice.mask] = smoothstep(score, threshold - 0.07, threshold + 0.07)
+    return covered

@@ -1,4 +1,4 @@
-"""One composite year as a satellite would have seen it."""
+"""One composite year as a satellite would have seen it, and the votes for debris-free ice that were cast on it."""
 
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
@@ -8,31 +8,50 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from gcn_luigi.prepare.layers.terrain import gradient
-from gcn_luigi.synthetic.glaciers import Mask
 from gcn_luigi.synthetic.noise import Field, enlarge, fractal, generator, smoothstep
-from gcn_luigi.synthetic.spectra import INDICES, indices, mix
-from gcn_luigi.synthetic.terrain import NODE, NOMINAL_PIXEL, Terrain
+from gcn_luigi.synthetic.terrain import NODE, NOMINAL_PIXEL, Mask, Terrain
 
 NODATA = -32768
+MOST_VOTES = 7
 # Rows that are seen at once.
 _STRIPE = 96
 # The sun over Alaska on a summer morning, in radians: clockwise from north, and above the horizon.
 _AZIMUTH, _ELEVATION = np.radians(157.0), np.radians(47.0)
 
+# Reflectance in blue, green, red, near infrared and two short-wave infrared bands. Rounded, typical values.
+ENDMEMBERS = {
+    "snow": (0.94, 0.94, 0.92, 0.85, 0.11, 0.08),
+    "firn": (0.72, 0.72, 0.69, 0.59, 0.08, 0.06),
+    "ice": (0.50, 0.52, 0.47, 0.36, 0.05, 0.04),
+    "debris": (0.11, 0.12, 0.13, 0.15, 0.17, 0.15),
+    "water": (0.07, 0.08, 0.06, 0.025, 0.012, 0.008),
+    "silt": (0.14, 0.17, 0.16, 0.07, 0.015, 0.01),
+    "gravel": (0.16, 0.17, 0.18, 0.21, 0.22, 0.19),
+    "rock": (0.12, 0.13, 0.15, 0.19, 0.24, 0.21),
+    "forest": (0.03, 0.045, 0.03, 0.23, 0.10, 0.045),
+    "shrub": (0.04, 0.07, 0.045, 0.35, 0.19, 0.085),
+    "tundra": (0.055, 0.085, 0.08, 0.26, 0.25, 0.15),
+}
+# Crist (1985), Remote Sensing of Environment 17(3), 301-306: reflectance factors, the same six bands.
+_BRIGHTNESS = (0.2043, 0.4158, 0.5524, 0.5741, 0.3124, 0.2303)
+_WETNESS = (0.0315, 0.2021, 0.3102, 0.1594, -0.6806, -0.6109)
+INDICES = ("nbr", "ndsi", "ndvi", "tcb", "tcw")
+_GREEN, _RED, _NIR, _SWIR1, _SWIR2 = 1, 2, 3, 4, 5
+
 
 @dataclass(frozen=True)
-class Setting:
-    """What stays the same from year to year.
+class Landscape:
+    """What stays the same from year to year; all arrays are (row, col).
 
     Attributes
     ----------
-    height, steepness, light : ndarray of float32, (row, col)
+    height, steepness, light : ndarray of float32
         Metres; metres per metre; brightness relative to level ground.
     tree_line : float
         Metres.
-    river, texture, patches : ndarray of float32, (row, col)
+    river, texture, patches : ndarray of float32
         Likelihood of river gravel, 0 to 1; two fractal fields.
-    sea : ndarray of bool, (row, col)
+    sea : ndarray of bool
         Salt water and ice that floats in it.
     """
 
@@ -48,22 +67,17 @@ class Setting:
 
 @dataclass(frozen=True)
 class Season:
-    """What one composite year shows.
+    """What one composite year shows; all arrays are (row, col) float32.
 
     Attributes
     ----------
-    ice : ndarray of float32, (row, col)
-        Part of each pixel that is glacier.
-    debris : ndarray of float32, (row, col)
-        Part of each pixel that rock on the ice covers.
-    above_line : ndarray of float32, (row, col)
+    ice, debris, bare, lake : ndarray
+        Part of each pixel that is glacier, that rock on the ice covers, that is ground which ice has left, and that is
+        water which filled its bed.
+    above_line : ndarray
         Metres above the equilibrium line.
     snow_line : float
         Metres from the equilibrium line to this year's snow line; positive in a bad year for glaciers.
-    bare : ndarray of float32, (row, col)
-        Part that is ground which ice has left.
-    lake : ndarray of float32, (row, col)
-        Part that is water which filled its bed.
     """
 
     ice: Field
@@ -74,28 +88,11 @@ class Season:
     lake: Field
 
 
-Layers = TypeVar("Layers", Setting, Season)
+Layers = TypeVar("Layers", Landscape, Season)
 
 
-def make_setting(terrain: Terrain, height: Field, tree_line: float, seed: int) -> Setting:
-    """Return all that does not depend on the year.
-
-    Parameters
-    ----------
-    terrain : Terrain
-        Bare ground.
-    height : ndarray of float32, (row, col)
-        Surface in metres, for pixels of 30 m.
-    tree_line : float
-        Metres.
-    seed : int
-        Decides the textures.
-
-    Returns
-    -------
-    Setting
-        For `observe`.
-    """
+def make_landscape(terrain: Terrain, height: Field, tree_line: float, seed: int) -> Landscape:
+    """Return all that does not depend on the year; `height` is (row, col) in metres, for pixels of 30 m."""
     east, north = (rise.astype(np.float32) for rise in gradient(height, NOMINAL_PIXEL))
     steepness = np.hypot(east, north)
     facing = np.sin(_AZIMUTH) * east + np.cos(_AZIMUTH) * north
@@ -108,35 +105,21 @@ def make_setting(terrain: Terrain, height: Field, tree_line: float, seed: int) -
     texture = fractal(generator(seed, "texture"), shape, 16, 1.3)
     patches = fractal(generator(seed, "patches"), shape, 90, 1.7)
     light = np.clip(light, 0.15, 1.6)
-    return Setting(height, steepness, light, tree_line, np.clip(river, 0, 1), texture, patches, terrain.ground < 0)
+    return Landscape(height, steepness, light, tree_line, np.clip(river, 0, 1), texture, patches, terrain.ground < 0)
 
 
-def observe(setting: Setting, season: Season, noise: Field) -> tuple[dict[str, npt.NDArray[np.int16]], Field]:
-    """Return the optical bands of one year, without gaps, and what is white in them.
+def observe(landscape: Landscape, season: Season, noise: Field) -> tuple[dict[str, npt.NDArray[np.int16]], Field]:
+    """Return the optical bands of one year, (row, col) int16 without gaps, and the white share of each pixel, 0 to 1.
 
-    Parameters
-    ----------
-    setting : Setting
-        The land.
-    season : Season
-        The year.
-    noise : ndarray of float32, (row, col)
-        Of the sensor; mean 0, standard deviation 1.
-
-    Returns
-    -------
-    bands : dict of ndarray of int16, (row, col)
-        The indices and ``rmse``.
-    white : ndarray of float32, (row, col)
-        Share of snow and of ice without debris, 0 to 1.
+    White are snow and ice without debris. `noise` is that of the sensor: mean 0, standard deviation 1.
     """
-    shape = setting.height.shape
+    shape = landscape.height.shape
     bands = {name: np.empty(shape, dtype=np.int16) for name in (*INDICES, "rmse")}
     white = np.empty(shape, dtype=np.float32)
     # In stripes: they stay in the processor's cache.
     for start in range(0, shape[0], _STRIPE):
         rows = slice(start, start + _STRIPE)
-        seen, bright = _observe_rows(_rows(setting, rows), _rows(season, rows), noise[rows])
+        seen, bright = _observe_rows(_rows(landscape, rows), _rows(season, rows), noise[rows])
         white[rows] = bright
         for name, band in seen.items():
             bands[name][rows] = band
@@ -144,23 +127,10 @@ def observe(setting: Setting, season: Season, noise: Field) -> tuple[dict[str, n
 
 
 def clouds_and_edges(seed: int, year: int, shape: tuple[int, int], *, scan_lines: bool, edge: bool) -> Mask:
-    """Return where a year has no data.
+    """Return where a year has no data, (row, col) bool.
 
-    Parameters
-    ----------
-    seed, year : int
-        Decide the clouds.
-    shape : tuple of int
-        Rows and columns.
-    scan_lines : bool
-        Wedges that widen away from the middle, as Landsat 7 has left them since 2003.
-    edge : bool
-        A corner lies beyond the slanted edge of the scene.
-
-    Returns
-    -------
-    ndarray of bool, (row, col)
-        True where there is nothing.
+    `scan_lines` are wedges that widen away from the middle, as Landsat 7 has left them since 2003; with `edge` a corner
+    is beyond the slanted edge of the scene.
     """
     rng = generator(seed, f"clouds {year}")
     amount = rng.uniform(2.1, 2.6)
@@ -176,18 +146,18 @@ def clouds_and_edges(seed: int, year: int, shape: tuple[int, int], *, scan_lines
     return missing
 
 
-def _observe_rows(setting: Setting, season: Season, noise: Field) -> tuple[dict[str, npt.NDArray[np.int16]], Field]:
-    layers = _cover_layers(setting, season)
+def _observe_rows(landscape: Landscape, season: Season, noise: Field) -> tuple[dict[str, npt.NDArray[np.int16]], Field]:
+    layers = _cover_layers(landscape, season)
     reflectance = mix(layers)
     # Half of the shading was taken out when the images were made; skylight fills the shadows.
-    shading = np.where(setting.sea & (season.ice < 0.5), 1, 0.42 + 0.58 * setting.light)
-    shading *= 1 + 0.045 * setting.texture
+    shading = np.where(landscape.sea & (season.ice < 0.5), 1, 0.42 + 0.58 * landscape.light)
+    shading *= 1 + 0.045 * landscape.texture
     for band, haze in enumerate((0.012, 0.007, 0.004, 0.002, 0.001, 0.0005)):
         reflectance[band] *= shading
         reflectance[band] += haze + 0.0035 * np.roll(noise, (7 * band, 101 * band), axis=(0, 1))
     np.clip(reflectance, 0.002, None, out=reflectance)
     bands = indices(reflectance)
-    unrest = 32 + 26 * layers["snow"] + 9 * setting.patches + 7 * np.abs(noise) + 18 * season.bare
+    unrest = 32 + 26 * layers["snow"] + 9 * landscape.patches + 7 * np.abs(noise) + 18 * season.bare
     bands["rmse"] = np.rint(np.clip(unrest, 4, 400)).astype(np.int16)
     return bands, (1 - (1 - layers["snow"]) * (1 - layers["ice"])) * (1 - layers["debris"])
 
@@ -202,31 +172,82 @@ def _rows(layers: Layers, rows: slice) -> Layers:
     return replace(layers, **cut)
 
 
-def _cover_layers(setting: Setting, season: Season) -> dict[str, Field]:
-    """Return the covers from the top down, as `spectra.mix` takes them."""
+def _cover_layers(landscape: Landscape, season: Season) -> dict[str, Field]:
+    """Return the covers from the top down, as `mix` takes them."""
     above = season.above_line - np.float32(season.snow_line)
-    uneven = 75 * setting.patches + 28 * setting.texture
-    sticks = smoothstep(setting.steepness, 1.1, 0.6)
+    uneven = 75 * landscape.patches + 28 * landscape.texture
+    sticks = smoothstep(landscape.steepness, 1.1, 0.6)
     on_ice = smoothstep(above + uneven, -70, 70)
     # Snow lies higher and in patches off the ice.
     off_ice = smoothstep(above + 1.5 * uneven, 60, 420) * sticks
-    height = setting.height + 55 * setting.patches + 22 * setting.texture
-    line = setting.tree_line
-    steep = setting.steepness
-    land = (~setting.sea).astype(np.float32)
-    channels = smoothstep(np.abs(setting.texture - 0.4 * setting.patches), 0.30, 0.14)
-    bog = smoothstep(setting.patches - 0.5 * setting.texture, 0.3, 1.4) * smoothstep(steep, 0.12, 0.04)
-    pond = smoothstep(setting.patches + 0.45 * setting.texture, 2.0, 2.3) * smoothstep(steep, 0.10, 0.05)
+    height = landscape.height + 55 * landscape.patches + 22 * landscape.texture
+    line = landscape.tree_line
+    steep = landscape.steepness
+    land = (~landscape.sea).astype(np.float32)
+    channels = smoothstep(np.abs(landscape.texture - 0.4 * landscape.patches), 0.30, 0.14)
+    bog = smoothstep(landscape.patches - 0.5 * landscape.texture, 0.3, 1.4) * smoothstep(steep, 0.12, 0.04)
+    pond = smoothstep(landscape.patches + 0.45 * landscape.texture, 2.0, 2.3) * smoothstep(steep, 0.10, 0.05)
     return {
         "debris": season.debris * (1 - 0.85 * on_ice),
         "snow": np.maximum(season.ice * on_ice, (1 - season.ice) * off_ice * land),
         "firn": season.ice * smoothstep(season.above_line + uneven, -60, 60),
         "ice": season.ice,
         "water": np.maximum(0.92 * (1 - land), pond),
-        "silt": np.maximum(1 - land, np.maximum(season.lake, setting.river * channels)),
-        "gravel": np.maximum(0.95 * season.bare, setting.river),
+        "silt": np.maximum(1 - land, np.maximum(season.lake, landscape.river * channels)),
+        "gravel": np.maximum(0.95 * season.bare, landscape.river),
         "forest": smoothstep(height, line, 0.72 * line) * smoothstep(steep, 1.0, 0.6) * (0.94 - 0.8 * bog),
         "shrub": smoothstep(height, 1.7 * line, 1.1 * line) * smoothstep(steep, 0.95, 0.5) * (0.85 - 0.6 * bog),
         "tundra": smoothstep(height, 3.0 * line, 1.8 * line) * smoothstep(steep, 0.85, 0.4) * 0.85,
         "rock": np.ones_like(height),
     }
+
+
+def mix(layers: dict[str, Field]) -> Field:
+    """Return the six reflectances, (band, row, col) float32, of covers painted over each other.
+
+    `layers` say how much of what is below each cover hides, 0 to 1; the uppermost first, the last one hides all the
+    rest.
+    """
+    left = np.ones_like(next(iter(layers.values())))
+    shares = np.empty((len(layers), *left.shape), dtype=np.float32)
+    for share, opacity in zip(shares, layers.values(), strict=True):
+        np.multiply(left, opacity, out=share)
+        left -= share
+    shares[-1] += left
+    colours = np.array([ENDMEMBERS[name] for name in layers], dtype=np.float32)
+    return (colours.T @ shares.reshape(len(layers), -1)).reshape(colours.shape[1], *left.shape)
+
+
+def indices(reflectance: Field) -> dict[str, npt.NDArray[np.int16]]:
+    """Return the optical bands of six reflectances: normalised differences x 1000, brightness and wetness x 10000."""
+    green, red, nir, swir1, swir2 = (reflectance[band] for band in (_GREEN, _RED, _NIR, _SWIR1, _SWIR2))
+    weights = np.array([_BRIGHTNESS, _WETNESS], dtype=np.float32) * 10_000
+    brightness, wetness = (weights @ reflectance.reshape(6, -1)).reshape(2, *green.shape)
+    values = {
+        "nbr": 1000 * (nir - swir2) / (nir + swir2),
+        "ndsi": 1000 * (green - swir1) / (green + swir1),
+        "ndvi": 1000 * (nir - red) / (nir + red),
+        "tcb": brightness,
+        "tcw": wetness,
+    }
+    return {name: np.rint(np.clip(value, -32_000, 32_000)).astype(np.int16) for name, value in values.items()}
+
+
+def make_votes(bright: npt.NDArray[np.float32], seed: int, margins: tuple[int, int, int, int]) -> npt.NDArray[np.int16]:
+    """Return how many of seven classifiers took each pixel for debris-free ice: int16, -32768 beyond a slanted edge.
+
+    They see snow and clean ice alike, so that late snow patches outside all glaciers get votes as well; they waver
+    where a pixel is mixed, and err in patches. `bright` is the share of snow and clean ice, 0 to 1; the votes reach
+    `margins` pixels beyond it on the top, left, bottom and right.
+    """
+    top, left, bottom, right = margins
+    wide = np.pad(bright, ((top, bottom), (left, right)), mode="reflect")
+    rng = generator(seed, "votes")
+    doubt = fractal(rng, wide.shape, 18, 1.5)
+    lone = rng.standard_normal(wide.shape, dtype=np.float32)
+    votes = MOST_VOTES * wide + 0.75 * doubt + 0.55 * lone
+    whole: npt.NDArray[np.int16] = np.rint(np.clip(votes, 0, MOST_VOTES)).astype(np.int16)
+    row = np.arange(wide.shape[0])[:, np.newaxis] / wide.shape[0]
+    col = np.arange(wide.shape[1])[np.newaxis, :] / wide.shape[1]
+    whole[(1 - row) + 0.6 * (1 - col) < 0.06] = NODATA
+    return whole

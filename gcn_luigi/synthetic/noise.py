@@ -15,23 +15,10 @@ def generator(seed: int, purpose: str) -> np.random.Generator:
 
 
 def fractal(rng: np.random.Generator, shape: tuple[int, int], wavelength: float, roughness: float = 2.0) -> Field:
-    """Return a smooth fractal field by spectral synthesis.
+    """Return a smooth fractal field by spectral synthesis: (row, col) float32, mean 0, standard deviation 1.
 
-    Parameters
-    ----------
-    rng : Generator
-        Source of the random phases.
-    shape : tuple of int
-        Rows and columns.
-    wavelength : float
-        Longest wave that carries power, in pixels.
-    roughness : float
-        Fall of the amplitude with the wave number; larger is smoother.
-
-    Returns
-    -------
-    ndarray, (row, col), float32
-        Mean 0, standard deviation 1.
+    `wavelength` is the longest wave that carries power, in pixels; the amplitude falls with the wave number, the faster
+    the larger `roughness` is, and the field gets smoother.
     """
     # Waves are periodic over the array; a margin keeps opposite edges from looking alike.
     margin = min(round(wavelength), max(shape))
@@ -51,28 +38,16 @@ def fractal(rng: np.random.Generator, shape: tuple[int, int], wavelength: float,
 
 
 def enlarge(coarse: npt.NDArray[np.floating], shape: tuple[int, int], step: float, order: int = 3) -> Field:
-    """Interpolate an array whose pixels are `step` times larger, top left corners aligned.
+    """Interpolate (row, col) by a spline of degree `order`, 1 or 3: float32 of `shape`, top left corners aligned.
 
-    Parameters
-    ----------
-    coarse : ndarray, (row, col)
-        Values at the centres of large pixels.
-    shape : tuple of int
-        Rows and columns wanted.
-    step : float
-        Small pixels along the edge of a large one.
-    order : int
-        Degree of the spline.
-
-    Returns
-    -------
-    ndarray, (row, col), float32
-        Values at the centres of small pixels.
+    Pixels of `coarse` are `step` times as large; values are at the centres of pixels.
     """
-    if order == 1:
-        return _bilinear(coarse.astype(np.float32), shape, step)
-    curve = ndimage.spline_filter(coarse, order=order, output=np.float32, mode="nearest")
-    return _cubic(curve, shape, step)
+    values: Field = coarse.astype(np.float32)
+    if order == 3:
+        values = ndimage.spline_filter(coarse, order=order, output=np.float32, mode="nearest")
+    for axis, length in ((1, shape[1]), (0, shape[0])):
+        values = _axis(values, axis, length, step, order)
+    return values
 
 
 def standardised(field: npt.NDArray[np.floating]) -> Field:
@@ -94,33 +69,15 @@ def smoothstep(values: npt.NDArray[np.floating], low: float, high: float) -> Fie
     return ramp
 
 
-def _places(length: int, size: int, step: float) -> tuple[npt.NDArray[np.intp], Field]:
+def _axis(values: Field, axis: int, length: int, step: float, order: int) -> Field:
+    """Interpolate along one axis with a linear or a cubic B-spline kernel."""
+    size = values.shape[axis]
     at = (np.arange(length) + 0.5) / step - 0.5
     base = np.floor(at).astype(np.intp)
-    return np.clip(base, -size, 2 * size), (at - base).astype(np.float32)
-
-
-def _axis(values: Field, axis: int, length: int, step: float, weights: tuple[Field, ...]) -> Field:
-    size = values.shape[axis]
-    base, _ = _places(length, size, step)
-    first = -(len(weights) // 2 - 1)
-    total = np.float32(0) * np.take(values, np.zeros(length, dtype=np.intp), axis=axis)
-    for offset, weight in enumerate(weights, start=first):
-        column = weight[:, np.newaxis] if axis == 0 else weight[np.newaxis, :]
-        total += column * np.take(values, np.clip(base + offset, 0, size - 1), axis=axis)
-    return total
-
-
-def _bilinear(values: Field, shape: tuple[int, int], step: float) -> Field:
-    for axis, length in ((1, shape[1]), (0, shape[0])):
-        _, t = _places(length, values.shape[axis], step)
-        values = _axis(values, axis, length, step, (1 - t, t))
-    return values
-
-
-def _cubic(values: Field, shape: tuple[int, int], step: float) -> Field:
-    for axis, length in ((1, shape[1]), (0, shape[0])):
-        _, t = _places(length, values.shape[axis], step)
+    t = (at - base).astype(np.float32)
+    base = np.clip(base, -size, 2 * size)
+    weights: tuple[Field, ...] = (1 - t, t)
+    if order == 3:
         one = np.float32(6)
         weights = (
             (1 - t) ** 3 / one,
@@ -128,5 +85,8 @@ def _cubic(values: Field, shape: tuple[int, int], step: float) -> Field:
             (-3 * t**3 + 3 * t**2 + 3 * t + 1) / one,
             t**3 / one,
         )
-        values = _axis(values, axis, length, step, weights)
-    return values
+    total = np.float32(0) * np.take(values, np.zeros(length, dtype=np.intp), axis=axis)
+    for offset, weight in enumerate(weights, start=-(len(weights) // 2 - 1)):
+        column = weight[:, np.newaxis] if axis == 0 else weight[np.newaxis, :]
+        total += column * np.take(values, np.clip(base + offset, 0, size - 1), axis=axis)
+    return total

@@ -14,9 +14,9 @@ from scipy import ndimage
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.layers.terrain import aspect, slope
-from gcn_luigi.synthetic.divides import Ids
-from gcn_luigi.synthetic.glaciers import Mask
+from gcn_luigi.synthetic.glaciers import Ids
 from gcn_luigi.synthetic.noise import Field, generator
+from gcn_luigi.synthetic.terrain import Mask
 
 _NAMES = ("Lantern", "Heron", "Quartz", "Threefork", "Marten", "Ptarmigan", "Slate", "Windfall", "Cinder", "Larkspur")
 # Pixels; smaller remains are snow, not glacier.
@@ -26,37 +26,14 @@ _MARGIN = 4
 
 @dataclass(frozen=True)
 class Survey:
-    """When a glacier was outlined.
-
-    Attributes
-    ----------
-    year : int
-        Year of the image.
-    stamp : str
-        ``YYYYMMDD`` with 99 or 9999 where the day, or month and day, are unknown.
-    """
+    """When a glacier was outlined; in the stamp, YYYYMMDD, 99 or 9999 stand for what is unknown of the date."""
 
     year: int
     stamp: str
 
 
 def make_surveys(seed: int, count: int, years: tuple[int, ...]) -> tuple[Survey, ...]:
-    """Return a date for each glacier: within a year of a composite, some of them only partly known.
-
-    Parameters
-    ----------
-    seed : int
-        Decides the dates.
-    count : int
-        Number of glaciers.
-    years : tuple of int
-        The composites, rising.
-
-    Returns
-    -------
-    tuple of Survey
-        In the order of the glaciers.
-    """
+    """Return a date for each of `count` glaciers: within a year of a composite, some of them only partly known."""
     rng = generator(seed, "surveys")
     drawn = rng.choice(years[: max(len(years) - 1, 1)], count) + rng.integers(-1, 2, count)
     months, days = rng.integers(7, 10, count), rng.integers(1, 29, count)
@@ -70,30 +47,10 @@ def make_surveys(seed: int, count: int, years: tuple[int, ...]) -> tuple[Survey,
 def draw_outlines(
     ids: Ids, masks: tuple[Mask, ...], surveys: tuple[Survey, ...], ground: Field, lattice: Lattice
 ) -> gpd.GeoDataFrame:
-    """Draw each glacier as it was when it was surveyed.
+    """Draw each glacier as it was when it was surveyed: one row per glacier, columns as in RGI 6.0, areas in km2.
 
-    Parameters
-    ----------
-    ids : ndarray of int32, (row, col)
-        Glaciers, from 1.
-    masks : tuple of ndarray of bool, (row, col)
-        For each glacier, all ice of the composite nearest to its survey.
-    surveys : tuple of Survey
-        For each glacier.
-    ground : ndarray of float32, (row, col)
-        Heights of the surface, in metres.
-    lattice : Lattice
-        Of the arrays.
-
-    Returns
-    -------
-    GeoDataFrame
-        One row a glacier, columns as in RGI 6.0; areas in square kilometres.
-
-    Raises
-    ------
-    ConfigError
-        No glacier is large enough to be outlined.
+    `masks` holds, for each glacier of `ids`, all ice of the composite nearest to its survey; `ground` is the surface in
+    metres. Raises ConfigError where no glacier is large enough to be outlined.
     """
     steepness, facing = slope(ground, lattice.pixel_size), aspect(ground, lattice.pixel_size)
     rows: list[dict[str, Any]] = []

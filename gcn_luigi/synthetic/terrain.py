@@ -1,15 +1,25 @@
-"""An invented mountain range: crests and valleys carved by water, a fjord, crags."""
+"""An invented mountain range: crests and valleys carved by water, a fjord, crags.
 
+Water flows along a tree over the nodes of a coarse elevation model: the minimum spanning tree of the nodes under the
+height of the passes between them. It leaves every hollow over its lowest pass, so that no hollow has to be filled
+first. Valleys are cut along it with the implicit stream-power scheme of Braun and Willett (2013, Geomorphology
+180-181, 170-179).
+"""
+
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
-from gcn_luigi.synthetic.drainage import FlowTree, carve, flow_tree
 from gcn_luigi.synthetic.noise import Field, enlarge, fractal, generator, smoothstep
 
+Nodes = npt.NDArray[np.intp]
 Values = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 # Pixels along the edge of a node of the drainage model.
 NODE = 8
@@ -21,45 +31,110 @@ _UPLIFT, _STRENGTH = 62.0, 0.19
 _FJORD_DEEPEST = -9.0
 # Share of the height of the map.
 _FJORD_LENGTH = 0.57
+# Downhill steepness decides between equal passes; far too little to change their order.
+_STEEPNESS_WEIGHT = 1e-3
+
+
+@dataclass(frozen=True)
+class FlowTree:
+    """The way down from every node, in row-major order.
+
+    `parent` is the node that each one flows into; outlets flow into an extra one after the last. `length` is the
+    distance to the parent in nodes: 1, or the diagonal. `levels` holds the nodes by their number of steps to the
+    outlet.
+    """
+
+    parent: Nodes
+    length: Values
+    levels: tuple[Nodes, ...]
+
+    def gather(self, local: Values) -> Values:
+        """Return the sum of `local` over each node and all that flows through it."""
+        total = np.append(local, 0.0)
+        for level in reversed(self.levels):
+            np.add.at(total, self.parent[level], total[level])
+        return total[:-1]
+
+
+def flow_tree(elevation: Values, outlets: Mask) -> FlowTree:
+    """Return the flow tree of heights, (row, col) in metres; water leaves at `outlets`, at least one node."""
+    count = elevation.size
+    height = elevation.ravel()
+    starts, ends, lengths = _neighbours(elevation.shape)
+    drop = np.abs(height[starts] - height[ends]) / lengths
+    passes = np.maximum(height[starts], height[ends]) - _STEEPNESS_WEIGHT * drop
+    lowest = passes.min()
+    doors = np.flatnonzero(outlets)
+    weights = np.concatenate([passes - lowest + 1.0, np.full(doors.size, 0.5)])
+    rows = np.concatenate([starts, np.full(doors.size, count)])
+    cols = np.concatenate([ends, doors])
+    graph = coo_array((weights, (rows, cols)), shape=(count + 1, count + 1)).tocsr()
+    order, parent = breadth_first_order(minimum_spanning_tree(graph), count, directed=False)
+    parent = parent.astype(np.intp)[:count]
+    width = elevation.shape[1]
+    nodes = np.arange(count)
+    inner = parent < count
+    diagonal = inner & (nodes // width != parent // width) & (nodes % width != parent % width)
+    return FlowTree(parent, np.where(diagonal, np.sqrt(2.0), 1.0), _levels(order.astype(np.intp), parent))
+
+
+def carve(elevation: Values, uplift: Values, tree: FlowTree, strength: float) -> Values:
+    """Return the heights, (node,) in metres, after one step of uplift and of valleys cutting down.
+
+    `strength` is erodibility times duration. Outlets with an uplift of zero keep their height.
+    """
+    area = tree.gather(np.ones(elevation.size))
+    factor = strength * np.sqrt(area) / tree.length
+    raised = elevation + uplift
+    new = raised.copy()
+    for level in tree.levels[1:]:
+        below = new[tree.parent[level]]
+        cut = (raised[level] + factor[level] * below) / (1 + factor[level])
+        new[level] = np.where(raised[level] > below, cut, raised[level])
+    return new
+
+
+def _neighbours(shape: tuple[int, ...]) -> tuple[Nodes, Nodes, Values]:
+    pixels = np.arange(shape[0] * shape[1]).reshape(shape)
+    pairs = (
+        (pixels[:, :-1], pixels[:, 1:], 1.0),
+        (pixels[:-1], pixels[1:], 1.0),
+        (pixels[:-1, :-1], pixels[1:, 1:], np.sqrt(2.0)),
+        (pixels[:-1, 1:], pixels[1:, :-1], np.sqrt(2.0)),
+    )
+    starts = np.concatenate([first.ravel() for first, _, _ in pairs])
+    ends = np.concatenate([second.ravel() for _, second, _ in pairs])
+    lengths = np.concatenate([np.full(first.size, length) for first, _, length in pairs])
+    return starts, ends, lengths
+
+
+def _levels(order: Nodes, parent: Nodes) -> tuple[Nodes, ...]:
+    place = np.empty(order.size, dtype=np.intp)
+    place[order] = np.arange(order.size)
+    # Breadth first: parents are in the order of their children, so each level is one run.
+    parents = place[parent[order[1:]]]
+    edges = [0, 1]
+    while edges[-1] < order.size:
+        edges.append(1 + int(np.searchsorted(parents, edges[-1])))
+    return tuple(order[start:stop] for start, stop in itertools.pairwise(edges[1:]))
 
 
 @dataclass(frozen=True)
 class Terrain:
     """Bare ground, without ice.
 
-    Attributes
-    ----------
-    ground : ndarray of float32, (row, col)
-        Metres above the sea.
-    nodes : ndarray of float64, (node row, node col)
-        The smooth heights that the flow tree was made from, in metres.
-    fjord : ndarray of bool, (node row, node col)
-        Arms of the sea.
-    tree : FlowTree
-        Over the nodes.
+    `ground` is (row, col) in metres above the sea. The others are (node row, node col): the smooth heights that the
+    flow tree was made from, the arms of the sea, and the tree.
     """
 
     ground: Field
     nodes: Values
-    fjord: npt.NDArray[np.bool_]
+    fjord: Mask
     tree: FlowTree
 
 
 def make_terrain(seed: int, shape: tuple[int, int]) -> Terrain:
-    """Raise and carve a mountain range.
-
-    Parameters
-    ----------
-    seed : int
-        Decides everything.
-    shape : tuple of int
-        Rows and columns of pixels; the sea lies to the south.
-
-    Returns
-    -------
-    Terrain
-        Heights in metres for pixels of 30 m.
-    """
+    """Raise and carve a mountain range for pixels of 30 m; the sea is in the south."""
     size = (-(-shape[0] // NODE), -(-shape[1] // NODE))
     fjord = _fjord(seed, size)
     outlets = fjord.copy()
@@ -104,7 +179,7 @@ def _fjord_axis(seed: int, size: tuple[int, int]) -> Values:
     return clipped
 
 
-def _fjord(seed: int, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def _fjord(seed: int, size: tuple[int, int]) -> Mask:
     """Return the arms of the sea: a winding inlet that narrows inland, and the open coast it leaves."""
     rows, cols = size
     row = np.arange(rows)[:, np.newaxis] / rows
@@ -116,11 +191,11 @@ def _fjord(seed: int, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     inlet = offset < half_width + ragged * (half_width > 0)
     coast = row > 0.975 + 3 * ragged
     parts, _ = ndimage.label(inlet | coast)
-    fjord: npt.NDArray[np.bool_] = parts == parts[-1, int(_fjord_axis(seed, size)[-1, 0] * cols)]
+    fjord: Mask = parts == parts[-1, int(_fjord_axis(seed, size)[-1, 0] * cols)]
     return fjord
 
 
-def _fjord_floor(fjord: npt.NDArray[np.bool_]) -> Values:
+def _fjord_floor(fjord: Mask) -> Values:
     """Return heights a little below the sea, falling towards the open water."""
     rows = np.linspace(0, 1, fjord.shape[0])[:, np.newaxis]
     shore = ndimage.distance_transform_edt(fjord)
@@ -128,13 +203,7 @@ def _fjord_floor(fjord: npt.NDArray[np.bool_]) -> Values:
     return floor
 
 
-def _evolve(
-    start: Values,
-    uplift: Values,
-    outlets: npt.NDArray[np.bool_],
-    steps: int,
-    node: float,
-) -> Values:
+def _evolve(start: Values, uplift: Values, outlets: Mask, steps: int, node: float) -> Values:
     """Return the heights after `steps` of uplift, cutting and slumping, on nodes `node` times as large."""
     height = np.where(outlets, 0.0, start)
     # Inland rivers leave at this height, those to the south at the sea.
@@ -150,7 +219,7 @@ def _evolve(
     return height
 
 
-def _crags(seed: int, nodes: Values, fjord: npt.NDArray[np.bool_], shape: tuple[int, int]) -> Field:
+def _crags(seed: int, nodes: Values, fjord: Mask, shape: tuple[int, int]) -> Field:
     """Return the nodes as smooth ground with spurs, crags and gullies where it is steep."""
     ground = enlarge(nodes, shape, NODE)
     rise = np.hypot(*np.gradient(nodes, NOMINAL_PIXEL * NODE))

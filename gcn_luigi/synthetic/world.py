@@ -7,23 +7,97 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from gcn_luigi.errors import ConfigError
+from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.layers.terrain import curvature, northness, southness
-from gcn_luigi.synthetic.debris import cover_with_debris, trace_moraines
-from gcn_luigi.synthetic.divides import Ids, glacier_ids
-from gcn_luigi.synthetic.glaciers import Ice, Mask, equilibrium_line, make_ice
-from gcn_luigi.synthetic.imagery import NODATA, Season, clouds_and_edges, make_setting, observe
+from gcn_luigi.synthetic.glaciers import (
+    Ice,
+    Ids,
+    cover_with_debris,
+    equilibrium_line,
+    glacier_ids,
+    make_ice,
+    trace_moraines,
+)
+from gcn_luigi.synthetic.imagery import NODATA, Season, clouds_and_edges, make_landscape, make_votes, observe
 from gcn_luigi.synthetic.noise import Field, enlarge, fractal, generator
 from gcn_luigi.synthetic.outlines import draw_outlines, make_surveys
-from gcn_luigi.synthetic.place import STEM_MARGINS, WorldSettings
-from gcn_luigi.synthetic.stem import make_votes
-from gcn_luigi.synthetic.terrain import NODE, NOMINAL_PIXEL, Terrain, make_terrain
+from gcn_luigi.synthetic.terrain import NODE, NOMINAL_PIXEL, Mask, Terrain, make_terrain
 
+# Votes reach this many pixels beyond the tiles: top, left, bottom, right.
+STEM_MARGINS = (5, 7, 9, 3)
 TOPO_NODATA = -9999.0
+_SMALLEST = 192
 # Share of the land above the equilibrium line in the first year, and its rise in metres a year.
 _ACCUMULATION_SHARE, _RISE = 0.25, 5.5
 # Metres. Ice thicker than this over its bed leaves a lake.
 _LAKE_DEPTH = 45
 _DEBRIS_FIRST, _DEBRIS_LAST = 0.11, 0.17
+
+
+@dataclass(frozen=True)
+class WorldSettings:
+    """What decides a made-up world.
+
+    Attributes
+    ----------
+    seed : int
+        Decides all that is random.
+    shape : tuple of int
+        Rows and columns of pixels, at least 192 each.
+    crs : str
+        Authority code of a projected system in metres.
+    pixel_size, left, top : float
+        Metres; the default corner is an invented place in south-central Alaska.
+    years : tuple of int
+        Composite years, rising.
+    tiles : tuple of int
+        Rows and columns of tiles.
+    overlap : int
+        Pixels that a tile reaches into the next one to the south and east.
+    """
+
+    seed: int = 8
+    shape: tuple[int, int] = (512, 640)
+    crs: str = "EPSG:3338"
+    pixel_size: float = 30.0
+    left: float = 336_000.0
+    top: float = 1_296_000.0
+    years: tuple[int, ...] = (2000, 2004, 2008, 2012, 2016)
+    tiles: tuple[int, int] = (2, 3)
+    overlap: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse a world that cannot be made."""
+        most = min(length // number for length, number in zip(self.shape, self.tiles, strict=True))
+        if (
+            min(self.shape) < _SMALLEST
+            or not self.years
+            or list(self.years) != sorted(set(self.years))
+            or not 0 <= self.overlap < most
+        ):
+            raise ConfigError(
+                f"no world of {self.shape} px, {self.tiles} tiles, {self.overlap} px overlap and years {self.years}",
+                where="WorldSettings",
+                fix=f"give at least {_SMALLEST} px each way, rising years and tiles larger than their overlap",
+            )
+
+    @property
+    def lattice(self) -> Lattice:
+        """The pixels of all tiles together."""
+        return Lattice(self.crs, self.left, self.top, self.pixel_size, *self.shape)
+
+    @property
+    def stem_lattice(self) -> Lattice:
+        """The pixels of the votes: a few more than the tiles on every side."""
+        top, left, bottom, right = STEM_MARGINS
+        rows, cols = self.shape
+        return self.lattice.crop(Window(-top, -left, rows + top + bottom, cols + left + right))
+
+    @property
+    def stem_year(self) -> int:
+        """The composite that the votes were cast on: the one in the middle."""
+        return self.years[len(self.years) // 2]
 
 
 @dataclass(frozen=True)
@@ -88,7 +162,7 @@ def make_world(settings: WorldSettings) -> World:
     seed, years = settings.seed, settings.years
     history = _history(settings)
     tree_line = 0.33 * float(history.line.mean())
-    setting = make_setting(history.terrain, history.surface, tree_line, seed)
+    landscape = make_landscape(history.terrain, history.surface, tree_line, seed)
     above = history.surface - enlarge(history.line, settings.shape, NODE, order=1)
     first = history.covers[years[0]]
     moraines = trace_moraines(Ice(history.ice[years[0]], first.surface, first.vigour), history.terrain.ground)
@@ -96,9 +170,9 @@ def make_world(settings: WorldSettings) -> World:
     debris: dict[int, Field] = {}
     votes = np.empty(0, dtype=np.int16)
     for number, year in enumerate(years):
-        season = _season(history, settings, (moraines, setting.texture), above, year)
+        season = _season(history, settings, (moraines, landscape.texture), above, year)
         noise = generator(seed, f"sensor {year}").standard_normal(settings.shape, dtype=np.float32)
-        bands, white = observe(setting, season, noise)
+        bands, white = observe(landscape, season, noise)
         if year == settings.stem_year:
             votes = make_votes(white, seed, STEM_MARGINS)
         gaps = clouds_and_edges(seed, year, settings.shape, scan_lines=number in {1, 2}, edge=number in {0, 3})

@@ -6,7 +6,7 @@ import secrets
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import geopandas as gpd
 import numpy as np
@@ -20,9 +20,15 @@ from gcn_luigi.io.gdal_options import pin_rasters, pin_vectors
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.synthetic.imagery import NODATA
 from gcn_luigi.synthetic.outlines import as_rgi7
-from gcn_luigi.synthetic.place import WorldSettings
-from gcn_luigi.synthetic.world import TOPO_NODATA, World
+from gcn_luigi.synthetic.world import TOPO_NODATA, World, WorldSettings, make_world
 
+Size = Literal["demo", "small"]
+
+# 6 x 7 cells of 256 px, and 2 x 2 with half a cell to spare.
+_SHAPES: dict[Size, tuple[tuple[int, int], tuple[int, int]]] = {
+    "demo": ((1536, 1792), (3, 5)),
+    "small": ((512, 640), (2, 3)),
+}
 MARKER = "made.json"
 # Raise it when the same settings give another world.
 _RECIPE = 1
@@ -47,21 +53,39 @@ Tiles overlap by a few pixels with equal values. The first tile lacks its leadin
 """
 
 
-def is_written(settings: WorldSettings, root: Path) -> bool:
-    """Return whether `root` already holds the world of these settings, whole.
+def make_demo(root: Path, *, size: Size = "demo", seed: int = 8) -> bool:
+    """Make a world and write it, unless it is there already.
 
     Parameters
     ----------
-    settings : WorldSettings
-        The world.
     root : Path
-        Its directory.
+        Directory to make.
+    size : {"demo", "small"}
+        1536 x 1792 pixels, some seconds; or 512 x 640, one second.
+    seed : int
+        Decides the world.
 
     Returns
     -------
     bool
-        False also where the directory holds something else.
+        True if it was written, False if the same world was there already.
+
+    Raises
+    ------
+    PublishError
+        `root` holds something else, or cannot be written.
     """
+    shape, tiles = _SHAPES[size]
+    settings = WorldSettings(seed=seed, shape=shape, tiles=tiles)
+    if is_written(settings, root):
+        return False
+    # Before the work, not after it.
+    _refuse_foreign(root)
+    return write_world(make_world(settings), root)
+
+
+def is_written(settings: WorldSettings, root: Path) -> bool:
+    """Return whether `root` already holds the world of these settings, whole."""
     try:
         return (root / MARKER).read_text(encoding="utf-8") == _marker(settings)
     except (OSError, UnicodeDecodeError):
@@ -92,7 +116,7 @@ def write_world(world: World, root: Path) -> bool:
     """
     if is_written(world.settings, root):
         return False
-    refuse_foreign(root)
+    _refuse_foreign(root)
     draft = root.with_name(f".{secrets.token_hex(4)}.{root.name}")
     try:
         draft.mkdir(parents=True)
@@ -116,19 +140,8 @@ def write_world(world: World, root: Path) -> bool:
     return True
 
 
-def refuse_foreign(root: Path) -> None:
-    """Refuse to replace what is no made-up world.
-
-    Parameters
-    ----------
-    root : Path
-        Directory that is to be written.
-
-    Raises
-    ------
-    PublishError
-        There is a file of that name, or a directory with other content.
-    """
+def _refuse_foreign(root: Path) -> None:
+    """Refuse a file, or a directory with anything but a made-up world in it."""
     if root.is_dir() and ((root / MARKER).is_file() or not any(root.iterdir())):
         return
     if root.exists():
@@ -140,17 +153,9 @@ def refuse_foreign(root: Path) -> None:
 
 
 def tile_windows(settings: WorldSettings) -> dict[str, Window]:
-    """Return where each tile lies, by its id with leading zeros.
+    """Return where each tile is, by its id with leading zeros.
 
-    Parameters
-    ----------
-    settings : WorldSettings
-        Shape, number of tiles and overlap.
-
-    Returns
-    -------
-    dict of Window
-        Tiles cover the lattice; where the pitch is no whole number their sizes alternate by one pixel.
+    Tiles cover the lattice; where the pitch is no whole number their sizes alternate by one pixel.
     """
     rows, cols = (
         [round(number * length / count) for number in range(count + 1)]

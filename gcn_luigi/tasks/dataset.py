@@ -9,8 +9,7 @@ import luigi
 from gcn_luigi.config import band_facts, pick
 from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.luigi_host.guard import GuardedTask
-from gcn_luigi.report.quality.page import write_report
-from gcn_luigi.report.quality.provenance import Provenance
+from gcn_luigi.report.quality.page import Provenance, write_report
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.dataset import data_card, manifest, styles, summary
 from gcn_luigi.stages.layers.tile_quality import checked_bands

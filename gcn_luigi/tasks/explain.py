@@ -8,7 +8,7 @@ from typing import Any
 
 import luigi
 
-from gcn_luigi.io.inputs.source_states import source_files
+from gcn_luigi.prepare.disagreements import source_files
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Snapshot
 from gcn_luigi.tasks.target import PublishedFile

@@ -1,7 +1,7 @@
 """A dataset is sealed only where all its files were made from one state of every source, and from that of now."""
 
 from gcn_luigi.errors import InputError, few
-from gcn_luigi.io.inputs.source_states import disagreements
+from gcn_luigi.prepare.disagreements import disagreements
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Snapshot
 from gcn_luigi.tasks.explain import explain

@@ -9,10 +9,10 @@ from typing import Any
 import luigi
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.inputs.source_states import source_files
 from gcn_luigi.io.publish.atomic import atomic_write, digest
 from gcn_luigi.io.publish.safe_names import check_links
 from gcn_luigi.io.publish.sidecar import Record, fingerprint_of, read_record
+from gcn_luigi.prepare.disagreements import source_files
 
 # Where a result lies among its sources decides its bytes, not what it shows.
 _NOT_CONTENT = frozenset({"place"})

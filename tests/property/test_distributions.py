@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gcn_luigi.prepare.statistics.ks import ks_of_samples
+from gcn_luigi.prepare.statistics.statistics import ks_of_samples
 
 shares = st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1), min_size=1, max_size=40)
 

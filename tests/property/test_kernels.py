@@ -10,8 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.lattice import Window
-from gcn_luigi.prepare.chips.chips import chip_offsets, chip_origins, coverage, cut_chips
-from gcn_luigi.prepare.chips.gather import gather_chips
+from gcn_luigi.prepare.chips.chips import chip_offsets, chip_origins, coverage, cut_chips, gather_chips
 from gcn_luigi.prepare.chips.selection import count_chips
 from gcn_luigi.prepare.layers.labels import count_classes
 from gcn_luigi.prepare.missing.fill import Corrected, flag_outside, outside_flags, strict_nodata

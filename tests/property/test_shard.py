@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gcn_luigi.io.shard.codecs import CODECS
-from gcn_luigi.io.shard.writer import PIXELS, ShardReader
+from gcn_luigi.io.shard.format import PIXELS
+from gcn_luigi.io.shard.reader import ShardReader
 from tests.reference.shards import make_columns, write_shard
 
 counts, bands, sizes = st.integers(0, 6), st.integers(1, 12), st.integers(1, 40)

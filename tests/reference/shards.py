@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from gcn_luigi.bands import Band, Role
-from gcn_luigi.io.shard.writer import ShardHeader, create_shard
+from gcn_luigi.io.shard.format import ShardHeader
+from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.chips.metadata import Partition, chip_columns, empty_columns
 from gcn_luigi.prepare.chips.selection import ChipCounts
@@ -40,15 +41,19 @@ def make_columns(count, size=16, first=0):
     return chip_columns("alps", place, origins, counts, size)
 
 
+def append(writer, pixels, columns, windows=None):
+    """Encode chips and write them."""
+    writer.write(writer.encode(pixels), columns, windows or {})
+
+
 def write_shard(path, count, *, bands=3, size=16, codec="deflate", pool=None, batches=1, **changes):
-    """Write a shard of random chips, in so many calls; return their pixels."""
+    """Write a shard of random chips, in so many calls, encoded by the threads of a pool; return their pixels."""
     pixels, columns = make_pixels(count, bands, size), make_columns(count, size)
-    with create_shard(path, make_header(bands, size, **changes), codec, pool) as writer:
-        for part in np.array_split(np.arange(count), batches):
-            if len(part):
-                writer.append(
-                    {name: values[part] for name, values in pixels.items()},
-                    {name: values[part] for name, values in columns.items()},
-                )
+    parts = [part for part in np.array_split(np.arange(count), batches) if len(part)]
+    with create_shard(path, make_header(bands, size, **changes), codec) as writer:
+        each = map if pool is None else pool.map
+        encoded = each(writer.encode, [{name: values[part] for name, values in pixels.items()} for part in parts])
+        for rows, part in zip(encoded, parts, strict=True):
+            writer.write(rows, {name: values[part] for name, values in columns.items()})
         writer.finish(empty_columns("alps", "train", LATTICE), TABLES)
     return pixels

@@ -15,8 +15,8 @@ from gcn_luigi.bands import Role
 from gcn_luigi.errors import ConfigError, PublishError
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.synthetic import WorldSettings, is_written, make_demo, make_world, write_world
-from gcn_luigi.synthetic.drainage import flow_tree
-from gcn_luigi.synthetic.place import STEM_MARGINS
+from gcn_luigi.synthetic.terrain import flow_tree
+from gcn_luigi.synthetic.world import STEM_MARGINS
 from gcn_luigi.synthetic.write import tile_windows
 
 SMALL = WorldSettings(seed=8, shape=(320, 384), tiles=(2, 3), years=(2004, 2008, 2012))

@@ -70,7 +70,7 @@ def probe_kernels(surroundings: Surroundings) -> Iterator[Finding]:
         return
     import numpy as np  # noqa: PLC0415
 
-    from gcn_luigi.io.shard.filters import shuffled, unshuffled  # noqa: PLC0415
+    from gcn_luigi.io.shard.codecs import shuffled, unshuffled  # noqa: PLC0415
 
     numbers = np.arange(-500, 500, dtype=np.int16)
     apart = shuffled(numbers)

@@ -9,10 +9,8 @@ import os
 import stat
 import warnings
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
@@ -222,49 +220,3 @@ def signature(paths: Iterable[Path], root: Path, states: FileStates | None = Non
         else:
             found[name] = {file.removeprefix(start): list(files[file]) for file in sorted(files)} or None
     return dict(sorted(found.items()))
-
-
-@dataclass(frozen=True)
-class Disagreement:
-    """Two files that were made from different states of the same sources; `sources` are those that differ, sorted."""
-
-    first: str
-    second: str
-    sources: tuple[str, ...]
-
-
-def source_files(sources: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state of every single file of `sources`.
-
-    Examples
-    --------
-    >>> source_files({"a.vrt": {"a.vrt": [1, 2], "b.tif": [3, 4]}, "c.tif": [5, 6], "d.tif": None})
-    {'a.vrt': [1, 2], 'b.tif': [3, 4], 'c.tif': [5, 6], 'd.tif': None}
-    """
-    files: dict[str, Any] = {}
-    for name, state in sources.items():
-        files.update(state if isinstance(state, Mapping) else {name: state})
-    return files
-
-
-def disagreements(recorded: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Disagreement]:
-    """Yield the files that were made from another state of a source than an earlier one of `recorded`.
-
-    Each item is a file and the states of its sources; a file that differs from several is yielded with each.
-    """
-    states: dict[str, tuple[Any, str]] = {}
-    # A source may gain a file, such as a sidecar, while no file changes its state.
-    members: dict[str, tuple[frozenset[str], str]] = {}
-    for file, sources in recorded:
-        unlike: dict[str, set[str]] = {}
-        for name, state in source_files(sources).items():
-            known, first = states.setdefault(name, (state, file))
-            if known != state:
-                unlike.setdefault(first, set()).add(name)
-        for name, state in sources.items():
-            parts = frozenset(state) if isinstance(state, Mapping) else frozenset({name})
-            others, first = members.setdefault(name, (parts, file))
-            if others != parts:
-                unlike.setdefault(first, set()).update(others ^ parts)
-        for first, names in unlike.items():
-            yield Disagreement(first, file, tuple(sorted(names)))

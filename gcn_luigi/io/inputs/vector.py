@@ -28,11 +28,9 @@ from gcn_luigi.prepare.outlines.columns import outline_rows
 from gcn_luigi.prepare.outlines.identity import Choice, unite_outlines
 from gcn_luigi.prepare.outlines.overlaps import note_overlaps
 from gcn_luigi.prepare.outlines.polygons import RepairRules, drop_unusable, only_polygons, repair_polygons
-from gcn_luigi.prepare.outlines.reproject import TOLERANCE_M, check_degrees, check_on_region, reproject
+from gcn_luigi.prepare.outlines.reproject import TOLERANCE_M, check_degrees, check_finite, check_on_region, reproject
 from gcn_luigi.settings import OutlineSettings
 
-# Coordinates in any unit that is in use, micrometres included, are smaller.
-_FARTHEST = 1e15
 # How far an edge may be off.
 _SHARE_OF_PIXEL = 0.1
 _LEAVE_OUT = ', or leave them out: outlines.on_unusable = "skip"'
@@ -297,22 +295,10 @@ def _located(frame: pd.DataFrame, path: Path) -> gpd.GeoDataFrame:
         raise InputError("the file holds no geometry", where=str(path), fix="give a vector file with polygons")
     if frame.crs is None:
         raise InputError("the file states no CRS", where=str(path), fix="add it, for a shapefile as a .prj file")
-    _check_coordinates(frame, path)
-    check_degrees(frame.geometry.to_numpy(), frame.crs, str(path))
+    shapes = frame.geometry.to_numpy()
+    check_finite(shapes, str(path))
+    check_degrees(shapes, frame.crs, str(path))
     return frame
-
-
-def _check_coordinates(frame: gpd.GeoDataFrame, path: Path) -> None:
-    """Refuse coordinates that are NaN, infinite or far off the Earth: no repair helps."""
-    coordinates, records = shapely.get_coordinates(frame.geometry.to_numpy(), return_index=True)
-    # NaN compares False.
-    lost = np.unique(records[~(np.abs(coordinates) < _FARTHEST).all(axis=1)])
-    if lost.size:
-        raise InputError(
-            f"{lost.size} records with coordinates that are no place on Earth: {few(f'row {row}' for row in lost)}",
-            where=str(path),
-            fix="the file may be damaged: copy it again, or correct these records",
-        )
 
 
 def _reprojected(shapes: npt.NDArray[Any], crs: CRS, onto: Lattice | str, where: str) -> npt.NDArray[Any]:

@@ -1,14 +1,20 @@
 """How the chunks of a shard are stored: compressed and checked outside HDF5, so that threads can share the work.
 
-HDF5 knows what was done by the filters that a dataset declares, and undoes it for any reader. Every codec notices a
-flipped bit: behind each compressed chunk stands HDF5's Fletcher-32 of its stored bytes, which any reader compares, and
-what is not compressed has a column of CRC-32 beside the chunks, which HDF5 itself does not look at.
+HDF5 knows what was done by the filters that a dataset declares, and undoes it for any reader. It holds one lock for
+all its work; the functions here hold none. Every codec notices a flipped bit: each compressed chunk ends with HDF5's
+Fletcher-32 of its stored bytes, which any reader compares, and what is not compressed has a column of CRC-32 next to
+the chunks, which HDF5 itself does not look at.
 
 The checksum within a deflate stream is not enough. It is an Adler-32 of the decoded bytes, and one flipped bit of the
 stream can change several of them so that their sums stay the same (+1, -1, -1, +1).
 """
 
+import ctypes
+import functools
+import struct
 from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -17,57 +23,63 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.shard import bitshuffle, zstd
-from gcn_luigi.io.shard.deflate import deflated, inflate
-from gcn_luigi.io.shard.filters import fletcher32
+from gcn_luigi._core import filters as kernel
+from gcn_luigi._core import repeats
+from gcn_luigi.errors import ConfigError, InputError
+from gcn_luigi.prepare.dtypes import writable
 from gcn_luigi.settings import Codec
 
 CODECS: tuple[Codec, ...] = get_args(Codec)
 _CHECKSUM_BYTES = 4
+_ITEM_SIZES = (1, 2, 4, 8)
+
 _SHUFFLE, _DEFLATE, _FLETCHER = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32
-# Filters of a dataset, in the order they are applied on writing.
+# Registered numbers of HDF5 filters that come with hdf5plugin.
+_BITSHUFFLE, _ZSTD = 32008, 32015
+# Filters of a dataset, in the order in which they are applied on writing.
 _CODEC_OF: Mapping[tuple[int, ...], Codec] = MappingProxyType(
     {
         (_DEFLATE, _FLETCHER): "deflate",
         (_SHUFFLE, _DEFLATE, _FLETCHER): "deflate",
-        (bitshuffle.FILTER, _FLETCHER): "bitshuffle-lz4",
-        (zstd.FILTER, _FLETCHER): "zstd",
-        (_SHUFFLE, zstd.FILTER, _FLETCHER): "zstd",
+        (_BITSHUFFLE, _FLETCHER): "bitshuffle-lz4",
+        (_ZSTD, _FLETCHER): "zstd",
+        (_SHUFFLE, _ZSTD, _FLETCHER): "zstd",
         (): "none",
     }
 )
 
+# Of libdeflate and of Zstandard: the fastest level that looks for matches.
+_LEVEL = 1
+# Deflate, a window of 32 KB, fastest method: what zlib writes at level 1 (RFC 1950).
+_ZLIB_HEADER = b"\x78\x01"
+_LONGEST_STORED = 65535
+# Bytes looked at, in a segment: one of so many.
+_STRIDE = 4
+# A band is noise where two of its bytes are equal with a chance of 1 in 64 at most: its entropy (Renyi's, of order 2,
+# which is no larger than Shannon's) is 6 of 8 bits or more, so that coding its bytes saves a quarter at most.
+_NOISE = 64
+# cd_values of bitshuffle: the library's own block size, LZ4. The filter adds its version in front.
+_BITSHUFFLE_OPTIONS = (0, 2)
+# Before the blocks of bitshuffle: bytes of the chunk, bytes of a block, both big-endian.
+_BLOCKS_HEADER = struct.Struct(">QI")
+
 
 def filters(codec: Codec, dtype: np.dtype[Any]) -> dict[str, Any]:
-    """Return the `h5py.Group.create_dataset` arguments that declare how chunks are stored.
+    """Return the `h5py.Group.create_dataset` arguments that declare how chunks of `dtype` are stored.
 
-    Parameters
-    ----------
-    codec : {"deflate", "bitshuffle-lz4", "zstd", "none"}
-        Any HDF5 reads ``deflate`` and ``none`` without a plugin; the other two need hdf5plugin.
-    dtype : dtype
-        Of the dataset.
-
-    Returns
-    -------
-    dict of str
-        Keyword arguments.
-
-    Raises
-    ------
-    ConfigError
-        The codec's library is not installed.
+    Any HDF5 reads ``deflate`` and ``none`` without a plugin; ``bitshuffle-lz4`` and ``zstd`` need hdf5plugin. Raise
+    ConfigError where the codec is unknown or its library is not installed.
     """
     is_wide = dtype.itemsize > 1
     match codec:
         case "deflate":
-            return {"compression": "gzip", "compression_opts": 1, "shuffle": is_wide, "fletcher32": True}
+            return {"compression": "gzip", "compression_opts": _LEVEL, "shuffle": is_wide, "fletcher32": True}
         case "bitshuffle-lz4":
-            bitshuffle.register()
-            return {"compression": bitshuffle.FILTER, "compression_opts": bitshuffle.OPTIONS, "fletcher32": True}
+            # hdf5plugin registers the filter when it is imported.
+            bitshuffle_library()
+            return {"compression": _BITSHUFFLE, "compression_opts": _BITSHUFFLE_OPTIONS, "fletcher32": True}
         case "zstd":
-            options = {"compression": zstd.FILTER, "compression_opts": zstd.OPTIONS, "allow_unknown_filter": True}
+            options = {"compression": _ZSTD, "compression_opts": (_LEVEL,), "allow_unknown_filter": True}
             return {**options, "shuffle": is_wide, "fletcher32": True}
         case "none":
             return {}
@@ -89,47 +101,21 @@ def codec_of(dataset: h5py.Dataset) -> Codec | None:
 def encode(codec: Codec, chunk: NDArray[Any]) -> bytes | memoryview:
     """Return the bytes HDF5 stores for a chunk under ``filters(codec, chunk.dtype)``: the same for the same chunk.
 
-    Parameters
-    ----------
-    codec : {"deflate", "bitshuffle-lz4", "zstd", "none"}
-        As in `filters`.
-    chunk : ndarray
-        Any shape, made C-contiguous if it is not.
-
-    Returns
-    -------
-    bytes or memoryview
-        Compressed, with a Fletcher-32 behind. For ``none`` the chunk's own memory.
-
-    Raises
-    ------
-    ConfigError
-        The codec's library is not installed.
+    Compressed, with a Fletcher-32 behind; for ``none`` the chunk's own memory. Raise ConfigError where the codec's
+    library is not installed.
     """
+    solid = np.ascontiguousarray(chunk)
     if codec == "none":
-        return np.ascontiguousarray(chunk).reshape(-1).view(np.uint8).data
-    stored = _COMPRESS[codec](chunk)
+        return solid.reshape(-1).view(np.uint8).data
+    stored = _COMPRESS[codec](solid)
     return stored + _checksum(np.frombuffer(stored, np.uint8))
 
 
 def decode(codec: Codec, stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
-    """Write the chunk that `encode` made `stored` of into `out`, its checksum verified.
+    """Write the chunk that `encode` made `stored`, (byte,), of into `out`; not for ``none``.
 
-    Parameters
-    ----------
-    codec : {"deflate", "bitshuffle-lz4", "zstd"}
-        As in `filters`; what is stored plainly needs no decoding.
-    stored : ndarray of uint8
-        (byte,), C-contiguous.
-    out : ndarray
-        C-contiguous, of the chunk's shape and dtype; written to, also before damage is noticed.
-
-    Raises
-    ------
-    OSError
-        The bytes are damaged, or of another chunk.
-    ConfigError
-        The codec's library is not installed.
+    `out` is C-contiguous, of the chunk's shape and dtype; it is written to before some damage is noticed. Raise OSError
+    where the bytes are damaged or of another chunk, ConfigError where the codec's library is not installed.
     """
     body, trailer = stored[:-_CHECKSUM_BYTES], stored[-_CHECKSUM_BYTES:]
     if _checksum(body) != trailer.tobytes():
@@ -147,9 +133,203 @@ def _checksum(stored: NDArray[np.uint8]) -> bytes:
     return fletcher32(stored).to_bytes(_CHECKSUM_BYTES, "little")
 
 
+def shuffled(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return bytes of equal significance next to each other, (byte,), as HDF5's shuffle filter stores them.
+
+    Raise InputError unless the items are of 1, 2, 4 or 8 bytes.
+    """
+    _check_items(values)
+    flat = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+    out = np.empty(flat.shape, np.uint8)
+    kernel.shuffle(flat, values.itemsize, out)
+    return out
+
+
+def unshuffled(stored: NDArray[np.uint8], out: NDArray[Any]) -> NDArray[Any]:
+    """Write the items whose bytes `shuffled` made into `out`, C-contiguous, and return it.
+
+    Raise InputError where the two do not fit each other.
+    """
+    _check_items(out)
+    writable(out, out.shape, out.dtype)
+    _check_bytes(stored)
+    if stored.size != out.nbytes:
+        raise InputError(
+            f"{stored.size} bytes for items of {out.nbytes} bytes",
+            where=f"shuffled chunk of shape {out.shape} and dtype {out.dtype}",
+            fix="give the buffer the shape the chunk was stored with",
+        )
+    kernel.unshuffle(stored, out.itemsize, out.reshape(-1).view(np.uint8))
+    return out
+
+
+def fletcher32(stored: NDArray[np.uint8]) -> int:
+    """Return the checksum that HDF5's fletcher32 filter appends to a chunk, as four little-endian bytes.
+
+    Two sums modulo 65535 of big-endian 16-bit words, the second of the running first (Fletcher, 1982); a last odd byte
+    is the high one of its word. `stored` is (byte,), the chunk after all other filters; raise InputError if it is not.
+    """
+    _check_bytes(stored)
+    checksum = np.empty(1, np.uint32)
+    kernel.fletcher32(stored, checksum)
+    return int(checksum[0])
+
+
+def _check_items(values: NDArray[Any]) -> None:
+    if values.itemsize not in _ITEM_SIZES or values.dtype.hasobject:
+        raise InputError(
+            f"items of {values.itemsize} bytes cannot be shuffled",
+            where=f"array of dtype {values.dtype}",
+            fix="give items of 1, 2, 4 or 8 bytes",
+        )
+
+
+def _check_bytes(stored: NDArray[Any]) -> None:
+    if stored.ndim != 1 or stored.dtype != np.uint8 or not stored.flags.c_contiguous:
+        raise InputError(
+            f"an array of shape {stored.shape} and dtype {stored.dtype} is no run of bytes",
+            where="stored chunk",
+            fix="give C-contiguous uint8, for example np.frombuffer(chunk, np.uint8)",
+        )
+
+
+def deflated(chunk: NDArray[Any]) -> bytes:
+    """Return the bytes that HDF5's shuffle (wide types only) and deflate filters stand for: a zlib stream.
+
+    `chunk` is C-contiguous, (..., band, y, x) or any other shape. In shuffled pixels the low bytes of most bands are
+    noise: deflate spends nearly all of its time on them and saves a few per cent. The first bands that are noise are
+    put into the stream as stored blocks (RFC 1951, 3.2.4), which any inflate copies; the rest is compressed by
+    libdeflate. What is stored depends on the bytes alone, so equal chunks give equal streams.
+    """
+    mixed = shuffled(chunk)
+    n_bands = chunk.shape[-3] if chunk.ndim >= 3 else 1
+    n_stored = _noise(mixed[: chunk.size], n_bands) if chunk.itemsize > 1 else 0
+    if not n_stored:
+        return bytes(deflate.zlib_compress(mixed.data, _LEVEL))
+    blocks: list[bytes | bytearray | memoryview] = [_ZLIB_HEADER]
+    for first in range(0, n_stored, _LONGEST_STORED):
+        block = mixed[first : min(first + _LONGEST_STORED, n_stored)]
+        blocks += [struct.pack("<BHH", 0, block.size, block.size ^ 0xFFFF), block.data]
+    blocks += [deflate.deflate_compress(mixed[n_stored:].data, _LEVEL), struct.pack(">I", deflate.adler32(mixed.data))]
+    return b"".join(blocks)
+
+
+def _noise(plane: NDArray[np.uint8], bands: int) -> int:
+    """Return how many bytes of the plane of low bytes, from its start on, are bands of noise."""
+    segment = plane.size // bands
+    squares = np.empty(bands, np.int64)
+    repeats.squared_counts(plane, segment, _STRIDE, np.empty(256, np.uint32), squares)
+    looked_at = -(-segment // _STRIDE)
+    # In whole numbers: a logarithm could round otherwise on another machine, and give other bytes.
+    is_noise = squares * _NOISE <= looked_at * looked_at
+    return segment * (bands if is_noise.all() else int(np.argmin(is_noise)))
+
+
+def inflate(stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
+    """Write the chunk that `deflated`, or any other zlib with HDF5's shuffle, made into `out`.
+
+    Raise OSError where the stream cannot be decoded, its Adler-32 is wrong, or it is of another length.
+    """
+    try:
+        plain = deflate.zlib_decompress(stored.data, out.nbytes)
+    except (deflate.DeflateError, ValueError) as error:
+        raise OSError(f"a deflated chunk is damaged: {error}") from error
+    _unshuffle_whole(plain, out)
+
+
+def _unshuffle_whole(plain: bytes | bytearray, out: NDArray[Any]) -> None:
+    if len(plain) != out.nbytes:
+        raise OSError(f"a chunk holds {len(plain)} bytes, not {out.nbytes}")
+    unshuffled(np.frombuffer(plain, np.uint8), out)
+
+
+def zstd_compressed(chunk: NDArray[Any]) -> bytes:
+    """Return the Zstandard frame of a shuffled chunk; it states its content's size, which the filter needs."""
+    # A compressor must not be shared by threads.
+    frame: bytes = _zstandard().ZstdCompressor(level=_LEVEL).compress(shuffled(chunk).data)
+    return frame
+
+
+def zstd_decompress(stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
+    """Write the chunk that `zstd_compressed` made `stored` of into `out`; raise OSError for any other frame."""
+    library = _zstandard()
+    try:
+        plain = library.ZstdDecompressor().decompress(stored.data, max_output_size=out.nbytes)
+    except library.ZstdError as error:
+        raise OSError(f"a Zstandard frame is damaged: {error}") from error
+    _unshuffle_whole(plain, out)
+
+
+def _zstandard() -> Any:
+    try:
+        return import_module("zstandard")
+    except ImportError as error:
+        raise _not_installed("zstd", "zstandard", error) from error
+
+
+def bitshuffle_compressed(chunk: NDArray[Any]) -> bytes:
+    """Return the header and blocks that the filter bitshuffle makes of a C-contiguous chunk."""
+    library = bitshuffle_library()
+    target = np.empty(_BLOCKS_HEADER.size + library.bshuf_compress_lz4_bound(chunk.size, chunk.itemsize, 0), np.uint8)
+    block = library.bshuf_default_block_size(chunk.itemsize)
+    target[: _BLOCKS_HEADER.size] = np.frombuffer(_BLOCKS_HEADER.pack(chunk.nbytes, block * chunk.itemsize), np.uint8)
+    blocks = target[_BLOCKS_HEADER.size :].ctypes.data
+    written = library.bshuf_compress_lz4(chunk.ctypes.data, blocks, chunk.size, chunk.itemsize, 0)
+    if written < 0:
+        raise OSError(f"bitshuffle could not compress a chunk: error {written}")
+    return target[: _BLOCKS_HEADER.size + written].tobytes()
+
+
+def bitshuffle_decompress(stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
+    """Write the chunk that bitshuffle made `stored` of into `out`; raise OSError where it is of another chunk.
+
+    The library does not guard against damage: the checksum has to be compared before.
+    """
+    library = bitshuffle_library()
+    if stored.size < _BLOCKS_HEADER.size:
+        raise OSError(f"a chunk of {stored.size} bytes has no header")
+    size, block = _BLOCKS_HEADER.unpack(stored[: _BLOCKS_HEADER.size].tobytes())
+    if size != out.nbytes or block % out.itemsize:
+        raise OSError(f"a chunk of {size} bytes in blocks of {block}, not of {out.nbytes}")
+    blocks = stored[_BLOCKS_HEADER.size :]
+    read = library.bshuf_decompress_lz4(
+        blocks.ctypes.data, out.ctypes.data, out.size, out.itemsize, block // out.itemsize
+    )
+    if read != blocks.size:
+        raise OSError(f"bitshuffle could not read a chunk: {read} of {blocks.size} bytes")
+
+
+@functools.cache
+def bitshuffle_library() -> Any:
+    """Return the C library that hdf5plugin brings; loaded once in a process, never unloaded."""
+    try:
+        library = ctypes.CDLL(str(Path(import_module("hdf5plugin").PLUGIN_PATH) / "libh5bshuf.so"))
+        size, pointer = ctypes.c_size_t, ctypes.c_void_p
+        signatures: dict[str, tuple[Any, list[Any]]] = {
+            "compress_lz4": (ctypes.c_int64, [pointer, pointer, size, size, size]),
+            "decompress_lz4": (ctypes.c_int64, [pointer, pointer, size, size, size]),
+            "compress_lz4_bound": (size, [size, size, size]),
+            "default_block_size": (size, [size]),
+        }
+        for name, (result, arguments) in signatures.items():
+            function = getattr(library, f"bshuf_{name}")
+            function.restype, function.argtypes = result, arguments
+    except (ImportError, OSError, AttributeError) as error:
+        raise _not_installed("bitshuffle-lz4", "hdf5plugin", error) from error
+    return library
+
+
+def _not_installed(codec: Codec, package: str, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"the codec {codec} is not installed: {error}",
+        where="shards.codec",
+        fix=f"pip install {package} (the extra gcn-luigi[codecs]), or use the codec deflate",
+    )
+
+
 _COMPRESS: Mapping[str, Callable[[NDArray[Any]], bytes]] = MappingProxyType(
-    {"deflate": deflated, "bitshuffle-lz4": bitshuffle.compressed, "zstd": zstd.compressed}
+    {"deflate": deflated, "bitshuffle-lz4": bitshuffle_compressed, "zstd": zstd_compressed}
 )
 _DECOMPRESS: Mapping[str, Callable[[NDArray[np.uint8], NDArray[Any]], None]] = MappingProxyType(
-    {"deflate": inflate, "bitshuffle-lz4": bitshuffle.decompress, "zstd": zstd.decompress}
+    {"deflate": inflate, "bitshuffle-lz4": bitshuffle_decompress, "zstd": zstd_decompress}
 )

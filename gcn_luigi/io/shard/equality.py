@@ -1,7 +1,7 @@
 """Chips told apart by their bytes, over all shards of a dataset: exact, and most are never read."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -9,10 +9,8 @@ import numpy as np
 
 from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.io.shard.reader import ShardReader, open_shard
-from gcn_luigi.prepare.chips.chips import cut_chips
 
 Place = tuple[str, int]
-_Key = Callable[[ShardReader, list[int]], Iterator[bytes]]
 
 # Chunks end with a checksum in every codec but ``none``, which keeps CRC-32 in columns.
 _TAIL_BYTES = 16
@@ -22,26 +20,11 @@ _DIGEST_BYTES = 16
 def content_keys(shards: Path, places: Sequence[Place]) -> list[bytes]:
     """Return keys of chips that are equal where image, label and flags of two chips are equal to the byte.
 
-    In the layout ``chips`` stored chunks are compared: codecs are deterministic, so equal chips are stored as equal
-    bytes. First by their sizes, then by their last bytes, and only chips that are alike in both are read whole. In the
-    layout ``windows`` each window that holds a chip is decoded once, and its chips are compared as they are cut.
-
-    Parameters
-    ----------
-    shards : Path
-        Directory of the shards.
-    places : sequence of tuple
-        (chip,): name of its shard and its position there.
-
-    Returns
-    -------
-    list of bytes
-        (chip,).
-
-    Raises
-    ------
-    ShardError
-        A shard is missing or damaged.
+    `places` are (chip,): the name of its shard in the directory `shards`, and its position there. In the layout
+    ``chips`` stored chunks are compared: codecs are deterministic, so equal chips are stored as equal bytes. First by
+    their sizes, then by their last bytes, and only chips that are alike in both are read whole. In the layout
+    ``windows`` each window that holds a chip is decoded once, and its chips are compared as they are cut. Raise
+    ShardError where a shard is missing or damaged.
     """
     keys = [b""] * len(places)
     for key in (_sizes, _tails, _digests):
@@ -50,8 +33,7 @@ def content_keys(shards: Path, places: Sequence[Place]) -> list[bytes]:
         for position, (name, _) in enumerate(places):
             if counts[keys[position]] > 1:
                 by_shard[name].append(position)
-        for name in sorted(by_shard):
-            positions = by_shard[name]
+        for name, positions in sorted(by_shard.items()):
             with open_shard(shards / name) as shard:
                 found = key(shard, [places[position][1] for position in positions])
                 for position, more in zip(positions, found, strict=True):
@@ -78,34 +60,24 @@ def _tails(shard: ShardReader, rows: list[int]) -> Iterator[bytes]:
 
 
 def _digests(shard: ShardReader, rows: list[int]) -> Iterator[bytes]:
-    return _of_windows(shard, rows) if shard.layout == "windows" else _of_chunks(shard, rows)
-
-
-def _of_chunks(shard: ShardReader, rows: list[int]) -> Iterator[bytes]:
+    if shard.layout == "windows":
+        yield from _digests_of_windows(shard, rows)
+        return
     for row in rows:
-        digest = blake2b(digest_size=_DIGEST_BYTES)
-        for name in PIXELS:
-            digest.update(shard.stored(name, row))
-        yield digest.digest()
+        yield blake2b(b"".join(shard.stored(name, row) for name in PIXELS), digest_size=_DIGEST_BYTES).digest()
 
 
-def _of_windows(shard: ShardReader, rows: list[int]) -> Iterator[bytes]:
+def _digests_of_windows(shard: ShardReader, rows: list[int]) -> Iterator[bytes]:
     """Yield digests of chips as they are cut; each window is decoded once."""
-    found: dict[int, bytes] = {}
-    whole = {name: np.empty(array.shape[1:], array.dtype) for name, array in shard.arrays.items()}
-    places, asked = shard.places, np.unique(rows)
-    for window in np.unique(places[asked, 0]).tolist():
-        chips = asked[places[asked, 0] == window]
-        height, width = shard.extents[window].tolist()
-        digests = [blake2b(digest_size=_DIGEST_BYTES) for _ in chips]
-        for name, pixels in whole.items():
-            shard.read_row(name, window, pixels)
-            inside = pixels[..., :height, :width]
-            for chip, digest in zip(chips, digests, strict=True):
-                # One at a time: of a small step, the chips of a window are many times its size.
-                cut = cut_chips(
-                    inside, places[chip : chip + 1, 1:], shard.chip_size, edge=shard.edge, fill=shard.fills[name]
-                )
-                digest.update(cut.tobytes())
-        found |= {int(chip): digest.digest() for chip, digest in zip(chips, digests, strict=True)}
-    return (found[row] for row in rows)
+    digests = {row: blake2b(digest_size=_DIGEST_BYTES) for row in rows}
+    asked = np.array(sorted(digests))
+    for name, array in shard.arrays.items():
+        window = np.empty((1, *array.shape[1:]), array.dtype)
+        # One chip at a time: of a small step, the chips of a window are many times its size.
+        chip = np.empty((1, *array.shape[1:-2], shard.chip_size, shard.chip_size), array.dtype)
+        for row in np.unique(shard.places[asked, 0]).tolist():
+            shard.read_row(name, row, window[0])
+            for position in asked[shard.places[asked, 0] == row].tolist():
+                place = np.array([[0, *shard.places[position, 1:]]])
+                digests[position].update(shard.cut(name, window, place, shard.extents[row : row + 1], chip).tobytes())
+    return (digests[row].digest() for row in rows)

@@ -1,9 +1,28 @@
-"""What a shard holds beside its pixels: attributes, scales and axes, after the CF conventions."""
+"""The format of a shard: its attributes, scales and axes after the CF conventions, and the footer behind all HDF5 data.
 
+HDF5 writes part of an object when it is closed, and h5py closes it when Python forgets it. Whatever keeps frames alive,
+such as a profiler or a traceback, would decide then where bytes of the file go. So each object that is written is
+closed where its block ends, in the order of the code (`closing`).
+
+The format of HDF5 1.10 has checksums of headers, of what is small enough to fit in one, and of indices of chunks; a
+chunk has one where it is asked for. The heap of texts of variable length has none: attributes have a fixed length.
+
+The footer is a digest of every byte that no pixel chunk's own checksum covers. Damage there could change values without
+a word, or make the library crash. It comes after all that HDF5 knows of, so that any HDF5 reads the file as before, and
+it is verified before HDF5 sees a byte. From the front: of each run of bytes that are of no pixel chunk its offset and
+size (little-endian, 8 bytes each); the SHA-256 of these numbers, of the footer's own offset and of the runs; the number
+of runs; eight letters.
+"""
+
+import hashlib
 import json
+import os
+import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -13,24 +32,39 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE, Band
-from gcn_luigi.io.shard.objects import CHECKED, attach, closing, create_small, describe
 from gcn_luigi.prepare.chips.chips import Edge
 from gcn_luigi.prepare.missing.fill import Flag, outside_flags
 from gcn_luigi.settings import StorageLayout
 
-# By layout. Version 2: long columns in several chunks, texts compressed, codecs beside deflate. 3: a tail. 4: HDF5's
+# By layout. Version 2: long columns in several chunks, texts compressed, codecs beside deflate. 3: a footer. 4: HDF5's
 # own checksums of compressed pixels, of headers and indices, and of columns; texts of fixed length.
 FORMATS: Mapping[str, str] = MappingProxyType({"chips": "gcn_luigi chips 4", "windows": "gcn_luigi windows 4"})
+# Of the file's structure: superblock 3, which HDF5 1.10, of 2016, and later read.
+LIBRARY_VERSIONS = ("v110", "v110")
 # Pixel arrays and their types; `image` has bands besides.
 PIXELS: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {"image": np.dtype("<i2"), "label": np.dtype("u1"), "flags": np.dtype("u1")}
 )
-_FLAGS = {1: "optical_missing", 2: "topo_missing", 4: "label_missing", 8: "outside_mosaic", 16: "distance_missing"}
-# Columns of CRC-32, one a row of a pixel array, where it is stored without a filter.
+# Columns of CRC-32, one per row of a pixel array, where it is stored without a filter.
 CHECKSUMS: Mapping[str, str] = MappingProxyType({name: f"{name}_crc32" for name in PIXELS})
 # The first axis of the pixel arrays, by layout.
 ROW_AXES: Mapping[str, str] = MappingProxyType({"chips": "chip", "windows": "window"})
+# Of the chunks of any array that is not pixels.
+CHECKED: Mapping[str, Any] = MappingProxyType({"fletcher32": True})
+PACKED: Mapping[str, Any] = MappingProxyType(
+    {"compression": "gzip", "compression_opts": 1, "shuffle": True, "fletcher32": True}
+)
+
+_FLAGS = {1: "optical_missing", 2: "topo_missing", 4: "label_missing", 8: "outside_mosaic", 16: "distance_missing"}
 _AFFINE = ("a", "b", "c", "d", "e", "f")
+# Bytes of an array that fits in its header; HDF5 takes 64 kB.
+_SMALL = 8192
+# The end of the footer: digest, number of runs, letters.
+_END = struct.Struct("<32sQ8s")
+_MARK = b"GCN-TAIL"
+_RUN = np.dtype([("offset", "<u8"), ("size", "<u8")])
+# Bytes digested at once.
+_PART = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -77,7 +111,7 @@ class ShardHeader:
 
     @property
     def title(self) -> str:
-        """What a reader of messages knows the shard by."""
+        """Name of the shard in messages."""
         return f"{self.region} {self.split} chips, shard {self.number} of {self.total}"
 
     @property
@@ -89,6 +123,52 @@ class ShardHeader:
     def fills(self) -> dict[str, int]:
         """What a pixel beyond the edge of a partition holds, by array; its flags say that all is missing."""
         return {"image": self.fill, "label": LABEL_IGNORE, "flags": int(outside_flags(self.bands) | Flag.LABEL)}
+
+
+@contextmanager
+def closing(node: h5py.HLObject) -> Iterator[Any]:
+    """Yield a dataset or group that was just created or found, and close it at the end of the block."""
+    try:
+        yield node
+    finally:
+        node.id.close()
+
+
+def create_small(group: h5py.Group, name: str, values: NDArray[Any]) -> h5py.Dataset:
+    """Return a new dataset of fixed size: within its own header, or in compressed chunks where it is too large."""
+    if values.nbytes > _SMALL:
+        return group.create_dataset(name, data=values, **PACKED)
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_layout(h5py.h5d.COMPACT)
+    properties.set_obj_track_times(False)
+    # Not by `create_dataset`: it forgets the layout of a single value.
+    space = h5py.h5s.create_simple(values.shape) if values.ndim else h5py.h5s.create(h5py.h5s.SCALAR)
+    kind = h5py.h5t.py_create(values.dtype, logical=True)
+    made = h5py.h5d.create(group.id, name.encode(), kind, space, dcpl=properties)
+    made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.asarray(values, order="C"))
+    return h5py.Dataset(made)
+
+
+def describe(node: h5py.Dataset | h5py.Group, attributes: Mapping[str, Any]) -> None:
+    """Write attributes; texts as UTF-8 of fixed length."""
+    if isinstance(node, h5py.File):
+        # Each look at the attributes of a file opens its root again.
+        with closing(node["/"]) as root:
+            describe(root, attributes)
+        return
+    for name, value in attributes.items():
+        node.attrs[name] = _fixed_length(value) if isinstance(value, str) else value
+
+
+def _fixed_length(text: str) -> NDArray[np.bytes_]:
+    content = text.encode()
+    return np.array(content, dtype=h5py.string_dtype("utf-8", max(len(content), 1)))
+
+
+def attach(file: h5py.File, dataset: h5py.Dataset, axis: int, scale: str) -> None:
+    """Name an axis of a dataset after a dimension scale of the file."""
+    with closing(file[scale]) as found:
+        dataset.dims[axis].attach_scale(found)
 
 
 def write_scales(file: h5py.File, header: ShardHeader) -> None:
@@ -119,10 +199,15 @@ def write_scales(file: h5py.File, header: ShardHeader) -> None:
             scale.make_scale(axis)
     height, width = header.row_shape
     # Names stay of variable length: h5netcdf gives texts of fixed length as bytes, which no name of a band is equal to.
-    _scale(file, "band", np.array([band.name for band in header.bands], dtype=h5py.string_dtype()))
-    _scale(file, "y", np.arange(height, dtype="<i4"))
-    _scale(file, "x", np.arange(width, dtype="<i4"))
-    _scale(file, "affine", np.array(_AFFINE, dtype=h5py.string_dtype()))
+    scales: dict[str, NDArray[Any]] = {
+        "band": np.array([band.name for band in header.bands], dtype=h5py.string_dtype()),
+        "y": np.arange(height, dtype="<i4"),
+        "x": np.arange(width, dtype="<i4"),
+        "affine": np.array(_AFFINE, dtype=h5py.string_dtype()),
+    }
+    for name, values in scales.items():
+        with closing(create_small(file, name, values)) as scale:
+            scale.make_scale(name)
     with closing(create_small(file, "spatial_ref", np.array(0, "<i4"))) as mapping:
         describe(mapping, _grid_mapping(header.crs))
 
@@ -134,18 +219,13 @@ def _grid_mapping(crs: str) -> dict[str, Any]:
         try:
             return parsed.to_cf()
         except UserWarning:
-            # CF has no word for some parameter, as in Swiss Oblique Mercator. WKT tells all; half would mislead.
+            # CF has no word for some parameter, as in Swiss Oblique Mercator. WKT has all; half would mislead.
             return {"crs_wkt": parsed.to_wkt()}
-
-
-def _scale(file: h5py.File, name: str, values: NDArray[Any]) -> None:
-    with closing(create_small(file, name, values)) as scale:
-        scale.make_scale(name)
 
 
 def describe_pixels(file: h5py.File, header: ShardHeader) -> None:
     """Say what the pixel arrays of a new shard hold, and name their axes but for the first."""
-    said: dict[str, dict[str, Any]] = {
+    attributes: dict[str, dict[str, Any]] = {
         "image": {
             "long_name": "image bands",
             "grid_mapping": "spatial_ref",
@@ -164,7 +244,60 @@ def describe_pixels(file: h5py.File, header: ShardHeader) -> None:
     }
     for name in PIXELS:
         with closing(file[name]) as dataset:
-            describe(dataset, said[name])
+            describe(dataset, attributes[name])
             axes: tuple[str, ...] = ("band", "y", "x") if dataset.ndim == 4 else ("y", "x")
             for axis, scale in enumerate(axes, 1):
                 attach(file, dataset, axis, scale)
+
+
+def write_footer(path: Path) -> None:
+    """Append the footer to a shard that h5py has closed; one from before HDF5 wrote to it is gone, or is mere data."""
+    with h5py.File(path, "r", locking=False) as file:
+        chunks = np.array(sorted(_pixel_chunks(file)), np.int64).reshape(-1, 2)
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        end = os.fstat(handle).st_size
+        # The bytes between the chunks.
+        starts = np.append(0, chunks.sum(axis=1))
+        runs = np.empty(len(starts), _RUN)
+        runs["offset"], runs["size"] = starts, np.append(chunks[:, 0], end) - starts
+        runs = runs[runs["size"] > 0]
+        os.pwrite(handle, runs.tobytes() + _END.pack(_digest(handle, runs, end), len(runs), _MARK), end)
+    finally:
+        os.close(handle)
+
+
+def check_footer(handle: int) -> None:
+    """Raise OSError unless all bytes outside the pixel chunks of the open file are those that were written."""
+    size = os.fstat(handle).st_size
+    last = os.pread(handle, _END.size, max(size - _END.size, 0))
+    if len(last) < _END.size or last[-len(_MARK) :] != _MARK:
+        raise OSError("the shard has no footer: it is damaged, cut short, or made by an earlier version")
+    digest, count, _ = _END.unpack(last)
+    end = size - _END.size - count * _RUN.itemsize
+    if end < 0:
+        raise OSError("the shard's footer is damaged")
+    runs = np.frombuffer(os.pread(handle, count * _RUN.itemsize, end), _RUN)
+    # Before any is read: damaged numbers could ask for the same bytes a million times.
+    edges = np.column_stack([runs["offset"], runs["offset"] + runs["size"]]).reshape(-1)
+    is_ascending = (edges[1:] >= edges[:-1]).all() and (edges <= end).all()
+    if not is_ascending or _digest(handle, runs, end) != digest:
+        raise OSError("the shard is damaged outside its pixels: in its columns, its attributes or its index of chunks")
+
+
+def _pixel_chunks(file: h5py.File) -> Iterator[tuple[int, int]]:
+    """Yield offset and size of each chunk of the pixel arrays."""
+    for name in PIXELS:
+        dataset = file.get(name)
+        if isinstance(dataset, h5py.Dataset) and dataset.chunks is not None:
+            found: list[tuple[int, int]] = []
+            dataset.id.chunk_iter(lambda chunk, found=found: found.append((chunk.byte_offset, chunk.size)))
+            yield from found
+
+
+def _digest(handle: int, runs: NDArray[np.void], end: int) -> bytes:
+    sha = hashlib.sha256(struct.pack("<Q", end) + runs.tobytes())
+    for offset, size in runs.tolist():
+        for first in range(offset, offset + size, _PART):
+            sha.update(os.pread(handle, min(_PART, offset + size - first), first))
+    return sha.digest()

@@ -1,8 +1,9 @@
-"""A finished shard, read back: what it says of itself, its columns, and pixels row by row or chip by chip."""
+"""A finished shard, read back: its attributes, its columns, and pixels row by row or chip by chip."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -12,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.errors import GcnLuigiError, ShardError
-from gcn_luigi.io.shard.chunks import StoredArray, find_chunks
-from gcn_luigi.io.shard.footer import check_tail
-from gcn_luigi.io.shard.format import CHECKSUMS, FORMATS, PIXELS
-from gcn_luigi.prepare.chips.chips import Edge, cut_chips
+from gcn_luigi.io.shard.codecs import codec_of, crc32, decode
+from gcn_luigi.io.shard.format import CHECKSUMS, FORMATS, PIXELS, check_footer
+from gcn_luigi.prepare.chips.chips import Edge, gather_chips
+from gcn_luigi.settings import Codec
 
 # Groups within groups; a shard has one level.
 _DEEPEST = 2
@@ -25,25 +26,17 @@ class ShardReader:
     """A finished shard.
 
     Pixels are read past HDF5, by several threads at once if need be. All else is read through h5py and belongs to
-    one thread; its bytes are compared with the digest in the shard's tail before h5py is shown the file.
+    one thread; its bytes are compared with the digest in the shard's footer before h5py is shown the file.
 
-    Parameters
-    ----------
-    path : Path
-        The file; opened without a lock, since a published shard never changes.
-
-    Raises
-    ------
-    OSError
-        HDF5's own, or the tail does not fit; `gcn_luigi.read`, which opens shards for users, turns it into a
-        ShardError.
+    The file at `path` is opened without a lock, since a published shard never changes. Raise OSError where HDF5 cannot
+    open it or the footer does not fit; `open_shard` and `gcn_luigi.read` turn it into a ShardError.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            check_tail(self._handle)
+            check_footer(self._handle)
             self._file = _opened(path)
         except BaseException:
             os.close(self._handle)
@@ -65,8 +58,8 @@ class ShardReader:
             self._handle = -1
         self._file.close()
 
-    def settle(self) -> Self:
-        """Read all that finding and cutting pixels needs, and let go of HDF5; columns and tables end with it.
+    def detach(self) -> Self:
+        """Read all that finding and cutting pixels needs, and close HDF5's file; columns and tables end with it.
 
         What is left is a descriptor and some arrays: safe in threads and after a fork, and no hindrance to others who
         open the file.
@@ -116,7 +109,7 @@ class ShardReader:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What the shard says of itself."""
+        """All attributes of the file."""
         return {name: _plain(value) for name, value in self._file.attrs.items()}
 
     @cached_property
@@ -125,8 +118,8 @@ class ShardReader:
         return str(_plain(self._file.attrs.get("layout", "chips")))
 
     @cached_property
-    def arrays(self) -> dict[str, StoredArray]:
-        """Where the rows of ``image``, ``label`` and ``flags`` lie."""
+    def arrays(self) -> dict[str, "StoredArray"]:
+        """Where the rows of ``image``, ``label`` and ``flags`` are."""
         self.check_format()
         found = {}
         for name, dtype in PIXELS.items():
@@ -139,7 +132,7 @@ class ShardReader:
 
     @cached_property
     def places(self) -> NDArray[np.int64]:
-        """(chip, 3): row of the pixel arrays that a chip lies in, and its first row and column there."""
+        """(chip, 3): row of the pixel arrays that holds a chip, and the chip's first row and column there."""
         if self.layout == "chips":
             rows = np.arange(len(self), dtype=np.int64)
             return np.column_stack([rows, np.zeros_like(rows), np.zeros_like(rows)])
@@ -165,48 +158,48 @@ class ShardReader:
 
     @cached_property
     def fills(self) -> dict[str, int]:
-        """What lies beyond the edge of a window, by array."""
+        """Value beyond the edge of a window, by array."""
         attributes = self._file.attrs
         return {"image": int(attributes["fill"]), "label": 255, "flags": int(attributes["beyond_flags"])}
 
     def read_row(self, name: str, row: int, out: NDArray[Any]) -> None:
         """Decode one row of a pixel array into `out`, C-contiguous, of the row's shape and dtype.
 
-        Raises
-        ------
-        OSError
-            The row is damaged.
+        Raise OSError where the row is damaged.
         """
         self.arrays[name].read(self._handle, row, out)
 
     def stored(self, name: str, row: int, start: int = 0) -> bytes:
-        """Return one row of a pixel array as it stands in the file, from its byte `start` on, not decoded.
+        """Return one row of a pixel array as it is in the file, from its byte `start` on, not decoded.
 
-        Raises
-        ------
-        OSError
-            The row is lost, or the file is shorter than it was.
+        Raise OSError where the row is lost, or the file is shorter than it was.
         """
         return self.arrays[name].stored(self._handle, row, start)
 
-    def want(self, rows: NDArray[np.int64]) -> None:
+    def prefetch(self, rows: NDArray[np.int64]) -> None:
         """Tell the system that the pixels of `rows` are read soon."""
         for array in self.arrays.values():
-            array.want(self._handle, rows)
+            array.prefetch(self._handle, rows)
+
+    def cut(
+        self, name: str, windows: NDArray[Any], places: NDArray[np.int64], extents: NDArray[np.int64], out: NDArray[Any]
+    ) -> NDArray[Any]:
+        """Copy chips from decoded rows of the array `name` to `out`, (chip, ..., y, x), and return it.
+
+        `windows` are (row, ..., y, x); `places` (chip, 3), each chip's row of `windows` and its first row and column
+        there; `extents` (row, 2) as the attribute of that name.
+        """
+        return gather_chips(windows, places, out, edge=self.edge, extents=extents, fill=self.fills[name])
 
     def pixels(self, name: str, position: int) -> NDArray[Any]:
         """Return ``image``, ``label`` or ``flags`` of one chip."""
         array = self.arrays[name]
-        row, top, left = self.places[position].tolist()
-        whole = np.empty(array.shape[1:], array.dtype)
-        self.read_row(name, row, whole)
-        if self.layout == "chips":
-            return whole
-        height, width = self.extents[row].tolist()
-        origin = np.array([[top, left]], np.int64)
-        chips = cut_chips(whole[..., :height, :width], origin, self.chip_size, edge=self.edge, fill=self.fills[name])
-        chip: NDArray[Any] = chips[0]
-        return chip
+        row, *corner = self.places[position].tolist()
+        whole = np.empty((1, *array.shape[1:]), array.dtype)
+        self.read_row(name, row, whole[0])
+        chip = np.empty((1, *array.shape[1:-2], self.chip_size, self.chip_size), array.dtype)
+        found: NDArray[Any] = self.cut(name, whole, np.array([[0, *corner]]), self.extents[row : row + 1], chip)[0]
+        return found
 
     def column(self, name: str) -> NDArray[Any]:
         """Return one metadata column, (chip,) or (chip, 6), or of windows."""
@@ -237,23 +230,7 @@ class ShardReader:
 
 @contextmanager
 def open_shard(path: Path) -> Iterator[ShardReader]:
-    """Yield a shard that a stage reads.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Yields
-    ------
-    ShardReader
-        Closed at the end.
-
-    Raises
-    ------
-    ShardError
-        The shard is missing, damaged, or has not what is asked for; the message names it.
-    """
+    """Yield a shard that a stage reads; raise ShardError where it is missing, damaged, or lacks what is asked for."""
     try:
         with ShardReader(path) as shard:
             yield shard
@@ -302,3 +279,100 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode()
     return value.item() if isinstance(value, np.generic) else value
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """Where the rows of an array are in the file, to be read past HDF5 from any thread; one HDF5 chunk is one row.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (row, ...).
+    dtype : dtype
+        Of the values.
+    codec : str
+        How a chunk is stored.
+    offsets, sizes : ndarray of int64
+        (row,): first byte and number of bytes; offset -1 where the file's index lost the chunk.
+    checksums : ndarray of uint32
+        (row,): CRC-32 of each chunk, for the codec ``none``; else empty.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    codec: Codec
+    offsets: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    checksums: NDArray[np.uint32]
+
+    @property
+    def n_lost(self) -> int:
+        """Rows that the file's index does not know; HDF5 itself reads them as zeros."""
+        return int((self.offsets < 0).sum())
+
+    def prefetch(self, handle: int, rows: NDArray[np.int64]) -> None:
+        """Let the system fetch `rows` from the disk meanwhile, where it can."""
+        if hasattr(os, "posix_fadvise"):
+            for offset, size in zip(self.offsets[rows].tolist(), self.sizes[rows].tolist(), strict=True):
+                os.posix_fadvise(handle, offset, size, os.POSIX_FADV_WILLNEED)
+
+    def stored(self, handle: int, row: int, start: int = 0) -> bytes:
+        """Return a chunk as it is in the file, from its byte `start` on; only its length is verified."""
+        content = np.empty(int(self.sizes[row]) - start, np.uint8)
+        self._fetch(handle, row, content, start)
+        return content.tobytes()
+
+    def read(self, handle: int, row: int, out: NDArray[Any]) -> None:
+        """Decode one row into `out`, C-contiguous, of the row's shape and dtype; its checksum is verified.
+
+        `handle` is a descriptor of the file; its position is neither used nor moved. Raise OSError where the chunk is
+        damaged or lost, or the file is shorter than it was.
+        """
+        if self.codec != "none":
+            stored = np.empty(self.sizes[row], np.uint8)
+            self._fetch(handle, row, stored)
+            decode(self.codec, stored, out)
+            return
+        if self.sizes[row] != out.nbytes:
+            raise OSError(f"row {row} holds {self.sizes[row]} bytes, not {out.nbytes}")
+        self._fetch(handle, row, out.reshape(-1).view(np.uint8))
+        if crc32(out) != self.checksums[row]:
+            raise OSError("the checksum of a chunk is wrong: it is damaged")
+
+    def _fetch(self, handle: int, row: int, out: NDArray[np.uint8], start: int = 0) -> None:
+        offset = int(self.offsets[row])
+        if offset < 0:
+            raise OSError(f"row {row} is lost")
+        if os.preadv(handle, [out.data], offset + start) != out.size:
+            raise OSError(f"row {row} is beyond the end of the file")
+
+
+def find_chunks(dataset: h5py.Dataset, dtype: np.dtype[Any], checksums: NDArray[np.uint32] | None) -> StoredArray:
+    """Return where the rows of `dataset` are; `checksums` are their CRC-32, where the file has them.
+
+    HDF5 keeps no checksum of its own index of chunks: it reads a chunk that the index has lost as zeros, and one whose
+    filters it has lost as it is stored, without a word. Looking costs three microseconds a chunk. Raise OSError where
+    the array is not of `dtype`, not one row per chunk, or not stored by a codec of ours.
+    """
+    if not isinstance(dataset, h5py.Dataset):
+        raise OSError("is no array")
+    codec = codec_of(dataset)
+    if dataset.dtype != dtype or codec is None or (codec == "none" and checksums is None):
+        raise OSError(f"is not stored as {dtype.str}, compressed or with a checksum")
+    if dataset.chunks != (1, *dataset.shape[1:]):
+        raise OSError(f"is stored in chunks of {dataset.chunks}, not row by row")
+    offsets, sizes = np.full(len(dataset), -1, np.int64), np.zeros(len(dataset), np.int64)
+    rest = (0,) * (dataset.ndim - 1)
+
+    def note(chunk: Any) -> None:
+        first, *others = chunk.chunk_offset
+        if tuple(others) == rest and first < len(offsets) and chunk.filter_mask == 0:
+            offsets[first], sizes[first] = chunk.byte_offset, chunk.size
+
+    dataset.id.chunk_iter(note)
+    if codec != "none" or checksums is None:
+        checksums = np.empty(0, np.uint32)
+    elif len(checksums) != len(dataset):
+        raise OSError(f"has {len(checksums)} checksums for {len(dataset)} rows")
+    return StoredArray(tuple(dataset.shape), dtype, codec, offsets, sizes, checksums)

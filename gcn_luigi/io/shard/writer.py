@@ -1,13 +1,13 @@
 """Writing a shard: one HDF5 file of chips, or of corrected partitions that chips are cut from."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -15,30 +15,44 @@ from numpy.typing import NDArray
 
 from gcn_luigi.errors import ShardError
 from gcn_luigi.io.shard.codecs import crc32, encode, filters
-from gcn_luigi.io.shard.columns import ColumnWriter
-from gcn_luigi.io.shard.footer import write_tail
-from gcn_luigi.io.shard.format import CHECKSUMS, FORMATS, PIXELS, ROW_AXES, ShardHeader, describe_pixels, write_scales
-from gcn_luigi.io.shard.fsync import Writeback
-from gcn_luigi.io.shard.objects import LIBRARY_VERSIONS, attach, closing, create_small, describe
-from gcn_luigi.io.shard.reader import ShardReader
+from gcn_luigi.io.shard.format import (
+    CHECKED,
+    CHECKSUMS,
+    LIBRARY_VERSIONS,
+    PACKED,
+    PIXELS,
+    ROW_AXES,
+    ShardHeader,
+    attach,
+    closing,
+    create_small,
+    describe,
+    describe_pixels,
+    write_footer,
+    write_scales,
+)
 from gcn_luigi.settings import Codec
 
-__all__ = ["FORMATS", "PIXELS", "EncodedRows", "ShardHeader", "ShardReader", "ShardWriter", "create_shard"]
-
 _NOTHING: Mapping[str, NDArray[Any]] = MappingProxyType({})
+# Rows of columns kept in memory, and rows of an HDF5 chunk: memory does not grow with the shard.
+_BLOCK = 4096
+# Second axes, by column.
+_AXES: Mapping[str, str] = MappingProxyType({"transform": "affine", "window_transform": "affine"})
+# Bytes written between two syncs: long enough for a disk to be busy, short enough to leave little for the end.
+_SYNCED = 64_000_000
 
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """Rows of the pixel arrays as they will stand in the file.
+    """Rows of the pixel arrays, compressed.
 
     Attributes
     ----------
     count : int
         Chips, or windows.
-    chunks : dict of list of bytes
-        By array, one chunk a row. Those that are not compressed lie in the memory of the arrays they were made of.
-    checksums : dict of ndarray
+    chunks : mapping of sequence of bytes
+        By array, one chunk per row. Those that are not compressed are the memory of the arrays they were made of.
+    checksums : mapping of ndarray
         Columns of them, where chunks carry none themselves.
     """
 
@@ -50,10 +64,8 @@ class EncodedRows:
 class ShardWriter:
     """Appends to a new shard; used through `create_shard`."""
 
-    def __init__(
-        self, file: h5py.File, header: ShardHeader, codec: Codec, pool: Executor | None, disk: Writeback
-    ) -> None:
-        self._file, self.codec, self._pool, self._disk = file, codec, pool, disk
+    def __init__(self, file: h5py.File, header: ShardHeader, codec: Codec, disk: "BackgroundFsync") -> None:
+        self._file, self.codec, self._disk = file, codec, disk
         self._title = header.title
         self._axis, self._count = ROW_AXES[header.layout], 0
         write_scales(file, header)
@@ -72,38 +84,20 @@ class ShardWriter:
         describe_pixels(file, header)
         self._columns = {axis: ColumnWriter(file, axis) for axis in dict.fromkeys(("chip", self._axis))}
 
-    def append(
-        self,
-        pixels: Mapping[str, NDArray[Any]],
-        columns: Mapping[str, NDArray[Any]],
-        windows: Mapping[str, NDArray[Any]] = _NOTHING,
-    ) -> None:
-        """Encode rows and write them: `encode`, then `write`."""
-        self.write(self.encode(pixels), columns, windows)
-
     def encode(self, pixels: Mapping[str, NDArray[Any]]) -> EncodedRows:
-        """Compress rows; touches nothing of the writer, so that threads may call it.
+        """Compress rows for `write`; changes nothing of the writer, so that threads may call it.
 
-        Parameters
-        ----------
-        pixels : mapping
-            ``image`` (row, band, y, x) int16, ``label`` and ``flags`` (row, y, x) uint8; a row is a chip or, in the
-            layout ``windows``, a corrected partition.
-
-        Returns
-        -------
-        EncodedRows
-            For `write`.
-
-        Raises
-        ------
-        ShardError
-            An array has another shape or dtype.
+        `pixels` are ``image`` (row, band, y, x) int16, ``label`` and ``flags`` (row, y, x) uint8; a row is a chip or,
+        in the layout ``windows``, a corrected partition. Raise ShardError where an array has another shape or dtype.
         """
         count = len(pixels["image"])
-        self._refuse(self._misfits(pixels, count))
-        each = self._pool.map if self._pool is not None else map
-        chunks = {name: list(each(partial(encode, self.codec), pixels[name])) for name in self._rows}
+        # Compressed bytes go past HDF5: it would take those of any array, and give back others.
+        self._refuse(
+            f"{name} is {pixels[name].shape} {pixels[name].dtype.str}, not {(count, *shape)} {dtype}"
+            for name, (dtype, shape) in self._rows.items()
+            if pixels[name].dtype != dtype or pixels[name].shape != (count, *shape)
+        )
+        chunks = {name: [encode(self.codec, row) for row in pixels[name]] for name in self._rows}
         checksums = {}
         if self.codec == "none":
             checksums = {CHECKSUMS[name]: np.array([*map(crc32, chunks[name])], np.uint32) for name in self._rows}
@@ -117,20 +111,9 @@ class ShardWriter:
     ) -> None:
         """Add encoded rows and the metadata of their chips.
 
-        Parameters
-        ----------
-        rows : EncodedRows
-            From `encode`.
-        columns : mapping
-            Metadata of chips, (chip,) or ``transform`` (chip, 6); the same names at every call. In the layout
-            ``chips`` one chip a row.
-        windows : mapping
-            Metadata of windows in the layout ``windows``, (window,) or (window, 6); else empty.
-
-        Raises
-        ------
-        ShardError
-            Columns have another length or other names than before; nothing was added.
+        `columns` are of chips, (chip,) or ``transform`` (chip, 6), the same names at every call; in the layout
+        ``chips`` there is one chip per row. `windows` are the columns of windows in the layout ``windows``, else empty.
+        Raise ShardError where columns have another length or other names than before; then nothing was added.
         """
         added: dict[str, tuple[Mapping[str, NDArray[Any]], int]] = {
             "chip": (columns, len(next(iter(columns.values()))))
@@ -148,47 +131,21 @@ class ShardWriter:
             self._columns[axis].append(*part)
         self._count += rows.count
 
-    def _misfits(self, pixels: Mapping[str, NDArray[Any]], count: int) -> Iterator[str]:
-        # Compressed bytes go past HDF5: it would take those of any array, and give back others.
-        for name, (dtype, shape) in self._rows.items():
-            values = pixels[name]
-            if values.dtype != dtype or values.shape != (count, *shape):
-                yield f"{name} is {values.shape} {values.dtype.str}, not {(count, *shape)} {dtype}"
-
-    def _refuse(self, misfits: Iterator[str]) -> None:
-        told = "; ".join(misfits)
-        if told:
-            raise ShardError(
-                f"chips do not fit the shard: {told}",
-                where=self._title,
-                fix="give (chip, ...) arrays of the header's bands and size, and the same columns every time",
-            )
-
     def finish(
         self,
         empty_columns: Mapping[str, NDArray[Any]],
         tables: Mapping[str, Mapping[str, NDArray[Any]]],
         empty_windows: Mapping[str, NDArray[Any]] = _NOTHING,
     ) -> None:
-        """Write what is left of the columns, and the side tables.
+        """Write what is left of the columns, and the side tables: groups of arrays such as ``statistics``.
 
-        Parameters
-        ----------
-        empty_columns, empty_windows : mapping
-            Arrays of length 0 that stand for the columns where no chip, or no window, was added.
-        tables : mapping
-            Groups of arrays that are no columns, for example ``statistics``.
-
-        Raises
-        ------
-        ShardError
-            Chips were added with other columns.
+        The empty columns, of length 0, are written where no chip, or no window, was added. Raise ShardError where chips
+        were added with columns of other names.
         """
-        no_checksums = {name: np.empty(0, np.uint32) for name in CHECKSUMS.values()} if self.codec == "none" else {}
         for axis, writer in self._columns.items():
             empty = {**(empty_columns if axis == "chip" else empty_windows)}
-            if axis == self._axis:
-                empty |= no_checksums
+            if axis == self._axis and self.codec == "none":
+                empty |= {name: np.empty(0, np.uint32) for name in CHECKSUMS.values()}
             if len(writer):
                 self._refuse(writer.unlike(empty))
             writer.finish(empty)
@@ -203,35 +160,118 @@ class ShardWriter:
                     create_small(target, name, values).id.close()
         describe(self._file, {"complete": np.uint8(1)})
 
+    def _refuse(self, misfits: Iterator[str]) -> None:
+        found = "; ".join(misfits)
+        if found:
+            raise ShardError(
+                f"chips do not fit the shard: {found}",
+                where=self._title,
+                fix="give (chip, ...) arrays of the header's bands and size, and the same columns every time",
+            )
+
 
 @contextmanager
-def create_shard(path: Path, header: ShardHeader, codec: Codec, pool: Executor | None = None) -> Iterator[ShardWriter]:
-    """Yield a writer for a new shard at `path`.
+def create_shard(path: Path, header: ShardHeader, codec: Codec) -> Iterator[ShardWriter]:
+    """Yield a writer for a new shard at `path`, which the caller publishes; its `finish` is the last call.
 
     Equal chips give equal bytes: nothing in the file depends on the clock, the machine, the order of threads, or on
-    what else the process keeps in memory.
-
-    Parameters
-    ----------
-    path : Path
-        The file; the caller publishes it.
-    header : ShardHeader
-        What the shard says of itself.
-    codec : {"deflate", "bitshuffle-lz4", "zstd", "none"}
-        How chunks are stored.
-    pool : Executor or None
-        Threads that share the compression within a call of `ShardWriter.encode`.
-
-    Yields
-    ------
-    ShardWriter
-        Its `finish` must be called before the block ends.
-
-    Raises
-    ------
-    ConfigError
-        The codec's library is not installed.
+    what else the process keeps in memory. Raise ConfigError where the codec's library is not installed.
     """
-    with h5py.File(path, "w", libver=LIBRARY_VERSIONS) as file, Writeback(path) as disk:
-        yield ShardWriter(file, header, codec, pool, disk)
-    write_tail(path)
+    with h5py.File(path, "w", libver=LIBRARY_VERSIONS) as file, BackgroundFsync(path) as disk:
+        yield ShardWriter(file, header, codec, disk)
+    write_footer(path)
+
+
+class ColumnWriter:
+    """Appends rows to the columns along one axis, a dimension scale of the file, in blocks as they come."""
+
+    def __init__(self, file: h5py.File, axis: str) -> None:
+        self._file, self._axis = file, axis
+        self._pending: dict[str, list[NDArray[Any]]] = {}
+        self._n_pending, self._n_written = 0, 0
+
+    def __len__(self) -> int:
+        return self._n_written + self._n_pending
+
+    def misfits(self, columns: Mapping[str, NDArray[Any]], count: int) -> Iterator[str]:
+        """Yield what keeps `count` rows of `columns` from being appended."""
+        for name, values in columns.items():
+            if len(values) != count:
+                yield f"column {name} is of {len(values)} {self._axis}s, not {count}"
+        if len(self):
+            yield from self.unlike(columns)
+
+    def unlike(self, columns: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+        """Yield the names that not all rows have."""
+        for name in sorted(set(columns) ^ set(self._pending)):
+            yield f"column {name} is not there for every {self._axis}"
+
+    def append(self, columns: Mapping[str, NDArray[Any]], count: int) -> None:
+        """Add `count` rows, (row,) or (row, ...), which `misfits` found nothing against."""
+        for name, values in columns.items():
+            self._pending.setdefault(name, []).append(np.asarray(values))
+        self._n_pending += count
+        while self._n_pending >= _BLOCK:
+            self._flush(_BLOCK)
+
+    def finish(self, empty: Mapping[str, NDArray[Any]]) -> None:
+        """Write what is left, and the axis; `empty` are columns of length 0, for a shard without rows."""
+        if not len(self):
+            self._pending = {name: [values] for name, values in empty.items()}
+        if self._n_pending or not self._n_written:
+            self._flush(self._n_pending)
+        with closing(self._file[self._axis]) as scale:
+            scale.resize(self._n_written, axis=0)
+            scale[:] = np.arange(self._n_written)
+
+    def _flush(self, count: int) -> None:
+        first = self._n_written
+        for name, parts in self._pending.items():
+            values = np.concatenate(parts)
+            self._pending[name] = [values[count:]]
+            with closing(self._file[name] if first else self._create(name, values[:count])) as dataset:
+                dataset.resize(first + count, axis=0)
+                dataset[first:] = values[:count]
+        self._n_written += count
+        self._n_pending -= count
+
+    def _create(self, name: str, values: NDArray[Any]) -> h5py.Dataset:
+        rest = values.shape[1:]
+        # Texts are long and nearly alike; numbers are few bytes, and are found at once where they are stored plainly.
+        stored = PACKED if values.dtype.kind == "S" else CHECKED
+        dataset = self._file.create_dataset(
+            name, (0, *rest), values.dtype, chunks=(max(len(values), 1), *rest), maxshape=(None, *rest), **stored
+        )
+        attach(self._file, dataset, 0, self._axis)
+        if name in _AXES:
+            attach(self._file, dataset, 1, _AXES[name])
+        return dataset
+
+
+class BackgroundFsync:
+    """Syncs a growing file from a thread of its own, so that the last sync has little left to wait for.
+
+    It changes nothing of what the file holds and promises nothing: whoever publishes the file syncs it as ever, and
+    reports a sync that failed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._lane = ThreadPoolExecutor(1, thread_name_prefix="gcn-sync")
+        self._running: Future[None] | None = None
+        self._unsynced = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lane.shutdown()
+        os.close(self._handle)
+
+    def wrote(self, count: int) -> None:
+        """Note that `count` more bytes were written."""
+        self._unsynced += count
+        if self._unsynced >= _SYNCED and (self._running is None or self._running.done()):
+            # macOS has no fdatasync.
+            self._running = self._lane.submit(getattr(os, "fdatasync", os.fsync), self._handle)
+            self._unsynced = 0

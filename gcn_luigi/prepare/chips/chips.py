@@ -1,6 +1,7 @@
-"""Chips: where they are cut, and the cutting."""
+"""Chips: where they are cut, the cutting, and how often each pixel is seen."""
 
 import itertools
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -8,7 +9,6 @@ import numpy.typing as npt
 
 from gcn_luigi._core import counts as counting
 from gcn_luigi._core import windows as kernel
-from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_NONE
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.prepare.dtypes import CUT_DTYPES, Array, fitting, writable
 
@@ -76,26 +76,9 @@ def chip_offsets(extent: int, size: int, step: int, edge: Edge) -> tuple[int, ..
 
 
 def chip_origins(shape: tuple[int, int], size: int, step: int, edge: Edge) -> Origins:
-    """Return the top left pixel of every chip, row-major.
+    """Return the top left pixel of every chip that covers `shape`, (chip, 2) row and column, row-major.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Rows and columns to cover.
-    size, step : int
-        As in `chip_offsets`.
-    edge : {"clamp", "drop", "pad", "legacy"}
-        As in `chip_offsets`, for both axes.
-
-    Returns
-    -------
-    ndarray of int64
-        (chip, 2): row and column.
-
-    Raises
-    ------
-    ConfigError
-        As in `chip_offsets`.
+    The other arguments and the error are those of `chip_offsets`, for both axes.
     """
     rows, cols = (chip_offsets(extent, size, step, edge) for extent in shape)
     return np.array(list(itertools.product(rows, cols)), np.int64).reshape(-1, 2)
@@ -166,66 +149,136 @@ def cut_chips(
     return out
 
 
-def is_balanced(label: npt.NDArray[np.uint8], extent: int) -> bool:
-    """Return whether 40 to 60 % is glacier and 40 to 60 % is not, as in the published density rule.
+def gather_chips(
+    windows: Array,
+    places: npt.NDArray[np.int64],
+    out: Array,
+    *,
+    edge: Edge,
+    extents: npt.NDArray[np.int64] | None = None,
+    fill: float = 0,
+) -> Array:
+    """Copy chips from anywhere in an array of partitions, which may be a memory map.
 
     Parameters
     ----------
-    label : ndarray of uint8
-        (y, x): 0 none, 1 debris, 2 debris-free ice; anything else counts in neither share.
-    extent : int
-        Declared edge of a partition, in pixels: both shares are of its square.
+    windows : ndarray
+        (partition, band, y, x), or planes (partition, y, x), C-contiguous; uint8, int16, int32, float32
+        or float64; not modified. Values are copied as they are.
+    places : ndarray of int64
+        (chip, 3): partition, row and column.
+    out : ndarray
+        Written to and returned: (chip, band, y, x), or (chip, y, x) for planes, C-contiguous, dtype of
+        `windows`. Its last two axes are the size of a chip.
+    edge : {"clamp", "drop", "pad", "legacy"}
+        As in `cut_chips`, at the edge of the partition's extent.
+    extents : ndarray of int64, optional
+        (partition, 2): rows and columns of each partition that hold pixels, where smaller ones are
+        stored padded; all of them when not given.
+    fill : float
+        What is written beyond the extent.
 
     Returns
     -------
-    bool
-        Both shares lie in the closed range from 0.4 to 0.6.
-
-    Raises
-    ------
-    ConfigError
-        `extent` is not positive.
-    """
-    if extent < 1:
-        raise ConfigError(f"an extent of {extent} px", where="density rule", fix="give a positive number of pixels")
-    glacier = np.count_nonzero((label == LABEL_DEBRIS) | (label == LABEL_ICE)) / extent**2
-    background = np.count_nonzero(label == LABEL_NONE) / extent**2
-    return bool(0.4 <= glacier <= 0.6 and 0.4 <= background <= 0.6)
-
-
-def effective_step(step: int, *, densify: bool, split: str, balanced: bool) -> int:
-    """Return the step in pixels: half of `step`, at least 1, on balanced partitions of train if asked to."""
-    return max(1, step // 2) if densify and balanced and split == "train" else step
-
-
-def coverage(origins: Origins, size: int, shape: tuple[int, int]) -> npt.NDArray[np.uint32]:
-    """Return by how many chips each pixel is seen.
-
-    Parameters
-    ----------
-    origins : ndarray of int64
-        (chip, 2): row and column, not negative.
-    size : int
-        Edge of a chip, in pixels; what hangs over the edge is left out.
-    shape : tuple of int
-        Rows and columns.
-
-    Returns
-    -------
-    ndarray of uint32
-        (y, x). A pixel that a stretched legacy chip repeats is counted once.
+    ndarray
+        `out`.
 
     Raises
     ------
     InputError
-        An origin is negative.
+        Shapes or dtypes do not belong together, a place is in no partition, or a chip hangs over the
+        edge where it must not.
     ConfigError
-        `size` is not positive.
+        `fill` cannot be held by the dtype.
+    """
+    if windows.ndim not in (3, 4) or windows.dtype not in CUT_DTYPES or not windows.flags.c_contiguous:
+        raise InputError(
+            f"chips cannot be gathered from shape {windows.shape} and dtype {windows.dtype}",
+            where="partitions",
+            fix="give C-contiguous (partition, band, y, x) or (partition, y, x), of a dtype that cut_chips takes",
+        )
+    bands = windows.shape[1:-2]
+    writable(out, (len(places), *bands, *out.shape[-2:]), windows.dtype)
+    whole = np.broadcast_to(np.array(windows.shape[-2:], np.int64), (len(windows), 2))
+    extents = np.ascontiguousarray(whole if extents is None else extents, np.int64)
+    if places.ndim != 2 or places.shape[1] != 3 or places.dtype.kind != "i" or extents.shape != whole.shape:
+        raise InputError(
+            f"places of shape {places.shape} and dtype {places.dtype}, extents of shape {extents.shape}",
+            where=f"{len(windows)} partitions",
+            fix="give whole numbers: (chip, 3) partition, row, column, and (partition, 2) rows, columns",
+        )
+    partition, corner = places[:, 0], places[:, 1:]
+    if ((places < 0).any(axis=1) | (partition >= len(windows))).any() or ((extents < 0) | (extents > whole)).any():
+        raise InputError(
+            "a place is in no partition, or an extent is larger than the partitions",
+            where=f"{len(windows)} partitions of {whole[:1].tolist()} px",
+            fix="take places and extents from the index the partitions were stored with",
+        )
+    hangs = (corner > extents[partition] - np.array(out.shape[-2:])).any(axis=1)
+    refuse_overhang(edge, hangs, f"{len(windows)} partitions")
+    planes = bands or (1,)
+    kernel.gather(
+        windows.reshape(len(windows), *planes, *windows.shape[-2:]),
+        extents,
+        np.ascontiguousarray(places, np.int64),
+        fitting(fill, windows.dtype, "fill"),
+        edge == "legacy",
+        out.reshape(len(out), *planes, *out.shape[-2:]),
+    )
+    return out
+
+
+def coverage(origins: Origins, size: int, shape: tuple[int, int]) -> npt.NDArray[np.uint32]:
+    """Return by how many chips each pixel of `shape` is seen, (y, x); what hangs over the edge is left out.
+
+    A pixel that a stretched legacy chip repeats is counted once. Raise InputError or ConfigError as `check_origins`.
     """
     origins = check_origins(origins, size)
     seen = np.empty(shape, np.uint32)
     counting.cover(origins, size, seen)
     return seen
+
+
+@dataclass(frozen=True)
+class ChipLoad:
+    """What one whole cell gives before any chip is selected.
+
+    Attributes
+    ----------
+    n_chips : int
+        Chips.
+    overlap : float
+        How many chips see a pixel that any sees, on average; 1 where none overlap, 0 where there is no chip.
+    most : int
+        How many chips see the pixel that most see.
+    unseen : float
+        Share of the cell, 0 to 1, that no chip sees.
+    """
+
+    n_chips: int
+    overlap: float
+    most: int
+    unseen: float
+
+
+def chip_load(cell: int, size: int, step: int, edge: Edge) -> ChipLoad:
+    """Return what a square cell of `cell` pixels along its edge gives; one smaller than a chip gives none.
+
+    The other arguments and the error are those of `chip_offsets`.
+
+    Examples
+    --------
+    >>> chip_load(256, 128, 128, "clamp")
+    ChipLoad(n_chips=4, overlap=1.0, most=1, unseen=0.0)
+    >>> chip_load(100, 128, 32, "clamp")
+    ChipLoad(n_chips=0, overlap=0.0, most=0, unseen=1.0)
+    """
+    if 1 <= cell < size:
+        return ChipLoad(0, 0.0, 0, 1.0)
+    origins = chip_origins((cell, cell), size, step, edge)
+    seen = coverage(origins, size, (cell, cell))
+    n_seen = int((seen > 0).sum())
+    return ChipLoad(len(origins), float(seen.sum(dtype="int64")) / n_seen, int(seen.max()), 1.0 - n_seen / seen.size)
 
 
 def check_origins(origins: Origins, size: int) -> Origins:

@@ -38,21 +38,10 @@ class Repeats:
 
 
 def count_repeats(keys: Sequence[Hashable], splits: Sequence[str], ids: Sequence[str], n_examples: int = 5) -> Repeats:
-    """Count chips of equal keys.
+    """Count chips of equal keys; the same for every order of the chips.
 
-    Parameters
-    ----------
-    keys : sequence of hashable
-        One a chip; chips are alike where their keys are equal.
-    splits, ids : sequence of str
-        (chip,): ``train`` or ``dev``, and the chip's id.
-    n_examples : int
-        Most sets that are named.
-
-    Returns
-    -------
-    Repeats
-        The same for every order of the chips.
+    `keys` has one entry per chip, `splits` (``train`` or ``dev``) and `ids` too; `n_examples` is the most sets that are
+    named.
     """
     sets: dict[Hashable, list[tuple[str, str]]] = defaultdict(list)
     for key, split, name in zip(keys, splits, ids, strict=True):
@@ -73,17 +62,8 @@ def count_repeats(keys: Sequence[Hashable], splits: Sequence[str], ids: Sequence
 def footprint_keys(chips: gpd.GeoDataFrame, lattice: Lattice) -> list[tuple[int, int, int]]:
     """Return the first row and column on the lattice, and the year, of each chip.
 
-    Parameters
-    ----------
-    chips : GeoDataFrame
-        Columns left and top (metres) and year.
-    lattice : Lattice
-        The region's pixels.
-
-    Returns
-    -------
-    list of tuple of int
-        (chip,); equal where chips of one size show the same pixels of one composite, whatever partition they are of.
+    `chips` has the columns left and top (metres) and year. Keys are equal where chips of one size show the same pixels
+    of one composite, whatever partition they are of.
     """
     rows = np.round((lattice.top - chips["top"].to_numpy(float)) / lattice.pixel_size).astype(np.int64)
     cols = np.round((chips["left"].to_numpy(float) - lattice.left) / lattice.pixel_size).astype(np.int64)

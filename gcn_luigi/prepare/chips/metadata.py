@@ -1,6 +1,6 @@
 """The metadata of chips, in columns."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -51,31 +51,12 @@ class Partition:
 def chip_columns(
     region: str, place: Partition, origins: NDArray[np.int64], counts: ChipCounts, size: int
 ) -> dict[str, NDArray[Any]]:
-    """Return the metadata of a partition's chips.
+    """Return the metadata of a partition's chips as (chip,) arrays.
 
-    Parameters
-    ----------
-    region : str
-        First part of the chip ids.
-    place : Partition
-        The partition.
-    origins : ndarray of int64
-        (chip, 2): row and column of each chip in the partition.
-    counts : ChipCounts
-        Pixel counts of the same chips.
-    size : int
-        Chip edge, in pixels.
-
-    Returns
-    -------
-    dict of str
-        (chip,) arrays: ``chip_id``, ``partition``, ``row``, ``col``, ``year``, ``year_gap``, shares of the chip's
-        pixels by class and validity, 0 to 1; and ``transform`` (chip, 6), the affine coefficients a to f.
-
-    Raises
-    ------
-    InputError
-        The partition's id does not fit its column: over 64 characters, or other than ASCII.
+    ``chip_id``, which starts with `region`, ``partition``, ``row``, ``col``, ``year``, ``year_gap``, shares of the
+    chip's pixels by class and validity, 0 to 1; and ``transform`` (chip, 6), the affine coefficients a to f. `origins`
+    are (chip, 2), row and column of each chip in the partition, `counts` those of the same chips, `size` the chip edge
+    in pixels. Raise InputError where the partition's id has over 64 characters, or other than ASCII.
     """
     _check_id(place.partition)
     n_chips, area = len(origins), float(size * size)
@@ -111,39 +92,21 @@ def _check_id(partition: str) -> None:
         )
 
 
-def select_counts(counts: ChipCounts, chosen: NDArray[np.bool_]) -> ChipCounts:
-    """Return the counts of the chosen chips; `chosen` is (chip,)."""
-    return ChipCounts(*(getattr(counts, field.name)[chosen] for field in fields(ChipCounts)))
-
-
 def empty_columns(region: str, split: str, lattice: Lattice, *, in_windows: bool = False) -> dict[str, NDArray[Any]]:
     """Return the columns of no chips: an empty shard has the same names and types as any other.
 
     `in_windows` adds ``in_window``, the row of the window that a chip is cut from.
     """
-    no_counts = ChipCounts(*(np.zeros(0, np.int64) for _ in fields(ChipCounts)))
-    columns = chip_columns(region, _nowhere(split, lattice), np.zeros((0, 2), np.int64), no_counts, 1)
+    no_origins = np.zeros((0, 2), np.int64)
+    columns = chip_columns(region, _nowhere(split, lattice), no_origins, ChipCounts.empty(), 1)
     return columns | {"in_window": np.zeros(0, np.int32)} if in_windows else columns
 
 
 def window_columns(place: Partition) -> dict[str, NDArray[Any]]:
-    """Return the metadata of one window, where partitions are stored whole.
+    """Return the metadata of one window, where partitions are stored whole, as (1,) arrays.
 
-    Parameters
-    ----------
-    place : Partition
-        The partition.
-
-    Returns
-    -------
-    dict of str
-        (1,) arrays: ``window_partition``; ``window_year``; ``window_height`` and ``window_width``, the pixels that are
-        no padding; ``window_transform`` (1, 6), the affine coefficients a to f.
-
-    Raises
-    ------
-    InputError
-        The partition's id does not fit its column.
+    ``window_partition``; ``window_year``; ``window_height`` and ``window_width``, the pixels that are no padding;
+    ``window_transform`` (1, 6), the affine coefficients a to f. Raise InputError where the partition's id does not fit.
     """
     _check_id(place.partition)
     window = place.window

@@ -1,4 +1,4 @@
-"""Pixels of overlapping chips or partitions laid back onto the lattice."""
+"""Pixels of overlapping chips or partitions laid back onto the lattice, or into the partition they were cut from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Window
+from gcn_luigi.prepare.chips.chips import Edge, Origins, check_origins
+from gcn_luigi.prepare.dtypes import Array
 
 Planes = Mapping[str, NDArray[Any]]
 
@@ -32,37 +35,16 @@ class Canvas:
 
     @classmethod
     def empty(cls, window: Window, like: Planes, fills: Mapping[str, int]) -> Self:
-        """Return one that holds `fills` everywhere.
-
-        Parameters
-        ----------
-        window : Window
-            Where it lies.
-        like : mapping
-            Arrays of the same names, dtypes and bands.
-        fills : mapping
-            What a pixel without a piece holds, by name.
-        """
+        """Return one that holds `fills`, by name, in arrays of the names, dtypes and bands of `like`."""
         shape = window.height, window.width
         planes = {name: np.full((*plane.shape[:-2], *shape), fills[name], plane.dtype) for name, plane in like.items()}
         return cls(window, planes, np.zeros(shape, bool))
 
     def add(self, piece: Planes, at: Window, shown: Window) -> int:
-        """Lay a piece down where nothing lies yet, and compare it with what does.
+        """Lay a piece down where nothing lies yet, and return how many pixels differ from what does.
 
-        Parameters
-        ----------
-        piece : mapping
-            Arrays of the canvas's names, (..., y, x) of `at`.
-        at : Window
-            Where its first pixel lies; height and width are those of the arrays.
-        shown : Window
-            The part of it that counts, within `at`.
-
-        Returns
-        -------
-        int
-            Pixels that differ from what lay there; those stay as they were.
+        `piece` has arrays of the canvas's names, (..., y, x) of the window `at`; the part of it that counts is
+        `shown`. Pixels that differ stay as they were.
 
         Examples
         --------
@@ -93,3 +75,34 @@ class Canvas:
 def _slices(part: Window, whole: Window) -> tuple[slice, slice]:
     row, col = part.row - whole.row, part.col - whole.col
     return slice(row, row + part.height), slice(col, col + part.width)
+
+
+def reassemble(chips: Array, origins: Origins, extent: tuple[int, int], *, edge: Edge, fill: float) -> Array:
+    """Return the plane (y, x) or stack (band, y, x) that chips were cut from, as far as they show it, else `fill`.
+
+    ``cut_chips(reassemble(chips, origins, ...), origins, ...)`` gives the chips back, to the bit. `chips` are (chip,
+    band, y, x) or (chip, y, x), `origins` (chip, 2), `extent` rows and columns of the result, `edge` the policy by
+    which the chips were cut: what hangs over the edge is left out, or shrunk back where ``legacy`` stretched it. Raise
+    InputError where there is not one origin per chip, or an origin is negative.
+    """
+    size = chips.shape[-1]
+    origins = check_origins(origins, size)
+    if len(origins) != len(chips):
+        raise InputError(
+            f"{len(chips)} chips at {len(origins)} places", where="reassemble", fix="give an origin per chip"
+        )
+    whole = np.full((*chips.shape[1:-2], *extent), fill, chips.dtype)
+    for chip, (row, col) in zip(chips, origins.tolist(), strict=True):
+        height, width = min(size, extent[0] - row), min(size, extent[1] - col)
+        if min(height, width) < 1:
+            continue
+        rows, cols = np.arange(height), np.arange(width)
+        if edge == "legacy" and min(height, width) < size:
+            rows, cols = _first_shown(height, size), _first_shown(width, size)
+        whole[..., row : row + height, col : col + width] = chip[..., rows[:, np.newaxis], cols]
+    return whole
+
+
+def _first_shown(length: int, size: int) -> NDArray[np.int64]:
+    """Return for each of `length` source pixels the first of `size` that shows it: ``floor(i * length / size)``."""
+    return -(-np.arange(length) * size // length)

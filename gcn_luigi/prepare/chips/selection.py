@@ -1,16 +1,16 @@
-"""What chips hold, which are kept, and why the others are not."""
+"""Which chips a partition gives: how close they are cut, what they hold, which are kept, and why the others are not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from gcn_luigi._core import counts as kernel
-from gcn_luigi.bands import LABEL_IGNORE
+from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
 from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.prepare.chips.chips import Edge, Origins, check_origins, cut_chips, overhanging
+from gcn_luigi.prepare.chips.chips import Edge, Origins, check_origins, chip_origins, cut_chips, overhanging
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.settings import ChipSettings
 
@@ -24,7 +24,7 @@ _MASKS = (Flag.OPTICAL, Flag.TOPO, _ANY_IMAGE)
 
 @dataclass(frozen=True)
 class ChipCounts:
-    """Pixels of each kind, one number a chip.
+    """Pixels of each kind, one number per chip.
 
     Attributes
     ----------
@@ -46,9 +46,18 @@ class ChipCounts:
     topo_missing: Counts
     any_missing: Counts
 
+    @classmethod
+    def empty(cls) -> Self:
+        """Return the counts of no chips."""
+        return cls(*(np.zeros(0, np.int64) for _ in fields(cls)))
 
-class Reason(StrEnum):
-    """Outcome of a chip. Where several hold, the one listed first is given."""
+    def of(self, chosen: npt.NDArray[np.bool_]) -> "ChipCounts":
+        """Return the counts of the chosen chips; `chosen` is (chip,)."""
+        return ChipCounts(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+class RejectionReason(StrEnum):
+    """Why a chip is not kept, or that it is. Where several reasons hold, the one listed first is given."""
 
     KEPT = "kept"
     LABEL_MISSING = "label-missing"
@@ -58,6 +67,76 @@ class Reason(StrEnum):
     TOO_LITTLE_DEBRIS = "too-little-debris"
     TOO_LITTLE_ICE = "too-little-ice"
     TOO_LITTLE_GLACIER = "too-little-glacier"
+
+
+@dataclass(frozen=True)
+class ChipSelection:
+    """The candidate chips of a partition.
+
+    Attributes
+    ----------
+    origins : ndarray of int64
+        (chip, 2): row and column within the partition, row-major.
+    counts : ChipCounts
+        Pixels of each kind.
+    reasons : ndarray of object
+        (chip,) of `RejectionReason`.
+    step : int
+        Distance between origins, in pixels.
+    """
+
+    origins: Origins
+    counts: ChipCounts
+    reasons: npt.NDArray[Any]
+    step: int
+
+    @property
+    def kept(self) -> npt.NDArray[np.bool_]:
+        """(chip,): whether it is kept."""
+        return np.asarray(self.reasons == RejectionReason.KEPT, bool)
+
+
+def select_chips(
+    settings: ChipSettings, label: Plane, flags: Plane, *, split: str, extent: int, beyond: int
+) -> ChipSelection:
+    """Lay chips over a partition and decide which are kept.
+
+    Parameters
+    ----------
+    settings : ChipSettings
+        How chips are cut and which are kept.
+    label, flags : ndarray of uint8
+        (y, x): classes, 255 without one; bits of `Flag`.
+    split : str
+        Of the partition: balanced partitions of ``train`` are cut more closely, if the settings ask for it.
+    extent : int
+        Declared edge of the partition, in pixels.
+    beyond : int
+        Flags of a pixel beyond the partition.
+    """
+    balanced = settings.densify and is_balanced(label, extent)
+    step = effective_step(settings.step, densify=settings.densify, split=split, balanced=balanced)
+    origins = chip_origins((label.shape[0], label.shape[1]), settings.size, step, settings.edge)
+    counts = count_chips(label, flags, origins, settings.size, edge=settings.edge, beyond=beyond)
+    return ChipSelection(origins, counts, rejection_reasons(counts, settings.size, settings), step)
+
+
+def is_balanced(label: Plane, extent: int) -> bool:
+    """Return whether 40 to 60 % is glacier and 40 to 60 % is not, limits included, as in the published density rule.
+
+    `label` is (y, x): 0 none, 1 debris, 2 debris-free ice; anything else counts in neither share. Both shares are of
+    the square of `extent`, the declared edge of a partition in pixels; raise ConfigError where it is not positive.
+    """
+    if extent < 1:
+        raise ConfigError(f"an extent of {extent} px", where="density rule", fix="give a positive number of pixels")
+    glacier = np.count_nonzero((label == LABEL_DEBRIS) | (label == LABEL_ICE)) / extent**2
+    background = np.count_nonzero(label == LABEL_NONE) / extent**2
+    return bool(0.4 <= glacier <= 0.6 and 0.4 <= background <= 0.6)
+
+
+def effective_step(step: int, *, densify: bool, split: str, balanced: bool) -> int:
+    """Return the step in pixels: half of `step`, at least 1, on balanced partitions of train if asked to."""
+    return max(1, step // 2) if densify and balanced and split == "train" else step
 
 
 def count_chips(
@@ -71,37 +150,23 @@ def count_chips(
 ) -> ChipCounts:
     """Count the pixels of each kind in every chip, as if the chips had been cut.
 
-    Summed-area tables make the work one pass over the planes and a few additions a chip (Crow,
-    1984); only chips that hang over the edge are really cut.
+    Summed-area tables make the work one pass over the planes and a few additions a chip (Crow, 1984); only chips that
+    hang over the edge are really cut. The counts are those of the chips that `cut_chips` makes of `label` (fill 255)
+    and `flags` (fill `beyond`; `outside_flags` gives that of a schema).
 
     Parameters
     ----------
-    label : ndarray of uint8
-        (y, x): classes 0, 1, 2; anything else is without a class.
-    flags : ndarray of uint8
-        (y, x): bits of `Flag`.
-    origins : ndarray of int64
-        (chip, 2): row and column, not negative.
-    size : int
-        Edge of a chip, in pixels.
-    edge : {"clamp", "drop", "pad", "legacy"}
-        As in `cut_chips`. Beyond the edge a pixel has no class.
+    label, flags : ndarray of uint8
+        (y, x): classes 0, 1, 2, anything else is without a class; bits of `Flag`.
+    origins, size, edge
+        As in `cut_chips`.
     beyond : int
-        Flags of a pixel beyond the edge; `outside_flags` gives those of a schema.
-
-    Returns
-    -------
-    ChipCounts
-        Equal to counts on the chips that `cut_chips` makes of `label` (fill 255) and `flags`
-        (fill `beyond`).
+        Flags of a pixel beyond the edge, which has no class.
 
     Raises
     ------
-    InputError
-        `label` and `flags` are not uint8 planes of one shape, an origin is negative, or a chip
-        hangs over the edge under ``clamp`` or ``drop``.
-    ConfigError
-        `size` is not positive.
+    InputError, ConfigError
+        `label` and `flags` are not uint8 planes of one shape, or as in `cut_chips`.
     """
     if label.ndim != 2 or label.shape != flags.shape or not label.dtype == flags.dtype == np.uint8:
         raise InputError(
@@ -122,56 +187,33 @@ def count_chips(
     return ChipCounts(none, debris, ice, size**2 - none - debris - ice, optical, topo, image)
 
 
-def judge_chips(counts: ChipCounts, size: int, settings: ChipSettings) -> npt.NDArray[Any]:
-    """Return the outcome of every chip.
+def rejection_reasons(counts: ChipCounts, size: int, settings: ChipSettings) -> npt.NDArray[Any]:
+    """Return the first `RejectionReason` that holds for every chip, (chip,) of object; ``KEPT`` where none does.
 
-    A share is a count over all pixels of the chip, missing ones included. A least share is met by
-    a share equal to it, as in the published filter; a class that is absent has the share 0.
-
-    Parameters
-    ----------
-    counts : ChipCounts
-        From `count_chips`.
-    size : int
-        Edge of a chip, in pixels.
-    settings : ChipSettings
-        The thresholds.
-
-    Returns
-    -------
-    ndarray of object
-        (chip,) of `Reason`, the first that holds in its order: `Reason.KEPT` where none does.
-
-    Raises
-    ------
-    ConfigError
-        `size` is not positive.
+    A share is a count over all pixels of the chip of `size` pixels along its edge, missing ones included. A least share
+    is met by a share equal to it, as in the published filter; a class that is absent has the share 0. Raise ConfigError
+    where `size` is not positive.
     """
     if size < 1:
         raise ConfigError(f"a chip of {size} px", where="chips.size", fix="use at least 1 pixel")
     pixels = size**2
     least = settings.min_share
     refusals = {
-        Reason.LABEL_MISSING: (pixels - counts.ignore) / pixels < settings.min_valid_label_share,
-        Reason.OPTICAL_MISSING: (pixels - counts.optical_missing) / pixels < settings.min_valid_optical_share,
-        Reason.TOPO_MISSING: (pixels - counts.topo_missing) / pixels < settings.min_valid_topo_share,
-        Reason.TOO_LITTLE_NONE: counts.none / pixels < least.get("none", 0.0),
-        Reason.TOO_LITTLE_DEBRIS: counts.debris / pixels < least.get("debris", 0.0),
-        Reason.TOO_LITTLE_ICE: counts.ice / pixels < least.get("ice", 0.0),
-        Reason.TOO_LITTLE_GLACIER: (counts.debris + counts.ice) / pixels < settings.min_glacier_share,
+        RejectionReason.LABEL_MISSING: (pixels - counts.ignore) / pixels < settings.min_valid_label_share,
+        RejectionReason.OPTICAL_MISSING: (pixels - counts.optical_missing) / pixels < settings.min_valid_optical_share,
+        RejectionReason.TOPO_MISSING: (pixels - counts.topo_missing) / pixels < settings.min_valid_topo_share,
+        RejectionReason.TOO_LITTLE_NONE: counts.none / pixels < least.get("none", 0.0),
+        RejectionReason.TOO_LITTLE_DEBRIS: counts.debris / pixels < least.get("debris", 0.0),
+        RejectionReason.TOO_LITTLE_ICE: counts.ice / pixels < least.get("ice", 0.0),
+        RejectionReason.TOO_LITTLE_GLACIER: (counts.debris + counts.ice) / pixels < settings.min_glacier_share,
     }
-    outcome = np.full(counts.none.shape, Reason.KEPT, object)
+    outcome = np.full(counts.none.shape, RejectionReason.KEPT, object)
     for reason, refused in reversed(refusals.items()):
         outcome[refused] = reason
     return outcome
 
 
-def _count(
-    label: Plane,
-    flags: Plane,
-    origins: Origins,
-    size: int,
-) -> Counts:
+def _count(label: Plane, flags: Plane, origins: Origins, size: int) -> Counts:
     """Return (chip, 6): three classes, three masks of flags, in the part of each window that is inside."""
     height, width = label.shape
     counts = np.empty((len(origins), 6), np.int64)

@@ -32,35 +32,24 @@ def described_years(names: Sequence[str], items: Sequence[Mapping[str, str]] = (
 
     A year is a word ``19xx`` or ``20xx``, alone or after ``y``, ``yr`` or ``year``, or part of a date. Several years in
     one description say nothing (``1999_2001``), nor does a year that all bands of a file share, which is that of the
-    collection or of the export, nor a number with decimals or before a unit of length.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Description of each band.
-    items : sequence of mapping
-        Metadata of each band, read where its description says nothing; only items on when it was taken count, as
-        ``year`` or ``acquisition_date``.
-
-    Returns
-    -------
-    tuple of (int or None)
-        One a band.
+    collection or of the export, nor a number with decimals or before a unit of length. The metadata of a band (`items`)
+    are read if its description says nothing; only items on when it was taken count, as ``year`` or
+    ``acquisition_date``.
 
     Examples
     --------
     >>> described_years(["yr2000", "NBR_2004", "2008-07-21_2008-09-20", "ndvi", "1999_2001"])
     (2000, 2004, 2008, None, None)
     """
-    told = _own_years([_years_in(name, _WORD) for name in names])
-    if not any(told):
-        told = _own_years([_years_in(name, _GLUED) for name in names])
-        if not all(told) or len(names) < 2:
-            told = [set() for _ in names]
+    found = _own_years([_years_in(name, _WORD) for name in names])
+    if not any(found):
+        found = _own_years([_years_in(name, _GLUED) for name in names])
+        if not all(found) or len(names) < 2:
+            found = [set() for _ in names]
     if items:
         dated = _own_years([_years_of_items(each) for each in items])
-        told = [years or further for years, further in zip(told, dated, strict=True)]
-    return tuple(next(iter(years)) if len(years) == 1 else None for years in told)
+        found = [years or further for years, further in zip(found, dated, strict=True)]
+    return tuple(next(iter(years)) if len(years) == 1 else None for years in found)
 
 
 def contradicts(described: Sequence[int | None], years: Sequence[int]) -> bool:
@@ -101,8 +90,5 @@ def _is_date(match: re.Match[str]) -> bool:
 
 
 def _years_of_items(items: Mapping[str, str]) -> set[int]:
-    years: set[int] = set()
-    for key, value in items.items():
-        if key.lower() in _PLAIN_DATE or _TAKEN.search(key):
-            years |= _years_in(value, _WORD)
-    return years
+    dates = (value for key, value in items.items() if key.lower() in _PLAIN_DATE or _TAKEN.search(key))
+    return {year for date in dates for year in _years_in(date, _WORD)}

@@ -73,11 +73,6 @@ def band_flags(schema: BandSchema) -> npt.NDArray[np.uint8]:
     return np.array([_FLAG_OF[band.role] for band in schema.image], np.uint8)
 
 
-def stack_flags(schema: BandSchema) -> npt.NDArray[np.uint8]:
-    """Return the flag of each band of the stack, (band,) uint8; 0 for the label, which affects no other band."""
-    return np.insert(band_flags(schema), schema.label_index, 0)
-
-
 def outside_flags(bands: Iterable[Band]) -> Flag:
     """Return the flags of a pixel beyond the mosaic: every role that `bands` have, and `Flag.OUTSIDE`."""
     flags = Flag.OUTSIDE
@@ -182,9 +177,9 @@ def flag_outside(
 
 @functools.lru_cache(maxsize=16)
 def _rule(schema: BandSchema, dtype: np.dtype[Any]) -> tuple[Array, npt.NDArray[np.uint8]]:
-    """Return (band, 4) limits and (band,) flags, both read-only."""
+    """Return (band, 4) limits and (band,) flags, 0 for the label, which affects no other band; both read-only."""
     limits = np.array([limits_of(band, dtype) for band in schema], dtype)
-    bits = stack_flags(schema)
+    bits = np.insert(band_flags(schema), schema.label_index, 0)
     for array in (limits, bits):
         array.flags.writeable = False
     return limits, bits

@@ -1,4 +1,4 @@
-"""The published nodata step, to the bit, and flags that tell the truth about its pixels."""
+"""The published nodata step, to the bit, and true flags for its pixels."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -147,7 +147,7 @@ def legacy_corrected(
     inside: Window | None = None,
     out: Corrected | None = None,
 ) -> Corrected:
-    """Return the pixels of the published chain together with flags that tell the truth.
+    """Return the pixels of the published chain together with true flags.
 
     Image and label are those of `legacy_nodata` on `as_legacy_stack`; flags and the samples out of range are those of
     `strict_nodata`. Where a flag is set the legacy pixel may nevertheless be a leaked sentinel, and a missing label is

@@ -24,6 +24,8 @@ _WORDS = {
 }  # fmt: skip
 # Numbers below 0, and ids of the RGI and of GLIMS whose number is 0: no ids where several rows hold them.
 _NO_ID = re.compile(r"^(?:-\d+|rgi.*[-.]0+|g0+[ew]0+[ns])$")
+# In the note of a column that was taken where others could have been: nothing is wrong with the outlines.
+COLUMN_CHOSEN = " would do as well: [outlines] "
 _Mask = npt.NDArray[np.bool_]
 _GLACIER, _ROCK = "glac_bound", "intrnl_rock"
 
@@ -132,7 +134,7 @@ def _chosen(columns: pd.DataFrame, usual: Sequence[str], what: str, key: str, no
     first, *rest = found
     others = [found[name] for name in rest if name not in _COMPANIONS.get(first, ())]
     if others:
-        notes.append(f"{what} are those of {found[first]}; {few(others)} would do as well: [outlines] {key} says which")
+        notes.append(f"{what} are those of {found[first]}; {few(others)}{COLUMN_CHOSEN}{key} says which")
     return found[first]
 
 

@@ -29,8 +29,8 @@ _TORN_M = 1000.0
 _LEAP = 0.75
 _HALF_TURN = 180.0
 _EARTH_M = 6_378_137.0
-# In any unit of length: around the Earth it is 4e7 m.
-_FARTHEST = 1e9
+# Around the Earth it is 4e7 m. In files, any unit counts, micrometres included.
+_FARTHEST, _FARTHEST_IN_FILES = 1e9, 1e15
 # Longitudes are written from -180 to 180 or from 0 to 360.
 _MOST_LON, _MOST_LAT = 360.0, 90.0
 _DEGREES = "EPSG:4326"
@@ -140,10 +140,7 @@ class _Reprojection:
         )
 
     def _refuse_lost(self, moved: Array) -> None:
-        points, rows = shapely.get_coordinates(moved, return_index=True)
-        # NaN compares False.
-        lost = np.unique(rows[~(np.abs(points) < _FARTHEST).all(axis=1)])
-        if lost.size:
+        if (lost := _rows_beyond(moved, _FARTHEST)).size:
             raise InputError(
                 f"{lost.size} rows lie beyond what the CRS of the region can show: {few(f'row {row}' for row in lost)}",
                 where=self._where,
@@ -195,6 +192,23 @@ def _subdivided(points: Array, pieces: npt.NDArray[np.int64]) -> Array:
     share = (np.arange(pieces.sum()) - first[edge]) / pieces[edge]
     cut = points[edge] + share[:, None] * (points[edge + 1] - points[edge])
     return np.concatenate([cut, points[-1:]])
+
+
+def _rows_beyond(shapes: Array, limit: float) -> Array:
+    """Return the rows with a coordinate that is NaN or not below a limit."""
+    points, rows = shapely.get_coordinates(shapes, return_index=True)
+    # NaN compares False.
+    return np.unique(rows[~(np.abs(points) < limit).all(axis=1)])
+
+
+def check_finite(shapes: Array, where: str) -> None:
+    """Raise InputError for coordinates (row,) that are NaN, infinite or far off the Earth: no repair helps."""
+    if (lost := _rows_beyond(shapes, _FARTHEST_IN_FILES)).size:
+        raise InputError(
+            f"{lost.size} records with coordinates that are no place on Earth: {few(f'row {row}' for row in lost)}",
+            where=where,
+            fix="the file may be damaged: copy it again, or correct these records",
+        )
 
 
 def check_degrees(shapes: Array, crs: pyproj.CRS, where: str) -> None:

@@ -18,6 +18,7 @@ from gcn_luigi.prepare.partitions.grid import Cell, cell_id
 from gcn_luigi.prepare.partitions.overlay import cell_boxes
 from gcn_luigi.settings import GridSettings
 
+_MOST_NAMED = 10
 _CLASSES = ("share_none", "share_debris", "share_ice", "share_missing")
 # How a note begins that says that polygons to leave out are elsewhere.
 NOTHING_EXCLUDED = "exclude_polygons_path leaves out no cell"
@@ -50,25 +51,29 @@ class Exclusions:
         Ids as the user wrote them; compared whole, never as parts.
     polygons : tuple of shapely geometries
         In the lattice's CRS; a cell that shares area with one is left out.
+    file_notes : tuple of str
+        What was found when the polygons were read.
     """
 
     ids: frozenset[str] = frozenset()
     polygons: tuple[Any, ...] = ()
+    file_notes: tuple[str, ...] = ()
 
     @property
     def cell_ids(self) -> frozenset[str]:
         """The ids in the spelling of `Cell.id`."""
         return frozenset(cell_id(name) for name in self.ids)
 
-    def unknown_ids(self, cells: Sequence[Cell]) -> list[str]:
-        """Return the ids that name none of the cells, sorted: a list of another grid, or a slip of the pen."""
-        return sorted(self.cell_ids - {cell.id for cell in cells})
-
-    def notes(self, boxes: npt.NDArray[Any]) -> list[str]:
-        """Return a note where there are polygons and none lies on a cell; `boxes` is (cell,), shapely polygons."""
-        if not self.polygons or _on_polygons(boxes, self.polygons).any():
-            return []
-        return [f"{NOTHING_EXCLUDED}: none of its {len(self.polygons)} polygons lies on one; check their CRS and place"]
+    def notes(self, cells: Sequence[Cell], lattice: Lattice) -> list[str]:
+        """Return a note about ids that name no cell, those of the file, and one if no polygon is on a cell."""
+        notes = list(self.file_notes)
+        if unknown := sorted(self.cell_ids - {cell.id for cell in cells}):
+            first = ", ".join(unknown[:_MOST_NAMED])
+            notes.insert(0, f"{len(unknown)} of {len(self.ids)} rejected ids name no cell: {first}")
+        if self.polygons and not _on_polygons(cell_boxes(cells, lattice), self.polygons).any():
+            what = f"none of its {len(self.polygons)} polygons lies on one; check their CRS and place"
+            notes.append(f"{NOTHING_EXCLUDED}: {what}")
+        return notes
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import geopandas as gpd
@@ -42,7 +41,7 @@ class Cell:
     split : str
         What an imported grid says in its split column, in lower case; empty where it says nothing.
     years : tuple of int
-        What the rows of an imported grid say of this cell in their year column, sorted: one a row that states one.
+        What the rows of an imported grid say of this cell in their year column, sorted: one per row that states one.
     """
 
     id: str
@@ -200,7 +199,9 @@ def import_grid(table: gpd.GeoDataFrame, lattice: Lattice, settings: GridSetting
     _check_table(table, lattice, where)
     boxes, notes = _boxes(table, lattice.pixel_size, where)
     ids, id_notes = _ids(table, boxes, settings, where)
-    split = _text(table, "split")
+    column = _column(table, "split")
+    words = [""] * len(table) if column is None else table[column]
+    split = ["" if pd.isna(word) else str(word).strip().lower() for word in words]
     stated, year_notes = _years(table, ids)
     keep, repeat_notes = _unique(ids, boxes, split, where)
     windows, snap_notes = _windows(boxes[keep], [ids[i] for i in keep], lattice, settings, where)
@@ -225,8 +226,10 @@ def _plain(value: object) -> str:
     return re.sub(r"^(-?\d+)\.0+$", r"\1", str(value).strip())
 
 
-def _column(table: pd.DataFrame, name: str) -> str | None:
-    return next((str(column) for column in table.columns if str(column).lower() == name.lower()), None)
+def _column(table: pd.DataFrame, *names: str) -> str | None:
+    """Return the first of the columns `names` that the table has, in any case."""
+    columns = {str(column).lower(): str(column) for column in reversed(table.columns)}
+    return next((columns[name.lower()] for name in names if name.lower() in columns), None)
 
 
 def _check_table(table: gpd.GeoDataFrame, lattice: Lattice, where: str) -> None:
@@ -249,35 +252,32 @@ def _check_table(table: gpd.GeoDataFrame, lattice: Lattice, where: str) -> None:
 
 def _boxes(table: gpd.GeoDataFrame, pixel_size: float, where: str) -> tuple[npt.NDArray[np.float64], list[str]]:
     """Return left, bottom, right, top (cell, edge), in metres."""
-    found = [_column(table, name) for name in _BOX]
-    named = [name for name in found if name is not None]
+    named = [name for name in (_column(table, name) for name in _BOX) if name is not None]
     shapes = table.geometry.to_numpy()
     drawn = shapely.bounds(shapes).reshape(-1, 4)
     has_shape = np.isfinite(drawn).all(axis=1)
     if len(named) < len(_BOX):
-        notes = [f"only {few(named)} of left, top, right, bottom; bounds taken from geometry"] if named else []
         bad = ~has_shape | (shapely.area(shapes) < 0.99 * shapely.area(shapely.box(*drawn.T)))
-        _refuse(bad, range(len(table)), "rows without a box-shaped geometry", where)
-        return drawn, notes
+        _refuse_rows(bad, "without a box-shaped geometry", where)
+        return drawn, [f"only {few(named)} of left, top, right, bottom; bounds taken from geometry"] if named else []
     boxes = np.column_stack([pd.to_numeric(table[name], errors="coerce").to_numpy(np.float64) for name in named])
     bad = ~np.isfinite(boxes).all(axis=1) | (boxes[:, 0] >= boxes[:, 2]) | (boxes[:, 1] >= boxes[:, 3])
-    _refuse(bad, range(len(table)), "rows without a usable left, top, right, bottom", where)
+    _refuse_rows(bad, "without a usable left, top, right, bottom", where)
     apart = has_shape & (np.abs(boxes - np.where(has_shape[:, None], drawn, boxes)).max(axis=1) > pixel_size)
-    _refuse(apart, range(len(table)), "rows whose left, top, right, bottom differ from their geometry", where)
+    _refuse_rows(apart, "whose left, top, right, bottom differ from their geometry", where)
     return boxes, []
 
 
-def _refuse(bad: npt.NDArray[np.bool_], names: Iterable[object], what: str, where: str) -> None:
+def _refuse_rows(bad: npt.NDArray[np.bool_], what: str, where: str) -> None:
     if bad.any():
-        listed = few(str(name) for name, is_bad in zip(names, bad, strict=True) if is_bad)
-        raise InputError(f"{int(bad.sum())} {what}: {listed}", where=where, fix="correct or remove them")
+        rows = np.flatnonzero(bad).tolist()
+        raise InputError(f"{len(rows)} rows {what}: {few(map(str, rows))}", where=where, fix="correct or remove them")
 
 
 def _ids(
     table: gpd.GeoDataFrame, boxes: npt.NDArray[np.float64], settings: GridSettings, where: str
 ) -> tuple[list[str], list[str]]:
-    wanted = (settings.id_field,) if settings.id_field else _IDS
-    field = next((column for name in wanted if (column := _column(table, name)) is not None), None)
+    field = _column(table, *((settings.id_field,) if settings.id_field else _IDS))
     if field is None and settings.id_field:
         raise InputError(
             f"the grid has no column {settings.id_field!r}",
@@ -289,7 +289,7 @@ def _ids(
         rank = np.argsort(np.argsort(first))
         ids = [str(rank[i]) for i in np.ravel(number)]
         return ids, [f"no label or new_id column; cells numbered 0 to {len(first) - 1} in table order"]
-    _refuse(table[field].isna().to_numpy(bool), range(len(table)), f"rows without {field}", where)
+    _refuse_rows(table[field].isna().to_numpy(bool), f"without {field}", where)
     raw = [_plain(value) for value in table[field]]
     ids = [cell_id(value) for value in raw]
     meanings = pd.Series(raw).groupby(ids).nunique()
@@ -303,20 +303,13 @@ def _ids(
     return ids, [f"characters replaced by _ in the ids {few(changed)}"] if changed else []
 
 
-def _text(table: pd.DataFrame, name: str) -> list[str]:
-    column = _column(table, name)
-    if column is None:
-        return [""] * len(table)
-    return ["" if pd.isna(value) else str(value).strip().lower() for value in table[column]]
-
-
 def _years(table: pd.DataFrame, ids: list[str]) -> tuple[dict[str, tuple[int, ...]], list[str]]:
     """Return the years that the rows of each cell state, sorted; an outline counts once per cell."""
     column = _column(table, "year")
     if column is None:
         return {}, []
     dates, unread = read_dates(table[column])
-    outline = next((found for name in _GLACIERS if (found := _column(table, name)) is not None), None)
+    outline = _column(table, *_GLACIERS)
     rows = pd.DataFrame({"id": ids, "year": [int(date[:4]) if date else None for date in dates]})
     if outline is not None:
         names = table[outline].map(lambda value: "" if pd.isna(value) else str(value).strip()).to_numpy(object)

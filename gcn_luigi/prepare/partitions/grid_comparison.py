@@ -12,7 +12,7 @@ import shapely
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.partitions.grid import Cell
 from gcn_luigi.prepare.partitions.overlay import cell_boxes, join_outlines
-from gcn_luigi.prepare.statistics.ks import ks_of_samples
+from gcn_luigi.prepare.statistics.statistics import ks_of_samples
 
 
 def compare_grids(

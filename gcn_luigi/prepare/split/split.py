@@ -37,9 +37,9 @@ def assign_split(
     No train partition shares a pixel with a dev partition, whatever the method: where cells overlap, the train side
     gives way (reason ``overlaps dev``).
 
-    * ``blocks``: see `gcn_luigi.prepare.split.blocks`. Train partitions with fewer than `buffer` partition edges
-      between them and dev are not used (reason ``buffer``). A region too small for that gets smaller blocks, then a
-      smaller buffer, and a note.
+    * ``blocks``: see `gcn_luigi.prepare.split.blocks`. Train partitions with fewer than `buffer_partitions` edges of
+      a partition between them and dev are not used (reason ``buffer``). A region too small for that gets smaller
+      blocks, then a smaller buffer, and a note.
     * ``legacy``: `dev_share` of the used partitions, drawn at random in the order of their ids. No blocks, no buffer.
     * ``column``: what the imported grid says. No buffer. A cell without a split is not used.
 

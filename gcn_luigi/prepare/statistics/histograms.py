@@ -1,5 +1,7 @@
-"""Pixels counted into histograms and classes, once each and by weight, in one pass."""
+"""Pixels of a shard counted into histograms and classes, once each and by weight, in one pass."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,9 +9,14 @@ import numpy.typing as npt
 
 from gcn_luigi._core import counts as counting
 from gcn_luigi._core import histogram as kernel
-from gcn_luigi.bands import CLASS_NAMES
+from gcn_luigi.bands import CLASS_NAMES, BandSchema
 from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.statistics.statistics import N_BINS, Histogram, empty_histogram
+from gcn_luigi.prepare.chips.chips import coverage
+from gcn_luigi.prepare.chips.selection import ChipSelection, RejectionReason
+from gcn_luigi.prepare.missing.fill import Corrected, band_flags
+from gcn_luigi.prepare.statistics.statistics import N_BINS, Histogram
+
+REASONS = tuple(RejectionReason)
 
 # What half a word holds.
 _MOST = 2**32 - 1
@@ -30,8 +37,7 @@ class PixelHistograms:
     """
 
     def __init__(self, n_bands: int) -> None:
-        self._once = empty_histogram(n_bands)
-        self._weighted = empty_histogram(n_bands)
+        self._once, self._weighted = np.zeros((2, n_bands, N_BINS), np.int64)
         # Both counts of a bin in one word, 32 bits each, until they might overflow.
         self._packed = np.zeros((n_bands, N_BINS), np.uint64)
         self._most = 0
@@ -71,7 +77,7 @@ class PixelHistograms:
         Raises
         ------
         InputError
-            A dtype or shape is not as said, or the weights of one row may pass 2**32.
+            A dtype or shape is another, or the weights of one row may pass 2**32.
         """
         n_bands, plane = len(self._packed), image.shape[1:]
         wanted: tuple[tuple[str, npt.NDArray[Any], tuple[int, ...], type[np.generic]], ...] = (
@@ -124,24 +130,10 @@ class PixelHistograms:
 
 
 def weighted_classes(label: npt.NDArray[np.uint8], weight: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
-    """Return how many pixels of each class have a weight, and the sum of their weights.
+    """Return how many pixels of each class have a weight, and the sum of their weights, (class, 2).
 
-    Parameters
-    ----------
-    label : ndarray of uint8
-        (y, x): 0 none, 1 debris, 2 debris-free ice; anything else is left out.
-    weight : ndarray of uint32
-        (y, x): for example by how many chips a pixel is seen.
-
-    Returns
-    -------
-    ndarray of int64
-        (class, 2): pixels with a weight, sum of their weights.
-
-    Raises
-    ------
-    InputError
-        A dtype is not as said, or the shapes differ or are no planes.
+    `label` is (y, x): 0 none, 1 debris, 2 debris-free ice, anything else is left out; `weight` (y, x), for example by
+    how many chips a pixel is seen. Raise InputError where a dtype is another, or the shapes differ or are no planes.
     """
     if label.ndim != 2 or label.shape != weight.shape or label.dtype != np.uint8 or weight.dtype != np.uint32:
         raise InputError(
@@ -152,3 +144,58 @@ def weighted_classes(label: npt.NDArray[np.uint8], weight: npt.NDArray[np.uint32
     counts = np.zeros((len(CLASS_NAMES), 2), np.int64)
     counting.weigh(np.ascontiguousarray(label), np.ascontiguousarray(weight), counts)
     return counts
+
+
+class ShardStatistics:
+    """Counts over the partitions of one shard: pixel histograms, rejected chips, values out of range.
+
+    Histograms are of the pixels that at least one kept chip shows: ``histogram`` counts each once, ``chip_histogram``
+    once for every chip that shows it, and likewise the pixels of classes. All are whole numbers, so the order in which
+    shards are merged changes nothing.
+
+    Attributes
+    ----------
+    n_kept, n_rejected : int
+        Chips so far.
+    """
+
+    def __init__(self, schema: BandSchema) -> None:
+        self._band_flags = band_flags(schema)
+        self._histograms = PixelHistograms(len(schema.image))
+        self._classes = np.zeros((len(CLASS_NAMES), 2), np.int64)
+        self._outcomes: list[list[int]] = []
+        self._out_of_range: list[npt.NDArray[Any]] = []
+        self._steps: list[int] = []
+        self.n_kept, self.n_rejected = 0, 0
+
+    def add(self, corrected: Corrected, selection: ChipSelection, size: int) -> None:
+        """Count one partition, whose chips are of `size` pixels along their edge."""
+        seen = coverage(selection.origins[selection.kept], size, corrected.label.shape)
+        self._histograms.add(corrected.image, corrected.flags, self._band_flags, seen)
+        self._classes += weighted_classes(corrected.label, seen)
+        outcomes = Counter(selection.reasons.tolist())
+        self._outcomes.append([outcomes[reason] for reason in REASONS])
+        self.n_kept += outcomes[RejectionReason.KEPT]
+        self.n_rejected += len(selection.reasons) - outcomes[RejectionReason.KEPT]
+        # A copy: the buffers are used again.
+        self._out_of_range.append(corrected.out_of_range.astype(np.int64))
+        self._steps.append(selection.step)
+
+    def tables(self, names: Sequence[str], years: Sequence[int]) -> dict[str, dict[str, npt.NDArray[Any]]]:
+        """Return the side tables of the shard, for the partitions `names` cut from `years`."""
+        return {
+            "statistics": {
+                "histogram": self._histograms.once,
+                "chip_histogram": self._histograms.weighted,
+                "class_pixels": self._classes[:, 0],
+                "chip_class_pixels": self._classes[:, 1],
+            },
+            "partitions": {
+                "name": np.array(names, dtype="S64"),
+                "year": np.array(years, np.int16),
+                "step": np.array(self._steps, np.int32),
+                "verdicts": np.array(self._outcomes, np.int64).reshape(-1, len(REASONS)),
+                "reasons": np.array([reason.value for reason in REASONS], dtype="S64"),
+                "out_of_range": np.array(self._out_of_range, np.int64).reshape(-1, len(self._band_flags)),
+            },
+        }

@@ -56,20 +56,8 @@ def empty_histogram(n_bands: int) -> Histogram:
 def summarise(histogram: Histogram) -> BandSummary:
     """Return the statistics of one band, computed in whole numbers and rounded once.
 
-    Parameters
-    ----------
-    histogram : ndarray of int64
-        (65536,): counts of the values -32768 to 32767.
-
-    Returns
-    -------
-    BandSummary
-        Of valid samples only: what is missing was never counted.
-
-    Raises
-    ------
-    InputError
-        The histogram has another shape, or a negative count.
+    `histogram` is (65536,) int64, counts of the values -32768 to 32767; what is missing was never counted. Raise
+    InputError where it has another shape or a negative count.
     """
     _check_histogram(histogram)
     bins = np.flatnonzero(histogram)
@@ -93,24 +81,11 @@ def summarise(histogram: Histogram) -> BandSummary:
 
 
 def class_weights(counts: Mapping[str, int] | npt.NDArray[np.int64]) -> dict[str, dict[str, float]]:
-    """Return weights that make rare classes count.
+    """Return weights by class name that make rare classes count; 0 for a class that is absent.
 
-    Parameters
-    ----------
-    counts : mapping or ndarray of int64
-        Pixels of each class: by name, or (3,) in the order none, debris, ice.
-
-    Returns
-    -------
-    dict
-        ``inverse_frequency``: all / (classes present * count), 1 where classes are even.
-        ``median_frequency``: median count of the classes present / count (after Eigen and Fergus,
-        2015). By class name; 0 for a class that is absent.
-
-    Raises
-    ------
-    InputError
-        There is not one count, 0 or more, for each class.
+    ``inverse_frequency``: all / (classes present * count), 1 where classes are even. ``median_frequency``: median count
+    of the classes present / count (after Eigen and Fergus, 2015). `counts` are pixels of each class: by name, or (3,)
+    in the order none, debris, ice. Raise InputError where there is not one count, 0 or more, for each class.
     """
     numbers = list(counts.values()) if isinstance(counts, Mapping) else counts.tolist()
     named = dict(zip(counts if isinstance(counts, Mapping) else CLASS_NAMES, numbers, strict=False))
@@ -132,20 +107,8 @@ def class_weights(counts: Mapping[str, int] | npt.NDArray[np.int64]) -> dict[str
 def ks_distance(hist_a: Histogram, hist_b: Histogram) -> float:
     """Return the largest difference of two cumulative distributions (Kolmogorov and Smirnov), 0 to 1.
 
-    Parameters
-    ----------
-    hist_a, hist_b : ndarray of int64
-        (65536,): counts of the values -32768 to 32767.
-
-    Returns
-    -------
-    float
-        0 for equal distributions, 1 for ranges that do not meet.
-
-    Raises
-    ------
-    InputError
-        A histogram has another shape, a negative count, or counts nothing.
+    The histograms are those that `summarise` takes; 0 for equal ones, 1 for ranges that do not meet. Raise InputError
+    where one has another shape, a negative count, or counts nothing.
     """
     shares = []
     for histogram in (hist_a, hist_b):
@@ -155,6 +118,25 @@ def ks_distance(hist_a: Histogram, hist_b: Histogram) -> float:
             raise InputError("a histogram counts nothing", where="ks_distance", fix="compare bands that hold samples")
         shares.append(below / below[-1])
     return float(np.abs(shares[0] - shares[1]).max())
+
+
+def ks_of_samples(one: npt.ArrayLike, other: npt.ArrayLike) -> float | None:
+    """Return the largest difference of two empirical cumulative distributions (Kolmogorov and Smirnov).
+
+    `one` and `other` are (sample,), not binned, in any order; NaN is left out. 0 for equal distributions, 1 for ranges
+    that do not meet; None where a sample is empty.
+
+    Examples
+    --------
+    >>> ks_of_samples([0.0, 1.0], [0.0, 0.0])
+    0.5
+    """
+    samples = [np.sort(values[~np.isnan(values)]) for values in (np.asarray(one, float), np.asarray(other, float))]
+    if not all(map(len, samples)):
+        return None
+    at = np.concatenate(samples)
+    below = [np.searchsorted(values, at, side="right") / len(values) for values in samples]
+    return float(np.abs(below[0] - below[1]).max())
 
 
 def _percentile(values: list[int], counts: list[int], percent: int) -> int:

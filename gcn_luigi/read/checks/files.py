@@ -11,6 +11,7 @@ from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import DATA_DIGEST, DATA_TABLES, DIGEST, ManifestEntry, is_data
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import read_record
+from gcn_luigi.prepare.disagreements import disagreements
 from gcn_luigi.read.dataset import Dataset
 
 _SUFFIX = ".json"
@@ -177,9 +178,6 @@ def sidecar_problems(checker: FileChecker, files: Mapping[str, ManifestEntry]) -
 
 def state_problems(checker: FileChecker, files: Mapping[str, ManifestEntry]) -> Iterator[str]:
     """Yield which files of ``dataset.json`` were made from different states of one source, as their sidecars say."""
-    # Here, because it imports rasterio, which nothing else that reads a dataset needs.
-    from gcn_luigi.io.inputs.source_states import disagreements  # noqa: PLC0415
-
     for found in disagreements(_recorded(checker.paths, files)):
         if checker.wants(found.first, found.second):
             named = few(found.sources, _MOST_NAMED)

@@ -12,8 +12,8 @@ from gcn_luigi.errors import InputError, ShardError
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.chips.mosaic import Canvas
 from gcn_luigi.read.dataset import Dataset
-from gcn_luigi.read.pixels.shard_pool import OpenShards
-from gcn_luigi.read.pixels.store import PixelStore
+from gcn_luigi.read.pixels import PixelStore
+from gcn_luigi.read.shard_pool import ShardPool
 
 _CACHE_MB = 256
 
@@ -48,7 +48,7 @@ class Scene:
         shard_of, chip_of = numbers.astype(np.int64), rows["shard_row"].to_numpy(np.int64)
         ids = dict(zip(zip(shard_of.tolist(), chip_of.tolist(), strict=True), rows["chip_id"], strict=True))
         self._store = PixelStore(
-            OpenShards(dataset.paths.shards, names.tolist(), 1), partial(_name_of, ids), cache_mb=_CACHE_MB
+            ShardPool(dataset.paths.shards, names.tolist(), 1), partial(_name_of, ids), cache_mb=_CACHE_MB
         )
         first = int(shard_of[0]), int(chip_of[0])
         shapes, layout = self._store.format(*first)

@@ -1,51 +1,197 @@
-"""The page of grid sizes: one HTML file that needs nothing else."""
+"""The page of grid sizes: figures, tables and plain words in one HTML file that needs nothing else."""
 
 from pathlib import Path
 
 from gcn_luigi.config import Region
-from gcn_luigi.io.publish.paths import DatasetPaths
-from gcn_luigi.report.grids.evidence import read_grid_evidence
-from gcn_luigi.report.grids.reading import caveats, chip_table, read_out, share_table
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.report.grids.data import GridPageData, GridSize, read_grid_data
 from gcn_luigi.report.render import render
+from gcn_luigi.report.tables import NONE, Table, number, percent
 from gcn_luigi.version import __version__
+
+# Fewer cells of a split say little about its distribution.
+FEW_CELLS = 20
 
 
 def write_grid_page(region: Region, paths: DatasetPaths, out: Path) -> None:
-    """Write the comparison of grid sizes as a page.
+    """Write the comparison of grid sizes as a page; equal datasets give equal bytes.
 
-    Equal datasets give equal bytes. The label is read decimated; of the sources only outlines are read.
-
-    Parameters
-    ----------
-    region : Region
-        Settings and sources.
-    paths : DatasetPaths
-        Where inventory, label, catalog and comparison are.
-    out : Path
-        The HTML file; the caller publishes it.
-
-    Raises
-    ------
-    InputError
-        A file of the dataset, or the outlines, are missing or damaged.
+    The label is read decimated; of the sources only outlines are read. Raises InputError where a file of the dataset,
+    or the outlines, are missing or damaged.
     """
     # Here, so that the other tasks start without matplotlib, which takes a second and may scan for fonts.
     from gcn_luigi.report import drawing  # noqa: PLC0415
-    from gcn_luigi.report.grids import figures as grid_figures  # noqa: PLC0415
+    from gcn_luigi.report.grids import figures  # noqa: PLC0415
 
-    evidence = read_grid_evidence(region, paths)
+    data = read_grid_data(region, paths)
     with drawing.drawing_style():
-        shares, cells = grid_figures.share_figure(evidence), grid_figures.cell_maps(evidence, paths.label)
+        shares, cells = figures.share_figure(data), figures.cell_maps(data, paths.label)
     content = {
         "version": __version__,
-        "settings": evidence.settings,
-        "lattice": evidence.lattice,
-        "sizes": [grid.size for grid in evidence.sizes],
+        "settings": data.settings,
+        "lattice": data.lattice,
+        "sizes": [grid.size for grid in data.sizes],
         "shares": shares,
         "cells": cells,
-        "share_table": share_table(evidence),
-        "chip_table": chip_table(evidence),
-        "reading": read_out(evidence),
-        "caveats": caveats(evidence),
+        "share_table": share_table(data),
+        "chip_table": chip_table(data),
+        "reading": describe(data),
+        "caveats": caveats(data),
     }
     out.write_text(render("grid.html", content), encoding="utf-8")
+
+
+def share_table(data: GridPageData) -> Table:
+    """Return count, mean, variance and std of glacier share by size and split, and the distance of both."""
+    rows = []
+    for grid in data.sizes:
+        for split in SPLITS:
+            cells = grid.described[split]
+            moments = (number(cells[key], 4) for key in ("mean", "variance", "std"))
+            # Size and distance are in the row of the first split.
+            size, *ks = ("", "", "")
+            if split == "train":
+                size, *ks = f"{grid.size}\u00a0px", number(grid.ks, 3), number(grid.ks_by_chance, 3)
+            rows.append((size, split, number(cells["n_cells"]), *moments, *ks))
+    head = ("cell size", "split", "#cells", "#mean", "#variance", "#std", "#KS", "#KS by chance")
+    return Table("Glacier share of cells", head, tuple(rows))
+
+
+def chip_table(data: GridPageData) -> Table:
+    """Return how many chips each size gives, how they overlap, and how much glacier its cells hold."""
+    rows = []
+    for grid in data.sizes:
+        load = grid.load
+        rows.append(
+            (
+                f"{grid.size}\u00a0px",
+                number(load.n_chips),
+                *(number(grid.n_chips(split)) for split in SPLITS),
+                number(load.overlap, 1) if load.n_chips else NONE,
+                number(load.most) if load.n_chips else NONE,
+                f"{load.unseen:.1%}",
+                *(percent(grid.glacier_share(split)) for split in SPLITS),
+            )
+        )
+    head = (
+        "cell size", "#chips a cell", "#train chips", "#dev chips", "#chips a pixel", "#most", "#cell unseen",
+        "#glacier in train", "#glacier in dev",
+    )  # fmt: skip
+    caption = "Chips before any is judged, and the part of the region's glacier area that cells hold"
+    return Table(caption, head, tuple(rows))
+
+
+def describe(data: GridPageData) -> list[str]:
+    """Return what the numbers say, a sentence or two each."""
+    whole = [grid for grid in data.sizes if grid.ks is not None]
+    lines = [_likeness(grid) for grid in whole]
+    lines += [
+        f"{grid.size} px: {_empty(grid)} without a cell of this size, so there is nothing to compare."
+        for grid in data.sizes
+        if grid.ks is None
+    ]
+    if len(whole) > 1:
+        lines += [_closest(whole), _spread(whole)]
+    lines.append(_chips(data))
+    if all(grid.glacier_share("train") is not None for grid in data.sizes):
+        lines.append(_ground(data))
+    else:
+        lines.append("No outline lies on the region's pixels: there is no glacier area to cover.")
+    return lines
+
+
+def caveats(data: GridPageData) -> list[str]:
+    """Return what the numbers do not say."""
+    chips, few = data.settings.chips, []
+    for grid in data.sizes:
+        counts = [(split, grid.n_cells(split)) for split in SPLITS if grid.n_cells(split) < FEW_CELLS]
+        if counts:
+            few.append(f"{grid.size} px ({', '.join(f'{count} {split}' for split, count in counts)})")
+    lines = [
+        (
+            "The partitions were drawn once, at the size that is configured; cells of other sizes are laid over "
+            "them, and inherit the split of the partitions that cover most of them. A split drawn at another size "
+            "would differ."
+        ),
+        (
+            "A cell counts where used partitions of one split cover at least half of it. Large cells at the edge "
+            "of a split therefore hold ground that belongs to neither, or to the other."
+        ),
+        (
+            "Neighbouring cells are alike: they are no independent draws, and a distance beyond “by chance” is a "
+            "reason to look, not a proof. With many small cells a small difference passes it, with few large "
+            "cells a large one does not."
+        ),
+        (
+            "Few cells differ more by chance than many: compare the distances of different sizes together with "
+            "their “by chance” values, not alone."
+        ),
+        (
+            "Glacier share is the share of a cell that outlines cover. It says nothing of debris, of the year of "
+            "the images, or of missing pixels."
+        ),
+        "Chips are counted before any is rejected for what it shows"
+        + ("; the smaller step of balanced partitions is left out." if chips.densify else "."),
+    ]
+    if few:
+        lines.insert(0, f"Fewer than {FEW_CELLS} cells, too few for a distribution: {'; '.join(few)}.")
+    return lines
+
+
+def _likeness(grid: GridSize) -> str:
+    train, dev = grid.mean("train"), grid.mean("dev")
+    assert train is not None and dev is not None  # noqa: PT018, S101
+    points = abs(train - dev) * 100
+    more = "train" if train > dev else "dev"
+    says = "the same in both" if points < 0.05 else f"{points:.1f} percentage points more in {more}"
+    limit = grid.ks_by_chance or 0.0
+    judged = (
+        "more than chance alone would give in nineteen of twenty draws"
+        if (grid.ks or 0.0) > limit
+        else "no more than chance alone may give"
+    )
+    return (
+        f"{grid.size} px: a cell holds {train:.1%} glacier on average in train and {dev:.1%} in dev, {says}. "
+        f"The distributions are {grid.ks:.2f} apart, {judged} ({limit:.2f})."
+    )
+
+
+def _empty(grid: GridSize) -> str:
+    names = [split for split in SPLITS if not grid.n_cells(split)]
+    return " and ".join(names) + (" is" if len(names) == 1 else " are")
+
+
+def _closest(whole: list[GridSize]) -> str:
+    best = min(whole, key=lambda grid: (grid.ks or 0.0, grid.size))
+    others = ", ".join(f"{grid.ks:.2f} at {grid.size} px" for grid in whole if grid is not best)
+    return f"Train and dev are most alike at {best.size} px (KS {best.ks:.2f}, against {others})."
+
+
+def _spread(whole: list[GridSize]) -> str:
+    first, last = whole[0], whole[-1]
+    before, after = (float(grid.described["train"]["std"]) for grid in (first, last))
+    change = "less" if after < before else "more"
+    why = ": a larger cell averages over more ground" if after < before else ""
+    return (
+        f"Train cells of {last.size} px differ {change} from each other than those of {first.size} px "
+        f"(standard deviation {after:.3f} against {before:.3f}){why}."
+    )
+
+
+def _chips(data: GridPageData) -> str:
+    chips = data.settings.chips
+    parts = [
+        f"{grid.n_chips('train'):,} training chips at {grid.size} px, a pixel in {grid.load.overlap:.1f} of them"
+        if grid.load.n_chips
+        else f"none at {grid.size} px, which is smaller than a chip"
+        for grid in data.sizes
+    ]
+    return f"Chips of {chips.size} px every {chips.step} px: {'; '.join(parts)}."
+
+
+def _ground(data: GridPageData) -> str:
+    parts = []
+    for grid in data.sizes:
+        both = sum(grid.glacier_share(split) or 0.0 for split in SPLITS)
+        parts.append(f"{both:.1%} at {grid.size} px")
+    return f"Cells of train and dev together hold this part of the region's glacier area: {', '.join(parts)}."

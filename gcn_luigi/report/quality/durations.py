@@ -6,24 +6,14 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from gcn_luigi.report.graph_picture import Box, TaskTime, draw_graph, families_of
-from gcn_luigi.report.tables import NONE, Bar, Cell, Table, number
+from gcn_luigi.report.tables import NONE, Bar, Cell, Table, counted, number
 
 _SECONDS, _MINUTES, _HOURS = 100, 100 * 60, 100 * 3600
 
 
 @dataclass(frozen=True)
 class FamilyTime:
-    """What the tasks of one family took.
-
-    Attributes
-    ----------
-    n_tasks, n_timed : int
-        Tasks, and those whose time is known.
-    seconds : float or None
-        Sum of the known times; None where none is known.
-    longest : TaskTime or None
-        The task of the longest known time; of several the first by name.
-    """
+    """What the tasks of one family took: the sum of the `n_timed` known times and the longest; None without any."""
 
     n_tasks: int
     n_timed: int
@@ -33,37 +23,28 @@ class FamilyTime:
 
 @dataclass(frozen=True)
 class Durations:
-    """What the page says about times.
+    """What the page says about times: the graph as ``svg``, totals in words, a table, the tasks of the longest chain.
 
-    Attributes
-    ----------
-    picture : Markup
-        The graph, as an ``svg`` element.
-    said : str
-        Totals, in a sentence or two.
-    table : Table
-        One row a family.
-    chain : tuple of str
-        Names of the tasks of the longest chain, the first first; empty where no time is known.
+    `chain` is in the order of the build, and empty where no time is known.
     """
 
     picture: Markup
-    said: str
+    summary: str
     table: Table
     chain: tuple[str, ...]
 
 
 def make_durations(tasks: Sequence[TaskTime]) -> Durations:
-    """Return picture, sentence and table of `tasks`; without tasks all three say that nothing is known."""
+    """Return picture, summary and table of `tasks`; without tasks all three say that nothing is known."""
     requires = families_of(tasks)
     families = {name: family_time([task for task in tasks if task.family == name]) for name in requires}
     chain = longest_chain(tasks)
     on_chain = {task.family for task in chain}
     boxes = {name: _box(name, found, is_framed=name in on_chain) for name, found in families.items()}
-    said = _said(tasks, chain)
+    summary = _summary(tasks, chain)
     # Our own element, its text escaped where it was made.
-    picture = Markup(draw_graph(boxes, requires, f"The task graph of this dataset. {said}"))  # noqa: S704
-    return Durations(picture, said, _table(families), tuple(task.name for task in chain))
+    picture = Markup(draw_graph(boxes, requires, f"The task graph of this dataset. {summary}"))  # noqa: S704
+    return Durations(picture, summary, _table(families), tuple(task.name for task in chain))
 
 
 def family_time(tasks: Sequence[TaskTime]) -> FamilyTime:
@@ -74,10 +55,10 @@ def family_time(tasks: Sequence[TaskTime]) -> FamilyTime:
 
 
 def longest_chain(tasks: Iterable[TaskTime]) -> list[TaskTime]:
-    """Return the tasks that must follow one another and took longest together, the first first.
+    """Return the tasks that must follow one another and took longest together, in order; empty without known times.
 
-    No number of workers makes a build shorter than this chain. Tasks of unknown time count as nothing, and a chain is
-    returned only where some time is known. Tasks wait for each other without a cycle.
+    No number of workers makes a build shorter than this chain. Tasks of unknown time count as nothing. Tasks wait for
+    each other without a cycle.
     """
     known = {task.name: task for task in tasks}
     until: dict[str, float] = {}
@@ -122,18 +103,16 @@ def _total(tasks: Iterable[TaskTime]) -> float:
 
 
 def _box(name: str, found: FamilyTime, *, is_framed: bool) -> Box:
-    count = f"{number(found.n_tasks)} task{'' if found.n_tasks == 1 else 's'}"
+    count = counted(found.n_tasks, "task")
     if found.longest is None:
         return Box(name, (count, "time not known"))
-    total = duration(found.seconds)
     if found.n_tasks == 1:
-        lines = (count, f"took {total}")
-    else:
-        lines = (f"{count}, {total}", f"longest {duration(found.longest.seconds)}")
+        return Box(name, (count, f"took {duration(found.seconds)}"), is_framed=is_framed)
+    lines = (f"{count}, {duration(found.seconds)}", f"longest {duration(found.longest.seconds)}")
     return Box(name, lines, is_framed=is_framed)
 
 
-def _said(tasks: Sequence[TaskTime], chain: Sequence[TaskTime]) -> str:
+def _summary(tasks: Sequence[TaskTime], chain: Sequence[TaskTime]) -> str:
     timed = [task for task in tasks if task.seconds is not None]
     if not timed:
         return "No time is known of any task."

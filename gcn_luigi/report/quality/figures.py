@@ -1,8 +1,9 @@
-"""Figures of classes, bands, missing pixels and grid sizes."""
+"""Figures of classes, bands, class shares, years and grid sizes, and the table of class shares."""
 
 from collections.abc import Sequence
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -13,156 +14,101 @@ from numpy.typing import NDArray
 from gcn_luigi.bands import CLASS_NAMES, Band
 from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, SPLIT_COLOURS
-from gcn_luigi.prepare.missing.fill import Flag
-from gcn_luigi.report.drawing import FAINT, INK, Drawing, drawn, legend_below, new_figure
-from gcn_luigi.report.evidence import ROLE_FLAGS, Evidence
+from gcn_luigi.prepare.statistics.statistics import ks_of_samples
+from gcn_luigi.report.drawing import (
+    FAINT,
+    INK,
+    Drawing,
+    legend_below,
+    new_figure,
+    split_keys,
+    stacked_bars,
+    stairs,
+    title_panel,
+    to_svg,
+)
+from gcn_luigi.report.quality.data import ReportData
+from gcn_luigi.report.tables import Table, number
 
 _BINS, _COLUMNS, _ZERO_BIN = 60, 3, 32768
-_CAUSES = (
-    ("outside the mosaic", "#333333"),
-    ("inside, other layers too", "#8c8c8c"),
-    ("inside, this layer only", "#aa3377"),
-)
+_DASHED = (0, (4, 2))
+_SHARES = (("debris", "Debris"), ("ice", "Debris-free ice"), ("glacier", "Glacier: debris and ice"))
 
 
-def class_figure(evidence: Evidence) -> Drawing:
+def class_figure(data: ReportData) -> Drawing:
     """Draw the share of each class, for ground and for chips."""
-    names, shares = [], []
+    names, rows = [], []
     for split in SPLITS:
-        described = evidence.described(split)
+        described = data.of_split(split)
         for text, part in (("each pixel once", described), ("as sampled by chips", described["as_sampled"])):
             pixels = np.array([part["classes"]["pixels"][name] for name in CLASS_NAMES], float)
             names.append(f"{split}, {text}")
-            shares.append(pixels / max(pixels.sum(), 1.0))
+            rows.append(pixels / max(pixels.sum(), 1.0))
+    shares = np.array(rows)
     figure = new_figure(1000, 250)
     axes = figure.subplots()
-    rows = np.arange(len(names))
-    start = np.zeros(len(names))
+    stacked_bars(axes, shares, [CLASS_COLOURS[name] for name in CLASS_NAMES], height=0.72, line=1)
     for position, name in enumerate(CLASS_NAMES):
-        share = np.array([row[position] for row in shares])
-        axes.barh(rows, share, left=start, height=0.72, color=CLASS_COLOURS[name], edgecolor="#ffffff", linewidth=1)
-        for row, (left, value) in enumerate(zip(start, share, strict=True)):
-            if value >= 0.05:
+        for row, values in enumerate(shares):
+            if (value := values[position]) >= 0.05:
                 text = "#ffffff" if name == "debris" else INK
-                axes.text(left + value / 2, row, f"{value:.1%}", ha="center", va="center", color=text)
-        start += share
-    axes.set_yticks(rows, names)
+                middle = values[:position].sum() + value / 2
+                axes.text(middle, row, f"{value:.1%}", ha="center", va="center", color=text)
+    axes.set_yticks(np.arange(len(names)), names)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlabel("Share of labelled pixels")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
     legend_below(figure, [Patch(color=CLASS_COLOURS[name], label=name) for name in CLASS_NAMES], 3)
-    said = "; ".join(
+    listed = "; ".join(
         f"{row_name}: " + ", ".join(f"{name} {value:.1%}" for name, value in zip(CLASS_NAMES, row, strict=True))
         for row_name, row in zip(names, shares, strict=True)
     )
-    return drawn(
+    return to_svg(
         figure,
         "classes",
-        alt=f"Class shares. {said}.",
+        alt=f"Class shares. {listed}.",
         caption="Class balance of labelled pixels. Each pixel once: the ground that kept chips show. As sampled: a "
         "pixel counts once for every chip that shows it, as a training epoch does.",
     )
 
 
-def band_figure(evidence: Evidence) -> Drawing:
+def band_figure(data: ReportData) -> Drawing:
     """Draw the distribution of every band in train and dev."""
-    bands = evidence.bands
+    bands = data.bands
     n_rows = -(-len(bands) // _COLUMNS)
     figure = new_figure(1000, 190 * n_rows + 70)
     panels = figure.subplots(n_rows, _COLUMNS, squeeze=False).ravel()
     for position, (axes, band) in enumerate(zip(panels, bands, strict=False)):
-        _band_panel(axes, evidence, position, band)
+        _band_panel(axes, data, position, band)
         if position % _COLUMNS == 0:
             axes.set_ylabel("Pixels per bin (%)")
     for axes in panels[len(bands) :]:
         axes.set_axis_off()
-    dash = Line2D([], [], color=INK, linestyle=(0, (4, 2)), linewidth=1, label="1st and 99th percentile")
+    dash = Line2D([], [], color=INK, linestyle=_DASHED, linewidth=1, label="1st and 99th percentile")
     marks = [
         Line2D([], [], color=INK, marker=mark, linestyle="", markersize=7, label=name)
         for mark, name in (("v", "median"), ("o", "mean"))
     ]
     legend_below(figure, [*split_keys(), dash, *marks], 5)
-    return drawn(
+    return to_svg(
         figure,
         "bands",
         alt="Histograms of " + ", ".join(band.name for band in bands) + " for train and dev.",
-        caption="Stored values of every band over valid pixels, each once; the unit stands in brackets where one "
-        "is configured. Below each panel stands how many samples of the used partitions lay beyond the valid range, "
-        "where one is set; they are missing. KS is the largest difference of the two cumulative distributions, 0 to "
-        "1. The axes cover the 1st to 99th percentiles of both splits and a tenth more.",
+        caption="Stored values of every band over valid pixels, each once; the unit is in brackets where one "
+        "is configured. The text below each panel says how many samples of the used partitions lay beyond "
+        "the valid range, where one is set; they are missing. KS is the largest difference of the two cumulative "
+        "distributions, 0 to 1. The axes cover the 1st to 99th percentiles of both splits and a tenth more.",
     )
 
 
-def missing_figure(evidence: Evidence) -> Drawing:
-    """Draw the share of missing pixels by layer, split and cause."""
-    roles = evidence.roles
-    names = [f"{role.value}, {split}" for role in roles for split in SPLITS]
-    shares = np.array([_missing(evidence, role, split) for role in roles for split in SPLITS]).reshape(-1, len(_CAUSES))
-    figure = new_figure(1000, 36 * len(names) + 100)
-    axes = figure.subplots()
-    rows = np.arange(len(names))
-    start = np.zeros(len(names))
-    for position, (_, ink) in enumerate(_CAUSES):
-        axes.barh(rows, shares[:, position], left=start, height=0.7, color=ink, edgecolor="#ffffff", linewidth=0.8)
-        start += shares[:, position]
-    for row, total in enumerate(start):
-        axes.annotate(f"{total:.1%}", (total, row), xytext=(5, 0), textcoords="offset points", va="center")
-    axes.set_yticks(rows, names)
-    axes.invert_yaxis()
-    axes.set_xlim(0, max(float(start.max(initial=0.0)) * 1.12, 0.01))
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_xlabel("Share of chip pixels that are missing")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    legend_below(figure, [Patch(color=ink, label=name) for name, ink in _CAUSES], 3)
-    said = "; ".join(f"{name} {total:.1%}" for name, total in zip(names, start, strict=True))
-    counted = ", ".join(
-        f"{flags.n_chips:,} of {flags.n_all:,} {split} chips" for split, flags in evidence.flags.items()
+def _band_panel(axes: Axes, data: ReportData, position: int, band: Band) -> None:
+    described = {split: data.of_split(split)["bands"][band.name] for split in SPLITS}
+    distance = data.distance(position)
+    title_panel(
+        axes,
+        f"{band.name} ({band.unit})" if band.unit else band.name,
+        "KS not defined" if distance is None else f"KS {distance:.2f}",
     )
-    return drawn(
-        figure,
-        "missing",
-        alt=f"Missing pixels: {said}.",
-        caption=f"Missing pixels by layer and cause, from the flags of {counted}, evenly spread over the index.",
-    )
-
-
-def grid_figure(evidence: Evidence) -> Drawing:
-    """Draw how glacier share is spread over the cells of grids of several sizes."""
-    sizes = sorted(evidence.grids, key=int)
-    figure = new_figure(1000, 290)
-    panels = figure.subplots(1, max(len(sizes), 1), sharey=True, squeeze=False).ravel()
-    edges = np.linspace(0, 1, 21)
-    for axes, size in zip(panels, sizes, strict=False):
-        counted = {split: np.asarray(evidence.grids[size][split]["histogram"], float) for split in SPLITS}
-        for split in SPLITS:
-            shares = counted[split].reshape(20, -1).sum(axis=1) / max(counted[split].sum(), 1.0)
-            stairs(axes, shares * 100, edges, split)
-        numbers = ", ".join(f"{split} {counted[split].sum():,.0f}" for split in SPLITS)
-        axes.set_title(f"{size} px", loc="left", fontweight="bold")
-        axes.set_title(numbers, loc="right", color="#555555")
-        axes.set_xlim(0, 1)
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.set_xlabel("Glacier share of a cell")
-    panels[0].set_ylabel("Cells (%)")
-    legend_below(figure, split_keys(), 2)
-    return drawn(
-        figure,
-        "grids",
-        alt=f"Histograms of glacier share for cells of {', '.join(sizes)} pixels, train and dev.",
-        caption="Glacier share of grid cells of three sizes, on the ground of the used partitions. "
-        "The number of cells stands above each panel; bins are 5% wide.",
-    )
-
-
-def _band_panel(axes: Axes, evidence: Evidence, position: int, band: Band) -> None:
-    described = {split: evidence.described(split)["bands"][band.name] for split in SPLITS}
-    axes.set_title(f"{band.name} ({band.unit})" if band.unit else band.name, loc="left", fontweight="bold")
-    distance = evidence.distance(position)
-    axes.set_title("KS not defined" if distance is None else f"KS {distance:.2f}", loc="right", color="#555555")
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     present = [summary for summary in described.values() if summary["count"]]
@@ -179,22 +125,22 @@ def _band_panel(axes: Axes, evidence: Evidence, position: int, band: Band) -> No
     n_bins = -(-(high - low + 1) // step)
     edges = low - 0.5 + step * np.arange(n_bins + 1)
     for split in SPLITS:
-        counts = evidence.histograms[split][position]
+        counts, ink = data.histograms[split][position], SPLIT_COLOURS[split]
         if not counts.any():
             continue
         stairs(axes, binned(counts, low, step, n_bins) * 100, edges, split)
         for key in ("p1", "p99"):
-            axes.axvline(described[split][key], color=SPLIT_COLOURS[split], linewidth=1, linestyle=(0, (4, 2)))
-        for value, mark in ((_median(counts), "v"), (described[split]["mean"], "o")):
+            axes.axvline(described[split][key], color=ink, linewidth=1, linestyle=_DASHED)
+        for value, mark in ((histogram_median(counts), "v"), (described[split]["mean"], "o")):
             axes.plot(
-                [value], [0.97], marker=mark, color=SPLIT_COLOURS[split], markersize=7, markeredgecolor="#ffffff",
+                [value], [0.97], marker=mark, color=ink, markersize=7, markeredgecolor="#ffffff",
                 transform=axes.get_xaxis_transform(), zorder=4,
             )  # fmt: skip
     axes.set_xlim(edges[0], edges[-1])
-    beyond = sum(evidence.statistics["out_of_range"][split][band.name] for split in SPLITS)
+    beyond = sum(data.statistics["out_of_range"][split][band.name] for split in SPLITS)
     has_range = band.valid_min is not None or band.valid_max is not None
-    beyond_it = f"{beyond:,} samples out of range" if has_range else "no valid range set"
-    axes.set_xlabel(f"Stored value ({beyond_it})", fontsize=11.5)
+    remark = f"{beyond:,} samples out of range" if has_range else "no valid range set"
+    axes.set_xlabel(f"Stored value ({remark})", fontsize=11.5)
     axes.set_ylim(0, 1.06 * axes.dataLim.y1)
 
 
@@ -207,33 +153,150 @@ def binned(counts: NDArray[np.int64], low: int, step: int, n_bins: int) -> NDArr
     return shares
 
 
-def _median(counts: NDArray[np.int64]) -> int:
-    """Return the lower median of a band's values, whose counts are given."""
+def histogram_median(counts: NDArray[np.int64]) -> int:
+    """Return the lower median of a band's values, whose (65536,) counts are given."""
     total = np.cumsum(counts)
     return int(np.searchsorted(total, -(-int(total[-1]) // 2))) - _ZERO_BIN
 
 
-def stairs(axes: Axes, values: NDArray[np.float64], edges: NDArray[np.float64], split: str) -> None:
-    """Draw a histogram of one split: train filled, dev as a line."""
-    ink = SPLIT_COLOURS[split]
-    if split == "train":
-        axes.stairs(values, edges, fill=True, color=(ink, 0.28))
-    axes.stairs(values, edges, color=ink, linewidth=1.5)
+def grid_figure(data: ReportData) -> Drawing:
+    """Draw how glacier share is spread over the cells of grids of several sizes."""
+    sizes = sorted(data.grids, key=int)
+    figure = new_figure(1000, 290)
+    panels = figure.subplots(1, max(len(sizes), 1), sharey=True, squeeze=False).ravel()
+    edges = np.linspace(0, 1, 21)
+    for axes, size in zip(panels, sizes, strict=False):
+        counted = {split: np.asarray(data.grids[size][split]["histogram"], float) for split in SPLITS}
+        for split in SPLITS:
+            shares = counted[split].reshape(20, -1).sum(axis=1) / max(counted[split].sum(), 1.0)
+            stairs(axes, shares * 100, edges, split)
+        title_panel(axes, f"{size} px", ", ".join(f"{split} {counted[split].sum():,.0f}" for split in SPLITS))
+        axes.set_xlim(0, 1)
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_xlabel("Glacier share of a cell")
+    panels[0].set_ylabel("Cells (%)")
+    legend_below(figure, split_keys(), 2)
+    return to_svg(
+        figure,
+        "grids",
+        alt=f"Histograms of glacier share for cells of {', '.join(sizes)} pixels, train and dev.",
+        caption="Glacier share of grid cells of three sizes, on the ground of the used partitions. "
+        "The number of cells is above each panel; bins are 5% wide.",
+    )
 
 
-def split_keys() -> list[Any]:
-    """Return what the legend shows for train and dev."""
-    train, dev = (SPLIT_COLOURS[split] for split in SPLITS)
-    return [
-        Patch(facecolor=(train, 0.28), edgecolor=train, linewidth=1.5, label="train"),
-        Line2D([], [], color=dev, linewidth=1.5, label="dev"),
-    ]
+def share_figure(data: ReportData) -> Drawing:
+    """Draw histograms of class shares over chips, and the cumulative curves whose distance is the KS."""
+    figure = new_figure(1000, 500)
+    panels = figure.subplots(2, len(_SHARES), sharey="row")
+    results = []
+    for (upper, lower), (kind, title) in zip(panels.T, _SHARES, strict=True):
+        values = _shares_by_split(data.index, kind)
+        most = max((float(part.max(initial=0.0)) for part in values), default=0.0)
+        high = min(max(0.1, np.ceil(most * 10) / 10), 1.0)
+        edges = np.linspace(0, high, 21)
+        for split, part in zip(SPLITS, values, strict=True):
+            if len(part):
+                counts = np.histogram(np.clip(part, 0, high), bins=edges)[0] / len(part)
+                stairs(upper, counts * 100, edges, split)
+        _cumulative_curves(lower, values, high)
+        distance = ks_of_samples(*values)
+        ks = "KS not defined" if distance is None else f"KS {distance:.3f}"
+        title_panel(upper, title, ks)
+        results.append(f"{title.lower()}: {ks}")
+        for axes in (upper, lower):
+            axes.set_xlim(0, high)
+            axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        lower.set_xlabel("Share of a chip")
+    panels[0, 0].set_ylabel("Chips per bin (%)")
+    panels[1, 0].set_ylabel("Chips up to a share (%)")
+    legend_below(figure, split_keys(), 2)
+    return to_svg(
+        figure,
+        "shares",
+        alt=f"Histograms and cumulative curves of class shares over train and dev chips; {'; '.join(results)}.",
+        caption="Class shares of chips. Above: histograms in 20 bins. Below: the cumulative curves; KS is their "
+        "largest distance (Kolmogorov and Smirnov, 0 to 1), from the unbinned values, drawn as a black line.",
+    )
 
 
-def _missing(evidence: Evidence, role: Any, split: str) -> Sequence[float]:
-    """Return the shares of `_CAUSES`; together they are all that is missing of a role."""
-    flags, own = evidence.flags[split], int(ROLE_FLAGS[role])
-    others = sum(int(ROLE_FLAGS[other]) for other in evidence.roles if other is not role)
-    outside = flags.share(own | Flag.OUTSIDE)
-    alone = flags.share(own, without=others | Flag.OUTSIDE)
-    return outside, flags.share(own, without=Flag.OUTSIDE) - alone, alone
+def share_table(data: ReportData) -> Table:
+    """Return mean and median share, and the KS distance, over chips and over used partitions."""
+    used = data.catalog[data.catalog["used"].to_numpy(bool)]
+    rows = []
+    for what, table in (("chips", data.index), ("partitions", used)):
+        for kind, title in _SHARES:
+            values = _shares_by_split(table, kind)
+            cells = [f"{float(of(part)) if len(part) else 0.0:.2%}" for part in values for of in (np.mean, np.median)]
+            rows.append((f"{title}, {what}", *cells, number(ks_of_samples(*values), 3)))
+    head = ("share of", "#train mean", "#train median", "#dev mean", "#dev median", "#KS")
+    return Table("Class shares of chips and of used partitions, each chip or partition once", head, tuple(rows))
+
+
+def _shares_by_split(table: gpd.GeoDataFrame, kind: str) -> list[NDArray[np.float64]]:
+    """Return the share, 0 to 1, of ``debris``, ``ice`` or ``glacier`` in each chip or partition of train and of dev."""
+    names = ["share_debris", "share_ice"] if kind == "glacier" else [f"share_{kind}"]
+    shares = table[names].to_numpy(float).sum(axis=1)
+    return [shares[(table["split"] == split).to_numpy(bool)] for split in SPLITS]
+
+
+def _cumulative_curves(axes: Axes, values: Sequence[NDArray[np.float64]], high: float) -> None:
+    for split, part in zip(SPLITS, values, strict=True):
+        if len(part):
+            at = np.concatenate([[0.0], np.sort(part), [high]])
+            below = np.append(np.arange(len(part) + 1), len(part)) / len(part) * 100
+            axes.step(at, below, where="post", color=SPLIT_COLOURS[split], linewidth=1.6)
+    axes.set_ylim(0, 103)
+    one, other = (np.sort(part) for part in values)
+    if len(one) and len(other):
+        at = np.concatenate([one, other])
+        first, second = (np.searchsorted(part, at, side="right") / len(part) * 100 for part in (one, other))
+        widest = int(np.argmax(np.abs(first - second)))
+        axes.plot([at[widest]] * 2, [first[widest], second[widest]], color=INK, linewidth=2.2)
+
+
+def year_figure(data: ReportData) -> Drawing:
+    """Draw the years between outline and image, of the images, and of the outlines."""
+    index, catalog = data.index, data.catalog
+    used = catalog[catalog["used"].to_numpy(bool)]
+    dated = index[index["year_gap"] >= 0]
+    figure = new_figure(1000, 300)
+    panels = figure.subplots(1, 3)
+    tables: tuple[tuple[str, gpd.GeoDataFrame, str, str], ...] = (
+        ("Years between outline and image", dated, "year_gap", "Chips (%)"),
+        ("Year of the image", index, "year", "Chips (%)"),
+        ("Year of the outlines", used, "outline_year", "Partitions (%)"),
+    )
+    results = []
+    for axes, (title, rows, column, what) in zip(panels, tables, strict=True):
+        values = [rows.loc[rows["split"] == split, column].dropna().to_numpy(int) for split in SPLITS]
+        _year_bars(axes, values)
+        title_panel(axes, title)
+        axes.set_ylabel(what)
+        axes.set_xlabel("Years" if column == "year_gap" else "Year")
+        means = ", ".join(
+            f"{split} {np.mean(part):.1f}" for split, part in zip(SPLITS, values, strict=True) if len(part)
+        )
+        distance = ks_of_samples(*values)
+        ks = "none" if distance is None else f"{distance:.2f}"
+        results.append(f"{title}: mean {means or 'none'}, KS {ks}")
+    legend_below(figure, split_keys(), 2)
+    undated = len(index) - len(dated)
+    more = f" {undated:,} chips of partitions without a dated outline are left out on the left." if undated else ""
+    return to_svg(
+        figure,
+        "years",
+        alt=f"Bars of years for train and dev. {'; '.join(results)}.",
+        caption=f"Years of images and outlines in train and dev. {'. '.join(results)}.{more}",
+    )
+
+
+def _year_bars(axes: Axes, values: Sequence[NDArray[np.int64]]) -> None:
+    years = sorted({int(value) for part in values for value in part})
+    for shift, split, part in zip((-0.2, 0.2), SPLITS, values, strict=True):
+        heights = [100 * float(np.mean(part == year)) if len(part) else 0.0 for year in years]
+        face: Any = (SPLIT_COLOURS[split], 0.28 if split == "train" else 0.0)
+        places = np.arange(len(years)) + shift
+        axes.bar(places, heights, width=0.38, facecolor=face, edgecolor=SPLIT_COLOURS[split], linewidth=1.5)
+    shown = range(0, len(years), max(-(-len(years) // 6), 1))
+    axes.set_xticks(list(shown), [str(years[i]) for i in shown])

@@ -1,6 +1,8 @@
-"""Maps of the partitions over a decimated relief."""
+"""Maps of the partitions over a shaded relief: split, years, what they hold, and why some are not used."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import geopandas as gpd
@@ -8,97 +10,228 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
 
-from gcn_luigi.bands import CLASS_NAMES
+from gcn_luigi.bands import CLASS_NAMES, Band, Role
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
-from gcn_luigi.prepare.appearance import CLASS_COLOURS, SPLIT_COLOURS, UNUSED
-from gcn_luigi.report.drawing import FAINT, INK, Drawing, drawn, legend_below, new_figure
-from gcn_luigi.report.evidence import Evidence
-from gcn_luigi.report.relief import draw_relief
+from gcn_luigi.prepare.appearance import CLASS_COLOURS, SPLIT_COLOURS, UNUSED, colour
+from gcn_luigi.prepare.layers.terrain import gradient
+from gcn_luigi.report.drawing import INK, Drawing, legend_below, map_axes, new_figure, title_panel, to_svg
+from gcn_luigi.report.pictures import read_overview
+from gcn_luigi.report.quality.data import ReportData
 
+_ELEVATION = ("dem", "elevation", "dsm", "dtm", "height", "altitude")
 _MOST_NAMES, _MOST_OUTLINED, _MOST_SHAPES = 60, 600, 5000
 _GAPS = ("#fde9a8", "#f5bd63", "#e38a45", "#c2573f", "#8f2f4a", "#561c48")
 _YEARS = ("#fbe723", "#a5db36", "#4ac16d", "#1fa187", "#277f8e", "#365c8d", "#46327e", "#440154")
+# Upper limit, text and colour of the shares: one hue from light to dark, whose order holds in grey.
+_SHARE_STEPS = (
+    (0.0, "none", "#f3f1ea"),
+    (0.01, "up to 1%", "#d4e3ec"),
+    (0.05, "1 to 5%", "#9fc6dd"),
+    (0.1, "5 to 10%", "#5d9dc4"),
+    (0.25, "10 to 25%", "#2b6ca3"),
+    (1.0, "over 25%", "#12315f"),
+)
+_SHARES = (("glacier_share", "Glacier (outlines)"), ("share_debris", "Debris (label)"), ("share_ice", "Ice (label)"))
+# Bright scheme of Paul Tol; each has a pattern of its own, for print in grey.
+_REASONS = (
+    ("#ee6677", "///"), ("#ccbb44", "..."), ("#4477aa", "\\\\\\"), ("#228833", "xxx"), ("#aa3377", "---"),
+    ("#66ccee", "|||"), ("#bbbbbb", "++"),
+)  # fmt: skip
+_USED = "#f3f1ea"
 
 
-def split_map(evidence: Evidence, paths: DatasetPaths) -> Drawing:
+@dataclass(frozen=True)
+class Relief:
+    """The ground under the maps: the class label, (y, x) uint8, and how bright each pixel is, 0 to 1."""
+
+    label: NDArray[np.uint8]
+    light: NDArray[np.float64]
+
+    def picture(self, *, classes: bool) -> NDArray[np.uint8]:
+        """Return (y, x, 3): the label's colours, or paper, shaded by the light; white where there is no label."""
+        rgb = np.full((*self.label.shape, 3), 255.0)
+        for value, name in enumerate(CLASS_NAMES):
+            rgb[self.label == value] = colour(CLASS_COLOURS[name]) if classes else (240, 240, 238)
+        return np.asarray((rgb * self.light[..., None]).round(), np.uint8)
+
+
+def read_relief(data: ReportData, paths: DatasetPaths) -> Relief:
+    """Read label and elevation, decimated; without a band of heights the ground is evenly bright."""
+    label, _ = read_overview(paths.label, Resampling.nearest)
+    band = elevation_band(data.bands)
+    if band is None or min(label.shape) < 2:
+        return Relief(label, np.ones(label.shape))
+    heights, nodata = read_overview(paths.mosaic(band), Resampling.average)
+    lattice = data.inventory.lattice
+    # A scaled height is as steep as a true one on pixels scaled alike.
+    light = hillshade(heights, band.scale * lattice.pixel_size * lattice.height / label.shape[0], nodata)
+    # Flat ground is the paper itself, so that the classes keep the colours of the key.
+    return Relief(label, np.where(np.isnan(light), 1.0, np.clip(0.55 + 0.45 * light / np.sqrt(0.5), 0.55, 1.0)))
+
+
+def elevation_band(bands: Sequence[Band]) -> Band | None:
+    """Return the topographic band that holds heights, by its name; None where there is none."""
+    return next((band for band in bands if band.role is Role.TOPO and band.name in _ELEVATION), None)
+
+
+def hillshade(elevation: NDArray[Any], pixel_size: float, nodata: float | None) -> NDArray[np.float64]:
+    """Return how bright a surface, (y, x) in metres, is in light from the north-west, 45 degrees high.
+
+    That is the cosine of the angle to the light, 0 to 1 (Horn 1981); NaN where the elevation is `nodata` or not finite.
+    """
+    east, north = gradient(elevation.astype(float), pixel_size, nodata)
+    light = (0.5 * east - 0.5 * north + np.sqrt(0.5)) / np.sqrt(1 + east**2 + north**2)
+    bounded: NDArray[np.float64] = np.clip(light, 0.0, 1.0)
+    return bounded
+
+
+def split_map(data: ReportData, relief: Relief) -> Drawing:
     """Draw the partitions by split, those not used hatched, over relief and label."""
-    catalog = evidence.catalog
-    width, height = map_size(evidence, 1000, 760)
+    catalog, n_all = data.catalog, len(data.catalog)
+    width, height = _map_size(data, 1000, 760)
     figure = new_figure(width, height + 60)
     axes = figure.subplots()
-    show_relief(axes, evidence, draw_relief(evidence, paths))
-    unused = catalog[~catalog["used"].to_numpy(bool)]
-    draw_boxes(axes, unused, face=("#ffffff", 0.45), edge=UNUSED, n_all=len(catalog), hatch="///")
-    _name(axes, unused, unused["partition"].tolist(), n_all=len(catalog))
+    _show_relief(axes, data, relief.picture(classes=True))
+    used = catalog["used"].to_numpy(bool)
+    unused = catalog[~used]
+    _draw_boxes(axes, unused, face=("#ffffff", 0.45), edge=UNUSED, n_all=n_all, hatch="///")
+    _write_names(axes, unused, unused["partition"].tolist(), n_all=n_all)
     handles = []
-    tint = 0.1 if len(catalog) <= _MOST_NAMES else 0.25 if len(catalog) <= _MOST_OUTLINED else 0.5
+    tint = 0.1 if n_all <= _MOST_NAMES else 0.25 if n_all <= _MOST_OUTLINED else 0.5
     for split in SPLITS:
-        rows = catalog[catalog["used"].to_numpy(bool) & (catalog["split"] == split).to_numpy(bool)]
+        rows = catalog[used & (catalog["split"] == split).to_numpy(bool)]
         ink = SPLIT_COLOURS[split]
-        draw_boxes(axes, rows, face=(ink, tint), edge=ink, n_all=len(catalog))
-        _name(axes, rows, rows["partition"].tolist(), n_all=len(catalog), ink=ink)
+        _draw_boxes(axes, rows, face=(ink, tint), edge=ink, n_all=n_all)
+        _write_names(axes, rows, rows["partition"].tolist(), n_all=n_all, ink=ink)
         handles.append(_key(ink, f"{split}: {len(rows):,} partitions", alpha=tint))
     handles.append(Patch(facecolor="#ffffff", edgecolor=UNUSED, hatch="///", label=f"not used: {len(unused):,}"))
     handles += [_key(CLASS_COLOURS[name], f"{name} (label)") for name in CLASS_NAMES]
-    draw_frame(axes, evidence)
+    _draw_frame(axes, data)
     legend_below(figure, handles, 6)
-    audit = evidence.audit
+    lattice, audit = data.inventory.lattice, data.audit
+    crs = lattice.crs if len(lattice.crs) <= 20 else "the region's own projection"
     counts = f"{audit['n_train']} train, {audit['n_dev']} dev, {len(unused)} not used"
-    return drawn(
+    return to_svg(
         figure,
         "split-map",
-        alt=f"Map of {len(catalog)} partitions: {counts}.",
-        caption=f"Partitions by split over the class label and a relief lit from the north-west; {_crs(evidence)}. "
-        "White lies beyond the tiles or has no label. The arrow points to the north of the grid.",
+        alt=f"Map of {n_all} partitions: {counts}.",
+        caption="Partitions by split over the class label and a relief lit from the north-west; "
+        f"{crs}, pixels of {lattice.pixel_size:g} m. "
+        "White is beyond the tiles or has no label. The arrow points to the north of the grid.",
     )
 
 
-def year_map(evidence: Evidence, paths: DatasetPaths) -> Drawing:
+def year_map(data: ReportData, relief: Relief) -> Drawing:
     """Draw the used partitions by year of the composite and by years between outline and composite."""
-    catalog, settings = evidence.catalog, evidence.settings
+    catalog, settings = data.catalog, data.settings
     used = catalog[catalog["used"].to_numpy(bool)]
-    relief = draw_relief(evidence, paths, classes=False)[::2, ::2]
+    picture = relief.picture(classes=False)[::2, ::2]
     gaps = range(max([settings.year.max_gap_years, *used["year_gap"].dropna().astype(int)]) + 1)
-    width, height = map_size(evidence, 500, 560)
+    width, height = _map_size(data, 500, 560)
     figure = new_figure(2 * width, height + 80)
-    panels = [
-        ("year", _spread(_YEARS, settings.years), "Year of the composite"),
-        ("year_gap", _spread(_GAPS, gaps), "Years between outline and composite"),
-    ]
+    panels = (
+        ("year", _along(_YEARS, settings.years), "Year of the composite"),
+        ("year_gap", _along(_GAPS, gaps), "Years between outline and composite"),
+    )
     halves: Any = figure.subfigures(1, 2)
     for part, (column, inks, title) in zip(halves, panels, strict=True):
         axes = part.subplots()
-        show_relief(axes, evidence, relief)
+        _show_relief(axes, data, picture)
         handles = []
         for value in sorted({int(value) for value in used[column].dropna()}):
             rows = used[(used[column] == value).fillna(value=False).to_numpy(bool)]
-            draw_boxes(axes, rows, face=(inks.get(value, UNUSED), 0.8), edge="#ffffff", n_all=len(catalog))
-            handles.append(_key(inks.get(value, UNUSED), f"{value} ({len(rows):,})"))
-        _name(axes, used, [str(value) for value in used[column]], n_all=len(catalog))
-        draw_frame(axes, evidence)
-        axes.set_title(title, loc="left", fontweight="bold")
+            ink = inks.get(value, UNUSED)
+            _draw_boxes(axes, rows, face=(ink, 0.8), edge="#ffffff", n_all=len(catalog))
+            handles.append(_key(ink, f"{value} ({len(rows):,})"))
+        _write_names(axes, used, [str(value) for value in used[column]], n_all=len(catalog))
+        _draw_frame(axes, data)
+        title_panel(axes, title)
         legend_below(part, handles, 5)
-    return drawn(
+    return to_svg(
         figure,
         "year-map",
         alt=f"Two maps of {len(used)} used partitions: year of the composite, and years between outline and composite.",
-        caption="Used partitions by the year of the composite they are cut from (left) and by the years that lie "
+        caption="Used partitions by the year of the composite they are cut from (left) and by the years "
         "between that composite and the date of the outlines (right; darker is longer, "
         f"{settings.year.max_gap_years} is the most allowed). Brackets hold the number of partitions.",
     )
 
 
-def show_relief(axes: Axes, evidence: Evidence, relief: NDArray[np.uint8]) -> None:
-    """Draw the ground under a map."""
-    lattice = evidence.inventory.lattice
-    extent = (lattice.left, lattice.right, lattice.bottom, lattice.top)
-    axes.imshow(relief, extent=extent, interpolation="none", zorder=0)
+def share_map(data: ReportData, relief: Relief) -> Drawing:
+    """Draw the share of glacier, debris and ice of every partition; those used have a dark edge."""
+    catalog = data.catalog
+    picture = relief.picture(classes=False)[::3, ::3]
+    width, height = _map_size(data, 333, 420)
+    figure = new_figure(3 * width, height + 70)
+    parts: Any = figure.subfigures(1, len(_SHARES))
+    used = catalog["used"].to_numpy(bool)
+    limits = [limit for limit, *_ in _SHARE_STEPS[:-1]]
+    for part, (column, title) in zip(parts, _SHARES, strict=True):
+        axes = part.subplots()
+        _show_relief(axes, data, picture)
+        steps = np.searchsorted(limits, catalog[column].to_numpy(float), side="left")
+        for position, (*_, ink) in enumerate(_SHARE_STEPS):
+            for is_used, edge in ((False, "#ffffff"), (True, INK)):
+                rows = catalog[(steps == position) & (used == is_used)]
+                _draw_boxes(axes, rows, face=(ink, 0.88), edge=edge, n_all=4 * len(catalog))
+        _draw_frame(axes, data)
+        title_panel(axes, title)
+    handles = [Patch(facecolor=ink, edgecolor=INK, linewidth=0.5, label=text) for _, text, ink in _SHARE_STEPS]
+    legend_below(figure, handles, 6)
+    means = ", ".join(f"{title} {catalog[column].mean():.1%}" for column, title in _SHARES)
+    return to_svg(
+        figure,
+        "share-map",
+        alt=f"Three maps of {len(catalog)} partitions by share of their pixels; means: {means}.",
+        caption="Share of each partition inside an outline (left), and that the label calls debris (middle) and "
+        f"debris-free ice (right). Partitions in use have a dark edge. Means over all partitions: {means}.",
+    )
 
 
-def draw_boxes(
+def reason_map(data: ReportData, relief: Relief) -> Drawing:
+    """Draw why partitions are not used, with counts; the rarest reasons share a colour."""
+    catalog, n_all = data.catalog, len(data.catalog)
+    is_used = catalog["used"].to_numpy(bool)
+    used, unused = catalog[is_used], catalog[~is_used]
+    reasons = unused["reason"].replace("", "not stated")
+    counts = Counter(reasons)
+    ordered = sorted(counts, key=lambda reason: (-counts[reason], reason))
+    named = ordered if len(ordered) <= len(_REASONS) else ordered[: len(_REASONS) - 1]
+    groups = [(reason, reasons == reason) for reason in named]
+    if len(named) < len(ordered):
+        groups.append((f"{len(ordered) - len(named)} other reasons", ~reasons.isin(named)))
+    width, height = _map_size(data, 1000, 620)
+    figure = new_figure(width, height + 70)
+    axes = figure.subplots()
+    _show_relief(axes, data, relief.picture(classes=False)[::2, ::2])
+    _draw_boxes(axes, used, face=(_USED, 0.2), edge=INK, n_all=n_all)
+    handles = [Patch(facecolor=_USED, edgecolor=INK, label=f"used: {len(used):,}")]
+    for (reason, chosen), (ink, hatch) in zip(groups, _REASONS, strict=False):
+        rows = unused[chosen.to_numpy(bool)]
+        _draw_boxes(axes, rows, face=(ink, 0.55), edge="#444444", n_all=n_all, hatch=hatch)
+        label = f"{_cut(reason, 28)}: {len(rows):,}"
+        handles.append(Patch(facecolor=(ink, 0.55), edgecolor="#444444", hatch=hatch, label=label))
+    _draw_frame(axes, data)
+    legend_below(figure, handles, 4)
+    listed = ", ".join(f"{reason} {counts[reason]}" for reason in named) or "none"
+    return to_svg(
+        figure,
+        "reason-map",
+        alt=f"Map of {len(unused)} partitions that are not used, by reason: {listed}.",
+        caption=f"Why partitions are not used: {len(unused):,} of {n_all:,}, by reason, each with a pattern of "
+        "its own.",
+    )
+
+
+def _show_relief(axes: Axes, data: ReportData, picture: NDArray[np.uint8]) -> None:
+    left, bottom, right, top = data.inventory.lattice.bounds
+    axes.imshow(picture, extent=(left, right, bottom, top), interpolation="none", zorder=0)
+
+
+def _draw_boxes(
     axes: Axes, rows: gpd.GeoDataFrame, *, face: tuple[str, float], edge: str, n_all: int, hatch: str | None = None
 ) -> None:
     """Draw boxes as one path, a little inset so that neighbours do not hide each other's edge; very many as pixels."""
@@ -116,7 +249,7 @@ def draw_boxes(
     axes.add_patch(shapes)
 
 
-def _name(axes: Axes, rows: gpd.GeoDataFrame, texts: Sequence[str], *, n_all: int, ink: str = "#ffffff") -> None:
+def _write_names(axes: Axes, rows: gpd.GeoDataFrame, texts: Sequence[str], *, n_all: int, ink: str = "#ffffff") -> None:
     """Write a tag into each box, where there are few."""
     if n_all > _MOST_NAMES:
         return
@@ -124,7 +257,7 @@ def _name(axes: Axes, rows: gpd.GeoDataFrame, texts: Sequence[str], *, n_all: in
         axes.text(
             (row.left + row.right) / 2,
             (row.bottom + row.top) / 2,
-            text if len(text) <= 12 else f"{text[:11]}\u2026",
+            _cut(text, 12),
             ha="center",
             va="center",
             fontsize=11.5,
@@ -134,53 +267,39 @@ def _name(axes: Axes, rows: gpd.GeoDataFrame, texts: Sequence[str], *, n_all: in
         )
 
 
-def draw_frame(axes: Axes, evidence: Evidence) -> None:
+def _draw_frame(axes: Axes, data: ReportData) -> None:
     """Give a map its axes in kilometres, a scale bar and an arrow to the north of the grid."""
-    left, bottom, right, top = _bounds(evidence)
+    left, bottom, right, top = _bounds(data)
     margin = 0.01 * max(right - left, top - bottom)
-    axes.set_xlim(left - margin, right + margin)
-    axes.set_ylim(bottom - margin, top + margin)
-    axes.set_aspect("equal")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:,.10g}"))
-        axis.set_major_locator(MaxNLocator(6))
+    map_axes(axes, (left - margin, bottom - margin, right + margin, top + margin), (6, 6))
     axes.set_xlabel("Easting (km)")
     axes.set_ylabel("Northing (km)")
-    axes.tick_params(length=3)
-    for spine in axes.spines.values():
-        spine.set_visible(True)
-        spine.set_color(FAINT)
-    _scale_bar(axes, right - left)
-
-
-def _scale_bar(axes: Axes, width: float) -> None:
-    """Draw a bar of a round length, about a fifth of `width` metres, and an arrow that points up."""
+    # A bar of a round length, about a fifth of the width.
+    width = right - left
     power = 10.0 ** np.floor(np.log10(width / 5))
     length = max(step * power for step in (1, 2, 5) if step * power <= width / 5)
     low, high = axes.get_xlim(), axes.get_ylim()
     x, y = low[0] + 0.04 * (low[1] - low[0]), high[0] + 0.05 * (high[1] - high[0])
-    halo = {"facecolor": "#ffffff", "alpha": 0.85, "edgecolor": "none", "pad": 2.0}
     axes.plot([x, x + length], [y, y], color="#ffffff", linewidth=6, zorder=5, solid_capstyle="projecting")
     axes.plot([x, x + length], [y, y], color=INK, linewidth=3, zorder=6, solid_capstyle="butt")
+    style: dict[str, Any] = {
+        "fontsize": 11,
+        "color": INK,
+        "bbox": {"facecolor": "#ffffff", "alpha": 0.85, "edgecolor": "none", "pad": 2.0},
+        "zorder": 6,
+    }
     text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
-    axes.annotate(text, (x, y), xytext=(0, 6), textcoords="offset points", fontsize=11, color=INK, bbox=halo, zorder=6)
+    axes.annotate(text, (x, y), xytext=(0, 6), textcoords="offset points", **style)
+    arrow = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.6}
     axes.annotate(
-        "N",
-        xy=(0.965, 0.965),
-        xytext=(0.965, 0.87),
-        xycoords="axes fraction",
-        ha="center",
-        va="center",
-        fontsize=11,
-        color=INK,
-        bbox=halo,
-        arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1.6},
-        zorder=6,
-    )
+        "N", (0.965, 0.965), xytext=(0.965, 0.87), xycoords="axes fraction", ha="center", va="center",
+        arrowprops=arrow, **style,
+    )  # fmt: skip
 
 
-def _bounds(evidence: Evidence) -> tuple[float, float, float, float]:
-    catalog, (left, bottom, right, top) = evidence.catalog, evidence.inventory.lattice.bounds
+def _bounds(data: ReportData) -> tuple[float, float, float, float]:
+    """Return left, bottom, right and top of the lattice and all partitions, in metres."""
+    catalog, (left, bottom, right, top) = data.catalog, data.inventory.lattice.bounds
     if not len(catalog):
         return left, bottom, right, top
     return (
@@ -191,26 +310,24 @@ def _bounds(evidence: Evidence) -> tuple[float, float, float, float]:
     )
 
 
-def map_size(evidence: Evidence, width: int, most: int) -> tuple[int, int]:
+def _map_size(data: ReportData, width: int, most: int) -> tuple[int, int]:
     """Return width and height in CSS pixels of a map, within both limits."""
-    left, bottom, right, top = _bounds(evidence)
+    left, bottom, right, top = _bounds(data)
     ratio = (top - bottom) / (right - left)
     return width, round(min(max(width * ratio, 0.3 * width), most))
 
 
 def _key(ink: str, text: str, alpha: float = 1.0) -> Patch:
-    return Patch(
-        facecolor=(ink, alpha), edgecolor=ink if alpha < 1 else INK, linewidth=1.2 if alpha < 1 else 0.4, label=text
-    )
+    if alpha < 1:
+        return Patch(facecolor=(ink, alpha), edgecolor=ink, linewidth=1.2, label=text)
+    return Patch(facecolor=(ink, alpha), edgecolor=INK, linewidth=0.4, label=text)
 
 
-def _spread(ramp: Sequence[str], values: Sequence[int]) -> dict[int, str]:
+def _along(ramp: Sequence[str], values: Sequence[int]) -> dict[int, str]:
     """Return a colour for each value, in order along a ramp; neighbours repeat where it is too short."""
     last = max(len(values) - 1, 1)
     return {value: ramp[round(i * (len(ramp) - 1) / last)] for i, value in enumerate(values)}
 
 
-def _crs(evidence: Evidence) -> str:
-    lattice = evidence.inventory.lattice
-    name = lattice.crs if len(lattice.crs) <= 20 else "the region's own projection"
-    return f"{name}, pixels of {lattice.pixel_size:g} m"
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}\u2026"

@@ -1,137 +1,169 @@
-"""The page: figures, tables and checks in one HTML file that needs nothing else."""
+"""The quality page: figures, tables and checks of a dataset in one HTML file that needs nothing else."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
-from gcn_luigi.prepare import appearance
-from gcn_luigi.report import tables
-from gcn_luigi.report.evidence import Evidence, read_evidence
-from gcn_luigi.report.quality import durations, left_out, provenance, sources, tiles
-from gcn_luigi.report.quality import leakage as leak_audit
-from gcn_luigi.report.quality.findings import make_findings
-from gcn_luigi.report.quality.provenance import Provenance
+from gcn_luigi.io.publish.sidecar import Record
+from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour_bands
+from gcn_luigi.report.graph_picture import TaskTime
+from gcn_luigi.report.quality import inputs, tables
+from gcn_luigi.report.quality.checks import make_checks
+from gcn_luigi.report.quality.data import ReportData, read_report_data
+from gcn_luigi.report.quality.durations import make_durations
 from gcn_luigi.report.render import render
-from gcn_luigi.report.tables import number
+from gcn_luigi.report.tables import NONE, Cell, Table, number
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.version import __version__
 
+_SHARDS = "shards/"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made a dataset; handed over, since the page knows no tasks.
+
+    Attributes
+    ----------
+    tasks : tuple of TaskTime
+        All tasks of the dataset.
+    records : mapping
+        By path in the dataset: what the sidecar of each file that the page is made from says; None where it is gone.
+    versions : mapping
+        Of the libraries that took part, by name.
+    """
+
+    tasks: tuple[TaskTime, ...] = ()
+    records: Mapping[str, Record | None] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
 
 def write_report(settings: RegionSettings, paths: DatasetPaths, out: Path, origin: Provenance | None = None) -> None:
-    """Write the quality page of a dataset.
+    """Write the quality page of a dataset; without `origin` it says that tasks, digests and versions are not known.
 
-    Equal datasets give equal bytes, but for what stands between the comments ``times``. No more than a dozen chips and
-    decimated rasters are held in memory; of shards of windows, one window more.
-
-    Parameters
-    ----------
-    settings : RegionSettings
-        What the dataset was made by.
-    paths : DatasetPaths
-        Where its files are; shards, index, catalog, statistics, audit and rasters must be there.
-    out : Path
-        The HTML file; the caller publishes it.
-    origin : Provenance, optional
-        Tasks, digests and versions; without it the page says that they are not known.
-
-    Raises
-    ------
-    InputError
-        A file of the dataset is missing or damaged.
+    Equal datasets give equal bytes, except for what is between the comments ``times``. No more than a dozen chips and
+    decimated rasters are held in memory; of shards of windows, one window more. Raises InputError where a file of the
+    dataset is missing or damaged.
     """
-    evidence = read_evidence(settings, paths)
-    out.write_text(render("page.html", _content(evidence, paths, origin or Provenance())), encoding="utf-8")
-
-
-def _content(evidence: Evidence, paths: DatasetPaths, origin: Provenance) -> dict[str, Any]:
-    # Here, so that the other tasks start without matplotlib, which takes a second and may scan for fonts.
-    from gcn_luigi.report import drawing, quicklooks  # noqa: PLC0415
-    from gcn_luigi.report.quality import causes, distributions, figures, maps, share_maps  # noqa: PLC0415
-
-    with drawing.drawing_style():
-        drawings = {
-            "split": maps.split_map(evidence, paths),
-            "year": maps.year_map(evidence, paths),
-            "share_map": share_maps.share_map(evidence, paths),
-            "reason": share_maps.reason_map(evidence, paths),
-            "years": distributions.year_figure(evidence),
-            "shares": distributions.share_figure(evidence),
-            "causes": causes.cause_figure(evidence),
-            "classes": figures.class_figure(evidence),
-            "bands": figures.band_figure(evidence),
-            "missing": figures.missing_figure(evidence),
-            "grids": figures.grid_figure(evidence),
-        }
-    shown = [evidence.bands[position].name for position in appearance.colour_bands(evidence.bands)]
-    return {
-        "region": evidence.settings.region,
+    data, origin = read_report_data(settings, paths), origin or Provenance()
+    content = {
+        "region": settings.region,
         "version": __version__,
-        "lattice": evidence.inventory.lattice,
-        "facts": _facts(evidence),
-        "findings": make_findings(evidence),
-        "drawings": drawings,
-        "examples": quicklooks.make_examples(evidence, paths),
-        "shown": shown,
-        "class_colours": appearance.CLASS_COLOURS,
+        "lattice": data.inventory.lattice,
+        "facts": _facts(data),
+        "checks": make_checks(data),
+        "shown": [data.bands[position].name for position in colour_bands(data.bands)],
+        "class_colours": CLASS_COLOURS,
         "missing_colours": {
             name: ink
-            for name, ink in appearance.MISSING_COLOURS.items()
-            if name in {"present", "several", "outside", *(role.value for role in evidence.roles)}
+            for name, ink in MISSING_COLOURS.items()
+            if name in {"present", "several", "outside", *(role.value for role in data.roles)}
         },
-        "tables": {
-            "leaks": leak_audit.leak_table(evidence),
-            "repeats": leak_audit.repeat_table(evidence),
-            "stages": left_out.stage_table(evidence),
-            "inputs": left_out.input_table(evidence),
-            "files": provenance.file_table(origin),
-            "shards": provenance.shard_table(origin),
-            "unused": tables.unused_table(evidence),
-            "verdicts": tables.verdict_table(evidence),
-            "classes": tables.class_table(evidence),
-            "bands": tables.band_table(evidence),
-            "shares": distributions.share_table(evidence),
-            "causes": causes.cause_table(evidence),
-            "ranges": tables.range_table(evidence),
-            "grids": tables.grid_table(evidence),
-            "settings": sources.band_settings(evidence),
-            "tiles": tiles.tile_table(evidence),
-            "wild": tiles.wild_table(evidence),
-            "suspect": tiles.suspect_table(evidence),
-        },
-        "inventory": sources.inventory_tables(evidence),
-        "notes": sources.note_lists(evidence),
-        "shared_glaciers": sources.first_of(evidence.leaks.shared_glaciers, "split.json"),
-        "repeats": leak_audit.repeat_examples(evidence),
-        "versions": provenance.version_line(origin),
-        "durations": durations.make_durations(origin.tasks),
-        "configuration": sources.configuration(evidence),
+        "inventory": list(inputs.inventory_tables(data)),
+        "notes": inputs.note_lists(data),
+        "shared_glaciers": inputs.first_names(data.leaks.shared_glaciers, "split.json"),
+        "repeats": tables.repeat_examples(data),
+        "versions": ", ".join(f"{name} {version}" for name, version in origin.versions.items()),
+        "durations": make_durations(origin.tasks),
+        "configuration": inputs.configuration(data),
+        **_drawn(data, paths),
+    }
+    content["tables"] = {
+        **content["tables"],
+        "leakage": tables.leakage_table(data),
+        "repeats": tables.repeat_table(data),
+        "candidates": tables.candidate_table(data),
+        "unused": tables.unused_table(data),
+        "classes": tables.class_table(data),
+        "bands": tables.band_table(data),
+        "ranges": tables.range_table(data),
+        "grids": tables.grid_table(data),
+        "stages": inputs.stage_table(data),
+        "inputs": inputs.input_table(data),
+        "tiles": inputs.tile_table(data),
+        "out_of_range": inputs.out_of_range_table(data),
+        "suspect": inputs.suspect_table(data),
+        "settings": inputs.band_settings(data),
+        "files": file_table(origin),
+        "shards": shard_table(origin),
+    }
+    out.write_text(render("page.html", content), encoding="utf-8")
+
+
+def _drawn(data: ReportData, paths: DatasetPaths) -> dict[str, Any]:
+    """Return the figures, the example chips, and the tables that belong to figures."""
+    # Here, so that the other tasks start without matplotlib, which takes a second and may scan for fonts.
+    from gcn_luigi.report.drawing import drawing_style  # noqa: PLC0415
+    from gcn_luigi.report.quality import chips, figures, maps, missing  # noqa: PLC0415
+
+    relief = maps.read_relief(data, paths)
+    with drawing_style():
+        drawings = {
+            "split": maps.split_map(data, relief),
+            "year": maps.year_map(data, relief),
+            "share_map": maps.share_map(data, relief),
+            "reason": maps.reason_map(data, relief),
+            "years": figures.year_figure(data),
+            "shares": figures.share_figure(data),
+            "classes": figures.class_figure(data),
+            "bands": figures.band_figure(data),
+            "grids": figures.grid_figure(data),
+            "causes": missing.cause_figure(data),
+            "missing": missing.missing_figure(data),
+        }
+    return {
+        "drawings": drawings,
+        "examples": chips.make_examples(data, paths),
+        "tables": {"shares": figures.share_table(data), "causes": missing.cause_table(data)},
     }
 
 
-def _facts(evidence: Evidence) -> list[tuple[str, str, str]]:
+def _facts(data: ReportData) -> list[tuple[str, str, str]]:
     """Return the key figures: name, value, remark."""
-    audit, chips = evidence.audit, evidence.settings.chips
-    pixels = evidence.described("train")["classes"]["pixels"]
-    total = max(sum(pixels.values()), 1)
-    pixel_km2 = (evidence.inventory.lattice.pixel_size / 1000) ** 2
-    ground = sum(sum(evidence.described(split)["classes"]["pixels"].values()) for split in SPLITS) * pixel_km2
-    leaks = evidence.leaks
-    gap, shared = leaks.least_distance_m, len(leaks.shared_glaciers)
+    audit, chips, leaks = data.audit, data.settings.chips, data.leaks
+    pixels = {split: data.of_split(split)["classes"]["pixels"] for split in SPLITS}
+    train = {name: count / max(sum(pixels["train"].values()), 1) for name, count in pixels["train"].items()}
+    pixel_km2 = (data.inventory.lattice.pixel_size / 1000) ** 2
+    ground = sum(sum(pixels[split].values()) for split in SPLITS) * pixel_km2
+    n_used = number(audit["n_train"] + audit["n_dev"])
+    used_of = f"of {number(len(data.catalog))}; {number(audit['n_train'])} train, {number(audit['n_dev'])} dev"
+    gap = leaks.least_distance_m
     return [
-        ("Train chips", number(evidence.n_chips("train")), f"{chips.size} px across, every {chips.step} px"),
-        ("Dev chips", number(evidence.n_chips("dev")), f"{len(evidence.bands)} bands"),
-        (
-            "Partitions used",
-            number(audit["n_train"] + audit["n_dev"]),
-            f"of {number(len(evidence.catalog))}; {number(audit['n_train'])} train, {number(audit['n_dev'])} dev",
-        ),
+        ("Train chips", number(data.n_chips("train")), f"{chips.size} px across, every {chips.step} px"),
+        ("Dev chips", number(data.n_chips("dev")), f"{len(data.bands)} bands"),
+        ("Partitions used", n_used, used_of),
         ("Labelled ground", f"{number(ground)} km²", "seen by at least one chip"),
-        ("Debris", f"{pixels['debris'] / total:.1%}", "of labelled train pixels"),
-        ("Debris-free ice", f"{pixels['ice'] / total:.1%}", "of labelled train pixels"),
+        ("Debris", f"{train['debris']:.1%}", "of labelled train pixels"),
+        ("Debris-free ice", f"{train['ice']:.1%}", "of labelled train pixels"),
         (
             "Train to dev",
             "not measured" if gap is None else f"{number(gap)} m",
             "least distance of chips, edge to edge",
         ),
-        ("Shared", number(shared), f"glaciers in both splits; {number(leaks.shared_pixels)} pixels"),
+        (
+            "Shared",
+            number(len(leaks.shared_glaciers)),
+            f"glaciers in both splits; {number(leaks.shared_pixels)} pixels",
+        ),
     ]
+
+
+def file_table(origin: Provenance) -> Table:
+    """Return size, digest and fingerprint of the files the page is made from, except for shards."""
+    return _digests("Files this page is made from", origin, are_shards=False)
+
+
+def shard_table(origin: Provenance) -> Table:
+    """Return size, digest and fingerprint of every shard."""
+    return _digests("Shards, in the directory shards", origin, are_shards=True)
+
+
+def _digests(caption: str, origin: Provenance, *, are_shards: bool) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for path, record in sorted(origin.records.items()):
+        if path.startswith(_SHARDS) == are_shards:
+            known = (number(record.size), record.sha256, record.fingerprint) if record else (NONE,) * 3
+            rows.append((path.removeprefix(_SHARDS), *known))
+    return Table(caption, ("file", "#bytes", "SHA-256", "fingerprint"), tuple(rows))

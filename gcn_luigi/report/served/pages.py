@@ -1,68 +1,42 @@
-"""The pages that a run serves beside the quality page: what there is, a catalog, a shard, a message."""
+"""The pages that a run serves next to the quality page: the list of pages, the catalog, and one per shard."""
 
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from gcn_luigi.io.publish.paths import DatasetPaths
-from gcn_luigi.report.render import render
+import geopandas as gpd
+import pandas as pd
 
-_EMPTY: dict[str, Any] = {
-    "kicker": "gcn_luigi", "lines": (), "links": (), "facts": (), "map": None, "chips": (), "tables": (),
-    "shown": "", "colours": {},
-}  # fmt: skip
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.tables import read_geoparquet
+from gcn_luigi.prepare.appearance import SPLIT_COLOURS, UNUSED
+from gcn_luigi.report.render import small_page
+from gcn_luigi.report.tables import NONE, Table, number
 
-
-def small_page(title: str, **content: Any) -> str:
-    """Return a page of its own as HTML that needs nothing else.
-
-    Parameters
-    ----------
-    title : str
-        Its heading.
-    **content : Any
-        Any of ``kicker``, ``lines``, ``links``, ``facts``, ``map``, ``chips`` with ``shown`` and ``colours``, and
-        ``tables``, as ``small.html`` shows them. All text is escaped.
-    """
-    return render("small.html", {"title": title, **_EMPTY, **content})
-
-
-def message_page(title: str, *lines: str) -> str:
-    """Return a page that says something."""
-    return small_page(title, lines=lines)
+_WIDTH, _MOST_ROWS, _MOST_BOXES = 1000.0, 2000, 20000
 
 
 def page_of(paths: DatasetPaths, name: str) -> str | None:
     """Return a page of a dataset, finished or not; None where there is none of that name, or not yet.
 
-    Parameters
-    ----------
-    paths : DatasetPaths
-        Of the dataset.
-    name : str
-        Nothing for the list of pages, ``report.html``, ``grids.html``, ``catalog``, or ``shards/<file without .h5>``.
-
-    Raises
-    ------
-    GcnLuigiError
-        A file that the page shows is damaged.
+    `name` is empty for the list of pages, ``report.html``, ``grids.html``, ``catalog``, or
+    ``shards/<file without .h5>``. Raises GcnLuigiError where a file that the page shows is damaged.
     """
     ready = {page.name: page for page in (paths.report, paths.grids) if _is_there(page)}
     if name in ready:
         return ready[name].read_text(encoding="utf-8")
     if name == "" and paths.root.is_dir():
         return _list(paths, sorted(ready))
-    # The rest draws, which takes libraries that take a second.
     if name == "catalog" and _is_there(paths.catalog):
-        from gcn_luigi.report.served.catalog import catalog_page  # noqa: PLC0415
-
         return catalog_page(paths)
-    shards = {shard: paths.shards / f"{shard}.h5" for shard in _shards(paths)}
-    path = shards.get(name.removeprefix("shards/")) if name.startswith("shards/") else None
-    if path is None:
+    shards = {f"shards/{shard}": paths.shards / f"{shard}.h5" for shard in _shards(paths)}
+    if name not in shards:
         return None
+    # Here, for it draws with matplotlib, which takes a second to import.
     from gcn_luigi.report.served.shard import shard_page  # noqa: PLC0415
 
-    return shard_page(path)
+    return shard_page(shards[name])
 
 
 def _list(paths: DatasetPaths, ready: Sequence[str]) -> str:
@@ -79,11 +53,74 @@ def _shards(paths: DatasetPaths) -> list[str]:
     return sorted(path.stem for path in paths.shards.glob("[!.]*.h5") if _is_there(path))
 
 
-def _is_there(path: Any) -> bool:
+def _is_there(path: Path) -> bool:
     # A link may lead anywhere.
     return path.is_file() and not path.is_symlink()
 
 
-def megabytes(size: int) -> str:
-    """Return a number of bytes for people."""
-    return f"{size / 1e6:,.1f} MB"
+def catalog_page(paths: DatasetPaths) -> str:
+    """Return the catalog as a page; the first 2000 partitions are listed, the first 20000 are drawn.
+
+    Raises InputError where the catalog cannot be read.
+    """
+    catalog = read_geoparquet(paths.catalog)
+    is_used = catalog["used"].astype(bool)
+    used, reasons = catalog[is_used], Counter(catalog.loc[~is_used, "reason"].astype(str))
+    years = used["year"].dropna()
+    facts = [
+        *((f"{split} partitions", number(int((used["split"] == split).sum())), "used") for split in SPLITS),
+        ("Not used", number(len(catalog) - len(used)), f"of {number(len(catalog))}"),
+        ("Years", NONE if years.empty else f"{int(years.min())} to {int(years.max())}", "of the composites"),
+    ]
+    rows = tuple((reason, number(count)) for reason, count in reasons.most_common())
+    unused = Table("Why partitions are not used", ("reason", "#partitions"), rows)
+    return small_page(
+        f"{paths.root.name}: catalog of partitions",
+        kicker="Catalog",
+        facts=facts,
+        map=_map(catalog) if len(catalog) else None,
+        tables=(unused, _partition_table(catalog)),
+    )
+
+
+def _partition_table(catalog: gpd.GeoDataFrame) -> Table:
+    rows = tuple(
+        (
+            str(row.partition),
+            str(row.split) if row.used else NONE,
+            *(NONE if pd.isna(value) else f"{value:.0f}" for value in (row.year, row.year_gap)),
+            *(f"{100 * value:.1f}" for value in (row.glacier_share, row.share_debris, row.share_ice)),
+            str(row.reason) or "used",
+        )
+        for row in catalog.head(_MOST_ROWS).itertuples()
+    )
+    more = f"The first {number(_MOST_ROWS)} of {number(len(catalog))}." if len(catalog) > _MOST_ROWS else ""
+    head = ("partition", "split", "#year", "#gap in years", "#glacier %", "#debris %", "#ice %", "reason")
+    return Table("Partitions", head, rows, more)
+
+
+def _map(catalog: gpd.GeoDataFrame) -> dict[str, Any]:
+    """Return boxes in pixels of the page; north is up."""
+    left, top = float(catalog["left"].min()), float(catalog[["top", "bottom"]].max().max())
+    right, bottom = float(catalog["right"].max()), float(catalog[["top", "bottom"]].min().min())
+    scale = _WIDTH / max(right - left, top - bottom, 1e-9)
+    boxes = [
+        {
+            "x": round((row.left - left) * scale, 2),
+            "y": round((top - max(row.top, row.bottom)) * scale, 2),
+            "width": round((row.right - row.left) * scale, 2),
+            "height": round(abs(row.top - row.bottom) * scale, 2),
+            "fill": SPLIT_COLOURS.get(row.split, UNUSED) if row.used else UNUSED,
+            "opacity": 0.55 if row.used else 0.15,
+            "title": f"{row.partition}: {row.split if row.used else row.reason}",
+        }
+        for row in catalog.head(_MOST_BOXES).itertuples()
+    ]
+    n_train, n_dev = (int((catalog["used"] & (catalog["split"] == split)).sum()) for split in SPLITS)
+    return {
+        "width": round((right - left) * scale, 2),
+        "height": round((top - bottom) * scale, 2),
+        "boxes": boxes,
+        "alt": f"Map of {len(catalog):,} partitions, north up: {n_train} train violet, {n_dev} dev orange, "
+        "the rest grey.",
+    }

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from gcn_luigi.errors import GcnLuigiError, SchedulerError
 from gcn_luigi.io.publish.paths import DatasetPaths
-from gcn_luigi.report.served.pages import message_page, page_of
+from gcn_luigi.report.render import small_page
+from gcn_luigi.report.served.pages import page_of
 
 LOOPBACK = "127.0.0.1"
 # Pages hold all they show; nothing may be loaded into them, and no other page may show them.
@@ -26,32 +27,17 @@ _HEADERS: Mapping[str, str] = {
 
 
 @contextmanager
-def serve_pages(layouts: Mapping[str, DatasetPaths], port: int = 0) -> Iterator[str]:
+def serve_pages(datasets: Mapping[str, DatasetPaths], port: int = 0) -> Iterator[str]:
     """Serve the pages of datasets on this machine's loopback while the block runs.
 
-    The address holds a secret word, as other users of the machine reach its loopback, too. Only the pages that
-    `page_of` knows are answered, never a file by its name.
-
-    Parameters
-    ----------
-    layouts : mapping
-        Datasets by region; they need not be finished.
-    port : int
-        0 takes any that is free.
-
-    Yields
-    ------
-    str
-        Where the pages are; ``<address>/<region>/`` lists those of a region.
-
-    Raises
-    ------
-    SchedulerError
-        The port is taken.
+    `datasets` are the paths by region; they need not be finished. Port 0 takes any that is free. Yielded is the
+    address; ``<address>/<region>/`` lists the pages of a region. It holds a secret word, since other users of the
+    machine reach its loopback as well. Only the pages that `page_of` knows are answered, never a file by its name.
+    Raises SchedulerError where the port is taken.
     """
     word = secrets.token_urlsafe(12)
     try:
-        server = _Server((LOOPBACK, port), partial(_Handler, dict(layouts), word))
+        server = _Server((LOOPBACK, port), partial(_Handler, dict(datasets), word))
     except OSError as error:
         raise SchedulerError(
             f"the pages cannot be served: {error.strerror}",
@@ -74,7 +60,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: what goes wrong with a page is told on the page."""
+        """Say nothing: what goes wrong with a page is shown on the page."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -84,8 +70,8 @@ class _Handler(BaseHTTPRequestHandler):
     # Somebody who says nothing does not hold a thread for ever.
     timeout = 30
 
-    def __init__(self, layouts: Mapping[str, DatasetPaths], word: str, *args: Any) -> None:
-        self._layouts, self._word = layouts, word
+    def __init__(self, datasets: Mapping[str, DatasetPaths], word: str, *args: Any) -> None:
+        self._datasets, self._word = datasets, word
         super().__init__(*args)
 
     def do_GET(self) -> None:
@@ -113,17 +99,21 @@ class _Handler(BaseHTTPRequestHandler):
         """Return the status and the page that is asked for."""
         # A page on the network that made a name of its own lead here must not read ours.
         if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in {LOOPBACK, "localhost"}:
-            return HTTPStatus.FORBIDDEN, message_page("Not for this address", "Ask by 127.0.0.1 or localhost.")
+            return HTTPStatus.FORBIDDEN, _message("Not for this address", "Ask by 127.0.0.1 or localhost.")
         word, _, rest = urlsplit(self.path).path.lstrip("/").partition("/")
         region, _, name = rest.partition("/")
-        layout = self._layouts.get(region)
-        if not secrets.compare_digest(word.encode(), self._word.encode()) or layout is None:
-            return HTTPStatus.NOT_FOUND, message_page("No such page", "Take the whole address, with its secret word.")
+        paths = self._datasets.get(region)
+        if not secrets.compare_digest(word.encode(), self._word.encode()) or paths is None:
+            return HTTPStatus.NOT_FOUND, _message("No such page", "Take the whole address, with its secret word.")
         try:
-            text = page_of(layout, name)
+            text = page_of(paths, name)
         except (GcnLuigiError, OSError) as error:
             # What is being made again, or was removed a moment ago.
-            return HTTPStatus.SERVICE_UNAVAILABLE, message_page("Not to be shown now", str(error))
+            return HTTPStatus.SERVICE_UNAVAILABLE, _message("Not to be shown now", str(error))
         if text is None:
-            return HTTPStatus.NOT_FOUND, message_page("No such page", "It is not made yet, or has another name.")
+            return HTTPStatus.NOT_FOUND, _message("No such page", "It is not made yet, or has another name.")
         return HTTPStatus.OK, text
+
+
+def _message(title: str, line: str) -> str:
+    return small_page(title, lines=(line,))

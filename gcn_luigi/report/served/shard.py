@@ -9,37 +9,29 @@ import numpy as np
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.io.shard.reader import ShardReader, open_shard
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour_bands
-from gcn_luigi.prepare.evenly import evenly
-from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.prepare.statistics.statistics import summarise
-from gcn_luigi.report.drawing import drawing_style, png_uri
-from gcn_luigi.report.evidence import ROLE_FLAGS
-from gcn_luigi.report.quicklooks import false_colour, label_picture, missing_picture
-from gcn_luigi.report.served.pages import megabytes, small_page
+from gcn_luigi.report.drawing import drawing_style
+from gcn_luigi.report.pictures import chip_pictures
+from gcn_luigi.report.render import small_page
 from gcn_luigi.report.tables import Table, number
 
-_N_CHIPS, _LARGEST = 24, 256
+_N_CHIPS = 24
 
 
 def shard_page(path: Path) -> str:
     """Return the page of one shard; of its pixels only the chips that are shown are read.
 
-    Raises
-    ------
-    ShardError
-        The shard is missing or damaged.
+    Raises ShardError where the shard is missing or damaged.
     """
     with open_shard(path) as shard, drawing_style():
-        said = shard.attributes
-        bands = [
-            Band(name=name, role=Role(role))
-            for name, role in zip(json.loads(said["band_names"]), json.loads(said["band_roles"]), strict=True)
-        ]
+        attributes = shard.attributes
+        names, roles = (json.loads(attributes[key]) for key in ("band_names", "band_roles"))
+        bands = [Band(name=name, role=Role(role)) for name, role in zip(names, roles, strict=True)]
         partitions = shard.table("partitions")
         red, green, blue = (bands[position].name for position in colour_bands(bands))
         return small_page(
             path.stem,
-            kicker=f"{said['title']}",
+            kicker=f"{attributes['title']}",
             facts=_facts(shard, path, partitions),
             chips=_chips(shard, bands),
             shown=f"Evenly chosen along the shard. False colour ({red} red, {green} green, {blue} blue, between the "
@@ -53,39 +45,38 @@ def shard_page(path: Path) -> str:
 
 
 def _facts(shard: ShardReader, path: Path, partitions: dict[str, Any]) -> list[tuple[str, str, str]]:
-    said, judged = shard.attributes, int(partitions["verdicts"].sum())
+    attributes, candidates = shard.attributes, number(int(partitions["verdicts"].sum()))
     years = np.unique(partitions["year"])
     span = "none" if not len(years) else str(years[0]) if len(years) == 1 else f"{years[0]} to {years[-1]}"
+    size, step = attributes["chip_size"], attributes["chip_step"]
     return [
-        ("Chips", number(len(shard)), f"of {number(judged)} cut; {said['chip_size']} px every {said['chip_step']} px"),
+        ("Chips", number(len(shard)), f"of {candidates} cut; {size} px every {step} px"),
         ("Partitions", number(len(partitions["name"])), f"layout {shard.layout}"),
         ("Years", span, "of the composites"),
-        ("File", megabytes(path.stat().st_size), path.name),
+        ("File", f"{path.stat().st_size / 1e6:,.1f} MB", path.name),
     ]
 
 
 def _chips(shard: ShardReader, bands: list[Band]) -> list[dict[str, Any]]:
     histogram = shard.table("statistics")["histogram"]
-    limits, missing = [], int(Flag.OUTSIDE)
-    for position in colour_bands(bands):
-        summary = summarise(histogram[position])
-        limits.append((position, float(summary.p1 or 0), float(summary.p99 or 1)))
-        missing |= int(ROLE_FLAGS[bands[position].role])
+    summaries = {position: summarise(histogram[position]) for position in colour_bands(bands)}
+    stretch = [(p, float(summaries[p].p1 or 0), float(summaries[p].p99 or 1)) for p in colour_bands(bands)]
     columns = {name: shard.column(name) for name in ("partition", "row", "col", "year", "share_debris", "share_ice")}
     chips = []
-    for row in evenly(len(shard), _N_CHIPS):
-        image, label, flags = (shard.pixels(name, int(row)) for name in ("image", "label", "flags"))
-        thin = slice(None, None, -(-max(label.shape) // _LARGEST))
-        image, label, flags = image[:, thin, thin], label[thin, thin], flags[thin, thin]
+    for row in np.linspace(0, len(shard) - 1, min(len(shard), _N_CHIPS)).round().astype(np.int64).tolist():
+        (in_colour, label, missing), missing_share = chip_pictures(shard, row, bands, stretch)
         shares = f"debris {columns['share_debris'][row]:.1%}, ice {columns['share_ice'][row]:.1%}"
-        pictures = (
-            (png_uri(false_colour(image, flags, limits, missing)), f"Chip {row} in false colour"),
-            (png_uri(label_picture(label)), f"Its label: {shares}"),
-            (png_uri(missing_picture(flags)), f"Its missing pixels: {(flags > 0).mean():.0%}"),
+        chips.append(
+            {
+                "name": f"Chip {row}: partition {columns['partition'][row]}, {columns['year'][row]}",
+                "pictures": (
+                    (in_colour, f"Chip {row} in false colour"),
+                    (label, f"Its label: {shares}"),
+                    (missing, f"Its missing pixels: {missing_share:.0%}"),
+                ),
+                "text": f"row {columns['row'][row]}, column {columns['col'][row]}; {shares}",
+            }
         )
-        place = f"partition {columns['partition'][row]}, {columns['year'][row]}"
-        told = f"row {columns['row'][row]}, column {columns['col'][row]}; {shares}"
-        chips.append({"name": f"Chip {row}: {place}", "pictures": pictures, "told": told})
     return chips
 
 

@@ -1,52 +1,46 @@
-"""A finished dataset stored another way, in a directory of its own."""
+"""A finished dataset stored another way: other layout, other codec, the same chips, in a directory of its own."""
 
+import json
 import secrets
 import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from gcn_luigi.errors import ConfigError, PublishError, ShardError
+from gcn_luigi.bands import Band, Role
+from gcn_luigi.errors import ConfigError, GcnLuigiError, PublishError, ShardError
 from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import ManifestEntry, read_manifest
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.codecs import check_codec
+from gcn_luigi.io.shard.format import PIXELS, ShardHeader
+from gcn_luigi.io.shard.reader import ShardReader
+from gcn_luigi.io.shard.writer import create_shard
+from gcn_luigi.lattice import Lattice
 from gcn_luigi.old_keys import renew
+from gcn_luigi.prepare.chips.metadata import Partition, empty_columns, empty_window_columns, window_columns
+from gcn_luigi.prepare.chips.mosaic import reassemble
 from gcn_luigi.settings import Codec, RegionSettings, StorageLayout
 from gcn_luigi.stages import Say
-from gcn_luigi.stages.dataset.convert_shard import Conversion, convert_shard
 from gcn_luigi.stages.dataset.data_card import write_card
 from gcn_luigi.stages.dataset.manifest import write_manifest
 from gcn_luigi.stages.layers.mosaics import read_inventory
+from gcn_luigi.stages.shards.chip_encoder import ChipEncoder, Columns, Planes
 from gcn_luigi.stages.shards.shard import used_partitions
 
 
 def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, codec: Codec | None, say: Say) -> None:
-    """Write a dataset with other shards and the same chips, tables and figures.
+    """Write a finished dataset with other shards and the same chips, tables and figures; None leaves what it is.
 
-    Virtual rasters are left out: they point at the tiles by paths from where they lie. The result is moved to `target`
-    when it is whole; whatever goes wrong before leaves nothing there.
-
-    Parameters
-    ----------
-    source : Path
-        A finished dataset.
-    target : Path
-        A directory that is not there yet.
-    layout, codec : str or None
-        How the shards are to be stored; None leaves it as it is.
-    say : callable
-        Told a line and the share of work done after each file.
-
-    Raises
-    ------
-    ConfigError
-        `target` is there already, or the library of the codec, old or new, is not installed.
-    ShardError
-        `source` is no finished dataset, or a file of it is damaged.
-    PublishError
-        `target` cannot be written.
+    Virtual rasters are left out: they point at the tiles by paths from where they are. The result is moved to `target`
+    when it is complete; whatever goes wrong before leaves nothing there. Raise ConfigError where `target` exists, or
+    the library of the codec, old or new, is not installed; ShardError where `source` is no finished dataset, or a file
+    of it is damaged; PublishError where `target` cannot be written.
     """
     manifest = DatasetPaths(source).dataset
     description = _read(manifest)
@@ -83,7 +77,7 @@ def _stored_otherwise(
     description: dict[str, Any], layout: StorageLayout | None, codec: Codec | None, manifest: Path
 ) -> RegionSettings:
     try:
-        # Where the sources lie is not written down, and not needed here.
+        # Where the sources are is not written down, and not needed here.
         settings = RegionSettings.model_validate({**renew(description["configuration"])[0], "data_root": "."})
     except ValidationError as error:
         raise ShardError(
@@ -137,3 +131,94 @@ def _copy(source: Path, path: Path, sha256: str) -> None:
         raise ShardError(
             "its bytes changed (SHA-256 differs)", where=str(source), fix="delete it and run the build again"
         )
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How shards are to be stored: settings of the section ``shards``, and all partitions with chips by id."""
+
+    layout: StorageLayout
+    codec: Codec
+    places: Mapping[str, Partition]
+    lattice: Lattice
+
+
+def convert_shard(source: Path, out: Path, conversion: Conversion) -> None:
+    """Write a finished shard another way to `out`, which the caller publishes.
+
+    From ``windows`` to ``chips`` the result is the shard that a build of that layout makes, byte for byte. The other
+    way round, pixels that no kept chip shows are unknown: they are missing in all roles. Chips are always equal to the
+    bit. Raise ShardError where the source is damaged or not of this dataset, ConfigError where the library of a codec
+    is not installed.
+    """
+    try:
+        with ShardReader(source) as shard:
+            shard.check()
+            header = _header(shard, conversion)
+            in_windows = conversion.layout == "windows"
+            empty = empty_columns(header.region, header.split, conversion.lattice, in_windows=in_windows)
+            empty_windows = empty_window_columns(conversion.lattice) if in_windows else {}
+            with create_shard(out, header, conversion.codec) as writer:
+                encoder = ChipEncoder(header, writer)
+                for place, planes, origins, columns in _partitions(shard, conversion, list(empty)):
+                    for call in encoder.calls(planes, origins, columns, window_columns(place)):
+                        writer.write(*call())
+                writer.finish(empty, shard.tables(), empty_windows)
+    except GcnLuigiError:
+        # A codec whose library is missing, for one, says itself what to do.
+        raise
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        raise ShardError(
+            f"cannot be converted: {error}", where=str(source), fix="run the build again: it makes damaged shards anew"
+        ) from error
+
+
+def _header(shard: ShardReader, conversion: Conversion) -> ShardHeader:
+    attributes = shard.attributes
+    names, roles = json.loads(attributes["band_names"]), json.loads(attributes["band_roles"])
+    windows = [place.window for place in conversion.places.values()]
+    return ShardHeader(
+        region=attributes["region"],
+        split=attributes["split"],
+        number=attributes["shard_number"],
+        total=attributes["shard_total"],
+        bands=tuple(Band(name, Role(role)) for name, role in zip(names, roles, strict=True)),
+        crs=conversion.lattice.crs,
+        size=shard.chip_size,
+        step=attributes["chip_step"],
+        nodata_mode=attributes["nodata_mode"],
+        fill=attributes["fill"],
+        edge=shard.edge,
+        layout=conversion.layout,
+        window=(max(window.height for window in windows), max(window.width for window in windows)),
+    )
+
+
+def _partitions(
+    shard: ShardReader, conversion: Conversion, names: list[str]
+) -> Iterator[tuple[Partition, Planes, NDArray[np.int64], Columns]]:
+    """Yield each partition with its planes, the origins of its chips and their columns, in the shard's order."""
+    stored = shard.columns("chip")
+    columns = {name: stored[name] for name in names if name != "in_window"}
+    origins = np.column_stack([stored["row"], stored["col"]]).astype(np.int64)
+    ids = stored["partition"].astype(str)
+    # Chips of a partition follow each other.
+    starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])) if len(ids) else np.empty(0, np.int64)
+    for first, end in zip(starts.tolist(), [*starts[1:].tolist(), len(ids)], strict=True):
+        place, part = conversion.places[ids[first]], slice(first, end)
+        planes = {name: _plane(shard, name, place, (first, origins[part])) for name in PIXELS}
+        yield place, planes, origins[part], {name: values[part] for name, values in columns.items()}
+
+
+def _plane(shard: ShardReader, name: str, place: Partition, chips: tuple[int, NDArray[np.int64]]) -> NDArray[Any]:
+    """Return one array of the partition whose chips start at a number and have these origins."""
+    first, origins = chips
+    array, extent = shard.arrays[name], (place.window.height, place.window.width)
+    if shard.layout == "windows":
+        whole = np.empty(array.shape[1:], array.dtype)
+        shard.read_row(name, int(shard.places[first, 0]), whole)
+        return np.ascontiguousarray(whole[..., : extent[0], : extent[1]])
+    pixels = np.empty((len(origins), *array.shape[1:]), array.dtype)
+    for position, pixel in enumerate(pixels):
+        shard.read_row(name, first + position, pixel)
+    return reassemble(pixels, origins, extent, edge=shard.edge, fill=shard.fills[name])

@@ -26,17 +26,7 @@ _STORED = {
 
 
 def write_card(settings: RegionSettings, paths: DatasetPaths, readme_out: Path, citation_out: Path) -> None:
-    """Write both pages.
-
-    Parameters
-    ----------
-    settings : RegionSettings
-        What the dataset was made by.
-    paths : DatasetPaths
-        Where index, catalog and statistics are.
-    readme_out, citation_out : Path
-        Markdown files.
-    """
+    """Write both Markdown pages from the index, the catalog, the statistics and the audit of the split."""
     statistics = json.loads(paths.statistics.read_text(encoding="utf-8"))
     index = read_geoparquet(paths.index)
     chips = {split: int((index["split"] == split).sum()) for split in SPLITS}
@@ -85,7 +75,7 @@ and missing image pixels hold {settings.nodata.fill} (mode `{settings.nodata.mod
 
 ## Input
 
-{_wild(paths, settings)}
+{_out_of_range(paths, settings)}
 
 ## Split
 
@@ -116,7 +106,7 @@ Made by gcn_luigi {__version__}.
 """
 
 
-def _wild(paths: DatasetPaths, settings: RegionSettings) -> str:
+def _out_of_range(paths: DatasetPaths, settings: RegionSettings) -> str:
     """Say which tiles hold values that cannot be real."""
     lines = []
     for band in checked_bands(settings):

@@ -1,4 +1,4 @@
-"""The seal of a dataset: every file with its size and digest, what it was made from, and a digest of itself."""
+"""The manifest of a dataset: every file with size and digest, what it was made from, and a digest of itself."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -26,16 +26,8 @@ def write_manifest(
 ) -> None:
     """Write ``dataset.json``; `gcn_luigi.io.publish.manifest` says how its text is fixed.
 
-    Parameters
-    ----------
-    settings : RegionSettings
-        The full configuration; the place of the sources is left out.
-    files : sequence of ManifestEntry
-        All that belongs to the dataset.
-    fingerprints : mapping
-        Of the tasks that the dataset consists of; they cover settings and sources.
-    out : Path
-        The file.
+    The full configuration is in it, without the place of the sources; `files` are all that belong to the dataset, and
+    `fingerprints` those of the tasks that it consists of, which cover settings and sources.
     """
     content: dict[str, Any] = {
         "format": FORMAT,

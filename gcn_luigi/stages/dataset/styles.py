@@ -10,7 +10,7 @@ from gcn_luigi.settings import RegionSettings
 
 
 def styled_layers(settings: RegionSettings, paths: DatasetPaths) -> tuple[Path, ...]:
-    """Return the files of a dataset that get a style: the stacks first, then those that stand once."""
+    """Return the files of a dataset that get a style: the stacks first, then those that there is one of."""
     distance = (paths.distance,) if settings.distance.enabled else ()
     once = (paths.label, *distance, paths.catalog_map, paths.index_map)
     return (*(paths.stack(year) for year in settings.years), *once)
@@ -22,19 +22,7 @@ def is_stretched(paths: DatasetPaths, layer: Path) -> bool:
 
 
 def write_style(settings: RegionSettings, paths: DatasetPaths, layer: Path, out: Path) -> None:
-    """Write the style of one layer.
-
-    Parameters
-    ----------
-    settings : RegionSettings
-        Bands.
-    paths : DatasetPaths
-        Where the band statistics are.
-    layer : Path
-        One of `styled_layers`.
-    out : Path
-        The ``.qml``.
-    """
+    """Write the ``.qml`` of one of `styled_layers`; stretched layers need the band statistics."""
     fixed = {paths.label: label_style, paths.catalog_map: catalog_style, paths.index_map: split_style}
     text = fixed[layer]() if layer in fixed else _stretched(settings, paths, layer)
     out.write_text(text, encoding="utf-8")

@@ -28,18 +28,10 @@ def shard_paths(settings: RegionSettings, paths: DatasetPaths, split: str) -> li
 
 
 def write_index(settings: RegionSettings, paths: DatasetPaths, table_out: Path, map_out: Path, log_out: Path) -> None:
-    """Write one row a chip: id, shard, place and shares.
+    """Write one row per chip: id, shard, place and shares.
 
-    Parameters
-    ----------
-    settings : RegionSettings
-        How many shards there are.
-    paths : DatasetPaths
-        Where they are.
-    table_out, map_out : Path
-        The index as GeoParquet and as GeoPackage; the geometry is the chip's box.
-    log_out : Path
-        The eight lines of the published workflow's metadata log.
+    `table_out` and `map_out` are the index as GeoParquet and as GeoPackage, whose geometry is the chip's box; `log_out`
+    gets the eight lines of the published workflow's metadata log.
     """
     crs = read_inventory(paths).lattice.crs
     parts = [_shard_rows(split, path) for split in SPLITS for path in shard_paths(settings, paths, split)]
@@ -59,16 +51,7 @@ def write_statistics(settings: RegionSettings, paths: DatasetPaths, out: Path) -
 
     ``bands`` and ``classes`` describe the train split: each pixel that a kept chip shows counts once.
     ``as_sampled`` counts it once for every chip that shows it, as a training epoch does. Missing pixels
-    never count. The dev split is described beside it for comparison, never for normalisation.
-
-    Parameters
-    ----------
-    settings : RegionSettings
-        Bands and shards.
-    paths : DatasetPaths
-        Where the shards are.
-    out : Path
-        The file.
+    never count. The dev split is described next to it for comparison, never for normalisation.
     """
     described = {split: _describe(settings, paths, split) for split in SPLITS}
     content = {
@@ -97,8 +80,8 @@ def published_names(rows: pd.DataFrame) -> pd.Series:
 def _refuse_empty(settings: RegionSettings, paths: DatasetPaths, present: set[str]) -> None:
     for split in SPLITS:
         if split not in present:
-            verdicts = _verdicts(partitions for _, partitions in _tables(settings, paths, split))
-            reasons = ", ".join(f"{count} {reason}" for reason, count in verdicts.items() if count) or "no partition"
+            outcomes = _outcomes(partitions for _, partitions in _tables(settings, paths, split))
+            reasons = ", ".join(f"{count} {reason}" for reason, count in outcomes.items() if count) or "no partition"
             raise ConfigError(
                 f"no {split} chip is left: {reasons}",
                 where=f"region {settings.region}",
@@ -106,13 +89,13 @@ def _refuse_empty(settings: RegionSettings, paths: DatasetPaths, present: set[st
             )
 
 
-def _verdicts(tables: Iterable[dict[str, Any]]) -> dict[str, int]:
+def _outcomes(tables: Iterable[dict[str, Any]]) -> dict[str, int]:
     """Return how many candidate chips were kept and rejected, by reason."""
-    verdicts: dict[str, int] = {}
+    outcomes: dict[str, int] = {}
     for partitions in tables:
         for reason, count in zip(partitions["reasons"], partitions["verdicts"].sum(axis=0), strict=True):
-            verdicts[reason.decode()] = verdicts.get(reason.decode(), 0) + int(count)
-    return verdicts
+            outcomes[reason.decode()] = outcomes.get(reason.decode(), 0) + int(count)
+    return outcomes
 
 
 def _shard_rows(split: str, path: Path) -> pd.DataFrame:
@@ -157,19 +140,19 @@ def _describe(settings: RegionSettings, paths: DatasetPaths, split: str) -> dict
     once, sampled = empty_histogram(len(names)), empty_histogram(len(names))
     classes, sampled_classes = (np.zeros(len(CLASS_NAMES), np.int64) for _ in range(2))
     out_of_range = np.zeros(len(names), np.int64)
-    judged = []
+    tables = []
     for counts, partitions in _tables(settings, paths, split):
         once += counts["histogram"]
         sampled += counts["chip_histogram"]
         classes += counts["class_pixels"]
         sampled_classes += counts["chip_class_pixels"]
         out_of_range += partitions["out_of_range"].sum(axis=0)
-        judged.append(partitions)
+        tables.append(partitions)
     return {
         "bands": _bands(names, once),
         "classes": _classes(classes),
         "as_sampled": {"bands": _bands(names, sampled), "classes": _classes(sampled_classes)},
-        "chips": _verdicts(judged),
+        "chips": _outcomes(tables),
         "out_of_range": dict(zip(names, out_of_range.tolist(), strict=True)),
     }
 

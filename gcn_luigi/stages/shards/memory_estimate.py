@@ -12,24 +12,12 @@ _LEAST_SIZE = 32
 
 
 def shard_bytes(settings: RegionSettings, threads: int, size: int | None = None) -> int:
-    """Return a bound on what building a shard adds to a process that has its libraries loaded.
+    """Return a bound in bytes on what building a shard adds to a process that has its libraries loaded.
 
-    Where chips are few, each partition may be a single piece of work; then as many partitions as pieces are under way,
-    and that is the case allowed for. A build whose partitions have many chips needs half of it or less.
-
-    Parameters
-    ----------
-    settings : RegionSettings
-        Bands, chips, layout and the edge of a partition.
-    threads : int
-        As in `gcn_luigi.stages.shards.shard.ShardRequest`.
-    size : int or None
-        Edge of a partition in pixels, in place of the settings'.
-
-    Returns
-    -------
-    int
-        Bytes. Partitions of a grid that is read from a file may be larger than the settings say.
+    `size` is the edge of a partition in pixels, in place of the settings': partitions of a grid that is read from a
+    file may be larger. Where chips are few, each partition may be a single piece of work; then as many partitions as
+    pieces are under way, and that is the case allowed for. A build whose partitions have many chips needs half of it or
+    less.
     """
     pixels = (settings.grid.size if size is None else size) ** 2
     n_image = len(settings.schema_bands.image)

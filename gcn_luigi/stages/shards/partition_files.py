@@ -17,22 +17,11 @@ from gcn_luigi.stages.shards.shard import used_partitions
 
 
 def write_partition_files(settings: RegionSettings, paths: DatasetPaths, out: Path, say: Say) -> None:
-    """Write one GeoTIFF a used partition and a CSV that lists them.
+    """Write one GeoTIFF per used partition, and to `out` a CSV that lists them.
 
     Bands are those of the stack, in its order, int16; missing samples hold the fill value and missing label
     pixels 255 (``strict``) or the published result (``legacy``). No nodata is declared: the header and the
-    pixels agree.
-
-    Parameters
-    ----------
-    settings : RegionSettings
-        Bands and nodata mode.
-    paths : DatasetPaths
-        Where catalog and stacks are.
-    out : Path
-        The CSV: split, partition, year, file, size in bytes, sha256.
-    say : callable
-        Told how far the work is.
+    pixels agree. The CSV has split, partition, year, file, size in bytes, sha256.
     """
     inventory = read_inventory(paths)
     lattice = inventory.lattice
@@ -56,13 +45,10 @@ def write_partition_files(settings: RegionSettings, paths: DatasetPaths, out: Pa
 
 
 def partition_files_are_there(partition_list: Path) -> bool:
-    """Return whether every file of a published list is beside it, whole by its size."""
+    """Return whether every file of a published list is next to it, complete by its size."""
     with partition_list.open(encoding="utf-8", newline="") as stream:
         return all(
-            _has_size(inside(partition_list.parent, row["file"], where=partition_list), int(row["size"]))
+            (path := inside(partition_list.parent, row["file"], where=partition_list)).is_file()
+            and path.stat().st_size == int(row["size"])
             for row in csv.DictReader(stream)
         )
-
-
-def _has_size(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size

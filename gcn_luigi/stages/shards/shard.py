@@ -1,4 +1,4 @@
-"""One shard: read each partition once, mask it, judge and cut its chips, compress and write them."""
+"""One shard: read each partition once, mask it, select and cut its chips, compress and write them."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -7,13 +7,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
-from gcn_luigi.io.shard.writer import ShardHeader, create_shard
+from gcn_luigi.io.shard.format import ShardHeader
+from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.chips.metadata import (
@@ -21,19 +21,17 @@ from gcn_luigi.prepare.chips.metadata import (
     chip_columns,
     empty_columns,
     empty_window_columns,
-    select_counts,
     window_columns,
 )
-from gcn_luigi.prepare.chips.selection import Reason
+from gcn_luigi.prepare.chips.selection import select_chips
 from gcn_luigi.prepare.missing.fill import Corrected
 from gcn_luigi.prepare.partitions.grid import hilbert_order
+from gcn_luigi.prepare.statistics.histograms import ShardStatistics
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
-from gcn_luigi.stages.shards.chip_encoder import Piece, PieceMaker
-from gcn_luigi.stages.shards.chip_selection import judge_partition
+from gcn_luigi.stages.shards.chip_encoder import ChipEncoder, EncodedChips
 from gcn_luigi.stages.shards.partition_reader import PartitionReader, read_ahead, read_in_turn
-from gcn_luigi.stages.shards.shard_statistics import Tally
 
 # The year gap of a partition without a dated outline, whose year the settings gave.
 NO_OUTLINE = -1
@@ -41,21 +39,10 @@ NO_OUTLINE = -1
 
 @dataclass(frozen=True)
 class ShardRequest:
-    """What to build.
+    """What to build: share `number` of `total` of a split's partitions.
 
-    Attributes
-    ----------
-    settings : RegionSettings
-        How.
-    paths : DatasetPaths
-        Where everything is.
-    split : str
-        ``train`` or ``dev``.
-    number, total : int
-        Which share of the split's partitions.
-    threads : int
-        That cut and compress, beside one that reads and one that counts and writes; 1 does all in one thread. No effect
-        on the bytes.
+    `threads` cut and compress, beside one that reads and one that counts and writes; 1 does all in one thread. They
+    have no effect on the bytes.
     """
 
     settings: RegionSettings
@@ -94,23 +81,10 @@ def used_partitions(paths: DatasetPaths, lattice: Lattice, split: str) -> list[P
 
 
 def build_shard(request: ShardRequest, out: Path, say: Say) -> None:
-    """Write one shard.
+    """Write one shard to `out`, which the caller publishes; `say` reports after each partition.
 
-    Memory does not grow with the number of partitions: at most a few batches of chips are under way.
-
-    Parameters
-    ----------
-    request : ShardRequest
-        What to build.
-    out : Path
-        The file; the caller publishes it.
-    say : callable
-        Told a line and the share of work done after each partition.
-
-    Raises
-    ------
-    InputError
-        A source cannot be decoded; the message names the file.
+    Memory does not grow with the number of partitions: at most a few batches of chips are under way. Raise InputError
+    where a source cannot be decoded; the message names the file.
     """
     inventory = read_inventory(request.paths)
     everything = {split: used_partitions(request.paths, inventory.lattice, split) for split in SPLITS}
@@ -129,21 +103,22 @@ def write_partitions(
     say: Say,
 ) -> None:
     """Write the chips of `places` into one file, whichever shard they belong to; else as `build_shard`."""
-    settings, paths = request.settings, request.paths
-    tally = Tally(settings.schema_bands)
+    settings = request.settings
+    statistics = ShardStatistics(settings.schema_bands)
     in_threads = request.threads > 1
     pool = ThreadPoolExecutor(request.threads) if in_threads else nullcontext()
-    reader = PartitionReader(settings, paths, inventory, places)
+    reader = PartitionReader(settings, request.paths, inventory, places)
     with create_shard(out, header, settings.shards.codec) as writer, pool as threads:
-        maker = PieceMaker(header, writer, in_threads=in_threads)
+        encoder = ChipEncoder(header, writer, in_threads=in_threads)
         read = read_ahead(reader, places) if in_threads else read_in_turn(reader, places)
-        calls = _Partitions(settings, header, tally).calls(zip(places, read, strict=True), len(places), maker, say)
-        for piece in in_order(threads, calls, 2 * request.threads):
-            piece.write(writer)
+        calls = _encode_calls(settings, places, read, encoder, statistics, say)
+        encoded = (call() for call in calls) if threads is None else in_order(threads, calls, 2 * request.threads)
+        for part in encoded:
+            writer.write(*part)
         is_windows = header.layout == "windows"
         writer.finish(
             empty_columns(settings.region, request.split, inventory.lattice, in_windows=is_windows),
-            tally.tables([place.partition for place in places], [place.year for place in places]),
+            statistics.tables([place.partition for place in places], [place.year for place in places]),
             empty_window_columns(inventory.lattice) if is_windows else {},
         )
 
@@ -169,29 +144,31 @@ def shard_header(request: ShardRequest, lattice: Lattice, places: Sequence[Parti
     )
 
 
-class _Partitions:
-    """Counts and judges partitions, one after the other."""
-
-    def __init__(self, settings: RegionSettings, header: ShardHeader, tally: Tally) -> None:
-        self._settings, self._header, self._tally = settings, header, tally
-
-    def calls(
-        self, partitions: Iterable[tuple[Partition, Corrected]], count: int, maker: PieceMaker, say: Say
-    ) -> Iterator[Callable[[], Piece]]:
-        """Yield one call a piece of work, and say how far it is."""
-        began = time.perf_counter()
-        for done, (place, corrected) in enumerate(partitions, 1):
-            yield from self._of_partition(place, corrected, maker)
-            tally, rate = self._tally, self._tally.n_kept / max(time.perf_counter() - began, 1e-9)
-            counts = f"{tally.n_kept:,} chips, {tally.n_rejected:,} rejected, {rate:,.0f} chips/s"
-            say(f"{done} of {count} partitions, {counts}", done / count)
-
-    def _of_partition(self, place: Partition, corrected: Corrected, maker: PieceMaker) -> Iterator[Callable[[], Piece]]:
-        settings, size = self._settings, self._settings.chips.size
-        judged = judge_partition(settings.chips, place, corrected.label, corrected.flags, self._header.fills["flags"])
-        chosen = np.asarray(judged.verdicts == Reason.KEPT, bool)
-        kept = judged.origins[chosen]
-        self._tally.add(corrected, kept, size, judged.verdicts, judged.step)
-        columns = chip_columns(settings.region, place, kept, select_counts(judged.counts, chosen), size)
+def _encode_calls(
+    settings: RegionSettings,
+    places: Sequence[Partition],
+    read: Iterable[Corrected],
+    encoder: ChipEncoder,
+    statistics: ShardStatistics,
+    say: Say,
+) -> Iterator[Callable[[], EncodedChips]]:
+    """Select the chips of one partition after the other, count them, and yield the calls that encode them."""
+    began, size = time.perf_counter(), settings.chips.size
+    beyond = encoder.header.fills["flags"]
+    for done, (place, corrected) in enumerate(zip(places, read, strict=True), 1):
+        selection = select_chips(
+            settings.chips,
+            corrected.label,
+            corrected.flags,
+            split=place.split,
+            extent=place.window.height,
+            beyond=beyond,
+        )
+        statistics.add(corrected, selection, size)
+        origins, counts = selection.origins[selection.kept], selection.counts.of(selection.kept)
+        columns = chip_columns(settings.region, place, origins, counts, size)
         planes = {"image": corrected.image, "label": corrected.label, "flags": corrected.flags}
-        yield from maker.calls(planes, kept, columns, window_columns(place))
+        yield from encoder.calls(planes, origins, columns, window_columns(place))
+        rate = statistics.n_kept / max(time.perf_counter() - began, 1e-9)
+        chips = f"{statistics.n_kept:,} chips, {statistics.n_rejected:,} rejected, {rate:,.0f} chips/s"
+        say(f"{done} of {len(places)} partitions, {chips}", done / len(places))

@@ -118,7 +118,7 @@ def test_a_kernel_that_does_not_load_is_named_with_the_reason(around, monkeypatc
 
 
 def test_a_kernel_that_computes_wrongly_is_found(around, monkeypatch):
-    monkeypatch.setattr("gcn_luigi.io.shard.filters.unshuffled", lambda _stored, out: out * 0)
+    monkeypatch.setattr("gcn_luigi.io.shard.codecs.unshuffled", lambda _stored, out: out * 0)
 
     (found,) = software.probe_kernels(around)
 

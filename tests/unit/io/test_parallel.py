@@ -9,11 +9,8 @@ import pytest
 from gcn_luigi.io.parallel import in_order
 
 
-@pytest.fixture(params=[None, 1, 4])
+@pytest.fixture(params=[1, 4])
 def pool(request):
-    if request.param is None:
-        yield None
-        return
     with ThreadPoolExecutor(request.param) as threads:
         yield threads
 
@@ -23,7 +20,7 @@ def test_results_come_in_order(pool):
 
     def work(number):
         # The first one waits for a later one, where there are threads for both.
-        if number == 0 and pool is not None and pool._max_workers > 1:
+        if number == 0 and pool._max_workers > 1:
             assert ready.wait(10)
         if number == 1:
             ready.set()
@@ -42,7 +39,7 @@ def test_no_more_is_taken_than_may_be_ahead(pool, ahead):
             yield partial(int, number)
 
     for done, _ in enumerate(in_order(pool, calls(), ahead), 1):
-        assert len(taken) <= done + (ahead if pool is not None else 0)
+        assert len(taken) <= done + ahead
 
 
 def test_an_error_is_raised_in_its_turn_and_what_follows_is_given_up(pool):

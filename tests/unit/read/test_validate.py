@@ -17,7 +17,7 @@ from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import manifest_text
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import Record, read_record
-from gcn_luigi.io.shard.footer import write_tail
+from gcn_luigi.io.shard.format import write_footer
 from gcn_luigi.io.tables import write_geoparquet
 from gcn_luigi.read.checks.files import differences
 from gcn_luigi.read.dataset import Dataset
@@ -61,7 +61,7 @@ def edit_table(root, name, edit):
 def edit_shard(root, name, edit):
     with h5py.File(root / "shards" / name, "r+") as file:
         edit(file)
-    write_tail(root / "shards" / name)
+    write_footer(root / "shards" / name)
     reseal(root)
 
 

@@ -17,12 +17,11 @@ from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import write_geotiff
 from gcn_luigi.io.tables import write_geopackage, write_geoparquet
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.chips.overlap import chip_load
+from gcn_luigi.prepare.chips.chips import chip_load
 from gcn_luigi.prepare.partitions.grid_comparison import compare_grids, describe_cells
-from gcn_luigi.prepare.statistics.ks import ks_of_samples
-from gcn_luigi.report.grids.evidence import read_grid_evidence
-from gcn_luigi.report.grids.page import write_grid_page
-from gcn_luigi.report.grids.reading import caveats, chip_table, read_out, share_table
+from gcn_luigi.prepare.statistics.statistics import ks_of_samples
+from gcn_luigi.report.grids.data import read_grid_data
+from gcn_luigi.report.grids.page import caveats, chip_table, describe, share_table, write_grid_page
 from gcn_luigi.settings import RegionSettings
 from tests.reference.html_page import Page
 
@@ -110,7 +109,7 @@ def test_the_same_dataset_gives_the_same_bytes_and_they_tell_no_place(made, text
 
 
 def test_the_numbers_are_those_of_the_cells(made):
-    small, own, large = read_grid_evidence(*made).sizes
+    small, own, large = read_grid_data(*made).sizes
 
     assert (own.n_cells("train"), own.n_cells("dev")) == (3, 2)
     assert (small.n_cells("train"), small.n_cells("dev")) == (12, 8)
@@ -128,18 +127,18 @@ def test_the_numbers_are_those_of_the_cells(made):
 
 
 def test_the_reading_says_what_the_tables_say(made):
-    evidence = read_grid_evidence(*made)
+    data = read_grid_data(*made)
 
-    said = " ".join(read_out(evidence))
+    said = " ".join(describe(data))
 
     assert (
         "32 px: a cell holds 16.7% glacier on average in train and 100.0% in dev, 83.3 percentage points more" in said
     )
     assert "none at 16 px, which is smaller than a chip" in said
     assert "25 training chips at 64 px" in said
-    assert "Fewer than 20 cells" in caveats(evidence)[0]
-    assert [row[0] for row in share_table(evidence).rows] == ["16\u00a0px", "", "32\u00a0px", "", "64\u00a0px", ""]
-    assert chip_table(evidence).rows[0][4] == "\u2013"
+    assert "Fewer than 20 cells" in caveats(data)[0]
+    assert [row[0] for row in share_table(data).rows] == ["16\u00a0px", "", "32\u00a0px", "", "64\u00a0px", ""]
+    assert chip_table(data).rows[0][4] == "\u2013"
 
 
 def test_a_split_without_cells_and_a_region_without_ice_are_told(tmp_path):
@@ -149,7 +148,7 @@ def test_a_split_without_cells_and_a_region_without_ice_are_told(tmp_path):
 
     write_grid_page(*made, tmp_path / "grids.html")
 
-    said = " ".join(read_out(read_grid_evidence(*made)))
+    said = " ".join(describe(read_grid_data(*made)))
     assert "32 px: dev is without a cell of this size" in said
     assert "64 px: train and dev are without a cell of this size" in said
     assert "No outline lies on the region's pixels" in said
@@ -158,11 +157,11 @@ def test_a_split_without_cells_and_a_region_without_ice_are_told(tmp_path):
 
 def test_cells_are_judged_once_and_hold_all_glacier_of_the_lattice(made):
     region, layout = made
-    evidence = read_grid_evidence(region, layout)
-    area = {grid.size: grid.cells["glacier_m2"].sum() for grid in evidence.sizes}
+    data = read_grid_data(region, layout)
+    area = {grid.size: grid.cells["glacier_m2"].sum() for grid in data.sizes}
 
     assert area == {size: pytest.approx((512 + 36 * 64) * 400.0) for size in SIZES}
-    for grid in evidence.sizes:
+    for grid in data.sizes:
         assert list(grid.cells.columns) == ["row", "col", "split", "share", "glacier_m2"]
         assert grid.cells["share"].between(0, 1).all()
 

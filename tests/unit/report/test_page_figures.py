@@ -8,11 +8,10 @@ import pytest
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.report.drawing import drawing_style
-from gcn_luigi.report.evidence import read_evidence
-from gcn_luigi.report.quality.causes import cause_figure, cause_table
-from gcn_luigi.report.quality.distributions import share_figure, share_table, year_figure
-from gcn_luigi.report.quality.figures import _median
-from gcn_luigi.report.quality.share_maps import reason_map, share_map
+from gcn_luigi.report.quality.data import read_report_data
+from gcn_luigi.report.quality.figures import histogram_median, share_figure, share_table, year_figure
+from gcn_luigi.report.quality.maps import read_relief, reason_map, share_map
+from gcn_luigi.report.quality.missing import cause_figure, cause_table
 from gcn_luigi.settings import RegionSettings
 
 
@@ -22,9 +21,9 @@ def paths(small_output):
 
 
 @pytest.fixture(scope="module")
-def evidence(paths):
+def data(paths):
     made_with = json.loads(paths.dataset.read_text(encoding="utf-8"))["configuration"]
-    return read_evidence(RegionSettings.model_validate({**made_with, "data_root": "."}), paths)
+    return read_report_data(RegionSettings.model_validate({**made_with, "data_root": "."}), paths)
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +32,9 @@ def _style():
         yield
 
 
-def test_shares_of_classes_are_those_of_the_index(evidence):
-    index = evidence.index
-    rows = {row[0]: row[1:] for row in share_table(evidence).rows}
+def test_shares_of_classes_are_those_of_the_index(data):
+    index = data.index
+    rows = {row[0]: row[1:] for row in share_table(data).rows}
 
     train = index.loc[index["split"] == "train", "share_debris"]
     dev = index.loc[index["split"] == "dev", "share_debris"]
@@ -45,38 +44,38 @@ def test_shares_of_classes_are_those_of_the_index(evidence):
     assert len(rows) == 6
 
 
-def test_the_distance_stands_on_the_figure_and_in_the_table(evidence):
-    (row,) = [row for row in share_table(evidence).rows if row[0] == "Debris, chips"]
+def test_the_distance_stands_on_the_figure_and_in_the_table(data):
+    (row,) = [row for row in share_table(data).rows if row[0] == "Debris, chips"]
 
-    assert f"debris: KS {row[-1]}" in share_figure(evidence).alt
+    assert f"debris: KS {row[-1]}" in share_figure(data).alt
 
 
-def test_missing_pixels_are_counted_by_band_and_cause(evidence):
-    table = cause_table(evidence)
+def test_missing_pixels_are_counted_by_band_and_cause(data):
+    table = cause_table(data)
     rows = {row[0]: dict(zip(table.head, row, strict=True)) for row in table.rows}
 
-    assert set(rows) == {band.name for band in evidence.bands}
-    totals = evidence.tile_quality["ndsi"]["totals"]
+    assert set(rows) == {band.name for band in data.bands}
+    totals = data.tile_quality["ndsi"]["totals"]
     assert rows["ndsi"]["#tiles: nodata"] == f"{totals['missing']:,}"
-    pixels = sum(flags.pixels for flags in evidence.flags.values())
+    pixels = sum(flags.pixels for flags in data.flags.values())
     values = np.arange(256)
     own = pixels[(values & Flag.OPTICAL > 0) & (values & Flag.OUTSIDE == 0)].sum() / pixels.sum()
     assert rows["ndsi"]["#chips: role missing"] == f"{own:.2%}"
     assert rows["ndsi"]["#chips: outside"] == f"{pixels[values & Flag.OUTSIDE > 0].sum() / pixels.sum():.2%}"
-    assert all(f"{band.name} " in cause_figure(evidence).alt for band in evidence.bands)
+    assert all(f"{band.name} " in cause_figure(data).alt for band in data.bands)
 
 
-def test_years_between_outline_and_image_are_those_of_the_chips(evidence):
-    said = year_figure(evidence).alt
+def test_years_between_outline_and_image_are_those_of_the_chips(data):
+    said = year_figure(data).alt
 
     for split in SPLITS:
-        gaps = evidence.index.loc[(evidence.index["split"] == split) & (evidence.index["year_gap"] >= 0), "year_gap"]
+        gaps = data.index.loc[(data.index["split"] == split) & (data.index["year_gap"] >= 0), "year_gap"]
         assert f"{split} {gaps.mean():.1f}" in said
 
 
-def test_every_reason_is_on_the_map_with_its_count(evidence, paths):
-    unused = evidence.catalog[~evidence.catalog["used"]]
-    drawing = reason_map(evidence, paths)
+def test_every_reason_is_on_the_map_with_its_count(data, paths):
+    unused = data.catalog[~data.catalog["used"]]
+    drawing = reason_map(data, read_relief(data, paths))
 
     counts = unused["reason"].value_counts()
     assert len(counts) >= 1
@@ -85,16 +84,16 @@ def test_every_reason_is_on_the_map_with_its_count(evidence, paths):
         assert f"{reason}: {count}" in drawing.svg
 
 
-def test_the_map_of_shares_has_a_panel_each_for_glacier_debris_and_ice(evidence, paths):
-    drawing = share_map(evidence, paths)
+def test_the_map_of_shares_has_a_panel_each_for_glacier_debris_and_ice(data, paths):
+    drawing = share_map(data, read_relief(data, paths))
 
     for title in ("Glacier (outlines)", "Debris (label)", "Ice (label)"):
         assert title in drawing.svg
-    assert f"{evidence.catalog['share_debris'].mean():.1%}" in drawing.alt
+    assert f"{data.catalog['share_debris'].mean():.1%}" in drawing.alt
 
 
 @pytest.mark.parametrize("values", [[5], [1, 2], [-32768, 0, 32767], [7] * 9 + [100]])
 def test_the_median_of_a_histogram_is_the_lower_one(values):
     counts = np.bincount(np.array(values) + 32768, minlength=65536)
 
-    assert _median(counts) == sorted(values)[(len(values) - 1) // 2]
+    assert histogram_median(counts) == sorted(values)[(len(values) - 1) // 2]

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from dataclasses import replace
 
 import geopandas as gpd
 import matplotlib as mpl
@@ -16,23 +17,24 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import Inventory, Note, SourceFile
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import write_geotiff
-from gcn_luigi.io.shard.writer import ShardReader
+from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.io.tables import write_geoparquet
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour, colour_bands
 from gcn_luigi.prepare.missing.fill import Flag
+from gcn_luigi.prepare.outlines.columns import outline_rows
 from gcn_luigi.prepare.partitions.grid_comparison import describe_shares
 from gcn_luigi.prepare.split.leakage import audit_split
-from gcn_luigi.report.evidence import read_evidence
+from gcn_luigi.report.pictures import false_colour, label_picture, missing_picture
+from gcn_luigi.report.quality.checks import make_checks
+from gcn_luigi.report.quality.chips import choose_chips
+from gcn_luigi.report.quality.data import read_report_data
 from gcn_luigi.report.quality.figures import binned
-from gcn_luigi.report.quality.findings import make_findings
+from gcn_luigi.report.quality.inputs import configuration, out_of_range_table, tile_table
+from gcn_luigi.report.quality.maps import elevation_band, hillshade
 from gcn_luigi.report.quality.page import write_report
-from gcn_luigi.report.quality.sources import configuration
-from gcn_luigi.report.quality.tiles import tile_table, wild_table
-from gcn_luigi.report.quicklooks import choose_chips, false_colour, label_picture, missing_picture
-from gcn_luigi.report.relief import elevation_band, hillshade
 from gcn_luigi.report.tables import number
-from gcn_luigi.settings import RegionSettings
+from gcn_luigi.settings import OutlineSettings, RegionSettings
 from gcn_luigi.stages.dataset.summary import write_index, write_statistics
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 from tests.reference.html_page import Page
@@ -60,7 +62,7 @@ def make_settings(bands):
             "grid": {"size": 32, "max_outside_share": 0.9},
             "chips": {"size": 16, "step": 8, "min_valid_label_share": 0.25},
             # Two train partitions in three shards: one shard is empty.
-            "shards": {"train": 3, "dev": 1},
+            "shards": {"n_train": 3, "n_dev": 1},
         }
     )
 
@@ -259,11 +261,11 @@ def test_a_damaged_raster_is_named(rich, tmp_path):
 
 def test_flags_are_counted_as_a_plain_loop_counts_them(rich):
     settings, paths = rich
-    evidence = read_evidence(settings, paths)
+    data = read_report_data(settings, paths)
     with ShardReader(paths.shard("dev", 0, 1)) as shard:
         planes = np.array([shard.pixels("flags", row) for row in range(len(shard))])
 
-    counts = evidence.flags["dev"]
+    counts = data.flags["dev"]
 
     assert counts.n_chips == counts.n_all == len(planes)
     assert counts.share(Flag.LABEL) == ((planes & 4) > 0).mean() > 0
@@ -272,12 +274,25 @@ def test_flags_are_counted_as_a_plain_loop_counts_them(rich):
 
 
 def test_the_checks_tell_of_shared_glaciers_and_of_remarks(rich):
-    findings = {finding.question: finding for finding in make_findings(read_evidence(*rich))}
+    checks = {check.question: check for check in make_checks(read_report_data(*rich))}
 
-    shared = findings["Do train and dev share glaciers?"]
+    shared = checks["Do train and dev share glaciers?"]
     assert (shared.answer, shared.is_fine) == ("1 outline", False)
-    assert findings["Do train and dev share pixels?"].is_fine
-    assert findings["Did the scan of the tiles find nothing to remark?"].answer == "overlaps 40"
+    assert checks["Do train and dev share pixels?"].is_fine
+    assert checks["Did the scan of the tiles find nothing to remark?"].answer == "overlaps 40"
+
+
+@pytest.mark.parametrize(("repairs", "answer"), [([], "yes"), (["1 rows without area skipped: a"], "1 note")])
+def test_a_column_that_was_chosen_is_no_outline_that_was_changed(rich, repairs, answer):
+    columns = pd.DataFrame({"RGIId": ["a", "b"], "Id": [1, 2], "BgnDate": ["20050101", "20050102"]})
+    notes = outline_rows(columns, OutlineSettings(path="a.gpkg"), "a.gpkg").notes
+    assert len(notes) == 1
+    data = read_report_data(*rich)
+    data = replace(data, audit=data.audit | {"notes": {"outlines": [*notes, *repairs]}})
+
+    check = next(one for one in make_checks(data) if one.question == "Were all outlines read as they are?")
+
+    assert (check.answer, check.is_fine) == (answer, not repairs)
 
 
 def test_long_lists_are_cut_and_say_so(text):
@@ -287,7 +302,7 @@ def test_long_lists_are_cut_and_say_so(text):
 
 
 def test_the_tiles_are_summed_up_by_band(rich):
-    table = tile_table(read_evidence(*rich))
+    table = tile_table(read_report_data(*rich))
 
     # 13 files of 1000 px, in two years but for topography.
     assert [row[0] for row in table.rows] == ["tcb", "nbr", "ndsi", "dem"]
@@ -296,7 +311,7 @@ def test_the_tiles_are_summed_up_by_band(rich):
 
 
 def test_the_tiles_with_most_wild_values_are_named_and_the_rest_is_counted(rich, text):
-    table = wild_table(read_evidence(*rich))
+    table = out_of_range_table(read_report_data(*rich))
 
     assert len(table.rows) == 20
     assert [row[3] for row in table.rows] == [str(12 - i // 2) for i in range(20)]
@@ -307,9 +322,7 @@ def test_the_tiles_with_most_wild_values_are_named_and_the_rest_is_counted(rich,
 
 def test_the_checks_tell_of_wild_values_and_of_bands_without_a_range(rich, bare):
     asked = "Does every value of the tiles lie in its valid range?"
-    told, untold = (
-        {finding.question: finding for finding in make_findings(read_evidence(*one))} for one in (rich, bare)
-    )
+    told, untold = ({check.question: check for check in make_checks(read_report_data(*one))} for one in (rich, bare))
 
     assert (told[asked].answer, told[asked].is_fine) == ("nbr 156 beyond; no range is set for tcb, ndsi, dem", False)
     assert (untold[asked].answer, untold[asked].is_fine) == ("not checked; no range is set for b7", False)
@@ -325,16 +338,16 @@ def test_tiles_within_their_ranges_are_fine(rich, tmp_path):
         found["tiles"] = [row | {"out_of_range": 0} for row in found["tiles"]]
         found["totals"]["out_of_range"] = 0
         write_json(copy.tile_quality(band.name), found)
-    evidence = read_evidence(settings, copy)
+    data = read_report_data(settings, copy)
 
-    finding = next(one for one in make_findings(evidence) if one.question.startswith("Does every value"))
+    check = next(one for one in make_checks(data) if one.question.startswith("Does every value"))
 
-    assert (finding.answer, finding.is_fine) == ("yes; no range is set for tcb, ndsi, dem", True)
-    assert wild_table(evidence).rows == ()
+    assert (check.answer, check.is_fine) == ("yes; no range is set for tcb, ndsi, dem", True)
+    assert out_of_range_table(data).rows == ()
 
 
 def test_settings_that_differ_from_the_default_are_marked(rich):
-    sections = dict(configuration(read_evidence(*rich)))
+    sections = dict(configuration(read_report_data(*rich)))
 
     marked = {key for key, _, is_set in sections["chips"] if is_set}
     assert marked == {"size", "step", "min_valid_label_share"}
@@ -396,7 +409,7 @@ def test_pictures_show_values_classes_and_causes():
     flags = np.array([[0, 1]], np.uint8)
     limits = [(0, 0.0, 100.0), (1, 0.0, 100.0), (2, 0.0, 100.0)]
 
-    rgb = false_colour(image, flags, limits, missing=int(Flag.OPTICAL))
+    rgb = false_colour(image, flags, limits, hiding=int(Flag.OPTICAL))
 
     assert rgb[0, 0].argmax() == 1
     assert len(set(rgb[0, 1].tolist())) == 1

@@ -9,13 +9,12 @@ import pytest
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import Record
 from gcn_luigi.io.tables import write_geoparquet
-from gcn_luigi.report.evidence import read_evidence
 from gcn_luigi.report.graph_picture import TaskTime
-from gcn_luigi.report.quality.findings import make_findings
-from gcn_luigi.report.quality.leakage import leak_table, repeat_examples, repeat_table
-from gcn_luigi.report.quality.left_out import input_table, stage_table
-from gcn_luigi.report.quality.page import write_report
-from gcn_luigi.report.quality.provenance import Provenance, file_table, shard_table
+from gcn_luigi.report.quality.checks import make_checks
+from gcn_luigi.report.quality.data import read_report_data
+from gcn_luigi.report.quality.inputs import input_table, stage_table
+from gcn_luigi.report.quality.page import Provenance, file_table, shard_table, write_report
+from gcn_luigi.report.quality.tables import leakage_table, repeat_examples, repeat_table
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 from tests.reference.html_page import Page
 from tests.reference.timeless import timeless
@@ -112,42 +111,42 @@ def test_leaks_are_those_of_the_chips_and_not_of_the_plan(rich, tmp_path):
     train, dev = (index.index[index["split"] == split][0] for split in ("train", "dev"))
     places = ["partition", "left", "bottom", "right", "top"]
     index.loc[dev, places] = index.loc[train, places]
-    evidence = read_evidence(*mirrored(rich, tmp_path / "tiny", index=index))
+    data = read_report_data(*mirrored(rich, tmp_path / "tiny", index=index))
 
-    rows = {row[0]: row[1:] for row in leak_table(evidence).rows}
-    findings = {finding.question: finding for finding in make_findings(evidence)}
+    rows = {row[0]: row[1:] for row in leakage_table(data).rows}
+    checks = {check.question: check for check in make_checks(data)}
 
     assert rows["Pixels in both"] == ("256", "0")
     assert rows["Least distance, edge to edge"][0] == "0 m (0.0 px)"
     assert rows["Nearest dev chip"][0] == index["chip_id"][dev]
-    assert findings["Do train and dev share pixels?"].answer == "256 pixels"
-    assert not findings["Do train and dev share pixels?"].is_fine
+    assert checks["Do train and dev share pixels?"].answer == "256 pixels"
+    assert not checks["Do train and dev share pixels?"].is_fine
 
 
 def test_a_chip_that_is_listed_twice_is_a_repeat_in_bytes_and_place(rich, tmp_path):
     index = gpd.read_parquet(rich[1].index)
     first = index[index["split"] == "train"].iloc[[0]]
     again = pd.concat([index, first.assign(chip_id="again", split="dev")], ignore_index=True)
-    evidence = read_evidence(*mirrored(rich, tmp_path / "tiny", index=again))
+    data = read_report_data(*mirrored(rich, tmp_path / "tiny", index=again))
 
-    rows = repeat_table(evidence).rows
-    finding = next(one for one in make_findings(evidence) if one.question == "Is every chip there once?")
+    rows = repeat_table(data).rows
+    check = next(one for one in make_checks(data) if one.question == "Is every chip there once?")
 
     compared = f"{len(again)}"
     assert rows == (
         ("Same bytes", compared, "1", "0", "0", "1"),
         ("Same footprint and year", compared, "1", "0", "0", "1"),
     )
-    assert repeat_examples(evidence)[0] == ("Same bytes", [f"again, {first['chip_id'].iloc[0]}"])
-    assert finding.answer == "1 set of chips with the same bytes; 1 set of chips with the same footprint and year"
-    assert not finding.is_fine
+    assert repeat_examples(data)[0] == ("Same bytes", [f"again, {first['chip_id'].iloc[0]}"])
+    assert check.answer == "1 set of chips with the same bytes; 1 set of chips with the same footprint and year"
+    assert not check.is_fine
 
 
 def test_a_dataset_without_repeats_says_so(rich):
-    evidence = read_evidence(*rich)
+    data = read_report_data(*rich)
 
-    assert [row[2:] for row in repeat_table(evidence).rows] == [("0",) * 4] * 2
-    assert repeat_examples(evidence) == []
+    assert [row[2:] for row in repeat_table(data).rows] == [("0",) * 4] * 2
+    assert repeat_examples(data) == []
 
 
 def test_partitions_stored_once_give_the_same_page_but_for_how_they_are_stored(rich, tmp_path):
@@ -168,7 +167,7 @@ def test_partitions_stored_once_give_the_same_page_but_for_how_they_are_stored(r
 
 
 def test_what_came_in_is_what_was_used_and_what_was_left_out(rich):
-    rows = {row[0]: row[1:] for row in stage_table(read_evidence(*rich)).rows}
+    rows = {row[0]: row[1:] for row in stage_table(read_report_data(*rich)).rows}
 
     index = gpd.read_parquet(rich[1].index)
     found, used, left = rows["Candidate chips of the used partitions"]
@@ -185,11 +184,11 @@ def test_notes_are_counted_and_odd_ones_are_told_whole(rich, tmp_path):
         "grid": ["cells were snapped"],
         "split": [],
     }
-    audit = read_evidence(*rich).audit
+    audit = read_report_data(*rich).audit
     paths.split_audit.unlink()
     write_json(paths.split_audit, audit | {"notes": notes})
 
-    rows = input_table(read_evidence(settings, paths)).rows
+    rows = input_table(read_report_data(settings, paths)).rows
 
     assert ("tiles", "pairs of tiles that share pixels", "40") in rows
     assert rows[-4:] == (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcn_luigi.io.shard.columns import ColumnWriter
+from gcn_luigi.io.shard.writer import ColumnWriter
 
 
 def columns(first, count):

@@ -1,4 +1,4 @@
-"""The tail of a shard covers every byte that no chunk's own checksum does, and hinders nobody."""
+"""The footer of a shard covers every byte that no chunk's own checksum does, and hinders nobody."""
 
 import hashlib
 import os
@@ -11,8 +11,8 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
 from gcn_luigi.io.shard.codecs import CODECS
-from gcn_luigi.io.shard.footer import check_tail, write_tail
-from gcn_luigi.io.shard.writer import PIXELS, ShardReader
+from gcn_luigi.io.shard.format import PIXELS, check_footer, write_footer
+from gcn_luigi.io.shard.reader import ShardReader
 from tests.reference.shards import write_shard
 
 pytestmark = pytest.mark.fault
@@ -38,7 +38,7 @@ def pixel_bytes(path):
 def is_sound(path):
     handle = os.open(path, os.O_RDONLY)
     try:
-        check_tail(handle)
+        check_footer(handle)
     except OSError:
         return False
     finally:
@@ -46,8 +46,8 @@ def is_sound(path):
     return True
 
 
-def tail_of(content):
-    """Return digest, runs and offset of the tail, read by hand."""
+def footer_of(content):
+    """Return digest, runs and offset of the footer, read by hand."""
     digest, count, mark = struct.unpack("<32sQ8s", content[-48:])
     assert mark == b"GCN-TAIL"
     end = len(content) - 48 - 16 * count
@@ -60,7 +60,7 @@ def tail_of(content):
 def test_it_covers_all_that_is_no_pixel_and_no_pixel(path, codec, count):
     write_shard(path, count, codec=codec, batches=3)
     content = path.read_bytes()
-    digest, runs, end = tail_of(content)
+    digest, runs, end = footer_of(content)
 
     covered = np.zeros(end, bool)
     for offset, size in runs:
@@ -79,10 +79,10 @@ def test_a_flipped_bit_outside_the_pixels_is_found_before_hdf5_sees_it(path, cod
     write_shard(path, 12, codec=codec)
     whole, rng = path.read_bytes(), np.random.default_rng(5)
     others = np.flatnonzero(~pixel_bytes(path))
-    tail = range(tail_of(whole)[2], len(whole))
+    footer = range(footer_of(whole)[2], len(whole))
     monkeypatch.setattr("gcn_luigi.io.shard.reader._opened", lambda _: pytest.fail("HDF5 was shown the file"))
 
-    for place in (*rng.choice(others, 300), *tail):
+    for place in (*rng.choice(others, 300), *footer):
         spoilt = bytearray(whole)
         spoilt[place] ^= 1 << int(rng.integers(8))
         path.write_bytes(spoilt)
@@ -100,7 +100,7 @@ def test_a_bit_of_a_pixel_is_left_to_the_checksum_of_its_chunk(path):
 
 
 @pytest.mark.parametrize("lost", [1, 8, 47, 48, 49, 64, 5000])
-def test_a_tail_cut_short_is_found(path, lost):
+def test_a_footer_cut_short_is_found(path, lost):
     write_shard(path, 3)
     path.write_bytes(path.read_bytes()[:-lost])
 
@@ -108,7 +108,7 @@ def test_a_tail_cut_short_is_found(path, lost):
 
 
 @pytest.mark.parametrize(
-    "tail",
+    "footer",
     [
         struct.pack("<32sQ8s", b"", 0, b"GCN-TAIL"),
         struct.pack("<32sQ8s", b"", 2**60, b"GCN-TAIL"),
@@ -119,26 +119,26 @@ def test_a_tail_cut_short_is_found(path, lost):
     ],
     ids=["nothing covered", "too many runs", "a run too long", "runs that overlap", "a run that wraps", "none"],
 )
-def test_a_tail_that_makes_no_sense_is_refused(path, tail):
-    path.write_bytes(b"x" * 1000 + tail)
+def test_a_footer_that_makes_no_sense_is_refused(path, footer):
+    path.write_bytes(b"x" * 1000 + footer)
 
     assert not is_sound(path)
 
 
 @pytest.mark.parametrize("size", [0, 1, 47, 48])
-def test_a_file_too_short_for_a_tail_has_none(path, size):
+def test_a_file_too_short_for_a_footer_has_none(path, size):
     path.write_bytes(b"\0" * size)
 
     assert not is_sound(path)
 
 
-def test_a_shard_that_hdf5_changed_has_no_tail_until_it_is_written_again(path):
+def test_a_shard_that_hdf5_changed_has_no_footer_until_it_is_written_again(path):
     pixels = write_shard(path, 3)
     with h5py.File(path, "r+") as file:
         file.attrs["note"] = "changed"
     assert not is_sound(path)
 
-    write_tail(path)
+    write_footer(path)
 
     with ShardReader(path) as shard:
         assert shard.attributes["note"] == "changed"
@@ -162,8 +162,8 @@ def test_a_shard_that_takes_pixels_from_elsewhere_is_refused(path, tmp_path, lay
     with h5py.File(path, "r+") as file:
         del file["image"]
         lay(file, str(tmp_path / "other.h5"))
-    # Whoever makes such a shard gives it a tail that fits.
-    monkeypatch.setattr("gcn_luigi.io.shard.reader.check_tail", lambda _: None)
+    # Whoever makes such a shard gives it a footer that fits.
+    monkeypatch.setattr("gcn_luigi.io.shard.reader.check_footer", lambda _: None)
 
     with pytest.raises(OSError, match=r"link to something else|in another file|within itself"):
         ShardReader(path)

@@ -9,7 +9,7 @@ import pytest
 
 from gcn_luigi.io.shard.reader import ShardReader
 from tests.reference.shards import write_shard
-from tests.unit.io.shard.test_footer import pixel_bytes, tail_of
+from tests.unit.io.shard.test_footer import footer_of, pixel_bytes
 
 pytestmark = pytest.mark.fault
 
@@ -54,11 +54,11 @@ def test_plain_h5py_shows_nothing_else_after_a_flipped_bit_outside_the_pixels(tm
     expected, whole = everything(path), path.read_bytes()
     heap = heap_bytes(whole)
     guarded = np.flatnonzero(~pixel_bytes(path) & ~heap)
-    guarded = guarded[guarded < tail_of(whole)[2]]
+    guarded = guarded[guarded < footer_of(whole)[2]]
     rng = np.random.default_rng(6)
     n_noticed, silent = 0, []
 
-    # A heap damaged at random can keep HDF5 busy for ever, which is one more reason for the tail.
+    # A heap damaged at random can keep HDF5 busy for ever, which is one more reason for the footer.
     assert 0 < heap.sum() <= 4096
     for place in rng.choice(guarded, 300, replace=False).tolist():
         spoilt = bytearray(whole)

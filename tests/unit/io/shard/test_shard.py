@@ -15,12 +15,13 @@ from pyproj import CRS
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ShardError
-from gcn_luigi.io.shard.footer import write_tail
-from gcn_luigi.io.shard.writer import FORMATS, PIXELS, ShardReader, create_shard
+from gcn_luigi.io.shard.format import FORMATS, PIXELS, write_footer
+from gcn_luigi.io.shard.reader import ShardReader
+from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.chips.metadata import empty_columns
 from gcn_luigi.read.dataset import ChipReader
-from tests.reference.shards import LATTICE, TABLES, make_columns, make_header, make_pixels, write_shard
+from tests.reference.shards import LATTICE, TABLES, append, make_columns, make_header, make_pixels, write_shard
 
 # Codecs that need no plugin, as the tests here open shards with HDF5 alone; tests/integration/test_layouts.py has all.
 CODECS = ["deflate", "none"]
@@ -241,7 +242,7 @@ class TestChecksums:
         write_shard(path, 2, codec="none")
         with h5py.File(path, "r+") as file:
             spoil(file)
-        write_tail(path)
+        write_footer(path)
 
         with pytest.raises(ShardError, match="checksum"):
             reader_of(path, 2)[0]
@@ -250,7 +251,7 @@ class TestChecksums:
 class TestWriting:
     def test_a_shard_that_was_never_finished_is_not_complete(self, path):
         with create_shard(path, make_header(), "deflate") as writer:
-            writer.append(make_pixels(2), make_columns(2))
+            append(writer, make_pixels(2), make_columns(2))
 
         with ShardReader(path) as shard:
             assert not shard.is_complete
@@ -260,13 +261,13 @@ class TestWriting:
     def test_a_shard_whose_writing_failed_is_no_shard(self, path):
         def interrupted():
             with create_shard(path, make_header(), "deflate") as writer:
-                writer.append(make_pixels(2), make_columns(2))
+                append(writer, make_pixels(2), make_columns(2))
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
             interrupted()
 
-        with pytest.raises(OSError, match="no tail"):
+        with pytest.raises(OSError, match="no footer"):
             ShardReader(path)
 
     @pytest.mark.parametrize("codec", CODECS)
@@ -290,8 +291,8 @@ class TestWriting:
 
         with create_shard(path, make_header(), codec) as writer:
             with pytest.raises(ShardError, match=name) as caught:
-                writer.append(pixels, make_columns(2))
-            writer.append(make_pixels(1), make_columns(1))
+                append(writer, pixels, make_columns(2))
+            append(writer, make_pixels(1), make_columns(1))
             writer.finish(empty_columns("alps", "train", LATTICE), {})
 
         assert "shard 0 of 2" in caught.value.where
@@ -301,14 +302,14 @@ class TestWriting:
         columns = make_columns(2) | {"row": np.zeros(3, np.int32)}
 
         with create_shard(path, make_header(), "deflate") as writer, pytest.raises(ShardError, match="row"):
-            writer.append(make_pixels(2), columns)
+            append(writer, make_pixels(2), columns)
 
     def test_columns_of_other_names_are_refused(self, path):
         with create_shard(path, make_header(), "deflate") as writer:
-            writer.append(make_pixels(2), make_columns(2))
+            append(writer, make_pixels(2), make_columns(2))
             fewer = {name: values for name, values in make_columns(2).items() if name != "year"}
             with pytest.raises(ShardError, match="year"):
-                writer.append(make_pixels(2), fewer)
+                append(writer, make_pixels(2), fewer)
             with pytest.raises(ShardError, match="year"):
                 writer.finish({name: values[:0] for name, values in fewer.items()}, {})
 
@@ -346,7 +347,7 @@ class TestDamage:
             image.resize(4, axis=0)
             if is_written:
                 image.id.write_direct_chunk((3, 0, 0, 0), pixels["image"][3].tobytes(), filter_mask=0b111)
-        write_tail(path)
+        write_footer(path)
         with h5py.File(path) as file:
             # What HDF5 itself makes of it, without an error.
             assert file["image"][3].any() != zeros
@@ -360,7 +361,7 @@ class TestDamage:
         write_shard(path, 2)
         with h5py.File(path, "r+") as file:
             file.attrs["format"] = said
-        write_tail(path)
+        write_footer(path)
 
         with pytest.raises(ShardError, match=f"of the format '{said}'; this version of gcn_luigi reads") as caught:
             reader_of(path, 2)[0]
@@ -375,7 +376,7 @@ class TestDamage:
             values = file["image"][...]
             del file["image"]
             file.create_dataset("image", data=values, chunks=(1, *values.shape[1:]), **changed)
-        write_tail(path)
+        write_footer(path)
 
         with pytest.raises(ShardError, match="image is not stored as <i2"):
             reader_of(path, 2)[0]
@@ -420,7 +421,7 @@ class TestDamage:
         write_shard(path, 2)
         with h5py.File(path, "r+") as file:
             del file.attrs["complete"]
-        write_tail(path)
+        write_footer(path)
 
         with pytest.raises(ShardError, match="never finished") as caught:
             reader_of(path, 2)[0]
@@ -446,7 +447,7 @@ def test_a_shard_of_another_sensor_is_a_shard(path):
     header = make_header(size=33, bands=bands, crs=lattice.crs, region="valais")
 
     with create_shard(path, header, "deflate") as writer:
-        writer.append(make_pixels(2, 5, 33), make_columns(2, 33))
+        append(writer, make_pixels(2, 5, 33), make_columns(2, 33))
         writer.finish(empty_columns("valais", "train", lattice), {})
 
     np.testing.assert_array_equal(reader_of(path, 2)[1]["image"], make_pixels(2, 5, 33)["image"][1])

@@ -12,7 +12,7 @@ import pytest
 from gcn_luigi.io.shard.codecs import CODECS
 from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.prepare.chips.metadata import empty_columns
-from tests.reference.shards import LATTICE, TABLES, make_columns, make_header, write_shard
+from tests.reference.shards import LATTICE, TABLES, append, make_columns, make_header, write_shard
 
 COUNT = 60
 
@@ -43,7 +43,8 @@ def write_windows(path, codec):
         for part in np.array_split(np.arange(COUNT), 6):
             columns = {name: values[part] for name, values in make_columns(COUNT).items()}
             columns["in_window"] = numbers[part]
-            writer.append(
+            append(
+                writer,
                 {name: values[part] for name, values in pixels.items()},
                 columns,
                 {name: values[part] for name, values in windows.items()},

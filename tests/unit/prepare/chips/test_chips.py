@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.prepare.chips.chips import chip_offsets, chip_origins, coverage, cut_chips, effective_step, is_balanced
-from gcn_luigi.prepare.chips.selection import ChipCounts, Reason, count_chips, judge_chips
+from gcn_luigi.prepare.chips.chips import chip_offsets, chip_origins, coverage, cut_chips
+from gcn_luigi.prepare.chips.selection import (
+    ChipCounts,
+    RejectionReason,
+    count_chips,
+    effective_step,
+    is_balanced,
+    rejection_reasons,
+)
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.settings import ChipSettings
 
@@ -262,59 +269,59 @@ class TestJudging:
     @pytest.mark.parametrize(
         ("settings", "met", "missed", "reason"),
         [
-            ({"min_valid_label_share": 0.5}, {"ignore": 50}, {"ignore": 51}, Reason.LABEL_MISSING),
+            ({"min_valid_label_share": 0.5}, {"ignore": 50}, {"ignore": 51}, RejectionReason.LABEL_MISSING),
             (
                 {"min_valid_optical_share": 0.9},
                 {"optical_missing": 10},
                 {"optical_missing": 11},
-                Reason.OPTICAL_MISSING,
+                RejectionReason.OPTICAL_MISSING,
             ),
-            ({"min_valid_topo_share": 0.5}, {"topo_missing": 50}, {"topo_missing": 51}, Reason.TOPO_MISSING),
-            ({"min_share": {"none": 0.1}}, {"none": 10}, {"none": 9}, Reason.TOO_LITTLE_NONE),
-            ({"min_share": {"debris": 0.1}}, {"debris": 10}, {"debris": 9}, Reason.TOO_LITTLE_DEBRIS),
-            ({"min_share": {"ice": 0.07}}, {"ice": 7}, {"ice": 6}, Reason.TOO_LITTLE_ICE),
+            ({"min_valid_topo_share": 0.5}, {"topo_missing": 50}, {"topo_missing": 51}, RejectionReason.TOPO_MISSING),
+            ({"min_share": {"none": 0.1}}, {"none": 10}, {"none": 9}, RejectionReason.TOO_LITTLE_NONE),
+            ({"min_share": {"debris": 0.1}}, {"debris": 10}, {"debris": 9}, RejectionReason.TOO_LITTLE_DEBRIS),
+            ({"min_share": {"ice": 0.07}}, {"ice": 7}, {"ice": 6}, RejectionReason.TOO_LITTLE_ICE),
             (
                 {"min_glacier_share": 0.2},
                 {"ice": 10, "debris": 10},
                 {"ice": 10, "debris": 9},
-                Reason.TOO_LITTLE_GLACIER,
+                RejectionReason.TOO_LITTLE_GLACIER,
             ),
         ],
     )
     def test_a_share_equal_to_its_threshold_is_kept(self, settings, met, missed, reason):
         thresholds = ChipSettings(**(LENIENT | settings))
 
-        assert judge_chips(_counts(**met), 10, thresholds).tolist() == [Reason.KEPT]
-        assert judge_chips(_counts(**missed), 10, thresholds).tolist() == [reason]
+        assert rejection_reasons(_counts(**met), 10, thresholds).tolist() == [RejectionReason.KEPT]
+        assert rejection_reasons(_counts(**missed), 10, thresholds).tolist() == [reason]
 
     def test_an_absent_class_has_the_share_zero(self):
-        rejected = judge_chips(_counts(), 10, ChipSettings(min_share={"debris": 0.01}))
-        kept = judge_chips(_counts(), 10, ChipSettings(min_share={"debris": 0.0}))
+        rejected = rejection_reasons(_counts(), 10, ChipSettings(min_share={"debris": 0.01}))
+        kept = rejection_reasons(_counts(), 10, ChipSettings(min_share={"debris": 0.0}))
 
-        assert (rejected[0], kept[0]) == (Reason.TOO_LITTLE_DEBRIS, Reason.KEPT)
+        assert (rejected[0], kept[0]) == (RejectionReason.TOO_LITTLE_DEBRIS, RejectionReason.KEPT)
 
     def test_of_several_reasons_the_first_in_order_is_given(self):
         hopeless = _counts(none=0, ignore=100, optical_missing=100, topo_missing=100)
         thresholds = {"min_valid_optical_share": 0.5, "min_share": dict.fromkeys(("none", "debris", "ice"), 0.5)}
         release = {
-            Reason.LABEL_MISSING: {"min_valid_label_share": 0.0},
-            Reason.OPTICAL_MISSING: {"min_valid_optical_share": 0.0},
-            Reason.TOPO_MISSING: {"min_valid_topo_share": 0.0},
-            Reason.TOO_LITTLE_NONE: {"min_share": {"debris": 0.5, "ice": 0.5}},
-            Reason.TOO_LITTLE_DEBRIS: {"min_share": {"ice": 0.5}},
-            Reason.TOO_LITTLE_ICE: {"min_share": {}},
-            Reason.TOO_LITTLE_GLACIER: {"min_glacier_share": 0.0},
-            Reason.KEPT: {},
+            RejectionReason.LABEL_MISSING: {"min_valid_label_share": 0.0},
+            RejectionReason.OPTICAL_MISSING: {"min_valid_optical_share": 0.0},
+            RejectionReason.TOPO_MISSING: {"min_valid_topo_share": 0.0},
+            RejectionReason.TOO_LITTLE_NONE: {"min_share": {"debris": 0.5, "ice": 0.5}},
+            RejectionReason.TOO_LITTLE_DEBRIS: {"min_share": {"ice": 0.5}},
+            RejectionReason.TOO_LITTLE_ICE: {"min_share": {}},
+            RejectionReason.TOO_LITTLE_GLACIER: {"min_glacier_share": 0.0},
+            RejectionReason.KEPT: {},
         }
         thresholds |= {"min_glacier_share": 0.5}
 
         for reason, easier in release.items():
-            assert judge_chips(hopeless, 10, ChipSettings(**thresholds)).tolist() == [reason]
+            assert rejection_reasons(hopeless, 10, ChipSettings(**thresholds)).tolist() == [reason]
             thresholds |= easier
 
     def test_outcomes_are_text_that_tables_can_hold(self):
-        assert [str(outcome) for outcome in judge_chips(_counts(), 10, ChipSettings())] == ["kept"]
+        assert [str(outcome) for outcome in rejection_reasons(_counts(), 10, ChipSettings())] == ["kept"]
 
     def test_a_chip_without_pixels_is_refused(self):
         with pytest.raises(ConfigError):
-            judge_chips(_counts(), 0, ChipSettings())
+            rejection_reasons(_counts(), 0, ChipSettings())

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from gcn_luigi.errors import ShardError
 from gcn_luigi.io.shard.equality import content_keys
+from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.io.shard.reader import open_shard
-from gcn_luigi.io.shard.writer import PIXELS, create_shard
+from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.chips.duplicates import count_repeats, footprint_keys
 from gcn_luigi.prepare.chips.metadata import (
@@ -22,15 +23,15 @@ from gcn_luigi.prepare.chips.metadata import (
     window_columns,
 )
 from gcn_luigi.prepare.chips.selection import ChipCounts
-from tests.reference.shards import LATTICE, TABLES, make_columns, make_header, make_pixels
+from tests.reference.shards import LATTICE, TABLES, append, make_columns, make_header, make_pixels
 
 
 def write_chips(path, pixels, codec):
     count = len(pixels["image"])
-    with create_shard(path, make_header(), codec, None) as writer:
+    with create_shard(path, make_header(), codec) as writer:
         for part in np.array_split(np.arange(count), 2):
             columns = {name: values[part] for name, values in make_columns(count).items()}
-            writer.append({name: values[part] for name, values in pixels.items()}, columns)
+            append(writer, {name: values[part] for name, values in pixels.items()}, columns)
         writer.finish(empty_columns("alps", "train", LATTICE), TABLES)
 
 
@@ -90,14 +91,14 @@ def test_chips_of_windows_are_compared_as_they_are_cut(tmp_path, edge):
     origins = np.array([(row, col) for row in (0, 8) for col in columns_of_chips], np.int64)
     n = len(origins)
     header = make_header(size=size, edge=edge, layout="windows", window=(24, 40))
-    with create_shard(path, header, "deflate", None) as writer:
+    with create_shard(path, header, "deflate") as writer:
         for number, image in enumerate(windows):
             place = Partition(f"p{number}", "train", 2004, 1, window, LATTICE)
             counts = ChipCounts(*(np.full(n, value, np.int64) for value in range(7)))
             columns = chip_columns("alps", place, origins, counts, size) | {"in_window": np.full(n, number, np.int32)}
             zeros = np.zeros((1, 24, 40), np.uint8)
             pixels = {"image": image[None], "label": zeros, "flags": zeros}
-            writer.append(pixels, columns, window_columns(place))
+            append(writer, pixels, columns, window_columns(place))
         empty = empty_columns("alps", "train", LATTICE, in_windows=True)
         writer.finish(empty, TABLES, empty_window_columns(LATTICE))
     # Chips in turns from both windows: the order of the question is not that of the file.

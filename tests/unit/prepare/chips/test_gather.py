@@ -3,13 +3,9 @@
 import numpy as np
 import pytest
 
-from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.prepare.chips.gather import gather_chips
+from gcn_luigi.prepare.chips.chips import gather_chips
 
-SCHEMA = BandSchema((Band("a", Role.OPTICAL), Band("l", Role.LABEL)))
-STACK = np.arange(2 * 6 * 7, dtype=np.int16).reshape(2, 6, 7)
-FLAGS = np.zeros((6, 7), np.uint8)
 STORED = np.arange(3 * 2 * 4 * 5, dtype=np.int16).reshape(3, 2, 4, 5)
 
 

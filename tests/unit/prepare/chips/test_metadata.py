@@ -7,7 +7,7 @@ import pytest
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.chips.metadata import Partition, chip_columns, empty_columns, select_counts
+from gcn_luigi.prepare.chips.metadata import Partition, chip_columns, empty_columns
 from gcn_luigi.prepare.chips.selection import ChipCounts
 
 LATTICE = Lattice("EPSG:32606", left=500_000.0, top=6_800_000.0, pixel_size=12.5, height=100, width=80)
@@ -68,7 +68,7 @@ def test_shares_are_of_the_pixels_of_a_chip():
 
 
 def test_chosen_counts_keep_their_order_and_their_kind():
-    chosen = select_counts(make_counts(), np.array([True, False, True]))
+    chosen = make_counts().of(np.array([True, False, True]))
 
     for field in fields(ChipCounts):
         assert getattr(chosen, field.name).tolist() == getattr(make_counts(), field.name)[[0, 2]].tolist()

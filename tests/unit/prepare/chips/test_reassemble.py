@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.chips.chips import chip_origins, cut_chips
-from gcn_luigi.prepare.chips.reassemble import uncut
+from gcn_luigi.prepare.chips.mosaic import reassemble
 
 EDGES = ["clamp", "drop", "pad", "legacy"]
 
@@ -30,7 +30,7 @@ def test_chips_come_back_whatever_the_policy(size, more_rows, more_cols, step, e
     origins = every[chosen]
     chips = cut_chips(stack, origins, size, edge=edge, fill=-1)
 
-    whole = uncut(chips, origins, shape, edge=edge, fill=-1)
+    whole = reassemble(chips, origins, shape, edge=edge, fill=-1)
 
     assert whole.shape == stack.shape
     np.testing.assert_array_equal(cut_chips(whole, origins, size, edge=edge, fill=-1), chips)
@@ -40,7 +40,7 @@ def test_what_no_chip_shows_holds_the_fill():
     stack = np.ones((1, 6, 6), np.int16)
     origins = np.array([[0, 0], [2, 2]])
 
-    whole = uncut(cut_chips(stack, origins, 4, edge="drop"), origins, (6, 6), edge="drop", fill=-7)
+    whole = reassemble(cut_chips(stack, origins, 4, edge="drop"), origins, (6, 6), edge="drop", fill=-7)
 
     assert (whole[0, :4, :4] == 1).all()
     assert (whole[0, 2:, 2:] == 1).all()
@@ -50,4 +50,4 @@ def test_what_no_chip_shows_holds_the_fill():
 
 def test_an_origin_a_chip_is_needed():
     with pytest.raises(InputError, match="2 chips at 1 places"):
-        uncut(np.zeros((2, 4, 4)), np.zeros((1, 2), np.int64), (4, 4), edge="drop", fill=0)
+        reassemble(np.zeros((2, 4, 4)), np.zeros((1, 2), np.int64), (4, 4), edge="drop", fill=0)

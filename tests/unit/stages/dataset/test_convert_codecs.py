@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.shard import bitshuffle
+from gcn_luigi.io.shard import codecs
 from gcn_luigi.read.validate import validate
 from gcn_luigi.stages.dataset.convert import convert_dataset
 from tests.unit.io.shard.test_shard_bytes import frames_held
@@ -15,13 +15,13 @@ LIBRARIES = {"bitshuffle-lz4": "hdf5plugin", "zstd": "zstandard"}
 
 def take_away(library, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
-    bitshuffle._library.cache_clear()
+    codecs.bitshuffle_library.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def with_libraries_again():
     yield
-    bitshuffle._library.cache_clear()
+    codecs.bitshuffle_library.cache_clear()
 
 
 def silent(*_):

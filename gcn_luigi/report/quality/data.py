@@ -1,4 +1,4 @@
-"""Everything the page shows, read once from a finished dataset."""
+"""What the quality page shows, read once from a finished dataset."""
 
 import json
 from dataclasses import dataclass
@@ -16,28 +16,20 @@ from gcn_luigi.io.shard.equality import content_keys
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.prepare.chips.duplicates import Repeats, count_repeats, footprint_keys
-from gcn_luigi.prepare.evenly import evenly
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.prepare.split.leakage import Leakage, measure_leakage
 from gcn_luigi.prepare.statistics.statistics import Histogram, empty_histogram, ks_distance
 from gcn_luigi.settings import RegionSettings
 
 # Enough chips for a share to be known to a fraction of a per cent, few enough for a large region.
-FLAG_SAMPLE = 1000
-
-ROLE_FLAGS = {Role.OPTICAL: Flag.OPTICAL, Role.TOPO: Flag.TOPO, Role.LABEL: Flag.LABEL, Role.DISTANCE: Flag.DISTANCE}
+_FLAG_SAMPLE = 1000
 
 
 @dataclass(frozen=True)
 class FlagCounts:
-    """How often each value of the flags plane occurs in some chips of a split.
+    """How often each value of the flags occurs in a sample of `n_chips` of the `n_all` chips of a split.
 
-    Attributes
-    ----------
-    pixels : ndarray of int64
-        (256,): pixels by value; a pixel counts once for every chip that shows it.
-    n_chips, n_all : int
-        Chips counted, and chips of the split.
+    `pixels`, (256,) int64, counts pixels by value; a pixel counts once for every chip that shows it.
     """
 
     pixels: NDArray[np.int64]
@@ -52,25 +44,19 @@ class FlagCounts:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What a dataset says of itself.
+class ReportData:
+    """Tables, counts and notes of a dataset, without images.
 
     Attributes
     ----------
-    settings : RegionSettings
-        What it was made by.
-    inventory : Inventory
-        Tiles found and passed over.
     catalog, index : GeoDataFrame
-        One row a partition, one row a chip.
-    statistics, audit, grids, grid_notes : dict
-        ``statistics.json``, ``split.json``, ``grid_comparison.json``, ``grid.json``.
+        One row per partition, one row per chip.
+    statistics, audit, grids : dict
+        ``statistics.json``, ``split.json``, ``grid_comparison.json``.
     tile_quality : dict of dict
-        By band that comes from tiles: what they hold, counted.
+        Counts of all tiles, by band that is read from tiles.
     histograms : dict of ndarray
         By split: (band, 65536) int64, each valid pixel once.
-    flags : dict of FlagCounts
-        By split.
     leaks : Leakage
         What train and dev share, measured on the finished chips.
     same_bytes, same_place : Repeats
@@ -84,7 +70,6 @@ class Evidence:
     statistics: dict[str, Any]
     audit: dict[str, Any]
     grids: dict[str, Any]
-    grid_notes: dict[str, Any]
     tile_quality: dict[str, dict[str, Any]]
     histograms: dict[str, Histogram]
     flags: dict[str, FlagCounts]
@@ -101,10 +86,10 @@ class Evidence:
     def roles(self) -> tuple[Role, ...]:
         """The roles that can be missing, in the order of the stack."""
         present = {band.role for band in self.settings.schema_bands}
-        return tuple(role for role in ROLE_FLAGS if role in present)
+        return tuple(role for role in Role if role in present and role.name in Flag.__members__)
 
-    def described(self, split: str) -> dict[str, Any]:
-        """Return ``bands``, ``classes`` and ``as_sampled`` of a split."""
+    def of_split(self, split: str) -> dict[str, Any]:
+        """Return ``bands``, ``classes`` and ``as_sampled`` of a split from the statistics."""
         described: dict[str, Any] = self.statistics if split == "train" else self.statistics[split]
         return described
 
@@ -118,43 +103,26 @@ class Evidence:
         return int((self.index["split"] == split).sum())
 
 
-def read_evidence(settings: RegionSettings, paths: DatasetPaths) -> Evidence:
+def read_report_data(settings: RegionSettings, paths: DatasetPaths) -> ReportData:
     """Read what the page shows.
 
-    Pixels are decoded only of the flags, and of no more than `FLAG_SAMPLE` chips a split; but for shards of windows,
-    which are decoded whole to find equal chips.
-
-    Parameters
-    ----------
-    settings : RegionSettings
-        What the dataset was made by.
-    paths : DatasetPaths
-        Where it lies.
-
-    Returns
-    -------
-    Evidence
-        Tables and counts, no images.
-
-    Raises
-    ------
-    InputError
-        A table or the inventory is missing or damaged.
+    Pixels are decoded only of the flags, and of no more than 1000 chips per split; shards of windows are decoded whole
+    to find equal chips. Raises InputError where a table or the inventory is missing or damaged.
     """
     index, catalog = read_geoparquet(paths.index), read_geoparquet(paths.catalog)
     inventory = Inventory.from_json(paths.inventory.read_text(encoding="utf-8"))
     places = list(zip(index["shard"].astype(str), index["shard_row"].astype(int), strict=True))
     splits, ids = index["split"].tolist(), index["chip_id"].tolist()
-    return Evidence(
+    from_tiles = [band for band in settings.schema_bands if band.role in (Role.OPTICAL, Role.TOPO)]
+    return ReportData(
         settings=settings,
         inventory=inventory,
         catalog=catalog,
         index=index,
-        statistics=_json(paths.statistics),
-        audit=_json(paths.split_audit),
-        grids=_json(paths.grid_comparison),
-        grid_notes=_json(paths.grid_notes),
-        tile_quality={band.name: _json(paths.tile_quality(band.name)) for band in _tiled(settings)},
+        statistics=_read_json(paths.statistics),
+        audit=_read_json(paths.split_audit),
+        grids=_read_json(paths.grid_comparison),
+        tile_quality={band.name: _read_json(paths.tile_quality(band.name)) for band in from_tiles},
         histograms={split: _histogram(settings, paths, split) for split in SPLITS},
         flags={split: _count_flags(index[index["split"] == split], paths.shards) for split in SPLITS},
         leaks=measure_leakage(index, catalog, inventory.lattice),
@@ -163,11 +131,7 @@ def read_evidence(settings: RegionSettings, paths: DatasetPaths) -> Evidence:
     )
 
 
-def _tiled(settings: RegionSettings) -> tuple[Band, ...]:
-    return tuple(band for band in settings.schema_bands if band.role in (Role.OPTICAL, Role.TOPO))
-
-
-def _json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
 
@@ -183,7 +147,7 @@ def _histogram(settings: RegionSettings, paths: DatasetPaths, split: str) -> His
 
 def _count_flags(chips: gpd.GeoDataFrame, shards: Path) -> FlagCounts:
     pixels = np.zeros(256, np.int64)
-    chosen = evenly(len(chips), FLAG_SAMPLE)
+    chosen = np.linspace(0, len(chips) - 1, min(len(chips), _FLAG_SAMPLE)).round().astype(np.int64)
     for name, rows in chips.iloc[chosen].groupby("shard", sort=True):
         with open_shard(shards / str(name)) as shard:
             for row in rows["shard_row"]:

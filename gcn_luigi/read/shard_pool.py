@@ -1,4 +1,4 @@
-"""Shards opened when first needed, in each process anew, with threads of that process."""
+"""Shards opened when first needed, in each process again, with threads of that process."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,18 +13,8 @@ _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 
-class OpenShards:
-    """The shards of a split by number; may be pickled and used after a fork.
-
-    Parameters
-    ----------
-    directory : Path
-        Of the shards.
-    names : sequence of str
-        Their files.
-    threads : int
-        That `each` works with.
-    """
+class ShardPool:
+    """The shards `names` of a directory by number, and `threads` threads; may be pickled and used after a fork."""
 
     def __init__(self, directory: Path, names: Sequence[str], threads: int) -> None:
         for name in names:
@@ -44,7 +34,7 @@ class OpenShards:
             shard = ShardReader(self.path(number))
             try:
                 shard.check()
-                shard.settle()
+                shard.detach()
             except BaseException:
                 shard.close()
                 raise

@@ -13,7 +13,7 @@ from rasterio.transform import from_origin
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.vector import read_outlines, read_polygons
 from gcn_luigi.prepare.outlines.polygons import RepairRules, rebuild_rings, repair_polygons
-from gcn_luigi.report.quality.sources import note_lists
+from gcn_luigi.report.quality.inputs import note_lists
 from gcn_luigi.settings import OutlineSettings
 from tests.reference.shapefile import square_ring, write_shapefile
 

@@ -1,6 +1,7 @@
 """Pixels of chips out of shards: decoded where they are wanted, or cut from rows kept in memory."""
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -11,12 +12,12 @@ from numpy.typing import NDArray
 
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
 from gcn_luigi.io.shard.format import PIXELS
-from gcn_luigi.prepare.chips.gather import gather_chips
-from gcn_luigi.read.pixels.row_cache import Key, RowCache
-from gcn_luigi.read.pixels.shard_pool import OpenShards
+from gcn_luigi.read.shard_pool import ShardPool
 
 Numbers = NDArray[np.int64]
 Arrays = Mapping[str, NDArray[Any]]
+# Shard and row.
+Key = tuple[int, int]
 
 # What h5py answers to a damaged file: it depends on the place that is hit. An error of ours is none of these.
 _UNREADABLE = (OSError, LookupError, RuntimeError, ValueError)
@@ -25,23 +26,67 @@ _MEGABYTE = 1_000_000
 _MOST_OF_MEMORY = 0.8
 
 
+class RowCache:
+    """A fixed number of slots for decoded rows; the row not used for longest makes room.
+
+    Attributes
+    ----------
+    planes : dict of ndarray
+        (slot, ...), by array.
+    extents : ndarray of int64
+        (slot, 2): rows and columns that are no padding.
+    """
+
+    def __init__(
+        self, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, np.dtype[Any]], n_slots: int
+    ) -> None:
+        # Memory is touched only as far as rows come.
+        self.planes: dict[str, NDArray[Any]] = {
+            name: np.empty((n_slots, *shape), dtypes[name]) for name, shape in shapes.items()
+        }
+        self.extents = np.zeros((n_slots, 2), np.int64)
+        self._slots: OrderedDict[Key, int] = OrderedDict()
+        self._free = list(range(n_slots - 1, -1, -1))
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    @property
+    def n_slots(self) -> int:
+        """Rows that fit."""
+        return len(self._slots) + len(self._free)
+
+    def slot(self, key: Key) -> int | None:
+        """Return the slot of a row, and count it as used now; None where it is not there."""
+        slot = self._slots.get(key)
+        if slot is not None:
+            self._slots.move_to_end(key)
+        return slot
+
+    def claim(self) -> int:
+        """Return a slot for a row that is to come; the row used longest ago is given up for it."""
+        if self._free:
+            return self._free.pop()
+        return self._slots.popitem(last=False)[1]
+
+    def keep(self, key: Key, slot: int) -> None:
+        """Note that a claimed slot holds a row now, whole."""
+        self._slots[key] = slot
+
+    def release(self, slot: int) -> None:
+        """Give a claimed slot back: its row could not be read."""
+        self._free.append(slot)
+
+
 class PixelStore:
     """The pixel arrays of a split's shards.
 
     A row of a pixel array is a chip or, in the layout ``windows``, a partition. Chips are decoded straight into the
-    caller's arrays; partitions are decoded into a cache, and chips cut from there.
-
-    Parameters
-    ----------
-    shards : OpenShards
-        The files.
-    name_of : callable
-        Returns the id of chip ``(shard, number)``, for messages.
-    cache_mb : int
-        Megabytes for decoded partitions.
+    caller's arrays; partitions are decoded into a cache of `cache_mb` megabytes, and chips cut from there.
     """
 
-    def __init__(self, shards: OpenShards, name_of: Callable[[int, int], str], cache_mb: int) -> None:
+    def __init__(self, shards: ShardPool, name_of: Callable[[int, int], str], cache_mb: int) -> None:
+        # name_of returns the id of chip (shard, number), for messages.
         self._shards, self._name_of, self._cache_mb = shards, name_of, cache_mb
         self._cache: RowCache | None = None
         self._is_whole = False
@@ -56,7 +101,7 @@ class PixelStore:
 
     def format(self, shard: int, chip: int) -> tuple[dict[str, tuple[int, ...]], str]:
         """Return the shape of a chip by array, and the layout, as the shard of a chip states them."""
-        with self._telling(shard, chip):
+        with self._as_shard_error(shard, chip):
             opened = self._shards[shard]
             size = (opened.chip_size, opened.chip_size)
             return {name: (*array.shape[1:-2], *size) for name, array in opened.arrays.items()}, opened.layout
@@ -67,31 +112,22 @@ class PixelStore:
         found[:, 0] = shard_of
         for shard in np.unique(shard_of).tolist():
             mine = np.flatnonzero(shard_of == shard)
-            with self._telling(shard, int(chip_of[mine[0]])):
+            with self._as_shard_error(shard, int(chip_of[mine[0]])):
                 found[mine, 1:] = self._shards[shard].places[chip_of[mine]]
         return found
 
     def fill(self, shard_of: Numbers, chip_of: Numbers, out: Arrays) -> None:
-        """Write chips into `out`.
+        """Write chips into `out`, which has C-contiguous arrays of the chips' shape and dtype, by name.
 
-        Parameters
-        ----------
-        shard_of, chip_of : ndarray of int64
-            (chip,): shard, and number of the chip in it.
-        out : mapping
-            ``image`` (chip, band, y, x) int16, ``label`` and ``flags`` (chip, y, x) uint8, C-contiguous.
-
-        Raises
-        ------
-        ShardError
-            A shard is missing, damaged or not complete.
+        `shard_of` and `chip_of` are (chip,): shard, and number of the chip in it. Raise ShardError where a shard is
+        missing, damaged or not complete.
         """
         if not len(shard_of):
             return
         _, layout = self.format(int(shard_of[0]), int(chip_of[0]))
         if layout == "chips" and not self._is_whole:
             order = np.lexsort((chip_of, shard_of))
-            self.want(shard_of, chip_of)
+            self.prefetch(shard_of, chip_of)
             read = partial(self._read_chip, shard_of, chip_of, out)
             for _ in self._shards.each(read, order.tolist()):
                 pass
@@ -101,24 +137,10 @@ class PixelStore:
             self._cut_from_rows(places, chip_of, out)
 
     def row(self, shard: int, row: int, chip: int) -> Arrays:
-        """Return a decoded row of the pixel arrays: a chip or a whole partition, without its padding.
+        """Return a decoded row of the pixel arrays, as `places` numbers it: a chip or partition, without its padding.
 
-        Parameters
-        ----------
-        shard, row : int
-            As `places` gives them.
-        chip : int
-            A chip that lies in it, for messages.
-
-        Returns
-        -------
-        mapping
-            ``image`` (band, y, x) int16, ``label`` and ``flags`` (y, x) uint8: views that hold until the next call.
-
-        Raises
-        ------
-        ShardError
-            The shard is missing, damaged or not complete.
+        ``image`` (band, y, x) int16, ``label`` and ``flags`` (y, x) uint8: views that hold until the next call. `chip`
+        is one that the row holds, for messages. Raise ShardError where the shard is missing, damaged or not complete.
         """
         with self._lock:
             cache = self._kept()
@@ -128,29 +150,25 @@ class PixelStore:
 
     def edges(self, shard: int, chip: int) -> tuple[str, dict[str, int]]:
         """Return the policy by which the chips of a shard were cut, and what lies beyond, by array."""
-        with self._telling(shard, chip):
+        with self._as_shard_error(shard, chip):
             opened = self._shards[shard]
             return opened.edge, opened.fills
 
-    def want(self, shard_of: Numbers, chip_of: Numbers) -> None:
+    def prefetch(self, shard_of: Numbers, chip_of: Numbers) -> None:
         """Tell the system that chips are read soon; nothing where they are in memory already."""
         if not len(shard_of) or self._is_whole:
             return
         places = self.places(shard_of, chip_of)
         for shard in np.unique(shard_of).tolist():
             rows = np.unique(places[places[:, 0] == shard, 1])
-            with self._telling(shard, int(chip_of[shard_of == shard][0])):
-                self._shards[shard].want(rows)
+            with self._as_shard_error(shard, int(chip_of[shard_of == shard][0])):
+                self._shards[shard].prefetch(rows)
 
     def preload(self, *, progress: bool) -> None:
         """Decode all rows of all shards into memory.
 
-        Raises
-        ------
-        ConfigError
-            They do not fit in the free memory.
-        ShardError
-            A shard is missing, damaged or not complete.
+        Raise ConfigError where they do not fit in the free memory, ShardError where a shard is missing, damaged or not
+        complete.
         """
         if self._is_whole:
             return
@@ -198,7 +216,7 @@ class PixelStore:
         """Return (row, 3): shard, row, and the first chip that lies in it, of all shards."""
         numbers = []
         for shard in range(len(self._shards)):
-            with self._telling(shard, 0):
+            with self._as_shard_error(shard, 0):
                 rows = np.arange(self._shards[shard].arrays["label"].shape[0])
                 row_of = self._shards[shard].places[:, 0]
             chips = np.zeros_like(rows)
@@ -209,7 +227,7 @@ class PixelStore:
     def _row_bytes(self) -> int:
         if not len(self._shards):
             return 0
-        with self._telling(0, 0):
+        with self._as_shard_error(0, 0):
             arrays = self._shards[0].arrays
         return sum(int(np.prod(array.shape[1:])) * array.dtype.itemsize for array in arrays.values())
 
@@ -219,7 +237,7 @@ class PixelStore:
         return self._cache
 
     def _make_cache(self, n_slots: int) -> RowCache:
-        with self._telling(0, 0):
+        with self._as_shard_error(0, 0):
             arrays = self._shards[0].arrays
         return RowCache({name: array.shape[1:] for name, array in arrays.items()}, PIXELS, n_slots)
 
@@ -241,9 +259,7 @@ class PixelStore:
             shard = self._shards[int(places[0, 0])]
             for name, plane in out.items():
                 into = plane if len(chosen) == len(plane) else np.empty((len(chosen), *plane.shape[1:]), plane.dtype)
-                gather_chips(
-                    cache.planes[name], where, into, edge=shard.edge, extents=cache.extents, fill=shard.fills[name]
-                )
+                shard.cut(name, cache.planes[name], where, cache.extents, into)
                 if into is not plane:
                     plane[chosen] = into
 
@@ -254,8 +270,8 @@ class PixelStore:
         missing = [position for position, slot in enumerate(slots) if slot is None]
         for shard in {keys[position][0] for position in missing}:
             wanted = [keys[position][1] for position in missing if keys[position][0] == shard]
-            with self._telling(shard, int(examples[missing[0]])):
-                self._shards[shard].want(np.array(wanted, np.int64))
+            with self._as_shard_error(shard, int(examples[missing[0]])):
+                self._shards[shard].prefetch(np.array(wanted, np.int64))
         claimed = [(keys[position], cache.claim(), int(examples[position])) for position in missing]
         done = 0
         try:
@@ -270,7 +286,7 @@ class PixelStore:
 
     def _load(self, cache: RowCache, wanted: tuple[Key, int, int]) -> int:
         (shard, row), slot, example = wanted
-        with self._telling(shard, example):
+        with self._as_shard_error(shard, example):
             opened = self._shards[shard]
             for name, plane in cache.planes.items():
                 opened.read_row(name, row, plane[slot])
@@ -279,13 +295,13 @@ class PixelStore:
 
     def _read_chip(self, shard_of: Numbers, chip_of: Numbers, out: Arrays, position: int) -> None:
         shard, chip = int(shard_of[position]), int(chip_of[position])
-        with self._telling(shard, chip):
+        with self._as_shard_error(shard, chip):
             opened = self._shards[shard]
             for name, plane in out.items():
                 opened.read_row(name, chip, plane[position])
 
     @contextmanager
-    def _telling(self, shard: int, chip: int) -> Iterator[None]:
+    def _as_shard_error(self, shard: int, chip: int) -> Iterator[None]:
         try:
             yield
         except GcnLuigiError:

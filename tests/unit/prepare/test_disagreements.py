@@ -2,7 +2,7 @@
 
 import pytest
 
-from gcn_luigi.io.inputs.source_states import Disagreement, disagreements, source_files
+from gcn_luigi.prepare.disagreements import Disagreement, disagreements, source_files
 
 OLD, NEW = [1, 10], [1, 20]
 

@@ -12,26 +12,14 @@ from gcn_luigi.io.inputs.vector import read_outlines
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.chips.overlap import ChipLoad, chip_load
+from gcn_luigi.prepare.chips.chips import ChipLoad, chip_load
 from gcn_luigi.prepare.partitions.grid_comparison import describe_cells
 from gcn_luigi.settings import RegionSettings
 
 
 @dataclass(frozen=True)
 class GridSize:
-    """Cells of one size.
-
-    Attributes
-    ----------
-    size : int
-        Their edge, in pixels.
-    described : dict
-        As `compare_grids` describes them.
-    cells : DataFrame
-        As from `describe_cells`.
-    load : ChipLoad
-        Chips of one cell.
-    """
+    """Cells of `size` pixels as `compare_grids` describes and `describe_cells` lists them, and chips of one cell."""
 
     size: int
     described: dict[str, Any]
@@ -73,38 +61,18 @@ class GridSize:
 
 
 @dataclass(frozen=True)
-class GridEvidence:
-    """All sizes, from the smallest up, and what they are judged by.
-
-    Attributes
-    ----------
-    settings : RegionSettings
-        What the dataset was made by.
-    lattice : Lattice
-        The region's pixels.
-    sizes : tuple of GridSize
-        At least one.
-    """
+class GridPageData:
+    """All sizes, at least one, from the smallest up, and the settings and pixels of the region."""
 
     settings: RegionSettings
     lattice: Lattice
     sizes: tuple[GridSize, ...]
 
 
-def read_grid_evidence(region: Region, paths: DatasetPaths) -> GridEvidence:
+def read_grid_data(region: Region, paths: DatasetPaths) -> GridPageData:
     """Read comparison, catalog and outlines, and judge the cells of each size again: the comparison keeps none.
 
-    Parameters
-    ----------
-    region : Region
-        Settings and sources.
-    paths : DatasetPaths
-        Where inventory, catalog and comparison are.
-
-    Raises
-    ------
-    InputError
-        A table, the inventory or the outlines are missing or damaged.
+    Raises InputError where a table, the inventory or the outlines are missing or damaged.
     """
     settings, chips = region.settings, region.settings.chips
     lattice = Inventory.from_json(paths.inventory.read_text(encoding="utf-8")).lattice
@@ -121,4 +89,4 @@ def read_grid_evidence(region: Region, paths: DatasetPaths) -> GridEvidence:
         )
         for size in sorted(map(int, compared))
     )
-    return GridEvidence(settings, lattice, sizes)
+    return GridPageData(settings, lattice, sizes)

@@ -1,1 +1,0 @@
-"""Pixels of chips, decoded when wanted or kept in memory."""

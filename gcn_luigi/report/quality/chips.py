@@ -1,0 +1,84 @@
+"""The example chips of the page: which are shown, why, and their pictures."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+
+from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.shard.reader import open_shard
+from gcn_luigi.lattice import Lattice
+from gcn_luigi.prepare.appearance import colour_bands
+from gcn_luigi.report.pictures import Stretch, chip_pictures
+from gcn_luigi.report.quality.data import ReportData
+
+
+@dataclass(frozen=True)
+class Example:
+    """A chip that is shown: the rule it was chosen by, its row of the index, and its pictures as data URIs."""
+
+    kind: str
+    why: str
+    row: dict[str, Any]
+    colour: str
+    label: str
+    missing: str
+
+
+def choose_chips(chips: gpd.GeoDataFrame, lattice: Lattice) -> list[tuple[str, str, int]]:
+    """Choose a spread of chips of one split by fixed rules; ties go to the first chip id, no chip is chosen twice.
+
+    `chips` are rows of the index. Returned are kind, rule and position in `chips`: fewer than six where there are too
+    few chips.
+    """
+    rows = chips.reset_index(drop=True).sort_values("chip_id")
+    if not len(rows):
+        return []
+    shares = rows[["share_none", "share_debris", "share_ice", "valid_share"]].to_numpy(float)
+    glacier = shares[:, 1] + shares[:, 2]
+    left, bottom, right, top = lattice.bounds
+    beyond = (rows["left"] < left) | (rows["right"] > right) | (rows["bottom"] < bottom) | (rows["top"] > top)
+    # Each rule is a cost; where it is infinite the rule does not apply.
+    rules = (
+        ("Typical", "nearest to the median shares", np.abs(shares - np.median(shares, axis=0)).sum(axis=1)),
+        ("Debris-rich", "largest share of debris", np.where(shares[:, 1] > 0, -shares[:, 1], np.inf)),
+        ("Ice-rich", "largest share of ice", np.where(shares[:, 2] > 0, -shares[:, 2], np.inf)),
+        ("Ice margin", "none and glacier most even", np.where(glacier > 0, np.abs(shares[:, 0] - glacier), np.inf)),
+        ("Edge", "reaches beyond the tiles, fullest of those", np.where(beyond, -shares[:, 3], np.inf)),
+        ("Worst", "smallest share of valid pixels", shares[:, 3]),
+    )
+    chosen: list[tuple[str, str, int]] = []
+    taken = np.zeros(len(rows), bool)
+    for kind, why, cost in rules:
+        open_cost = np.where(taken, np.inf, cost)
+        best = int(np.argmin(open_cost))
+        if np.isfinite(open_cost[best]):
+            taken[best] = True
+            chosen.append((kind, why, int(rows.index[best])))
+    return chosen
+
+
+def make_examples(data: ReportData, paths: DatasetPaths) -> dict[str, list[Example]]:
+    """Return the chips that are shown, by split; only these are read."""
+    examples: dict[str, list[Example]] = {}
+    stretch = _stretch(data)
+    for split in SPLITS:
+        chips = data.index[data.index["split"] == split].reset_index(drop=True)
+        examples[split] = []
+        for kind, why, position in choose_chips(chips, data.inventory.lattice):
+            row = chips.iloc[position].drop("geometry").to_dict()
+            with open_shard(paths.shards / row["shard"]) as shard:
+                pictures, _ = chip_pictures(shard, int(row["shard_row"]), data.bands, stretch)
+            examples[split].append(Example(kind, why, row, *pictures))
+    return examples
+
+
+def _stretch(data: ReportData) -> Stretch:
+    """Return each shown band with the 1st and 99th percentile of train, so that all chips share one stretch."""
+    stretch = []
+    for position in colour_bands(data.bands):
+        summary = data.statistics["bands"][data.bands[position].name]
+        low, high = (summary["p1"], summary["p99"]) if summary["count"] else (0, 1)
+        stretch.append((position, float(low), float(high)))
+    return stretch

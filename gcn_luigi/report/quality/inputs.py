@@ -1,0 +1,206 @@
+"""What the dataset was made from: tiles as they were read through, notes of scan and import, bands and settings."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from gcn_luigi.io.inputs.inventory import NOTE_KINDS
+from gcn_luigi.io.publish.paths import SPLITS
+from gcn_luigi.report.quality.data import ReportData
+from gcn_luigi.report.tables import NONE, Cell, Table, count_bar, number
+from gcn_luigi.settings import Section
+
+_MOST_NOTES, _MOST_TILES = 25, 20
+# Of a note that names every outline of a large region.
+_MOST_LETTERS = 1000
+# The notes of the import begin with their count and name examples after a colon.
+_COUNTED = re.compile(r"(\d+) ([^:]+)")
+_NOTE_TITLES = {
+    "missing": "Files that a tile lacks",
+    "duplicates": "Files passed over: another one stands for the same band and tile",
+    "rejected": "Files passed over by configuration",
+    "unmatched": "Files of no band, and tiles without optical files",
+    "linked": "Links that leave the data root, or lead to a directory that is listed already",
+    "overlaps": "Pairs of tiles that share pixels",
+    "suspect": "Files that look wrong and were accepted by configuration",
+}
+
+
+def stage_table(data: ReportData) -> Table:
+    """Return how many tile files, partitions and candidate chips came in, and how many went on."""
+    inventory = data.inventory
+    passed_over = len(inventory.duplicates) + len(inventory.rejected)
+    outcomes = [data.statistics["chips"][split] for split in SPLITS]
+    candidates = sum(sum(counts.values()) for counts in outcomes)
+    kept = sum(counts.get("kept", 0) for counts in outcomes)
+    stages = (
+        ("Files of tiles that a band asks for", len(inventory.files) + passed_over, passed_over),
+        ("Partitions", len(data.catalog), data.audit["n_unused"]),
+        ("Candidate chips of the used partitions", candidates, candidates - kept),
+    )
+    rows = tuple((name, number(count), number(count - out), count_bar(out, count)) for name, count, out in stages)
+    return Table("From tiles to chips", ("stage", "#found", "#used", "#left out"), rows)
+
+
+def input_table(data: ReportData) -> Table:
+    """Return what was passed over, repaired or noted of tiles, outlines, grid and split."""
+    rows: list[tuple[Cell, ...]] = []
+    for kind in NOTE_KINDS:
+        title = _NOTE_TITLES.get(kind, kind)
+        rows.append(("tiles", title[0].lower() + title[1:], number(len(getattr(data.inventory, kind)))))
+    for kind in ("outlines", "grid", "split"):
+        notes = data.audit["notes"].get(kind, [])
+        if not notes:
+            rows.append((kind, "nothing repaired, skipped or noted", number(0)))
+        for note in notes:
+            counted = _COUNTED.match(note)
+            rows.append((kind, counted[2], number(int(counted[1]))) if counted else (kind, note, NONE))
+    return Table("Inputs passed over, repaired or noted", ("input", "what", "#count"), tuple(rows))
+
+
+def tile_table(data: ReportData) -> Table:
+    """Return valid, missing and out-of-range pixels of each band, over all its tiles and years."""
+    rows: list[tuple[Cell, ...]] = []
+    for name, found in data.tile_quality.items():
+        totals = found["totals"]
+        unusable = (totals["missing"] + totals["out_of_range"]) / max(sum(totals.values()), 1)
+        n_files = len({row["path"] for row in found["tiles"]})
+        limits = (number(found[key]) for key in ("valid_min", "valid_max"))
+        counts = (number(totals[key]) for key in ("valid", "missing", "out_of_range"))
+        rows.append((name, number(n_files), *limits, *counts, f"{unusable:.1%}"))
+    return Table(
+        "Pixels of all tiles, over all years; where tiles overlap, a pixel counts once for each",
+        ("band", "#files", "#lowest", "#highest", "#valid", "#missing", "#out of range", "#unusable"),
+        tuple(rows),
+    )
+
+
+def out_of_range_table(data: ReportData) -> Table:
+    """Return the tiles with most values beyond the valid range of their band."""
+    found = [
+        row | {"band": name}
+        for name, quality in data.tile_quality.items()
+        for row in quality["tiles"]
+        if row["out_of_range"]
+    ]
+    found.sort(key=lambda row: (-row["out_of_range"], row["path"], row["year"] or 0))
+    rows: list[tuple[Cell, ...]] = []
+    for row in found[:_MOST_TILES]:
+        count = row["out_of_range"]
+        pixels = max(row["valid"] + row["missing"] + count, 1)
+        rows.append((row["path"], row["band"], _year(row), number(count), f"{count / pixels:.2%}"))
+    return Table(
+        "Tiles with values beyond the valid range of their band, most first",
+        ("file", "band", "year", "#out of range", "#of its pixels"),
+        tuple(rows),
+        _left_out(len(found), _MOST_TILES, "tile_quality"),
+    )
+
+
+def suspect_table(data: ReportData) -> Table:
+    """Return the tiles whose missing pixels do not seem to be what is declared as missing, largest share first."""
+    found = [row for quality in data.tile_quality.values() for row in quality.get("suspect", ())]
+    found.sort(key=lambda row: (-row["share"], row["path"], row["year"] or 0))
+    return Table(
+        "Tiles in which one value may mean missing, taken as declared; flat water and saturated snow look the same",
+        ("file", "band", "year", "what is suspect"),
+        tuple((row["path"], row["band"], _year(row), row["reason"]) for row in found[:_MOST_TILES]),
+        _left_out(len(found), _MOST_TILES, "tile_quality"),
+    )
+
+
+def _year(row: dict[str, Any]) -> str:
+    return NONE if row["year"] is None else str(row["year"])
+
+
+def inventory_tables(data: ReportData) -> Iterator[Table]:
+    """Yield one table for each kind of note that the scan of the tiles made."""
+    head = ("tile", "band", "path", "note")
+    for kind in NOTE_KINDS:
+        notes = getattr(data.inventory, kind)
+        if notes:
+            rows = tuple((note.tile or NONE, note.band or NONE, note.path or NONE, note.reason) for note in notes)
+            more = _left_out(len(rows), _MOST_NOTES, "inventory.json")
+            yield Table(_NOTE_TITLES.get(kind, kind), head, rows[:_MOST_NOTES], more)
+
+
+def note_lists(data: ReportData) -> list[tuple[str, list[str], str]]:
+    """Return the notes of outlines, grid and split: title, the first notes, and what was left out."""
+    lists = []
+    for kind, title in (("outlines", "Outlines: repaired and skipped"), ("grid", "Grid"), ("split", "Split")):
+        notes = data.audit["notes"].get(kind, [])
+        more = _left_out(len(notes), _MOST_NOTES, "split.json")
+        lists.append((title, [_shortened(note) for note in notes[:_MOST_NOTES]], more))
+    return lists
+
+
+def _shortened(note: str) -> str:
+    if len(note) <= _MOST_LETTERS:
+        return note
+    return f"{note[:_MOST_LETTERS].rpartition(', ')[0]}, and more, see split.json"
+
+
+def first_names(names: Sequence[str], where: str) -> str:
+    """Return the first names in one line, and how many are left out."""
+    more = _left_out(len(names), _MOST_NOTES, where)
+    return ", ".join(names[:_MOST_NOTES]) + (f", {more}" if more else "")
+
+
+def _left_out(count: int, most: int, where: str) -> str:
+    return f"and {count - most:,} more, see {where}" if count > most else ""
+
+
+def band_settings(data: ReportData) -> Table:
+    """Return the bands as configured."""
+    settings = data.settings
+    rows = tuple(
+        (
+            band.name,
+            band.role.value,
+            band.suffix or NONE,
+            str(band.nodata).replace("-", "\u2212"),
+            f"{band.scale:g}",
+            f"{band.offset:g}",
+            number(band.valid_min),
+            number(band.valid_max),
+            band.unit or NONE,
+        )
+        for band in (*settings.schema_bands, *settings.quality_bands)
+    )
+    head = ("band", "role", "file ends in", "#nodata", "#scale", "#offset", "#lowest", "#highest", "unit")
+    return Table("Bands of the stack, in order, then bands that are mosaicked only", head, rows)
+
+
+def configuration(data: ReportData) -> list[tuple[str, list[tuple[str, str, bool]]]]:
+    """Return all settings but the bands: section, and key, value, and whether it differs from the default."""
+    settings = data.settings
+    top = [("region", settings.region, False), ("years", ", ".join(map(str, settings.years)), False)]
+    sections = []
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, Section):
+            sections.append((name, list(_rows(value))))
+        elif name not in {"region", "years", "bands", "data_root"}:
+            top.append((name, _plain(value), False))
+    return [("region", top), *sections]
+
+
+def _rows(section: Section, prefix: str = "") -> Iterator[tuple[str, str, bool]]:
+    for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        if isinstance(value, Section):
+            yield from _rows(value, f"{key}.")
+        else:
+            yield prefix + key, _plain(value), not field.is_required() and value != field.default
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item:g}" for key, item in value.items()) or NONE
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return ", ".join(map(str, value)) or NONE
+    return f"{value:g}" if isinstance(value, float) and value != int(value) else str(value)

@@ -1,0 +1,167 @@
+"""Tables of the finished dataset: split, repeated chips, candidate chips, classes, bands and grids."""
+
+from gcn_luigi.bands import CLASS_NAMES
+from gcn_luigi.io.publish.paths import SPLITS
+from gcn_luigi.prepare.chips.duplicates import Repeats
+from gcn_luigi.report.quality.data import ReportData
+from gcn_luigi.report.tables import NONE, Cell, Table, count_bar, number, percent
+
+# Chips that are named per set of repeats.
+_MOST_NAMES = 3
+
+
+def leakage_table(data: ReportData) -> Table:
+    """Return what train and dev share, measured on the finished chips and as planned for partitions."""
+    audit, leaks, pixel = data.audit, data.leaks, data.inventory.lattice.pixel_size
+    planned = ", ".join(f"{split} {number(audit[f'n_{split}'])}" for split in SPLITS)
+    rows: list[tuple[Cell, ...]] = [
+        ("Counted", f"chips: train {number(leaks.n_train)}, dev {number(leaks.n_dev)}", f"partitions: {planned}"),
+        ("Pixels in both", number(leaks.shared_pixels), number(audit["shared_pixels"])),
+        ("Glaciers in both", number(len(leaks.shared_glaciers)), number(len(audit["shared_glaciers"]))),
+        (
+            "Least distance, edge to edge",
+            _distance(leaks.least_distance_m, pixel),
+            _distance(audit["least_distance_m"], pixel),
+        ),
+    ]
+    for split, name in zip(SPLITS, leaks.nearest or (NONE, NONE), strict=True):
+        rows.append((f"Nearest {split} chip", name, NONE))
+    for kind in ("glacier", "debris"):
+        means = audit[f"{kind}_share_mean"]
+        text = ", ".join(f"{split} {percent(means[split])}" for split in SPLITS)
+        rows.append((f"Mean {kind} share of a partition", NONE, text))
+    head = ("measure", "finished chips, measured", "used partitions, as planned")
+    return Table("What train and dev share", head, tuple(rows))
+
+
+def _distance(metres: float | None, pixel_size: float) -> str:
+    if metres is None:
+        return "not measured, one split is empty"
+    return f"{number(metres)} m ({number(metres / pixel_size, 1)} px)"
+
+
+def _repeats(data: ReportData) -> tuple[tuple[str, Repeats], ...]:
+    return ("Same bytes", data.same_bytes), ("Same footprint and year", data.same_place)
+
+
+def repeat_table(data: ReportData) -> Table:
+    """Return how many chips repeat others, by bytes and by footprint."""
+    rows = tuple(
+        (
+            name,
+            number(found.n_chips),
+            number(found.n_sets),
+            *(number(found.n_spare[split]) for split in SPLITS),
+            number(found.n_leaked),
+        )
+        for name, found in _repeats(data)
+    )
+    head = ("chips with the", "#compared", "#sets", "#spare in train", "#spare in dev", "#dev chips as in train")
+    return Table("Chips that repeat others", head, rows)
+
+
+def repeat_examples(data: ReportData) -> list[tuple[str, list[str]]]:
+    """Return the first sets of chips that are alike: by what they share, one line per set."""
+    return [(name, _set_lines(found)) for name, found in _repeats(data) if found.n_sets]
+
+
+def _set_lines(found: Repeats) -> list[str]:
+    lines = []
+    for names in found.examples:
+        more = f" and {number(len(names) - _MOST_NAMES)} more" if len(names) > _MOST_NAMES else ""
+        lines.append(", ".join(names[:_MOST_NAMES]) + more)
+    if found.n_sets > len(found.examples):
+        lines.append(f"and {number(found.n_sets - len(found.examples))} more sets")
+    return lines
+
+
+def candidate_table(data: ReportData) -> Table:
+    """Return how many candidate chips were kept or rejected, by reason."""
+    counts = data.statistics["chips"]
+    reasons = dict.fromkeys((*counts["train"], *counts["dev"]))
+    totals = {split: sum(counts[split].values()) for split in SPLITS}
+    found = [reason for reason in reasons if any(counts[split].get(reason, 0) for split in SPLITS)]
+    rows: list[tuple[Cell, ...]] = [
+        (reason.replace("-", " "), *(count_bar(counts[split].get(reason, 0), totals[split]) for split in SPLITS))
+        for reason in found
+    ]
+    idle = ", ".join(reason.replace("-", " ") for reason in reasons if reason not in found)
+    more = f"No chip was rejected for: {idle}." if idle else ""
+    return Table("Candidate chips by outcome", ("outcome", "#train", "#dev"), tuple(rows), more)
+
+
+def unused_table(data: ReportData) -> Table:
+    """Return why partitions are not used."""
+    unused = sorted(data.audit["unused"].items(), key=lambda item: (-item[1], item[0]))
+    rows = tuple((reason or "not stated", count_bar(count, len(data.catalog))) for reason, count in unused)
+    return Table("Partitions that are not used, by reason", ("reason", "#partitions"), rows)
+
+
+def class_table(data: ReportData) -> Table:
+    """Return pixels, share and weights by class."""
+    pixels = {split: data.of_split(split)["classes"]["pixels"] for split in SPLITS}
+    weights = data.statistics["classes"]["weights"]
+    rows: list[tuple[Cell, ...]] = []
+    for name in CLASS_NAMES:
+        cells = [name]
+        for split in SPLITS:
+            total = max(sum(pixels[split].values()), 1)
+            cells += [number(pixels[split][name]), f"{pixels[split][name] / total:.1%}"]
+        cells += [number(weights[kind][name], 3) for kind in ("inverse_frequency", "median_frequency")]
+        rows.append(tuple(cells))
+    return Table(
+        "Labelled pixels, each once, and class weights of the train split",
+        ("class", "#train pixels", "#share", "#dev pixels", "#share", "#inverse frequency", "#median frequency"),
+        tuple(rows),
+    )
+
+
+def band_table(data: ReportData) -> Table:
+    """Return the statistics of every band in both splits."""
+    rows: list[tuple[Cell, ...]] = []
+    for position, band in enumerate(data.bands):
+        for split in SPLITS:
+            summary = data.of_split(split)["bands"][band.name]
+            rows.append(
+                (
+                    band.name if split == "train" else "",
+                    split,
+                    *(number(summary[key]) for key in ("count", "min", "p1")),
+                    *(number(summary[key], 1) for key in ("mean", "std")),
+                    *(number(summary[key]) for key in ("p99", "max")),
+                    number(data.distance(position), 3) if split == "train" else "",
+                )
+            )
+    head = ("band", "split", "#pixels", "#min", "#1%", "#mean", "#std", "#99%", "#max", "#KS")
+    return Table("Stored values over valid pixels, each once", head, tuple(rows))
+
+
+def range_table(data: ReportData) -> Table:
+    """Return how many samples lay beyond the valid range of their band."""
+    counts = data.statistics["out_of_range"]
+    rows = tuple(
+        (
+            band.name,
+            number(band.valid_min),
+            number(band.valid_max),
+            *(number(counts[split][band.name]) for split in SPLITS),
+        )
+        for band in data.bands
+    )
+    return Table(
+        "Samples of the used partitions beyond the valid range of their band; flagged as missing",
+        ("band", "#lowest", "#highest", "#train", "#dev"),
+        rows,
+    )
+
+
+def grid_table(data: ReportData) -> Table:
+    """Return mean, variance and std of glacier share by grid size and split."""
+    rows: list[tuple[Cell, ...]] = []
+    for size in sorted(data.grids, key=int):
+        for split in SPLITS:
+            cells = data.grids[size][split]
+            moments = (number(cells[key], 4) for key in ("mean", "variance", "std"))
+            rows.append((f"{size} px", split, number(cells["n_cells"]), *moments))
+    head = ("cell size", "split", "#cells", "#mean", "#variance", "#std")
+    return Table("Glacier share of grid cells", head, tuple(rows))
