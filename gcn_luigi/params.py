@@ -136,7 +136,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", where=str(path), fix="correct the path") from error
     except ValueError as error:
-        raise ConfigError(f"not a JSON file: {error}", where=str(path), fix="mend the line named above") from error
+        raise ConfigError(f"not a JSON file: {error}", where=str(path), fix="fix the line named above") from error
     if not isinstance(content, dict):
         raise ConfigError("not a table of keys and values", where=str(path), fix="give the published params file")
     return content
