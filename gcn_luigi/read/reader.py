@@ -39,8 +39,8 @@ class Chip(TypedDict):
 class ChipReader:
     """The chips of one split, in the order of the index, whichever layout and codec they are stored in.
 
-    Shards are opened when first needed, in each process anew, so a reader may be pickled and used after a fork. Memory
-    filled by `preload` is shared by forked processes and is not sent to spawned ones. One reader may be used by
+    Shards are opened when first needed, by each process for itself, so a reader may be pickled and used after a fork.
+    Memory filled by `preload` is shared by forked processes and is not sent to spawned ones. One reader may be used by
     several threads.
 
     Parameters

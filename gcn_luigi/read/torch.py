@@ -65,7 +65,7 @@ class ChipStream(IterableDataset[Tensors]):
     an epoch out among themselves, and so do the processes of a distributed training, by `part`.
 
     Each pass is the next epoch, with an order of its own, from epoch 0 on; nothing has to be called for that, also
-    where worker processes, kept or started anew, make the passes. `set_epoch` is there to go on after an interruption.
+    where worker processes, kept or restarted, make the passes. `set_epoch` is there to go on after an interruption.
 
     Parameters
     ----------

@@ -107,8 +107,8 @@ def unlisted(directory: Path) -> Iterator[str]:
     dataset = Dataset(directory)
     root, records = dataset.paths.root, dataset.paths.sidecar(dataset.paths.dataset).parent
     names = (*listed(dataset), *(said.path for said in listed_partitions(dataset.paths)))
-    beside = (dataset.paths.dataset, dataset.paths.report, dataset.paths.partition_list)
-    known = {*beside, *(root / name for name in names)}
+    unlisted_ones = (dataset.paths.dataset, dataset.paths.report, dataset.paths.partition_list)
+    known = {*unlisted_ones, *(root / name for name in names)}
     if has_grid_page(FileChecker(dataset.paths, None)):
         known.add(dataset.paths.grids)
     others: dict[str, list[str]] = {}

@@ -127,7 +127,7 @@ class Scene:
         return ShardError(
             f"partition {one.partition} {what}",
             where=self._where,
-            fix="look what is damaged: gcn validate --deep; then gcn run --deep REGION makes it anew",
+            fix="see what is damaged: gcn validate --deep; then gcn run --deep REGION rebuilds it",
         )
 
 
