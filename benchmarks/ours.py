@@ -9,6 +9,7 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 import gcn_luigi
+from benchmarks.place import region_of
 from benchmarks.rows import LeftOut
 from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.io.publish.atomic import atomic_write, digest
@@ -74,7 +75,7 @@ def build(
     paths: DatasetPaths, settings: RegionSettings, out: Path, *, number: int = 0, total: int = 1, threads: int = 1
 ) -> None:
     """Build one shard of train and publish it: synced, then renamed."""
-    request = ShardRequest(settings, paths, "train", number, total, threads)
+    request = ShardRequest(region_of(paths, settings), paths, "train", number, total, threads)
     with atomic_write(out) as draft:
         build_shard(request, draft, _silent)
 
@@ -82,10 +83,11 @@ def build(
 def finish(paths: DatasetPaths, settings: RegionSettings) -> None:
     """Build all shards of a place and its index, so that it can be opened; its quality page is left out."""
     totals = {"train": settings.shards.n_train, "dev": settings.shards.n_dev}
+    region = region_of(paths, settings)
     for split in SPLITS:
         for number in range(totals[split]):
             with atomic_write(paths.shard(split, number, totals[split])) as draft:
-                build_shard(ShardRequest(settings, paths, split, number, totals[split], 1), draft, _silent)
+                build_shard(ShardRequest(region, paths, split, number, totals[split], 1), draft, _silent)
     with (
         atomic_write(paths.index) as index,
         atomic_write(paths.index_map) as map_,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 
+from gcn_luigi.config import Region
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.prepare.chips.metadata import Partition
 from gcn_luigi.settings import RegionSettings
@@ -21,6 +22,11 @@ SETTINGS = "settings.json"
 def settings_of(paths: DatasetPaths) -> RegionSettings:
     """Return the settings that a place was laid with."""
     return RegionSettings.model_validate_json((paths.root / SETTINGS).read_text(encoding="utf-8"))
+
+
+def region_of(paths: DatasetPaths, settings: RegionSettings) -> Region:
+    """Return the region of a place, with the made-up world's tiles."""
+    return Region(settings, paths.root.parents[1] / "input")
 
 
 def places_of(paths: DatasetPaths) -> list[Partition]:

@@ -2,20 +2,20 @@
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from benchmarks.place import REGION, SETTINGS, luigi_settings
+from benchmarks.place import REGION, SETTINGS, luigi_settings, region_of
 from benchmarks.plan import Plan
 from gcn_luigi.config import load_region
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet, write_geoparquet
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages.layers.stack import write_stack
+from gcn_luigi.stages.layers.mosaics import read_inventory, write_stack
 from gcn_luigi.synthetic import make_world, write_world
 from gcn_luigi.synthetic.write import is_written
 
@@ -104,15 +104,21 @@ class Ground:
         mosaics.mkdir()
         for path in sorted((self.base.root / "mosaics").iterdir()):
             (mosaics / path.name).symlink_to(os.path.relpath(path, mosaics))
+        inventory, more = read_inventory(paths), []
         for band in settings.schema_bands.image:
             for year in settings.years:
                 alias = paths.mosaic(band, year)
                 source = band.name.split("-", maxsplit=1)[0]
                 if band.role == "optical" and source != band.name:
                     alias.symlink_to(f"optical_{source}_{year}.vrt")
+                    more += [replace(file, band=band.name) for file in inventory.of_band(source)]
+        paths.inventory.unlink()
+        paths.inventory.write_text(
+            replace(inventory, files=(*inventory.files, *dict.fromkeys(more))).to_json(), encoding="utf-8"
+        )
         (paths.root / "stacks").mkdir()
         for year in settings.years:
-            write_stack(settings, paths, year, paths.stack(year))
+            write_stack(region_of(paths, settings), paths, year, paths.stack(year))
         self._seal(paths, settings)
         return paths
 

@@ -4,7 +4,7 @@ No cell is aligned with the blocks of such tiles, and one block holds all years:
 wanted unless somebody remembers it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from benchmarks.rows import Claim, Row, judged
 from benchmarks.timing import Contestant, race
 from gcn_luigi.io.raster.header import read_lattice
 from gcn_luigi.io.raster.stack import StackReader
-from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, write_vrt
+from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.partitions.grid import hilbert_order
 
@@ -36,12 +36,11 @@ def rows(ground: Ground) -> list[Row]:
     directory = ground.directory / "delivered"
     lattice = read_lattice(ground.base.stack(ground.settings.years[0]))
     tiles = _deliver(ground, directory)
-    for number in _READ:
-        _lay_stack(directory / f"{number}.vrt", lattice, tiles, number)
+    stacks = {number: _lay_stack(directory / f"{number}.vrt", lattice, tiles, number) for number in _READ}
     windows = _windows(lattice, ground.plan.few_partitions * 5)
-    _check(directory, windows)
+    _check(directory, stacks, windows)
     contestants = [
-        Contestant("ours", partial(_by_us, directory, windows)),
+        Contestant("ours", partial(_by_us, stacks, windows)),
         Contestant("once", partial(_by_gdal, directory, windows)),
         Contestant("each", partial(_by_gdal_anew, directory, windows)),
     ]
@@ -75,8 +74,8 @@ def _deliver(ground: Ground, directory: Path) -> list[tuple[str, Path]]:
     return made
 
 
-def _lay_stack(path: Path, lattice: Lattice, tiles: list[tuple[str, Path]], number: int) -> None:
-    """Write the VRT of one year as a task would, mosaics and stack in one."""
+def _lay_stack(path: Path, lattice: Lattice, tiles: list[tuple[str, Path]], number: int) -> Vrt:
+    """Write the VRT of one year as a task would, mosaics and stack in one; return its value."""
     bands = []
     for name in _BANDS:
         files = [tile for band, tile in tiles if band == name]
@@ -84,6 +83,7 @@ def _lay_stack(path: Path, lattice: Lattice, tiles: list[tuple[str, Path]], numb
         sources = tuple(VrtSource(tile, number, place, -32768.0) for tile, place in zip(files, places, strict=True))
         bands.append(VrtBand(name, "int16", -32768.0, sources))
     write_vrt(path, lattice, bands)
+    return Vrt(path, lattice, tuple(bands))
 
 
 def _windows(lattice: Lattice, count: int) -> Windows:
@@ -94,8 +94,10 @@ def _windows(lattice: Lattice, count: int) -> Windows:
     return [(_READ[k % 2], Window(int(row), int(col), _SIZE, _SIZE)) for k, (row, col) in enumerate(ordered)]
 
 
-def _by_us(directory: Path, windows: Windows, see: Callable[[npt.NDArray[np.int16]], None] = lambda _: None) -> int:
-    with StackReader(lambda year: directory / f"{year}.vrt") as reader:
+def _by_us(
+    stacks: Mapping[int, Vrt], windows: Windows, see: Callable[[npt.NDArray[np.int16]], None] = lambda _: None
+) -> int:
+    with StackReader(stacks) as reader:
         reader.expect(windows)
         for year, window in windows:
             see(reader.read(year, window))
@@ -122,9 +124,9 @@ def _rectangle(window: Window) -> Rectangle:
     return Rectangle(window.col, window.row, window.width, window.height)
 
 
-def _check(directory: Path, windows: Windows) -> None:
+def _check(directory: Path, stacks: Mapping[int, Vrt], windows: Windows) -> None:
     seen: list[npt.NDArray[np.int16]] = []
-    _by_us(directory, windows, lambda pixels: seen.append(pixels.copy()))
+    _by_us(stacks, windows, lambda pixels: seen.append(pixels.copy()))
     for (year, window), pixels in zip(windows, seen, strict=True):
         with rasterio.open(directory / f"{year}.vrt") as stack:
             if not np.array_equal(stack.read(window=_rectangle(window)), pixels):

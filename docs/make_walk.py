@@ -18,9 +18,8 @@ from types import CodeType, FrameType
 from typing import Any
 
 import gcn_luigi
-from gcn_luigi.config import load_region
+from gcn_luigi.config import Region, load_region
 from gcn_luigi.io.publish.paths import DatasetPaths
-from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -104,9 +103,9 @@ def follow(work: Callable[[], object]) -> Walk:
     return walk
 
 
-def walk_to_shard(dataset: Path, settings: RegionSettings) -> Walk:
+def walk_to_shard(dataset: Path, region: Region) -> Walk:
     """Follow one shard of a finished dataset, built again in one thread, from tiles to the file."""
-    request = ShardRequest(settings, DatasetPaths(dataset), "train", 0, settings.shards.train, 1)
+    request = ShardRequest(region, DatasetPaths(dataset), "train", 0, region.settings.shards.n_train, 1)
     with tempfile.TemporaryDirectory() as scratch:
 
         def work() -> None:
@@ -186,9 +185,9 @@ def _top(module: str) -> str:
     return module.partition(".")[0]
 
 
-def filled(page: str, dataset: Path, settings: RegionSettings) -> str:
+def filled(page: str, dataset: Path, region: Region) -> str:
     """Return the page with the text between its markers made anew."""
-    for name, walk in (("shard", walk_to_shard(dataset, settings)), ("batch", walk_to_batch(dataset))):
+    for name, walk in (("shard", walk_to_shard(dataset, region)), ("batch", walk_to_batch(dataset))):
         before, _, rest = page.partition(f"<!-- {name} -->")
         _, _, after = rest.partition(f"<!-- /{name} -->")
         page = f"{before}<!-- {name} -->\n{summary(walk)}\n\n{table(walk)}\n<!-- /{name} -->{after}"
@@ -200,9 +199,10 @@ def main(output: Path) -> None:
     from gcn_luigi.cli import cli  # noqa: PLC0415  Luigi takes its time
 
     cli(["demo", "--output", str(output), "--local-scheduler"], standalone_mode=False)
-    dataset, settings = output / "demo", load_region(ROOT / "config" / "demo.toml").settings
-    PICTURE.write_text(draw(walk_to_shard(dataset, settings), "From tiles to a shard"), encoding="utf-8")
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), dataset, settings), encoding="utf-8")
+    dataset = output / "demo"
+    region = load_region(ROOT / "config" / "demo.toml", data_root=output / "demo-input")
+    PICTURE.write_text(draw(walk_to_shard(dataset, region), "From tiles to a shard"), encoding="utf-8")
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), dataset, region), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
 """The pixel lattice: where pixels lie, in whole numbers."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
+
+import numpy as np
+import numpy.typing as npt
 
 from gcn_luigi.errors import LatticeError
 
@@ -34,6 +38,41 @@ class Window:
         height = min(self.row + self.height, other.row + other.height) - row
         width = min(self.col + self.width, other.col + other.width) - col
         return type(self)(row, col, max(height, 0), max(width, 0))
+
+
+class WindowSet:
+    """Rectangles of pixels on one lattice, which may overlap each other and reach beyond the lattice.
+
+    Examples
+    --------
+    >>> windows = WindowSet([Window(0, 0, 4, 4), Window(0, 4, 4, 4)])
+    >>> windows.meeting(Window(1, 3, 1, 1)), windows.meeting(Window(1, 3, 1, 2))
+    ([0], [0, 1])
+    >>> windows.uncovered(Window(1, 1, 2, 6)) is None
+    True
+    >>> windows.uncovered(Window(3, 3, 2, 1)).tolist()
+    [[False], [True]]
+    """
+
+    def __init__(self, windows: Iterable[Window]) -> None:
+        edges = [(at.row, at.col, at.row + at.height, at.col + at.width) for at in windows]
+        self._edges = np.array(edges, np.int64).reshape(-1, 4)
+
+    def meeting(self, window: Window) -> list[int]:
+        """Return the positions, in ascending order, of the rectangles that share a pixel with `window`."""
+        bottom, right = window.row + window.height, window.col + window.width
+        row, col, end, far = self._edges.T
+        met = (row < bottom) & (end > window.row) & (col < right) & (far > window.col)
+        found: list[int] = np.flatnonzero(met).tolist()
+        return found
+
+    def uncovered(self, window: Window) -> npt.NDArray[np.bool_] | None:
+        """Return which pixels of `window` are in no rectangle, (y, x) bool; None where each is in one."""
+        empty = np.ones((window.height, window.width), bool)
+        for first, left, last, edge in self._edges[self.meeting(window)].tolist():
+            rows = slice(max(first - window.row, 0), last - window.row)
+            empty[rows, max(left - window.col, 0) : edge - window.col] = False
+        return empty if empty.any() else None
 
 
 @dataclass(frozen=True)

@@ -9,23 +9,19 @@ from typing import Any
 import click
 
 from gcn_luigi.cli.check_split import check_split
-from gcn_luigi.cli.clean import clean
 from gcn_luigi.cli.completion import completion
-from gcn_luigi.cli.convert import convert
-from gcn_luigi.cli.demo import demo
 from gcn_luigi.cli.doctor import doctor
-from gcn_luigi.cli.export import export
-from gcn_luigi.cli.grids import grids
-from gcn_luigi.cli.import_params import import_params
+from gcn_luigi.cli.export import convert, export
 from gcn_luigi.cli.plan import plan
-from gcn_luigi.cli.report import report
-from gcn_luigi.cli.run import run
-from gcn_luigi.cli.status import status, why
-from gcn_luigi.cli.terminal.stopping import STOPPED, Interrupts
+from gcn_luigi.cli.report import grids, report
+from gcn_luigi.cli.run import demo, run
+from gcn_luigi.cli.status import clean, status, why
+from gcn_luigi.cli.terminal import STOPPED, Interrupts
 from gcn_luigi.cli.upgrade_config import upgrade_config
 from gcn_luigi.cli.validate import validate
 from gcn_luigi.errors import GcnLuigiError
-from gcn_luigi.io.gdal_environment import set_aside, told
+from gcn_luigi.io.gdal import set_aside, told
+from gcn_luigi.params import import_params as toml_of
 from gcn_luigi.version import __version__
 
 _DEBUG = "--debug"
@@ -33,7 +29,7 @@ _DEBUG_HELP = "Show the traceback of a failure."
 
 
 class _Commands(click.Group):
-    """Commands that understand ``--debug``, too: who sees a failure adds it at the end of the line."""
+    """Commands that understand ``--debug`` as well, so that users can append it after a failure."""
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         cmd.params.append(click.Option([_DEBUG], is_flag=True, expose_value=False, help=_DEBUG_HELP))
@@ -55,39 +51,43 @@ def cli() -> None:
     """Make training chips of glacier ice and debris, and check them."""
 
 
-cli.add_command(run)
-cli.add_command(plan)
-cli.add_command(report)
-cli.add_command(status)
-cli.add_command(why)
-cli.add_command(validate)
-cli.add_command(check_split)
-cli.add_command(clean)
-cli.add_command(grids)
-cli.add_command(convert)
-cli.add_command(export)
-cli.add_command(demo)
-cli.add_command(doctor)
-cli.add_command(import_params)
-cli.add_command(upgrade_config)
-cli.add_command(completion)
+@click.command()
+@click.argument("params", type=click.Path(path_type=Path))
+@click.option("--region", required=True, help="Name of the region, and of the TOML file.")
+def import_params(*, params: Path, region: str) -> None:
+    """Print the TOML file of a region, made from PARAMS, the JSON file of the published scripts.
+
+    What that file does not say is marked; what has no counterpart is listed at the end.
+
+    \b
+    Example:
+      gcn import-params params.json --region southern > config/southern.toml
+    """  # noqa: D301  click reads the control character
+    click.echo(toml_of(params, region), nl=False)
+
+
+for _command in (
+    run, plan, report, status, why, validate, check_split, clean, grids, convert, export, demo, doctor, import_params,
+    upgrade_config, completion,
+):  # fmt: skip
+    cli.add_command(_command)
 
 
 def main() -> None:
-    """Run the command; a failure is told in three lines, with a traceback only where --debug is given."""
+    """Run the command; a failure is reported in three lines, with a traceback only where --debug is given."""
     try:
         with Interrupts():
             _ignore_gdal_settings()
             cli(standalone_mode=True)
     except GcnLuigiError as error:
-        _tell(str(error))
-    # A fault of ours: told as plainly, and where to look.
+        _exit(str(error))
+    # A fault of ours: reported as plainly, with the place.
     except Exception as error:  # noqa: BLE001
         place = traceback.extract_tb(error.__traceback__)[-1]
         what = " ".join(str(error).split())
         where = f"{Path(place.filename).name}, line {place.lineno}, in {place.name}"
         fix = f"this was not foreseen: report it with what {_DEBUG} and `gcn doctor` say"
-        _tell(f"{type(error).__name__}: {what}\n  where: {where}\n  fix:   {fix}")
+        _exit(f"{type(error).__name__}: {what}\n  where: {where}\n  fix:   {fix}")
 
 
 def _ignore_gdal_settings() -> None:
@@ -97,7 +97,7 @@ def _ignore_gdal_settings() -> None:
         click.echo(told(ignored), err=True)
 
 
-def _tell(message: str) -> None:
+def _exit(message: str) -> None:
     if _DEBUG in sys.argv:
         traceback.print_exc()
     click.echo(f"error: {message}", err=True)

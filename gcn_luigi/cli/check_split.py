@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gcn_luigi.cli.completion import complete_dataset
-from gcn_luigi.cli.terminal.options import LOCAL_PATH, SOURCE_PATH
+from gcn_luigi.cli.options import SOURCE_PATH, output_option
 from gcn_luigi.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,12 +20,10 @@ _MOST_NAMED = 5
 @click.command("check-split")
 @click.argument("what", nargs=-1, required=True, type=SOURCE_PATH, metavar="DATASET | FILE | TRAIN DEV",
                 shell_complete=complete_dataset)  # fmt: skip
-@click.option(
-    "--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Where datasets lie, for a name."
-)
+@output_option
 @click.option("--min-distance", type=click.FloatRange(0), default=0.0, show_default=True, metavar="M",
-              help="Metres that must lie between train and dev.")  # fmt: skip
-@click.option("--no-shared-glaciers", is_flag=True, help="A glacier in both splits is a leak, too.")
+              help="Least distance of train and dev, in metres.")  # fmt: skip
+@click.option("--no-shared-glaciers", is_flag=True, help="A glacier in both splits is a leak as well.")
 @click.option("--crs", metavar="CRS", help="Measure files in this projected CRS.  [default: that of the first]")
 @click.option("--glacier-field", metavar="NAME", help="Column of files with glacier ids.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
@@ -44,8 +42,8 @@ def check_split(
     TRAIN and DEV are vector files of footprints, or FILE is one with a column `split`; they are measured in a
     projected CRS.
 
-    Shared pixels or area, duplicates and a distance below --min-distance are leaks. Shared glaciers are told, and a
-    warning where train and dev lie nearer to each other than the edge of one chip: they share no pixel then, but show
+    Shared pixels or area, duplicates and a distance below --min-distance are leaks. Shared glaciers are reported, and a
+    warning where train and dev are nearer to each other than the edge of one chip: they share no pixel then, but show
     nearly the same.
 
     JSON keys: what, n_train, n_dev, shared_pixels (of a dataset) or shared_area_m2 and n_overlapping (of files),
@@ -73,7 +71,7 @@ def check_split(
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
-        _tell(found)
+        _print(found)
     if found["leaks"]:
         sys.exit(1)
 
@@ -188,7 +186,7 @@ def _warnings(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def _tell(found: dict[str, Any]) -> None:
+def _print(found: dict[str, Any]) -> None:
     distance, glaciers = found["least_distance_m"], found["shared_glaciers"]
     apart = "none" if distance is None else f"{distance:,.0f} m, {' to '.join(found['nearest'])}"
     shared = (

@@ -55,12 +55,12 @@ def complete_dataset(_context: click.Context, _parameter: click.Parameter, incom
 
 
 def complete_partition(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Propose the partitions of the dataset that stands on the line."""
+    """Propose the partitions of the dataset named on the line."""
     return _column(context, "partition", incomplete)
 
 
 def complete_chip(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Propose the chips of the dataset that stands on the line."""
+    """Propose the chips of the dataset named on the line."""
     return _column(context, "chip_id", incomplete)
 
 
@@ -77,7 +77,7 @@ def _column(context: click.Context, column: str, incomplete: str) -> list[Comple
         values = pq.read_table(place / "index.parquet", columns=[column])[column].unique().to_pylist()
     except (OSError, pa.ArrowException):
         return []
-    # What stands before a comma is chosen already.
+    # What is before a comma is chosen already.
     chosen, comma, last = incomplete.rpartition(",")
     return [CompletionItem(f"{chosen}{comma}{value}") for value in sorted(values) if str(value).startswith(last)]
 

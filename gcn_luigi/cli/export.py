@@ -1,15 +1,15 @@
-"""`gcn export`: chips, partitions or a bounding box as GeoTIFFs for a GIS."""
+"""`gcn export` and `gcn convert`: a finished dataset as GeoTIFFs for a GIS, or stored another way."""
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from gcn_luigi.cli.completion import complete_chip, complete_dataset, complete_partition
-from gcn_luigi.cli.terminal.options import LOCAL_PATH, SOURCE_PATH
+from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH
+from gcn_luigi.cli.terminal import progress_bar
+from gcn_luigi.settings import Codec, StorageLayout
 
 if TYPE_CHECKING:
     from gcn_luigi.prepare.partitions.query import Selection
@@ -59,7 +59,7 @@ _LAYERS = ("image", "label", "flags")
 def export(*, dataset: Path, out: Path, form: str | None, overwrite: bool, as_json: bool, **options: Any) -> None:
     """Write chips, partitions or a box of the finished dataset in DATASET as GeoTIFFs into the new directory OUT.
 
-    The sources are not needed. Each image (int16, bands by name) has its label and flags (uint8) beside it, styles
+    The sources are not needed. Each image (int16, bands by name) has its label and flags (uint8) next to it, styles
     that QGIS loads by itself, and its footprint with all columns of the index, or catalog, in footprints.gpkg. A box
     gives one mosaic a year: years are never mixed, and what no partition covers is missing.
 
@@ -84,10 +84,8 @@ def export(*, dataset: Path, out: Path, form: str | None, overwrite: bool, as_js
     usual = "mosaic" if selection.bounds is not None else "partitions" if selection.partitions else "chips"
     wanted = tuple(layer for layer in _LAYERS if not layers or layer in layers)
     request = Request(selection, cast("Form", form or usual), cast("Any", wanted), overwrite)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        shown = bar.add_task("exporting", total=1.0)
-        said = write(opened, out, request, lambda name, share: bar.update(shown, description=name, completed=share))
+    with progress_bar() as say:
+        said = write(opened, out, request, say)
     if as_json:
         click.echo(json.dumps(said, indent=1))
         return
@@ -116,3 +114,28 @@ def _selection(dataset: "Dataset", **options: Any) -> "Selection":
 
 def _ids(given: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for names in given for name in names.split(",") if name)
+
+
+@click.command()
+@click.argument("source", type=SOURCE_PATH, shell_complete=complete_dataset)
+@click.argument("target", type=LOCAL_PATH)
+@click.option("--layout", type=click.Choice(get_args(StorageLayout)), help="Chips, or each partition once.")
+@click.option("--codec", type=click.Choice(get_args(Codec)), help="How pixels are compressed.")
+def convert(*, source: Path, target: Path, layout: str | None, codec: str | None) -> None:
+    """Write the dataset in SOURCE to the new directory TARGET in another layout or codec.
+
+    Chips stay equal to the bit, and so do index, catalog and statistics.
+
+    \b
+    Example:
+      gcn convert output/columbia output/columbia-windows --layout windows
+    """  # noqa: D301  click reads the control character
+    from gcn_luigi.stages.dataset.convert import convert_dataset  # noqa: PLC0415
+
+    with progress_bar() as say:
+        convert_dataset(source, target, cast("StorageLayout | None", layout), cast("Codec | None", codec), say)
+    click.echo(f"dataset: {target}, {_size(target / 'shards')} of shards; {_size(source / 'shards')} in {source}")
+
+
+def _size(directory: Path) -> str:
+    return f"{sum(path.stat().st_size for path in directory.glob('*.h5')) / 1e6:,.1f} MB"

@@ -1,4 +1,4 @@
-"""`gcn report`: the quality page of a dataset, drawn anew if need be, and shown."""
+"""`gcn report` and `gcn grids`: the quality page of a dataset, and the page that compares grid sizes."""
 
 import sys
 import threading
@@ -8,15 +8,23 @@ from typing import Any
 
 import click
 
-from gcn_luigi.cli.run import tell_failures
-from gcn_luigi.cli.status import dataset_task
-from gcn_luigi.cli.terminal.options import LOCAL_PATH, region_file, region_options
+from gcn_luigi.cli.options import (
+    configure_luigi,
+    dataset_task,
+    output_option,
+    region_file,
+    region_options,
+    task_parameters,
+)
+from gcn_luigi.cli.run import NOT_RUN, exit_if_failed
+from gcn_luigi.cli.terminal import say_what_is_kept
+from gcn_luigi.config import load_region
 from gcn_luigi.errors import InputError
 
 
 @click.command()
 @region_options
-@click.option("--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Where datasets lie.")
+@output_option
 @click.option("--again", is_flag=True, help="Draw it even if it is up to date: with the times of the last build.")
 @click.option("--open", "shows", is_flag=True, help="Open it in the browser.")
 @click.option("--serve", is_flag=True, help="Serve it, the catalog and the shards on this machine until Ctrl-C.")
@@ -46,9 +54,7 @@ def report(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
         for target in task.targets():
             target.sidecar.unlink(missing_ok=True)
     result = build([task], workers=1, address=None)
-    if result.exit_code:
-        tell_failures(result)
-        sys.exit(result.exit_code)
+    exit_if_failed(result)
     click.echo(f"{'drawn' if result.built else 'up to date'}: {root.paths.report}")
     if how["serve"]:
         _serve(root.paths, how["port"], shows=how["shows"])
@@ -69,3 +75,35 @@ def _serve(paths: Any, port: int, *, shows: bool) -> None:
             threading.Event().wait()
         except KeyboardInterrupt:
             click.echo("ended", err=True)
+
+
+@click.command()
+@region_options
+@output_option
+@click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes.")
+def grids(*, region: str, config_dir: Path, data_root: Path | None, output: Path, workers: int) -> None:
+    """Compare cells of 128, 256 and 512 px in REGION: glacier share of train and dev, chips, ground.
+
+    Writes grids.html next to the dataset and builds what that needs: label and catalog, no shards. The dataset and its
+    seal stay as they are.
+
+    \b
+    Example:
+      gcn grids columbia
+    """  # noqa: D301  click reads the control character
+    path = region_file(region, config_dir)
+    configured = load_region(path, data_root)
+    configured.check_sources()
+    configure_luigi()
+    from gcn_luigi.luigi_host.memory_limit import share_mb  # noqa: PLC0415
+    from gcn_luigi.operate.build import build  # noqa: PLC0415
+    from gcn_luigi.tasks import GridReport  # noqa: PLC0415
+
+    task = GridReport(**task_parameters(configured, path, output, data_root), memory_mb=share_mb(workers))
+    with say_what_is_kept(task):
+        result = build([task], workers=workers, address=None)
+    exit_if_failed(result, "not finished: fix what is named above and run again")
+    if not task.complete():
+        click.echo("not finished: sources or settings changed meanwhile; run again", err=True)
+        sys.exit(NOT_RUN)
+    click.echo(str(task.paths.grids))

@@ -1,25 +1,27 @@
-"""`gcn run`: build a region and show how far it is."""
+"""`gcn run` and `gcn demo`: build a region and show how far it is."""
 
+import json
 import sys
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcn_luigi.cli.terminal.luigi_setup import configure_luigi, shipped_cfg
-from gcn_luigi.cli.terminal.options import (
+from gcn_luigi.cli.options import (
     BuildOptions,
     build_options,
+    configure_luigi,
     region_file,
     region_options,
     shared_options,
     task_parameters,
 )
-from gcn_luigi.cli.terminal.progress import watching
-from gcn_luigi.cli.terminal.stopping import telling_what_is_kept
+from gcn_luigi.cli.terminal import say_what_is_kept, watching
 from gcn_luigi.config import load_region
 from gcn_luigi.io.shard.codecs import check_codec
+from gcn_luigi.luigi_host.cfg_files import shipped_cfg
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,18 +29,21 @@ if TYPE_CHECKING:
     from gcn_luigi.operate.build import BuildResult
 
 # As Luigi's own code for tasks that were not run.
-_NOT_RUN = 25
+NOT_RUN = 25
+# Where the other commands look for the demo's settings.
+_DEMO_CONFIG = Path("config") / "demo.toml"
+_DEMO_DATA_ROOT = 'data_root = "../output/demo-input"'
 
 
 @click.command()
 @region_options
 @shared_options
-@click.option("--deep", is_flag=True, help="First read every finished file, and make those anew whose bytes changed.")
+@click.option("--deep", is_flag=True, help="First read every finished file, and rebuild those whose bytes changed.")
 def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, **options: Any) -> None:
     """Build the dataset of REGION: a name in the config directory, or a TOML file.
 
     Nothing is built twice: run it again after a failure, or after a change, and only what is missing is made. A
-    finished file that somebody wrote to is made anew. Bits that a disk lost by itself are found by --deep.
+    finished file that somebody wrote to is rebuilt. Bits that a disk lost by itself are found by --deep.
 
     \b
     Example:
@@ -48,33 +53,20 @@ def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, 
 
 
 def build_region(path: Path, output: Path, data_root: Path | None, options: BuildOptions) -> None:
-    """Build the region that `path` configures and leave with Luigi's exit code if that fails.
+    """Build the region that `path` configures below `output`, and leave with Luigi's exit code if that fails.
 
-    Parameters
-    ----------
-    path : Path
-        The TOML file.
-    output : Path
-        Datasets go below it.
-    data_root : Path or None
-        In place of the file's own.
-    options : BuildOptions
-        Processes, memory, scheduler.
-
-    Raises
-    ------
-    ConfigError, SchedulerError
-        A setting cannot be used; or the scheduler does not answer, or is not to be trusted.
+    `data_root` takes the place of the file's own. Raises ConfigError or SchedulerError where a setting cannot be used,
+    or the scheduler does not answer or is not to be trusted.
     """
     region = load_region(path, data_root)
     region.check_sources()
     check_codec(region.settings.shards.codec)
-    # A bad configuration is told before Luigi is even loaded.
+    # A bad configuration is reported before Luigi is even loaded.
     configure_luigi()
-    from gcn_luigi.luigi_host.cgroup import share_mb  # noqa: PLC0415
+    from gcn_luigi.luigi_host.memory_limit import share_mb  # noqa: PLC0415
     from gcn_luigi.operate.build import build  # noqa: PLC0415
+    from gcn_luigi.operate.leftovers import invalidate_damaged, sweep_drafts  # noqa: PLC0415
     from gcn_luigi.operate.luigid import central_scheduler, running_scheduler  # noqa: PLC0415
-    from gcn_luigi.operate.repair import sweep_drafts, void_damaged  # noqa: PLC0415
     from gcn_luigi.report.served.server import serve_pages  # noqa: PLC0415
     from gcn_luigi.stages.dataset.warnings import dataset_warnings  # noqa: PLC0415
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
@@ -83,14 +75,14 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
     root = Dataset(**task_parameters(region, path, output, data_root), memory_mb=memory_mb)
     sweep_drafts(root)
     if options.deep:
-        for damaged in void_damaged(root):
+        for damaged in invalidate_damaged(root):
             click.echo(f"damaged, will be made anew: {damaged}", err=True)
     scheduler: AbstractContextManager[str | None] = nullcontext()
     if options.scheduler_url is not None:
         scheduler = nullcontext(running_scheduler(options.scheduler_url, is_trusted=options.is_trusted))
     elif options.port is not None:
         scheduler = central_scheduler(options.port, output.resolve() / ".scheduler", shipped_cfg())
-    with telling_what_is_kept(root), scheduler as address, ExitStack() as open_:
+    with say_what_is_kept(root), scheduler as address, ExitStack() as open_:
         if address is not None:
             pages = open_.enter_context(serve_pages({root.region: root.paths}))
             root = root.clone(Dataset, pages_url=pages)
@@ -107,29 +99,15 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
             "its own. Let it end, then run again.",
             err=True,
         )
-        sys.exit(_NOT_RUN)
+        sys.exit(NOT_RUN)
     if not result.exit_code:
-        tell_warnings(dataset_warnings(region.settings, root.paths))
-    _tell(result, root.paths.root)
+        print_warnings(dataset_warnings(region.settings, root.paths))
+    print_result(result, root.paths.root)
 
 
-def tell_warnings(warnings: "Iterable[str]") -> None:
-    """Say what a person should know about a dataset, one line each."""
-    for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
-
-
-def tell_failures(result: "BuildResult") -> None:
-    """Say which tasks failed, and what each said."""
-    for name, error in result.failures.items():
-        click.echo(f"failed: {name}\n{error.strip()}\n", err=True)
-
-
-def _tell(result: "BuildResult", directory: Path) -> None:
-    tell_failures(result)
-    if result.exit_code:
-        click.echo(f"not finished: {len(result.built)} tasks built. {_advice(result)}", err=True)
-        sys.exit(result.exit_code)
+def print_result(result: "BuildResult", directory: Path) -> None:
+    """Say how the build of the dataset in `directory` ended; leave with Luigi's exit code if that is not 0."""
+    exit_if_failed(result, f"not finished: {len(result.built)} tasks built. {_advice(result)}")
     if result.lost_scheduler:
         click.echo("the scheduler ended meanwhile; the rest was built without its page", err=True)
     built = f"{len(result.built)} tasks built" if result.built else "nothing to build, all is up to date"
@@ -138,10 +116,86 @@ def _tell(result: "BuildResult", directory: Path) -> None:
     click.echo(f"done: {built}\ndataset: {directory}\nreport:  {directory / 'report.html'}")
 
 
+def print_warnings(warnings: "Iterable[str]") -> None:
+    """Say what a person should know about a dataset, one line each."""
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
+def exit_if_failed(result: "BuildResult", message: str = "") -> None:
+    """Say which tasks failed and what each said; end with Luigi's exit code, and `message`, if that is not 0."""
+    for name, error in result.failures.items():
+        click.echo(f"failed: {name}\n{error.strip()}\n", err=True)
+    if result.exit_code:
+        if message:
+            click.echo(message, err=True)
+        sys.exit(result.exit_code)
+
+
 def _advice(result: "BuildResult") -> str:
     if result.failures:
-        return "Mend what is named above and run again."
+        return "Fix what is named above and run again."
     return (
         "The scheduler granted nothing more: something else it runs takes all it may run at once, or another run on it "
         "stopped here. Run again."
     )
+
+
+@click.command()
+@shared_options
+def demo(*, output: Path, **options: Any) -> None:
+    """Make a small made-up Alaska and build its dataset, in about a minute and without any download.
+
+    Its settings are written to config/demo.toml, where `gcn status demo` and the other commands find them; a file that
+    is there already is left as it is.
+
+    \b
+    Example:
+      gcn demo && gcn validate output/demo && gcn status demo
+    """  # noqa: D301  click reads the control character
+    from gcn_luigi.synthetic import make_demo  # noqa: PLC0415
+
+    how = build_options(**options)
+    configure_luigi()
+    sources = output / "demo-input"
+    made = make_demo(sources)
+    click.echo(f"sources: {sources} ({'made' if made else 'already there'})")
+    build_region(demo_settings(sources), output, sources, how)
+
+
+def demo_settings(sources: Path) -> Path:
+    """Write the demo's settings for these sources where other commands look; return the file to build by."""
+    shipped = Path(str(files("gcn_luigi") / "demo.toml")).resolve()
+    text = shipped.read_text(encoding="utf-8")
+    data_root = json.dumps(_as_seen_from(_DEMO_CONFIG.parent, sources), ensure_ascii=False)
+    text = text.replace(_DEMO_DATA_ROOT, f"data_root = {data_root}")
+    if _DEMO_CONFIG.exists():
+        if _is_text(_DEMO_CONFIG, text):
+            click.echo(f"settings: {_DEMO_CONFIG} (already there)")
+            return _DEMO_CONFIG
+        click.echo(f"settings: those of the package; {_DEMO_CONFIG} says something else and is left as it is", err=True)
+        return shipped
+    try:
+        _DEMO_CONFIG.parent.mkdir(exist_ok=True)
+        with _DEMO_CONFIG.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        click.echo(f"settings: those of the package; {_DEMO_CONFIG} cannot be written: {error.strerror}", err=True)
+        return shipped
+    click.echo(f"settings: {_DEMO_CONFIG} (written)")
+    return _DEMO_CONFIG
+
+
+def _as_seen_from(directory: Path, sources: Path) -> str:
+    """Return a path to the sources: relative below the working directory, so that all can be moved together."""
+    here, place = Path.cwd().resolve(), sources.resolve()
+    if place.is_relative_to(here):
+        return (Path(*[".."] * len(directory.parts)) / place.relative_to(here)).as_posix()
+    return place.as_posix()
+
+
+def _is_text(path: Path, text: str) -> bool:
+    try:
+        return path.read_text(encoding="utf-8") == text
+    except (OSError, UnicodeDecodeError):
+        return False

@@ -1,37 +1,25 @@
-"""`gcn status` and `gcn why`: what is current, what is not, and why."""
+"""`gcn status`, `gcn why` and `gcn clean`: what is current, what is not, and why; and what is left over."""
 
 import json
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcn_luigi.cli.terminal.luigi_setup import configure_luigi
-from gcn_luigi.cli.terminal.options import LOCAL_PATH, SOURCE_PATH, region_file, region_options, task_parameters
-from gcn_luigi.config import load_region
+from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH, dataset_task, output_option, region_file, region_options
 from gcn_luigi.errors import ConfigError
 
 if TYPE_CHECKING:
-    from gcn_luigi.tasks import Dataset
-    from gcn_luigi.tasks.explain import Verdict
+    from gcn_luigi.tasks.graph import TaskStatus
 
 _MOST_REASONS = 3
 
 
-def dataset_task(path: Path, output: Path, data_root: Path | None) -> "Dataset":
-    """Return the root task of the region that `path` configures."""
-    region = load_region(path, data_root)
-    configure_luigi()
-    from gcn_luigi.tasks import Dataset  # noqa: PLC0415
-
-    return Dataset(**task_parameters(region, path, output, data_root))
-
-
 @click.command()
 @region_options
-@click.option("--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Where datasets lie.")
+@output_option
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, one object a task.")
 def status(*, region: str, config_dir: Path, data_root: Path | None, output: Path, as_json: bool) -> None:
     """Say which files of REGION are current, which will be built, and why. Nothing is changed.
@@ -41,38 +29,36 @@ def status(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
       gcn status columbia
     """  # noqa: D301  click reads the control character
     root = dataset_task(region_file(region, config_dir), output, data_root)
-    from gcn_luigi.operate.on_request import asked_for  # noqa: PLC0415
     from gcn_luigi.tasks.dependencies import Snapshot  # noqa: PLC0415
-    from gcn_luigi.tasks.explain import explain  # noqa: PLC0415
-    from gcn_luigi.tasks.graph import upstream  # noqa: PLC0415
+    from gcn_luigi.tasks.graph import explain, upstream  # noqa: PLC0415
 
     snapshot = Snapshot()
-    verdicts = [explain(task, snapshot) for task in (*upstream(root), root, *asked_for(root))]
+    statuses = [explain(task, snapshot) for task in (*upstream(root), root, *root.built_extras())]
     if as_json:
-        click.echo(json.dumps([asdict(verdict) for verdict in verdicts], indent=1))
+        click.echo(json.dumps([asdict(status) for status in statuses], indent=1))
         return
-    families: dict[str, list[Verdict]] = {}
-    for verdict in verdicts:
-        families.setdefault(verdict.name.partition("(")[0], []).append(verdict)
+    families: dict[str, list[TaskStatus]] = {}
+    for status in statuses:
+        families.setdefault(status.name.partition("(")[0], []).append(status)
     for family, members in families.items():
-        counts = Counter(verdict.state.value for verdict in members)
+        counts = Counter(status.state.value for status in members)
         click.echo(f"{family:22}" + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
-        reasons = [reason for verdict in members for reason in verdict.reasons if not reason.startswith("waits for")]
+        reasons = [reason for status in members for reason in status.reasons if not reason.startswith("waits for")]
         for reason in reasons[:_MOST_REASONS]:
             click.echo(f"  {reason}")
         if len(reasons) > _MOST_REASONS:
             click.echo(f"  and {len(reasons) - _MOST_REASONS} more")
-    current = sum(verdict.state == "current" for verdict in verdicts)
-    click.echo(f"{current} of {len(verdicts)} tasks are current: {root.paths.root}")
+    current = sum(status.state == "current" for status in statuses)
+    click.echo(f"{current} of {len(statuses)} tasks are current: {root.paths.root}")
 
 
 @click.command()
 @click.argument("target", type=SOURCE_PATH)
 @click.option(
-    "--config-dir", default="config", show_default=True, type=LOCAL_PATH, help="Where the region's TOML file lies."
+    "--config-dir", default="config", show_default=True, type=LOCAL_PATH, help="Where the region's TOML file is."
 )
 @click.option("--data-root", type=SOURCE_PATH, help="Sources, in place of the TOML file's data_root.")
-@click.option("--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Where datasets lie.")
+@output_option
 def why(*, target: Path, config_dir: Path, data_root: Path | None, output: Path) -> None:
     """Say why TARGET would be built again, down to the setting or source that changed.
 
@@ -92,12 +78,10 @@ def why(*, target: Path, config_dir: Path, data_root: Path | None, output: Path)
         region, directory = _region_of(path, config_dir)
         toml = config_dir / f"{region}.toml"
     root = dataset_task(toml, directory.parent, data_root)
-    from gcn_luigi.operate.on_request import asked_for  # noqa: PLC0415
     from gcn_luigi.tasks.dependencies import Snapshot  # noqa: PLC0415
-    from gcn_luigi.tasks.explain import explain  # noqa: PLC0415
-    from gcn_luigi.tasks.graph import upstream  # noqa: PLC0415
+    from gcn_luigi.tasks.graph import explain, upstream  # noqa: PLC0415
 
-    tasks = [*upstream(root), root, *asked_for(root)]
+    tasks = [*upstream(root), root, *root.built_extras()]
     makers = [task for task in tasks if path in {made.path for made in task.targets()}] if path != directory else [root]
     if not makers:
         names = sorted(made.path.relative_to(directory).as_posix() for task in tasks for made in task.targets())
@@ -107,12 +91,12 @@ def why(*, target: Path, config_dir: Path, data_root: Path | None, output: Path)
             fix=f"name one of its {len(names)} files, such as {names[0]}; gcn clean removes what is left over",
         )
     snapshot = Snapshot()
-    verdicts = {task.name: explain(task, snapshot) for task in tasks}
-    _tell(makers[0].name, verdicts, set(), 0)
+    statuses = {task.name: explain(task, snapshot) for task in tasks}
+    _print_status(makers[0].name, statuses, set(), 0)
 
 
 def _region_of(path: Path, config_dir: Path) -> tuple[str, Path]:
-    """Return the region whose dataset `path` lies in, and the dataset's directory."""
+    """Return the region whose dataset holds `path`, and the dataset's directory."""
     for place in (path, *path.parents):
         if place.name and (config_dir / f"{place.name}.toml").is_file():
             return place.name, place
@@ -123,14 +107,57 @@ def _region_of(path: Path, config_dir: Path) -> tuple[str, Path]:
     )
 
 
-def _tell(name: str, verdicts: "dict[str, Verdict]", told: set[str], depth: int) -> None:
-    """Show a verdict, and below it those it waits for, each once."""
-    verdict = verdicts[name]
-    click.echo(f"{'  ' * depth}{name}: {verdict.state.value}")
-    told.add(name)
-    for reason in verdict.reasons:
+def _print_status(name: str, statuses: "dict[str, TaskStatus]", shown: set[str], depth: int) -> None:
+    """Show the status of a task, and below it those it waits for, each once."""
+    status = statuses[name]
+    click.echo(f"{'  ' * depth}{name}: {status.state.value}")
+    shown.add(name)
+    for reason in status.reasons:
         awaited = reason.removeprefix("waits for ")
         if awaited == reason:
             click.echo(f"{'  ' * (depth + 1)}{reason}")
-        elif awaited not in told:
-            _tell(awaited, verdicts, told, depth + 1)
+        elif awaited not in shown:
+            _print_status(awaited, statuses, shown, depth + 1)
+
+
+@click.command()
+@region_options
+@output_option
+@click.option("--all", "everything", is_flag=True, help="The dataset itself as well.")
+@click.option("--yes", is_flag=True, help="Remove; without it the files are only listed.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+def clean(*, region: str, output: Path, everything: bool, yes: bool, as_json: bool, **where: Any) -> None:
+    """List what is left over in the dataset of REGION: files of earlier configurations, drafts of killed builds.
+
+    Only files that gcn_luigi made, and that nobody changed since, are listed; links are never followed. With --yes they
+    are removed.
+
+    JSON keys: dataset, removable and kept (path, why), bytes, removed (how many files; null without --yes).
+
+    \b
+    Example:
+      gcn clean columbia --yes
+    """  # noqa: D301  click reads the control character
+    root = dataset_task(region_file(region, where["config_dir"]), output, where["data_root"])
+    from gcn_luigi.operate.leftovers import find_leftovers, remove_leftovers  # noqa: PLC0415
+
+    found = find_leftovers(root, everything=everything)
+    size = sum(leftover.path.stat().st_size for leftover in found.removable if leftover.path.exists())
+    if as_json:
+        shown = {
+            name: [{"path": str(leftover.path), "why": leftover.why} for leftover in leftovers]
+            for name, leftovers in (("removable", found.removable), ("kept", found.kept))
+        }
+        removed = remove_leftovers(root, found) if yes else None
+        click.echo(json.dumps({"dataset": str(root.paths.root), **shown, "bytes": size, "removed": removed}, indent=1))
+        return
+    for leftover in found.kept:
+        click.echo(f"kept: {leftover.path}: {leftover.why}", err=True)
+    for leftover in found.removable:
+        click.echo(f"{leftover.path}: {leftover.why}")
+    if not found.removable:
+        click.echo("nothing to remove")
+    elif yes:
+        click.echo(f"removed: {remove_leftovers(root, found)} files, {size / 1e6:,.1f} MB")
+    else:
+        click.echo(f"would remove {len(found.removable)} files, {size / 1e6:,.1f} MB; say --yes to do it")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gcn_luigi.cli.completion import complete_dataset
-from gcn_luigi.cli.terminal.options import SOURCE_PATH
+from gcn_luigi.cli.options import SOURCE_PATH
 
 if TYPE_CHECKING:
     from gcn_luigi.read.dataset import Dataset
@@ -57,23 +57,21 @@ def validate(*, directory: tuple[Path, ...], deep: bool, as_json: bool) -> None:
 
     whose = [f"{place}: " if len(directory) > 1 else "" for place in directory]
     # Each is looked at, also behind one that is damaged.
-    reports = [
-        _judged(place, name, deep=deep, is_told=not as_json) for place, name in zip(directory, whose, strict=True)
-    ]
+    reports = [_check(place, name, deep=deep, prints=not as_json) for place, name in zip(directory, whose, strict=True)]
     if all(report.sound for report in reports):
         first, *others = (Dataset(place) for place in directory)
         for other, report in zip(others, reports[1:], strict=True):
             report.differences = list(differences(first, other))
             if not as_json:
-                _tell_differences(first, other, report.differences)
+                _print_differences(first, other, report.differences)
     if as_json:
         click.echo(json.dumps([asdict(report) for report in reports], indent=1))
     if any(report.problems or report.differences for report in reports):
         sys.exit(1)
 
 
-def _judged(directory: Path, whose: str, *, deep: bool, is_told: bool) -> _Report:
-    """Find out what is wrong with a dataset, and tell it as it is found."""
+def _check(directory: Path, whose: str, *, deep: bool, prints: bool) -> _Report:
+    """Find out what is wrong with a dataset, and print it as it is found."""
     from gcn_luigi.read.checks.files import left_out_of, listed  # noqa: PLC0415
     from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
     from gcn_luigi.read.validate import absent, unlisted, unrecorded  # noqa: PLC0415
@@ -82,23 +80,23 @@ def _judged(directory: Path, whose: str, *, deep: bool, is_told: bool) -> _Repor
     report = _Report(str(directory))
     for problem in find_problems(directory, deep=deep):
         report.problems.append(problem)
-        if is_told:
+        if prints:
             click.echo(f"{whose}{problem}", err=True)
     if report.problems:
-        if is_told:
+        if prints:
             count = len(report.problems)
             advice = "To make exactly the damaged files anew: gcn run --deep REGION"
             click.echo(f"{whose}{count} problem(s). {advice}", err=True)
         return report
     for note in (*absent(directory), *unlisted(directory), *(unrecorded(directory) if deep else ())):
         report.notes.append(note)
-        if is_told:
+        if prints:
             click.echo(f"{whose}note: {note}", err=True)
     dataset = Dataset(directory)
     report.sound, report.digest, report.data_digest = True, dataset.digest, dataset.data_digest
     report.files = len(listed(dataset)) - len(left_out_of(dataset))
     report.chips = {split: len(dataset.chips(split)) for split in ("train", "dev")}
-    if is_told:
+    if prints:
         counts = ", ".join(f"{count} {split} chips" for split, count in report.chips.items())
         click.echo(f"{whose}sound: {report.files} files, {counts}, digest {report.digest}")
         if not whose:
@@ -106,8 +104,8 @@ def _judged(directory: Path, whose: str, *, deep: bool, is_told: bool) -> _Repor
     return report
 
 
-def _tell_differences(first: "Dataset", other: "Dataset", found: list[str]) -> None:
-    """Tell whether a dataset is the same as the first, or in what not."""
+def _print_differences(first: "Dataset", other: "Dataset", found: list[str]) -> None:
+    """Print whether a dataset is the same as the first, or in what not."""
     for difference in found:
         click.echo(f"{other.paths.root}: {difference}", err=True)
     if found:

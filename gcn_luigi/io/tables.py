@@ -13,7 +13,7 @@ from pyproj.exceptions import CRSError
 from shapely.errors import ShapelyError
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.gdal_options import pin_vectors
+from gcn_luigi.io.gdal import pin_vectors
 
 # GeoPackage wants a date of last change; a real one would differ at every run.
 _NO_DATE = "1970-01-01T00:00:00.000Z"

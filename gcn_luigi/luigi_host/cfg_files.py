@@ -1,73 +1,47 @@
-"""The files that Luigi takes its settings from, as text; Luigi itself need not be loaded for that.
+"""The files that Luigi takes its settings from: chosen and parsed before Luigi, which reads them on import, is loaded.
 
-Luigi says little of a file that is not there, and raises a bare parser error for one that it cannot read.
+Luigi says little about a file that is missing, and raises a bare parser error for one that it cannot read.
 """
 
 import configparser
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
 from pathlib import Path
 
 from gcn_luigi.errors import ConfigError
 
-# In the order in which Luigi reads them: a later one wins. What is named by LUIGI_CONFIG_PATH comes last.
+# In the order in which Luigi reads them: a later one wins. The one named by LUIGI_CONFIG_PATH comes last.
 PLACES = ("/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg", "client.cfg", "luigi.cfg")
-_INI = frozenset({"cfg", "conf", "ini"})
-# No section can have this name: [DEFAULT] is then one like any other.
-_NO_DEFAULT = "\0"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One option as it stands in a file.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-    section, option, value : str
-        As written; an option with dashes is the same as one with underscores.
-    """
-
-    path: Path
-    section: str
-    option: str
-    value: str
+def shipped_cfg() -> Path:
+    """Return the luigi.cfg of this package."""
+    return Path(str(files("gcn_luigi") / "luigi.cfg")).resolve()
 
 
-class _Parser(configparser.RawConfigParser):
-    """A parser to which the case of letters matters, as to Luigi's."""
-
-    def optionxform(self, optionstr: str) -> str:
-        return optionstr
+def choose_cfg() -> None:
+    """Name the shipped settings in LUIGI_CONFIG_PATH where the user has none."""
+    if "LUIGI_CONFIG_PATH" not in os.environ and not Path("luigi.cfg").is_file():
+        os.environ["LUIGI_CONFIG_PATH"] = str(shipped_cfg())
 
 
 def find_files(environ: Mapping[str, str], directory: Path) -> tuple[Path, ...]:
-    """Return the files that Luigi reads its settings from, in its order.
+    """Return the files that Luigi reads in `directory` with the environment `environ`, in its order.
 
-    Parameters
-    ----------
-    environ : mapping
-        The environment: ``LUIGI_CONFIG_PATH`` and ``LUIGI_CONFIG_PARSER``.
-    directory : Path
-        Where the command is given.
-
-    Raises
-    ------
-    ConfigError
-        The file named by ``LUIGI_CONFIG_PATH`` is not there, or a parser is chosen that these checks do not know.
+    Raises ConfigError where LUIGI_CONFIG_PATH names no file, or a format is chosen that is not Luigi's own.
     """
     parser = environ.get("LUIGI_CONFIG_PARSER", "cfg")
-    if parser not in _INI:
+    if parser not in {"cfg", "conf", "ini"}:
         raise ConfigError(
             f"LUIGI_CONFIG_PARSER is {parser!r}; settings are checked in Luigi's own format alone",
             where="environment variable LUIGI_CONFIG_PARSER",
             fix="unset it and write the settings as luigi.cfg",
         )
-    files = [path for place in PLACES if (path := directory / place).is_file()]
+    found = [path for place in PLACES if (path := directory / place).is_file()]
     named = environ.get("LUIGI_CONFIG_PATH")
     if named is None:
-        return tuple(files)
+        return tuple(found)
     path = directory / named
     if not named or not path.is_file():
         raise ConfigError(
@@ -77,62 +51,38 @@ def find_files(environ: Mapping[str, str], directory: Path) -> tuple[Path, ...]:
         )
     if path.suffix == ".toml":
         raise ConfigError(
-            "a TOML file is not read by Luigi as it is set up here: it would run without these settings",
+            "Luigi does not read a TOML file as it is set up here: it would run without these settings",
             where=str(path),
             fix="write the settings as luigi.cfg",
         )
-    return (*files, path)
+    return (*found, path)
 
 
-def read_entries(path: Path) -> tuple[Entry, ...]:
-    """Return all options of a file, in its order.
+def check_readable(paths: Iterable[Path]) -> None:
+    """Raise ConfigError for a file that Luigi cannot parse, with the line at fault.
 
-    Parameters
-    ----------
-    path : Path
-        A file in Luigi's format.
-
-    Raises
-    ------
-    ConfigError
-        It is not in that format, or names a section or an option of one section twice; the line is named. Or
-        ``[core] autoload_range``, which Luigi reads when it is loaded, is neither true nor false.
+    A section or an option given twice is an error as well, and so is ``[core] autoload_range`` if it is no boolean:
+    Luigi needs that one while it is imported.
     """
-    parser = _Parser(default_section=_NO_DEFAULT, strict=True)
-    try:
-        with path.open(encoding="utf-8") as stream:
-            parser.read_file(stream)
-    except configparser.Error as error:
-        raise _unreadable(path, " ".join(str(error).split())) from error
-    except UnicodeDecodeError as error:
-        raise _unreadable(path, str(error)) from error
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be read: {error.strerror}", where=str(path), fix="check the file's rights"
-        ) from error
-    entries = tuple(_entries(path, parser))
-    _check_what_loading_needs(entries)
-    return entries
-
-
-def _entries(path: Path, parser: configparser.RawConfigParser) -> Iterator[Entry]:
-    for section in parser.sections():
-        items = parser.items(section)
-        # An empty section is told as well.
-        yield from (Entry(path, section, option, value) for option, value in items or [("", "")])
-
-
-def _unreadable(path: Path, why: str) -> ConfigError:
-    return ConfigError(f"Luigi's settings cannot be read: {why}", where=str(path), fix="mend the line named above")
-
-
-def _check_what_loading_needs(entries: tuple[Entry, ...]) -> None:
-    truths = configparser.RawConfigParser.BOOLEAN_STATES
-    for entry in entries:
-        name = entry.section, entry.option.replace("-", "_")
-        if name == ("core", "autoload_range") and "$" not in entry.value and entry.value.lower() not in truths:
+    for path in paths:
+        parser = configparser.RawConfigParser(strict=True)
+        # Letters are not folded: to Luigi, Io is not io.
+        parser.optionxform = str  # type: ignore[assignment,method-assign]
+        try:
+            with path.open(encoding="utf-8") as stream:
+                parser.read_file(stream)
+        except (configparser.Error, UnicodeDecodeError, OSError) as error:
+            why = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
             raise ConfigError(
-                f"[core] autoload_range = {entry.value} is neither true nor false",
-                where=str(entry.path),
-                fix="write autoload_range = false",
-            )
+                f"Luigi's settings cannot be read: {why}",
+                where=str(path),
+                fix="correct that line, or the file's permissions",
+            ) from error
+        for option in ("autoload_range", "autoload-range"):
+            value = parser.get("core", option, fallback="false")
+            if "$" not in value and value.lower() not in parser.BOOLEAN_STATES:
+                raise ConfigError(
+                    f"[core] {option} = {value} is neither true nor false",
+                    where=str(path),
+                    fix="write autoload_range = false",
+                )

@@ -1,4 +1,4 @@
-"""The memory of a task: looked at before it starts, bounded while it works, and told plainly when it is not enough."""
+"""The memory of a task: looked at before it starts, limited while it works, and explained when it is not enough."""
 
 import errno
 import multiprocessing
@@ -6,60 +6,70 @@ import re
 import resource
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Protocol
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import luigi
 import psutil
 import pyarrow as pa
 
 from gcn_luigi.errors import GcnLuigiError, ResourceError
-from gcn_luigi.luigi_host.cgroup import MB, allowed_bytes, own_limit
 
+MB = 1_000_000
+_ROOT = Path("/")
+# Left for the command itself, the fork server, the scheduler and the system's file cache: an eighth, within these.
+_LEAST_RESERVE, _MOST_RESERVE = 256 * MB, 2_000 * MB
 # Address space that libraries reserve and hardly touch, above all stacks of threads: the kernel's limit counts it.
 _UNTOUCHED = 256 * MB
-# How the libraries below say that an allocation failed, where they do not raise MemoryError.
-_SAYS_SO = re.compile(
-    r"out of memory|bad_alloc|(?:can\s?not|can't|could not|unable to) allocate|allocation failed|not enough memory"
-    r"|can't start new thread",
-    re.IGNORECASE,
-)
+# In what libraries say of a failed allocation, or of a thread that does not start, where they raise no MemoryError.
+_WORDS = ("out of memory", "not enough memory", "alloc", "new thread")
 _DIED = re.compile(r"died unexpectedly with exit code (-\d+)")
 _GAVE_UP = {"-6": "SIGABRT", "-7": "SIGBUS", "-11": "SIGSEGV"}
 
 
-class Task(Protocol):
-    """What is asked of a task here; `gcn_luigi.tasks.base.RegionTask` has it."""
+def allowed_bytes(root: Path = _ROOT) -> int:
+    """Return the bytes that all processes of a build may hold together, less a reserve.
 
-    memory_mb: Any
+    That is the machine's memory, or less where the control group (version 2) or one around it has a limit. `root`
+    holds ``proc`` and ``sys``.
+    """
+    most = min([int(psutil.virtual_memory().total), *_group_limits(root)])
+    return max(most - min(max(most // 8, _LEAST_RESERVE), _MOST_RESERVE), 0)
 
-    @property
-    def name(self) -> str:
-        """Family and parameters."""
 
-    def memory_needed(self) -> int:
-        """Return the bytes that it may need, or 0."""
+def share_mb(workers: int, root: Path = _ROOT) -> int:
+    """Return the million bytes that each of `workers` processes may hold; at least 1."""
+    return max(allowed_bytes(root) // workers // MB, 1)
 
-    def lighter(self, limit: int) -> list[str]:
-        """Return what could be lowered to fit `limit` bytes."""
+
+def _group_limits(root: Path) -> Iterator[int]:
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, group = line.split(":", 2)
+        if controllers:
+            continue
+        # Inside a container a group may be named as the host sees it: what is mounted is then its root.
+        parts = [part for part in Path(group).parts[1:] if part != ".."]
+        for depth in range(len(parts) + 1):
+            limit = _text(root.joinpath("sys/fs/cgroup", *parts[:depth], "memory.max")).strip()
+            if limit.isdigit():
+                yield int(limit)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 @contextmanager
-def within_memory(task: Task) -> Iterator[None]:
-    """Run a block with the memory that `task` may have.
+def within_memory(task: Any) -> Iterator[None]:
+    """Run a block, the `make` of a RegionTask, with the memory that the task may have.
 
     In a worker process of Luigi, which does nothing else, allocations beyond it fail. A program that runs the task in
-    its own process keeps its own limits.
-
-    Parameters
-    ----------
-    task : Task
-        Whose ``make`` the block is.
-
-    Raises
-    ------
-    ResourceError
-        By the settings the task needs more, or memory ran out; the message names what to lower.
+    its own process keeps its own limits. Raises ResourceError, which names what to lower, where the task needs more
+    by its settings, or memory ran out.
     """
     limit = _limit(task)
     needed = task.memory_needed()
@@ -85,45 +95,34 @@ def within_memory(task: Task) -> Iterator[None]:
         ) from error
 
 
-def explained(error: str, task: Any, kills: int) -> str:
-    """Return what a failed task said, with the reason and what to lower where its process was killed.
-
-    Parameters
-    ----------
-    error : str
-        From Luigi.
-    task : luigi.Task
-        That failed.
-    kills : int
-        How often the kernel ended a process for memory while the build ran.
-    """
+def explain_killed(error: str, task: Any) -> str:
+    """Return what Luigi says of a failed task, with the reason and what to lower where its process was killed."""
     died = _DIED.search(error)
-    if died is None or not hasattr(task, "lighter"):
+    if died is None or not hasattr(task, "memory_advice"):
         return error
     if died[1] == "-9":
-        how = "the kernel killed it, for want of memory" if kills > 0 else "it was killed from outside"
-        doubt = "" if kills > 0 else ": most often by the kernel, for want of memory"
+        how = "it was killed from outside: most often by the kernel, for want of memory"
     elif died[1] in _GAVE_UP:
-        how, doubt = f"it ended with {_GAVE_UP[died[1]]}", ": a library gave up, as some do when memory runs out"
+        how = f"it ended with {_GAVE_UP[died[1]]}: a library gave up, as some do when memory runs out"
     else:
         return error
-    what = f"its process ended with exit code {died[1]}: {how}{doubt}"
+    what = f"its process ended with exit code {died[1]}: {how}"
     return str(ResourceError(what, where=task.name, fix=_advice(task, 0, 0)))
 
 
-def _limit(task: Task) -> int:
-    own = own_limit()
+def _limit(task: Any) -> int:
+    """Return the bytes that the task's process may hold: by its parameter or the machine, and by the shell's limits."""
     most = task.memory_mb * MB if task.memory_mb else allowed_bytes()
-    return int(most if own is None else min(most, own))
-
-
-def _bounded(limit: int) -> AbstractContextManager[None]:
-    is_worker = isinstance(multiprocessing.current_process(), luigi.worker.TaskProcess)
-    return _data_limit(limit) if is_worker and sys.platform == "linux" else nullcontext()
+    soft = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_DATA, resource.RLIMIT_AS)]
+    return int(min([most, *(limit for limit in soft if limit != resource.RLIM_INFINITY)]))
 
 
 @contextmanager
-def _data_limit(limit: int) -> Iterator[None]:
+def _bounded(limit: int) -> Iterator[None]:
+    """In a worker process on Linux, let allocations beyond `limit` bytes fail during a block."""
+    if sys.platform != "linux" or not isinstance(multiprocessing.current_process(), luigi.worker.TaskProcess):
+        yield
+        return
     # Arrow's own pool takes a whole gigabyte of address space at once.
     pa.set_memory_pool(pa.system_memory_pool())
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -148,17 +147,11 @@ def _sign(error: BaseException, limit: int) -> str | None:
     link: BaseException | None = error
     while link is not None:
         failed = isinstance(link, MemoryError) or (isinstance(link, OSError) and link.errno == errno.ENOMEM)
-        if failed and (held_much or not isinstance(error, GcnLuigiError)):
-            return _line(link)
-        if held_much and _SAYS_SO.search(str(link)):
-            return _line(link)
+        says_so = held_much and any(word in str(link).lower() for word in _WORDS)
+        if says_so or (failed and (held_much or not isinstance(error, GcnLuigiError))):
+            return (str(link).strip().splitlines() or [type(link).__name__])[0]
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     return None
-
-
-def _line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def _peak() -> int:
@@ -167,16 +160,16 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _advice(task: Task, room: int, needed: int) -> str:
-    """Say what to lower to fit `room` bytes beside the libraries, or what to raise for `needed` bytes; 0: not known."""
-    lower = task.lighter(room)
+def _advice(task: Any, room: int, needed: int) -> str:
+    """Say what to lower to fit `room` bytes without the libraries, or what to raise for `needed` bytes (0: unknown)."""
     machine = allowed_bytes()
     workers = "lower `gcn run --workers`: each process then has more"
     if 0 < needed <= machine:
         workers = f"lower `gcn run --workers`: {machine // needed} fit this machine"
     now = f"now {task.memory_mb}" if task.memory_mb else "now not set"
     to = f" to {_mb(needed)}" if needed else ""
-    return ", or ".join((*lower, workers, f"raise `gcn run --memory` ([gcn] memory_mb, {now}){to} where there is more"))
+    more = f"raise `gcn run --memory` ([gcn] memory_mb, {now}){to} where there is more"
+    return ", or ".join((*task.memory_advice(room), workers, more))
 
 
 def _mb(size: int) -> int:

@@ -7,9 +7,9 @@ import functools
 import ipaddress
 import os
 import re
-from collections.abc import Iterable, Mapping
+import stat
+from collections.abc import Iterable
 from pathlib import Path
-from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import luigi
@@ -22,11 +22,9 @@ from gcn_luigi.errors import ConfigError, SchedulerError
 _PLAIN = re.compile(
     r"https?://(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9.-]+))(?::(?P<port>\d{1,5}))?(?:/\S*)?"
 )
-_PORTS: Mapping[str, int] = MappingProxyType({"http": 80, "https": 443})
 # Sockets of this machine, and the state of one that takes connections; proc(5).
 _LISTENERS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _LISTENING = "0A"
-_TUNNEL = "ssh -N -L 8082:127.0.0.1:8082 HOST"
 
 
 def is_loopback(url: str) -> bool:
@@ -68,21 +66,9 @@ def is_own(port: int, tables: Iterable[Path] = _LISTENERS) -> bool:
 
 
 def check_address(url: str, *, is_trusted: bool) -> None:
-    """Refuse a scheduler on another machine, or of another user of this one, unless it is trusted.
+    """Raise SchedulerError for a scheduler on another machine or of another user of this one, unless it is trusted.
 
-    Parameters
-    ----------
-    url : str
-        Its address.
-    is_trusted : bool
-        Whether the user takes its owner and everyone who reaches it for trustworthy.
-
-    Raises
-    ------
-    ConfigError
-        This is no address of a web service.
-    SchedulerError
-        It is not on this machine, or another user's, and not trusted.
+    Raises ConfigError where `url` is no address of a web service.
     """
     if urlsplit(url).scheme not in {"http", "https", "http+unix"}:
         raise ConfigError(f"{url!r} is no address", where="scheduler", fix="write it as http://127.0.0.1:8082")
@@ -93,11 +79,11 @@ def check_address(url: str, *, is_trusted: bool) -> None:
             "this scheduler is not on this machine: Luigi has no authentication, and everyone who reaches it can "
             "run code as you",
             where=url,
-            fix=f"bring it here with `{_TUNNEL}` and use http://127.0.0.1:8082; or trust its whole network: "
-            "[gcn] trust_network = true in luigi.cfg, `gcn run --trust-network`",
+            fix="bring it here with `ssh -N -L 8082:127.0.0.1:8082 HOST` and use http://127.0.0.1:8082; or trust its "
+            "whole network: [gcn] trust_network = true in luigi.cfg, `gcn run --trust-network`",
         )
     found = _PLAIN.fullmatch(url)
-    if found is not None and not is_own(int(found["port"] or _PORTS[url.split(":", maxsplit=1)[0]])):
+    if found is not None and not is_own(int(found["port"] or (443 if url.startswith("https") else 80))):
         raise SchedulerError(
             "this scheduler is another user's, who can run code as you",
             where=url,
@@ -107,12 +93,9 @@ def check_address(url: str, *, is_trusted: bool) -> None:
 
 
 def check_scheduler() -> None:
-    """Refuse what the `luigi` command or luigi.cfg say about the scheduler, if that lets others in; once a command.
+    """Check the scheduler that the `luigi` command or luigi.cfg names, once per command; see `check_address`.
 
-    Raises
-    ------
-    ConfigError, SchedulerError
-        As `check_address`; or the worker is to run whatever tasks anyone gave the scheduler (`--assistant`).
+    A worker that is to run whatever tasks anyone gave the scheduler (`--assistant`) is refused as well.
     """
     _check_scheduler(CmdlineParser.get_instance())
 
@@ -120,13 +103,30 @@ def check_scheduler() -> None:
 @functools.lru_cache(maxsize=1)
 def _check_scheduler(command: CmdlineParser | None) -> None:
     del command  # Luigi's Config looks at it itself.
-    said = luigi.interface.core()
-    if said.assistant:
+    options = luigi.interface.core()
+    if options.assistant:
         raise SchedulerError(
             "such a worker runs any task of any module that the scheduler names, whoever put it there",
             where="--assistant",
             fix="leave it out and raise --workers: several `luigi` commands share the work of one scheduler",
         )
-    if not said.local_scheduler:
-        url = said.scheduler_url or f"http://{said.scheduler_host}:{said.scheduler_port}"
+    if not options.local_scheduler:
+        url = options.scheduler_url or f"http://{options.scheduler_host}:{options.scheduler_port}"
         check_address(url, is_trusted=get_config().getboolean("gcn", "trust_network", False))
+
+
+def open_to_others(path: Path) -> str:
+    """Return how other users can replace what is at or in `path`; the empty text where they cannot.
+
+    Root and the user are trusted, and so is the group of a group-writable directory: whoever shares a group shares
+    its directories.
+    """
+    if path.stat().st_uid not in {0, os.geteuid()}:
+        return "belongs to another user"
+    return "is writable by every user" if is_writable_by_all(path) else ""
+
+
+def is_writable_by_all(path: Path) -> bool:
+    """Return whether every user can write `path`; in a sticky directory (such as /tmp) nobody replaces another's."""
+    mode = path.stat().st_mode
+    return bool(mode & stat.S_IWOTH) and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX)

@@ -43,10 +43,7 @@ def use_forkserver() -> None:
 def use_short_sockets() -> None:
     """Have the sockets of worker processes made elsewhere where the path of TMPDIR is too long for one.
 
-    Raises
-    ------
-    ConfigError
-        There is no other place.
+    Raises ConfigError where there is no other place.
     """
     if _fits_socket(tempfile.gettempdir()):
         return
@@ -90,13 +87,7 @@ def start_server() -> None:
 
 
 class ChildContext:
-    """What surrounds a task in its worker process; named in luigi.cfg.
-
-    Parameters
-    ----------
-    process : luigi.worker.TaskProcess
-        The process; not used, Luigi passes it.
-    """
+    """What surrounds a task in its worker process; named in luigi.cfg. Luigi passes the process, which is not used."""
 
     def __init__(self, process: object) -> None:
         del process
@@ -114,7 +105,7 @@ class ChildContext:
             # `gcn run` shows failures itself; without a handler Python would print them to the terminal.
             logging.getLogger("luigi-interface").addHandler(logging.NullHandler())
             if self._is_child:
-                # HDF5 closes a file a second time when it is forgotten: the failure is told already.
+                # HDF5 closes a file a second time when it is forgotten: the failure is reported already.
                 sys.excepthook = sys.unraisablehook = log_ignored
         else:
             logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
@@ -133,7 +124,7 @@ class ChildContext:
 
 
 def log_ignored(*what: object) -> None:
-    """Log what Python would print; whoever watches the build is told by the parent."""
+    """Log what Python would print; the parent reports to whoever watches the build."""
     logging.getLogger("luigi-interface").debug("ignored: %s", what)
 
 
@@ -155,7 +146,7 @@ def _watch(task: int) -> None:
     parent = multiprocessing.parent_process()
     while parent is not None and parent.is_alive():
         heard = signal.sigtimedwait({signal.SIGTERM}, _LOOK_S)
-        # After a stop (Ctrl-Z) that outlasts the wait, Python returns what happens to lie in memory.
+        # After a stop (Ctrl-Z) that outlasts the wait, Python returns what happens to be in memory.
         if heard is not None and heard.si_signo == signal.SIGTERM:
             break
     signal.pthread_kill(task, signal.SIGUSR1)

@@ -11,8 +11,7 @@ import luigi
 from luigi.execution_summary import LuigiStatusCode
 
 from gcn_luigi.errors import SchedulerError
-from gcn_luigi.luigi_host.cgroup import oom_kills
-from gcn_luigi.luigi_host.memory_limit import explained
+from gcn_luigi.luigi_host.memory_limit import explain_killed
 from gcn_luigi.luigi_host.trust import is_loopback
 from gcn_luigi.luigi_host.worker import start_server, use_forkserver
 from gcn_luigi.operate.progress import Observer, Progress, title
@@ -38,20 +37,10 @@ _PATIENCE_S = 5.0
 class BuildResult:
     """How a build ended.
 
-    Attributes
-    ----------
-    exit_code : int
-        0, or the code that luigi.cfg's ``[retcode]`` gives.
-    built : tuple of str
-        Names of the tasks whose files this run made.
-    failures : dict of str
-        What each failed task said, by name.
-    summary : str
-        Luigi's own summary; empty where its scheduler ended before.
-    built_elsewhere : tuple of str
-        Names of the tasks that another run on the same scheduler finished meanwhile.
-    lost_scheduler : bool
-        Whether the central scheduler ended, and the build went on with one in this process.
+    `exit_code` is 0, or the code that luigi.cfg's ``[retcode]`` gives; `built` names the tasks whose files this run
+    made, `built_elsewhere` those that another run on the same scheduler finished meanwhile. `failures` holds what each
+    failed task said, by name; `summary` is Luigi's own, empty where its scheduler ended before. With `lost_scheduler`
+    the central scheduler ended, and the build went on with one in this process.
     """
 
     exit_code: int
@@ -65,7 +54,7 @@ class BuildResult:
 class Worker(luigi.worker.Worker):
     """Luigi's worker, in company: it waits for what another run is making, and knows which tasks it made itself.
 
-    It also tells the scheduler where the page of each finished task is, also of those it found finished.
+    It also reports to the scheduler where the page of each finished task is, also of those it found finished.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -175,30 +164,11 @@ def build(
     watch: Callable[[Progress], None] | None = None,
     goes_on: bool = False,
 ) -> BuildResult:
-    """Build `tasks` and all they require.
+    """Build `tasks` and all they require, in so many processes; what another run on the scheduler makes is waited for.
 
-    Parameters
-    ----------
-    tasks : sequence of luigi.Task
-        Roots of the graph.
-    workers : int
-        Processes.
-    address : str or None
-        Of the central scheduler; None keeps the scheduler in this process.
-    watch : callable or None
-        Told twice a second how far the build is.
-    goes_on : bool
-        Where the central scheduler ends, whether to go on with one in this process.
-
-    Returns
-    -------
-    BuildResult
-        Exit code, tasks built, failures. What another run on the same scheduler is making is waited for.
-
-    Raises
-    ------
-    SchedulerError
-        The central scheduler stopped answering.
+    The central scheduler is at `address`; None keeps the scheduler in this process. `watch` is called twice a second
+    with how far the build is. Where the central scheduler ends, `goes_on` goes on with one in this process; without it
+    SchedulerError is raised.
     """
     for root in tasks:
         if isinstance(root, RegionTask):
@@ -206,7 +176,7 @@ def build(
             tuple(upstream(root))
     use_forkserver()
     start_server()
-    factory, kills = _Factory(), oom_kills()
+    factory = _Factory()
     try:
         with _watching(factory, workers, watch):
             run = luigi.build(
@@ -217,7 +187,7 @@ def build(
                 local_scheduler=address is None,
                 **_configured(address),
             )
-        code, summary, failures = _EXIT_CODES[run.status], run.summary_text, _failures(factory, oom_kills() - kills)
+        code, summary, failures = _EXIT_CODES[run.status], run.summary_text, _failures(factory)
     except luigi.rpc.RPCError as error:
         # Perhaps it ended with the run that started it, which has finished what this one waited for.
         if not _are_complete(tasks):
@@ -238,7 +208,7 @@ def build(
 
 
 def _configured(address: str | None) -> dict[str, str]:
-    """Set what Luigi has no argument for; return how it is told of the central scheduler."""
+    """Set what Luigi has no argument for; return the argument that names the central scheduler."""
     # How a program logs is its own affair; Luigi would install handlers.
     luigi.configuration.get_config().set("core", "no_configure_logging", "true")
     return {} if address is None else {"scheduler_url": address}
@@ -254,18 +224,15 @@ def _are_complete(tasks: Sequence[luigi.Task]) -> bool:
     return all(task.complete() for task in tasks)
 
 
-def _failures(factory: _Factory, kills: int) -> dict[str, str]:
-    """Return what each failed task said; `kills` is how often the kernel ended a process for memory meanwhile.
-
-    A task that failed in another run, and is waited for in vain, is among them.
-    """
+def _failures(factory: _Factory) -> dict[str, str]:
+    """Return what each failed task said, also those that failed in another run and are waited for in vain."""
     last = {task.task_id: (task, status) for task, status in factory.history()}
     failed = [task for task, status in last.values() if status in ("FAILED", "UNKNOWN", "DISABLED")]
     failed += factory.worker.failed_elsewhere().values()
     found = {}
     for task in failed:
         entry = factory.scheduler.fetch_error(task.task_id)
-        found[title(task)] = explained(_plain(str(entry.get("error") or "")), task, kills)
+        found[title(task)] = explain_killed(_plain(str(entry.get("error") or "")), task)
     return dict(sorted(found.items()))
 
 

@@ -1,28 +1,26 @@
-"""What lies in a dataset's directory and belongs to it no more, and how to remove it safely."""
+"""What is damaged in a dataset's directory, what belongs to it no more, and how to remove that safely."""
 
 import csv
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
-from gcn_luigi.io.publish.atomic import dead_temporaries, digest, is_temporary
+from gcn_luigi.io.publish.atomic import dead_temporaries, digest, is_temporary, remove_dead_temporaries
 from gcn_luigi.io.publish.sidecar import read_record
-from gcn_luigi.operate.repair import directories, sweep_drafts
 from gcn_luigi.tasks.base import RegionTask
+from gcn_luigi.tasks.dataset import Dataset
 from gcn_luigi.tasks.graph import made_files
+from gcn_luigi.tasks.target import PublishedFile
+
+# Hashing lets go of Python's lock; more threads only make a disk seek.
+_THREADS = 2
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """One file that may go.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-    why : str
-        What it is.
-    """
+    """One file that may go, and what it is."""
 
     path: Path
     why: str
@@ -30,43 +28,41 @@ class Leftover:
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What was found.
-
-    Attributes
-    ----------
-    removable : tuple of Leftover
-        Files that this package made, unchanged since.
-    kept : tuple of Leftover
-        Files that look like ours and are not removed, with the reason.
-    """
+    """Files that this package made, unchanged since; and files that look like ours and are kept, with the reason."""
 
     removable: tuple[Leftover, ...]
     kept: tuple[Leftover, ...]
 
 
-def find_leftovers(root: RegionTask, on_request: tuple[RegionTask, ...] = (), *, everything: bool = False) -> Leftovers:
-    """Find files of a dataset's directory that may go; nothing is changed.
+def invalidate_damaged(root: RegionTask) -> list[Path]:
+    """Read all published files of a dataset, and remove the sidecar of each whose bytes changed; return these files.
+
+    A file without a sidecar counts as absent: the next build makes it again.
+    """
+    targets = [*made_files(root), *root.targets()]
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="gcn-digest") as threads:
+        sound = list(threads.map(_is_sound, targets))
+    damaged = [target for target, is_sound in zip(targets, sound, strict=True) if not is_sound]
+    for target in damaged:
+        target.sidecar.unlink(missing_ok=True)
+    return [target.path for target in damaged]
+
+
+def sweep_drafts(root: RegionTask) -> list[Path]:
+    """Remove the drafts that killed builds left anywhere in a dataset's directory; return them."""
+    return [draft for place in _directories(root.paths.root) for draft in remove_dead_temporaries(place)]
+
+
+def find_leftovers(root: Dataset, *, everything: bool = False) -> Leftovers:
+    """Find files of a dataset's directory that may go, sorted by path; nothing is changed.
 
     Only files with a sidecar of ours are found, and only those whose bytes are still the published ones; drafts only
-    where their writers are dead. Links are never followed.
-
-    Parameters
-    ----------
-    root : RegionTask
-        The dataset.
-    on_request : tuple of RegionTask
-        Tasks that are only built when asked for: their files are kept.
-    everything : bool
-        Find what belongs to the dataset, too.
-
-    Returns
-    -------
-    Leftovers
-        In the order of their paths.
+    where their writers are dead. Links are never followed. Files that are made on request are kept. With `everything`,
+    what belongs to the dataset is found as well.
     """
     directory = root.paths.root
     wanted = {target.path for target in (*made_files(root), *root.targets())}
-    wanted |= {target.path for task in on_request for target in task.targets()}
+    wanted |= {target.path for task in root.extras() for target in task.targets()}
     removable, kept = [], []
     records = root.paths.sidecar(root.paths.dataset).parent
     for sidecar in _files(records):
@@ -84,15 +80,15 @@ def find_leftovers(root: RegionTask, on_request: tuple[RegionTask, ...] = (), *,
     if everything:
         removable += [Leftover(path, "made on request") for path in _partitions(root)]
         removable += [Leftover(path, "how long a task took") for path in _files(root.paths.times)]
-    for place in directories(directory):
+    for place in _directories(directory):
         removable += [Leftover(path, "draft of a killed build") for path in dead_temporaries(place)]
-    return Leftovers(tuple(sorted(removable, key=_path)), tuple(sorted(kept, key=_path)))
+    return Leftovers(*(tuple(sorted(found, key=attrgetter("path"))) for found in (removable, kept)))
 
 
 def remove_leftovers(root: RegionTask, leftovers: Leftovers) -> int:
     """Remove what was found, then directories that are empty; return how many files went.
 
-    A file is only removed where its directory really lies in the dataset's.
+    A file is only removed where its directory really is in the dataset's.
     """
     directory = root.paths.root
     removed = len(sweep_drafts(root))
@@ -101,14 +97,10 @@ def remove_leftovers(root: RegionTask, leftovers: Leftovers) -> int:
         if path.parent.resolve().is_relative_to(directory) and (path.is_file() or path.is_symlink()):
             path.unlink()
             removed += 1
-    for place in reversed(directories(directory)):
+    for place in reversed(_directories(directory)):
         if place != directory and not any(place.iterdir()):
             place.rmdir()
     return removed
-
-
-def _path(leftover: Leftover) -> Path:
-    return leftover.path
 
 
 def _partitions(root: RegionTask) -> Iterator[Path]:
@@ -125,3 +117,14 @@ def _partitions(root: RegionTask) -> Iterator[Path]:
 
 def _files(directory: Path) -> list[Path]:
     return sorted(path for path in directory.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _directories(root: Path) -> list[Path]:
+    """Return `root` and all directories below it, sorted; links are not followed, and `root` may be absent."""
+    return [root, *sorted(path for path in root.rglob("*") if path.is_dir() and not path.is_symlink())]
+
+
+def _is_sound(target: PublishedFile) -> bool:
+    record = target.record()
+    # What was never published, or is known to be lost, needs no reading.
+    return record is None or not target.path.is_file() or target.is_intact(record, deep=True)

@@ -7,20 +7,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 from gcn_luigi.errors import SchedulerError
-from gcn_luigi.luigi_host.private_dir import create_within, private_directory, remove_within
-from gcn_luigi.luigi_host.trust import check_address, is_loopback, is_own
+from gcn_luigi.luigi_host.trust import check_address, is_loopback, is_own, is_writable_by_all
 
 LOOPBACK = "127.0.0.1"
 _PATIENCE_S = 30.0
 _RIVAL_S = 3.0
 _STATE = "scheduler-state"
 _LOG = "luigid.log"
+_FIX = "remove it or choose another --output; `gcn run --local-scheduler` does without it"
 # It ends with its parent, however that ends (1 is PR_SET_PDEATHSIG, 15 is SIGTERM; Linux only).
 _LUIGID = """
 import ctypes, sys
@@ -37,21 +37,10 @@ def answers(port: int) -> bool:
 
 
 def running_scheduler(url: str, *, is_trusted: bool) -> str:
-    """Return the address of a scheduler that runs already.
+    """Return the address of a scheduler that runs already, such as ``http://127.0.0.1:8082``.
 
-    Parameters
-    ----------
-    url : str
-        ``http://127.0.0.1:8082`` or so.
-    is_trusted : bool
-        Whether it may be on another machine; see `gcn_luigi.luigi_host.trust.check_address`.
-
-    Raises
-    ------
-    ConfigError
-        This is no address.
-    SchedulerError
-        It is on another machine and not trusted, which is found before anything is sent there; or none answers.
+    Raises ConfigError or SchedulerError as `check_address` does, before anything is sent there, or SchedulerError
+    where none answers.
     """
     check_address(url, is_trusted=is_trusted)
     address = url.rstrip("/")
@@ -89,35 +78,21 @@ def free_port(wanted: int) -> int:
 
 @contextmanager
 def central_scheduler(port: int, state: Path, config: Path) -> Iterator[str]:
-    """Yield the address of a scheduler on `port`: the one that answers there, or a new one that ends with the block.
+    """Yield the address of a scheduler on `port`: the user's own that answers there, or a new one.
 
-    Parameters
-    ----------
-    port : int
-        Preferred port; 0 takes any.
-    state : Path
-        Directory for its state and log, made private to the user.
-    config : Path
-        The luigi.cfg it is started with.
-
-    Yields
-    ------
-    str
-        ``http://127.0.0.1:8082`` or so.
-
-    Raises
-    ------
-    SchedulerError
-        The scheduler did not come up, the message names its log; or `state` cannot be made private.
+    A new one ends with the block, takes its settings (luigi.cfg) from `config`, keeps state and log in the directory
+    `state`, which is made private to the user, and takes another port where something else holds `port` or it is 0.
+    Raises SchedulerError where none can be started.
     """
     if port and is_own(port) and answers(port):
         yield f"http://{LOOPBACK}:{port}"
         return
     port = free_port(port)
-    log, descriptor = _fresh(state)
+    descriptor, log = _create_log(state), state / _LOG
     with os.fdopen(descriptor, "wb") as stream:
+        options = ["--address", LOOPBACK, "--port", str(port), "--state-path", str(state / _STATE)]
         process = subprocess.Popen(  # noqa: S603  our own interpreter, fixed arguments
-            [sys.executable, "-c", _LUIGID, *_arguments(port, state)],
+            [sys.executable, "-c", _LUIGID, *options],
             env={**os.environ, "LUIGI_CONFIG_PATH": str(config)},
             stdin=subprocess.DEVNULL,
             stdout=stream,
@@ -137,25 +112,59 @@ def central_scheduler(port: int, state: Path, config: Path) -> Iterator[str]:
                 process.wait()
 
 
-def _arguments(port: int, state: Path) -> list[str]:
-    return ["--address", LOOPBACK, "--port", str(port), "--state-path", str(state / _STATE)]
+def private_directory(path: Path) -> int:
+    """Make a directory that only the user can enter, or make the one that is there so, and return a descriptor of it.
+
+    The caller closes it; what is done through it is done in this directory, whatever its path leads to meanwhile.
+    Raises SchedulerError where the path is a link, no directory or another user's, or where another user could put
+    another directory in its place.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        why = "it is a link" if path.is_symlink() else error.strerror
+        raise _not_private(path, str(why)) from error
+    why = _open_to_others(path, handle)
+    if why:
+        os.close(handle)
+        raise _not_private(path, why)
+    os.fchmod(handle, 0o700)
+    return handle
 
 
-def _fresh(state: Path) -> tuple[Path, int]:
-    """Make the directory private and empty of an earlier scheduler's state; return the log's path and descriptor.
+def _open_to_others(path: Path, handle: int) -> str:
+    """Return why another user could read or replace the open directory; the empty text where none can."""
+    if os.fstat(handle).st_uid != os.geteuid():
+        return "it belongs to another user"
+    above = path.parent.resolve()
+    places = (place for place in (above, *above.parents) if is_writable_by_all(place))
+    return next((f"{place} is writable by every user" for place in places), "")
 
-    What is done stands in the files, not in that state; there, tasks of a killed run would look like running. And
+
+def _not_private(path: Path, why: str) -> SchedulerError:
+    return SchedulerError(f"the scheduler's directory cannot be made private: {why}", where=str(path), fix=_FIX)
+
+
+def _create_log(state: Path) -> int:
+    """Make the directory private and empty of an earlier scheduler's files; return a descriptor of a new log.
+
+    What is done is recorded in the files, not in that state; there, tasks of a killed run would look like running. And
     it is a pickle, which runs whatever somebody put into it.
     """
     handle = private_directory(state)
     try:
-        remove_within(handle, _STATE)
-        return state / _LOG, create_within(handle, _LOG)
+        for name in (_STATE, _LOG):
+            # A link is removed, not followed.
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=handle)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(_LOG, flags, 0o600, dir_fd=handle)
     except OSError as error:
         raise SchedulerError(
-            f"the scheduler's directory cannot be cleared: {error.strerror}",
-            where=str(state),
-            fix="remove it or choose another --output; `gcn run --local-scheduler` does without it",
+            f"the scheduler's directory cannot be cleared: {error.strerror}", where=str(state), fix=_FIX
         ) from error
     finally:
         os.close(handle)

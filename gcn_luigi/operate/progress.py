@@ -20,17 +20,7 @@ _WAITING = "PENDING"
 
 @dataclass(frozen=True)
 class Running:
-    """A task that runs.
-
-    Attributes
-    ----------
-    name : str
-        Of the task.
-    share : float or None
-        Of its work, 0 to 1; None until it says so.
-    message : str
-        Its last line; may be empty.
-    """
+    """A task that runs: its name, the share of its work that is done (0 to 1; None until it says so), its last line."""
 
     name: str
     share: float | None = None
@@ -41,14 +31,8 @@ class Running:
 class Progress:
     """A moment of a build.
 
-    Attributes
-    ----------
-    counts : dict of str
-        Tasks by Luigi status: DONE, RUNNING, PENDING, FAILED.
-    running : tuple of Running
-        The tasks that run.
-    seconds_left : float or None
-        What the rest may take; None where nothing is known of it.
+    `counts` are tasks by Luigi status (DONE, RUNNING, PENDING, FAILED), `seconds_left` is what the rest may take, None
+    where nothing is known of it.
     """
 
     counts: dict[str, int]
@@ -69,15 +53,7 @@ class Watched(Protocol):
 
 
 class Observer:
-    """Looks at a build again and again.
-
-    Parameters
-    ----------
-    build : Watched
-        What is looked at.
-    workers : int
-        Processes that work at once.
-    """
+    """Looks again and again at a build in which so many workers work at once."""
 
     def __init__(self, build: Watched, workers: int) -> None:
         self._build, self._workers = build, workers
@@ -87,13 +63,9 @@ class Observer:
         self._asked: set[str] = set()
 
     def look(self, *, asks: bool = True) -> Progress:
-        """Return how far the build is now.
+        """Return how far the build is now; without `asks` running tasks are only named.
 
-        Parameters
-        ----------
-        asks : bool
-            Whether running tasks are asked what they last said. The scheduler answers; if it is gone, that takes a
-            minute.
+        The scheduler answers what they last said; if it is gone, that takes a minute.
         """
         last = {task.task_id: (task, status) for task, status in self._build.history()}
         ids = set(self._build.running())
@@ -142,21 +114,8 @@ def seconds_left(
 ) -> float | None:
     """Return how long the rest of a build may take: as each task took before, or as others of its family did.
 
-    Parameters
-    ----------
-    waiting : sequence of str
-        Names of tasks that have not begun.
-    running : sequence of Running
-        Those that run.
-    took : mapping
-        Seconds by name of a task, of this build or an earlier one.
-    workers : int
-        Processes that work at once.
-
-    Returns
-    -------
-    float or None
-        None where no task of a family that is still to come has ever been timed.
+    `waiting` names the tasks that have not begun, `took` gives seconds by name of a task, of this build or an earlier
+    one. None where no task of a family that is still to come has ever been timed.
     """
     families: dict[str, list[float]] = defaultdict(list)
     for name, seconds in took.items():

@@ -1,60 +1,54 @@
-"""What a dataset will hold, before its chips are written."""
+"""What a dataset will hold, before its chips are written: they are counted, and a few partitions built for trial."""
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import LABEL_IGNORE
+from gcn_luigi.config import Region
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.io.raster.windows import read_dataset
+from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.io.tables import read_geoparquet
+from gcn_luigi.lattice import WindowSet
 from gcn_luigi.prepare.chips.metadata import Partition
 from gcn_luigi.prepare.chips.selection import ChipSelection, select_chips
 from gcn_luigi.prepare.layers.label_values import CLASSES
 from gcn_luigi.prepare.missing.fill import Flag, outside_flags
-from gcn_luigi.prepare.missing.tile_coverage import TileCover
 from gcn_luigi.settings import RegionSettings, StorageLayout
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
-from gcn_luigi.stages.shards.partition_reader import PartitionReader, read_in_turn
-from gcn_luigi.stages.shards.shard import used_partitions
+from gcn_luigi.stages.shards.partition_reader import read_partitions
+from gcn_luigi.stages.shards.shard import ShardRequest, shard_header, share_of, used_partitions, write_partitions
 
-# Bytes of a pixel beside its bands: label and flags.
+# Bytes of a pixel in addition to its bands: label and flags.
 _PLANES = 2
 # Stored once, overlapping chips save at least half: worth the reader that cuts them.
 _WORTH_IT = 2.0
+# Of a trial: enough partitions for a mean to hold, few enough for seconds.
+_MOST_PARTITIONS, _MOST_BYTES = 48, 400_000_000
+_LEAST_PARTITIONS = 4
 
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """One split.
+    """One split: its used partitions, the chips cut from them, how many of these are kept, the others by reason.
 
-    Attributes
-    ----------
-    partitions : int
-        Used ones.
-    candidates : int
-        Chips cut from them.
-    chips : int
-        Those that are kept.
-    rejected : dict of int
-        The others, by reason.
-    fruitful : tuple of Partition
-        Partitions with a chip that is kept, in the order of the shards.
-    classes : dict of float
-        Share of none, debris, ice and missing among the label pixels of the used partitions; 0 where there is none.
+    `with_chips` are the partitions with a chip that is kept, in the order of the shards; `classes` gives the share of
+    none, debris, ice and missing among the label pixels of the used partitions.
     """
 
     partitions: int
     candidates: int
     chips: int
     rejected: dict[str, int]
-    fruitful: tuple[Partition, ...]
+    with_chips: tuple[Partition, ...]
     classes: dict[str, float] = field(default_factory=dict)
 
 
@@ -62,16 +56,9 @@ class SplitPlan:
 class Plan:
     """What a dataset will hold.
 
-    Attributes
-    ----------
-    splits : dict of SplitPlan
-        By name.
-    is_exact : bool
-        Whether every pixel was looked at. Else only the label was, and chips are at most as many as said.
-    chips_bytes, windows_bytes : int
-        Pixels in either layout, before compression.
-    seconds_read : float
-        What one process needed to read all partitions and select their chips.
+    Where it is not exact, only the label was looked at, and chips are at most as many as said. Bytes are those of the
+    pixels in either layout, before compression; `seconds_read` is what one process needed to read all
+    partitions, 0 where it did not.
     """
 
     splits: dict[str, SplitPlan]
@@ -96,52 +83,55 @@ class Plan:
         return "windows" if self.windows_bytes and self.chips_bytes / self.windows_bytes >= _WORTH_IT else "chips"
 
 
+@dataclass(frozen=True)
+class Trial:
+    """What a trial showed: bytes of all shards, seconds of each shard by split, and what was built for it."""
+
+    shard_bytes: int
+    shard_seconds: dict[str, list[float]]
+    n_chips: int
+    n_partitions: int
+
+
+@dataclass(frozen=True)
+class _TrialFile:
+    """One file: chips and rows in it, bytes of pixels, bytes of all else, seconds."""
+
+    chips: int
+    rows: int
+    pixels: int
+    others: int
+    seconds: float
+
+
 def label_decides(settings: RegionSettings) -> bool:
     """Return whether the label alone decides which chips are kept, so that counting them needs no other band."""
     chips = settings.chips
     return chips.min_valid_optical_share <= 0 and chips.min_valid_topo_share <= 0 and settings.nodata.mode != "legacy"
 
 
-def plan_dataset(settings: RegionSettings, paths: DatasetPaths, *, is_exact: bool, say: Say) -> Plan:
-    """Count the chips that every partition will give, and weigh their pixels.
+def plan_dataset(region: Region, paths: DatasetPaths, *, is_exact: bool, say: Say) -> Plan:
+    """Count the chips that every partition will give, and weigh their pixels; nothing is written.
 
-    Parameters
-    ----------
-    settings : RegionSettings
-        Bands and chips.
-    paths : DatasetPaths
-        Where inventory, catalog, label and, for exact counts, stacks are. Nothing is written.
-    is_exact : bool
-        Read all bands of all partitions, as the build does, unless the label alone decides. False reads the label
-        only: missing pixels of other bands may reject some of the chips yet.
-    say : callable
-        Told a line and the share of work done.
-
-    Returns
-    -------
-    Plan
-        Chips, partitions and raw bytes.
-
-    Raises
-    ------
-    InputError
-        A source cannot be read.
+    An exact plan reads all bands of all partitions (inventory, catalog, label and stacks must be there), as the build
+    does, unless the label alone decides. Otherwise the label alone is read: missing pixels of other bands may yet
+    reject some of the chips. Raises InputError where a source cannot be read.
     """
-    began = time.perf_counter()
+    began, settings = time.perf_counter(), region.settings
     places = {split: used_partitions(paths, read_inventory(paths).lattice, split) for split in SPLITS}
     reads_all = is_exact and not label_decides(settings)
     select = _by_all_bands if reads_all else _by_label
-    selections = select(settings, paths, [place for split in SPLITS for place in places[split]])
+    selections = select(region, paths, [place for split in SPLITS for place in places[split]])
     shares = _class_shares(paths)
     total, done, splits = sum(map(len, places.values())), 0, {}
     for split in SPLITS:
         reasons: Counter[str] = Counter()
-        fruitful = []
+        with_chips = []
         for place in places[split]:
             selection = next(selections)
             reasons.update(selection.reasons.tolist())
             if selection.kept.any():
-                fruitful.append(place)
+                with_chips.append(place)
             done += 1
             say(f"counting chips: {done:,} of {total:,} partitions", done / total)
         kept = reasons.pop("kept", 0)
@@ -150,11 +140,11 @@ def plan_dataset(settings: RegionSettings, paths: DatasetPaths, *, is_exact: boo
             candidates=kept + sum(reasons.values()),
             chips=kept,
             rejected={str(reason): count for reason, count in sorted(reasons.items())},
-            fruitful=tuple(fruitful),
+            with_chips=tuple(with_chips),
             classes=shares[split],
         )
     pixel = 2 * len(settings.schema_bands.image) + _PLANES
-    stored = [place.window for split in splits.values() for place in split.fruitful]
+    stored = [place.window for split in splits.values() for place in split.with_chips]
     window = max((one.height for one in stored), default=0) * max((one.width for one in stored), default=0)
     return Plan(
         splits,
@@ -179,28 +169,105 @@ def _class_shares(paths: DatasetPaths) -> dict[str, dict[str, float]]:
     return shares
 
 
-def _by_all_bands(
-    settings: RegionSettings, paths: DatasetPaths, places: Sequence[Partition]
-) -> Iterator[ChipSelection]:
+def _by_all_bands(region: Region, paths: DatasetPaths, places: Sequence[Partition]) -> Iterator[ChipSelection]:
+    settings = region.settings
     beyond = int(outside_flags(settings.schema_bands.image) | Flag.LABEL)
-    reader = PartitionReader(settings, paths, read_inventory(paths), places)
-    for place, corrected in zip(places, read_in_turn(reader, places), strict=True):
+    partitions = read_partitions(region, paths, read_inventory(paths), places)
+    for place, corrected in zip(places, partitions, strict=True):
         yield _select(settings, place, corrected.label, corrected.flags, beyond)
 
 
-def _by_label(settings: RegionSettings, paths: DatasetPaths, places: Sequence[Partition]) -> Iterator[ChipSelection]:
-    cover = TileCover(read_inventory(paths).windows)
+def _by_label(region: Region, paths: DatasetPaths, places: Sequence[Partition]) -> Iterator[ChipSelection]:
+    cover = WindowSet(read_inventory(paths).windows)
     with open_raster(paths.label) as dataset:
         for place in places:
             label = read_dataset(dataset, place.window, fill=LABEL_IGNORE)[0].astype(np.uint8)
-            outside = cover.without(place.window)
+            outside = cover.uncovered(place.window)
             if outside is not None:
                 label[outside] = LABEL_IGNORE
             flags = np.where(label == LABEL_IGNORE, np.uint8(Flag.LABEL), np.uint8(0))
-            yield _select(settings, place, label, flags, int(Flag.LABEL))
+            yield _select(region.settings, place, label, flags, int(Flag.LABEL))
 
 
 def _select(
     settings: RegionSettings, place: Partition, label: NDArray[np.uint8], flags: NDArray[np.uint8], beyond: int
 ) -> ChipSelection:
     return select_chips(settings.chips, label, flags, split=place.split, extent=place.window.height, beyond=beyond)
+
+
+def build_trial(region: Region, paths: DatasetPaths, plan: Plan, scratch: Path, say: Say) -> Trial:
+    """Build a spread of the partitions as the shards will be built, and scale the bytes and seconds of that.
+
+    The trial's files, at most some hundred million bytes, are written to the directory `scratch` and removed. Bytes and
+    seconds are 0 where no chip is kept. Raises InputError where a source cannot be read.
+    """
+    settings = region.settings
+    places = {split: plan.splits[split].with_chips for split in SPLITS}
+    totals = {"train": settings.shards.n_train, "dev": settings.shards.n_dev}
+    everything = [place for split in SPLITS for place in places[split]]
+    if not everything:
+        return Trial(0, {split: [0.0] * totals[split] for split in SPLITS}, 0, 0)
+    # Overlap repeats pixels, it makes no chip heavier.
+    step = max(settings.chips.step, settings.chips.size // 4)
+    thinned = settings.model_copy(update={"chips": settings.chips.model_copy(update={"step": step})})
+    is_windows = settings.shards.layout == "windows"
+    per_partition = (plan.windows_bytes if is_windows else plan.chips_bytes) / len(everything)
+    room = int(_MOST_BYTES // max(per_partition * (1 if is_windows else (settings.chips.step / step) ** 2), 1))
+    chosen = spread_over(places, max(min(_MOST_PARTITIONS, room), _LEAST_PARTITIONS))
+    request = ShardRequest(region if is_windows else replace(region, settings=thinned), paths, "train", 0, 1)
+    files = [_try(request, everything, some, scratch, say) for some in (chosen[:0], chosen[:1], chosen)]
+    last = files[-1]
+    # Partitions and chips of each shard, if every partition gives as many chips.
+    shares = {
+        split: [
+            (count, plan.splits[split].chips / max(plan.splits[split].partitions, 1) * count)
+            for count in _partitions(plan.splits[split].partitions, total)
+        ]
+        for split, total in totals.items()
+    }
+    pixels = last.pixels / max(last.rows, 1) * (len(everything) if is_windows else plan.chips)
+    others = sum(_other_bytes(files, chips) for split in SPLITS for _, chips in shares[split])
+    # Each partition is read, then each chip is made.
+    to_read = plan.seconds_read / max(plan.partitions, 1)
+    to_make = max(last.seconds - to_read * len(chosen), 0.2 * last.seconds) / max(last.chips, 1)
+    seconds = {split: [count * to_read + chips * to_make for count, chips in shares[split]] for split in SPLITS}
+    return Trial(round(pixels + others), seconds, last.chips, len(chosen))
+
+
+def spread_over(places: Mapping[str, Sequence[Partition]], count: int) -> list[Partition]:
+    """Return about `count` partitions of both splits, evenly along the curve that shards follow."""
+    total = sum(map(len, places.values()))
+    chosen: list[Partition] = []
+    for some in places.values():
+        wanted = min(len(some), max(round(count * len(some) / total), 1))
+        chosen += [some[i] for i in np.linspace(0, len(some) - 1, wanted).round().astype(np.int64)]
+    return chosen
+
+
+def _try(
+    request: ShardRequest, everything: Sequence[Partition], places: Sequence[Partition], scratch: Path, say: Say
+) -> _TrialFile:
+    inventory = read_inventory(request.paths)
+    header = shard_header(request, inventory.lattice, everything)
+    path = scratch / "trial.h5"
+    began = time.perf_counter()
+    write_partitions(request, header, inventory, places, path, lambda line, share: say(f"trial: {line}", share))
+    seconds = time.perf_counter() - began
+    with open_shard(path) as shard:
+        chips, pixels = len(shard), shard.stored_pixels
+        rows = len(places) if request.region.settings.shards.layout == "windows" else chips
+    others = path.stat().st_size - pixels
+    path.unlink()
+    return _TrialFile(chips, rows, pixels, others, seconds)
+
+
+def _partitions(count: int, total: int) -> list[int]:
+    """Return how many of `count` partitions each of `total` shards gets."""
+    return [len(range(*share_of(count, number, total).indices(count))) for number in range(total)]
+
+
+def _other_bytes(files: Sequence[_TrialFile], chips: float) -> float:
+    """Return the bytes of a shard of `chips` without its pixels: between the trials, or beyond as it grew."""
+    at, of = [one.chips for one in files], [one.others for one in files]
+    grown = (of[-1] - of[-2]) / (at[-1] - at[-2]) if at[-1] > at[-2] else 0.0
+    return float(np.interp(chips, at, of)) + grown * max(chips - at[-1], 0.0)

@@ -16,7 +16,7 @@ import rasterio
 from rasterio.transform import Affine
 
 from gcn_luigi.errors import PublishError
-from gcn_luigi.io.gdal_options import pin_rasters, pin_vectors
+from gcn_luigi.io.gdal import pin_rasters, pin_vectors
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.synthetic.imagery import NODATA
 from gcn_luigi.synthetic.outlines import as_rgi7

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import luigi
 from luigi.parameter import ParameterVisibility
@@ -21,7 +21,6 @@ from gcn_luigi.io.publish.timings import write_time
 from gcn_luigi.luigi_host.guard import GuardedTask, ignore_gdal_settings
 from gcn_luigi.luigi_host.memory_limit import within_memory
 from gcn_luigi.tasks.dependencies import Dependencies, Snapshot, facets_of
-from gcn_luigi.tasks.settings_guard import Readings
 from gcn_luigi.tasks.target import PublishedFile
 
 _REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -29,25 +28,68 @@ _REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NOT_CONTENT = frozenset({"output_root"})
 
 
-# What the scheduler is told of a task whose files were made, and not only found: two runs may be granted one task.
+# What the scheduler hears about a task whose files were made, and not only found: two runs may be granted one task.
 MADE = "made"
 _T = TypeVar("_T", bound="RegionTask")
+
+
+def hidden_parameter(kind: type[luigi.Parameter[Any]], name: str, default: Any, description: str) -> Any:
+    """Return a parameter that is set in section [gcn] of luigi.cfg and has no part in a task's identity."""
+    return kind(
+        default=default,
+        config_path={"section": "gcn", "name": name},
+        significant=False,
+        visibility=ParameterVisibility.HIDDEN,
+        description=description,
+    )
+
+
+class SettingsGuard:
+    """Refuses settings that changed while a task worked and changed back; nothing is kept at other times.
+
+    A change alone is found when the file is published: its fingerprint is another one. Not so one that was taken back:
+    before and after the work all is equal, yet some of it was done by other settings.
+    """
+
+    def __init__(self) -> None:
+        self._seen: list[Region] = []
+        self._is_working = False
+
+    def __enter__(self) -> Self:
+        self._is_working = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_working = False
+        self._seen.clear()
+
+    def check(self, region: Region, where: str) -> None:
+        """Note settings just read from the file `where`; raise InputError if they changed and changed back."""
+        if not self._is_working:
+            return
+        if len(self._seen) > 1 and region == self._seen[0]:
+            raise InputError(
+                "the settings changed, and changed back, while a file was made from them; nothing was published",
+                where=where,
+                fix="leave sources and settings alone while a build runs, then run again",
+            )
+        if region not in self._seen:
+            self._seen.append(region)
 
 
 class RegionTask(GuardedTask):
     """A task of one region.
 
-    A subclass states ``code_version`` (raised when its result would change) and `dependencies`: everything that its
-    files depend on.
-    These and its parameters make the fingerprint of each of its files. What it requires is only an order in time: a
-    file made anew with the same content makes nothing else stale.
+    A subclass states ``code_version`` (raised when its result would change) and `dependencies`, everything that its
+    files depend on. These and its parameters make the fingerprint of each of its files. What it requires is only an
+    order in time: a file that is rebuilt with the same content makes nothing else stale.
     """
 
     task_namespace = "gcn"
     code_version: ClassVar[int] = 1
     # True for files that name others instead of holding pixels.
     by_reference: ClassVar[bool] = False
-    # False for files that tell about a build and are no part of the dataset: they may differ from build to build.
+    # False for files that describe a build and are no part of the dataset: they may differ from build to build.
     in_manifest: ClassVar[bool] = True
     # Whether the last `run` made the files.
     was_made: bool = False
@@ -58,34 +100,23 @@ class RegionTask(GuardedTask):
         config_path={"section": "gcn", "name": "output_root"},
         description="directory that datasets are made in",
     )
-    config_dir: luigi.Parameter[str] = luigi.Parameter(
-        default="config",
-        config_path={"section": "gcn", "name": "config_dir"},
-        significant=False,
-        visibility=ParameterVisibility.HIDDEN,
-        description="directory of the regions' TOML files",
+    config_dir: luigi.Parameter[str] = hidden_parameter(
+        luigi.Parameter, "config_dir", "config", "directory of the regions' TOML files"
     )
-    data_root: luigi.Parameter[str] = luigi.Parameter(
-        default="",
-        config_path={"section": "gcn", "name": "data_root"},
-        significant=False,
-        visibility=ParameterVisibility.HIDDEN,
-        description="directory of the sources, in place of the TOML file's data_root",
+    data_root: luigi.Parameter[str] = hidden_parameter(
+        luigi.Parameter, "data_root", "", "directory of the sources, in place of the TOML file's data_root"
     )
-    memory_mb: luigi.Parameter[int] = luigi.IntParameter(
-        default=0,
-        config_path={"section": "gcn", "name": "memory_mb"},
-        significant=False,
-        visibility=ParameterVisibility.HIDDEN,
-        description="million bytes of memory that a worker may hold; 0 for all that machine and control group allow",
+    memory_mb: luigi.Parameter[int] = hidden_parameter(
+        luigi.IntParameter,
+        "memory_mb",
+        0,
+        "million bytes of memory that a worker may hold; 0 for all that machine and control group allow",
     )
-
-    pages_url: luigi.Parameter[str] = luigi.Parameter(
-        default="",
-        config_path={"section": "gcn", "name": "pages_url"},
-        significant=False,
-        visibility=ParameterVisibility.HIDDEN,
-        description="where the pages of datasets are served, on this machine; Luigi's page then links to them",
+    pages_url: luigi.Parameter[str] = hidden_parameter(
+        luigi.Parameter,
+        "pages_url",
+        "",
+        "where the pages of datasets are served, on this machine; Luigi's page then links to them",
     )
 
     @cached_property
@@ -104,12 +135,12 @@ class RegionTask(GuardedTask):
         """The region's settings and source directory, as they are now."""
         path = Path(self.config_dir).resolve() / f"{self.paths.root.name}.toml"
         region = load_region(path, Path(self.data_root).resolve() if self.data_root else None)
-        self._readings.check(region, str(path))
+        self._settings_guard.check(region, str(path))
         return region
 
     @cached_property
-    def _readings(self) -> Readings:
-        return Readings()
+    def _settings_guard(self) -> SettingsGuard:
+        return SettingsGuard()
 
     def clone(self, cls: type[_T], **changes: Any) -> _T:  # type: ignore[override]
         """Return a task of `cls` with the parameters it has in common with this one, but for `changes`."""
@@ -132,9 +163,8 @@ class RegionTask(GuardedTask):
         parameters: dict[str, str] = self.to_str_params(only_significant=True)
         return {name: value for name, value in parameters.items() if name not in _NOT_CONTENT}
 
-    def names_sources(self, path: Path) -> bool:
+    def names_sources(self, _path: Path) -> bool:
         """Return whether `path` holds paths of the sources: moving these makes it stale."""
-        del path
         return False
 
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
@@ -174,7 +204,7 @@ class RegionTask(GuardedTask):
         return all(target.matches(self.fingerprint(target.path, snapshot)) for target in self.targets())
 
     def complete(self) -> bool:
-        """Return whether this task's files, and all they stand on, are published and current.
+        """Return whether this task's files, and all upstream files, are published and current.
 
         Luigi stops at the first complete task and never looks behind it; without looking ourselves, a lost
         shard behind a finished index would never be made again.
@@ -199,7 +229,7 @@ class RegionTask(GuardedTask):
         # Every running task has a bar and a line; those that count something change both.
         self.say((type(self).__doc__ or self.name).partition("\n")[0], 0.0)
         ignore_gdal_settings()
-        with within_memory(self), self._readings:
+        with within_memory(self), self._settings_guard:
             self.make()
         self.was_made = True
         write_time(self.paths, self.name, time.perf_counter() - began)
@@ -217,10 +247,10 @@ class RegionTask(GuardedTask):
         return None if page is None or not self.pages_url else f"{self.pages_url}/{self.region}/{page}"
 
     def memory_needed(self) -> int:
-        """Return the bytes that `make` may need beside the libraries, as far as settings tell; 0 where they do not."""
+        """Return the bytes that `make` may need without the libraries, as far as settings tell; 0 where they do not."""
         return 0
 
-    def lighter(self, limit: int) -> list[str]:
+    def memory_advice(self, limit: int) -> list[str]:
         """Return the settings that would make `memory_needed` fit `limit` bytes, each with what to lower it to."""
         del limit
         return []
@@ -250,7 +280,7 @@ class RegionTask(GuardedTask):
             self.set_progress_percentage(max(round(100 * share), 1))
 
     def on_success(self) -> str | None:
-        """Return what the scheduler is told beside that it is done: whether this run made the files."""
+        """Return what the scheduler hears in addition to "done": whether this run made the files."""
         return MADE if self.was_made else None
 
     def on_failure(self, exception: BaseException) -> str:
@@ -267,6 +297,6 @@ class RegionTask(GuardedTask):
 
 
 def _says_that_files_changed(exception: BaseException) -> bool:
-    """Return whether Luigi found what it requires, or what it has just made, to be complete no more."""
+    """Return whether Luigi found what it requires, or what it has just made, to be no longer complete."""
     unfulfilled = isinstance(exception, RuntimeError) and str(exception).startswith("Unfulfilled dependenc")
     return unfulfilled or isinstance(exception, luigi.worker.TaskException)

@@ -1,4 +1,4 @@
-"""What closes a dataset: index, statistics, styles, report, card and seal."""
+"""What closes a dataset: index, statistics, styles, report, card and manifest."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -7,23 +7,28 @@ from typing import Any
 import luigi
 
 from gcn_luigi.config import band_facts, pick
+from gcn_luigi.errors import InputError, PublishError, few
+from gcn_luigi.io.publish.manifest import ManifestEntry
 from gcn_luigi.io.publish.paths import SPLITS
+from gcn_luigi.io.publish.sidecar import Record
+from gcn_luigi.io.publish.timings import read_times
 from gcn_luigi.luigi_host.guard import GuardedTask
+from gcn_luigi.prepare.disagreements import disagreements
+from gcn_luigi.report.graph_picture import TaskTime
 from gcn_luigi.report.quality.page import Provenance, write_report
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.dataset import data_card, manifest, styles, summary
 from gcn_luigi.stages.layers.tile_quality import checked_bands
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Dependencies, Snapshot
-from gcn_luigi.tasks.graph import manifest_entries, records_by_path, records_of, task_times
+from gcn_luigi.tasks.graph import explain, upstream
 from gcn_luigi.tasks.inventory import TileInventory, TileQuality
-from gcn_luigi.tasks.one_state import check_one_state
-from gcn_luigi.tasks.partitions import GridComparison, PartitionCatalog, PartitionGrid
-from gcn_luigi.tasks.rasters import ClassLabel, TopoMosaic
+from gcn_luigi.tasks.partitions import GridComparison, GridReport, PartitionCatalog, PartitionFiles, PartitionGrid
+from gcn_luigi.tasks.rasters import ClassLabel, StackFiles, TopoMosaic
 from gcn_luigi.tasks.shards import all_shards
 from gcn_luigi.tasks.target import PublishedFile
 
-# All sections of the configuration; where the sources lie is none of the dataset's content.
+# All sections of the configuration; where the sources are is no part of the dataset's content.
 EVERYTHING = tuple(name for name in RegionSettings.model_fields if name != "data_root")
 
 
@@ -39,23 +44,18 @@ def tile_qualities(task: RegionTask) -> list[TileQuality]:
 class ChipIndex(RegionTask):
     """List every chip of every shard, with its place and its shares."""
 
-    def dependencies(self, path: Path) -> Dependencies:
-        """Return all shards, and the sizes that the log states."""
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         keys = ("nodata.mode", "grid.size", "chips.size", "chips.step")
         return Dependencies(pick(self.configured.settings, keys), facets=("crs",), reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
-        """Require all shards."""
         return list(all_shards(self, *SPLITS))
 
-    def output(self) -> tuple[PublishedFile, PublishedFile, PublishedFile]:
+    def output(self) -> tuple[PublishedFile, ...]:
         """Return the index as GeoParquet and GeoPackage, and the published workflow's log."""
-        index, map_, log = self.publishes(self.paths.index, self.paths.index_map, self.paths.metadata_log)
-        return index, map_, log
+        return self.publishes(self.paths.index, self.paths.index_map, self.paths.metadata_log)
 
     def make(self) -> None:
-        """Collect and publish."""
         index, map_, log = self.output()
         with index.atomic_write() as table, map_.atomic_write() as layer, log.atomic_write() as text:
             summary.write_index(self.configured.settings, self.paths, table, layer, text)
@@ -64,31 +64,25 @@ class ChipIndex(RegionTask):
 class BandStatistics(RegionTask):
     """Sum up bands and classes over valid pixels, exactly."""
 
-    def dependencies(self, path: Path) -> Dependencies:
-        """Return all shards."""
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         names = [band.name for band in self.configured.settings.schema_bands.image]
         return Dependencies({"bands": names}, reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
-        """Require all shards."""
         return list(all_shards(self, *SPLITS))
 
     def output(self) -> PublishedFile:
-        """Return ``statistics.json``."""
         return self.publishes(self.paths.statistics)[0]
 
     def make(self) -> None:
-        """Merge the shards' counts and publish."""
         with self.output().atomic_write() as draft:
             summary.write_statistics(self.configured.settings, self.paths, draft)
 
 
 class LayerStyles(RegionTask):
-    """Write the style that QGIS shows each layer in, beside the layer."""
+    """Write the style that QGIS shows each layer in, next to the layer."""
 
     def dependencies(self, path: Path) -> Dependencies:
-        """Return the bands, and for what is stretched their statistics."""
         layer, bands = self._layers()[path], self.configured.settings.schema_bands
         if not styles.is_stretched(self.paths, layer):
             return Dependencies({})
@@ -98,15 +92,12 @@ class LayerStyles(RegionTask):
         return Dependencies({"bands": shown}, reads=self.clone(BandStatistics).targets())
 
     def requires(self) -> BandStatistics:
-        """Require the statistics of the bands."""
         return self.clone(BandStatistics)
 
     def output(self) -> tuple[PublishedFile, ...]:
-        """Return one style a layer."""
         return self.publishes(*self._layers())
 
     def make(self) -> None:
-        """Write each style that is not there."""
         for target, layer in zip(self.output(), self._layers().values(), strict=True):
             if not target.exists():
                 with target.atomic_write() as draft:
@@ -120,16 +111,14 @@ class LayerStyles(RegionTask):
 class QualityReport(RegionTask):
     """Draw the quality page."""
 
-    # It tells how long the tasks took.
+    # It shows how long the tasks took.
     in_manifest = False
 
-    def dependencies(self, path: Path) -> Dependencies:
-        """Return everything that is shown: the configuration, too."""
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         return Dependencies(pick(self.configured.settings, EVERYTHING), facets=("all",), reads=self._read_files())
 
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
-        """Return all that decides the page: beside its basis the digests and fingerprints that it states."""
+        """Return all that decides the page: its dependencies, and the digests and fingerprints that it states."""
         records = records_by_path(self, self._stated_files())
         files = {name: record and [record.sha256, record.fingerprint] for name, record in records.items()}
         return {**super().parts(path, snapshot), "files": files}
@@ -146,7 +135,6 @@ class QualityReport(RegionTask):
         return [*self.clone(TileInventory).targets(), *self._read_files()]
 
     def requires(self) -> list[RegionTask]:
-        """Require all that is shown."""
         return [
             self.clone(ChipIndex),
             self.clone(BandStatistics),
@@ -156,15 +144,12 @@ class QualityReport(RegionTask):
         ]
 
     def output(self) -> PublishedFile:
-        """Return ``report.html``."""
         return self.publishes(self.paths.report)[0]
 
     def page(self) -> str:
-        """Return the quality page itself."""
         return self.paths.report.name
 
     def make(self) -> None:
-        """Draw and publish."""
         with self.output().atomic_write() as draft:
             write_report(self.configured.settings, self.paths, draft, self.origin())
 
@@ -180,9 +165,7 @@ class QualityReport(RegionTask):
 class DatasetCard(RegionTask):
     """Write what the dataset is and what to cite."""
 
-    def dependencies(self, path: Path) -> Dependencies:
-        """Return the figures it states."""
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         settings = self.configured.settings
         keys = ("chips.size", "chips.step", "grid.size", "nodata.fill", "nodata.mode", "split.method", "shards.layout")
         return Dependencies(
@@ -195,16 +178,12 @@ class DatasetCard(RegionTask):
         )
 
     def requires(self) -> list[RegionTask]:
-        """Require the figures it states."""
         return [self.clone(ChipIndex), self.clone(BandStatistics), *tile_qualities(self)]
 
-    def output(self) -> tuple[PublishedFile, PublishedFile]:
-        """Return ``README.md`` and ``CITATION.md``."""
-        readme, citation = self.publishes(self.paths.readme, self.paths.citation)
-        return readme, citation
+    def output(self) -> tuple[PublishedFile, ...]:
+        return self.publishes(self.paths.readme, self.paths.citation)
 
     def make(self) -> None:
-        """Write and publish."""
         readme, citation = self.output()
         with readme.atomic_write() as page, citation.atomic_write() as sources:
             data_card.write_card(self.configured.settings, self.paths, page, sources)
@@ -214,32 +193,39 @@ class Dataset(RegionTask):
     """Seal the dataset: ``dataset.json`` lists every file with size and digest."""
 
     # 2: the seal holds a digest of itself. 3: the quality page is not sealed.
-    # 4: it holds a digest of the data alone, too.
+    # 4: it holds a digest of the data alone as well.
     code_version = 4
 
-    def dependencies(self, path: Path) -> Dependencies:
-        """Return the whole configuration."""
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         return Dependencies(pick(self.configured.settings, EVERYTHING))
 
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
-        """Return all that decides the seal: beside its basis every file, with the digests that it states."""
+        """Return all that decides the manifest: the configuration, and every file with the digests that it states."""
         records = records_of(self)
         files = {name: record and [record.sha256, record.fingerprint] for name, record in records.items()}
         return {**super().parts(path, snapshot), "files": files}
 
     def requires(self) -> list[RegionTask]:
-        """Require everything."""
         closing = (QualityReport, DatasetCard, LayerStyles, ChipIndex, BandStatistics)
         return [self.clone(task) for task in closing]
 
     def output(self) -> PublishedFile:
-        """Return ``dataset.json``."""
         return self.publishes(self.paths.dataset)[0]
 
     def page(self) -> str:
-        """Return the list of all pages."""
         return ""
+
+    def extras(self) -> tuple[RegionTask, ...]:
+        """Return the tasks that are no part of the dataset's graph, and only built when asked for."""
+        return self.clone(PartitionFiles), self.clone(StackFiles), self.clone(GridReport)
+
+    def built_extras(self) -> tuple[RegionTask, ...]:
+        """Return the extras of which a file, or its sidecar, is there."""
+        return tuple(
+            task
+            for task in self.extras()
+            if any(target.path.is_file() or target.sidecar.is_file() for target in task.targets())
+        )
 
     def make(self) -> None:
         """Compare what all files were made from, then list and publish."""
@@ -266,7 +252,77 @@ class AllRegions(GuardedTask, luigi.WrapperTask):
     )
 
     def requires(self) -> list[Dataset]:
-        """Require the dataset of each region."""
         return [
             Dataset(region=region, output_root=self.output_root, config_dir=self.config_dir) for region in self.regions
         ]
+
+
+def records_of(root: RegionTask) -> dict[str, Record | None]:
+    """Return what the sidecars of the files that `root` seals say, by path in the dataset."""
+    sealed = (task for task in upstream(root) if task.in_manifest)
+    return records_by_path(root, (target for task in sealed for target in task.targets()))
+
+
+def records_by_path(root: RegionTask, targets: Iterable[PublishedFile]) -> dict[str, Record | None]:
+    """Return what the sidecars of `targets` say, by path in the dataset of `root`."""
+    start = root.paths.root
+    return {target.path.relative_to(start).as_posix(): target.record() for target in targets}
+
+
+def task_times(root: RegionTask) -> tuple[TaskTime, ...]:
+    """Return `root` and every task that it requires, requirements first, each with what it took when last run."""
+    tasks = (*upstream(root), root)
+    seconds = read_times(root.paths, [task.name for task in tasks])
+    return tuple(
+        TaskTime(
+            task.name,
+            type(task).__name__,
+            tuple(required.name for required in luigi.task.flatten(task.requires())),
+            seconds.get(task.name),
+        )
+        for task in tasks
+    )
+
+
+def manifest_entries(root: RegionTask) -> tuple[list[ManifestEntry], dict[str, str]]:
+    """Return the files that `root` seals, with size and digest as published, and their fingerprints.
+
+    Raises PublishError where a sidecar is gone.
+    """
+    files, fingerprints = [], {}
+    for path, record in records_of(root).items():
+        if record is None:
+            raise PublishError(
+                "its sidecar is gone or damaged",
+                where=str(root.paths.root / path),
+                fix="run again: the file is made anew; if another build works on this dataset, let it finish first",
+            )
+        files.append(ManifestEntry(path, record.size, record.sha256))
+        fingerprints[path] = record.fingerprint
+    return files, fingerprints
+
+
+def check_one_state(root: RegionTask) -> None:
+    """Compare what each file that `root` seals was made from: with the others, and with what there is now.
+
+    A source can change between two tasks that read it. Luigi asks whether all is complete before it starts a task, not
+    while it runs, and whoever runs tasks without Luigi need not ask at all.
+    Raises InputError where two files were made from different states of a source, or one from another state than there
+    is now.
+    """
+    fix = f"leave the sources alone and run again: gcn run {root.region}; it makes anew what is older"
+    records = records_of(root).items()
+    for found in disagreements((name, record.parts.get("sources", {})) for name, record in records if record):
+        raise InputError(
+            f"{found.first} and {found.second} were made from different states of a source; nothing was sealed",
+            where=few(found.sources),
+            fix=fix,
+        )
+    snapshot = Snapshot()
+    for task in upstream(root):
+        if task.in_manifest and not task.is_published(snapshot):
+            raise InputError(
+                f"{task.name} is no longer what settings and sources give; nothing was sealed",
+                where=few(explain(task, snapshot).reasons),
+                fix=fix,
+            )

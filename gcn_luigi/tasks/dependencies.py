@@ -1,4 +1,4 @@
-"""What a file hangs on, and one consistent look at all of it."""
+"""What a file depends on, and one consistent look at all of it."""
 
 import functools
 import hashlib
@@ -15,18 +15,11 @@ from gcn_luigi.tasks.target import PublishedFile
 
 @dataclass(frozen=True)
 class Dependencies:
-    """All that reaches one file, beside the parameters of its task.
+    """All that reaches one file, in addition to the parameters of its task.
 
-    Attributes
-    ----------
-    settings : mapping
-        Values of the configuration, by key.
-    sources : iterable of Path
-        Source files and directories that are read.
-    facets : tuple of str
-        What of the inventory is used: ``lattice``, ``windows``, ``all``, or ``band:<name>`` for the files of a band.
-    reads : iterable of PublishedFile
-        Files of the dataset that are read.
+    `settings` are values of the configuration by key, `sources` the source files and directories that are read, `reads`
+    the files of the dataset that are read. `facets` says what of the inventory is used: ``lattice``, ``crs``,
+    ``windows``, ``all``, or ``band:<name>`` for the files of a band.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -45,7 +38,7 @@ class Snapshot:
     file_states: FileStates = field(default_factory=FileStates)
 
     def content(self, target: PublishedFile) -> str | None:
-        """Return what stands for the content of a published file."""
+        """Return what represents the content of a published file."""
         if target.path not in self.contents:
             self.contents[target.path] = target.content()
         return self.contents[target.path]
@@ -66,7 +59,7 @@ def tile_paths(paths: DatasetPaths, root: Path, band: str) -> tuple[Path, ...]:
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:
-    """Return what tells two states of a file apart; None where there is no file."""
+    """Return what differs between two states of a file; None where there is no file."""
     try:
         status = path.stat()
     except OSError:

@@ -1,16 +1,40 @@
-"""The task graph as a whole: every task once, every file once."""
+"""The task graph as a whole: every task once, every file once, the state of each, and why."""
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 import luigi
 
-from gcn_luigi.errors import PublishError
-from gcn_luigi.io.publish.manifest import ManifestEntry
-from gcn_luigi.io.publish.sidecar import Record
-from gcn_luigi.io.publish.timings import read_times
-from gcn_luigi.report.graph_picture import TaskTime
+from gcn_luigi.prepare.disagreements import source_files
 from gcn_luigi.tasks.base import RegionTask
+from gcn_luigi.tasks.dependencies import Snapshot
 from gcn_luigi.tasks.target import PublishedFile
+
+
+class State(StrEnum):
+    """The state of a task's files."""
+
+    CURRENT = "current"
+    # Never made, or lost.
+    ABSENT = "absent"
+    # Its bytes are not those that were published.
+    DAMAGED = "damaged"
+    # Whole, but a setting, a source or a file that it reads is another one now.
+    STALE = "stale"
+    # Up to date itself, but an upstream file is missing: it is looked at again once that is made.
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True)
+class TaskStatus:
+    """The state of a task, the worst of its files', and the reasons: sentences about a file or a required task."""
+
+    name: str
+    state: State
+    reasons: tuple[str, ...]
 
 
 def upstream(root: RegionTask) -> Iterator[RegionTask]:
@@ -28,54 +52,121 @@ def upstream(root: RegionTask) -> Iterator[RegionTask]:
 
 
 def made_files(root: RegionTask) -> Iterator[PublishedFile]:
-    """Yield every file that `root` stands on, requirements first."""
+    """Yield every file upstream of `root`, requirements first."""
     for task in upstream(root):
         yield from task.targets()
 
 
-def records_of(root: RegionTask) -> dict[str, Record | None]:
-    """Return what the sidecars of the files that `root` seals say, by path in the dataset."""
-    sealed = (task for task in upstream(root) if task.in_manifest)
-    return records_by_path(root, (target for task in sealed for target in task.targets()))
+def explain(task: RegionTask, snapshot: Snapshot | None = None) -> TaskStatus:
+    """Return the state of a task's files and why, with no reason for a task that is current; nothing is changed.
 
-
-def records_by_path(root: RegionTask, targets: Iterable[PublishedFile]) -> dict[str, Record | None]:
-    """Return what the sidecars of `targets` say, by path in the dataset of `root`."""
-    start = root.paths.root
-    return {target.path.relative_to(start).as_posix(): target.record() for target in targets}
-
-
-def task_times(root: RegionTask) -> tuple[TaskTime, ...]:
-    """Return `root` and every task that it requires, requirements first, each with what it took when last run."""
-    tasks = (*upstream(root), root)
-    seconds = read_times(root.paths, [task.name for task in tasks])
-    return tuple(
-        TaskTime(
-            task.name,
-            type(task).__name__,
-            tuple(required.name for required in luigi.task.flatten(task.requires())),
-            seconds.get(task.name),
-        )
-        for task in tasks
-    )
-
-
-def manifest_entries(root: RegionTask) -> tuple[list[ManifestEntry], dict[str, str]]:
-    """Return the files that `root` seals, with size and digest as published, and their fingerprints.
-
-    Raises
-    ------
-    PublishError
-        A sidecar is gone.
+    A `snapshot` is shared between calls about one graph, so that each task is asked once.
     """
-    files, fingerprints = [], {}
-    for path, record in records_of(root).items():
-        if record is None:
-            raise PublishError(
-                "its sidecar is gone or damaged",
-                where=str(root.paths.root / path),
-                fix="run again: the file is made anew; if another build works on this dataset, let it finish first",
-            )
-        files.append(ManifestEntry(path, record.size, record.sha256))
-        fingerprints[path] = record.fingerprint
-    return files, fingerprints
+    snapshot = snapshot or Snapshot()
+    states, reasons = [State.CURRENT], []
+    for target in task.targets():
+        for state, reason in _file(task, target, snapshot):
+            states.append(state)
+            reasons.append(f"{target.path.relative_to(task.paths.root).as_posix()}: {reason}")
+    waits = [
+        required.name for required in luigi.task.flatten(task.requires()) if not required.is_complete_upstream(snapshot)
+    ]
+    if waits:
+        reasons += [f"waits for {name}" for name in waits]
+        states += [State.WAITING] * (states == [State.CURRENT])
+    worst = (State.ABSENT, State.DAMAGED, State.STALE, State.WAITING, State.CURRENT)
+    return TaskStatus(task.name, min(states, key=worst.index), tuple(reasons))
+
+
+def _file(task: RegionTask, target: PublishedFile, snapshot: Snapshot) -> Iterator[tuple[State, str]]:
+    record = target.record()
+    if not target.path.is_file():
+        yield State.ABSENT, "was never made" if record is None else "is gone"
+        return
+    if record is None:
+        yield State.ABSENT, "its sidecar is missing or damaged, so nothing is known about it"
+        return
+    if not target.is_intact(record):
+        yield State.DAMAGED, "its bytes changed since it was published"
+    now = json.loads(json.dumps(task.parts(target.path, snapshot)))
+    for reason in differences(record.renewed_parts, now):
+        yield State.STALE, reason
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one sentence for each thing that decides a file's content and is another one now."""
+    for part in sorted(before.keys() | now.keys()):
+        old, new = before.get(part), now.get(part)
+        if old == new:
+            continue
+        if part == "code_version":
+            yield f"the stage's code changed (version {old} to {new})"
+        elif part == "place":
+            yield "the sources lie elsewhere relative to it, and it names them by relative paths"
+        elif isinstance(old, Mapping) and isinstance(new, Mapping):
+            describe = _SENTENCES.get(part, _value)
+            if part == "sources":
+                # Down to the file: a sidecar, a tile, what a VRT names.
+                old, new = source_files(old), source_files(new)
+            for name in sorted(old.keys() | new.keys()):
+                if old.get(name) != new.get(name):
+                    yield describe(part, name, old.get(name), new.get(name))
+        else:
+            yield f"{part} was {_short(old)}, is {_short(new)}"
+
+
+def _setting(_: str, name: str, old: Any, new: Any) -> str:
+    """Name the keys that differ, down to those of a band."""
+    pairs = list(_leaves(name, old, new))
+    return "setting " + "; ".join(f"{key} was {_short(was)}, is {_short(now)}" for key, was, now in pairs)
+
+
+def _leaves(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(old, list) and isinstance(new, list) and all(isinstance(row, dict) for row in (*old, *new)):
+        named = [{row.get("name", str(index)): row for index, row in enumerate(rows)} for rows in (old, new)]
+        old, new = named
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted(old.keys() | new.keys()):
+            if old.get(key) != new.get(key):
+                yield from _leaves(f"{name}.{key}", old.get(key), new.get(key))
+    else:
+        yield name, old, new
+
+
+def _source(_: str, name: str, old: Any, new: Any) -> str:
+    if new is None:
+        return f"source {name} is gone"
+    if old is None:
+        return f"source {name} is new"
+    return f"source {name} changed ({old[0]} to {new[0]} bytes)" if old[0] != new[0] else f"source {name} was touched"
+
+
+def _facet(_: str, name: str, old: Any, new: Any) -> str:
+    del old, new
+    if name.startswith("band:"):
+        return f"the inventory lists other files of band {name.removeprefix('band:')}"
+    return f"the inventory changed ({name})"
+
+
+def _read(_: str, name: str, old: Any, new: Any) -> str:
+    if old is None:
+        return f"{name} is read, too"
+    return f"{name} is no longer there" if new is None else f"{name} was made anew with other content"
+
+
+def _value(part: str, name: str, old: Any, new: Any) -> str:
+    return f"{part} {name} was {_short(old)}, is {_short(new)}"
+
+
+_SENTENCES = {
+    "settings": _setting,
+    "sources": _source,
+    "inventory": _facet,
+    "reads": _read,
+    "files": _read,
+}
+
+
+def _short(value: Any) -> str:
+    text = "not set" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."

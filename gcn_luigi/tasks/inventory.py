@@ -18,9 +18,8 @@ class TileInventory(RegionTask):
 
     code_version = 2
 
-    def dependencies(self, path: Path) -> Dependencies:
+    def dependencies(self, _path: Path) -> Dependencies:
         """Return both tile trees, and how files are told apart; precedence is a matter of mosaics, pixels another."""
-        del path
         region = self.configured
         settings, tiles = region.settings, region.settings.tiles
         others = {"precedence", "on_suspect_nodata"}
@@ -32,11 +31,9 @@ class TileInventory(RegionTask):
         )
 
     def output(self) -> PublishedFile:
-        """Return ``inventory.json``."""
         return self.publishes(self.paths.inventory)[0]
 
     def make(self) -> None:
-        """Scan and publish."""
         region = self.configured
         region.check_sources()
         with self.output().atomic_write() as draft:
@@ -51,9 +48,7 @@ class TileQuality(RegionTask):
     priority = 10
     band: luigi.Parameter[str] = luigi.Parameter(description="name of the band")
 
-    def dependencies(self, path: Path) -> Dependencies:
-        """Return the band's own tiles."""
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         region, band = self.configured, self.band
         settings = region.settings
         (chosen,) = [known for known in checked_bands(settings) if known.name == band]
@@ -70,14 +65,11 @@ class TileQuality(RegionTask):
         )
 
     def requires(self) -> TileInventory:
-        """Require the inventory."""
         return self.clone(TileInventory)
 
     def output(self) -> PublishedFile:
-        """Return ``tile_quality/<band>.json``."""
         return self.publishes(self.paths.tile_quality(self.band))[0]
 
     def make(self) -> None:
-        """Count and publish."""
         with self.output().atomic_write() as draft:
             write_tile_quality(self.configured, self.paths, self.band, draft, self.say)

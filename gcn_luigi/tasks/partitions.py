@@ -19,9 +19,7 @@ class PartitionGrid(RegionTask):
     # 2: all years that an imported grid states.
     code_version = 2
 
-    def dependencies(self, path: Path) -> Dependencies:
-        """Return how cells are laid, or the grid that is imported."""
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured
         keys = ["grid.size", "grid.path"]
         is_given = region.settings.grid.path is not None
@@ -29,16 +27,12 @@ class PartitionGrid(RegionTask):
         return Dependencies(pick(region.settings, keys), partitions.grid_sources(region), ("lattice",))
 
     def requires(self) -> TileInventory:
-        """Require the lattice."""
         return self.clone(TileInventory)
 
-    def output(self) -> tuple[PublishedFile, PublishedFile]:
-        """Return the cells, and notes about their import."""
-        cells, notes = self.publishes(self.paths.grid, self.paths.grid_notes)
-        return cells, notes
+    def output(self) -> tuple[PublishedFile, ...]:
+        return self.publishes(self.paths.grid, self.paths.grid_notes)
 
     def make(self) -> None:
-        """Write the cells."""
         cells, notes = self.output()
         with cells.atomic_write() as layer, notes.atomic_write() as text:
             partitions.write_grid(self.configured, self.paths, layer, text)
@@ -51,9 +45,7 @@ class PartitionCatalog(RegionTask):
     # their union counts, and rows of a grid keep all their years. 3: a label without a pixel of a class is refused.
     code_version = 3
 
-    def dependencies(self, path: Path) -> Dependencies:
-        """Return cells, label, outlines, what is excluded, and how cells are judged."""
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured
         judged = (
             "max_outside_share",
@@ -73,20 +65,15 @@ class PartitionCatalog(RegionTask):
         )
 
     def requires(self) -> list[RegionTask]:
-        """Require the cells and the label they are judged by."""
         return [self.clone(PartitionGrid), self.clone(ClassLabel)]
 
-    def output(self) -> tuple[PublishedFile, PublishedFile, PublishedFile]:
-        """Return the catalog as GeoParquet and GeoPackage, and the audit of the split."""
-        catalog, map_, audit = self.publishes(self.paths.catalog, self.paths.catalog_map, self.paths.split_audit)
-        return catalog, map_, audit
+    def output(self) -> tuple[PublishedFile, ...]:
+        return self.publishes(self.paths.catalog, self.paths.catalog_map, self.paths.split_audit)
 
     def page(self) -> str:
-        """Return the page of the catalog."""
         return "catalog"
 
     def make(self) -> None:
-        """Judge the cells and publish all three files."""
         catalog, map_, audit = self.output()
         with catalog.atomic_write() as table, map_.atomic_write() as layer, audit.atomic_write() as text:
             partitions.write_catalog(self.configured, self.paths, table, layer, text)
@@ -98,9 +85,7 @@ class GridComparison(RegionTask):
     # 2: the distance of train and dev, and glacier areas. 3: outlines that overlap count once.
     code_version = 3
 
-    def dependencies(self, path: Path) -> Dependencies:
-        """Return outlines, and the split of the cells."""
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured
         catalog = self.requires().targets()[0]
         return Dependencies(
@@ -111,29 +96,18 @@ class GridComparison(RegionTask):
         )
 
     def requires(self) -> PartitionCatalog:
-        """Require the split."""
         return self.clone(PartitionCatalog)
 
     def output(self) -> PublishedFile:
-        """Return ``grid_comparison.json``."""
         return self.publishes(self.paths.grid_comparison)[0]
 
     def make(self) -> None:
-        """Count and publish."""
         with self.output().atomic_write() as draft:
             partitions.write_grid_comparison(self.configured, self.paths, draft)
 
 
 def corrected_dependencies(task: RegionTask, *keys: str) -> Dependencies:
-    """Return what corrected partitions hang on, and with them the settings `keys`.
-
-    Parameters
-    ----------
-    task : RegionTask
-        Requires the catalog, then the stacks.
-    *keys : str
-        Dotted keys that reach the result, too.
-    """
+    """Return what corrected partitions depend on, and the settings `keys`. The task requires catalog, then stacks."""
     settings = task.configured.settings
     catalog, *stacks = task.requires()
     # Which bands are probed matters to the published rule alone.
@@ -154,13 +128,10 @@ class PartitionFiles(RegionTask):
     # 2: the list states sizes.
     code_version = 2
 
-    def dependencies(self, path: Path) -> Dependencies:
-        """Return catalog, stacks, and how pixels are corrected."""
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         return corrected_dependencies(self)
 
     def requires(self) -> list[RegionTask]:
-        """Require the catalog and all stacks."""
         years = self.configured.settings.years
         return [self.clone(PartitionCatalog), *(self.clone(YearStack, year=year) for year in years)]
 
@@ -173,9 +144,8 @@ class PartitionFiles(RegionTask):
         return super().is_published(snapshot) and partition_files_are_there(self.paths.partition_list)
 
     def make(self) -> None:
-        """Write every partition."""
         with self.output().atomic_write() as draft:
-            write_partition_files(self.configured.settings, self.paths, draft, self.say)
+            write_partition_files(self.configured, self.paths, draft, self.say)
 
 
 class GridReport(RegionTask):
@@ -184,9 +154,7 @@ class GridReport(RegionTask):
     # 2: outlines that overlap count once.
     code_version = 2
 
-    def dependencies(self, path: Path) -> Dependencies:
-        """Return the comparison, the cells and outlines that it draws, and the chips that it counts."""
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured
         comparison, catalog, label = self.requires()
         keys = (*outline_keys(region.settings), "grid.size", "chips.size", "chips.step", "chips.edge", "chips.densify")
@@ -198,18 +166,14 @@ class GridReport(RegionTask):
         )
 
     def requires(self) -> list[RegionTask]:
-        """Require the comparison, the split and the label."""
         return [self.clone(GridComparison), self.clone(PartitionCatalog), self.clone(ClassLabel)]
 
     def output(self) -> PublishedFile:
-        """Return ``grids.html``."""
         return self.publishes(self.paths.grids)[0]
 
     def page(self) -> str:
-        """Return the page itself."""
         return self.paths.grids.name
 
     def make(self) -> None:
-        """Draw and publish."""
         with self.output().atomic_write() as draft:
             write_grid_page(self.configured, self.paths, draft)

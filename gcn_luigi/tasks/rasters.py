@@ -5,8 +5,7 @@ from pathlib import Path
 import luigi
 
 from gcn_luigi.config import band_facts, outline_keys, pick
-from gcn_luigi.stages.layers import label, mosaics, stack
-from gcn_luigi.stages.layers.stack_file import write_stack_file
+from gcn_luigi.stages.layers import label, mosaics
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Dependencies, tile_paths
 from gcn_luigi.tasks.inventory import TileInventory
@@ -22,13 +21,10 @@ class OpticalMosaic(RegionTask):
     by_reference = True
     year: luigi.Parameter[int] = luigi.IntParameter(description="year of the composite")
 
-    def names_sources(self, path: Path) -> bool:
-        """Return True: every file does."""
-        del path
+    def names_sources(self, _path: Path) -> bool:
         return True
 
     def dependencies(self, path: Path) -> Dependencies:
-        """Return the tiles of the file's own band, and which of their bands is the year."""
         region, paths = self.configured, self.paths
         settings = region.settings
         bands = mosaics.optical_bands(settings)
@@ -44,16 +40,13 @@ class OpticalMosaic(RegionTask):
         )
 
     def requires(self) -> TileInventory:
-        """Require the inventory."""
         return self.clone(TileInventory)
 
     def output(self) -> tuple[PublishedFile, ...]:
-        """Return one VRT a band."""
         bands = mosaics.optical_bands(self.configured.settings)
         return self.publishes(*(self.paths.mosaic(band, self.year) for band in bands))
 
     def make(self) -> None:
-        """Write each VRT that is not there."""
         for band, target in zip(mosaics.optical_bands(self.configured.settings), self.output(), strict=True):
             if not target.exists():
                 with target.atomic_write() as draft:
@@ -64,11 +57,9 @@ class TopoMosaic(RegionTask):
     """Join the tiles of each topographic band and convert them to int16."""
 
     def names_sources(self, path: Path) -> bool:
-        """Return whether `path` is a mosaic as delivered."""
         return path.suffix == ".vrt"
 
     def dependencies(self, path: Path) -> Dependencies:
-        """Return the tiles of the file's own band, and how they are converted."""
         region, paths = self.configured, self.paths
         settings = region.settings
         (band,) = [band for band in settings.topo_bands if path in {paths.source_mosaic(band), paths.mosaic(band)}]
@@ -82,18 +73,15 @@ class TopoMosaic(RegionTask):
         )
 
     def requires(self) -> TileInventory:
-        """Require the inventory."""
         return self.clone(TileInventory)
 
     def output(self) -> tuple[PublishedFile, ...]:
-        """Return a VRT of the sources and an int16 GeoTIFF a band."""
         bands = self.configured.settings.topo_bands
         return self.publishes(
             *(path for band in bands for path in (self.paths.source_mosaic(band), self.paths.mosaic(band)))
         )
 
     def make(self) -> None:
-        """Join, then convert, band by band, what is not there."""
         targets = iter(self.output())
         bands = self.configured.settings.topo_bands
         for done, band in enumerate(bands):
@@ -111,9 +99,7 @@ class ClassLabel(RegionTask):
     # 2: outlines told apart by date and rock.
     code_version = 2
 
-    def dependencies(self, path: Path) -> Dependencies:
-        """Return outlines and STEM votes, or the ready-made raster."""
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured
         is_given = region.settings.label.raster is not None
         of_raster = ("label.raster", "label.classes", "label.allow_absent")
@@ -128,15 +114,12 @@ class ClassLabel(RegionTask):
         return Dependencies(pick(region.settings, keys), label.label_sources(region), ("lattice",))
 
     def requires(self) -> TileInventory:
-        """Require the lattice."""
         return self.clone(TileInventory)
 
     def output(self) -> PublishedFile:
-        """Return ``label.tif``."""
         return self.publishes(self.paths.label)[0]
 
     def make(self) -> None:
-        """Make the raster."""
         with self.output().atomic_write() as draft:
             label.write_label(self.configured, self.paths, draft, self.say)
 
@@ -147,9 +130,7 @@ class DistanceRaster(RegionTask):
     # 2: outlines told apart by date and rock.
     code_version = 2
 
-    def dependencies(self, path: Path) -> Dependencies:
-        """Return outlines, the label, or the ready-made raster."""
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured
         settings = region.settings.distance
         keys = ["distance.source", "distance.unit", "distance.max_m"]
@@ -166,11 +147,9 @@ class DistanceRaster(RegionTask):
         return [self.clone(TileInventory), *([self.clone(ClassLabel)] if from_label else [])]
 
     def output(self) -> PublishedFile:
-        """Return ``distance.tif``."""
         return self.publishes(self.paths.distance)[0]
 
     def make(self) -> None:
-        """Make the raster."""
         with self.output().atomic_write() as draft:
             label.write_distance(self.configured, self.paths, draft, self.say)
 
@@ -181,54 +160,45 @@ class YearStack(RegionTask):
     by_reference = True
     year: luigi.Parameter[int] = luigi.IntParameter(description="year of the composite")
 
-    def dependencies(self, path: Path) -> Dependencies:
-        """Return the rasters of the stacked bands."""
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         bands = self.configured.settings.schema_bands
-        stacked = {stack.raster_of(self.paths, band, self.year) for band in bands}
+        stacked = {mosaics.raster_of(self.paths, band, self.year) for band in bands}
         made = (target for task in self.requires() for target in task.targets())
         return Dependencies(
             {"bands": band_facts(bands, *STACKED)}, reads=[target for target in made if target.path in stacked]
         )
 
     def requires(self) -> list[RegionTask]:
-        """Require every raster that the stack is made of."""
         needed = [self.clone(OpticalMosaic), self.clone(TopoMosaic), self.clone(ClassLabel)]
         if self.configured.settings.distance.enabled:
             needed.append(self.clone(DistanceRaster))
         return needed
 
     def output(self) -> PublishedFile:
-        """Return ``stacks/<year>.vrt``."""
         return self.publishes(self.paths.stack(self.year))[0]
 
     def make(self) -> None:
-        """Write the VRT."""
         with self.output().atomic_write() as draft:
-            stack.write_stack(self.configured.settings, self.paths, self.year, draft)
+            mosaics.write_stack(self.configured, self.paths, self.year, draft)
 
 
 class StackFiles(RegionTask):
     """Copy the stack of each year into one GeoTIFF; only built when asked for."""
 
     def dependencies(self, path: Path) -> Dependencies:
-        """Return the file's own stack."""
         (year,) = [year for year in self.configured.settings.years if self.paths.stack_file(year) == path]
         bands = band_facts(self.configured.settings.schema_bands, "name", "nodata")
         return Dependencies({"bands": bands}, facets=("lattice",), reads=self.clone(YearStack, year=year).targets())
 
     def requires(self) -> list[YearStack]:
-        """Require all stacks."""
         return [self.clone(YearStack, year=year) for year in self.configured.settings.years]
 
     def output(self) -> tuple[PublishedFile, ...]:
-        """Return one GeoTIFF a year."""
         return self.publishes(*(self.paths.stack_file(year) for year in self.configured.settings.years))
 
     def make(self) -> None:
-        """Copy each stack that is not there."""
         settings = self.configured.settings
         for year, target in zip(settings.years, self.output(), strict=True):
             if not target.exists():
                 with target.atomic_write() as draft:
-                    write_stack_file(settings, self.paths, year, draft, self.say)
+                    mosaics.write_stack_file(self.configured, self.paths, year, draft, self.say)

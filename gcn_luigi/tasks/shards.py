@@ -3,16 +3,23 @@
 from pathlib import Path
 
 import luigi
-from luigi.parameter import ParameterVisibility
 
 from gcn_luigi.io.publish.paths import SPLITS
-from gcn_luigi.stages.shards.memory_estimate import lighter_shard, shard_bytes
+from gcn_luigi.io.raster.stack import DEFAULT_MEMORY
+from gcn_luigi.settings import RegionSettings
+from gcn_luigi.stages.shards.chip_encoder import BATCH
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
-from gcn_luigi.tasks.base import RegionTask
+from gcn_luigi.tasks.base import RegionTask, hidden_parameter
 from gcn_luigi.tasks.dependencies import Dependencies
 from gcn_luigi.tasks.partitions import PartitionCatalog, corrected_dependencies
 from gcn_luigi.tasks.rasters import YearStack
 from gcn_luigi.tasks.target import PublishedFile
+
+# Beside partitions and chips: blocks that GDAL has decoded, windows read ahead, tables, HDF5. As measured.
+_FIXED = 56_000_000 + DEFAULT_MEMORY.blocks + DEFAULT_MEMORY.ahead
+# Weights, labels in words and masks of the partition that is counted, in bytes per pixel.
+_COUNTED = 24
+_LEAST_SIZE = 32
 
 
 class ChipShard(RegionTask):
@@ -23,45 +30,33 @@ class ChipShard(RegionTask):
     split: luigi.Parameter[str] = luigi.ChoiceParameter(choices=SPLITS, description="train or dev")
     number: luigi.Parameter[int] = luigi.IntParameter(description="which shard of the split, from 0")
     total: luigi.Parameter[int] = luigi.IntParameter(description="shards of the split")
-    threads: luigi.Parameter[int] = luigi.IntParameter(
-        default=1,
-        config_path={"section": "gcn", "name": "threads"},
-        significant=False,
-        visibility=ParameterVisibility.HIDDEN,
-        description="threads that cut and compress",
-    )
+    threads: luigi.Parameter[int] = hidden_parameter(luigi.IntParameter, "threads", 1, "threads that cut and compress")
     # How many shards are built at once, over all workers of a scheduler: luigi.cfg, [resources].
     resources = {"io": 1}  # noqa: RUF012  luigi reads a plain attribute
 
-    def dependencies(self, path: Path) -> Dependencies:
-        """Return catalog, stacks, and how chips are corrected, cut and stored."""
-        del path
+    def dependencies(self, _path: Path) -> Dependencies:
         return corrected_dependencies(self, "chips", "shards.codec", "shards.layout")
 
     def requires(self) -> list[RegionTask]:
-        """Require the catalog and all stacks."""
         stacks = (self.clone(YearStack, year=year) for year in self.configured.settings.years)
         return [self.clone(PartitionCatalog), *stacks]
 
     def output(self) -> PublishedFile:
-        """Return the shard."""
         return self.publishes(self.paths.shard(self.split, self.number, self.total))[0]
 
     def page(self) -> str:
-        """Return the page of the shard."""
         return f"shards/{self.paths.shard(self.split, self.number, self.total).stem}"
 
     def memory_needed(self) -> int:
         """Return what partitions, chips and their readers may need."""
         return shard_bytes(self.configured.settings, self.threads)
 
-    def lighter(self, limit: int) -> list[str]:
+    def memory_advice(self, limit: int) -> list[str]:
         """Name the threads and the edge of a partition that fit."""
-        return lighter_shard(self.configured.settings, self.threads, limit)
+        return shard_memory_advice(self.configured.settings, self.threads, limit)
 
     def make(self) -> None:
-        """Build and publish."""
-        request = ShardRequest(self.configured.settings, self.paths, self.split, self.number, self.total, self.threads)
+        request = ShardRequest(self.configured, self.paths, self.split, self.number, self.total, self.threads)
         with self.output().atomic_write() as draft:
             build_shard(request, draft, self.say)
 
@@ -75,3 +70,36 @@ def all_shards(task: RegionTask, *splits: str) -> list[ChipShard]:
         for split in splits
         for number in range(totals[split])
     ]
+
+
+def shard_bytes(settings: RegionSettings, threads: int, size: int | None = None) -> int:
+    """Return a bound on the bytes that building a shard adds to a process that has its libraries loaded.
+
+    Where chips are few, each partition may be a single piece of work; then as many partitions as pieces are under way,
+    and that is the case allowed for. A build whose partitions have many chips needs half of it or less. `size` is the
+    edge of a partition in pixels, by default that of the settings; an imported grid may have larger ones.
+    """
+    pixels = (settings.grid.size if size is None else size) ** 2
+    n_image = len(settings.schema_bands.image)
+    sample = 2 * n_image + 2
+    partition = pixels * sample
+    piece = partition if settings.shards.layout == "windows" else BATCH * settings.chips.size**2 * sample
+    raw = 2 * (n_image + 1) * pixels
+    # One that is cut; with threads those read ahead, the one at hand, and one for each piece under way.
+    partitions, pieces = (2 * threads + 4, 2 * threads + 1) if threads > 1 else (1, 1)
+    ahead = max(raw - DEFAULT_MEMORY.ahead, 0)
+    return _FIXED + raw + ahead + partitions * partition + (pieces + threads) * piece + _COUNTED * pixels
+
+
+def shard_memory_advice(settings: RegionSettings, threads: int, limit: int) -> list[str]:
+    """Return what to lower so that a shard fits `limit` bytes; where nothing would, what it depends on."""
+    advice = []
+    fewer = next((count for count in range(threads - 1, 0, -1) if shard_bytes(settings, count) <= limit), None)
+    if threads > 1:
+        advice.append(f"lower threads ([gcn] in luigi.cfg, now {threads}) to {fewer or 1}")
+    size = settings.grid.size
+    halves = [size >> k for k in range(1, 16) if size >> k >= _LEAST_SIZE]
+    smaller = next((half for half in halves if shard_bytes(settings, 1, half) <= limit), None)
+    if fewer is None and smaller is not None:
+        advice.append(f"lower [grid] size (now {size}) to {smaller}")
+    return advice

@@ -14,24 +14,16 @@ from gcn_luigi.io.publish.safe_names import check_links
 from gcn_luigi.io.publish.sidecar import Record, fingerprint_of, read_record
 from gcn_luigi.prepare.disagreements import source_files
 
-# Where a result lies among its sources decides its bytes, not what it shows.
+# Where a result is, seen from its sources decides its bytes, not what it shows.
 _NOT_CONTENT = frozenset({"place"})
 _MOST_NAMED = 5
 
 
 class PublishedFile(luigi.Target):
-    """One output file with its sidecar.
+    """One output file, with the sidecar that keeps its fingerprint, size and digest as published.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    sidecar : Path
-        Where the fingerprint, size and digest of the published file are kept.
-    parts : callable
-        Returns all that decides the file's content, as it is now; see `fingerprint_of`.
-    by_reference : bool
-        True for a file that names others instead of holding their pixels: its bytes alone do not say what it shows.
+    `parts` returns all that decides the file's content, as it is now; see `fingerprint_of`. A file that is
+    `by_reference` names others instead of holding their pixels: its bytes alone do not say what it shows.
     """
 
     def __init__(
@@ -50,7 +42,7 @@ class PublishedFile(luigi.Target):
         return read_record(self.sidecar)
 
     def content(self) -> str | None:
-        """Return what stands for the published content: equal answers mean that a reader sees equal values.
+        """Return what represents the published content: equal answers mean that a reader sees equal values.
 
         None where nothing was published.
         """
@@ -71,17 +63,11 @@ class PublishedFile(luigi.Target):
         return record is not None and record.is_of(fingerprint) and self.is_intact(record)
 
     def is_intact(self, record: Record, *, deep: bool = False) -> bool:
-        """Return whether the file's bytes are those that were published.
+        """Return whether the file's bytes are those that were published, by its sidecar's `record`.
 
         The sidecar's own time repeats when the file's inode last changed. As long as both agree nobody has touched the
-        file, and it is not read. Otherwise (it was changed, or only copied) its bytes are compared with their digest.
-
-        Parameters
-        ----------
-        record : Record
-            What the sidecar says.
-        deep : bool
-            Compare the bytes in any case: a disk that loses bits tells nobody.
+        file, and it is not read. Otherwise (it was changed, or only copied) its bytes are compared with their digest;
+        with `deep` in any case, for a disk that loses bits reports nothing.
         """
         try:
             status = self.path.stat()
@@ -100,14 +86,9 @@ class PublishedFile(luigi.Target):
     def atomic_write(self) -> Iterator[Path]:
         """Yield a draft path; on success publish it, then its sidecar.
 
-        The old sidecar goes first: a file between two states is never taken for complete.
-
-        Raises
-        ------
-        InputError
-            A source or setting changed while the file was made: nothing is published.
-        PublishError
-            The file system refuses.
+        The old sidecar goes first: a file between two states is never taken for complete. Raises InputError, and
+        publishes nothing, where a source or setting changed while the file was made; PublishError where the file system
+        refuses.
         """
         parts = self.parts()
         check_links(Path(os.path.commonpath((self.path, self.sidecar))), self.path, self.sidecar)

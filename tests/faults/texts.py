@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from gcn_luigi.config import load_region
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.luigi_host.cfg_check import check_files, known_sections
-from gcn_luigi.luigi_host.cfg_files import read_entries
 from gcn_luigi.params import import_params
 from tests.faults.kind import Kind, Sample, must
 from tests.integration.builds import CONFIG
@@ -105,17 +104,13 @@ def _luigi_samples(_: Path) -> list[Sample]:
 def _luigi_cfg(_: Path, tree: Path, sample: Sample) -> None:
     path = tree / sample.place
     check_files([path])
-    # Luigi's own reader: what was checked is what it will hear, and no section or option is beyond what is known.
+    # Luigi's own reader: no section or option that it will hear is beyond what is known.
     heard = LuigiConfigParser()
     must(heard.read(path), "Luigi cannot read what was accepted")
     known = known_sections()
-    checked = {(entry.section, entry.option): entry.value for entry in read_entries(path) if entry.option}
     for section in heard.sections():
-        for option in heard.options(section):
-            value = heard.get(section, option, raw=True)
-            must(checked.get((section, option)) == value, f"[{section}] {option} = {value!r} was not looked at")
-            if section in known:
-                must(option.replace("-", "_") in known[section], f"[{section}] {option} was accepted")
+        for option in heard.options(section) if section in known else ():
+            must(option.replace("-", "_") in known[section], f"[{section}] {option} was accepted")
 
 
 TOML = Kind(_toml_samples, _toml)

@@ -21,10 +21,10 @@ from gcn_luigi.io.inputs.inventory import Inventory, SourceFile
 from gcn_luigi.io.inputs.scan import scan_tiles
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.stack import StackReader
-from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, write_vrt
+from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
 from gcn_luigi.lattice import Window
 from gcn_luigi.settings import ConvertSettings
-from gcn_luigi.stages.layers.mosaics import write_optical, write_topo, write_topo_source
+from gcn_luigi.stages.layers.mosaics import mosaic_band, write_optical, write_topo, write_topo_source
 from gcn_luigi.stages.layers.tile_quality import write_tile_quality
 from tests.faults.kind import Kind, Sample, must
 from tests.reference.convert import to_int16
@@ -174,16 +174,18 @@ def _compare_windows(
 ) -> None:
     """Compare windows around every tile, read by way of a stack, with the pixels that the files hold."""
     band, year = which
-    lattice, stack = inventory.lattice, paths.root / f"{year}.vrt"
-    source = VrtSource(paths.mosaic(band, year).absolute(), 1, lattice.window, band.nodata)
-    write_vrt(stack, lattice, [VrtBand(band.name, "int16", band.nodata, (source,))])
+    lattice, number = inventory.lattice, YEARS.index(year) + 1
+    mosaic = mosaic_band(inventory.of_band(band.name), band, paths.root.parent, source_band=number)
+    source = VrtSource(paths.mosaic(band, year).absolute(), 1, lattice.window, band.nodata, mosaic)
+    stack = Vrt(paths.root / f"{year}.vrt", lattice, (VrtBand(band.name, "int16", band.nodata, (source,)),))
+    write_vrt(stack.path, lattice, stack.bands)
     windows = [
         Window(file.window.row + row, file.window.col + col, 24, 30)
         for file in inventory.of_band(band.name)
         for row in (-3, 17)
         for col in (-5, 21)
     ]
-    with StackReader(lambda _: stack) as reader:
+    with StackReader({year: stack}) as reader:
         reader.expect([(year, window) for window in windows])
         for window in windows:
             wanted = _mosaicked(inventory, pixels, band, window)

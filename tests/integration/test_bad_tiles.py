@@ -9,10 +9,11 @@ import rasterio
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.io.inputs.scan import scan_tiles
-from gcn_luigi.io.raster.vrt import mosaic_band, write_vrt
-from gcn_luigi.io.raster.windows import check_on_lattice, convert_mosaic, read_window
+from gcn_luigi.io.raster.vrt import write_vrt
+from gcn_luigi.io.raster.windows import check_on_lattice, read_window
 from gcn_luigi.lattice import Window
 from gcn_luigi.settings import ConvertSettings
+from gcn_luigi.stages.layers.mosaics import convert_mosaic, mosaic_band
 from tests.reference.tile_tree import broken_tree, columbia_settings
 
 TILE = Window(340, 700, 300, 300)

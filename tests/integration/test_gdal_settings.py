@@ -18,9 +18,8 @@ import shapely
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 
-from gcn_luigi.io import gdal_environment
-from gcn_luigi.io.gdal_environment import is_gdal_option, set_aside, told
-from gcn_luigi.io.gdal_options import RASTER_OPTIONS, VECTOR_OPTIONS
+from gcn_luigi.io import gdal
+from gcn_luigi.io.gdal import RASTER_OPTIONS, VECTOR_OPTIONS, is_gdal_option, set_aside, told
 from tests.integration.commands import make_tiny
 
 # What the test itself needs to come through, or would be drowned by.
@@ -54,7 +53,7 @@ from pathlib import Path
 import numpy as np
 
 if sys.argv[2] == "as a command":
-    from gcn_luigi.io.gdal_environment import set_aside
+    from gcn_luigi.io.gdal import set_aside
     set_aside()
 
 import geopandas as gpd
@@ -265,7 +264,7 @@ def test_a_file_of_settings_that_was_loaded_before_counts_no_more(tmp_path):
 import pyogrio, rasterio
 from rasterio.env import get_gdal_config
 with rasterio.Env(): before = get_gdal_config("GTIFF_SRS_SOURCE"), pyogrio.get_gdal_config_option("SHAPE_ENCODING")
-from gcn_luigi.io.gdal_environment import set_aside
+from gcn_luigi.io.gdal import set_aside
 print(before, set_aside() == ({str(tmp_path / "rc")!r},))
 with rasterio.Env(): print(get_gdal_config("GTIFF_SRS_SOURCE"), pyogrio.get_gdal_config_option("SHAPE_ENCODING"))
 """
@@ -278,7 +277,7 @@ def test_a_proj_that_was_misled_before_is_led_back(tmp_path):
     """rasterio looks where PROJ_DATA says when it is imported."""
     code = """
 import rasterio
-from gcn_luigi.io.gdal_environment import set_aside
+from gcn_luigi.io.gdal import set_aside
 print(set_aside())
 from rasterio.crs import CRS
 print(CRS.from_epsg(3338).to_string())
@@ -342,7 +341,7 @@ def test_what_bears_on_messages_is_kept():
 def test_an_installation_without_tables_of_its_own_keeps_the_variable_that_leads_to_them(monkeypatch):
     """As one from conda, whose activation sets it."""
     own = Path(rasterio.__file__).parent / "proj_data"
-    monkeypatch.setattr(gdal_environment, "_carries_tables", lambda: False)
+    monkeypatch.setattr(gdal, "_carries_tables", lambda: False)
     environ = {"PROJ_DATA": str(own), "HOME": "/nowhere"}
     assert set_aside(environ) == ()
     assert environ["PROJ_DATA"] == str(own)
@@ -351,10 +350,10 @@ def test_an_installation_without_tables_of_its_own_keeps_the_variable_that_leads
 def test_an_installation_whose_tables_are_not_found_is_told_by_name(tmp_path):
     code = """
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io import gdal_environment
-gdal_environment._carries_tables = lambda: False
+from gcn_luigi.io import gdal
+gdal._carries_tables = lambda: False
 try:
-    gdal_environment.set_aside()
+    gdal.set_aside()
 except ConfigError as error:
     print(error.where)
 """

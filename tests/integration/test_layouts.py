@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+from dataclasses import replace
 
 import geopandas as gpd
 import h5py
@@ -41,23 +42,23 @@ def paths(tiny, tiny_output):
 
 
 @pytest.fixture(scope="module")
-def settings(tiny):
-    return load_region(tiny.config / f"{tiny.region}.toml").settings
+def region(tiny):
+    return load_region(tiny.config / f"{tiny.region}.toml")
 
 
-def changed(settings, edge="clamp", step=16, **shards):
-    """Return settings that keep every chip, stored as asked for."""
+def changed(region, edge="clamp", step=16, **shards):
+    """Return a region that keeps every chip, stored as asked for."""
+    settings = region.settings
     chips = {"edge": edge, "step": step, "min_valid_label_share": 0.0, "min_valid_topo_share": 0.0}
-    return settings.model_copy(
-        update={
-            "chips": settings.chips.model_copy(update=chips),
-            "shards": settings.shards.model_copy(update=shards),
-        }
-    )
+    update = {
+        "chips": settings.chips.model_copy(update=chips),
+        "shards": settings.shards.model_copy(update=shards),
+    }
+    return replace(region, settings=settings.model_copy(update=update))
 
 
 @pytest.fixture(scope="module")
-def partitions(paths, settings):
+def partitions(paths, region):
     """Return image, label and flags of every used partition by GDAL and the plain nodata rule alone."""
     catalog = gpd.read_parquet(paths.catalog)
     tiles = read_inventory(paths).windows
@@ -71,12 +72,12 @@ def partitions(paths, settings):
         y, x = np.mgrid[row.row : row.row + row.height, row.col : row.col + row.width]
         inside = Window(-min(row.row, 0), -min(row.col, 0), row.height, row.width)
         inside = inside.intersection(Window(0, 0, shape[0] - row.row, shape[1] - row.col))
-        image, label, flags, _ = reference_nodata.strict_nodata(values, settings.schema_bands, inside)
+        image, label, flags, _ = reference_nodata.strict_nodata(values, region.settings.schema_bands, inside)
         seen = np.zeros(y.shape, bool)
         for tile in tiles:
             seen |= (y >= tile.row) & (y < tile.row + tile.height) & (x >= tile.col) & (x < tile.col + tile.width)
         image[:, ~seen], label[~seen] = 0, 255
-        flags[~seen] = 8 | 1 | 2 | 4 | (16 if settings.distance.enabled else 0)
+        flags[~seen] = 8 | 1 | 2 | 4 | (16 if region.settings.distance.enabled else 0)
         found[row.partition] = {"image": image, "label": label[None], "flags": flags[None]}
     return found
 
@@ -93,8 +94,8 @@ def expected(partitions, columns, position, size, edge, beyond):
     }
 
 
-def built(settings, paths, out, split="train", threads=1):
-    build_shard(ShardRequest(settings, paths, split, 0, 1, threads), out, lambda *_: None)
+def built(region, paths, out, split="train", threads=1):
+    build_shard(ShardRequest(region, paths, split, 0, 1, threads), out, lambda *_: None)
     with ShardReader(out) as shard:
         shard.check()
         return {name: shard.column(name) for name in ("chip_id", "partition", "row", "col")}
@@ -109,10 +110,10 @@ def reader_of(path, columns, **options):
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_every_chip_of_a_built_shard_is_that_of_the_reference(
-    tmp_path, settings, paths, partitions, storage, codec, threads
+    tmp_path, region, paths, partitions, storage, codec, threads
 ):
     path = tmp_path / "train.h5"
-    columns = built(changed(settings, layout=storage, codec=codec), paths, path, threads=threads)
+    columns = built(changed(region, layout=storage, codec=codec), paths, path, threads=threads)
 
     reader = reader_of(path, columns, threads=threads)
     batch = reader.batch(range(len(reader)))
@@ -128,9 +129,9 @@ def test_every_chip_of_a_built_shard_is_that_of_the_reference(
 
 @pytest.mark.parametrize("storage", LAYOUTS)
 @pytest.mark.parametrize(("edge", "step"), [("pad", 24), ("legacy", 24), ("drop", 24), ("clamp", 24)])
-def test_the_edge_policy_is_kept_in_every_layout(tmp_path, settings, paths, partitions, storage, edge, step):
+def test_the_edge_policy_is_kept_in_every_layout(tmp_path, region, paths, partitions, storage, edge, step):
     path = tmp_path / "train.h5"
-    columns = built(changed(settings, edge, step, layout=storage), paths, path)
+    columns = built(changed(region, edge, step, layout=storage), paths, path)
     with h5py.File(path) as file:
         beyond = int(file.attrs["beyond_flags"])
 
@@ -146,8 +147,8 @@ def test_the_edge_policy_is_kept_in_every_layout(tmp_path, settings, paths, part
 
 @pytest.mark.parametrize("storage", LAYOUTS)
 @pytest.mark.parametrize("codec", CODECS)
-def test_any_number_of_threads_gives_the_same_file(tmp_path, settings, paths, storage, codec):
-    wanted = changed(settings, layout=storage, codec=codec)
+def test_any_number_of_threads_gives_the_same_file(tmp_path, region, paths, storage, codec):
+    wanted = changed(region, layout=storage, codec=codec)
     for threads in (1, 2, 4):
         built(wanted, paths, tmp_path / f"{threads}.h5", threads=threads)
 
@@ -158,9 +159,9 @@ def test_any_number_of_threads_gives_the_same_file(tmp_path, settings, paths, st
 
 @pytest.mark.parametrize("storage", LAYOUTS)
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_shard_opens_in_h5py_and_in_xarray_as_documented(tmp_path, settings, paths, storage, codec):
+def test_a_shard_opens_in_h5py_and_in_xarray_as_documented(tmp_path, region, paths, storage, codec):
     path = tmp_path / "train.h5"
-    columns = built(changed(settings, layout=storage, codec=codec), paths, path)
+    columns = built(changed(region, layout=storage, codec=codec), paths, path)
     if codec in ("bitshuffle-lz4", "zstd"):
         pytest.importorskip("hdf5plugin")
     reader = reader_of(path, columns)
@@ -191,15 +192,15 @@ def test_a_shard_opens_in_h5py_and_in_xarray_as_documented(tmp_path, settings, p
 
 
 @pytest.mark.parametrize("codec", ["deflate", "none"])
-def test_codecs_that_need_no_plugin_open_in_netcdf4(tmp_path, settings, paths, codec):
+def test_codecs_that_need_no_plugin_open_in_netcdf4(tmp_path, region, paths, codec):
     path = tmp_path / "train.h5"
-    built(changed(settings, layout="windows", codec=codec), paths, path)
+    built(changed(region, layout="windows", codec=codec), paths, path)
 
     with xr.open_dataset(path, engine="netcdf4") as opened, h5py.File(path) as file:
         np.testing.assert_array_equal(opened["image"].to_numpy(), file["image"][...])
 
 
-def test_partitions_of_different_size_are_stored_padded(tmp_path, settings, paths, partitions):
+def test_partitions_of_different_size_are_stored_padded(tmp_path, region, paths, partitions):
     catalog = gpd.read_parquet(paths.catalog)
     # The last columns and rows of some cells are cut off, as an imported grid may have it.
     smaller = catalog["used"] & (np.arange(len(catalog)) % 2 == 0)
@@ -209,7 +210,7 @@ def test_partitions_of_different_size_are_stored_padded(tmp_path, settings, path
     shutil.copytree(paths.root, other.root, ignore=shutil.ignore_patterns("shards"))
     catalog.to_parquet(other.catalog, write_covering_bbox=True, schema_version="1.1.0")
     path = tmp_path / "train.h5"
-    columns = built(changed(settings, "pad", 24, layout="windows"), other, path)
+    columns = built(changed(region, "pad", 24, layout="windows"), other, path)
     sizes = catalog.set_index("partition")[["height", "width"]]
 
     with ShardReader(path) as shard:
@@ -252,9 +253,9 @@ def datasets(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def stored(settings, paths, tmp_path_factory):
+def stored(region, paths, tmp_path_factory):
     path = tmp_path_factory.mktemp("windows") / "train.h5"
-    return path, built(changed(settings, layout="windows"), paths, path)
+    return path, built(changed(region, layout="windows"), paths, path)
 
 
 class TestConversion:

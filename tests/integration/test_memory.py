@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gcn_luigi.config import load_region
-from gcn_luigi.stages.shards.memory_estimate import shard_bytes
+from gcn_luigi.tasks.shards import shard_bytes
 from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import drafts, gcn_command, make_tiny, wait_for
 
@@ -24,9 +24,9 @@ from gcn_luigi.config import load_region
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 config, output, out, threads = sys.argv[1:]
-settings = load_region(Path(config)).settings
+region = load_region(Path(config))
 before = psutil.Process().memory_info().rss
-request = ShardRequest(settings, DatasetPaths(Path(output)), "train", 0, 1, int(threads))
+request = ShardRequest(region, DatasetPaths(Path(output)), "train", 0, 1, int(threads))
 build_shard(request, Path(out), lambda *_: None)
 # The children's count would hold those of the fork server.
 held = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))

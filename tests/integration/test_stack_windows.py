@@ -8,8 +8,8 @@ import rasterio
 
 from gcn_luigi.config import load_region
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
-from gcn_luigi.io.raster.vrt_parser import read_layers
-from gcn_luigi.stages.layers.mosaics import read_inventory
+from gcn_luigi.io.raster.compositor import Layer
+from gcn_luigi.stages.layers.mosaics import read_inventory, stack_of
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard, used_partitions
 from tests.integration.builds import CONFIG
 
@@ -19,25 +19,22 @@ def bytes_read() -> int:
     return int(Path("/proc/self/io").read_text().split("rchar:")[1].split()[0])
 
 
-def needed_bytes(paths: DatasetPaths, places) -> int:
-    """Return the compressed bytes of all blocks that hold a pixel of `places`: each once."""
+def needed_bytes(parts) -> int:
+    """Return the compressed bytes of all blocks that hold a pixel of `parts`: each once."""
     blocks = {}
-    layers = {place.year: read_layers(paths.stack(place.year)) for place in places}
-    for place in places:
-        for layer in layers[place.year]:
-            for part in layer.parts(place.window):
-                with rasterio.open(part.path) as dataset:
-                    blocks |= _blocks(dataset, part)
+    for part in parts:
+        with rasterio.open(part.path) as dataset:
+            blocks |= _blocks(dataset, part)
     return sum(blocks.values())
 
 
 def _blocks(dataset, part):
-    height, width = dataset.block_shapes[part.band - 1]
+    height, width = dataset.block_shapes[part.source.band - 1]
     found = {}
     for down in range(part.own.row // height, (part.own.row + part.own.height - 1) // height + 1):
         for along in range(part.own.col // width, (part.own.col + part.own.width - 1) // width + 1):
             at, size = (
-                dataset.get_tag_item(f"BLOCK_{item}_{along}_{down}", "TIFF", bidx=part.band)
+                dataset.get_tag_item(f"BLOCK_{item}_{along}_{down}", "TIFF", bidx=part.source.band)
                 for item in ("OFFSET", "SIZE")
             )
             found[part.path, at] = int(size)
@@ -48,21 +45,24 @@ def _blocks(dataset, part):
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_shard_reads_each_block_of_its_sources_once(columbia_output, tmp_path, split):
     paths = DatasetPaths(columbia_output)
-    settings = load_region(CONFIG / "columbia.toml").settings
+    region = load_region(CONFIG / "columbia.toml")
     places = used_partitions(paths, read_inventory(paths).lattice, split)
+    parts = _parts(region, paths, places)
     small = [paths.catalog, paths.inventory, *paths.root.glob("stacks/*.vrt"), *paths.root.glob("mosaics/*.vrt")]
-    least = needed_bytes(paths, places)
+    least = needed_bytes(parts)
 
     before = bytes_read()
-    build_shard(ShardRequest(settings, paths, split, 0, 1), tmp_path / "shard.h5", lambda _said, _share: None)
+    build_shard(ShardRequest(region, paths, split, 0, 1), tmp_path / "shard.h5", lambda _said, _share: None)
     spent = bytes_read() - before
 
     # Beside the blocks there are tables and VRTs, the header of each file, and what is read back of the shard. The
     # system hands out whole pages, which adds some hundredths to blocks of this size.
-    n_files = len({path for place in places for path in _paths(paths, place)})
+    n_files = len({part.path for part in parts})
     aside = sum(path.stat().st_size for path in small) + 16384 * (n_files + 1)
     assert least <= spent <= 1.1 * least + aside
 
 
-def _paths(paths, place):
-    return [part.path for layer in read_layers(paths.stack(place.year)) for part in layer.parts(place.window)]
+def _parts(region, paths, places):
+    stacks = {place.year: stack_of(region, paths, read_inventory(paths), place.year) for place in places}
+    layers = {year: [Layer.of(band, stack.lattice) for band in stack.bands] for year, stack in stacks.items()}
+    return [part for place in places for layer in layers[place.year] for part in layer.parts(place.window)]

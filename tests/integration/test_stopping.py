@@ -108,7 +108,7 @@ def test_a_command_that_still_imports_is_stopped_plainly(tiny, tmp_path, module,
 def test_the_third_ends_at_once_whatever_still_works():
     code = (
         "import os, signal\n"
-        "from gcn_luigi.cli.terminal.stopping import Interrupts\n"
+        "from gcn_luigi.cli.terminal import Interrupts\n"
         "with Interrupts():\n"
         "    try:\n"
         "        os.kill(os.getpid(), signal.SIGINT)\n"
@@ -127,7 +127,7 @@ def test_a_command_that_was_told_to_be_deaf_stays_so():
     code = (
         "import os, signal\n"
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        "from gcn_luigi.cli.terminal.stopping import Interrupts\n"
+        "from gcn_luigi.cli.terminal import Interrupts\n"
         "with Interrupts():\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "print('done')\n"
@@ -140,7 +140,7 @@ def test_a_command_that_was_told_to_be_deaf_stays_so():
 
 def test_what_interrupted_nothing_leaves_things_as_they_were():
     before = signal.getsignal(signal.SIGINT)
-    from gcn_luigi.cli.terminal.stopping import Interrupts  # noqa: PLC0415
+    from gcn_luigi.cli.terminal import Interrupts  # noqa: PLC0415
 
     with Interrupts():
         assert signal.getsignal(signal.SIGINT) is not before

@@ -11,7 +11,7 @@ import rasterio
 from rasterio.windows import Window
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.operate.forecast import preparing
+from gcn_luigi.operate.forecast import tasks_to_prepare
 from gcn_luigi.tasks.inventory import TileQuality
 from gcn_luigi.tasks.shards import ChipShard
 from tests.integration.builds import build_inline, dataset
@@ -103,7 +103,7 @@ def test_a_build_and_a_plan_stop_where_zero_seems_to_mean_missing(copied, tmp_pa
             file.write(np.where(values == -32768, 0, values))
     root = dataset(copied.region, tmp_path / "out", copied.sources, config)
 
-    assert root.clone(TileQuality, band="ndsi") in preparing(root, is_exact=True)
+    assert root.clone(TileQuality, band="ndsi") in tasks_to_prepare(root, is_exact=True)
     with pytest.raises(InputError, match="2 of 2 files of band ndsi hold one value so often"):
         build_inline(root)
 

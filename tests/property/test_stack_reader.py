@@ -13,9 +13,10 @@ from rasterio.merge import merge
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.io.inputs.inventory import SourceFile
 from gcn_luigi.io.raster.stack import Memory, StackReader
-from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, mosaic_band, write_vrt
+from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
 from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.stages.layers.mosaics import mosaic_band
 from tests.reference.tile_tree import write_tif
 
 LATTICE = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, 37, 41)
@@ -71,7 +72,7 @@ def _holds(dtype, value):
 
 
 def written(root, bands, tiles, precedence="lowest-id", *, layout=None):
-    """Write tiles, mosaics and stacks as a build does; return the files by band."""
+    """Write tiles, mosaics and stacks as a build does; return the files by band and the stacks by year."""
     files = {band.name: [] for band in bands}
     for name, tile, values, row, col, tag in tiles:
         place = {"left": LATTICE.left + 10 * col, "top": LATTICE.top - 10 * row, "px": 10.0, **(layout or {})}
@@ -84,6 +85,7 @@ def written(root, bands, tiles, precedence="lowest-id", *, layout=None):
         )
     (root / "mosaics").mkdir()
     (root / "stacks").mkdir()
+    made = {}
     for number, year in enumerate(YEARS, 1):
         layers = []
         for band in bands:
@@ -91,21 +93,20 @@ def written(root, bands, tiles, precedence="lowest-id", *, layout=None):
             own = files[band.name]
             mosaic = mosaic_band(own, band, root, source_band=number, precedence=precedence)
             write_vrt(path, LATTICE, [mosaic])
-            layers.append(VrtBand(band.name, "int16", band.nodata, (VrtSource(path, 1, LATTICE.window, band.nodata),)))
-        write_vrt(root / "stacks" / f"{year}.vrt", LATTICE, layers)
-    return files
+            source = VrtSource(path, 1, LATTICE.window, band.nodata, mosaic)
+            layers.append(VrtBand(band.name, "int16", band.nodata, (source,)))
+        made[year] = Vrt(root / "stacks" / f"{year}.vrt", LATTICE, tuple(layers))
+        write_vrt(made[year].path, LATTICE, layers)
+    return files, made
 
 
-def same_as_gdal(root, bands, requests, *, expected):
-    def stack_of(year):
-        return root / "stacks" / f"{year}.vrt"
-
-    with StackReader(stack_of, memory=Memory(blocks=1_000_000, ahead=3000)) as reader:
+def same_as_gdal(stacks, bands, requests, *, expected):
+    with StackReader(stacks, memory=Memory(blocks=1_000_000, ahead=3000)) as reader:
         reader.expect([request for request, is_expected in zip(requests, expected, strict=True) if is_expected])
         for year, window in requests:
             actual = reader.read(year, window)
             fill = [band.nodata for band in bands]
-            np.testing.assert_array_equal(actual, read_window(stack_of(year), window, fill=fill))
+            np.testing.assert_array_equal(actual, read_window(stacks[year].path, window, fill=fill))
 
 
 @pytest.mark.parametrize("dtypes", [["int16"], ["int16", "uint8"], ["int16", "uint8", "uint16", "int32", "float32"]])
@@ -120,9 +121,10 @@ def test_windows_equal_gdals_reading_of_the_vrt(dtypes, data):
     )
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        written(root, bands, tiles, data.draw(st.sampled_from(["lowest-id", "highest-id"])), layout=layout)
+        precedence = data.draw(st.sampled_from(["lowest-id", "highest-id"]))
+        _, made = written(root, bands, tiles, precedence, layout=layout)
 
-        same_as_gdal(root, bands, requests, expected=expected)
+        same_as_gdal(made, bands, requests, expected=expected)
 
 
 @pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
@@ -135,8 +137,8 @@ def test_windows_equal_a_merge_of_the_tiles(drawn, window):
     order = {"5": 0, "40": 1, "123": 2, "1124": 3, "a10": 4, "b2": 5}
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        files = written(root, bands, tagged)
-        with StackReader(lambda year: root / "stacks" / f"{year}.vrt") as reader:
+        files, made = written(root, bands, tagged)
+        with StackReader(made) as reader:
             actual = reader.read(1990, window).copy()
 
         bounds = LATTICE.crop(window).bounds
@@ -161,10 +163,10 @@ def test_windows_equal_a_merge_of_the_tiles(drawn, window):
 def test_the_property_would_see_a_wrong_pixel(tmp_path):
     band = Band("nbr", Role.OPTICAL, nodata=-32768)
     tiles = [("nbr", "5", np.arange(50, dtype=np.int16).reshape(2, 5, 5), 0, 0, -32768)]
-    written(tmp_path, [band], tiles)
+    _, made = written(tmp_path, [band], tiles)
     with rasterio.open(tmp_path / "tiles/5_nbr.tif", "r+") as dataset:
         dataset.write(np.full((1, 1), 99, np.int16), 1, window=((2, 3), (2, 3)))
 
-    with StackReader(lambda year: tmp_path / "stacks" / f"{year}.vrt") as reader:
+    with StackReader(made) as reader:
         assert reader.read(1990, Window(0, 0, 5, 5))[0, 2, 2] == 99
         assert reader.read(2000, Window(0, 0, 5, 5))[0, 2, 2] == 37

@@ -12,8 +12,9 @@ from rasterio.merge import merge
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.io.inputs.inventory import SourceFile
-from gcn_luigi.io.raster.vrt import mosaic_band, write_vrt
+from gcn_luigi.io.raster.vrt import write_vrt
 from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.stages.layers.mosaics import mosaic_band
 from tests.reference.mosaic import mosaic
 from tests.reference.tile_tree import write_tif
 

@@ -20,7 +20,7 @@ from pyproj.exceptions import CRSError
 from shapely.errors import ShapelyError
 
 from gcn_luigi.errors import InputError, few
-from gcn_luigi.io.gdal_options import pin_vectors
+from gcn_luigi.io.gdal import pin_vectors
 from gcn_luigi.io.raster.drivers import check_vector
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.lattice import Lattice

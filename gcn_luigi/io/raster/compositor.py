@@ -1,47 +1,207 @@
-"""Draw the bands of stacks from their source files, as GDAL would show them of the VRTs."""
+"""Draw the bands of virtual rasters from their source files, as GDAL would show them of the VRTs."""
 
+import warnings
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.errors import RasterioIOError
+from rasterio.enums import Interleaving
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.raster.dataset_cache import Handles
-from gcn_luigi.io.raster.provenance import rasterio_window, unreadable
-from gcn_luigi.io.raster.vrt_parser import OTHER, Layer, Part
-from gcn_luigi.io.raster.windows import read_dataset
-from gcn_luigi.lattice import Window
+from gcn_luigi.io.raster.drivers import open_local
+from gcn_luigi.io.raster.vrt import VrtBand, VrtSource
+from gcn_luigi.io.raster.windows import rasterio_window, read_dataset, unreadable
+from gcn_luigi.lattice import Lattice, Window, WindowSet
 
+# Types that int16 holds whole: only among them is a copy of pixels all that a VRT does.
+_PLAIN_TYPES = ("uint8", "int8", "int16")
+# No pixel of a plain type is as large.
+_LARGE = 1 << 16
 # Pixels along the edge of a unit of blocks read together; blocks may be strips of one row.
 _UNIT = 256
+# GDAL holds one decoded block of every open GeoTIFF, all its bands where they are interleaved by pixel.
+_MOST_FILES = 64
+_MOST_BLOCK_BYTES = 8_000_000
+
+
+class DatasetCache:
+    """Rasters of this process, opened when first asked for; those not used for longest are closed.
+
+    A file that is replaced meanwhile would give pixels of both: it is refused when it is opened again, and by
+    `check_unchanged`.
+    """
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._stamps: dict[str, tuple[int, int, int]] = {}
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close all files."""
+        while self._open:
+            self._open.popitem()[1][0].close()
+
+    def get(self, path: str, window: Window, whose: str) -> Any:
+        """Return the open dataset of `path`; `window` of the raster with the name `whose` is why it is needed.
+
+        Raises
+        ------
+        InputError
+            The file is gone, cannot be opened, or was replaced after it was opened first.
+        """
+        if path in self._open:
+            self._open.move_to_end(path)
+            return self._open[path][0]
+        try:
+            self._check(path)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                dataset = open_local(Path(path))
+        except (RasterioIOError, OSError) as error:
+            raise unreadable(Path(path), window, whose) from error
+        self._open[path] = dataset, _block_bytes(dataset)
+        while len(self._open) > 1 and not self._is_within_bounds():
+            self._open.popitem(last=False)[1][0].close()
+        return dataset
+
+    def block_bytes(self, path: str) -> int:
+        """Return the bytes of a decoded block of an open file: of one band, or of all that are decoded with it."""
+        return self._open[path][1]
+
+    def check_unchanged(self) -> None:
+        """Raise InputError when a file that was opened is no longer the same on disk."""
+        for path in sorted(self._stamps):
+            try:
+                self._check(path)
+            except OSError as error:
+                raise _replaced(path) from error
+
+    def _check(self, path: str) -> None:
+        status = Path(path).stat()
+        stamp = status.st_size, status.st_mtime_ns, status.st_ino
+        if self._stamps.setdefault(path, stamp) != stamp:
+            raise _replaced(path)
+
+    def _is_within_bounds(self) -> bool:
+        return len(self._open) <= _MOST_FILES and sum(size for _, size in self._open.values()) <= _MOST_BLOCK_BYTES
+
+
+def _block_bytes(dataset: Any) -> int:
+    sizes = [
+        height * width * np.dtype(dtype).itemsize
+        for (height, width), dtype in zip(dataset.block_shapes, dataset.dtypes, strict=True)
+    ]
+    return sum(sizes) if dataset.interleaving is Interleaving.pixel else max(sizes)
+
+
+def _replaced(path: str) -> InputError:
+    return InputError(
+        "was replaced, or removed, while it was read", where=path, fix="leave the sources alone and run the build again"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What one source of a layer shows: the pixels `seen` of the lattice; sources at a higher position are above."""
+
+    position: int
+    source: VrtSource
+    seen: Window
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return str(self.source.path)
+
+    @property
+    def own(self) -> Window:
+        """The same pixels in the file."""
+        whole = self.source.window
+        return Window(self.seen.row - whole.row, self.seen.col - whole.col, self.seen.height, self.seen.width)
+
+    @property
+    def nodata(self) -> int | None:
+        """Pixels of this value show what is below; None shows every pixel."""
+        return int(self.source.nodata) if _can_match(self.source) and self.source.nodata is not None else None
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One band of a stack as copies of pixels, seen through the mosaic that it shows."""
+
+    # The narrowest type on the way to the pixels.
+    dtype: str
+    # Value where no source has a valid pixel.
+    nodata: int
+    # From bottom to top.
+    sources: tuple[VrtSource, ...]
+    # Those of the sources, and the lattice, which cuts them.
+    windows: WindowSet
+    whole: Window
+
+    @classmethod
+    def of(cls, band: VrtBand, lattice: Lattice) -> Self | None:
+        """Return the layer of a band, or None where GDAL does more than copy pixels that int16 holds."""
+        if band.dtype not in _PLAIN_TYPES:
+            return None
+        if len(band.sources) == 1 and (mosaic := band.sources[0].mosaic) is not None:
+            only, inner = band.sources[0], cls.of(mosaic, lattice)
+            # The band's nodata stands for the mosaic's gaps, and hides nothing: there is nothing below.
+            is_seen_through = only.nodata in (None, band.nodata) and mosaic.nodata == band.nodata
+            is_kept = inner is not None and np.can_cast(inner.dtype, band.dtype)
+            return inner if is_kept and is_seen_through and only.window == lattice.window else None
+        nodata, limits = float(band.nodata or 0), np.iinfo(band.dtype)
+        is_exact = nodata.is_integer() and limits.min <= nodata <= limits.max
+        if not is_exact or not all(map(_is_plain, band.sources)):
+            return None
+        windows = WindowSet([source.window for source in band.sources])
+        return cls(band.dtype, int(nodata), band.sources, windows, lattice.window)
+
+    def parts(self, window: Window) -> list[Part]:
+        """Return what the sources show of `window`, from bottom to top."""
+        inside = window.intersection(self.whole)
+        if inside.is_empty:
+            return []
+        positions = self.windows.meeting(inside)
+        return [Part(at, self.sources[at], self.sources[at].window.intersection(inside)) for at in positions]
+
+
+def _can_match(source: VrtSource) -> bool:
+    """Return whether a pixel of a plain type may have the nodata value of a source, which may be nan or infinite."""
+    return source.nodata is not None and abs(source.nodata) <= _LARGE
+
+
+def _is_plain(source: VrtSource) -> bool:
+    """Return whether the pixels of a source are those of a file, and compared with a whole number.
+
+    A VRT of somebody else may do anything, and GDAL allows for rounding when it compares.
+    """
+    is_whole = not _can_match(source) or float(source.nodata or 0).is_integer()
+    return is_whole and source.mosaic is None and source.path.suffix != ".vrt"
 
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """One band of one window, to be drawn.
+    """One band, from 0, of one window, to be drawn into `pixels`: (y, x), C-contiguous.
 
-    Attributes
-    ----------
-    stack : Path
-        The stack's VRT.
-    index : int
-        0-based band of the stack.
-    layer : Layer
-        What the band is made of.
-    window : Window
-        On the lattice; it may reach beyond.
-    pixels : ndarray of int16
-        (y, x) of the window's shape, C-contiguous; written to.
+    Where `layer` is None, GDAL reads the VRT `stack`. The window may reach beyond the lattice.
     """
 
     stack: Path
     index: int
-    layer: Layer
+    layer: Layer | None
     window: Window
     pixels: NDArray[np.int16]
 
@@ -51,23 +211,16 @@ class _Stroke:
     """One call of GDAL; `is_bare` where nothing was drawn below."""
 
     plane: Plane
+    layer: Layer
     part: Part
     is_bare: bool
 
 
-class Painter:
-    """Draws planes from open files.
+class Compositor:
+    """Draws planes from open files; `unit_bytes` are the decoded blocks that GDAL's cache surely holds together."""
 
-    Parameters
-    ----------
-    handles : Handles
-        Where files are opened.
-    unit_bytes : int
-        Decoded blocks that GDAL's cache surely holds together.
-    """
-
-    def __init__(self, handles: Handles, unit_bytes: int) -> None:
-        self._handles = handles
+    def __init__(self, datasets: DatasetCache, unit_bytes: int) -> None:
+        self._datasets = datasets
         self._unit_bytes = unit_bytes
         # Bands, by stack, that turned out to hold more than int16 on the way.
         self._others: set[tuple[Path, int]] = set()
@@ -89,18 +242,18 @@ class Painter:
             if self._is_other(plane):
                 self._show_by_gdal(plane)
 
-    def waste(self, plane: Plane) -> float:
+    def waste(self, plane: Plane) -> float | None:
         """Return how many bytes are decoded for one byte of `plane`, if no block serves another window too.
 
-        Other windows and other bands in the same blocks are what the rest is for. 1 where no file lies.
+        Other windows and other bands in the same blocks are what the rest is for. None where there is no file.
         """
-        for part in plane.layer.parts(plane.window)[:1]:
-            dataset = self._handles.get(part.path, part.seen, plane.stack.name)
-            height, width = dataset.block_shapes[part.band - 1]
+        for part in plane.layer.parts(plane.window)[:1] if plane.layer is not None else ():
+            dataset = self._datasets.get(part.path, part.seen, plane.stack.name)
+            height, width = dataset.block_shapes[part.source.band - 1]
             window = part.own
             n_blocks = -(-window.height // height) * -(-window.width // width)
-            return float(n_blocks * self._handles.block_bytes(part.path) / (2 * window.height * window.width))
-        return 1.0
+            return float(n_blocks * self._datasets.block_bytes(part.path) / (2 * window.height * window.width))
+        return None
 
     def _draw_file(self, strokes: list[_Stroke]) -> None:
         """Draw what one file shows, block after block, so that none is decoded again for the next window."""
@@ -113,39 +266,40 @@ class Painter:
             self._show(stroke)
 
     def _is_other(self, plane: Plane) -> bool:
-        return plane.layer is OTHER or (plane.stack, plane.index) in self._others
+        return plane.layer is None or (plane.stack, plane.index) in self._others
 
     def _unit(self, dataset: Any, part: Part) -> tuple[int, int]:
         """Return the rows and columns of whole blocks, some hundred pixels a side, that the cache holds together."""
-        height, width = dataset.block_shapes[part.band - 1]
+        height, width = dataset.block_shapes[part.source.band - 1]
         wide = max(1, _UNIT // width)
-        fitting = self._unit_bytes // (wide * self._handles.block_bytes(part.path))
+        fitting = self._unit_bytes // (wide * self._datasets.block_bytes(part.path))
         return height * max(1, min(_UNIT // height, fitting)), width * wide
 
     def _show(self, stroke: _Stroke) -> None:
-        part, plane = stroke.part, stroke.plane
+        part, plane, layer, band = stroke.part, stroke.plane, stroke.layer, stroke.part.source.band
         dataset = self._dataset(part, plane.stack)
-        if not np.can_cast(dataset.dtypes[part.band - 1], plane.layer.dtype):
+        if not np.can_cast(dataset.dtypes[band - 1], layer.dtype):
             self._others.add((plane.stack, plane.index))
             return
         row, col = part.seen.row - plane.window.row, part.seen.col - plane.window.col
         target = plane.pixels[row : row + part.seen.height, col : col + part.seen.width]
+        window, nodata = rasterio_window(part.own), part.nodata
         try:
             if stroke.is_bare:
-                dataset.read(part.band, window=rasterio_window(part.own), out=target)
-                if part.nodata is not None and part.nodata != plane.layer.nodata:
-                    target[target == part.nodata] = plane.layer.nodata
+                dataset.read(band, window=window, out=target)
+                if nodata is not None and nodata != layer.nodata:
+                    target[target == nodata] = layer.nodata
             else:
-                above = dataset.read(part.band, window=rasterio_window(part.own))
-                np.copyto(target, above, where=True if part.nodata is None else above != part.nodata)
+                above = dataset.read(band, window=window)
+                np.copyto(target, above, where=True if nodata is None else above != nodata)
         except RasterioIOError as error:
-            raise unreadable(Path(part.path), part.seen, plane.stack.name) from error
+            raise unreadable(part.source.path, part.seen, plane.stack.name) from error
 
     def _dataset(self, part: Part, stack: Path) -> Any:
-        dataset = self._handles.get(part.path, part.seen, stack.name)
+        dataset = self._datasets.get(part.path, part.seen, stack.name)
         whole = Window(0, 0, dataset.height, dataset.width)
         # rasterio would stretch the pixels that are there over the whole window.
-        if part.band > dataset.count or part.own.intersection(whole) != part.own:
+        if part.source.band > dataset.count or part.own.intersection(whole) != part.own:
             raise InputError(
                 f"has {dataset.count} bands of {dataset.height} x {dataset.width} pixels, less than {stack.name} takes "
                 "from it",
@@ -156,7 +310,7 @@ class Painter:
 
     def _show_by_gdal(self, plane: Plane) -> None:
         """Draw from the VRT, by GDAL, what is more than copies of pixels."""
-        dataset = self._handles.get(str(plane.stack), plane.window, plane.stack.name)
+        dataset = self._datasets.get(str(plane.stack), plane.window, plane.stack.name)
         tag = dataset.nodatavals[plane.index]
         values = read_dataset(dataset, plane.window, bands=[plane.index + 1], fill=0 if tag is None else tag)
         if not np.can_cast(values.dtype, np.int16):
@@ -168,11 +322,13 @@ class Painter:
 
 def _strokes(plane: Plane) -> list[_Stroke]:
     """Return what is to be drawn of a plane, and fill it with nodata where that leaves pixels out."""
-    parts = plane.layer.parts(plane.window)
+    if (layer := plane.layer) is None:
+        return []
+    parts = layer.parts(plane.window)
     if not parts or parts[0].seen != plane.window:
-        plane.pixels[...] = plane.layer.nodata
+        plane.pixels[...] = layer.nodata
     return [
-        _Stroke(plane, part, all(part.seen.intersection(lower.seen).is_empty for lower in parts[:place]))
+        _Stroke(plane, layer, part, all(part.seen.intersection(lower.seen).is_empty for lower in parts[:place]))
         for place, part in enumerate(parts)
     ]
 
@@ -182,12 +338,11 @@ def _file_of(stroke: _Stroke) -> tuple[int, int, str]:
 
 
 def _cut(stroke: _Stroke, unit: tuple[int, int]) -> Iterator[_Stroke]:
-    """Yield a stroke in pieces that lie in one unit each."""
-    part = stroke.part
-    own, (height, width) = part.own, unit
-    down, along = part.seen.row - own.row, part.seen.col - own.col
+    """Yield a stroke in pieces that are in one unit each."""
+    part, whole, (height, width) = stroke.part, stroke.part.source.window, unit
+    own = part.own
     for row in range(own.row // height * height, own.row + own.height, height):
         for col in range(own.col // width * width, own.col + own.width, width):
             piece = Window(row, col, height, width).intersection(own)
-            seen = Window(piece.row + down, piece.col + along, piece.height, piece.width)
-            yield replace(stroke, part=replace(part, own=piece, seen=seen))
+            seen = Window(piece.row + whole.row, piece.col + whole.col, piece.height, piece.width)
+            yield replace(stroke, part=replace(part, seen=seen))

@@ -15,10 +15,10 @@ from xml.etree import ElementTree as ET
 import rasterio
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.gdal_options import pin_rasters
+from gcn_luigi.io.gdal import pin_rasters
 from gcn_luigi.io.inputs.matching import other_format
 
-# First bytes, and the driver for them. None of these formats names other files than those beside it.
+# First bytes, and the driver for them. None of these formats names other files than those next to it.
 _RASTERS = (
     (b"II*\0", "GTiff"), (b"MM\0*", "GTiff"), (b"II+\0", "GTiff"), (b"MM\0+", "GTiff"),
     (b"EHFA_HEADER_TAG", "HFA"), (b"\0\0\0\x0cjP  \r\n\x87\n", "JP2OpenJPEG"), (b"ncols", "AAIGrid"),
@@ -44,17 +44,9 @@ _JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 
 
 def open_local(path: Path) -> Any:
-    """Open a raster of this machine with the driver that its first bytes call for.
+    """Open a raster of this machine with the driver that its first bytes call for, as a rasterio.DatasetReader.
 
-    Parameters
-    ----------
-    path : Path
-        GeoTIFF, Erdas Imagine, JPEG 2000, ASCII grid; or a VRT, named ``.vrt``, of such files.
-
-    Returns
-    -------
-    rasterio.DatasetReader
-        For the caller to close.
+    GeoTIFF, Erdas Imagine, JPEG 2000, ASCII grid; or a VRT, named ``.vrt``, of such files.
 
     Raises
     ------
@@ -109,10 +101,7 @@ def raster_driver(path: Path) -> str:
 def check_vector(path: Path) -> None:
     """Refuse a vector file that is no plain file of shapes.
 
-    Parameters
-    ----------
-    path : Path
-        GeoPackage or other SQLite, shapefile, FlatGeobuf, GeoJSON, GeoParquet; or an Esri file geodatabase.
+    Taken are GeoPackage or other SQLite, shapefile, FlatGeobuf, GeoJSON, GeoParquet, and Esri file geodatabases.
 
     Raises
     ------
@@ -131,7 +120,7 @@ def check_vector(path: Path) -> None:
         raise InputError("is an archive", where=str(path), fix="unpack it and name the file of shapes in it")
     if head.startswith(_VECTORS[0]):
         _refuse_live_logs(path)
-    # GDAL also runs programs of its own that stand in such a file.
+    # GDAL also runs programs of its own that are in such a file.
     is_json = head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and b"gdal_streamed_alg" not in head
     if head and not head.startswith(_VECTORS) and not (is_json and b'"type"' in head):
         raise InputError(
@@ -152,7 +141,7 @@ def read_xml(path: Path) -> ET.Element:
         It cannot be read, or is no XML.
     """
     if path.stat().st_size > _MOST_XML:
-        raise InputError(f"is larger than {_MOST_XML >> 20} MB", where=str(path), fix="build the VRT anew")
+        raise InputError(f"is larger than {_MOST_XML >> 20} MB", where=str(path), fix="rebuild the VRT")
     parser = ET.XMLParser(target=_NoDoctype(str(path)))  # noqa: S314  made safe by its target
     return ET.parse(path, parser).getroot()  # noqa: S314
 
@@ -169,7 +158,7 @@ class _NoDoctype(ET.TreeBuilder):
         raise InputError(
             f"declares a document type ({name[:40]}), which no VRT needs",
             where=self._where,
-            fix="build the VRT anew, and find out who wrote this one",
+            fix="rebuild the VRT, and find out who wrote this one",
         )
 
 
@@ -203,7 +192,7 @@ def _checked_vrts(path: Path, _mtime_ns: int, _size: int) -> tuple[Path, ...]:
         raise InputError(
             f"is not well-formed XML: {error}",
             where=str(path),
-            fix="build the VRT anew with gdalbuildvrt; in one written by hand, save it in UTF-8 and write & as &amp;",
+            fix="rebuild the VRT with gdalbuildvrt; in one written by hand, save it in UTF-8 and write & as &amp;",
         ) from error
     for name in names:
         if name.suffix != ".vrt":
@@ -218,12 +207,9 @@ def _check_pixels(path: Path) -> None:
 
 
 def vrt_sources(path: Path) -> tuple[Path, ...]:
-    """Return the files that a VRT names, as GDAL finds them: each once, relative ones from where the VRT really lies.
+    """Return the files that a VRT names, as GDAL finds them: each once, relative ones from where the VRT really is.
 
-    Parameters
-    ----------
-    path : Path
-        The VRT. It may be a link: names in it start from the file that the link leads to.
+    Where `path` is a link, names in the VRT start from the file that the link leads to.
 
     Raises
     ------
@@ -236,13 +222,13 @@ def vrt_sources(path: Path) -> tuple[Path, ...]:
 
 
 def live_logs(path: Path) -> tuple[str, str]:
-    """Return where SQLite keeps changes of a database beside it: beside the file that a link leads to."""
+    """Return where SQLite keeps changes of a database: next to it, or to the file that a link leads to."""
     place = os.path.realpath(path)
     return place + _WAL, place + _JOURNAL
 
 
 def _refuse_live_logs(path: Path) -> None:
-    """Refuse a database with changes beside it: reading it would write them into it, or show them half."""
+    """Refuse a database with changes next to it: reading it would write them into it, or show them half."""
     wal, journal = (Path(name) for name in live_logs(path))
     is_hot = journal.is_file() and _head(journal, len(_JOURNAL_MAGIC)) == _JOURNAL_MAGIC
     if is_hot or (wal.is_file() and wal.stat().st_size > 0):

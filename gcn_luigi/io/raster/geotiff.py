@@ -1,7 +1,8 @@
-"""Write GeoTIFFs, block by block, with the same bytes on every machine."""
+"""Write GeoTIFFs, block by block, with the same bytes on every machine; with units, colours and masks for people."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 
 from gcn_luigi.errors import InputError, PublishError
-from gcn_luigi.io.gdal_options import pin_rasters
+from gcn_luigi.io.gdal import pin_rasters
 from gcn_luigi.io.raster.header import crs_of, read_header
-from gcn_luigi.io.raster.provenance import rasterio_window
+from gcn_luigi.io.raster.windows import rasterio_window
 from gcn_luigi.lattice import Lattice, Window
 
 # Pixels along the edge of a GeoTIFF block; GDAL wants multiples of 16.
@@ -36,33 +37,6 @@ def blocks(lattice: Lattice, size: int | tuple[int, int] = BLOCK) -> Iterator[Wi
             yield Window(row, col, min(height, lattice.height - row), min(width, lattice.width - col))
 
 
-def geotiff_profile(lattice: Lattice, dtype: str, *, nodata: float | None, count: int = 1) -> dict[str, Any]:
-    """Return the rasterio profile of our GeoTIFFs: blocks of 256 px, deflate with a predictor, no timestamps.
-
-    Bands are interleaved by pixel: with that, windows of any width give the same order of blocks in the file.
-    """
-    sides = {
-        f"block{axis}size": min(BLOCK, -(-length // _BLOCK_UNIT) * _BLOCK_UNIT)
-        for axis, length in (("x", lattice.width), ("y", lattice.height))
-    }
-    return {
-        "driver": "GTiff",
-        "crs": crs_of(lattice.crs, where="lattice.crs"),
-        "transform": Affine(*lattice.transform),
-        "height": lattice.height,
-        "width": lattice.width,
-        "count": count,
-        "dtype": dtype,
-        "nodata": nodata,
-        "tiled": True,
-        **sides,
-        "interleave": "pixel",
-        "compress": "deflate",
-        "predictor": 2 if np.issubdtype(np.dtype(dtype), np.integer) else 3,
-        "bigtiff": "IF_SAFER",
-    }
-
-
 @contextmanager
 def open_geotiff(
     path: Path, lattice: Lattice, *, dtype: str, nodata: float | None, names: Sequence[str]
@@ -70,14 +44,35 @@ def open_geotiff(
     """Yield an open rasterio dataset to write into, one band for each of `names`.
 
     For equal bytes on every machine write windows of whole blocks, one block tall, row-major, for example
-    ``blocks(lattice, (256, 4096))``; what else is written reaches the file in the order of GDAL's cache.
+    ``blocks(lattice, (256, 4096))``; any other write order depends on GDAL's block cache. Blocks of 256 px,
+    deflate with a predictor, no timestamps.
 
     Raises
     ------
     PublishError
         The file cannot be created or written, or is not whole after it was closed.
     """
-    profile = geotiff_profile(lattice, dtype, nodata=nodata, count=len(names))
+    sides = {
+        f"block{axis}size": min(BLOCK, -(-length // _BLOCK_UNIT) * _BLOCK_UNIT)
+        for axis, length in (("x", lattice.width), ("y", lattice.height))
+    }
+    profile = {
+        "driver": "GTiff",
+        "crs": crs_of(lattice.crs, where="lattice.crs"),
+        "transform": Affine(*lattice.transform),
+        "height": lattice.height,
+        "width": lattice.width,
+        "count": len(names),
+        "dtype": dtype,
+        "nodata": nodata,
+        "tiled": True,
+        **sides,
+        # With this, windows of any width give the same order of blocks in the file.
+        "interleave": "pixel",
+        "compress": "deflate",
+        "predictor": 2 if np.issubdtype(np.dtype(dtype), np.integer) else 3,
+        "bigtiff": "IF_SAFER",
+    }
     pin_rasters()
     try:
         with rasterio.open(path, "w", **profile) as dataset:
@@ -102,22 +97,10 @@ def write_geotiff(
     names: Sequence[str],
     dtype: str | None = None,
 ) -> None:
-    """Write a whole array, or pairs of window and array, as one GeoTIFF.
+    """Write a whole array, (band, y, x) or (y, x), or pairs of window and such an array, as one GeoTIFF.
 
-    Parameters
-    ----------
-    path : Path
-        The file to write.
-    lattice : Lattice
-        Its pixels.
-    data : array (band, y, x) or (y, x), or iterable of (Window, array)
-        The arrays of an iterable have the same axes; pixels in no window hold `nodata`, or 0 without one.
-    nodata : float or None
-        Nodata tag.
-    names : sequence of str
-        Band descriptions, one a band.
-    dtype : str or None
-        numpy name; that of the array when None. An iterable needs it.
+    Pixels in no window hold `nodata`, or 0 without one. `names` describes the bands; `dtype` is that of the array when
+    None, and has to be given with pairs.
 
     Raises
     ------
@@ -143,6 +126,55 @@ def write_geotiff(
                     fix="give (band, y, x) of the file's own dtype",
                 )
             dataset.write(stack, window=rasterio_window(window))
+
+
+@dataclass(frozen=True)
+class Style:
+    """What a GeoTIFF for people says of its pixels: names, units and descriptions by band, and tags of the file."""
+
+    names: tuple[str, ...]
+    dtype: str
+    # Each may be empty, and there may be none at all.
+    units: tuple[str, ...] = ()
+    descriptions: tuple[str, ...] = ()
+    nodata: int | None = None
+    # Write a mask: for values of which none is free to mean nodata.
+    is_masked: bool = False
+    # Red, green, blue and alpha, 0 to 255, by value: a colour table.
+    colours: Mapping[int, tuple[int, int, int, int]] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def open_styled(path: Path, lattice: Lattice, style: Style) -> Iterator["StyledGeoTiff"]:
+    """Yield a new GeoTIFF with units, colours and a mask to write into; windows and errors as for `open_geotiff`."""
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        open_geotiff(path, lattice, dtype=style.dtype, nodata=style.nodata, names=style.names) as dataset,
+    ):
+        if style.units:
+            dataset.units = style.units
+        for band, text in enumerate(style.descriptions, 1):
+            if text:
+                dataset.update_tags(band, description=text)
+        dataset.update_tags(**style.tags)
+        if style.colours:
+            dataset.write_colormap(1, dict(style.colours))
+        yield StyledGeoTiff(dataset, is_masked=style.is_masked)
+
+
+class StyledGeoTiff:
+    """An open GeoTIFF; made by `open_styled`."""
+
+    def __init__(self, dataset: Any, *, is_masked: bool) -> None:
+        self._dataset, self._is_masked = dataset, is_masked
+
+    def write(self, pixels: NDArray[Any], window: Window, present: NDArray[np.bool_]) -> None:
+        """Write a window, (band, y, x) or (y, x) of the file's dtype; a mask, where there is one, shows `present`."""
+        stack = pixels[np.newaxis] if pixels.ndim == 2 else pixels
+        self._dataset.write(np.ascontiguousarray(stack), window=rasterio_window(window))
+        if self._is_masked:
+            self._dataset.write_mask(present, window=rasterio_window(window))
 
 
 def _rows(data: NDArray[Any], lattice: Lattice, *, where: str) -> Iterator[tuple[Window, NDArray[Any]]]:

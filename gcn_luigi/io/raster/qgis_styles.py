@@ -1,13 +1,23 @@
-"""How QGIS shows what a dataset holds: stacks and chips in false colour, classes, flags and splits in their colours."""
+"""Layer styles of QGIS for what a dataset holds: false colour, classes, flags and splits in their colours.
+
+QGIS loads a ``.qml`` by itself where it is next to a layer, with the file's name but for the last suffix. What is
+written here is the part of QGIS's own format that says how pixels or shapes are drawn (docs.qgis.org, User Manual,
+"QML - The QGIS Style File Format"); what is left out, QGIS takes from its defaults. QGIS 3.22 was seen to read it.
+Equal arguments give equal bytes.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE, Band
-from gcn_luigi.io.raster.qml import Entry, ShownBand, category_style, multiband_style, paletted_style, ramp_style
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, SPLIT_COLOURS, UNUSED, colour_bands
 from gcn_luigi.prepare.missing.fill import Flag
 
+# Since which QGIS the options of symbols are read.
+_VERSION = "3.22.0"
+_OPAQUE = 255
 # Stops of the distance, near to far; told apart in grey, too.
 _DISTANCES = ("#f2fbff", "#7fb8d8", "#3f6f9f", "#1d2f57")
 # Opacity of fills: what lies below is seen through; chips overlap, and theirs add up.
@@ -34,21 +44,36 @@ _REASONS = {
 }
 
 
+@dataclass(frozen=True)
+class ShownBand:
+    """The band with this number, from 1, as one of red, green and blue: `low` is shown dark and `high` bright."""
+
+    number: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How a value is drawn: a number of a raster, or a stop of a ramp, or the text of an attribute.
+
+    `label` is for the legend, `colour` is ``#rrggbb``; an alpha of 0 shows nothing, 255 covers what is below.
+    """
+
+    value: str | float
+    label: str
+    colour: str
+    alpha: int = _OPAQUE
+
+
 def image_style(
     bands: Sequence[Band], statistics: Mapping[str, Any], *, numbers: Sequence[int] | None = None, masked: int = 0
 ) -> str:
     """Return the style of a raster of image bands: three of them, from the 1st to the 99th percentile of train.
 
-    Parameters
-    ----------
-    bands : sequence of Band
-        Image bands; which three are shown is that of the quality page.
-    statistics : mapping
-        ``bands`` of ``statistics.json``.
-    numbers : sequence of int, optional
-        Number of each band in the raster, from 1; in their order when None.
-    masked : int
-        Bands of the raster if a mask beside them says where there is nothing; else 0.
+    Which three is as on the quality page. `statistics` is ``bands`` of ``statistics.json``, `numbers` the number of
+    each band in the raster, from 1 (in their order when None), and `masked` the bands of the raster if a mask next to
+    them says where there is nothing, else 0.
     """
     placed = range(1, len(bands) + 1) if numbers is None else numbers
     red, green, blue = (
@@ -111,3 +136,123 @@ def _splits(tint: int) -> list[Entry]:
 
 def _limits(summary: Mapping[str, Any]) -> tuple[float, float]:
     return (float(summary["p1"]), float(summary["p99"])) if summary.get("count") else (0.0, 1.0)
+
+
+def multiband_style(red: ShownBand, green: ShownBand, blue: ShownBand, *, alpha_band: int | None = None) -> str:
+    """Return the style of a raster shown in colour, each band stretched between its limits.
+
+    `alpha_band` is the number of the band that says how opaque a pixel is; QGIS shows the mask of a file as one
+    band more.
+    """
+    shown = {"red": red, "green": green, "blue": blue}
+    renderer = ET.Element("rasterrenderer", type="multibandcolor", opacity="1", alphaBand=str(alpha_band or -1))
+    for colour, band in shown.items():
+        renderer.set(f"{colour}Band", str(band.number))
+    ET.SubElement(renderer, "rasterTransparency")
+    for colour, band in shown.items():
+        stretch = ET.SubElement(renderer, f"{colour}ContrastEnhancement")
+        ET.SubElement(stretch, "minValue").text = _number(band.low)
+        # QGIS divides by the difference.
+        ET.SubElement(stretch, "maxValue").text = _number(max(band.high, band.low + 1))
+        ET.SubElement(stretch, "algorithm").text = "StretchToMinimumMaximum"
+    return _raster(renderer)
+
+
+def paletted_style(entries: Sequence[Entry]) -> str:
+    """Return the style of a raster of classes, its first band; values that are not named are not shown."""
+    renderer = _single_band("paletted")
+    palette = ET.SubElement(renderer, "colorPalette")
+    for entry in entries:
+        _item(palette, "paletteEntry", entry)
+    return _raster(renderer)
+
+
+def ramp_style(stops: Sequence[Entry], unit: str) -> str:
+    """Return the style of a raster of numbers, its first band, in colours between `stops`, which rise.
+
+    Values beyond are shown as the nearest stop; `unit` is written behind the numbers of the legend.
+    """
+    low, high = float(stops[0].value), float(stops[-1].value)
+    renderer = _single_band("singlebandpseudocolor")
+    renderer.set("classificationMin", _number(low))
+    renderer.set("classificationMax", _number(high))
+    shader = ET.SubElement(renderer, "rastershader")
+    ramp = ET.SubElement(
+        shader,
+        "colorrampshader",
+        colorRampType="INTERPOLATED",
+        classificationMode="1",
+        clip="0",
+        labelPrecision="0",
+        minimumValue=_number(low),
+        maximumValue=_number(high),
+    )
+    for stop in stops:
+        _item(ramp, "item", stop)
+    ET.SubElement(ramp, "rampLegendSettings", minimumLabel="", maximumLabel="", suffix=f" {unit}" if unit else "")
+    return _raster(renderer)
+
+
+def category_style(attribute: str, entries: Sequence[Entry]) -> str:
+    """Return the style of polygons coloured by an attribute: a field, or an expression of QGIS.
+
+    The `alpha` of an entry is that of the fill, and an empty text stands for all values that are not named.
+    """
+    renderer = ET.Element(
+        "renderer-v2", type="categorizedSymbol", attr=attribute, enableorderby="0", forceraster="0", symbollevels="0"
+    )
+    categories = ET.SubElement(renderer, "categories")
+    symbols = ET.SubElement(renderer, "symbols")
+    for number, entry in enumerate(entries):
+        said = {"value": str(entry.value), "label": entry.label, "symbol": str(number), "render": "true"}
+        ET.SubElement(categories, "category", said, type="string")
+        symbol = ET.SubElement(symbols, "symbol", name=str(number), type="fill", alpha="1", clip_to_extent="1")
+        layer = ET.SubElement(symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"})
+        options = ET.SubElement(layer, "Option", type="Map")
+        drawn = {
+            "color": _rgba(entry.colour, entry.alpha),
+            "style": "solid",
+            "outline_color": _rgba(entry.colour, _OPAQUE),
+            "outline_style": "solid",
+            "outline_width": "0.26",
+            "outline_width_unit": "MM",
+            "joinstyle": "miter",
+        }
+        for name, value in drawn.items():
+            ET.SubElement(options, "Option", name=name, value=value, type="QString")
+    return _document(renderer, styles="Symbology")
+
+
+def _single_band(kind: str) -> ET.Element:
+    renderer = ET.Element("rasterrenderer", type=kind, band="1", opacity="1", alphaBand="-1")
+    ET.SubElement(renderer, "rasterTransparency")
+    return renderer
+
+
+def _item(parent: ET.Element, tag: str, entry: Entry) -> None:
+    value = entry.value if isinstance(entry.value, str) else _number(entry.value)
+    ET.SubElement(parent, tag, value=value, label=entry.label, color=entry.colour, alpha=str(entry.alpha))
+
+
+def _raster(renderer: ET.Element) -> str:
+    pipe = ET.Element("pipe")
+    pipe.append(renderer)
+    # Pixels as they are: classes have nothing between them.
+    ET.SubElement(pipe, "rasterresampler", maxOversampling="2")
+    return _document(pipe, styles="Symbology")
+
+
+def _document(content: ET.Element, *, styles: str) -> str:
+    root = ET.Element("qgis", version=_VERSION, styleCategories=styles)
+    root.append(content)
+    ET.indent(root, " ")
+    text = ET.tostring(root, encoding="unicode")
+    return f"<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n{text}\n"
+
+
+def _rgba(colour: str, alpha: int) -> str:
+    return ",".join(str(part) for part in (*bytes.fromhex(colour[1:]), alpha))
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else repr(float(value))

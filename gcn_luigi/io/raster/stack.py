@@ -1,8 +1,7 @@
-"""Windows of virtual stacks, read straight from the source files: each block is decoded about once."""
+"""Windows of stacks, read straight from the source files: each block is decoded about once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -10,10 +9,8 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from gcn_luigi.errors import InputError
-from gcn_luigi.io.raster.compositor import Painter, Plane
-from gcn_luigi.io.raster.dataset_cache import Handles
-from gcn_luigi.io.raster.vrt_parser import OTHER, Layer, read_layers
+from gcn_luigi.io.raster.compositor import Compositor, DatasetCache, Layer, Plane
+from gcn_luigi.io.raster.vrt import Vrt
 from gcn_luigi.lattice import Window
 
 Stack = NDArray[np.int16]
@@ -21,22 +18,16 @@ Request = tuple[int, Window]
 
 # Bytes decoded for a byte read, from which on a band is read ahead. Blocks of 256 px, one band each, come to 1 where
 # windows are aligned with them and to 4 where not, and GDAL's cache is enough to share them.
-_DEAR = 4.0
+_COSTLY = 4.0
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What a reader may hold, in bytes.
+    """What a reader may hold, in bytes."""
 
-    Attributes
-    ----------
-    blocks : int
-        Of GDAL's cache of decoded blocks.
-    ahead : int
-        Of windows read ahead: by default 64 of 5 bands and 256 x 256 pixels.
-    """
-
+    # Of GDAL's cache of decoded blocks.
     blocks: int = 32_000_000
+    # Of windows read ahead: 64 of 5 bands and 256 x 256 pixels.
     ahead: int = 42_000_000
 
 
@@ -44,36 +35,29 @@ DEFAULT_MEMORY = Memory()
 
 
 class StackReader:
-    """Read windows of stacks that `write_vrt` wrote; a context manager that belongs to one process.
+    """Read windows of stacks; a context manager that belongs to one process.
 
-    The pixels are those GDAL shows of the VRTs, without its floating point arithmetic: parts of files are copied
-    from bottom to top. A band for which that would not do, because a source or a type on the way to it is none
+    The pixels are those GDAL shows of the stacks' VRTs, without its floating point arithmetic: parts of files are
+    copied from bottom to top. A band for which that would not do, because a source or a type on the way to it is none
     that int16 holds, is read by GDAL from the VRT.
 
     Files are opened when first needed and stay open within a bound. Of windows announced by `expect`, bands whose
     blocks hold far more than one window, such as all years of a tile or all of its columns, are read ahead,
-    some dozen windows at a time and file by file: each block is decoded once for all of them.
-
-    Parameters
-    ----------
-    stack_of : callable
-        The VRT of a year; int16, as many bands each year.
-    threads : int
-        Threads of GDAL that decode the blocks of one file; no effect on the pixels.
-    memory : Memory
-        Bounds; a window is read whatever its size.
+    some dozen windows at a time and file by file: each block is decoded once for all of them. A window is read
+    whatever its size.
     """
 
-    def __init__(self, stack_of: Callable[[int], Path], *, threads: int = 1, memory: Memory = DEFAULT_MEMORY) -> None:
-        self._stack_of = stack_of
+    def __init__(self, stacks: Mapping[int, Vrt], *, memory: Memory = DEFAULT_MEMORY) -> None:
+        self._stacks = stacks
         self._room = memory.ahead
-        self._environment = rasterio.Env(GDAL_CACHEMAX=memory.blocks, GDAL_NUM_THREADS=str(threads))
-        self._handles = Handles()
-        self._painter = Painter(self._handles, memory.blocks // 2)
-        self._layers: dict[int, list[Layer]] = {}
+        self._environment = rasterio.Env(GDAL_CACHEMAX=memory.blocks, GDAL_NUM_THREADS="1")
+        self._datasets = DatasetCache()
+        self._compositor = Compositor(self._datasets, memory.blocks // 2)
+        self._layers: dict[int, list[Layer | None]] = {}
         self._expected: list[Request] = []
         self._place: dict[Request, int] = {}
-        self._dear: dict[int, bool] = {}
+        # By band.
+        self._is_costly: dict[int, bool] = {}
         self._ahead: dict[Request, dict[int, Stack]] = {}
         self._buffers = {"ahead": np.empty(0, np.int16), "asked": np.empty(0, np.int16)}
 
@@ -86,76 +70,55 @@ class StackReader:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close all files; where nothing else went wrong, make sure that none of them was replaced meanwhile."""
-        with self._handles:
+        with self._datasets:
             self._environment.__exit__(kind, error, traceback)
         if error is None:
-            self._handles.check_unchanged()
+            self._datasets.check_unchanged()
 
     def expect(self, requests: Sequence[Request]) -> None:
         """Announce what will be read, in this order; what is read then still needs not be the same."""
         self._expected = list(requests)
         self._place = {request: place for place, request in reversed(list(enumerate(self._expected)))}
 
-    def read(self, year: int, window: Window, out: Stack | None = None) -> Stack:
-        """Read one window of one year.
+    def read(self, year: int, window: Window) -> Stack:
+        """Read one window of one year: (band, y, x), neither corrected nor filled.
 
-        Parameters
-        ----------
-        year : int
-            Of the stack.
-        window : Window
-            It may reach beyond the lattice; each band is filled with its nodata there.
-        out : ndarray of int16 or None
-            (band, y, x) of the window's shape, C-contiguous; written to and returned.
-
-        Returns
-        -------
-        ndarray of int16
-            (band, y, x), neither corrected nor filled. Without `out` it belongs to the reader and holds until the
-            next call.
+        Beyond the lattice each band has its nodata. The array belongs to the reader and holds until the next call.
 
         Raises
         ------
         InputError
-            A file is gone, damaged or was replaced; the message names it. Or `out` does not fit.
+            A file is gone, damaged or was replaced; the message names it.
         """
         shape = len(self._layers_of(year)), window.height, window.width
-        if out is None:
-            out = self._buffer("asked", int(np.prod(shape))).reshape(shape)
-        elif out.shape != shape or out.dtype != np.int16 or not out.flags.c_contiguous:
-            raise InputError(
-                f"a buffer of shape {out.shape} and dtype {out.dtype} where {shape} int16 are needed",
-                where="out",
-                fix="give a C-contiguous array of that shape and type, or none",
-            )
+        out = self._buffer("asked", int(np.prod(shape))).reshape(shape)
         request = year, window
         planes = [self._plane(request, index, pixels) for index, pixels in enumerate(out)]
         ahead = self._read_ahead(request, planes)
-        self._painter.draw([plane for plane in planes if plane.index not in ahead])
+        self._compositor.draw([plane for plane in planes if plane.index not in ahead])
         for index, pixels in ahead.items():
             np.copyto(out[index], pixels)
         return out
 
-    def _layers_of(self, year: int) -> list[Layer]:
+    def _layers_of(self, year: int) -> list[Layer | None]:
         if year not in self._layers:
-            path = self._stack_of(year)
-            layers = read_layers(path)
-            self._layers[year] = layers or [OTHER] * self._handles.get(str(path), Window(0, 0, 0, 0), path.name).count
+            stack = self._stacks[year]
+            self._layers[year] = [Layer.of(band, stack.lattice) for band in stack.bands]
         return self._layers[year]
 
     def _plane(self, request: Request, index: int, pixels: Stack) -> Plane:
         year, window = request
-        return Plane(self._stack_of(year), index, self._layers_of(year)[index], window, pixels)
+        return Plane(self._stacks[year].path, index, self._layers_of(year)[index], window, pixels)
 
     def _read_ahead(self, request: Request, planes: list[Plane]) -> dict[int, Stack]:
-        """Return the bands of an expected window that are dear to decode, read together with those of the next ones."""
+        """Return the bands of an expected window that are costly to decode, read together with those of the next."""
         if request not in self._place:
             return {}
         if request not in self._ahead:
             for plane in planes:
-                if plane.index not in self._dear and plane.layer.parts(plane.window):
-                    self._dear[plane.index] = self._painter.waste(plane) > _DEAR
-            self._ahead = self._read_batch(request, [index for index, is_dear in self._dear.items() if is_dear])
+                if plane.index not in self._is_costly and (waste := self._compositor.waste(plane)) is not None:
+                    self._is_costly[plane.index] = waste > _COSTLY
+            self._ahead = self._read_batch(request, [index for index, costly in self._is_costly.items() if costly])
         return self._ahead[request]
 
     def _read_batch(self, first: Request, indices: list[int]) -> dict[Request, dict[int, Stack]]:
@@ -174,7 +137,7 @@ class StackReader:
                 end = start + shape[0] * shape[1]
                 planes.append(self._plane(request, index, pixels[start:end].reshape(shape)))
                 start = end
-        self._painter.draw(planes)
+        self._compositor.draw(planes)
         drawn = iter(planes)
         return {request: {index: next(drawn).pixels for index in indices} for request in batch}
 

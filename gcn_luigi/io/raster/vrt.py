@@ -1,109 +1,74 @@
-"""Virtual mosaics and stacks: GDAL's VRT format, written by us.
+"""Virtual rasters: for each band the files that it shows, as values, and as files in GDAL's VRT format.
 
 GDAL's own builder is not part of the rasterio wheels, writes the nodata of one band to all bands and leaves
-out a source it cannot find. What is written here is plain XML after the GDAL VRT tutorial (gdal.org).
+out a source it cannot find. What is written here is plain XML after the GDAL VRT tutorial (gdal.org). The file is for
+GDAL and GIS; `gcn_luigi.io.raster.stack.StackReader` reads the pixels from the value.
 """
 
 import html
 import os
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-
-from gcn_luigi.bands import Band
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.inputs.inventory import SourceFile, tile_order
-from gcn_luigi.io.raster.header import crs_of, read_header
+from gcn_luigi.io.raster.header import crs_of
 from gcn_luigi.lattice import Lattice, Window
 
 # Pixels along the edge of a block that GDAL computes at once.
 _BLOCK = 256
 
 _GDAL_TYPES = {
-    "uint8": "Byte",
-    "int8": "Int8",
-    "uint16": "UInt16",
-    "int16": "Int16",
-    "uint32": "UInt32",
-    "int32": "Int32",
-    "uint64": "UInt64",
-    "int64": "Int64",
-    "float32": "Float32",
-    "float64": "Float64",
-}
+    "uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32", "int32": "Int32",
+    "uint64": "UInt64", "int64": "Int64", "float32": "Float32", "float64": "Float64",
+}  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class VrtSource:
-    """One band of one file, placed on the lattice of a VRT.
-
-    Attributes
-    ----------
-    path : Path
-        Absolute.
-    band : int
-        1-based.
-    window : Window
-        Where the whole file lies, pixel on pixel; it may reach beyond the lattice, and is then cut.
-    nodata : float or None
-        Pixels of this value (nan too) show what lies below; None shows every pixel.
-    """
+    """One band, from 1, of one file, by its absolute path, placed on the lattice of a virtual raster."""
 
     path: Path
     band: int
+    # Where the whole file is, pixel on pixel; it may reach beyond the lattice, and is then cut.
     window: Window
+    # Pixels of this value (nan too) show what is below; None shows every pixel.
     nodata: float | None
+    # What the band of the file shows in turn, where the file is a VRT on the same lattice, written from this value.
+    mosaic: "VrtBand | None" = None
 
 
 @dataclass(frozen=True)
 class VrtBand:
-    """One band of a VRT.
-
-    Attributes
-    ----------
-    name : str
-        Written as the band's description.
-    dtype : str
-        numpy name of its type.
-    nodata : float or None
-        Value where no source has a valid pixel, and nodata tag; without it such pixels are 0.
-    sources : tuple of VrtSource
-        From bottom to top: a later one wins where its pixel is valid.
-    metadata : dict of str
-        Further items, written in the order of their keys.
-    """
+    """One band of a virtual raster; its name is written as the description, its dtype is numpy's name."""
 
     name: str
     dtype: str
+    # Value where no source has a valid pixel, and nodata tag; without it such pixels are 0.
     nodata: float | None
+    # From bottom to top: a later one wins where its pixel is valid.
     sources: tuple[VrtSource, ...]
-    metadata: dict[str, str] = field(default_factory=dict)
 
 
-def write_vrt(path: Path, lattice: Lattice, bands: Sequence[VrtBand], *, relative_to: Path | None = None) -> None:
+@dataclass(frozen=True)
+class Vrt:
+    """A virtual raster: the file that it is, or will be, written to, its pixels and its bands."""
+
+    path: Path
+    lattice: Lattice
+    bands: tuple[VrtBand, ...]
+
+
+def write_vrt(path: Path, lattice: Lattice, bands: Sequence[VrtBand]) -> None:
     """Write a VRT with paths relative to its directory, so that a tree moves with its sources.
-
-    Parameters
-    ----------
-    path : Path
-        The file to write.
-    lattice : Lattice
-        Its pixels.
-    bands : sequence of VrtBand
-        At least one.
-    relative_to : Path or None
-        Directory the file will finally lie in; that of `path` when None.
 
     Raises
     ------
     InputError
         A name or path cannot be written as XML, or a VRT has no such type.
     """
-    directory = (path.parent if relative_to is None else relative_to).resolve()
+    directory = path.parent.resolve()
     wkt = crs_of(lattice.crs, where="lattice.crs").to_wkt()
     a, b, left, d, e, top = (repr(float(number)) for number in lattice.transform)
     lines = [
@@ -117,93 +82,6 @@ def write_vrt(path: Path, lattice: Lattice, bands: Sequence[VrtBand], *, relativ
     path.write_bytes("\n".join(lines).encode())
 
 
-def mosaic_band(
-    files: Sequence[SourceFile],
-    band: Band,
-    root: Path,
-    *,
-    source_band: int = 1,
-    precedence: Literal["lowest-id", "highest-id"] = "lowest-id",
-) -> VrtBand:
-    """Return the mosaic of one band: where tiles overlap, the first valid pixel in order of precedence is seen.
-
-    The same as ``rasterio.merge`` with ``method="first"`` over the files in that order. Ids that are numbers are
-    compared as numbers. A file is masked by the nodata tag of its own band or, without one, by ``band.nodata``; the
-    mosaic's nodata is ``band.nodata``, so a pixel of that value reads as nodata whatever its file's tag says,
-    but only the tag (or its absence) decides whether a tile below is seen through it.
-
-    Parameters
-    ----------
-    files : sequence of SourceFile
-        The tiles, in any order.
-    band : Band
-        Gives name and nodata.
-    root : Path
-        Directory that the files' paths start from.
-    source_band : int
-        1-based band of every file.
-    precedence : {"lowest-id", "highest-id"}
-        Which tile is on top.
-
-    Returns
-    -------
-    VrtBand
-        Of the narrowest type that holds every file and the nodata value.
-
-    Raises
-    ------
-    InputError
-        There is no file, or one of them lacks `source_band`.
-    """
-    short = [file.path for file in files if file.count < source_band]
-    if short or not files:
-        raise InputError(
-            f"band {source_band} is not there to be mosaicked as {band.name}",
-            where=", ".join(short) or "no file at all",
-            fix="supply files with a band for each of years",
-        )
-    from_top = sorted(files, key=lambda file: (tile_order(file.tile), file.path))
-    if precedence == "highest-id":
-        from_top.reverse()
-    sources = tuple(
-        VrtSource(
-            root.absolute() / file.path,
-            source_band,
-            file.window,
-            float(band.nodata) if (tag := file.tag_of(source_band)) is None else tag,
-        )
-        for file in reversed(from_top)
-    )
-    dtype = np.result_type(*{np.dtype(file.dtype) for file in files}, np.min_scalar_type(band.nodata))
-    return VrtBand(band.name, dtype.name, float(band.nodata), sources)
-
-
-def geotiff_to_vrt(source: Path, path: Path, *, nodata: float | None = None) -> None:
-    """Write a VRT that shows all bands of one raster.
-
-    Parameters
-    ----------
-    source : Path
-        Any raster that GDAL reads.
-    path : Path
-        The VRT.
-    nodata : float or None
-        Nodata of bands that carry no tag of their own.
-
-    Raises
-    ------
-    InputError, LatticeError
-        As `read_header`.
-    """
-    header = read_header(source)
-    bands = []
-    for index, (name, dtype, tag) in enumerate(zip(header.names, header.dtypes, header.nodata, strict=True), start=1):
-        own = nodata if tag is None else tag
-        whole = VrtSource(source.absolute(), index, header.lattice.window, None)
-        bands.append(VrtBand(name, dtype, own, (whole,)))
-    write_vrt(path, header.lattice, bands)
-
-
 def _band_lines(number: int, band: VrtBand, lattice: Lattice, directory: Path) -> list[str]:
     if band.dtype not in _GDAL_TYPES:
         raise InputError(
@@ -213,9 +91,6 @@ def _band_lines(number: int, band: VrtBand, lattice: Lattice, directory: Path) -
     lines = [f'  <VRTRasterBand dataType="{_GDAL_TYPES[band.dtype]}" band="{number}" {block}>']
     if band.name:
         lines.append(f"    <Description>{_text(band.name)}</Description>")
-    if band.metadata:
-        items = (f'      <MDI key="{_text(key)}">{_text(band.metadata[key])}</MDI>' for key in sorted(band.metadata))
-        lines += ["    <Metadata>", *items, "    </Metadata>"]
     if band.nodata is not None:
         lines.append(f"    <NoDataValue>{_number(band.nodata)}</NoDataValue>")
     for source in band.sources:
@@ -224,7 +99,7 @@ def _band_lines(number: int, band: VrtBand, lattice: Lattice, directory: Path) -
 
 
 def _source_lines(source: VrtSource, lattice: Lattice, directory: Path) -> list[str]:
-    """Return the XML of one source, cut to the lattice; nothing where it lies outside."""
+    """Return the XML of one source, cut to the lattice; nothing where it is outside."""
     window = source.window
     seen = window.intersection(lattice.window)
     if seen.is_empty:

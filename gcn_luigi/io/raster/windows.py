@@ -1,24 +1,24 @@
-"""Read windows of any raster, and convert whole rasters window by window."""
+"""Windows of any raster, and the source files that a window of a virtual mosaic is read from."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio import windows
 from rasterio.errors import RasterioIOError
 
-from gcn_luigi.bands import Band
 from gcn_luigi.errors import InputError, LatticeError
-from gcn_luigi.io.raster.geotiff import BLOCK, blocks, open_geotiff
-from gcn_luigi.io.raster.header import is_same_crs, is_same_size, open_raster, read_header, read_lattice
-from gcn_luigi.io.raster.provenance import damaged_source, rasterio_window, sources_within, unreadable
+from gcn_luigi.io.raster.drivers import open_local
+from gcn_luigi.io.raster.header import is_same_crs, is_same_size, open_raster, read_lattice
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.layers.int16 import convert_bands
-from gcn_luigi.settings import ConvertSettings
 
-# Pixels of a strip, across: 4 MB of float32 a band.
-_STRIP = 4096
+
+def rasterio_window(window: Window) -> windows.Window:
+    """Return the same rectangle in rasterio's words."""
+    return windows.Window(window.col, window.row, window.width, window.height)
 
 
 def read_window(
@@ -26,23 +26,9 @@ def read_window(
 ) -> NDArray[Any]:
     """Read a window that may reach beyond the raster; the overhang is filled, never stretched or shifted.
 
-    The file is opened and closed here, so that no handle crosses a process boundary.
-
-    Parameters
-    ----------
-    path : Path
-        Any raster that GDAL reads.
-    window : Window
-        On the raster's own pixels.
-    bands : sequence of int or None
-        1-based; all when None.
-    fill : float or sequence of float
-        Value beyond the raster, for all bands or for each one.
-
-    Returns
-    -------
-    array (band, y, x)
-        Of the raster's dtype, or the narrowest that holds all chosen bands. Nodata pixels keep their value.
+    The file is opened and closed here, so that no handle crosses a process boundary. `bands` are 1-based, all when
+    None; `fill` is the value beyond the raster, for all bands or for each one. The array is (band, y, x), of the
+    raster's dtype or the narrowest that holds all chosen bands; nodata pixels keep their value.
 
     Raises
     ------
@@ -81,14 +67,14 @@ def read_dataset(
 
 
 def check_on_lattice(path: Path, lattice: Lattice) -> Window:
-    """Return where the pixels of `path` lie on `lattice`; they may reach beyond it or cover a part of it.
+    """Return where the pixels of `path` are on `lattice`; they may reach beyond it or cover a part of it.
 
     Raises
     ------
     InputError
         The file is unreadable or in another CRS.
     LatticeError
-        Its pixels are of another size or lie between the lattice's.
+        Its pixels are of another size or between the lattice's.
     """
     own = read_lattice(path)
     if not is_same_crs(own.crs, lattice.crs):
@@ -106,96 +92,74 @@ def check_on_lattice(path: Path, lattice: Lattice) -> Window:
     return lattice.window_of(own.bounds, where=str(path))
 
 
-def vrt_to_geotiff(source: Path, path: Path) -> None:
-    """Copy a VRT, or any other raster, into one GeoTIFF: same pixels, types, nodata and band names.
+def sources_within(path: Path, window: Window) -> Iterator[tuple[Path, Window]]:
+    """Yield the files that `window` of `path` is read from, through VRTs of VRTs, each with its own window.
 
-    Raises
-    ------
-    InputError
-        A source is damaged, or the bands have different nodata tags, which a GeoTIFF cannot hold.
-    PublishError
-        The file cannot be written.
+    A file that is no VRT yields itself; one that cannot be opened is yielded with an empty window.
     """
-    header = read_header(source)
-    tags = {repr(tag) for tag in header.nodata}
-    if len(tags) > 1:
-        raise InputError(
-            f"has bands with different nodata ({', '.join(sorted(tags))}); a GeoTIFF has one for all",
-            where=str(source),
-            fix="write a GeoTIFF for each kind of band",
-        )
-    dtype = np.result_type(*header.dtypes).name
-    with open_geotiff(path, header.lattice, dtype=dtype, nodata=header.nodata[0], names=header.names) as target:
-        for window, values in _strips(source, header.lattice):
-            target.write(values.astype(dtype, copy=False), window=rasterio_window(window))
+    try:
+        dataset = open_local(path)
+    except RasterioIOError:
+        yield path, Window(0, 0, 0, 0)
+        return
+    with dataset:
+        if dataset.driver != "VRT":
+            yield path, window
+            return
+        bounds = _plain_lattice(dataset).crop(window).bounds
+        sources = [_as_written(name) for name in dataset.files[1:]]
+    for source in sources:
+        own = _window_of(source, bounds)
+        if own is None:
+            yield source, Window(0, 0, 0, 0)
+        elif not own.is_empty:
+            yield from sources_within(source, own)
 
 
-def convert_mosaic(source: Path, path: Path, band: Band, settings: ConvertSettings) -> None:
-    """Convert a mosaic of one band to an int16 GeoTIFF on the same lattice.
-
-    Parameters
-    ----------
-    source : Path
-        VRT or other raster of one band, of any real type.
-    path : Path
-        The GeoTIFF.
-    band : Band
-        Scale, offset and nodata; see `to_int16`.
-    settings : ConvertSettings
-        Rounding and overflow.
-
-    Raises
-    ------
-    InputError
-        A source is damaged, a pixel does not fit, or there is more than one band.
-    PublishError
-        The file cannot be written.
-    """
-    _convert(source, path, [band], settings)
-
-
-def _convert(source: Path, path: Path, bands: Sequence[Band], settings: ConvertSettings) -> None:
-    header = read_header(source)
-    sentinels = {band.nodata for band in bands}
-    if header.count != len(bands) or len(sentinels) != 1:
-        raise InputError(
-            f"has {header.count} bands; asked to convert {len(bands)} with nodata {sorted(sentinels)}",
-            where=str(source),
-            fix="name every band once, with one nodata for all",
-        )
-    names = [band.name for band in bands]
-    with open_geotiff(path, header.lattice, dtype="int16", nodata=sentinels.pop(), names=names) as target:
-        for window, values in _strips(source, header.lattice):
-            try:
-                stored = convert_bands(values, bands, nodata=header.nodata, settings=settings, where=str(source))
-            except InputError as error:
-                raise _traced(error, source, window, bands, settings) from error
-            target.write(stored, window=rasterio_window(window))
-
-
-def _traced(
-    error: InputError, source: Path, window: Window, bands: Sequence[Band], settings: ConvertSettings
-) -> InputError:
-    """Return the error with the source files behind `window` that cause it, where `source` is a mosaic."""
-    culprits = []
-    # With several bands it is unknown which of them a source stands for.
-    for path, own in sources_within(source, window) if len(bands) == 1 else ():
-        with open_raster(path) as dataset:
-            values = read_dataset(dataset, own, fill=0)
-            tags = dataset.nodatavals
+def damaged_source(path: Path, window: Window) -> Path | None:
+    """Return the first file behind `window` of `path` that cannot be opened or decoded there."""
+    for source, own in sources_within(path, window):
+        if own.is_empty:
+            return source
         try:
-            convert_bands(values, list(bands) * len(values), nodata=tags, settings=settings, where=str(path))
-        except InputError:
-            culprits.append(str(path))
-    place = f"{source}, {window.height} x {window.width} pixels from row {window.row}, column {window.col}"
-    return InputError(error.what, where=", ".join(culprits) or place, fix=error.fix)
+            with open_local(source) as dataset:
+                dataset.read(window=rasterio_window(own))
+        except RasterioIOError:
+            return source
+    return None
 
 
-def _strips(source: Path, lattice: Lattice) -> Iterator[tuple[Window, NDArray[Any]]]:
-    """Yield windows one block tall: bounded memory, and blocks reach the file in one order on every machine."""
-    with open_raster(source) as dataset:
-        for window in blocks(lattice, (BLOCK, _STRIP)):
-            yield window, read_dataset(dataset, window, fill=0)
+def unreadable(culprit: Path, window: Window, whose: str) -> InputError:
+    """Return the error that names the file `culprit`, needed for `window` of the raster with the name `whose`."""
+    return InputError(
+        f"{'cannot be decoded: it is damaged' if culprit.exists() else 'is gone'}; needed for "
+        f"{window.height} x {window.width} pixels from row {window.row}, column {window.col} of {whose}",
+        where=str(culprit),
+        fix="copy or download the file again",
+    )
+
+
+def _as_written(name: str) -> Path:
+    """Return the path of a source without the way up and down again that leads there from a mosaic."""
+    short = Path(os.path.normpath(name))
+    # Where a link is on the way, ".." leads up from where the link leads to.
+    return short if os.path.realpath(name) == os.path.realpath(short) else Path(os.path.realpath(name))
+
+
+def _window_of(source: Path, bounds: tuple[float, float, float, float]) -> Window | None:
+    """Return the pixels of `source` within `bounds`, or None where it cannot be opened."""
+    try:
+        with open_local(source) as dataset:
+            lattice = _plain_lattice(dataset)
+    except RasterioIOError:
+        return None
+    return lattice.window_of(bounds, where=str(source), snap=True).intersection(lattice.window)
+
+
+def _plain_lattice(dataset: Any) -> Lattice:
+    # All sources of a mosaic of ours share one CRS, so it does not matter here.
+    step, _, left, _, _, top = tuple(dataset.transform)[:6]
+    return Lattice("", left, top, step, dataset.height, dataset.width)
 
 
 def _filling(fill: float | Sequence[float], dtype: np.dtype[Any], where: str) -> NDArray[Any]:

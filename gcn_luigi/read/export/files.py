@@ -10,8 +10,8 @@ from typing import Any, Literal
 from gcn_luigi.bands import LABEL_IGNORE, Band, Role
 from gcn_luigi.errors import ConfigError, GcnLuigiError, PublishError
 from gcn_luigi.io.publish.atomic import sync, temporary_sibling
+from gcn_luigi.io.raster.geotiff import Style, open_styled
 from gcn_luigi.io.raster.qgis_styles import flags_style, image_style, label_style, split_style
-from gcn_luigi.io.raster.styled_geotiff import Look, open_shown
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, colour
 from gcn_luigi.prepare.chips.mosaic import Planes
@@ -42,7 +42,7 @@ class ExportFiles:
         tags = {"AREA_OR_POINT": "Area", "gcn_luigi_dataset": dataset.digest}
         classes = dict(enumerate(CLASS_COLOURS.values()))
         self._looks = {
-            "image": Look(
+            "image": Style(
                 tuple(band.name for band in bands),
                 "int16",
                 units=tuple(band.unit for band in bands),
@@ -51,14 +51,14 @@ class ExportFiles:
                 is_masked=not is_free,
                 tags=tags,
             ),
-            "label": Look(
+            "label": Style(
                 ("label",),
                 "uint8",
                 nodata=LABEL_IGNORE,
                 colours={value: (*colour(ink), 255) for value, ink in classes.items()},
                 tags={**tags, "classes": ", ".join(f"{value} {name}" for value, name in enumerate(CLASS_COLOURS))},
             ),
-            "flags": Look(
+            "flags": Style(
                 ("flags",), "uint8", tags={**tags, "bits": ", ".join(f"{f.value} {f.name}" for f in Flag).lower()}
             ),
         }
@@ -82,7 +82,7 @@ class ExportFiles:
             path.with_suffix(".qml").write_text(self._styles[layer], encoding="utf-8")
         with ExitStack() as stack:
             open_files = {
-                layer: stack.enter_context(open_shown(path, lattice, self._looks[layer]))
+                layer: stack.enter_context(open_styled(path, lattice, self._looks[layer]))
                 for layer, path in paths.items()
             }
             for window, planes in pieces:

@@ -1,6 +1,6 @@
 """What a person should know about a dataset before training on it, in a few sentences.
 
-Everything here stands in the files of the dataset as well. It is gathered because nobody reads all of them.
+Everything here is in the files of the dataset as well. It is gathered because nobody reads all of them.
 """
 
 import json
@@ -20,26 +20,15 @@ from gcn_luigi.prepare.split.split import REDUCED
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.tile_quality import checked_bands
 
-# Share of a band's measured pixels beyond its valid range from which on it is told.
+# Share of a band's measured pixels beyond its valid range from which on it is reported.
 _MANY = 0.01
 
 
 def dataset_warnings(settings: RegionSettings, paths: DatasetPaths) -> list[str]:
-    """Return warnings about a dataset, or about the files of one that are there already.
+    """Return warnings about a dataset, or about the files of one that are there already, as plain sentences.
 
-    Parameters
-    ----------
-    settings : RegionSettings
-        The region's.
-    paths : DatasetPaths
-        Where the files are; those that do not exist say nothing.
-
-    Returns
-    -------
-    list of str
-        Plain sentences, the gravest first: train beside dev, polygons that exclude nothing, two outlines of one
-        glacier, no outline on the tiles, a split without a class, bands of which many pixels are out of range, tiles
-        whose pixels look missing.
+    The gravest come first: train next to dev, polygons that exclude nothing, two outlines of one glacier, no outline on
+    the tiles, a split without a class, bands of which many pixels are out of range, tiles whose pixels look missing.
     """
     audit = _json(paths.split_audit)
     catalog = read_geoparquet(paths.catalog) if paths.catalog.is_file() else None
@@ -74,7 +63,7 @@ def _about_catalog(catalog: gpd.GeoDataFrame) -> Iterator[str]:
         yield "no outline lies on any partition: check the CRS of the outlines, and that they are of this region"
     for split in SPLITS:
         cells = catalog[catalog["split"] == split]
-        # A class that is nowhere is told by the build itself.
+        # A class that is nowhere is reported by the build itself.
         lacking = [
             name
             for name in CLASSES

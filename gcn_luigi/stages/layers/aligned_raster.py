@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.drivers import read_xml, vrt_sources
-from gcn_luigi.io.raster.header import COPY_FIRST, fix_unwritten, holdable, open_raster, read_header, unwritten_blocks
-from gcn_luigi.io.raster.tiff_blocks import check_deflated
+from gcn_luigi.io.raster.header import (
+    COPY_FIRST,
+    check_deflated,
+    fix_unwritten,
+    holdable,
+    open_raster,
+    read_header,
+    unwritten_blocks,
+)
 from gcn_luigi.io.raster.windows import check_on_lattice, read_window
 from gcn_luigi.lattice import Lattice, Window
 

@@ -1,14 +1,34 @@
-"""Mosaics of tiles: one a band and year, topography converted to int16."""
+"""Mosaics of tiles, one per band and year, and the stacks of all bands of a year.
 
+`stack_of` says which pixels of which files a stack shows. VRTs are written from that value, and stacks are read by it.
+"""
+
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.config import Region
-from gcn_luigi.io.inputs.inventory import Inventory
+from gcn_luigi.errors import InputError
+from gcn_luigi.io.inputs.inventory import Inventory, SourceFile, tile_order
 from gcn_luigi.io.publish.paths import DatasetPaths
-from gcn_luigi.io.raster.vrt import mosaic_band, write_vrt
-from gcn_luigi.io.raster.windows import convert_mosaic
-from gcn_luigi.settings import RegionSettings
+from gcn_luigi.io.raster.geotiff import BLOCK, blocks, open_geotiff
+from gcn_luigi.io.raster.header import open_raster, read_header
+from gcn_luigi.io.raster.stack import StackReader
+from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
+from gcn_luigi.io.raster.windows import rasterio_window, read_dataset, sources_within
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.layers.int16 import convert_bands
+from gcn_luigi.settings import ConvertSettings, RegionSettings
+from gcn_luigi.stages import Say
+
+# Pixels of a strip, across: 4 MB of float32 a band.
+_STRIP = (BLOCK, 4096)
+# A GeoTIFF has one nodata for all bands; a stack has one for each.
+STACK_FILE_NODATA = -32768
 
 
 def optical_bands(settings: RegionSettings) -> tuple[Band, ...]:
@@ -21,15 +41,101 @@ def read_inventory(paths: DatasetPaths) -> Inventory:
     return Inventory.from_json(paths.inventory.read_text(encoding="utf-8"))
 
 
+def mosaic_band(
+    files: Sequence[SourceFile],
+    band: Band,
+    root: Path,
+    *,
+    source_band: int = 1,
+    precedence: Literal["lowest-id", "highest-id"] = "lowest-id",
+) -> VrtBand:
+    """Return the mosaic of one band: where tiles overlap, the first valid pixel in order of precedence is seen.
+
+    The same as ``rasterio.merge`` with ``method="first"`` over the files in that order. Ids that are numbers are
+    compared as numbers. A file is masked by the nodata tag of its own band or, without one, by ``band.nodata``; the
+    mosaic's nodata is ``band.nodata``, so a pixel of that value reads as nodata whatever its file's tag says,
+    but only the tag (or its absence) decides whether a tile below is seen through it. The mosaic's type is the
+    narrowest that holds every file and the nodata value.
+
+    Parameters
+    ----------
+    files : sequence of SourceFile
+        The tiles, in any order.
+    band : Band
+        Gives name and nodata.
+    root : Path
+        Directory that the files' paths start from.
+    source_band : int
+        1-based band of every file.
+    precedence : {"lowest-id", "highest-id"}
+        Which tile is on top.
+
+    Raises
+    ------
+    InputError
+        There is no file, or one of them lacks `source_band`.
+    """
+    short = [file.path for file in files if file.count < source_band]
+    if short or not files:
+        raise InputError(
+            f"band {source_band} is not there to be mosaicked as {band.name}",
+            where=", ".join(short) or "no file at all",
+            fix="supply files with a band for each of years",
+        )
+    from_top = sorted(files, key=lambda file: (tile_order(file.tile), file.path))
+    if precedence == "highest-id":
+        from_top.reverse()
+    sources = tuple(
+        VrtSource(
+            root.absolute() / file.path,
+            source_band,
+            file.window,
+            float(band.nodata) if (tag := file.tag_of(source_band)) is None else tag,
+        )
+        for file in reversed(from_top)
+    )
+    dtype = np.result_type(*{np.dtype(file.dtype) for file in files}, np.min_scalar_type(band.nodata))
+    return VrtBand(band.name, dtype.name, float(band.nodata), sources)
+
+
+def stack_of(region: Region, paths: DatasetPaths, inventory: Inventory, year: int) -> Vrt:
+    """Return a year's stack: int16, bands by name, a nodata for each; optical bands show tiles by way of a mosaic."""
+    lattice, bands = inventory.lattice, []
+    for band in region.settings.schema_bands:
+        mosaic = _mosaic(region, inventory, band, year) if band.role is Role.OPTICAL else None
+        source = VrtSource(raster_of(paths, band, year).absolute(), 1, lattice.window, band.nodata, mosaic)
+        bands.append(VrtBand(band.name, "int16", band.nodata, (source,)))
+    return Vrt(paths.stack(year), lattice, tuple(bands))
+
+
+def _mosaic(region: Region, inventory: Inventory, band: Band, year: int | None = None) -> VrtBand:
+    """Return the mosaic of a band's tiles; band k of an optical tile is the k-th configured year."""
+    settings, number = region.settings, 1
+    if year is not None:
+        number += settings.years.index(year)
+    files, precedence = inventory.of_band(band.name), settings.tiles.precedence
+    return mosaic_band(files, band, region.root, source_band=number, precedence=precedence)
+
+
+def raster_of(paths: DatasetPaths, band: Band, year: int) -> Path:
+    """Return the raster that a stacked band is taken from."""
+    if band.role is Role.LABEL:
+        return paths.label
+    if band.role is Role.DISTANCE:
+        return paths.distance
+    return paths.mosaic(band, year if band.role is Role.OPTICAL else None)
+
+
 def write_optical(region: Region, paths: DatasetPaths, band: Band, year: int, out: Path) -> None:
     """Write the VRT that joins a band's tiles for `year`; band k of a tile is the k-th configured year."""
-    settings = region.settings
-    _write(region, paths, band, settings.years.index(year) + 1, out)
+    inventory = read_inventory(paths)
+    write_vrt(out, inventory.lattice, [_mosaic(region, inventory, band, year)])
 
 
 def write_topo_source(region: Region, paths: DatasetPaths, band: Band, out: Path) -> None:
     """Write the VRT that joins a topographic band's tiles as delivered."""
-    _write(region, paths, band, 1, out)
+    inventory = read_inventory(paths)
+    write_vrt(out, inventory.lattice, [_mosaic(region, inventory, band)])
 
 
 def write_topo(region: Region, paths: DatasetPaths, band: Band, out: Path) -> None:
@@ -37,13 +143,88 @@ def write_topo(region: Region, paths: DatasetPaths, band: Band, out: Path) -> No
     convert_mosaic(paths.source_mosaic(band), out, band, region.settings.convert)
 
 
-def _write(region: Region, paths: DatasetPaths, band: Band, source_band: int, out: Path) -> None:
-    inventory = read_inventory(paths)
-    mosaic = mosaic_band(
-        inventory.of_band(band.name),
-        band,
-        region.root,
-        source_band=source_band,
-        precedence=region.settings.tiles.precedence,
-    )
-    write_vrt(out, inventory.lattice, [mosaic])
+def write_stack(region: Region, paths: DatasetPaths, year: int, out: Path) -> None:
+    """Write the VRT of a year's stack to `out`, in the directory of its final name: paths in it are relative."""
+    stack = stack_of(region, paths, read_inventory(paths), year)
+    write_vrt(out, stack.lattice, stack.bands)
+
+
+def write_stack_file(region: Region, paths: DatasetPaths, year: int, out: Path, say: Say) -> None:
+    """Copy the stack of `year` into one GeoTIFF: int16, bands by name, -32768 wherever a band is missing.
+
+    Nothing else changes: pixels are neither corrected nor filled, and values out of range stay.
+
+    Raises
+    ------
+    InputError
+        A source is damaged, or a band whose nodata is another number holds -32768 as a value.
+    """
+    schema = region.settings.schema_bands
+    source = stack_of(region, paths, read_inventory(paths), year)
+    lattice = source.lattice
+    nodata = np.array([band.nodata for band in schema], np.int16)[:, np.newaxis, np.newaxis]
+    with (
+        StackReader({year: source}) as stack,
+        open_geotiff(out, lattice, dtype="int16", nodata=STACK_FILE_NODATA, names=schema.names) as target,
+    ):
+        stack.expect([(year, window) for window in blocks(lattice, _STRIP)])
+        for window in blocks(lattice, _STRIP):
+            values = stack.read(year, window)
+            taken = (values == STACK_FILE_NODATA) & (nodata != STACK_FILE_NODATA)
+            if taken.any():
+                names = [name for name, plane in zip(schema.names, taken, strict=True) if plane.any()]
+                raise InputError(
+                    f"{', '.join(names)} holds {STACK_FILE_NODATA}, which would turn into nodata",
+                    where=str(source.path),
+                    fix=f"set nodata = {STACK_FILE_NODATA} for these bands, or use the VRT as it is",
+                )
+            target.write(np.where(values == nodata, STACK_FILE_NODATA, values), window=rasterio_window(window))
+            say(f"{year}: row {window.row} of {lattice.height}", window.row / lattice.height)
+
+
+def convert_mosaic(source: Path, path: Path, band: Band, settings: ConvertSettings) -> None:
+    """Convert a raster of one band, of any real type, to an int16 GeoTIFF on the same lattice; see `to_int16`.
+
+    Raises
+    ------
+    InputError
+        A source is damaged, a pixel does not fit, or there is more than one band.
+    PublishError
+        The file cannot be written.
+    """
+    header = read_header(source)
+    if header.count != 1:
+        raise InputError(
+            f"has {header.count} bands, where {band.name} alone is expected",
+            where=str(source),
+            fix="supply a raster of one band",
+        )
+    with open_geotiff(path, header.lattice, dtype="int16", nodata=band.nodata, names=[band.name]) as target:
+        for window, values in _strips(source, header.lattice):
+            try:
+                stored = convert_bands(values, [band], nodata=header.nodata, settings=settings, where=str(source))
+            except InputError as error:
+                raise _traced(error, source, window, band, settings) from error
+            target.write(stored, window=rasterio_window(window))
+
+
+def _strips(source: Path, lattice: Lattice) -> Iterator[tuple[Window, NDArray[Any]]]:
+    """Yield windows one block tall: bounded memory, and blocks reach the file in one order on every machine."""
+    with open_raster(source) as dataset:
+        for window in blocks(lattice, _STRIP):
+            yield window, read_dataset(dataset, window, fill=0)
+
+
+def _traced(error: InputError, source: Path, window: Window, band: Band, settings: ConvertSettings) -> InputError:
+    """Return the error with the source files behind `window` that cause it, where `source` is a mosaic."""
+    culprits = []
+    for path, own in sources_within(source, window):
+        with open_raster(path) as dataset:
+            values = read_dataset(dataset, own, fill=0)
+            tags = dataset.nodatavals
+        try:
+            convert_bands(values, [band] * len(values), nodata=tags, settings=settings, where=str(path))
+        except InputError:
+            culprits.append(str(path))
+    place = f"{source}, {window.height} x {window.width} pixels from row {window.row}, column {window.col}"
+    return InputError(error.what, where=", ".join(culprits) or place, fix=error.fix)

@@ -16,8 +16,7 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import SourceFile
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import blocks
-from gcn_luigi.io.raster.header import COPY_FIRST, holdable, open_raster
-from gcn_luigi.io.raster.tiff_blocks import check_deflated
+from gcn_luigi.io.raster.header import COPY_FIRST, check_deflated, holdable, open_raster
 from gcn_luigi.io.raster.windows import read_dataset
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.missing.constants import PixelSample

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
+from gcn_luigi.config import Region
 from gcn_luigi.io.publish.atomic import atomic_write, digest
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.publish.safe_names import inside
 from gcn_luigi.io.raster.geotiff import write_geotiff
-from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
-from gcn_luigi.stages.shards.partition_reader import PartitionReader
+from gcn_luigi.stages.shards.partition_reader import read_partitions
 from gcn_luigi.stages.shards.shard import used_partitions
 
 
-def write_partition_files(settings: RegionSettings, paths: DatasetPaths, out: Path, say: Say) -> None:
+def write_partition_files(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:
     """Write one GeoTIFF per used partition, and to `out` a CSV that lists them.
 
     Bands are those of the stack, in its order, int16; missing samples hold the fill value and missing label
@@ -25,18 +25,17 @@ def write_partition_files(settings: RegionSettings, paths: DatasetPaths, out: Pa
     """
     inventory = read_inventory(paths)
     lattice = inventory.lattice
-    schema = settings.schema_bands
+    schema = region.settings.schema_bands
     places = [place for split in SPLITS for place in used_partitions(paths, lattice, split)]
     rows = []
-    with PartitionReader(settings, paths, inventory, places) as reader:
-        for done, place in enumerate(places, 1):
-            corrected = reader.read(place)
-            stack = np.insert(corrected.image, schema.label_index, corrected.label.astype(np.int16), axis=0)
-            path = paths.partition(place.partition, place.year)
-            with atomic_write(path) as draft:
-                write_geotiff(draft, lattice.crop(place.window), stack, nodata=None, names=schema.names)
-            rows.append((place.split, place.partition, place.year, path.name, path.stat().st_size, digest(path)))
-            say(f"{done} of {len(places)} partitions", done / len(places))
+    partitions = read_partitions(region, paths, inventory, places)
+    for done, (place, corrected) in enumerate(zip(places, partitions, strict=True), 1):
+        stack = np.insert(corrected.image, schema.label_index, corrected.label.astype(np.int16), axis=0)
+        path = paths.partition(place.partition, place.year)
+        with atomic_write(path) as draft:
+            write_geotiff(draft, lattice.crop(place.window), stack, nodata=None, names=schema.names)
+        rows.append((place.split, place.partition, place.year, path.name, path.stat().st_size, digest(path)))
+        say(f"{done} of {len(places)} partitions", done / len(places))
     rows.sort(key=lambda row: (SPLITS.index(row[0]), row[1]))
     with out.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from gcn_luigi.config import Region
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
@@ -31,7 +32,7 @@ from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
 from gcn_luigi.stages.shards.chip_encoder import ChipEncoder, EncodedChips
-from gcn_luigi.stages.shards.partition_reader import PartitionReader, read_ahead, read_in_turn
+from gcn_luigi.stages.shards.partition_reader import read_partitions
 
 # The year gap of a partition without a dated outline, whose year the settings gave.
 NO_OUTLINE = -1
@@ -45,12 +46,17 @@ class ShardRequest:
     have no effect on the bytes.
     """
 
-    settings: RegionSettings
+    region: Region
     paths: DatasetPaths
     split: str
     number: int
     total: int
     threads: int = 1
+
+    @property
+    def settings(self) -> RegionSettings:
+        """How."""
+        return self.region.settings
 
 
 def share_of(count: int, number: int, total: int) -> slice:
@@ -107,10 +113,9 @@ def write_partitions(
     statistics = ShardStatistics(settings.schema_bands)
     in_threads = request.threads > 1
     pool = ThreadPoolExecutor(request.threads) if in_threads else nullcontext()
-    reader = PartitionReader(settings, request.paths, inventory, places)
     with create_shard(out, header, settings.shards.codec) as writer, pool as threads:
         encoder = ChipEncoder(header, writer, in_threads=in_threads)
-        read = read_ahead(reader, places) if in_threads else read_in_turn(reader, places)
+        read = read_partitions(request.region, request.paths, inventory, places, in_thread=in_threads)
         calls = _encode_calls(settings, places, read, encoder, statistics, say)
         encoded = (call() for call in calls) if threads is None else in_order(threads, calls, 2 * request.threads)
         for part in encoded:

@@ -15,8 +15,8 @@ from rich.console import Console
 
 import gcn_luigi
 from gcn_luigi.cli import cli
-from gcn_luigi.cli.run import _tell
-from gcn_luigi.cli.terminal.progress import moment_view, watching
+from gcn_luigi.cli.run import print_result
+from gcn_luigi.cli.terminal import moment_view, watching
 from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import manifest_text
 from gcn_luigi.operate.build import BuildResult
@@ -276,18 +276,18 @@ def test_a_seal_that_points_out_of_the_dataset_is_refused(gcn, copied):
     ],
 )
 def test_the_end_of_a_build_is_told(result, said, tmp_path, capsys):
-    _tell(result, tmp_path)
+    print_result(result, tmp_path)
 
     assert capsys.readouterr().out == f"{said}\ndataset: {tmp_path}\nreport:  {tmp_path / 'report.html'}\n"
 
 
 @pytest.mark.parametrize(
     ("failures", "advice"),
-    [({"gcn.ClassLabel()": "no votes\n  where: x\n  fix:   y"}, "Mend what is named"), ({}, "another run")],
+    [({"gcn.ClassLabel()": "no votes\n  where: x\n  fix:   y"}, "Fix what is named"), ({}, "another run")],
 )
 def test_an_unfinished_build_is_told_with_luigis_code(failures, advice, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
-        _tell(BuildResult(30, ("a",), failures), tmp_path)
+        print_result(BuildResult(30, ("a",), failures), tmp_path)
 
     captured = capsys.readouterr()
     assert ended.value.code == 30
@@ -312,7 +312,7 @@ def test_progress_is_told_in_plain_lines_where_there_is_no_terminal(capsys):
 
 
 def test_a_log_hears_what_a_long_task_says(capsys, monkeypatch):
-    monkeypatch.setattr("gcn_luigi.cli.terminal.progress._QUIET_S", 0.0)
+    monkeypatch.setattr("gcn_luigi.cli.terminal._QUIET_S", 0.0)
     with watching() as watch:
         for _ in range(2):
             watch(Progress({"DONE": 1, "RUNNING": 1}, (LABEL,)))

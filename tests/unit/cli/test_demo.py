@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gcn_luigi.cli.demo import _settings
+from gcn_luigi.cli.run import demo_settings
 from gcn_luigi.config import load_region
 
 SHIPPED = Path(__file__).resolve().parents[3] / "gcn_luigi" / "demo.toml"
@@ -25,7 +25,7 @@ def _sources(place):
 
 
 def test_with_the_usual_output_the_file_is_that_of_the_package(here):
-    used = _settings(_sources(Path("output/demo-input")))
+    used = demo_settings(_sources(Path("output/demo-input")))
 
     assert used.resolve() == here / "config/demo.toml"
     assert used.read_bytes() == SHIPPED.read_bytes()
@@ -34,7 +34,7 @@ def test_with_the_usual_output_the_file_is_that_of_the_package(here):
 
 @pytest.mark.parametrize("name", ["made here", "a/b/c", 'qu"ote'])
 def test_another_output_is_named_relative_to_the_file(here, name):
-    used = _settings(_sources(here / name / "demo-input"))
+    used = demo_settings(_sources(here / name / "demo-input"))
 
     region = load_region(used)
     assert region.root == here / name / "demo-input"
@@ -45,7 +45,7 @@ def test_another_output_is_named_relative_to_the_file(here, name):
 
 
 def test_an_output_elsewhere_is_named_by_its_whole_path(tmp_path):
-    used = _settings(_sources(tmp_path / "elsewhere" / "demo-input"))
+    used = demo_settings(_sources(tmp_path / "elsewhere" / "demo-input"))
 
     assert load_region(used).root == tmp_path / "elsewhere" / "demo-input"
 
@@ -54,7 +54,7 @@ def test_settings_that_are_there_are_left_as_they_are_and_those_of_the_package_a
     (here / "config").mkdir()
     (here / "config/demo.toml").write_text("mine", encoding="utf-8")
 
-    used = _settings(_sources(here / "output/demo-input"))
+    used = demo_settings(_sources(here / "output/demo-input"))
 
     assert used == SHIPPED.resolve()
     assert (here / "config/demo.toml").read_text(encoding="utf-8") == "mine"
@@ -64,12 +64,12 @@ def test_settings_that_are_there_are_left_as_they_are_and_those_of_the_package_a
 def test_a_second_demo_finds_its_own_settings(here, capsys):
     sources = _sources(here / "output/demo-input")
 
-    assert _settings(sources) == _settings(sources)
+    assert demo_settings(sources) == demo_settings(sources)
     assert "already there" in capsys.readouterr().out
 
 
 def test_a_directory_that_takes_no_file_stops_nothing(here, capsys):
     (here / "config").write_text("a file where the directory should be", encoding="utf-8")
 
-    assert _settings(_sources(here / "output/demo-input")) == SHIPPED.resolve()
+    assert demo_settings(_sources(here / "output/demo-input")) == SHIPPED.resolve()
     assert "cannot be written" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from gcn_luigi.cli import cli
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.publish.atomic import temporary_sibling
-from gcn_luigi.operate.repair import void_damaged
+from gcn_luigi.operate.leftovers import invalidate_damaged
 from gcn_luigi.tasks import PartitionFiles
 from tests.integration.builds import build_inline, dataset
 from tests.integration.changes import write_config
@@ -268,7 +268,7 @@ def test_bits_that_a_disk_lost_are_found_by_a_deep_look_and_just_these_files_are
         os.utime(sidecar, ns=(path.stat().st_ctime_ns, path.stat().st_ctime_ns))
     assert build_inline(root) == []
 
-    assert sorted(void_damaged(root)) == sorted(harmed)
+    assert sorted(invalidate_damaged(root)) == sorted(harmed)
     ran = build_inline(root)
 
     assert ran == ["gcn.ClassLabel()", "gcn.ChipShard(train, 0, 2)", "gcn.ChipIndex()"]

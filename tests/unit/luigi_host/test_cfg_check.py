@@ -1,31 +1,35 @@
 """luigi.cfg: what Luigi would pass over in silence is named."""
 
 import difflib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from luigi.configuration import LuigiConfigParser
 
 from gcn_luigi import tasks
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.luigi_host.cfg_check import find_problems, known_sections
-from gcn_luigi.luigi_host.cfg_files import Entry, find_files, read_entries
+from gcn_luigi.luigi_host.cfg_check import check_files, find_problems, known_sections
+from gcn_luigi.luigi_host.cfg_files import check_readable, find_files
 
 ROOT = Path(__file__).resolve().parents[3]
 assert tasks.__all__  # known_sections asks what is loaded
 
 
 def problems(tmp_path, *texts):
-    entries = []
+    cfg = LuigiConfigParser()
     for number, text in enumerate(texts):
         path = tmp_path / f"{number}.cfg"
         path.write_text(text, encoding="utf-8")
-        entries += read_entries(path)
-    return list(find_problems(entries, known_sections()))
+        check_readable([path])
+        cfg.read(path)
+    return list(find_problems(cfg, known_sections()))
 
 
 @pytest.mark.parametrize("path", ["luigi.cfg", "gcn_luigi/luigi.cfg"])
 def test_the_shipped_settings_are_sound(path):
-    assert list(find_problems(read_entries(ROOT / path), known_sections())) == []
+    check_files([ROOT / path])
 
 
 @pytest.mark.parametrize(
@@ -90,6 +94,13 @@ def test_what_luigi_hears_is_accepted(tmp_path, text):
     assert problems(tmp_path, text) == []
 
 
+def test_the_commands_of_gcn_know_the_sections_of_all_tasks_before_they_check(tmp_path):
+    (tmp_path / "luigi.cfg").write_text("[gcn]\nthreads = 2\n[gcn.ChipShard]\nthreads = 3\n")
+    code = "from gcn_luigi.cli.options import configure_luigi; configure_luigi()"
+
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
 def test_every_problem_of_all_files_is_named_and_the_last_value_counts(tmp_path):
     first = "[workre]\na = 1\n[retcode]\ntask_failed = x\n[resources]\ni0 = 3\n"
 
@@ -105,7 +116,9 @@ def test_every_option_of_every_section_is_told_from_a_misspelt_one():
         for option in options:
             wrong = option[:-1] + ("q" if option[-1] != "q" else "z")
             if section != "resources" and wrong not in options:
-                (found,) = find_problems([Entry(Path("x"), section, wrong, "1")], known)
+                cfg = LuigiConfigParser()
+                cfg.read_dict({section: {wrong: "1"}})
+                (found,) = find_problems(cfg, known)
                 nearest = difflib.get_close_matches(wrong, options, n=1)
                 assert f"[{section}] {wrong} is unknown" in found
                 assert not nearest or f"did you mean {nearest[0]}?" in found
@@ -146,7 +159,7 @@ def test_a_file_that_luigi_cannot_read_is_named_with_its_line(tmp_path, text, na
     path.write_text(text)
 
     with pytest.raises(ConfigError) as failure:
-        read_entries(path)
+        check_readable([path])
 
     assert named in failure.value.what
     assert failure.value.where == str(path)
@@ -158,7 +171,7 @@ def test_a_file_that_is_no_text_is_told(tmp_path):
     path.write_bytes(b"[core]\nlog_level = \xff\xfe\n")
 
     with pytest.raises(ConfigError, match="cannot be read"):
-        read_entries(path)
+        check_readable([path])
 
 
 def test_files_are_found_in_the_order_in_which_luigi_reads_them(tmp_path):

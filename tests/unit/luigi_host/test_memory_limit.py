@@ -1,5 +1,6 @@
 """What a task may hold: refused before, bounded meanwhile, told plainly afterwards."""
 
+import contextlib
 import multiprocessing
 import resource
 import threading
@@ -7,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import luigi
 import numpy as np
+import psutil
 import pyarrow as pa
 import pytest
 from rasterio.errors import RasterioIOError
 
 from gcn_luigi.errors import InputError, ResourceError
 from gcn_luigi.luigi_host import memory_limit as memory
-from gcn_luigi.luigi_host.memory_limit import explained, within_memory
+from gcn_luigi.luigi_host.memory_limit import MB, allowed_bytes, explain_killed, share_mb, within_memory
 
 GB = 1_000_000_000
 
@@ -30,7 +32,7 @@ class _Task(luigi.Task):
     def memory_needed(self):
         return self.needed
 
-    def lighter(self, limit):
+    def memory_advice(self, limit):
         return ["lower threads (now 8) to 3"] if limit >= 0 else []
 
     def output(self):
@@ -106,7 +108,7 @@ def _as_luigi_does(task, results):
         put = staticmethod(queue.append)
 
     process = _Process(task, "worker", _Queue, None, use_multiprocessing=True)
-    process._forward_attributes = memory.nullcontext
+    process._forward_attributes = contextlib.nullcontext
     # What Luigi's process is to itself, after a start by any method.
     multiprocessing.process._current_process = process
     process.run()
@@ -201,19 +203,74 @@ def test_a_file_that_cannot_be_read_for_want_of_memory_is_not_called_damaged(mon
 
 
 def test_a_killed_worker_is_explained():
-    said = "Task x died unexpectedly with exit code -9"
+    said = explain_killed("Task x died unexpectedly with exit code -9", _Task())
 
-    assert "exit code -9: it was killed from outside: most often by the kernel" in explained(said, _Task(), 0)
-    certain = explained(said, _Task(), 1)
-    assert "exit code -9: the kernel killed it, for want of memory\n  where: test.Task(1)\n" in certain
-    assert "lower threads (now 8) to 3" in certain
-    assert "gcn run --workers" in certain
+    assert "exit code -9: it was killed from outside: most often by the kernel, for want of memory\n" in said
+    assert "  where: test.Task(1)\n" in said
+    assert "lower threads (now 8) to 3" in said
+    assert "gcn run --workers" in said
 
 
 def test_a_library_that_gave_up_is_explained():
-    assert "SIGABRT: a library gave up" in explained("Task x died unexpectedly with exit code -6", _Task(), 0)
+    assert "SIGABRT: a library gave up" in explain_killed("Task x died unexpectedly with exit code -6", _Task())
 
 
 @pytest.mark.parametrize("said", ["no such file", "Task x died unexpectedly with exit code -15"])
-def test_other_failures_are_told_as_they_are(said):
-    assert explained(said, _Task(), 1) == said
+def test_other_failures_are_reported_as_they_are(said):
+    assert explain_killed(said, _Task()) == said
+
+
+def _root(tmp_path, groups, **files):
+    """Return a directory with what the kernel says of control groups."""
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text(groups)
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def test_without_groups_the_machine_is_the_limit_less_a_reserve(tmp_path):
+    total = psutil.virtual_memory().total
+
+    assert allowed_bytes(_root(tmp_path, "")) == total - min(max(total // 8, 256 * MB), 2000 * MB)
+
+
+def test_the_limit_of_a_group_or_of_one_around_it_counts(tmp_path):
+    mount = "sys/fs/cgroup"
+    files = {f"{mount}/job/step/memory.max": "max\n", f"{mount}/job/memory.max": "1000000000\n"}
+    root = _root(tmp_path, "7:pids:/other\n0::/job/step\n", **files)
+
+    assert allowed_bytes(root) == 744 * MB
+    (root / f"{mount}/job/step/memory.max").write_text("900000000\n")
+    assert allowed_bytes(root) == 644 * MB
+
+
+def test_in_a_container_that_shows_the_hosts_names_the_mounted_root_counts(tmp_path):
+    root = _root(tmp_path, "0::/../docker/1f3a\n", **{"sys/fs/cgroup/memory.max": "1000000000\n"})
+
+    assert allowed_bytes(root) == 744 * MB
+
+
+def test_workers_share_what_is_allowed(tmp_path):
+    root = _root(tmp_path, "0::/job\n", **{"sys/fs/cgroup/job/memory.max": "8000000000\n"})
+
+    # An eighth is kept back.
+    assert [share_mb(workers, root) for workers in (1, 2, 7)] == [7000, 3500, 1000]
+
+
+def test_a_group_that_allows_nothing_leaves_no_negative_share(tmp_path):
+    root = _root(tmp_path, "0::/job\n", **{"sys/fs/cgroup/job/memory.max": "1000\n"})
+
+    assert allowed_bytes(root) == 0
+    assert share_mb(4, root) == 1
+
+
+@pytest.mark.parametrize("kind", [resource.RLIMIT_DATA, resource.RLIMIT_AS])
+def test_limits_of_the_shell_count(monkeypatch, kind):
+    free = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    monkeypatch.setattr(resource, "getrlimit", lambda asked: (5 * MB, free[1]) if asked == kind else free)
+
+    with pytest.raises(ResourceError, match="may have 5 MB"), within_memory(_Task(needed=1)):
+        pytest.fail("started")

@@ -5,9 +5,7 @@ import shutil
 import pytest
 
 import gcn_luigi
-from gcn_luigi.operate.file_sizes import other_bytes
-from gcn_luigi.operate.forecast import preparing
-from gcn_luigi.operate.schedule import look_ahead
+from gcn_luigi.operate.forecast import look_ahead, other_bytes, tasks_to_prepare
 from gcn_luigi.tasks.dataset import QualityReport
 from tests.integration.builds import build_inline, dataset
 
@@ -21,9 +19,9 @@ def root_at(world, output):
     return dataset("tiny", output, world / "input", world / "config")
 
 
-def steps_of(root):
-    """Return all steps but that of the quality page, which the small dataset has left out."""
-    return [step for step in look_ahead(root) if not isinstance(step.task, QualityReport)]
+def planned_tasks(root):
+    """Return all tasks but that of the quality page, which the small dataset has left out."""
+    return [planned for planned in look_ahead(root) if not isinstance(planned.task, QualityReport)]
 
 
 def weight(directory):
@@ -36,7 +34,7 @@ def weight(directory):
 @pytest.fixture(scope="module")
 def prepared(world, tmp_path_factory):
     root = root_at(world, tmp_path_factory.mktemp("prepared"))
-    for task in preparing(root, is_exact=True):
+    for task in tasks_to_prepare(root, is_exact=True):
         build_inline(task)
     return root.paths
 
@@ -44,22 +42,22 @@ def prepared(world, tmp_path_factory):
 def test_the_files_of_a_finished_dataset_are_weighed_as_they_are(world, small_output):
     root = root_at(world, world / "out")
 
-    assert other_bytes(steps_of(root), root, 1_000_000) == weight(small_output)
+    assert other_bytes(planned_tasks(root), root, 1_000_000) == weight(small_output)
 
 
 def test_files_to_come_are_estimated_within_ten_per_cent(world, small_output, prepared, tmp_path):
     n_chips = len(gcn_luigi.open_dataset(small_output).chip_table)
-    steps = steps_of(root_at(world, tmp_path))
+    tasks = planned_tasks(root_at(world, tmp_path))
 
-    said = other_bytes(steps, root_at(world, prepared.root.parent), n_chips)
+    said = other_bytes(tasks, root_at(world, prepared.root.parent), n_chips)
 
     assert said == pytest.approx(weight(small_output), rel=0.1)
 
 
 def test_an_index_of_more_chips_is_larger(world, prepared, tmp_path):
-    steps, made = steps_of(root_at(world, tmp_path)), root_at(world, prepared.root.parent)
+    tasks, made = planned_tasks(root_at(world, tmp_path)), root_at(world, prepared.root.parent)
 
-    few, many = (other_bytes(steps, made, n_chips) for n_chips in (0, 100_000))
+    few, many = (other_bytes(tasks, made, n_chips) for n_chips in (0, 100_000))
 
     # A row of the table, and a box on the map: measured as 362 to 410 bytes together with the table's 29.
     assert 35_000_000 < many - few < 45_000_000
@@ -71,7 +69,7 @@ def test_a_file_that_is_made_again_is_not_taken_for_what_it_was(world, small_out
     toml.write_text(toml.read_text().replace("step = 16", "step = 4"))
     root = root_at(tmp_path / "world", tmp_path / "world/out")
 
-    before, after = (other_bytes(steps_of(root), root, n_chips) for n_chips in (0, 1000))
+    before, after = (other_bytes(planned_tasks(root), root, n_chips) for n_chips in (0, 1000))
 
     assert after - before > 300_000
     assert small_output.exists()

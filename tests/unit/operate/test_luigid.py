@@ -12,9 +12,8 @@ import psutil
 import pytest
 
 from gcn_luigi.errors import SchedulerError
-from gcn_luigi.luigi_host.private_dir import private_directory
 from gcn_luigi.operate import luigid as central
-from gcn_luigi.operate.luigid import LOOPBACK, answers, central_scheduler, free_port
+from gcn_luigi.operate.luigid import LOOPBACK, answers, central_scheduler, free_port, private_directory
 from tests.reference.servers import Mail, served
 
 LUIGI_CFG = Path(__file__).resolve().parents[3] / "luigi.cfg"

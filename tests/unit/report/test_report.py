@@ -13,6 +13,7 @@ import pytest
 import shapely
 
 from gcn_luigi.bands import Band, Role
+from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import Inventory, Note, SourceFile
 from gcn_luigi.io.publish.paths import DatasetPaths
@@ -123,11 +124,15 @@ def make_dataset(root, bands):
     pixels = make_pixels(schema)
     notes = tuple(Note(str(i), "", EVIL, f"remark {i}") for i in range(40))
     paths.shards.mkdir(parents=True)
-    tile = SourceFile("0123", "tcb", "optical/0123/0123_tcb.tif", LATTICE.window, "int16", None, 2)
-    paths.inventory.write_text(Inventory(LATTICE, (tile,), overlaps=notes).to_json(), encoding="utf-8")
-    for path in map(paths.stack, settings.years):
-        path.parent.mkdir(exist_ok=True)
-        write_geotiff(path, LATTICE, pixels, nodata=None, names=schema.names)
+    region, tiles = Region(settings, root.parent / "input"), []
+    for band, plane in zip(schema, pixels, strict=True):
+        if band.role is Role.OPTICAL:
+            name, count = f"optical/0123/0123_{band.name}.tif", len(settings.years)
+            tiles.append(SourceFile("0123", band.name, name, LATTICE.window, "int16", None, count))
+            (region.root / name).parent.mkdir(parents=True, exist_ok=True)
+            write_geotiff(region.root / name, LATTICE, np.stack([plane] * count), nodata=None, names=[""] * count)
+    inventory = Inventory(LATTICE, tuple(sorted(tiles, key=lambda tile: tile.path)), overlaps=notes)
+    paths.inventory.write_text(inventory.to_json(), encoding="utf-8")
     label = pixels[schema.label_index][None].astype(np.uint8)
     write_geotiff(paths.label, LATTICE, label, nodata=255, names=["label"])
     for band, plane in zip(schema, pixels, strict=True):
@@ -147,7 +152,7 @@ def make_dataset(root, bands):
     write_json(paths.grid_notes, {"n_cells": 9, "size_px": 32, "notes": []})
     for split, total in (("train", 3), ("dev", 1)):
         for shard in range(total):
-            request = ShardRequest(settings, paths, split, shard, total)
+            request = ShardRequest(region, paths, split, shard, total)
             build_shard(request, paths.shard(split, shard, total), lambda _said, _share: None)
     write_index(settings, paths, paths.index, paths.index_map, paths.metadata_log)
     write_statistics(settings, paths, paths.statistics)

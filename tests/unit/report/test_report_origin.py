@@ -6,6 +6,7 @@ import geopandas as gpd
 import pandas as pd
 import pytest
 
+from gcn_luigi.config import Region
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import Record
 from gcn_luigi.io.tables import write_geoparquet
@@ -152,11 +153,12 @@ def test_a_dataset_without_repeats_says_so(rich):
 def test_partitions_stored_once_give_the_same_page_but_for_how_they_are_stored(rich, tmp_path):
     settings, paths = mirrored(rich, tmp_path / "tiny")
     settings = settings.model_copy(update={"shards": settings.shards.model_copy(update={"layout": "windows"})})
+    region = Region(settings, rich[1].root.parent / "input")
     paths.shards.unlink()
     paths.shards.mkdir()
     for split, total in (("train", settings.shards.n_train), ("dev", settings.shards.n_dev)):
         for shard in range(total):
-            request = ShardRequest(settings, paths, split, shard, total)
+            request = ShardRequest(region, paths, split, shard, total)
             build_shard(request, paths.shard(split, shard, total), lambda _said, _share: None)
     chips, windows = (page_of(one, tmp_path / name) for one, name in ((rich, "chips"), ((settings, paths), "windows")))
 

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import rasterio
 
+from gcn_luigi.config import Region
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages import trial_build as probing
-from gcn_luigi.stages.plan import Plan, SplitPlan, label_decides, plan_dataset
+from gcn_luigi.stages.plan import Plan, SplitPlan, build_trial, label_decides, plan_dataset, spread_over
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
-from gcn_luigi.stages.trial_build import probe_shards
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +36,16 @@ def changed(settings, *, shards=None, nodata=None, **chips):
     return settings.model_copy(update=changes)
 
 
+def region_of(settings, paths):
+    return Region(settings, paths.root.parents[1] / "input")
+
+
 def silent(_line, _share):
     pass
 
 
 def planned(settings, paths, *, is_exact=True):
-    return plan_dataset(settings, paths, is_exact=is_exact, say=silent)
+    return plan_dataset(region_of(settings, paths), paths, is_exact=is_exact, say=silent)
 
 
 def built(settings, paths, directory):
@@ -51,7 +54,7 @@ def built(settings, paths, directory):
     for split, total in (("train", settings.shards.n_train), ("dev", settings.shards.n_dev)):
         for number in range(total):
             path = directory / f"{split}-{number}.h5"
-            build_shard(ShardRequest(settings, paths, split, number, total), path, silent)
+            build_shard(ShardRequest(region_of(settings, paths), paths, split, number, total), path, silent)
             size += path.stat().st_size
             with ShardReader(path) as shard:
                 chips[split] += len(shard)
@@ -82,41 +85,41 @@ def test_chips_and_reasons_are_those_of_the_build_and_bytes_within_fifteen_per_c
     wanted = changed(settings, **choice)
 
     plan = planned(wanted, paths)
-    probe = probe_shards(wanted, paths, plan, tmp_path, silent)
+    trial = build_trial(region_of(wanted, paths), paths, plan, tmp_path, silent)
 
     chips, size, rejected = built(wanted, paths, tmp_path)
     assert {split: plan.splits[split].chips for split in SPLITS} == chips
     assert {split: plan.splits[split].rejected for split in SPLITS} == rejected
-    assert probe.shard_bytes == pytest.approx(size, rel=0.15)
+    assert trial.shard_bytes == pytest.approx(size, rel=0.15)
     assert plan.is_exact
-    assert not (tmp_path / "probe.h5").exists()
+    assert not (tmp_path / "trial.h5").exists()
 
 
 def test_a_fraction_of_the_partitions_is_enough_for_the_bytes(paths, settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(probing, "_MOST_PARTITIONS", 5)
+    monkeypatch.setattr("gcn_luigi.stages.plan._MOST_PARTITIONS", 5)
     plan = planned(settings, paths)
-    probe = probe_shards(settings, paths, plan, tmp_path, silent)
+    trial = build_trial(region_of(settings, paths), paths, plan, tmp_path, silent)
 
     _, size, _ = built(settings, paths, tmp_path)
 
-    assert probe.n_partitions <= 6 < sum(len(split.fruitful) for split in plan.splits.values())
-    assert probe.shard_bytes == pytest.approx(size, rel=0.15)
+    assert trial.n_partitions <= 6 < sum(len(split.with_chips) for split in plan.splits.values())
+    assert trial.shard_bytes == pytest.approx(size, rel=0.15)
 
 
-def test_a_probe_of_nothing_says_nothing(paths, settings, tmp_path):
+def test_a_trial_of_nothing_says_nothing(paths, settings, tmp_path):
     none = changed(settings, min_share={"debris": 1.0})
 
     plan = planned(none, paths)
 
     assert plan.chips == 0
-    assert probe_shards(none, paths, plan, tmp_path, silent).shard_bytes == 0
+    assert build_trial(region_of(none, paths), paths, plan, tmp_path, silent).shard_bytes == 0
 
 
 def test_each_shard_is_expected_to_take_time_by_its_share(paths, settings, tmp_path):
-    probe = probe_shards(settings, paths, planned(settings, paths), tmp_path, silent)
+    trial = build_trial(region_of(settings, paths), paths, planned(settings, paths), tmp_path, silent)
 
-    assert [len(probe.shard_seconds[split]) for split in SPLITS] == [settings.shards.n_train, settings.shards.n_dev]
-    assert all(seconds > 0 for split in SPLITS for seconds in probe.shard_seconds[split])
+    assert [len(trial.shard_seconds[split]) for split in SPLITS] == [settings.shards.n_train, settings.shards.n_dev]
+    assert all(seconds > 0 for split in SPLITS for seconds in trial.shard_seconds[split])
 
 
 def test_the_label_alone_gives_an_upper_bound(paths, settings):
@@ -169,7 +172,7 @@ def test_the_weight_of_either_layout_is_that_of_its_pixels(paths, settings):
     pixel = 3 * 2 + 2
     assert plan.chips_bytes == plan.chips * 32 * 32 * pixel
     n_windows = plan.windows_bytes / (64 * 64 * pixel)
-    assert n_windows == sum(len(split.fruitful) for split in plan.splits.values())
+    assert n_windows == sum(len(split.with_chips) for split in plan.splits.values())
 
 
 def test_a_smaller_step_makes_more_chips_of_the_same_partitions(paths, settings):
@@ -192,7 +195,7 @@ def test_partitions_are_advised_where_they_halve_the_bytes(chips, windows, advis
 def test_the_trial_takes_partitions_of_both_splits_from_everywhere():
     places = [dataclasses.make_dataclass("Place", ["name"], frozen=True)(f"{i}") for i in range(100)]
 
-    chosen = probing._spread({"train": tuple(places[:90]), "dev": tuple(places[90:])}, 20)
+    chosen = spread_over({"train": tuple(places[:90]), "dev": tuple(places[90:])}, 20)
 
     numbers = np.array([int(place.name) for place in chosen])
     assert {0, 89, 90, 99} <= set(numbers)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.raster.dataset_cache import Handles
+from gcn_luigi.io.raster.compositor import DatasetCache
 from gcn_luigi.lattice import Window
 from tests.reference.tile_tree import write_tif
 
@@ -22,9 +22,9 @@ def n_open(root) -> int:
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files by /proc")
 def test_the_number_of_open_files_is_bounded(tmp_path):
     paths = [write_tif(tmp_path / f"{number}.tif", np.ones((2, 2), np.int16)) for number in range(90)]
-    with Handles() as handles:
+    with DatasetCache() as datasets:
         for path in paths * 2:
-            assert handles.get(str(path), NEEDED, "stack").read(1)[0, 0] == 1
+            assert datasets.get(str(path), NEEDED, "stack").read(1)[0, 0] == 1
         assert n_open(tmp_path) == 64
 
     assert n_open(tmp_path) == 0
@@ -37,36 +37,36 @@ def test_the_memory_of_their_blocks_is_bounded(tmp_path, interleave, expected):
     layout = {"tiled": True, "blockxsize": 512, "blockysize": 512, "interleave": interleave}
     stack = np.ones((9, 512, 512), np.int16)
     paths = [write_tif(tmp_path / f"{number}.tif", stack, **layout) for number in range(8)]
-    with Handles() as handles:
+    with DatasetCache() as datasets:
         for path in paths:
-            handles.get(str(path), NEEDED, "stack")
+            datasets.get(str(path), NEEDED, "stack")
         assert n_open(tmp_path) == expected
 
 
 def test_a_file_used_again_stays_open(tmp_path):
     paths = [str(write_tif(tmp_path / f"{number}.tif", np.ones((2, 2), np.int16))) for number in range(70)]
-    with Handles() as handles:
-        first = handles.get(paths[0], NEEDED, "stack")
+    with DatasetCache() as datasets:
+        first = datasets.get(paths[0], NEEDED, "stack")
         for path in paths:
-            assert handles.get(paths[0], NEEDED, "stack") is first
-            handles.get(path, NEEDED, "stack")
+            assert datasets.get(paths[0], NEEDED, "stack") is first
+            datasets.get(path, NEEDED, "stack")
 
 
 def test_a_file_replaced_between_two_openings_is_refused(tmp_path):
     paths = [write_tif(tmp_path / f"{number}.tif", np.ones((2, 2), np.int16)) for number in range(66)]
-    with Handles() as handles:
+    with DatasetCache() as datasets:
         for path in paths:
-            handles.get(str(path), NEEDED, "stack")
+            datasets.get(str(path), NEEDED, "stack")
         write_tif(paths[0], np.full((40, 40), 3, np.int16))
 
         with pytest.raises(InputError, match="was replaced") as caught:
-            handles.get(str(paths[0]), NEEDED, "stack")
+            datasets.get(str(paths[0]), NEEDED, "stack")
 
     assert caught.value.where == str(paths[0])
 
 
 def test_files_that_are_as_they_were_pass(tmp_path):
     path = str(write_tif(tmp_path / "a.tif", np.ones((2, 2), np.int16)))
-    with Handles() as handles:
-        handles.get(path, NEEDED, "stack")
-        handles.check_unchanged()
+    with DatasetCache() as datasets:
+        datasets.get(path, NEEDED, "stack")
+        datasets.check_unchanged()

@@ -15,13 +15,10 @@ from rasterio.shutil import copy as copy_raster
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.vector import read_grid, read_outlines, read_polygons
-from gcn_luigi.io.raster.dataset_cache import Handles
+from gcn_luigi.io.raster.compositor import DatasetCache
 from gcn_luigi.io.raster.drivers import check_vector, open_local, raster_driver, read_xml
 from gcn_luigi.io.raster.header import read_header
-from gcn_luigi.io.raster.provenance import damaged_source
-from gcn_luigi.io.raster.vrt import geotiff_to_vrt
-from gcn_luigi.io.raster.vrt_parser import read_layers
-from gcn_luigi.io.raster.windows import read_window
+from gcn_luigi.io.raster.windows import damaged_source, read_window
 from gcn_luigi.lattice import Window
 from gcn_luigi.settings import OutlineSettings
 from tests.reference.servers import served
@@ -139,7 +136,7 @@ def test_a_vrt_that_names_anything_else_than_files_is_refused(tmp_path, network,
 
 def test_a_vrt_is_followed_down_to_files_of_pixels(tmp_path, tile, network):
     address, asked = network
-    geotiff_to_vrt(tile, tmp_path / "good.vrt")
+    vrt(tmp_path / "good.vrt", tile)
     vrt(tmp_path / "stack.vrt", "good.vrt", relative=' relativeToVRT="1"')
     assert read_window(tmp_path / "stack.vrt", WHOLE, fill=0).sum() == 32 * 32
     # Below it, a file that only claims to be an image.
@@ -185,7 +182,7 @@ EXTERNAL = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]>'
 
 @pytest.mark.parametrize("doctype", [BOMB, EXTERNAL, '<!DOCTYPE x SYSTEM "http://192.0.2.1/x.dtd">'])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-@pytest.mark.parametrize("read", [read_layers, read_header, read_xml])
+@pytest.mark.parametrize("read", [read_header, read_xml])
 def test_a_vrt_with_entities_is_refused_before_they_are_known(tmp_path, doctype, encoding, read):
     path = tmp_path / "a.vrt"
     path.write_bytes((doctype + VRT.format(source="&e8;", before="", relative="")).encode(encoding))
@@ -198,15 +195,15 @@ def test_a_vrt_beyond_any_size_is_refused_unread(tmp_path):
     with path.open("wb") as file:
         file.truncate((1 << 28) + 1)
 
-    assert "larger than 256 MB" in tried(read_layers, path)
+    assert "larger than 256 MB" in tried(read_xml, path)
 
 
 def test_a_tile_that_turns_into_a_description_after_the_scan_is_refused(tmp_path, network):
     address, asked = network
     path = vrt(tmp_path / "a.tif", f"/vsicurl/{address}/a.tif")
 
-    with Handles() as handles, pytest.raises(InputError, match="lies elsewhere"):
-        handles.get(str(path), WHOLE, "stack")
+    with DatasetCache() as datasets, pytest.raises(InputError, match="lies elsewhere"):
+        datasets.get(str(path), WHOLE, "stack")
     assert asked == []
 
 

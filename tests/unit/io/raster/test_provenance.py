@@ -5,7 +5,7 @@ import pytest
 import rasterio
 from rasterio.shutil import copy
 
-from gcn_luigi.io.raster.provenance import damaged_source, sources_within
+from gcn_luigi.io.raster.windows import damaged_source, sources_within
 from gcn_luigi.lattice import Window
 from tests.reference.tile_tree import write_tif
 

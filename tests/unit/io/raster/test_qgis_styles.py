@@ -7,14 +7,15 @@ import pytest
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.io.raster.qgis_styles import (
+    ShownBand,
     catalog_style,
     distance_style,
     flags_style,
     image_style,
     label_style,
+    multiband_style,
     split_style,
 )
-from gcn_luigi.io.raster.qml import ShownBand, multiband_style
 
 BANDS = (*(Band(name, Role.OPTICAL) for name in ("nbr", "ndsi", "tcb")), Band("dem", Role.TOPO))
 STATISTICS = {

@@ -14,10 +14,11 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import SourceFile
 from gcn_luigi.io.raster.geotiff import write_geotiff
 from gcn_luigi.io.raster.stack import Memory, StackReader
-from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, mosaic_band, write_vrt
+from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
 from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.partitions.grid import hilbert_order
+from gcn_luigi.stages.layers.mosaics import mosaic_band
 from tests.reference.tile_tree import write_tif
 
 # Tiles as STEM delivers them, at a quarter of their scale: 1667 px, blocks and partitions of 256 px.
@@ -35,8 +36,20 @@ LAYOUTS = {
 SMALL = Memory(blocks=600_000, ahead=600_000)
 
 
-def make_region(root: Path, **layout) -> None:
-    """Write four tiles of one band and 18 years, their mosaics and stacks."""
+def stacks_of(root, lattice, files, years):
+    """Write the mosaics and stacks of one band; return the stacks by year."""
+    made = {}
+    for year in years:
+        mosaic = mosaic_band(files, BAND, root, source_band=year + 1)
+        write_vrt(root / f"mosaic_{year}.vrt", lattice, [mosaic])
+        whole = VrtSource(root / f"mosaic_{year}.vrt", 1, lattice.window, -32768, mosaic)
+        made[year] = Vrt(root / f"stack_{year}.vrt", lattice, (VrtBand("nbr", "int16", -32768, (whole,)),))
+        write_vrt(made[year].path, lattice, made[year].bands)
+    return made
+
+
+def make_region(root: Path, **layout):
+    """Write four tiles of one band and 18 years, their mosaics and stacks; return the stacks by year."""
     rng = np.random.default_rng(1)
     files = []
     for row, col in product(range(N_TILES), range(N_TILES)):
@@ -46,10 +59,7 @@ def make_region(root: Path, **layout) -> None:
         write_tif(root / name, values, **place, **layout)
         window = Window(row * EDGE, col * EDGE, EDGE, EDGE)
         files.append(SourceFile(name[:-4], "nbr", name, window, "int16", -32768, N_YEARS))
-    for year in range(N_YEARS):
-        write_vrt(root / f"mosaic_{year}.vrt", LATTICE, [mosaic_band(files, BAND, root, source_band=year + 1)])
-        whole = VrtSource(root / f"mosaic_{year}.vrt", 1, LATTICE.window, -32768)
-        write_vrt(root / f"stack_{year}.vrt", LATTICE, [VrtBand("nbr", "int16", -32768, (whole,))])
+    return stacks_of(root, LATTICE, files, range(N_YEARS))
 
 
 def cells():
@@ -88,8 +98,8 @@ def bytes_read() -> int:
     return int(Path("/proc/self/io").read_text().split("rchar:")[1].split()[0])
 
 
-def cost(root, requests, *, is_expected):
-    with StackReader(lambda year: root / f"stack_{year}.vrt", memory=SMALL) as reader:
+def cost(stacks, requests, *, is_expected):
+    with StackReader(stacks, memory=SMALL) as reader:
         if is_expected:
             reader.expect(requests)
         before = bytes_read()
@@ -101,11 +111,11 @@ def cost(root, requests, *, is_expected):
 @pytest.mark.skipif(sys.platform != "linux", reason="counts bytes by /proc")
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_block_is_read_and_decoded_about_once(tmp_path, name):
-    make_region(tmp_path, **LAYOUTS[name])
+    stacks = make_region(tmp_path, **LAYOUTS[name])
     requests = cells()
 
     least = needed_bytes(tmp_path, requests)
-    spent = cost(tmp_path, requests, is_expected=True)
+    spent = cost(stacks, requests, is_expected=True)
 
     # Not 1: a group of windows read ahead shares every block, and neighbouring groups decode those along their common
     # edge once each. Groups here are 9 windows wide at most: an edge of blocks twice as large weighs more, and strips,
@@ -116,10 +126,10 @@ def test_a_block_is_read_and_decoded_about_once(tmp_path, name):
 @pytest.mark.skipif(sys.platform != "linux", reason="counts bytes by /proc")
 @pytest.mark.parametrize("name", ["blocks of all years", "large blocks", "strips of all years"])
 def test_windows_one_by_one_would_decode_blocks_again(tmp_path, name):
-    make_region(tmp_path, **LAYOUTS[name])
+    stacks = make_region(tmp_path, **LAYOUTS[name])
     requests = cells()
 
-    one_by_one, ahead = (cost(tmp_path, requests, is_expected=is_expected) for is_expected in (False, True))
+    one_by_one, ahead = (cost(stacks, requests, is_expected=is_expected) for is_expected in (False, True))
 
     # The count of bytes sees it: so the test above can fail.
     assert one_by_one > 1.4 * ahead
@@ -127,9 +137,9 @@ def test_windows_one_by_one_would_decode_blocks_again(tmp_path, name):
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_windows_read_ahead_are_those_of_gdal(tmp_path, name):
-    make_region(tmp_path, **LAYOUTS[name])
+    stacks = make_region(tmp_path, **LAYOUTS[name])
     requests = cells()[::7]
-    with StackReader(lambda year: tmp_path / f"stack_{year}.vrt", memory=SMALL) as reader:
+    with StackReader(stacks, memory=SMALL) as reader:
         reader.expect(requests)
         for year, window in requests:
             expected = read_window(tmp_path / f"stack_{year}.vrt", window, fill=-32768)
@@ -138,68 +148,47 @@ def test_windows_read_ahead_are_those_of_gdal(tmp_path, name):
 
 @pytest.fixture
 def small(tmp_path):
-    """Return a directory with two tiles of 20 x 20 px side by side, and stacks of two years."""
+    """Return a directory with two tiles of 20 x 20 px side by side, and the stacks of two years."""
     lattice = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, 20, 40)
     files = []
     for col in (0, 20):
         values = np.arange(800, dtype=np.int16).reshape(2, 20, 20) + 1000 * col
         write_tif(tmp_path / f"{col}.tif", values, left=lattice.left + 10 * col)
         files.append(SourceFile(str(col), "nbr", f"{col}.tif", Window(0, col, 20, 20), "int16", -32768, 2))
-    for year in (0, 1):
-        write_vrt(tmp_path / f"mosaic_{year}.vrt", lattice, [mosaic_band(files, BAND, tmp_path, source_band=year + 1)])
-        whole = VrtSource(tmp_path / f"mosaic_{year}.vrt", 1, lattice.window, -32768)
-        write_vrt(tmp_path / f"stack_{year}.vrt", lattice, [VrtBand("nbr", "int16", -32768, (whole,))])
-    return tmp_path
-
-
-def reader_of(root, **options):
-    return StackReader(lambda year: root / f"stack_{year}.vrt", **options)
+    return tmp_path, stacks_of(tmp_path, lattice, files, (0, 1))
 
 
 EAST, WEST = Window(0, 20, 20, 20), Window(0, 0, 20, 20)
 
 
-def test_a_buffer_given_is_written_to_and_returned(small):
-    buffer = np.zeros((1, 20, 20), np.int16)
-    with reader_of(small) as reader:
-        assert reader.read(0, WEST, buffer) is buffer
-        np.testing.assert_array_equal(buffer, reader.read(0, WEST))
-
-
-@pytest.mark.parametrize(
-    "buffer",
-    [np.zeros((1, 20, 21), np.int16), np.zeros((1, 20, 20), np.int32), np.zeros((1, 20, 40), np.int16)[..., ::2]],
-)
-def test_a_buffer_that_does_not_fit_is_refused(small, buffer):
-    with reader_of(small) as reader, pytest.raises(InputError, match="a buffer of shape"):
-        reader.read(0, WEST, buffer)
-
-
 def test_a_window_beyond_everything_is_nodata(small):
-    with reader_of(small) as reader:
+    _, stacks = small
+    with StackReader(stacks) as reader:
         assert (reader.read(0, Window(-50, -50, 4, 6)) == -32768).all()
 
 
 def test_a_file_that_is_gone_is_named_and_its_neighbour_still_read(small, capfd):
-    (small / "20.tif").unlink()
-    with reader_of(small) as reader:
+    root, stacks = small
+    (root / "20.tif").unlink()
+    with StackReader(stacks) as reader:
         assert reader.read(1, WEST)[0, 0, 0] == 400
         with pytest.raises(InputError, match="is gone; needed for 20 x 20 pixels from row 0, column 20") as caught:
             reader.read(1, EAST)
 
-    assert caught.value.where == str(small / "20.tif")
+    assert caught.value.where == str(root / "20.tif")
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_file_that_cannot_be_decoded_is_named(small, capfd):
-    path = small / "20.tif"
+    root, stacks = small
+    path = root / "20.tif"
     with rasterio.open(path) as dataset:
         start = int(dataset.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1))
     whole = bytearray(path.read_bytes())
     whole[start : start + 40] = bytes(40)
     path.write_bytes(whole)
 
-    with reader_of(small) as reader, pytest.raises(InputError, match="cannot be decoded") as caught:
+    with StackReader(stacks) as reader, pytest.raises(InputError, match="cannot be decoded") as caught:
         reader.read(0, EAST)
 
     assert caught.value.where == str(path)
@@ -207,54 +196,59 @@ def test_a_file_that_cannot_be_decoded_is_named(small, capfd):
 
 
 def test_a_file_that_became_text_is_named(small):
-    (small / "0.tif").write_text("<html>moved</html>")
+    root, stacks = small
+    (root / "0.tif").write_text("<html>moved</html>")
 
-    with reader_of(small) as reader, pytest.raises(InputError, match="cannot be decoded") as caught:
+    with StackReader(stacks) as reader, pytest.raises(InputError, match="cannot be decoded") as caught:
         reader.read(0, WEST)
 
-    assert caught.value.where == str(small / "0.tif")
+    assert caught.value.where == str(root / "0.tif")
 
 
 @pytest.mark.parametrize("shape", [(2, 19, 20), (2, 20, 12), (1, 20, 20)])
 def test_a_file_replaced_by_a_smaller_one_is_never_stretched(small, shape):
-    write_tif(small / "0.tif", np.ones(shape, np.int16))
+    root, stacks = small
+    write_tif(root / "0.tif", np.ones(shape, np.int16))
 
-    with reader_of(small) as reader, pytest.raises(InputError, match=r"less than stack_1\.vrt takes") as caught:
+    with StackReader(stacks) as reader, pytest.raises(InputError, match=r"less than stack_1\.vrt takes") as caught:
         reader.read(1, WEST)
 
-    assert caught.value.where == str(small / "0.tif")
+    assert caught.value.where == str(root / "0.tif")
 
 
 def test_a_file_replaced_while_it_is_read_is_refused_at_the_end(small):
-    reader = reader_of(small)
+    root, stacks = small
+    reader = StackReader(stacks)
     reader.__enter__()
     reader.read(0, WEST)
-    write_tif(small / "new.tif", np.ones((2, 20, 20), np.int16))
-    (small / "new.tif").replace(small / "0.tif")
+    write_tif(root / "new.tif", np.ones((2, 20, 20), np.int16))
+    (root / "new.tif").replace(root / "0.tif")
 
     with pytest.raises(InputError, match="was replaced") as caught:
         reader.__exit__(None, None, None)
 
-    assert caught.value.where == str(small / "0.tif")
+    assert caught.value.where == str(root / "0.tif")
 
 
 def test_an_error_is_not_hidden_by_the_look_for_replaced_files(small):
-    reader = reader_of(small)
+    root, stacks = small
+    reader = StackReader(stacks)
     reader.__enter__()
     reader.read(0, WEST)
-    (small / "0.tif").unlink()
+    (root / "0.tif").unlink()
 
     error = InputError("something else", where="elsewhere", fix="")
 
     reader.__exit__(InputError, error, None)
 
 
-def test_a_stack_that_is_one_geotiff_is_read_too(tmp_path):
+def test_bands_of_one_geotiff_are_read_without_a_mosaic(tmp_path):
     lattice = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, 20, 40)
     values = np.arange(1600, dtype=np.int16).reshape(2, 20, 40)
-    write_geotiff(tmp_path / "stack_0.vrt", lattice, values, nodata=-7, names=("a", "b"))
+    write_geotiff(tmp_path / "a.tif", lattice, values, nodata=-7, names=("a", "b"))
+    bands = [VrtBand(f"{n}", "int16", -7, (VrtSource(tmp_path / "a.tif", n, lattice.window, -7),)) for n in (1, 2)]
 
-    with reader_of(tmp_path) as reader:
+    with StackReader({0: Vrt(tmp_path / "stack_0.vrt", lattice, tuple(bands))}) as reader:
         read = reader.read(0, Window(-1, 5, 10, 10))
 
     np.testing.assert_array_equal(read[:, 1:], values[:, :9, 5:15])
@@ -264,30 +258,30 @@ def test_a_stack_that_is_one_geotiff_is_read_too(tmp_path):
 def test_a_stack_of_floats_is_refused(tmp_path):
     lattice = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, 20, 40)
     values = np.full((1, 20, 40), 0.5, np.float32)
-    write_geotiff(tmp_path / "stack_0.vrt", lattice, values, nodata=None, names=("a",))
+    write_geotiff(tmp_path / "a.tif", lattice, values, nodata=None, names=("a",))
+    band = VrtBand("a", "float32", None, (VrtSource(tmp_path / "a.tif", 1, lattice.window, None),))
+    stack = Vrt(tmp_path / "stack_0.vrt", lattice, (band,))
+    write_vrt(stack.path, lattice, stack.bands)
 
-    with reader_of(tmp_path) as reader, pytest.raises(InputError, match="float32, and a stack is int16"):
+    with StackReader({0: stack}) as reader, pytest.raises(InputError, match="float32, and a stack is int16"):
         reader.read(0, WEST)
 
 
-def test_a_stack_that_is_not_there_is_named(tmp_path):
-    with reader_of(tmp_path) as reader, pytest.raises(InputError, match="is gone") as caught:
+def test_a_stack_that_gdal_has_to_read_and_is_not_there_is_named(tmp_path):
+    lattice = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, 20, 40)
+    stack = Vrt(tmp_path / "stack_0.vrt", lattice, (VrtBand("a", "float32", None, ()),))
+
+    with StackReader({0: stack}) as reader, pytest.raises(InputError, match="is gone") as caught:
         reader.read(0, WEST)
 
     assert caught.value.where == str(tmp_path / "stack_0.vrt")
 
 
 def test_gdals_cache_is_bounded_while_reading_and_as_before_afterwards(small):
+    _, stacks = small
     before = get_gdal_config("GDAL_CACHEMAX")
-    with reader_of(small, memory=Memory(blocks=5_000_000)) as reader:
+    with StackReader(stacks, memory=Memory(blocks=5_000_000)) as reader:
         reader.read(0, WEST)
         assert get_gdal_config("GDAL_CACHEMAX") == 5_000_000
 
     assert get_gdal_config("GDAL_CACHEMAX") == before
-
-
-def test_threads_do_not_change_pixels(tmp_path):
-    make_region(tmp_path, **LAYOUTS["strips of all years"])
-    window = Window(100, 100, 400, 400)
-    with reader_of(tmp_path) as one, reader_of(tmp_path, threads=2) as two:
-        np.testing.assert_array_equal(one.read(3, window), two.read(3, window))

@@ -7,7 +7,7 @@ import pytest
 import rasterio
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.raster.tiff_blocks import check_deflated
+from gcn_luigi.io.raster.header import check_deflated
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
 from tests.reference.tile_tree import write_tif

@@ -5,17 +5,14 @@ import numpy as np
 import pytest
 import rasterio
 
-from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.inputs.inventory import SourceFile
 from gcn_luigi.io.raster.header import read_lattice
-from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, geotiff_to_vrt, mosaic_band, write_vrt
+from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, write_vrt
 from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Lattice, Window
 from tests.reference.tile_tree import write_tif
 
 LATTICE = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, 4, 6)
-BAND = Band("a", Role.OPTICAL)
 
 
 def ramp(count=1, height=4, width=6, dtype=np.int16):
@@ -37,10 +34,10 @@ def test_a_vrt_shows_its_source_with_name_nodata_and_place(tmp_path):
         assert (dataset.descriptions, dataset.nodatavals, dataset.dtypes) == (("a",), (-32768,), ("int16",))
 
 
-def test_each_band_has_its_own_nodata_type_and_metadata(tmp_path):
+def test_each_band_has_its_own_nodata_and_type(tmp_path):
     source = write_tif(tmp_path / "a.tif", ramp())
     made = [
-        VrtBand("ndsi", "int16", -32768, (VrtSource(source, 1, LATTICE.window, -32768),), {"unit": "<1>", "b": "2"}),
+        VrtBand("ndsi", "int16", -32768, (VrtSource(source, 1, LATTICE.window, -32768),)),
         VrtBand("dem & more", "float32", math.nan, ()),
         VrtBand("label", "uint8", 255, ()),
         VrtBand("", "uint8", None, ()),
@@ -52,7 +49,6 @@ def test_each_band_has_its_own_nodata_type_and_metadata(tmp_path):
         assert dataset.dtypes == ("int16", "float32", "uint8", "uint8")
         assert repr(dataset.nodatavals) == "(-32768.0, nan, 255.0, None)"
         assert dataset.descriptions == ("ndsi", "dem & more", "label", None)
-        assert dataset.tags(1) == {"b": "2", "unit": "<1>"}
         assert np.isnan(dataset.read(2)).all()
         assert (dataset.read(3) == 255).all()
 
@@ -82,17 +78,6 @@ def test_a_tree_can_be_moved_with_its_vrts(tmp_path):
     shutil.move(tmp_path / "one", tmp_path / "two")
 
     np.testing.assert_array_equal(read_window(tmp_path / "two/out/deep/stack.vrt", LATTICE.window, fill=0), ramp())
-
-
-def test_paths_are_relative_to_the_final_directory_when_it_is_another(tmp_path):
-    source = write_tif(tmp_path / "tiles/a.tif", ramp())
-    (tmp_path / "out/drafts").mkdir(parents=True)
-
-    write_vrt(tmp_path / "out/drafts/a.vrt", LATTICE, [one_source(source)], relative_to=tmp_path / "out")
-    (tmp_path / "out/drafts/a.vrt").rename(tmp_path / "out/a.vrt")
-
-    assert b">../tiles/a.tif<" in (tmp_path / "out/a.vrt").read_bytes()
-    np.testing.assert_array_equal(read_window(tmp_path / "out/a.vrt", LATTICE.window, fill=0), ramp())
 
 
 def test_paths_lead_out_of_a_linked_directory(tmp_path):
@@ -142,56 +127,3 @@ def test_names_that_xml_cannot_hold_are_refused(tmp_path):
 def test_a_type_that_gdal_lacks_is_refused(tmp_path):
     with pytest.raises(InputError, match="float16"):
         write_vrt(tmp_path / "a.vrt", LATTICE, [VrtBand("a", "float16", None, ())])
-
-
-def tile(name, dtype="int16", *, count=2):
-    return SourceFile(name, "a", f"{name}.tif", Window(0, 0, 4, 6), dtype, None, count)
-
-
-@pytest.mark.parametrize(
-    ("dtypes", "nodata", "expected"),
-    [
-        (["int16"], -32768, "int16"),
-        (["uint8", "uint8"], -32768, "int16"),
-        (["uint8"], 0, "uint8"),
-        (["uint16", "int16"], -9999, "int32"),
-        (["float32", "int16"], -9999, "float32"),
-        (["float32", "int32"], -9999, "float64"),
-    ],
-)
-def test_a_mosaic_has_the_narrowest_type_that_holds_all_tiles_and_the_nodata(tmp_path, dtypes, nodata, expected):
-    files = [tile(str(number), dtype) for number, dtype in enumerate(dtypes)]
-
-    assert mosaic_band(files, Band("a", Role.TOPO, nodata=nodata), tmp_path).dtype == expected
-
-
-def test_a_mosaic_of_a_band_that_a_file_lacks_is_refused(tmp_path):
-    with pytest.raises(InputError, match="band 2") as caught:
-        mosaic_band([tile("1"), tile("2", count=1)], BAND, tmp_path, source_band=2)
-
-    assert caught.value.where == "2.tif"
-
-
-def test_a_mosaic_of_nothing_is_refused(tmp_path):
-    with pytest.raises(InputError, match="band 1"):
-        mosaic_band([], BAND, tmp_path)
-
-
-def test_a_geotiff_seen_through_a_vrt_is_unchanged(tmp_path):
-    source = write_tif(tmp_path / "a.tif", ramp(2), nodata=3)
-
-    geotiff_to_vrt(source, tmp_path / "a.vrt")
-
-    with rasterio.open(source) as plain, rasterio.open(tmp_path / "a.vrt") as made:
-        np.testing.assert_array_equal(made.read(), plain.read())
-        np.testing.assert_array_equal(made.read_masks(), plain.read_masks())
-
-
-def test_a_geotiff_without_a_tag_can_be_given_a_nodata(tmp_path):
-    source = write_tif(tmp_path / "a.tif", ramp(), nodata=None)
-
-    geotiff_to_vrt(source, tmp_path / "a.vrt", nodata=5)
-
-    with rasterio.open(tmp_path / "a.vrt") as made:
-        assert made.nodata == 5
-        np.testing.assert_array_equal(made.read(), ramp())

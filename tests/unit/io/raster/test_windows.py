@@ -1,22 +1,13 @@
 import numpy as np
 import pytest
-import rasterio
 
-from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, write_vrt
-from gcn_luigi.io.raster.windows import (
-    check_on_lattice,
-    convert_mosaic,
-    read_window,
-    vrt_to_geotiff,
-)
+from gcn_luigi.io.raster.windows import check_on_lattice, read_window
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.settings import ConvertSettings
 from tests.reference.tile_tree import write_tif
 
 LATTICE = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, 5, 7)
-DEM = Band("dem", Role.TOPO, nodata=-9999)
 
 
 def ramp(count=2, height=5, width=7):
@@ -129,43 +120,3 @@ def test_a_raster_off_the_lattice_is_refused(tmp_path, place, error, said):
         check_on_lattice(path, LATTICE)
 
     assert caught.value.where == str(path)
-
-
-def test_a_vrt_and_its_copy_as_geotiff_are_equal(tmp_path, path):
-    bands = [
-        VrtBand(name, "int16", -5, (VrtSource(path, index, LATTICE.window, 3),)) for index, name in ((2, "b"), (1, "a"))
-    ]
-    write_vrt(tmp_path / "a.vrt", LATTICE, bands)
-
-    vrt_to_geotiff(tmp_path / "a.vrt", tmp_path / "copy.tif")
-
-    with rasterio.open(tmp_path / "a.vrt") as plain, rasterio.open(tmp_path / "copy.tif") as made:
-        np.testing.assert_array_equal(made.read(), plain.read())
-        assert (made.read() == -5).sum() == 1
-        assert (made.descriptions, made.nodata, made.crs, made.transform) == (
-            ("b", "a"),
-            -5,
-            plain.crs,
-            plain.transform,
-        )
-
-
-def test_a_vrt_with_several_nodata_values_has_no_geotiff(tmp_path):
-    write_vrt(tmp_path / "a.vrt", LATTICE, [VrtBand("a", "int16", -5, ()), VrtBand("b", "int16", -6, ())])
-
-    with pytest.raises(InputError, match="different nodata"):
-        vrt_to_geotiff(tmp_path / "a.vrt", tmp_path / "a.tif")
-
-
-def test_a_mosaic_wider_than_a_strip_is_converted_whole(tmp_path):
-    values = np.random.default_rng(3).normal(0, 20, (260, 4100)).astype(np.float32)
-    values[::7, ::5] = -9999
-    source = write_tif(tmp_path / "a.tif", values, nodata=-9999)
-
-    convert_mosaic(source, tmp_path / "b.tif", Band("dem", Role.TOPO, nodata=-9999, scale=100), ConvertSettings())
-
-    with rasterio.open(tmp_path / "b.tif") as made:
-        expected = np.where(values == -9999, -9999, np.rint(values.astype(np.float64) * 100))
-        np.testing.assert_array_equal(made.read(1), expected)
-        assert (made.nodata, made.dtypes, made.descriptions) == (-9999, ("int16",), ("dem",))
-        assert made.block_shapes == [(256, 256)]

@@ -18,9 +18,10 @@ from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.inputs.scan import scan_tiles
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.stack import StackReader
-from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, mosaic_band, write_vrt
+from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
+from gcn_luigi.stages.layers.mosaics import mosaic_band
 from gcn_luigi.stages.layers.tile_quality import write_tile_quality
 from tests.reference.tile_tree import region, write_tif, write_tile
 
@@ -164,14 +165,14 @@ class TestBlocksThatWereNeverWritten:
 def shown(root, inventory, source_band):
     """Return the mosaic of one year, as GDAL shows it and as our own reader does."""
     band = region().bands[0].band()
-    mosaic = root / f"mosaic_{source_band}.vrt"
-    write_vrt(mosaic, LATTICE, [mosaic_band(inventory.of_band("a"), band, root, source_band=source_band)])
-    stack = root / f"stack_{source_band}.vrt"
-    whole = VrtSource(mosaic, 1, LATTICE.window, -32768)
-    write_vrt(stack, LATTICE, [VrtBand("a", "int16", -32768, (whole,))])
-    with rasterio.open(stack) as dataset:
+    mosaic = mosaic_band(inventory.of_band("a"), band, root, source_band=source_band)
+    write_vrt(root / f"mosaic_{source_band}.vrt", LATTICE, [mosaic])
+    whole = VrtSource(root / f"mosaic_{source_band}.vrt", 1, LATTICE.window, -32768, mosaic)
+    stack = Vrt(root / f"stack_{source_band}.vrt", LATTICE, (VrtBand("a", "int16", -32768, (whole,)),))
+    write_vrt(stack.path, LATTICE, stack.bands)
+    with rasterio.open(stack.path) as dataset:
         yield dataset.read(1)
-    with StackReader(lambda _year: stack) as reader:
+    with StackReader({0: stack}) as reader:
         yield reader.read(0, LATTICE.window)[0]
 
 

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import rasterio
 
+from gcn_luigi.bands import Role
+from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.inputs.inventory import Inventory
+from gcn_luigi.io.inputs.inventory import Inventory, SourceFile
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import write_geotiff
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages.layers.stack_file import write_stack_file
+from gcn_luigi.stages.layers.mosaics import raster_of, write_stack_file
 
 LATTICE = Lattice("EPSG:32607", left=500_000.0, top=6_800_000.0, pixel_size=20.0, height=300, width=40)
 SETTINGS = RegionSettings.model_validate(
@@ -37,12 +39,15 @@ def pixels():
 
 
 def copied(tmp_path, pixels):
-    paths = DatasetPaths(tmp_path / "tiny")
-    paths.stack(2010).parent.mkdir(parents=True)
-    paths.inventory.write_text(Inventory(LATTICE, ()).to_json(), encoding="utf-8")
-    write_geotiff(paths.stack(2010), LATTICE, pixels, nodata=None, names=SETTINGS.schema_bands.names)
+    paths, region = DatasetPaths(tmp_path / "tiny"), Region(SETTINGS, tmp_path)
+    (paths.root / "mosaics").mkdir(parents=True)
+    tile = SourceFile("1", "nbr", "nbr.tif", LATTICE.window, "int16", -32768, 1)
+    paths.inventory.write_text(Inventory(LATTICE, (tile,)).to_json(), encoding="utf-8")
+    for band, plane in zip(SETTINGS.schema_bands, pixels, strict=True):
+        path = tmp_path / tile.path if band.role is Role.OPTICAL else raster_of(paths, band, 2010)
+        write_geotiff(path, LATTICE, plane, nodata=band.nodata, names=[band.name])
     said = []
-    write_stack_file(SETTINGS, paths, 2010, tmp_path / "out.tif", lambda *moment: said.append(moment))
+    write_stack_file(region, paths, 2010, tmp_path / "out.tif", lambda *moment: said.append(moment))
     return tmp_path / "out.tif", said
 
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from gcn_luigi.operate.schedule import Action, Step, look_ahead, makespan
+from gcn_luigi.operate.forecast import BUILD, KEEP, LOOK, REBUILD, PlannedTask, look_ahead, makespan
 from tests.integration.builds import dataset
 from tests.integration.commands import Tiny
 
@@ -19,13 +19,13 @@ class Named:
         return list(self._requires)
 
 
-def steps(*tasks, keep=()):
-    return [Step(task, Action.KEEP if task.name in keep else Action.BUILD, ()) for task in tasks]
+def planned(*tasks, keep=()):
+    return [PlannedTask(task, KEEP if task.name in keep else BUILD, ()) for task in tasks]
 
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    monkeypatch.setattr("gcn_luigi.operate.schedule._START_S", 0.0)
+    monkeypatch.setattr("gcn_luigi.operate.forecast._START_S", 0.0)
 
 
 def test_tasks_share_the_workers_and_wait_for_what_they_require():
@@ -33,34 +33,34 @@ def test_tasks_share_the_workers_and_wait_for_what_they_require():
     last = Named("last", first, second)
     seconds = {"first": 3.0, "second": 5.0, "last": 2.0}
 
-    assert makespan(steps(first, second, last), seconds, 1) == 10
-    assert makespan(steps(first, second, last), seconds, 2) == 7
-    assert makespan(steps(first, second, last), seconds, 8) == 7
+    assert makespan(planned(first, second, last), seconds, 1) == 10
+    assert makespan(planned(first, second, last), seconds, 2) == 7
+    assert makespan(planned(first, second, last), seconds, 8) == 7
 
 
 def test_a_free_worker_takes_the_next_task_that_is_ready():
     tasks = [Named(f"shard {number}") for number in range(5)]
 
-    assert makespan(steps(*tasks), {task.name: 4.0 for task in tasks}, 2) == 12
+    assert makespan(planned(*tasks), {task.name: 4.0 for task in tasks}, 2) == 12
 
 
 def test_what_is_kept_takes_no_time_and_holds_nothing_up():
     first = Named("first")
     last = Named("last", first)
 
-    assert makespan(steps(first, last, keep={"first"}), {"first": 100.0, "last": 2.0}, 1) == 2
-    assert makespan(steps(first, last, keep={"first", "last"}), {}, 1) == 0
+    assert makespan(planned(first, last, keep={"first"}), {"first": 100.0, "last": 2.0}, 1) == 2
+    assert makespan(planned(first, last, keep={"first", "last"}), {}, 1) == 0
 
 
 def test_each_task_costs_a_start(monkeypatch):
-    monkeypatch.setattr("gcn_luigi.operate.schedule._START_S", 0.5)
+    monkeypatch.setattr("gcn_luigi.operate.forecast._START_S", 0.5)
     tasks = [Named("first"), Named("second")]
 
-    assert makespan(steps(*tasks), {"first": 1.0, "second": 1.0}, 1) == 3
+    assert makespan(planned(*tasks), {"first": 1.0, "second": 1.0}, 1) == 3
 
 
 def actions(root):
-    return {step.task.name: step.action for step in look_ahead(root)}
+    return {planned.task.name: planned.action for planned in look_ahead(root)}
 
 
 def test_everything_is_to_be_built_where_there_is_nothing(small_output, tmp_path):
@@ -68,7 +68,7 @@ def test_everything_is_to_be_built_where_there_is_nothing(small_output, tmp_path
 
     said = actions(dataset("tiny", tmp_path, root / "input", root / "config"))
 
-    assert set(said.values()) == {Action.BUILD}
+    assert set(said.values()) == {BUILD}
     assert "gcn.Dataset()" in said
     assert not any(tmp_path.iterdir())
 
@@ -79,7 +79,7 @@ def test_a_changed_key_rebuilds_what_hangs_on_it_and_looks_at_what_follows(small
         shutil.copytree(source / name, tmp_path / name)
     tiny = Tiny(tmp_path / "input", tmp_path / "config")
     root = dataset(tiny.region, tmp_path / "out", tiny.sources, tiny.config)
-    assert set(actions(root).values()) == {Action.KEEP}
+    assert set(actions(root).values()) == {KEEP}
     toml = tiny.config / "tiny.toml"
     text = toml.read_text(encoding="utf-8")
     assert "step = 16" in text
@@ -87,8 +87,8 @@ def test_a_changed_key_rebuilds_what_hangs_on_it_and_looks_at_what_follows(small
 
     said = actions(root)
 
-    assert said["gcn.ClassLabel()"] is said["gcn.YearStack(2004)"] is Action.KEEP
-    assert {said[name] for name in said if name.startswith("gcn.ChipShard")} == {Action.REBUILD}
-    assert said["gcn.BandStatistics()"] is Action.LOOK
+    assert said["gcn.ClassLabel()"] == said["gcn.YearStack(2004)"] == KEEP
+    assert {said[name] for name in said if name.startswith("gcn.ChipShard")} == {REBUILD}
+    assert said["gcn.BandStatistics()"] == LOOK
     (tmp_path / "out/tiny/label.tif").unlink()
-    assert actions(root)["gcn.ClassLabel()"] is Action.BUILD
+    assert actions(root)["gcn.ClassLabel()"] == BUILD

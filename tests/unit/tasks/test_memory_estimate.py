@@ -3,7 +3,7 @@
 import pytest
 
 from gcn_luigi.config import load_region
-from gcn_luigi.stages.shards.memory_estimate import lighter_shard, shard_bytes
+from gcn_luigi.tasks.shards import shard_bytes, shard_memory_advice
 from tests.integration.builds import small_config
 
 
@@ -39,19 +39,19 @@ def test_the_threads_that_fit_are_named(settings_of):
     settings = settings_of(("size = 128\n# Cells", "size = 1024\n# Cells"))
     room = shard_bytes(settings, 3)
 
-    assert lighter_shard(settings, 8, room) == ["lower threads ([gcn] in luigi.cfg, now 8) to 3"]
+    assert shard_memory_advice(settings, 8, room) == ["lower threads ([gcn] in luigi.cfg, now 8) to 3"]
 
 
 def test_where_one_thread_is_too_many_the_edge_that_fits_is_named(settings_of):
     settings = settings_of(("size = 128\n# Cells", "size = 4096\n# Cells"))
     room = shard_bytes(settings, 1, 1024)
 
-    assert lighter_shard(settings, 1, room) == ["lower [grid] size (now 4096) to 1024"]
-    assert lighter_shard(settings, 2, room) == [
+    assert shard_memory_advice(settings, 1, room) == ["lower [grid] size (now 4096) to 1024"]
+    assert shard_memory_advice(settings, 2, room) == [
         "lower threads ([gcn] in luigi.cfg, now 2) to 1",
         "lower [grid] size (now 4096) to 1024",
     ]
 
 
 def test_where_nothing_fits_no_edge_is_named(settings_of):
-    assert lighter_shard(settings_of(), 1, 0) == []
+    assert shard_memory_advice(settings_of(), 1, 0) == []

@@ -1,5 +1,7 @@
-"""Options that commands share, and what they mean."""
+"""Options that commands share, what they mean, and the settings that Luigi is given."""
 
+import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gcn_luigi.cli.completion import complete_region
+from gcn_luigi.config import load_region
 from gcn_luigi.io.inputs.remote import refuse_remote
+from gcn_luigi.luigi_host.cfg_files import check_readable, choose_cfg, find_files
 
 if TYPE_CHECKING:
     from gcn_luigi.config import Region
+    from gcn_luigi.tasks import Dataset
 
 
 class LocalPath(click.Path):
@@ -45,20 +50,9 @@ _TRUST = (
 class BuildOptions:
     """How a region is built; nothing of it reaches the result.
 
-    Attributes
-    ----------
-    workers : int
-        Processes.
-    memory_mb : int or None
-        Million bytes each may hold; None shares out what the machine allows.
-    port : int or None
-        Of the scheduler on this machine; None keeps it in this process.
-    scheduler_url : str or None
-        Of a scheduler that runs already, in place of `port`.
-    is_trusted : bool
-        Whether that one may be on another machine.
-    deep : bool
-        Compare the bytes of all finished files with their digests first.
+    `memory_mb` is None where what the machine allows is shared out, `port` where the scheduler stays in this process.
+    `scheduler_url`, that of a scheduler which runs already, takes the place of `port`; `is_trusted` says whether that
+    one may be on another machine. With `deep` the bytes of all finished files are compared with their digests first.
     """
 
     workers: int
@@ -67,6 +61,11 @@ class BuildOptions:
     scheduler_url: str | None
     is_trusted: bool
     deep: bool
+
+
+output_option = click.option(
+    "--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Datasets are below it."
+)
 
 
 def shared_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -89,9 +88,7 @@ def shared_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="MB",
             help="Million bytes each process may hold.  [default: what the machine allows, shared out]",
         ),
-        click.option(
-            "--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Datasets go below it."
-        ),
+        output_option,
     ):
         command = option(command)
     return command
@@ -102,7 +99,7 @@ def region_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--data-root", type=SOURCE_PATH, help="Sources, in place of the TOML file's data_root."),
         click.option(
-            "--config-dir", default="config", show_default=True, type=SOURCE_PATH, help="Where REGION.toml lies."
+            "--config-dir", default="config", show_default=True, type=SOURCE_PATH, help="Where REGION.toml is."
         ),
         click.argument("region", shell_complete=complete_region),
     ):
@@ -137,3 +134,32 @@ def build_options(*, deep: bool = False, **given: Any) -> BuildOptions:
         is_trusted=given["trust_network"],
         deep=deep,
     )
+
+
+def configure_luigi() -> None:
+    """Give Luigi its settings before it is imported, for this process and the workers that inherit them.
+
+    Raises ConfigError for settings that Luigi could not read, would ignore or would misunderstand.
+    """
+    choose_cfg()
+    check_readable(find_files(os.environ, Path.cwd()))
+    os.environ["GCN_QUIET_WORKERS"] = "1"
+    # The scheduler is on this machine, whatever proxy leads out of it.
+    direct = {os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")} - {""}
+    os.environ["no_proxy"] = ",".join(sorted({*direct, "127.0.0.1"}))
+    logging.getLogger("luigi-interface").addHandler(logging.NullHandler())
+    logging.getLogger("luigi").addHandler(logging.NullHandler())
+    import gcn_luigi.tasks  # noqa: PLC0415  their families are sections of these settings
+    from gcn_luigi.luigi_host.cfg_check import check_settings  # noqa: PLC0415
+
+    del gcn_luigi
+    check_settings()
+
+
+def dataset_task(path: Path, output: Path, data_root: Path | None) -> "Dataset":
+    """Return the root task of the region that `path` configures."""
+    region = load_region(path, data_root)
+    configure_luigi()
+    from gcn_luigi.tasks import Dataset  # noqa: PLC0415
+
+    return Dataset(**task_parameters(region, path, output, data_root))

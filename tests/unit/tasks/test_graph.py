@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gcn_luigi.tasks.explain import differences
+from gcn_luigi.tasks.graph import differences
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,199 @@
+"""`gcn doctor`: whether this machine has what a build needs."""
+
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import import_module, metadata
+from operator import attrgetter
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from gcn_luigi.cli.options import output_option
+from gcn_luigi.errors import GcnLuigiError
+from gcn_luigi.luigi_host.cfg_files import choose_cfg, find_files
+from gcn_luigi.version import __version__
+
+_KERNELS = ("counts", "filters", "histogram", "legacy", "nodata", "repeats", "windows")
+# Rasters and vectors are read by two packages, each with a GDAL of its own.
+_C_LIBRARIES = {
+    "GDAL of rasterio": ("rasterio", "__gdal_version__"),
+    "GDAL of pyogrio": ("pyogrio", "__gdal_version_string__"),
+    "HDF5": ("h5py", "version.hdf5_version"),
+}
+_GB = 1_000_000_000
+_LITTLE, _LEAST = 20 * _GB, _GB // 2
+_COLORS = {"ok": "green", "look": "yellow", "broken": "red"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at, what was found, the verdict (ok, look, broken), and how to fix it."""
+
+    what: str
+    found: str
+    verdict: str = "ok"
+    fix: str = ""
+
+
+Check = Callable[[], Iterator[Finding]]
+
+
+@click.command()
+@output_option
+@click.option("--port", default=8082, show_default=True, type=click.IntRange(1, 65535), help="Scheduler's port.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, one object per finding.")
+def doctor(*, output: Path, port: int, as_json: bool) -> None:
+    """Check whether this machine has what a build needs: libraries, kernels, codecs, disk, settings, scheduler.
+
+    Each line says what was looked at, what was found, and whether it is ok, worth a look, or broken; the line below
+    says how to fix it. Ends with 1 where something is broken. Nothing is changed: a hidden file is written to the
+    output directory, or the nearest that exists, and removed again.
+
+    JSON keys of a finding: what, found, verdict (ok, look, broken), fix.
+
+    \b
+    Example:
+      gcn doctor --output /data/gcn
+    """  # noqa: D301  click reads the control character
+    checks: dict[str, Check] = {
+        "libraries": check_libraries,
+        "kernels": check_kernels,
+        "codecs": check_codecs,
+        "disk": lambda: check_disk(output),
+        "luigi.cfg": check_luigi_cfg,
+        "scheduler": lambda: check_port(port),
+    }
+    findings = run_checks(checks)
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        width = max(len(finding.what) for finding in findings)
+        for finding in findings:
+            verdict = click.style(f"{finding.verdict:6}", fg=_COLORS[finding.verdict])
+            click.echo(f"{verdict}  {finding.what:{width}}  {finding.found}")
+            if finding.fix:
+                click.echo(f"{'':6}  {'':{width}}  fix: {finding.fix}")
+    if any(finding.verdict == "broken" for finding in findings):
+        sys.exit(1)
+
+
+def run_checks(checks: dict[str, Check]) -> list[Finding]:
+    """Return the findings of all checks in their order; a check that raises is a finding itself."""
+    findings: list[Finding] = []
+    for what, check in checks.items():
+        try:
+            findings += check()
+        except GcnLuigiError as error:
+            findings.append(Finding(what, f"{error.what} ({error.where})", "broken", error.fix))
+        # A broken library may raise anything, and the other checks still have to run.
+        except Exception as error:  # noqa: BLE001
+            found = f"cannot be checked: {type(error).__name__}: {' '.join(str(error).split())}"
+            findings.append(Finding(what, found, "broken", "reinstall what is named here, in a checkout with make dev"))
+    return findings
+
+
+def check_libraries() -> Iterator[Finding]:
+    """Compare the version of every required library, and list those of the C libraries."""
+    from packaging.requirements import Requirement  # noqa: PLC0415
+
+    yield Finding("Python", f"{platform.python_version()}, {sys.executable}")
+    yield Finding("gcn_luigi", __version__)
+    for text in sorted(metadata.requires("gcn-luigi") or ()):
+        wanted = Requirement(text)
+        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+            continue
+        version = _version(wanted.name)
+        if version is not None and wanted.specifier.contains(version, prereleases=True):
+            yield Finding(wanted.name, version)
+        else:
+            install = f"pip install --upgrade '{wanted.name}{wanted.specifier}'"
+            yield Finding(wanted.name, f"{version or 'not installed'}; {wanted.specifier} is needed", "broken", install)
+    for name, (module, attribute) in _C_LIBRARIES.items():
+        yield Finding(name, attrgetter(attribute)(import_module(module)))
+
+
+def check_kernels() -> Iterator[Finding]:
+    """Load every compiled kernel, and say which instruction set its loops use here."""
+    for name in _KERNELS:
+        import_module(f"gcn_luigi._core.{name}")
+    try:
+        flags = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        flags = None
+    sets = [name for name in ("avx2", "avx512f") if flags and name in flags[1].split()]
+    yield Finding("kernels", f"{len(_KERNELS)} loaded, on {platform.machine()} with {' and '.join(sets) or 'no AVX2'}")
+
+
+def check_codecs() -> Iterator[Finding]:
+    """Try the codecs of shards; those that need a library of their own are optional, and so is torch."""
+    from gcn_luigi.io.shard.codecs import check_codec  # noqa: PLC0415
+    from gcn_luigi.settings import Codec  # noqa: PLC0415
+
+    for codec in get_args(Codec):
+        try:
+            check_codec(codec)
+        except GcnLuigiError as error:
+            yield Finding(f"codec {codec}", f"not available; only datasets stored with it need it: {error.fix}")
+        else:
+            yield Finding(f"codec {codec}", "available")
+    yield Finding("torch", _version("torch") or "not installed; only gcn_luigi.read.torch needs it: pip install torch")
+
+
+def check_disk(output: Path) -> Iterator[Finding]:
+    """Check that the output directory, or the nearest one that exists, can be written and has room."""
+    place = next(path for path in (output.absolute(), *output.absolute().parents) if path.is_dir())
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".gcn-doctor-", dir=place):
+            free = shutil.disk_usage(place).free
+    except OSError as error:
+        fix = "give this user the right to write there, or choose another --output"
+        yield Finding("disk", f"{place}: {error.strerror}", "broken", fix)
+        return
+    fix = "choose another --output, or make room; `gcn plan REGION` says how large a dataset will be"
+    verdict = "broken" if free < _LEAST else "look" if free < _LITTLE else "ok"
+    yield Finding("disk", f"{free / _GB:,.1f} GB free at {place}", verdict, "" if verdict == "ok" else fix)
+
+
+def check_luigi_cfg() -> Iterator[Finding]:
+    """Check Luigi's settings as `gcn run` does."""
+    # What the user set is checked; only then are the shipped settings chosen, without which Luigi cannot be loaded.
+    files = find_files(os.environ, Path.cwd())
+    choose_cfg()
+    import gcn_luigi.tasks  # noqa: PLC0415
+    from gcn_luigi.luigi_host.cfg_check import check_files  # noqa: PLC0415
+
+    del gcn_luigi
+    check_files(files)
+    yield Finding("luigi.cfg", ", ".join(map(str, files)) or "none found: gcn uses the one it ships")
+
+
+def check_port(port: int) -> Iterator[Finding]:
+    """Say whether the scheduler's port is free, or who holds it."""
+    from gcn_luigi.luigi_host.trust import is_own  # noqa: PLC0415
+    from gcn_luigi.operate.luigid import answers, free_port  # noqa: PLC0415
+
+    if free_port(port) == port:
+        yield Finding("scheduler", f"port {port} is free: gcn run starts a scheduler there")
+    elif answers(port) and is_own(port):
+        yield Finding("scheduler", f"a scheduler of yours answers at port {port}: gcn run uses it")
+    else:
+        holder = "another user's scheduler" if answers(port) else "another program"
+        fix = (
+            "nothing to do for gcn run, which takes another port; luigid needs --port. Never use a scheduler of others"
+        )
+        yield Finding("scheduler", f"{holder} holds port {port}", "look", fix)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,155 @@
+"""What a command shows while it works: live bars in a terminal, plain lines in a log, and what Ctrl-C does."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import Progress as Bar
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from gcn_luigi.operate.progress import Progress, Running
+    from gcn_luigi.stages import Say
+    from gcn_luigi.tasks.base import RegionTask
+
+Watch = Callable[["Progress"], None]
+
+_BAR = 24
+# A log says that the build lives, even where nothing ends for long.
+_QUIET_S = 60.0
+# As a shell says of a command that Ctrl-C ended.
+STOPPED = 128 + signal.SIGINT
+_PATIENCE = b"stopping: processes are being ended and half files removed; once more ends at once\n"
+
+
+@contextmanager
+def progress_bar() -> Iterator["Say"]:
+    """Yield a function that shows a message and the share of work done, as a bar, and only in a terminal."""
+    console = Console(stderr=True)
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        shown = bar.add_task("", total=1.0)
+        yield lambda message, share: bar.update(shown, description=message, completed=share)
+
+
+@contextmanager
+def watching(console: Console | None = None) -> Iterator[Watch]:
+    """Yield a function that shows a moment of a build on `console`, by default standard error."""
+    console = console or Console(stderr=True)
+    if not console.is_terminal:
+        yield _plain_lines()
+        return
+    began = time.monotonic()
+    with Live(console=console, transient=True, refresh_per_second=4) as live:
+        yield lambda moment: live.update(moment_view(moment, time.monotonic() - began))
+
+
+def moment_view(moment: "Progress", elapsed: float) -> Group:
+    """Return what a terminal shows `elapsed` seconds after a build began: its bar, and one per running task."""
+    done, total = moment.counts.get("DONE", 0), sum(moment.counts.values())
+    whole = Table.grid(padding=(0, 1))
+    left = "" if moment.seconds_left is None else f", about {duration(moment.seconds_left)} left"
+    whole.add_row(
+        ProgressBar(total=max(total, 1), completed=done, width=_BAR),
+        Text(f"{done} of {total} tasks, {duration(elapsed)}{left}", style="bold"),
+    )
+    tasks = Table.grid(padding=(0, 1))
+    for one in moment.running:
+        share = 0.0 if one.share is None else one.share
+        tasks.add_row(ProgressBar(total=1.0, completed=share, width=_BAR), Text(one.name), Text(one.message, "dim"))
+    return Group(whole, tasks)
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time for people.
+
+    Examples
+    --------
+    >>> duration(4.4), duration(75), duration(3700), duration(90000)
+    ('4 s', '1:15 min', '1:02 h', '25:00 h')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+
+
+def _plain_lines() -> Watch:
+    last_done, last_time = -1, 0.0
+
+    def watch(moment: "Progress") -> None:
+        nonlocal last_done, last_time
+        done, now = moment.counts.get("DONE", 0), time.monotonic()
+        is_same = done == last_done
+        if is_same and now - last_time < _QUIET_S:
+            return
+        last_done, last_time = done, now
+        running = ", ".join(_detailed(one) if is_same else one.name for one in moment.running) or "none"
+        left = "" if not moment.seconds_left else f"; about {duration(moment.seconds_left)} left"
+        click.echo(f"{done} of {sum(moment.counts.values())} tasks; running: {running}{left}", err=True)
+
+    return watch
+
+
+def _detailed(one: "Running") -> str:
+    return f"{one.name} ({one.message})" if one.message else one.name
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C, with what there is to say about it."""
+
+
+class Interrupts:
+    """Hears Ctrl-C once: the second is answered with patience, the third ends the process as it is.
+
+    Whatever the process started ends with it even then.
+    """
+
+    def __init__(self) -> None:
+        self._heard = 0
+
+    def __enter__(self) -> Self:
+        """Listen, unless the process was told to be deaf."""
+        self._before = signal.getsignal(signal.SIGINT)
+        self._listens = self._before is not signal.SIG_IGN and threading.current_thread() is threading.main_thread()
+        if self._listens:
+            signal.signal(signal.SIGINT, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave things as they were; a process that was stopped ends without hearing another one."""
+        if self._listens:
+            signal.signal(signal.SIGINT, signal.SIG_IGN if self._heard else self._before)
+
+    def _hear(self, *_: object) -> None:
+        self._heard += 1
+        if self._heard == 1:
+            raise KeyboardInterrupt
+        if self._heard > 2:
+            os._exit(STOPPED)
+        os.write(2, _PATIENCE)
+
+
+@contextmanager
+def say_what_is_kept(root: "RegionTask") -> Iterator[None]:
+    """On Ctrl-C raise Stopped, which says how many finished files of the dataset are kept, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from gcn_luigi.tasks.graph import made_files  # noqa: PLC0415
+
+        files = (*made_files(root), *root.targets())
+        kept = sum(target.path.is_file() and target.record() is not None for target in files)
+        raise Stopped(
+            f"stopped; {kept} finished files are kept; run the same command again to go on: {root.paths.root}"
+        ) from None

@@ -1,1 +1,0 @@
-"""What the commands share: options, progress, Ctrl-C, Luigi's settings."""
