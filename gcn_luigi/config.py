@@ -44,7 +44,7 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True)
 class Region:
-    """A region's settings and where its sources lie.
+    """A region's settings and where its sources are.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Region:
     root: Path
 
     def check_sources(self) -> None:
-        """Refuse settings that name sources which are not there; what they hold is checked where it is read.
+        """Refuse settings that name sources which do not exist; what they hold is checked where it is read.
 
         Raises
         ------
@@ -129,20 +129,7 @@ def load_region(path: Path, data_root: Path | None = None) -> Region:
 
 
 def pick(settings: RegionSettings, keys: Iterable[str]) -> dict[str, Any]:
-    """Return the values of dotted `keys` as plain JSON values.
-
-    Parameters
-    ----------
-    settings : RegionSettings
-        The settings.
-    keys : iterable of str
-        ``"chips"`` for a whole section, ``"shards.n_train"`` for one value.
-
-    Returns
-    -------
-    dict of str
-        One entry a key.
-    """
+    """Return plain JSON values by key: ``"chips"`` gives a whole section, ``"shards.n_train"`` one value."""
     dumped = settings.model_dump(mode="json")
     chosen = {}
     for key in keys:
@@ -154,13 +141,7 @@ def pick(settings: RegionSettings, keys: Iterable[str]) -> dict[str, Any]:
 
 
 def outline_keys(settings: RegionSettings) -> tuple[str, ...]:
-    """Return the keys that decide which outlines are read: `years` among them where analyses are chosen by them.
-
-    Parameters
-    ----------
-    settings : RegionSettings
-        The settings.
-    """
+    """Return the keys that decide which outlines are read: `years` among them where analyses are chosen by them."""
     return ("outlines", "years") if settings.outlines.analyses == "nearest" else ("outlines",)
 
 

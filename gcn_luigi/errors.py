@@ -4,14 +4,14 @@
 
     GcnLuigiError
     ├── ConfigError      ValueError    a setting is missing, misspelt or out of range
-    ├── LatticeError     ValueError    pixels do not lie where they must
+    ├── LatticeError     ValueError    pixels are not where they must be
     ├── InputError       ValueError    a source file is missing, damaged or not what it claims
     ├── ShardError       ValueError    a finished dataset does not hold what it should
     ├── PublishError     OSError       a result could not be written
     ├── ResourceError    MemoryError   a task needs more memory than it may have
     └── SchedulerError   RuntimeError  no scheduler to talk to, or one not to be trusted
 
-An error says what is wrong, where, and how to mend it.
+An error says what is wrong, where, and how to fix it.
 """
 
 import functools
@@ -51,7 +51,7 @@ class ConfigError(GcnLuigiError, ValueError):
 
 
 class LatticeError(GcnLuigiError, ValueError):
-    """Pixels do not lie where they must."""
+    """Pixels are not where they must be."""
 
 
 class InputError(GcnLuigiError, ValueError):

@@ -58,23 +58,12 @@ _NOT_SAID = "Not in the params file: check it."
 
 
 def import_params(path: Path, region: str) -> str:
-    """Return the TOML text of a region, taken over from a params file as far as that goes.
+    """Return the TOML text of a region, taken over from a params file as far as possible, for `load_region`.
 
-    Paths become relative to the directory that all of them lie below, which becomes ``data_root``; a path that is
-    relative starts at the params file. What the file does not say is what the published study used, and is marked;
-    keys without a counterpart stand as comments at the end, with the reason.
-
-    Parameters
-    ----------
-    path : Path
-        A JSON object. Numbers may be texts; an empty text and null count as not given.
-    region : str
-        Name of the region, and of the TOML file to be.
-
-    Returns
-    -------
-    str
-        What `load_region` accepts. Whether the sources exist is not looked at.
+    The file holds a JSON object; numbers may be texts, and an empty text and null count as not given. Paths become
+    relative to their common directory, which becomes ``data_root``; relative ones start at the params file. Whether the
+    sources exist is not checked. What the file does not say is what the published study used, and is marked; keys
+    without a counterpart become comments at the end, with the reason.
 
     Raises
     ------
@@ -136,7 +125,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", where=str(path), fix="correct the path") from error
     except ValueError as error:
-        raise ConfigError(f"not a JSON file: {error}", where=str(path), fix="mend the line named above") from error
+        raise ConfigError(f"not a JSON file: {error}", where=str(path), fix="fix the line named above") from error
     if not isinstance(content, dict):
         raise ConfigError("not a table of keys and values", where=str(path), fix="give the published params file")
     return content
@@ -151,13 +140,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _checked(key: str, value: Any) -> Any:
-    """Return a value as what its key wants.
-
-    Raises
-    ------
-    ValueError
-        It cannot be that; says why, for people.
-    """
+    """Return a value as its key needs it; a ValueError says, for people, why it cannot be used."""
     if key == "projection":
         return _projection(value)
     if key == "resolution" or key in _WHOLE:

@@ -60,7 +60,7 @@ class Section(BaseModel):
     def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
         # Without this, true would be read as 1, and 0 as false.
         annotation = cls.model_fields[str(info.field_name)].annotation
-        # A section in turn judges its own keys.
+        # A section checks its own keys.
         held = list(value.values()) if get_origin(annotation) is dict and isinstance(value, dict) else value
         if annotation is not bool and _has_truth(held):
             raise ValueError("true and false are no values for this key")
@@ -164,9 +164,9 @@ class OutlineSettings(Section):
     date_format: str | None = None
     # Outlines of one glacier with different dates: stop, keep all, the newest, or the nearest to a composite.
     analyses: Literal["error", "all", "newest", "nearest"] = "error"
-    # A broken geometry: mend it and say so, or stop.
+    # A broken geometry: repair it and say so, or stop.
     on_invalid: Literal["repair", "error"] = "repair"
-    # Mending that would change more of an outline's area than this stops.
+    # Stop if a repair would change more of an outline's area than this.
     max_repaired_share: Share = 0.01
     # A row without a polygon (a line, a point, nothing): stop, or leave it out and say so.
     on_unusable: Literal["error", "skip"] = "error"

@@ -52,7 +52,7 @@ def validate(*, directory: tuple[Path, ...], deep: bool, as_json: bool) -> None:
       gcn validate --deep output/columbia
       gcn validate output/columbia /mnt/copy/columbia
     """  # noqa: D301  click reads the control character
-    from gcn_luigi.read.checks.sameness import differences  # noqa: PLC0415
+    from gcn_luigi.read.checks.files import differences  # noqa: PLC0415
     from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
 
     whose = [f"{place}: " if len(directory) > 1 else "" for place in directory]

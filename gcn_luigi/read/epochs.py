@@ -56,20 +56,10 @@ class EpochCounter:
         return int(self._exchange(lambda state: state["next"]))
 
     def begin(self, run: str | None = None, worker: int = 0) -> int:
-        """Begin a pass and return its epoch.
+        """Begin a pass and return its epoch, the same for all workers of a run.
 
-        Parameters
-        ----------
-        run : str or None
-            Names a pass that several workers share; None where this process makes the pass alone.
-        worker : int
-            Which of them this is. One that begins a run for the second time begins another pass: somebody gave the
-            run the name of an earlier one.
-
-        Returns
-        -------
-        int
-            The same for all workers of a run.
+        `run` names a pass that several workers share; None where this process makes the pass alone. A worker that
+        begins a run for the second time begins another pass: the run was given the name of an earlier one.
         """
 
         def advance(state: dict[str, Any]) -> int:

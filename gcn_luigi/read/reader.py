@@ -14,10 +14,12 @@ from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.read.buffers import Batch, BufferPool
 from gcn_luigi.read.pixels import PixelStore, ShardPool
-from gcn_luigi.read.sampling import Positions, shuffled, shuffled_in_groups
 
 if TYPE_CHECKING:
     import geopandas as gpd
+
+
+Positions = NDArray[np.int64]
 
 
 class Chip(TypedDict):
@@ -36,8 +38,8 @@ class Chip(TypedDict):
 class ChipReader:
     """The chips of one split, in the order of the index, whichever layout and codec they are stored in.
 
-    Shards are opened when first needed, in each process anew, so a reader may be pickled and used after a fork. Memory
-    filled by `preload` is shared by forked processes and is not sent to spawned ones. One reader may be used by
+    Shards are opened when first needed, by each process for itself, so a reader may be pickled and used after a fork.
+    Memory filled by `preload` is shared by forked processes and is not sent to spawned ones. One reader may be used by
     several threads.
 
     Parameters
@@ -211,7 +213,7 @@ class ChipReader:
             self._store.prefetch(self._shard_of[following], self._chip_of[following])
             return self.batch(part, cast("Batch", buffers.take(self._shapes(part), PIXELS)))
 
-        return self._made_ahead([partial(make, first) for first in range(0, end, size)], ahead)
+        return _made_ahead([partial(make, first) for first in range(0, end, size)], ahead)
 
     def preload(self, *, progress: bool = False) -> Self:
         """Decode everything into memory, once; from then on chips are cut from there.
@@ -241,11 +243,6 @@ class ChipReader:
         self._shards.close()
         self._store.drop()
 
-    @staticmethod
-    def _made_ahead(calls: Sequence[Any], ahead: int) -> Iterator[Batch]:
-        with ThreadPoolExecutor(1, thread_name_prefix="gcn-batches") as pool:
-            yield from in_order(pool, calls, ahead)
-
     def _shapes(self, positions: Positions) -> dict[str, tuple[int, ...]]:
         if not len(self):
             return {"image": (0, 0, 0, 0), "label": (0, 0, 0), "flags": (0, 0, 0)}
@@ -267,6 +264,40 @@ class ChipReader:
         if wrong.any():
             raise IndexError(f"chip {positions[wrong][0]} of {len(self)}")
         return np.where(positions < 0, positions + len(self), positions).astype(np.int64)
+
+
+def shuffled(n_chips: int, *, seed: int, epoch: int = 0) -> Positions:
+    """Return the positions 0 to `n_chips` - 1, each once, all orders equally likely: (chip,) int64.
+
+    Equal numbers, none negative, give the equal order on every machine, whatever the version of numpy.
+    """
+    return _order(np.random.PCG64([seed, epoch]), n_chips)
+
+
+def shuffled_in_groups(rows: NDArray[np.int64], group: int, *, seed: int, epoch: int = 0) -> Positions:
+    """Return an order that needs only `group` rows of storage in memory at a time: (chip,) int64.
+
+    `rows` (chip,) says, by any numbering, which row of storage a chip is cut from. Rows are put in random order and
+    taken `group` at a time; the chips of a group are mixed. A group is what other loaders call a shuffle buffer.
+    """
+    source = np.random.PCG64([seed, epoch])
+    _, numbers = np.unique(rows, return_inverse=True)
+    n_rows = int(numbers.max(initial=-1)) + 1
+    rank = np.empty(n_rows, np.int64)
+    rank[_order(source, n_rows)] = np.arange(n_rows)
+    mixed = _order(source, len(rows))
+    # Mixed chips sorted, without changing the mixture, by the group that their row came into.
+    return mixed[np.argsort(rank[numbers[mixed]] // group, kind="stable")]
+
+
+def _order(source: np.random.PCG64, count: int) -> Positions:
+    # Sorting raw numbers: numpy promises these, but not what its own shuffle makes of them.
+    return np.argsort(source.random_raw(count), kind="stable").astype(np.int64)
+
+
+def _made_ahead(calls: Sequence[Any], ahead: int) -> Iterator[Batch]:
+    with ThreadPoolExecutor(1, thread_name_prefix="gcn-batches") as pool:
+        yield from in_order(pool, calls, ahead)
 
 
 def _name_of(ids: Any, shard_of: Positions, chip_of: Positions, shard: int, chip: int) -> str:

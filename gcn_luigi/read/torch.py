@@ -10,8 +10,7 @@ from torch.utils.data import Dataset, IterableDataset, default_collate, get_work
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.read.buffers import Batch
 from gcn_luigi.read.epochs import EpochCounter
-from gcn_luigi.read.reader import ChipReader
-from gcn_luigi.read.sampling import Positions
+from gcn_luigi.read.reader import ChipReader, Positions
 
 Tensors = dict[str, torch.Tensor]
 
@@ -66,7 +65,7 @@ class ChipStream(IterableDataset[Tensors]):
     an epoch out among themselves, and so do the processes of a distributed training, by `part`.
 
     Each pass is the next epoch, with an order of its own, from epoch 0 on; nothing has to be called for that, also
-    where worker processes, kept or started anew, make the passes. `set_epoch` is there to go on after an interruption.
+    where worker processes, kept or restarted, make the passes. `set_epoch` is there to go on after an interruption.
 
     Parameters
     ----------

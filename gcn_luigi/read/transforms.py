@@ -75,7 +75,7 @@ def dihedral_of(chip_id: str, epoch: int, seed: int) -> int:
     chip_id : str
         Of the chip.
     epoch : int
-        Pass over the split; every pass draws anew.
+        Pass over the split; each pass draws new ones.
     seed : int
         Another seed is another series of choices.
 

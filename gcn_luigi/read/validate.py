@@ -16,9 +16,11 @@ from gcn_luigi.read.checks.files import (
     opened,
     partition_problems,
     report_problems,
+    sidecar_problems,
+    state_problems,
+    without_sidecar,
 )
 from gcn_luigi.read.checks.shards import chunk_problems, index_problems
-from gcn_luigi.read.checks.sidecars import sidecar_problems, state_problems, without_sidecar
 from gcn_luigi.read.dataset import Dataset
 
 _MOST_NAMED = 3
@@ -77,7 +79,7 @@ def validate(directory: Path, *, deep: bool = False, only: Iterable[str | Path] 
             if checker.wants(path.relative_to(paths.root).as_posix()):
                 yield from chunk_problems(path)
     # What is inside a damaged file says nothing more.
-    if dataset is not None and not found and checker.is_complete_upstream:
+    if dataset is not None and not found and checker.wants_all:
         yield from _read_through(dataset, files)
 
 
@@ -105,8 +107,8 @@ def unlisted(directory: Path) -> Iterator[str]:
     dataset = Dataset(directory)
     root, records = dataset.paths.root, dataset.paths.sidecar(dataset.paths.dataset).parent
     names = (*listed(dataset), *(said.path for said in listed_partitions(dataset.paths)))
-    beside = (dataset.paths.dataset, dataset.paths.report, dataset.paths.partition_list)
-    known = {*beside, *(root / name for name in names)}
+    unlisted_ones = (dataset.paths.dataset, dataset.paths.report, dataset.paths.partition_list)
+    known = {*unlisted_ones, *(root / name for name in names)}
     if has_grid_page(FileChecker(dataset.paths, None)):
         known.add(dataset.paths.grids)
     others: dict[str, list[str]] = {}

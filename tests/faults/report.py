@@ -32,8 +32,8 @@ _CHECKS = """
 ## Scenarios
 After every disturbed build all its processes must be gone and its exit code must be true: 0 only for a finished
 dataset. Then the build is run again, undisturbed: it must end with 0, leave no temporary file and be valid, and every
-file must equal the undisturbed dataset's, byte for byte, sidecars and seal included. Damaged outputs are repaired in
-one process, where inodes and file times also show that nothing else was made anew.
+file must equal the undisturbed dataset's, byte for byte, sidecars and manifest included. Damaged outputs are repaired
+in one process, where inodes and file times also show that nothing else was rebuilt.
 """
 
 

@@ -163,7 +163,7 @@ def _dead(directory: Path, name: str) -> Iterator[str]:
     for lock in list(directory.glob(f".{_TOKEN}.*{_LOCK}")):
         if not lock.name[10:].startswith(name):
             continue
-        # Links are none of ours, and a lock that cannot be opened is not ours to judge.
+        # Links are none of ours, and a lock that cannot be opened says nothing about its writer.
         with suppress(OSError):
             handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:

@@ -1,4 +1,4 @@
-"""Files against the lists that name them: there, of the size and of the bytes that were published."""
+"""Files against the lists and sidecars that describe them, and two datasets against each other."""
 
 import csv
 import os
@@ -6,26 +6,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gcn_luigi.errors import ShardError
+from gcn_luigi.errors import ShardError, few
 from gcn_luigi.io.publish.atomic import digest
-from gcn_luigi.io.publish.manifest import DATA_TABLES, ManifestEntry, is_data
+from gcn_luigi.io.publish.manifest import DATA_DIGEST, DATA_TABLES, DIGEST, ManifestEntry, is_data
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import read_record
+from gcn_luigi.prepare.disagreements import disagreements
 from gcn_luigi.read.dataset import Dataset
 
-_SEALED = {"path": str, "size": int, "sha256": str}
+_SUFFIX = ".json"
+_MOST_NAMED = 3
+_ENTRY = {"path": str, "size": int, "sha256": str}
 
 
 class FileChecker:
-    """A look at the files of a dataset: which of them are asked for, and what those hold, each read once.
-
-    Parameters
-    ----------
-    paths : DatasetPaths
-        Of the dataset.
-    only : iterable of str or Path, or None
-        Files relative to the dataset; None for all.
-    """
+    """The files of a dataset that are asked for (`only`, relative to it; None for all), each read once."""
 
     def __init__(self, paths: DatasetPaths, only: Iterable[str | Path] | None) -> None:
         self.paths = paths
@@ -33,7 +28,7 @@ class FileChecker:
         self._digests: dict[Path, str] = {}
 
     @property
-    def is_complete_upstream(self) -> bool:
+    def wants_all(self) -> bool:
         """True where all files are asked for."""
         return self._only is None
 
@@ -151,10 +146,95 @@ def listed_partitions(paths: DatasetPaths) -> list[ManifestEntry]:
         ]
 
 
+def sidecar_problems(checker: FileChecker, files: Mapping[str, ManifestEntry]) -> Iterator[str]:
+    """Yield what is wrong with the sidecars, and with files that only a sidecar describes.
+
+    The bytes of `files`, those of ``dataset.json``, are compared elsewhere: here only what both say about them.
+    """
+    paths = checker.paths
+    for name, sidecar in _sidecars(paths):
+        path = paths.sidecar(paths.root / name)
+        if not checker.wants(name, sidecar):
+            continue
+        record = read_record(path)
+        if record is None:
+            yield f"{sidecar}: its text is not what was written"
+            continue
+        if name == paths.report.name:
+            # Compared already.
+            continue
+        said = ManifestEntry(name, record.size, record.sha256)
+        if name in files:
+            if said != files[name]:
+                yield f"{sidecar}: says another size or digest of {name} than dataset.json"
+        elif not (paths.root / name).is_file():
+            yield f"{name}: missing, though {sidecar} says that it was published; delete that if it was on purpose"
+        else:
+            problem = checker.problem(said)
+            if problem is not None:
+                # Nothing else describes this file: it may be the sidecar that changed.
+                yield f"{problem}; so says {sidecar}"
+
+
+def state_problems(checker: FileChecker, files: Mapping[str, ManifestEntry]) -> Iterator[str]:
+    """Yield which files of ``dataset.json`` were made from different states of one source, as their sidecars say."""
+    for found in disagreements(_recorded(checker.paths, files)):
+        if checker.wants(found.first, found.second):
+            named = few(found.sources, _MOST_NAMED)
+            yield f"{found.second}: made from another state of a source than {found.first}: {named}"
+
+
+def _recorded(paths: DatasetPaths, files: Mapping[str, ManifestEntry]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, _ in _sidecars(paths):
+        record = read_record(paths.sidecar(paths.root / name)) if name in files else None
+        if record is not None and ManifestEntry(name, record.size, record.sha256) == files[name]:
+            sources = record.parts.get("sources")
+            if isinstance(sources, Mapping):
+                yield name, sources
+
+
+def without_sidecar(paths: DatasetPaths, files: Mapping[str, ManifestEntry]) -> list[str]:
+    """Return the files of ``dataset.json``, and itself, that have no sidecar: a copy may leave ``.gcn`` out."""
+    names = (*sorted(files), paths.dataset.name)
+    return [name for name in names if not paths.sidecar(paths.root / name).is_file()]
+
+
+def _sidecars(paths: DatasetPaths) -> Iterator[tuple[str, str]]:
+    """Yield each sidecar's file and itself, both relative to the dataset."""
+    home = paths.sidecar(paths.dataset).parent
+    for path in sorted(home.rglob(f"*{_SUFFIX}")):
+        # What starts with a dot is a temporary file of an interrupted build.
+        if path.is_file() and not path.name.startswith("."):
+            name = path.relative_to(home).as_posix().removesuffix(_SUFFIX)
+            yield name, path.relative_to(paths.root).as_posix()
+
+
+def differences(one: Dataset, other: Dataset) -> Iterator[str]:
+    """Yield one sentence for each file, and each key of ``dataset.json``, in which two datasets differ.
+
+    Nothing is yielded where they are the same to the last bit, wherever they lie: their digests are equal then, and
+    only then. Two that differ may hold the same chips nevertheless: `Dataset.data_digest` is equal then. What their
+    directories hold is not looked at; `gcn_luigi.read.validate` does that.
+    """
+    if one.digest == other.digest:
+        return
+    files, others = listed(one), listed(other)
+    for name in sorted(files.keys() | others.keys()):
+        if name not in others:
+            yield f"{name}: only in the first"
+        elif name not in files:
+            yield f"{name}: only in the second"
+        elif files[name] != others[name]:
+            yield f"{name}: other bytes"
+    for key in sorted((one.description.keys() | other.description.keys()) - {"files", DIGEST, DATA_DIGEST}):
+        if one.description.get(key) != other.description.get(key):
+            yield f"dataset.json: another {key}"
+
+
 def _told(problem: str | None) -> Iterator[str]:
     if problem is not None:
         yield problem
 
 
 def _is_entry(entry: Mapping[str, Any] | Any) -> bool:
-    return isinstance(entry, dict) and all(isinstance(entry.get(key), kind) for key, kind in _SEALED.items())
+    return isinstance(entry, dict) and all(isinstance(entry.get(key), kind) for key, kind in _ENTRY.items())

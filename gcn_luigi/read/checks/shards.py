@@ -8,6 +8,7 @@ import geopandas as gpd
 import numpy as np
 from numpy.typing import NDArray
 
+from gcn_luigi.errors import few
 from gcn_luigi.io.shard.format import FORMATS
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.prepare.chips.metadata import INDEXED_COLUMNS
@@ -18,15 +19,7 @@ _MOST_NAMED = 3
 
 
 def index_problems(dataset: Dataset, names: list[str]) -> Iterator[str]:
-    """Yield where shards, index and catalog do not agree.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Whose files are those that were published.
-    names : list of str
-        Its shards, as ``dataset.json`` lists them.
-    """
+    """Yield where the shards `names`, as ``dataset.json`` lists them, the index and the catalog do not agree."""
     index, catalog = dataset.chip_table, dataset.partition_table.set_index("partition")
     for chip_id in index["chip_id"][index["chip_id"].duplicated()].unique():
         yield f"index.parquet: {chip_id} stands there twice"
@@ -48,10 +41,7 @@ def index_problems(dataset: Dataset, names: list[str]) -> Iterator[str]:
 def chunk_problems(path: Path) -> Iterator[str]:
     """Yield which chips of a shard are damaged, each chunk read through its checksum.
 
-    Parameters
-    ----------
-    path : Path
-        The shard. Of one whose structure is damaged no chip can be told from another.
+    Chips of a shard whose structure is damaged cannot be distinguished: it is named as a whole.
     """
     try:
         with ShardReader(path) as shard:
@@ -81,8 +71,7 @@ def _damaged_rows(shard: ShardReader) -> Iterator[tuple[int, str]]:
 
 
 def _named(ids: NDArray[np.str_]) -> str:
-    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
-    return f"chip{'s' if len(ids) > 1 else ''} {', '.join(ids[:_MOST_NAMED])}{more}"
+    return f"chip{'s' if len(ids) > 1 else ''} {few(ids, _MOST_NAMED)}"
 
 
 def _shard(path: Path, rows: gpd.GeoDataFrame) -> Iterator[str]:

@@ -28,19 +28,7 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class Request:
-    """What is exported, and how.
-
-    Attributes
-    ----------
-    selection : Selection
-        Which chips or partitions.
-    form : {"chips", "partitions", "mosaic"}
-        One GeoTIFF a chip, one a partition, or one a year with all that lies in the box.
-    layers : tuple of str
-        Some of ``image``, ``label`` and ``flags``.
-    overwrite : bool
-        Replace an earlier export.
-    """
+    """What is exported, and how: one GeoTIFF per chip, per partition, or per year with all that is in the box."""
 
     selection: Selection
     form: Form = "chips"
@@ -52,23 +40,9 @@ def export(dataset: Dataset, out: Path, request: Request, say: Say) -> dict[str,
     """Write a directory of GeoTIFFs, their footprints and styles; no sources are needed.
 
     Pixels are those that `ChipReader` gives, to the bit. A mosaic is of one year: what no partition of that year covers
-    holds the fill, label 255, and flags that all is missing. The directory appears when it is whole.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        A finished dataset.
-    out : Path
-        A directory that is not there yet, or is empty.
-    request : Request
-        What is exported.
-    say : callable
-        Told a line and the share of work done.
-
-    Returns
-    -------
-    dict
-        What ``export.json`` says: ``dataset`` and ``digest``, ``form``, ``crs``, counts, and ``files``.
+    holds the fill, label 255, and flags that all is missing. The directory `out`, which is not there yet or is empty,
+    appears when it is whole. Returned is what ``export.json`` says: ``dataset`` and ``digest``, ``form``, ``crs``,
+    counts, and ``files``. `say` is called with a message and the completed fraction.
 
     Raises
     ------
@@ -86,15 +60,15 @@ def export(dataset: Dataset, out: Path, request: Request, say: Say) -> dict[str,
         )
     where = str(dataset.paths.root)
     rows = select(dataset.chip_table, selection, "chip_id" if request.form == "chips" else "partition", where=where)
-    with published(dataset, out, overwrite=request.overwrite) as draft:
-        files = ExportFiles(dataset, draft, request.layers)
+    with published(dataset, out, overwrite=request.overwrite) as directory:
+        files = ExportFiles(dataset, directory, request.layers)
         if request.form == "chips":
             footprints = _chips(dataset, rows, files, say)
         elif request.form == "partitions":
             footprints = _partitions(dataset, rows, files, say)
         else:
             footprints = _mosaics(dataset, rows, files, selection, say)
-        write_geopackage(draft / "footprints.gpkg", footprints, "footprints")
+        write_geopackage(directory / "footprints.gpkg", footprints, "footprints")
         return files.close(request.form, len(rows))
 
 
@@ -109,14 +83,8 @@ def _chips(dataset: Dataset, rows: gpd.GeoDataFrame, files: ExportFiles, say: Sa
                 row = rows.iloc[position]
                 size = batch["label"].shape[-1]
                 # The place that the shard states, to the last digit.
-                own = Lattice(
-                    dataset.lattice.crs,
-                    float(row["left"]),
-                    float(row["top"]),
-                    dataset.lattice.pixel_size,
-                    size,
-                    size,
-                )
+                left, top = float(row["left"]), float(row["top"])
+                own = Lattice(dataset.lattice.crs, left, top, dataset.lattice.pixel_size, size, size)
                 pixels: dict[str, Any] = {layer: batch[layer][number] for layer in LAYERS}
                 files.write(names[position], own, [(own.window, pixels)])
                 say(names[position], (position + 1) / len(rows))
@@ -161,22 +129,15 @@ def _mosaics(
 
 def _used(dataset: Dataset, rows: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Return the catalog's rows of the partitions, in the order of the index."""
-    return (
-        dataset.partition_table.set_index("partition", drop=False)
-        .loc[rows["partition"].unique()]
-        .reset_index(drop=True)
-    )
+    table = dataset.partition_table.set_index("partition", drop=False)
+    return table.loc[rows["partition"].unique()].reset_index(drop=True)
 
 
 def _union(dataset: Dataset, hull: Window) -> Window:
     whole = dataset.lattice.window
     row, col = min(whole.row, hull.row), min(whole.col, hull.col)
-    return Window(
-        row,
-        col,
-        max(whole.row + whole.height, hull.row + hull.height) - row,
-        max(whole.col + whole.width, hull.col + hull.width) - col,
-    )
+    bottom = max(whole.row + whole.height, hull.row + hull.height)
+    return Window(row, col, bottom - row, max(whole.col + whole.width, hull.col + hull.width) - col)
 
 
 def _pieces(scene: Scene, window: Window, partition: str | None = None) -> Iterator[tuple[Window, Any]]:

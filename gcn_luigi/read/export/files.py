@@ -23,27 +23,17 @@ LAYERS: tuple[Layer, ...] = ("image", "label", "flags")
 LISTING = "export.json"
 FORMAT = "gcn_luigi export 1"
 
-# What a GIS lays beside a file that it shows.
+# What a GIS puts next to a file that it shows.
 _BESIDE = (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal")
 # A pixel with one of these lacks some band of the image.
 _IMAGE_FLAGS = int(Flag.OPTICAL | Flag.TOPO | Flag.OUTSIDE | Flag.DISTANCE)
 
 
 class ExportFiles:
-    """Writes the files of an export into a draft of its directory.
+    """Writes the files of an export of `dataset` into a temporary directory, for some of a pixel's layers."""
 
-    Parameters
-    ----------
-    dataset : Dataset
-        Whose pixels they show.
-    draft : Path
-        The directory.
-    layers : tuple of str
-        Which of a pixel's layers are written.
-    """
-
-    def __init__(self, dataset: Dataset, draft: Path, layers: tuple[Layer, ...]) -> None:
-        self._dataset, self._draft, self._layers = dataset, draft, layers
+    def __init__(self, dataset: Dataset, directory: Path, layers: tuple[Layer, ...]) -> None:
+        self._dataset, self._directory, self._layers = dataset, directory, layers
         bands = described_bands(dataset)
         nodata = dataset.description["configuration"]["nodata"]
         fill = int(nodata["fill"])
@@ -82,16 +72,12 @@ class ExportFiles:
     def write(self, name: str, lattice: Lattice, pieces: Iterable[tuple[Window, Planes]]) -> None:
         """Write the GeoTIFFs of one chip, partition or mosaic, and their styles.
 
-        Parameters
-        ----------
-        name : str
-            Of the image; the other layers have theirs behind it.
-        lattice : Lattice
-            Where its pixels lie.
-        pieces : iterable of (Window, mapping)
-            Parts of it, one block tall and row-major, with ``image``, ``label`` and ``flags``.
+        `name` is that of the image; the other layers append theirs. `pieces` are windows, one block tall and
+        row-major, with their ``image``, ``label`` and ``flags``.
         """
-        paths = {layer: self._draft / f"{name}{'' if layer == 'image' else f'_{layer}'}.tif" for layer in self._layers}
+        paths = {
+            layer: self._directory / f"{name}{'' if layer == 'image' else f'_{layer}'}.tif" for layer in self._layers
+        }
         for layer, path in paths.items():
             path.with_suffix(".qml").write_text(self._styles[layer], encoding="utf-8")
         with ExitStack() as stack:
@@ -106,8 +92,8 @@ class ExportFiles:
 
     def close(self, form: str, n_chips: int) -> dict[str, Any]:
         """Write the style of the footprints and the list of all files; return what it says."""
-        (self._draft / "footprints.qml").write_text(split_style(), encoding="utf-8")
-        names = sorted(path.name for path in self._draft.iterdir())
+        (self._directory / "footprints.qml").write_text(split_style(), encoding="utf-8")
+        names = sorted(path.name for path in self._directory.iterdir())
         summary = {
             "format": FORMAT,
             "region": self._dataset.description["region"],
@@ -117,10 +103,10 @@ class ExportFiles:
             "crs": self._dataset.lattice.crs,
             "n_chips": n_chips,
             "n_rasters": sum(name.endswith(".tif") for name in names),
-            "bytes": sum((self._draft / name).stat().st_size for name in names),
+            "bytes": sum((self._directory / name).stat().st_size for name in names),
             "files": names,
         }
-        (self._draft / LISTING).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        (self._directory / LISTING).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
         return summary
 
 
@@ -132,21 +118,10 @@ def described_bands(dataset: Dataset) -> tuple[Band, ...]:
 
 @contextmanager
 def published(dataset: Dataset, out: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Yield a hidden directory to write; move it onto `out` if the block succeeds.
+    """Yield a temporary directory to write; move it onto `out` if the block succeeds.
 
-    Parameters
-    ----------
-    dataset : Dataset
-        Nothing is written into its directory.
-    out : Path
-        Not there, empty, or with `overwrite` an earlier export with nothing else in it.
-    overwrite : bool
-        Replace an earlier export.
-
-    Yields
-    ------
-    Path
-        The draft.
+    `out` is not there, is empty, or with `overwrite` is an earlier export with nothing else in it. Nothing is written
+    into the directory of `dataset`.
 
     Raises
     ------
@@ -161,15 +136,15 @@ def published(dataset: Dataset, out: Path, *, overwrite: bool) -> Iterator[Path]
     old = _earlier_files(final, overwrite=overwrite)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_sibling(final) as draft:
-            draft.mkdir()
-            yield draft
-            for path in (*draft.iterdir(), draft):
+        with temporary_sibling(final) as directory:
+            directory.mkdir()
+            yield directory
+            for path in (*directory.iterdir(), directory):
                 sync(path)
             # What a reader of the old export has open stays whole; the directory is empty, then gone, then the new one.
             for path in old:
                 path.unlink(missing_ok=True)
-            draft.replace(final)
+            directory.replace(final)
             sync(final.parent)
     except OSError as error:
         if isinstance(error, GcnLuigiError):
@@ -180,7 +155,7 @@ def published(dataset: Dataset, out: Path, *, overwrite: bool) -> Iterator[Path]
 
 
 def _earlier_files(final: Path, *, overwrite: bool) -> list[Path]:
-    """Return what is replaced: the files of an earlier export, and what a GIS laid beside them."""
+    """Return what is replaced: the files of an earlier export, and what a GIS put next to them."""
     if not final.exists() and not final.is_symlink():
         return []
     if final.is_symlink() or not final.is_dir():

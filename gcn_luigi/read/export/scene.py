@@ -19,7 +19,7 @@ _CACHE_MB = 256
 
 @dataclass(frozen=True)
 class _Stored:
-    """A stored row of pixels: where it is kept, and where it lies."""
+    """A stored row of pixels: where it is kept, and where it is on the lattice."""
 
     shard: int
     row: int
@@ -30,18 +30,11 @@ class _Stored:
 
 
 class Scene:
-    """What the chips of some rows of the index show, laid back onto the lattice.
+    """What the chips of some rows of the index show, put back onto the lattice.
 
     In the layout ``windows`` partitions are stored whole, and are shown whole; in the layout ``chips`` only what some
     kept chip shows is there. A chip that was stretched over the edge of its partition shows no pixel of the lattice
-    and is left out.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        A finished dataset.
-    rows : GeoDataFrame
-        Of its index, at least one; of one year, unless their partitions do not touch.
+    and is left out. `rows`, at least one, are of one year, unless their partitions do not touch.
 
     Raises
     ------
@@ -88,19 +81,10 @@ class Scene:
         return Window(row, col, bottom - row, right - col)
 
     def read(self, window: Window, partition: str | None = None) -> Canvas:
-        """Return the pixels of `window`; where nothing is shown, the fill, label 255 and flags that all is missing.
+        """Return the pixels of `window`, of one partition alone where it is given.
 
-        Parameters
-        ----------
-        window : Window
-            On the region's lattice; it may reach beyond.
-        partition : str or None
-            Show this one alone.
-
-        Returns
-        -------
-        Canvas
-            ``image`` (band, y, x) int16, ``label`` and ``flags`` (y, x) uint8.
+        The window is on the region's lattice and may reach beyond. Returned are ``image`` (band, y, x) int16, ``label``
+        and ``flags`` (y, x) uint8; where nothing is shown, the fill, label 255 and flags that all is missing.
 
         Raises
         ------
@@ -142,7 +126,7 @@ class Scene:
         return ShardError(
             f"partition {one.partition} {what}",
             where=self._where,
-            fix="look what is damaged: gcn validate --deep; then gcn run --deep REGION makes it anew",
+            fix="see what is damaged: gcn validate --deep; then gcn run --deep REGION rebuilds it",
         )
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gcn_luigi.read.sampling import shuffled, shuffled_in_groups
+from gcn_luigi.read.reader import shuffled, shuffled_in_groups
 
 
 @given(st.integers(0, 300), st.integers(0, 2**40), st.integers(0, 50))

@@ -19,7 +19,7 @@ from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import Record, read_record
 from gcn_luigi.io.shard.format import write_footer
 from gcn_luigi.io.tables import write_geoparquet
-from gcn_luigi.read.checks.sameness import differences
+from gcn_luigi.read.checks.files import differences
 from gcn_luigi.read.dataset import Dataset
 from gcn_luigi.read.validate import unlisted, unrecorded, validate
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import gcn_luigi
 from gcn_luigi.cli import cli
 from gcn_luigi.io.publish.manifest import manifest_text
-from gcn_luigi.read.checks.sameness import differences
+from gcn_luigi.read.checks.files import differences
 from gcn_luigi.read.validate import absent, validate
 from tests.contracts.fences import blocks
 
