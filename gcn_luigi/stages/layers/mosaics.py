@@ -85,9 +85,10 @@ def mosaic_band(
     from_top = sorted(files, key=lambda file: (tile_order(file.tile), file.path))
     if precedence == "highest-id":
         from_top.reverse()
+    root = root.absolute()
     sources = tuple(
         VrtSource(
-            root.absolute() / file.path,
+            root / file.path,
             source_band,
             file.window,
             float(band.nodata) if (tag := file.tag_of(source_band)) is None else tag,
