@@ -143,16 +143,8 @@ def is_gdal_option(name: str) -> bool:
 def set_aside(environ: MutableMapping[str, str] = os.environ) -> tuple[str, ...]:
     """Take out of the environment what could change a result, for this process and those it starts.
 
-    Parameters
-    ----------
-    environ : mapping
-        The environment; modified.
-
-    Returns
-    -------
-    tuple of str
-        The names of the variables that were dropped, and the paths of the files of GDAL's settings that count no more;
-        empty where it was done before.
+    Returns the names of the variables that were dropped, and the paths of the files of GDAL's settings that no longer
+    count; empty where it was done before.
 
     Raises
     ------
