@@ -2,7 +2,7 @@
 
 GDAL takes any of its thousand options from the environment, and from files named there or in the user's home. Some of
 them move pixels, hide masks or let damaged blocks pass. Commands and tasks therefore drop all of them but those that
-only bear on messages. `pin_rasters` and `pin_vectors` fix the worst of them for reads outside a build, too.
+only bear on messages. `pin_rasters` and `pin_vectors` fix the worst of them for reads outside a build as well.
 
 rasterio and pyogrio each bring a GDAL of their own, with options of its own. An option that is set explicitly counts
 more than one of the environment or of a file of settings. This holds for the process from the first use on: a lazy
@@ -26,7 +26,7 @@ _FAMILIES = re.compile(
     r"(?:AAIGRID|CPL|FLATGEOBUF|GDAL|GEOJSON|GPKG|GTIFF|HFA|JP2[A-Z]*|OGR|OPENFILEGDB|OPENJPEG|OSR|PROJ|SPATIALITE|VRT"
     r"|VSI)_[A-Z0-9_]+"
 )
-# Options that belong to none, or to a family whose first word others use, too.
+# Options that belong to none, or to a family whose first word others use as well.
 _OTHERS = frozenset({
     "ALLOW_OGR_SQL_FUNCTIONS_FROM_TRIGGER_AND_VIEW", "ALLOW_VIRTUAL_OGR_FROM_TRIGGER_AND_VIEW", "ATTRIBUTES_SKIP",
     "CENTER_LONG", "CHECK_DISK_FREE_SPACE", "CHECK_WITH_INVERT_PROJ", "COMPRESS_GEOM", "CONVERT_YCBCR_TO_RGB",
@@ -39,7 +39,7 @@ _OTHERS = frozenset({
     "TAB_APPROX_GEOTRANSFORM", "TIFF_READ_STREAMING", "TIFF_USE_OVR", "USE_OSR_FIND_MATCHES", "USE_RRD",
     "USE_SPILL", "USE_TEMPFILE", "USE_TILE_AS_BLOCK", "WARP_THREAD_CHUNK_SIZE",
 })  # fmt: skip
-# Where an installation lies and what it is, for those who compile against it.
+# Where an installation is and what it is, for those who compile against it.
 _BUILD = re.compile(r"(?:GDAL|PROJ)_(?:HOME|ROOT|DIR|PREFIX|VERSION|CONFIG|LIBS?|LIBRAR(?:Y|IES)(?:_PATH)?|INCLUDE.*)")
 # Messages, and the network, which no source is on. Not the size of the cache: blocks reach a file in its order.
 _HARMLESS = re.compile(
@@ -143,16 +143,8 @@ def is_gdal_option(name: str) -> bool:
 def set_aside(environ: MutableMapping[str, str] = os.environ) -> tuple[str, ...]:
     """Take out of the environment what could change a result, for this process and those it starts.
 
-    Parameters
-    ----------
-    environ : mapping
-        The environment; modified.
-
-    Returns
-    -------
-    tuple of str
-        The names of the variables that were dropped, and the paths of the files of GDAL's settings that count no more;
-        empty where it was done before.
+    Returns the names of the variables that were dropped, and the paths of the files of GDAL's settings that no longer
+    count; empty where it was done before.
 
     Raises
     ------
@@ -229,7 +221,7 @@ def _use_own_tables() -> None:
 
 
 def _check_tables(environ: Mapping[str, str]) -> None:
-    """Look up one reference system, where the libraries do not carry the tables that tell of it."""
+    """Look up one reference system, where the libraries do not carry the tables that describe it."""
     from pyproj import CRS as ProjCRS  # noqa: N811, PLC0415
     from pyproj.exceptions import CRSError as ProjError  # noqa: PLC0415
     from rasterio.crs import CRS  # noqa: PLC0415

@@ -126,7 +126,7 @@ def check_vector(path: Path) -> None:
         raise InputError(
             "not a readable vector file: of no format that is read here",
             where=str(path),
-            fix="write it as GeoPackage; shapefile, GeoJSON, FlatGeobuf, GeoParquet and .gdb are read, too",
+            fix="write it as GeoPackage; shapefile, GeoJSON, FlatGeobuf, GeoParquet and .gdb are read as well",
         )
 
 
@@ -233,7 +233,7 @@ def _refuse_live_logs(path: Path) -> None:
     is_hot = journal.is_file() and _head(journal, len(_JOURNAL_MAGIC)) == _JOURNAL_MAGIC
     if is_hot or (wal.is_file() and wal.stat().st_size > 0):
         raise InputError(
-            f"has changes that are not yet in it: they are in {(journal if is_hot else wal).name} beside it",
+            f"has changes that are not yet in it: they are in {(journal if is_hot else wal).name} next to it",
             where=str(path),
             fix="save and close it in the GIS that has it open; if that ended abnormally, run "
             f"sqlite3 {path.name} 'PRAGMA wal_checkpoint(TRUNCATE)'; or export a copy and name that",

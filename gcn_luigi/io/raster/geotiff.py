@@ -81,7 +81,7 @@ def open_geotiff(
             yield dataset
     except RasterioError as error:
         raise _unwritable(path, str(error)) from error
-    # GDAL writes the last blocks while it closes the file, and does not tell when the disk is full then.
+    # GDAL writes the last blocks while it closes the file, and does not report a full disk then.
     try:
         read_header(path)
     except InputError as error:

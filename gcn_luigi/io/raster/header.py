@@ -93,7 +93,7 @@ def read_header(path: Path) -> Header:
     with open_raster(path) as dataset:
         if not _is_whole(dataset, path):
             raise InputError(
-                "is cut short: its last block lies behind the end of the file",
+                "is cut short: its last block is beyond the end of the file",
                 where=str(path),
                 fix="copy or download the file again",
             )
@@ -111,7 +111,7 @@ def read_header(path: Path) -> Header:
 
 
 def read_lattice(path: Path) -> Lattice:
-    """Return where the pixels of `path` lie; raises as `read_header` does."""
+    """Return where the pixels of `path` are; raises as `read_header` does."""
     return read_header(path).lattice
 
 
@@ -137,7 +137,7 @@ def fix_unwritten(dtypes: Iterable[str], nodata: int = -32768) -> str:
 
 
 def can_hold(tag: float, dtype: str) -> bool:
-    """Return whether a pixel of a type can hold a nodata tag; GDAL takes what lies beyond for 0 or the nearest value.
+    """Return whether a pixel of a type can hold a nodata tag; GDAL takes what is beyond for 0 or the nearest value.
 
     Examples
     --------
@@ -193,7 +193,7 @@ def crs_of(text: str, *, where: str) -> CRS:
 
 
 def crs_code(crs: CRS) -> str:
-    """Return ``"EPSG:3338"`` where an authority's code stands for exactly this CRS, its WKT otherwise."""
+    """Return ``"EPSG:3338"`` where an authority's code means exactly this CRS, its WKT otherwise."""
     return _code_of_wkt(crs.to_wkt())
 
 

@@ -18,9 +18,9 @@ from gcn_luigi.prepare.missing.fill import Flag
 # Since which QGIS the options of symbols are read.
 _VERSION = "3.22.0"
 _OPAQUE = 255
-# Stops of the distance, near to far; told apart in grey, too.
+# Stops of the distance, near to far; distinct in grey as well.
 _DISTANCES = ("#f2fbff", "#7fb8d8", "#3f6f9f", "#1d2f57")
-# Opacity of fills: what lies below is seen through; chips overlap, and theirs add up.
+# Opacity of fills: what is below is seen through; chips overlap, and theirs add up.
 _TINT, _FAINT_TINT, _CHIP_TINT = 60, 40, 14
 _CLASSES = {
     LABEL_NONE: ("none", "none"),

@@ -55,20 +55,8 @@ def mosaic_band(
     compared as numbers. A file is masked by the nodata tag of its own band or, without one, by ``band.nodata``; the
     mosaic's nodata is ``band.nodata``, so a pixel of that value reads as nodata whatever its file's tag says,
     but only the tag (or its absence) decides whether a tile below is seen through it. The mosaic's type is the
-    narrowest that holds every file and the nodata value.
-
-    Parameters
-    ----------
-    files : sequence of SourceFile
-        The tiles, in any order.
-    band : Band
-        Gives name and nodata.
-    root : Path
-        Directory that the files' paths start from.
-    source_band : int
-        1-based band of every file.
-    precedence : {"lowest-id", "highest-id"}
-        Which tile is on top.
+    narrowest that holds every file and the nodata value. `source_band`, 1-based, is that of every file; the files'
+    paths start from `root`, and `precedence` says which tile is on top.
 
     Raises
     ------
@@ -85,9 +73,10 @@ def mosaic_band(
     from_top = sorted(files, key=lambda file: (tile_order(file.tile), file.path))
     if precedence == "highest-id":
         from_top.reverse()
+    root = root.absolute()
     sources = tuple(
         VrtSource(
-            root.absolute() / file.path,
+            root / file.path,
             source_band,
             file.window,
             float(band.nodata) if (tag := file.tag_of(source_band)) is None else tag,

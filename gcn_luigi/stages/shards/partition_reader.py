@@ -27,26 +27,9 @@ def read_partitions(
 ) -> Iterator[Corrected]:
     """Yield the partitions `places` with their missing pixels made homogeneous.
 
-    A partition may reach beyond the tiles; pixels there are missing in every role.
-
-    Parameters
-    ----------
-    region : Region
-        Bands, nodata mode, and where tiles are.
-    paths : DatasetPaths
-        Where the stacks are.
-    inventory : Inventory
-        The lattice and its tiles.
-    places : sequence of Partition
-        Year and window of each.
-    in_thread : bool
-        Read the next ones in another thread meanwhile, each into memory of its own. Otherwise each is read when it is
-        asked for, into the memory of the one before.
-
-    Yields
-    ------
-    Corrected
-        Image, label, flags and out-of-range counts.
+    A partition may reach beyond the tiles; pixels there are missing in every role. With `in_thread` the next ones are
+    read in another thread meanwhile, each into memory of its own. Otherwise each is read when it is asked for, into the
+    memory of the one before.
 
     Raises
     ------
