@@ -24,8 +24,7 @@ from gcn_luigi.prepare.missing.fill import Corrected, outside_flags, strict_noda
 from gcn_luigi.settings import RegionSettings, ShardSettings
 from gcn_luigi.stages.dataset.manifest import write_manifest
 from gcn_luigi.stages.dataset.summary import write_index
-from gcn_luigi.stages.shards.chip_encoder import BATCH
-from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
+from gcn_luigi.stages.shards.shard import BATCH, ShardRequest, build_shard
 
 Batch = dict[str, npt.NDArray[Any]]
 

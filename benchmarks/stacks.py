@@ -19,8 +19,7 @@ from benchmarks.timing import Contestant, race
 from gcn_luigi.io.raster.header import read_lattice
 from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
-from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.partitions.grid import hilbert_order
+from gcn_luigi.lattice import Lattice, Window, hilbert_order
 
 CORES = 1
 # As the published composites: a band a year, blocks and cells of 256 px, a name for each of the two years read.

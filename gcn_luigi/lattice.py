@@ -13,6 +13,8 @@ from gcn_luigi.errors import LatticeError
 # A file written with single-precision coordinates is off by far less than this;
 # a real shift (7 m of 30 m) is off by far more.
 _TOLERANCE_PX = 1e-3
+# Of the Hilbert curve: rows and columns within 2**30 pixels of the lattice's corner, on both sides.
+_HILBERT_BITS = 31
 
 
 @dataclass(frozen=True, order=True)
@@ -31,6 +33,11 @@ class Window:
     def is_empty(self) -> bool:
         """True when the window holds no pixel."""
         return self.height <= 0 or self.width <= 0
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Rows and columns as half-open ranges, the form in which rasterio takes a window."""
+        return (self.row, self.row + self.height), (self.col, self.col + self.width)
 
     def intersection(self, other: Self) -> Self:
         """Return the common rectangle; empty (zero height or width) where there is none."""
@@ -201,3 +208,40 @@ class Lattice:
                 fix="put it onto the region's lattice; a fraction of a pixel is never shifted silently",
             )
         return Window(row, col, height, width)
+
+
+def hilbert_order(rows: npt.ArrayLike, cols: npt.ArrayLike) -> npt.NDArray[np.intp]:
+    """Return the order of places along the Hilbert curve.
+
+    A square of 2**k x 2**k places at a multiple of 2**k is passed through from one neighbour to the next before the
+    curve goes on. So any run of consecutive places is a compact patch, whatever its length.
+
+    Parameters
+    ----------
+    rows, cols : array_like of int
+        (place,): whole numbers from -2**30 to 2**30 - 1, for example the first pixels of windows. Places need not
+        be equally spaced.
+
+    Returns
+    -------
+    ndarray of intp
+        (place,): positions in `rows`, in the order of the curve; equal places keep their order.
+
+    References
+    ----------
+    D. Hilbert, Ueber die stetige Abbildung einer Linie auf ein Flaechenstueck, Math. Ann. 38 (1891) 459-460.
+    """
+    y, x = ((np.asarray(values, np.int64) + (1 << (_HILBERT_BITS - 1))).astype(np.uint64) for values in (rows, cols))
+    distance = np.zeros(y.shape, np.uint64)
+    for bit in range(_HILBERT_BITS - 1, -1, -1):
+        side = np.uint64(1 << bit)
+        low = side - np.uint64(1)
+        upper, right = (y & side) != 0, (x & side) != 0
+        quarter = np.where(right, np.where(upper, 2, 3), np.where(upper, 1, 0)).astype(np.uint64)
+        distance = (distance << np.uint64(2)) | quarter
+        # The curve enters the first and the last quarter along the other axis, the last one mirrored.
+        turned, mirrored = ~upper, ~upper & right
+        y, x = y & low, x & low
+        y, x = np.where(mirrored, low - y, y), np.where(mirrored, low - x, x)
+        y, x = np.where(turned, x, y), np.where(turned, y, x)
+    return np.argsort(distance, kind="stable")

@@ -7,8 +7,7 @@ import luigi
 from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.io.raster.stack import DEFAULT_MEMORY
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages.shards.chip_encoder import BATCH
-from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
+from gcn_luigi.stages.shards.shard import BATCH, ShardRequest, build_shard
 from gcn_luigi.tasks.base import RegionTask, hidden_parameter
 from gcn_luigi.tasks.dependencies import Dependencies
 from gcn_luigi.tasks.partitions import PartitionCatalog, corrected_dependencies

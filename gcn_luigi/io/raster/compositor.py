@@ -17,7 +17,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.drivers import open_local
 from gcn_luigi.io.raster.vrt import VrtBand, VrtSource
-from gcn_luigi.io.raster.windows import rasterio_window, read_dataset, unreadable
+from gcn_luigi.io.raster.windows import read_dataset, unreadable
 from gcn_luigi.lattice import Lattice, Window, WindowSet
 
 # Types that int16 holds whole: only among them is a copy of pixels all that a VRT does.
@@ -283,7 +283,7 @@ class Compositor:
             return
         row, col = part.seen.row - plane.window.row, part.seen.col - plane.window.col
         target = plane.pixels[row : row + part.seen.height, col : col + part.seen.width]
-        window, nodata = rasterio_window(part.own), part.nodata
+        window, nodata = part.own.ranges, part.nodata
         try:
             if stroke.is_bare:
                 dataset.read(band, window=window, out=target)

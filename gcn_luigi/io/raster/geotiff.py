@@ -15,7 +15,6 @@ from rasterio.transform import Affine
 from gcn_luigi.errors import InputError, PublishError
 from gcn_luigi.io.gdal import pin_rasters
 from gcn_luigi.io.raster.header import crs_of, read_header
-from gcn_luigi.io.raster.windows import rasterio_window
 from gcn_luigi.lattice import Lattice, Window
 
 # Pixels along the edge of a GeoTIFF block; GDAL wants multiples of 16.
@@ -125,7 +124,7 @@ def write_geotiff(
                     where=str(path),
                     fix="give (band, y, x) of the file's own dtype",
                 )
-            dataset.write(stack, window=rasterio_window(window))
+            dataset.write(stack, window=window.ranges)
 
 
 @dataclass(frozen=True)
@@ -172,9 +171,9 @@ class StyledGeoTiff:
     def write(self, pixels: NDArray[Any], window: Window, present: NDArray[np.bool_]) -> None:
         """Write a window, (band, y, x) or (y, x) of the file's dtype; a mask, where there is one, shows `present`."""
         stack = pixels[np.newaxis] if pixels.ndim == 2 else pixels
-        self._dataset.write(np.ascontiguousarray(stack), window=rasterio_window(window))
+        self._dataset.write(np.ascontiguousarray(stack), window=window.ranges)
         if self._is_masked:
-            self._dataset.write_mask(present, window=rasterio_window(window))
+            self._dataset.write_mask(present, window=window.ranges)
 
 
 def _rows(data: NDArray[Any], lattice: Lattice, *, where: str) -> Iterator[tuple[Window, NDArray[Any]]]:

@@ -7,18 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio import windows
 from rasterio.errors import RasterioIOError
 
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.io.raster.drivers import open_local
 from gcn_luigi.io.raster.header import is_same_crs, is_same_size, open_raster, read_lattice
 from gcn_luigi.lattice import Lattice, Window
-
-
-def rasterio_window(window: Window) -> windows.Window:
-    """Return the same rectangle in rasterio's words."""
-    return windows.Window(window.col, window.row, window.width, window.height)
 
 
 def read_window(
@@ -55,11 +49,11 @@ def read_dataset(
     target = result[:, row : row + inside.height, col : col + inside.width]
     try:
         if len({dataset.dtypes[band - 1] for band in chosen}) == 1:
-            dataset.read(chosen, window=rasterio_window(inside), out=target)
+            dataset.read(chosen, window=inside.ranges, out=target)
         else:
             # rasterio reads bands of different types only one at a time.
             for index, band in enumerate(chosen):
-                target[index] = dataset.read(band, window=rasterio_window(inside))
+                target[index] = dataset.read(band, window=inside.ranges)
     except RasterioIOError as error:
         path = Path(dataset.name)
         raise unreadable(damaged_source(path, inside) or path, inside, path.name) from error
@@ -123,7 +117,7 @@ def damaged_source(path: Path, window: Window) -> Path | None:
             return source
         try:
             with open_local(source) as dataset:
-                dataset.read(window=rasterio_window(own))
+                dataset.read(window=own.ranges)
         except RasterioIOError:
             return source
     return None

@@ -20,8 +20,6 @@ from gcn_luigi.settings import GridSettings
 _WORLD_M = 2.1e7
 # As in gcn_luigi.lattice: single-precision dust is below, a real shift or phase above.
 _TOLERANCE_PX = 1e-3
-# Rows and columns within 2**30 pixels of the lattice's corner, on both sides.
-_HILBERT_BITS = 31
 _BOX = ("left", "bottom", "right", "top")
 _IDS = ("label", "new_id")
 # Whose year a row states, in a grid that was joined with outlines.
@@ -126,43 +124,6 @@ def world_id(col: int, row: int, edge_m: float) -> str:
     digits = max(4, math.ceil(math.log10(2 * _WORLD_M / edge_m)))
     false_origin = 5 * 10 ** (digits - 1)
     return f"x{false_origin + col:0{digits}d}_y{false_origin + row:0{digits}d}"
-
-
-def hilbert_order(rows: npt.ArrayLike, cols: npt.ArrayLike) -> npt.NDArray[np.intp]:
-    """Return the order of places along the Hilbert curve.
-
-    A square of 2**k x 2**k places at a multiple of 2**k is passed through from one neighbour to the next before the
-    curve goes on. So any run of consecutive places is a compact patch, whatever its length.
-
-    Parameters
-    ----------
-    rows, cols : array_like of int
-        (place,): whole numbers from -2**30 to 2**30 - 1, for example the first pixels of windows. Places need not
-        be equally spaced.
-
-    Returns
-    -------
-    ndarray of intp
-        (place,): positions in `rows`, in the order of the curve; equal places keep their order.
-
-    References
-    ----------
-    D. Hilbert, Ueber die stetige Abbildung einer Linie auf ein Flaechenstueck, Math. Ann. 38 (1891) 459-460.
-    """
-    y, x = ((np.asarray(values, np.int64) + (1 << (_HILBERT_BITS - 1))).astype(np.uint64) for values in (rows, cols))
-    distance = np.zeros(y.shape, np.uint64)
-    for bit in range(_HILBERT_BITS - 1, -1, -1):
-        side = np.uint64(1 << bit)
-        low = side - np.uint64(1)
-        upper, right = (y & side) != 0, (x & side) != 0
-        quarter = np.where(right, np.where(upper, 2, 3), np.where(upper, 1, 0)).astype(np.uint64)
-        distance = (distance << np.uint64(2)) | quarter
-        # The curve enters the first and the last quarter along the other axis, the last one mirrored.
-        turned, mirrored = ~upper, ~upper & right
-        y, x = y & low, x & low
-        y, x = np.where(mirrored, low - y, y), np.where(mirrored, low - x, x)
-        y, x = np.where(turned, x, y), np.where(turned, y, x)
-    return np.argsort(distance, kind="stable")
 
 
 def import_grid(table: gpd.GeoDataFrame, lattice: Lattice, settings: GridSettings) -> tuple[list[Cell], list[str]]:

@@ -30,8 +30,7 @@ from gcn_luigi.stages import Say
 from gcn_luigi.stages.dataset.data_card import write_card
 from gcn_luigi.stages.dataset.manifest import write_manifest
 from gcn_luigi.stages.layers.mosaics import read_inventory
-from gcn_luigi.stages.shards.chip_encoder import ChipEncoder, Columns, Planes
-from gcn_luigi.stages.shards.shard import used_partitions
+from gcn_luigi.stages.shards.shard import ChipEncoder, Columns, Planes, used_partitions
 
 
 def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, codec: Codec | None, say: Say) -> None:

@@ -19,7 +19,7 @@ from gcn_luigi.io.raster.geotiff import BLOCK, blocks, open_geotiff
 from gcn_luigi.io.raster.header import open_raster, read_header
 from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
-from gcn_luigi.io.raster.windows import rasterio_window, read_dataset, sources_within
+from gcn_luigi.io.raster.windows import read_dataset, sources_within
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.layers.int16 import convert_bands
 from gcn_luigi.settings import ConvertSettings, RegionSettings
@@ -167,7 +167,7 @@ def write_stack_file(region: Region, paths: DatasetPaths, year: int, out: Path, 
                     where=str(source.path),
                     fix=f"set nodata = {STACK_FILE_NODATA} for these bands, or use the VRT as it is",
                 )
-            target.write(np.where(values == nodata, STACK_FILE_NODATA, values), window=rasterio_window(window))
+            target.write(np.where(values == nodata, STACK_FILE_NODATA, values), window=window.ranges)
             say(f"{year}: row {window.row} of {lattice.height}", window.row / lattice.height)
 
 
@@ -194,7 +194,7 @@ def convert_mosaic(source: Path, path: Path, band: Band, settings: ConvertSettin
                 stored = convert_bands(values, [band], nodata=header.nodata, settings=settings, where=str(source))
             except InputError as error:
                 raise _traced(error, source, window, band, settings) from error
-            target.write(stored, window=rasterio_window(window))
+            target.write(stored, window=window.ranges)
 
 
 def _strips(source: Path, lattice: Lattice) -> Iterator[tuple[Window, NDArray[Any]]]:

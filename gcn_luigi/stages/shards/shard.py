@@ -1,22 +1,28 @@
 """One shard: read each partition once, mask it, select and cut its chips, compress and write them."""
 
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from gcn_luigi.config import Region
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.format import ShardHeader
-from gcn_luigi.io.shard.writer import create_shard
+from gcn_luigi.io.shard.writer import EncodedRows, ShardWriter, create_shard
 from gcn_luigi.io.tables import read_geoparquet
-from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.lattice import Lattice, Window, hilbert_order
+from gcn_luigi.prepare.chips.chips import cut_chips
 from gcn_luigi.prepare.chips.metadata import (
     Partition,
     chip_columns,
@@ -26,16 +32,19 @@ from gcn_luigi.prepare.chips.metadata import (
 )
 from gcn_luigi.prepare.chips.selection import select_chips
 from gcn_luigi.prepare.missing.fill import Corrected
-from gcn_luigi.prepare.partitions.grid import hilbert_order
 from gcn_luigi.prepare.statistics.histograms import ShardStatistics
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
-from gcn_luigi.stages.shards.chip_encoder import ChipEncoder, EncodedChips
 from gcn_luigi.stages.shards.partition_reader import read_partitions
 
+# Chips cut and compressed at once: 10 MB of pixels of ten bands, whatever the step.
+BATCH = 32
 # The year gap of a partition without a dated outline, whose year the settings gave.
 NO_OUTLINE = -1
+
+Columns = Mapping[str, NDArray[Any]]
+Planes = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,82 @@ class ShardRequest:
     def settings(self) -> RegionSettings:
         """How."""
         return self.region.settings
+
+
+class EncodedChips(NamedTuple):
+    """What `ShardWriter.write` takes: pixels, metadata of the chips and, where it is stored whole, of the partition."""
+
+    rows: EncodedRows
+    columns: Columns
+    windows: Columns
+
+
+class ChipEncoder:
+    """Cuts and compresses chips, in any thread; each thread has buffers of its own, used again and again.
+
+    Parameters
+    ----------
+    header : ShardHeader
+        Sizes, edge policy and fills.
+    writer : ShardWriter
+        Compresses.
+    in_threads : bool
+        Whether threads other than the one that writes do the work.
+    """
+
+    def __init__(self, header: ShardHeader, writer: ShardWriter, *, in_threads: bool = False) -> None:
+        self.header, self._writer = header, writer
+        # What is not compressed is written out of the buffers, and by then a thread may be at its next part.
+        self._is_reused = not (in_threads and writer.codec == "none")
+        self._n_windows = 0
+        # Touching fresh memory costs more than cutting.
+        self._buffers = threading.local()
+
+    def calls(
+        self, planes: Planes, origins: NDArray[np.int64], columns: Columns, windows: Columns
+    ) -> Iterator[Callable[[], EncodedChips]]:
+        """Yield the calls that encode one partition; without chips there is none.
+
+        `planes` are ``image`` (band, y, x) int16, ``label`` and ``flags`` (y, x) uint8 of the partition, not to be
+        changed before the calls are done; `origins` (chip, 2), row and column of its chips; `columns` and `windows` the
+        metadata of the chips (chip, ...) and of the partition (1, ...).
+        """
+        if not len(origins):
+            return
+        if self.header.layout == "windows":
+            numbers = np.full(len(origins), self._n_windows, np.int32)
+            self._n_windows += 1
+            yield partial(self._encode_window, planes, {**columns, "in_window": numbers}, windows)
+            return
+        for first in range(0, len(origins), BATCH):
+            batch = slice(first, first + BATCH)
+            part = {name: values[batch] for name, values in columns.items()}
+            yield partial(self._encode_chips, planes, origins[batch], part)
+
+    def _encode_chips(self, planes: Planes, origins: NDArray[np.int64], columns: Columns) -> EncodedChips:
+        header, pixels = self.header, {}
+        for name, plane in planes.items():
+            out = self._buffer(name, (BATCH, *plane.shape[:-2], header.size, header.size), plane.dtype)[: len(origins)]
+            pixels[name] = cut_chips(plane, origins, header.size, edge=header.edge, fill=header.fills[name], out=out)
+        return EncodedChips(self._writer.encode(pixels), columns, {})
+
+    def _encode_window(self, planes: Planes, columns: Columns, windows: Columns) -> EncodedChips:
+        header, pixels = self.header, {}
+        for name, plane in planes.items():
+            pixels[name] = plane[np.newaxis]
+            if plane.shape[-2:] != header.window:
+                height, width = plane.shape[-2:]
+                pixels[name] = self._buffer(name, (1, *plane.shape[:-2], *header.window), plane.dtype)
+                pixels[name][...] = header.fills[name]
+                pixels[name][0, ..., :height, :width] = plane
+        return EncodedChips(self._writer.encode(pixels), columns, windows)
+
+    def _buffer(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        buffer: NDArray[Any] | None = getattr(self._buffers, name, None) if self._is_reused else None
+        if buffer is None:
+            buffer = np.empty(shape, dtype)
+            setattr(self._buffers, name, buffer)
+        return buffer
 
 
 def share_of(count: int, number: int, total: int) -> slice:

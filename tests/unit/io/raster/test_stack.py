@@ -16,8 +16,7 @@ from gcn_luigi.io.raster.geotiff import write_geotiff
 from gcn_luigi.io.raster.stack import Memory, StackReader
 from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
 from gcn_luigi.io.raster.windows import read_window
-from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.partitions.grid import hilbert_order
+from gcn_luigi.lattice import Lattice, Window, hilbert_order
 from gcn_luigi.stages.layers.mosaics import mosaic_band
 from tests.reference.tile_tree import write_tif
 

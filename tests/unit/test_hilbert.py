@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gcn_luigi.prepare.partitions.grid import hilbert_order
+from gcn_luigi.lattice import hilbert_order
 
 
 def square(edge, step=1, row=0, col=0):
