@@ -30,14 +30,7 @@ class EncodedChips(NamedTuple):
 class ChipEncoder:
     """Cuts and compresses chips, in any thread; each thread has buffers of its own, used again and again.
 
-    Parameters
-    ----------
-    header : ShardHeader
-        Sizes, edge policy and fills.
-    writer : ShardWriter
-        Compresses.
-    in_threads : bool
-        Whether threads other than the one that writes do the work.
+    `in_threads` says whether threads other than the one that writes do the work.
     """
 
     def __init__(self, header: ShardHeader, writer: ShardWriter, *, in_threads: bool = False) -> None:
