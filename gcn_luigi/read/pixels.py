@@ -352,9 +352,9 @@ class PixelStore:
         slots = [cache.slot(key) for key in keys]
         missing = [position for position, slot in enumerate(slots) if slot is None]
         for shard in {keys[position][0] for position in missing}:
-            wanted = [keys[position][1] for position in missing if keys[position][0] == shard]
-            with self._as_shard_error(shard, int(examples[missing[0]])):
-                self._shards[shard].prefetch(np.array(wanted, np.int64))
+            of_shard = [position for position in missing if keys[position][0] == shard]
+            with self._as_shard_error(shard, int(examples[of_shard[0]])):
+                self._shards[shard].prefetch(rows[of_shard, 1])
         claimed = [(keys[position], cache.claim(), int(examples[position])) for position in missing]
         done = 0
         try:

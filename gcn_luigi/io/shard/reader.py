@@ -283,27 +283,15 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class StoredArray:
-    """Where the rows of an array are in the file, to be read past HDF5 from any thread; one HDF5 chunk is one row.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        (row, ...).
-    dtype : dtype
-        Of the values.
-    codec : str
-        How a chunk is stored.
-    offsets, sizes : ndarray of int64
-        (row,): first byte and number of bytes; offset -1 where the file's index lost the chunk.
-    checksums : ndarray of uint32
-        (row,): CRC-32 of each chunk, for the codec ``none``; else empty.
-    """
+    """Where the rows of an array are in the file, to be read past HDF5 from any thread; one HDF5 chunk is one row."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     codec: Codec
+    # (row,): first byte and number of bytes; offset -1 where the file's index lost the chunk.
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int64]
+    # (row,): CRC-32 of each chunk, for the codec ``none``; else empty.
     checksums: NDArray[np.uint32]
 
     @property

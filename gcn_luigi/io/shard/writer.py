@@ -44,20 +44,12 @@ _SYNCED = 64_000_000
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """Rows of the pixel arrays, compressed.
-
-    Attributes
-    ----------
-    count : int
-        Chips, or windows.
-    chunks : mapping of sequence of bytes
-        By array, one chunk per row. Those that are not compressed are the memory of the arrays they were made of.
-    checksums : mapping of ndarray
-        Columns of them, where chunks carry none themselves.
-    """
+    """Rows of the pixel arrays, chips or windows, compressed."""
 
     count: int
+    # By array, one chunk per row. Those that are not compressed are the memory of the arrays they were made of.
     chunks: Mapping[str, Sequence[bytes | memoryview]]
+    # Columns of them, where chunks carry none themselves.
     checksums: Mapping[str, NDArray[np.uint32]]
 
 

@@ -241,23 +241,14 @@ def coverage(origins: Origins, size: int, shape: tuple[int, int]) -> npt.NDArray
 
 @dataclass(frozen=True)
 class ChipLoad:
-    """What one whole cell gives before any chip is selected.
-
-    Attributes
-    ----------
-    n_chips : int
-        Chips.
-    overlap : float
-        How many chips see a pixel that any sees, on average; 1 where none overlap, 0 where there is no chip.
-    most : int
-        How many chips see the pixel that most see.
-    unseen : float
-        Share of the cell, 0 to 1, that no chip sees.
-    """
+    """What one whole cell gives before any chip is selected."""
 
     n_chips: int
+    # How many chips see a pixel that any sees, on average; 1 where none overlap, 0 where there is no chip.
     overlap: float
+    # How many chips see the pixel that most see.
     most: int
+    # Share of the cell, 0 to 1, that no chip sees.
     unseen: float
 
 

@@ -14,26 +14,17 @@ SPLITS = ("train", "dev")
 
 @dataclass(frozen=True)
 class Repeats:
-    """Chips that are alike in one respect.
+    """Chips that are alike in one respect."""
 
-    Attributes
-    ----------
-    n_chips : int
-        Chips compared.
-    n_sets : int
-        Sets of two or more chips that are alike.
-    n_spare : mapping
-        By split: chips that are like another chip of their split, but for the first of each set.
-    n_leaked : int
-        Chips of dev that are like a chip of train.
-    examples : tuple of tuple of str
-        Ids of the first sets: those that are in both splits first, then by id.
-    """
-
+    # Chips compared.
     n_chips: int
+    # Sets of two or more chips that are alike.
     n_sets: int
+    # By split: chips that are like another chip of their split, but for the first of each set.
     n_spare: Mapping[str, int]
+    # Chips of dev that are like a chip of train.
     n_leaked: int
+    # Ids of the first sets: those that are in both splits first, then by id.
     examples: tuple[tuple[str, ...], ...]
 
 

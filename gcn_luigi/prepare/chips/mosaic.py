@@ -17,20 +17,12 @@ Planes = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Canvas:
-    """A window of the lattice that is filled piece by piece.
-
-    Attributes
-    ----------
-    window : Window
-        Its place on the lattice.
-    planes : mapping
-        ``image`` (band, y, x), ``label`` and ``flags`` (y, x).
-    covered : ndarray of bool
-        (y, x): where a piece was laid.
-    """
+    """A window of the lattice that is filled piece by piece."""
 
     window: Window
+    # image (band, y, x), label and flags (y, x).
     planes: Planes
+    # (y, x): where a piece was laid.
     covered: NDArray[np.bool_]
 
     @classmethod

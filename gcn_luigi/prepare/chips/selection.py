@@ -24,26 +24,17 @@ _MASKS = (Flag.OPTICAL, Flag.TOPO, _ANY_IMAGE)
 
 @dataclass(frozen=True)
 class ChipCounts:
-    """Pixels of each kind, one number per chip.
-
-    Attributes
-    ----------
-    none, debris, ice : ndarray of int64
-        (chip,): pixels of each class.
-    ignore : ndarray of int64
-        (chip,): pixels without a class, so that the four add up to the chip.
-    optical_missing, topo_missing : ndarray of int64
-        (chip,): pixels with that flag.
-    any_missing : ndarray of int64
-        (chip,): pixels outside the mosaic or missing in any image band.
-    """
+    """Pixels of each kind, (chip,)."""
 
     none: Counts
     debris: Counts
     ice: Counts
+    # Without a class, so that the four add up to the chip.
     ignore: Counts
+    # With that flag.
     optical_missing: Counts
     topo_missing: Counts
+    # Outside the mosaic or missing in any image band.
     any_missing: Counts
 
     @classmethod
@@ -71,23 +62,14 @@ class RejectionReason(StrEnum):
 
 @dataclass(frozen=True)
 class ChipSelection:
-    """The candidate chips of a partition.
+    """The candidate chips of a partition."""
 
-    Attributes
-    ----------
-    origins : ndarray of int64
-        (chip, 2): row and column within the partition, row-major.
-    counts : ChipCounts
-        Pixels of each kind.
-    reasons : ndarray of object
-        (chip,) of `RejectionReason`.
-    step : int
-        Distance between origins, in pixels.
-    """
-
+    # (chip, 2): row and column within the partition, row-major.
     origins: Origins
     counts: ChipCounts
+    # (chip,) of `RejectionReason`.
     reasons: npt.NDArray[Any]
+    # Distance between origins, in pixels.
     step: int
 
     @property
