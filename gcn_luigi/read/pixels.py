@@ -1,19 +1,25 @@
-"""Pixels of chips out of shards: decoded where they are wanted, or cut from rows kept in memory."""
+"""Pixels of chips out of shards, opened when first needed: decoded in place, or cut from rows kept in memory."""
 
+import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
+from gcn_luigi.io.publish.safe_names import inside
 from gcn_luigi.io.shard.format import PIXELS
-from gcn_luigi.read.shard_pool import ShardPool
+from gcn_luigi.io.shard.reader import ShardReader
 
+_A = TypeVar("_A")
+_B = TypeVar("_B")
 Numbers = NDArray[np.int64]
 Arrays = Mapping[str, NDArray[Any]]
 # Shard and row.
@@ -26,6 +32,83 @@ _MEGABYTE = 1_000_000
 _MOST_OF_MEMORY = 0.8
 
 
+class ShardPool:
+    """The shards `names` of a directory by number, and `threads` threads; may be pickled and used after a fork."""
+
+    def __init__(self, directory: Path, names: Sequence[str], threads: int) -> None:
+        for name in names:
+            inside(directory, name, where=directory.parent / "index.parquet")
+        self._directory, self._names, self._threads = directory, tuple(names), threads
+        self._open: dict[int, ShardReader] = {}
+        self._pool: ThreadPoolExecutor | None = None
+        self._process = os.getpid()
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, number: int) -> ShardReader:
+        """Return an open shard that was found complete; raise OSError, or what h5py says of a damaged file."""
+        self._only_own()
+        if number not in self._open:
+            shard = ShardReader(self.path(number))
+            try:
+                shard.check()
+                shard.detach()
+            except BaseException:
+                shard.close()
+                raise
+            self._open[number] = shard
+        return self._open[number]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("_directory", "_names", "_threads")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+    def path(self, number: int) -> Path:
+        """Return a shard's file."""
+        return self._directory / self._names[number]
+
+    def each(self, call: Callable[[_A], _B], things: Iterable[_A]) -> Iterator[_B]:
+        """Yield the results of `call` on each of `things`, made by the threads, in order.
+
+        An error is raised in its turn, when no call is at work any more.
+        """
+        self._only_own()
+        if self._threads == 1:
+            yield from map(call, things)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="gcn-read")
+        futures = [self._pool.submit(call, thing) for thing in things]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+            wait(futures)
+
+    def close(self) -> None:
+        """Close all shards and end the threads; the next access opens and starts them again."""
+        if self._process == os.getpid():
+            for shard in self._open.values():
+                shard.close()
+            if self._pool is not None:
+                self._pool.shutdown()
+        self._forget()
+
+    def _only_own(self) -> None:
+        if self._process != os.getpid():
+            # The threads did not survive the fork, and the descriptors are the parent's to close.
+            self._forget()
+
+    def _forget(self) -> None:
+        self._open, self._pool, self._process = {}, None, os.getpid()
+
+
 class RowCache:
     """A fixed number of slots for decoded rows; the row not used for longest makes room.
 
@@ -34,7 +117,7 @@ class RowCache:
     planes : dict of ndarray
         (slot, ...), by array.
     extents : ndarray of int64
-        (slot, 2): rows and columns that are no padding.
+        (slot, 2): rows and columns without the padding.
     """
 
     def __init__(
@@ -213,7 +296,7 @@ class PixelStore:
         return len(self._all_rows()) * self._row_bytes()
 
     def _all_rows(self) -> Numbers:
-        """Return (row, 3): shard, row, and the first chip that lies in it, of all shards."""
+        """Return (row, 3): shard, row, and the first chip that it holds, of all shards."""
         numbers = []
         for shard in range(len(self._shards)):
             with self._as_shard_error(shard, 0):
@@ -310,5 +393,5 @@ class PixelStore:
             raise ShardError(
                 f"chip {self._name_of(shard, chip)} cannot be read: {error}",
                 where=f"{self._shards.path(shard)}, row {chip}",
-                fix="run the build again: gcn run --deep <region> makes a missing or damaged shard anew",
+                fix="run the build again: gcn run --deep <region> rebuilds a missing or damaged shard",
             ) from error

@@ -13,8 +13,7 @@ from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.read.buffers import Batch, BufferPool
-from gcn_luigi.read.pixels import PixelStore
-from gcn_luigi.read.shard_pool import ShardPool
+from gcn_luigi.read.pixels import PixelStore, ShardPool
 
 if TYPE_CHECKING:
     import geopandas as gpd

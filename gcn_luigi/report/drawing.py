@@ -34,6 +34,8 @@ _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 13.0,
     "axes.titlesize": 13.0,
+    # Where a title is put by itself as well, but only after all tick labels were measured again.
+    "axes.titley": 1.0,
     "axes.labelsize": 13.0,
     "xtick.labelsize": 12.0,
     "ytick.labelsize": 12.0,

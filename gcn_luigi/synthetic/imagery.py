@@ -174,19 +174,17 @@ def _rows(layers: Layers, rows: slice) -> Layers:
 
 def _cover_layers(landscape: Landscape, season: Season) -> dict[str, Field]:
     """Return the covers from the top down, as `mix` takes them."""
+    line, steep, texture, patches = landscape.tree_line, landscape.steepness, landscape.texture, landscape.patches
     above = season.above_line - np.float32(season.snow_line)
-    uneven = 75 * landscape.patches + 28 * landscape.texture
-    sticks = smoothstep(landscape.steepness, 1.1, 0.6)
+    uneven = 75 * patches + 28 * texture
     on_ice = smoothstep(above + uneven, -70, 70)
-    # Snow lies higher and in patches off the ice.
-    off_ice = smoothstep(above + 1.5 * uneven, 60, 420) * sticks
-    height = landscape.height + 55 * landscape.patches + 22 * landscape.texture
-    line = landscape.tree_line
-    steep = landscape.steepness
+    # Off the ice, snow is higher and in patches, and does not stick to steep rock.
+    off_ice = smoothstep(above + 1.5 * uneven, 60, 420) * smoothstep(steep, 1.1, 0.6)
+    height = landscape.height + 55 * patches + 22 * texture
     land = (~landscape.sea).astype(np.float32)
-    channels = smoothstep(np.abs(landscape.texture - 0.4 * landscape.patches), 0.30, 0.14)
-    bog = smoothstep(landscape.patches - 0.5 * landscape.texture, 0.3, 1.4) * smoothstep(steep, 0.12, 0.04)
-    pond = smoothstep(landscape.patches + 0.45 * landscape.texture, 2.0, 2.3) * smoothstep(steep, 0.10, 0.05)
+    channels = smoothstep(np.abs(texture - 0.4 * patches), 0.30, 0.14)
+    bog = smoothstep(patches - 0.5 * texture, 0.3, 1.4) * smoothstep(steep, 0.12, 0.04)
+    pond = smoothstep(patches + 0.45 * texture, 2.0, 2.3) * smoothstep(steep, 0.10, 0.05)
     return {
         "debris": season.debris * (1 - 0.85 * on_ice),
         "snow": np.maximum(season.ice * on_ice, (1 - season.ice) * off_ice * land),

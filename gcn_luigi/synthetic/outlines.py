@@ -64,10 +64,12 @@ def draw_outlines(
         heights, tilt, faces = (layer[window][own] for layer in (ground, steepness, facing))
         row = _attributes(len(rows) + 1, surveys[number - 1], heights)
         shore = ndimage.binary_dilation(own, iterations=_MARGIN)
-        row |= {"TermType": int(ground[window][shore].min() < 0)}
-        row |= {"Area": round(outline.area / 1e6, 3), "Lmax": round(_length(outline))}
-        row |= {"Slope": round(float(np.degrees(tilt.mean())), 1), "Aspect": _mean_direction(faces)}
-        rows.append({**row, "geometry": outline})
+        row |= {
+            "TermType": int(ground[window][shore].min() < 0), "Area": round(outline.area / 1e6, 3),
+            "Lmax": round(_length(outline)), "Slope": round(float(np.degrees(tilt.mean())), 1),
+            "Aspect": _mean_direction(faces), "geometry": outline,
+        }  # fmt: skip
+        rows.append(row)
     if not rows:
         raise ConfigError(
             "the made-up world has no glacier", where="shape, seed", fix="make it larger or change the seed"
@@ -125,24 +127,12 @@ def _chaikin(ring: shapely.LinearRing, rounds: int = 2) -> npt.NDArray[np.float6
 
 def _attributes(number: int, survey: Survey, heights: Field) -> dict[str, Any]:
     name = f"{_NAMES[(number - 1) % len(_NAMES)]} Glacier" if number <= len(_NAMES) else None
+    lowest, highest, middle = (round(float(value)) for value in (heights.min(), heights.max(), np.median(heights)))
     return {
-        "RGIId": f"RGI60-01.9{number:04d}",
-        "GLIMSId": f"MADE-UP-{number:04d}",
-        "BgnDate": survey.stamp,
-        "EndDate": "-9999999",
-        "O1Region": "1",
-        "O2Region": "4",
-        "Zmin": round(float(heights.min())),
-        "Zmax": round(float(heights.max())),
-        "Zmed": round(float(np.median(heights))),
-        "Status": 0,
-        "Connect": 0,
-        "Form": 0,
-        "TermType": 0,
-        "Surging": 9,
-        "Linkages": 9,
-        "Name": name,
-    }
+        "RGIId": f"RGI60-01.9{number:04d}", "GLIMSId": f"MADE-UP-{number:04d}", "BgnDate": survey.stamp,
+        "EndDate": "-9999999", "O1Region": "1", "O2Region": "4", "Zmin": lowest, "Zmax": highest, "Zmed": middle,
+        "Status": 0, "Connect": 0, "Form": 0, "TermType": 0, "Surging": 9, "Linkages": 9, "Name": name,
+    }  # fmt: skip
 
 
 def _length(outline: shapely.Geometry) -> float:

@@ -235,9 +235,8 @@ def _topography(history: _History, settings: WorldSettings) -> dict[str, Field]:
     topo: dict[str, Field] = {}
     for name, band in bands.items():
         parts = np.float32(digits.get(name, 8192))
-        topo[name] = np.where(outside, TOPO_NODATA, np.round(band.astype(np.float32) * parts) / parts).astype(
-            np.float32
-        )
+        rounded = np.round(band.astype(np.float32) * parts) / parts
+        topo[name] = np.where(outside, TOPO_NODATA, rounded).astype(np.float32)
     return topo
 
 

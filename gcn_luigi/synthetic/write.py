@@ -195,22 +195,11 @@ def _write_raster(path: Path, bands: npt.NDArray[Any], lattice: Lattice, names: 
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = np.issubdtype(bands.dtype, np.integer)
     profile = {
-        "driver": "GTiff",
-        "dtype": bands.dtype,
-        "count": bands.shape[0],
-        "height": lattice.height,
-        "width": lattice.width,
-        "crs": lattice.crs,
-        "transform": Affine(*lattice.transform),
-        "nodata": NODATA if whole else TOPO_NODATA,
-        "tiled": True,
-        "blockxsize": 256,
-        "blockysize": 256,
-        "interleave": "band",
-        "compress": "deflate",
-        "zlevel": 1,
-        "predictor": 2 if whole else 3,
-    }
+        "driver": "GTiff", "dtype": bands.dtype, "count": bands.shape[0], "height": lattice.height,
+        "width": lattice.width, "crs": lattice.crs, "transform": Affine(*lattice.transform),
+        "nodata": NODATA if whole else TOPO_NODATA, "tiled": True, "blockxsize": 256, "blockysize": 256,
+        "interleave": "band", "compress": "deflate", "zlevel": 1, "predictor": 2 if whole else 3,
+    }  # fmt: skip
     pin_rasters()
     with rasterio.open(path, "w", **profile) as dataset:
         dataset.write(bands)

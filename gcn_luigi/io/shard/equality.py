@@ -1,4 +1,4 @@
-"""Chips told apart by their bytes, over all shards of a dataset: exact, and most are never read."""
+"""Chips compared by their bytes, over all shards of a dataset: exact, and most are never read."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence

@@ -36,7 +36,7 @@ from gcn_luigi.prepare.chips.chips import Edge
 from gcn_luigi.prepare.missing.fill import Flag, outside_flags
 from gcn_luigi.settings import StorageLayout
 
-# By layout. Version 2: long columns in several chunks, texts compressed, codecs beside deflate. 3: a footer. 4: HDF5's
+# By layout. Version 2: long columns in several chunks, texts compressed, more codecs. 3: a footer. 4: HDF5's
 # own checksums of compressed pixels, of headers and indices, and of columns; texts of fixed length.
 FORMATS: Mapping[str, str] = MappingProxyType({"chips": "gcn_luigi chips 4", "windows": "gcn_luigi windows 4"})
 # Of the file's structure: superblock 3, which HDF5 1.10, of 2016, and later read.
@@ -69,7 +69,7 @@ _PART = 1 << 20
 
 @dataclass(frozen=True)
 class ShardHeader:
-    """What a shard says of itself.
+    """Attributes of a shard, and the sizes of its arrays.
 
     Attributes
     ----------

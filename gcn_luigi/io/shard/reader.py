@@ -140,7 +140,7 @@ class ShardReader:
 
     @cached_property
     def extents(self) -> NDArray[np.int64]:
-        """(row, 2): rows and columns of each row of the pixel arrays that are no padding."""
+        """(row, 2): rows and columns of each row of the pixel arrays without the padding."""
         if self.layout == "chips":
             return np.tile(np.array(self.arrays["label"].shape[1:], np.int64), (len(self), 1))
         return np.column_stack([self.column(name).astype(np.int64) for name in ("window_height", "window_width")])
@@ -240,7 +240,7 @@ def open_shard(path: Path) -> Iterator[ShardReader]:
         raise ShardError(
             f"cannot be read: {error}",
             where=str(path),
-            fix="run the build again: gcn run --deep <region> makes a missing or damaged shard anew",
+            fix="run the build again: gcn run --deep <region> rebuilds a missing or damaged shard",
         ) from error
 
 
@@ -263,7 +263,7 @@ def _opened(path: Path) -> h5py.File:
 def _refuse_foreign(group: h5py.Group, depth: int) -> None:
     """Raise OSError where a shard takes something from another file: whoever made it could show any file as chips."""
     if depth > _DEEPEST:
-        raise OSError("a group lies within itself")
+        raise OSError("a group is within itself")
     for name in group:
         link = group.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):

@@ -1,1 +1,1 @@
-"""Chips: where they lie in a partition, which are kept, what is recorded about them."""
+"""Chips: where they are cut in a partition, which are kept, what is recorded about them."""

@@ -27,7 +27,7 @@ class Repeats:
     n_leaked : int
         Chips of dev that are like a chip of train.
     examples : tuple of tuple of str
-        Ids of the first sets: those that lie in both splits first, then by id.
+        Ids of the first sets: those that are in both splits first, then by id.
     """
 
     n_chips: int

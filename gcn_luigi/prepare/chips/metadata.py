@@ -13,7 +13,7 @@ from gcn_luigi.prepare.chips.selection import ChipCounts
 # Bytes. Columns of one width can be read back one by one, whatever the number of chips.
 _ID_WIDTH = 128
 _PARTITION_WIDTH = 64
-# What the index repeats of a shard, as it stands there.
+# Columns of a shard that the index repeats as they are.
 INDEXED_COLUMNS = (
     "chip_id", "partition", "row", "col", "year", "year_gap", "share_none", "share_debris", "share_ice",
     "valid_label", "valid_optical", "valid_topo", "valid_share",
@@ -105,7 +105,7 @@ def empty_columns(region: str, split: str, lattice: Lattice, *, in_windows: bool
 def window_columns(place: Partition) -> dict[str, NDArray[Any]]:
     """Return the metadata of one window, where partitions are stored whole, as (1,) arrays.
 
-    ``window_partition``; ``window_year``; ``window_height`` and ``window_width``, the pixels that are no padding;
+    ``window_partition``; ``window_year``; ``window_height`` and ``window_width``, the pixels without the padding;
     ``window_transform`` (1, 6), the affine coefficients a to f. Raise InputError where the partition's id does not fit.
     """
     _check_id(place.partition)

@@ -22,11 +22,11 @@ class Canvas:
     Attributes
     ----------
     window : Window
-        Where it lies.
+        Its place on the lattice.
     planes : mapping
         ``image`` (band, y, x), ``label`` and ``flags`` (y, x).
     covered : ndarray of bool
-        (y, x): a piece lay here.
+        (y, x): where a piece was laid.
     """
 
     window: Window
@@ -41,7 +41,7 @@ class Canvas:
         return cls(window, planes, np.zeros(shape, bool))
 
     def add(self, piece: Planes, at: Window, shown: Window) -> int:
-        """Lay a piece down where nothing lies yet, and return how many pixels differ from what does.
+        """Lay a piece down where there is none yet, and return how many pixels differ from those that are there.
 
         `piece` has arrays of the canvas's names, (..., y, x) of the window `at`; the part of it that counts is
         `shown`. Pixels that differ stay as they were.
@@ -61,13 +61,13 @@ class Canvas:
         if common.is_empty:
             return 0
         here, there = _slices(common, self.window), _slices(common, at)
-        lies = self.covered[here].copy()
-        differs = np.zeros(lies.shape, bool)
+        is_covered = self.covered[here].copy()
+        differs = np.zeros(is_covered.shape, bool)
         for name, plane in self.planes.items():
             target, source = plane[(..., *here)], piece[name][(..., *there)]
-            unlike = (target != source) & lies
+            unlike = (target != source) & is_covered
             differs |= unlike.any(axis=0) if unlike.ndim == 3 else unlike
-            np.copyto(target, source, where=~lies)
+            np.copyto(target, source, where=~is_covered)
         self.covered[here] = True
         return int(differs.sum())
 

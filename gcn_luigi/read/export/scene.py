@@ -12,8 +12,7 @@ from gcn_luigi.errors import InputError, ShardError
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.chips.mosaic import Canvas
 from gcn_luigi.read.dataset import Dataset
-from gcn_luigi.read.pixels import PixelStore
-from gcn_luigi.read.shard_pool import ShardPool
+from gcn_luigi.read.pixels import PixelStore, ShardPool
 
 _CACHE_MB = 256
 

@@ -123,8 +123,8 @@ def caveats(data: GridPageData) -> list[str]:
             "cells a large one does not."
         ),
         (
-            "Few cells differ more by chance than many: compare the distances of different sizes together with "
-            "their “by chance” values, not alone."
+            "Where there are few cells, train and dev differ more by chance: compare the distances of different "
+            "sizes together with their “by chance” values, not alone."
         ),
         (
             "Glacier share is the share of a cell that outlines cover. It says nothing of debris, of the year of "

@@ -50,12 +50,13 @@ class Relief:
     label: NDArray[np.uint8]
     light: NDArray[np.float64]
 
-    def picture(self, *, classes: bool) -> NDArray[np.uint8]:
-        """Return (y, x, 3): the label's colours, or paper, shaded by the light; white where there is no label."""
-        rgb = np.full((*self.label.shape, 3), 255.0)
+    def picture(self, *, classes: bool, step: int = 1) -> NDArray[np.uint8]:
+        """Return (y, x, 3) of every `step`-th pixel: classes, or paper, shaded; white where there is no label."""
+        label, light = self.label[::step, ::step], self.light[::step, ::step]
+        rgb = np.full((*label.shape, 3), 255.0)
         for value, name in enumerate(CLASS_NAMES):
-            rgb[self.label == value] = colour(CLASS_COLOURS[name]) if classes else (240, 240, 238)
-        return np.asarray((rgb * self.light[..., None]).round(), np.uint8)
+            rgb[label == value] = colour(CLASS_COLOURS[name]) if classes else (240, 240, 238)
+        return np.asarray((rgb * light[..., None]).round(), np.uint8)
 
 
 def read_relief(data: ReportData, paths: DatasetPaths) -> Relief:
@@ -128,7 +129,7 @@ def year_map(data: ReportData, relief: Relief) -> Drawing:
     """Draw the used partitions by year of the composite and by years between outline and composite."""
     catalog, settings = data.catalog, data.settings
     used = catalog[catalog["used"].to_numpy(bool)]
-    picture = relief.picture(classes=False)[::2, ::2]
+    picture = relief.picture(classes=False, step=2)
     gaps = range(max([settings.year.max_gap_years, *used["year_gap"].dropna().astype(int)]) + 1)
     width, height = _map_size(data, 500, 560)
     figure = new_figure(2 * width, height + 80)
@@ -163,7 +164,7 @@ def year_map(data: ReportData, relief: Relief) -> Drawing:
 def share_map(data: ReportData, relief: Relief) -> Drawing:
     """Draw the share of glacier, debris and ice of every partition; those used have a dark edge."""
     catalog = data.catalog
-    picture = relief.picture(classes=False)[::3, ::3]
+    picture = relief.picture(classes=False, step=3)
     width, height = _map_size(data, 333, 420)
     figure = new_figure(3 * width, height + 70)
     parts: Any = figure.subfigures(1, len(_SHARES))
@@ -206,7 +207,7 @@ def reason_map(data: ReportData, relief: Relief) -> Drawing:
     width, height = _map_size(data, 1000, 620)
     figure = new_figure(width, height + 70)
     axes = figure.subplots()
-    _show_relief(axes, data, relief.picture(classes=False)[::2, ::2])
+    _show_relief(axes, data, relief.picture(classes=False, step=2))
     _draw_boxes(axes, used, face=(_USED, 0.2), edge=INK, n_all=n_all)
     handles = [Patch(facecolor=_USED, edgecolor=INK, label=f"used: {len(used):,}")]
     for (reason, chosen), (ink, hatch) in zip(groups, _REASONS, strict=False):

@@ -125,7 +125,7 @@ def _copy(source: Path, path: Path, sha256: str) -> None:
         shutil.copyfile(source, path)
     except FileNotFoundError as error:
         raise ShardError(
-            "is missing", where=str(source), fix="run the build again: it makes a lost file anew"
+            "is missing", where=str(source), fix="run the build again: it makes a lost file again"
         ) from error
     if digest(path) != sha256:
         raise ShardError(
@@ -165,11 +165,11 @@ def convert_shard(source: Path, out: Path, conversion: Conversion) -> None:
                         writer.write(*call())
                 writer.finish(empty, shard.tables(), empty_windows)
     except GcnLuigiError:
-        # A codec whose library is missing, for one, says itself what to do.
+        # Such as a codec whose library is missing: its message has a fix of its own.
         raise
     except (OSError, KeyError, RuntimeError, ValueError) as error:
         raise ShardError(
-            f"cannot be converted: {error}", where=str(source), fix="run the build again: it makes damaged shards anew"
+            f"cannot be converted: {error}", where=str(source), fix="run the build again: it rebuilds damaged shards"
         ) from error
 
 

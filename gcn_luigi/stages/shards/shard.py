@@ -42,7 +42,7 @@ NO_OUTLINE = -1
 class ShardRequest:
     """What to build: share `number` of `total` of a split's partitions.
 
-    `threads` cut and compress, beside one that reads and one that counts and writes; 1 does all in one thread. They
+    `threads` cut and compress, next to one that reads and one that counts and writes; 1 does all in one thread. They
     have no effect on the bytes.
     """
 
@@ -67,7 +67,7 @@ def share_of(count: int, number: int, total: int) -> slice:
 def used_partitions(paths: DatasetPaths, lattice: Lattice, split: str) -> list[Partition]:
     """Return the split's used partitions along a curve that fills the plane: a shard's share is a compact patch.
 
-    Those that follow each other are neighbours and lie in the same blocks of the tiles. Cells that start at one
+    Those that follow each other are neighbours and are in the same blocks of the tiles. Cells that start at one
     pixel are ordered by id.
     """
     catalog = read_geoparquet(paths.catalog)
@@ -129,7 +129,7 @@ def write_partitions(
 
 
 def shard_header(request: ShardRequest, lattice: Lattice, places: Sequence[Partition]) -> ShardHeader:
-    """Return what a shard says of itself; `places` are all used partitions of the dataset."""
+    """Return the header of a shard; `places` are all used partitions of the dataset."""
     settings, windows = request.settings, [place.window for place in places]
     return ShardHeader(
         region=settings.region,

@@ -51,7 +51,8 @@ def test_memory_holds_no_more_than_a_block(file):
 
     for first in range(0, 30_000, 289):
         writer.append(columns(first, 289), 289)
-        assert sum(len(part) for part in writer._pending["row"]) <= 4096
+        written = len(file["row"]) if "row" in file else 0
+        assert len(writer) - written <= 4096
 
     assert len(writer) == 289 * len(range(0, 30_000, 289))
 

@@ -80,7 +80,7 @@ def test_a_flipped_bit_outside_the_pixels_is_found_before_hdf5_sees_it(path, cod
     whole, rng = path.read_bytes(), np.random.default_rng(5)
     others = np.flatnonzero(~pixel_bytes(path))
     footer = range(footer_of(whole)[2], len(whole))
-    monkeypatch.setattr("gcn_luigi.io.shard.reader._opened", lambda _: pytest.fail("HDF5 was shown the file"))
+    monkeypatch.setattr(h5py, "File", lambda *_, **__: pytest.fail("HDF5 was shown the file"))
 
     for place in (*rng.choice(others, 300), *footer):
         spoilt = bytearray(whole)

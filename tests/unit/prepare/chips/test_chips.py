@@ -265,7 +265,7 @@ def _counts(**given):
     return ChipCounts(**{name: np.array([value], np.int64) for name, value in fields.items()})
 
 
-class TestJudging:
+class TestRejection:
     @pytest.mark.parametrize(
         ("settings", "met", "missed", "reason"),
         [
