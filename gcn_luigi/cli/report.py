@@ -85,7 +85,7 @@ def grids(*, region: str, config_dir: Path, data_root: Path | None, output: Path
     """Compare cells of 128, 256 and 512 px in REGION: glacier share of train and dev, chips, ground.
 
     Writes grids.html next to the dataset and builds what that needs: label and catalog, no shards. The dataset and its
-    seal stay as they are.
+    manifest stay as they are.
 
     \b
     Example:

@@ -49,7 +49,7 @@ def invalidate_damaged(root: RegionTask) -> list[Path]:
 
 
 def sweep_drafts(root: RegionTask) -> list[Path]:
-    """Remove the drafts that killed builds left anywhere in a dataset's directory; return them."""
+    """Remove the temporary files that killed builds left anywhere in a dataset's directory; return them."""
     return [draft for place in _directories(root.paths.root) for draft in remove_dead_temporaries(place)]
 
 
@@ -81,7 +81,7 @@ def find_leftovers(root: Dataset, *, everything: bool = False) -> Leftovers:
         removable += [Leftover(path, "made on request") for path in _partitions(root)]
         removable += [Leftover(path, "how long a task took") for path in _files(root.paths.times)]
     for place in _directories(directory):
-        removable += [Leftover(path, "draft of a killed build") for path in dead_temporaries(place)]
+        removable += [Leftover(path, "temporary file of a killed build") for path in dead_temporaries(place)]
     return Leftovers(*(tuple(sorted(found, key=attrgetter("path"))) for found in (removable, kept)))
 
 

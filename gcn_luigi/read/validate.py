@@ -41,7 +41,7 @@ def validate(directory: Path, *, deep: bool = False, only: Iterable[str | Path] 
     Parameters
     ----------
     directory : Path
-        Where ``dataset.json`` lies.
+        Where ``dataset.json`` is.
     deep : bool
         Also read every chunk of every shard through its checksum and name damaged chips, in damaged shards, too; and
         check each sidecar to the byte, against ``dataset.json`` and, for files that stand only there, such as stacks
@@ -92,7 +92,7 @@ def unlisted(directory: Path) -> Iterator[str]:
     Parameters
     ----------
     directory : Path
-        Where ``dataset.json`` lies.
+        Where ``dataset.json`` is.
 
     Yields
     ------
@@ -122,21 +122,8 @@ def unlisted(directory: Path) -> Iterator[str]:
 def absent(directory: Path) -> Iterator[str]:
     """Yield a sentence where a part of a dataset was passed on, without ``.gcn``: which files it lacks.
 
-    Parameters
-    ----------
-    directory : Path
-        Where ``dataset.json`` lies.
-
-    Yields
-    ------
-    str
-        How many there are, and the first of them. Shards, index, catalog and statistics are never among them: where
-        one of those is missing, `validate` calls it a problem.
-
-    Raises
-    ------
-    ShardError
-        There is no finished dataset at all.
+    Shards, index, catalog and statistics are never among them: where one of those is missing, `validate` calls it a
+    problem. A ShardError says that there is no finished dataset at all.
     """
     dataset = Dataset(directory)
     names = left_out_of(dataset)
@@ -151,7 +138,7 @@ def unrecorded(directory: Path) -> Iterator[str]:
     Parameters
     ----------
     directory : Path
-        Where ``dataset.json`` lies.
+        Where ``dataset.json`` is.
 
     Yields
     ------

@@ -258,9 +258,9 @@ class AllRegions(GuardedTask, luigi.WrapperTask):
 
 
 def records_of(root: RegionTask) -> dict[str, Record | None]:
-    """Return what the sidecars of the files that `root` seals say, by path in the dataset."""
-    sealed = (task for task in upstream(root) if task.in_manifest)
-    return records_by_path(root, (target for task in sealed for target in task.targets()))
+    """Return what the sidecars of the files that the manifest of `root` lists say, by path in the dataset."""
+    listed = (task for task in upstream(root) if task.in_manifest)
+    return records_by_path(root, (target for task in listed for target in task.targets()))
 
 
 def records_by_path(root: RegionTask, targets: Iterable[PublishedFile]) -> dict[str, Record | None]:
@@ -285,7 +285,7 @@ def task_times(root: RegionTask) -> tuple[TaskTime, ...]:
 
 
 def manifest_entries(root: RegionTask) -> tuple[list[ManifestEntry], dict[str, str]]:
-    """Return the files that `root` seals, with size and digest as published, and their fingerprints.
+    """Return the files that the manifest of `root` lists, with size and digest as published, and their fingerprints.
 
     Raises PublishError where a sidecar is gone.
     """
@@ -303,18 +303,18 @@ def manifest_entries(root: RegionTask) -> tuple[list[ManifestEntry], dict[str, s
 
 
 def check_one_state(root: RegionTask) -> None:
-    """Compare what each file that `root` seals was made from: with the others, and with what there is now.
+    """Compare what each file that the manifest lists was made from: with the others, and with what there is now.
 
     A source can change between two tasks that read it. Luigi asks whether all is complete before it starts a task, not
     while it runs, and whoever runs tasks without Luigi need not ask at all.
     Raises InputError where two files were made from different states of a source, or one from another state than there
     is now.
     """
-    fix = f"leave the sources alone and run again: gcn run {root.region}; it makes anew what is older"
+    fix = f"leave the sources alone and run again: gcn run {root.region}; it rebuilds what is older"
     records = records_of(root).items()
     for found in disagreements((name, record.parts.get("sources", {})) for name, record in records if record):
         raise InputError(
-            f"{found.first} and {found.second} were made from different states of a source; nothing was sealed",
+            f"{found.first} and {found.second} were made from different states of a source; no manifest was written",
             where=few(found.sources),
             fix=fix,
         )
@@ -322,7 +322,7 @@ def check_one_state(root: RegionTask) -> None:
     for task in upstream(root):
         if task.in_manifest and not task.is_published(snapshot):
             raise InputError(
-                f"{task.name} is no longer what settings and sources give; nothing was sealed",
+                f"{task.name} is no longer what settings and sources give; no manifest was written",
                 where=few(explain(task, snapshot).reasons),
                 fix=fix,
             )

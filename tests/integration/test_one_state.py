@@ -288,7 +288,7 @@ def test_files_made_from_two_states_of_a_source_are_not_sealed_and_not_sound(sea
     assert told in problems(sealed, only=["label.tif"])
     assert problems(sealed, only=["index.parquet"]) == []
     sealed.paths.dataset.unlink()
-    with pytest.raises(InputError, match="different states of a source; nothing was sealed") as caught:
+    with pytest.raises(InputError, match="different states of a source; no manifest was written") as caught:
         sealed.make()
     assert caught.value.where == OUTLINES
     assert "label.tif" in caught.value.what
@@ -322,7 +322,7 @@ def test_a_source_that_changes_before_the_seal_is_noticed_there(sealed, name):
     sealed.paths.dataset.unlink()
     os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
 
-    with pytest.raises(InputError, match="no longer what settings and sources give; nothing was sealed") as caught:
+    with pytest.raises(InputError, match="no longer what settings and sources give; no manifest was written") as caught:
         sealed.make()
 
     assert f"source {path.relative_to(sealed.configured.root).as_posix()} was touched" in caught.value.where

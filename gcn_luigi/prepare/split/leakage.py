@@ -336,7 +336,7 @@ def _polygons(frame: gpd.GeoDataFrame, crs: CRS, tolerance: float, name: str) ->
         raise InputError(
             f"{int(wrong.sum())} footprints are no polygons, {int(broken.sum())} cross themselves",
             where=name,
-            fix="give the areas that samples cover; mend broken ones with QGIS's Fix geometries",
+            fix="give the areas that samples cover; fix broken ones with QGIS's Fix geometries",
         )
     return kept
 
