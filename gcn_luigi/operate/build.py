@@ -39,14 +39,13 @@ class BuildResult:
 
     `exit_code` is 0, or the code that luigi.cfg's ``[retcode]`` gives; `built` names the tasks whose files this run
     made, `built_elsewhere` those that another run on the same scheduler finished meanwhile. `failures` holds what each
-    failed task said, by name; `summary` is Luigi's own, empty where its scheduler ended before. With `lost_scheduler`
-    the central scheduler ended, and the build went on with one in this process.
+    failed task said, by name. With `lost_scheduler` the central scheduler ended, and the build went on with one in this
+    process.
     """
 
     exit_code: int
     built: tuple[str, ...]
     failures: dict[str, str] = field(default_factory=dict)
-    summary: str = ""
     built_elsewhere: tuple[str, ...] = ()
     lost_scheduler: bool = False
 
@@ -174,6 +173,8 @@ def build(
         if isinstance(root, RegionTask):
             # A graph that cannot be drawn is refused here; Luigi would only log it.
             tuple(upstream(root))
+    # How a program logs is its own affair; Luigi would install handlers.
+    luigi.configuration.get_config().set("core", "no_configure_logging", "true")
     use_forkserver()
     start_server()
     factory = _Factory()
@@ -185,43 +186,28 @@ def build(
                 workers=workers,
                 detailed_summary=True,
                 local_scheduler=address is None,
-                **_configured(address),
+                **({} if address is None else {"scheduler_url": address}),
             )
-        code, summary, failures = _EXIT_CODES[run.status], run.summary_text, _failures(factory)
+        code, failures = _EXIT_CODES[run.status], _failures(factory)
     except luigi.rpc.RPCError as error:
         # Perhaps it ended with the run that started it, which has finished what this one waited for.
-        if not _are_complete(tasks):
+        if not all(task.complete() for task in tasks):
             if goes_on:
-                return _going_on(factory, build(tasks, workers=workers, address=None, watch=watch))
+                rest = build(tasks, workers=workers, address=None, watch=watch)
+                built = tuple(sorted({*factory.made(), *rest.built}))
+                return replace(rest, built=built, built_elsewhere=factory.made_elsewhere(), lost_scheduler=True)
             raise SchedulerError(
                 "the scheduler stopped answering",
                 where=str(address),
                 fix="run again: what was built is kept; `gcn run --local-scheduler` does without it",
             ) from error
-        code, summary, failures = 0, "", {}
+        code, failures = 0, {}
     # What a scheduler granted says nothing about what is there.
     if failures and code in {0, _NOT_RUN}:
         code = _EXIT_CODES[LuigiStatusCode.FAILED]
-    elif code == _NOT_RUN and _are_complete(tasks):
+    elif code == _NOT_RUN and all(task.complete() for task in tasks):
         code = 0
-    return BuildResult(code, factory.made(), failures, summary, factory.made_elsewhere())
-
-
-def _configured(address: str | None) -> dict[str, str]:
-    """Set what Luigi has no argument for; return the argument that names the central scheduler."""
-    # How a program logs is its own affair; Luigi would install handlers.
-    luigi.configuration.get_config().set("core", "no_configure_logging", "true")
-    return {} if address is None else {"scheduler_url": address}
-
-
-def _going_on(factory: _Factory, rest: BuildResult) -> BuildResult:
-    """Return how a build ended whose central scheduler was lost on the way."""
-    built = tuple(sorted({*factory.made(), *rest.built}))
-    return replace(rest, built=built, built_elsewhere=factory.made_elsewhere(), lost_scheduler=True)
-
-
-def _are_complete(tasks: Sequence[luigi.Task]) -> bool:
-    return all(task.complete() for task in tasks)
+    return BuildResult(code, factory.made(), failures, factory.made_elsewhere())
 
 
 def _failures(factory: _Factory) -> dict[str, str]:

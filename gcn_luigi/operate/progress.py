@@ -3,11 +3,11 @@
 import html
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Protocol
+from typing import Any
 
 import luigi
 
@@ -40,22 +40,14 @@ class Progress:
     seconds_left: float | None = None
 
 
-class Watched(Protocol):
-    """A build that can be asked."""
-
-    scheduler: Any
-
-    def history(self) -> Sequence[tuple[Any, str]]:
-        """Return every (task, status) that was reported, oldest first."""
-
-    def running(self) -> Sequence[str]:
-        """Return the ids of the tasks that run now."""
-
-
 class Observer:
-    """Looks again and again at a build in which so many workers work at once."""
+    """Looks again and again at a build in which so many workers work at once.
 
-    def __init__(self, build: Watched, workers: int) -> None:
+    The build has a `scheduler`, a `history` of every (task, status) that was reported, oldest first, and the ids of the
+    tasks that are `running` now.
+    """
+
+    def __init__(self, build: Any, workers: int) -> None:
         self._build, self._workers = build, workers
         self._took: dict[str, float] = {}
         self._began: dict[str, float] = {}
@@ -71,7 +63,7 @@ class Observer:
         ids = set(self._build.running())
         statuses = {task_id: "RUNNING" if task_id in ids else status for task_id, (_, status) in last.items()}
         self._clock({title(last[task_id][0]): status for task_id, status in statuses.items()})
-        ask = self._ask if asks else _named
+        ask = self._ask if asks else lambda task: Running(title(task))
         running = sorted((ask(last[task_id][0]) for task_id in ids if task_id in last), key=lambda one: one.name)
         waiting = [last[task_id][0] for task_id, status in statuses.items() if status == _WAITING]
         return Progress(dict(Counter(statuses.values())), tuple(running), self._left(waiting, running))
@@ -96,17 +88,13 @@ class Observer:
             message = html.unescape(self._build.scheduler.get_task_status_message(task.task_id)["statusMessage"] or "")
         return Running(title(task), share, message)
 
-    def _left(self, waiting: Iterable[Any], running: Sequence[Running]) -> float | None:
-        waiting = list(waiting)
-        self._remember(waiting)
-        return seconds_left([title(task) for task in waiting], running, self._took, self._workers)
-
-    def _remember(self, waiting: Iterable[Any]) -> None:
-        """Read once what tasks took in earlier builds."""
+    def _left(self, waiting: Sequence[Any], running: Sequence[Running]) -> float | None:
         for task in waiting:
+            # What tasks took in earlier builds is read once.
             if isinstance(task, RegionTask) and task.name not in self._asked:
                 self._asked.add(task.name)
                 self._took = {**read_times(task.paths, [task.name]), **self._took}
+        return seconds_left([title(task) for task in waiting], running, self._took, self._workers)
 
 
 def seconds_left(
@@ -127,10 +115,6 @@ def seconds_left(
     # Families that were never seen take as long as the median of those that were: a guess, gone once one has ended.
     middle = sorted(known.values())[len(known) // 2] if known else 0.0
     return sum(known.get(name, middle) * share for name, share in wanted) / max(min(workers, len(wanted)), 1)
-
-
-def _named(task: Any) -> Running:
-    return Running(title(task))
 
 
 def title(task: Any) -> str:
