@@ -118,9 +118,9 @@ def test_rgi_7_outlines_give_the_same_label_and_years(tmp_path, world):
     seven = _built(tmp_path / "seven", world, ('path = "rgi/outlines.gpkg"', 'path = "rgi/outlines_rgi7.gpkg"'))
 
     assert six.paths.label.read_bytes() == seven.paths.label.read_bytes()
-    used = six.catalog["used"] & seven.catalog["used"]
+    used = six.partition_table["used"] & seven.partition_table["used"]
     assert used.any()
-    assert six.catalog.loc[used, "year"].tolist() == seven.catalog.loc[used, "year"].tolist()
+    assert six.partition_table.loc[used, "year"].tolist() == seven.partition_table.loc[used, "year"].tolist()
 
 
 def test_a_ready_made_label_stands_in_for_the_votes(tmp_path, world):
