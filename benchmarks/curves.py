@@ -133,7 +133,7 @@ def _through_luigi(ground: Ground) -> Callable[[int], dict[str, Any]]:
         task = PartitionCatalog(
             region=REGION, output_root=str(copy.root.parent), config_dir=str(config), data_root=str(ground.sources)
         )
-        with task.output()[0].atomic_write() as draft:
-            write_geoparquet(draft, repeated(read_geoparquet(ground.base.catalog), count, ground.settings.years))
+        with task.output()[0].atomic_write() as temporary:
+            write_geoparquet(temporary, repeated(read_geoparquet(ground.base.catalog), count, ground.settings.years))
     where = (str(copy.root.parent), str(config), str(ground.sources), str(_SHARDS))
     return lambda workers: _once("luigi", *where, str(workers))

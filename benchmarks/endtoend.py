@@ -13,7 +13,7 @@ import rasterio
 from benchmarks import competent, ours, published
 from benchmarks.place import places_of
 from benchmarks.region import Ground
-from benchmarks.rows import Claim, LeftOut, Row, first_line, judged
+from benchmarks.rows import Claim, LeftOut, Row, evaluate, first_line
 from benchmarks.timing import Contestant, race
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.io.publish.paths import DatasetPaths
@@ -60,7 +60,7 @@ def rows(ground: Ground) -> list[Row]:
     run = race(field_.contestants, ground.plan.rounds, warm_up=ground.plan.rounds > 1)
     for name in [name for name in field_.missing if name in {entry[0] for entry in _entries()}]:
         field_.missing[f"{name}, one core"] = field_.missing[name]
-    found = judged(_claims(), run, field_.missing, _SAME)
+    found = evaluate(_claims(), run, field_.missing, _SAME)
     found.insert(3, _bytes_a_chip(field_))
     shutil.rmtree(field_.scratch)
     return found

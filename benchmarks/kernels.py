@@ -11,7 +11,7 @@ from rasterio.windows import Window
 from benchmarks import competent, limits, ours
 from benchmarks.place import places_of
 from benchmarks.region import Ground
-from benchmarks.rows import Claim, Row, judged
+from benchmarks.rows import Claim, Row, evaluate
 from benchmarks.timing import Contestant, race
 
 CORES = 2
@@ -68,7 +68,7 @@ def _rows_of(ground: Ground, step: int) -> list[Row]:
             ground.plan.rounds,
         )
     same = "image and label of one partition equal"
-    return judged(_claims(step), run, {}, same)
+    return evaluate(_claims(step), run, {}, same)
 
 
 def _claims(step: int) -> Iterator[Claim]:

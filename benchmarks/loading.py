@@ -6,7 +6,7 @@ from typing import Any
 from benchmarks import ours, peer_files
 from benchmarks.peer_files import PeerFiles
 from benchmarks.region import Ground
-from benchmarks.rows import Claim, LeftOut, Row, first_line, judged
+from benchmarks.rows import Claim, LeftOut, Row, evaluate, first_line
 from benchmarks.timing import Contestant, Race, race
 from gcn_luigi.errors import GcnLuigiError
 
@@ -23,7 +23,7 @@ _MEAN, _STD = 500.0, 700.0
 def rows(ground: Ground) -> list[Row]:
     """Return the rows of this suite."""
     if not peer_files.has_torch():
-        return judged(_claims({}), Race({}), dict.fromkeys(("pt", *_kinds()), "torch is not installed"), "")
+        return evaluate(_claims({}), Race({}), dict.fromkeys(("pt", *_kinds()), "torch is not installed"), "")
     import torch  # noqa: PLC0415
 
     torch.set_num_threads(1)
@@ -36,7 +36,7 @@ def rows(ground: Ground) -> list[Row]:
             missing.update({kind: first_line(reason) for kind in _kinds() if kind.startswith(layout)})
     run = race(contestants, ground.plan.rounds)
     best = {kind: _best(run, kind) for kind in ("pt", *_kinds()) if kind not in missing}
-    return judged(_claims(best), run, missing, "")
+    return evaluate(_claims(best), run, missing, "")
 
 
 def _kinds() -> Iterator[str]:

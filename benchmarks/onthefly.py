@@ -13,7 +13,7 @@ import rasterio
 from benchmarks import machine, ours, peers_env
 from benchmarks.place import places_of
 from benchmarks.region import Ground
-from benchmarks.rows import Claim, LeftOut, Row, first_line, judged
+from benchmarks.rows import Claim, LeftOut, Row, evaluate, first_line
 from benchmarks.timing import Contestant, Race, Sample, race
 
 CORES = 1
@@ -25,11 +25,11 @@ _LETTER = {"torchgeo": "(c)", "xbatcher": "(d)"}
 def rows(ground: Ground) -> list[Row]:
     """Return the rows of this suite."""
     if ground.plan.name == "quick":
-        return judged(_claims(), Race({}), dict.fromkeys(PEERS, "a quick run does without"), "")
+        return evaluate(_claims(), Race({}), dict.fromkeys(PEERS, "a quick run does without"), "")
     try:
         python = peers_env.python_of(ground.directory.parent / "peers")
     except LeftOut as reason:
-        return judged(_claims(), Race({}), dict.fromkeys(PEERS, first_line(reason)), "")
+        return evaluate(_claims(), Race({}), dict.fromkeys(PEERS, first_line(reason)), "")
     missing, peers = {}, []
     for name in PEERS:
         try:
@@ -39,7 +39,7 @@ def rows(ground: Ground) -> list[Row]:
         else:
             peers.append(Contestant(name, partial(_peer, ground, python, name)))
     run = race([*_ours(ground), *peers], ground.plan.rounds)
-    return judged(_claims(), run, missing, "the last of 40 chips equals that window of the stack, for either library")
+    return evaluate(_claims(), run, missing, "the last of 40 chips equals that window of the stack, for either library")
 
 
 def _claims() -> Iterator[Claim]:

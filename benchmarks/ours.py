@@ -75,8 +75,8 @@ def build(
 ) -> None:
     """Build one shard of train and publish it: synced, then renamed."""
     request = ShardRequest(region_of(paths, settings), paths, "train", number, total, threads)
-    with atomic_write(out) as draft:
-        build_shard(request, draft, _silent)
+    with atomic_write(out) as temporary:
+        build_shard(request, temporary, _silent)
 
 
 def finish(paths: DatasetPaths, settings: RegionSettings) -> None:
@@ -85,8 +85,8 @@ def finish(paths: DatasetPaths, settings: RegionSettings) -> None:
     region = region_of(paths, settings)
     for split in SPLITS:
         for number in range(totals[split]):
-            with atomic_write(paths.shard(split, number, totals[split])) as draft:
-                build_shard(ShardRequest(region, paths, split, number, totals[split], 1), draft, _silent)
+            with atomic_write(paths.shard(split, number, totals[split])) as temporary:
+                build_shard(ShardRequest(region, paths, split, number, totals[split], 1), temporary, _silent)
     with (
         atomic_write(paths.index) as index,
         atomic_write(paths.index_map) as map_,
@@ -164,7 +164,7 @@ def write_chips(path: Path, settings: RegionSettings, place: Partition, partitio
     plane = np.zeros((place.window.height, place.window.width), np.uint8)
     counts = count_chips(plane, plane, origins, size, edge=settings.chips.edge)
     columns = chip_columns(settings.region, place, origins, counts, size)
-    with atomic_write(path) as draft, create_shard(draft, header, settings.shards.codec) as writer:
+    with atomic_write(path) as temporary, create_shard(temporary, header, settings.shards.codec) as writer:
         for pixels in partitions:
             writer.write(writer.encode(pixels), columns)
         writer.finish(empty_columns(settings.region, "train", lattice), {})

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks import competent, limits, ours, peer_files
 from benchmarks.peer_files import PeerFiles, ReadBatch
 from benchmarks.region import Ground
-from benchmarks.rows import Claim, LeftOut, Row, first_line, judged
+from benchmarks.rows import Claim, LeftOut, Row, evaluate, first_line
 from benchmarks.timing import Contestant, race
 from gcn_luigi.errors import GcnLuigiError
 
@@ -70,9 +70,9 @@ def rows(ground: Ground) -> list[Row]:
     plan = ground.plan
     warm = race(list(_warm(reading)), plan.rounds)
     same = f"image and label of {BATCH} random chips equal"
-    found = judged(_warm_claims(), warm, reading.missing, same)
+    found = evaluate(_warm_claims(), warm, reading.missing, same)
     cold = race(list(_cold(reading)), plan.rounds, warm_up=False)
-    return found + judged(_cold_claims(), cold, reading.missing, same)
+    return found + evaluate(_cold_claims(), cold, reading.missing, same)
 
 
 def _nothing(*_: object) -> None:

@@ -84,7 +84,7 @@ class Claim:
     unit: str = "chips/s"
 
 
-def judged(claims: Iterable[Claim], run: Race, missing: dict[str, str], same_pixels: str) -> list[Row]:
+def evaluate(claims: Iterable[Claim], run: Race, missing: dict[str, str], same_pixels: str) -> list[Row]:
     """Return the rows of a race.
 
     Parameters

@@ -14,7 +14,7 @@ import rasterio
 from rasterio.windows import Window as Rectangle
 
 from benchmarks.region import Ground
-from benchmarks.rows import Claim, Row, judged
+from benchmarks.rows import Claim, Row, evaluate
 from benchmarks.timing import Contestant, race
 from gcn_luigi.io.raster.header import read_lattice
 from gcn_luigi.io.raster.stack import StackReader
@@ -44,7 +44,7 @@ def rows(ground: Ground) -> list[Row]:
         Contestant("each", partial(_by_gdal_anew, directory, windows)),
     ]
     run = race(contestants, ground.plan.rounds)
-    return judged(_claims(), run, {}, "every window equals GDAL's reading of the VRT")
+    return evaluate(_claims(), run, {}, "every window equals GDAL's reading of the VRT")
 
 
 def _claims() -> Iterator[Claim]:

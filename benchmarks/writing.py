@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks import competent, limits, ours
 from benchmarks.place import places_of
 from benchmarks.region import Ground
-from benchmarks.rows import Claim, LeftOut, Row, first_line, judged
+from benchmarks.rows import Claim, LeftOut, Row, evaluate, first_line
 from benchmarks.timing import Contestant, race
 
 CORES = 1
@@ -35,7 +35,7 @@ def rows(ground: Ground) -> list[Row]:
         missing["shard"] = first_line(reason)
     run = race(contestants, ground.plan.rounds)
     shutil.rmtree(scratch)
-    return judged(_claims(), run, missing, "")
+    return evaluate(_claims(), run, missing, "")
 
 
 def _claims() -> Iterator[Claim]:
