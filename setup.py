@@ -1,10 +1,15 @@
 """Build of the compiled kernels; everything else is in pyproject.toml."""
 
 import os
+import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+
+if sys.platform == "win32":
+    # Files are locked and renamed as POSIX has it; so the first import would fail.
+    raise SystemExit("gcn-luigi runs on Linux and macOS. On Windows, install it in the Windows Subsystem for Linux (WSL).")
 
 CHECKED = os.environ.get("GCN_LUIGI_CHECKED") == "1"
 # Compiler flags of the sanitizers; the Makefile has them. Their build checks no index itself, so that they can.

@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from multiprocessing import forkserver, resource_tracker, util
 from pathlib import Path
 from typing import Self
@@ -35,8 +36,10 @@ def use_forkserver() -> None:
     """
     if multiprocessing.get_start_method(allow_none=True) is None:
         multiprocessing.set_start_method("forkserver")
-        # The server imports the libraries once; no task waits for that again.
-        multiprocessing.set_forkserver_preload(["gcn_luigi.tasks", "gcn_luigi.luigi_host.forkserver_hook"])
+        if sys.platform != "darwin":
+            # The server imports the libraries once; no task waits for that again. On macOS a process that has loaded
+            # system frameworks must not fork, so there every task imports them.
+            multiprocessing.set_forkserver_preload(["gcn_luigi.tasks", "gcn_luigi.luigi_host.forkserver_hook"])
 
 
 @functools.lru_cache(maxsize=1)
@@ -145,10 +148,19 @@ def _watch(task: int) -> None:
     # The parent that started the task; the fork server outlives it as long as one of its children works.
     parent = multiprocessing.parent_process()
     while parent is not None and parent.is_alive():
-        heard = signal.sigtimedwait({signal.SIGTERM}, _LOOK_S)
-        # After a stop (Ctrl-Z) that outlasts the wait, Python returns what happens to be in memory.
-        if heard is not None and heard.si_signo == signal.SIGTERM:
+        if _is_told_to_stop():
             break
     signal.pthread_kill(task, signal.SIGUSR1)
     threading.Event().wait(_GRACE_S)
     os._exit(_TOLD_TO_STOP)
+
+
+def _is_told_to_stop() -> bool:
+    """Wait for SIGTERM, which is blocked, for `_LOOK_S` seconds at most; return whether it came."""
+    if hasattr(signal, "sigtimedwait"):
+        heard = signal.sigtimedwait({signal.SIGTERM}, _LOOK_S)
+        # After a stop (Ctrl-Z) that outlasts the wait, Python returns what happens to be in memory.
+        return heard is not None and heard.si_signo == signal.SIGTERM
+    # macOS has no wait that ends.
+    time.sleep(_LOOK_S)
+    return signal.SIGTERM in signal.sigpending()

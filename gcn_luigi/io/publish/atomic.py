@@ -113,9 +113,20 @@ def sync(path: Path) -> None:
     """Wait until a file or directory is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        _sync_handle(handle)
     finally:
         os.close(handle)
+
+
+def _sync_handle(handle: int) -> None:
+    # On macOS, fsync leaves the bytes in the cache of the drive.
+    whole = getattr(fcntl, "F_FULLFSYNC", None)
+    if whole is not None:
+        # Not every file system has it, a network's for one.
+        with suppress(OSError):
+            fcntl.fcntl(handle, whole)
+            return
+    os.fsync(handle)
 
 
 @contextmanager

@@ -303,7 +303,9 @@ def bitshuffle_decompress(stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
 def bitshuffle_library() -> Any:
     """Return the C library that hdf5plugin brings; loaded once in a process, never unloaded."""
     try:
-        library = ctypes.CDLL(str(Path(import_module("hdf5plugin").PLUGIN_PATH) / "libh5bshuf.so"))
+        # Its suffix is the system's: .so, or .dylib.
+        plugins = Path(import_module("hdf5plugin").PLUGIN_PATH)
+        library = ctypes.CDLL(str(next(plugins.glob("libh5bshuf.*"), plugins / "libh5bshuf.so")))
         size, pointer = ctypes.c_size_t, ctypes.c_void_p
         signatures: dict[str, tuple[Any, list[Any]]] = {
             "compress_lz4": (ctypes.c_int64, [pointer, pointer, size, size, size]),

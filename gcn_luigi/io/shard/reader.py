@@ -332,8 +332,18 @@ class StoredArray:
         offset = int(self.offsets[row])
         if offset < 0:
             raise OSError(f"row {row} is lost")
-        if os.preadv(handle, [out.data], offset + start) != out.size:
+        if _read_into(handle, out, offset + start) != out.size:
             raise OSError(f"row {row} is beyond the end of the file")
+
+
+def _read_into(handle: int, out: NDArray[np.uint8], offset: int) -> int:
+    """Read bytes of a file into `out`; return how many there were."""
+    if hasattr(os, "preadv"):
+        return os.preadv(handle, [out.data], offset)
+    # macOS before 11: one copy more.
+    content = os.pread(handle, out.size, offset)
+    out[: len(content)] = np.frombuffer(content, np.uint8)
+    return len(content)
 
 
 def find_chunks(dataset: h5py.Dataset, dtype: np.dtype[Any], checksums: NDArray[np.uint32] | None) -> StoredArray:
