@@ -8,12 +8,18 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 if sys.platform == "win32":
-    # Files are locked and renamed as POSIX has it; so the first import would fail.
-    raise SystemExit("gcn-luigi runs on Linux and macOS. On Windows, install it in the Windows Subsystem for Linux (WSL).")
+    # Files are locked as POSIX has it; the first import would fail.
+    raise SystemExit(
+        "gcn-luigi runs on Linux and macOS. On Windows, install it in the Windows Subsystem for Linux, WSL."
+    )
 
 CHECKED = os.environ.get("GCN_LUIGI_CHECKED") == "1"
 # Compiler flags of the sanitizers; the Makefile has them. Their build checks no index itself, so that they can.
 SANITIZERS = os.environ.get("GCN_LUIGI_SANITIZED", "").split()
+
+# One wheel for Python 3.11 and all that follow. For published wheels alone: in a checkout, where kernels of an earlier build
+# may lie, Python would prefer those.
+IS_ABI3 = os.environ.get("GCN_LUIGI_ABI3") == "1"
 
 # Set here and nowhere else: a directive in a .pyx header would beat these,
 # and the checked build could no longer turn bounds checks on.
@@ -43,11 +49,14 @@ EXTENSIONS = [
         depends=sorted(str(header) for header in Path("_ext").glob("*.h")),
         extra_compile_args=[*FLAGS, "-ffp-contract=off"],
         extra_link_args=SANITIZERS,
+        define_macros=[("Py_LIMITED_API", "0x030B0000")] if IS_ABI3 else [],
+        py_limited_api=IS_ABI3,
     )
     for source in KERNELS
 ]
 
 setup(
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if IS_ABI3 else {},
     ext_modules=cythonize(
         EXTENSIONS,
         include_path=["_ext"],
