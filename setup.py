@@ -10,15 +10,15 @@ from setuptools import Extension, setup
 if sys.platform == "win32":
     # Files are locked as POSIX has it; the first import would fail.
     raise SystemExit(
-        "gcn-luigi runs on Linux and macOS. On Windows, install it in the Windows Subsystem for Linux, WSL."
+        "gcn-luigi runs on Linux and macOS. On Windows, install it in WSL, its subsystem for Linux."
     )
 
 CHECKED = os.environ.get("GCN_LUIGI_CHECKED") == "1"
 # Compiler flags of the sanitizers; the Makefile has them. Their build checks no index itself, so that they can.
 SANITIZERS = os.environ.get("GCN_LUIGI_SANITIZED", "").split()
 
-# One wheel for Python 3.11 and all that follow. For published wheels alone: in a checkout, where kernels of an earlier build
-# may lie, Python would prefer those.
+# One wheel for Python 3.11 and all that follow, for publishing. In a checkout Python would prefer kernels that an
+# earlier build without it left there.
 IS_ABI3 = os.environ.get("GCN_LUIGI_ABI3") == "1"
 
 # Set here and nowhere else: a directive in a .pyx header would beat these,
