@@ -7,7 +7,7 @@ the package: ``pip install xarray``.
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pyproj import CRS
@@ -15,9 +15,10 @@ from pyproj import CRS
 from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.prepare.missing.fill import Flag, outside_flags
-from gcn_luigi.read.dataset import Dataset
-from gcn_luigi.read.export.files import described_bands
 from gcn_luigi.read.reader import ChipReader
+
+if TYPE_CHECKING:
+    from gcn_luigi.read.dataset import Dataset
 
 _COLUMNS = (
     "split", "partition", "row", "col", "year", "year_gap", "left", "bottom", "right", "top",
@@ -25,7 +26,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def as_xarray(dataset: Dataset, chips: Sequence[str], *, masked: bool = False) -> Any:
+def as_xarray(dataset: "Dataset", chips: Sequence[str], *, masked: bool = False) -> Any:
     """Return chips in memory, in the order given.
 
     Parameters
@@ -55,7 +56,7 @@ def as_xarray(dataset: Dataset, chips: Sequence[str], *, masked: bool = False) -
     xr = _library()
     rows = _rows(dataset, chips)
     batch = ChipReader(dataset.paths.shards, rows).batch(np.arange(len(rows)))
-    bands = described_bands(dataset)
+    bands = dataset.bands
     image: Any = batch["image"]
     if masked:
         # A role that is missing is missing in all its bands, and nothing is there beyond the mosaic.
@@ -115,7 +116,7 @@ def locate(chip: Any) -> Any:
     )
 
 
-def _rows(dataset: Dataset, chips: Sequence[str]) -> Any:
+def _rows(dataset: "Dataset", chips: Sequence[str]) -> Any:
     wanted = [str(name) for name in chips]
     index = dataset.chip_table.set_index("chip_id", drop=False)
     lost = [name for name in wanted if name not in index.index]

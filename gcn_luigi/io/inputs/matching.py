@@ -9,25 +9,11 @@ from pathlib import Path, PurePosixPath
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.io.inputs.inventory import Note
+from gcn_luigi.io.raster.drivers import other_format
 from gcn_luigi.settings import RegionSettings, TileSettings
 
 # In any case: much software for Windows writes .TIF.
 _ENDINGS = (".tif", ".tiff")
-# Formats in which tiles are often kept and which are not read here, by the end of the name.
-_OTHER_FORMATS = {
-    "NetCDF": (".nc", ".nc4", ".cdf"),
-    "Zarr": (".zarr",),
-    "HDF": (".h5", ".hdf", ".hdf5", ".he5"),
-    "GRIB": (".grib", ".grib2", ".grb", ".grb2"),
-    "an archive": (".zip", ".tar", ".gz", ".tgz", ".7z"),
-    "Erdas Imagine": (".img",),
-    "JPEG 2000": (".jp2", ".j2k"),
-    "ENVI": (".bsq", ".bil", ".bip"),
-    "a VRT": (".vrt",),
-    "a grid of numbers in text": (".asc",),
-}
-# A file of each generation of Zarr.
-_ZARR = (".zgroup", ".zarray", ".zmetadata", "zarr.json")
 # Problems spelled out in one message; the rest is counted.
 _MOST_SHOWN = 20
 _LINK_OUT = "a link to outside the data root; it is followed"
@@ -117,20 +103,6 @@ def band_of(stem: str, bands: Iterable[Band]) -> Band | None:
     """
     matching = [band for band in bands if stem == band.suffix or stem.endswith("_" + band.suffix)]
     return max(matching, key=lambda band: len(band.suffix), default=None)
-
-
-def other_format(path: Path) -> str | None:
-    """Return the format of a file or directory that is not read as a tile, by its name and, for Zarr, its content.
-
-    Examples
-    --------
-    >>> other_format(Path("cube.nc")), other_format(Path("x_nbr.tif"))
-    ('NetCDF', None)
-    """
-    ending = path.suffix.lower()
-    if any((path / name).is_file() for name in _ZARR):
-        return "Zarr"
-    return next((name for name, endings in _OTHER_FORMATS.items() if ending in endings), None)
 
 
 def list_candidates(root: Path, settings: RegionSettings, findings: Findings) -> tuple[list[Candidate], set[str]]:

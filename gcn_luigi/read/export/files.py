@@ -3,11 +3,10 @@
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from gcn_luigi.bands import LABEL_IGNORE, Band, Role
+from gcn_luigi.bands import LABEL_IGNORE, Band
 from gcn_luigi.errors import ConfigError, GcnLuigiError, PublishError
 from gcn_luigi.io.publish.atomic import sync, temporary_sibling
 from gcn_luigi.io.raster.geotiff import Style, open_styled
@@ -34,7 +33,7 @@ class ExportFiles:
 
     def __init__(self, dataset: Dataset, directory: Path, layers: tuple[Layer, ...]) -> None:
         self._dataset, self._directory, self._layers = dataset, directory, layers
-        bands = described_bands(dataset)
+        bands = dataset.bands
         nodata = dataset.description["configuration"]["nodata"]
         fill = int(nodata["fill"])
         # The published rule leaves other numbers in missing pixels, too.
@@ -108,12 +107,6 @@ class ExportFiles:
         }
         (self._directory / LISTING).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
         return summary
-
-
-def described_bands(dataset: Dataset) -> tuple[Band, ...]:
-    """Return the bands of the image for people: that which a build makes has a description, too."""
-    made = "distance to the nearest glacier"
-    return tuple(replace(band, description=made) if band.role is Role.DISTANCE else band for band in dataset.bands)
 
 
 @contextmanager
