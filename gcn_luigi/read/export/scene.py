@@ -1,6 +1,6 @@
 """Pixels of any window of the lattice, out of the chips or partitions that a dataset stores."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,8 @@ import geopandas as gpd
 import numpy as np
 
 from gcn_luigi.errors import InputError, ShardError
-from gcn_luigi.lattice import Window
+from gcn_luigi.io.shard.format import PIXELS
+from gcn_luigi.lattice import Window, WindowSet
 from gcn_luigi.prepare.chips.mosaic import Canvas
 from gcn_luigi.read.dataset import Dataset
 from gcn_luigi.read.pixels import PixelStore
@@ -58,20 +59,13 @@ class Scene:
             if edge != "legacy" or shown == at:
                 stored[place[0], place[1]] = _Stored(place[0], place[1], int(row.shard_row), row.partition, at, shown)
         self._stored = tuple(stored.values())
-        boxes = [(one.shown.row, one.shown.col, one.shown.height, one.shown.width) for one in self._stored]
-        self._boxes = np.array(boxes, np.int64).reshape(-1, 4)
-        self._like: dict[str, Any] = {
-            "image": np.empty((*shapes["image"][:-2], 0, 0), np.int16),
-            "label": np.empty((0, 0), np.uint8),
-            "flags": np.empty((0, 0), np.uint8),
-        }
+        self._shown = WindowSet([one.shown for one in self._stored])
+        self._like = {name: np.empty((*shape[:-2], 0, 0), PIXELS[name]) for name, shape in shapes.items()}
 
     @property
     def hull(self) -> Window:
         """The smallest window that holds all that is shown."""
-        row, col = self._boxes[:, :2].min(axis=0).tolist()
-        bottom, right = (self._boxes[:, :2] + self._boxes[:, 2:]).max(axis=0).tolist()
-        return Window(row, col, bottom - row, right - col)
+        return self._shown.hull
 
     def read(self, window: Window, partition: str | None = None) -> Canvas:
         """Return the pixels of `window`, of one partition alone where it is given.
@@ -88,7 +82,7 @@ class Scene:
         """
         canvas = Canvas.empty(window, self._like, self.fills)
         lying: set[str] = set()
-        for one in self._within(window):
+        for one in (self._stored[position] for position in self._shown.meeting(window)):
             if partition not in (None, one.partition):
                 continue
             piece = self._store.row(one.shard, one.row, one.chip)
@@ -108,12 +102,6 @@ class Scene:
     def close(self) -> None:
         """Close the shards and give back the memory."""
         self._store.close()
-
-    def _within(self, window: Window) -> Iterator[_Stored]:
-        row, col, height, width = self._boxes.T
-        meets = (row < window.row + window.height) & (row + height > window.row)
-        meets &= (col < window.col + window.width) & (col + width > window.col)
-        return (self._stored[position] for position in np.flatnonzero(meets).tolist())
 
     def _disagreement(self, one: _Stored, what: str) -> ShardError:
         return ShardError(
