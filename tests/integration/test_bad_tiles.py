@@ -229,8 +229,6 @@ def test_votes_that_reach_beyond_the_region_are_placed_by_their_coordinates(colu
 
     path = columbia / "stem/stem_2010_debris_free_ice_votes.tif"
     window = window_on(read_header(path).lattice, inventory.lattice, where=str(path))
-        read_header(columbia / "stem/stem_2010_debris_free_ice_votes.tif").lattice, inventory.lattice, where=""
-    )
 
     assert window == Window(-5, -7, 654, 1010)
 
