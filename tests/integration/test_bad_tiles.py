@@ -218,10 +218,8 @@ def test_votes_that_lie_between_the_pixels_are_refused(tree):
     root = tree("stem_other_grid")
     inventory = scan_tiles(root, columbia_settings())
 
-    with pytest.raises(LatticeError, match=r"0\.367") as caught:
+    with pytest.raises(LatticeError, match=r"0\.367"):
         window_on(read_header(root / "stem/stem_2010_debris_free_ice_votes.tif").lattice, inventory.lattice, where="")
-
-    assert "stem_2010" in caught.value.where
 
 
 def test_votes_that_reach_beyond_the_region_are_placed_by_their_coordinates(columbia):

@@ -259,19 +259,19 @@ def _cut(placed: Sequence[_Opened], lattice: Lattice, findings: Findings) -> lis
 
 
 def _find_overlaps(placed: Sequence[_Opened], findings: Findings) -> None:
-    """Note the tiles of one kind that share pixels: a sweep from north to south."""
-    extents = {(one.candidate.base, one.candidate.tile): one.window for one in placed}
-    open_tiles: list[tuple[str, str]] = []
-    for key in sorted(extents, key=lambda key: (extents[key].row, key)):
-        window = extents[key]
-        open_tiles = [other for other in open_tiles if extents[other].row + extents[other].height > window.row]
-        for other in open_tiles:
-            common = window.intersection(extents[other])
-            if other[0] == key[0] and not common.is_empty:
-                first, second = sorted((key[1], other[1]), key=tile_order)
-                reason = f"shares {common.height} x {common.width} pixels with tile {second}"
-                findings.note("overlaps", Note(first, "", key[0], reason))
-        open_tiles.append(key)
+    """Note the tiles of one kind that share pixels."""
+    extents: dict[str, dict[str, Window]] = {}
+    for one in placed:
+        extents.setdefault(one.candidate.base, {})[one.candidate.tile] = one.window
+    for base, windows in extents.items():
+        tiles = sorted(windows, key=tile_order)
+        all_windows = WindowSet([windows[tile] for tile in tiles])
+        for first, tile in enumerate(tiles):
+            for second in all_windows.meeting(windows[tile]):
+                if second > first:
+                    common = windows[tile].intersection(windows[tiles[second]])
+                    reason = f"shares {common.height} x {common.width} pixels with tile {tiles[second]}"
+                    findings.note("overlaps", Note(tile, "", base, reason))
 
 
 def _source(one: _Opened) -> SourceFile:

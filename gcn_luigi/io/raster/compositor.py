@@ -1,6 +1,5 @@
 """Draw the bands of virtual rasters from their source files, as GDAL would show them of the VRTs."""
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import Interleaving
-from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.errors import RasterioIOError
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.drivers import open_local
@@ -66,9 +65,7 @@ class DatasetCache:
             return self._open[path][0]
         try:
             self._check(path)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                dataset = open_local(Path(path))
+            dataset = open_local(Path(path))
         except (RasterioIOError, OSError) as error:
             raise unreadable(Path(path), window, whose) from error
         self._open[path] = dataset, _block_bytes(dataset)
@@ -145,9 +142,9 @@ class Layer:
         return cls(band.dtype, int(nodata), band.sources, windows, lattice.window)
 
 
-def _can_match(source: VrtSource) -> bool:
-    """Return whether a pixel of a plain type may have the nodata value of a source, which may be nan or infinite."""
-    return source.nodata is not None and abs(source.nodata) <= _LARGE
+def _matchable(source: VrtSource) -> float | None:
+    """Return the nodata value of a source where a pixel of a plain type may have it; it may be nan or infinite."""
+    return None if source.nodata is None or not abs(source.nodata) <= _LARGE else float(source.nodata)
 
 
 def _is_plain(source: VrtSource) -> bool:
@@ -155,7 +152,7 @@ def _is_plain(source: VrtSource) -> bool:
 
     A VRT of somebody else may do anything, and GDAL allows for rounding when it compares.
     """
-    is_whole = not _can_match(source) or float(source.nodata or 0).is_integer()
+    is_whole = (_matchable(source) or 0.0).is_integer()
     return is_whole and source.mosaic is None and source.path.suffix != ".vrt"
 
 
@@ -204,7 +201,8 @@ class Part:
     @property
     def nodata(self) -> int | None:
         """Pixels of this value show what is below; None shows every pixel."""
-        return int(self.source.nodata) if _can_match(self.source) and self.source.nodata is not None else None
+        nodata = _matchable(self.source)
+        return None if nodata is None else int(nodata)
 
 
 class Compositor:

@@ -7,12 +7,14 @@ any other file. Each source is therefore opened by the one driver that its first
 import functools
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import rasterio
+from rasterio.errors import NotGeoreferencedWarning
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.gdal import pin_rasters
@@ -71,7 +73,10 @@ def open_local(path: Path) -> Any:
     """
     driver = raster_driver(path)
     pin_rasters()
-    return rasterio.open(path, driver=driver)
+    with warnings.catch_warnings():
+        # Whoever needs to know where the pixels are looks at the header.
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path, driver=driver)
 
 
 def raster_driver(path: Path) -> str:

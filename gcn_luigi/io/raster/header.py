@@ -3,7 +3,6 @@
 import functools
 import math
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ import numpy as np
 import pyproj
 from rasterio.crs import CRS
 from rasterio.enums import Compression, Interleaving, MaskFlags
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
+from rasterio.errors import CRSError, RasterioIOError
 
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.io.raster.drivers import open_local
@@ -66,9 +65,7 @@ def open_raster(path: Path) -> Iterator[Any]:
         The file is absent, empty, cut short, no raster, or leads to other files or the network; see `open_local`.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            dataset = open_local(path)
+        dataset = open_local(path)
     except RasterioIOError as error:
         gone = not path.exists()
         raise InputError(
