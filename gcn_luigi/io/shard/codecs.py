@@ -66,7 +66,7 @@ def filters(codec: Codec, dtype: np.dtype[Any]) -> dict[str, Any]:
     """Return the `h5py.Group.create_dataset` arguments that declare how chunks of `dtype` are stored.
 
     Any HDF5 reads ``deflate`` and ``none`` without a plugin; ``bitshuffle-lz4`` and ``zstd`` need hdf5plugin. Raise
-    ConfigError where the codec's library is not installed.
+    ConfigError where the codec is unknown or its library is not installed.
     """
     is_wide = dtype.itemsize > 1
     match codec:
@@ -81,6 +81,7 @@ def filters(codec: Codec, dtype: np.dtype[Any]) -> dict[str, Any]:
             return {**options, "shuffle": is_wide, "fletcher32": True}
         case "none":
             return {}
+    raise ConfigError(f"no codec {codec!r}", where="shards.codec", fix=f"use one of {', '.join(CODECS)}")
 
 
 def check_codec(codec: Codec) -> None:
