@@ -141,13 +141,12 @@ def list_candidates(root: Path, settings: RegionSettings, findings: Findings) ->
             if base == main:
                 tiles.add(tile)
             chosen = _band_files(root, _joined(base, directory), tile, bands, settings.tiles, findings)
-            for name in sorted(chosen):
-                band = next(band for band in bands if band.name == name)
+            for band in sorted(chosen, key=lambda band: band.name):
                 if places[band.role] == base:
-                    candidates.append(Candidate(base, tile, band, chosen[name]))
+                    candidates.append(Candidate(base, tile, band, chosen[band]))
                 else:
-                    reason = f"ends like band {name}, whose files lie below {places[band.role]}"
-                    findings.note("unmatched", Note(tile, "", chosen[name], reason))
+                    reason = f"ends like band {band.name}, whose files lie below {places[band.role]}"
+                    findings.note("unmatched", Note(tile, "", chosen[band], reason))
     return candidates, tiles
 
 
@@ -190,28 +189,28 @@ def _tile_directories(root: Path, base: str, tiles: TileSettings, findings: Find
 
 def _band_files(
     root: Path, directory: str, tile: str, bands: Sequence[Band], tiles: TileSettings, findings: Findings
-) -> dict[str, str]:
+) -> dict[Band, str]:
     """Return the path, relative to `root`, of each band's file in one tile directory."""
-    chosen: dict[str, str] = {}
-    others: dict[str, tuple[Band, str]] = {}
+    chosen: dict[Band, str] = {}
+    others: list[tuple[Band, str, str]] = []
     for entry in _entries(root, directory):
         path = _joined(directory, entry.name)
         band = band_of(PurePosixPath(entry.name).stem, bands)
         if _is_passed_over(entry.name, Note(tile, "", path, ""), tiles, findings):
             continue
         if band is not None and (kind := other_format(Path(entry.path))):
-            others[path] = band, kind
+            others.append((band, path, kind))
         elif band is None or not _is_geotiff(entry):
             findings.note("unmatched", Note(tile, "", path, _why_unmatched(entry)))
-        elif band.name in chosen:
-            reason = f"{PurePosixPath(chosen[band.name]).name} stands for the same band"
+        elif band in chosen:
+            reason = f"{PurePosixPath(chosen[band]).name} stands for the same band"
             _report_duplicate(Note(tile, band.name, path, reason), tiles, findings)
         else:
-            chosen[band.name] = path
+            chosen[band] = path
             if _leads_out(root, entry):
                 findings.note("linked", Note(tile, band.name, path, _LINK_OUT))
-    for path, (band, kind) in others.items():
-        if band.name in chosen:
+    for band, path, kind in others:
+        if band in chosen:
             findings.note("unmatched", Note(tile, band.name, path, f"is {kind}; the GeoTIFF is read"))
         else:
             findings.problem(Note(tile, band.name, path, f"is {kind}, and tiles are read from GeoTIFF"), _FIX_FORMAT)
