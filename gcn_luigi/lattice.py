@@ -55,6 +55,8 @@ class WindowSet:
     >>> windows = WindowSet([Window(0, 0, 4, 4), Window(0, 4, 4, 4)])
     >>> windows.meeting(Window(1, 3, 1, 1)), windows.meeting(Window(1, 3, 1, 2))
     ([0], [0, 1])
+    >>> windows.hull
+    Window(row=0, col=0, height=4, width=8)
     >>> windows.uncovered(Window(1, 1, 2, 6)) is None
     True
     >>> windows.uncovered(Window(3, 3, 2, 1)).tolist()
@@ -64,6 +66,13 @@ class WindowSet:
     def __init__(self, windows: Iterable[Window]) -> None:
         edges = [(at.row, at.col, at.row + at.height, at.col + at.width) for at in windows]
         self._edges = np.array(edges, np.int64).reshape(-1, 4)
+
+    @property
+    def hull(self) -> Window:
+        """The smallest rectangle that holds all of them, of which there is at least one."""
+        row, col = self._edges[:, :2].min(axis=0).tolist()
+        bottom, right = self._edges[:, 2:].max(axis=0).tolist()
+        return Window(row, col, bottom - row, right - col)
 
     def meeting(self, window: Window) -> list[int]:
         """Return the positions, in ascending order, of the rectangles that share a pixel with `window`."""

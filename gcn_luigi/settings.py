@@ -394,7 +394,10 @@ class RegionSettings(Section):
     @property
     def _made_bands(self) -> tuple[Band, ...]:
         label = Band("label", Role.LABEL, nodata=LABEL_IGNORE, valid_min=0, valid_max=2)
-        distance = Band("distance", Role.DISTANCE, nodata=-32768, valid_min=0, unit=self.distance.unit)
+        what = "distance to the nearest glacier"
+        distance = Band(
+            "distance", Role.DISTANCE, nodata=-32768, valid_min=0, unit=self.distance.unit, description=what
+        )
         return (label, distance) if self.distance.enabled else (label,)
 
     @property

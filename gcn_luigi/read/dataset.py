@@ -160,7 +160,7 @@ class Dataset:
 
     def to_xarray(self, chips: Sequence[str], *, masked: bool = False) -> Any:
         """Return chips by their ids as an `xarray.Dataset`; see `gcn_luigi.read.xarray.as_xarray`."""
-        from gcn_luigi.read.xarray import as_xarray  # noqa: PLC0415  which imports this module
+        from gcn_luigi.read.xarray import as_xarray  # noqa: PLC0415  it imports pyproj
 
         return as_xarray(self, chips, masked=masked)
 

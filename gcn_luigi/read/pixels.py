@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
 from gcn_luigi.io.publish.safe_names import inside
 from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.io.shard.reader import ShardReader
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -129,15 +132,6 @@ class RowCache:
         }
         self.extents = np.zeros((n_slots, 2), np.int64)
         self._slots: OrderedDict[Key, int] = OrderedDict()
-        self._free = list(range(n_slots - 1, -1, -1))
-
-    def __len__(self) -> int:
-        return len(self._slots)
-
-    @property
-    def n_slots(self) -> int:
-        """Rows that fit."""
-        return len(self._slots) + len(self._free)
 
     def slot(self, key: Key) -> int | None:
         """Return the slot of a row, and count it as used now; None where it is not there."""
@@ -146,34 +140,35 @@ class RowCache:
             self._slots.move_to_end(key)
         return slot
 
-    def claim(self) -> int:
-        """Return a slot for a row that is to come; the row used longest ago is given up for it."""
-        if self._free:
-            return self._free.pop()
-        return self._slots.popitem(last=False)[1]
-
-    def keep(self, key: Key, slot: int) -> None:
-        """Note that a claimed slot holds a row now, whole."""
+    def claim(self, key: Key) -> int:
+        """Return a slot for a row that is to be decoded into it; the row used longest ago is given up for it."""
+        is_full = len(self._slots) == len(self.extents)
+        slot = self._slots.popitem(last=False)[1] if is_full else len(self._slots)
         self._slots[key] = slot
-
-    def release(self, slot: int) -> None:
-        """Give a claimed slot back: its row could not be read."""
-        self._free.append(slot)
+        return slot
 
 
 class PixelStore:
-    """The pixel arrays of a split's shards.
+    """The pixels of the chips in `index`, rows of a dataset's index, out of the shards in `directory`.
 
-    A row of a pixel array is a chip or, in the layout ``windows``, a partition. Chips are decoded straight into the
-    caller's arrays; partitions are decoded into a cache of `cache_mb` megabytes, and chips cut from there.
+    A chip is known by its position in `index`, or by its shard and its number there. A row of a pixel array is a chip
+    or, in the layout ``windows``, a partition. Chips are decoded straight into the caller's arrays; partitions are
+    decoded into a cache of `cache_mb` megabytes, and chips cut from there.
     """
 
-    def __init__(self, shards: ShardPool, name_of: Callable[[int, int], str], cache_mb: int) -> None:
-        # name_of returns the id of chip (shard, number), for messages.
-        self._shards, self._name_of, self._cache_mb = shards, name_of, cache_mb
+    def __init__(self, directory: Path, index: "gpd.GeoDataFrame", *, threads: int = 1, cache_mb: int) -> None:
+        names, numbers = np.unique(index["shard"].to_numpy(str), return_inverse=True)
+        self.ids = index["chip_id"].array
+        self._shard_of, self._chip_of = numbers.astype(np.int64), index["shard_row"].to_numpy(np.int64)
+        self._shards, self._cache_mb = ShardPool(directory, names.tolist(), threads), cache_mb
         self._cache: RowCache | None = None
         self._is_whole = False
         self._lock = threading.RLock()
+
+    @property
+    def n_shards(self) -> int:
+        """Shards that the chips are in."""
+        return len(self._shards)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_cache": None, "_is_whole": False, "_lock": None}
@@ -182,42 +177,39 @@ class PixelStore:
         self.__dict__.update(state)
         self._lock = threading.RLock()
 
-    def format(self, shard: int, chip: int) -> tuple[dict[str, tuple[int, ...]], str]:
+    def format(self, position: int = 0) -> tuple[dict[str, tuple[int, ...]], str]:
         """Return the shape of a chip by array, and the layout, as the shard of a chip states them."""
-        with self._as_shard_error(shard, chip):
-            opened = self._shards[shard]
+        with self._shard_of_chip(position) as opened:
             size = (opened.chip_size, opened.chip_size)
             return {name: (*array.shape[1:-2], *size) for name, array in opened.arrays.items()}, opened.layout
 
-    def places(self, shard_of: Numbers, chip_of: Numbers) -> Numbers:
+    def places(self, positions: Numbers) -> Numbers:
         """Return (chip, 4): shard, row of its pixel arrays, and the chip's first row and column there."""
-        found = np.empty((len(shard_of), 4), np.int64)
-        found[:, 0] = shard_of
-        for shard in np.unique(shard_of).tolist():
-            mine = np.flatnonzero(shard_of == shard)
-            with self._as_shard_error(shard, int(chip_of[mine[0]])):
-                found[mine, 1:] = self._shards[shard].places[chip_of[mine]]
+        found = np.empty((len(positions), 4), np.int64)
+        found[:, 0] = self._shard_of[positions]
+        for shard in np.unique(found[:, 0]).tolist():
+            mine = np.flatnonzero(found[:, 0] == shard)
+            with self._shard_of_chip(positions[mine[0]]) as opened:
+                found[mine, 1:] = opened.places[self._chip_of[positions[mine]]]
         return found
 
-    def fill(self, shard_of: Numbers, chip_of: Numbers, out: Arrays) -> None:
+    def fill(self, positions: Numbers, out: Arrays) -> None:
         """Write chips into `out`, which has C-contiguous arrays of the chips' shape and dtype, by name.
 
-        `shard_of` and `chip_of` are (chip,): shard, and number of the chip in it. Raise ShardError where a shard is
-        missing, damaged or not complete.
+        Raise ShardError where a shard is missing, damaged or not complete.
         """
-        if not len(shard_of):
+        if not len(positions):
             return
-        _, layout = self.format(int(shard_of[0]), int(chip_of[0]))
+        _, layout = self.format(positions[0])
         if layout == "chips" and not self._is_whole:
-            order = np.lexsort((chip_of, shard_of))
-            self.prefetch(shard_of, chip_of)
-            read = partial(self._read_chip, shard_of, chip_of, out)
-            for _ in self._shards.each(read, order.tolist()):
+            order = np.lexsort((self._chip_of[positions], self._shard_of[positions]))
+            self.prefetch(positions)
+            for _ in self._shards.each(partial(self._read_chip, positions, out), order.tolist()):
                 pass
             return
-        places = self.places(shard_of, chip_of)
+        places = self.places(positions)
         with self._lock:
-            self._cut_from_rows(places, chip_of, out)
+            self._cut_from_rows(places, self._chip_of[positions], out)
 
     def row(self, shard: int, row: int, chip: int) -> Arrays:
         """Return a decoded row of the pixel arrays, as `places` numbers it: a chip or partition, without its padding.
@@ -231,21 +223,20 @@ class PixelStore:
             height, width = cache.extents[slot].tolist()
             return {name: plane[slot][..., :height, :width] for name, plane in cache.planes.items()}
 
-    def edges(self, shard: int, chip: int) -> tuple[str, dict[str, int]]:
-        """Return the policy by which the chips of a shard were cut, and what lies beyond, by array."""
-        with self._as_shard_error(shard, chip):
-            opened = self._shards[shard]
+    def edges(self) -> tuple[str, dict[str, int]]:
+        """Return the policy by which the chips were cut, and what lies beyond, by array."""
+        with self._shard_of_chip(0) as opened:
             return opened.edge, opened.fills
 
-    def prefetch(self, shard_of: Numbers, chip_of: Numbers) -> None:
+    def prefetch(self, positions: Numbers) -> None:
         """Tell the system that chips are read soon; nothing where they are in memory already."""
-        if not len(shard_of) or self._is_whole:
+        if not len(positions) or self._is_whole:
             return
-        places = self.places(shard_of, chip_of)
-        for shard in np.unique(shard_of).tolist():
-            rows = np.unique(places[places[:, 0] == shard, 1])
-            with self._as_shard_error(shard, int(chip_of[shard_of == shard][0])):
-                self._shards[shard].prefetch(rows)
+        places = self.places(positions)
+        for shard in np.unique(places[:, 0]).tolist():
+            mine = places[:, 0] == shard
+            with self._shard_of_chip(positions[mine][0]) as opened:
+                opened.prefetch(np.unique(places[mine, 1]))
 
     def preload(self, *, progress: bool) -> None:
         """Decode all rows of all shards into memory.
@@ -269,24 +260,17 @@ class PixelStore:
             )
         rows = self._all_rows()
         cache = self._make_cache(len(rows))
-        keys = [(int(shard), int(row)) for shard, row, _ in rows]
-        wanted = [(key, cache.claim(), int(chip)) for key, chip in zip(keys, rows[:, 2], strict=True)]
+        wanted = [((shard, row), cache.claim((shard, row)), chip) for shard, row, chip in rows.tolist()]
         loaded = self._shards.each(partial(self._load, cache), wanted)
-        bar = track(
-            zip(keys, loaded, strict=True),
-            description="reading",
-            total=len(keys),
-            console=Console(stderr=True),
-            transient=True,
-            disable=not progress,
-        )
-        for key, slot in bar:
-            cache.keep(key, slot)
+        console = Console(stderr=True)
+        for _ in track(loaded, "reading", len(rows), console=console, transient=True, disable=not progress):
+            pass
         with self._lock:
             self._cache, self._is_whole = cache, True
 
-    def drop(self) -> None:
-        """Give back the memory of decoded rows."""
+    def close(self) -> None:
+        """Close all shards and give back the memory of decoded rows; the next access opens and decodes again."""
+        self._shards.close()
         with self._lock:
             self._cache, self._is_whole = None, False
 
@@ -334,8 +318,9 @@ class PixelStore:
         # A chip of each row, for messages.
         examples = np.empty(len(rows), np.int64)
         examples[which] = chip_of
-        for first in range(0, len(rows), cache.n_slots):
-            part = slice(first, first + cache.n_slots)
+        n_slots = len(cache.extents)
+        for first in range(0, len(rows), n_slots):
+            part = slice(first, first + n_slots)
             slots = self._decoded(cache, rows[part], examples[part])
             chosen = np.flatnonzero((which >= first) & (which < first + len(slots)))
             where = np.column_stack([slots[which[chosen] - first], places[chosen, 2:]])
@@ -355,33 +340,37 @@ class PixelStore:
             of_shard = [position for position in missing if keys[position][0] == shard]
             with self._as_shard_error(shard, int(examples[of_shard[0]])):
                 self._shards[shard].prefetch(rows[of_shard, 1])
-        claimed = [(keys[position], cache.claim(), int(examples[position])) for position in missing]
-        done = 0
+        for position in missing:
+            slots[position] = cache.claim(keys[position])
+        wanted = [(keys[position], slots[position], int(examples[position])) for position in missing]
         try:
-            for slot in self._shards.each(partial(self._load, cache), claimed):
-                cache.keep(claimed[done][0], slot)
-                slots[missing[done]] = slot
-                done += 1
-        finally:
-            for _, slot, _ in claimed[done:]:
-                cache.release(slot)
+            for _ in self._shards.each(partial(self._load, cache), wanted):
+                pass
+        except BaseException:
+            # Which rows are whole is not known any more.
+            self._cache = None
+            raise
         return np.array(slots, np.int64)
 
-    def _load(self, cache: RowCache, wanted: tuple[Key, int, int]) -> int:
+    def _load(self, cache: RowCache, wanted: tuple[Key, int, int]) -> None:
         (shard, row), slot, example = wanted
         with self._as_shard_error(shard, example):
             opened = self._shards[shard]
             for name, plane in cache.planes.items():
                 opened.read_row(name, row, plane[slot])
             cache.extents[slot] = opened.extents[row]
-        return slot
 
-    def _read_chip(self, shard_of: Numbers, chip_of: Numbers, out: Arrays, position: int) -> None:
-        shard, chip = int(shard_of[position]), int(chip_of[position])
-        with self._as_shard_error(shard, chip):
-            opened = self._shards[shard]
+    def _read_chip(self, positions: Numbers, out: Arrays, turn: int) -> None:
+        with self._shard_of_chip(positions[turn]) as opened:
             for name, plane in out.items():
-                opened.read_row(name, chip, plane[position])
+                opened.read_row(name, int(self._chip_of[positions[turn]]), plane[turn])
+
+    @contextmanager
+    def _shard_of_chip(self, position: int) -> Iterator[ShardReader]:
+        """Yield the open shard of a chip; what is wrong with it is an error that names the chip."""
+        shard = int(self._shard_of[position])
+        with self._as_shard_error(shard, int(self._chip_of[position])):
+            yield self._shards[shard]
 
     @contextmanager
     def _as_shard_error(self, shard: int, chip: int) -> Iterator[None]:
@@ -391,7 +380,11 @@ class PixelStore:
             raise
         except _UNREADABLE as error:
             raise ShardError(
-                f"chip {self._name_of(shard, chip)} cannot be read: {error}",
+                f"chip {self._name(shard, chip)} cannot be read: {error}",
                 where=f"{self._shards.path(shard)}, row {chip}",
                 fix="run the build again: gcn run --deep <region> rebuilds a missing or damaged shard",
             ) from error
+
+    def _name(self, shard: int, chip: int) -> str:
+        found = np.flatnonzero((self._shard_of == shard) & (self._chip_of == chip))
+        return str(self.ids[found[0]]) if len(found) else f"{chip} of shard {shard}"

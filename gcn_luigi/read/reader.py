@@ -13,7 +13,7 @@ from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.read.buffers import Batch, BufferPool
-from gcn_luigi.read.pixels import PixelStore, ShardPool
+from gcn_luigi.read.pixels import PixelStore
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -55,19 +55,13 @@ class ChipReader:
     """
 
     def __init__(self, directory: Path, index: "gpd.GeoDataFrame", *, threads: int = 1, cache_mb: int = 256) -> None:
-        names, numbers = np.unique(index["shard"].to_numpy(str), return_inverse=True)
-        self._ids = index["chip_id"].array
-        self._shard_of = numbers.astype(np.int64)
-        self._chip_of = index["shard_row"].to_numpy(np.int64)
-        self._shards = ShardPool(directory, names.tolist(), threads)
-        name_of = partial(_name_of, self._ids, self._shard_of, self._chip_of)
-        self._store = PixelStore(self._shards, name_of, cache_mb)
+        self._store = PixelStore(directory, index, threads=threads, cache_mb=cache_mb)
 
     def __repr__(self) -> str:
-        return f"<gcn_luigi.ChipReader: {len(self)} chips of {len(self._shards)} shards>"
+        return f"<gcn_luigi.ChipReader: {len(self)} chips of {self._store.n_shards} shards>"
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._store.ids)
 
     def __iter__(self) -> Iterator[Chip]:
         return (self[position] for position in range(len(self)))
@@ -84,12 +78,12 @@ class ChipReader:
         """
         batch = self.batch([position])
         image, label, flags = batch["image"][0], batch["label"][0], batch["flags"][0]
-        return Chip(image=image, label=label, flags=flags, chip_id=str(self._ids[position]))
+        return Chip(image=image, label=label, flags=flags, chip_id=str(self._store.ids[position]))
 
     @property
     def layout(self) -> str:
         """``chips`` or ``windows``: how the shards store them."""
-        return self._store.format(int(self._shard_of[0]), int(self._chip_of[0]))[1] if len(self) else "chips"
+        return self._store.format()[1] if len(self) else "chips"
 
     @property
     def nbytes(self) -> int:
@@ -98,7 +92,7 @@ class ChipReader:
 
     def ids(self, positions: Sequence[int] | Positions) -> list[str]:
         """Return the ids of chips."""
-        return [str(self._ids[position]) for position in positions]
+        return [str(self._store.ids[position]) for position in positions]
 
     def batch(self, indices: Sequence[int] | Positions, out: Batch | None = None) -> Batch:
         """Return several chips.
@@ -132,7 +126,7 @@ class ChipReader:
             arrays: dict[str, NDArray[Any]] = {name: np.empty(shapes[name], PIXELS[name]) for name in PIXELS}
         else:
             arrays = {name: _fitting(cast("Any", out).get(name), name, shapes[name]) for name in PIXELS}
-        self._store.fill(self._shard_of[positions], self._chip_of[positions], arrays)
+        self._store.fill(positions, arrays)
         return cast("Batch", {**arrays, "position": positions})
 
     def order(self, *, seed: int, epoch: int = 0, group: int | None = None) -> Positions:
@@ -164,7 +158,7 @@ class ChipReader:
             )
         if group is None:
             return shuffled(len(self), seed=seed, epoch=epoch)
-        places = self._store.places(self._shard_of, self._chip_of)
+        places = self._store.places(np.arange(len(self)))
         _, rows = np.unique(places[:, :2], axis=0, return_inverse=True)
         return shuffled_in_groups(rows.astype(np.int64), group, seed=seed, epoch=epoch)
 
@@ -210,7 +204,7 @@ class ChipReader:
         def make(first: int) -> Batch:
             part, following = chosen[first : min(first + size, end)], chosen[first + size : min(first + 2 * size, end)]
             # The disk works on the next batch while this one is decoded.
-            self._store.prefetch(self._shard_of[following], self._chip_of[following])
+            self._store.prefetch(following)
             return self.batch(part, cast("Batch", buffers.take(self._shapes(part), PIXELS)))
 
         return _made_ahead([partial(make, first) for first in range(0, end, size)], ahead)
@@ -240,14 +234,12 @@ class ChipReader:
 
     def close(self) -> None:
         """Close all shards and give back the memory; the next access opens them again."""
-        self._shards.close()
-        self._store.drop()
+        self._store.close()
 
     def _shapes(self, positions: Positions) -> dict[str, tuple[int, ...]]:
         if not len(self):
             return {"image": (0, 0, 0, 0), "label": (0, 0, 0), "flags": (0, 0, 0)}
-        first = int(positions[0]) if len(positions) else 0
-        shapes, _ = self._store.format(int(self._shard_of[first]), int(self._chip_of[first]))
+        shapes, _ = self._store.format(int(positions[0]) if len(positions) else 0)
         return {name: (len(positions), *shape) for name, shape in shapes.items()}
 
     def _positions(self, indices: Sequence[int] | Positions) -> Positions:
@@ -298,11 +290,6 @@ def _order(source: np.random.PCG64, count: int) -> Positions:
 def _made_ahead(calls: Sequence[Any], ahead: int) -> Iterator[Batch]:
     with ThreadPoolExecutor(1, thread_name_prefix="gcn-batches") as pool:
         yield from in_order(pool, calls, ahead)
-
-
-def _name_of(ids: Any, shard_of: Positions, chip_of: Positions, shard: int, chip: int) -> str:
-    found = np.flatnonzero((shard_of == shard) & (chip_of == chip))
-    return str(ids[found[0]]) if len(found) else f"{chip} of shard {shard}"
 
 
 def _fitting(array: Any, name: str, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.read.dataset import Chip
+from gcn_luigi.read.reader import Chip
 
 N_DIHEDRAL = 8
 _N_TURNS = 4

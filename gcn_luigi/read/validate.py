@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from gcn_luigi.errors import GcnLuigiError, few
+from gcn_luigi.errors import GcnLuigiError, ShardError, few
 from gcn_luigi.io.publish.manifest import ManifestEntry
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.read.checks.files import (
@@ -13,7 +13,6 @@ from gcn_luigi.read.checks.files import (
     listed,
     listed_partitions,
     listed_problems,
-    opened,
     partition_problems,
     report_problems,
     sidecar_problems,
@@ -62,13 +61,18 @@ def validate(directory: Path, *, deep: bool = False, only: Iterable[str | Path] 
     """
     paths = DatasetPaths(Path(directory).resolve())
     checker = FileChecker(paths, only)
-    dataset, problem = opened(paths)
+    dataset: Dataset | None = None
     files: dict[str, ManifestEntry] = {}
-    if dataset is None:
-        yield problem
+    found: list[str] = []
+    try:
+        dataset = Dataset(paths.root)
+    except ShardError as error:
+        if not paths.dataset.is_file():
+            raise
+        yield f"{paths.dataset.name}: {error.what}"
     else:
         files = listed(dataset)
-    found = [] if dataset is None else list(listed_problems(dataset, checker))
+        found += listed_problems(dataset, checker)
     found += [*partition_problems(checker), *report_problems(checker)]
     yield from found
     # Files may all be whole, and show two states of the world.

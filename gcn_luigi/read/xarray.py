@@ -7,17 +7,18 @@ the package: ``pip install xarray``.
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pyproj import CRS
 
-from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.prepare.missing.fill import Flag, outside_flags
-from gcn_luigi.read.dataset import Dataset
-from gcn_luigi.read.export.files import described_bands
+from gcn_luigi.io.shard.format import FLAG_ATTRIBUTES, LABEL_ATTRIBUTES
+from gcn_luigi.prepare.missing.fill import outside_flags
 from gcn_luigi.read.reader import ChipReader
+
+if TYPE_CHECKING:
+    from gcn_luigi.read.dataset import Dataset
 
 _COLUMNS = (
     "split", "partition", "row", "col", "year", "year_gap", "left", "bottom", "right", "top",
@@ -25,7 +26,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def as_xarray(dataset: Dataset, chips: Sequence[str], *, masked: bool = False) -> Any:
+def as_xarray(dataset: "Dataset", chips: Sequence[str], *, masked: bool = False) -> Any:
     """Return chips in memory, in the order given.
 
     Parameters
@@ -55,7 +56,7 @@ def as_xarray(dataset: Dataset, chips: Sequence[str], *, masked: bool = False) -
     xr = _library()
     rows = _rows(dataset, chips)
     batch = ChipReader(dataset.paths.shards, rows).batch(np.arange(len(rows)))
-    bands = described_bands(dataset)
+    bands = dataset.bands
     image: Any = batch["image"]
     if masked:
         # A role that is missing is missing in all its bands, and nothing is there beyond the mosaic.
@@ -67,8 +68,8 @@ def as_xarray(dataset: Dataset, chips: Sequence[str], *, masked: bool = False) -
     found = xr.Dataset(
         {
             "image": (("chip", "band", "y", "x"), image, {"long_name": "image bands", "grid_mapping": "spatial_ref"}),
-            "label": (axes, batch["label"], _label_attributes()),
-            "flags": (axes, batch["flags"], _flag_attributes()),
+            "label": (axes, batch["label"], LABEL_ATTRIBUTES),
+            "flags": (axes, batch["flags"], FLAG_ATTRIBUTES),
             "spatial_ref": ((), np.int32(0), {"crs_wkt": CRS.from_user_input(dataset.lattice.crs).to_wkt()}),
         },
         coords={
@@ -115,7 +116,7 @@ def locate(chip: Any) -> Any:
     )
 
 
-def _rows(dataset: Dataset, chips: Sequence[str]) -> Any:
+def _rows(dataset: "Dataset", chips: Sequence[str]) -> Any:
     wanted = [str(name) for name in chips]
     index = dataset.chip_table.set_index("chip_id", drop=False)
     lost = [name for name in wanted if name not in index.index]
@@ -131,23 +132,6 @@ def _rows(dataset: Dataset, chips: Sequence[str]) -> Any:
 def _plain(column: Any) -> Any:
     values = column.to_numpy()
     return values.astype(str) if values.dtype == object or column.dtype == "str" else values
-
-
-def _label_attributes() -> dict[str, Any]:
-    values = [*range(len(CLASS_NAMES)), LABEL_IGNORE]
-    return {
-        "long_name": "class label",
-        "flag_values": np.array(values, np.uint8),
-        "flag_meanings": " ".join((*CLASS_NAMES, "ignore")),
-    }
-
-
-def _flag_attributes() -> dict[str, Any]:
-    return {
-        "long_name": "what is missing",
-        "flag_masks": np.array([int(flag) for flag in Flag], np.uint8),
-        "flag_meanings": "optical_missing topo_missing label_missing outside_mosaic distance_missing",
-    }
 
 
 def _library() -> Any:

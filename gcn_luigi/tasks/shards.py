@@ -5,7 +5,7 @@ from pathlib import Path
 import luigi
 
 from gcn_luigi.io.publish.paths import SPLITS
-from gcn_luigi.io.raster.stack import DEFAULT_MEMORY
+from gcn_luigi.io.raster.stack import AHEAD_BYTES, BLOCK_BYTES
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.shards.shard import BATCH, ShardRequest, build_shard
 from gcn_luigi.tasks.base import RegionTask, hidden_parameter
@@ -15,7 +15,7 @@ from gcn_luigi.tasks.rasters import YearStack
 from gcn_luigi.tasks.target import PublishedFile
 
 # Beside partitions and chips: blocks that GDAL has decoded, windows read ahead, tables, HDF5. As measured.
-_FIXED = 56_000_000 + DEFAULT_MEMORY.blocks + DEFAULT_MEMORY.ahead
+_FIXED = 56_000_000 + BLOCK_BYTES + AHEAD_BYTES
 # Weights, labels in words and masks of the partition that is counted, in bytes per pixel.
 _COUNTED = 24
 _LEAST_SIZE = 32
@@ -86,7 +86,7 @@ def shard_bytes(settings: RegionSettings, threads: int, size: int | None = None)
     raw = 2 * (n_image + 1) * pixels
     # One that is cut; with threads those read ahead, the one at hand, and one for each piece under way.
     partitions, pieces = (2 * threads + 4, 2 * threads + 1) if threads > 1 else (1, 1)
-    ahead = max(raw - DEFAULT_MEMORY.ahead, 0)
+    ahead = max(raw - AHEAD_BYTES, 0)
     return _FIXED + raw + ahead + partitions * partition + (pieces + threads) * piece + _COUNTED * pixels
 
 

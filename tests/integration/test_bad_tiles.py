@@ -9,8 +9,9 @@ import rasterio
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.io.inputs.scan import scan_tiles
+from gcn_luigi.io.raster.header import read_header, window_on
 from gcn_luigi.io.raster.vrt import write_vrt
-from gcn_luigi.io.raster.windows import check_on_lattice, read_window
+from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Window
 from gcn_luigi.settings import ConvertSettings
 from gcn_luigi.stages.layers.mosaics import convert_mosaic, mosaic_band
@@ -217,16 +218,15 @@ def test_votes_that_lie_between_the_pixels_are_refused(tree):
     root = tree("stem_other_grid")
     inventory = scan_tiles(root, columbia_settings())
 
-    with pytest.raises(LatticeError, match=r"0\.367") as caught:
-        check_on_lattice(root / "stem/stem_2010_debris_free_ice_votes.tif", inventory.lattice)
-
-    assert "stem_2010" in caught.value.where
+    with pytest.raises(LatticeError, match=r"0\.367"):
+        window_on(read_header(root / "stem/stem_2010_debris_free_ice_votes.tif").lattice, inventory.lattice, where="")
 
 
 def test_votes_that_reach_beyond_the_region_are_placed_by_their_coordinates(columbia):
     inventory = scan_tiles(columbia, columbia_settings())
 
-    window = check_on_lattice(columbia / "stem/stem_2010_debris_free_ice_votes.tif", inventory.lattice)
+    path = columbia / "stem/stem_2010_debris_free_ice_votes.tif"
+    window = window_on(read_header(path).lattice, inventory.lattice, where=str(path))
 
     assert window == Window(-5, -7, 654, 1010)
 

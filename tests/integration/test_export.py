@@ -18,7 +18,6 @@ from gcn_luigi.errors import ConfigError, InputError, ShardError
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.partitions.query import Selection
 from gcn_luigi.read.export.export import Request, export
-from gcn_luigi.read.export.files import described_bands
 from gcn_luigi.read.export.scene import Scene
 from gcn_luigi.settings import BandSettings
 from gcn_luigi.stages.dataset.convert import convert_dataset
@@ -279,7 +278,7 @@ def test_a_label_has_the_colours_of_its_classes_and_every_raster_a_style(small, 
 def test_units_and_descriptions_come_with_the_bands(small, tmp_path):
     export(small, tmp_path / "out", Request(Selection(limit=1), layers=("image",)), _silent)
     (path,) = (tmp_path / "out").glob("*.tif")
-    described = {band.name: band for band in described_bands(small)}
+    described = {band.name: band for band in small.bands}
 
     with rasterio.open(path) as file:
         units = dict(zip(file.descriptions, file.units, strict=True))

@@ -362,7 +362,7 @@ class TestWindowsReader:
 
         for name in PLANES:
             np.testing.assert_array_equal(small.batch(order)[name], big.batch(order)[name])
-        assert small._store._cache.n_slots == 1
+        assert len(small._store._cache.extents) == 1
 
     def test_a_preloaded_reader_gives_the_same_and_needs_no_file(self, stored, tmp_path):
         path, columns = stored

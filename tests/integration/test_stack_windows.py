@@ -3,12 +3,13 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rasterio
 
 from gcn_luigi.config import load_region
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
-from gcn_luigi.io.raster.compositor import Layer
+from gcn_luigi.io.raster.compositor import Layer, Plane, parts_of
 from gcn_luigi.stages.layers.mosaics import read_inventory, stack_of
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard, used_partitions
 from tests.integration.builds import CONFIG
@@ -65,4 +66,10 @@ def test_a_shard_reads_each_block_of_its_sources_once(columbia_output, tmp_path,
 def _parts(region, paths, places):
     stacks = {place.year: stack_of(region, paths, read_inventory(paths), place.year) for place in places}
     layers = {year: [Layer.of(band, stack.lattice) for band in stack.bands] for year, stack in stacks.items()}
-    return [part for place in places for layer in layers[place.year] for part in layer.parts(place.window)]
+    nowhere = np.empty((0, 0), np.int16)
+    planes = [
+        Plane(stacks[place.year].path, number, layer, place.window, nowhere)
+        for place in places
+        for number, layer in enumerate(layers[place.year])
+    ]
+    return [part for plane in planes for part in parts_of(plane)]

@@ -12,7 +12,7 @@ from rasterio.merge import merge
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.io.inputs.inventory import SourceFile
-from gcn_luigi.io.raster.stack import Memory, StackReader
+from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
 from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Lattice, Window
@@ -101,7 +101,7 @@ def written(root, bands, tiles, precedence="lowest-id", *, layout=None):
 
 
 def same_as_gdal(stacks, bands, requests, *, expected):
-    with StackReader(stacks, memory=Memory(blocks=1_000_000, ahead=3000)) as reader:
+    with StackReader(stacks, block_bytes=1_000_000, ahead_bytes=3000) as reader:
         reader.expect([request for request, is_expected in zip(requests, expected, strict=True) if is_expected])
         for year, window in requests:
             actual = reader.read(year, window)

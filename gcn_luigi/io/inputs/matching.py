@@ -9,25 +9,11 @@ from pathlib import Path, PurePosixPath
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.io.inputs.inventory import Note
+from gcn_luigi.io.raster.drivers import other_format
 from gcn_luigi.settings import RegionSettings, TileSettings
 
 # In any case: much software for Windows writes .TIF.
 _ENDINGS = (".tif", ".tiff")
-# Formats in which tiles are often kept and which are not read here, by the end of the name.
-_OTHER_FORMATS = {
-    "NetCDF": (".nc", ".nc4", ".cdf"),
-    "Zarr": (".zarr",),
-    "HDF": (".h5", ".hdf", ".hdf5", ".he5"),
-    "GRIB": (".grib", ".grib2", ".grb", ".grb2"),
-    "an archive": (".zip", ".tar", ".gz", ".tgz", ".7z"),
-    "Erdas Imagine": (".img",),
-    "JPEG 2000": (".jp2", ".j2k"),
-    "ENVI": (".bsq", ".bil", ".bip"),
-    "a VRT": (".vrt",),
-    "a grid of numbers in text": (".asc",),
-}
-# A file of each generation of Zarr.
-_ZARR = (".zgroup", ".zarray", ".zmetadata", "zarr.json")
 # Problems spelled out in one message; the rest is counted.
 _MOST_SHOWN = 20
 _LINK_OUT = "a link to outside the data root; it is followed"
@@ -119,20 +105,6 @@ def band_of(stem: str, bands: Iterable[Band]) -> Band | None:
     return max(matching, key=lambda band: len(band.suffix), default=None)
 
 
-def other_format(path: Path) -> str | None:
-    """Return the format of a file or directory that is not read as a tile, by its name and, for Zarr, its content.
-
-    Examples
-    --------
-    >>> other_format(Path("cube.nc")), other_format(Path("x_nbr.tif"))
-    ('NetCDF', None)
-    """
-    ending = path.suffix.lower()
-    if any((path / name).is_file() for name in _ZARR):
-        return "Zarr"
-    return next((name for name, endings in _OTHER_FORMATS.items() if ending in endings), None)
-
-
 def list_candidates(root: Path, settings: RegionSettings, findings: Findings) -> tuple[list[Candidate], set[str]]:
     """List the tile directories of a region.
 
@@ -169,13 +141,12 @@ def list_candidates(root: Path, settings: RegionSettings, findings: Findings) ->
             if base == main:
                 tiles.add(tile)
             chosen = _band_files(root, _joined(base, directory), tile, bands, settings.tiles, findings)
-            for name in sorted(chosen):
-                band = next(band for band in bands if band.name == name)
+            for band in sorted(chosen, key=lambda band: band.name):
                 if places[band.role] == base:
-                    candidates.append(Candidate(base, tile, band, chosen[name]))
+                    candidates.append(Candidate(base, tile, band, chosen[band]))
                 else:
-                    reason = f"ends like band {name}, whose files lie below {places[band.role]}"
-                    findings.note("unmatched", Note(tile, "", chosen[name], reason))
+                    reason = f"ends like band {band.name}, whose files lie below {places[band.role]}"
+                    findings.note("unmatched", Note(tile, "", chosen[band], reason))
     return candidates, tiles
 
 
@@ -218,28 +189,28 @@ def _tile_directories(root: Path, base: str, tiles: TileSettings, findings: Find
 
 def _band_files(
     root: Path, directory: str, tile: str, bands: Sequence[Band], tiles: TileSettings, findings: Findings
-) -> dict[str, str]:
+) -> dict[Band, str]:
     """Return the path, relative to `root`, of each band's file in one tile directory."""
-    chosen: dict[str, str] = {}
-    others: dict[str, tuple[Band, str]] = {}
+    chosen: dict[Band, str] = {}
+    others: list[tuple[Band, str, str]] = []
     for entry in _entries(root, directory):
         path = _joined(directory, entry.name)
         band = band_of(PurePosixPath(entry.name).stem, bands)
         if _is_passed_over(entry.name, Note(tile, "", path, ""), tiles, findings):
             continue
         if band is not None and (kind := other_format(Path(entry.path))):
-            others[path] = band, kind
+            others.append((band, path, kind))
         elif band is None or not _is_geotiff(entry):
             findings.note("unmatched", Note(tile, "", path, _why_unmatched(entry)))
-        elif band.name in chosen:
-            reason = f"{PurePosixPath(chosen[band.name]).name} stands for the same band"
+        elif band in chosen:
+            reason = f"{PurePosixPath(chosen[band]).name} stands for the same band"
             _report_duplicate(Note(tile, band.name, path, reason), tiles, findings)
         else:
-            chosen[band.name] = path
+            chosen[band] = path
             if _leads_out(root, entry):
                 findings.note("linked", Note(tile, band.name, path, _LINK_OUT))
-    for path, (band, kind) in others.items():
-        if band.name in chosen:
+    for band, path, kind in others:
+        if band in chosen:
             findings.note("unmatched", Note(tile, band.name, path, f"is {kind}; the GeoTIFF is read"))
         else:
             findings.problem(Note(tile, band.name, path, f"is {kind}, and tiles are read from GeoTIFF"), _FIX_FORMAT)

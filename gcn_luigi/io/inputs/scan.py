@@ -25,11 +25,10 @@ from gcn_luigi.io.raster.header import (
     crs_code,
     crs_of,
     fix_unwritten,
-    is_same_crs,
-    is_same_size,
     read_header,
+    window_on,
 )
-from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.lattice import Lattice, Window, WindowSet
 from gcn_luigi.prepare.missing.described_years import contradicts, described_years
 from gcn_luigi.settings import LatticeSettings, RegionSettings
 
@@ -194,23 +193,17 @@ def _place(opened: Sequence[_Opened], settings: RegionSettings, findings: Findin
             raise LatticeError("the bounds hold no pixel", where="lattice.bounds", fix=fix)
     placed = []
     for one in opened:
-        lattice = one.header.lattice
-        if not is_same_crs(lattice.crs, reference.crs):
-            reason = f"is in {lattice.crs[:60]}, the region in {reference.crs[:60]}"
-            findings.problem(one.note(reason), "reproject it onto the region's lattice with a stated resampling")
-        elif not is_same_size(lattice.pixel_size, reference.pixel_size):
-            reason = f"has pixels of {lattice.pixel_size:g} m, the region of {reference.pixel_size:g} m"
-            findings.problem(one.note(reason), _FIX_LATTICE)
+        try:
+            window = window_on(one.header.lattice, reference, where=one.candidate.path)
+        except InputError as error:
+            findings.problem(one.note(error.what), error.fix)
+        except LatticeError as error:
+            findings.problem(one.note(error.what), _FIX_LATTICE)
         else:
-            try:
-                window = reference.window_of(lattice.bounds, where=one.candidate.path)
-            except LatticeError as error:
-                findings.problem(one.note(error.what), _FIX_LATTICE)
-            else:
-                placed.append(replace(one, window=window))
+            placed.append(replace(one, window=window))
     if origin is None:
         optical = [one.window for one in placed if one.candidate.band.role is Role.OPTICAL]
-        origin = _union(optical or [one.window for one in placed] or [reference.window])
+        origin = WindowSet(optical or [one.window for one in placed] or [reference.window]).hull
     moved = [
         replace(one, window=replace(one.window, row=one.window.row - origin.row, col=one.window.col - origin.col))
         for one in placed
@@ -232,14 +225,6 @@ def _reference(lattices: Sequence[Lattice], configured: LatticeSettings) -> Latt
     if configured.pixel_size is not None:
         reference = replace(reference, pixel_size=configured.pixel_size)
     return reference
-
-
-def _union(windows: Sequence[Window]) -> Window:
-    """Return the smallest window that holds all of them."""
-    row, col = min(window.row for window in windows), min(window.col for window in windows)
-    height = max(window.row + window.height for window in windows) - row
-    width = max(window.col + window.width for window in windows) - col
-    return Window(row, col, height, width)
 
 
 def _check_extents(placed: Sequence[_Opened], findings: Findings) -> None:
@@ -274,19 +259,19 @@ def _cut(placed: Sequence[_Opened], lattice: Lattice, findings: Findings) -> lis
 
 
 def _find_overlaps(placed: Sequence[_Opened], findings: Findings) -> None:
-    """Note the tiles of one kind that share pixels: a sweep from north to south."""
-    extents = {(one.candidate.base, one.candidate.tile): one.window for one in placed}
-    open_tiles: list[tuple[str, str]] = []
-    for key in sorted(extents, key=lambda key: (extents[key].row, key)):
-        window = extents[key]
-        open_tiles = [other for other in open_tiles if extents[other].row + extents[other].height > window.row]
-        for other in open_tiles:
-            common = window.intersection(extents[other])
-            if other[0] == key[0] and not common.is_empty:
-                first, second = sorted((key[1], other[1]), key=tile_order)
-                reason = f"shares {common.height} x {common.width} pixels with tile {second}"
-                findings.note("overlaps", Note(first, "", key[0], reason))
-        open_tiles.append(key)
+    """Note the tiles of one kind that share pixels."""
+    extents: dict[str, dict[str, Window]] = {}
+    for one in placed:
+        extents.setdefault(one.candidate.base, {})[one.candidate.tile] = one.window
+    for base, windows in extents.items():
+        tiles = sorted(windows, key=tile_order)
+        all_windows = WindowSet([windows[tile] for tile in tiles])
+        for first, tile in enumerate(tiles):
+            for second in all_windows.meeting(windows[tile]):
+                if second > first:
+                    common = windows[tile].intersection(windows[tiles[second]])
+                    reason = f"shares {common.height} x {common.width} pixels with tile {tiles[second]}"
+                    findings.note("overlaps", Note(tile, "", base, reason))
 
 
 def _source(one: _Opened) -> SourceFile:

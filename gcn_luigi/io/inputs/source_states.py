@@ -7,13 +7,12 @@ change in any of these is a change of the source.
 import functools
 import os
 import stat
-import warnings
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.errors import RasterioIOError
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.drivers import live_logs, open_local, vrt_sources
@@ -196,10 +195,7 @@ def _named_by_image(path: str, _size: int, _mtime_ns: int) -> tuple[str, ...]:
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123
         if file.read(4) != b"EHFA":
             return ()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        dataset = open_local(Path(path))
-    with dataset:
+    with open_local(Path(path)) as dataset:
         return tuple(dataset.files[1:])
 
 

@@ -1,6 +1,5 @@
 """Draw the bands of virtual rasters from their source files, as GDAL would show them of the VRTs."""
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import Interleaving
-from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.errors import RasterioIOError
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.drivers import open_local
@@ -66,9 +65,7 @@ class DatasetCache:
             return self._open[path][0]
         try:
             self._check(path)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                dataset = open_local(Path(path))
+            dataset = open_local(Path(path))
         except (RasterioIOError, OSError) as error:
             raise unreadable(Path(path), window, whose) from error
         self._open[path] = dataset, _block_bytes(dataset)
@@ -113,31 +110,6 @@ def _replaced(path: str) -> InputError:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """What one source of a layer shows: the pixels `seen` of the lattice; sources at a higher position are above."""
-
-    position: int
-    source: VrtSource
-    seen: Window
-
-    @property
-    def path(self) -> str:
-        """The file."""
-        return str(self.source.path)
-
-    @property
-    def own(self) -> Window:
-        """The same pixels in the file."""
-        whole = self.source.window
-        return Window(self.seen.row - whole.row, self.seen.col - whole.col, self.seen.height, self.seen.width)
-
-    @property
-    def nodata(self) -> int | None:
-        """Pixels of this value show what is below; None shows every pixel."""
-        return int(self.source.nodata) if _can_match(self.source) and self.source.nodata is not None else None
-
-
-@dataclass(frozen=True, eq=False)
 class Layer:
     """One band of a stack as copies of pixels, seen through the mosaic that it shows."""
 
@@ -169,18 +141,10 @@ class Layer:
         windows = WindowSet([source.window for source in band.sources])
         return cls(band.dtype, int(nodata), band.sources, windows, lattice.window)
 
-    def parts(self, window: Window) -> list[Part]:
-        """Return what the sources show of `window`, from bottom to top."""
-        inside = window.intersection(self.whole)
-        if inside.is_empty:
-            return []
-        positions = self.windows.meeting(inside)
-        return [Part(at, self.sources[at], self.sources[at].window.intersection(inside)) for at in positions]
 
-
-def _can_match(source: VrtSource) -> bool:
-    """Return whether a pixel of a plain type may have the nodata value of a source, which may be nan or infinite."""
-    return source.nodata is not None and abs(source.nodata) <= _LARGE
+def _matchable(source: VrtSource) -> float | None:
+    """Return the nodata value of a source where a pixel of a plain type may have it; it may be nan or infinite."""
+    return None if source.nodata is None or not abs(source.nodata) <= _LARGE else float(source.nodata)
 
 
 def _is_plain(source: VrtSource) -> bool:
@@ -188,7 +152,7 @@ def _is_plain(source: VrtSource) -> bool:
 
     A VRT of somebody else may do anything, and GDAL allows for rounding when it compares.
     """
-    is_whole = not _can_match(source) or float(source.nodata or 0).is_integer()
+    is_whole = (_matchable(source) or 0.0).is_integer()
     return is_whole and source.mosaic is None and source.path.suffix != ".vrt"
 
 
@@ -207,13 +171,38 @@ class Plane:
 
 
 @dataclass(frozen=True, eq=False)
-class _Stroke:
-    """One call of GDAL; `is_bare` where nothing was drawn below."""
+class Part:
+    """What one source of a layer shows of a plane, by one call of GDAL: the pixels `seen` of the lattice."""
 
     plane: Plane
     layer: Layer
-    part: Part
+    # Of the source in the layer; those at a higher position are above.
+    position: int
+    seen: Window
+    # Nothing is drawn below.
     is_bare: bool
+
+    @property
+    def source(self) -> VrtSource:
+        """The band of a file that is shown."""
+        return self.layer.sources[self.position]
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return str(self.source.path)
+
+    @property
+    def own(self) -> Window:
+        """The same pixels in the file."""
+        whole = self.source.window
+        return Window(self.seen.row - whole.row, self.seen.col - whole.col, self.seen.height, self.seen.width)
+
+    @property
+    def nodata(self) -> int | None:
+        """Pixels of this value show what is below; None shows every pixel."""
+        nodata = _matchable(self.source)
+        return None if nodata is None else int(nodata)
 
 
 class Compositor:
@@ -233,11 +222,16 @@ class Compositor:
         InputError
             A file is gone, damaged, smaller than it was or was replaced; the message names it.
         """
-        strokes = [stroke for plane in planes for stroke in _strokes(plane)]
+        parts = []
+        for plane in planes:
+            shown = parts_of(plane)
+            if plane.layer is not None and (not shown or shown[0].seen != plane.window):
+                plane.pixels[...] = plane.layer.nodata
+            parts += shown
         # Band by band and file by file, from bottom to top.
-        strokes.sort(key=_file_of)
-        for _, group in groupby(strokes, key=_file_of):
-            self._draw_file([stroke for stroke in group if not self._is_other(stroke.plane)])
+        parts.sort(key=_file_of)
+        for _, group in groupby(parts, key=_file_of):
+            self._draw_file([part for part in group if not self._is_other(part.plane)])
         for plane in planes:
             if self._is_other(plane):
                 self._show_by_gdal(plane)
@@ -247,7 +241,7 @@ class Compositor:
 
         Other windows and other bands in the same blocks are what the rest is for. None where there is no file.
         """
-        for part in plane.layer.parts(plane.window)[:1] if plane.layer is not None else ():
+        for part in parts_of(plane)[:1]:
             dataset = self._datasets.get(part.path, part.seen, plane.stack.name)
             height, width = dataset.block_shapes[part.source.band - 1]
             window = part.own
@@ -255,29 +249,28 @@ class Compositor:
             return float(n_blocks * self._datasets.block_bytes(part.path) / (2 * window.height * window.width))
         return None
 
-    def _draw_file(self, strokes: list[_Stroke]) -> None:
+    def _draw_file(self, parts: list[Part]) -> None:
         """Draw what one file shows, block after block, so that none is decoded again for the next window."""
-        if len(strokes) > 1:
-            part, stack = strokes[0].part, strokes[0].plane.stack
-            unit = self._unit(self._dataset(part, stack), part)
-            strokes = [piece for stroke in strokes for piece in _cut(stroke, unit)]
-            strokes.sort(key=lambda piece: (piece.part.own.row // unit[0], piece.part.own.col // unit[1]))
-        for stroke in strokes:
-            self._show(stroke)
+        if len(parts) > 1:
+            height, width = self._unit(parts[0])
+            parts = [piece for part in parts for piece in _cut(part, height, width)]
+            parts.sort(key=lambda piece: (piece.own.row // height, piece.own.col // width))
+        for part in parts:
+            self._show(part)
 
     def _is_other(self, plane: Plane) -> bool:
         return plane.layer is None or (plane.stack, plane.index) in self._others
 
-    def _unit(self, dataset: Any, part: Part) -> tuple[int, int]:
+    def _unit(self, part: Part) -> tuple[int, int]:
         """Return the rows and columns of whole blocks, some hundred pixels a side, that the cache holds together."""
-        height, width = dataset.block_shapes[part.source.band - 1]
+        height, width = self._dataset(part).block_shapes[part.source.band - 1]
         wide = max(1, _UNIT // width)
         fitting = self._unit_bytes // (wide * self._datasets.block_bytes(part.path))
         return height * max(1, min(_UNIT // height, fitting)), width * wide
 
-    def _show(self, stroke: _Stroke) -> None:
-        part, plane, layer, band = stroke.part, stroke.plane, stroke.layer, stroke.part.source.band
-        dataset = self._dataset(part, plane.stack)
+    def _show(self, part: Part) -> None:
+        plane, layer, band = part.plane, part.layer, part.source.band
+        dataset = self._dataset(part)
         if not np.can_cast(dataset.dtypes[band - 1], layer.dtype):
             self._others.add((plane.stack, plane.index))
             return
@@ -285,7 +278,7 @@ class Compositor:
         target = plane.pixels[row : row + part.seen.height, col : col + part.seen.width]
         window, nodata = part.own.ranges, part.nodata
         try:
-            if stroke.is_bare:
+            if part.is_bare:
                 dataset.read(band, window=window, out=target)
                 if nodata is not None and nodata != layer.nodata:
                     target[target == nodata] = layer.nodata
@@ -295,13 +288,14 @@ class Compositor:
         except RasterioIOError as error:
             raise unreadable(part.source.path, part.seen, plane.stack.name) from error
 
-    def _dataset(self, part: Part, stack: Path) -> Any:
-        dataset = self._datasets.get(part.path, part.seen, stack.name)
+    def _dataset(self, part: Part) -> Any:
+        stack = part.plane.stack.name
+        dataset = self._datasets.get(part.path, part.seen, stack)
         whole = Window(0, 0, dataset.height, dataset.width)
         # rasterio would stretch the pixels that are there over the whole window.
         if part.source.band > dataset.count or part.own.intersection(whole) != part.own:
             raise InputError(
-                f"has {dataset.count} bands of {dataset.height} x {dataset.width} pixels, less than {stack.name} takes "
+                f"has {dataset.count} bands of {dataset.height} x {dataset.width} pixels, less than {stack} takes "
                 "from it",
                 where=part.path,
                 fix="put the file back that the mosaics were made of, or delete inventory.json and run again",
@@ -320,29 +314,28 @@ class Compositor:
         plane.pixels[...] = values[0]
 
 
-def _strokes(plane: Plane) -> list[_Stroke]:
-    """Return what is to be drawn of a plane, and fill it with nodata where that leaves pixels out."""
+def parts_of(plane: Plane) -> list[Part]:
+    """Return what the sources show of a plane, from bottom to top."""
     if (layer := plane.layer) is None:
         return []
-    parts = layer.parts(plane.window)
-    if not parts or parts[0].seen != plane.window:
-        plane.pixels[...] = layer.nodata
-    return [
-        _Stroke(plane, layer, part, all(part.seen.intersection(lower.seen).is_empty for lower in parts[:place]))
-        for place, part in enumerate(parts)
-    ]
+    inside = plane.window.intersection(layer.whole)
+    parts: list[Part] = []
+    for position in layer.windows.meeting(inside) if not inside.is_empty else ():
+        seen = layer.sources[position].window.intersection(inside)
+        is_bare = all(seen.intersection(lower.seen).is_empty for lower in parts)
+        parts.append(Part(plane, layer, position, seen, is_bare))
+    return parts
 
 
-def _file_of(stroke: _Stroke) -> tuple[int, int, str]:
-    return stroke.plane.index, stroke.part.position, stroke.part.path
+def _file_of(part: Part) -> tuple[int, int, str]:
+    return part.plane.index, part.position, part.path
 
 
-def _cut(stroke: _Stroke, unit: tuple[int, int]) -> Iterator[_Stroke]:
-    """Yield a stroke in pieces that are in one unit each."""
-    part, whole, (height, width) = stroke.part, stroke.part.source.window, unit
-    own = part.own
+def _cut(part: Part, height: int, width: int) -> Iterator[Part]:
+    """Yield a part in pieces that are in one unit of blocks each."""
+    own, whole = part.own, part.source.window
     for row in range(own.row // height * height, own.row + own.height, height):
         for col in range(own.col // width * width, own.col + own.width, width):
             piece = Window(row, col, height, width).intersection(own)
             seen = Window(piece.row + whole.row, piece.col + whole.col, piece.height, piece.width)
-            yield replace(stroke, part=replace(part, seen=seen))
+            yield replace(part, seen=seen)

@@ -7,22 +7,38 @@ any other file. Each source is therefore opened by the one driver that its first
 import functools
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import rasterio
+from rasterio.errors import NotGeoreferencedWarning
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.gdal import pin_rasters
-from gcn_luigi.io.inputs.matching import other_format
 
 # First bytes, and the driver for them. None of these formats names other files than those next to it.
 _RASTERS = (
     (b"II*\0", "GTiff"), (b"MM\0*", "GTiff"), (b"II+\0", "GTiff"), (b"MM\0+", "GTiff"),
     (b"EHFA_HEADER_TAG", "HFA"), (b"\0\0\0\x0cjP  \r\n\x87\n", "JP2OpenJPEG"), (b"ncols", "AAIGrid"),
 )  # fmt: skip
+# Formats in which rasters are often kept and which are not read as tiles, by the end of the name.
+_OTHER_FORMATS = {
+    "NetCDF": (".nc", ".nc4", ".cdf"),
+    "Zarr": (".zarr",),
+    "HDF": (".h5", ".hdf", ".hdf5", ".he5"),
+    "GRIB": (".grib", ".grib2", ".grb", ".grb2"),
+    "an archive": (".zip", ".tar", ".gz", ".tgz", ".7z"),
+    "Erdas Imagine": (".img",),
+    "JPEG 2000": (".jp2", ".j2k"),
+    "ENVI": (".bsq", ".bil", ".bip"),
+    "a VRT": (".vrt",),
+    "a grid of numbers in text": (".asc",),
+}
+# A file of each generation of Zarr.
+_ZARR = (".zgroup", ".zarray", ".zmetadata", "zarr.json")
 _VECTORS = (b"SQLite format 3\0", b"\0\0\x27\x0a", b"fgb")
 _ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ")
 _HEAD = 1 << 16
@@ -57,7 +73,10 @@ def open_local(path: Path) -> Any:
     """
     driver = raster_driver(path)
     pin_rasters()
-    return rasterio.open(path, driver=driver)
+    with warnings.catch_warnings():
+        # Whoever needs to know where the pixels are looks at the header.
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path, driver=driver)
 
 
 def raster_driver(path: Path) -> str:
@@ -96,6 +115,20 @@ def raster_driver(path: Path) -> str:
             "is of no raster format that is read here", where=str(path), fix="write it as GeoTIFF: rio convert"
         )
     return "GTiff"
+
+
+def other_format(path: Path) -> str | None:
+    """Return the format of a file or directory that is not read as a tile, by its name and, for Zarr, its content.
+
+    Examples
+    --------
+    >>> other_format(Path("cube.nc")), other_format(Path("x_nbr.tif"))
+    ('NetCDF', None)
+    """
+    ending = path.suffix.lower()
+    if any((path / name).is_file() for name in _ZARR):
+        return "Zarr"
+    return next((name for name, endings in _OTHER_FORMATS.items() if ending in endings), None)
 
 
 def check_vector(path: Path) -> None:

@@ -1,8 +1,7 @@
-"""Write GeoTIFFs, block by block, with the same bytes on every machine; with units, colours and masks for people."""
+"""Write GeoTIFFs, block by block, with the same bytes on every machine."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -125,55 +124,6 @@ def write_geotiff(
                     fix="give (band, y, x) of the file's own dtype",
                 )
             dataset.write(stack, window=window.ranges)
-
-
-@dataclass(frozen=True)
-class Style:
-    """What a GeoTIFF for people says of its pixels: names, units and descriptions by band, and tags of the file."""
-
-    names: tuple[str, ...]
-    dtype: str
-    # Each may be empty, and there may be none at all.
-    units: tuple[str, ...] = ()
-    descriptions: tuple[str, ...] = ()
-    nodata: int | None = None
-    # Write a mask: for values of which none is free to mean nodata.
-    is_masked: bool = False
-    # Red, green, blue and alpha, 0 to 255, by value: a colour table.
-    colours: Mapping[int, tuple[int, int, int, int]] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-
-@contextmanager
-def open_styled(path: Path, lattice: Lattice, style: Style) -> Iterator["StyledGeoTiff"]:
-    """Yield a new GeoTIFF with units, colours and a mask to write into; windows and errors as for `open_geotiff`."""
-    with (
-        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-        open_geotiff(path, lattice, dtype=style.dtype, nodata=style.nodata, names=style.names) as dataset,
-    ):
-        if style.units:
-            dataset.units = style.units
-        for band, text in enumerate(style.descriptions, 1):
-            if text:
-                dataset.update_tags(band, description=text)
-        dataset.update_tags(**style.tags)
-        if style.colours:
-            dataset.write_colormap(1, dict(style.colours))
-        yield StyledGeoTiff(dataset, is_masked=style.is_masked)
-
-
-class StyledGeoTiff:
-    """An open GeoTIFF; made by `open_styled`."""
-
-    def __init__(self, dataset: Any, *, is_masked: bool) -> None:
-        self._dataset, self._is_masked = dataset, is_masked
-
-    def write(self, pixels: NDArray[Any], window: Window, present: NDArray[np.bool_]) -> None:
-        """Write a window, (band, y, x) or (y, x) of the file's dtype; a mask, where there is one, shows `present`."""
-        stack = pixels[np.newaxis] if pixels.ndim == 2 else pixels
-        self._dataset.write(np.ascontiguousarray(stack), window=window.ranges)
-        if self._is_masked:
-            self._dataset.write_mask(present, window=window.ranges)
 
 
 def _rows(data: NDArray[Any], lattice: Lattice, *, where: str) -> Iterator[tuple[Window, NDArray[Any]]]:

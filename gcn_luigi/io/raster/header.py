@@ -3,7 +3,6 @@
 import functools
 import math
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,11 +14,11 @@ import numpy as np
 import pyproj
 from rasterio.crs import CRS
 from rasterio.enums import Compression, Interleaving, MaskFlags
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
+from rasterio.errors import CRSError, RasterioIOError
 
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.io.raster.drivers import open_local
-from gcn_luigi.lattice import Lattice
+from gcn_luigi.lattice import Lattice, Window
 
 # Relative. A file that differs by less drifts by far less than a pixel over any tile.
 _SIZE_TOLERANCE = 1e-6
@@ -66,9 +65,7 @@ def open_raster(path: Path) -> Iterator[Any]:
         The file is absent, empty, cut short, no raster, or leads to other files or the network; see `open_local`.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            dataset = open_local(path)
+        dataset = open_local(path)
     except RasterioIOError as error:
         gone = not path.exists()
         raise InputError(
@@ -110,9 +107,29 @@ def read_header(path: Path) -> Header:
         )
 
 
-def read_lattice(path: Path) -> Lattice:
-    """Return where the pixels of `path` are; raises as `read_header` does."""
-    return read_header(path).lattice
+def window_on(own: Lattice, lattice: Lattice, *, where: str) -> Window:
+    """Return where the pixels of `own` are on `lattice`; they may reach beyond it or cover a part of it.
+
+    Raises
+    ------
+    InputError
+        They are in another CRS.
+    LatticeError
+        They are of another size or between the lattice's.
+    """
+    if not is_same_crs(own.crs, lattice.crs):
+        raise InputError(
+            f"is in {own.crs[:60]}, the region in {lattice.crs[:60]}",
+            where=where,
+            fix="reproject it onto the region's lattice with a stated resampling",
+        )
+    if not is_same_size(own.pixel_size, lattice.pixel_size):
+        raise LatticeError(
+            f"has pixels of {own.pixel_size:g} m, the region of {lattice.pixel_size:g} m",
+            where=where,
+            fix="resample it onto the region's lattice",
+        )
+    return lattice.window_of(own.bounds, where=where)
 
 
 def unwritten_blocks(dataset: Any) -> str:

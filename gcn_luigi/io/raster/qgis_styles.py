@@ -45,22 +45,13 @@ _REASONS = {
 
 
 @dataclass(frozen=True)
-class ShownBand:
-    """The band with this number, from 1, as one of red, green and blue: `low` is shown dark and `high` bright."""
-
-    number: int
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Entry:
-    """How a value is drawn: a number of a raster, or a stop of a ramp, or the text of an attribute.
+class _Entry:
+    """How a value is drawn: a number of a raster, or the text of an attribute.
 
     `label` is for the legend, `colour` is ``#rrggbb``; an alpha of 0 shows nothing, 255 covers what is below.
     """
 
-    value: str | float
+    value: str | int
     label: str
     colour: str
     alpha: int = _OPAQUE
@@ -76,17 +67,28 @@ def image_style(
     them says where there is nothing, else 0.
     """
     placed = range(1, len(bands) + 1) if numbers is None else numbers
-    red, green, blue = (
-        ShownBand(placed[position], *_limits(statistics.get(bands[position].name, {})))
-        for position in colour_bands(bands)
-    )
-    return multiband_style(red, green, blue, alpha_band=masked + 1 if masked else None)
+    shown = dict(zip(("red", "green", "blue"), colour_bands(bands), strict=True))
+    # QGIS shows the mask of a file as one band more.
+    alpha_band = masked + 1 if masked else -1
+    renderer = ET.Element("rasterrenderer", type="multibandcolor", opacity="1", alphaBand=str(alpha_band))
+    for colour, position in shown.items():
+        renderer.set(f"{colour}Band", str(placed[position]))
+    ET.SubElement(renderer, "rasterTransparency")
+    for colour, position in shown.items():
+        summary = statistics.get(bands[position].name, {})
+        low, high = (summary["p1"], summary["p99"]) if summary.get("count") else (0, 1)
+        stretch = ET.SubElement(renderer, f"{colour}ContrastEnhancement")
+        ET.SubElement(stretch, "minValue").text = _number(low)
+        # QGIS divides by the difference.
+        ET.SubElement(stretch, "maxValue").text = _number(max(high, low + 1))
+        ET.SubElement(stretch, "algorithm").text = "StretchToMinimumMaximum"
+    return _raster(renderer)
 
 
 def label_style() -> str:
     """Return the style of the class label."""
-    entries = [Entry(value, f"{value} {text}", CLASS_COLOURS[name]) for value, (text, name) in _CLASSES.items()]
-    return paletted_style([*entries, Entry(LABEL_IGNORE, f"{LABEL_IGNORE} ignore", "#ffffff", 0)])
+    entries = [_Entry(value, f"{value} {text}", CLASS_COLOURS[name]) for value, (text, name) in _CLASSES.items()]
+    return _paletted([*entries, _Entry(LABEL_IGNORE, f"{LABEL_IGNORE} ignore", "#ffffff", 0)])
 
 
 def flags_style() -> str:
@@ -98,84 +100,25 @@ def flags_style() -> str:
         Flag.DISTANCE: "distance",
         Flag.OUTSIDE: "outside",
     }
-    entries = [Entry(0, "nothing missing", MISSING_COLOURS["present"], 0)]
+    entries = [_Entry(0, "nothing missing", MISSING_COLOURS["present"], 0)]
     for value in range(1, sum(single) + 1):
         parts = [name for flag, name in single.items() if value & flag]
         kind = parts[0] if len(parts) == 1 else "several"
         if value & Flag.OUTSIDE:
             kind = "outside"
-        entries.append(Entry(value, f"{value} missing: {', '.join(parts)}", MISSING_COLOURS[kind]))
-    return paletted_style(entries)
+        entries.append(_Entry(value, f"{value} missing: {', '.join(parts)}", MISSING_COLOURS[kind]))
+    return _paletted(entries)
 
 
 def distance_style(farthest: float, unit: str) -> str:
-    """Return the style of the distance to the nearest glacier, from 0 to `farthest`."""
+    """Return the style of the distance to the nearest glacier, from 0 to `farthest`, in colours between four stops.
+
+    `unit` is written behind the numbers of the legend.
+    """
     share = 1 / (len(_DISTANCES) - 1)
-    values = [round(farthest * step * share) for step in range(len(_DISTANCES))]
-    return ramp_style([Entry(value, str(value), ink) for value, ink in zip(values, _DISTANCES, strict=True)], unit)
-
-
-def split_style() -> str:
-    """Return the style of chips: by split."""
-    return category_style("split", _splits(_CHIP_TINT))
-
-
-def catalog_style() -> str:
-    """Return the style of partitions: by split where they are used, else by reason."""
-    # "year gap 7" and "no composite for 2004" without their numbers.
-    attribute = (
-        "CASE WHEN \"reason\" = '' THEN \"split\" ELSE trim(regexp_replace(\"reason\", '( for)? ?-?[0-9]+$', '')) END"
-    )
-    reasons = [Entry(reason, f"not used: {text}", colour, _FAINT_TINT) for reason, (text, colour) in _REASONS.items()]
-    return category_style(attribute, [*_splits(_TINT), *reasons, Entry("", "not used: other", UNUSED, _FAINT_TINT)])
-
-
-def _splits(tint: int) -> list[Entry]:
-    return [Entry(split, split, colour, tint) for split, colour in SPLIT_COLOURS.items()]
-
-
-def _limits(summary: Mapping[str, Any]) -> tuple[float, float]:
-    return (float(summary["p1"]), float(summary["p99"])) if summary.get("count") else (0.0, 1.0)
-
-
-def multiband_style(red: ShownBand, green: ShownBand, blue: ShownBand, *, alpha_band: int | None = None) -> str:
-    """Return the style of a raster shown in colour, each band stretched between its limits.
-
-    `alpha_band` is the number of the band that says how opaque a pixel is; QGIS shows the mask of a file as one
-    band more.
-    """
-    shown = {"red": red, "green": green, "blue": blue}
-    renderer = ET.Element("rasterrenderer", type="multibandcolor", opacity="1", alphaBand=str(alpha_band or -1))
-    for colour, band in shown.items():
-        renderer.set(f"{colour}Band", str(band.number))
-    ET.SubElement(renderer, "rasterTransparency")
-    for colour, band in shown.items():
-        stretch = ET.SubElement(renderer, f"{colour}ContrastEnhancement")
-        ET.SubElement(stretch, "minValue").text = _number(band.low)
-        # QGIS divides by the difference.
-        ET.SubElement(stretch, "maxValue").text = _number(max(band.high, band.low + 1))
-        ET.SubElement(stretch, "algorithm").text = "StretchToMinimumMaximum"
-    return _raster(renderer)
-
-
-def paletted_style(entries: Sequence[Entry]) -> str:
-    """Return the style of a raster of classes, its first band; values that are not named are not shown."""
-    renderer = _single_band("paletted")
-    palette = ET.SubElement(renderer, "colorPalette")
-    for entry in entries:
-        _item(palette, "paletteEntry", entry)
-    return _raster(renderer)
-
-
-def ramp_style(stops: Sequence[Entry], unit: str) -> str:
-    """Return the style of a raster of numbers, its first band, in colours between `stops`, which rise.
-
-    Values beyond are shown as the nearest stop; `unit` is written behind the numbers of the legend.
-    """
-    low, high = float(stops[0].value), float(stops[-1].value)
     renderer = _single_band("singlebandpseudocolor")
-    renderer.set("classificationMin", _number(low))
-    renderer.set("classificationMax", _number(high))
+    renderer.set("classificationMin", "0")
+    renderer.set("classificationMax", str(round(farthest)))
     shader = ET.SubElement(renderer, "rastershader")
     ramp = ET.SubElement(
         shader,
@@ -184,16 +127,45 @@ def ramp_style(stops: Sequence[Entry], unit: str) -> str:
         classificationMode="1",
         clip="0",
         labelPrecision="0",
-        minimumValue=_number(low),
-        maximumValue=_number(high),
+        minimumValue="0",
+        maximumValue=str(round(farthest)),
     )
-    for stop in stops:
-        _item(ramp, "item", stop)
+    for step, colour in enumerate(_DISTANCES):
+        value = str(round(farthest * step * share))
+        _item(ramp, "item", _Entry(value, value, colour))
     ET.SubElement(ramp, "rampLegendSettings", minimumLabel="", maximumLabel="", suffix=f" {unit}" if unit else "")
     return _raster(renderer)
 
 
-def category_style(attribute: str, entries: Sequence[Entry]) -> str:
+def split_style() -> str:
+    """Return the style of chips: by split."""
+    return _categories("split", _splits(_CHIP_TINT))
+
+
+def catalog_style() -> str:
+    """Return the style of partitions: by split where they are used, else by reason."""
+    # "year gap 7" and "no composite for 2004" without their numbers.
+    attribute = (
+        "CASE WHEN \"reason\" = '' THEN \"split\" ELSE trim(regexp_replace(\"reason\", '( for)? ?-?[0-9]+$', '')) END"
+    )
+    reasons = [_Entry(reason, f"not used: {text}", colour, _FAINT_TINT) for reason, (text, colour) in _REASONS.items()]
+    return _categories(attribute, [*_splits(_TINT), *reasons, _Entry("", "not used: other", UNUSED, _FAINT_TINT)])
+
+
+def _splits(tint: int) -> list[_Entry]:
+    return [_Entry(split, split, colour, tint) for split, colour in SPLIT_COLOURS.items()]
+
+
+def _paletted(entries: Sequence[_Entry]) -> str:
+    """Return the style of a raster of classes, its first band; values that are not named are not shown."""
+    renderer = _single_band("paletted")
+    palette = ET.SubElement(renderer, "colorPalette")
+    for entry in entries:
+        _item(palette, "paletteEntry", entry)
+    return _raster(renderer)
+
+
+def _categories(attribute: str, entries: Sequence[_Entry]) -> str:
     """Return the style of polygons coloured by an attribute: a field, or an expression of QGIS.
 
     The `alpha` of an entry is that of the fill, and an empty text stands for all values that are not named.
@@ -220,7 +192,7 @@ def category_style(attribute: str, entries: Sequence[Entry]) -> str:
         }
         for name, value in drawn.items():
             ET.SubElement(options, "Option", name=name, value=value, type="QString")
-    return _document(renderer, styles="Symbology")
+    return _document(renderer)
 
 
 def _single_band(kind: str) -> ET.Element:
@@ -229,9 +201,9 @@ def _single_band(kind: str) -> ET.Element:
     return renderer
 
 
-def _item(parent: ET.Element, tag: str, entry: Entry) -> None:
-    value = entry.value if isinstance(entry.value, str) else _number(entry.value)
-    ET.SubElement(parent, tag, value=value, label=entry.label, color=entry.colour, alpha=str(entry.alpha))
+def _item(parent: ET.Element, tag: str, entry: _Entry) -> None:
+    said = {"value": str(entry.value), "label": entry.label, "color": entry.colour, "alpha": str(entry.alpha)}
+    ET.SubElement(parent, tag, said)
 
 
 def _raster(renderer: ET.Element) -> str:
@@ -239,11 +211,11 @@ def _raster(renderer: ET.Element) -> str:
     pipe.append(renderer)
     # Pixels as they are: classes have nothing between them.
     ET.SubElement(pipe, "rasterresampler", maxOversampling="2")
-    return _document(pipe, styles="Symbology")
+    return _document(pipe)
 
 
-def _document(content: ET.Element, *, styles: str) -> str:
-    root = ET.Element("qgis", version=_VERSION, styleCategories=styles)
+def _document(content: ET.Element) -> str:
+    root = ET.Element("qgis", version=_VERSION, styleCategories="Symbology")
     root.append(content)
     ET.indent(root, " ")
     text = ET.tostring(root, encoding="unicode")

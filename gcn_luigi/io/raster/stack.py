@@ -1,7 +1,6 @@
 """Windows of stacks, read straight from the source files: each block is decoded about once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -21,17 +20,8 @@ Request = tuple[int, Window]
 _COSTLY = 4.0
 
 
-@dataclass(frozen=True)
-class Memory:
-    """What a reader may hold, in bytes."""
-
-    # Of GDAL's cache of decoded blocks.
-    blocks: int = 32_000_000
-    # Of windows read ahead: 64 of 5 bands and 256 x 256 pixels.
-    ahead: int = 42_000_000
-
-
-DEFAULT_MEMORY = Memory()
+# Of GDAL's cache of decoded blocks, and of windows read ahead: 64 of 5 bands and 256 x 256 pixels.
+BLOCK_BYTES, AHEAD_BYTES = 32_000_000, 42_000_000
 
 
 class StackReader:
@@ -47,12 +37,14 @@ class StackReader:
     whatever its size.
     """
 
-    def __init__(self, stacks: Mapping[int, Vrt], *, memory: Memory = DEFAULT_MEMORY) -> None:
+    def __init__(
+        self, stacks: Mapping[int, Vrt], *, block_bytes: int = BLOCK_BYTES, ahead_bytes: int = AHEAD_BYTES
+    ) -> None:
         self._stacks = stacks
-        self._room = memory.ahead
-        self._environment = rasterio.Env(GDAL_CACHEMAX=memory.blocks, GDAL_NUM_THREADS="1")
+        self._room = ahead_bytes
+        self._environment = rasterio.Env(GDAL_CACHEMAX=block_bytes, GDAL_NUM_THREADS="1")
         self._datasets = DatasetCache()
-        self._compositor = Compositor(self._datasets, memory.blocks // 2)
+        self._compositor = Compositor(self._datasets, block_bytes // 2)
         self._layers: dict[int, list[Layer | None]] = {}
         self._expected: list[Request] = []
         self._place: dict[Request, int] = {}
@@ -129,17 +121,16 @@ class StackReader:
             if batch and (room < 0 or not indices):
                 break
             batch[request] = None
-        planes, start = [], 0
-        pixels = self._buffer("ahead", sum(len(indices) * window.height * window.width for _, window in batch))
-        for request in batch:
-            shape = request[1].height, request[1].width
+        free = self._buffer("ahead", sum(len(indices) * window.height * window.width for _, window in batch))
+        ahead: dict[Request, dict[int, Stack]] = {request: {} for request in batch}
+        for request, bands in ahead.items():
+            height, width = request[1].height, request[1].width
             for index in indices:
-                end = start + shape[0] * shape[1]
-                planes.append(self._plane(request, index, pixels[start:end].reshape(shape)))
-                start = end
-        self._compositor.draw(planes)
-        drawn = iter(planes)
-        return {request: {index: next(drawn).pixels for index in indices} for request in batch}
+                bands[index], free = free[: height * width].reshape(height, width), free[height * width :]
+        self._compositor.draw(
+            [self._plane(request, index, pixels) for request, bands in ahead.items() for index, pixels in bands.items()]
+        )
+        return ahead
 
     def _buffer(self, name: str, count: int) -> Stack:
         if self._buffers[name].size < count:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.errors import RasterioIOError
 
-from gcn_luigi.errors import InputError, LatticeError
+from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.drivers import open_local
-from gcn_luigi.io.raster.header import is_same_crs, is_same_size, open_raster, read_lattice
+from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.lattice import Lattice, Window
 
 
@@ -58,32 +58,6 @@ def read_dataset(
         path = Path(dataset.name)
         raise unreadable(damaged_source(path, inside) or path, inside, path.name) from error
     return result
-
-
-def check_on_lattice(path: Path, lattice: Lattice) -> Window:
-    """Return where the pixels of `path` are on `lattice`; they may reach beyond it or cover a part of it.
-
-    Raises
-    ------
-    InputError
-        The file is unreadable or in another CRS.
-    LatticeError
-        Its pixels are of another size or between the lattice's.
-    """
-    own = read_lattice(path)
-    if not is_same_crs(own.crs, lattice.crs):
-        raise InputError(
-            f"is in {own.crs[:60]}, the region in {lattice.crs[:60]}",
-            where=str(path),
-            fix="reproject it onto the region's lattice with a stated resampling",
-        )
-    if not is_same_size(own.pixel_size, lattice.pixel_size):
-        raise LatticeError(
-            f"has pixels of {own.pixel_size:g} m, the region of {lattice.pixel_size:g} m",
-            where=str(path),
-            fix="resample it onto the region's lattice",
-        )
-    return lattice.window_of(own.bounds, where=str(path))
 
 
 def sources_within(path: Path, window: Window) -> Iterator[tuple[Path, Window]]:

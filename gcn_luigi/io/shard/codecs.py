@@ -25,13 +25,11 @@ from numpy.typing import NDArray
 
 from gcn_luigi._core import filters as kernel
 from gcn_luigi._core import repeats
-from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.prepare.dtypes import writable
+from gcn_luigi.errors import ConfigError
 from gcn_luigi.settings import Codec
 
 CODECS: tuple[Codec, ...] = get_args(Codec)
 _CHECKSUM_BYTES = 4
-_ITEM_SIZES = (1, 2, 4, 8)
 
 _SHUFFLE, _DEFLATE, _FLETCHER = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32
 # Registered numbers of HDF5 filters that come with hdf5plugin.
@@ -136,9 +134,8 @@ def _checksum(stored: NDArray[np.uint8]) -> bytes:
 def shuffled(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Return bytes of equal significance next to each other, (byte,), as HDF5's shuffle filter stores them.
 
-    Raise InputError unless the items are of 1, 2, 4 or 8 bytes.
+    Raise ValueError unless the items are of 1, 2, 4 or 8 bytes.
     """
-    _check_items(values)
     flat = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
     out = np.empty(flat.shape, np.uint8)
     kernel.shuffle(flat, values.itemsize, out)
@@ -148,17 +145,10 @@ def shuffled(values: NDArray[Any]) -> NDArray[np.uint8]:
 def unshuffled(stored: NDArray[np.uint8], out: NDArray[Any]) -> NDArray[Any]:
     """Write the items whose bytes `shuffled` made into `out`, C-contiguous, and return it.
 
-    Raise InputError where the two do not fit each other.
+    Raise OSError where there are more or fewer bytes.
     """
-    _check_items(out)
-    writable(out, out.shape, out.dtype)
-    _check_bytes(stored)
     if stored.size != out.nbytes:
-        raise InputError(
-            f"{stored.size} bytes for items of {out.nbytes} bytes",
-            where=f"shuffled chunk of shape {out.shape} and dtype {out.dtype}",
-            fix="give the buffer the shape the chunk was stored with",
-        )
+        raise OSError(f"a chunk holds {stored.size} bytes, not {out.nbytes}")
     kernel.unshuffle(stored, out.itemsize, out.reshape(-1).view(np.uint8))
     return out
 
@@ -167,30 +157,11 @@ def fletcher32(stored: NDArray[np.uint8]) -> int:
     """Return the checksum that HDF5's fletcher32 filter appends to a chunk, as four little-endian bytes.
 
     Two sums modulo 65535 of big-endian 16-bit words, the second of the running first (Fletcher, 1982); a last odd byte
-    is the high one of its word. `stored` is (byte,), the chunk after all other filters; raise InputError if it is not.
+    is the high one of its word. `stored` is (byte,), the chunk after all other filters.
     """
-    _check_bytes(stored)
     checksum = np.empty(1, np.uint32)
     kernel.fletcher32(stored, checksum)
     return int(checksum[0])
-
-
-def _check_items(values: NDArray[Any]) -> None:
-    if values.itemsize not in _ITEM_SIZES or values.dtype.hasobject:
-        raise InputError(
-            f"items of {values.itemsize} bytes cannot be shuffled",
-            where=f"array of dtype {values.dtype}",
-            fix="give items of 1, 2, 4 or 8 bytes",
-        )
-
-
-def _check_bytes(stored: NDArray[Any]) -> None:
-    if stored.ndim != 1 or stored.dtype != np.uint8 or not stored.flags.c_contiguous:
-        raise InputError(
-            f"an array of shape {stored.shape} and dtype {stored.dtype} is no run of bytes",
-            where="stored chunk",
-            fix="give C-contiguous uint8, for example np.frombuffer(chunk, np.uint8)",
-        )
 
 
 def deflated(chunk: NDArray[Any]) -> bytes:
@@ -234,12 +205,6 @@ def inflate(stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
         plain = deflate.zlib_decompress(stored.data, out.nbytes)
     except (deflate.DeflateError, ValueError) as error:
         raise OSError(f"a deflated chunk is damaged: {error}") from error
-    _unshuffle_whole(plain, out)
-
-
-def _unshuffle_whole(plain: bytes | bytearray, out: NDArray[Any]) -> None:
-    if len(plain) != out.nbytes:
-        raise OSError(f"a chunk holds {len(plain)} bytes, not {out.nbytes}")
     unshuffled(np.frombuffer(plain, np.uint8), out)
 
 
@@ -257,7 +222,7 @@ def zstd_decompress(stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
         plain = library.ZstdDecompressor().decompress(stored.data, max_output_size=out.nbytes)
     except library.ZstdError as error:
         raise OSError(f"a Zstandard frame is damaged: {error}") from error
-    _unshuffle_whole(plain, out)
+    unshuffled(np.frombuffer(plain, np.uint8), out)
 
 
 def _zstandard() -> Any:

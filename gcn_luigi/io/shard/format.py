@@ -55,7 +55,18 @@ PACKED: Mapping[str, Any] = MappingProxyType(
     {"compression": "gzip", "compression_opts": 1, "shuffle": True, "fletcher32": True}
 )
 
-_FLAGS = {1: "optical_missing", 2: "topo_missing", 4: "label_missing", 8: "outside_mosaic", 16: "distance_missing"}
+# What the values of a pixel of label and flags mean, as CF has it.
+LABEL_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({
+    "long_name": "class label",
+    "flag_values": np.array([0, 1, 2, LABEL_IGNORE], dtype="u1"),
+    "flag_meanings": " ".join((*CLASS_NAMES, "ignore")),
+})  # fmt: skip
+FLAG_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({
+    "long_name": "what is missing",
+    "flag_masks": np.array([1, 2, 4, 8, 16], dtype="u1"),
+    "flag_meanings": "optical_missing topo_missing label_missing outside_mosaic distance_missing",
+})  # fmt: skip
+
 _AFFINE = ("a", "b", "c", "d", "e", "f")
 # Bytes of an array that fits in its header; HDF5 takes 64 kB.
 _SMALL = 8192
@@ -225,22 +236,14 @@ def _grid_mapping(crs: str) -> dict[str, Any]:
 
 def describe_pixels(file: h5py.File, header: ShardHeader) -> None:
     """Say what the pixel arrays of a new shard hold, and name their axes but for the first."""
-    attributes: dict[str, dict[str, Any]] = {
+    attributes: dict[str, Mapping[str, Any]] = {
         "image": {
             "long_name": "image bands",
             "grid_mapping": "spatial_ref",
             "missing_pixels_hold": np.int16(header.fill),
         },
-        "label": {
-            "long_name": "class label",
-            "flag_values": np.array([0, 1, 2, LABEL_IGNORE], dtype="u1"),
-            "flag_meanings": " ".join((*CLASS_NAMES, "ignore")),
-        },
-        "flags": {
-            "long_name": "what is missing",
-            "flag_masks": np.array(list(_FLAGS), dtype="u1"),
-            "flag_meanings": " ".join(_FLAGS.values()),
-        },
+        "label": LABEL_ATTRIBUTES,
+        "flags": FLAG_ATTRIBUTES,
     }
     for name in PIXELS:
         with closing(file[name]) as dataset:

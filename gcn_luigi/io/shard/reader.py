@@ -78,18 +78,14 @@ class ShardReader:
         """True when the writer finished."""
         return bool(self._file.attrs.get("complete", 0))
 
-    @property
-    def format(self) -> str:
-        """Layout and version of the file's structure; empty where it does not say."""
-        return str(_plain(self._file.attrs.get("format", "")))
-
     def check_format(self) -> None:
         """Raise OSError where the shard was made by a version with another format."""
-        if not self.format.startswith("gcn_luigi "):
+        layout_and_version = str(_plain(self._file.attrs.get("format", "")))
+        if not layout_and_version.startswith("gcn_luigi "):
             raise OSError("it is an HDF5 file, but no shard of gcn_luigi")
-        if self.format not in FORMATS.values():
+        if layout_and_version not in FORMATS.values():
             raise OSError(
-                f"it is of the format '{self.format}'; this version of gcn_luigi reads "
+                f"it is of the format '{layout_and_version}'; this version of gcn_luigi reads "
                 f"{' and '.join(FORMATS.values())}, and builds the shard again in that format"
             )
 
@@ -222,10 +218,6 @@ class ShardReader:
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """Return all side tables by name."""
         return {name: self.table(name) for name, node in self._file.items() if isinstance(node, h5py.Group)}
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the pixel arrays."""
-        return {name: tuple(self._file[name].shape) for name in PIXELS}
 
 
 @contextmanager

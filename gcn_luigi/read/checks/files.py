@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gcn_luigi.errors import ShardError, few
+from gcn_luigi.errors import few
 from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import DATA_DIGEST, DATA_TABLES, DIGEST, ManifestEntry, is_data
 from gcn_luigi.io.publish.paths import DatasetPaths
@@ -36,44 +36,33 @@ class FileChecker:
         """Return whether one of these files is asked for."""
         return self._only is None or not self._only.isdisjoint(names)
 
-    def problem(self, said: ManifestEntry) -> str | None:
-        """Return what is wrong with a file; None where it is what was published."""
+    def problems(self, said: ManifestEntry) -> Iterator[str]:
+        """Yield what is wrong with a file; nothing where it is what was published."""
         path = self.paths.root / said.path
         try:
             size = path.stat().st_size
             if not path.is_file():
-                return f"{said.path}: missing"
-            if size != said.size:
-                return f"{said.path}: {size} bytes instead of {said.size}"
-            if path not in self._digests:
-                self._digests[path] = digest(path)
+                yield f"{said.path}: missing"
+            elif size != said.size:
+                yield f"{said.path}: {size} bytes instead of {said.size}"
+            elif self._digest(path) != said.sha256:
+                yield f"{said.path}: its bytes changed (SHA-256 differs)"
         except (FileNotFoundError, NotADirectoryError):
-            return f"{said.path}: missing"
+            yield f"{said.path}: missing"
         except OSError as error:
-            return f"{said.path}: cannot be read: {error}"
-        return None if self._digests[path] == said.sha256 else f"{said.path}: its bytes changed (SHA-256 differs)"
+            yield f"{said.path}: cannot be read: {error}"
 
-
-def opened(paths: DatasetPaths) -> tuple[Dataset | None, str]:
-    """Return the dataset, or None and what is wrong with its ``dataset.json``.
-
-    Raises
-    ------
-    ShardError
-        There is no ``dataset.json``.
-    """
-    try:
-        return Dataset(paths.root), ""
-    except ShardError as error:
-        if not paths.dataset.is_file():
-            raise
-        return None, f"{paths.dataset.name}: {error.what}"
+    def _digest(self, path: Path) -> str:
+        if path not in self._digests:
+            self._digests[path] = digest(path)
+        return self._digests[path]
 
 
 def listed(dataset: Dataset) -> dict[str, ManifestEntry]:
     """Return the files of ``dataset.json`` by path; empty where its list is none."""
     entries = dataset.description.get("files", [])
-    if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
+    is_list = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
+    if not is_list or not all(isinstance(entry.get(key), kind) for entry in entries for key, kind in _ENTRY.items()):
         return {}
     return {entry["path"]: ManifestEntry(entry["path"], entry["size"], entry["sha256"]) for entry in entries}
 
@@ -92,7 +81,7 @@ def listed_problems(dataset: Dataset, checker: FileChecker) -> Iterator[str]:
         if not (root / said.path).resolve().is_relative_to(root):
             yield f"{said.path}: lies outside the dataset"
         elif checker.wants(said.path) and said.path not in left_out:
-            yield from _told(checker.problem(said))
+            yield from checker.problems(said)
 
 
 def left_out_of(dataset: Dataset) -> list[str]:
@@ -116,7 +105,7 @@ def partition_problems(checker: FileChecker) -> Iterator[str]:
         return
     for said in files:
         if checker.wants(said.path):
-            yield from _told(checker.problem(said))
+            yield from checker.problems(said)
 
 
 def report_problems(checker: FileChecker) -> Iterator[str]:
@@ -124,14 +113,14 @@ def report_problems(checker: FileChecker) -> Iterator[str]:
     paths = checker.paths
     record, name = read_record(paths.sidecar(paths.report)), paths.report.name
     if record is not None and checker.wants(name):
-        yield from _told(checker.problem(ManifestEntry(name, record.size, record.sha256)))
+        yield from checker.problems(ManifestEntry(name, record.size, record.sha256))
 
 
 def has_grid_page(checker: FileChecker) -> bool:
     """Return whether the page of grid sizes, made on request, is there as its sidecar says."""
     page = checker.paths.grids
     record = read_record(checker.paths.sidecar(page))
-    return record is not None and checker.problem(ManifestEntry(page.name, record.size, record.sha256)) is None
+    return record is not None and not any(checker.problems(ManifestEntry(page.name, record.size, record.sha256)))
 
 
 def listed_partitions(paths: DatasetPaths) -> list[ManifestEntry]:
@@ -170,10 +159,8 @@ def sidecar_problems(checker: FileChecker, files: Mapping[str, ManifestEntry]) -
         elif not (paths.root / name).is_file():
             yield f"{name}: missing, though {sidecar} says that it was published; delete that if it was on purpose"
         else:
-            problem = checker.problem(said)
-            if problem is not None:
-                # Nothing else describes this file: it may be the sidecar that changed.
-                yield f"{problem}; so says {sidecar}"
+            # Nothing else describes this file: it may be the sidecar that changed.
+            yield from (f"{problem}; so says {sidecar}" for problem in checker.problems(said))
 
 
 def state_problems(checker: FileChecker, files: Mapping[str, ManifestEntry]) -> Iterator[str]:
@@ -229,12 +216,3 @@ def differences(one: Dataset, other: Dataset) -> Iterator[str]:
     for key in sorted((one.description.keys() | other.description.keys()) - {"files", DIGEST, DATA_DIGEST}):
         if one.description.get(key) != other.description.get(key):
             yield f"dataset.json: another {key}"
-
-
-def _told(problem: str | None) -> Iterator[str]:
-    if problem is not None:
-        yield problem
-
-
-def _is_entry(entry: Mapping[str, Any] | Any) -> bool:
-    return isinstance(entry, dict) and all(isinstance(entry.get(key), kind) for key, kind in _ENTRY.items())

@@ -82,9 +82,9 @@ def _shard(path: Path, rows: gpd.GeoDataFrame) -> Iterator[str]:
             return
         shard.check()
         size = int(said["chip_size"])
-        for name, shape in shard.shapes().items():
-            if shard.layout == "chips" and shape[-2:] != (size, size):
-                yield f"{name} has shape {shape}, which is no chips of {size} px"
+        for name, array in shard.arrays.items():
+            if shard.layout == "chips" and array.shape[-2:] != (size, size):
+                yield f"{name} has shape {array.shape}, which is no chips of {size} px"
         if len(shard) != len(rows) or rows["shard_row"].tolist() != list(range(len(shard))):
             yield f"{len(shard)} chips, the index lists {len(rows)} or in another order"
             return

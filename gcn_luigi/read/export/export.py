@@ -12,7 +12,7 @@ from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.publish.safe_names import name_part
 from gcn_luigi.io.raster.geotiff import blocks
 from gcn_luigi.io.tables import write_geopackage
-from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.lattice import Lattice, Window, WindowSet
 from gcn_luigi.prepare.partitions.query import Selection, select, window_around
 from gcn_luigi.read.dataset import ChipReader, Dataset
 from gcn_luigi.read.export.files import LAYERS, ExportFiles, Layer, published
@@ -118,7 +118,8 @@ def _mosaics(
         scene = Scene(dataset, dataset.chip_table[dataset.chip_table["partition"].isin(shown["partition"])])
         window = scene.hull
         if selection.bounds is not None:
-            window = window_around(dataset.lattice, selection.bounds).intersection(_union(dataset, scene.hull))
+            there = WindowSet([dataset.lattice.window, scene.hull]).hull
+            window = window_around(dataset.lattice, selection.bounds).intersection(there)
         name = name_part(f"{dataset.description['region']}_{year}")
         files.write(name, dataset.lattice.crop(window), _pieces(scene, window))
         parts.append(_used(dataset, shown).assign(file=f"{name}.tif"))
@@ -131,13 +132,6 @@ def _used(dataset: Dataset, rows: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Return the catalog's rows of the partitions, in the order of the index."""
     table = dataset.partition_table.set_index("partition", drop=False)
     return table.loc[rows["partition"].unique()].reset_index(drop=True)
-
-
-def _union(dataset: Dataset, hull: Window) -> Window:
-    whole = dataset.lattice.window
-    row, col = min(whole.row, hull.row), min(whole.col, hull.col)
-    bottom = max(whole.row + whole.height, hull.row + hull.height)
-    return Window(row, col, bottom - row, max(whole.col + whole.width, hull.col + hull.width) - col)
 
 
 def _pieces(scene: Scene, window: Window, partition: str | None = None) -> Iterator[tuple[Window, Any]]:

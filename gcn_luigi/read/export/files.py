@@ -3,15 +3,18 @@
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from gcn_luigi.bands import LABEL_IGNORE, Band, Role
+import numpy as np
+import rasterio
+
+from gcn_luigi.bands import LABEL_IGNORE, Band
 from gcn_luigi.errors import ConfigError, GcnLuigiError, PublishError
 from gcn_luigi.io.publish.atomic import sync, temporary_sibling
-from gcn_luigi.io.raster.geotiff import Style, open_styled
+from gcn_luigi.io.raster.geotiff import open_geotiff
 from gcn_luigi.io.raster.qgis_styles import flags_style, image_style, label_style, split_style
+from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, colour
 from gcn_luigi.prepare.chips.mosaic import Planes
@@ -33,38 +36,15 @@ class ExportFiles:
     """Writes the files of an export of `dataset` into a temporary directory, for some of a pixel's layers."""
 
     def __init__(self, dataset: Dataset, directory: Path, layers: tuple[Layer, ...]) -> None:
-        self._dataset, self._directory, self._layers = dataset, directory, layers
-        bands = described_bands(dataset)
+        self._dataset, self._directory, self._layers, self._bands = dataset, directory, layers, dataset.bands
         nodata = dataset.description["configuration"]["nodata"]
-        fill = int(nodata["fill"])
-        # The published rule leaves other numbers in missing pixels, too.
-        is_free = nodata["mode"] == "strict" and all(_cannot_hold(band, fill) for band in bands)
-        tags = {"AREA_OR_POINT": "Area", "gcn_luigi_dataset": dataset.digest}
-        classes = dict(enumerate(CLASS_COLOURS.values()))
-        self._looks = {
-            "image": Style(
-                tuple(band.name for band in bands),
-                "int16",
-                units=tuple(band.unit for band in bands),
-                descriptions=tuple(band.description for band in bands),
-                nodata=fill if is_free else None,
-                is_masked=not is_free,
-                tags=tags,
-            ),
-            "label": Style(
-                ("label",),
-                "uint8",
-                nodata=LABEL_IGNORE,
-                colours={value: (*colour(ink), 255) for value, ink in classes.items()},
-                tags={**tags, "classes": ", ".join(f"{value} {name}" for value, name in enumerate(CLASS_COLOURS))},
-            ),
-            "flags": Style(
-                ("flags",), "uint8", tags={**tags, "bits": ", ".join(f"{f.value} {f.name}" for f in Flag).lower()}
-            ),
-        }
-        statistics = dataset.statistics["bands"]
+        self._fill = int(nodata["fill"])
+        # A mask says what is missing where no number is free to; the published rule leaves other numbers there, too.
+        self._is_masked = nodata["mode"] != "strict" or not all(_cannot_hold(band, self._fill) for band in self._bands)
         self._styles = {
-            "image": image_style(bands, statistics, masked=0 if is_free else len(bands)),
+            "image": image_style(
+                self._bands, dataset.statistics["bands"], masked=len(self._bands) if self._is_masked else 0
+            ),
             "label": label_style(),
             "flags": flags_style(),
         }
@@ -82,13 +62,38 @@ class ExportFiles:
             path.with_suffix(".qml").write_text(self._styles[layer], encoding="utf-8")
         with ExitStack() as stack:
             open_files = {
-                layer: stack.enter_context(open_styled(path, lattice, self._looks[layer]))
-                for layer, path in paths.items()
+                layer: stack.enter_context(self._opened(layer, path, lattice)) for layer, path in paths.items()
             }
             for window, planes in pieces:
-                present = planes["flags"] & _IMAGE_FLAGS == 0
                 for layer, file in open_files.items():
-                    file.write(planes[layer], window, present)
+                    pixels = planes[layer].reshape(-1, window.height, window.width)
+                    file.write(np.ascontiguousarray(pixels), window=window.ranges)
+                if self._is_masked and "image" in open_files:
+                    open_files["image"].write_mask(planes["flags"] & _IMAGE_FLAGS == 0, window=window.ranges)
+
+    @contextmanager
+    def _opened(self, layer: Layer, path: Path, lattice: Lattice) -> Iterator[Any]:
+        """Yield a new GeoTIFF of a layer, a rasterio dataset, with units, descriptions, colours and tags for people."""
+        names = [band.name for band in self._bands] if layer == "image" else [layer]
+        nodata = {"image": None if self._is_masked else self._fill, "label": LABEL_IGNORE, "flags": None}[layer]
+        with (
+            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+            open_geotiff(path, lattice, dtype=PIXELS[layer].name, nodata=nodata, names=names) as file,
+        ):
+            tags = {"AREA_OR_POINT": "Area", "gcn_luigi_dataset": self._dataset.digest}
+            if layer == "image":
+                file.units = [band.unit for band in self._bands]
+                for number, band in enumerate(self._bands, 1):
+                    if band.description:
+                        file.update_tags(number, description=band.description)
+            elif layer == "label":
+                tags["classes"] = ", ".join(f"{value} {name}" for value, name in enumerate(CLASS_COLOURS))
+            else:
+                tags["bits"] = ", ".join(f"{flag.value} {flag.name}" for flag in Flag).lower()
+            file.update_tags(**tags)
+            if layer == "label":
+                file.write_colormap(1, {value: (*colour(ink), 255) for value, ink in enumerate(CLASS_COLOURS.values())})
+            yield file
 
     def close(self, form: str, n_chips: int) -> dict[str, Any]:
         """Write the style of the footprints and the list of all files; return what it says."""
@@ -108,12 +113,6 @@ class ExportFiles:
         }
         (self._directory / LISTING).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
         return summary
-
-
-def described_bands(dataset: Dataset) -> tuple[Band, ...]:
-    """Return the bands of the image for people: that which a build makes has a description, too."""
-    made = "distance to the nearest glacier"
-    return tuple(replace(band, description=made) if band.role is Role.DISTANCE else band for band in dataset.bands)
 
 
 @contextmanager

@@ -1,18 +1,18 @@
 """Pixels of any window of the lattice, out of the chips or partitions that a dataset stores."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
 
 from gcn_luigi.errors import InputError, ShardError
-from gcn_luigi.lattice import Window
+from gcn_luigi.io.shard.format import PIXELS
+from gcn_luigi.lattice import Window, WindowSet
 from gcn_luigi.prepare.chips.mosaic import Canvas
 from gcn_luigi.read.dataset import Dataset
-from gcn_luigi.read.pixels import PixelStore, ShardPool
+from gcn_luigi.read.pixels import PixelStore
 
 _CACHE_MB = 256
 
@@ -43,42 +43,29 @@ class Scene:
     """
 
     def __init__(self, dataset: Dataset, rows: gpd.GeoDataFrame) -> None:
-        names, numbers = np.unique(rows["shard"].to_numpy(str), return_inverse=True)
-        shard_of, chip_of = numbers.astype(np.int64), rows["shard_row"].to_numpy(np.int64)
-        ids = dict(zip(zip(shard_of.tolist(), chip_of.tolist(), strict=True), rows["chip_id"], strict=True))
-        self._store = PixelStore(
-            ShardPool(dataset.paths.shards, names.tolist(), 1), partial(_name_of, ids), cache_mb=_CACHE_MB
-        )
-        first = int(shard_of[0]), int(chip_of[0])
-        shapes, layout = self._store.format(*first)
-        edge, self.fills = self._store.edges(*first)
+        self._store = PixelStore(dataset.paths.shards, rows, cache_mb=_CACHE_MB)
+        shapes, layout = self._store.format()
+        edge, self.fills = self._store.edges()
         self._where = str(dataset.paths.root)
         partitions = _partition_windows(dataset, rows["partition"])
-        places = self._store.places(shard_of, chip_of)
+        places = self._store.places(np.arange(len(rows)))
         stored = {}
-        for place, chip, row in zip(places.tolist(), chip_of.tolist(), rows.itertuples(), strict=True):
+        for place, row in zip(places.tolist(), rows.itertuples(), strict=True):
             whole = partitions[row.partition]
             at = whole
             if layout == "chips":
                 at = Window(whole.row + row.row, whole.col + row.col, *shapes["label"])
             shown = at.intersection(whole)
             if edge != "legacy" or shown == at:
-                stored[place[0], place[1]] = _Stored(place[0], place[1], chip, row.partition, at, shown)
+                stored[place[0], place[1]] = _Stored(place[0], place[1], int(row.shard_row), row.partition, at, shown)
         self._stored = tuple(stored.values())
-        boxes = [(one.shown.row, one.shown.col, one.shown.height, one.shown.width) for one in self._stored]
-        self._boxes = np.array(boxes, np.int64).reshape(-1, 4)
-        self._like: dict[str, Any] = {
-            "image": np.empty((*shapes["image"][:-2], 0, 0), np.int16),
-            "label": np.empty((0, 0), np.uint8),
-            "flags": np.empty((0, 0), np.uint8),
-        }
+        self._shown = WindowSet([one.shown for one in self._stored])
+        self._like = {name: np.empty((*shape[:-2], 0, 0), PIXELS[name]) for name, shape in shapes.items()}
 
     @property
     def hull(self) -> Window:
         """The smallest window that holds all that is shown."""
-        row, col = self._boxes[:, :2].min(axis=0).tolist()
-        bottom, right = (self._boxes[:, :2] + self._boxes[:, 2:]).max(axis=0).tolist()
-        return Window(row, col, bottom - row, right - col)
+        return self._shown.hull
 
     def read(self, window: Window, partition: str | None = None) -> Canvas:
         """Return the pixels of `window`, of one partition alone where it is given.
@@ -95,7 +82,7 @@ class Scene:
         """
         canvas = Canvas.empty(window, self._like, self.fills)
         lying: set[str] = set()
-        for one in self._within(window):
+        for one in (self._stored[position] for position in self._shown.meeting(window)):
             if partition not in (None, one.partition):
                 continue
             piece = self._store.row(one.shard, one.row, one.chip)
@@ -113,14 +100,8 @@ class Scene:
         return canvas
 
     def close(self) -> None:
-        """Give back the memory."""
-        self._store.drop()
-
-    def _within(self, window: Window) -> Iterator[_Stored]:
-        row, col, height, width = self._boxes.T
-        meets = (row < window.row + window.height) & (row + height > window.row)
-        meets &= (col < window.col + window.width) & (col + width > window.col)
-        return (self._stored[position] for position in np.flatnonzero(meets).tolist())
+        """Close the shards and give back the memory."""
+        self._store.close()
 
     def _disagreement(self, one: _Stored, what: str) -> ShardError:
         return ShardError(
@@ -142,7 +123,3 @@ def _partition_windows(dataset: Dataset, names: Any) -> Mapping[str, Window]:
             fix="run the build again: gcn run --deep <region>",
         ) from error
     return {name: Window(*box) for name, box in zip(wanted, boxes.tolist(), strict=True)}
-
-
-def _name_of(ids: Mapping[tuple[int, int], str], shard: int, chip: int) -> str:
-    return ids.get((shard, chip), f"{chip}")

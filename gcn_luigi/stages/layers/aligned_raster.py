@@ -20,8 +20,9 @@ from gcn_luigi.io.raster.header import (
     open_raster,
     read_header,
     unwritten_blocks,
+    window_on,
 )
-from gcn_luigi.io.raster.windows import check_on_lattice, read_window
+from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Lattice, Window
 
 # Sidecars of a raster.
@@ -48,14 +49,14 @@ class AlignedRaster:
         InputError: it is unreadable or damaged, in another CRS, elsewhere, or not one plain band. LatticeError: its
         pixels lie between those of the lattice, or have another size.
         """
-        own = check_on_lattice(path, lattice)
+        header = read_header(path)
+        own = window_on(header.lattice, lattice, where=str(path))
         if own.intersection(lattice.window).is_empty:
             raise InputError(
                 "shares no pixel with the tiles",
                 where=str(path),
                 fix="use the raster of this region, or check the lattice's bounds",
             )
-        header = read_header(path)
         if header.is_scaled or header.has_mask or header.count != 1:
             raise InputError(
                 f"has {header.count} band(s)"

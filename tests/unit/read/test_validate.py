@@ -33,36 +33,36 @@ def copied(small_output, tmp_path):
     return shutil.copytree(small_output, tmp_path / "copy")
 
 
-def edit_seal(root, edit):
+def edit_manifest(root, edit):
     path = root / "dataset.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     edit(content)
     path.write_text(manifest_text(content), encoding="utf-8")
 
 
-def reseal(root):
-    """Make the seal agree with the files as they are now, so that only deeper checks can find them."""
+def rewrite_manifest(root):
+    """Make the manifest agree with the files as they are now, so that only deeper checks can find them."""
 
     def update(content):
         for entry in content["files"]:
             path = root / entry["path"]
             entry.update(size=path.stat().st_size, sha256=digest(path))
 
-    edit_seal(root, update)
+    edit_manifest(root, update)
 
 
 def edit_table(root, name, edit):
-    """Replace a table by what `edit` makes of it, and seal it."""
+    """Replace a table by what `edit` makes of it, and list it anew."""
     table = edit(gpd.read_parquet(root / name))
     write_geoparquet(root / name, table)
-    reseal(root)
+    rewrite_manifest(root)
 
 
 def edit_shard(root, name, edit):
     with h5py.File(root / "shards" / name, "r+") as file:
         edit(file)
     write_footer(root / "shards" / name)
-    reseal(root)
+    rewrite_manifest(root)
 
 
 def at(table, position, column, value):
@@ -76,8 +76,8 @@ def test_a_sound_dataset_has_no_problem(small_output):
     assert list(unlisted(small_output)) == []
 
 
-def test_sealing_again_changes_nothing(copied):
-    reseal(copied)
+def test_writing_the_manifest_again_changes_nothing(copied):
+    rewrite_manifest(copied)
 
     assert list(validate(copied)) == []
 
@@ -117,7 +117,7 @@ class TestFiles:
     @pytest.mark.parametrize("path", ["../x", "shards/../../x", "/etc/hostname"])
     def test_a_path_that_leaves_the_dataset_is_refused(self, copied, path):
         (copied.parent / "x").write_bytes(b"elsewhere")
-        edit_seal(copied, lambda content: content["files"].append({"path": path, "size": 9, "sha256": "0"}))
+        edit_manifest(copied, lambda content: content["files"].append({"path": path, "size": 9, "sha256": "0"}))
 
         assert list(validate(copied)) == [f"{path}: lies outside the dataset"]
 
@@ -142,7 +142,7 @@ class TestFiles:
         ids=str,
     )
     def test_a_list_of_files_that_is_none_is_told(self, copied, files):
-        edit_seal(copied, lambda content: content.update(files=files))
+        edit_manifest(copied, lambda content: content.update(files=files))
 
         (problem,) = validate(copied)
 
@@ -153,7 +153,7 @@ class TestFiles:
         def drop(content):
             content["files"] = [entry for entry in content["files"] if entry["path"] != name]
 
-        edit_seal(copied, drop)
+        edit_manifest(copied, drop)
 
         assert list(validate(copied)) == [f"dataset.json: does not list {name}"]
 
@@ -252,7 +252,7 @@ class TestIndex:
 
     def test_a_table_that_is_none_is_told(self, copied):
         (copied / "index.parquet").write_bytes(b"PAR1 not really PAR1")
-        reseal(copied)
+        rewrite_manifest(copied)
 
         (problem,) = validate(copied)
 
@@ -334,7 +334,7 @@ class TestShards:
 
     def test_what_is_no_hdf5_is_named(self, copied):
         (copied / "shards" / DEV).write_bytes(b"<html>")
-        reseal(copied)
+        rewrite_manifest(copied)
 
         (problem,) = validate(copied)
 
@@ -345,7 +345,7 @@ class TestShards:
         first.rename(copied / "x")
         second.rename(first)
         (copied / "x").rename(second)
-        reseal(copied)
+        rewrite_manifest(copied)
 
         problems = list(validate(copied))
 
@@ -461,7 +461,7 @@ class TestSidecars:
         assert list(validate(copied, deep=True)) == [".gcn/label.tif.json: its text is not what was written"]
 
     @pytest.mark.parametrize("changes", [{"size": 1}, {"sha256": "0" * 64}], ids=str)
-    def test_one_that_says_otherwise_than_the_seal_is_named(self, copied, changes):
+    def test_one_that_says_otherwise_than_the_manifest_is_named(self, copied, changes):
         edit_sidecar(copied, "shards/" + DEV, **changes)
 
         assert list(validate(copied, deep=True)) == [
@@ -500,7 +500,7 @@ class TestSidecars:
 
         assert problem.startswith("stacks/2004.tif: missing, though .gcn/stacks/2004.tif.json says")
 
-    def test_a_draft_that_an_interrupted_build_left_is_no_sidecar(self, copied):
+    def test_a_temporary_that_an_interrupted_build_left_is_no_sidecar(self, copied):
         (copied / ".gcn" / ".0a1b2c3d.label.tif.json").write_text("{")
 
         assert list(validate(copied, deep=True)) == []
@@ -517,7 +517,7 @@ class TestSidecars:
             f"note: .gcn: without a sidecar: CITATION.md, README.md, catalog.gpkg and {len(files) - 2} more\n"
         )
 
-    def test_where_the_seal_is_damaged_sidecars_still_tell_what_else_is(self, copied):
+    def test_where_the_manifest_is_damaged_sidecars_still_tell_what_else_is(self, copied):
         for name in ("dataset.json", "label.tif", f"shards/{TRAIN}"):
             content = bytearray((copied / name).read_bytes())
             content[len(content) // 2] ^= 1
@@ -562,7 +562,7 @@ class TestSameness:
             content["versions"]["numpy"] = "0"
             content["digest"] = "old"
 
-        edit_seal(copied, change)
+        edit_manifest(copied, change)
 
         assert list(differences(Dataset(small_output), Dataset(copied))) == [
             "label.tif: other bytes",
@@ -584,7 +584,7 @@ class TestSameness:
         assert lines[3:] == [f"the same: {small_output} and {place}" for place in (small_output, copied)]
 
     def test_the_command_fails_where_they_are_not(self, small_output, copied):
-        edit_seal(copied, lambda content: content["versions"].update(numpy="0"))
+        edit_manifest(copied, lambda content: content["versions"].update(numpy="0"))
 
         result = CliRunner().invoke(cli, ["validate", str(small_output), str(copied)])
 

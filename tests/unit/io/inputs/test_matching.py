@@ -3,9 +3,8 @@
 import pytest
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.inputs.matching import other_format
 from gcn_luigi.io.inputs.scan import scan_tiles
-from gcn_luigi.io.raster.drivers import raster_driver
+from gcn_luigi.io.raster.drivers import other_format, raster_driver
 from tests.reference.tile_tree import region, write_tile
 
 

@@ -16,13 +16,13 @@ from gcn_luigi.io.publish.atomic import atomic_write, digest
 
 
 def publish(path, content=b"whole"):
-    with atomic_write(path) as draft:
-        draft.write_bytes(content)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_half(path, failure):
-    with atomic_write(path) as draft:
-        draft.write_bytes(b"half")
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(b"half")
         raise failure
 
 
@@ -37,13 +37,13 @@ def test_a_file_appears_under_its_name_with_directories_it_needs(tmp_path):
     assert names(tmp_path / "shards" / "deep") == ["a.h5"]
 
 
-def test_the_draft_is_a_hidden_sibling_with_the_same_suffixes(tmp_path):
-    with atomic_write(tmp_path / "grid.tar.gz") as draft:
-        assert draft.parent == tmp_path
-        assert draft.name.startswith(".")
-        assert draft.name.endswith(".grid.tar.gz")
+def test_the_temporary_is_a_hidden_sibling_with_the_same_suffixes(tmp_path):
+    with atomic_write(tmp_path / "grid.tar.gz") as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.name.startswith(".")
+        assert temporary.name.endswith(".grid.tar.gz")
         assert not (tmp_path / "grid.tar.gz").exists()
-        draft.touch()
+        temporary.touch()
 
 
 @pytest.mark.fault
@@ -83,8 +83,8 @@ def test_an_older_file_is_replaced_in_one_step(tmp_path):
     final = tmp_path / "a.h5"
     publish(final, b"older")
     with final.open("rb") as reader:
-        with atomic_write(final) as draft:
-            draft.write_bytes(b"newer")
+        with atomic_write(final) as temporary:
+            temporary.write_bytes(b"newer")
             assert final.read_bytes() == b"older"
 
         assert final.read_bytes() == b"newer"
@@ -218,13 +218,13 @@ def test_an_error_that_is_no_refusal_passes_as_it_is(tmp_path):
 
 
 @pytest.mark.fault
-def test_a_killed_writer_leaves_at_most_a_hidden_draft(tmp_path):
+def test_a_killed_writer_leaves_at_most_a_hidden_temporary(tmp_path):
     final = tmp_path / "a.h5"
     publish(final, b"older")
     child = os.fork()
     if child == 0:
-        with atomic_write(final) as draft:
-            draft.write_bytes(b"half")
+        with atomic_write(final) as temporary:
+            temporary.write_bytes(b"half")
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
 
@@ -258,7 +258,7 @@ def test_a_full_disk_is_told_plainly_whatever_the_library_says(tmp_path, failure
 
 
 @pytest.mark.fault
-def test_a_library_that_only_says_that_it_failed_is_asked_by_a_probe_that_goes_with_the_draft(tmp_path, monkeypatch):
+def test_a_library_that_only_says_that_it_failed_is_asked_by_a_probe_that_goes_with_it(tmp_path, monkeypatch):
     opened = Path.open
 
     def full(path, *arguments):

@@ -30,8 +30,8 @@ def region(tmp_path):
 
 def publish(paths, path):
     target = PublishedFile(path, paths.sidecar(path), dict)
-    with target.atomic_write() as draft:
-        draft.write_text("made")
+    with target.atomic_write() as temporary:
+        temporary.write_text("made")
     return target
 
 
@@ -129,8 +129,8 @@ def dataset(small_output, tmp_path):
     return shutil.copytree(small_output, tmp_path / "copy")
 
 
-def reseal(dataset, described):
-    """Seal a dataset anew, as whoever means harm can: a seal is no signature."""
+def rewrite_manifest(dataset, described):
+    """Write the manifest of a dataset anew, as whoever means harm can: a digest is no signature."""
     for entry in described["files"]:
         path = dataset / entry["path"]
         if entry["path"] == "index.parquet":
@@ -145,7 +145,7 @@ def test_an_index_that_names_a_shard_elsewhere_is_not_followed(dataset, name):
     index["shard"] = name
     index.to_parquet(dataset / "index.parquet")
     described = json.loads((dataset / "dataset.json").read_text())
-    reseal(dataset, described)
+    rewrite_manifest(dataset, described)
 
     opened = gcn_luigi.open_dataset(dataset)
 
@@ -159,7 +159,7 @@ def test_an_index_that_names_a_shard_elsewhere_is_not_followed(dataset, name):
 def test_converting_copies_nothing_from_or_to_elsewhere(dataset, tmp_path, name):
     described = json.loads((dataset / "dataset.json").read_text())
     described["files"].append({"path": name, "size": 1, "sha256": "0"})
-    reseal(dataset, described)
+    rewrite_manifest(dataset, described)
     (tmp_path / "stolen.json").write_text("{}")
     before = sorted(tmp_path.iterdir())
 

@@ -1,4 +1,4 @@
-"""Drafts are held by a lock; those of dead writers are swept, those of living ones never."""
+"""Temporaries are held by a lock; those of dead writers are swept, those of living ones never."""
 
 import errno
 import fcntl
@@ -15,9 +15,9 @@ _WRITER = """
 import sys, time
 from pathlib import Path
 from gcn_luigi.io.publish.atomic import temporary_sibling
-with temporary_sibling(Path(sys.argv[1])) as draft:
-    draft.write_text("half")
-    draft.with_name(draft.name + "-journal").write_text("half")
+with temporary_sibling(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    temporary.with_name(temporary.name + "-journal").write_text("half")
     print("writing", flush=True)
     time.sleep(100)
 """
@@ -25,7 +25,7 @@ with temporary_sibling(Path(sys.argv[1])) as draft:
 
 @pytest.fixture
 def writer():
-    """Return a function that starts a process that holds a draft of a path."""
+    """Return a function that starts a process that holds a temporary of a path."""
     started = []
 
     def start(final):
@@ -44,30 +44,30 @@ def _names(directory):
     return sorted(path.name for path in directory.iterdir())
 
 
-def test_nothing_is_left_whatever_was_laid_beside_the_draft(tmp_path):
-    with temporary_sibling(tmp_path / "a.gpkg") as draft:
+def test_nothing_is_left_whatever_was_laid_beside_the_temporary(tmp_path):
+    with temporary_sibling(tmp_path / "a.gpkg") as temporary:
         assert all(is_temporary(path) for path in tmp_path.iterdir())
-        draft.write_text("x")
-        draft.with_name(draft.name + "-wal").write_text("x")
-        assert draft.name.endswith(".a.gpkg")
+        temporary.write_text("x")
+        temporary.with_name(temporary.name + "-wal").write_text("x")
+        assert temporary.name.endswith(".a.gpkg")
 
     assert _names(tmp_path) == []
 
 
 @pytest.mark.fault
-def test_a_killed_writers_draft_is_swept_by_the_next_writer_of_the_same_file(writer, tmp_path):
+def test_a_killed_writers_temporary_is_swept_by_the_next_writer_of_the_same_file(writer, tmp_path):
     process = writer(tmp_path / "a.gpkg")
     process.kill()
     process.wait()
     assert len(_names(tmp_path)) == 3
     assert len(dead_temporaries(tmp_path)) == 2
 
-    with temporary_sibling(tmp_path / "a.gpkg") as draft:
-        assert _names(tmp_path) == [f"{draft.name}.lock"]
+    with temporary_sibling(tmp_path / "a.gpkg") as temporary:
+        assert _names(tmp_path) == [f"{temporary.name}.lock"]
 
 
 @pytest.mark.fault
-def test_a_living_writers_draft_is_left_alone(writer, tmp_path):
+def test_a_living_writers_temporary_is_left_alone(writer, tmp_path):
     process = writer(tmp_path / "a.gpkg")
     before = _names(tmp_path)
 
@@ -82,7 +82,7 @@ def test_a_living_writers_draft_is_left_alone(writer, tmp_path):
 
 
 @pytest.mark.fault
-def test_drafts_of_other_files_wait_for_their_own_writer(writer, tmp_path):
+def test_temporaries_of_other_files_wait_for_their_own_writer(writer, tmp_path):
     process = writer(tmp_path / "b.gpkg")
     process.kill()
     process.wait()
@@ -105,16 +105,16 @@ def test_what_only_looks_alike_and_links_are_left_alone(tmp_path):
     assert _names(tmp_path) == before
 
 
-def test_where_there_are_no_locks_drafts_are_never_taken_for_dead(tmp_path, monkeypatch):
+def test_where_there_are_no_locks_temporaries_are_never_taken_for_dead(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with temporary_sibling(tmp_path / "a.h5") as draft:
-        draft.write_text("x")
-        assert _names(tmp_path) == [draft.name]
+    with temporary_sibling(tmp_path / "a.h5") as temporary:
+        temporary.write_text("x")
+        assert _names(tmp_path) == [temporary.name]
         assert remove_dead_temporaries(tmp_path) == []
-        assert draft.exists()
+        assert temporary.exists()
 
     assert _names(tmp_path) == []
 
@@ -130,9 +130,9 @@ def test_a_sweeper_that_is_faster_makes_the_writer_take_another_name(tmp_path, m
                 path.unlink()
 
     monkeypatch.setattr(atomic.fcntl, "flock", stolen_once)
-    with temporary_sibling(tmp_path / "a.h5") as draft:
-        draft.write_text("x")
-        assert _names(tmp_path) == [draft.name, f"{draft.name}.lock"]
+    with temporary_sibling(tmp_path / "a.h5") as temporary:
+        temporary.write_text("x")
+        assert _names(tmp_path) == [temporary.name, f"{temporary.name}.lock"]
 
 
 @pytest.mark.parametrize(
@@ -145,5 +145,5 @@ def test_a_sweeper_that_is_faster_makes_the_writer_take_another_name(tmp_path, m
         (".gcn", False),
     ],
 )
-def test_drafts_are_told_by_their_names(tmp_path, name, answer):
+def test_temporaries_are_told_by_their_names(tmp_path, name, answer):
     assert is_temporary(tmp_path / name) == answer

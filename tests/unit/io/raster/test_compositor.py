@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from gcn_luigi.io.raster.compositor import Layer
+from gcn_luigi.io.raster.compositor import Layer, Plane, parts_of
 from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
 from gcn_luigi.lattice import Lattice, Window
@@ -46,14 +46,18 @@ def assert_as_gdal(stack):
 
 
 def test_a_stack_is_followed_down_to_the_tiles(tmp_path, tile):
-    layer = layer_of(stack_over(tmp_path, tile, band=2))
+    stack = stack_over(tmp_path, tile, band=2)
+    layer = layer_of(stack)
 
-    (part,) = layer.parts(Window(0, 0, 5, 20))
+    def shown(window):
+        return parts_of(Plane(stack.path, 0, layer, window, np.empty((window.height, window.width), np.int16)))
+
+    (part,) = shown(Window(0, 0, 5, 20))
     assert (layer.dtype, layer.nodata) == ("int16", -9999)
     assert (part.path, part.source.band, part.nodata) == (str(tile), 2, -9999)
     # The tile begins at row 2, column -3 and ends at column 7.
     assert (part.seen, part.own) == (Window(2, 0, 3, 7), Window(0, 3, 3, 7))
-    assert layer.parts(Window(0, 7, 12, 7)) == []
+    assert shown(Window(0, 7, 12, 7)) == []
 
 
 def test_a_tile_beyond_the_lattice_is_cut_as_in_the_vrt(tmp_path, tile):

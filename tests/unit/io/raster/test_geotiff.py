@@ -10,7 +10,7 @@ import rasterio
 
 from gcn_luigi.errors import InputError, PublishError
 from gcn_luigi.io.raster.geotiff import blocks, write_geotiff
-from gcn_luigi.io.raster.header import read_lattice
+from gcn_luigi.io.raster.header import read_header
 from gcn_luigi.lattice import Lattice, Window
 
 LATTICE = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, 300, 530)
@@ -25,7 +25,7 @@ def test_an_array_comes_back_with_names_nodata_and_place(tmp_path):
 
     write_geotiff(tmp_path / "a.tif", LATTICE, data, nodata=-1, names=["a", "b"])
 
-    assert read_lattice(tmp_path / "a.tif") == LATTICE
+    assert read_header(tmp_path / "a.tif").lattice == LATTICE
     with rasterio.open(tmp_path / "a.tif") as dataset:
         np.testing.assert_array_equal(dataset.read(), data)
         assert (dataset.descriptions, dataset.nodata) == (("a", "b"), -1)

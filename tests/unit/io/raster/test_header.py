@@ -6,7 +6,7 @@ import rasterio
 from rasterio.transform import Affine
 
 from gcn_luigi.errors import InputError, LatticeError
-from gcn_luigi.io.raster.header import crs_of, is_same_crs, read_header, read_lattice
+from gcn_luigi.io.raster.header import crs_of, is_same_crs, read_header
 from gcn_luigi.lattice import Lattice
 from tests.reference.tile_tree import write_tif
 
@@ -66,7 +66,7 @@ def test_pixels_that_are_not_north_up_squares_are_refused(tmp_path, transform, s
     path = write_tif(tmp_path / "a.tif", noise(3, 3), transform=rasterio.Affine(*transform))
 
     with pytest.raises(LatticeError, match=said) as caught:
-        read_lattice(path)
+        read_header(path)
 
     assert caught.value.where == str(path)
 
@@ -87,8 +87,8 @@ def test_a_scale_tag_is_noticed(tmp_path):
 
 
 def test_an_equal_crs_is_named_by_its_code_and_another_by_wkt(tmp_path):
-    named = read_lattice(write_tif(tmp_path / "a.tif", noise(3, 3), crs="EPSG:3338"))
-    custom = read_lattice(write_tif(tmp_path / "b.tif", noise(3, 3), crs=ALBERS.replace("-154", "-153.5")))
+    named = read_header(write_tif(tmp_path / "a.tif", noise(3, 3), crs="EPSG:3338")).lattice
+    custom = read_header(write_tif(tmp_path / "b.tif", noise(3, 3), crs=ALBERS.replace("-154", "-153.5"))).lattice
 
     assert named.crs == "EPSG:3338"
     assert custom.crs.startswith("PROJCS")

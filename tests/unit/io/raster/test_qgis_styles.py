@@ -7,13 +7,11 @@ import pytest
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.io.raster.qgis_styles import (
-    ShownBand,
     catalog_style,
     distance_style,
     flags_style,
     image_style,
     label_style,
-    multiband_style,
     split_style,
 )
 
@@ -83,9 +81,11 @@ def test_a_band_without_a_value_has_limits_all_the_same():
 
 
 def test_a_stretch_is_never_of_nothing():
-    same = ShownBand(1, 7, 7)
+    same = {"dem": {"count": 9, "p1": 7, "p99": 7}}
 
-    assert [item.text for item in _renderer(multiband_style(same, same, same)).iter("maxValue")] == ["8", "8", "8"]
+    renderer = _renderer(image_style((Band("dem", Role.TOPO),), same))
+
+    assert [item.text for item in renderer.iter("maxValue")] == ["8", "8", "8"]
 
 
 def test_the_label_is_shown_in_the_colours_of_the_quality_page_and_255_not_at_all():

@@ -13,7 +13,7 @@ from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import SourceFile
 from gcn_luigi.io.raster.geotiff import write_geotiff
-from gcn_luigi.io.raster.stack import Memory, StackReader
+from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
 from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Lattice, Window, hilbert_order
@@ -32,7 +32,7 @@ LAYOUTS = {
     "blocks of a year": {"tiled": True, "blockxsize": 2 * BLOCK, "blockysize": 2 * BLOCK, "interleave": "band"},
 }
 # Shares of the default for the one band and the sixteenth of the area that there are here.
-SMALL = Memory(blocks=600_000, ahead=600_000)
+SMALL = {"block_bytes": 600_000, "ahead_bytes": 600_000}
 
 
 def stacks_of(root, lattice, files, years):
@@ -98,7 +98,7 @@ def bytes_read() -> int:
 
 
 def cost(stacks, requests, *, is_expected):
-    with StackReader(stacks, memory=SMALL) as reader:
+    with StackReader(stacks, **SMALL) as reader:
         if is_expected:
             reader.expect(requests)
         before = bytes_read()
@@ -138,7 +138,7 @@ def test_windows_one_by_one_would_decode_blocks_again(tmp_path, name):
 def test_windows_read_ahead_are_those_of_gdal(tmp_path, name):
     stacks = make_region(tmp_path, **LAYOUTS[name])
     requests = cells()[::7]
-    with StackReader(stacks, memory=SMALL) as reader:
+    with StackReader(stacks, **SMALL) as reader:
         reader.expect(requests)
         for year, window in requests:
             expected = read_window(tmp_path / f"stack_{year}.vrt", window, fill=-32768)
@@ -279,7 +279,7 @@ def test_a_stack_that_gdal_has_to_read_and_is_not_there_is_named(tmp_path):
 def test_gdals_cache_is_bounded_while_reading_and_as_before_afterwards(small):
     _, stacks = small
     before = get_gdal_config("GDAL_CACHEMAX")
-    with StackReader(stacks, memory=Memory(blocks=5_000_000)) as reader:
+    with StackReader(stacks, block_bytes=5_000_000) as reader:
         reader.read(0, WEST)
         assert get_gdal_config("GDAL_CACHEMAX") == 5_000_000
 

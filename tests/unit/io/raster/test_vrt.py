@@ -6,7 +6,7 @@ import pytest
 import rasterio
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.raster.header import read_lattice
+from gcn_luigi.io.raster.header import read_header
 from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, write_vrt
 from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Lattice, Window
@@ -28,7 +28,7 @@ def test_a_vrt_shows_its_source_with_name_nodata_and_place(tmp_path):
 
     write_vrt(tmp_path / "a.vrt", LATTICE, [one_source(source, band=2)])
 
-    assert read_lattice(tmp_path / "a.vrt") == LATTICE
+    assert read_header(tmp_path / "a.vrt").lattice == LATTICE
     with rasterio.open(tmp_path / "a.vrt") as dataset:
         np.testing.assert_array_equal(dataset.read(1), ramp(2)[1])
         assert (dataset.descriptions, dataset.nodatavals, dataset.dtypes) == (("a",), (-32768,), ("int16",))
@@ -105,7 +105,7 @@ def test_coordinates_keep_all_their_digits(tmp_path):
 
     write_vrt(tmp_path / "a.vrt", lattice, [VrtBand("a", "int16", 0, ())])
 
-    assert read_lattice(tmp_path / "a.vrt") == lattice
+    assert read_header(tmp_path / "a.vrt").lattice == lattice
 
 
 @pytest.mark.parametrize("code", ["EPSG:3338", "EPSG:2180", "EPSG:31467", "EPSG:3006"])

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from gcn_luigi.errors import InputError, LatticeError
+from gcn_luigi.io.raster.header import read_header, window_on
 from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, write_vrt
-from gcn_luigi.io.raster.windows import check_on_lattice, read_window
+from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Lattice, Window
 from tests.reference.tile_tree import write_tif
 
@@ -102,7 +103,7 @@ def test_a_damaged_source_is_named_by_its_own_path_and_not_by_the_way_through_a_
 def test_a_raster_is_placed_by_its_coordinates(tmp_path):
     path = write_tif(tmp_path / "a.tif", ramp(), left=599970.0, top=7000020.0)
 
-    assert check_on_lattice(path, LATTICE) == Window(-2, -3, 5, 7)
+    assert window_on(read_header(path).lattice, LATTICE, where="") == Window(-2, -3, 5, 7)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +118,6 @@ def test_a_raster_off_the_lattice_is_refused(tmp_path, place, error, said):
     path = write_tif(tmp_path / "a.tif", ramp(), **place)
 
     with pytest.raises(error, match=said) as caught:
-        check_on_lattice(path, LATTICE)
+        window_on(read_header(path).lattice, LATTICE, where=str(path))
 
     assert caught.value.where == str(path)

@@ -62,7 +62,9 @@ class TestContent:
 
         with ShardReader(path) as shard:
             assert len(shard) == count
-            assert shard.shapes() == {name: values.shape for name, values in pixels.items()}
+            assert {name: array.shape for name, array in shard.arrays.items()} == {
+                name: values.shape for name, values in pixels.items()
+            }
             for name in PIXELS:
                 for row in range(count):
                     np.testing.assert_array_equal(shard.pixels(name, row), pixels[name][row])

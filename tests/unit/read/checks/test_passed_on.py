@@ -42,7 +42,7 @@ def copied(small_output, tmp_path):
     return shutil.copytree(small_output, tmp_path / "copied")
 
 
-def _reseal(root, edit):
+def _edit_manifest(root, edit):
     path = root / "dataset.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     edit(content)
@@ -131,7 +131,7 @@ class TestDataDigest:
             entry = next(entry for entry in content["files"] if entry["path"] == name)
             entry.update(size=moved.stat().st_size, sha256=sha256(moved.read_bytes()).hexdigest())
 
-        _reseal(copied, edit)
+        _edit_manifest(copied, edit)
         one, other = gcn_luigi.open_dataset(small_output), gcn_luigi.open_dataset(copied)
         result = _invoke("validate", small_output, copied)
 
@@ -148,11 +148,11 @@ class TestDataDigest:
         def edit(content):
             next(entry for entry in content["files"] if entry["path"] == name)["sha256"] = "0" * 64
 
-        _reseal(copied, edit)
+        _edit_manifest(copied, edit)
 
         assert gcn_luigi.open_dataset(copied).data_digest != gcn_luigi.open_dataset(small_output).data_digest
 
-    def test_a_dataset_sealed_before_there_was_one_has_it_nevertheless(self, small_output, copied):
-        _reseal(copied, lambda content: content.pop("data_digest"))
+    def test_a_dataset_finished_before_there_was_one_has_it_nevertheless(self, small_output, copied):
+        _edit_manifest(copied, lambda content: content.pop("data_digest"))
 
         assert gcn_luigi.open_dataset(copied).data_digest == gcn_luigi.open_dataset(small_output).data_digest
