@@ -9,9 +9,7 @@ from setuptools import Extension, setup
 
 if sys.platform == "win32":
     # Files are locked as POSIX has it; the first import would fail.
-    raise SystemExit(
-        "gcn-luigi runs on Linux and macOS. On Windows, install it in WSL, its subsystem for Linux."
-    )
+    raise SystemExit("gcn-luigi runs on Linux and macOS. On Windows, install it in WSL, its subsystem for Linux.")
 
 CHECKED = os.environ.get("GCN_LUIGI_CHECKED") == "1"
 # Compiler flags of the sanitizers; the Makefile has them. Their build checks no index itself, so that they can.
