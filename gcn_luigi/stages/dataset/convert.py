@@ -50,19 +50,19 @@ def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, co
         raise ConfigError(
             "there is something already", where=str(target), fix="name a directory that does not exist, or remove it"
         )
-    draft = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
+    temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
     try:
-        draft.mkdir(parents=True)
-        files = _convert_files(source, draft, description, settings, say)
+        temporary.mkdir(parents=True)
+        files = _convert_files(source, temporary, description, settings, say)
         origin = {"dataset.json": digest(manifest), **description["fingerprints"]}
-        write_manifest(settings, files, origin, DatasetPaths(draft).dataset)
-        draft.rename(target)
+        write_manifest(settings, files, origin, DatasetPaths(temporary).dataset)
+        temporary.rename(target)
     except PermissionError as error:
         raise PublishError(
             f"could not be written: {error.strerror}", where=str(target), fix="check the rights of its directory"
         ) from error
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _read(manifest: Path) -> dict[str, Any]:
@@ -89,9 +89,9 @@ def _stored_otherwise(
 
 
 def _convert_files(
-    source: Path, draft: Path, description: dict[str, Any], settings: RegionSettings, say: Say
+    source: Path, temporary: Path, description: dict[str, Any], settings: RegionSettings, say: Say
 ) -> list[ManifestEntry]:
-    old, new = DatasetPaths(source), DatasetPaths(draft)
+    old, new = DatasetPaths(source), DatasetPaths(temporary)
     lattice = read_inventory(old).lattice
     places = {place.partition: place for split in SPLITS for place in used_partitions(old, lattice, split)}
     conversion = Conversion(settings.shards.layout, settings.shards.codec, places, lattice)
@@ -102,8 +102,8 @@ def _convert_files(
     entries = [entry for entry in description["files"] if entry["path"] not in left_out]
     copied = []
     for done, entry in enumerate(entries, 1):
-        path = draft / entry["path"]
-        if not path.resolve().is_relative_to(draft.resolve()):
+        path = temporary / entry["path"]
+        if not path.resolve().is_relative_to(temporary.resolve()):
             raise ShardError(f"{entry['path']} lies outside the dataset", where=str(old.dataset), fix="build it again")
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.parent == new.shards:
@@ -116,7 +116,7 @@ def _convert_files(
     if old.report.is_file():
         # No part of the dataset, but people look for it.
         shutil.copyfile(old.report, new.report)
-    return [ManifestEntry(path.relative_to(draft).as_posix(), path.stat().st_size, digest(path)) for path in copied]
+    return [ManifestEntry(path.relative_to(temporary).as_posix(), path.stat().st_size, digest(path)) for path in copied]
 
 
 def _copy(source: Path, path: Path, sha256: str) -> None:

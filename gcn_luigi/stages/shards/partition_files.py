@@ -32,8 +32,8 @@ def write_partition_files(region: Region, paths: DatasetPaths, out: Path, say: S
     for done, (place, corrected) in enumerate(zip(places, partitions, strict=True), 1):
         stack = np.insert(corrected.image, schema.label_index, corrected.label.astype(np.int16), axis=0)
         path = paths.partition(place.partition, place.year)
-        with atomic_write(path) as draft:
-            write_geotiff(draft, lattice.crop(place.window), stack, nodata=None, names=schema.names)
+        with atomic_write(path) as temporary:
+            write_geotiff(temporary, lattice.crop(place.window), stack, nodata=None, names=schema.names)
         rows.append((place.split, place.partition, place.year, path.name, path.stat().st_size, digest(path)))
         say(f"{done} of {len(places)} partitions", done / len(places))
     rows.sort(key=lambda row: (SPLITS.index(row[0]), row[1]))

@@ -151,7 +151,7 @@ def test_the_published_odd_sizes_are_refused(width, cut, off_lattice):
         import_grid(frame, LATTICE, GridSettings(off_lattice=off_lattice))
 
 
-def test_a_cell_far_outside_is_kept_for_the_catalog_to_judge(columbia_bad):
+def test_a_cell_far_outside_is_kept_for_the_catalog_to_refuse(columbia_bad):
     cells, _ = import_grid(read_grid(columbia_bad / "grid_cell_outside/grid/grid_256px.gpkg"), LATTICE, GridSettings())
 
     far = next(cell for cell in cells if cell.id == "79945217")
