@@ -14,7 +14,7 @@ from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.lattice import Window, WindowSet
 from gcn_luigi.prepare.chips.metadata import Partition
 from gcn_luigi.prepare.missing.fill import Corrected, flag_outside, strict_nodata
-from gcn_luigi.prepare.missing.legacy import LegacyRule, legacy_corrected
+from gcn_luigi.prepare.missing.legacy import legacy_corrected
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.mosaics import stack_of
 
@@ -64,8 +64,7 @@ def _read(
     on_lattice = lattice.intersection(window)
     inside = Window(on_lattice.row - window.row, on_lattice.col - window.col, on_lattice.height, on_lattice.width)
     if nodata.mode == "legacy":
-        rule = LegacyRule.of(schema, nodata)
-        corrected = legacy_corrected(values, schema, rule, inside=inside, out=out)
+        corrected = legacy_corrected(values, schema, nodata, inside=inside, out=out)
     else:
         corrected = strict_nodata(values, schema, inside=inside, fill=nodata.fill, out=out)
     outside = tiles.uncovered(window)

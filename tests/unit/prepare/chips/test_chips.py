@@ -103,11 +103,9 @@ class TestCutting:
         with pytest.raises(InputError, match="hangs over the edge"):
             cut_chips(self.STACK, np.array([[0, 0], [5, 7]]), 8, edge=edge)
 
-    @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32, np.float64])
-    def test_every_dtype_is_cut_and_nan_is_kept(self, dtype):
+    @pytest.mark.parametrize("dtype", [np.uint8, np.int16])
+    def test_planes_are_cut_as_well(self, dtype):
         plane = np.array([[1, 2], [3, 4]], dtype)
-        if plane.dtype.kind == "f":
-            plane[0, 0] = np.nan
 
         chips = cut_chips(plane, np.array([[0, 0], [1, 1]]), 1, edge="drop")
 
@@ -131,7 +129,7 @@ class TestCutting:
             (STACK, [[0.5, 0]], 2, 0, InputError),
             (STACK, [[0, 0]], 0, 0, ConfigError),
             (STACK, [[0, 0]], 2, 40000, ConfigError),
-            (STACK.astype(np.int64), [[0, 0]], 2, 0, InputError),
+            (STACK.astype(np.int32), [[0, 0]], 2, 0, InputError),
             (STACK[0, 0], [[0, 0]], 2, 0, InputError),
         ],
     )
