@@ -74,7 +74,6 @@ def chip_offsets(extent: int, size: int, step: int, edge: Edge) -> tuple[int, ..
             return tuple(range(0, min(last + step, extent), step))
         case "legacy":
             return tuple(range(0, last + step, step))
-    raise ConfigError(f"no edge policy {edge!r}", where="chips.edge", fix="use clamp, drop, pad or legacy")
 
 
 def chip_origins(shape: tuple[int, int], size: int, step: int, edge: Edge) -> Origins:

@@ -11,7 +11,7 @@ import pandas as pd
 import pyproj
 import shapely
 
-from gcn_luigi.errors import ConfigError, InputError, LatticeError, few
+from gcn_luigi.errors import InputError, LatticeError, few
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.outlines.dates import not_understood, read_dates
 from gcn_luigi.settings import GridSettings
@@ -69,11 +69,6 @@ def make_grid(lattice: Lattice, size: int, origin: str) -> list[Cell]:
         sub-pixel phase if it has one, so that the same ground has the same cell and id on every lattice with these
         pixels. ``"lattice"``: cells from the lattice's north-west corner, named by row and column.
 
-    Raises
-    ------
-    ConfigError
-        `size` is not positive or `origin` is unknown.
-
     Examples
     --------
     >>> lattice = Lattice("EPSG:3338", left=30.0, top=60.0, pixel_size=30.0, height=2, width=3)
@@ -82,12 +77,6 @@ def make_grid(lattice: Lattice, size: int, origin: str) -> list[Cell]:
     >>> [cell.window.col for cell in make_grid(lattice, 2, "world")]
     [-1, 1]
     """
-    if size < 1 or origin not in {"world", "lattice"}:
-        raise ConfigError(
-            f"no grid of {size} px cells with origin {origin!r}",
-            where="[grid]",
-            fix='give a positive size and origin = "world" or "lattice"',
-        )
     if origin == "lattice":
         n_rows, n_cols = -(-lattice.height // size), -(-lattice.width // size)
         digits = max(4, len(str(max(n_rows, n_cols) - 1)))
