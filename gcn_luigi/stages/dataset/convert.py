@@ -4,7 +4,6 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from gcn_luigi.lattice import Lattice
 from gcn_luigi.old_keys import renew
 from gcn_luigi.prepare.chips.metadata import Partition, empty_columns, empty_window_columns, window_columns
 from gcn_luigi.prepare.chips.mosaic import reassemble
-from gcn_luigi.settings import Codec, RegionSettings, StorageLayout
+from gcn_luigi.settings import Codec, RegionSettings, ShardSettings, StorageLayout
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.dataset.data_card import write_card
 from gcn_luigi.stages.dataset.manifest import write_manifest
@@ -94,7 +93,6 @@ def _convert_files(
     old, new = DatasetPaths(source), DatasetPaths(temporary)
     lattice = read_inventory(old).lattice
     places = {place.partition: place for split in SPLITS for place in used_partitions(old, lattice, split)}
-    conversion = Conversion(settings.shards.layout, settings.shards.codec, places, lattice)
     written = (new.readme, new.citation)
     # A style of a virtual raster goes with it.
     left_out = {entry["path"] for entry in description["files"] if entry["path"].endswith(".vrt")}
@@ -107,7 +105,7 @@ def _convert_files(
             raise ShardError(f"{entry['path']} lies outside the dataset", where=str(old.dataset), fix="build it again")
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.parent == new.shards:
-            convert_shard(source / entry["path"], path, conversion)
+            convert_shard(source / entry["path"], path, settings.shards, places, lattice)
         elif path not in written:
             _copy(source / entry["path"], path, entry["sha256"])
         copied.append(path)
@@ -132,18 +130,10 @@ def _copy(source: Path, path: Path, sha256: str) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Conversion:
-    """How shards are to be stored: settings of the section ``shards``, and all partitions with chips by id."""
-
-    layout: StorageLayout
-    codec: Codec
-    places: Mapping[str, Partition]
-    lattice: Lattice
-
-
-def convert_shard(source: Path, out: Path, conversion: Conversion) -> None:
-    """Write a finished shard another way to `out`, which the caller publishes.
+def convert_shard(
+    source: Path, out: Path, settings: ShardSettings, places: Mapping[str, Partition], lattice: Lattice
+) -> None:
+    """Write a finished shard another way to `out`, which the caller publishes; `places` are all partitions with chips.
 
     From ``windows`` to ``chips`` the result is the shard that a build of that layout makes, byte for byte. The other
     way round, pixels that no kept chip shows are unknown: they are missing in all roles. Chips are always equal to the
@@ -153,16 +143,14 @@ def convert_shard(source: Path, out: Path, conversion: Conversion) -> None:
     try:
         with ShardReader(source) as shard:
             shard.check()
-            header = _header(shard, conversion)
-            in_windows = conversion.layout == "windows"
-            empty = empty_columns(header.region, header.split, conversion.lattice, in_windows=in_windows)
-            empty_windows = empty_window_columns(conversion.lattice) if in_windows else {}
-            with create_shard(out, header, conversion.codec) as writer:
+            header = _header(shard, settings.layout, places, lattice)
+            empty = empty_columns(header.region, header.split, lattice, in_windows=settings.layout == "windows")
+            with create_shard(out, header, settings.codec) as writer:
                 encoder = ChipEncoder(header, writer)
-                for place, planes, origins, columns in _partitions(shard, conversion, list(empty)):
+                for place, planes, origins, columns in _partitions(shard, places, list(empty)):
                     for call in encoder.calls(planes, origins, columns, window_columns(place)):
                         writer.write(*call())
-                writer.finish(empty, shard.tables(), empty_windows)
+                writer.finish(empty, shard.tables(), empty_window_columns(lattice))
     except GcnLuigiError:
         # Such as a codec whose library is missing: its message has a fix of its own.
         raise
@@ -172,29 +160,31 @@ def convert_shard(source: Path, out: Path, conversion: Conversion) -> None:
         ) from error
 
 
-def _header(shard: ShardReader, conversion: Conversion) -> ShardHeader:
+def _header(
+    shard: ShardReader, layout: StorageLayout, places: Mapping[str, Partition], lattice: Lattice
+) -> ShardHeader:
     attributes = shard.attributes
     names, roles = json.loads(attributes["band_names"]), json.loads(attributes["band_roles"])
-    windows = [place.window for place in conversion.places.values()]
+    windows = [place.window for place in places.values()]
     return ShardHeader(
         region=attributes["region"],
         split=attributes["split"],
         number=attributes["shard_number"],
         total=attributes["shard_total"],
         bands=tuple(Band(name, Role(role)) for name, role in zip(names, roles, strict=True)),
-        crs=conversion.lattice.crs,
+        crs=lattice.crs,
         size=shard.chip_size,
         step=attributes["chip_step"],
         nodata_mode=attributes["nodata_mode"],
         fill=attributes["fill"],
         edge=shard.edge,
-        layout=conversion.layout,
+        layout=layout,
         window=(max(window.height for window in windows), max(window.width for window in windows)),
     )
 
 
 def _partitions(
-    shard: ShardReader, conversion: Conversion, names: list[str]
+    shard: ShardReader, places: Mapping[str, Partition], names: list[str]
 ) -> Iterator[tuple[Partition, Planes, NDArray[np.int64], Columns]]:
     """Yield each partition with its planes, the origins of its chips and their columns, in the shard's order."""
     stored = shard.columns("chip")
@@ -204,7 +194,7 @@ def _partitions(
     # Chips of a partition follow each other.
     starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])) if len(ids) else np.empty(0, np.int64)
     for first, end in zip(starts.tolist(), [*starts[1:].tolist(), len(ids)], strict=True):
-        place, part = conversion.places[ids[first]], slice(first, end)
+        place, part = places[ids[first]], slice(first, end)
         planes = {name: _plane(shard, name, place, (first, origins[part])) for name in PIXELS}
         yield place, planes, origins[part], {name: values[part] for name, values in columns.items()}
 

@@ -84,13 +84,10 @@ def _about_band(band: Band, quality: dict[str, Any]) -> Iterator[str]:
         )
     # Where a tag says what is missing, a value that fills much of a tile is most often flat water: the page lists it.
     if suspect := [row for row in quality.get("suspect", ()) if row["is_error"] or row["is_tag"]]:
-        n_tiles = len({row["path"] for row in suspect})
+        n_tiles, first = len({row["path"] for row in suspect}), suspect[0]
+        told = f"{first['path']}: {first['reason']}"
         tiles = "one tile" if n_tiles == 1 else f"{n_tiles} tiles"
-        yield f"band {band.name}: in {tiles} one value may mean missing, but is not declared so: {_told(suspect[0])}"
-
-
-def _told(suspect: dict[str, Any]) -> str:
-    return f"{suspect['path']}: {suspect['reason']}"
+        yield f"band {band.name}: in {tiles} one value may mean missing, but is not declared so: {told}"
 
 
 def _json(path: Path) -> dict[str, Any]:

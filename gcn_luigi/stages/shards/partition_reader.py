@@ -1,10 +1,9 @@
 """Partitions read from their stacks and corrected: what chips and partition files are made of."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
-from typing import Any
 
 from gcn_luigi.config import Region
 from gcn_luigi.io.inputs.inventory import Inventory
@@ -75,13 +74,7 @@ def _read(
 
 def _read_ahead(reader: StackReader, calls: Sequence[Callable[[], Corrected]]) -> Iterator[Corrected]:
     # All in the one thread that the reader belongs to.
-    with ThreadPoolExecutor(1, thread_name_prefix="gcn-stack") as lane:
+    with ThreadPoolExecutor(1, thread_name_prefix="gcn-stack") as lane, ExitStack() as closing:
         lane.submit(reader.__enter__).result()
-        failure: tuple[Any, Any, Any] = (None, None, None)
-        try:
-            yield from in_order(lane, calls, _AHEAD)
-        except BaseException:
-            failure = sys.exc_info()
-            raise
-        finally:
-            lane.submit(reader.__exit__, *failure).result()
+        closing.push(lambda *failure: lane.submit(reader.__exit__, *failure).result())
+        yield from in_order(lane, calls, _AHEAD)

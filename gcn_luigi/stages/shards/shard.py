@@ -205,11 +205,10 @@ def write_partitions(
         encoded = (call() for call in calls) if threads is None else in_order(threads, calls, 2 * request.threads)
         for part in encoded:
             writer.write(*part)
-        is_windows = header.layout == "windows"
         writer.finish(
-            empty_columns(settings.region, request.split, inventory.lattice, in_windows=is_windows),
+            empty_columns(settings.region, request.split, inventory.lattice, in_windows=header.layout == "windows"),
             statistics.tables([place.partition for place in places], [place.year for place in places]),
-            empty_window_columns(inventory.lattice) if is_windows else {},
+            empty_window_columns(inventory.lattice),
         )
 
 
