@@ -10,16 +10,6 @@ from gcn_luigi.errors import InputError
 Array = npt.NDArray[Any]
 
 
-def check_stack(stack: Array) -> None:
-    """Raise InputError unless `stack` is (band, y, x) int16."""
-    if stack.ndim != 3 or stack.dtype != np.int16:
-        raise InputError(
-            f"an array of shape {stack.shape} and dtype {stack.dtype} is no stack",
-            where="stack",
-            fix="give (band, y, x) of int16",
-        )
-
-
 def writable(out: Array, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
     """Return `out` if it can be written to as `shape` and `dtype`; raise InputError if not."""
     if out.shape != shape or out.dtype != dtype or not (out.flags.c_contiguous and out.flags.writeable):

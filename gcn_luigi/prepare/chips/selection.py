@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from gcn_luigi._core import counts as kernel
 from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
-from gcn_luigi.prepare.chips.chips import Edge, Origins, check_origins, chip_origins, cut_chips, overhanging
+from gcn_luigi.prepare.chips.chips import Edge, Origins, chip_origins, cut_chips, overhanging
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.settings import ChipSettings
 
@@ -142,7 +142,6 @@ def count_chips(
     InputError, ConfigError
         As in `cut_chips`.
     """
-    origins = check_origins(origins, size)
     overhang = overhanging(origins, size, label.shape)
     counts = _count(label, flags, origins, size)
     if overhang.any():

@@ -12,9 +12,8 @@ import numpy.typing as npt
 
 from gcn_luigi._core import nodata as kernel
 from gcn_luigi.bands import LABEL_IGNORE, Band, BandSchema, Role
-from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Window
-from gcn_luigi.prepare.dtypes import Array, check_stack, writable
+from gcn_luigi.prepare.dtypes import Array
 
 # What int16 conversion makes of a value too large for it.
 _SATURATED = 32767
@@ -118,23 +117,11 @@ def strict_nodata(
     -------
     Corrected
         Filled image, label, flags and the samples out of range.
-
-    Raises
-    ------
-    InputError
-        The dtype is not int16, or the bands are not those of the schema.
     """
-    check_stack(stack)
-    if stack.shape[0] != len(schema):
-        raise InputError(
-            f"a stack of {stack.shape[0]} bands where {len(schema)} are expected",
-            where=f"bands {', '.join(schema.names)}",
-            fix="read the stack by the schema it was made with",
-        )
     stack = np.ascontiguousarray(stack)
     shape, label_at = stack.shape[1:], schema.label_index
     limits, bits = _rule(schema)
-    out = Corrected.empty(schema, shape) if out is None else _reused(out, schema, shape)
+    out = Corrected.empty(schema, shape) if out is None else out
 
     window = Window(0, 0, *shape)
     part = window if inside is None else window.intersection(inside)
@@ -193,12 +180,3 @@ def _limits(band: Band) -> tuple[int, int, int, int]:
     highest = _HIGH if band.valid_max is None else min(_HIGH, math.floor(band.valid_max))
     # Where no value is valid either limit may be beyond int16.
     return (band.nodata, sentinel, lowest, highest) if lowest <= highest else (band.nodata, sentinel, _HIGH, _LOW)
-
-
-def _reused(out: Corrected, schema: BandSchema, shape: tuple[int, ...]) -> Corrected:
-    n_image = len(schema) - 1
-    writable(out.image, (n_image, *shape), np.int16)
-    writable(out.label, shape, np.uint8)
-    writable(out.flags, shape, np.uint8)
-    writable(out.out_of_range, (n_image,), np.int64)
-    return out

@@ -6,7 +6,7 @@ from gcn_luigi._core import legacy as kernel
 from gcn_luigi.bands import LABEL_IGNORE, BandSchema, Role
 from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Window
-from gcn_luigi.prepare.dtypes import Array, check_stack
+from gcn_luigi.prepare.dtypes import Array
 from gcn_luigi.prepare.missing.fill import Corrected, strict_nodata
 from gcn_luigi.settings import NodataSettings
 
@@ -36,9 +36,8 @@ def legacy_nodata(stack: Array, schema: BandSchema, settings: NodataSettings) ->
     Raises
     ------
     InputError
-        The dtype is not int16, or the stack lacks a band that is probed.
+        The stack lacks a band that is probed.
     """
-    check_stack(stack)
     n_bands, label, probed = len(stack), schema.label_index, settings.legacy
     optical, topo = (_position(getattr(probed, key), n_bands, key) for key in ("optical_band", "topo_band"))
     alternative = _position(probed.alt_topo_band, n_bands, "alt_topo_band") if probed.alt_topo_band else -1
@@ -58,7 +57,6 @@ def as_legacy_stack(stack: Array, schema: BandSchema, *, inside: Window | None =
     There -32768 was the nodata of every band: every band holds it beyond `inside`, and so does a missing label (255
     here). Nothing else is changed, so -9999 stays data in topography. Arguments and errors as in `legacy_corrected`.
     """
-    check_stack(stack)
     made = np.array(stack, order="C")
     label = made[schema.label_index]
     label[label == LABEL_IGNORE] = LEGACY_NODATA
@@ -105,7 +103,7 @@ def legacy_corrected(
     Raises
     ------
     InputError
-        As in `legacy_nodata` and `strict_nodata`.
+        As in `legacy_nodata`.
     """
     out = strict_nodata(stack, schema, inside=inside, out=out)
     legacy = legacy_nodata(as_legacy_stack(stack, schema, inside=inside), schema, settings)

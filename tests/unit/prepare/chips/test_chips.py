@@ -230,8 +230,6 @@ class TestCounts:
 
         with pytest.raises(InputError, match="hangs over"):
             count_chips(plane, plane, origins, 2, edge="clamp", beyond=BEYOND)
-        with pytest.raises(ConfigError):
-            count_chips(plane, plane, origins, 65536, edge="pad", beyond=BEYOND)
 
     def test_coverage_counts_the_chips_that_see_a_pixel(self):
         seen = coverage(np.array([[0, 0], [0, 1], [2, 2], [9, 0]]), 2, (3, 3))
