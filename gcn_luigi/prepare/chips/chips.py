@@ -67,8 +67,7 @@ def chip_offsets(extent: int, size: int, step: int, edge: Edge) -> tuple[int, ..
         case "drop":
             return tuple(range(0, last + 1, step))
         case "clamp":
-            whole = tuple(range(0, last + 1, step))
-            return whole if whole[-1] == last else (*whole, last)
+            return (*range(0, last, step), last)
         case "pad":
             # A step longer than a chip could start one wholly beyond the edge: it would be empty.
             return tuple(range(0, min(last + step, extent), step))

@@ -1,7 +1,7 @@
 """What train and dev share: planned partitions, finished chips, or the footprints of somebody else's split."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -183,15 +183,13 @@ def count_shared(windows: Windows, others: Windows) -> int:
     """
     first, second = near_pairs(windows, others)
     near, far = windows[np.unique(first)], others[np.unique(second)]
-    return sum(_count_block(corner, near, far) for corner in _blocks(near))
-
-
-def _blocks(windows: Windows) -> Iterator[tuple[int, int]]:
-    """Yield the corners of the squares that the windows touch, in order."""
-    corners: set[tuple[int, int]] = set()
-    for row, col, last_row, last_col in np.unique(windows // _BLOCK * _BLOCK, axis=0).tolist():
-        corners |= {(y, x) for y in range(row, last_row + 1, _BLOCK) for x in range(col, last_col + 1, _BLOCK)}
-    yield from sorted(corners)
+    corners = {
+        (y, x)
+        for row, col, last_row, last_col in np.unique(near // _BLOCK * _BLOCK, axis=0).tolist()
+        for y in range(row, last_row + 1, _BLOCK)
+        for x in range(col, last_col + 1, _BLOCK)
+    }
+    return sum(_count_block(corner, near, far) for corner in corners)
 
 
 def _count_block(corner: tuple[int, int], *both: Windows) -> int:

@@ -4,8 +4,6 @@ A histogram holds one bin a value (bin = value + 32768), so histograms made anyw
 any order, add up to the same bits.
 """
 
-import bisect
-import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -124,4 +122,4 @@ def ks_of_samples(one: npt.ArrayLike, other: npt.ArrayLike) -> float | None:
 def _percentile(values: list[int], counts: list[int], percent: int) -> int:
     # Rounded up, and in whole numbers: 0.01 * n in floating point misses some n by one sample.
     wanted = -(-sum(counts) * percent // 100)
-    return values[bisect.bisect_left(list(itertools.accumulate(counts)), wanted)]
+    return values[int(np.searchsorted(np.cumsum(counts), wanted))]
