@@ -125,7 +125,7 @@ def strict_nodata(
 
     window = Window(0, 0, *shape)
     part = window if inside is None else window.intersection(inside)
-    rows, cols = (part.row, part.row + part.height), (part.col, part.col + part.width)
+    rows, cols = part.ranges
     if part != window:
         out.flags[...] = outside_flags(schema)
     out.flags[slice(*rows), slice(*cols)] = 0

@@ -5,7 +5,7 @@ import numpy as np
 from gcn_luigi._core import legacy as kernel
 from gcn_luigi.bands import LABEL_IGNORE, BandSchema, Role
 from gcn_luigi.errors import InputError
-from gcn_luigi.lattice import Window
+from gcn_luigi.lattice import Window, WindowSet
 from gcn_luigi.prepare.dtypes import Array
 from gcn_luigi.prepare.missing.fill import Corrected, strict_nodata
 from gcn_luigi.settings import NodataSettings
@@ -61,10 +61,9 @@ def as_legacy_stack(stack: Array, schema: BandSchema, *, inside: Window | None =
     label = made[schema.label_index]
     label[label == LABEL_IGNORE] = LEGACY_NODATA
     if inside is not None:
-        part = Window(0, 0, *made.shape[1:]).intersection(inside)
-        beyond = np.ones(made.shape[1:], bool)
-        beyond[part.row : part.row + part.height, part.col : part.col + part.width] = False
-        made[:, beyond] = LEGACY_NODATA
+        beyond = WindowSet([inside]).uncovered(Window(0, 0, *made.shape[1:]))
+        if beyond is not None:
+            made[:, beyond] = LEGACY_NODATA
     return made
 
 

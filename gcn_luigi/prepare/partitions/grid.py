@@ -230,10 +230,9 @@ def _ids(
             fix=f"set grid.id_field to one of: {', '.join(map(str, table.columns))}",
         )
     if field is None:
-        _, first, number = np.unique(boxes, axis=0, return_index=True, return_inverse=True)
-        rank = np.argsort(np.argsort(first))
-        ids = [str(rank[i]) for i in np.ravel(number)]
-        return ids, [f"no label or new_id column; cells numbered 0 to {len(first) - 1} in table order"]
+        number = pd.DataFrame(boxes).groupby([0, 1, 2, 3], sort=False).ngroup()
+        ids = number.astype(str).tolist()
+        return ids, [f"no label or new_id column; cells numbered 0 to {number.max()} in table order"]
     _refuse_rows(table[field].isna().to_numpy(bool), f"without {field}", where)
     raw = [_plain(value) for value in table[field]]
     ids = [cell_id(value) for value in raw]

@@ -60,8 +60,8 @@ def _read(
 ) -> Corrected:
     schema, nodata, window = settings.schema_bands, settings.nodata, place.window
     values = reader.read(place.year, window)
-    on_lattice = lattice.intersection(window)
-    inside = Window(on_lattice.row - window.row, on_lattice.col - window.col, on_lattice.height, on_lattice.width)
+    # The lattice, in the partition's own pixels.
+    inside = Window(-window.row, -window.col, lattice.height, lattice.width)
     if nodata.mode == "legacy":
         corrected = legacy_corrected(values, schema, nodata, inside=inside, out=out)
     else:
