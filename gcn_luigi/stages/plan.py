@@ -248,7 +248,7 @@ def _try(
     request: ShardRequest, everything: Sequence[Partition], places: Sequence[Partition], scratch: Path, say: Say
 ) -> _TrialFile:
     inventory = read_inventory(request.paths)
-    header = shard_header(request, inventory.lattice, everything)
+    header = shard_header(request.settings, everything, inventory.lattice, request.split, request.number, request.total)
     path = scratch / "trial.h5"
     began = time.perf_counter()
     write_partitions(request, header, inventory, places, path, lambda line, share: say(f"trial: {line}", share))

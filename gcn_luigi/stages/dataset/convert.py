@@ -1,6 +1,5 @@
 """A finished dataset stored another way: other layout, other codec, the same chips, in a directory of its own."""
 
-import json
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -11,25 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, GcnLuigiError, PublishError, ShardError
 from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import ManifestEntry, read_manifest
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.codecs import check_codec
-from gcn_luigi.io.shard.format import PIXELS, ShardHeader
+from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.old_keys import renew
 from gcn_luigi.prepare.chips.metadata import Partition, empty_columns, empty_window_columns, window_columns
 from gcn_luigi.prepare.chips.mosaic import reassemble
-from gcn_luigi.settings import Codec, RegionSettings, ShardSettings, StorageLayout
+from gcn_luigi.settings import Codec, RegionSettings, StorageLayout
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.dataset.data_card import write_card
 from gcn_luigi.stages.dataset.manifest import write_manifest
 from gcn_luigi.stages.layers.mosaics import read_inventory
-from gcn_luigi.stages.shards.shard import ChipEncoder, Columns, Planes, used_partitions
+from gcn_luigi.stages.shards.shard import ChipEncoder, Columns, Planes, shard_header, used_partitions
 
 
 def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, codec: Codec | None, say: Say) -> None:
@@ -105,7 +103,7 @@ def _convert_files(
             raise ShardError(f"{entry['path']} lies outside the dataset", where=str(old.dataset), fix="build it again")
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.parent == new.shards:
-            convert_shard(source / entry["path"], path, settings.shards, places, lattice)
+            convert_shard(source / entry["path"], path, settings, places, lattice)
         elif path not in written:
             _copy(source / entry["path"], path, entry["sha256"])
         copied.append(path)
@@ -131,7 +129,7 @@ def _copy(source: Path, path: Path, sha256: str) -> None:
 
 
 def convert_shard(
-    source: Path, out: Path, settings: ShardSettings, places: Mapping[str, Partition], lattice: Lattice
+    source: Path, out: Path, settings: RegionSettings, places: Mapping[str, Partition], lattice: Lattice
 ) -> None:
     """Write a finished shard another way to `out`, which the caller publishes; `places` are all partitions with chips.
 
@@ -143,9 +141,10 @@ def convert_shard(
     try:
         with ShardReader(source) as shard:
             shard.check()
-            header = _header(shard, settings.layout, places, lattice)
-            empty = empty_columns(header.region, header.split, lattice, in_windows=settings.layout == "windows")
-            with create_shard(out, header, settings.codec) as writer:
+            number = (shard.attributes[name] for name in ("split", "shard_number", "shard_total"))
+            header = shard_header(settings, places.values(), lattice, *number)
+            empty = empty_columns(header.region, header.split, lattice, in_windows=header.layout == "windows")
+            with create_shard(out, header, settings.shards.codec) as writer:
                 encoder = ChipEncoder(header, writer)
                 for place, planes, origins, columns in _partitions(shard, places, list(empty)):
                     for call in encoder.calls(planes, origins, columns, window_columns(place)):
@@ -158,29 +157,6 @@ def convert_shard(
         raise ShardError(
             f"cannot be converted: {error}", where=str(source), fix="run the build again: it rebuilds damaged shards"
         ) from error
-
-
-def _header(
-    shard: ShardReader, layout: StorageLayout, places: Mapping[str, Partition], lattice: Lattice
-) -> ShardHeader:
-    attributes = shard.attributes
-    names, roles = json.loads(attributes["band_names"]), json.loads(attributes["band_roles"])
-    windows = [place.window for place in places.values()]
-    return ShardHeader(
-        region=attributes["region"],
-        split=attributes["split"],
-        number=attributes["shard_number"],
-        total=attributes["shard_total"],
-        bands=tuple(Band(name, Role(role)) for name, role in zip(names, roles, strict=True)),
-        crs=lattice.crs,
-        size=shard.chip_size,
-        step=attributes["chip_step"],
-        nodata_mode=attributes["nodata_mode"],
-        fill=attributes["fill"],
-        edge=shard.edge,
-        layout=layout,
-        window=(max(window.height for window in windows), max(window.width for window in windows)),
-    )
 
 
 def _partitions(
