@@ -10,10 +10,9 @@ from typing import Any
 
 import geopandas as gpd
 
-from gcn_luigi.bands import Band
+from gcn_luigi.bands import CLASS_NAMES, Band
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
-from gcn_luigi.prepare.layers.label_values import CLASSES
 from gcn_luigi.prepare.outlines.overlaps import SAME_GROUND
 from gcn_luigi.prepare.partitions.catalog import NOTHING_EXCLUDED
 from gcn_luigi.prepare.split.split import REDUCED
@@ -66,7 +65,7 @@ def _about_catalog(catalog: gpd.GeoDataFrame) -> Iterator[str]:
         # A class that is nowhere is reported by the build itself.
         lacking = [
             name
-            for name in CLASSES
+            for name in CLASS_NAMES
             if len(cells) and not cells[f"share_{name}"].any() and catalog.loc[catalog["used"], f"share_{name}"].any()
         ]
         if lacking:
