@@ -7,7 +7,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 _SHELLS = ("bash", "zsh", "fish")
-_SEAL = "dataset.json"
+_MANIFEST = "dataset.json"
 # Directories looked into for datasets: the output directory, and a region's in it.
 _DEEPEST = 2
 
@@ -70,7 +70,7 @@ def _column(context: click.Context, column: str, incomplete: str) -> list[Comple
 
     # An option that still lacks its value keeps click from naming the arguments before it.
     words = [context.params.get("dataset"), *context.args]
-    place = next((Path(word) for word in words if word and (Path(word) / _SEAL).is_file()), None)
+    place = next((Path(word) for word in words if word and (Path(word) / _MANIFEST).is_file()), None)
     if place is None:
         return []
     try:
@@ -86,7 +86,7 @@ def _datasets(directory: Path, start: str, deepest: int) -> Iterator[Path]:
     for path in _listed(directory):
         if not path.name.startswith(start) or path.name.startswith(".") or not path.is_dir():
             continue
-        if (path / _SEAL).is_file():
+        if (path / _MANIFEST).is_file():
             yield path
         elif deepest > 1:
             yield from _datasets(path, "", deepest - 1)

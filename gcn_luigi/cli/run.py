@@ -65,7 +65,7 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
     configure_luigi()
     from gcn_luigi.luigi_host.memory_limit import share_mb  # noqa: PLC0415
     from gcn_luigi.operate.build import build  # noqa: PLC0415
-    from gcn_luigi.operate.leftovers import invalidate_damaged, sweep_drafts  # noqa: PLC0415
+    from gcn_luigi.operate.leftovers import invalidate_damaged, sweep_temporaries  # noqa: PLC0415
     from gcn_luigi.operate.luigid import central_scheduler, running_scheduler  # noqa: PLC0415
     from gcn_luigi.report.served.server import serve_pages  # noqa: PLC0415
     from gcn_luigi.stages.dataset.warnings import dataset_warnings  # noqa: PLC0415
@@ -73,7 +73,7 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
 
     memory_mb = share_mb(options.workers) if options.memory_mb is None else options.memory_mb
     root = Dataset(**task_parameters(region, path, output, data_root), memory_mb=memory_mb)
-    sweep_drafts(root)
+    sweep_temporaries(root)
     if options.deep:
         for damaged in invalidate_damaged(root):
             click.echo(f"damaged, will be made anew: {damaged}", err=True)

@@ -104,7 +104,7 @@ class Forecast:
 
 
 def tasks_to_prepare(root: RegionTask, *, is_exact: bool) -> list[RegionTask]:
-    """Return the tasks whose files a forecast reads; before an exact one the tiles are judged as before a build."""
+    """Return the tasks whose files a forecast reads; before an exact one the tiles are checked as before a build."""
     settings = root.configured.settings
     stacks = [root.clone(YearStack, year=year) for year in settings.years] if is_exact else []
     tiles = [root.clone(TileQuality, band=band.name) for band in checked_bands(settings)] if is_exact else []

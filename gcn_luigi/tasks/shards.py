@@ -56,8 +56,8 @@ class ChipShard(RegionTask):
 
     def make(self) -> None:
         request = ShardRequest(self.configured, self.paths, self.split, self.number, self.total, self.threads)
-        with self.output().atomic_write() as draft:
-            build_shard(request, draft, self.say)
+        with self.output().atomic_write() as temporary:
+            build_shard(request, temporary, self.say)
 
 
 def all_shards(task: RegionTask, *splits: str) -> list[ChipShard]:

@@ -84,7 +84,7 @@ class PublishedFile(luigi.Target):
 
     @contextmanager
     def atomic_write(self) -> Iterator[Path]:
-        """Yield a draft path; on success publish it, then its sidecar.
+        """Yield a temporary path; on success publish it, then its sidecar.
 
         The old sidecar goes first: a file between two states is never taken for complete. Raises InputError, and
         publishes nothing, where a source or setting changed while the file was made; PublishError where the file system
@@ -92,17 +92,17 @@ class PublishedFile(luigi.Target):
         """
         parts = self.parts()
         check_links(Path(os.path.commonpath((self.path, self.sidecar))), self.path, self.sidecar)
-        with atomic_write(self.path) as draft:
-            yield draft
+        with atomic_write(self.path) as temporary:
+            yield temporary
             self._refuse_changed(parts, self.parts())
-            record = Record(parts, draft.stat().st_size, digest(draft))
-            inode = draft.stat().st_ino
+            record = Record(parts, temporary.stat().st_size, digest(temporary))
+            inode = temporary.stat().st_ino
             # Not where another build has just published the same: it is asking whether it is complete.
             published = self.record()
             if published is None or published.fingerprint != record.fingerprint:
                 self.sidecar.unlink(missing_ok=True)
-        with atomic_write(self.sidecar) as draft:
-            draft.write_text(record.to_json(), encoding="utf-8")
+        with atomic_write(self.sidecar) as temporary:
+            temporary.write_text(record.to_json(), encoding="utf-8")
         with suppress(OSError):
             status = self.path.stat()
             # Another build may have replaced it meanwhile: whoever asks next compares the bytes.

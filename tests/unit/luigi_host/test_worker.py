@@ -27,8 +27,8 @@ from gcn_luigi.luigi_host.worker import ChildContext, use_forkserver
 
 def work(final, kind):
     process._GRACE_S = 1.0 if kind == "deaf" else 1000.0
-    with ChildContext(None), atomic_write(final) as draft:
-        draft.write_text("half")
+    with ChildContext(None), atomic_write(final) as temporary:
+        temporary.write_text("half")
         if kind == "deaf":
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
         while True:
@@ -139,7 +139,7 @@ def test_a_child_that_does_not_hear_is_ended_after_a_grace(program, tmp_path):
     parent.kill()
 
     _ends(child)
-    # Its draft and the lock, which is free now: the next writer of the file removes both.
+    # Its temporary file and the lock, which is free now: the next writer of the file removes both.
     assert len(_drafts(tmp_path)) == 2
     assert len(remove_dead_temporaries(tmp_path / "out")) == 1
     assert _drafts(tmp_path) == []
