@@ -9,12 +9,10 @@ import click
 
 from gcn_luigi.cli.completion import complete_dataset
 from gcn_luigi.cli.options import SOURCE_PATH, output_option
-from gcn_luigi.errors import ConfigError
+from gcn_luigi.errors import ConfigError, few
 
 if TYPE_CHECKING:
     import geopandas as gpd
-
-_MOST_NAMED = 5
 
 
 @click.command("check-split")
@@ -213,5 +211,4 @@ def _print(found: dict[str, Any]) -> None:
 def _glaciers(ids: list[str] | None) -> str:
     if ids is None:
         return "not looked at: no --glacier-field"
-    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
-    return f"{len(ids)}" + (f": {', '.join(ids[:_MOST_NAMED])}{more}" if ids else "")
+    return f"{len(ids)}: {few(ids)}" if ids else "0"

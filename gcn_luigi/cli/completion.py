@@ -54,17 +54,10 @@ def complete_dataset(_context: click.Context, _parameter: click.Parameter, incom
     return found or [CompletionItem(incomplete, type="dir")]
 
 
-def complete_partition(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Propose the partitions of the dataset named on the line."""
-    return _column(context, "partition", incomplete)
-
-
-def complete_chip(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Propose the chips of the dataset named on the line."""
-    return _column(context, "chip_id", incomplete)
-
-
-def _column(context: click.Context, column: str, incomplete: str) -> list[CompletionItem]:
+def complete_id(
+    context: click.Context, _parameter: click.Parameter, incomplete: str, *, column: str
+) -> list[CompletionItem]:
+    """Propose what stands in a column of the index of the dataset named on the line: chips or partitions."""
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 

@@ -148,8 +148,7 @@ def say_what_is_kept(root: "RegionTask") -> Iterator[None]:
     except KeyboardInterrupt:
         from gcn_luigi.tasks.graph import made_files  # noqa: PLC0415
 
-        files = (*made_files(root), *root.targets())
-        kept = sum(target.path.is_file() and target.record() is not None for target in files)
+        kept = sum(target.path.is_file() and target.record() is not None for target in made_files(root))
         raise Stopped(
             f"stopped; {kept} finished files are kept; run the same command again to go on: {root.paths.root}"
         ) from None

@@ -39,7 +39,7 @@ def invalidate_damaged(root: RegionTask) -> list[Path]:
 
     A file without a sidecar counts as absent: the next build makes it again.
     """
-    targets = [*made_files(root), *root.targets()]
+    targets = list(made_files(root))
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="gcn-digest") as threads:
         sound = list(threads.map(_is_sound, targets))
     damaged = [target for target, is_sound in zip(targets, sound, strict=True) if not is_sound]
@@ -61,7 +61,7 @@ def find_leftovers(root: Dataset, *, everything: bool = False) -> Leftovers:
     `everything`, what belongs to the dataset is found as well.
     """
     directory = root.paths.root
-    wanted = {target.path for target in (*made_files(root), *root.targets())}
+    wanted = {target.path for target in made_files(root)}
     wanted |= {target.path for task in root.extras() for target in task.targets()}
     removable, kept = [], []
     records = root.paths.sidecar(root.paths.dataset).parent

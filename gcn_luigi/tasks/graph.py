@@ -52,8 +52,8 @@ def upstream(root: RegionTask) -> Iterator[RegionTask]:
 
 
 def made_files(root: RegionTask) -> Iterator[PublishedFile]:
-    """Yield every file upstream of `root`, requirements first."""
-    for task in upstream(root):
+    """Yield every file of `root` and of all upstream of it, requirements first."""
+    for task in (*upstream(root), root):
         yield from task.targets()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import luigi
 
-from gcn_luigi.errors import InputError
+from gcn_luigi.errors import InputError, few
 from gcn_luigi.io.publish.atomic import atomic_write, digest
 from gcn_luigi.io.publish.safe_names import check_links
 from gcn_luigi.io.publish.sidecar import Record, fingerprint_of, read_record
@@ -16,7 +16,6 @@ from gcn_luigi.prepare.disagreements import source_files
 
 # Where a result is, seen from its sources decides its bytes, not what it shows.
 _NOT_CONTENT = frozenset({"place"})
-_MOST_NAMED = 5
 
 
 class PublishedFile(luigi.Target):
@@ -122,10 +121,9 @@ class PublishedFile(luigi.Target):
             for part in sorted(before.keys() | after.keys())
             for name in sorted(_names(part, before.get(part), after.get(part)), key=str)
         ]
-        more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
         raise InputError(
             f"changed while {self.path.name} was made from it; nothing was published",
-            where=", ".join(changed[:_MOST_NAMED]) + more,
+            where=few(changed),
             fix="leave sources and settings alone while a build runs, then run again",
         )
 
