@@ -244,7 +244,7 @@ class TestClean:
         assert not page.exists()
 
     @pytest.mark.fault
-    def test_a_draft_in_use_stays(self, gcn, copied):
+    def test_a_temporary_file_in_use_stays(self, gcn, copied):
         _, output = copied
         with temporary_sibling(output / "tiny" / SHARD) as temporary:
             temporary.write_text("half")
