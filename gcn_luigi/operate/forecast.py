@@ -47,7 +47,7 @@ _MAP_BYTES, _MAP_CHIP_BYTES = 98_304, 370
 _TABLE_BYTES, _TABLE_CHIP_BYTES = 23_000, 30
 # Of the quality page: its text and figures, a pixel of the maps, and a pixel of the chips that are shown.
 _PAGE_BYTES, _RELIEF_PIXEL_BYTES, _CHIP_PIXEL_BYTES = 600_000, 2.8, 22
-# Longer sides are decimated to this, as in gcn_luigi.report.relief and gcn_luigi.report.quicklooks.
+# Longer sides are decimated to this, as in gcn_luigi.report.pictures.
 _LONGEST_MAP, _LONGEST_CHIP = 1000, 256
 # Of the manifest and of its sidecar, and of each file that they list.
 _MANIFEST_BYTES, _LISTED_BYTES, _STATED_BYTES = 1_500, 240, 150

@@ -10,7 +10,6 @@ from luigi.util import requires
 from gcn_luigi.config import band_facts, pick
 from gcn_luigi.errors import InputError, PublishError, few
 from gcn_luigi.io.publish.manifest import ManifestEntry
-from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.io.publish.sidecar import Record
 from gcn_luigi.io.publish.timings import read_times
 from gcn_luigi.luigi_host.guard import GuardedTask
@@ -50,7 +49,7 @@ class ChipIndex(RegionTask):
         return Dependencies(pick(self.configured.settings, keys), facets=("crs",), reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
-        return list(all_shards(self, *SPLITS))
+        return list(all_shards(self))
 
     def output(self) -> tuple[PublishedFile, ...]:
         """Return the index as GeoParquet and GeoPackage, and the published workflow's log."""
@@ -70,7 +69,7 @@ class BandStatistics(RegionTask):
         return Dependencies({"bands": names}, reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
-        return list(all_shards(self, *SPLITS))
+        return list(all_shards(self))
 
     def output(self) -> PublishedFile:
         return self.publishes(self.paths.statistics)[0]
@@ -123,7 +122,7 @@ class QualityReport(RegionTask):
         return {**super().parts(path, snapshot), "files": files}
 
     def _read_files(self) -> list[PublishedFile]:
-        shown = [*self.requires(), self.clone(PartitionGrid), self.clone(ClassLabel), *all_shards(self, *SPLITS)]
+        shown = [*self.requires(), self.clone(PartitionGrid), self.clone(ClassLabel), *all_shards(self)]
         if not self.configured.settings.topo_bands:
             return _files(shown)
         # For the relief; the mosaics as delivered are not read.

@@ -21,6 +21,7 @@ from gcn_luigi.report.drawing import (
     Drawing,
     legend_below,
     new_figure,
+    share_stairs,
     split_keys,
     stacked_bars,
     stairs,
@@ -164,15 +165,11 @@ def grid_figure(data: ReportData) -> Drawing:
     sizes = sorted(data.grids, key=int)
     figure = new_figure(1000, 290)
     panels = figure.subplots(1, max(len(sizes), 1), sharey=True, squeeze=False).ravel()
-    edges = np.linspace(0, 1, 21)
     for axes, size in zip(panels, sizes, strict=False):
-        counted = {split: np.asarray(data.grids[size][split]["histogram"], float) for split in SPLITS}
-        for split in SPLITS:
-            shares = counted[split].reshape(20, -1).sum(axis=1) / max(counted[split].sum(), 1.0)
-            stairs(axes, shares * 100, edges, split)
-        title_panel(axes, f"{size} px", ", ".join(f"{split} {counted[split].sum():,.0f}" for split in SPLITS))
-        axes.set_xlim(0, 1)
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        share_stairs(axes, data.grids[size])
+        title_panel(
+            axes, f"{size} px", ", ".join(f"{split} {data.grids[size][split]['n_cells']:,}" for split in SPLITS)
+        )
         axes.set_xlabel("Glacier share of a cell")
     panels[0].set_ylabel("Cells (%)")
     legend_below(figure, split_keys(), 2)
