@@ -57,7 +57,7 @@ def report(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
 def _serve(paths: Any, port: int, *, shows: bool) -> None:
     from gcn_luigi.report.served.server import serve_pages  # noqa: PLC0415
 
-    with serve_pages({paths.root.name: paths}, port) as pages:
+    with serve_pages(paths, port) as pages:
         address = f"{pages}/{paths.root.name}/"
         click.echo(f"pages, until Ctrl-C: {address}")
         click.echo(f"for links to them in Luigi's page, in luigi.cfg: [gcn] pages_url = {pages}")

@@ -81,7 +81,7 @@ def build_region(
         scheduler = central_scheduler(options["port"], output.resolve() / ".scheduler", shipped_cfg())
     with say_what_is_kept(root), scheduler as address, ExitStack() as open_:
         if address is not None:
-            pages = open_.enter_context(serve_pages({root.region: root.paths}))
+            pages = open_.enter_context(serve_pages(root.paths))
             root = root.clone(Dataset, pages_url=pages)
             click.echo(
                 f"graph, while this runs: {address}/static/visualiser/index.html#tab=graph&taskId={root.task_id}"
