@@ -21,10 +21,8 @@ class OpticalMosaic(RegionTask):
     """Join the tiles of each optical band for one year."""
 
     by_reference = True
+    names_sources = True
     year: luigi.Parameter[int] = luigi.IntParameter(description="year of the composite")
-
-    def names_sources(self, _path: Path) -> bool:
-        return True
 
     def dependencies(self, path: Path) -> Dependencies:
         region, paths = self.configured, self.paths
@@ -56,8 +54,7 @@ class OpticalMosaic(RegionTask):
 class TopoMosaic(RegionTask):
     """Join the tiles of each topographic band and convert them to int16."""
 
-    def names_sources(self, path: Path) -> bool:
-        return path.suffix == ".vrt"
+    names_sources = True
 
     def dependencies(self, path: Path) -> Dependencies:
         region, paths = self.configured, self.paths
