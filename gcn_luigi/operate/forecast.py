@@ -6,7 +6,7 @@ fitted to finished datasets.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,12 +169,11 @@ def _seconds(task: RegionTask, plan: Plan, trial: Trial, known: Mapping[str, flo
     return known.get(task.name, _PAGE_S if isinstance(task, QualityReport) else _TASK_S + _INDEX_S * plan.chips)
 
 
-def other_bytes(tasks: Iterable[PlannedTask], prepared: RegionTask, n_chips: int) -> int:
+def other_bytes(tasks: Sequence[PlannedTask], prepared: RegionTask, n_chips: int) -> int:
     """Return what all files but the shards will weigh with `n_chips` in all splits, their sidecars included.
 
     The bytes are known where a file is there and stays, or was made for the plan in `prepared`; else estimated.
     """
-    tasks = tuple(tasks)
     guessed = _guessed_sizes(prepared, n_chips, sum(len(planned.task.targets()) for planned in tasks))
     mosaic = _VRT_BYTES + _VRT_TILE_BYTES * len(read_inventory(prepared.paths).windows)
     total = 0

@@ -40,9 +40,8 @@ class Box:
     is_framed: bool = False
 
 
-def families_of(tasks: Iterable[TaskTime]) -> dict[str, set[str]]:
+def families_of(tasks: Sequence[TaskTime]) -> dict[str, set[str]]:
     """Return the families that each family of `tasks` requires; requirements outside of `tasks` are left out."""
-    tasks = tuple(tasks)
     family = {task.name: task.family for task in tasks}
     requires: dict[str, set[str]] = {name: set() for name in sorted(set(family.values()))}
     for task in tasks:

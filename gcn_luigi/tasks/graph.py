@@ -57,12 +57,11 @@ def made_files(root: RegionTask) -> Iterator[PublishedFile]:
         yield from task.targets()
 
 
-def explain(task: RegionTask, snapshot: Snapshot | None = None) -> TaskStatus:
+def explain(task: RegionTask, snapshot: Snapshot) -> TaskStatus:
     """Return the state of a task's files and why, with no reason for a task that is current; nothing is changed.
 
-    A `snapshot` is shared between calls about one graph, so that each task is asked once.
+    The `snapshot` is shared between calls about one graph, so that each task is asked once.
     """
-    snapshot = snapshot or Snapshot()
     states, reasons = [State.CURRENT], []
     for target in task.targets():
         for state, reason in _file(task, target, snapshot):
