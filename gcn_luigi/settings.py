@@ -367,9 +367,7 @@ class RegionSettings(Section):
         repeated = sorted({name for name in spelled if names.count(name.lower()) > 1})
         if repeated:
             case = " (upper and lower case count as one)" if len(repeated) > len({*map(str.lower, repeated)}) else ""
-            raise ValueError(
-                f"bands: {', '.join(repeated)} stands twice{case}; the label and the distance are bands, too"
-            )
+            raise ValueError(f"bands: {', '.join(repeated)} stands twice{case}; label and distance are bands, too")
         if all(table.role == "quality" for table in self.bands):
             raise ValueError("bands: a stack needs an optical or topo band")
         return self
