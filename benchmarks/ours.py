@@ -162,7 +162,7 @@ def write_chips(path: Path, settings: RegionSettings, place: Partition, partitio
     )
     origins = chip_origins((place.window.height, place.window.width), size, settings.chips.step, settings.chips.edge)
     plane = np.zeros((place.window.height, place.window.width), np.uint8)
-    counts = count_chips(plane, plane, origins, size, edge=settings.chips.edge)
+    counts = count_chips(plane, plane, origins, size, edge=settings.chips.edge, beyond=header.fills["flags"])
     columns = chip_columns(settings.region, place, origins, counts, size)
     with atomic_write(path) as temporary, create_shard(temporary, header, settings.shards.codec) as writer:
         for pixels in partitions:

@@ -21,8 +21,9 @@ import gcn_luigi
 from gcn_luigi.bands import Band, BandSchema, Role
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, SPLIT_COLOURS, UNUSED
 from gcn_luigi.prepare.missing.fill import Flag, strict_nodata
-from gcn_luigi.prepare.missing.legacy import LegacyRule, legacy_corrected
+from gcn_luigi.prepare.missing.legacy import legacy_corrected
 from gcn_luigi.read.dataset import Dataset
+from gcn_luigi.settings import NodataSettings
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 DPI = 110
@@ -159,8 +160,8 @@ def nodata_modes(dataset: Dataset) -> Figure:
     gaps |= {"below sea level": (3, (abs(y - 45) < 8) & (abs(x - 14) < 8)), "label": (4, abs(x + y - 92) < 7)}
     for band, where in gaps.values():
         stack[band][where] = {3: -3, 4: 255}.get(band, -32768)
-    rule = LegacyRule(class_band=4, optical_band=0, topo_band=-3, alt_topo_band=-4, topo_start=2)
-    results = {"strict": strict_nodata(stack, schema), "legacy": legacy_corrected(stack, schema, rule)}
+    legacy = legacy_corrected(stack, schema, NodataSettings(mode="legacy"))
+    results = {"strict": strict_nodata(stack, schema), "legacy": legacy}
     columns = {"source": stack, **{name: _with_label(one.image, one.label) for name, one in results.items()}}
     figure = Figure((8.6, 5.4), layout="constrained")
     axes = figure.subplots(3, 4)

@@ -8,20 +8,20 @@ from gcn_luigi.version import __version__
 if TYPE_CHECKING:
     import os
 
-    from gcn_luigi.bands import Band as Band
-    from gcn_luigi.bands import BandSchema as BandSchema
-    from gcn_luigi.bands import Role as Role
-    from gcn_luigi.errors import ConfigError as ConfigError
-    from gcn_luigi.errors import GcnLuigiError as GcnLuigiError
-    from gcn_luigi.errors import InputError as InputError
-    from gcn_luigi.errors import LatticeError as LatticeError
-    from gcn_luigi.errors import PublishError as PublishError
-    from gcn_luigi.errors import ResourceError as ResourceError
-    from gcn_luigi.errors import SchedulerError as SchedulerError
-    from gcn_luigi.errors import ShardError as ShardError
-    from gcn_luigi.prepare.missing.fill import Flag as Flag
-    from gcn_luigi.read.dataset import Dataset as Dataset
-    from gcn_luigi.read.reader import ChipReader as ChipReader
+    from gcn_luigi.bands import Band, BandSchema, Role
+    from gcn_luigi.errors import (
+        ConfigError,
+        GcnLuigiError,
+        InputError,
+        LatticeError,
+        PublishError,
+        ResourceError,
+        SchedulerError,
+        ShardError,
+    )
+    from gcn_luigi.prepare.missing.fill import Flag
+    from gcn_luigi.read.dataset import Dataset
+    from gcn_luigi.read.reader import ChipReader
 
 # Loaded when first asked for, so that `import gcn_luigi` alone stays light.
 _MODULES = {

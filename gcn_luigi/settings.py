@@ -5,8 +5,7 @@ Every section of the TOML file is one class here. Nothing on this floor opens a 
 
 import time
 import warnings
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, ValuesView
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -19,6 +18,7 @@ Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 # As the sources call it: the name becomes part of file names, and of the files of any shard.
 BandName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
+ClassName = Literal["none", "debris", "ice"]
 # How chunks of a shard are stored, and what one row of its pixels is.
 Codec = Literal["deflate", "bitshuffle-lz4", "zstd", "none"]
 StorageLayout = Literal["chips", "windows"]
@@ -61,18 +61,13 @@ class Section(BaseModel):
         # Without this, true would be read as 1, and 0 as false.
         annotation = cls.model_fields[str(info.field_name)].annotation
         # A section checks its own keys.
-        held = list(value.values()) if get_origin(annotation) is dict and isinstance(value, dict) else value
-        if annotation is not bool and _has_truth(held):
+        held = value.values() if get_origin(annotation) is dict and isinstance(value, dict) else value
+        items = held if isinstance(held, (list, tuple, ValuesView)) else (held,)
+        if annotation is not bool and any(isinstance(item, bool) for item in items):
             raise ValueError("true and false are no values for this key")
         if annotation is bool and not isinstance(value, bool):
             raise ValueError(f"give true or false, without quotation marks, not {value!r}")
         return value
-
-
-def _has_truth(value: object) -> bool:
-    if isinstance(value, (list, tuple)):
-        return any(_has_truth(item) for item in value)
-    return isinstance(value, bool)
 
 
 class LatticeSettings(Section):
@@ -128,18 +123,8 @@ class BandSettings(Section):
     def band(self) -> Band:
         """Return the value used by everything else."""
         fallback = -9999 if self.role == "topo" else -32768
-        return Band(
-            self.name,
-            Role(self.role),
-            self.suffix or self.name,
-            fallback if self.nodata is None else self.nodata,
-            self.scale,
-            self.offset,
-            self.valid_min,
-            self.valid_max,
-            self.unit,
-            self.description,
-        )
+        nodata = fallback if self.nodata is None else self.nodata
+        return Band(**{**dict(self), "role": Role(self.role), "suffix": self.suffix or self.name, "nodata": nodata})
 
 
 class ConvertSettings(Section):
@@ -199,11 +184,9 @@ class LabelSettings(Section):
     # A raster of 0 none, 1 debris, 2 debris-free ice, 255 or its nodata missing, in place of `stem`.
     raster: str | None = None
     # What the values of `raster` mean, where they are others: "1" = "ice".
-    classes: dict[
-        Annotated[str, Field(pattern=r"^(0|-?[1-9][0-9]{0,8})$")], Literal["none", "debris", "ice", "ignore"]
-    ] = {}
+    classes: dict[Annotated[str, Field(pattern=r"^(0|-?[1-9][0-9]{0,8})$")], Literal[ClassName, "ignore"]] = {}
     # Classes of which the used partitions may hold no pixel at all.
-    allow_absent: tuple[Literal["none", "debris", "ice"], ...] = ()
+    allow_absent: tuple[ClassName, ...] = ()
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -325,7 +308,7 @@ class ChipSettings(Section):
     # Halve the step on partitions with 40 to 60 % glacier (train only).
     densify: bool = False
     # Least share of each class, by name: none, debris, ice.
-    min_share: dict[Literal["none", "debris", "ice"], Share] = {}
+    min_share: dict[ClassName, Share] = {}
     # Least share of pixels in any of these classes together.
     min_glacier_share: Share = 0.0
     min_valid_label_share: Share = 0.5
@@ -384,9 +367,7 @@ class RegionSettings(Section):
         repeated = sorted({name for name in spelled if names.count(name.lower()) > 1})
         if repeated:
             case = " (upper and lower case count as one)" if len(repeated) > len({*map(str.lower, repeated)}) else ""
-            raise ValueError(
-                f"bands: {', '.join(repeated)} stands twice{case}; the label and the distance are bands, too"
-            )
+            raise ValueError(f"bands: {', '.join(repeated)} stands twice{case}; label and distance are bands, too")
         if all(table.role == "quality" for table in self.bands):
             raise ValueError("bands: a stack needs an optical or topo band")
         return self
@@ -416,7 +397,3 @@ class RegionSettings(Section):
     def quality_bands(self) -> tuple[Band, ...]:
         """Bands that are mosaicked and never stacked."""
         return tuple(table.band() for table in self.bands if table.role == "quality")
-
-    def root(self, config_path: Path) -> Path:
-        """Return the directory that all source paths start from."""
-        return (config_path.parent / self.data_root).resolve()

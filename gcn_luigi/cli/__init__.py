@@ -16,7 +16,7 @@ from gcn_luigi.cli.plan import plan
 from gcn_luigi.cli.report import grids, report
 from gcn_luigi.cli.run import demo, run
 from gcn_luigi.cli.status import clean, status, why
-from gcn_luigi.cli.terminal import STOPPED, Interrupts
+from gcn_luigi.cli.terminal import STOPPED, interrupts
 from gcn_luigi.cli.upgrade_config import upgrade_config
 from gcn_luigi.cli.validate import validate
 from gcn_luigi.errors import GcnLuigiError
@@ -76,7 +76,7 @@ for _command in (
 def main() -> None:
     """Run the command; a failure is reported in three lines, with a traceback only where --debug is given."""
     try:
-        with Interrupts():
+        with interrupts():
             _ignore_gdal_settings()
             cli(standalone_mode=True)
     except GcnLuigiError as error:

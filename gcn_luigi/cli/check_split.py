@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,10 @@ import click
 
 from gcn_luigi.cli.completion import complete_dataset
 from gcn_luigi.cli.options import SOURCE_PATH, output_option
-from gcn_luigi.errors import ConfigError
+from gcn_luigi.errors import ConfigError, few
 
 if TYPE_CHECKING:
     import geopandas as gpd
-
-_MOST_NAMED = 5
 
 
 @click.command("check-split")
@@ -95,13 +94,8 @@ def _of_dataset(place: Path) -> dict[str, Any]:
     train, dev = (set(boxes[index["split"] == split]) for split in ("train", "dev"))
     return {
         "what": str(place),
-        "n_train": leaks.n_train,
-        "n_dev": leaks.n_dev,
-        "shared_pixels": leaks.shared_pixels,
+        **asdict(leaks),
         "n_duplicates": len(train & dev),
-        "shared_glaciers": list(leaks.shared_glaciers),
-        "least_distance_m": leaks.least_distance_m,
-        "nearest": None if leaks.nearest is None else list(leaks.nearest),
         "edge_m": float((index["right"] - index["left"]).median()) if len(index) else None,
         "left_out": {},
     }
@@ -119,15 +113,9 @@ def _of_files(what: tuple[Path, ...], crs: str | None, glacier_field: str | None
         nearest = [_name(frame, row) for frame, row in zip((train, dev), leaks.nearest, strict=True)]
     return {
         "what": ", ".join(map(str, what)),
-        "n_train": leaks.n_train,
-        "n_dev": leaks.n_dev,
-        "shared_area_m2": leaks.shared_area_m2,
-        "n_overlapping": leaks.n_overlapping,
-        "n_duplicates": leaks.n_duplicates,
-        "shared_glaciers": None if glacier_field is None else list(leaks.shared_glaciers),
-        "least_distance_m": leaks.least_distance_m,
+        **asdict(leaks),
+        "shared_glaciers": None if glacier_field is None else leaks.shared_glaciers,
         "nearest": nearest,
-        "edge_m": leaks.edge_m,
         "left_out": left_out,
     }
 
@@ -213,5 +201,4 @@ def _print(found: dict[str, Any]) -> None:
 def _glaciers(ids: list[str] | None) -> str:
     if ids is None:
         return "not looked at: no --glacier-field"
-    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
-    return f"{len(ids)}" + (f": {', '.join(ids[:_MOST_NAMED])}{more}" if ids else "")
+    return f"{len(ids)}: {few(ids)}" if ids else "0"

@@ -7,7 +7,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 _SHELLS = ("bash", "zsh", "fish")
-_SEAL = "dataset.json"
+_MANIFEST = "dataset.json"
 # Directories looked into for datasets: the output directory, and a region's in it.
 _DEEPEST = 2
 
@@ -54,23 +54,16 @@ def complete_dataset(_context: click.Context, _parameter: click.Parameter, incom
     return found or [CompletionItem(incomplete, type="dir")]
 
 
-def complete_partition(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Propose the partitions of the dataset named on the line."""
-    return _column(context, "partition", incomplete)
-
-
-def complete_chip(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Propose the chips of the dataset named on the line."""
-    return _column(context, "chip_id", incomplete)
-
-
-def _column(context: click.Context, column: str, incomplete: str) -> list[CompletionItem]:
+def complete_id(
+    context: click.Context, _parameter: click.Parameter, incomplete: str, *, column: str
+) -> list[CompletionItem]:
+    """Propose what stands in a column of the index of the dataset named on the line: chips or partitions."""
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     # An option that still lacks its value keeps click from naming the arguments before it.
     words = [context.params.get("dataset"), *context.args]
-    place = next((Path(word) for word in words if word and (Path(word) / _SEAL).is_file()), None)
+    place = next((Path(word) for word in words if word and (Path(word) / _MANIFEST).is_file()), None)
     if place is None:
         return []
     try:
@@ -86,7 +79,7 @@ def _datasets(directory: Path, start: str, deepest: int) -> Iterator[Path]:
     for path in _listed(directory):
         if not path.name.startswith(start) or path.name.startswith(".") or not path.is_dir():
             continue
-        if (path / _SEAL).is_file():
+        if (path / _MANIFEST).is_file():
             yield path
         elif deepest > 1:
             yield from _datasets(path, "", deepest - 1)

@@ -1,12 +1,13 @@
 """`gcn export` and `gcn convert`: a finished dataset as GeoTIFFs for a GIS, or stored another way."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import click
 
-from gcn_luigi.cli.completion import complete_chip, complete_dataset, complete_partition
+from gcn_luigi.cli.completion import complete_dataset, complete_id
 from gcn_luigi.cli.options import LOCAL_PATH, SOURCE_PATH
 from gcn_luigi.cli.terminal import progress_bar
 from gcn_luigi.settings import Codec, StorageLayout
@@ -27,7 +28,7 @@ _LAYERS = ("image", "label", "flags")
     "chips",
     multiple=True,
     metavar="ID[,ID..]",
-    shell_complete=complete_chip,
+    shell_complete=partial(complete_id, column="chip_id"),
     help="These chips; may be repeated.",
 )
 @click.option(
@@ -36,7 +37,7 @@ _LAYERS = ("image", "label", "flags")
     "partitions",
     multiple=True,
     metavar="ID[,ID..]",
-    shell_complete=complete_partition,
+    shell_complete=partial(complete_id, column="partition"),
     help="These partitions; likewise.",
 )
 @click.option("--bbox", nargs=4, type=float, metavar="LEFT BOTTOM RIGHT TOP", help="What shares area with this box.")

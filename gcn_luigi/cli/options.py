@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ from gcn_luigi.io.inputs.remote import refuse_remote
 from gcn_luigi.luigi_host.cfg_files import check_readable, choose_cfg, find_files
 
 if TYPE_CHECKING:
-    from gcn_luigi.config import Region
     from gcn_luigi.tasks import Dataset
 
 
@@ -44,23 +42,6 @@ _TRUST = (
     "Accept a --scheduler-url on another machine. Luigi has no authentication: everyone who reaches its port can run "
     "code as you on this machine (workers import and run the tasks it names), mark tasks as done, and pause your run."
 )
-
-
-@dataclass(frozen=True)
-class BuildOptions:
-    """How a region is built; nothing of it reaches the result.
-
-    `memory_mb` is None where what the machine allows is shared out, `port` where the scheduler stays in this process.
-    `scheduler_url`, that of a scheduler which runs already, takes the place of `port`; `is_trusted` says whether that
-    one may be on another machine. With `deep` the bytes of all finished files are compared with their digests first.
-    """
-
-    workers: int
-    memory_mb: int | None
-    port: int | None
-    scheduler_url: str | None
-    is_trusted: bool
-    deep: bool
 
 
 output_option = click.option(
@@ -112,30 +93,6 @@ def region_file(region: str, config_dir: Path) -> Path:
     return Path(region) if region.endswith(".toml") else config_dir / f"{region}.toml"
 
 
-def task_parameters(region: "Region", path: Path, output: Path, data_root: Path | None) -> dict[str, Any]:
-    """Return the parameters of a region's tasks; all paths absolute, for tasks run in other processes."""
-    return {
-        "region": region.settings.region,
-        "output_root": str(output.resolve()),
-        "config_dir": str(path.resolve().parent),
-        "data_root": str(region.root) if data_root is not None else "",
-    }
-
-
-def build_options(*, deep: bool = False, **given: Any) -> BuildOptions:
-    """Return what `shared_options` parsed."""
-    if given["local_scheduler"] and given["scheduler_url"]:
-        raise click.UsageError("--local-scheduler and --scheduler-url exclude each other")
-    return BuildOptions(
-        workers=given["workers"],
-        memory_mb=given["memory"],
-        port=None if given["local_scheduler"] else given["port"],
-        scheduler_url=given["scheduler_url"],
-        is_trusted=given["trust_network"],
-        deep=deep,
-    )
-
-
 def configure_luigi() -> None:
     """Give Luigi its settings before it is imported, for this process and the workers that inherit them.
 
@@ -156,10 +113,19 @@ def configure_luigi() -> None:
     check_settings()
 
 
-def dataset_task(path: Path, output: Path, data_root: Path | None) -> "Dataset":
-    """Return the root task of the region that `path` configures."""
+def dataset_task(path: Path, output: Path, data_root: Path | None, *, is_built: bool = False) -> "Dataset":
+    """Return the root task of the region that `path` configures; where it `is_built`, the sources must be there."""
     region = load_region(path, data_root)
+    if is_built:
+        region.check_sources()
+    # A bad configuration is reported before Luigi is even loaded.
     configure_luigi()
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
 
-    return Dataset(**task_parameters(region, path, output, data_root))
+    # All paths absolute, for tasks run in other processes.
+    return Dataset(
+        region=region.settings.region,
+        output_root=str(output.resolve()),
+        config_dir=str(path.resolve().parent),
+        data_root=str(region.root) if data_root is not None else "",
+    )

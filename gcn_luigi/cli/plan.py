@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gcn_luigi.cli.options import configure_luigi, output_option, region_file, region_options, task_parameters
+from gcn_luigi.cli.options import dataset_task, output_option, region_file, region_options
 from gcn_luigi.cli.run import exit_if_failed, print_warnings
 from gcn_luigi.cli.terminal import duration, progress_bar
-from gcn_luigi.config import load_region
 from gcn_luigi.io.shard.codecs import check_codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gcn_luigi.config import Region
     from gcn_luigi.operate.forecast import Forecast
+    from gcn_luigi.settings import ShardSettings
 
 
 @click.command()
@@ -41,20 +40,17 @@ def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path,
       gcn plan columbia --workers 8 --json
     """  # noqa: D301  click reads the control character
     is_exact = not how["quick"]
-    path = region_file(region, config_dir)
-    loaded = load_region(path, data_root)
-    loaded.check_sources()
-    check_codec(loaded.settings.shards.codec)
-    configure_luigi()
+    root = dataset_task(region_file(region, config_dir), output, data_root, is_built=True)
+    shards = root.configured.settings.shards
+    check_codec(shards.codec)
     from gcn_luigi.operate.build import build  # noqa: PLC0415
     from gcn_luigi.operate.forecast import forecast, tasks_to_prepare  # noqa: PLC0415
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
 
-    root = Dataset(**task_parameters(loaded, path, output, data_root))
     with tempfile.TemporaryDirectory(prefix="gcn-plan-") as scratch, progress_bar() as say:
         prepared = root
         if not all(task.complete() for task in tasks_to_prepare(root, is_exact=is_exact)):
-            prepared = Dataset(**task_parameters(loaded, path, Path(scratch) / "output", data_root))
+            prepared = root.clone(Dataset, output_root=str(Path(scratch).resolve() / "output"))
             say("preparing in a temporary directory", 0.0)
             result = build(tasks_to_prepare(prepared, is_exact=is_exact), workers=workers, address=None)
             exit_if_failed(result)
@@ -63,13 +59,13 @@ def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path,
     if how["as_json"]:
         click.echo(json.dumps(found.as_dict(), indent=1))
     else:
-        for line in _lines(found, loaded, workers):
+        for line in _lines(found, shards, workers):
             click.echo(line)
         print_warnings(found.warnings)
 
 
-def _lines(found: "Forecast", region: "Region", workers: int) -> "Iterator[str]":
-    plan, trial, shards = found.plan, found.trial, region.settings.shards
+def _lines(found: "Forecast", shards: "ShardSettings", workers: int) -> "Iterator[str]":
+    plan, trial = found.plan, found.trial
     counts = Counter(planned.action for planned in found.tasks)
     doing = ", ".join(f"{count} to {action}" for action, count in sorted(counts.items()))
     yield f"tasks: {len(found.tasks)}, {doing}"

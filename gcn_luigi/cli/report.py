@@ -8,17 +8,9 @@ from typing import Any
 
 import click
 
-from gcn_luigi.cli.options import (
-    configure_luigi,
-    dataset_task,
-    output_option,
-    region_file,
-    region_options,
-    task_parameters,
-)
+from gcn_luigi.cli.options import dataset_task, output_option, region_file, region_options
 from gcn_luigi.cli.run import NOT_RUN, exit_if_failed
 from gcn_luigi.cli.terminal import say_what_is_kept
-from gcn_luigi.config import load_region
 from gcn_luigi.errors import InputError
 
 
@@ -65,7 +57,7 @@ def report(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
 def _serve(paths: Any, port: int, *, shows: bool) -> None:
     from gcn_luigi.report.served.server import serve_pages  # noqa: PLC0415
 
-    with serve_pages({paths.root.name: paths}, port) as pages:
+    with serve_pages(paths, port) as pages:
         address = f"{pages}/{paths.root.name}/"
         click.echo(f"pages, until Ctrl-C: {address}")
         click.echo(f"for links to them in Luigi's page, in luigi.cfg: [gcn] pages_url = {pages}")
@@ -91,15 +83,12 @@ def grids(*, region: str, config_dir: Path, data_root: Path | None, output: Path
     Example:
       gcn grids columbia
     """  # noqa: D301  click reads the control character
-    path = region_file(region, config_dir)
-    configured = load_region(path, data_root)
-    configured.check_sources()
-    configure_luigi()
+    root = dataset_task(region_file(region, config_dir), output, data_root, is_built=True)
     from gcn_luigi.luigi_host.memory_limit import share_mb  # noqa: PLC0415
     from gcn_luigi.operate.build import build  # noqa: PLC0415
     from gcn_luigi.tasks import GridReport  # noqa: PLC0415
 
-    task = GridReport(**task_parameters(configured, path, output, data_root), memory_mb=share_mb(workers))
+    task = root.clone(GridReport, memory_mb=share_mb(workers))
     with say_what_is_kept(task):
         result = build([task], workers=workers, address=None)
     exit_if_failed(result, "not finished: fix what is named above and run again")

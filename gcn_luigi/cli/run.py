@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcn_luigi.cli.options import (
-    BuildOptions,
-    build_options,
-    configure_luigi,
-    region_file,
-    region_options,
-    shared_options,
-    task_parameters,
-)
+from gcn_luigi.cli.options import configure_luigi, dataset_task, region_file, region_options, shared_options
 from gcn_luigi.cli.terminal import say_what_is_kept, watching
-from gcn_luigi.config import load_region
 from gcn_luigi.io.shard.codecs import check_codec
 from gcn_luigi.luigi_host.cfg_files import shipped_cfg
 
@@ -49,50 +40,56 @@ def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, 
     Example:
       gcn run columbia --workers 2
     """  # noqa: D301  click reads the control character
-    build_region(region_file(region, config_dir), output, data_root, build_options(**options))
+    _check_scheduler_options(options)
+    build_region(region_file(region, config_dir), output, data_root, **options)
 
 
-def build_region(path: Path, output: Path, data_root: Path | None, options: BuildOptions) -> None:
+def _check_scheduler_options(options: dict[str, Any]) -> None:
+    if options["local_scheduler"] and options["scheduler_url"]:
+        raise click.UsageError("--local-scheduler and --scheduler-url exclude each other")
+
+
+def build_region(
+    path: Path, output: Path, data_root: Path | None, *, workers: int, deep: bool = False, **options: Any
+) -> None:
     """Build the region that `path` configures below `output`, and leave with Luigi's exit code if that fails.
 
-    `data_root` takes the place of the file's own. Raises ConfigError or SchedulerError where a setting cannot be used,
-    or the scheduler does not answer or is not to be trusted.
+    `data_root` takes the place of the file's own; with `deep` the bytes of all finished files are compared with their
+    digests first; `options` are the other ones of `shared_options`. Raises ConfigError or SchedulerError where a
+    setting cannot be used, or the scheduler does not answer or is not to be trusted.
     """
-    region = load_region(path, data_root)
-    region.check_sources()
-    check_codec(region.settings.shards.codec)
-    # A bad configuration is reported before Luigi is even loaded.
-    configure_luigi()
+    root = dataset_task(path, output, data_root, is_built=True)
+    settings = root.configured.settings
+    check_codec(settings.shards.codec)
     from gcn_luigi.luigi_host.memory_limit import share_mb  # noqa: PLC0415
     from gcn_luigi.operate.build import build  # noqa: PLC0415
-    from gcn_luigi.operate.leftovers import invalidate_damaged, sweep_drafts  # noqa: PLC0415
+    from gcn_luigi.operate.leftovers import invalidate_damaged, sweep_temporaries  # noqa: PLC0415
     from gcn_luigi.operate.luigid import central_scheduler, running_scheduler  # noqa: PLC0415
     from gcn_luigi.report.served.server import serve_pages  # noqa: PLC0415
     from gcn_luigi.stages.dataset.warnings import dataset_warnings  # noqa: PLC0415
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
 
-    memory_mb = share_mb(options.workers) if options.memory_mb is None else options.memory_mb
-    root = Dataset(**task_parameters(region, path, output, data_root), memory_mb=memory_mb)
-    sweep_drafts(root)
-    if options.deep:
+    root = root.clone(Dataset, memory_mb=options["memory"] or share_mb(workers))
+    sweep_temporaries(root)
+    if deep:
         for damaged in invalidate_damaged(root):
             click.echo(f"damaged, will be made anew: {damaged}", err=True)
     scheduler: AbstractContextManager[str | None] = nullcontext()
-    if options.scheduler_url is not None:
-        scheduler = nullcontext(running_scheduler(options.scheduler_url, is_trusted=options.is_trusted))
-    elif options.port is not None:
-        scheduler = central_scheduler(options.port, output.resolve() / ".scheduler", shipped_cfg())
+    if options["scheduler_url"] is not None:
+        scheduler = nullcontext(running_scheduler(options["scheduler_url"], is_trusted=options["trust_network"]))
+    elif not options["local_scheduler"]:
+        scheduler = central_scheduler(options["port"], output.resolve() / ".scheduler", shipped_cfg())
     with say_what_is_kept(root), scheduler as address, ExitStack() as open_:
         if address is not None:
-            pages = open_.enter_context(serve_pages({root.region: root.paths}))
+            pages = open_.enter_context(serve_pages(root.paths))
             root = root.clone(Dataset, pages_url=pages)
             click.echo(
                 f"graph, while this runs: {address}/static/visualiser/index.html#tab=graph&taskId={root.task_id}"
             )
         with watching() as watch:
             # A scheduler that was named is meant; one that another run started here may end with that run.
-            goes_on = options.scheduler_url is None
-            result = build([root], workers=options.workers, address=address, watch=watch, goes_on=goes_on)
+            goes_on = options["scheduler_url"] is None
+            result = build([root], workers=workers, address=address, watch=watch, goes_on=goes_on)
     if result.exit_code == 0 and not root.complete():
         click.echo(
             "not finished: sources or settings changed meanwhile, or another run builds this dataset with settings of "
@@ -101,7 +98,7 @@ def build_region(path: Path, output: Path, data_root: Path | None, options: Buil
         )
         sys.exit(NOT_RUN)
     if not result.exit_code:
-        print_warnings(dataset_warnings(region.settings, root.paths))
+        print_warnings(dataset_warnings(settings, root.paths))
     print_result(result, root.paths.root)
 
 
@@ -155,12 +152,12 @@ def demo(*, output: Path, **options: Any) -> None:
     """  # noqa: D301  click reads the control character
     from gcn_luigi.synthetic import make_demo  # noqa: PLC0415
 
-    how = build_options(**options)
+    _check_scheduler_options(options)
     configure_luigi()
     sources = output / "demo-input"
     made = make_demo(sources)
     click.echo(f"sources: {sources} ({'made' if made else 'already there'})")
-    build_region(demo_settings(sources), output, sources, how)
+    build_region(demo_settings(sources), output, sources, **options)
 
 
 def demo_settings(sources: Path) -> Path:

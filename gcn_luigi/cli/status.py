@@ -127,7 +127,7 @@ def _print_status(name: str, statuses: "dict[str, TaskStatus]", shown: set[str],
 @click.option("--yes", is_flag=True, help="Remove; without it the files are only listed.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def clean(*, region: str, output: Path, everything: bool, yes: bool, as_json: bool, **where: Any) -> None:
-    """List what is left over in the dataset of REGION: files of earlier configurations, drafts of killed builds.
+    """List what is left over in the dataset of REGION: of earlier configurations, and temporary files of killed builds.
 
     Only files that gcn_luigi made, and that nobody changed since, are listed; links are never followed. With --yes they
     are removed.

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console, Group
@@ -109,35 +109,33 @@ class Stopped(KeyboardInterrupt):
     """Ctrl-C, with what there is to say about it."""
 
 
-class Interrupts:
-    """Hears Ctrl-C once: the second is answered with patience, the third ends the process as it is.
+@contextmanager
+def interrupts() -> Iterator[None]:
+    """Hear Ctrl-C once: the second is answered with patience, the third ends the process as it is.
 
-    Whatever the process started ends with it even then.
+    Whatever the process started ends with it even then. A process that was told to be deaf stays so, and one that was
+    stopped ends without hearing another one.
     """
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard = 0
 
-    def __init__(self) -> None:
-        self._heard = 0
-
-    def __enter__(self) -> Self:
-        """Listen, unless the process was told to be deaf."""
-        self._before = signal.getsignal(signal.SIGINT)
-        self._listens = self._before is not signal.SIG_IGN and threading.current_thread() is threading.main_thread()
-        if self._listens:
-            signal.signal(signal.SIGINT, self._hear)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave things as they were; a process that was stopped ends without hearing another one."""
-        if self._listens:
-            signal.signal(signal.SIGINT, signal.SIG_IGN if self._heard else self._before)
-
-    def _hear(self, *_: object) -> None:
-        self._heard += 1
-        if self._heard == 1:
+    def hear(*_: object) -> None:
+        nonlocal heard
+        heard += 1
+        if heard == 1:
             raise KeyboardInterrupt
-        if self._heard > 2:
+        if heard > 2:
             os._exit(STOPPED)
         os.write(2, _PATIENCE)
+
+    signal.signal(signal.SIGINT, hear)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN if heard else before)
 
 
 @contextmanager
@@ -148,8 +146,7 @@ def say_what_is_kept(root: "RegionTask") -> Iterator[None]:
     except KeyboardInterrupt:
         from gcn_luigi.tasks.graph import made_files  # noqa: PLC0415
 
-        files = (*made_files(root), *root.targets())
-        kept = sum(target.path.is_file() and target.record() is not None for target in files)
+        kept = sum(target.path.is_file() and target.record() is not None for target in made_files(root))
         raise Stopped(
             f"stopped; {kept} finished files are kept; run the same command again to go on: {root.paths.root}"
         ) from None

@@ -30,7 +30,7 @@ def upgrade_config(*, files: tuple[Path, ...], check: bool) -> None:
 
     \b
     Example:
-      gcn upgrade-config config/*.toml
+      gcn upgrade-config config/northern.toml config/southern.toml
     """  # noqa: D301  click reads the control character
     changes = [(path, *_upgraded(path)) for path in files]
     for path, before, after in changes:

@@ -3,7 +3,7 @@
 import logging
 import multiprocessing
 import sys
-from typing import Any, ClassVar
+from typing import Any
 
 import luigi
 
@@ -14,6 +14,9 @@ from gcn_luigi.io.publish.safe_names import is_name, is_plain_text
 from gcn_luigi.luigi_host.cfg_check import check_settings
 from gcn_luigi.luigi_host.trust import check_scheduler, is_loopback
 from gcn_luigi.luigi_host.worker import use_short_sockets
+
+# Parameters that are paths, and those that are addresses on this machine; any other text is a name.
+_PATHS, _ADDRESSES = frozenset({"output_root", "config_dir", "data_root"}), frozenset({"pages_url"})
 
 
 def ignore_gdal_settings() -> None:
@@ -31,11 +34,6 @@ class GuardedTask(luigi.Task):
     Luigi's page puts texts into HTML as they are.
     """
 
-    # Parameters that are paths; any other text is a name.
-    path_parameters: ClassVar[frozenset[str]] = frozenset({"output_root", "config_dir", "data_root"})
-    # Addresses on this machine.
-    address_parameters: ClassVar[frozenset[str]] = frozenset({"pages_url"})
-
     def __init__(self, *args: Any, **parameters: Any) -> None:
         # A worker process knows nothing of the command line, and does what its parent was allowed to.
         if multiprocessing.parent_process() is None:
@@ -49,9 +47,9 @@ class GuardedTask(luigi.Task):
             for text in value if isinstance(value, tuple | list) else (value,):
                 if not isinstance(text, str):
                     continue
-                if name in self.address_parameters:
+                if name in _ADDRESSES:
                     _check_address(text, where)
-                elif name in self.path_parameters:
+                elif name in _PATHS:
                     refuse_remote(text, where=where, is_source=name != "output_root")
                     _check_path(text, where)
                 elif not is_name(text):

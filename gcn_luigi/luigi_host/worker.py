@@ -18,7 +18,7 @@ from gcn_luigi.errors import ConfigError
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_S = 0.5
-# Time to remove a draft; then the process ends in the middle of whatever it does.
+# Time to remove a temporary file; then the process ends in the middle of whatever it does.
 _GRACE_S = 10.0
 _TOLD_TO_STOP = 128 + signal.SIGTERM
 # Of the path of a socket: 108 on Linux and 104 elsewhere, the closing zero included.
@@ -132,8 +132,8 @@ def log_ignored(*what: object) -> None:
 
 
 def _end_with_parent() -> None:
-    # SIGTERM by default leaves drafts behind, and a Python handler for it waits for C code that may be stuck. So a
-    # thread takes it, and asks the task to stop.
+    # SIGTERM by default leaves temporary files behind, and a Python handler for it waits for C code that may be stuck.
+    # So a thread takes it, and asks the task to stop.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     # Ctrl-C reaches every process of a terminal. The parent hears it; two interrupts would cut the tidying up short.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -6,7 +6,7 @@ fitted to finished datasets.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ _MAP_BYTES, _MAP_CHIP_BYTES = 98_304, 370
 _TABLE_BYTES, _TABLE_CHIP_BYTES = 23_000, 30
 # Of the quality page: its text and figures, a pixel of the maps, and a pixel of the chips that are shown.
 _PAGE_BYTES, _RELIEF_PIXEL_BYTES, _CHIP_PIXEL_BYTES = 600_000, 2.8, 22
-# Longer sides are decimated to this, as in gcn_luigi.report.relief and gcn_luigi.report.quicklooks.
+# Longer sides are decimated to this, as in gcn_luigi.report.pictures.
 _LONGEST_MAP, _LONGEST_CHIP = 1000, 256
 # Of the manifest and of its sidecar, and of each file that they list.
 _MANIFEST_BYTES, _LISTED_BYTES, _STATED_BYTES = 1_500, 240, 150
@@ -104,7 +104,7 @@ class Forecast:
 
 
 def tasks_to_prepare(root: RegionTask, *, is_exact: bool) -> list[RegionTask]:
-    """Return the tasks whose files a forecast reads; before an exact one the tiles are judged as before a build."""
+    """Return the tasks whose files a forecast reads; before an exact one the tiles are checked as before a build."""
     settings = root.configured.settings
     stacks = [root.clone(YearStack, year=year) for year in settings.years] if is_exact else []
     tiles = [root.clone(TileQuality, band=band.name) for band in checked_bands(settings)] if is_exact else []
@@ -169,12 +169,11 @@ def _seconds(task: RegionTask, plan: Plan, trial: Trial, known: Mapping[str, flo
     return known.get(task.name, _PAGE_S if isinstance(task, QualityReport) else _TASK_S + _INDEX_S * plan.chips)
 
 
-def other_bytes(tasks: Iterable[PlannedTask], prepared: RegionTask, n_chips: int) -> int:
+def other_bytes(tasks: Sequence[PlannedTask], prepared: RegionTask, n_chips: int) -> int:
     """Return what all files but the shards will weigh with `n_chips` in all splits, their sidecars included.
 
     The bytes are known where a file is there and stays, or was made for the plan in `prepared`; else estimated.
     """
-    tasks = tuple(tasks)
     guessed = _guessed_sizes(prepared, n_chips, sum(len(planned.task.targets()) for planned in tasks))
     mosaic = _VRT_BYTES + _VRT_TILE_BYTES * len(read_inventory(prepared.paths).windows)
     total = 0

@@ -39,7 +39,7 @@ def invalidate_damaged(root: RegionTask) -> list[Path]:
 
     A file without a sidecar counts as absent: the next build makes it again.
     """
-    targets = [*made_files(root), *root.targets()]
+    targets = list(made_files(root))
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="gcn-digest") as threads:
         sound = list(threads.map(_is_sound, targets))
     damaged = [target for target, is_sound in zip(targets, sound, strict=True) if not is_sound]
@@ -48,20 +48,20 @@ def invalidate_damaged(root: RegionTask) -> list[Path]:
     return [target.path for target in damaged]
 
 
-def sweep_drafts(root: RegionTask) -> list[Path]:
+def sweep_temporaries(root: RegionTask) -> list[Path]:
     """Remove the temporary files that killed builds left anywhere in a dataset's directory; return them."""
-    return [draft for place in _directories(root.paths.root) for draft in remove_dead_temporaries(place)]
+    return [temporary for place in _directories(root.paths.root) for temporary in remove_dead_temporaries(place)]
 
 
 def find_leftovers(root: Dataset, *, everything: bool = False) -> Leftovers:
     """Find files of a dataset's directory that may go, sorted by path; nothing is changed.
 
-    Only files with a sidecar of ours are found, and only those whose bytes are still the published ones; drafts only
-    where their writers are dead. Links are never followed. Files that are made on request are kept. With `everything`,
-    what belongs to the dataset is found as well.
+    Only files with a sidecar of ours are found, and only those whose bytes are still the published ones; temporaries
+    only where their writers are dead. Links are never followed. Files that are made on request are kept. With
+    `everything`, what belongs to the dataset is found as well.
     """
     directory = root.paths.root
-    wanted = {target.path for target in (*made_files(root), *root.targets())}
+    wanted = {target.path for target in made_files(root)}
     wanted |= {target.path for task in root.extras() for target in task.targets()}
     removable, kept = [], []
     records = root.paths.sidecar(root.paths.dataset).parent
@@ -91,7 +91,7 @@ def remove_leftovers(root: RegionTask, leftovers: Leftovers) -> int:
     A file is only removed where its directory really is in the dataset's.
     """
     directory = root.paths.root
-    removed = len(sweep_drafts(root))
+    removed = len(sweep_temporaries(root))
     for leftover in leftovers.removable:
         path = leftover.path
         if path.parent.resolve().is_relative_to(directory) and (path.is_file() or path.is_symlink()):

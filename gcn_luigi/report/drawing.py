@@ -146,6 +146,15 @@ def stairs(axes: Axes, values: NDArray[np.float64], edges: NDArray[np.float64], 
     axes.stairs(values, edges, color=ink, linewidth=1.5)
 
 
+def share_stairs(axes: Axes, described: dict[str, Any]) -> None:
+    """Draw how a share, 0 to 1, is spread over the cells of a grid in train and dev, in bins of 5 %."""
+    for split in SPLITS:
+        counts = np.asarray(described[split]["histogram"], float).reshape(20, -1).sum(axis=1)
+        stairs(axes, counts / max(float(counts.sum()), 1.0) * 100, np.linspace(0, 1, 21), split)
+    axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+
+
 def split_keys() -> list[Any]:
     """Return the legend entries of `stairs`."""
     train, dev = (SPLIT_COLOURS[split] for split in SPLITS)

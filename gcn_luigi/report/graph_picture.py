@@ -4,6 +4,7 @@ import html
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 
 # Pixels. Colours are told apart and read on white and on black alike.
 NODE_W, GAP_X, GAP_Y, MARGIN, HEAD, LINE = 152, 36, 26, 8, 34, 20
@@ -39,9 +40,8 @@ class Box:
     is_framed: bool = False
 
 
-def families_of(tasks: Iterable[TaskTime]) -> dict[str, set[str]]:
+def families_of(tasks: Sequence[TaskTime]) -> dict[str, set[str]]:
     """Return the families that each family of `tasks` requires; requirements outside of `tasks` are left out."""
-    tasks = tuple(tasks)
     family = {task.name: task.family for task in tasks}
     requires: dict[str, set[str]] = {name: set() for name in sorted(set(family.values()))}
     for task in tasks:
@@ -52,16 +52,9 @@ def families_of(tasks: Iterable[TaskTime]) -> dict[str, set[str]]:
 def reduced(requires: Edges) -> dict[str, set[str]]:
     """Return the edges that no chain of others implies; `requires` has no cycle."""
     reach: dict[str, set[str]] = {}
-
-    def upstream(name: str) -> set[str]:
-        if name not in reach:
-            reach[name] = requires[name].union(*(upstream(one) for one in requires[name]))
-        return reach[name]
-
-    return {
-        name: {one for one in ones if not any(one in upstream(other) for other in ones)}
-        for name, ones in requires.items()
-    }
+    for name in TopologicalSorter(requires).static_order():
+        reach[name] = requires[name].union(*(reach[one] for one in requires[name]))
+    return {name: ones.difference(*(reach[one] for one in ones)) for name, ones in requires.items()}
 
 
 def columns(requires: Edges, wrappers: Collection[str] = ()) -> list[list[str]]:
@@ -71,14 +64,8 @@ def columns(requires: Edges, wrappers: Collection[str] = ()) -> list[list[str]]:
     below what it wraps.
     """
     depth: dict[str, int] = {}
-
-    def place(name: str) -> int:
-        if name not in depth:
-            depth[name] = 1 + max(map(place, requires[name]), default=-1)
-        return depth[name]
-
-    for name in requires:
-        place(name)
+    for name in TopologicalSorter(requires).static_order():
+        depth[name] = 1 + max((depth[one] for one in requires[name]), default=-1)
     for name in sorted(requires, key=lambda name: -depth[name]):
         later = [depth[other] for other, ones in requires.items() if name in ones]
         depth[name] = min(later) - 1 if later and requires[name] else depth[name]

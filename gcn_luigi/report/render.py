@@ -15,7 +15,7 @@ _EMPTY: dict[str, Any] = {
 def render(name: str, content: dict[str, Any]) -> str:
     """Return the page that the template `name` makes of `content`; texts in it are escaped."""
     here = resources.files("gcn_luigi.report")
-    loader = DictLoader({page: (here / page).read_text(encoding="utf-8") for page in (name, "parts.html")})
+    loader = DictLoader({page: (here / page).read_text(encoding="utf-8") for page in ("base.html", "parts.html", name)})
     # Not kept for another page: the parts count figures.
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=loader

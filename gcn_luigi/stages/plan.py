@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.bands import LABEL_IGNORE
+from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE
 from gcn_luigi.config import Region
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.raster.header import open_raster
@@ -19,7 +19,6 @@ from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.lattice import WindowSet
 from gcn_luigi.prepare.chips.metadata import Partition
 from gcn_luigi.prepare.chips.selection import ChipSelection, select_chips
-from gcn_luigi.prepare.layers.label_values import CLASSES
 from gcn_luigi.prepare.missing.fill import Flag, outside_flags
 from gcn_luigi.settings import RegionSettings, StorageLayout
 from gcn_luigi.stages import Say
@@ -164,7 +163,7 @@ def _class_shares(paths: DatasetPaths) -> dict[str, dict[str, float]]:
         pixels = (cells["height"] * cells["width"]).to_numpy(float)
         shares[split] = {
             name: float((cells[f"share_{name}"].to_numpy() * pixels).sum() / max(pixels.sum(), 1.0))
-            for name in (*CLASSES, "missing")
+            for name in (*CLASS_NAMES, "missing")
         }
     return shares
 
@@ -248,7 +247,7 @@ def _try(
     request: ShardRequest, everything: Sequence[Partition], places: Sequence[Partition], scratch: Path, say: Say
 ) -> _TrialFile:
     inventory = read_inventory(request.paths)
-    header = shard_header(request, inventory.lattice, everything)
+    header = shard_header(request.settings, everything, inventory.lattice, request.split, request.number, request.total)
     path = scratch / "trial.h5"
     began = time.perf_counter()
     write_partitions(request, header, inventory, places, path, lambda line, share: say(f"trial: {line}", share))

@@ -107,11 +107,11 @@ def _spread(values: Values, nodes: float) -> Values:
     return spread
 
 
-def _tidied(mask: Mask, smallest: int = 60) -> Mask:
+def _tidied(mask: Mask) -> Mask:
     """Return the mask without specks and pinholes."""
     smooth = ndimage.uniform_filter(mask.astype(np.float32), 5) > 0.5
     parts, count = ndimage.label(smooth)
-    large = np.bincount(parts.ravel(), minlength=count + 1) >= smallest
+    large = np.bincount(parts.ravel(), minlength=count + 1) >= 60
     large[0] = False
     kept = large[parts]
     holes, count = ndimage.label(~kept)

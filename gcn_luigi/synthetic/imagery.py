@@ -36,7 +36,6 @@ ENDMEMBERS = {
 _BRIGHTNESS = (0.2043, 0.4158, 0.5524, 0.5741, 0.3124, 0.2303)
 _WETNESS = (0.0315, 0.2021, 0.3102, 0.1594, -0.6806, -0.6109)
 INDICES = ("nbr", "ndsi", "ndvi", "tcb", "tcw")
-_GREEN, _RED, _NIR, _SWIR1, _SWIR2 = 1, 2, 3, 4, 5
 
 
 @dataclass(frozen=True)
@@ -218,7 +217,7 @@ def mix(layers: dict[str, Field]) -> Field:
 
 def indices(reflectance: Field) -> dict[str, npt.NDArray[np.int16]]:
     """Return the optical bands of six reflectances: normalised differences x 1000, brightness and wetness x 10000."""
-    green, red, nir, swir1, swir2 = (reflectance[band] for band in (_GREEN, _RED, _NIR, _SWIR1, _SWIR2))
+    _, green, red, nir, swir1, swir2 = reflectance
     weights = np.array([_BRIGHTNESS, _WETNESS], dtype=np.float32) * 10_000
     brightness, wetness = (weights @ reflectance.reshape(6, -1)).reshape(2, *green.shape)
     values = {

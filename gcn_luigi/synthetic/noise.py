@@ -34,7 +34,10 @@ def fractal(rng: np.random.Generator, shape: tuple[int, int], wavelength: float,
     power[0, 0] = 0
     waves = fft.rfft2(white, overwrite_x=True)
     waves *= power
-    return standardised(fft.irfft2(waves, s=size, overwrite_x=True)[: shape[0], : shape[1]])
+    field: Field = fft.irfft2(waves, s=size, overwrite_x=True)[: shape[0], : shape[1]].astype(np.float32)
+    field -= field.mean()
+    field /= np.float32(max(float(field.std()), 1e-12))
+    return field
 
 
 def enlarge(coarse: npt.NDArray[np.floating], shape: tuple[int, int], step: float, order: int = 3) -> Field:
@@ -48,14 +51,6 @@ def enlarge(coarse: npt.NDArray[np.floating], shape: tuple[int, int], step: floa
     for axis, length in ((1, shape[1]), (0, shape[0])):
         values = _axis(values, axis, length, step, order)
     return values
-
-
-def standardised(field: npt.NDArray[np.floating]) -> Field:
-    """Return the field with mean 0 and standard deviation 1."""
-    centred = field.astype(np.float32)
-    centred -= centred.mean()
-    centred /= np.float32(max(float(centred.std()), 1e-12))
-    return centred
 
 
 def smoothstep(values: npt.NDArray[np.floating], low: float, high: float) -> Field:

@@ -1,6 +1,5 @@
 """Invented outlines: one smooth polygon a glacier, with the date of the image it was drawn from."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import geopandas as gpd
@@ -24,28 +23,22 @@ _SMALLEST = 40
 _MARGIN = 4
 
 
-@dataclass(frozen=True)
-class Survey:
-    """When a glacier was outlined; in the stamp, YYYYMMDD, 99 or 9999 stand for what is unknown of the date."""
+def survey_dates(seed: int, count: int, years: tuple[int, ...]) -> tuple[str, ...]:
+    """Return when each of `count` glaciers was outlined, YYYYMMDD: within a year of a composite.
 
-    year: int
-    stamp: str
-
-
-def make_surveys(seed: int, count: int, years: tuple[int, ...]) -> tuple[Survey, ...]:
-    """Return a date for each of `count` glaciers: within a year of a composite, some of them only partly known."""
+    Some dates are known in part only: 99 or 9999 stand for what is unknown.
+    """
     rng = generator(seed, "surveys")
     drawn = rng.choice(years[: max(len(years) - 1, 1)], count) + rng.integers(-1, 2, count)
     months, days = rng.integers(7, 10, count), rng.integers(1, 29, count)
-    surveys = []
-    for number, (year, month, day) in enumerate(zip(drawn.tolist(), months, days, strict=True)):
-        known = {1: f"{month:02d}99", 3: "9999"}.get(number % 5, f"{month:02d}{day:02d}")
-        surveys.append(Survey(year, f"{year}{known}"))
-    return tuple(surveys)
+    return tuple(
+        f"{year}" + {1: f"{month:02d}99", 3: "9999"}.get(number % 5, f"{month:02d}{day:02d}")
+        for number, (year, month, day) in enumerate(zip(drawn.tolist(), months, days, strict=True))
+    )
 
 
 def draw_outlines(
-    ids: Ids, masks: tuple[Mask, ...], surveys: tuple[Survey, ...], ground: Field, lattice: Lattice
+    ids: Ids, masks: tuple[Mask, ...], dates: tuple[str, ...], ground: Field, lattice: Lattice
 ) -> gpd.GeoDataFrame:
     """Draw each glacier as it was when it was surveyed: one row per glacier, columns as in RGI 6.0, areas in km2.
 
@@ -62,7 +55,7 @@ def draw_outlines(
         if outline.area < _SMALLEST * lattice.pixel_size**2:
             continue
         heights, tilt, faces = (layer[window][own] for layer in (ground, steepness, facing))
-        row = _attributes(len(rows) + 1, surveys[number - 1], heights)
+        row = _attributes(len(rows) + 1, dates[number - 1], heights)
         shore = ndimage.binary_dilation(own, iterations=_MARGIN)
         row |= {
             "TermType": int(ground[window][shore].min() < 0), "Area": round(outline.area / 1e6, 3),
@@ -125,11 +118,11 @@ def _chaikin(ring: shapely.LinearRing, rounds: int = 2) -> npt.NDArray[np.float6
     return rounded
 
 
-def _attributes(number: int, survey: Survey, heights: Field) -> dict[str, Any]:
+def _attributes(number: int, date: str, heights: Field) -> dict[str, Any]:
     name = f"{_NAMES[(number - 1) % len(_NAMES)]} Glacier" if number <= len(_NAMES) else None
     lowest, highest, middle = (round(float(value)) for value in (heights.min(), heights.max(), np.median(heights)))
     return {
-        "RGIId": f"RGI60-01.9{number:04d}", "GLIMSId": f"MADE-UP-{number:04d}", "BgnDate": survey.stamp,
+        "RGIId": f"RGI60-01.9{number:04d}", "GLIMSId": f"MADE-UP-{number:04d}", "BgnDate": date,
         "EndDate": "-9999999", "O1Region": "1", "O2Region": "4", "Zmin": lowest, "Zmax": highest, "Zmed": middle,
         "Status": 0, "Connect": 0, "Form": 0, "TermType": 0, "Surging": 9, "Linkages": 9, "Name": name,
     }  # fmt: skip

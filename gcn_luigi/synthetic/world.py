@@ -21,7 +21,7 @@ from gcn_luigi.synthetic.glaciers import (
 )
 from gcn_luigi.synthetic.imagery import NODATA, Season, clouds_and_edges, make_landscape, make_votes, observe
 from gcn_luigi.synthetic.noise import Field, enlarge, fractal, generator
-from gcn_luigi.synthetic.outlines import draw_outlines, make_surveys
+from gcn_luigi.synthetic.outlines import draw_outlines, survey_dates
 from gcn_luigi.synthetic.terrain import NODE, NOMINAL_PIXEL, Mask, Terrain, make_terrain
 
 # Votes reach this many pixels beyond the tiles: top, left, bottom, right.
@@ -241,8 +241,8 @@ def _topography(history: _History, settings: WorldSettings) -> dict[str, Field]:
 
 
 def _outlined(history: _History, settings: WorldSettings) -> gpd.GeoDataFrame:
-    surveys = make_surveys(settings.seed, int(history.ids.max()), settings.years)
-    nearest = (min(settings.years, key=lambda year: abs(year - survey.year)) for survey in surveys)
+    dates = survey_dates(settings.seed, int(history.ids.max()), settings.years)
+    nearest = (min(settings.years, key=lambda year: abs(year - int(date[:4]))) for date in dates)
     masks = tuple(history.ice[year] for year in nearest)
     heights = history.surface * np.float32(settings.pixel_size / NOMINAL_PIXEL)
-    return draw_outlines(history.ids, masks, surveys, heights, settings.lattice)
+    return draw_outlines(history.ids, masks, dates, heights, settings.lattice)

@@ -117,18 +117,18 @@ def write_world(world: World, root: Path) -> bool:
     if is_written(world.settings, root):
         return False
     _refuse_foreign(root)
-    draft = root.with_name(f".{secrets.token_hex(4)}.{root.name}")
+    temporary = root.with_name(f".{secrets.token_hex(4)}.{root.name}")
     try:
-        draft.mkdir(parents=True)
-        _write_files(world, draft)
+        temporary.mkdir(parents=True)
+        _write_files(world, temporary)
         if root.exists():
             # Aside first: a reader sees the old world, none, or the new one.
-            old = draft.with_name(f"{draft.name}.old")
+            old = temporary.with_name(f"{temporary.name}.old")
             root.rename(old)
-            draft.rename(root)
+            temporary.rename(root)
             shutil.rmtree(old)
         else:
-            draft.rename(root)
+            temporary.rename(root)
     except OSError as error:
         raise PublishError(
             f"the made-up world could not be written: {error}",
@@ -136,7 +136,7 @@ def write_world(world: World, root: Path) -> bool:
             fix="check free space and rights of the directory, then try again",
         ) from error
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     return True
 
 

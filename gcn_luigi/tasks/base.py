@@ -89,6 +89,8 @@ class RegionTask(GuardedTask):
     code_version: ClassVar[int] = 1
     # True for files that name others instead of holding pixels.
     by_reference: ClassVar[bool] = False
+    # True where VRTs among the files hold paths of the sources: moving these makes them stale.
+    names_sources: ClassVar[bool] = False
     # False for files that describe a build and are no part of the dataset: they may differ from build to build.
     in_manifest: ClassVar[bool] = True
     # Whether the last `run` made the files.
@@ -163,15 +165,12 @@ class RegionTask(GuardedTask):
         parameters: dict[str, str] = self.to_str_params(only_significant=True)
         return {name: value for name, value in parameters.items() if name not in _NOT_CONTENT}
 
-    def names_sources(self, _path: Path) -> bool:
-        """Return whether `path` holds paths of the sources: moving these makes it stale."""
-        return False
-
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
         """Return all that decides the content of `path`, by name."""
         snapshot = snapshot or Snapshot()
         region = self.configured
         dependencies = self.dependencies(path)
+        names_sources = self.names_sources and path.suffix == ".vrt"
         return {
             "task": self.get_task_family(),
             "code_version": self.code_version,
@@ -179,7 +178,7 @@ class RegionTask(GuardedTask):
             "settings": dependencies.settings,
             "inventory": facets_of(self.paths, dependencies.facets),
             "sources": signature(dependencies.sources, region.root, snapshot.file_states),
-            "place": os.path.relpath(region.root, self.paths.root) if self.names_sources(path) else "",
+            "place": os.path.relpath(region.root, self.paths.root) if names_sources else "",
             "reads": {
                 target.path.relative_to(self.paths.root).as_posix(): snapshot.content(target)
                 for target in dependencies.reads

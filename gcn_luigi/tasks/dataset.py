@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import luigi
+from luigi.util import requires
 
 from gcn_luigi.config import band_facts, pick
 from gcn_luigi.errors import InputError, PublishError, few
 from gcn_luigi.io.publish.manifest import ManifestEntry
-from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.io.publish.sidecar import Record
 from gcn_luigi.io.publish.timings import read_times
 from gcn_luigi.luigi_host.guard import GuardedTask
@@ -49,7 +49,7 @@ class ChipIndex(RegionTask):
         return Dependencies(pick(self.configured.settings, keys), facets=("crs",), reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
-        return list(all_shards(self, *SPLITS))
+        return list(all_shards(self))
 
     def output(self) -> tuple[PublishedFile, ...]:
         """Return the index as GeoParquet and GeoPackage, and the published workflow's log."""
@@ -69,16 +69,17 @@ class BandStatistics(RegionTask):
         return Dependencies({"bands": names}, reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
-        return list(all_shards(self, *SPLITS))
+        return list(all_shards(self))
 
     def output(self) -> PublishedFile:
         return self.publishes(self.paths.statistics)[0]
 
     def make(self) -> None:
-        with self.output().atomic_write() as draft:
-            summary.write_statistics(self.configured.settings, self.paths, draft)
+        with self.output().atomic_write() as temporary:
+            summary.write_statistics(self.configured.settings, self.paths, temporary)
 
 
+@requires(BandStatistics)
 class LayerStyles(RegionTask):
     """Write the style that QGIS shows each layer in, next to the layer."""
 
@@ -91,17 +92,14 @@ class LayerStyles(RegionTask):
             shown = band_facts((bands.bands[-1],), "name", "role", "unit")
         return Dependencies({"bands": shown}, reads=self.clone(BandStatistics).targets())
 
-    def requires(self) -> BandStatistics:
-        return self.clone(BandStatistics)
-
     def output(self) -> tuple[PublishedFile, ...]:
         return self.publishes(*self._layers())
 
     def make(self) -> None:
         for target, layer in zip(self.output(), self._layers().values(), strict=True):
             if not target.exists():
-                with target.atomic_write() as draft:
-                    styles.write_style(self.configured.settings, self.paths, layer, draft)
+                with target.atomic_write() as temporary:
+                    styles.write_style(self.configured.settings, self.paths, layer, temporary)
 
     def _layers(self) -> dict[Path, Path]:
         layers = styles.styled_layers(self.configured.settings, self.paths)
@@ -124,7 +122,7 @@ class QualityReport(RegionTask):
         return {**super().parts(path, snapshot), "files": files}
 
     def _read_files(self) -> list[PublishedFile]:
-        shown = [*self.requires(), self.clone(PartitionGrid), self.clone(ClassLabel), *all_shards(self, *SPLITS)]
+        shown = [*self.requires(), self.clone(PartitionGrid), self.clone(ClassLabel), *all_shards(self)]
         if not self.configured.settings.topo_bands:
             return _files(shown)
         # For the relief; the mosaics as delivered are not read.
@@ -150,8 +148,8 @@ class QualityReport(RegionTask):
         return self.paths.report.name
 
     def make(self) -> None:
-        with self.output().atomic_write() as draft:
-            write_report(self.configured.settings, self.paths, draft, self.origin())
+        with self.output().atomic_write() as temporary:
+            write_report(self.configured.settings, self.paths, temporary, self.origin())
 
     def origin(self) -> Provenance:
         """Return all tasks of the dataset with their times, the files that the page states, and versions."""
@@ -189,10 +187,11 @@ class DatasetCard(RegionTask):
             data_card.write_card(self.configured.settings, self.paths, page, sources)
 
 
+@requires(QualityReport, DatasetCard, LayerStyles, ChipIndex, BandStatistics)
 class Dataset(RegionTask):
-    """Seal the dataset: ``dataset.json`` lists every file with size and digest."""
+    """Close the dataset: ``dataset.json`` lists every file with size and digest."""
 
-    # 2: the seal holds a digest of itself. 3: the quality page is not sealed.
+    # 2: the manifest holds a digest of itself. 3: the quality page is not listed.
     # 4: it holds a digest of the data alone as well.
     code_version = 4
 
@@ -204,10 +203,6 @@ class Dataset(RegionTask):
         records = records_of(self)
         files = {name: record and [record.sha256, record.fingerprint] for name, record in records.items()}
         return {**super().parts(path, snapshot), "files": files}
-
-    def requires(self) -> list[RegionTask]:
-        closing = (QualityReport, DatasetCard, LayerStyles, ChipIndex, BandStatistics)
-        return [self.clone(task) for task in closing]
 
     def output(self) -> PublishedFile:
         return self.publishes(self.paths.dataset)[0]
@@ -229,9 +224,9 @@ class Dataset(RegionTask):
 
     def make(self) -> None:
         """Compare what all files were made from, then list and publish."""
-        with self.output().atomic_write() as draft:
+        with self.output().atomic_write() as temporary:
             check_one_state(self)
-            manifest.write_manifest(self.configured.settings, *manifest_entries(self), draft)
+            manifest.write_manifest(self.configured.settings, *manifest_entries(self), temporary)
 
 
 class AllRegions(GuardedTask, luigi.WrapperTask):

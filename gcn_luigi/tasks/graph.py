@@ -52,17 +52,16 @@ def upstream(root: RegionTask) -> Iterator[RegionTask]:
 
 
 def made_files(root: RegionTask) -> Iterator[PublishedFile]:
-    """Yield every file upstream of `root`, requirements first."""
-    for task in upstream(root):
+    """Yield every file of `root` and of all upstream of it, requirements first."""
+    for task in (*upstream(root), root):
         yield from task.targets()
 
 
-def explain(task: RegionTask, snapshot: Snapshot | None = None) -> TaskStatus:
+def explain(task: RegionTask, snapshot: Snapshot) -> TaskStatus:
     """Return the state of a task's files and why, with no reason for a task that is current; nothing is changed.
 
-    A `snapshot` is shared between calls about one graph, so that each task is asked once.
+    The `snapshot` is shared between calls about one graph, so that each task is asked once.
     """
-    snapshot = snapshot or Snapshot()
     states, reasons = [State.CURRENT], []
     for target in task.targets():
         for state, reason in _file(task, target, snapshot):
@@ -104,21 +103,39 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[s
         elif part == "place":
             yield "the sources lie elsewhere relative to it, and it names them by relative paths"
         elif isinstance(old, Mapping) and isinstance(new, Mapping):
-            describe = _SENTENCES.get(part, _value)
             if part == "sources":
                 # Down to the file: a sidecar, a tile, what a VRT names.
                 old, new = source_files(old), source_files(new)
             for name in sorted(old.keys() | new.keys()):
                 if old.get(name) != new.get(name):
-                    yield describe(part, name, old.get(name), new.get(name))
+                    yield _sentence(part, name, old.get(name), new.get(name))
         else:
             yield f"{part} was {_short(old)}, is {_short(new)}"
 
 
-def _setting(_: str, name: str, old: Any, new: Any) -> str:
-    """Name the keys that differ, down to those of a band."""
-    pairs = list(_leaves(name, old, new))
-    return "setting " + "; ".join(f"{key} was {_short(was)}, is {_short(now)}" for key, was, now in pairs)
+def _sentence(part: str, name: str, old: Any, new: Any) -> str:
+    """Say what is another one now of an entry of a part: of a setting the keys, down to those of a band."""
+    match part:
+        case "settings":
+            leaves = _leaves(name, old, new)
+            said = "setting " + "; ".join(f"{key} was {_short(was)}, is {_short(now)}" for key, was, now in leaves)
+        case "sources" if old is None or new is None:
+            said = f"source {name} is {'gone' if new is None else 'new'}"
+        case "sources" if old[0] != new[0]:
+            said = f"source {name} changed ({old[0]} to {new[0]} bytes)"
+        case "sources":
+            said = f"source {name} was touched"
+        case "inventory" if name.startswith("band:"):
+            said = f"the inventory lists other files of band {name.removeprefix('band:')}"
+        case "inventory":
+            said = f"the inventory changed ({name})"
+        case "reads" | "files" if old is None:
+            said = f"{name} is read, too"
+        case "reads" | "files":
+            said = f"{name} is no longer there" if new is None else f"{name} was made anew with other content"
+        case _:
+            said = f"{part} {name} was {_short(old)}, is {_short(new)}"
+    return said
 
 
 def _leaves(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -131,40 +148,6 @@ def _leaves(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
                 yield from _leaves(f"{name}.{key}", old.get(key), new.get(key))
     else:
         yield name, old, new
-
-
-def _source(_: str, name: str, old: Any, new: Any) -> str:
-    if new is None:
-        return f"source {name} is gone"
-    if old is None:
-        return f"source {name} is new"
-    return f"source {name} changed ({old[0]} to {new[0]} bytes)" if old[0] != new[0] else f"source {name} was touched"
-
-
-def _facet(_: str, name: str, old: Any, new: Any) -> str:
-    del old, new
-    if name.startswith("band:"):
-        return f"the inventory lists other files of band {name.removeprefix('band:')}"
-    return f"the inventory changed ({name})"
-
-
-def _read(_: str, name: str, old: Any, new: Any) -> str:
-    if old is None:
-        return f"{name} is read, too"
-    return f"{name} is no longer there" if new is None else f"{name} was made anew with other content"
-
-
-def _value(part: str, name: str, old: Any, new: Any) -> str:
-    return f"{part} {name} was {_short(old)}, is {_short(new)}"
-
-
-_SENTENCES = {
-    "settings": _setting,
-    "sources": _source,
-    "inventory": _facet,
-    "reads": _read,
-    "files": _read,
-}
 
 
 def _short(value: Any) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import luigi
+from luigi.util import requires
 
 from gcn_luigi.bands import Role
 from gcn_luigi.config import band_facts, pick
@@ -36,10 +37,11 @@ class TileInventory(RegionTask):
     def make(self) -> None:
         region = self.configured
         region.check_sources()
-        with self.output().atomic_write() as draft:
-            draft.write_text(scan_tiles(region.root, region.settings).to_json(), encoding="utf-8")
+        with self.output().atomic_write() as temporary:
+            temporary.write_text(scan_tiles(region.root, region.settings).to_json(), encoding="utf-8")
 
 
+@requires(TileInventory)
 class TileQuality(RegionTask):
     """Read every pixel of a band's tiles: damaged files stop the build, wild values are counted."""
 
@@ -64,12 +66,9 @@ class TileQuality(RegionTask):
             facets=(f"band:{band}",),
         )
 
-    def requires(self) -> TileInventory:
-        return self.clone(TileInventory)
-
     def output(self) -> PublishedFile:
         return self.publishes(self.paths.tile_quality(self.band))[0]
 
     def make(self) -> None:
-        with self.output().atomic_write() as draft:
-            write_tile_quality(self.configured, self.paths, self.band, draft, self.say)
+        with self.output().atomic_write() as temporary:
+            write_tile_quality(self.configured, self.paths, self.band, temporary, self.say)

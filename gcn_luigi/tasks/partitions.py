@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from luigi.util import requires
+
 from gcn_luigi.config import band_facts, outline_keys, pick
 from gcn_luigi.report.grids.page import write_grid_page
 from gcn_luigi.stages import partitions
@@ -13,6 +15,7 @@ from gcn_luigi.tasks.rasters import STACKED, ClassLabel, YearStack
 from gcn_luigi.tasks.target import PublishedFile
 
 
+@requires(TileInventory)
 class PartitionGrid(RegionTask):
     """Lay the cells that partitions are cut by, or import them."""
 
@@ -26,9 +29,6 @@ class PartitionGrid(RegionTask):
         keys += ["grid.layer", "grid.id_field", "grid.off_lattice"] if is_given else ["grid.origin"]
         return Dependencies(pick(region.settings, keys), partitions.grid_sources(region), ("lattice",))
 
-    def requires(self) -> TileInventory:
-        return self.clone(TileInventory)
-
     def output(self) -> tuple[PublishedFile, ...]:
         return self.publishes(self.paths.grid, self.paths.grid_notes)
 
@@ -38,6 +38,7 @@ class PartitionGrid(RegionTask):
             partitions.write_grid(self.configured, self.paths, layer, text)
 
 
+@requires(PartitionGrid, ClassLabel)
 class PartitionCatalog(RegionTask):
     """Decide for each cell its year and split, or why it is not used."""
 
@@ -47,7 +48,7 @@ class PartitionCatalog(RegionTask):
 
     def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured
-        judged = (
+        used_keys = (
             "max_outside_share",
             "min_outline_share",
             "max_outline_distance_m",
@@ -57,15 +58,12 @@ class PartitionCatalog(RegionTask):
         return Dependencies(
             pick(
                 region.settings,
-                ("outlines", "year", "years", "split", "label.allow_absent", *(f"grid.{key}" for key in judged)),
+                ("outlines", "year", "years", "split", "label.allow_absent", *(f"grid.{key}" for key in used_keys)),
             ),
             sources=partitions.catalog_sources(region),
             facets=("lattice", "windows"),
             reads=[target for task in self.requires() for target in task.targets()],
         )
-
-    def requires(self) -> list[RegionTask]:
-        return [self.clone(PartitionGrid), self.clone(ClassLabel)]
 
     def output(self) -> tuple[PublishedFile, ...]:
         return self.publishes(self.paths.catalog, self.paths.catalog_map, self.paths.split_audit)
@@ -79,6 +77,7 @@ class PartitionCatalog(RegionTask):
             partitions.write_catalog(self.configured, self.paths, table, layer, text)
 
 
+@requires(PartitionCatalog)
 class GridComparison(RegionTask):
     """Compare the glacier share of train and dev cells for three grid sizes."""
 
@@ -95,15 +94,12 @@ class GridComparison(RegionTask):
             (catalog,),
         )
 
-    def requires(self) -> PartitionCatalog:
-        return self.clone(PartitionCatalog)
-
     def output(self) -> PublishedFile:
         return self.publishes(self.paths.grid_comparison)[0]
 
     def make(self) -> None:
-        with self.output().atomic_write() as draft:
-            partitions.write_grid_comparison(self.configured, self.paths, draft)
+        with self.output().atomic_write() as temporary:
+            partitions.write_grid_comparison(self.configured, self.paths, temporary)
 
 
 def corrected_dependencies(task: RegionTask, *keys: str) -> Dependencies:
@@ -144,10 +140,11 @@ class PartitionFiles(RegionTask):
         return super().is_published(snapshot) and partition_files_are_there(self.paths.partition_list)
 
     def make(self) -> None:
-        with self.output().atomic_write() as draft:
-            write_partition_files(self.configured, self.paths, draft, self.say)
+        with self.output().atomic_write() as temporary:
+            write_partition_files(self.configured, self.paths, temporary, self.say)
 
 
+@requires(GridComparison, PartitionCatalog, ClassLabel)
 class GridReport(RegionTask):
     """Draw the page that compares grid sizes; only built when asked for."""
 
@@ -165,9 +162,6 @@ class GridReport(RegionTask):
             (*comparison.targets(), catalog.targets()[0], *label.targets()),
         )
 
-    def requires(self) -> list[RegionTask]:
-        return [self.clone(GridComparison), self.clone(PartitionCatalog), self.clone(ClassLabel)]
-
     def output(self) -> PublishedFile:
         return self.publishes(self.paths.grids)[0]
 
@@ -175,5 +169,5 @@ class GridReport(RegionTask):
         return self.paths.grids.name
 
     def make(self) -> None:
-        with self.output().atomic_write() as draft:
-            write_grid_page(self.configured, self.paths, draft)
+        with self.output().atomic_write() as temporary:
+            write_grid_page(self.configured, self.paths, temporary)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import luigi
+from luigi.util import requires
 
 from gcn_luigi.config import band_facts, outline_keys, pick
 from gcn_luigi.stages.layers import label, mosaics
@@ -15,14 +16,13 @@ from gcn_luigi.tasks.target import PublishedFile
 STACKED = ("name", "role", "nodata")
 
 
+@requires(TileInventory)
 class OpticalMosaic(RegionTask):
     """Join the tiles of each optical band for one year."""
 
     by_reference = True
+    names_sources = True
     year: luigi.Parameter[int] = luigi.IntParameter(description="year of the composite")
-
-    def names_sources(self, _path: Path) -> bool:
-        return True
 
     def dependencies(self, path: Path) -> Dependencies:
         region, paths = self.configured, self.paths
@@ -39,9 +39,6 @@ class OpticalMosaic(RegionTask):
             facets=("lattice", f"band:{band.name}"),
         )
 
-    def requires(self) -> TileInventory:
-        return self.clone(TileInventory)
-
     def output(self) -> tuple[PublishedFile, ...]:
         bands = mosaics.optical_bands(self.configured.settings)
         return self.publishes(*(self.paths.mosaic(band, self.year) for band in bands))
@@ -49,15 +46,15 @@ class OpticalMosaic(RegionTask):
     def make(self) -> None:
         for band, target in zip(mosaics.optical_bands(self.configured.settings), self.output(), strict=True):
             if not target.exists():
-                with target.atomic_write() as draft:
-                    mosaics.write_optical(self.configured, self.paths, band, self.year, draft)
+                with target.atomic_write() as temporary:
+                    mosaics.write_optical(self.configured, self.paths, band, self.year, temporary)
 
 
+@requires(TileInventory)
 class TopoMosaic(RegionTask):
     """Join the tiles of each topographic band and convert them to int16."""
 
-    def names_sources(self, path: Path) -> bool:
-        return path.suffix == ".vrt"
+    names_sources = True
 
     def dependencies(self, path: Path) -> Dependencies:
         region, paths = self.configured, self.paths
@@ -71,9 +68,6 @@ class TopoMosaic(RegionTask):
             sources=tile_paths(paths, region.root, band.name),
             facets=("lattice", f"band:{band.name}"),
         )
-
-    def requires(self) -> TileInventory:
-        return self.clone(TileInventory)
 
     def output(self) -> tuple[PublishedFile, ...]:
         bands = self.configured.settings.topo_bands
@@ -89,10 +83,11 @@ class TopoMosaic(RegionTask):
             for write in (mosaics.write_topo_source, mosaics.write_topo):
                 target = next(targets)
                 if not target.exists():
-                    with target.atomic_write() as draft:
-                        write(self.configured, self.paths, band, draft)
+                    with target.atomic_write() as temporary:
+                        write(self.configured, self.paths, band, temporary)
 
 
+@requires(TileInventory)
 class ClassLabel(RegionTask):
     """Combine outlines and STEM votes into 0 none, 1 debris, 2 debris-free ice, 255 missing."""
 
@@ -113,15 +108,12 @@ class ClassLabel(RegionTask):
         keys = ("tiles.on_suspect_nodata", *(of_raster if is_given else of_votes))
         return Dependencies(pick(region.settings, keys), label.label_sources(region), ("lattice",))
 
-    def requires(self) -> TileInventory:
-        return self.clone(TileInventory)
-
     def output(self) -> PublishedFile:
         return self.publishes(self.paths.label)[0]
 
     def make(self) -> None:
-        with self.output().atomic_write() as draft:
-            label.write_label(self.configured, self.paths, draft, self.say)
+        with self.output().atomic_write() as temporary:
+            label.write_label(self.configured, self.paths, temporary, self.say)
 
 
 class DistanceRaster(RegionTask):
@@ -150,8 +142,8 @@ class DistanceRaster(RegionTask):
         return self.publishes(self.paths.distance)[0]
 
     def make(self) -> None:
-        with self.output().atomic_write() as draft:
-            label.write_distance(self.configured, self.paths, draft, self.say)
+        with self.output().atomic_write() as temporary:
+            label.write_distance(self.configured, self.paths, temporary, self.say)
 
 
 class YearStack(RegionTask):
@@ -178,8 +170,8 @@ class YearStack(RegionTask):
         return self.publishes(self.paths.stack(self.year))[0]
 
     def make(self) -> None:
-        with self.output().atomic_write() as draft:
-            mosaics.write_stack(self.configured, self.paths, self.year, draft)
+        with self.output().atomic_write() as temporary:
+            mosaics.write_stack(self.configured, self.paths, self.year, temporary)
 
 
 class StackFiles(RegionTask):
@@ -200,5 +192,5 @@ class StackFiles(RegionTask):
         settings = self.configured.settings
         for year, target in zip(settings.years, self.output(), strict=True):
             if not target.exists():
-                with target.atomic_write() as draft:
-                    mosaics.write_stack_file(self.configured, self.paths, year, draft, self.say)
+                with target.atomic_write() as temporary:
+                    mosaics.write_stack_file(self.configured, self.paths, year, temporary, self.say)

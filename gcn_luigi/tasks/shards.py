@@ -56,18 +56,17 @@ class ChipShard(RegionTask):
 
     def make(self) -> None:
         request = ShardRequest(self.configured, self.paths, self.split, self.number, self.total, self.threads)
-        with self.output().atomic_write() as draft:
-            build_shard(request, draft, self.say)
+        with self.output().atomic_write() as temporary:
+            build_shard(request, temporary, self.say)
 
 
-def all_shards(task: RegionTask, *splits: str) -> list[ChipShard]:
-    """Return the shard tasks of `splits`, as many as the settings say."""
+def all_shards(task: RegionTask) -> list[ChipShard]:
+    """Return the shard tasks of train, then of dev, as many as the settings say."""
     counts = task.configured.settings.shards
-    totals = {"train": counts.n_train, "dev": counts.n_dev}
     return [
-        task.clone(ChipShard, split=split, number=number, total=totals[split])
-        for split in splits
-        for number in range(totals[split])
+        task.clone(ChipShard, split=split, number=number, total=total)
+        for split, total in (("train", counts.n_train), ("dev", counts.n_dev))
+        for number in range(total)
     ]
 
 

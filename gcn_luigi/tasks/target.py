@@ -8,7 +8,7 @@ from typing import Any
 
 import luigi
 
-from gcn_luigi.errors import InputError
+from gcn_luigi.errors import InputError, few
 from gcn_luigi.io.publish.atomic import atomic_write, digest
 from gcn_luigi.io.publish.safe_names import check_links
 from gcn_luigi.io.publish.sidecar import Record, fingerprint_of, read_record
@@ -16,7 +16,6 @@ from gcn_luigi.prepare.disagreements import source_files
 
 # Where a result is, seen from its sources decides its bytes, not what it shows.
 _NOT_CONTENT = frozenset({"place"})
-_MOST_NAMED = 5
 
 
 class PublishedFile(luigi.Target):
@@ -84,7 +83,7 @@ class PublishedFile(luigi.Target):
 
     @contextmanager
     def atomic_write(self) -> Iterator[Path]:
-        """Yield a draft path; on success publish it, then its sidecar.
+        """Yield a temporary path; on success publish it, then its sidecar.
 
         The old sidecar goes first: a file between two states is never taken for complete. Raises InputError, and
         publishes nothing, where a source or setting changed while the file was made; PublishError where the file system
@@ -92,17 +91,17 @@ class PublishedFile(luigi.Target):
         """
         parts = self.parts()
         check_links(Path(os.path.commonpath((self.path, self.sidecar))), self.path, self.sidecar)
-        with atomic_write(self.path) as draft:
-            yield draft
+        with atomic_write(self.path) as temporary:
+            yield temporary
             self._refuse_changed(parts, self.parts())
-            record = Record(parts, draft.stat().st_size, digest(draft))
-            inode = draft.stat().st_ino
+            record = Record(parts, temporary.stat().st_size, digest(temporary))
+            inode = temporary.stat().st_ino
             # Not where another build has just published the same: it is asking whether it is complete.
             published = self.record()
             if published is None or published.fingerprint != record.fingerprint:
                 self.sidecar.unlink(missing_ok=True)
-        with atomic_write(self.sidecar) as draft:
-            draft.write_text(record.to_json(), encoding="utf-8")
+        with atomic_write(self.sidecar) as temporary:
+            temporary.write_text(record.to_json(), encoding="utf-8")
         with suppress(OSError):
             status = self.path.stat()
             # Another build may have replaced it meanwhile: whoever asks next compares the bytes.
@@ -122,10 +121,9 @@ class PublishedFile(luigi.Target):
             for part in sorted(before.keys() | after.keys())
             for name in sorted(_names(part, before.get(part), after.get(part)), key=str)
         ]
-        more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
         raise InputError(
             f"changed while {self.path.name} was made from it; nothing was published",
-            where=", ".join(changed[:_MOST_NAMED]) + more,
+            where=few(changed),
             fix="leave sources and settings alone while a build runs, then run again",
         )
 

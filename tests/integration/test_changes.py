@@ -99,7 +99,6 @@ SETTINGS = [
     ("metres", {"tiles.on_suspect_nodata": "accept"}, f"TileQuality ClassLabel DistanceRaster {ALWAYS}"),
     ("plain", {"convert.rounding": "half-away"}, f"TopoMosaic {STACKS}"),
     ("plain", {"convert.overflow": "nodata"}, f"TopoMosaic {ALWAYS}"),
-    ("plain", {"convert.exclude": ["x"]}, ALWAYS),
     ("plain", {"distance.enabled": False}, STACKS),
     ("metres", {"distance.raster": "made/../made/distance.tif"}, f"DistanceRaster {ALWAYS}"),
     ("plain", {"distance.source": "label"}, f"DistanceRaster {ALWAYS}"),

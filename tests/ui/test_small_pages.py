@@ -13,7 +13,7 @@ NAMES = ("list", "catalog", "shard", "missing")
 def addresses(tiny_dataset):
     paths = DatasetPaths(tiny_dataset)
     shard = next(paths.shards.glob("train-*.h5")).stem
-    with serve_pages({"tiny": paths}) as address:
+    with serve_pages(paths) as address:
         home = f"{address}/tiny/"
         pages = (home, f"{home}catalog", f"{home}shards/{shard}", f"{home}none")
         yield dict(zip(NAMES, pages, strict=True))

@@ -46,7 +46,9 @@ class TestWhatIsLoaded:
         region = load_region(write(tmp_path / "config"))
 
         assert region.root == tmp_path / "sources"
-        assert region.settings.root(tmp_path / "config" / "alps.toml") == region.root
+
+    def test_a_whole_path_of_the_sources_is_taken_as_it_is(self, tmp_path):
+        assert load_region(write(tmp_path, PLAIN.replace("../sources", "/b"))).root == Path("/b")
 
     def test_another_data_root_replaces_the_files_own(self, tmp_path):
         assert load_region(write(tmp_path), tmp_path / "elsewhere").root == tmp_path / "elsewhere"

@@ -1,7 +1,5 @@
 """Settings are frozen values that fit together, or are refused."""
 
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 
@@ -52,11 +50,6 @@ def test_a_stack_holds_optical_topo_label_and_distance_but_no_quality_bands():
     assert settings.schema_bands.bands[-1].unit == "px"
     assert [band.name for band in settings.quality_bands] == ["rmse"]
     assert make().schema_bands.names == ("red", "dem", "label")
-
-
-def test_sources_are_looked_for_beside_the_configuration():
-    assert make(data_root="../data").root(Path("/a/config/alps.toml")) == Path("/a/data")
-    assert make(data_root="/b").root(Path("/a/config/alps.toml")) == Path("/b")
 
 
 def test_settings_cannot_be_changed():

@@ -12,6 +12,7 @@ from rasterio.features import geometry_mask
 from rasterio.transform import Affine
 
 from gcn_luigi.bands import Role
+from gcn_luigi.config import load_region
 from gcn_luigi.errors import ConfigError, PublishError
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.synthetic import WorldSettings, is_written, make_demo, make_world, write_world
@@ -180,7 +181,7 @@ def test_the_demo_settings_describe_the_demo_world():
     assert (settings.lattice.crs, settings.lattice.pixel_size) == (place.crs, place.pixel_size)
     assert settings.label.stem == f"stem/stem_{place.stem_year}_debris_free_ice_votes.tif"
     assert len(settings.schema_bands.image) == 10
-    assert settings.root(REPO / "config" / "demo.toml") == REPO / "output" / "demo-input"
+    assert load_region(REPO / "config" / "demo.toml").root == REPO / "output" / "demo-input"
 
 
 def test_all_optical_bands_miss_the_same_pixels(world):

@@ -25,7 +25,7 @@ from gcn_luigi.io.raster.drivers import check_vector
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.outlines.columns import outline_rows
-from gcn_luigi.prepare.outlines.identity import Choice, unite_outlines
+from gcn_luigi.prepare.outlines.identity import unite_outlines
 from gcn_luigi.prepare.outlines.overlaps import note_overlaps
 from gcn_luigi.prepare.outlines.polygons import RepairRules, drop_unusable, only_polygons, repair_polygons
 from gcn_luigi.prepare.outlines.reproject import TOLERANCE_M, check_degrees, check_finite, check_on_region, reproject
@@ -99,7 +99,7 @@ def read_outlines(
     shapes, repaired = repair_polygons(_reprojected(shapes, frame.crs, onto, where), names, rules, where)
     table = gpd.GeoDataFrame(rows.table.reset_index(drop=True), geometry=shapes, crs=_crs(onto))
     table, skipped = drop_unusable(table, where)
-    table, united = unite_outlines(table, rows, Choice(settings.analyses, tuple(composites)), where)
+    table, united = unite_outlines(table, rows, settings.analyses, tuple(composites), where)
     undated = int(table["year"].isna().sum())
     late = [f"{undated} of {len(table)} outlines have no usable date"] if undated else []
     notes = (*encoding, *rows.notes, *unusable, *repaired, *skipped, *united, *note_overlaps(table), *late)

@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -10,13 +10,15 @@ import numpy.typing as npt
 from gcn_luigi._core import counts as counting
 from gcn_luigi._core import windows as kernel
 from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.prepare.dtypes import CUT_DTYPES, Array, fitting, writable
+from gcn_luigi.prepare.dtypes import Array, writable
 
 Edge = Literal["clamp", "drop", "pad", "legacy"]
 Origins = npt.NDArray[np.int64]
 
 # A summed-area table counts in 32 bits, which hold the pixels of one chip up to this edge.
 _MAX_SIZE = 65535
+# Of stacks, and of label and flags.
+_DTYPES = (np.dtype("uint8"), np.dtype("int16"))
 
 
 def chip_offsets(extent: int, size: int, step: int, edge: Edge) -> tuple[int, ...]:
@@ -65,14 +67,12 @@ def chip_offsets(extent: int, size: int, step: int, edge: Edge) -> tuple[int, ..
         case "drop":
             return tuple(range(0, last + 1, step))
         case "clamp":
-            whole = tuple(range(0, last + 1, step))
-            return whole if whole[-1] == last else (*whole, last)
+            return (*range(0, last, step), last)
         case "pad":
             # A step longer than a chip could start one wholly beyond the edge: it would be empty.
             return tuple(range(0, min(last + step, extent), step))
         case "legacy":
             return tuple(range(0, last + step, step))
-    raise ConfigError(f"no edge policy {edge!r}", where="chips.edge", fix="use clamp, drop, pad or legacy")
 
 
 def chip_origins(shape: tuple[int, int], size: int, step: int, edge: Edge) -> Origins:
@@ -90,7 +90,7 @@ def cut_chips(
     size: int,
     *,
     edge: Edge,
-    fill: float = 0,
+    fill: int = 0,
     out: Array | None = None,
 ) -> Array:
     """Copy a chip from every origin.
@@ -98,8 +98,8 @@ def cut_chips(
     Parameters
     ----------
     stack : ndarray
-        (band, y, x), or a plane (y, x); uint8, int16, int32, float32 or float64; not modified.
-        Values are copied as they are, nodata too.
+        (band, y, x), or a plane (y, x); uint8 or int16; not modified. Values are copied as they are,
+        nodata too.
     origins : ndarray of int64
         (chip, 2): row and column, not negative.
     size : int
@@ -108,7 +108,7 @@ def cut_chips(
         ``clamp`` and ``drop`` refuse a chip that hangs over the edge. ``pad`` writes `fill` there.
         ``legacy`` stretches the part inside over the chip, row i of it showing row
         ``floor(i * h / size)`` of the h rows inside; a chip wholly outside is `fill`.
-    fill : float
+    fill : int
         What is written beyond the edge.
     out : ndarray, optional
         Written to and returned: C-contiguous, dtype of `stack`, shape of the result.
@@ -126,11 +126,11 @@ def cut_chips(
     ConfigError
         `fill` cannot be held by the dtype, or `size` is not positive.
     """
-    if stack.ndim not in (2, 3) or stack.dtype not in CUT_DTYPES:
+    if stack.ndim not in (2, 3) or stack.dtype not in _DTYPES:
         raise InputError(
             f"no chips can be cut from shape {stack.shape} and dtype {stack.dtype}",
             where="stack",
-            fix="give (band, y, x) or (y, x) of uint8, int16, int32, float32 or float64",
+            fix="give (band, y, x) or (y, x) of uint8 or int16",
         )
     origins = check_origins(origins, size)
     rows, cols = stack.shape[-2:]
@@ -142,7 +142,7 @@ def cut_chips(
     kernel.cut(
         solid.reshape(n_bands, *stack.shape[-2:]),
         origins,
-        fitting(fill, stack.dtype, "fill"),
+        _fitting(fill, stack.dtype),
         edge == "legacy",
         out.reshape(len(origins), n_bands, size, size),
     )
@@ -156,15 +156,15 @@ def gather_chips(
     *,
     edge: Edge,
     extents: npt.NDArray[np.int64] | None = None,
-    fill: float = 0,
+    fill: int = 0,
 ) -> Array:
     """Copy chips from anywhere in an array of partitions, which may be a memory map.
 
     Parameters
     ----------
     windows : ndarray
-        (partition, band, y, x), or planes (partition, y, x), C-contiguous; uint8, int16, int32, float32
-        or float64; not modified. Values are copied as they are.
+        (partition, band, y, x), or planes (partition, y, x), C-contiguous; uint8 or int16; not modified.
+        Values are copied as they are.
     places : ndarray of int64
         (chip, 3): partition, row and column.
     out : ndarray
@@ -175,7 +175,7 @@ def gather_chips(
     extents : ndarray of int64, optional
         (partition, 2): rows and columns of each partition that hold pixels, where smaller ones are
         stored padded; all of them when not given.
-    fill : float
+    fill : int
         What is written beyond the extent.
 
     Returns
@@ -191,7 +191,7 @@ def gather_chips(
     ConfigError
         `fill` cannot be held by the dtype.
     """
-    if windows.ndim not in (3, 4) or windows.dtype not in CUT_DTYPES or not windows.flags.c_contiguous:
+    if windows.ndim not in (3, 4) or windows.dtype not in _DTYPES or not windows.flags.c_contiguous:
         raise InputError(
             f"chips cannot be gathered from shape {windows.shape} and dtype {windows.dtype}",
             where="partitions",
@@ -221,7 +221,7 @@ def gather_chips(
         windows.reshape(len(windows), *planes, *windows.shape[-2:]),
         extents,
         np.ascontiguousarray(places, np.int64),
-        fitting(fill, windows.dtype, "fill"),
+        _fitting(fill, windows.dtype),
         edge == "legacy",
         out.reshape(len(out), *planes, *out.shape[-2:]),
     )
@@ -231,9 +231,8 @@ def gather_chips(
 def coverage(origins: Origins, size: int, shape: tuple[int, int]) -> npt.NDArray[np.uint32]:
     """Return by how many chips each pixel of `shape` is seen, (y, x); what hangs over the edge is left out.
 
-    A pixel that a stretched legacy chip repeats is counted once. Raise InputError or ConfigError as `check_origins`.
+    A pixel that a stretched legacy chip repeats is counted once.
     """
-    origins = check_origins(origins, size)
     seen = np.empty(shape, np.uint32)
     counting.cover(origins, size, seen)
     return seen
@@ -283,6 +282,16 @@ def check_origins(origins: Origins, size: int) -> Origins:
             fix="give (chip, 2) whole numbers, row and column, none below 0",
         )
     return np.ascontiguousarray(origins, np.int64)
+
+
+def _fitting(fill: int, dtype: np.dtype[Any]) -> int:
+    """Return `fill` if `dtype` holds it; else raise ConfigError."""
+    limits = np.iinfo(dtype)
+    if not limits.min <= fill <= limits.max:
+        raise ConfigError(
+            f"fill {fill} does not fit {dtype}", where="nodata settings", fix=f"give a value {dtype} holds"
+        )
+    return fill
 
 
 def overhanging(origins: Origins, size: int, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:

@@ -58,7 +58,12 @@ def chip_columns(
     are (chip, 2), row and column of each chip in the partition, `counts` those of the same chips, `size` the chip edge
     in pixels. Raise InputError where the partition's id has over 64 characters, or other than ASCII.
     """
-    _check_id(place.partition)
+    if len(place.partition) > _PARTITION_WIDTH or not place.partition.isascii():
+        raise InputError(
+            f"an id of {len(place.partition)} characters does not fit; chips of different partitions would be confused",
+            where=f"partition {place.partition}",
+            fix=f"give the cells of the grid ids of at most {_PARTITION_WIDTH} letters, digits, _ or -",
+        )
     n_chips, area = len(origins), float(size * size)
     lattice, window = place.lattice, place.window
     transform = np.tile(np.array(lattice.crop(Window(window.row, window.col, 1, 1)).transform), (n_chips, 1))
@@ -83,15 +88,6 @@ def chip_columns(
     }
 
 
-def _check_id(partition: str) -> None:
-    if len(partition) > _PARTITION_WIDTH or not partition.isascii():
-        raise InputError(
-            f"an id of {len(partition)} characters does not fit; chips of different partitions would be confused",
-            where=f"partition {partition}",
-            fix=f"give the cells of the grid ids of at most {_PARTITION_WIDTH} letters, digits, _ or -",
-        )
-
-
 def empty_columns(region: str, split: str, lattice: Lattice, *, in_windows: bool = False) -> dict[str, NDArray[Any]]:
     """Return the columns of no chips: an empty shard has the same names and types as any other.
 
@@ -106,9 +102,8 @@ def window_columns(place: Partition) -> dict[str, NDArray[Any]]:
     """Return the metadata of one window, where partitions are stored whole, as (1,) arrays.
 
     ``window_partition``; ``window_year``; ``window_height`` and ``window_width``, the pixels without the padding;
-    ``window_transform`` (1, 6), the affine coefficients a to f. Raise InputError where the partition's id does not fit.
+    ``window_transform`` (1, 6), the affine coefficients a to f.
     """
-    _check_id(place.partition)
     window = place.window
     corner = place.lattice.crop(Window(window.row, window.col, 1, 1))
     return {

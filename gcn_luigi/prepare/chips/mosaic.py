@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.chips.chips import Edge, Origins, check_origins
 from gcn_luigi.prepare.dtypes import Array
@@ -75,14 +74,10 @@ def reassemble(chips: Array, origins: Origins, extent: tuple[int, int], *, edge:
     ``cut_chips(reassemble(chips, origins, ...), origins, ...)`` gives the chips back, to the bit. `chips` are (chip,
     band, y, x) or (chip, y, x), `origins` (chip, 2), `extent` rows and columns of the result, `edge` the policy by
     which the chips were cut: what hangs over the edge is left out, or shrunk back where ``legacy`` stretched it. Raise
-    InputError where there is not one origin per chip, or an origin is negative.
+    InputError where an origin is negative.
     """
     size = chips.shape[-1]
     origins = check_origins(origins, size)
-    if len(origins) != len(chips):
-        raise InputError(
-            f"{len(chips)} chips at {len(origins)} places", where="reassemble", fix="give an origin per chip"
-        )
     whole = np.full((*chips.shape[1:-2], *extent), fill, chips.dtype)
     for chip, (row, col) in zip(chips, origins.tolist(), strict=True):
         height, width = min(size, extent[0] - row), min(size, extent[1] - col)

@@ -9,15 +9,13 @@ import numpy.typing as npt
 
 from gcn_luigi._core import counts as kernel
 from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
-from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.prepare.chips.chips import Edge, Origins, check_origins, chip_origins, cut_chips, overhanging
+from gcn_luigi.prepare.chips.chips import Edge, Origins, chip_origins, cut_chips, overhanging
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.settings import ChipSettings
 
 Counts = npt.NDArray[np.int64]
 Plane = npt.NDArray[np.uint8]
 
-_ALL_MISSING = Flag.OPTICAL | Flag.TOPO | Flag.LABEL | Flag.OUTSIDE
 _ANY_IMAGE = Flag.OPTICAL | Flag.TOPO | Flag.OUTSIDE | Flag.DISTANCE
 _MASKS = (Flag.OPTICAL, Flag.TOPO, _ANY_IMAGE)
 
@@ -96,8 +94,9 @@ def select_chips(
     beyond : int
         Flags of a pixel beyond the partition.
     """
-    balanced = settings.densify and is_balanced(label, extent)
-    step = effective_step(settings.step, densify=settings.densify, split=split, balanced=balanced)
+    step = settings.step
+    if settings.densify and split == "train" and is_balanced(label, extent):
+        step = max(1, step // 2)
     origins = chip_origins((label.shape[0], label.shape[1]), settings.size, step, settings.edge)
     counts = count_chips(label, flags, origins, settings.size, edge=settings.edge, beyond=beyond)
     return ChipSelection(origins, counts, rejection_reasons(counts, settings.size, settings), step)
@@ -107,18 +106,11 @@ def is_balanced(label: Plane, extent: int) -> bool:
     """Return whether 40 to 60 % is glacier and 40 to 60 % is not, limits included, as in the published density rule.
 
     `label` is (y, x): 0 none, 1 debris, 2 debris-free ice; anything else counts in neither share. Both shares are of
-    the square of `extent`, the declared edge of a partition in pixels; raise ConfigError where it is not positive.
+    the square of `extent`, the declared edge of a partition in pixels.
     """
-    if extent < 1:
-        raise ConfigError(f"an extent of {extent} px", where="density rule", fix="give a positive number of pixels")
     glacier = np.count_nonzero((label == LABEL_DEBRIS) | (label == LABEL_ICE)) / extent**2
     background = np.count_nonzero(label == LABEL_NONE) / extent**2
     return bool(0.4 <= glacier <= 0.6 and 0.4 <= background <= 0.6)
-
-
-def effective_step(step: int, *, densify: bool, split: str, balanced: bool) -> int:
-    """Return the step in pixels: half of `step`, at least 1, on balanced partitions of train if asked to."""
-    return max(1, step // 2) if densify and balanced and split == "train" else step
 
 
 def count_chips(
@@ -128,7 +120,7 @@ def count_chips(
     size: int,
     *,
     edge: Edge,
-    beyond: int = _ALL_MISSING,
+    beyond: int,
 ) -> ChipCounts:
     """Count the pixels of each kind in every chip, as if the chips had been cut.
 
@@ -148,15 +140,8 @@ def count_chips(
     Raises
     ------
     InputError, ConfigError
-        `label` and `flags` are not uint8 planes of one shape, or as in `cut_chips`.
+        As in `cut_chips`.
     """
-    if label.ndim != 2 or label.shape != flags.shape or not label.dtype == flags.dtype == np.uint8:
-        raise InputError(
-            f"label {label.shape} {label.dtype} and flags {flags.shape} {flags.dtype} do not belong together",
-            where="label and flags",
-            fix="give two uint8 planes (y, x) of one shape",
-        )
-    origins = check_origins(origins, size)
     overhang = overhanging(origins, size, label.shape)
     counts = _count(label, flags, origins, size)
     if overhang.any():
@@ -173,11 +158,8 @@ def rejection_reasons(counts: ChipCounts, size: int, settings: ChipSettings) -> 
     """Return the first `RejectionReason` that holds for every chip, (chip,) of object; ``KEPT`` where none does.
 
     A share is a count over all pixels of the chip of `size` pixels along its edge, missing ones included. A least share
-    is met by a share equal to it, as in the published filter; a class that is absent has the share 0. Raise ConfigError
-    where `size` is not positive.
+    is met by a share equal to it, as in the published filter; a class that is absent has the share 0.
     """
-    if size < 1:
-        raise ConfigError(f"a chip of {size} px", where="chips.size", fix="use at least 1 pixel")
     pixels = size**2
     least = settings.min_share
     refusals = {
@@ -200,8 +182,8 @@ def _count(label: Plane, flags: Plane, origins: Origins, size: int) -> Counts:
     height, width = label.shape
     counts = np.empty((len(origins), 6), np.int64)
     kernel.count_windows(
-        np.ascontiguousarray(label),
-        np.ascontiguousarray(flags),
+        label,
+        flags,
         np.array(_MASKS, np.uint8),
         origins,
         size,

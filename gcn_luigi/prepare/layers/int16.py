@@ -1,7 +1,5 @@
 """Conversion of topography to int16: scaled, rounded and checked; never wrapped around."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -68,21 +66,6 @@ def to_int16(
             missing |= overflow
     rounded[missing] = band.nodata
     return rounded.astype(np.int16)
-
-
-def convert_bands(
-    values: NDArray[np.number],
-    bands: Sequence[Band],
-    *,
-    nodata: Sequence[float | None],
-    settings: ConvertSettings,
-    where: str,
-) -> NDArray[np.int16]:
-    """Convert each band of `values` (band, y, x) with `to_int16`."""
-    result = np.empty(values.shape, np.int16)
-    for index, (band, tag) in enumerate(zip(bands, nodata, strict=True)):
-        result[index] = to_int16(values[index], band, nodata=tag, settings=settings, where=where)
-    return result
 
 
 def _missing(values: NDArray[np.number], nodata: float | None, band_nodata: int) -> NDArray[np.bool_]:

@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
+from gcn_luigi.bands import CLASS_NAMES, LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
 from gcn_luigi.errors import ConfigError, InputError
 
 CLASS_VALUES = {"none": LABEL_NONE, "debris": LABEL_DEBRIS, "ice": LABEL_ICE, "ignore": LABEL_IGNORE}
-# Classes of the label itself, in the order of `count_classes`.
-CLASSES = ("none", "debris", "ice")
 # Shown in a message.
 _MOST_SHOWN = 10
 # Keys of a map have at most nine digits.
@@ -72,7 +70,7 @@ def class_table(
             where=where,
             fix=_map_to_fill_in(counts, classes),
         )
-    lacking = [name for name in CLASSES if float(CLASS_VALUES[name]) not in counts and name not in absent]
+    lacking = [name for name in CLASS_NAMES if float(CLASS_VALUES[name]) not in counts and name not in absent]
     if not classes and lacking and counts:
         wanted = ", ".join(f"{CLASS_VALUES[name]} ({name})" for name in lacking)
         raise InputError(
@@ -146,8 +144,8 @@ def refuse_absent(counts: NDArray[np.int64], allowed: Collection[str], *, of_vot
 
     `counts` are their pixels of class none, debris, ice and missing; `of_votes`: the label was made from votes.
     """
-    pixels = dict(zip((*CLASSES, "missing"), counts.tolist(), strict=True))
-    lacking = [name for name in CLASSES if not pixels[name] and name not in allowed]
+    pixels = dict(zip((*CLASS_NAMES, "missing"), counts.tolist(), strict=True))
+    lacking = [name for name in CLASS_NAMES if not pixels[name] and name not in allowed]
     if not lacking:
         return
     causes = {

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from gcn_luigi._core import counts as kernel
 from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
-from gcn_luigi.errors import ConfigError, InputError
+from gcn_luigi.errors import ConfigError
 from gcn_luigi.lattice import Lattice
 
 _ICE_OUTSIDE = {"none": LABEL_NONE, "ignore": LABEL_IGNORE, "ice": LABEL_ICE}
@@ -69,18 +69,7 @@ def combine_label(
     -------
     ndarray
         Axes (y, x), uint8: 0, 1, 2 or 255.
-
-    Raises
-    ------
-    InputError
-        The three arrays differ in shape.
     """
-    if not inside.shape == votes.shape == votes_missing.shape:
-        raise InputError(
-            f"outlines {inside.shape}, votes {votes.shape} and their mask {votes_missing.shape} differ in shape",
-            where="label",
-            fix="read all of them for the same window of the lattice",
-        )
     is_ice = votes >= min_votes
     label = np.where(inside, LABEL_DEBRIS, LABEL_NONE).astype(np.uint8)
     label[inside & is_ice] = LABEL_ICE
@@ -101,16 +90,7 @@ def count_classes(label: NDArray[np.uint8]) -> NDArray[np.int64]:
     -------
     ndarray
         Axes (class,) = none, debris, ice, missing; int64.
-
-    Raises
-    ------
-    InputError
-        The label is not uint8.
     """
-    if label.dtype != np.uint8:
-        raise InputError(
-            f"classes cannot be counted in dtype {label.dtype}", where="label", fix="give an array of uint8"
-        )
     counts = np.empty(4, np.int64)
     kernel.count_classes(np.ascontiguousarray(label).reshape(-1), counts)
     return counts

@@ -2,18 +2,22 @@
 
 import enum
 import functools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from gcn_luigi._core import nodata as kernel
 from gcn_luigi.bands import LABEL_IGNORE, Band, BandSchema, Role
-from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Window
-from gcn_luigi.prepare.dtypes import Array, check_stack, fitting, limits_of, writable
+from gcn_luigi.prepare.dtypes import Array
+
+# What int16 conversion makes of a value too large for it.
+_SATURATED = 32767
+_LOW, _HIGH = -32768, 32767
 
 
 class Flag(enum.IntFlag):
@@ -42,13 +46,13 @@ class Corrected:
     Attributes
     ----------
     image : ndarray
-        (band, y, x), dtype of the stack: all bands but the label, in stack order.
+        (band, y, x), int16: all bands but the label, in stack order.
     label : ndarray of uint8
         (y, x): 0 none, 1 debris, 2 debris-free ice, 255 missing.
     flags : ndarray of uint8
         (y, x): bits of `Flag`.
     out_of_range : ndarray of int64
-        (band,) of `image`: finite samples, no sentinel, beyond the band's valid range.
+        (band,) of `image`: no sentinel, beyond the band's valid range.
     """
 
     image: Array
@@ -57,11 +61,11 @@ class Corrected:
     out_of_range: npt.NDArray[np.int64]
 
     @classmethod
-    def empty(cls, schema: BandSchema, shape: tuple[int, int], dtype: npt.DTypeLike = np.int16) -> Self:
+    def empty(cls, schema: BandSchema, shape: tuple[int, int]) -> Self:
         """Return buffers for stacks of `shape` (y, x), to be reused as ``out``; their content is arbitrary."""
         n_image = len(schema) - 1
         return cls(
-            np.empty((n_image, *shape), dtype),
+            np.empty((n_image, *shape), np.int16),
             np.empty(shape, np.uint8),
             np.empty(shape, np.uint8),
             np.empty(n_image, np.int64),
@@ -91,15 +95,14 @@ def strict_nodata(
 ) -> Corrected:
     """Fill missing samples by role, and record every one of them.
 
-    A sample is missing if it equals its band's own nodata, is NaN or infinite, is beyond the band's valid range or, in
-    topography, equals 32767, the mark of a saturated conversion. A pixel that is missing in any band of a role gets the
-    role's flag, and the fill in all bands of that role. A label that is missing or no class is 255 and affects no other
-    band.
+    A sample is missing if it equals its band's own nodata, is beyond the band's valid range or, in topography, equals
+    32767, the mark of a saturated conversion. A pixel that is missing in any band of a role gets the role's flag, and
+    the fill in all bands of that role. A label that is missing or no class is 255 and affects no other band.
 
     Parameters
     ----------
     stack : ndarray
-        (band, y, x) in the order of `schema`, int16, int32, float32 or float64; not modified.
+        (band, y, x) in the order of `schema`, int16; not modified.
     schema : BandSchema
         Roles, nodata and valid ranges; any number of bands per role, including none.
     inside : Window, optional
@@ -114,30 +117,15 @@ def strict_nodata(
     -------
     Corrected
         Filled image, label, flags and the samples out of range.
-
-    Raises
-    ------
-    InputError
-        The dtype is not supported, or the bands are not those of the schema.
-    ConfigError
-        The fill or a band's nodata cannot be held by the dtype.
     """
-    check_stack(stack)
-    if stack.shape[0] != len(schema):
-        raise InputError(
-            f"a stack of {stack.shape[0]} bands where {len(schema)} are expected",
-            where=f"bands {', '.join(schema.names)}",
-            fix="read the stack by the schema it was made with",
-        )
     stack = np.ascontiguousarray(stack)
     shape, label_at = stack.shape[1:], schema.label_index
-    value = fitting(fill, stack.dtype, "fill")
-    limits, bits = _rule(schema, stack.dtype)
-    out = Corrected.empty(schema, shape, stack.dtype) if out is None else _reused(out, schema, stack)
+    limits, bits = _rule(schema)
+    out = Corrected.empty(schema, shape) if out is None else out
 
     window = Window(0, 0, *shape)
     part = window if inside is None else window.intersection(inside)
-    rows, cols = (part.row, part.row + part.height), (part.col, part.col + part.width)
+    rows, cols = part.ranges
     if part != window:
         out.flags[...] = outside_flags(schema)
     out.flags[slice(*rows), slice(*cols)] = 0
@@ -146,7 +134,7 @@ def strict_nodata(
         kernel.mark_missing(stack, limits, bits, np.array([*rows, *cols], np.int64), out.flags, counts)
     kernel.read_label(stack[label_at], limits[label_at, 0].item(), int(Flag.LABEL), out.flags, out.label)
     out.out_of_range[...] = np.delete(counts, label_at)
-    kernel.fill_missing(stack, bits, out.flags, value, out.image)
+    kernel.fill_missing(stack, bits, out.flags, fill, out.image)
     return out
 
 
@@ -176,19 +164,19 @@ def flag_outside(
 
 
 @functools.lru_cache(maxsize=16)
-def _rule(schema: BandSchema, dtype: np.dtype[Any]) -> tuple[Array, npt.NDArray[np.uint8]]:
+def _rule(schema: BandSchema) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]:
     """Return (band, 4) limits and (band,) flags, 0 for the label, which affects no other band; both read-only."""
-    limits = np.array([limits_of(band, dtype) for band in schema], dtype)
+    limits = np.array([_limits(band) for band in schema], np.int16)
     bits = np.insert(band_flags(schema), schema.label_index, 0)
     for array in (limits, bits):
         array.flags.writeable = False
     return limits, bits
 
 
-def _reused(out: Corrected, schema: BandSchema, stack: Array) -> Corrected:
-    n_image, shape = len(schema) - 1, stack.shape[1:]
-    writable(out.image, (n_image, *shape), stack.dtype)
-    writable(out.label, shape, np.dtype(np.uint8))
-    writable(out.flags, shape, np.dtype(np.uint8))
-    writable(out.out_of_range, (n_image,), np.dtype(np.int64))
-    return out
+def _limits(band: Band) -> tuple[int, int, int, int]:
+    """Return nodata, second sentinel, lowest and highest valid value, all of int16: fractions move inwards."""
+    sentinel = _SATURATED if band.role is Role.TOPO else band.nodata
+    lowest = _LOW if band.valid_min is None else max(_LOW, math.ceil(band.valid_min))
+    highest = _HIGH if band.valid_max is None else min(_HIGH, math.floor(band.valid_max))
+    # Where no value is valid either limit may be beyond int16.
+    return (band.nodata, sentinel, lowest, highest) if lowest <= highest else (band.nodata, sentinel, _HIGH, _LOW)

@@ -60,7 +60,7 @@ def outline_rows(columns: pd.DataFrame, settings: OutlineSettings, where: str) -
     id_column = _id_column(columns, settings, notes, where)
     names, has_id = _ids(columns, id_column, notes, where)
     written, days = _dates(columns, settings, notes, where)
-    analysis = _column(columns, "anlys_id")
+    analysis = find_column(columns, "anlys_id")
     given = [""] * len(columns) if analysis is None else [id_text(value) for value in columns[analysis]]
     keys = [f"#{key}" if key else day for key, day in zip(given, days, strict=True)]
     table = pd.DataFrame(
@@ -92,12 +92,14 @@ def id_text(value: Any) -> str:
     return "" if text.casefold() in _WORDS else text
 
 
-def _column(columns: pd.DataFrame, name: str) -> str | None:
-    return next((str(column) for column in columns.columns if str(column).lower() == name.lower()), None)
+def find_column(table: pd.DataFrame, *names: str) -> str | None:
+    """Return the first of the columns `names` that the table has, in any case."""
+    columns = {str(column).lower(): str(column) for column in reversed(table.columns)}
+    return next((columns[name.lower()] for name in names if name.lower() in columns), None)
 
 
 def _named(columns: pd.DataFrame, wanted: str, where: str) -> str:
-    found = _column(columns, wanted)
+    found = find_column(columns, wanted)
     if found is None:
         fix = f"name one of: {', '.join(sorted(map(str, columns.columns)))}"
         raise InputError(f"no field {wanted!r}", where=where, fix=fix)
@@ -106,7 +108,7 @@ def _named(columns: pd.DataFrame, wanted: str, where: str) -> str:
 
 def _line_types(columns: pd.DataFrame, notes: list[str], where: str) -> tuple[_Mask, _Mask]:
     """Return which rows are rock, and which are rock or glacier."""
-    name = _column(columns, "line_type")
+    name = find_column(columns, "line_type")
     if name is None:
         is_all = np.ones(len(columns), dtype=bool)
         return ~is_all, is_all
@@ -128,7 +130,7 @@ def _line_types(columns: pd.DataFrame, notes: list[str], where: str) -> tuple[_M
 
 def _chosen(columns: pd.DataFrame, usual: Sequence[str], what: str, key: str, notes: list[str]) -> str | None:
     """Return the first known column; others that would do are noted."""
-    found = {name: column for name in usual if (column := _column(columns, name)) is not None}
+    found = {name: column for name in usual if (column := find_column(columns, name)) is not None}
     if not found:
         return None
     first, *rest = found
@@ -139,7 +141,7 @@ def _chosen(columns: pd.DataFrame, usual: Sequence[str], what: str, key: str, no
 
 
 def _id_column(columns: pd.DataFrame, settings: OutlineSettings, notes: list[str], where: str) -> str:
-    if settings.id_field == EACH_ROW and _column(columns, EACH_ROW) is None:
+    if settings.id_field == EACH_ROW and find_column(columns, EACH_ROW) is None:
         return ""
     if settings.id_field is not None:
         return _named(columns, settings.id_field, where)
@@ -217,7 +219,7 @@ def _dates(
     columns: pd.DataFrame, settings: OutlineSettings, notes: list[str], where: str
 ) -> tuple[list[str], list[str]]:
     """Return the dates as written and in ISO form."""
-    if settings.date_field == UNDATED and _column(columns, UNDATED) is None:
+    if settings.date_field == UNDATED and find_column(columns, UNDATED) is None:
         return [""] * len(columns), [""] * len(columns)
     if settings.date_field is not None:
         column: str | None = _named(columns, settings.date_field, where)

@@ -31,6 +31,7 @@ _MANY_PARTS = 5
 _MAIN_PART = 0.5
 # Numbers that restart in a second map repeat the first ones of the count, and at least this many.
 _FEW_NUMBERS = 3
+Analyses = Literal["error", "all", "newest", "nearest"]
 _COLUMNS = ["outline", "glacier", "year", "date", "area_m2", "geometry"]
 _DTYPES = {"outline": "str", "glacier": "str", "year": "Int64", "date": "str", "area_m2": "float64"}
 _REAL_ID = r"(?i)^(?:RGI\d|G\d{6}[EW]\d{5}[NS])"
@@ -38,26 +39,18 @@ _REAL_ID = r"(?i)^(?:RGI\d|G\d{6}[EW]\d{5}[NS])"
 _COMPLEX = r"(?i)^RGI\d{4}-.*-C-"
 
 
-@dataclass(frozen=True)
-class Choice:
-    """Which of several analyses of one glacier count.
-
-    ``"error"``: none may have several; ``"all"``: each is an outline of its own; ``"newest"``; ``"nearest"``: the one
-    nearest in time to any of `composites` (years), the newest on a tie.
-    """
-
-    analyses: Literal["error", "all", "newest", "nearest"] = "error"
-    composites: tuple[int, ...] = ()
-
-
 def unite_outlines(
-    table: gpd.GeoDataFrame, rows: OutlineRows, choice: Choice, where: str
+    table: gpd.GeoDataFrame, rows: OutlineRows, analyses: Analyses, composites: Sequence[int], where: str
 ) -> tuple[gpd.GeoDataFrame, list[str]]:
     """Return one row per outline, sorted by name.
 
     Rows of one id are united where they are parts of one glacier: of one date, or of several days of one year that do
     not overlap, and no part farther than 1 km from the others. Analyses of one glacier have different dates and cover
     the same ground. Whatever else shares an id is refused.
+
+    `analyses` says which of several of one glacier count. ``"error"``: none may have several; ``"all"``: each is an
+    outline of its own; ``"newest"``; ``"nearest"``: the one nearest in time to any of `composites` (years), the newest
+    on a tie.
 
     `table` has the columns of `OutlineRows.table`, area_m2 and geometry: valid polygons in a projected CRS in metres.
     The result has outline (str, unique), glacier (the id, one for all its analyses), year, date, area_m2 and geometry;
@@ -67,7 +60,7 @@ def unite_outlines(
     ------
     InputError
         An id is shared by rows that are not one glacier, rock has no glacier, or a glacier has several analyses and
-        `choice` is ``"error"``.
+        `analyses` is ``"error"``.
     """
     # The bytes decide between equal areas, so that the order of the records does not matter.
     order = table.assign(_wkb=shapely.to_wkb(table.geometry.to_numpy(), output_dimension=2, byte_order=1))
@@ -80,10 +73,10 @@ def unite_outlines(
     dated = _analyses_by_name(repeated)
     _refuse_unrelated(glaciers, dated, rows, where)
     several = {name: parts for name, parts in dated.items() if len(parts) > 1}
-    if several and choice.analyses == "error":
+    if several and analyses == "error":
         name, parts = next(iter(several.items()))
         days = ", ".join(" ".join(filter(None, (part.day or "no date", part.key))) for part in parts)
-        is_of_dates = any(len({part.day for part in analyses}) > 1 for analyses in several.values())
+        is_of_dates = any(len({part.day for part in each}) > 1 for each in several.values())
         what = "outlines of several dates" if is_of_dates else "several analyses of one date"
         n_glaciers = counted(glaciers["outline"].nunique(), "glacier")
         raise InputError(
@@ -91,16 +84,15 @@ def unite_outlines(
             where=where,
             fix='say which of them count: [outlines] analyses = "newest", "nearest" (to a composite) or "all"',
         )
+    kept = {name: _kept(parts, analyses, composites) for name, parts in dated.items()}
     made = [
-        _row(name, part, repeated, is_one_of_several=name in several and choice.analyses == "all")
-        for name, parts in dated.items()
-        for part in _kept(parts, choice)
+        _row(name, part, repeated, is_one_of_several=len(parts) > 1) for name, parts in kept.items() for part in parts
     ]
     result = singles.assign(glacier=singles["outline"])[_COLUMNS].astype(_DTYPES)
     if made:
         united = gpd.GeoDataFrame(made, geometry="geometry", crs=table.crs)[_COLUMNS].astype(_DTYPES)
         result = pd.concat([result, united]) if len(result) else united
-    return result.sort_values("outline", ignore_index=True), [*notes, *_notes(dated, several, choice)]
+    return result.sort_values("outline", ignore_index=True), [*notes, *_notes(kept, several, analyses)]
 
 
 @dataclass(frozen=True)
@@ -287,13 +279,12 @@ def _is_nested(shapes: npt.NDArray[Any]) -> bool:
     return bool((shapely.area(shapely.intersection(shapes[small], shapes[large])) >= _TWIN * area[small]).any())
 
 
-def _kept(parts: Sequence[_Analysis], choice: Choice) -> Iterator[_Analysis]:
-    if len(parts) == 1 or choice.analyses == "all":
-        yield from parts
-    elif choice.analyses == "newest":
-        yield max(parts, key=lambda part: part.rank)
-    else:
-        yield max(parts, key=lambda part: (-_gap(part.year, choice.composites), part.rank))
+def _kept(parts: list[_Analysis], analyses: Analyses, composites: Sequence[int]) -> list[_Analysis]:
+    if len(parts) == 1 or analyses == "all":
+        return parts
+    if analyses == "newest":
+        return [max(parts, key=lambda part: part.rank)]
+    return [max(parts, key=lambda part: (-_gap(part.year, composites), part.rank))]
 
 
 def _gap(year: int | None, composites: Sequence[int]) -> float:
@@ -312,20 +303,19 @@ def _row(name: str, part: _Analysis, repeated: gpd.GeoDataFrame, *, is_one_of_se
     }
 
 
-def _notes(dated: dict[str, list[_Analysis]], several: dict[str, list[_Analysis]], choice: Choice) -> list[str]:
+def _notes(kept: dict[str, list[_Analysis]], several: dict[str, list[_Analysis]], analyses: Analyses) -> list[str]:
     notes = []
-    kept = {name: list(_kept(parts, choice)) for name, parts in dated.items()}
     united = {name: sum(len(part.rows) for part in parts if len(part.rows) > 1) for name, parts in kept.items()}
-    joined = [name for name in dated if united[name]]
+    joined = [name for name, count in united.items() if count]
     if joined:
         what = f"{sum(united.values())} rows that share an id united, as parts of one glacier and date"
         notes.append(f"{what}: {', '.join(joined)}")
-    if several and choice.analyses == "all":
+    if several and analyses == "all":
         what = f"{sum(map(len, several.values()))} analyses of {counted(len(several), 'glacier')} kept"
         notes.append(f"{what}, each an outline of its own: {', '.join(several)}")
     elif several:
         n_rows = sum(len(part.rows) for name, parts in several.items() for part in parts if part is not kept[name][0])
         what = f"{counted(n_rows, 'row')} left out: of several analyses of {counted(len(several), 'glacier')}"
         days = ", ".join(f"{name} ({kept[name][0].day})" for name in several)
-        notes.append(f"{what} the {choice.analyses} counts: {days}")
+        notes.append(f"{what} the {analyses} counts: {days}")
     return notes

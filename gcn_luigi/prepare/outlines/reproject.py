@@ -247,13 +247,14 @@ def check_on_region(shapes: Array, moved: Array, crs: pyproj.CRS, lattice: Latti
     """
     if _touches(moved, lattice):
         return
-    points, rows = shapely.get_coordinates(shapes, return_index=True)
+    points = shapely.get_coordinates(shapes)
     if not len(points):
         return
     x, y = points[0]
-    swapped = points[:, ::-1]
+    present = shapes[~shapely.is_missing(shapes)]
+    swapped = shapely.transform(present, lambda corners: corners[:, ::-1])
     north_first = crs.is_geographic or crs.axis_info[0].direction in {"north", "south"}
-    if north_first and _would_touch(swapped, rows, crs, lattice):
+    if north_first and _would_touch(swapped, crs, lattice):
         raise InputError(
             f"nothing lies on the region, but everything would if coordinates such as ({x:.8g}, {y:.8g}) were swapped: "
             f"{_SWAP}",
@@ -263,7 +264,7 @@ def check_on_region(shapes: Array, moved: Array, crs: pyproj.CRS, lattice: Latti
     is_small = (np.abs(points[:, 0]) <= _MOST_LON).all() and (np.abs(points[:, 1]) <= _MOST_LON).all()
     if crs.is_projected and is_small:
         degrees = pyproj.CRS.from_user_input(_DEGREES)
-        if any(_would_touch(read, rows, degrees, lattice) for read in (points, swapped)):
+        if any(_would_touch(read, degrees, lattice) for read in (present, swapped)):
             raise InputError(
                 f"coordinates such as ({x:.8g}, {y:.8g}) look like degrees, but the file says its CRS is {crs.name}",
                 where=where,
@@ -278,14 +279,10 @@ def _touches(shapes: Array, lattice: Lattice) -> bool:
     return bool(on.any())
 
 
-def _would_touch(points: Array, rows: Array, crs: pyproj.CRS, lattice: Lattice) -> bool:
+def _would_touch(shapes: Array, crs: pyproj.CRS, lattice: Lattice) -> bool:
     try:
         transformer = pyproj.Transformer.from_crs(crs, lattice.crs, always_xy=True)
-        x, y = transformer.transform(points[:, 0], points[:, 1])
+        moved = shapely.transform(shapes, lambda points: np.column_stack(transformer.transform(*points.T)))
     except (CRSError, ProjError):
         return False
-    first = np.flatnonzero(np.diff(rows, prepend=rows[0] - 1))
-    with np.errstate(invalid="ignore"):
-        on = (np.minimum.reduceat(x, first) <= lattice.right) & (np.maximum.reduceat(x, first) >= lattice.left)
-        on &= (np.minimum.reduceat(y, first) <= lattice.top) & (np.maximum.reduceat(y, first) >= lattice.bottom)
-    return bool(on.any())
+    return _touches(moved, lattice)

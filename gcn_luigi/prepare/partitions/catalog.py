@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pandas as pd
 import shapely
 
-from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.partitions.grid import Cell, cell_id
 from gcn_luigi.prepare.partitions.overlay import cell_boxes
@@ -117,7 +116,7 @@ def build_catalog(
     Parameters
     ----------
     cells : sequence of Cell
-        The grid.
+        The grid; each has an id of its own.
     lattice : Lattice
         Where the cells' pixels are.
     facts : CellFacts
@@ -133,14 +132,8 @@ def build_catalog(
         (Int64), n_outlines, rgi_ids (";" between, largest area first), glacier_share (what outlines cover, overlaps
         once), share_none, share_debris,
         share_ice, share_missing, outside_share (0 to 1), used, reason; geometry = the cell's box.
-
-    Raises
-    ------
-    InputError
-        Two cells have one id, or the facts do not fit the cells.
     """
     ids = [cell.id for cell in cells]
-    _check_facts(ids, facts)
     boxes = cell_boxes(cells, lattice)
     table = pd.DataFrame(
         [(c.id, c.window.row, c.window.col, c.window.height, c.window.width) for c in cells],
@@ -169,18 +162,6 @@ def build_catalog(
     table["reason"] = pd.array(reason, dtype="str")
     catalog = gpd.GeoDataFrame(table, geometry=boxes, crs=lattice.crs)
     return catalog.sort_values("partition", ignore_index=True)
-
-
-def _check_facts(ids: list[str], facts: CellFacts) -> None:
-    repeated = sorted(name for name, count in Counter(ids).items() if count > 1)
-    lengths = {len(facts.label_counts), len(facts.outside_share), len(ids if facts.is_far is None else facts.is_far)}
-    if repeated or lengths != {len(ids)} or facts.label_counts.shape[1:] != (4,):
-        raise InputError(
-            f"{len(ids)} cells ({len(repeated)} ids twice {repeated[:5]}), label counts {facts.label_counts.shape}, "
-            f"outside shares {facts.outside_share.shape}",
-            where="catalog",
-            fix="give each cell its own id, four label counts and one value of each other fact, in the same order",
-        )
 
 
 def _reasons(

@@ -11,8 +11,9 @@ import pandas as pd
 import pyproj
 import shapely
 
-from gcn_luigi.errors import ConfigError, InputError, LatticeError, few
+from gcn_luigi.errors import InputError, LatticeError, few
 from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.outlines.columns import find_column
 from gcn_luigi.prepare.outlines.dates import not_understood, read_dates
 from gcn_luigi.settings import GridSettings
 
@@ -69,11 +70,6 @@ def make_grid(lattice: Lattice, size: int, origin: str) -> list[Cell]:
         sub-pixel phase if it has one, so that the same ground has the same cell and id on every lattice with these
         pixels. ``"lattice"``: cells from the lattice's north-west corner, named by row and column.
 
-    Raises
-    ------
-    ConfigError
-        `size` is not positive or `origin` is unknown.
-
     Examples
     --------
     >>> lattice = Lattice("EPSG:3338", left=30.0, top=60.0, pixel_size=30.0, height=2, width=3)
@@ -82,12 +78,6 @@ def make_grid(lattice: Lattice, size: int, origin: str) -> list[Cell]:
     >>> [cell.window.col for cell in make_grid(lattice, 2, "world")]
     [-1, 1]
     """
-    if size < 1 or origin not in {"world", "lattice"}:
-        raise ConfigError(
-            f"no grid of {size} px cells with origin {origin!r}",
-            where="[grid]",
-            fix='give a positive size and origin = "world" or "lattice"',
-        )
     if origin == "lattice":
         n_rows, n_cols = -(-lattice.height // size), -(-lattice.width // size)
         digits = max(4, len(str(max(n_rows, n_cols) - 1)))
@@ -160,7 +150,7 @@ def import_grid(table: gpd.GeoDataFrame, lattice: Lattice, settings: GridSetting
     _check_table(table, lattice, where)
     boxes, notes = _boxes(table, lattice.pixel_size, where)
     ids, id_notes = _ids(table, boxes, settings, where)
-    column = _column(table, "split")
+    column = find_column(table, "split")
     words = [""] * len(table) if column is None else table[column]
     split = ["" if pd.isna(word) else str(word).strip().lower() for word in words]
     stated, year_notes = _years(table, ids)
@@ -187,12 +177,6 @@ def _plain(value: object) -> str:
     return re.sub(r"^(-?\d+)\.0+$", r"\1", str(value).strip())
 
 
-def _column(table: pd.DataFrame, *names: str) -> str | None:
-    """Return the first of the columns `names` that the table has, in any case."""
-    columns = {str(column).lower(): str(column) for column in reversed(table.columns)}
-    return next((columns[name.lower()] for name in names if name.lower() in columns), None)
-
-
 def _check_table(table: gpd.GeoDataFrame, lattice: Lattice, where: str) -> None:
     if len(table) == 0:
         raise InputError("the grid has no rows", where=where, fix="give a grid with at least one cell, or leave it out")
@@ -213,7 +197,7 @@ def _check_table(table: gpd.GeoDataFrame, lattice: Lattice, where: str) -> None:
 
 def _boxes(table: gpd.GeoDataFrame, pixel_size: float, where: str) -> tuple[npt.NDArray[np.float64], list[str]]:
     """Return left, bottom, right, top (cell, edge), in metres."""
-    named = [name for name in (_column(table, name) for name in _BOX) if name is not None]
+    named = [name for name in (find_column(table, name) for name in _BOX) if name is not None]
     shapes = table.geometry.to_numpy()
     drawn = shapely.bounds(shapes).reshape(-1, 4)
     has_shape = np.isfinite(drawn).all(axis=1)
@@ -238,7 +222,7 @@ def _refuse_rows(bad: npt.NDArray[np.bool_], what: str, where: str) -> None:
 def _ids(
     table: gpd.GeoDataFrame, boxes: npt.NDArray[np.float64], settings: GridSettings, where: str
 ) -> tuple[list[str], list[str]]:
-    field = _column(table, *((settings.id_field,) if settings.id_field else _IDS))
+    field = find_column(table, *((settings.id_field,) if settings.id_field else _IDS))
     if field is None and settings.id_field:
         raise InputError(
             f"the grid has no column {settings.id_field!r}",
@@ -246,10 +230,9 @@ def _ids(
             fix=f"set grid.id_field to one of: {', '.join(map(str, table.columns))}",
         )
     if field is None:
-        _, first, number = np.unique(boxes, axis=0, return_index=True, return_inverse=True)
-        rank = np.argsort(np.argsort(first))
-        ids = [str(rank[i]) for i in np.ravel(number)]
-        return ids, [f"no label or new_id column; cells numbered 0 to {len(first) - 1} in table order"]
+        number = pd.DataFrame(boxes).groupby([0, 1, 2, 3], sort=False).ngroup()
+        ids = number.astype(str).tolist()
+        return ids, [f"no label or new_id column; cells numbered 0 to {number.max()} in table order"]
     _refuse_rows(table[field].isna().to_numpy(bool), f"without {field}", where)
     raw = [_plain(value) for value in table[field]]
     ids = [cell_id(value) for value in raw]
@@ -266,11 +249,11 @@ def _ids(
 
 def _years(table: pd.DataFrame, ids: list[str]) -> tuple[dict[str, tuple[int, ...]], list[str]]:
     """Return the years that the rows of each cell state, sorted; an outline counts once per cell."""
-    column = _column(table, "year")
+    column = find_column(table, "year")
     if column is None:
         return {}, []
     dates, unread = read_dates(table[column])
-    outline = _column(table, *_GLACIERS)
+    outline = find_column(table, *_GLACIERS)
     rows = pd.DataFrame({"id": ids, "year": [int(date[:4]) if date else None for date in dates]})
     if outline is not None:
         names = table[outline].map(lambda value: "" if pd.isna(value) else str(value).strip()).to_numpy(object)

@@ -16,7 +16,7 @@ from gcn_luigi.prepare.statistics.statistics import ks_of_samples
 
 
 def compare_grids(
-    lattice: Lattice, outlines: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, sizes: Iterable[int] = (128, 256, 512)
+    lattice: Lattice, outlines: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, sizes: Iterable[int]
 ) -> dict[str, dict[str, Any]]:
     """Return the distribution of glacier share over the cells of each size and split.
 

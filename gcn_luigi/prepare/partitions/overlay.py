@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import shapely
 
-from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.lattice import Lattice, Window, WindowSet
 from gcn_luigi.prepare.partitions.grid import Cell
 
 _JOINED = {"cell": "str", "outline": "str", "year": "Int64", "area_m2": "float64", "union_m2": "float64"}
@@ -116,21 +116,6 @@ def far_from_outlines(
 
 def outside_shares(cells: Sequence[Cell], tiles: Iterable[Window]) -> npt.NDArray[np.float64]:
     """Return (cell,), 0 to 1: the share of each cell that no tile covers; tiles may overlap."""
-    boxes, sources = _pixel_boxes(cell.window for cell in cells), _pixel_boxes(tiles)
-    shares = np.ones(len(boxes))
-    # Whole numbers of pixels: the areas are exact.
-    area = shapely.area(boxes)
-    which, near = shapely.STRtree(sources).query(boxes, predicate="intersects")
-    whole = shapely.area(shapely.intersection(sources[near], boxes[which])) == area[which]
-    shares[which[whole]] = 0.0
-    is_cut = shares[which] > 0.0
-    for i, hits in pd.Series(near[is_cut]).groupby(which[is_cut]):
-        covered = shapely.area(shapely.union_all(shapely.intersection(sources[hits], boxes[i])))
-        shares[i] = 1.0 - covered / area[i]
-    return shares
-
-
-def _pixel_boxes(windows: Iterable[Window]) -> npt.NDArray[Any]:
-    edges = np.array([(w.col, w.row, w.col + w.width, w.row + w.height) for w in windows], dtype=float).reshape(-1, 4)
-    boxes: npt.NDArray[Any] = shapely.box(*edges.T)
-    return boxes
+    covered = WindowSet(tiles)
+    masks = (covered.uncovered(cell.window) for cell in cells)
+    return np.array([0.0 if mask is None else 1.0 - np.count_nonzero(~mask) / mask.size for mask in masks], float)

@@ -60,7 +60,11 @@ def partition_years(
     table = _outline_years(dated, by_area=settings.rule == "area-weighted").reindex(names).astype("Int64")
     has_year = table["outline_year"].notna().to_numpy(bool)
     asked = table["outline_year"].fillna(known[0]).to_numpy(np.int64)
-    year = asked + asked % 2 if settings.rule == "legacy" else _nearest(asked, known)
+    if settings.rule == "legacy":
+        year = asked + asked % 2
+    else:
+        # Of two that are equally near, the earlier comes first.
+        year = known[np.abs(asked[:, np.newaxis] - known).argmin(axis=1)]
     gap = np.abs(year - asked)
     reason = np.full(len(names), "", dtype=object)
     if settings.rule == "legacy":
@@ -109,14 +113,6 @@ def _outline_years(dated: pd.DataFrame, *, by_area: bool) -> pd.DataFrame:
     leading = votes.drop_duplicates("cell").set_index("cell")["year"].rename("outline_year")
     extremes = votes.groupby("cell")["year"].agg(outline_year_min="min", outline_year_max="max")
     return pd.concat([leading, extremes], axis=1)
-
-
-def _nearest(asked: Any, known: Any) -> Any:
-    """Return the nearest of `known` (sorted) to each of `asked`; the earlier on a tie."""
-    after = np.clip(np.searchsorted(known, asked), 0, len(known) - 1)
-    before = np.maximum(after - 1, 0)
-    is_earlier = np.abs(asked - known[before]) <= np.abs(known[after] - asked)
-    return np.where(is_earlier, known[before], known[after])
 
 
 def _nullable(values: Any, valid: Any) -> Any:

@@ -1,6 +1,7 @@
 """What train and dev share: planned partitions, finished chips, or the footprints of somebody else's split."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,15 +183,13 @@ def count_shared(windows: Windows, others: Windows) -> int:
     """
     first, second = near_pairs(windows, others)
     near, far = windows[np.unique(first)], others[np.unique(second)]
-    return sum(_count_block(corner, near, far) for corner in _blocks(near))
-
-
-def _blocks(windows: Windows) -> Iterator[tuple[int, int]]:
-    """Yield the corners of the squares that the windows touch, in order."""
-    corners: set[tuple[int, int]] = set()
-    for row, col, last_row, last_col in np.unique(windows // _BLOCK * _BLOCK, axis=0).tolist():
-        corners |= {(y, x) for y in range(row, last_row + 1, _BLOCK) for x in range(col, last_col + 1, _BLOCK)}
-    yield from sorted(corners)
+    corners = {
+        (y, x)
+        for row, col, last_row, last_col in np.unique(near // _BLOCK * _BLOCK, axis=0).tolist()
+        for y in range(row, last_row + 1, _BLOCK)
+        for x in range(col, last_col + 1, _BLOCK)
+    }
+    return sum(_count_block(corner, near, far) for corner in corners)
 
 
 def _count_block(corner: tuple[int, int], *both: Windows) -> int:
@@ -206,15 +205,21 @@ def _nearest(train: Windows, dev: Windows) -> tuple[float | None, tuple[int, int
     """Return the least distance, in pixels, and the positions of the first pair that has it."""
     if not len(train) or not len(dev):
         return None, None
-    boxes, others = pixel_boxes(train), pixel_boxes(dev)
     # Chips of several years may be on top of one another: each place is asked once.
     _, places = np.unique(train, axis=0, return_index=True)
-    (asked, _), distances = shapely.STRtree(others).query_nearest(
-        boxes[places], return_distance=True, all_matches=False
-    )
-    least = float(distances.min())
-    position = int(places[asked[distances == least]].min())
-    return least, (position, int(np.argmin(shapely.distance(boxes[position], others))))
+    asked, found = shapely.STRtree(pixel_boxes(dev)).query_nearest(pixel_boxes(train[places]), all_matches=False)
+    # GEOS finds who is nearest, but its distances are off by rounding.
+    squares = _square_gaps(train[places[asked]], dev[found])
+    least = int(squares.min())
+    position = int(places[asked[squares == least]].min())
+    return math.sqrt(least), (position, int(np.argmin(_square_gaps(train[position], dev))))
+
+
+def _square_gaps(windows: Windows, others: Windows) -> npt.NDArray[np.int64]:
+    """Return the square of the distance of each pair, edge to edge, in pixels; exact."""
+    gaps = np.maximum(windows[..., :2] - others[..., 2:], others[..., :2] - windows[..., 2:])
+    squares: npt.NDArray[np.int64] = (np.maximum(gaps, 0) ** 2).sum(axis=-1)
+    return squares
 
 
 def _ids(texts: Iterable[object]) -> set[str]:

@@ -77,26 +77,9 @@ class PixelHistograms:
         Raises
         ------
         InputError
-            A dtype or shape is another, or the weights of one row may pass 2**32.
+            The weights of one row may pass 2**32.
         """
-        n_bands, plane = len(self._packed), image.shape[1:]
-        wanted: tuple[tuple[str, npt.NDArray[Any], tuple[int, ...], type[np.generic]], ...] = (
-            ("image", image, (n_bands, *plane) if len(plane) == 2 else (n_bands, -1, -1), np.int16),
-            ("flags", flags, plane, np.uint8),
-            ("band_flags", band_flags, (n_bands,), np.uint8),
-            ("weight", weight, plane, np.uint32),
-        )
-        wrong = [
-            f"{name} is {array.shape} {array.dtype}, not {shape} {np.dtype(dtype)}"
-            for name, array, shape, dtype in wanted
-            if array.shape != shape or array.dtype != dtype
-        ]
-        if wrong:
-            raise InputError(
-                f"arrays do not fit each other: {'; '.join(wrong)}",
-                where=f"histograms of {n_bands} bands",
-                fix="give an image (band, y, x) of int16, and planes (y, x) of it",
-            )
+        plane = image.shape[1:]
         a_row = int(weight.max(initial=1)) * plane[1]
         if a_row > _MOST:
             raise InputError(
@@ -107,19 +90,11 @@ class PixelHistograms:
         n_rows = _MOST // max(a_row, 1)
         for first in range(0, plane[0], n_rows):
             rows = slice(first, min(first + n_rows, plane[0]))
-            self._reserve(a_row * (rows.stop - first))
-            kernel.add(
-                np.ascontiguousarray(image[:, rows]),
-                np.ascontiguousarray(flags[rows]),
-                np.ascontiguousarray(band_flags),
-                np.ascontiguousarray(weight[rows]),
-                self._packed,
-            )
-
-    def _reserve(self, more: int) -> None:
-        if self._most + more > _MOST:
-            self._unpack()
-        self._most += more
+            more = a_row * (rows.stop - first)
+            if self._most + more > _MOST:
+                self._unpack()
+            self._most += more
+            kernel.add(np.ascontiguousarray(image[:, rows]), flags[rows], band_flags, weight[rows], self._packed)
 
     def _unpack(self) -> None:
         if self._most:
@@ -133,16 +108,10 @@ def weighted_classes(label: npt.NDArray[np.uint8], weight: npt.NDArray[np.uint32
     """Return how many pixels of each class have a weight, and the sum of their weights, (class, 2).
 
     `label` is (y, x): 0 none, 1 debris, 2 debris-free ice, anything else is left out; `weight` (y, x), for example by
-    how many chips a pixel is seen. Raise InputError where a dtype is another, or the shapes differ or are no planes.
+    how many chips a pixel is seen.
     """
-    if label.ndim != 2 or label.shape != weight.shape or label.dtype != np.uint8 or weight.dtype != np.uint32:
-        raise InputError(
-            f"label {label.shape} {label.dtype} and weight {weight.shape} {weight.dtype} do not belong together",
-            where="weighted classes",
-            fix="give planes (y, x) of one shape, uint8 and uint32",
-        )
     counts = np.zeros((len(CLASS_NAMES), 2), np.int64)
-    counting.weigh(np.ascontiguousarray(label), np.ascontiguousarray(weight), counts)
+    counting.weigh(label, weight, counts)
     return counts
 
 

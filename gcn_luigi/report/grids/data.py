@@ -31,7 +31,7 @@ class GridSize:
         return int(self.described[split]["n_cells"])
 
     def n_chips(self, split: str) -> int:
-        """Return how many chips its whole cells would give, before any is judged."""
+        """Return how many chips its whole cells would give, before any is rejected."""
         return self.n_cells(split) * self.load.n_chips
 
     def glacier_share(self, split: str) -> float | None:
@@ -70,7 +70,7 @@ class GridPageData:
 
 
 def read_grid_data(region: Region, paths: DatasetPaths) -> GridPageData:
-    """Read comparison, catalog and outlines, and judge the cells of each size again: the comparison keeps none.
+    """Read comparison, catalog and outlines, and describe the cells of each size again: the comparison keeps none.
 
     Raises InputError where a table, the inventory or the outlines are missing or damaged.
     """

@@ -20,8 +20,8 @@ from gcn_luigi.report.drawing import (
     legend_below,
     map_axes,
     new_figure,
+    share_stairs,
     split_keys,
-    stairs,
     title_panel,
     to_svg,
 )
@@ -29,7 +29,6 @@ from gcn_luigi.report.grids.data import GridPageData, GridSize
 from gcn_luigi.report.pictures import read_overview
 from gcn_luigi.report.tables import percent
 
-_BINS = 20
 _DASHED = (0, (4, 2))
 # Unlike the ground, also where there is no glacier at all.
 _SHARES = LinearSegmentedColormap.from_list("share", ["#f8dc98", "#b9d9bd", "#58a6bd", "#2a6a9e", "#12305e"])
@@ -41,21 +40,17 @@ def share_figure(data: GridPageData) -> Drawing:
     """Draw how glacier share is spread over the cells of each size, in train and dev."""
     figure = new_figure(1000, 330)
     panels = figure.subplots(1, len(data.sizes), squeeze=False).ravel()
-    edges = np.linspace(0, 1, _BINS + 1)
     results = []
     for axes, grid in zip(panels, data.sizes, strict=True):
+        share_stairs(axes, grid.described)
         for split in SPLITS:
-            counts = np.asarray(grid.described[split]["histogram"], float).reshape(_BINS, -1).sum(axis=1)
-            stairs(axes, counts / max(float(counts.sum()), 1.0) * 100, edges, split)
             if (mean := grid.mean(split)) is not None:
                 axes.axvline(mean, color=SPLIT_COLOURS[split], linewidth=1.2, linestyle=_DASHED)
         ks = "KS not defined" if grid.ks is None else f"KS {grid.ks:.2f}"
         title_panel(axes, f"{grid.size} px", ks)
-        axes.set_xlim(0, 1)
         # Each its own: one cell of a large size alone would be 100 %.
         axes.set_ylim(0, 1.06 * axes.dataLim.y1 or 1.0)
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
         axes.set_xlabel(f"Glacier share of a cell\n{_counts(grid)}")
         means = ", ".join(f"{split} {percent(grid.mean(split))}" for split in SPLITS)
         results.append(f"{grid.size} px: {_counts(grid)}, mean {means}, {ks}")

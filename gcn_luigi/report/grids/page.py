@@ -77,7 +77,7 @@ def chip_table(data: GridPageData) -> Table:
         "cell size", "#chips a cell", "#train chips", "#dev chips", "#chips a pixel", "#most", "#cell unseen",
         "#glacier in train", "#glacier in dev",
     )  # fmt: skip
-    caption = "Chips before any is judged, and the part of the region's glacier area that cells hold"
+    caption = "Chips before any is rejected, and the part of the region's glacier area that cells hold"
     return Table(caption, head, tuple(rows))
 
 
@@ -145,14 +145,14 @@ def _likeness(grid: GridSize) -> str:
     more = "train" if train > dev else "dev"
     says = "the same in both" if points < 0.05 else f"{points:.1f} percentage points more in {more}"
     limit = grid.ks_by_chance or 0.0
-    judged = (
+    compared = (
         "more than chance alone would give in nineteen of twenty draws"
         if (grid.ks or 0.0) > limit
         else "no more than chance alone may give"
     )
     return (
         f"{grid.size} px: a cell holds {train:.1%} glacier on average in train and {dev:.1%} in dev, {says}. "
-        f"The distributions are {grid.ks:.2f} apart, {judged} ({limit:.2f})."
+        f"The distributions are {grid.ks:.2f} apart, {compared} ({limit:.2f})."
     )
 
 

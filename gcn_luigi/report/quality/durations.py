@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 
 from markupsafe import Markup
 
@@ -61,18 +62,12 @@ def longest_chain(tasks: Iterable[TaskTime]) -> list[TaskTime]:
     each other without a cycle.
     """
     known = {task.name: task for task in tasks}
+    requires = {name: [one for one in task.requires if one in known] for name, task in known.items()}
     until: dict[str, float] = {}
     before: dict[str, str | None] = {}
-
-    def visit(name: str) -> float:
-        if name not in until:
-            waits = sorted((-visit(one), one) for one in known[name].requires if one in known)
-            before[name] = waits[0][1] if waits else None
-            until[name] = (known[name].seconds or 0.0) - (waits[0][0] if waits else 0.0)
-        return until[name]
-
-    for name in known:
-        visit(name)
+    for name in TopologicalSorter(requires).static_order():
+        before[name] = min(requires[name], key=lambda one: (-until[one], one), default=None)
+        until[name] = (known[name].seconds or 0.0) + max((until[one] for one in requires[name]), default=0.0)
     last = min(until, key=lambda name: (-until[name], name), default=None)
     if last is None or not until[last]:
         return []

@@ -21,6 +21,7 @@ from gcn_luigi.report.drawing import (
     Drawing,
     legend_below,
     new_figure,
+    share_stairs,
     split_keys,
     stacked_bars,
     stairs,
@@ -30,7 +31,9 @@ from gcn_luigi.report.drawing import (
 from gcn_luigi.report.quality.data import ReportData
 from gcn_luigi.report.tables import Table, number
 
-_BINS, _COLUMNS, _ZERO_BIN = 60, 3, 32768
+_BINS, _COLUMNS = 60, 3
+# Of int16, in the order of a histogram.
+_VALUES = np.arange(-32768, 32768)
 _DASHED = (0, (4, 2))
 _SHARES = (("debris", "Debris"), ("ice", "Debris-free ice"), ("glacier", "Glacier: debris and ice"))
 
@@ -122,13 +125,13 @@ def _band_panel(axes: Axes, data: ReportData, position: int, band: Band) -> None
     high = min(high + margin, max(summary["max"] for summary in present))
     # Whole steps: stored values are whole numbers, and any other bin would hold now more, now fewer of them.
     step = -(-(high - low + 1) // _BINS)
-    n_bins = -(-(high - low + 1) // step)
-    edges = low - 0.5 + step * np.arange(n_bins + 1)
+    edges = low - 0.5 + step * np.arange(-(-(high - low + 1) // step) + 1)
     for split in SPLITS:
         counts, ink = data.histograms[split][position], SPLIT_COLOURS[split]
         if not counts.any():
             continue
-        stairs(axes, binned(counts, low, step, n_bins) * 100, edges, split)
+        shares = np.histogram(_VALUES, edges, weights=counts)[0] / counts.sum()
+        stairs(axes, shares * 100, edges, split)
         for key in ("p1", "p99"):
             axes.axvline(described[split][key], color=ink, linewidth=1, linestyle=_DASHED)
         for value, mark in ((histogram_median(counts), "v"), (described[split]["mean"], "o")):
@@ -144,19 +147,10 @@ def _band_panel(axes: Axes, data: ReportData, position: int, band: Band) -> None
     axes.set_ylim(0, 1.06 * axes.dataLim.y1)
 
 
-def binned(counts: NDArray[np.int64], low: int, step: int, n_bins: int) -> NDArray[np.float64]:
-    """Return the shares, 0 to 1, of a histogram's counts in (n_bins,) bins of `step` values that start at `low`."""
-    padded = np.zeros(n_bins * step, np.int64)
-    part = counts[low + _ZERO_BIN : low + _ZERO_BIN + n_bins * step]
-    padded[: len(part)] = part
-    shares: NDArray[np.float64] = padded.reshape(n_bins, step).sum(axis=1) / counts.sum()
-    return shares
-
-
 def histogram_median(counts: NDArray[np.int64]) -> int:
     """Return the lower median of a band's values, whose (65536,) counts are given."""
     total = np.cumsum(counts)
-    return int(np.searchsorted(total, -(-int(total[-1]) // 2))) - _ZERO_BIN
+    return int(_VALUES[np.searchsorted(total, -(-int(total[-1]) // 2))])
 
 
 def grid_figure(data: ReportData) -> Drawing:
@@ -164,15 +158,11 @@ def grid_figure(data: ReportData) -> Drawing:
     sizes = sorted(data.grids, key=int)
     figure = new_figure(1000, 290)
     panels = figure.subplots(1, max(len(sizes), 1), sharey=True, squeeze=False).ravel()
-    edges = np.linspace(0, 1, 21)
     for axes, size in zip(panels, sizes, strict=False):
-        counted = {split: np.asarray(data.grids[size][split]["histogram"], float) for split in SPLITS}
-        for split in SPLITS:
-            shares = counted[split].reshape(20, -1).sum(axis=1) / max(counted[split].sum(), 1.0)
-            stairs(axes, shares * 100, edges, split)
-        title_panel(axes, f"{size} px", ", ".join(f"{split} {counted[split].sum():,.0f}" for split in SPLITS))
-        axes.set_xlim(0, 1)
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        share_stairs(axes, data.grids[size])
+        title_panel(
+            axes, f"{size} px", ", ".join(f"{split} {data.grids[size][split]['n_cells']:,}" for split in SPLITS)
+        )
         axes.set_xlabel("Glacier share of a cell")
     panels[0].set_ylabel("Cells (%)")
     legend_below(figure, split_keys(), 2)

@@ -95,7 +95,7 @@ def split_map(data: ReportData, relief: Relief) -> Drawing:
     width, height = _map_size(data, 1000, 760)
     figure = new_figure(width, height + 60)
     axes = figure.subplots()
-    _show_relief(axes, data, relief.picture(classes=True))
+    _start_map(axes, data, relief.picture(classes=True))
     used = catalog["used"].to_numpy(bool)
     unused = catalog[~used]
     _draw_boxes(axes, unused, face=("#ffffff", 0.45), edge=UNUSED, n_all=n_all, hatch="///")
@@ -110,7 +110,6 @@ def split_map(data: ReportData, relief: Relief) -> Drawing:
         handles.append(_key(ink, f"{split}: {len(rows):,} partitions", alpha=tint))
     handles.append(Patch(facecolor="#ffffff", edgecolor=UNUSED, hatch="///", label=f"not used: {len(unused):,}"))
     handles += [_key(CLASS_COLOURS[name], f"{name} (label)") for name in CLASS_NAMES]
-    _draw_frame(axes, data)
     legend_below(figure, handles, 6)
     lattice, audit = data.inventory.lattice, data.audit
     crs = lattice.crs if len(lattice.crs) <= 20 else "the region's own projection"
@@ -140,7 +139,7 @@ def year_map(data: ReportData, relief: Relief) -> Drawing:
     halves: Any = figure.subfigures(1, 2)
     for part, (column, inks, title) in zip(halves, panels, strict=True):
         axes = part.subplots()
-        _show_relief(axes, data, picture)
+        _start_map(axes, data, picture)
         handles = []
         for value in sorted({int(value) for value in used[column].dropna()}):
             rows = used[(used[column] == value).fillna(value=False).to_numpy(bool)]
@@ -148,7 +147,6 @@ def year_map(data: ReportData, relief: Relief) -> Drawing:
             _draw_boxes(axes, rows, face=(ink, 0.8), edge="#ffffff", n_all=len(catalog))
             handles.append(_key(ink, f"{value} ({len(rows):,})"))
         _write_names(axes, used, [str(value) for value in used[column]], n_all=len(catalog))
-        _draw_frame(axes, data)
         title_panel(axes, title)
         legend_below(part, handles, 5)
     return to_svg(
@@ -172,13 +170,12 @@ def share_map(data: ReportData, relief: Relief) -> Drawing:
     limits = [limit for limit, *_ in _SHARE_STEPS[:-1]]
     for part, (column, title) in zip(parts, _SHARES, strict=True):
         axes = part.subplots()
-        _show_relief(axes, data, picture)
+        _start_map(axes, data, picture)
         steps = np.searchsorted(limits, catalog[column].to_numpy(float), side="left")
         for position, (*_, ink) in enumerate(_SHARE_STEPS):
             for is_used, edge in ((False, "#ffffff"), (True, INK)):
                 rows = catalog[(steps == position) & (used == is_used)]
                 _draw_boxes(axes, rows, face=(ink, 0.88), edge=edge, n_all=4 * len(catalog))
-        _draw_frame(axes, data)
         title_panel(axes, title)
     handles = [Patch(facecolor=ink, edgecolor=INK, linewidth=0.5, label=text) for _, text, ink in _SHARE_STEPS]
     legend_below(figure, handles, 6)
@@ -207,7 +204,7 @@ def reason_map(data: ReportData, relief: Relief) -> Drawing:
     width, height = _map_size(data, 1000, 620)
     figure = new_figure(width, height + 70)
     axes = figure.subplots()
-    _show_relief(axes, data, relief.picture(classes=False, step=2))
+    _start_map(axes, data, relief.picture(classes=False, step=2))
     _draw_boxes(axes, used, face=(_USED, 0.2), edge=INK, n_all=n_all)
     handles = [Patch(facecolor=_USED, edgecolor=INK, label=f"used: {len(used):,}")]
     for (reason, chosen), (ink, hatch) in zip(groups, _REASONS, strict=False):
@@ -215,7 +212,6 @@ def reason_map(data: ReportData, relief: Relief) -> Drawing:
         _draw_boxes(axes, rows, face=(ink, 0.55), edge="#444444", n_all=n_all, hatch=hatch)
         label = f"{_cut(reason, 28)}: {len(rows):,}"
         handles.append(Patch(facecolor=(ink, 0.55), edgecolor="#444444", hatch=hatch, label=label))
-    _draw_frame(axes, data)
     legend_below(figure, handles, 4)
     listed = ", ".join(f"{reason} {counts[reason]}" for reason in named) or "none"
     return to_svg(
@@ -225,11 +221,6 @@ def reason_map(data: ReportData, relief: Relief) -> Drawing:
         caption=f"Why partitions are not used: {len(unused):,} of {n_all:,}, by reason, each with a pattern of "
         "its own.",
     )
-
-
-def _show_relief(axes: Axes, data: ReportData, picture: NDArray[np.uint8]) -> None:
-    left, bottom, right, top = data.inventory.lattice.bounds
-    axes.imshow(picture, extent=(left, right, bottom, top), interpolation="none", zorder=0)
 
 
 def _draw_boxes(
@@ -268,8 +259,10 @@ def _write_names(axes: Axes, rows: gpd.GeoDataFrame, texts: Sequence[str], *, n_
         )
 
 
-def _draw_frame(axes: Axes, data: ReportData) -> None:
-    """Give a map its axes in kilometres, a scale bar and an arrow to the north of the grid."""
+def _start_map(axes: Axes, data: ReportData, picture: NDArray[np.uint8]) -> None:
+    """Show the relief, with axes in kilometres, a scale bar and an arrow to the north of the grid."""
+    left, bottom, right, top = data.inventory.lattice.bounds
+    axes.imshow(picture, extent=(left, right, bottom, top), interpolation="none", zorder=0)
     left, bottom, right, top = _bounds(data)
     margin = 0.01 * max(right - left, top - bottom)
     map_axes(axes, (left - margin, bottom - margin, right + margin, top + margin), (6, 6))

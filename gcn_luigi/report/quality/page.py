@@ -86,8 +86,8 @@ def write_report(settings: RegionSettings, paths: DatasetPaths, out: Path, origi
         "out_of_range": inputs.out_of_range_table(data),
         "suspect": inputs.suspect_table(data),
         "settings": inputs.band_settings(data),
-        "files": file_table(origin),
-        "shards": shard_table(origin),
+        "files": digest_table("Files this page is made from", origin, are_shards=False),
+        "shards": digest_table("Shards, in the directory shards", origin, are_shards=True),
     }
     out.write_text(render("page.html", content), encoding="utf-8")
 
@@ -150,17 +150,8 @@ def _facts(data: ReportData) -> list[tuple[str, str, str]]:
     ]
 
 
-def file_table(origin: Provenance) -> Table:
-    """Return size, digest and fingerprint of the files the page is made from, except for shards."""
-    return _digests("Files this page is made from", origin, are_shards=False)
-
-
-def shard_table(origin: Provenance) -> Table:
-    """Return size, digest and fingerprint of every shard."""
-    return _digests("Shards, in the directory shards", origin, are_shards=True)
-
-
-def _digests(caption: str, origin: Provenance, *, are_shards: bool) -> Table:
+def digest_table(caption: str, origin: Provenance, *, are_shards: bool) -> Table:
+    """Return size, digest and fingerprint of the shards, or of the other files that the page is made from."""
     rows: list[tuple[Cell, ...]] = []
     for path, record in sorted(origin.records.items()):
         if path.startswith(_SHARDS) == are_shards:

@@ -27,17 +27,16 @@ _HEADERS: Mapping[str, str] = {
 
 
 @contextmanager
-def serve_pages(datasets: Mapping[str, DatasetPaths], port: int = 0) -> Iterator[str]:
-    """Serve the pages of datasets on this machine's loopback while the block runs.
+def serve_pages(paths: DatasetPaths, port: int = 0) -> Iterator[str]:
+    """Serve the pages of a dataset, which need not be finished, on this machine's loopback while the block runs.
 
-    `datasets` are the paths by region; they need not be finished. Port 0 takes any that is free. Yielded is the
-    address; ``<address>/<region>/`` lists the pages of a region. It holds a secret word, since other users of the
-    machine reach its loopback as well. Only the pages that `page_of` knows are answered, never a file by its name.
-    Raises SchedulerError where the port is taken.
+    Port 0 takes any that is free. Yielded is the address; ``<address>/<region>/`` lists the pages. It holds a secret
+    word, since other users of the machine reach its loopback as well. Only the pages that `page_of` knows are answered,
+    never a file by its name. Raises SchedulerError where the port is taken.
     """
     word = secrets.token_urlsafe(12)
     try:
-        server = _Server((LOOPBACK, port), partial(_Handler, dict(datasets), word))
+        server = _Server((LOOPBACK, port), partial(_Handler, paths, word))
     except OSError as error:
         raise SchedulerError(
             f"the pages cannot be served: {error.strerror}",
@@ -64,14 +63,14 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers GET and HEAD for the pages of some datasets."""
+    """Answers GET and HEAD for the pages of a dataset."""
 
     server_version, sys_version = "gcn_luigi", ""
     # Somebody who says nothing does not hold a thread for ever.
     timeout = 30
 
-    def __init__(self, datasets: Mapping[str, DatasetPaths], word: str, *args: Any) -> None:
-        self._datasets, self._word = datasets, word
+    def __init__(self, paths: DatasetPaths, word: str, *args: Any) -> None:
+        self._paths, self._word = paths, word
         super().__init__(*args)
 
     def do_GET(self) -> None:
@@ -102,11 +101,10 @@ class _Handler(BaseHTTPRequestHandler):
             return HTTPStatus.FORBIDDEN, _message("Not for this address", "Ask by 127.0.0.1 or localhost.")
         word, _, rest = urlsplit(self.path).path.lstrip("/").partition("/")
         region, _, name = rest.partition("/")
-        paths = self._datasets.get(region)
-        if not secrets.compare_digest(word.encode(), self._word.encode()) or paths is None:
+        if not secrets.compare_digest(word.encode(), self._word.encode()) or region != self._paths.root.name:
             return HTTPStatus.NOT_FOUND, _message("No such page", "Take the whole address, with its secret word.")
         try:
-            text = page_of(paths, name)
+            text = page_of(self._paths, name)
         except (GcnLuigiError, OSError) as error:
             # What is being made again, or was removed a moment ago.
             return HTTPStatus.SERVICE_UNAVAILABLE, _message("Not to be shown now", str(error))

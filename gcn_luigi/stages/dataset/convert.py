@@ -1,10 +1,8 @@
 """A finished dataset stored another way: other layout, other codec, the same chips, in a directory of its own."""
 
-import json
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, GcnLuigiError, PublishError, ShardError
 from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import ManifestEntry, read_manifest
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.codecs import check_codec
-from gcn_luigi.io.shard.format import PIXELS, ShardHeader
+from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.lattice import Lattice
@@ -30,7 +27,7 @@ from gcn_luigi.stages import Say
 from gcn_luigi.stages.dataset.data_card import write_card
 from gcn_luigi.stages.dataset.manifest import write_manifest
 from gcn_luigi.stages.layers.mosaics import read_inventory
-from gcn_luigi.stages.shards.shard import ChipEncoder, Columns, Planes, used_partitions
+from gcn_luigi.stages.shards.shard import ChipEncoder, Columns, Planes, shard_header, used_partitions
 
 
 def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, codec: Codec | None, say: Say) -> None:
@@ -50,19 +47,19 @@ def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, co
         raise ConfigError(
             "there is something already", where=str(target), fix="name a directory that does not exist, or remove it"
         )
-    draft = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
+    temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
     try:
-        draft.mkdir(parents=True)
-        files = _convert_files(source, draft, description, settings, say)
+        temporary.mkdir(parents=True)
+        files = _convert_files(source, temporary, description, settings, say)
         origin = {"dataset.json": digest(manifest), **description["fingerprints"]}
-        write_manifest(settings, files, origin, DatasetPaths(draft).dataset)
-        draft.rename(target)
+        write_manifest(settings, files, origin, DatasetPaths(temporary).dataset)
+        temporary.rename(target)
     except PermissionError as error:
         raise PublishError(
             f"could not be written: {error.strerror}", where=str(target), fix="check the rights of its directory"
         ) from error
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _read(manifest: Path) -> dict[str, Any]:
@@ -89,12 +86,11 @@ def _stored_otherwise(
 
 
 def _convert_files(
-    source: Path, draft: Path, description: dict[str, Any], settings: RegionSettings, say: Say
+    source: Path, temporary: Path, description: dict[str, Any], settings: RegionSettings, say: Say
 ) -> list[ManifestEntry]:
-    old, new = DatasetPaths(source), DatasetPaths(draft)
+    old, new = DatasetPaths(source), DatasetPaths(temporary)
     lattice = read_inventory(old).lattice
     places = {place.partition: place for split in SPLITS for place in used_partitions(old, lattice, split)}
-    conversion = Conversion(settings.shards.layout, settings.shards.codec, places, lattice)
     written = (new.readme, new.citation)
     # A style of a virtual raster goes with it.
     left_out = {entry["path"] for entry in description["files"] if entry["path"].endswith(".vrt")}
@@ -102,12 +98,12 @@ def _convert_files(
     entries = [entry for entry in description["files"] if entry["path"] not in left_out]
     copied = []
     for done, entry in enumerate(entries, 1):
-        path = draft / entry["path"]
-        if not path.resolve().is_relative_to(draft.resolve()):
+        path = temporary / entry["path"]
+        if not path.resolve().is_relative_to(temporary.resolve()):
             raise ShardError(f"{entry['path']} lies outside the dataset", where=str(old.dataset), fix="build it again")
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.parent == new.shards:
-            convert_shard(source / entry["path"], path, conversion)
+            convert_shard(source / entry["path"], path, settings, places, lattice)
         elif path not in written:
             _copy(source / entry["path"], path, entry["sha256"])
         copied.append(path)
@@ -116,7 +112,7 @@ def _convert_files(
     if old.report.is_file():
         # No part of the dataset, but people look for it.
         shutil.copyfile(old.report, new.report)
-    return [ManifestEntry(path.relative_to(draft).as_posix(), path.stat().st_size, digest(path)) for path in copied]
+    return [ManifestEntry(path.relative_to(temporary).as_posix(), path.stat().st_size, digest(path)) for path in copied]
 
 
 def _copy(source: Path, path: Path, sha256: str) -> None:
@@ -132,18 +128,10 @@ def _copy(source: Path, path: Path, sha256: str) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Conversion:
-    """How shards are to be stored: settings of the section ``shards``, and all partitions with chips by id."""
-
-    layout: StorageLayout
-    codec: Codec
-    places: Mapping[str, Partition]
-    lattice: Lattice
-
-
-def convert_shard(source: Path, out: Path, conversion: Conversion) -> None:
-    """Write a finished shard another way to `out`, which the caller publishes.
+def convert_shard(
+    source: Path, out: Path, settings: RegionSettings, places: Mapping[str, Partition], lattice: Lattice
+) -> None:
+    """Write a finished shard another way to `out`, which the caller publishes; `places` are all partitions with chips.
 
     From ``windows`` to ``chips`` the result is the shard that a build of that layout makes, byte for byte. The other
     way round, pixels that no kept chip shows are unknown: they are missing in all roles. Chips are always equal to the
@@ -153,16 +141,15 @@ def convert_shard(source: Path, out: Path, conversion: Conversion) -> None:
     try:
         with ShardReader(source) as shard:
             shard.check()
-            header = _header(shard, conversion)
-            in_windows = conversion.layout == "windows"
-            empty = empty_columns(header.region, header.split, conversion.lattice, in_windows=in_windows)
-            empty_windows = empty_window_columns(conversion.lattice) if in_windows else {}
-            with create_shard(out, header, conversion.codec) as writer:
+            number = (shard.attributes[name] for name in ("split", "shard_number", "shard_total"))
+            header = shard_header(settings, places.values(), lattice, *number)
+            empty = empty_columns(header.region, header.split, lattice, in_windows=header.layout == "windows")
+            with create_shard(out, header, settings.shards.codec) as writer:
                 encoder = ChipEncoder(header, writer)
-                for place, planes, origins, columns in _partitions(shard, conversion, list(empty)):
+                for place, planes, origins, columns in _partitions(shard, places, list(empty)):
                     for call in encoder.calls(planes, origins, columns, window_columns(place)):
                         writer.write(*call())
-                writer.finish(empty, shard.tables(), empty_windows)
+                writer.finish(empty, shard.tables(), empty_window_columns(lattice))
     except GcnLuigiError:
         # Such as a codec whose library is missing: its message has a fix of its own.
         raise
@@ -172,29 +159,8 @@ def convert_shard(source: Path, out: Path, conversion: Conversion) -> None:
         ) from error
 
 
-def _header(shard: ShardReader, conversion: Conversion) -> ShardHeader:
-    attributes = shard.attributes
-    names, roles = json.loads(attributes["band_names"]), json.loads(attributes["band_roles"])
-    windows = [place.window for place in conversion.places.values()]
-    return ShardHeader(
-        region=attributes["region"],
-        split=attributes["split"],
-        number=attributes["shard_number"],
-        total=attributes["shard_total"],
-        bands=tuple(Band(name, Role(role)) for name, role in zip(names, roles, strict=True)),
-        crs=conversion.lattice.crs,
-        size=shard.chip_size,
-        step=attributes["chip_step"],
-        nodata_mode=attributes["nodata_mode"],
-        fill=attributes["fill"],
-        edge=shard.edge,
-        layout=conversion.layout,
-        window=(max(window.height for window in windows), max(window.width for window in windows)),
-    )
-
-
 def _partitions(
-    shard: ShardReader, conversion: Conversion, names: list[str]
+    shard: ShardReader, places: Mapping[str, Partition], names: list[str]
 ) -> Iterator[tuple[Partition, Planes, NDArray[np.int64], Columns]]:
     """Yield each partition with its planes, the origins of its chips and their columns, in the shard's order."""
     stored = shard.columns("chip")
@@ -204,7 +170,7 @@ def _partitions(
     # Chips of a partition follow each other.
     starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])) if len(ids) else np.empty(0, np.int64)
     for first, end in zip(starts.tolist(), [*starts[1:].tolist(), len(ids)], strict=True):
-        place, part = conversion.places[ids[first]], slice(first, end)
+        place, part = places[ids[first]], slice(first, end)
         planes = {name: _plane(shard, name, place, (first, origins[part])) for name in PIXELS}
         yield place, planes, origins[part], {name: values[part] for name, values in columns.items()}
 

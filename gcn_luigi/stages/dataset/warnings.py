@@ -10,10 +10,9 @@ from typing import Any
 
 import geopandas as gpd
 
-from gcn_luigi.bands import Band
+from gcn_luigi.bands import CLASS_NAMES, Band
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
-from gcn_luigi.prepare.layers.label_values import CLASSES
 from gcn_luigi.prepare.outlines.overlaps import SAME_GROUND
 from gcn_luigi.prepare.partitions.catalog import NOTHING_EXCLUDED
 from gcn_luigi.prepare.split.split import REDUCED
@@ -66,7 +65,7 @@ def _about_catalog(catalog: gpd.GeoDataFrame) -> Iterator[str]:
         # A class that is nowhere is reported by the build itself.
         lacking = [
             name
-            for name in CLASSES
+            for name in CLASS_NAMES
             if len(cells) and not cells[f"share_{name}"].any() and catalog.loc[catalog["used"], f"share_{name}"].any()
         ]
         if lacking:
@@ -84,13 +83,10 @@ def _about_band(band: Band, quality: dict[str, Any]) -> Iterator[str]:
         )
     # Where a tag says what is missing, a value that fills much of a tile is most often flat water: the page lists it.
     if suspect := [row for row in quality.get("suspect", ()) if row["is_error"] or row["is_tag"]]:
-        n_tiles = len({row["path"] for row in suspect})
+        n_tiles, first = len({row["path"] for row in suspect}), suspect[0]
+        told = f"{first['path']}: {first['reason']}"
         tiles = "one tile" if n_tiles == 1 else f"{n_tiles} tiles"
-        yield f"band {band.name}: in {tiles} one value may mean missing, but is not declared so: {_told(suspect[0])}"
-
-
-def _told(suspect: dict[str, Any]) -> str:
-    return f"{suspect['path']}: {suspect['reason']}"
+        yield f"band {band.name}: in {tiles} one value may mean missing, but is not declared so: {told}"
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from gcn_luigi.io.raster.header import (
     window_on,
 )
 from gcn_luigi.io.raster.windows import read_window
-from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.lattice import Lattice, Window, WindowSet
 
 # Sidecars of a raster.
 _NO_RASTERS = {".xml", ".ovr", ".msk"}
@@ -81,11 +81,8 @@ class AlignedRaster:
         """
         own = Window(window.row - self.window.row, window.col - self.window.col, window.height, window.width)
         values = read_window(self.path, own, bands=[1], fill=0)[0]
-        missing = np.ones(values.shape, bool)
-        inside = own.intersection(Window(0, 0, self.window.height, self.window.width))
-        if not inside.is_empty:
-            row, col = inside.row - own.row, inside.col - own.col
-            missing[row : row + inside.height, col : col + inside.width] = False
+        beyond = WindowSet([self.window]).uncovered(window)
+        missing = np.zeros(values.shape, bool) if beyond is None else beyond
         if self.nodata is not None:
             missing |= values == self.nodata
         if values.dtype.kind == "f":

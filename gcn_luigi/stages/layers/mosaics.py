@@ -3,12 +3,11 @@
 `stack_of` says which pixels of which files a stack shows. VRTs are written from that value, and stacks are read by it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.config import Region
@@ -20,8 +19,8 @@ from gcn_luigi.io.raster.header import open_raster, read_header
 from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
 from gcn_luigi.io.raster.windows import read_dataset, sources_within
-from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.layers.int16 import convert_bands
+from gcn_luigi.lattice import Window
+from gcn_luigi.prepare.layers.int16 import to_int16
 from gcn_luigi.settings import ConvertSettings, RegionSettings
 from gcn_luigi.stages import Say
 
@@ -177,31 +176,23 @@ def convert_mosaic(source: Path, path: Path, band: Band, settings: ConvertSettin
     Raises
     ------
     InputError
-        A source is damaged, a pixel does not fit, or there is more than one band.
+        A source is damaged, or a pixel does not fit.
     PublishError
         The file cannot be written.
     """
     header = read_header(source)
-    if header.count != 1:
-        raise InputError(
-            f"has {header.count} bands, where {band.name} alone is expected",
-            where=str(source),
-            fix="supply a raster of one band",
-        )
-    with open_geotiff(path, header.lattice, dtype="int16", nodata=band.nodata, names=[band.name]) as target:
-        for window, values in _strips(source, header.lattice):
+    with (
+        open_raster(source) as dataset,
+        open_geotiff(path, header.lattice, dtype="int16", nodata=band.nodata, names=[band.name]) as target,
+    ):
+        # One block tall: bounded memory, and blocks reach the file in one order on every machine.
+        for window in blocks(header.lattice, _STRIP):
+            values = read_dataset(dataset, window, fill=0)
             try:
-                stored = convert_bands(values, [band], nodata=header.nodata, settings=settings, where=str(source))
+                stored = to_int16(values, band, nodata=header.nodata[0], settings=settings, where=str(source))
             except InputError as error:
                 raise _traced(error, source, window, band, settings) from error
             target.write(stored, window=window.ranges)
-
-
-def _strips(source: Path, lattice: Lattice) -> Iterator[tuple[Window, NDArray[Any]]]:
-    """Yield windows one block tall: bounded memory, and blocks reach the file in one order on every machine."""
-    with open_raster(source) as dataset:
-        for window in blocks(lattice, _STRIP):
-            yield window, read_dataset(dataset, window, fill=0)
 
 
 def _traced(error: InputError, source: Path, window: Window, band: Band, settings: ConvertSettings) -> InputError:
@@ -210,9 +201,9 @@ def _traced(error: InputError, source: Path, window: Window, band: Band, setting
     for path, own in sources_within(source, window):
         with open_raster(path) as dataset:
             values = read_dataset(dataset, own, fill=0)
-            tags = dataset.nodatavals
+            tag = dataset.nodata
         try:
-            convert_bands(values, [band] * len(values), nodata=tags, settings=settings, where=str(path))
+            to_int16(values, band, nodata=tag, settings=settings, where=str(path))
         except InputError:
             culprits.append(str(path))
     place = f"{source}, {window.height} x {window.width} pixels from row {window.row}, column {window.col}"

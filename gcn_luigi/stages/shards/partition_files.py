@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from gcn_luigi.config import Region
 from gcn_luigi.io.publish.atomic import atomic_write, digest
@@ -32,15 +33,13 @@ def write_partition_files(region: Region, paths: DatasetPaths, out: Path, say: S
     for done, (place, corrected) in enumerate(zip(places, partitions, strict=True), 1):
         stack = np.insert(corrected.image, schema.label_index, corrected.label.astype(np.int16), axis=0)
         path = paths.partition(place.partition, place.year)
-        with atomic_write(path) as draft:
-            write_geotiff(draft, lattice.crop(place.window), stack, nodata=None, names=schema.names)
+        with atomic_write(path) as temporary:
+            write_geotiff(temporary, lattice.crop(place.window), stack, nodata=None, names=schema.names)
         rows.append((place.split, place.partition, place.year, path.name, path.stat().st_size, digest(path)))
         say(f"{done} of {len(places)} partitions", done / len(places))
     rows.sort(key=lambda row: (SPLITS.index(row[0]), row[1]))
-    with out.open("w", encoding="utf-8", newline="") as stream:
-        table = csv.writer(stream, lineterminator="\n")
-        table.writerow(("split", "partition", "year", "file", "size", "sha256"))
-        table.writerows(rows)
+    table = pd.DataFrame(rows, columns=["split", "partition", "year", "file", "size", "sha256"])
+    table.to_csv(out, index=False, lineterminator="\n")
 
 
 def partition_files_are_there(partition_list: Path) -> bool:

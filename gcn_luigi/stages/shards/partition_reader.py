@@ -1,10 +1,9 @@
 """Partitions read from their stacks and corrected: what chips and partition files are made of."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
-from typing import Any
 
 from gcn_luigi.config import Region
 from gcn_luigi.io.inputs.inventory import Inventory
@@ -14,7 +13,7 @@ from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.lattice import Window, WindowSet
 from gcn_luigi.prepare.chips.metadata import Partition
 from gcn_luigi.prepare.missing.fill import Corrected, flag_outside, strict_nodata
-from gcn_luigi.prepare.missing.legacy import LegacyRule, legacy_corrected
+from gcn_luigi.prepare.missing.legacy import legacy_corrected
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.mosaics import stack_of
 
@@ -61,11 +60,10 @@ def _read(
 ) -> Corrected:
     schema, nodata, window = settings.schema_bands, settings.nodata, place.window
     values = reader.read(place.year, window)
-    on_lattice = lattice.intersection(window)
-    inside = Window(on_lattice.row - window.row, on_lattice.col - window.col, on_lattice.height, on_lattice.width)
+    # The lattice, in the partition's own pixels.
+    inside = Window(-window.row, -window.col, lattice.height, lattice.width)
     if nodata.mode == "legacy":
-        rule = LegacyRule.of(schema, nodata)
-        corrected = legacy_corrected(values, schema, rule, inside=inside, out=out)
+        corrected = legacy_corrected(values, schema, nodata, inside=inside, out=out)
     else:
         corrected = strict_nodata(values, schema, inside=inside, fill=nodata.fill, out=out)
     outside = tiles.uncovered(window)
@@ -76,13 +74,7 @@ def _read(
 
 def _read_ahead(reader: StackReader, calls: Sequence[Callable[[], Corrected]]) -> Iterator[Corrected]:
     # All in the one thread that the reader belongs to.
-    with ThreadPoolExecutor(1, thread_name_prefix="gcn-stack") as lane:
+    with ThreadPoolExecutor(1, thread_name_prefix="gcn-stack") as lane, ExitStack() as closing:
         lane.submit(reader.__enter__).result()
-        failure: tuple[Any, Any, Any] = (None, None, None)
-        try:
-            yield from in_order(lane, calls, _AHEAD)
-        except BaseException:
-            failure = sys.exc_info()
-            raise
-        finally:
-            lane.submit(reader.__exit__, *failure).result()
+        closing.push(lambda *failure: lane.submit(reader.__exit__, *failure).result())
+        yield from in_order(lane, calls, _AHEAD)

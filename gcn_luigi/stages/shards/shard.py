@@ -181,7 +181,8 @@ def build_shard(request: ShardRequest, out: Path, say: Say) -> None:
     everything = {split: used_partitions(request.paths, inventory.lattice, split) for split in SPLITS}
     of_split = everything[request.split]
     places = of_split[share_of(len(of_split), request.number, request.total)]
-    header = shard_header(request, inventory.lattice, [place for split in SPLITS for place in everything[split]])
+    all_places = [place for split in SPLITS for place in everything[split]]
+    header = shard_header(request.settings, all_places, inventory.lattice, request.split, request.number, request.total)
     write_partitions(request, header, inventory, places, out, say)
 
 
@@ -205,22 +206,23 @@ def write_partitions(
         encoded = (call() for call in calls) if threads is None else in_order(threads, calls, 2 * request.threads)
         for part in encoded:
             writer.write(*part)
-        is_windows = header.layout == "windows"
         writer.finish(
-            empty_columns(settings.region, request.split, inventory.lattice, in_windows=is_windows),
+            empty_columns(settings.region, request.split, inventory.lattice, in_windows=header.layout == "windows"),
             statistics.tables([place.partition for place in places], [place.year for place in places]),
-            empty_window_columns(inventory.lattice) if is_windows else {},
+            empty_window_columns(inventory.lattice),
         )
 
 
-def shard_header(request: ShardRequest, lattice: Lattice, places: Sequence[Partition]) -> ShardHeader:
-    """Return the header of a shard; `places` are all used partitions of the dataset."""
-    settings, windows = request.settings, [place.window for place in places]
+def shard_header(
+    settings: RegionSettings, places: Iterable[Partition], lattice: Lattice, split: str, number: int, total: int
+) -> ShardHeader:
+    """Return the header of shard `number` of `total` of a split; `places` are all used partitions of the dataset."""
+    windows = [place.window for place in places]
     return ShardHeader(
         region=settings.region,
-        split=request.split,
-        number=request.number,
-        total=request.total,
+        split=split,
+        number=number,
+        total=total,
         bands=settings.schema_bands.image,
         crs=lattice.crs,
         size=settings.chips.size,

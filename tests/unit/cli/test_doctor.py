@@ -87,7 +87,7 @@ def test_a_codec_whose_library_is_missing_is_not_broken(monkeypatch):
 
 
 @pytest.mark.parametrize(("free", "verdict"), [(10**8, "broken"), (5 * 10**9, "look"), (10**12, "ok")])
-def test_room_is_judged(monkeypatch, free, verdict):
+def test_room_is_reported(monkeypatch, free, verdict):
     usage = namedtuple("usage", "total used free")  # noqa: PYI024  as shutil's
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**13, 0, free))
 

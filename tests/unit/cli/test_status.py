@@ -244,12 +244,12 @@ class TestClean:
         assert not page.exists()
 
     @pytest.mark.fault
-    def test_a_draft_in_use_stays(self, gcn, copied):
+    def test_a_temporary_file_in_use_stays(self, gcn, copied):
         _, output = copied
-        with temporary_sibling(output / "tiny" / SHARD) as draft:
-            draft.write_text("half")
+        with temporary_sibling(output / "tiny" / SHARD) as temporary:
+            temporary.write_text("half")
             assert gcn("clean", "tiny", "--output", output, "--yes") == "nothing to remove\n"
-            assert draft.exists()
+            assert temporary.exists()
 
 
 @pytest.mark.fault

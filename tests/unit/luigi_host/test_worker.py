@@ -29,8 +29,8 @@ def work(final, kind):
     process._GRACE_S = 1.0 if kind == "deaf" else 1000.0
     if kind == "on macOS":
         del signal.sigtimedwait
-    with ChildContext(None), atomic_write(final) as draft:
-        draft.write_text("half")
+    with ChildContext(None), atomic_write(final) as temporary:
+        temporary.write_text("half")
         if kind == "deaf":
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
         while True:
@@ -82,30 +82,30 @@ def _ends(child):
     _until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
-def _drafts(tmp_path):
+def _temporaries(tmp_path):
     return list((tmp_path / "out").iterdir())
 
 
 @pytest.mark.fault
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_child_ends_with_its_parent_and_removes_its_draft(program, tmp_path, number):
+def test_a_child_ends_with_its_parent_and_removes_its_temporary_file(program, tmp_path, number):
     parent, child = program()
     parent.send_signal(number)
 
     _ends(child)
-    assert _drafts(tmp_path) == []
+    assert _temporaries(tmp_path) == []
 
 
 @pytest.mark.fault
 @pytest.mark.parametrize("kind", ["at work", "on macOS"])
-def test_a_child_told_to_end_removes_its_draft_and_says_nothing(program, tmp_path, kind):
+def test_a_child_told_to_end_removes_its_temporary_file_and_says_nothing(program, tmp_path, kind):
     parent, child = program(kind)
     child.terminate()
     out, err = parent.communicate(timeout=_PATIENCE_S)
 
     assert out == f"exit code {128 + signal.SIGTERM}\n"
     assert err == ""
-    assert _drafts(tmp_path) == []
+    assert _temporaries(tmp_path) == []
 
 
 @pytest.mark.fault
@@ -118,13 +118,13 @@ def test_a_child_that_was_stopped_for_a_while_goes_on_and_still_hears(program, t
         time.sleep(0.3)
     assert child.is_running()
     assert parent.poll() is None
-    assert len(_drafts(tmp_path)) == 2
+    assert len(_temporaries(tmp_path)) == 2
 
     child.terminate()
 
     out, err = parent.communicate(timeout=_PATIENCE_S)
     assert (out, err) == (f"exit code {128 + signal.SIGTERM}\n", "")
-    assert _drafts(tmp_path) == []
+    assert _temporaries(tmp_path) == []
 
 
 @pytest.mark.fault
@@ -133,7 +133,7 @@ def test_a_child_ends_with_the_fork_server(program, tmp_path):
     child.parent().kill()
 
     _ends(child)
-    assert _drafts(tmp_path) == []
+    assert _temporaries(tmp_path) == []
 
 
 @pytest.mark.fault
@@ -142,10 +142,10 @@ def test_a_child_that_does_not_hear_is_ended_after_a_grace(program, tmp_path):
     parent.kill()
 
     _ends(child)
-    # Its draft and the lock, which is free now: the next writer of the file removes both.
-    assert len(_drafts(tmp_path)) == 2
+    # Its temporary file and the lock, which is free now: the next writer of the file removes both.
+    assert len(_temporaries(tmp_path)) == 2
     assert len(remove_dead_temporaries(tmp_path / "out")) == 1
-    assert _drafts(tmp_path) == []
+    assert _temporaries(tmp_path) == []
 
 
 def _server_hook(**variables):

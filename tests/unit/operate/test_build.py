@@ -38,8 +38,8 @@ class _Made(RegionTask):
         return self.publishes(self.paths.root / f"{self.number}.txt")[0]
 
     def make(self):
-        with self.output().atomic_write() as draft:
-            draft.write_text("made")
+        with self.output().atomic_write() as temporary:
+            temporary.write_text("made")
 
 
 class _Chain(_Made):

@@ -17,7 +17,7 @@ GRAPH = (
     TaskTime("cut(1)", "Cut", ("scan()",), 7.5),
     TaskTime("list()", "List", ("cut(0)", "cut(1)", "scan()"), None),
     TaskTime("check()", "Check", ("scan()",), 2.0),
-    TaskTime("seal()", "Seal", ("list()", "check()"), 0.25),
+    TaskTime("close()", "Close", ("list()", "check()"), 0.25),
 )
 
 
@@ -47,7 +47,7 @@ def test_a_family_requires_what_one_of_its_tasks_requires():
         "Cut": {"Scan"},
         "List": {"Cut", "Scan"},
         "Scan": set(),
-        "Seal": {"Check", "List"},
+        "Close": {"Check", "List"},
     }
 
 
@@ -96,7 +96,7 @@ def test_the_longest_chain_is_as_long_as_the_longest_of_all_chains(tasks):
 
 
 def test_the_longest_chain_goes_through_tasks_of_unknown_time():
-    assert [task.name for task in longest_chain(GRAPH)] == ["scan()", "cut(1)", "seal()"]
+    assert [task.name for task in longest_chain(GRAPH)] == ["scan()", "cut(1)", "close()"]
 
 
 def test_a_family_is_summed_up():
@@ -113,8 +113,8 @@ def test_picture_table_and_sentence_tell_the_same():
     assert "The time of 5 of 6 tasks is known: 15.8 s in all." in told.summary
     assert "took 8.8 s" in told.summary
     assert "1.8 times faster" in told.summary
-    assert told.chain == ("scan()", "cut(1)", "seal()")
-    assert [row[0] for row in told.table.rows] == ["Cut", "Check", "Scan", "Seal", "List"]
+    assert told.chain == ("scan()", "cut(1)", "close()")
+    assert [row[0] for row in told.table.rows] == ["Cut", "Check", "Scan", "Close", "List"]
     assert told.table.rows[0][3].text == "12.5 s (79%)"
     assert told.table.rows[0][1:3] + told.table.rows[0][4:] == ("2", "2", "7.5 s", "cut(1)")
     words = [one.strip() for one in Page(str(told.picture)).text if one.strip()]

@@ -30,7 +30,6 @@ from gcn_luigi.report.pictures import false_colour, label_picture, missing_pictu
 from gcn_luigi.report.quality.checks import make_checks
 from gcn_luigi.report.quality.chips import choose_chips
 from gcn_luigi.report.quality.data import read_report_data
-from gcn_luigi.report.quality.figures import binned
 from gcn_luigi.report.quality.inputs import configuration, out_of_range_table, tile_table
 from gcn_luigi.report.quality.maps import elevation_band, hillshade
 from gcn_luigi.report.quality.page import write_report
@@ -440,16 +439,6 @@ def test_light_falls_from_the_north_west():
 def test_only_a_topographic_band_named_as_heights_is_taken_for_relief():
     assert elevation_band([Band("dem", Role.OPTICAL), Band("slope", Role.TOPO)]) is None
     assert elevation_band([Band("slope", Role.TOPO), Band("dem", Role.TOPO)]).name == "dem"
-
-
-def test_bins_hold_every_count_of_their_range():
-    counts = np.zeros(65536, np.int64)
-    counts[32768 - 3 : 32768 + 9] = 2
-
-    shares = binned(counts, low=-3, step=4, n_bins=3)
-
-    assert shares.tolist() == pytest.approx([1 / 3] * 3)
-    assert binned(counts, low=-3, step=40000, n_bins=1).tolist() == [1.0]
 
 
 def test_numbers_are_set_for_people():

@@ -14,7 +14,7 @@ from gcn_luigi.report.graph_picture import TaskTime
 from gcn_luigi.report.quality.checks import make_checks
 from gcn_luigi.report.quality.data import read_report_data
 from gcn_luigi.report.quality.inputs import input_table, stage_table
-from gcn_luigi.report.quality.page import Provenance, file_table, shard_table, write_report
+from gcn_luigi.report.quality.page import Provenance, digest_table, write_report
 from gcn_luigi.report.quality.tables import leakage_table, repeat_examples, repeat_table
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 from tests.reference.html_page import Page
@@ -95,7 +95,7 @@ def test_the_page_with_times_is_well_formed_and_names_its_pictures(path):
 
 
 def test_digests_are_told_whole_and_shards_stand_apart(path):
-    files, shards = file_table(origin(None)), shard_table(origin(None))
+    files, shards = (digest_table("", origin(None), are_shards=chosen) for chosen in (False, True))
 
     fingerprint = RECORDS["index.parquet"].fingerprint
     assert files.rows == (("index.parquet", "1,234", "a" * 64, fingerprint), ("split.json", *["\u2013"] * 3))

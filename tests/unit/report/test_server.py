@@ -20,7 +20,7 @@ def paths(small_output, tmp_path):
 
 @pytest.fixture
 def address(paths):
-    with serve_pages({"tiny": paths}) as address:
+    with serve_pages(paths) as address:
         yield address
 
 
@@ -137,13 +137,13 @@ def test_a_damaged_shard_is_told_on_its_page(address, paths):
 
 def test_before_anything_is_made_the_list_says_so(tmp_path):
     (tmp_path / "tiny").mkdir()
-    with serve_pages({"tiny": DatasetPaths(tmp_path / "tiny")}) as address:
+    with serve_pages(DatasetPaths(tmp_path / "tiny")) as address:
         assert "Nothing is finished yet." in page(address, "")[2]
         assert page(address, "catalog")[0] == 404
 
 
 def test_only_this_machine_is_listened_to_and_nothing_is_left(paths):
-    with serve_pages({"tiny": paths}) as address:
+    with serve_pages(paths) as address:
         parts = urlsplit(address)
         assert parts.hostname == "127.0.0.1"
 
@@ -158,12 +158,12 @@ def test_a_port_that_is_taken_is_an_error_with_a_way_out(paths):
         taken.listen()
         with (
             pytest.raises(SchedulerError, match="cannot be served"),
-            serve_pages({"tiny": paths}, taken.getsockname()[1]),
+            serve_pages(paths, taken.getsockname()[1]),
         ):
             pass
 
 
 def test_every_run_has_a_word_of_its_own(paths):
-    with serve_pages({"tiny": paths}) as one, serve_pages({"tiny": paths}) as other:
+    with serve_pages(paths) as one, serve_pages(paths) as other:
         assert urlsplit(one).path != urlsplit(other).path
         assert len(urlsplit(one).path) >= 16

@@ -29,8 +29,8 @@ def make(root, source):
 
 
 def publish(target, content=b"whole"):
-    with target.atomic_write() as draft:
-        draft.write_bytes(content)
+    with target.atomic_write() as temporary:
+        temporary.write_bytes(content)
 
 
 @pytest.fixture
@@ -86,8 +86,8 @@ class TestExists:
         assert str(target) == str(target.path)
 
     def test_not_while_it_is_written(self, target):
-        with target.atomic_write() as draft:
-            draft.write_bytes(b"whole")
+        with target.atomic_write() as temporary:
+            temporary.write_bytes(b"whole")
             assert not target.exists()
 
     def test_not_when_what_it_was_made_from_has_changed(self, target, source):
@@ -188,8 +188,8 @@ class TestPublishing:
         before = source.parts
 
         def write_meanwhile():
-            with target.atomic_write() as draft:
-                draft.write_bytes(b"made from the old source")
+            with target.atomic_write() as temporary:
+                temporary.write_bytes(b"made from the old source")
                 source.parts = {**source.parts, **change}
 
         with pytest.raises(InputError, match=r"changed while a\.h5 was made") as caught:
@@ -206,8 +206,8 @@ class TestPublishing:
         publish(target, b"older")
 
         def write_half():
-            with target.atomic_write() as draft:
-                draft.write_bytes(b"half")
+            with target.atomic_write() as temporary:
+                temporary.write_bytes(b"half")
                 raise failure
 
         with pytest.raises((type(failure), PublishError)):
@@ -223,9 +223,9 @@ class TestPublishing:
         source.parts = {**source.parts, "step": 16}
         seen, rename = [], type(target.path).replace
 
-        def replace(draft, final):
+        def replace(temporary, final):
             seen.append((final.name, target.sidecar.exists(), target.path.read_bytes()))
-            return rename(draft, final)
+            return rename(temporary, final)
 
         monkeypatch.setattr(type(target.path), "replace", replace)
 
@@ -240,10 +240,10 @@ class TestPublishing:
         before, rename = source.parts, type(target.path).replace
         source.parts = {**before, "step": 16}
 
-        def replace(draft, final):
+        def replace(temporary, final):
             if final == target.sidecar:
                 raise KeyboardInterrupt
-            return rename(draft, final)
+            return rename(temporary, final)
 
         monkeypatch.setattr(type(target.path), "replace", replace)
 
@@ -274,9 +274,9 @@ class TestPublishing:
         publish(first, b"same")
         seen, rename = [], type(first.path).replace
 
-        def replace(draft, final):
+        def replace(temporary, final):
             seen.append(first.exists())
-            return rename(draft, final)
+            return rename(temporary, final)
 
         monkeypatch.setattr(type(first.path), "replace", replace)
 
@@ -328,8 +328,8 @@ class TestIntact:
     def test_a_file_replaced_by_another_build_in_the_last_moment_is_not_vouched_for(self, target, monkeypatch):
         rename = type(target.path).replace
 
-        def replace(draft, final):
-            rename(draft, final)
+        def replace(temporary, final):
+            rename(temporary, final)
             if final == target.path:
                 other = final.with_name("other")
                 other.write_bytes(b"other")

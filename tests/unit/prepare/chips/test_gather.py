@@ -60,4 +60,4 @@ class TestGather:
 
     def test_a_fill_that_does_not_fit_is_refused(self):
         with pytest.raises(ConfigError):
-            gather_chips(STORED, np.array([[0, 0, 0]]), np.empty((1, 2, 2, 2), np.int16), edge="pad", fill=0.5)
+            gather_chips(STORED, np.array([[0, 0, 0]]), np.empty((1, 2, 2, 2), np.int16), edge="pad", fill=40000)

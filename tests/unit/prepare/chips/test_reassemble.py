@@ -1,11 +1,9 @@
 """Partitions put together from chips give the same chips again."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.chips.chips import chip_origins, cut_chips
 from gcn_luigi.prepare.chips.mosaic import reassemble
 
@@ -46,8 +44,3 @@ def test_what_no_chip_shows_holds_the_fill():
     assert (whole[0, 2:, 2:] == 1).all()
     assert (whole[0, :2, 4:] == -7).all()
     assert (whole[0, 4:, :2] == -7).all()
-
-
-def test_an_origin_a_chip_is_needed():
-    with pytest.raises(InputError, match="2 chips at 1 places"):
-        reassemble(np.zeros((2, 4, 4)), np.zeros((1, 2), np.int64), (4, 4), edge="drop", fill=0)

@@ -3,7 +3,7 @@ import pytest
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.layers.int16 import convert_bands, to_int16
+from gcn_luigi.prepare.layers.int16 import to_int16
 from gcn_luigi.settings import ConvertSettings
 
 DEM = Band("dem", Role.TOPO, nodata=-9999)
@@ -93,16 +93,6 @@ def test_the_source_is_not_modified():
     to_int16(values, DEM, nodata=-9999, settings=ConvertSettings(), where="")
 
     np.testing.assert_array_equal(values, before)
-
-
-def test_each_band_has_its_own_scale_and_tag():
-    values = np.stack([np.full((2, 2), 1.0), np.full((2, 2), 7.0)])
-    bands = [Band("a", Role.TOPO, nodata=-9999, scale=10), Band("b", Role.TOPO, nodata=-1)]
-
-    result = convert_bands(values, bands, nodata=[None, 7.0], settings=ConvertSettings(), where="")
-
-    assert result.dtype == np.int16
-    assert result[:, 0, 0].tolist() == [10, -1]
 
 
 def test_an_array_without_pixels_stays_one():

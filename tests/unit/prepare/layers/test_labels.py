@@ -7,7 +7,6 @@ import shapely
 from pydantic import ValidationError
 from rasterio.windows import Window as RasterWindow
 
-from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.vector import read_outlines
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.layers.labels import combine_label, count_classes, rasterize_outlines
@@ -86,13 +85,3 @@ def test_missing_votes_that_look_like_ice_are_missing():
 def test_a_ready_made_label_is_not_changed_by_a_rule_for_votes():
     with pytest.raises(ValidationError, match="ice_outside needs stem"):
         LabelSettings(raster="label.tif", ice_outside="ice")
-
-
-def test_arrays_of_different_shapes_are_refused():
-    with pytest.raises(InputError, match="differ in shape"):
-        combine_label(np.ones((2, 2), bool), np.ones((3, 3)), np.ones((2, 2), bool), 4)
-
-
-def test_classes_are_counted_in_bytes_alone():
-    with pytest.raises(InputError, match="int16"):
-        count_classes(np.ones((2, 2), np.int16))

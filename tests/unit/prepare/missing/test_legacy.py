@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gcn_luigi.bands import Band, BandSchema, Role
-from gcn_luigi.prepare.missing.legacy import LegacyRule, as_legacy_stack, legacy_corrected
+from gcn_luigi.prepare.missing.legacy import as_legacy_stack, legacy_corrected
 from gcn_luigi.settings import NodataSettings
 from tests.reference import nodata as reference
 
@@ -23,9 +23,8 @@ def test_image_bands_hold_the_fill_and_a_label_that_cannot_is_255(fill):
     rng = np.random.default_rng(abs(fill))
     stack = rng.choice([-32768, -9999, -3, 0, 5, 32767], (11, 40, 40)).astype(np.int16)
     stack[LABEL] = rng.choice([0, 1, 2, 255], (40, 40))
-    rule = LegacyRule.of(SCHEMA, NodataSettings(mode="legacy", fill=fill))
 
-    corrected = legacy_corrected(stack, SCHEMA, rule)
+    corrected = legacy_corrected(stack, SCHEMA, NodataSettings(mode="legacy", fill=fill))
 
     published = reference.legacy_nodata(as_legacy_stack(stack, SCHEMA), alt_topo_band=-4, fill=fill)
     np.testing.assert_array_equal(corrected.image, np.delete(published, LABEL, axis=0))

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 import shapely
 
-from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.partitions.catalog import CellFacts, Exclusions, build_catalog
 from gcn_luigi.prepare.partitions.grid import Cell, make_grid
@@ -174,12 +173,6 @@ def test_rejected_ids_are_compared_whole():
     catalog = build_catalog(cells, LATTICE, table, GridSettings())
 
     assert catalog.set_index("partition")["used"].to_dict() == {"12": False, "7125": True}
-
-
-@pytest.mark.parametrize("cells", [[CELLS[0], CELLS[0]], CELLS[:1]])
-def test_facts_that_do_not_fit_the_cells_are_refused(cells):
-    with pytest.raises(InputError, match=f"{len(cells)} cells"):
-        build_catalog(cells, LATTICE, facts(outlines(), CELLS[:2]), GridSettings())
 
 
 def test_a_catalog_of_no_cells_has_all_columns():

@@ -47,6 +47,14 @@ def test_chips_that_lie_apart_share_nothing_and_know_their_distance():
     assert measured == leakage.Leakage(0, ("G2",), 20 * 20.0, ("u", "d"), 2, 1)
 
 
+def test_whole_distances_are_whole_numbers_of_pixels():
+    # Measured with the corners as floating-point numbers, these chips would be 29.000000000000004 px apart.
+    chips = make_chips(LATTICE, ("t", "train", "a", 0, 0, 7), ("d", "dev", "b", 1, 36, 7))
+    catalog = make_catalog(("a", 0, 0, 7, 7, ""), ("b", 1, 36, 7, 7, ""))
+
+    assert measure_leakage(chips, catalog, LATTICE).least_distance_m == 29 * 20.0
+
+
 def test_a_pixel_that_many_chips_show_is_shared_once():
     catalog = make_catalog(("a", 0, 0, 32, 32, ""), ("b", 8, 8, 32, 32, ""))
     chips = make_chips(

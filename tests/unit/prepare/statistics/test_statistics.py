@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.statistics.statistics import (
     N_BINS,
     BandSummary,
@@ -56,17 +55,10 @@ class TestSummary:
 
         assert (summary.mean, summary.std) == (32000.5, 0.5)
 
-    @pytest.mark.parametrize(
-        "bad", [np.zeros(N_BINS), np.zeros(5, np.int64), np.full(N_BINS, -1), np.zeros((1, N_BINS), np.int64)]
-    )
-    def test_what_is_no_histogram_is_refused(self, bad):
-        with pytest.raises(InputError, match="is no histogram"):
-            summarise(bad)
-
 
 class TestClassWeights:
     def test_even_classes_weigh_one(self):
-        weights = class_weights(np.array([7, 7, 7]))
+        weights = class_weights({"none": 7, "debris": 7, "ice": 7})
 
         assert set(weights) == {"inverse_frequency", "median_frequency"}
         assert all(set(kind.values()) == {1.0} for kind in weights.values())
@@ -78,18 +70,15 @@ class TestClassWeights:
         assert weights["median_frequency"] == {"none": 1 / 3, "debris": 2.0, "ice": 1.0}
 
     def test_an_absent_class_weighs_nothing_and_does_not_dilute_the_others(self):
-        weights = class_weights(np.array([30, 0, 10]))
+        weights = class_weights({"none": 30, "debris": 0, "ice": 10})
 
         assert weights["inverse_frequency"] == {"none": 40 / 60, "debris": 0.0, "ice": 2.0}
         assert weights["median_frequency"] == {"none": 20 / 30, "debris": 0.0, "ice": 2.0}
-        assert class_weights(np.zeros(3, int))["median_frequency"] == {"none": 0.0, "debris": 0.0, "ice": 0.0}
-
-    @pytest.mark.parametrize(
-        "bad", [np.array([1, 2]), np.array([1, 2, 3, 4]), np.array([1, 2, -1]), {"none": 1}, {"a": 1, "b": 2, "c": 3}]
-    )
-    def test_counts_that_are_not_one_a_class_are_refused(self, bad):
-        with pytest.raises(InputError, match="one number for each class"):
-            class_weights(bad)
+        assert class_weights(dict.fromkeys(("none", "debris", "ice"), 0))["median_frequency"] == {
+            "none": 0.0,
+            "debris": 0.0,
+            "ice": 0.0,
+        }
 
 
 class TestKsDistance:
@@ -101,7 +90,3 @@ class TestKsDistance:
 
     def test_the_largest_gap_counts(self):
         assert ks_distance(_histogram([0, 0, 0, 1]), _histogram([0, 1, 1, 1])) == 0.5
-
-    def test_nothing_cannot_be_compared(self):
-        with pytest.raises(InputError, match="counts nothing"):
-            ks_distance(_histogram([1]), np.zeros(N_BINS, np.int64))

@@ -60,10 +60,3 @@ def test_a_mosaic_wider_than_a_strip_is_converted_whole(tmp_path):
         np.testing.assert_array_equal(made.read(1), expected)
         assert (made.nodata, made.dtypes, made.descriptions) == (-9999, ("int16",), ("dem",))
         assert made.block_shapes == [(256, 256)]
-
-
-def test_a_raster_of_several_bands_is_not_converted(tmp_path):
-    source = write_tif(tmp_path / "a.tif", np.ones((2, 5, 7), np.float32))
-
-    with pytest.raises(InputError, match="has 2 bands"):
-        convert_mosaic(source, tmp_path / "b.tif", Band("dem", Role.TOPO, nodata=-9999), ConvertSettings())

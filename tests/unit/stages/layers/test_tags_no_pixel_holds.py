@@ -1,4 +1,4 @@
-"""A nodata tag that no pixel of its band can hold says nothing: such a file is judged as one without a tag."""
+"""A nodata tag that no pixel of its band can hold says nothing: such a file is taken for one without a tag."""
 
 import re
 

@@ -94,7 +94,7 @@ def test_optical_tiles_are_counted_year_by_year(make, extra):
     assert (content["band"], content["valid_min"], content["valid_max"]) == ("a", -1000, 1000)
 
 
-def test_topography_is_judged_after_scaling_and_described_before_it(make):
+def test_topography_is_checked_after_scaling_and_described_before_it(make):
     values = np.random.default_rng(3).uniform(-100, 7000, (40, 50)).astype(np.float32)
     values[0, :4] = np.nan, np.inf, -np.inf, -9999
     values[1, :2] = -50.5, -50.6
