@@ -113,8 +113,8 @@ def label_making(dataset: Dataset) -> Figure:
     outlines = gpd.read_file(sources / "rgi" / "outlines.gpkg")
     index = dataset.chip_table
     best = index.loc[index[["share_none", "share_debris", "share_ice"]].min(axis=1).idxmax()]
-    middle = best.geometry.centroid
-    box = (middle.x - 5000, middle.y - 4000, middle.x + 5000, middle.y + 4000)
+    x, y = (best["left"] + best["right"]) / 2, (best["bottom"] + best["top"]) / 2
+    box = (x - 5000, y - 4000, x + 5000, y + 4000)
     figure = Figure((8.6, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     votes = left.imshow(

@@ -1,8 +1,9 @@
 """Bands by name and role: never by position, count or file order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
 
 from gcn_luigi.errors import ConfigError
 
@@ -112,3 +113,28 @@ class BandSchema:
     def indices(self, role: Role) -> tuple[int, ...]:
         """Return the 0-based positions of the bands with `role`."""
         return tuple(i for i, band in enumerate(self.bands) if band.role is role)
+
+
+def band_of(table: Mapping[str, Any]) -> Band:
+    """Return the band that a ``[[bands]]`` table describes; raise TypeError or ValueError where it is no such table."""
+    role = Role(table["role"])
+    values = dict(table) | {"role": role, "suffix": table.get("suffix") or table["name"]}
+    if values.get("nodata") is None:
+        values["nodata"] = -9999 if role is Role.TOPO else -32768
+    return Band(**values)
+
+
+def stacked_bands(tables: Iterable[Mapping[str, Any]], distance_unit: str | None) -> BandSchema:
+    """Return the bands of a stack: optical and topo ones of ``[[bands]]``, label, and distance if it has a unit."""
+    read = [band_of(table) for table in tables]
+    stacked = [band for role in (Role.OPTICAL, Role.TOPO) for band in read if band.role is role]
+    return BandSchema((*stacked, *made_bands(distance_unit)))
+
+
+def made_bands(distance_unit: str | None) -> tuple[Band, ...]:
+    """Return the bands that are not read from tiles: the label, and the distance if it has a unit."""
+    label = Band("label", Role.LABEL, nodata=LABEL_IGNORE, valid_min=0, valid_max=2)
+    if distance_unit is None:
+        return (label,)
+    what = "distance to the nearest glacier"
+    return label, Band("distance", Role.DISTANCE, nodata=-32768, valid_min=0, unit=distance_unit, description=what)

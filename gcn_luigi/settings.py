@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_o
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from gcn_luigi.bands import LABEL_IGNORE, Band, BandSchema, Role
+from gcn_luigi.bands import Band, BandSchema, Role, band_of, made_bands, stacked_bands
 from gcn_luigi.old_keys import OLD_KEYS, renew_section
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -122,9 +122,7 @@ class BandSettings(Section):
 
     def band(self) -> Band:
         """Return the value used by everything else."""
-        fallback = -9999 if self.role == "topo" else -32768
-        nodata = fallback if self.nodata is None else self.nodata
-        return Band(**{**dict(self), "role": Role(self.role), "suffix": self.suffix or self.name, "nodata": nodata})
+        return band_of(self.model_dump())
 
 
 class ConvertSettings(Section):
@@ -374,19 +372,13 @@ class RegionSettings(Section):
 
     @property
     def _made_bands(self) -> tuple[Band, ...]:
-        label = Band("label", Role.LABEL, nodata=LABEL_IGNORE, valid_min=0, valid_max=2)
-        what = "distance to the nearest glacier"
-        distance = Band(
-            "distance", Role.DISTANCE, nodata=-32768, valid_min=0, unit=self.distance.unit, description=what
-        )
-        return (label, distance) if self.distance.enabled else (label,)
+        return made_bands(self.distance.unit if self.distance.enabled else None)
 
     @property
     def schema_bands(self) -> BandSchema:
         """The stack's bands: optical, topo, label and, if enabled, distance."""
-        read = [table.band() for table in self.bands]
-        stacked = [band for role in (Role.OPTICAL, Role.TOPO) for band in read if band.role is role]
-        return BandSchema((*stacked, *self._made_bands))
+        tables = [table.model_dump() for table in self.bands]
+        return stacked_bands(tables, self.distance.unit if self.distance.enabled else None)
 
     @property
     def topo_bands(self) -> tuple[Band, ...]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gcn_luigi.bands import Band, Role
+from gcn_luigi.bands import Band, Role, stacked_bands
 from gcn_luigi.errors import ConfigError, ShardError
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.publish.atomic import digest
@@ -18,13 +18,12 @@ from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.publish.safe_names import inside
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.old_keys import renew
 from gcn_luigi.prepare.split.names import split_of
 from gcn_luigi.read.reader import Chip, ChipReader
-from gcn_luigi.settings import RegionSettings
 
 if TYPE_CHECKING:
     import geopandas as gpd
+    import pandas as pd
 
 __all__ = ["Chip", "ChipReader", "Dataset"]
 
@@ -91,14 +90,22 @@ class Dataset:
         return data_digest(ManifestEntry(**entry) for entry in self.description["files"])
 
     @cached_property
-    def chip_table(self) -> "gpd.GeoDataFrame":
-        """One row per chip: id, split, shard, shard_row, partition, place, year, shares; geometry is the chip's box."""
-        return self._table(self.paths.index)
+    def chip_table(self) -> "pd.DataFrame":
+        """One row per chip: id, split, shard, shard_row, partition, place, year, shares. Shapes are in `chip_boxes`."""
+        # Here, because pandas and pyarrow take longer to import than all the rest.
+        from gcn_luigi.io.parquet import read_columns  # noqa: PLC0415
+
+        return read_columns(self._verified(self.paths.index))
+
+    @cached_property
+    def chip_boxes(self) -> "gpd.GeoDataFrame":
+        """The chip table with the box of each chip as its geometry; it needs geopandas."""
+        return self._shapes(self.paths.index)
 
     @cached_property
     def partition_table(self) -> "gpd.GeoDataFrame":
-        """One row per partition, used or not, with the reason."""
-        return self._table(self.paths.catalog)
+        """One row per partition, used or not, with the reason; it needs geopandas."""
+        return self._shapes(self.paths.catalog)
 
     @cached_property
     def statistics(self) -> dict[str, Any]:
@@ -174,20 +181,28 @@ class Dataset:
 
     def _configured_bands(self) -> tuple[Band, ...]:
         try:
-            # Where the sources are is not recorded, and not needed here.
-            settings = RegionSettings.model_validate({**renew(self.description["configuration"])[0], "data_root": "."})
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            configuration = self.description["configuration"]
+            distance = configuration["distance"]
+            schema = stacked_bands(configuration["bands"], distance["unit"] if distance["enabled"] else None)
+        except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
             raise ShardError(
                 "was made with other settings than this version knows: its bands are unknown",
                 where=str(self.paths.dataset),
                 fix="read it with the version that made it, or build it again: gcn run <region>",
             ) from error
-        return settings.schema_bands.image
+        return schema.image
 
-    def _table(self, path: Path) -> "gpd.GeoDataFrame":
-        # Here, because geopandas takes longer to import than all the rest.
-        from gcn_luigi.io.tables import read_geoparquet  # noqa: PLC0415
-
+    def _shapes(self, path: Path) -> "gpd.GeoDataFrame":
+        try:
+            # Here, because pixels are read without geopandas.
+            from gcn_luigi.io.tables import read_geoparquet  # noqa: PLC0415
+        except ImportError as error:
+            raise ConfigError(
+                f"the shapes in {path.name} need geopandas, which is not installed ({error})",
+                where=str(self.paths.root),
+                fix="pip install gcn-luigi, which brings it, in place of gcn-luigi-reader; Dataset.chip_table and "
+                "Dataset.chips do without",
+            ) from error
         return read_geoparquet(self._verified(path))
 
     def _verified(self, path: Path) -> Path:

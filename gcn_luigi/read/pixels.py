@@ -19,7 +19,7 @@ from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.io.shard.reader import ShardReader
 
 if TYPE_CHECKING:
-    import geopandas as gpd
+    import pandas as pd
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -156,7 +156,7 @@ class PixelStore:
     decoded into a cache of `cache_mb` megabytes, and chips cut from there.
     """
 
-    def __init__(self, directory: Path, index: "gpd.GeoDataFrame", *, threads: int = 1, cache_mb: int) -> None:
+    def __init__(self, directory: Path, index: "pd.DataFrame", *, threads: int = 1, cache_mb: int) -> None:
         names, numbers = np.unique(index["shard"].to_numpy(str), return_inverse=True)
         self.ids = index["chip_id"].array
         self._shard_of, self._chip_of = numbers.astype(np.int64), index["shard_row"].to_numpy(np.int64)

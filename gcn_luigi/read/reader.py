@@ -16,7 +16,7 @@ from gcn_luigi.read.buffers import Batch, BufferPool
 from gcn_luigi.read.pixels import PixelStore
 
 if TYPE_CHECKING:
-    import geopandas as gpd
+    import pandas as pd
 
 
 Positions = NDArray[np.int64]
@@ -54,7 +54,7 @@ class ChipReader:
         Megabytes for partitions decoded last, in the layout ``windows``.
     """
 
-    def __init__(self, directory: Path, index: "gpd.GeoDataFrame", *, threads: int = 1, cache_mb: int = 256) -> None:
+    def __init__(self, directory: Path, index: "pd.DataFrame", *, threads: int = 1, cache_mb: int = 256) -> None:
         self._store = PixelStore(directory, index, threads=threads, cache_mb=cache_mb)
 
     def __repr__(self) -> str:

@@ -12,7 +12,7 @@ import gcn_luigi
 @pytest.fixture
 def files(small_output, tmp_path):
     """Return the footprints of both splits as files of their own."""
-    index = gcn_luigi.open_dataset(small_output).chip_table
+    index = gcn_luigi.open_dataset(small_output).chip_boxes
     paths = []
     for split in ("train", "dev"):
         paths.append(tmp_path / f"{split}.gpkg")

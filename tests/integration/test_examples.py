@@ -41,7 +41,7 @@ def test_the_region_of_another_sensor_is_built_as_it_stands(tmp_path):
     made = gcn_luigi.open_dataset(tmp_path / "out" / "patagonia")
     assert list(validate(tmp_path / "out" / "patagonia")) == []
     assert [band.name for band in made.bands] == ["ndsi", "ndvi", "dem", "distance"]
-    assert made.chip_table.crs.to_epsg() == 32718
+    assert made.chip_boxes.crs.to_epsg() == 32718
     assert (made.chip_table["right"] - made.chip_table["left"]).unique().tolist() == [1280.0]
     assert set(made.chip_table["split"]) == {"train", "dev"}
     assert made.chips("train").layout == "windows"

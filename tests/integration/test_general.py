@@ -108,7 +108,7 @@ def test_a_world_in_utm_with_ten_metre_pixels_and_other_bands(tmp_path):
     assert list(validate(tmp_path / "out" / "elsewhere")) == []
     assert made.chips("train")[0]["image"].shape == (4, 64, 64)
     assert list(made.statistics["bands"]) == ["ndsi", "ndvi", "dem", "distance"]
-    assert made.chip_table.crs.to_epsg() == 32606
+    assert made.chip_boxes.crs.to_epsg() == 32606
     widths = (made.chip_table["right"] - made.chip_table["left"]).unique()
     assert widths.tolist() == [640.0]
 
@@ -184,7 +184,7 @@ def test_class_filters_reject_and_count(tmp_path, world):
 def test_the_default_split_shares_no_pixel_and_keeps_its_distance(tmp_path, world):
     made = _built(tmp_path, world)
     audit = json.loads(made.paths.split_audit.read_text())
-    boxes = made.chip_table.geometry
+    boxes = made.chip_boxes.geometry
     train, dev = (boxes[made.chip_table["split"] == split] for split in ("train", "dev"))
 
     assert audit["shared_pixels"] == 0

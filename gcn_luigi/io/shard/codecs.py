@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import deflate
 import h5py
@@ -26,16 +26,19 @@ from numpy.typing import NDArray
 from gcn_luigi._core import filters as kernel
 from gcn_luigi._core import repeats
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.settings import Codec
 
-CODECS: tuple[Codec, ...] = get_args(Codec)
+if TYPE_CHECKING:
+    # pydantic is not needed to read.
+    from gcn_luigi.settings import Codec
+
+CODECS: tuple["Codec", ...] = ("deflate", "bitshuffle-lz4", "zstd", "none")
 _CHECKSUM_BYTES = 4
 
 _SHUFFLE, _DEFLATE, _FLETCHER = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32
 # Registered numbers of HDF5 filters that come with hdf5plugin.
 _BITSHUFFLE, _ZSTD = 32008, 32015
 # Filters of a dataset, in the order in which they are applied on writing.
-_CODEC_OF: Mapping[tuple[int, ...], Codec] = MappingProxyType(
+_CODEC_OF: Mapping[tuple[int, ...], "Codec"] = MappingProxyType(
     {
         (_DEFLATE, _FLETCHER): "deflate",
         (_SHUFFLE, _DEFLATE, _FLETCHER): "deflate",
@@ -62,7 +65,7 @@ _BITSHUFFLE_OPTIONS = (0, 2)
 _BLOCKS_HEADER = struct.Struct(">QI")
 
 
-def filters(codec: Codec, dtype: np.dtype[Any]) -> dict[str, Any]:
+def filters(codec: "Codec", dtype: np.dtype[Any]) -> dict[str, Any]:
     """Return the `h5py.Group.create_dataset` arguments that declare how chunks of `dtype` are stored.
 
     Any HDF5 reads ``deflate`` and ``none`` without a plugin; ``bitshuffle-lz4`` and ``zstd`` need hdf5plugin. Raise
@@ -84,19 +87,19 @@ def filters(codec: Codec, dtype: np.dtype[Any]) -> dict[str, Any]:
     raise ConfigError(f"no codec {codec!r}", where="shards.codec", fix=f"use one of {', '.join(CODECS)}")
 
 
-def check_codec(codec: Codec) -> None:
+def check_codec(codec: "Codec") -> None:
     """Raise ConfigError where the library of a codec is not installed: better now than at the first shard."""
     encode(codec, np.zeros(8, np.int16))
     filters(codec, np.dtype(np.int16))
 
 
-def codec_of(dataset: h5py.Dataset) -> Codec | None:
+def codec_of(dataset: h5py.Dataset) -> "Codec | None":
     """Return the codec that a dataset's filters stand for; None for any other filters."""
     plist = dataset.id.get_create_plist()
     return _CODEC_OF.get(tuple(plist.get_filter(number)[0] for number in range(plist.get_nfilters())))
 
 
-def encode(codec: Codec, chunk: NDArray[Any]) -> bytes | memoryview:
+def encode(codec: "Codec", chunk: NDArray[Any]) -> bytes | memoryview:
     """Return the bytes HDF5 stores for a chunk under ``filters(codec, chunk.dtype)``: the same for the same chunk.
 
     Compressed, with a Fletcher-32 behind; for ``none`` the chunk's own memory. Raise ConfigError where the codec's
@@ -109,7 +112,7 @@ def encode(codec: Codec, chunk: NDArray[Any]) -> bytes | memoryview:
     return stored + _checksum(np.frombuffer(stored, np.uint8))
 
 
-def decode(codec: Codec, stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
+def decode(codec: "Codec", stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
     """Write the chunk that `encode` made `stored`, (byte,), of into `out`; not for ``none``.
 
     `out` is C-contiguous, of the chunk's shape and dtype; it is written to before some damage is noticed. Raise OSError
@@ -286,7 +289,7 @@ def bitshuffle_library() -> Any:
     return library
 
 
-def _not_installed(codec: Codec, package: str, error: Exception) -> ConfigError:
+def _not_installed(codec: "Codec", package: str, error: Exception) -> ConfigError:
     return ConfigError(
         f"the codec {codec} is not installed: {error}",
         where="shards.codec",

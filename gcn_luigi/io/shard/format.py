@@ -24,17 +24,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import CRS
 
 from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE, Band
 from gcn_luigi.prepare.chips.chips import Edge
 from gcn_luigi.prepare.missing.fill import Flag, outside_flags
-from gcn_luigi.settings import StorageLayout
+
+if TYPE_CHECKING:
+    # pydantic is not needed to read.
+    from gcn_luigi.settings import StorageLayout
 
 # By layout. Version 2: long columns in several chunks, texts compressed, more codecs. 3: a footer. 4: HDF5's
 # own checksums of compressed pixels, of headers and indices, and of columns; texts of fixed length.
@@ -117,7 +119,7 @@ class ShardHeader:
     nodata_mode: str
     fill: int
     edge: Edge = "clamp"
-    layout: StorageLayout = "chips"
+    layout: "StorageLayout" = "chips"
     window: tuple[int, int] = (0, 0)
 
     @property
@@ -224,6 +226,9 @@ def write_scales(file: h5py.File, header: ShardHeader) -> None:
 
 
 def _grid_mapping(crs: str) -> dict[str, Any]:
+    # Here, because a shard is read without it.
+    from pyproj import CRS  # noqa: PLC0415
+
     parsed = CRS.from_user_input(crs)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import h5py
 import numpy as np
@@ -16,7 +16,10 @@ from gcn_luigi.errors import GcnLuigiError, ShardError
 from gcn_luigi.io.shard.codecs import codec_of, crc32, decode
 from gcn_luigi.io.shard.format import CHECKSUMS, FORMATS, PIXELS, check_footer
 from gcn_luigi.prepare.chips.chips import Edge, gather_chips
-from gcn_luigi.settings import Codec
+
+if TYPE_CHECKING:
+    # pydantic is not needed to read.
+    from gcn_luigi.settings import Codec
 
 # Groups within groups; a shard has one level.
 _DEEPEST = 2
@@ -279,7 +282,7 @@ class StoredArray:
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    codec: Codec
+    codec: "Codec"
     # (row,): first byte and number of bytes; offset -1 where the file's index lost the chunk.
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int64]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import h5py
 import numpy as np
@@ -31,7 +31,10 @@ from gcn_luigi.io.shard.format import (
     write_footer,
     write_scales,
 )
-from gcn_luigi.settings import Codec
+
+if TYPE_CHECKING:
+    # pydantic is not needed to read.
+    from gcn_luigi.settings import Codec
 
 _NOTHING: Mapping[str, NDArray[Any]] = MappingProxyType({})
 # Rows of columns kept in memory, and rows of an HDF5 chunk: memory does not grow with the shard.
@@ -56,7 +59,7 @@ class EncodedRows:
 class ShardWriter:
     """Appends to a new shard; used through `create_shard`."""
 
-    def __init__(self, file: h5py.File, header: ShardHeader, codec: Codec, disk: "BackgroundFsync") -> None:
+    def __init__(self, file: h5py.File, header: ShardHeader, codec: "Codec", disk: "BackgroundFsync") -> None:
         self._file, self.codec, self._disk = file, codec, disk
         self._title = header.title
         self._axis, self._count = ROW_AXES[header.layout], 0
@@ -163,7 +166,7 @@ class ShardWriter:
 
 
 @contextmanager
-def create_shard(path: Path, header: ShardHeader, codec: Codec) -> Iterator[ShardWriter]:
+def create_shard(path: Path, header: ShardHeader, codec: "Codec") -> Iterator[ShardWriter]:
     """Yield a writer for a new shard at `path`, which the caller publishes; its `finish` is the last call.
 
     Equal chips give equal bytes: nothing in the file depends on the clock, the machine, the order of threads, or on

@@ -20,7 +20,7 @@ _MOST_NAMED = 3
 
 def index_problems(dataset: Dataset, names: list[str]) -> Iterator[str]:
     """Yield where the shards `names`, as ``dataset.json`` lists them, the index and the catalog do not agree."""
-    index, catalog = dataset.chip_table, dataset.partition_table.set_index("partition")
+    index, catalog = dataset.chip_boxes, dataset.partition_table.set_index("partition")
     for chip_id in index["chip_id"][index["chip_id"].duplicated()].unique():
         yield f"index.parquet: {chip_id} stands there twice"
     for name in sorted(set(index["shard"]) - set(names)):

@@ -59,7 +59,7 @@ def export(dataset: Dataset, out: Path, request: Request, say: Say) -> dict[str,
             "a mosaic shows all there is", where="--as mosaic", fix="leave out --sample and --limit, or use --as chips"
         )
     where = str(dataset.paths.root)
-    rows = select(dataset.chip_table, selection, "chip_id" if request.form == "chips" else "partition", where=where)
+    rows = select(dataset.chip_boxes, selection, "chip_id" if request.form == "chips" else "partition", where=where)
     with published(dataset, out, overwrite=request.overwrite) as directory:
         files = ExportFiles(dataset, directory, request.layers)
         if request.form == "chips":

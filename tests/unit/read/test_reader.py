@@ -11,12 +11,14 @@ import sys
 
 import h5py
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 
 import gcn_luigi
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
 from gcn_luigi.read.dataset import Dataset
+from gcn_luigi.settings import RegionSettings
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +204,8 @@ class TestDataset:
         assert dataset.statistics == json.loads((small_output / "statistics.json").read_text(encoding="utf-8"))
         assert dataset.description == json.loads((small_output / "dataset.json").read_text(encoding="utf-8"))
         assert set(dataset.chip_table["partition"]) <= set(dataset.partition_table["partition"])
-        assert dataset.chip_table.crs == dataset.partition_table.crs
+        assert dataset.chip_boxes.crs == dataset.partition_table.crs
+        pd.testing.assert_frame_equal(dataset.chip_table, pd.DataFrame(dataset.chip_boxes.drop(columns="geometry")))
 
     def test_a_path_may_be_a_text_and_relative(self, small_output, monkeypatch):
         monkeypatch.chdir(small_output.parent)
@@ -318,6 +321,69 @@ class TestImport:
         assert not self.loaded("import gcn_luigi.read.dataset, gcn_luigi.read.validate") & {
             "luigi", "rasterio", "torch", "matplotlib",
         }  # fmt: skip
+
+    def test_reading_chips_loads_nothing_that_only_building_needs(self, small_output):
+        script = (
+            f"import gcn_luigi, gcn_luigi.read.normalise; made = gcn_luigi.open_dataset({str(small_output)!r}); "
+            "made.chip_table, made.statistics, made.bands, made.lattice; chips = made.chips('train'); "
+            "chips[0], chips.batch([0, 1]), next(chips.batches(2)); chips.close()"
+        )
+
+        loaded = self.loaded(script)
+
+        assert {"numpy", "h5py", "pyarrow", "pandas", "deflate"} <= loaded
+        assert not loaded & {
+            "luigi", "rasterio", "geopandas", "shapely", "pyogrio", "pyproj", "pydantic", "scipy", "matplotlib", "rich",
+            "click", "jinja2", "psutil", "torch",
+        }  # fmt: skip
+
+    def test_reading_for_torch_loads_nothing_that_only_building_needs(self, small_output):
+        pytest.importorskip("torch", reason="torch is not installed")
+        script = (
+            f"import gcn_luigi; from gcn_luigi.read.torch import ChipStream; import sys; "
+            f"chips = gcn_luigi.open_dataset({str(small_output)!r}).chips('train'); next(iter(ChipStream(chips, 2)))"
+        )
+
+        loaded = self.loaded(script)
+
+        assert "torch" in loaded
+        assert not loaded & {
+            "luigi",
+            "rasterio",
+            "geopandas",
+            "shapely",
+            "pyogrio",
+            "pyproj",
+            "pydantic",
+            "scipy",
+            "click",
+        }
+
+    def test_bands_of_a_dataset_are_those_of_its_settings(self, dataset):
+        settings = RegionSettings.model_validate({**dataset.description["configuration"], "data_root": "."})
+
+        assert dataset.bands == settings.schema_bands.image
+
+    @pytest.mark.parametrize("wrong", [{"colour": "red"}, {"role": "thermal"}])
+    def test_a_dataset_whose_bands_are_described_in_other_words_is_named(self, dataset, monkeypatch, wrong):
+        configuration = dataset.description["configuration"]
+        bands = [configuration["bands"][0] | wrong, *configuration["bands"][1:]]
+        monkeypatch.setitem(dataset.description, "configuration", {**configuration, "bands": bands})
+        monkeypatch.delitem(vars(dataset), "bands", raising=False)
+
+        with pytest.raises(ShardError, match="made with other settings"):
+            _ = dataset.bands
+
+    def test_shapes_without_geopandas_name_what_to_install(self, small_output, monkeypatch):
+        monkeypatch.delitem(sys.modules, "gcn_luigi.io.tables", raising=False)
+        monkeypatch.setitem(sys.modules, "geopandas", None)
+        opened = gcn_luigi.open_dataset(small_output)
+
+        for ask in (operator.attrgetter("partition_table"), operator.attrgetter("chip_boxes")):
+            with pytest.raises(ConfigError, match="need geopandas") as caught:
+                ask(opened)
+            assert "pip install gcn-luigi" in caught.value.fix
+        assert len(opened.chip_table) > 0
 
     def test_its_version_is_told(self):
         assert gcn_luigi.__version__

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
 
 import h5py
 import numpy as np
@@ -24,6 +25,7 @@ from gcn_luigi.io.shard.codecs import (
     inflate,
     zstd_decompress,
 )
+from gcn_luigi.settings import Codec
 
 DTYPES = ["u1", "<i2", "<i4", "<f4", "<f8"]
 SHAPES = [(1,), (7,), (3, 5), (1, 1, 1), (2, 3, 5), (3, 64, 64)]
@@ -31,6 +33,10 @@ SHAPES = [(1,), (7,), (3, 5), (1, 1, 1), (2, 3, 5), (3, 64, 64)]
 COMPRESSING = [codec for codec in CODECS if codec != "none"]
 # One of each library beside deflate.
 LIBRARIES = {"bitshuffle-lz4": "hdf5plugin", "zstd": "zstandard"}
+
+
+def test_every_codec_that_can_be_configured_is_known():
+    assert get_args(Codec) == CODECS
 
 
 def noise(dtype, shape, seed=1):
