@@ -265,3 +265,31 @@ class TestCommand:
         code, shown, _ = gcn("upgrade-config", "--check", *files)
 
         assert (code, shown.count("no old keys")) == (0, len(files))
+
+
+@pytest.mark.parametrize("table", ['"none"', "1", "[0, 1]"])
+def test_a_table_that_is_none_is_refused_by_its_name(tmp_path, table):
+    path = tmp_path / "alps.toml"
+    path.write_text(f"{HEAD}[label]\nstem = 's.tif'\n[nodata]\nlegacy = {table}\ntopo_band = -2\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"nodata\.legacy: give a table of keys, not ") as refused:
+        load_region(path)
+    assert "old name" not in str(refused.value)
+
+
+def test_what_is_no_toml_is_told_once_and_without_old_names(tmp_path):
+    path = tmp_path / "alps.toml"
+    path.write_text(f"{HEAD}[label]\nmin_votes = 4\nmin_votes = 5\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="not a TOML file") as refused:
+        load_region(path)
+    assert str(refused.value).count("fix:") == 1
+    assert "old name" not in str(refused.value)
+
+
+def test_old_keys_of_a_file_are_told_once_however_it_is_named(tmp_path, monkeypatch, caplog):
+    path = tmp_path / "alps.toml"
+    path.write_text(HEAD + OLD, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with caplog.at_level(logging.WARNING, logger="gcn_luigi"):
+        load_region(Path("alps.toml"))
+        load_region(path)
+    assert len(caplog.records) == 1
