@@ -252,6 +252,21 @@ class TestCommand:
         assert (code, "cannot be rewritten" in told) == (1, True)
         assert path.read_text(encoding="utf-8") == text
 
+    def test_only_keys_that_are_not_understood_are_to_be_changed_by_hand(self, tmp_path, gcn):
+        path = write(tmp_path, '[year]\nmax_gap = 3\n[split]\n"block" = 3\n')
+
+        told = gcn("upgrade-config", path)[2]
+
+        assert "cannot be rewritten: split.block is now split.block_partitions" in told
+        assert "max_gap" not in told
+
+    @pytest.mark.parametrize("value", ['"ids#1.txt"', "'ids#1.txt'", '"a\\"b#.txt"'])
+    def test_a_number_sign_in_a_text_begins_no_comment(self, tmp_path, gcn, value):
+        path = write(tmp_path, f"[grid]\nreject_ids = {value}  # of 2024's list\n")
+
+        assert gcn("upgrade-config", path)[0] == 0
+        assert path.read_text(encoding="utf-8").endswith(f"reject_ids_path = {value}  # of 2024's list\n")
+
     def test_a_file_that_is_no_toml_is_named(self, tmp_path, gcn):
         (tmp_path / "alps.toml").write_text("a = \n", encoding="utf-8")
 
