@@ -183,7 +183,7 @@ def test_every_option_of_ours_in_luigis_settings_is_documented():
 
 
 def test_the_readme_is_short():
-    assert len(read(ROOT / "README.md").splitlines()) <= 150
+    assert len(read(ROOT / "README.md").splitlines()) <= 120
 
 
 def test_each_decision_has_its_four_parts():
