@@ -60,8 +60,8 @@ def _by_partitions(ground: Ground) -> list[Row]:
     share = dict.fromkeys(("ratio", "low", "high"), peak / _MOST_MB)
     head = {"key": "peak-memory", "what": f"peak memory of a build, {what}", "reference": f"{_MOST_MB:.0f} MB"}
     return [
-        time.row({"key": "curve-partitions", "what": f"time per partition, {what}", "reference": reference, "unit": "s"},
-                 _MOST_GROWTH),
+        time.row({"key": "curve-partitions", "what": f"time per partition, {what}", "reference": reference,
+                  "unit": "s"}, _MOST_GROWTH),
         memory.row({"key": "curve-memory", "what": f"peak memory, {what}", "reference": reference, "unit": "MB"},
                    _MOST_GROWTH),
         Row(**head, unit="MB", ours=peak, theirs=_MOST_MB, **share, target=1.0, at_most=True),

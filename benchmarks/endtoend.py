@@ -88,7 +88,12 @@ def _claims() -> Iterator[Claim]:
         "published 32",
     )
     yield Claim(
-        "published-8", f"{whole}, step 8: chips available to a reader", "(a) published way", "windows 8", "published 8", 1500
+        "published-8",
+        f"{whole}, step 8: chips available to a reader",
+        "(a) published way",
+        "windows 8",
+        "published 8",
+        1500,
     )
     for codec in CODECS:
         what = f"whole build, layout chips, {codec}, step 32"

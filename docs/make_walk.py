@@ -145,7 +145,9 @@ def table(walk: Walk) -> str:
 def summary(walk: Walk) -> str:
     """Return the figures of a walk as one sentence."""
     climbs = f"{len(walk.climbs)} calls go" if walk.climbs else "No call goes"
-    figures = f"A pixel passes {len(walk.steps)} modules and {walk.n_functions} functions, at most {walk.depth} calls deep"
+    figures = (
+        f"A pixel passes {len(walk.steps)} modules and {walk.n_functions} functions, at most {walk.depth} calls deep"
+    )
     return f"{figures}. {climbs} to a higher floor."
 
 
