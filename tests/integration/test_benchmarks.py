@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import limits, machine
-from benchmarks.rows import Claim, Row, judged
+from benchmarks.rows import Claim, Row, evaluate
 from benchmarks.suite import NAMES
 from benchmarks.timing import Contestant, Race, Sample, race
 
@@ -110,7 +110,7 @@ class TestRace:
     def test_what_did_not_run_is_left_out_with_its_reason(self):
         claims = [Claim("key", "what", "reference", "ours", "theirs", 2.0)]
 
-        rows = judged(claims, Race({}), {"theirs": "not installed"}, "")
+        rows = evaluate(claims, Race({}), {"theirs": "not installed"}, "")
 
         assert rows == [Row("key", "what", "reference", target=2.0, left_out="not installed")]
         assert rows[0].is_met is None
