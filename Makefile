@@ -1,5 +1,5 @@
-# The two commands: `make demo` and `make test`. Everything they need beyond Python 3.11, a C compiler
-# and a package index is installed into .venv on the first call.
+# The two main commands are `make demo` and `make test`. They need Python 3.11, a C compiler and a package index.
+# The first call installs everything else into .venv.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,13 +12,13 @@ SOURCES := $(wildcard _ext/*.pyx _ext/*.pxd _ext/*.h) setup.py pyproject.toml co
 
 help:
 	@echo "make demo       make a small made-up region and build its dataset into output/demo"
-	@echo "make docs       build the pages into build/docs; make pictures and make notebook make theirs anew from the demo"
+	@echo "make docs       build the pages into build/docs; make pictures and make notebook redraw these from the demo"
 	@echo "make test       run all tests and checks"
 	@echo "make checked    run the kernel tests on a build with bounds checks"
-	@echo "make sanitize   run them on builds that stop at a wrong address or at undefined behaviour; minutes"
+	@echo "make sanitize   run them on builds that stop at a wrong address or undefined behaviour; takes minutes"
 	@echo "make lint types contracts format    one kind of check at a time"
-	@echo "make faults     disturb builds in every way and write docs/reliability.md; QUICK=1 for a minute"
-	@echo "make bench      measure against other ways to the same chips; make bench QUICK=1 only tries whether it runs"
+	@echo "make faults     disturb builds in many ways and write docs/reliability.md; QUICK=1 takes a minute"
+	@echo "make bench      compare with other ways to make the same chips; QUICK=1 only checks that it runs"
 
 env: $(VENV)/ready
 dev: $(VENV)/ready-for-tests
@@ -48,16 +48,16 @@ test: dev lint types contracts
 
 KERNEL_TESTS := tests/contracts tests/property tests/unit -k "checked or sanitize or kernel or nodata or chips or statistics or histograms or labels or legacy or selection or cutting or filters or repeats or codec"
 
-# The same kernel tests on kernels that check every index.
+# The kernel tests on kernels that check every index.
 checked: dev
 	GCN_LUIGI_CHECKED=1 $(BIN)/python setup.py --quiet build --build-base build/checked \
 		--build-lib build/checked/lib --build-temp build/checked/temp
 	GCN_LUIGI_CHECKED=1 $(BIN)/python -m pytest --quiet -p no:cacheprovider -o pythonpath="build/checked/lib ." \
 		$(KERNEL_TESTS)
 
-# The same again on kernels that check no index, but stop at the first access outside of an allocation, overflow of a
-# signed number, misaligned access, shift or cast beyond the type: the plain loops and, where this machine has them, the
-# wide ones. Both at once, on two cores.
+# The kernel tests on kernels that do not check indices but stop at the first access outside an allocation, signed
+# overflow, misaligned access, or shift or cast beyond the type. They run on the plain loops and, if this machine
+# supports them, on the wide ones, both at once on two cores.
 SANITIZERS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-wrapv
 plain := -DGCN_BASELINE
 wide := -DGCN_WIDE_ONLY
@@ -65,7 +65,7 @@ wide := -DGCN_WIDE_ONLY
 sanitize: dev
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=target sanitize-plain $(if $(shell grep -wo -m1 avx2 /proc/cpuinfo),sanitize-wide)
 
-# Python's and numpy's own pools would hide what lies beyond an array; the report goes to the terminal, not to pytest.
+# Python's and numpy's own memory pools would hide accesses beyond an array. The report goes to the terminal, not to pytest.
 sanitize-%:
 	GCN_LUIGI_SANITIZED="$(SANITIZERS) $($*)" $(BIN)/python setup.py --quiet build --build-base build/sanitized/$* \
 		--build-lib build/sanitized/$*/lib --build-temp build/sanitized/$*/temp
@@ -86,13 +86,12 @@ types: dev
 contracts: dev
 	$(BIN)/lint-imports
 
-# A warning ends it. Nothing is fetched.
+# A warning is an error. Nothing is downloaded.
 docs: $(VENV)/ready-for-pages
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet --builder html docs build/docs
 	@echo "pages: build/docs/index.html"
 
-# Pictures and the notebook's outputs, from the finished demo. Screenshots are those of the tests that look at the pages;
-# they need chromium.
+# Redraw the pictures from the finished demo. The tests of the web pages take the screenshots; they need chromium.
 pictures: $(VENV)/ready-for-pages
 	$(BIN)/gcn demo --output output --port 0
 	$(BIN)/python docs/make_pictures.py output/demo
@@ -105,11 +104,11 @@ notebook: $(VENV)/ready-for-pages
 	$(BIN)/gcn demo --output output --port 0
 	$(BIN)/python docs/make_notebook.py output/demo
 
-# Ratios, taken in turns in one run; docs/performance.md says how. SUITES="reading curves" measures only these.
+# Measure ratios in one run; docs/performance.md explains how. SUITES="reading curves" measures only these suites.
 bench: $(VENV)/ready-for-bench
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(SUITES)
 
-# Kills, full disks, flipped bits, changed sources: after each, running again must give the undisturbed dataset.
+# After kills, full disks, flipped bits and changed sources, a re-run must give the undisturbed dataset.
 faults: dev
 	$(BIN)/python -m tests.faults $(if $(QUICK),--quick)
 

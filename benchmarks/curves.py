@@ -60,8 +60,8 @@ def _by_partitions(ground: Ground) -> list[Row]:
     share = dict.fromkeys(("ratio", "low", "high"), peak / _MOST_MB)
     head = {"key": "peak-memory", "what": f"peak memory of a build, {what}", "reference": f"{_MOST_MB:.0f} MB"}
     return [
-        time.row({"key": "curve-partitions", "what": f"time a partition, {what}", "reference": reference, "unit": "s"},
-                 _MOST_GROWTH),
+        time.row({"key": "curve-partitions", "what": f"time per partition, {what}", "reference": reference,
+                  "unit": "s"}, _MOST_GROWTH),
         memory.row({"key": "curve-memory", "what": f"peak memory, {what}", "reference": reference, "unit": "MB"},
                    _MOST_GROWTH),
         Row(**head, unit="MB", ours=peak, theirs=_MOST_MB, **share, target=1.0, at_most=True),
@@ -71,7 +71,7 @@ def _by_partitions(ground: Ground) -> list[Row]:
 def _by_bands(ground: Ground) -> Row:
     across, count = ground.plan.curve_bands, ground.plan.band_partitions
     found = _measured(ground, across, lambda n: _built(ground.widened(count, n), 1))
-    head = {"key": "curve-bands", "what": f"time a band, {across[-1]} bands", "reference": f"{across[0]} bands"}
+    head = {"key": "curve-bands", "what": f"time per band, {across[-1]} bands", "reference": f"{across[0]} bands"}
     return _Curve(across, found["seconds"], across).row({**head, "unit": "s"})
 
 

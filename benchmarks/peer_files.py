@@ -147,7 +147,7 @@ def read_tensors(files: PeerFiles) -> ReadBatch:
 
 
 def read_rasters(files: PeerFiles, size: int) -> ReadBatch:
-    """Return what opens a GeoTIFF a chip."""
+    """Return what opens one GeoTIFF per chip."""
     out = np.empty((size, *SHAPE), np.int16)
 
     def read(numbers: Numbers) -> object:

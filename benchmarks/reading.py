@@ -263,8 +263,8 @@ def _warm_claims() -> Iterator[Claim]:
         "windows bitshuffle-lz4",
         "h5py bitshuffle-lz4",
     )
-    yield Claim("read-pt", f"{what}chips, {default}", "a .pt file a chip, float32", f"chips {default}", "pt")
-    yield Claim("read-tif", f"{what}chips, {default}", "a GeoTIFF a chip", f"chips {default}", "tif")
+    yield Claim("read-pt", f"{what}chips, {default}", "one .pt file per chip, float32", f"chips {default}", "pt")
+    yield Claim("read-tif", f"{what}chips, {default}", "one GeoTIFF per chip", f"chips {default}", "tif")
 
 
 def _cold_claims() -> Iterator[Claim]:

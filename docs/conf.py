@@ -3,6 +3,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from gcn_luigi import __version__
 
@@ -41,3 +42,14 @@ html_css_files = ["wide_tables.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {"top_of_page_buttons": []}
+
+
+def plain_help(app: Any, context: Any, lines: list[str]) -> None:
+    """Keep the asterisks of a command's help, ``config/*.toml`` for example: here they would begin emphasis."""
+    del app, context
+    lines[:] = [line.replace("*", r"\*") for line in lines]
+
+
+def setup(app: Any) -> None:
+    """Connect the events of this documentation."""
+    app.connect("sphinx-click-process-description", plain_help)

@@ -7,6 +7,7 @@ The same dataset gives the same pictures. Screenshots of programs are made elsew
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 import gcn_luigi
 from gcn_luigi.bands import Band, BandSchema, Role
-from gcn_luigi.prepare.appearance import CLASS_COLOURS, SPLIT_COLOURS, UNUSED
+from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, SPLIT_COLOURS, UNUSED
 from gcn_luigi.prepare.missing.fill import Flag, strict_nodata
 from gcn_luigi.prepare.missing.legacy import legacy_corrected
 from gcn_luigi.read.dataset import Dataset
@@ -32,6 +33,17 @@ CLASSES = ListedColormap([*CLASS_COLOURS.values(), "#ffffff"])
 CLASS_STEPS = BoundaryNorm([-0.5, 0.5, 1.5, 2.5, 255.5], 4)
 CLASS_KEY = [Patch(facecolor=colour, edgecolor="#888888", label=name) for name, colour in CLASS_COLOURS.items()]
 MISSING_KEY = Patch(facecolor="#ffffff", edgecolor="#888888", label="missing (255)")
+CLASS_NAMES = {"none": "no glacier", "debris": "debris", "ice": "debris-free ice"}
+# The name of each colour of the flags, in words that need no glossary.
+FLAG_NAMES = {
+    "present": "nothing missing",
+    "optical": "optical missing",
+    "topo": "topography missing",
+    "label": "label missing",
+    "distance": "distance missing",
+    "several": "several missing",
+    "outside": "outside the tiles",
+}
 Pixels = NDArray[np.int16]
 
 
@@ -47,6 +59,17 @@ def false_colour(image: Pixels, flags: NDArray[np.uint8], dataset: Dataset) -> N
     return picture
 
 
+def missing(flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return, for each pixel, the position of its colour in ``MISSING_COLOURS``."""
+    names = [*MISSING_COLOURS]
+    kinds = np.full(flags.shape, names.index("several"), np.uint8)
+    kinds[flags == 0] = names.index("present")
+    for bit in (Flag.OPTICAL, Flag.TOPO, Flag.LABEL, Flag.DISTANCE):
+        kinds[flags == bit] = names.index(str(bit.name).lower())
+    kinds[(flags & Flag.OUTSIDE) != 0] = names.index("outside")
+    return kinds
+
+
 def chips(dataset: Dataset) -> Figure:
     """Draw four chips, each with its label and its flags: the one with most of every class, and those with gaps."""
     index = dataset.chip_table[dataset.chip_table["split"] == "train"].reset_index(drop=True)
@@ -59,17 +82,32 @@ def chips(dataset: Dataset) -> Figure:
     reader = dataset.chips("train")
     figure = Figure((8.6, 6.9), layout="constrained")
     axes = figure.subplots(3, len(shown))
+    colours = ListedColormap([*MISSING_COLOURS.values()])
+    seen: set[int] = set()
     for column, position in zip(axes.T, shown, strict=True):
         chip = reader[position]
+        kinds = missing(chip["flags"])
+        seen |= {int(kind) for kind in np.unique(kinds)}
         column[0].imshow(false_colour(chip["image"], chip["flags"], dataset))
         column[1].imshow(chip["label"], cmap=CLASSES, norm=CLASS_STEPS, interpolation="nearest")
-        column[2].imshow(chip["flags"] != 0, cmap=ListedColormap(["#f4f2ed", "#4477aa"]), vmin=0, vmax=1)
+        column[2].imshow(kinds, cmap=colours, vmin=0, vmax=len(MISSING_COLOURS) - 1, interpolation="nearest")
         row = index.iloc[position]
         column[0].set_title(f"{row['partition']}, {row['year']}", fontsize=10)
-    for row, name in zip(axes, ("image: tcb, ndsi, ndvi", "label", "flags: any bit set"), strict=True):
-        row[0].set_ylabel(name, fontsize=10)
+    image = f"image in false colour\n({', '.join(FALSE_COLOUR)})"
+    for row, name in zip(axes, (image, "label", "flags"), strict=True):
+        row[0].set_ylabel(name, fontsize=11)
         _bare(*row)
-    figure.legend(handles=[*CLASS_KEY, MISSING_KEY], loc="outside lower center", ncols=4, frameon=False, fontsize=10)
+    key = [
+        Patch(facecolor=colour, edgecolor="#888888", label=FLAG_NAMES[name])
+        for place, (name, colour) in enumerate(MISSING_COLOURS.items())
+        if place in seen
+    ]
+    classes = [
+        Patch(facecolor=colour, edgecolor="#888888", label=CLASS_NAMES[name]) for name, colour in CLASS_COLOURS.items()
+    ]
+    plain: dict[str, Any] = {"frameon": False, "fontsize": 10}
+    figure.legend(handles=classes, loc="outside lower left", ncols=len(classes), title="label", **plain)
+    figure.legend(handles=key, loc="outside lower right", ncols=len(key), title="flags", **plain)
     return figure
 
 

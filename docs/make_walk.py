@@ -144,9 +144,11 @@ def table(walk: Walk) -> str:
 
 def summary(walk: Walk) -> str:
     """Return the figures of a walk as one sentence."""
-    climbs = f"{len(walk.climbs)} calls" if walk.climbs else "no call"
-    figures = f"{len(walk.steps)} modules, {walk.n_functions} functions, at most {walk.depth} deep"
-    return f"{figures}; {climbs} to a higher floor."
+    climbs = f"{len(walk.climbs)} calls go" if walk.climbs else "No call goes"
+    figures = (
+        f"A pixel passes {len(walk.steps)} modules and {walk.n_functions} functions, at most {walk.depth} calls deep"
+    )
+    return f"{figures}. {climbs} to a higher floor."
 
 
 def draw(walk: Walk, title: str) -> str:
@@ -186,7 +188,7 @@ def _top(module: str) -> str:
 
 
 def filled(page: str, dataset: Path, region: Region) -> str:
-    """Return the page with the text between its markers made anew."""
+    """Return the page with new text between its markers."""
     for name, walk in (("shard", walk_to_shard(dataset, region)), ("batch", walk_to_batch(dataset))):
         before, _, rest = page.partition(f"<!-- {name} -->")
         _, _, after = rest.partition(f"<!-- /{name} -->")

@@ -165,16 +165,23 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
 @functools.lru_cache(maxsize=16)
 def _parse(text: str, path: Path) -> RegionSettings:
     # Every task asks for the settings, often; equal texts give equal, frozen settings.
+    given = _tree(text, path)
     try:
-        tree, notes = renew(_tree(text, path))
+        tree, notes = renew(given)
     except ValueError as error:
         raise ConfigError(str(error), where=str(path), fix="remove the old name") from error
     # One warning per run, not one per worker.
     if notes and multiprocessing.parent_process() is None:
-        logging.getLogger("gcn_luigi").warning(
-            "warning: %s: %s; gcn upgrade-config %s rewrites the file", path, "; ".join(notes), path
-        )
+        _warn_of_old_keys(path.resolve(), "; ".join(notes))
     return RegionSettings.model_validate(tree)
+
+
+@functools.lru_cache(maxsize=16)
+def _warn_of_old_keys(path: Path, notes: str) -> None:
+    # By the resolved path: a command names the file as it was given, and its tasks by the absolute path.
+    logging.getLogger("gcn_luigi").warning(
+        "warning: %s: %s; gcn upgrade-config %s rewrites the file", path, notes, path
+    )
 
 
 def _tree(text: str, path: Path) -> dict[str, Any]:

@@ -84,6 +84,9 @@ def renew_section(section: str, values: Mapping[str, Any]) -> tuple[dict[str, An
             notes.append(f"{section}.{old} has no effect any more")
             continue
         *tables, name = renamed.new.split(".")
+        if any(not isinstance(renewed.get(table, {}), Mapping) for table in tables):
+            # The settings refuse such a table by its name.
+            continue
         place = renewed
         for table in tables:
             place[table] = dict(place.get(table, {}))

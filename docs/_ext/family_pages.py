@@ -35,7 +35,7 @@ def _family(family: type[luigi.Task], made: list[luigi.Task], required: list[str
     yield f"{cleandoc(family.__doc__ or '')}\n"
     count = "no task" if not made else "one task" if len(made) == 1 else f"{len(made)} tasks"
     rows = [
-        ("in the demo region", count + ("" if name not in make_graph.ON_REQUEST else ", only when asked for")),
+        ("in the demo region", count + ("" if name not in make_graph.ON_REQUEST else ", only on request")),
         ("requires", ", ".join(f"[gcn.{one}](#gcn-{one.lower()})" for one in required) or "nothing"),
         ("publishes", ", ".join(f"`{path}`" for path in _published(made)) or "nothing of its own"),
     ]

@@ -16,7 +16,9 @@ from gcn_luigi.old_keys import OLD_KEYS, renew
 
 _HEADER = re.compile(r"\s*\[\s*([A-Za-z0-9_.-]+)\s*\]\s*(#.*)?")
 # An entry, or one that was made a comment: indentation, key, equals sign, value, and a comment behind it.
-_ENTRY = re.compile(r"(\s*(?:#\s*)?)([A-Za-z0-9_.-]+)(\s*=\s*)([^#]*?)(\s*(?:#.*)?)")
+_ENTRY = re.compile(
+    r"""(\s*(?:\#\s*)?)([A-Za-z0-9_.-]+)(\s*=\s*)((?:"(?:[^"\\]|\\.)*"|'[^']*'|[^\#"'])*?)(\s*(?:\#.*)?)"""
+)
 
 
 @click.command("upgrade-config")
@@ -59,8 +61,10 @@ def _upgraded(path: Path) -> tuple[str, str]:
         raise ConfigError(str(error), where=str(path), fix="remove the old name") from error
     renewed = renew_text(text)
     try:
-        is_understood = tomllib.loads(renewed) == wanted
-    except tomllib.TOMLDecodeError:
+        reached = tomllib.loads(renewed)
+        is_understood = reached == wanted
+        notes = renew(reached)[1] or notes
+    except ValueError:
         is_understood = False
     if not is_understood:
         raise ConfigError(

@@ -3,6 +3,7 @@
 import configparser
 import difflib
 import functools
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,6 +42,8 @@ _NOT_LOADED = frozenset(
         "task_history", "upstream", "webhdfs",
     }
 )  # fmt: skip
+# Classes that luigi.cfg may name by a former place, which is accepted for one version.
+_MOVED = {"gcn_luigi.tasks.process.ChildContext": "gcn_luigi.luigi_host.worker.ChildContext"}
 # Any text may be one of these.
 _SECRET = frozenset({"password", "apikey", "db_connection"})
 _COMMENT = re.compile(r"\s[;#]")
@@ -68,6 +71,12 @@ def check_files(paths: Sequence[Path]) -> None:
             where=", ".join(map(str, paths)),
             fix='correct them; sections of other programs are named in [gcn] other_sections = ["name"]',
         )
+    former = cfg.get("worker", "task_process_context", "")
+    if former in _MOVED:
+        logging.getLogger("gcn_luigi").warning(
+            "warning: %s: [worker] task_process_context = %s is now %s",
+            ", ".join(map(str, paths)), former, _MOVED[former],
+        )  # fmt: skip
 
 
 def known_sections() -> dict[str, dict[str, luigi.Parameter]]:

@@ -19,21 +19,20 @@ BAD = (
     "unnoticed flip",
     "broken input",
 )
-BAD_BYTES = ("unnoticed flip", "broken input")
 _PROGRAMS = ("luigi", "rasterio", "h5py", "numpy")
 _HEADING = """\
 # Reliability
 
-Whatever happens to a build (a killed worker, a full disk, a flipped bit, a changed source), running it again must end
-in exactly the dataset that an undisturbed run gives. This page is written by the command that tries it; what is
-simulated, and what is not, stands in [0028](adr/0028-faults.md).
+Whatever happens to a build (a killed worker, a full disk, a flipped bit, a changed source), the next run must produce
+exactly the dataset of an undisturbed run. The command below tests this and writes this page. [Decision
+28](adr/0028-faults.md) says what it simulates, and what it does not.
 """
 _CHECKS = """
 ## Scenarios
-After every disturbed build all its processes must be gone and its exit code must be true: 0 only for a finished
-dataset. Then the build is run again, undisturbed: it must end with 0, leave no temporary file and be valid, and every
-file must equal the undisturbed dataset's, byte for byte, sidecars and manifest included. Damaged outputs are repaired
-in one process, where inodes and file times also show that nothing else was rebuilt.
+After every disturbed build, all its processes must have ended and its exit code must be correct: 0 only if the dataset
+is finished. Then the build runs again, undisturbed. It must end with 0, leave no temporary file and give a valid
+dataset. Every file must equal the file of the undisturbed dataset byte for byte, including sidecars and manifest.
+Damaged outputs are repaired in one process; there, inodes and file times also show that nothing else was rebuilt.
 """
 
 
@@ -65,8 +64,7 @@ def page(results: Mapping[str, Figures], *, command: str, seed: int, minutes: fl
     named = f"gcn-luigi {version('gcn-luigi')}, Python {platform.python_version()}, {programs}"
     without = f", {left_out} jobs left out" if left_out else ""
     kinds = [(name, kind, times) for name, one in results.items() for kind, times in sorted(one.faults.items())]
-    usual = (*BAD, *BAD_BYTES)
-    bad = (*usual, *sorted(set(total.found) - set(usual)))
+    bad = (*BAD, *sorted(set(total.found) - set(BAD)))
     lines = [
         _HEADING,
         f"* Command: `{command}`, seed {seed}, {minutes:.0f} minutes{without}.",
@@ -76,7 +74,7 @@ def page(results: Mapping[str, Figures], *, command: str, seed: int, minutes: fl
         *_table(HEAD, (*(_cells(name, one) for name, one in results.items()), _cells("**all**", total))),
         "\n## Faults by kind\n",
         *_table(("scenario", "fault", "times"), ((name, kind, f"{times:,}") for name, kind, times in kinds)),
-        "\n## What must not be\n",
+        "\n## Results that must not occur\n",
         *_table(("found", "times"), ((kind, str(total.found[kind])) for kind in bad)),
         "",
     ]

@@ -353,6 +353,18 @@ class TestConversionRefused:
         assert path.name in caught.value.where
         assert [entry.name for entry in tmp_path.iterdir()] == ["source"]
 
+    @pytest.mark.fault
+    def test_a_sound_shard_that_is_not_the_one_of_the_manifest_is_named(self, small_output, tmp_path):
+        shutil.copytree(small_output, tmp_path / "source")
+        shards = tmp_path / "source" / "shards"
+        shutil.copyfile(shards / "train-00001-of-00002.h5", shards / "train-00000-of-00002.h5")
+
+        with pytest.raises(ShardError, match="SHA-256 differs") as caught:
+            convert_dataset(tmp_path / "source", tmp_path / "made", "windows", None, lambda *_: None)
+
+        assert "train-00000-of-00002.h5" in caught.value.where
+        assert not (tmp_path / "made").exists()
+
 
 class TestWindowsReader:
     def test_a_cache_too_small_for_a_batch_gives_the_same_chips(self, stored):

@@ -252,6 +252,21 @@ class TestCommand:
         assert (code, "cannot be rewritten" in told) == (1, True)
         assert path.read_text(encoding="utf-8") == text
 
+    def test_only_keys_that_are_not_understood_are_to_be_changed_by_hand(self, tmp_path, gcn):
+        path = write(tmp_path, '[year]\nmax_gap = 3\n[split]\n"block" = 3\n')
+
+        told = gcn("upgrade-config", path)[2]
+
+        assert "cannot be rewritten: split.block is now split.block_partitions" in told
+        assert "max_gap" not in told
+
+    @pytest.mark.parametrize("value", ['"ids#1.txt"', "'ids#1.txt'", '"a\\"b#.txt"'])
+    def test_a_number_sign_in_a_text_begins_no_comment(self, tmp_path, gcn, value):
+        path = write(tmp_path, f"[grid]\nreject_ids = {value}  # of 2024's list\n")
+
+        assert gcn("upgrade-config", path)[0] == 0
+        assert path.read_text(encoding="utf-8").endswith(f"reject_ids_path = {value}  # of 2024's list\n")
+
     def test_a_file_that_is_no_toml_is_named(self, tmp_path, gcn):
         (tmp_path / "alps.toml").write_text("a = \n", encoding="utf-8")
 
@@ -265,3 +280,31 @@ class TestCommand:
         code, shown, _ = gcn("upgrade-config", "--check", *files)
 
         assert (code, shown.count("no old keys")) == (0, len(files))
+
+
+@pytest.mark.parametrize("table", ['"none"', "1", "[0, 1]"])
+def test_a_table_that_is_none_is_refused_by_its_name(tmp_path, table):
+    path = tmp_path / "alps.toml"
+    path.write_text(f"{HEAD}[label]\nstem = 's.tif'\n[nodata]\nlegacy = {table}\ntopo_band = -2\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"nodata\.legacy: give a table of keys, not ") as refused:
+        load_region(path)
+    assert "old name" not in str(refused.value)
+
+
+def test_what_is_no_toml_is_told_once_and_without_old_names(tmp_path):
+    path = tmp_path / "alps.toml"
+    path.write_text(f"{HEAD}[label]\nmin_votes = 4\nmin_votes = 5\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="not a TOML file") as refused:
+        load_region(path)
+    assert str(refused.value).count("fix:") == 1
+    assert "old name" not in str(refused.value)
+
+
+def test_old_keys_of_a_file_are_told_once_however_it_is_named(tmp_path, monkeypatch, caplog):
+    path = tmp_path / "alps.toml"
+    path.write_text(HEAD + OLD, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with caplog.at_level(logging.WARNING, logger="gcn_luigi"):
+        load_region(Path("alps.toml"))
+        load_region(path)
+    assert len(caplog.records) == 1

@@ -103,9 +103,10 @@ def _convert_files(
             raise ShardError(f"{entry['path']} lies outside the dataset", where=str(old.dataset), fix="build it again")
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.parent == new.shards:
+            _check_bytes(source / entry["path"], entry["sha256"])
             convert_shard(source / entry["path"], path, settings, places, lattice)
         elif path not in written:
-            _copy(source / entry["path"], path, entry["sha256"])
+            _check_bytes(source / entry["path"], entry["sha256"], copied_to=path)
         copied.append(path)
         say(entry["path"], done / len(entries))
     write_card(settings, new, *written)
@@ -115,14 +116,15 @@ def _convert_files(
     return [ManifestEntry(path.relative_to(temporary).as_posix(), path.stat().st_size, digest(path)) for path in copied]
 
 
-def _copy(source: Path, path: Path, sha256: str) -> None:
+def _check_bytes(source: Path, sha256: str, copied_to: Path | None = None) -> None:
+    """Raise ShardError where a file, or the copy made of it here, is not the one that the manifest lists."""
     try:
-        shutil.copyfile(source, path)
+        found = digest(source if copied_to is None else Path(shutil.copyfile(source, copied_to)))
     except FileNotFoundError as error:
         raise ShardError(
             "is missing", where=str(source), fix="run the build again: it makes a lost file again"
         ) from error
-    if digest(path) != sha256:
+    if found != sha256:
         raise ShardError(
             "its bytes changed (SHA-256 differs)", where=str(source), fix="delete it and run the build again"
         )

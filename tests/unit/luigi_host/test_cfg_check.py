@@ -202,3 +202,21 @@ def test_settings_that_luigi_would_run_without_are_refused(tmp_path, environ, na
 
     assert named in failure.value.what
     assert failure.value.fix
+
+
+def test_settings_that_name_the_worker_by_its_former_place_work_and_are_told(tmp_path):
+    former = "gcn_luigi.tasks.process.ChildContext"
+    shipped = (ROOT / "luigi.cfg").read_text(encoding="utf-8")
+    (tmp_path / "luigi.cfg").write_text(shipped.replace("gcn_luigi.luigi_host.worker.ChildContext", former))
+    program = (
+        "from gcn_luigi.luigi_host.cfg_check import check_settings\n"
+        "import gcn_luigi.tasks\n"
+        "check_settings()\n"
+        "from gcn_luigi.tasks.process import ChildContext\n"
+        "print(ChildContext.__module__)\n"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert ended.stdout == "gcn_luigi.luigi_host.worker\n"
+    assert f"[worker] task_process_context = {former} is now gcn_luigi.luigi_host.worker.ChildContext" in ended.stderr

@@ -17,6 +17,7 @@ import pytest
 
 import gcn_luigi
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
+from gcn_luigi.io.shard.format import write_footer
 from gcn_luigi.read.dataset import Dataset
 from gcn_luigi.settings import RegionSettings
 
@@ -419,5 +420,9 @@ class TestImport:
             from gcn_luigi.io.inventory import Inventory  # noqa: PLC0415
 
         assert Inventory.__module__ == "gcn_luigi.io.inputs.inventory"
+        with pytest.warns(DeprecationWarning, match=r"is now gcn_luigi\.io\.shard\.format\.write_footer"):
+            from gcn_luigi.io.shard_tail import write_tail  # noqa: PLC0415
+
+        assert write_tail is write_footer
         with pytest.raises(ImportError):
             from gcn_luigi.prepare.nodata import Mask  # noqa: F401, PLC0415
