@@ -66,8 +66,9 @@ def flow_tree(elevation: Values, outlets: Mask) -> FlowTree:
     lowest = passes.min()
     doors = np.flatnonzero(outlets)
     weights = np.concatenate([passes - lowest + 1.0, np.full(doors.size, 0.5)])
-    rows = np.concatenate([starts, np.full(doors.size, count)])
-    cols = np.concatenate([ends, doors])
+    # scipy before 1.17 takes no wider indices here.
+    rows = np.concatenate([starts, np.full(doors.size, count)]).astype(np.int32)
+    cols = np.concatenate([ends, doors]).astype(np.int32)
     graph = coo_array((weights, (rows, cols)), shape=(count + 1, count + 1)).tocsr()
     order, parent = breadth_first_order(minimum_spanning_tree(graph), count, directed=False)
     parent = parent.astype(np.intp)[:count]

@@ -113,7 +113,8 @@ def read_grid(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
     has several layers and none is named, states no CRS or one that cannot be right, or holds rows of lines or points.
     """
     frame = _located(_read(path, layer)[0], path)
-    drawn = np.flatnonzero(~(frame.geometry.isna() | frame.geometry.is_empty).to_numpy())
+    shapes = frame.geometry.to_numpy()
+    drawn = np.flatnonzero(~(shapely.is_missing(shapes) | shapely.is_empty(shapes)))
     only_polygons(frame.geometry.to_numpy()[drawn], [f"row {row}" for row in drawn], "error", str(path))
     return frame
 
