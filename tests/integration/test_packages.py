@@ -11,10 +11,13 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
+from email.parser import Parser
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 import gcn_luigi
 from gcn_luigi.version import __version__
@@ -155,3 +158,102 @@ def test_a_tree_without_kernels_is_not_built(clone, tmp_path):
     assert done.returncode != 0
     assert "take a complete source tree" in done.stderr
     assert not (tree / "build").exists()
+
+
+# What building needs and reading does not.
+BUILDING = (
+    "luigi",
+    "rasterio",
+    "matplotlib",
+    "geopandas",
+    "shapely",
+    "pyogrio",
+    "pyproj",
+    "pydantic",
+    "scipy",
+    "click",
+    "rich",
+)
+_READ = """
+import importlib.util, json, sys, gcn_luigi
+made = gcn_luigi.open_dataset(sys.argv[1])
+chips = made.chips("dev")
+batch = next(chips.batches(4))
+try:
+    made.partition_table
+except gcn_luigi.ConfigError as error:
+    shapes = error.fix
+print(json.dumps({
+    "place": gcn_luigi.__file__, "n": len(made.chip_table), "bands": [band.name for band in made.bands],
+    "chip": chips[3]["chip_id"], "sum": int(batch["image"].astype("int64").sum()), "shapes": shapes,
+    "installed": [name for name in sys.argv[2:] if importlib.util.find_spec(name)],
+}))
+"""
+
+
+def _libraries_of(name):
+    """Return the installed distribution and all that it needs without extras."""
+    found, ahead = {}, [name]
+    while ahead:
+        distribution = metadata.distribution(ahead.pop())
+        if distribution.name in found:
+            continue
+        found[distribution.name] = distribution
+        needed = map(Requirement, distribution.requires or ())
+        ahead += [one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+    return list(found.values())
+
+
+@pytest.fixture(scope="module")
+def reading_alone(clone, tmp_path_factory):
+    """Return a Python in which gcn-luigi-reader is installed with the libraries that it names, and nothing else."""
+    place = tmp_path_factory.mktemp("reading")
+    _run(sys.executable, "packaging/reader/lay_out.py", place / "tree", cwd=clone)
+    offline = ("--no-build-isolation", "--no-deps", "--no-index", "--disable-pip-version-check")
+    _run(sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", place, place / "tree", cwd=place)
+    (made,) = place.glob("gcn_luigi_reader-*.whl")
+    _run(sys.executable, "-m", "venv", "--without-pip", place / "venv", cwd=place)
+    python = place / "venv/bin/python"
+    pip = (sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check")
+    _run(*pip, "install", "--no-deps", "--no-index", made, cwd=place)
+    (packages,) = place.glob("venv/lib/python*/site-packages")
+    with zipfile.ZipFile(made) as archive:
+        (described,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        needed = Parser().parsestr(archive.read(described).decode()).get_all("Requires-Dist")
+    for requirement in map(Requirement, needed):
+        if requirement.marker is not None:
+            continue
+        for distribution in _libraries_of(requirement.name):
+            for top in {path.parts[0] for path in distribution.files if ".." not in path.parts} - {"__pycache__"}:
+                if not (packages / top).exists():
+                    (packages / top).symlink_to(distribution.locate_file(top))
+    return python
+
+
+def test_a_dataset_is_read_where_nothing_that_builds_is_installed(reading_alone, demo_output):
+    said = json.loads(_run(reading_alone, "-c", _READ, demo_output, *BUILDING, cwd=reading_alone.parent))
+
+    made = gcn_luigi.open_dataset(demo_output)
+    chips = made.chips("dev")
+    assert said["installed"] == []
+    assert Path(said["place"]).is_relative_to(reading_alone.parents[1])
+    assert said["n"] == len(made.chip_table)
+    assert said["bands"] == [band.name for band in made.bands]
+    assert said["chip"] == chips[3]["chip_id"]
+    assert said["sum"] == int(next(chips.batches(4))["image"].astype(np.int64).sum())
+    assert "pip install gcn-luigi" in said["shapes"]
+
+
+def test_every_module_of_reading_alone_can_be_imported_but_those_of_its_extras(reading_alone):
+    code = (
+        "import importlib, pkgutil, gcn_luigi\n"
+        "for found in pkgutil.walk_packages(gcn_luigi.__path__, 'gcn_luigi.'):\n"
+        "    try:\n"
+        "        importlib.import_module(found.name)\n"
+        "    except ImportError as error:\n"
+        "        print(found.name, error.name)\n"
+    )
+
+    told = {tuple(line.split()) for line in _run(reading_alone, "-W", "ignore", "-c", code, cwd="/").splitlines()}
+
+    assert told == {("gcn_luigi.read.torch", "torch"), ("gcn_luigi.read.xarray", "pyproj")}

@@ -1,0 +1,79 @@
+"""Files around the package say the same as pyproject.toml and the constraints."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+READER = tomllib.loads((ROOT / "packaging/reader/pyproject.toml").read_text(encoding="utf-8"))["project"]
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+
+def pinned(name):
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return dict(line.lower().split("==") for line in lines if line and not line.startswith("#"))
+
+
+def floors(requirements):
+    found = {}
+    for requirement in map(Requirement, requirements):
+        (bound,) = requirement.specifier
+        assert bound.operator == ">=", requirement
+        found[requirement.name.lower()] = bound.version
+    return found
+
+
+def versions_equal(short, full):
+    return full in {short, f"{short}.0"}
+
+
+def test_the_oldest_constraints_are_the_floors():
+    stated = floors(PROJECT["dependencies"]) | floors(PROJECT["optional-dependencies"]["codecs"])
+    oldest = pinned("constraints-oldest.txt")
+
+    assert oldest.keys() == stated.keys()
+    assert {name: oldest[name] for name in stated if not versions_equal(stated[name], oldest[name])} == {}
+
+
+def test_reading_alone_needs_five_libraries_of_the_same_floors():
+    reading, everything = floors(READER["dependencies"]), floors(PROJECT["dependencies"])
+
+    assert sorted(reading) == ["deflate", "h5py", "numpy", "pandas", "pyarrow"]
+    # Old HDF5 libraries read the same, and write other bytes.
+    assert {name for name in reading if reading[name] != everything[name]} == {"h5py"}
+    assert READER["requires-python"] == PROJECT["requires-python"]
+
+
+def test_hooks_run_the_versions_that_the_checks_run():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    asked = dict(one.split("==") for hook in hooks for one in hook["additional_dependencies"])
+    versions = pinned("constraints.txt")
+
+    assert asked == {name: versions[name] for name in ("ruff", "cython-lint", "codespell")}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_pin_actions_by_commit_and_grant_little(path):
+    text = path.read_text(encoding="utf-8")
+    tree = yaml.safe_load(text)
+    steps = [step for job in tree["jobs"].values() for step in job["steps"]]
+
+    assert tree["permissions"] == {}
+    assert all("timeout-minutes" in job and "permissions" in job for job in tree["jobs"].values())
+    assert [
+        step["uses"] for step in steps if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step.get("uses", "a@" + "0" * 40))
+    ] == []
+    assert all(re.search(r"uses: \S+ # v\d", line) for line in text.splitlines() if "uses:" in line)
+
+
+def test_workflows_test_every_python_that_wheels_are_tested_on():
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["cibuildwheel"]["build"]
+    matrix = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8"))
+    pythons = matrix["jobs"]["linux"]["strategy"]["matrix"]["python"]
+
+    assert built == [f"cp{python.replace('.', '')}-*" for python in pythons]
