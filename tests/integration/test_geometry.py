@@ -154,7 +154,7 @@ def test_metres_in_a_geojson_without_crs_are_named(catalog, outlines, tmp_path):
     content.pop("crs", None)
     path.write_text(json.dumps(content))
 
-    with pytest.raises(InputError, match="cannot be degrees of longitude and latitude, but the file's CRS is said"):
+    with pytest.raises(InputError, match="cannot be degrees of longitude and latitude, but the CRS of the file is"):
         catalog("metres", outlines__path=str(path))
 
 
