@@ -170,7 +170,7 @@ class TestLabel:
         write_tif(tmp_path / "stem.tif", averaged)
         broken, total = (votes[10:20, 10:20] >= 0).sum(), (votes >= 0).sum()
 
-        with pytest.raises(InputError, match=f"not whole numbers: {broken} of {total:,} pixels") as caught:
+        with pytest.raises(InputError, match=f"not whole numbers in {broken} of {total:,} pixels") as caught:
             write_label(place, layout, tmp_path / "label.tif", Said())
 
         assert "nearest" in caught.value.fix
