@@ -130,7 +130,7 @@ def _check_placed(path: Path) -> None:
             raise InputError(
                 f"shows {items['sourcefilename'].text} between its own pixels, which shifts it by part of a pixel",
                 where=str(path),
-                fix="put that file onto the lattice of the others with a resampling of your choice; then rebuild the VRT",
+                fix="put that file onto the lattice of the others with a resampling of your choice; rebuild the VRT",
             )
 
 
