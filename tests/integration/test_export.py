@@ -389,7 +389,7 @@ def test_the_dataset_itself_is_no_place_for_an_export(gcn, small):
         (["--chip", "tiny_train_r0000_c0000_2004_r0000_c0001"], "did you mean"),
         (["--partition", "zzz"], "no partition zzz"),
         (["--year", "1901"], "years in the index: 200"),
-        (["--partition", "PART", "--as", "mosaic", "--limit", "2"], "a mosaic shows all"),
+        (["--partition", "PART", "--as", "mosaic", "--limit", "2"], "a mosaic shows everything"),
     ],
 )
 def test_what_cannot_be_meant_is_told_and_nothing_is_written(gcn, small, tmp_path, options, said):
@@ -432,7 +432,7 @@ def test_partitions_that_overlap_and_differ_are_never_mixed(small, monkeypatch):
     monkeypatch.setitem(vars(small), "partition_table", catalog)
     scene = Scene(small, rows)
 
-    with pytest.raises(InputError, match="than partitions that it overlaps"):
+    with pytest.raises(InputError, match="from those of overlapping partitions"):
         scene.read(scene.hull)
     assert scene.read(scene.hull, names[0]).covered.any()
 

@@ -132,7 +132,7 @@ def test_layers_that_no_setting_can_name_are_to_be_kept_apart(catalog, tmp_path)
 
     with pytest.raises(InputError, match="the file has 2 layers") as caught:
         catalog("two", grid__exclude_polygons=str(path))
-    assert caught.value.fix == "keep the one that counts in a file of its own: closed, open"
+    assert caught.value.fix == "save the one to use in a separate file: closed, open"
 
 
 def test_outlines_of_another_encoding_than_claimed_give_the_same_label(catalog, outlines, tmp_path):

@@ -72,7 +72,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         text = path.read_bytes()
     except OSError as error:
         raise ShardError(
-            "there is no finished dataset here",
+            "no finished dataset here",
             where=str(path),
             fix="name the directory of a dataset, <output>/<region>; gcn run <region> builds it",
         ) from error

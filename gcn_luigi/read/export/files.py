@@ -159,7 +159,7 @@ def _earlier_files(final: Path, *, overwrite: bool) -> list[Path]:
     if not final.exists() and not final.is_symlink():
         return []
     if final.is_symlink() or not final.is_dir():
-        raise ConfigError("exists already", where=str(final), fix="name a directory that does not exist")
+        raise ConfigError("there is something already", where=str(final), fix="name a directory that does not exist")
     found = sorted(final.iterdir())
     if not found:
         return []
