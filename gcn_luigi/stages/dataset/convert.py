@@ -44,7 +44,9 @@ def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, co
     for needed in (description["configuration"]["shards"]["codec"], settings.shards.codec):
         check_codec(needed)
     if target.exists() or target.is_symlink():
-        raise ConfigError("there is something already", where=str(target), fix="name a directory that does not exist, or remove it")
+        raise ConfigError(
+            "there is something already", where=str(target), fix="name a directory that does not exist, or remove it"
+        )
     temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
     try:
         temporary.mkdir(parents=True)
