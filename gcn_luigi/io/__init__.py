@@ -1,1 +1,1 @@
-"""Bytes: one file format a module."""
+"""Reading and writing files: one format per module."""

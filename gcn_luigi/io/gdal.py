@@ -1,13 +1,14 @@
-"""What the shell says to GDAL and PROJ, and what of it may reach a build: nothing that changes a result.
+"""Keep settings of GDAL and PROJ in the environment from changing the result of a build.
 
-GDAL takes any of its thousand options from the environment, and from files named there or in the user's home. Some of
-them move pixels, hide masks or let damaged blocks pass. Commands and tasks therefore drop all of them but those that
-only bear on messages. `pin_rasters` and `pin_vectors` fix the worst of them for reads outside a build as well.
+GDAL takes its thousand options from the environment, and from files named there or in the user's home. Some options
+move pixels, hide masks or let damaged blocks pass. So commands and tasks drop all options except those that only affect
+messages or the network. `pin_rasters` and `pin_vectors` set the most harmful ones to fixed values, also for reads
+outside a build.
 
-rasterio and pyogrio each bring a GDAL of their own, with options of its own. An option that is set explicitly counts
-more than one of the environment or of a file of settings. This holds for the process from the first use on: a lazy
-reader such as a VRT opens files, and so looks at its options, at any time. Both libraries are loaded only where they
-are used, since the environment is cleaned before.
+rasterio and pyogrio each contain their own copy of GDAL with its own options. An option that is set explicitly
+overrides the environment and files of settings. It is set for the whole process, because a lazy reader such as a VRT
+opens files, and so uses the options, at any time. Both libraries are imported only where they are used, after the
+environment was cleaned.
 """
 
 import functools
@@ -26,7 +27,7 @@ _FAMILIES = re.compile(
     r"(?:AAIGRID|CPL|FLATGEOBUF|GDAL|GEOJSON|GPKG|GTIFF|HFA|JP2[A-Z]*|OGR|OPENFILEGDB|OPENJPEG|OSR|PROJ|SPATIALITE|VRT"
     r"|VSI)_[A-Z0-9_]+"
 )
-# Options that belong to none, or to a family whose first word others use as well.
+# Options without such a first word, or with one that other programs use as well.
 _OTHERS = frozenset({
     "ALLOW_OGR_SQL_FUNCTIONS_FROM_TRIGGER_AND_VIEW", "ALLOW_VIRTUAL_OGR_FROM_TRIGGER_AND_VIEW", "ATTRIBUTES_SKIP",
     "CENTER_LONG", "CHECK_DISK_FREE_SPACE", "CHECK_WITH_INVERT_PROJ", "COMPRESS_GEOM", "CONVERT_YCBCR_TO_RGB",
@@ -39,18 +40,19 @@ _OTHERS = frozenset({
     "TAB_APPROX_GEOTRANSFORM", "TIFF_READ_STREAMING", "TIFF_USE_OVR", "USE_OSR_FIND_MATCHES", "USE_RRD",
     "USE_SPILL", "USE_TEMPFILE", "USE_TILE_AS_BLOCK", "WARP_THREAD_CHUNK_SIZE",
 })  # fmt: skip
-# Where an installation is and what it is, for those who compile against it.
+# Where an installation is and which version it is, for compiling against it.
 _BUILD = re.compile(r"(?:GDAL|PROJ)_(?:HOME|ROOT|DIR|PREFIX|VERSION|CONFIG|LIBS?|LIBRAR(?:Y|IES)(?:_PATH)?|INCLUDE.*)")
-# Messages, and the network, which no source is on. Not the size of the cache: blocks reach a file in its order.
+# Options for messages, and for the network, which has no sources. The cache size is not harmless: it affects the order
+# in which blocks are written to a file.
 _HARMLESS = re.compile(
     r"CPL_(?:DEBUG|LOG|LOG_APPEND|LOG_ERRORS|MAX_ERROR_REPORTS|TIMESTAMP|TMPDIR|AWS_.*|AZURE_.*|CURL_.*|GCE_.*|GS_.*"
     r"|OSS_.*|MACHINE_IS_GCE|VSIL_CURL_.*|VSIS3_.*|VSIAZ_.*|VSIGS_.*)|GDAL_(?:HTTPS?_.*|PROXY|PROXY_AUTH"
     r"|CURL_CA_BUNDLE)|PROJ_(?:DEBUG|CURL_CA_BUNDLE)"
 )
-# Where GDAL's and PROJ's own tables are: an installation from wheels carries them, any other needs these.
+# Where the tables of GDAL and PROJ are. Wheels contain the tables; other installations need these variables.
 _TABLES = frozenset({"GDAL_DATA", "PROJ_DATA", "PROJ_LIB"})
 _CONFIG_FILE = "GDAL_CONFIG_FILE"
-# No file of settings, no grids from the network, and none from the user's home: each would differ by machine.
+# No file of settings, and no grids from the network or the user's home: these differ between machines.
 _FIXED = (
     (_CONFIG_FILE, os.devnull),
     ("PROJ_NETWORK", "OFF"),
@@ -58,10 +60,10 @@ _FIXED = (
 )
 _HOME_FILE = Path(".gdal") / "gdalrc"
 _OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*=")
-# Each library has its own copy of PROJ; and where its wheel keeps the database.
+# Each library has its own copy of PROJ. The second value is the directory of the database in its wheel.
 _CARRIERS = (("rasterio", "proj_data"), ("pyogrio", "proj_data"), ("pyproj", "proj_dir/share/proj"))
 _LOOKED_UP = 3338
-# Both copies: how reference systems are read, sidecar files, and numbers.
+# Options for both copies: reading of reference systems, sidecar files, and numbers.
 _COMMON = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE",
     "GDAL_READDIR_LIMIT_ON_OPEN": "1000",
@@ -75,7 +77,7 @@ _COMMON = {
 }
 RASTER_OPTIONS: Mapping[str, str] = MappingProxyType({
     **_COMMON,
-    # Placement: what the file says, and from where.
+    # Georeferencing: which sources are used, and how.
     "GDAL_GEOREF_SOURCES": "PAM,INTERNAL,TABFILE,WORLDFILE",
     "GDAL_PAM_ENABLED": "YES",
     "GDAL_IGNORE_AXIS_ORIENTATION": "FALSE",
@@ -85,7 +87,7 @@ RASTER_OPTIONS: Mapping[str, str] = MappingProxyType({
     "GTIFF_HONOUR_NEGATIVE_SCALEY": "NO",
     "GTIFF_POINT_GEO_IGNORE": "FALSE",
     "GTIFF_READ_ANGULAR_PARAMS_IN_DEGREE": "NO",
-    # Pixels: damaged blocks are errors, and colours and masks are what is stored.
+    # Pixels: damaged blocks are errors; colours and masks are returned as stored.
     "CONVERT_YCBCR_TO_RGB": "YES",
     "GDAL_TIFF_INTERNAL_MASK_TO_8BIT": "YES",
     "GTIFF_DIRECT_IO": "NO",
@@ -93,11 +95,11 @@ RASTER_OPTIONS: Mapping[str, str] = MappingProxyType({
     "GTIFF_IGNORE_READ_ERRORS": "NO",
     "GTIFF_VIRTUAL_MEM_IO": "NO",
     "JP2OPENJPEG_PROMOTE_1BIT_ALPHA_AS_8BIT": "YES",
-    # VRTs: no code, and nothing of this process' memory.
+    # VRTs: they may not run code or read the memory of this process.
     "GDAL_VRT_ENABLE_PYTHON": "NO",
     "VRT_ALLOW_MEM_DRIVER": "NO",
     "VRT_VIRTUAL_OVERVIEWS": "NO",
-    # Files that are written.
+    # Writing of files.
     "ESRI_XML_PAM": "NO",
     "GDAL_TIFF_ENDIANNESS": "NATIVE",
     "GTIFF_DONT_WRITE_BLOCKS": "NO",
@@ -106,15 +108,15 @@ RASTER_OPTIONS: Mapping[str, str] = MappingProxyType({
 })  # fmt: skip
 VECTOR_OPTIONS: Mapping[str, str] = MappingProxyType({
     **_COMMON,
-    # Geometry: curves are divided as finely everywhere, and no coordinate is rounded.
+    # Geometry: curves are divided in the same way on every machine, and coordinates are not rounded.
     "GEOMETRY_AS_COLLECTION": "NO",
     "OGR_APPLY_GEOM_SET_PRECISION": "NO",
     "OGR_ARC_MAX_GAP": "0",
     "OGR_ARC_STEPSIZE": "4",
     "OGR_GEOMETRY_ACCEPT_UNCLOSED_RING": "YES",
-    # As shapefiles are read without it; `gcn_luigi.prepare.outlines.polygons` judges and reports other rings.
+    # This is how shapefiles are read without the option. `gcn_luigi.prepare.outlines.polygons` checks other rings.
     "OGR_ORGANIZE_POLYGONS": "ONLY_CCW",
-    # Rows and columns: all that are stored, of the type they are stored in.
+    # Rows and columns: all that are stored, with their stored types.
     "ATTRIBUTES_SKIP": "NO",
     "OGR_FORCE_ASCII": "YES",
     "OGR_GEOJSON_ARRAY_AS_STRING": "NO",
@@ -128,7 +130,7 @@ VECTOR_OPTIONS: Mapping[str, str] = MappingProxyType({
 
 
 def is_gdal_option(name: str) -> bool:
-    """Return whether a variable is an option of GDAL or PROJ that might change what is read or written.
+    """Return whether a variable is an option of GDAL or PROJ that could change what is read or written.
 
     Examples
     --------
@@ -141,15 +143,15 @@ def is_gdal_option(name: str) -> bool:
 
 
 def set_aside(environ: MutableMapping[str, str] = os.environ) -> tuple[str, ...]:
-    """Take out of the environment what could change a result, for this process and those it starts.
+    """Remove from the environment what could change a result, for this process and the processes that it starts.
 
-    Returns the names of the variables that were dropped, and the paths of the files of GDAL's settings that no longer
-    count; empty where it was done before.
+    Returns the names of the variables that were removed, and the paths of GDAL's settings files that are now ignored.
+    The result is empty if this was done before.
 
     Raises
     ------
     ConfigError
-        The libraries carry no tables of their own, and there are none where PROJ_DATA or PROJ_LIB say.
+        The libraries contain no tables of their own, and PROJ_DATA or PROJ_LIB do not lead to any.
     """
     is_first = environ.get(_CONFIG_FILE) != os.devnull
     files = _files_of_settings(environ) if is_first else []
@@ -168,21 +170,21 @@ def set_aside(environ: MutableMapping[str, str] = os.environ) -> tuple[str, ...]
 
 
 def told(ignored: tuple[str, ...]) -> str:
-    """Return the line that says what `set_aside` took out."""
+    """Return the line that tells the user what `set_aside` removed."""
     line = f"note: settings of GDAL and PROJ never reach a dataset; ignored here: {', '.join(ignored)}"
     tables = sorted(_TABLES.intersection(ignored))
     return f"{line} ({' and '.join(tables)} of another installation)" if tables else line
 
 
 def _files_of_settings(environ: Mapping[str, str]) -> list[Path]:
-    """Return the files that GDAL takes options from, or took when it was loaded."""
+    """Return the files from which GDAL takes options, or took them when it was loaded."""
     named = environ.get(_CONFIG_FILE)
     places = [Path(named)] if named is not None else [Path(environ.get("HOME", "~")).expanduser() / _HOME_FILE]
     return [place for place in places if place.is_file()]
 
 
 def _forget(files: Iterable[Path]) -> None:
-    """Unset what a library that was loaded before has taken from its files of settings."""
+    """Unset the options that a library has already read from its settings files."""
     lines = [line for file in files for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
     options = {found[1].upper(): None for line in lines if (found := _OPTION.match(line))}
     options = {name: value for name, value in options.items() if is_gdal_option(name)}
@@ -199,7 +201,7 @@ def _forget(files: Iterable[Path]) -> None:
 
 @functools.lru_cache(maxsize=1)
 def _carries_tables() -> bool:
-    """Return whether all three libraries carry PROJ's database, as their wheels do."""
+    """Return whether all three libraries contain PROJ's database, as their wheels do."""
     return all(_own_tables(name, place) is not None for name, place in _CARRIERS)
 
 
@@ -212,7 +214,7 @@ def _own_tables(library: str, place: str) -> Path | None:
 
 
 def _use_own_tables() -> None:
-    """Lead rasterio back to its own tables: when it was imported it looked where the dropped variable said."""
+    """Make rasterio use its own tables again: at import it took the directory from the variable that was removed."""
     place = _own_tables(*_CARRIERS[0])
     if "rasterio" in sys.modules and place is not None:
         from rasterio.env import set_proj_data_search_path  # noqa: PLC0415
@@ -221,7 +223,7 @@ def _use_own_tables() -> None:
 
 
 def _check_tables(environ: Mapping[str, str]) -> None:
-    """Look up one reference system, where the libraries do not carry the tables that describe it."""
+    """Look up one reference system, to check the tables of libraries that do not contain their own."""
     from pyproj import CRS as ProjCRS  # noqa: N811, PLC0415
     from pyproj.exceptions import CRSError as ProjError  # noqa: PLC0415
     from rasterio.crs import CRS  # noqa: PLC0415
@@ -233,23 +235,24 @@ def _check_tables(environ: Mapping[str, str]) -> None:
     except (CRSError, ProjError) as error:
         named = [f"{name}={environ[name]}" for name in sorted(_TABLES & environ.keys())]
         raise ConfigError(
-            f"PROJ does not find the reference systems of the EPSG in its database: {error}",
+            f"PROJ does not find the EPSG reference systems in its database: {error}",
             where=", ".join(named),
-            fix="unset these variables, or point them at the PROJ that rasterio and pyproj were built with",
+            fix="unset these variables, or set them to the directory of the PROJ that rasterio and pyproj were built "
+            "with",
         ) from error
 
 
 def pin_rasters() -> None:
-    """Fix the options of rasterio's GDAL; about 25 µs, to be called before a file is opened or created."""
+    """Set the options of rasterio's GDAL. Call this before a file is opened or created; it takes about 25 µs."""
     from rasterio.env import set_gdal_config  # noqa: PLC0415
 
-    # Each time, because the end of a rasterio.Env unsets what it set.
+    # This is repeated each time, because the end of a rasterio.Env unsets the options that it set.
     for name, value in RASTER_OPTIONS.items():
         set_gdal_config(name, value, normalize=False)
 
 
 def pin_vectors() -> None:
-    """Fix the options of pyogrio's GDAL; to be called before a file is read or written."""
+    """Set the options of pyogrio's GDAL. Call this before a file is read or written."""
     from pyogrio import set_gdal_config_options  # noqa: PLC0415
 
     set_gdal_config_options(dict(VECTOR_OPTIONS))

@@ -1,4 +1,4 @@
-"""The former place of `Inventory`, for one version."""
+"""The former location of `Inventory`. It keeps working for one version and gives a DeprecationWarning."""
 
 import warnings
 from typing import Any

@@ -1,4 +1,4 @@
-"""Work shared by threads whose results come back in the order in which it was given out."""
+"""Run calls in several threads and return their results in the original order."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -9,10 +9,10 @@ _T = TypeVar("_T")
 
 
 def in_order(pool: Executor, calls: Iterable[Callable[[], _T]], ahead: int) -> Iterator[_T]:
-    """Yield what each of `calls` returns, in their order; the error of a call is raised in its turn.
+    """Yield the result of each of `calls`, in order. If a call fails, its error is raised when its turn comes.
 
-    Calls are taken one by one, in the caller's thread. At most `ahead` of them are under way, or done, before their
-    turn: that bounds the memory.
+    Calls are taken one by one, in the caller's thread. At most `ahead` calls are running or finished before their turn,
+    which limits memory.
     """
     under_way: deque[Future[_T]] = deque()
     try:

@@ -1,4 +1,4 @@
-"""The former place of `write_footer`, then called `write_tail`, for one version."""
+"""The former location of `write_footer`, then called `write_tail`. It keeps working for one version, with a warning."""
 
 import warnings
 from typing import Any

@@ -1,4 +1,4 @@
-"""Tables on disk: GeoParquet and GeoPackage, the same bytes for the same table."""
+"""Tables on disk: GeoParquet and GeoPackage. Equal tables give equal bytes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,21 +15,21 @@ from shapely.errors import ShapelyError
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.gdal import pin_vectors
 
-# GeoPackage wants a date of last change; a real one would differ at every run.
+# GeoPackage requires a date of last change. A real date would differ in every run.
 _NO_DATE = "1970-01-01T00:00:00.000Z"
 
 
 def write_geoparquet(path: Path, frame: gpd.GeoDataFrame) -> None:
-    """Write GeoParquet 1.1: WKB, a bounding box column for spatial filters, zstd; the table's index is not kept."""
+    """Write GeoParquet 1.1 with WKB, zstd and a bounding box column for spatial filters, without the table's index."""
     frame.to_parquet(
         path, index=False, compression="zstd", schema_version="1.1.0", geometry_encoding="WKB", write_covering_bbox=True
     )
 
 
 def read_geoparquet(path: Path) -> gpd.GeoDataFrame:
-    """Read what `write_geoparquet` wrote, without the bounding box column; raise InputError if it is no such file."""
+    """Read a file from `write_geoparquet`, without the bounding box column. Raise InputError for any other file."""
     try:
-        # Texts that are none are otherwise found out where they are used first.
+        # Without this, invalid text would be noticed only when it is first used.
         pq.read_table(path).validate(full=True)
         with np.errstate(invalid="ignore", over="ignore"):
             return gpd.read_parquet(path)
@@ -38,7 +38,7 @@ def read_geoparquet(path: Path) -> gpd.GeoDataFrame:
 
 
 def write_geopackage(path: Path, frame: gpd.GeoDataFrame, layer: str) -> None:
-    """Write a GeoPackage with one layer of polygons; the layer's name does not depend on `path`."""
+    """Write a GeoPackage with one layer of polygons. The name of the layer does not depend on `path`."""
     path.unlink(missing_ok=True)
     pin_vectors()
     with _gdal_option("OGR_CURRENT_DATE", _NO_DATE):

@@ -1,1 +1,1 @@
-"""Pure science: arrays, geometries and tables in, the same out. No files, no luigi."""
+"""The science, as pure functions: they take and return arrays, geometries and tables. They open no files."""

@@ -1,11 +1,11 @@
-"""The colours of splits, classes and missing pixels, on the quality page and in a GIS alike."""
+"""The colours of splits, classes and missing pixels, both on the quality page and in a GIS."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from gcn_luigi.bands import Band, Role
 
-# Told apart with every common colour blindness, and in grey by lightness.
+# People with any common colour blindness can distinguish the two; in grey they differ in lightness.
 SPLIT_COLOURS: Mapping[str, str] = MappingProxyType({"train": "#45398a", "dev": "#e2662f"})
 UNUSED = "#8a8a8a"
 CLASS_COLOURS: Mapping[str, str] = MappingProxyType({"none": "#ddd8cb", "debris": "#80593a", "ice": "#86c5e4"})
@@ -22,7 +22,7 @@ MISSING_COLOURS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# Red, green, blue: the first three that a dataset has all of.
+# Red, green, blue: the first triple of which a dataset has all three bands.
 _TRIPLES = (
     ("tcb", "nbr", "ndsi"),
     ("nbr", "ndvi", "ndsi"),
@@ -39,7 +39,7 @@ def colour(name: str) -> tuple[int, int, int]:
 
 
 def colour_bands(bands: Sequence[Band]) -> tuple[int, int, int]:
-    """Return the positions of the bands shown as red, green and blue: a known triple, else the first optical ones."""
+    """Return the positions of the bands to show as red, green and blue: a known triple, or the first optical bands."""
     names = {band.name: position for position, band in enumerate(bands)}
     for triple in _TRIPLES:
         if all(name in names for name in triple):

@@ -1,4 +1,4 @@
-"""Files that were made from different states of the same source, as their sidecars record it."""
+"""Find files that were made from different states of the same source, according to their sidecars."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Disagreement:
-    """Two files that were made from different states of the same sources; `sources` are those that differ, sorted."""
+    """Two files that were made from different states of some sources; `sources` lists these sources, sorted."""
 
     first: str
     second: str
@@ -29,12 +29,13 @@ def source_files(sources: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def disagreements(recorded: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Disagreement]:
-    """Yield the files that were made from another state of a source than an earlier one of `recorded`.
+    """Yield each file that was made from a different state of a source than an earlier file in `recorded`.
 
-    Each item is a file and the states of its sources; a file that differs from several is yielded with each.
+    Each item of `recorded` is a file and the states of its sources. A file that differs from several earlier files is
+    yielded once for each of them.
     """
     states: dict[str, tuple[Any, str]] = {}
-    # A source may gain a file, such as a sidecar, while no file changes its state.
+    # A source may gain a file, such as a sidecar, while its other files stay as they were.
     members: dict[str, tuple[frozenset[str], str]] = {}
     for file, sources in recorded:
         unlike: dict[str, set[str]] = {}

@@ -11,11 +11,11 @@ Array = npt.NDArray[Any]
 
 
 def writable(out: Array, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-    """Return `out` if it can be written to as `shape` and `dtype`; raise InputError if not."""
+    """Return `out` if it is a writeable, C-contiguous array of `shape` and `dtype`; otherwise raise InputError."""
     if out.shape != shape or out.dtype != dtype or not (out.flags.c_contiguous and out.flags.writeable):
         raise InputError(
-            f"a buffer of shape {out.shape} and dtype {out.dtype} where {shape} and {np.dtype(dtype)} are needed",
+            f"the buffer has shape {out.shape} and dtype {out.dtype}, but {shape} and {np.dtype(dtype)} are needed",
             where="out",
-            fix="give a writeable C-contiguous array of that shape and dtype, or none",
+            fix="give a writeable C-contiguous array of the needed shape and dtype, or omit it",
         )
     return out

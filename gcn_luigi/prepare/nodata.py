@@ -1,4 +1,4 @@
-"""The former place of `Flag`, for one version."""
+"""The former location of `Flag`. It keeps working for one version and gives a DeprecationWarning."""
 
 import warnings
 from typing import Any

@@ -1,1 +1,1 @@
-"""The user's side: datasets read back."""
+"""Read finished datasets."""

@@ -1,4 +1,4 @@
-"""Batches in memory that is used again as soon as nobody holds it any more."""
+"""Memory for batches, which is reused as soon as nothing refers to it any more."""
 
 import sys
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ class Batch(TypedDict):
     """Several samples.
 
     ``image`` (chip, band, y, x) int16; ``label`` (chip, y, x) uint8: 0 none, 1 debris, 2 debris-free ice, 255 ignore;
-    ``flags`` (chip, y, x) uint8, set bits mean missing; ``position`` (chip,) int64 in the reader.
+    ``flags`` (chip, y, x) uint8, where set bits mean missing; ``position`` (chip,) int64, the position in the reader.
     """
 
     image: NDArray[np.int16]
@@ -22,15 +22,15 @@ class Batch(TypedDict):
 
 
 class BufferPool:
-    """Hands out arrays of one shape; fresh memory is touched only while all older ones are still held.
+    """Provide arrays of given shapes. New memory is used only if all older arrays are still in use.
 
-    Writing into fresh memory takes several times as long as writing into memory used before. An array counts as free
-    when nothing but the pool refers to it: no view, no tensor, no list of the user's.
+    Writing into new memory takes several times as long as writing into memory that was used before. An array is free if
+    only the pool refers to it: no view, no tensor and no list of the user.
 
     Parameters
     ----------
     most : int
-        Arrays kept for the next time, of each name.
+        How many arrays of each name are kept for reuse.
     """
 
     def __init__(self, most: int) -> None:
@@ -38,13 +38,13 @@ class BufferPool:
         self._kept: dict[str, list[NDArray[Any]]] = {}
 
     def take(self, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, np.dtype[Any]]) -> dict[str, Any]:
-        """Return an array of each shape; their content is arbitrary."""
+        """Return an array of each shape, with arbitrary content."""
         return {name: self._take(name, shape, dtypes[name]) for name, shape in shapes.items()}
 
     def _take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         kept = self._kept.setdefault(name, [])
         for position in range(len(kept)):
-            # The list, and the argument of getrefcount.
+            # Two references: one from the list, and the argument of getrefcount.
             if sys.getrefcount(kept[position]) == 2 and kept[position].shape == shape:
                 return kept[position]
         fresh = np.empty(shape, dtype)

@@ -1,4 +1,4 @@
-"""A finished dataset, read back."""
+"""Read a finished dataset."""
 
 import html
 import json
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Chip", "ChipReader", "Dataset"]
 
-# A third split, which no dataset has so far: dev under this name would pass for pixels that nobody tuned on.
+# Names of a third split, which no dataset has so far. They are refused, because under such a name users would take dev
+# for pixels that were never used for tuning.
 _THIRD = ("test", "testing")
 _OLD_NAMES = {"index": "chip_table", "catalog": "partition_table", "layout": "paths"}
 
@@ -35,18 +36,19 @@ _OLD_NAMES = {"index": "chip_table", "catalog": "partition_table", "layout": "pa
 class Dataset:
     """A region's dataset on disk.
 
-    What it reads is what was published: ``dataset.json`` is checked by its own digest, tables by the digest given
-    there, shards by their checksums.
+    Everything is verified when it is read: ``dataset.json`` by its own digest, tables by the digests in
+    ``dataset.json``, and shards by their checksums.
 
     Parameters
     ----------
     directory : path-like
-        Where ``dataset.json`` is.
+        The directory of ``dataset.json``.
 
     Raises
     ------
     ShardError
-        There is no finished dataset, or ``dataset.json`` is damaged. Later: a table is missing or damaged.
+        There is no finished dataset, or ``dataset.json`` is damaged. Later, when a table is read: it is missing or
+        damaged.
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
@@ -78,33 +80,33 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of ``dataset.json``, which holds the digest of every file: equal digests, equal datasets."""
+        """SHA-256 of ``dataset.json``, which holds the digest of every file. Equal digests mean equal datasets."""
         return str(self.description[DIGEST])
 
     @property
     def data_digest(self) -> str:
-        """SHA-256 over shards, both tables and statistics alone: the same wherever the same chips are made.
+        """SHA-256 of only the shards, both tables and the statistics. It is equal wherever the same chips are made.
 
-        `gcn_luigi.io.publish.manifest.data_digest` says what exactly it covers.
+        `gcn_luigi.io.publish.manifest.data_digest` defines it exactly.
         """
         return data_digest(ManifestEntry(**entry) for entry in self.description["files"])
 
     @cached_property
     def chip_table(self) -> "pd.DataFrame":
-        """One row per chip: id, split, shard, shard_row, partition, place, year, shares. Shapes are in `chip_boxes`."""
-        # Here, because pandas and pyarrow take longer to import than all the rest.
+        """One row per chip: id, split, shard, shard_row, partition, position, year and shares, without shapes."""
+        # Imported here, because pandas and pyarrow take longer to import than everything else.
         from gcn_luigi.io.parquet import read_columns  # noqa: PLC0415
 
         return read_columns(self._verified(self.paths.index))
 
     @cached_property
     def chip_boxes(self) -> "gpd.GeoDataFrame":
-        """The chip table with the box of each chip as its geometry; it needs geopandas."""
+        """The chip table with the box of each chip as its geometry. This needs geopandas."""
         return self._shapes(self.paths.index)
 
     @cached_property
     def partition_table(self) -> "gpd.GeoDataFrame":
-        """One row per partition, used or not, with the reason; it needs geopandas."""
+        """One row per partition, used or not, with the reason if it is not used. This needs geopandas."""
         return self._shapes(self.paths.catalog)
 
     @cached_property
@@ -115,15 +117,15 @@ class Dataset:
 
     @cached_property
     def lattice(self) -> Lattice:
-        """The region's pixel lattice; rows and columns of both tables count from its corner."""
+        """The lattice of the region. Rows and columns of partitions count from its corner."""
         return Inventory.from_json(self._verified(self.paths.inventory).read_text(encoding="utf-8")).lattice
 
     @cached_property
     def bands(self) -> tuple[Band, ...]:
-        """The bands of every chip's image, in order: names and roles as the shards state them, the rest as configured.
+        """The bands of every chip's image, in order. Names and roles come from the shards, the rest from the settings.
 
         Unit, description, nodata, scale and valid range are those of the ``[[bands]]`` tables that the dataset was
-        built with. `nodata` is the number for a missing pixel in the stacks; in chips, missing pixels hold the fill,
+        built with. `nodata` is the value of missing pixels in the stacks. In chips, missing pixels hold the fill value,
         and ``flags`` say which pixels are missing.
         """
         path = inside(self.paths.shards, str(self.chip_table["shard"].iloc[0]), where=self.paths.index)
@@ -141,24 +143,24 @@ class Dataset:
         return tuple(known.get((band.name, band.role), band) for band in found)
 
     def chips(self, split: str, *, threads: int = 1, cache_mb: int = 256) -> ChipReader:
-        """Return the chips of ``train`` or ``dev``, which is also called ``val`` or ``validation``.
+        """Return the chips of ``train`` or ``dev``. ``val`` and ``validation`` are accepted for ``dev``.
 
         Parameters
         ----------
         split : str
-            Which.
+            Name of the split.
         threads, cache_mb : int
             See `ChipReader`.
 
         Raises
         ------
         ConfigError
-            There is no such split; a third one, for testing, does not exist yet.
+            There is no such split. A third split for testing does not exist yet.
         """
         name = split_of(split)
         if name not in SPLITS or split in _THIRD or split != split.strip().lower():
             raise ConfigError(
-                f"no split {split!r}: a dataset has two, train and dev",
+                f"there is no split {split!r}: a dataset has two splits, train and dev",
                 where=str(self.paths.root),
                 fix="use train or dev",
             )
@@ -166,7 +168,7 @@ class Dataset:
         return ChipReader(self.paths.shards, table[table["split"] == name], threads=threads, cache_mb=cache_mb)
 
     def to_xarray(self, chips: Sequence[str], *, masked: bool = False) -> Any:
-        """Return chips by their ids as an `xarray.Dataset`; see `gcn_luigi.read.xarray.as_xarray`."""
+        """Return the chips with these ids as an `xarray.Dataset`; see `gcn_luigi.read.xarray.as_xarray`."""
         from gcn_luigi.read.xarray import as_xarray  # noqa: PLC0415  it imports pyproj
 
         return as_xarray(self, chips, masked=masked)
@@ -186,7 +188,7 @@ class Dataset:
             schema = stacked_bands(configuration["bands"], distance["unit"] if distance["enabled"] else None)
         except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
             raise ShardError(
-                "was made with other settings than this version knows: its bands are unknown",
+                "was made with settings that this version does not know, so its bands are unknown",
                 where=str(self.paths.dataset),
                 fix="read it with the version that made it, or build it again: gcn run <region>",
             ) from error
@@ -206,7 +208,7 @@ class Dataset:
         return read_geoparquet(self._verified(path))
 
     def _verified(self, path: Path) -> Path:
-        """Return `path` if its bytes are those that were published; a table has no checksum of its own."""
+        """Return `path` if its bytes are those that were published. Tables have no checksum of their own."""
         name = path.relative_to(self.paths.root).as_posix()
         try:
             published = [entry["sha256"] for entry in self.description["files"] if entry["path"] == name]

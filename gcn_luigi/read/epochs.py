@@ -1,7 +1,7 @@
-"""Which epoch a pass over a stream is, agreed on by all processes that hold a copy of the stream.
+"""Count the epochs of a stream, consistently in all processes that have a copy of the stream.
 
 Torch's worker processes have copies of a dataset, made once or for every pass, and the original is never iterated. So
-the count is kept in a small file, under a lock: whoever begins a pass looks there.
+the count is kept in a small file with a lock. Every process that begins a pass reads it there.
 """
 
 import fcntl
@@ -14,17 +14,17 @@ from typing import Any
 
 from gcn_luigi.errors import PublishError
 
-# Passes whose workers may still be starting: more than anyone runs at once.
+# Number of passes whose workers may still be starting: more than anyone runs at the same time.
 _MOST_RECENT = 64
 
 
 class EpochCounter:
-    """Counts passes over a stream from 0 on; copies and pickles share the count while the first one lives.
+    """Count passes over a stream, from 0. Copies and pickles share the count as long as the original exists.
 
     Raises
     ------
     PublishError
-        There is no place for a temporary file.
+        No temporary file can be written.
     """
 
     def __init__(self) -> None:
@@ -33,21 +33,21 @@ class EpochCounter:
         except OSError as error:
             raise PublishError(
                 f"no temporary file can be written: {error.strerror}",
-                where="ChipStream, which counts epochs there for worker processes",
-                fix="let TMPDIR name a directory that can be written to",
+                where="ChipStream, which counts epochs in this file for worker processes",
+                fix="set TMPDIR to a directory that can be written to",
             ) from error
         os.close(handle)
         self._path, self._own = Path(path), {"next": 0, "recent": []}
-        # A forked worker has the finaliser as well, and must leave the file to its owner.
+        # A forked worker has the finaliser as well, but only the owner may remove the file.
         weakref.finalize(self, _remove, self._path, os.getpid())
 
     def __getstate__(self) -> dict[str, Any]:
-        # A look at the file brings this copy up to date: the next one may live without it.
+        # Reading the file updates this copy, because the next copy may exist without the file.
         _ = self.next
         return self.__dict__
 
     def set(self, epoch: int) -> None:
-        """Let the next pass be of `epoch`, in every process."""
+        """Make the next pass that of `epoch`, in every process."""
         self._exchange(lambda state: state.update(next=epoch, recent=[]))
 
     @property
@@ -56,10 +56,10 @@ class EpochCounter:
         return int(self._exchange(lambda state: state["next"]))
 
     def begin(self, run: str | None = None, worker: int = 0) -> int:
-        """Begin a pass and return its epoch, the same for all workers of a run.
+        """Begin a pass and return its epoch, which is the same for all workers of a run.
 
-        `run` names a pass that several workers share; None where this process makes the pass alone. A worker that
-        begins a run for the second time begins another pass: the run was given the name of an earlier one.
+        `run` is the name of a pass that several workers share, or None if this process makes the pass alone. If a
+        worker begins a run for the second time, this is another pass: a new run has the name of an earlier one.
         """
 
         def advance(state: dict[str, Any]) -> int:
@@ -82,7 +82,7 @@ class EpochCounter:
         try:
             file = self._path.open("r+", encoding="ascii")
         except OSError:
-            # On another machine, or after the first copy ended: counted for this copy alone.
+            # On another machine, or after the original was deleted, this copy counts alone.
             return change(self._own)
         with file:
             fcntl.flock(file, fcntl.LOCK_EX)

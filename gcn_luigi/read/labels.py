@@ -1,4 +1,4 @@
-"""The label's classes as a model wants them."""
+"""Map the classes of the label to those that a model needs."""
 
 from typing import Literal, get_args
 
@@ -18,17 +18,17 @@ _TABLES: dict[str, dict[int, int]] = {
 
 
 def map_label(label: NDArray[np.uint8], mapping: LabelMapping) -> NDArray[np.uint8]:
-    """Return the label with its classes joined.
+    """Return the label with some classes merged.
 
-    A missing label stays 255 in every mapping: give that number to the loss as the class to ignore.
+    A missing label stays 255 in every mapping. Give this value to the loss as the class to ignore.
 
     Parameters
     ----------
     label : ndarray of uint8
         Any shape: 0 none, 1 debris, 2 debris-free ice, 255 missing. Not modified.
     mapping : str
-        ``"three"`` keeps the classes. ``"binary"`` tells glacier (1: debris and debris-free ice) from none (0), as the
-        published training did. ``"debris"`` tells debris (1) from all else (0).
+        ``"three"`` keeps the classes. ``"binary"`` separates glacier (1: debris and debris-free ice) from none (0), as
+        in the published training. ``"debris"`` separates debris (1) from everything else (0).
 
     Returns
     -------
@@ -40,7 +40,7 @@ def map_label(label: NDArray[np.uint8], mapping: LabelMapping) -> NDArray[np.uin
     ConfigError
         There is no such mapping.
     InputError
-        The array is not uint8, or holds another value: it is no label.
+        The array is not uint8, or holds other values, so it is not a label.
 
     Examples
     --------
@@ -49,13 +49,13 @@ def map_label(label: NDArray[np.uint8], mapping: LabelMapping) -> NDArray[np.uin
     """
     if mapping not in _TABLES:
         raise ConfigError(
-            f"no mapping {mapping!r} of labels",
+            f"there is no mapping {mapping!r} of labels",
             where="map_label, mapping",
             fix=f"use {', '.join(get_args(LabelMapping))}",
         )
     if label.dtype != np.uint8:
         raise InputError(
-            f"a label of {label.dtype}", where="map_label", fix="give the label as the shard holds it, uint8"
+            f"the label is {label.dtype}", where="map_label", fix="give the label as stored in the shard, uint8"
         )
     table, is_known = np.zeros(256, np.uint8), np.zeros(256, bool)
     for value, mapped in _TABLES[mapping].items():
@@ -64,6 +64,6 @@ def map_label(label: NDArray[np.uint8], mapping: LabelMapping) -> NDArray[np.uin
         raise InputError(
             f"the label holds {', '.join(map(str, np.unique(label[~is_known[label]])))}",
             where="map_label",
-            fix="map the label once, and as the shard holds it: 0 none, 1 debris, 2 debris-free ice, 255 missing",
+            fix="map the label only once, as stored in the shard: 0 none, 1 debris, 2 debris-free ice, 255 missing",
         )
     return np.asarray(table[label], np.uint8)

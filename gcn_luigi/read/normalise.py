@@ -1,4 +1,4 @@
-"""Images as a network takes them: mean 0, deviation 1, and 0 where nothing was seen."""
+"""Normalise images for a network: mean 0, standard deviation 1, and 0 where pixels are missing."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,22 +15,22 @@ from gcn_luigi.prepare.missing.fill import Flag
 def normalise(
     image: NDArray[Any], flags: NDArray[np.uint8], statistics: Mapping[str, Any], bands: Sequence[Band]
 ) -> NDArray[np.float32]:
-    """Return ``(image - mean) / std``, band by band, with missing pixels 0: the mean of their band.
+    """Return ``(image - mean) / std`` for each band. Missing pixels become 0, which is the mean of their band.
 
-    The fill of missing pixels (0 in the shards, unless configured otherwise) is an arbitrary value, for elevation
-    not even a likely one; it is never normalised. `flags` still tells which zeros are no measurement.
+    The fill value of missing pixels (0 in the shards, unless configured otherwise) is arbitrary and, for elevation, not
+    even likely. It is never normalised. `flags` still says which zeros are not measurements.
 
     Parameters
     ----------
     image : ndarray
-        (..., band, y, x) of any real dtype: a chip, or several. Not modified.
+        (..., band, y, x) of any real dtype: one chip or several. Not modified.
     flags : ndarray of uint8
-        (..., y, x): set bits mean missing, see `Flag`. A pixel missing in a role is missing in all bands of it.
+        (..., y, x): set bits mean missing, see `Flag`. A pixel missing in a role is missing in all bands of this role.
     statistics : mapping
-        ``statistics.json`` as `Dataset.statistics` gives it: each pixel of train once; or its entry ``as_sampled``. Dev
-        and whatever is predicted later are normalised by the same numbers, those of train.
+        ``statistics.json`` from `Dataset.statistics`, where each pixel of train counts once, or its entry
+        ``as_sampled``. Normalise dev, and images to predict later, with the same numbers of train.
     bands : sequence of Band
-        The bands of `image` in order, `Dataset.bands` or a part of it. Statistics are found by their names.
+        The bands of `image` in order: `Dataset.bands` or a part of it. Statistics are found by the names of bands.
 
     Returns
     -------
@@ -40,32 +40,32 @@ def normalise(
     Raises
     ------
     InputError
-        `image`, `flags` and `bands` do not fit together.
+        `image`, `flags` and `bands` do not match.
     ShardError
-        The statistics lack a band, or a band has no deviation to divide by.
+        The statistics lack a band, or the standard deviation of a band is missing or 0.
     """
     if image.ndim < 3 or image.shape[-3] != len(bands) or flags.shape != (*image.shape[:-3], *image.shape[-2:]):
         raise InputError(
             f"an image of {image.shape} with flags of {flags.shape} does not fit {len(bands)} bands",
             where=", ".join(band.name for band in bands) or "no bands",
-            fix="give image (..., band, y, x), flags (..., y, x) and the image's bands in order",
+            fix="give image (..., band, y, x), flags (..., y, x) and the bands of the image in order",
         )
     mean, std = _scales(statistics, [band.name for band in bands])
     missing = np.array([Flag[band.role.name] for band in bands], np.uint8)[:, np.newaxis, np.newaxis]
-    # In double precision first: single precision would lose digits of large means.
+    # Computed in double precision, because single precision would lose digits of large means.
     scaled = np.asarray((image - mean) / std, np.float32)
     scaled[(np.expand_dims(flags, -3) & missing) != 0] = 0
     return scaled
 
 
 def _scales(statistics: Mapping[str, Any], names: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and deviation, each (band, 1, 1)."""
+    """Return the mean and standard deviation, each (band, 1, 1)."""
     known = statistics.get("bands", {})
     problems, scales = [], []
     for name in names:
         mean, std = (known.get(name, {}).get(key) for key in ("mean", "std"))
         if name not in known:
-            problems.append(f"{name} is not there")
+            problems.append(f"{name} is missing")
         elif mean is None or std is None:
             problems.append(f"{name} has no valid pixel")
         elif not (math.isfinite(mean) and math.isfinite(std) and std > 0):
@@ -76,7 +76,7 @@ def _scales(statistics: Mapping[str, Any], names: Sequence[str]) -> tuple[NDArra
         raise ShardError(
             f"bands cannot be normalised: {'; '.join(problems)}",
             where="statistics.json",
-            fix="leave such bands out of image and bands, or use the statistics of the dataset the image comes from",
+            fix="leave such bands out of image and bands, or use the statistics of the image's own dataset",
         )
     mean, std = np.array(scales, np.float64).reshape(-1, 2).T
     return mean[:, np.newaxis, np.newaxis], std[:, np.newaxis, np.newaxis]

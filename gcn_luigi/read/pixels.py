@@ -1,4 +1,4 @@
-"""Pixels of chips out of shards, opened when first needed: decoded in place, or cut from rows kept in memory."""
+"""Read pixels of chips from shards: decode them in place, or cut them from decoded rows that are kept in memory."""
 
 import os
 import threading
@@ -28,7 +28,7 @@ Arrays = Mapping[str, NDArray[Any]]
 # Shard and row.
 Key = tuple[int, int]
 
-# What h5py answers to a damaged file: it depends on the place that is hit. An error of ours is none of these.
+# Errors that h5py raises for a damaged file, depending on where the damage is. Our own errors are none of these.
 _UNREADABLE = (OSError, LookupError, RuntimeError, ValueError)
 _MEGABYTE = 1_000_000
 # Share of the free memory that `preload` may take.
@@ -36,7 +36,7 @@ _MOST_OF_MEMORY = 0.8
 
 
 class ShardPool:
-    """The shards `names` of a directory by number, and `threads` threads; may be pickled and used after a fork."""
+    """The shards `names` in a directory, by number, and `threads` threads. It can be pickled and used after a fork."""
 
     def __init__(self, directory: Path, names: Sequence[str], threads: int) -> None:
         for name in names:
@@ -50,7 +50,7 @@ class ShardPool:
         return len(self._names)
 
     def __getitem__(self, number: int) -> ShardReader:
-        """Return an open shard that was found complete; raise OSError, or what h5py says of a damaged file."""
+        """Return an open shard that was checked. Raise OSError, or the error of h5py for a damaged file."""
         self._only_own()
         if number not in self._open:
             shard = ShardReader(self.path(number))
@@ -71,13 +71,13 @@ class ShardPool:
         self._forget()
 
     def path(self, number: int) -> Path:
-        """Return a shard's file."""
+        """Return the path of a shard."""
         return self._directory / self._names[number]
 
     def each(self, call: Callable[[_A], _B], things: Iterable[_A]) -> Iterator[_B]:
-        """Yield the results of `call` on each of `things`, made by the threads, in order.
+        """Yield the results of `call` on each of `things`, in order. The threads make the calls.
 
-        An error is raised in its turn, when no call is at work any more.
+        If a call fails, its error is raised when its turn comes and no other call is running any more.
         """
         self._only_own()
         if self._threads == 1:
@@ -95,7 +95,7 @@ class ShardPool:
             wait(futures)
 
     def close(self) -> None:
-        """Close all shards and end the threads; the next access opens and starts them again."""
+        """Close all shards and end the threads. The next access opens and starts them again."""
         if self._process == os.getpid():
             for shard in self._open.values():
                 shard.close()
@@ -105,7 +105,7 @@ class ShardPool:
 
     def _only_own(self) -> None:
         if self._process != os.getpid():
-            # The threads did not survive the fork, and the descriptors are the parent's to close.
+            # Threads do not survive a fork, and the descriptors must be closed by the parent process.
             self._forget()
 
     def _forget(self) -> None:
@@ -113,20 +113,20 @@ class ShardPool:
 
 
 class RowCache:
-    """A fixed number of slots for decoded rows; the row not used for longest makes room.
+    """A fixed number of slots for decoded rows. If all are in use, the least recently used row is replaced.
 
     Attributes
     ----------
     planes : dict of ndarray
         (slot, ...), by array.
     extents : ndarray of int64
-        (slot, 2): rows and columns without the padding.
+        (slot, 2): height and width without the padding.
     """
 
     def __init__(
         self, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, np.dtype[Any]], n_slots: int
     ) -> None:
-        # Memory is touched only as far as rows come.
+        # Memory is used only when rows are written to it.
         self.planes: dict[str, NDArray[Any]] = {
             name: np.empty((n_slots, *shape), dtypes[name]) for name, shape in shapes.items()
         }
@@ -134,14 +134,14 @@ class RowCache:
         self._slots: OrderedDict[Key, int] = OrderedDict()
 
     def slot(self, key: Key) -> int | None:
-        """Return the slot of a row, and count it as used now; None where it is not there."""
+        """Return the slot of a row and mark it as just used; None if the row is not in memory."""
         slot = self._slots.get(key)
         if slot is not None:
             self._slots.move_to_end(key)
         return slot
 
     def claim(self, key: Key) -> int:
-        """Return a slot for a row that is to be decoded into it; the row used longest ago is given up for it."""
+        """Return a slot into which a row can be decoded. If necessary, the least recently used row is dropped."""
         is_full = len(self._slots) == len(self.extents)
         slot = self._slots.popitem(last=False)[1] if is_full else len(self._slots)
         self._slots[key] = slot
@@ -149,11 +149,11 @@ class RowCache:
 
 
 class PixelStore:
-    """The pixels of the chips in `index`, rows of a dataset's index, out of the shards in `directory`.
+    """The pixels of the chips in `index`, which holds rows of a dataset's index, from the shards in `directory`.
 
-    A chip is known by its position in `index`, or by its shard and its number there. A row of a pixel array is a chip
-    or, in the layout ``windows``, a partition. Chips are decoded straight into the caller's arrays; partitions are
-    decoded into a cache of `cache_mb` megabytes, and chips cut from there.
+    A chip is identified by its position in `index`, or by its shard and its number there. A row of a pixel array is a
+    chip or, in the layout ``windows``, a partition. Chips are decoded directly into the caller's arrays. Partitions are
+    decoded into a cache of `cache_mb` megabytes, from which chips are cut.
     """
 
     def __init__(self, directory: Path, index: "pd.DataFrame", *, threads: int = 1, cache_mb: int) -> None:
@@ -167,7 +167,7 @@ class PixelStore:
 
     @property
     def n_shards(self) -> int:
-        """Shards that the chips are in."""
+        """Number of shards with these chips."""
         return len(self._shards)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -178,13 +178,13 @@ class PixelStore:
         self._lock = threading.RLock()
 
     def format(self, position: int = 0) -> tuple[dict[str, tuple[int, ...]], str]:
-        """Return the shape of a chip by array, and the layout, as the shard of a chip states them."""
+        """Return the shape of a chip by array, and the layout, both from the shard of the chip at `position`."""
         with self._shard_of_chip(position) as opened:
             size = (opened.chip_size, opened.chip_size)
             return {name: (*array.shape[1:-2], *size) for name, array in opened.arrays.items()}, opened.layout
 
     def places(self, positions: Numbers) -> Numbers:
-        """Return (chip, 4): shard, row of its pixel arrays, and the chip's first row and column there."""
+        """Return (chip, 4): the shard, the row of its pixel arrays, and the chip's first row and column there."""
         found = np.empty((len(positions), 4), np.int64)
         found[:, 0] = self._shard_of[positions]
         for shard in np.unique(found[:, 0]).tolist():
@@ -194,9 +194,9 @@ class PixelStore:
         return found
 
     def fill(self, positions: Numbers, out: Arrays) -> None:
-        """Write chips into `out`, which has C-contiguous arrays of the chips' shape and dtype, by name.
+        """Write chips into `out`, which has C-contiguous arrays of the chips' shapes and dtypes, by name.
 
-        Raise ShardError where a shard is missing, damaged or not complete.
+        Raise ShardError if a shard is missing, damaged or incomplete.
         """
         if not len(positions):
             return
@@ -212,10 +212,11 @@ class PixelStore:
             self._cut_from_rows(places, self._chip_of[positions], out)
 
     def row(self, shard: int, row: int, chip: int) -> Arrays:
-        """Return a decoded row of the pixel arrays, as `places` numbers it: a chip or partition, without its padding.
+        """Return a decoded row of the pixel arrays, numbered as in `places`: a chip or partition without padding.
 
-        ``image`` (band, y, x) int16, ``label`` and ``flags`` (y, x) uint8: views that hold until the next call. `chip`
-        is one that the row holds, for messages. Raise ShardError where the shard is missing, damaged or not complete.
+        The result holds ``image`` (band, y, x) int16, and ``label`` and ``flags`` (y, x) uint8. They are views that are
+        valid until the next call. `chip` is any chip in the row, for messages. Raise ShardError if the shard is
+        missing, damaged or incomplete.
         """
         with self._lock:
             cache = self._kept()
@@ -224,12 +225,12 @@ class PixelStore:
             return {name: plane[slot][..., :height, :width] for name, plane in cache.planes.items()}
 
     def edges(self) -> tuple[str, dict[str, int]]:
-        """Return the policy by which the chips were cut, and what lies beyond, by array."""
+        """Return the edge policy by which the chips were cut, and the value beyond the edge, by array."""
         with self._shard_of_chip(0) as opened:
             return opened.edge, opened.fills
 
     def prefetch(self, positions: Numbers) -> None:
-        """Tell the system that chips are read soon; nothing where they are in memory already."""
+        """Tell the system that chips will be read soon. If they are in memory already, do nothing."""
         if not len(positions) or self._is_whole:
             return
         places = self.places(positions)
@@ -241,12 +242,12 @@ class PixelStore:
     def preload(self, *, progress: bool) -> None:
         """Decode all rows of all shards into memory.
 
-        Raise ConfigError where they do not fit in the free memory, ShardError where a shard is missing, damaged or not
-        complete.
+        Raise ConfigError if they do not fit in the free memory, ShardError if a shard is missing, damaged or
+        incomplete.
         """
         if self._is_whole:
             return
-        # Here, because both take longer to import than a batch to read.
+        # Imported here, because importing them takes longer than reading a batch.
         import psutil  # noqa: PLC0415
         from rich.console import Console  # noqa: PLC0415
         from rich.progress import track  # noqa: PLC0415
@@ -256,7 +257,7 @@ class PixelStore:
             raise ConfigError(
                 f"{needed / 1e9:.1f} GB of pixels do not fit in {available / 1e9:.1f} GB of free memory",
                 where=str(self._shards.path(0).parent),
-                fix="read without preload, in an order of groups; the layout windows stores overlapping chips once",
+                fix="read without preload, with order(group=...); the layout windows stores overlapping pixels once",
             )
         rows = self._all_rows()
         cache = self._make_cache(len(rows))
@@ -269,7 +270,7 @@ class PixelStore:
             self._cache, self._is_whole = cache, True
 
     def close(self) -> None:
-        """Close all shards and give back the memory of decoded rows; the next access opens and decodes again."""
+        """Close all shards and free the memory of decoded rows. The next access opens and decodes them again."""
         self._shards.close()
         with self._lock:
             self._cache, self._is_whole = None, False
@@ -280,7 +281,7 @@ class PixelStore:
         return len(self._all_rows()) * self._row_bytes()
 
     def _all_rows(self) -> Numbers:
-        """Return (row, 3): shard, row, and the first chip that it holds, of all shards."""
+        """Return (row, 3) for all shards: the shard, the row, and the first chip in the row."""
         numbers = []
         for shard in range(len(self._shards)):
             with self._as_shard_error(shard, 0):
@@ -309,9 +310,9 @@ class PixelStore:
         return RowCache({name: array.shape[1:] for name, array in arrays.items()}, PIXELS, n_slots)
 
     def _cut_from_rows(self, places: Numbers, chip_of: Numbers, out: Arrays) -> None:
-        """Cut chips out of decoded rows, decoding those that are not in memory; as many at a time as it holds."""
+        """Cut chips from decoded rows, and decode missing rows first: as many at a time as fit in the cache."""
         rows, firsts, which = np.unique(places[:, :2], axis=0, return_index=True, return_inverse=True)
-        # As they are asked for: what a batch ends with, the next one begins with.
+        # Rows stay in the requested order, because the next batch often begins with the rows at the end of this one.
         turn = np.argsort(firsts)
         rows, which = rows[turn], np.argsort(turn)[which]
         cache = self._kept()
@@ -332,7 +333,7 @@ class PixelStore:
                     plane[chosen] = into
 
     def _decoded(self, cache: RowCache, rows: Numbers, examples: Numbers) -> Numbers:
-        """Return the slots of rows, decoding those that are not there."""
+        """Return the slots of rows, and decode rows that are not in memory."""
         keys = [(int(shard), int(row)) for shard, row in rows]
         slots = [cache.slot(key) for key in keys]
         missing = [position for position, slot in enumerate(slots) if slot is None]
@@ -347,7 +348,7 @@ class PixelStore:
             for _ in self._shards.each(partial(self._load, cache), wanted):
                 pass
         except BaseException:
-            # Which rows are whole is not known any more.
+            # It is not known any more which rows are complete.
             self._cache = None
             raise
         return np.array(slots, np.int64)
@@ -367,7 +368,7 @@ class PixelStore:
 
     @contextmanager
     def _shard_of_chip(self, position: int) -> Iterator[ShardReader]:
-        """Yield the open shard of a chip; what is wrong with it is an error that names the chip."""
+        """Yield the open shard of a chip. Errors of the shard name the chip."""
         shard = int(self._shard_of[position])
         with self._as_shard_error(shard, int(self._chip_of[position])):
             yield self._shards[shard]

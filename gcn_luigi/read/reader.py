@@ -1,4 +1,4 @@
-"""The chips of one split, one by one or in batches, whichever way they are stored."""
+"""Read the chips of one split, one by one or in batches, in any layout."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ class Chip(TypedDict):
     """One sample.
 
     ``image`` (band, y, x) int16; ``label`` (y, x) uint8: 0 none, 1 debris, 2 debris-free ice, 255 ignore;
-    ``flags`` (y, x) uint8, set bits mean missing; ``chip_id`` str.
+    ``flags`` (y, x) uint8, where set bits mean missing; ``chip_id`` str.
     """
 
     image: NDArray[np.int16]
@@ -36,22 +36,22 @@ class Chip(TypedDict):
 
 
 class ChipReader:
-    """The chips of one split, in the order of the index, whichever layout and codec they are stored in.
+    """The chips of one split, in the order of the index, for any layout and codec.
 
-    Shards are opened when first needed, by each process for itself, so a reader may be pickled and used after a fork.
-    Memory filled by `preload` is shared by forked processes and is not sent to spawned ones. One reader may be used by
-    several threads.
+    Each process opens shards for itself when they are first needed, so a reader can be pickled and used after a fork.
+    Forked processes share the memory that `preload` fills; it is not sent to spawned ones. Several threads can use one
+    reader.
 
     Parameters
     ----------
     directory : Path
-        Of the shards.
+        The directory of the shards.
     index : GeoDataFrame
-        Rows of the index, of this split.
+        The rows of the index for this split.
     threads : int
-        That decode the chips of a batch.
+        Number of threads that decode the chips of a batch.
     cache_mb : int
-        Megabytes for partitions decoded last, in the layout ``windows``.
+        Megabytes for the most recently decoded partitions, in the layout ``windows``.
     """
 
     def __init__(self, directory: Path, index: "pd.DataFrame", *, threads: int = 1, cache_mb: int = 256) -> None:
@@ -67,14 +67,14 @@ class ChipReader:
         return (self[position] for position in range(len(self)))
 
     def __getitem__(self, position: int) -> Chip:
-        """Return one chip; negative positions count from the end.
+        """Return one chip. Negative positions count from the end.
 
         Raises
         ------
         IndexError
             There is no such chip.
         ShardError
-            The shard is missing, damaged or not complete.
+            The shard is missing, damaged or incomplete.
         """
         batch = self.batch([position])
         image, label, flags = batch["image"][0], batch["label"][0], batch["flags"][0]
@@ -82,16 +82,16 @@ class ChipReader:
 
     @property
     def layout(self) -> str:
-        """``chips`` or ``windows``: how the shards store them."""
+        """``chips`` or ``windows``: how the shards store the chips."""
         return self._store.format()[1] if len(self) else "chips"
 
     @property
     def nbytes(self) -> int:
-        """Memory that `preload` takes, in bytes."""
+        """The memory that `preload` needs, in bytes."""
         return self._store.nbytes
 
     def ids(self, positions: Sequence[int] | Positions) -> list[str]:
-        """Return the ids of chips."""
+        """Return the ids of the chips at these positions."""
         return [str(self._store.ids[position]) for position in positions]
 
     def batch(self, indices: Sequence[int] | Positions, out: Batch | None = None) -> Batch:
@@ -100,10 +100,10 @@ class ChipReader:
         Parameters
         ----------
         indices : sequence of int
-            Positions in the reader, in any order, repeated or not; negative ones count from the end.
+            Positions in the reader, in any order, possibly repeated. Negative ones count from the end.
         out : Batch, optional
-            Arrays of an earlier batch of as many chips: written to and returned, which saves the time that fresh
-            memory costs.
+            An earlier batch with the same number of chips, whose arrays are filled and returned. This is faster than
+            new memory.
 
         Returns
         -------
@@ -116,9 +116,9 @@ class ChipReader:
         IndexError
             There is no such chip.
         InputError
-            `out` does not fit.
+            `out` does not match.
         ShardError
-            A shard is missing, damaged or not complete; the message names a chip concerned.
+            A shard is missing, damaged or incomplete. The message names an affected chip.
         """
         positions = self._positions(indices)
         shapes = self._shapes(positions)
@@ -130,15 +130,15 @@ class ChipReader:
         return cast("Batch", {**arrays, "position": positions})
 
     def order(self, *, seed: int, epoch: int = 0, group: int | None = None) -> Positions:
-        """Return the positions of all chips, each once, in an order that depends on nothing but the numbers given.
+        """Return the positions of all chips, each once, in an order that depends only on the arguments.
 
         Parameters
         ----------
         seed, epoch : int
             Not negative.
         group : int or None
-            Partitions (in the layout ``chips``: chips) mixed at once, for datasets that do not fit in memory: a shuffle
-            buffer. None mixes all.
+            Number of partitions (in the layout ``chips``: of chips) that are mixed at a time, like a shuffle buffer,
+            for datasets that do not fit in memory. None mixes all chips.
 
         Returns
         -------
@@ -152,9 +152,9 @@ class ChipReader:
         """
         if min(seed, epoch) < 0 or (group is not None and group < 1):
             raise ConfigError(
-                f"no order of seed {seed}, epoch {epoch}, group {group}",
+                f"there is no order for seed {seed}, epoch {epoch} and group {group}",
                 where="ChipReader.order",
-                fix="use whole numbers, seed and epoch from 0, group from 1",
+                fix="use whole numbers: seed and epoch from 0, group from 1",
             )
         if group is None:
             return shuffled(len(self), seed=seed, epoch=epoch)
@@ -165,20 +165,20 @@ class ChipReader:
     def batches(
         self, size: int, order: Positions | None = None, *, drop_last: bool = False, ahead: int = 2
     ) -> Iterator[Batch]:
-        """Yield batch after batch, the next ones made by another thread meanwhile.
+        """Yield batches. Another thread prepares the next ones in the meantime.
 
-        Arrays that nobody holds any more are used again; those that you keep stay as they are.
+        Arrays that nothing refers to any more are reused. Arrays that you keep do not change.
 
         Parameters
         ----------
         size : int
-            Chips of a batch.
+            Number of chips per batch.
         order : ndarray of int64, optional
-            Positions, for example from `order`; without it all chips in the order of the index.
+            Positions, for example from `order`; by default all chips in the order of the index.
         drop_last : bool
-            Leave out a last batch of fewer chips.
+            Leave out the last batch if it has fewer chips.
         ahead : int
-            Batches made before they are asked for.
+            Number of batches to prepare in advance.
 
         Yields
         ------
@@ -194,23 +194,25 @@ class ChipReader:
         """
         if min(size, ahead) < 1:
             raise ConfigError(
-                f"batches of {size} chips, {ahead} ahead", where="ChipReader.batches", fix="use 1 or more of each"
+                f"there cannot be batches of {size} chips, {ahead} ahead",
+                where="ChipReader.batches",
+                fix="use 1 or more of each",
             )
         chosen = np.arange(len(self)) if order is None else self._positions(order)
         end = len(chosen) - (len(chosen) % size if drop_last else 0)
-        # What is ready, what is in the making, and what the caller still has in hand.
+        # Buffers for batches that are ready, for the one in preparation, and for those that the caller still uses.
         buffers = BufferPool(ahead + 3)
 
         def make(first: int) -> Batch:
             part, following = chosen[first : min(first + size, end)], chosen[first + size : min(first + 2 * size, end)]
-            # The disk works on the next batch while this one is decoded.
+            # The disk reads the next batch while this one is decoded.
             self._store.prefetch(following)
             return self.batch(part, cast("Batch", buffers.take(self._shapes(part), PIXELS)))
 
         return _made_ahead([partial(make, first) for first in range(0, end, size)], ahead)
 
     def preload(self, *, progress: bool = False) -> Self:
-        """Decode everything into memory, once; from then on chips are cut from there.
+        """Decode all pixels into memory once. Afterwards chips are cut from there.
 
         Parameters
         ----------
@@ -225,15 +227,15 @@ class ChipReader:
         Raises
         ------
         ConfigError
-            It does not fit in the free memory.
+            The pixels do not fit in the free memory.
         ShardError
-            A shard is missing, damaged or not complete.
+            A shard is missing, damaged or incomplete.
         """
         self._store.preload(progress=progress)
         return self
 
     def close(self) -> None:
-        """Close all shards and give back the memory; the next access opens them again."""
+        """Close all shards and free the memory. The next access opens them again."""
         self._store.close()
 
     def _shapes(self, positions: Positions) -> dict[str, tuple[int, ...]]:
@@ -248,9 +250,9 @@ class ChipReader:
             return np.empty(0, np.int64)
         if positions.ndim != 1 or positions.dtype.kind not in "iu":
             raise InputError(
-                f"positions of shape {positions.shape} and dtype {positions.dtype}",
+                f"positions of shape {positions.shape} and dtype {positions.dtype} cannot be used",
                 where="ChipReader.batch",
-                fix="give whole numbers in one row",
+                fix="give a one-dimensional sequence of whole numbers",
             )
         wrong = (positions < -len(self)) | (positions >= len(self))
         if wrong.any():
@@ -259,9 +261,9 @@ class ChipReader:
 
 
 def shuffled(n_chips: int, *, seed: int, epoch: int = 0) -> Positions:
-    """Return the positions 0 to `n_chips` - 1, each once, all orders equally likely: (chip,) int64.
+    """Return the positions 0 to `n_chips` - 1 in random order, (chip,) int64. All orders are equally likely.
 
-    Equal numbers, none negative, give the equal order on every machine, whatever the version of numpy.
+    Equal arguments, which must not be negative, give the same order on every machine and with every version of numpy.
     """
     return _order(np.random.PCG64([seed, epoch]), n_chips)
 
@@ -269,8 +271,8 @@ def shuffled(n_chips: int, *, seed: int, epoch: int = 0) -> Positions:
 def shuffled_in_groups(rows: NDArray[np.int64], group: int, *, seed: int, epoch: int = 0) -> Positions:
     """Return an order that needs only `group` rows of storage in memory at a time: (chip,) int64.
 
-    `rows` (chip,) says, by any numbering, which row of storage a chip is cut from. Rows are put in random order and
-    taken `group` at a time; the chips of a group are mixed. A group is what other loaders call a shuffle buffer.
+    `rows` (chip,) gives, in any numbering, the row of storage that each chip is cut from. Rows are put in random order
+    and taken `group` at a time, and the chips of a group are mixed. Other loaders call such a group a shuffle buffer.
     """
     source = np.random.PCG64([seed, epoch])
     _, numbers = np.unique(rows, return_inverse=True)
@@ -278,12 +280,12 @@ def shuffled_in_groups(rows: NDArray[np.int64], group: int, *, seed: int, epoch:
     rank = np.empty(n_rows, np.int64)
     rank[_order(source, n_rows)] = np.arange(n_rows)
     mixed = _order(source, len(rows))
-    # Mixed chips sorted, without changing the mixture, by the group that their row came into.
+    # Sort the mixed chips by the group of their row. The stable sort keeps the random order within a group.
     return mixed[np.argsort(rank[numbers[mixed]] // group, kind="stable")]
 
 
 def _order(source: np.random.PCG64, count: int) -> Positions:
-    # Sorting raw numbers: numpy promises these, but not what its own shuffle makes of them.
+    # Sort raw random numbers: numpy guarantees these, but not the result of its own shuffle.
     return np.argsort(source.random_raw(count), kind="stable").astype(np.int64)
 
 
@@ -298,6 +300,6 @@ def _fitting(array: Any, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
         raise InputError(
             f"{name} of {getattr(array, 'shape', None)} {getattr(array, 'dtype', None)}, not {shape} {PIXELS[name]}",
             where="ChipReader.batch, out",
-            fix="give a batch of as many chips of this reader, or none",
+            fix="give a batch with the same number of chips from this reader, or omit it",
         )
     return cast("NDArray[Any]", array)

@@ -1,4 +1,4 @@
-"""Chips for torch: a map-style dataset that reads batch by batch, and a stream of ready batches."""
+"""Chips for torch: a map-style dataset that reads whole batches, and a stream of ready batches."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ def tensors(batch: Batch) -> Tensors:
 
 
 def collate(samples: Tensors | Sequence[Tensors]) -> Tensors:
-    """Return a batch as it is, or several samples as one; the ``collate_fn`` of a DataLoader over `ChipDataset`."""
+    """Return a batch unchanged, or join several samples: the ``collate_fn`` for a DataLoader of `ChipDataset`."""
     if isinstance(samples, dict):
         return samples
     batch: Tensors = default_collate(list(samples))
@@ -33,13 +33,13 @@ class ChipDataset(Dataset[Tensors]):
     """A map-style dataset, for any sampler.
 
     Samples are dicts of tensors: ``image`` (band, y, x) int16, ``label`` and ``flags`` (y, x) uint8, ``position`` ()
-    int64. Normalise on the device: `gcn_luigi.read.normalise` says how. A DataLoader asks for a batch at a time, and
-    `collate` takes it as it is: ``DataLoader(ChipDataset(reader), batch_size=64, collate_fn=collate)``.
+    int64. Normalise on the device, as in `gcn_luigi.read.normalise`. A DataLoader requests one batch at a time, and
+    `collate` returns it unchanged: ``DataLoader(ChipDataset(reader), batch_size=64, collate_fn=collate)``.
 
     Parameters
     ----------
     reader : ChipReader
-        The chips; worker processes open shards of their own.
+        The chips. Each worker process opens the shards for itself.
     """
 
     def __init__(self, reader: ChipReader) -> None:
@@ -53,41 +53,41 @@ class ChipDataset(Dataset[Tensors]):
         return {name: values[0] for name, values in tensors(self._reader.batch([position])).items()}
 
     def __getitems__(self, positions: Sequence[int]) -> Tensors:
-        """Return a whole batch: torch calls this where it is there, and hands the result to ``collate_fn``."""
+        """Return a whole batch. Torch calls this method if it exists, and passes the result to ``collate_fn``."""
         return tensors(self._reader.batch(positions))
 
 
 class ChipStream(IterableDataset[Tensors]):
-    """Ready batches in a reproducible order, made ahead by a thread of the same process.
+    """Ready batches in a reproducible order, which a thread of the same process prepares in advance.
 
-    A thread shares memory with the training loop; a worker process has to send every batch. So one stream with
-    ``num_workers=0`` is the fastest way to feed one device. Worker processes, where there are any, share the batches of
-    an epoch out among themselves, and so do the processes of a distributed training, by `part`.
+    A thread shares memory with the training loop, whereas a worker process has to send every batch. So one stream with
+    ``num_workers=0`` is the fastest way to feed one device. If there are worker processes, they divide the batches of
+    an epoch among themselves. Processes of a distributed training do the same with `part`.
 
-    Each pass is the next epoch, with an order of its own, from epoch 0 on; nothing has to be called for that, also
-    where worker processes, kept or restarted, make the passes. `set_epoch` is there to go on after an interruption.
+    Each pass is the next epoch, from epoch 0, with its own order. You need not call anything for this, even if worker
+    processes, kept or restarted, make the passes. Use `set_epoch` to continue after an interruption.
 
     Parameters
     ----------
     reader : ChipReader
         The chips.
     size : int
-        Chips of a batch.
+        Number of chips per batch.
     seed : int or None
-        Decides the order; None keeps that of the index.
+        Seed of the order; None keeps the order of the index.
     group : int or None
-        As in `ChipReader.order`, for what does not fit in memory.
+        As in `ChipReader.order`, for datasets that do not fit in memory.
     drop_last : bool
-        Leave out a last batch of fewer chips.
+        Leave out the last batch if it has fewer chips.
     part : tuple of int
-        Rank of this process, and how many there are. With `drop_last` each has the same number of batches.
+        Rank of this process, and number of processes. With `drop_last` each has the same number of batches.
 
     Raises
     ------
     ConfigError
-        The rank is not among them, or a size is below 1.
+        The rank is not below the number of processes, or the size is below 1.
     PublishError
-        There is no place for a small temporary file, in which worker processes look up the epoch.
+        The small temporary file in which worker processes look up the epoch cannot be written.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class ChipStream(IterableDataset[Tensors]):
         rank, world = part
         if not 0 <= rank < world or size < 1:
             raise ConfigError(
-                f"batches of {size} for process {rank} of {world}",
+                f"there cannot be batches of {size} for process {rank} of {world}",
                 where="ChipStream",
                 fix="use a size from 1 and a part from (0, n) to (n - 1, n)",
             )
@@ -112,30 +112,30 @@ class ChipStream(IterableDataset[Tensors]):
         self._epochs, self._passes = EpochCounter(), 0
 
     def __len__(self) -> int:
-        """Return the batches of this process in an epoch."""
+        """Return the number of batches of this process in an epoch."""
         return len(self._parts(np.arange(len(self._reader))))
 
     @property
     def epoch(self) -> int:
-        """The epoch of the next pass: what a checkpoint keeps for `set_epoch`."""
+        """The epoch of the next pass. Save it in a checkpoint for `set_epoch`."""
         return self._epochs.next
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass, to go on after an interruption; the passes after it follow by themselves.
+        """Choose the epoch of the next pass, to continue after an interruption. Later passes follow automatically.
 
         Parameters
         ----------
         epoch : int
-            Not negative. With worker processes it counts from the next pass that the loader begins.
+            Not negative. With worker processes it applies to the next pass that the loader begins.
         """
         self._epochs.set(epoch)
 
     def __iter__(self) -> Iterator[Tensors]:
-        """Begin the next epoch, and yield the batches of this process, or of this worker of it."""
+        """Begin the next epoch, and yield the batches of this process or, in a worker, of this worker."""
         worker = get_worker_info()
         if worker is None:
             return self._batches(self._parts(self._order(self._epochs.begin())))
-        # Torch draws a seed for a set of workers, and adds a worker's number to it. Kept workers make several passes.
+        # Torch draws one seed for a set of workers and adds the number of the worker. Kept workers make several passes.
         run = f"{worker.seed - worker.id} {worker.num_workers} {self._passes}"
         self._passes += 1
         order = self._order(self._epochs.begin(run, worker.id))

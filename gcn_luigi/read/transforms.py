@@ -1,4 +1,4 @@
-"""The eight ways to lay a square chip: image, label and flags turned together, the same way every time."""
+"""The eight rotations and reflections of a square chip, reproducible and equal for image, label and flags."""
 
 import hashlib
 from typing import TypeVar
@@ -16,45 +16,45 @@ _Pixel = TypeVar("_Pixel", bound=np.generic)
 
 
 def dihedral(chip: Chip, k: int) -> Chip:
-    """Lay a chip in one of the eight ways that a square allows: four quarter turns, with and without a mirror.
+    """Return a chip in one of the eight orientations of a square: four quarter turns, with and without reflection.
 
-    Pixels are moved, never computed: labels stay classes and 255 stays 255, and each pixel keeps its flags.
+    Pixels are moved and never computed: labels stay classes, 255 stays 255, and each pixel keeps its flags.
 
-    Values are moved as they are. A band that holds a direction on the map (northness and southness here; aspect or
-    the sun's azimuth elsewhere) still says where its slope faced on the ground, not where it faces in the turned
-    chip. That is right for a band that stands for sunlight, and wrong for a model that is to relate it to the
-    neighbouring pixels. Leave such bands out, or leave chips unturned, where that matters.
+    Values do not change. So a band with a direction on the map (northness and southness here; aspect or the sun's
+    azimuth elsewhere) still gives the direction of the slope on the ground, not in the turned chip. This is right for a
+    band that represents sunlight, and wrong for a model that should relate the band to neighbouring pixels. If this
+    matters, leave such bands out or do not turn chips.
 
     Parameters
     ----------
     chip : Chip
-        ``image`` (..., y, x) of any dtype, ``label`` and ``flags`` (y, x), as `ChipReader` gives it, or with
-        a normalised image. Not modified.
+        ``image`` (..., y, x) of any dtype, ``label`` and ``flags`` (y, x), as from `ChipReader`, or with a normalised
+        image. Not modified.
     k : int
-        0 to 7. ``k % 4`` quarter turns counter-clockwise; from 4 on, the chip is mirrored left to right first.
-        0 changes nothing; 4 to 7 undo themselves, 1 and 3 undo each other.
+        0 to 7: ``k % 4`` quarter turns counter-clockwise. From 4, the chip is first mirrored left to right.
+        0 changes nothing; 2 and 4 to 7 are their own inverse; 1 and 3 are inverse to each other.
 
     Returns
     -------
     Chip
-        New C-contiguous arrays of the same shapes and dtypes, and the same ``chip_id``: its box in the index
-        holds, the order of its pixels does not.
+        New C-contiguous arrays of the same shapes and dtypes, and the same ``chip_id``. The box in the index is still
+        right, but the order of the pixels differs.
 
     Raises
     ------
     ConfigError
         There is no such `k`.
     InputError
-        The arrays are not square, or not of one size.
+        The arrays are not square, or have different sizes.
     """
     if k not in range(N_DIHEDRAL):
-        raise ConfigError(f"a square cannot be laid in way {k!r}", where="dihedral, k", fix="use 0 to 7")
+        raise ConfigError(f"a square has no orientation {k!r}", where="dihedral, k", fix="use 0 to 7")
     edge = chip["label"].shape[-1]
     shapes = {name: array.shape for name, array in (("image", chip["image"]), ("flags", chip["flags"]))}
     if chip["label"].shape != (edge, edge) or any(shape[-2:] != (edge, edge) for shape in shapes.values()):
         raise InputError(
-            f"a chip with a label of {chip['label'].shape}, an image of {shapes['image']} and flags of "
-            f"{shapes['flags']} is not square",
+            f"the chip has a label of {chip['label'].shape}, an image of {shapes['image']} and flags of "
+            f"{shapes['flags']}, so it is not square",
             where=f"chip {chip['chip_id']}",
             fix="give image (band, y, x), label (y, x) and flags (y, x) with y = x",
         )
@@ -65,24 +65,24 @@ def dihedral(chip: Chip, k: int) -> Chip:
 
 
 def dihedral_of(chip_id: str, epoch: int, seed: int) -> int:
-    """Return the way, 0 to 7, to lay a chip in an epoch: each equally likely, and the same on every machine.
+    """Return the orientation of a chip in an epoch, 0 to 7: all equally likely, and the same on every machine.
 
-    The choice rests on a hash of the three values alone, so neither the order of the chips nor the number of worker
+    The choice depends only on a hash of the three values. So neither the order of the chips nor the number of worker
     processes changes it, and a training run can be repeated.
 
     Parameters
     ----------
     chip_id : str
-        Of the chip.
+        Id of the chip.
     epoch : int
-        Pass over the split; each pass draws new ones.
+        Number of the pass over the split. Each pass draws new orientations.
     seed : int
-        Another seed is another series of choices.
+        Another seed gives another series of choices.
 
     Returns
     -------
     int
-        For `dihedral`.
+        `k` for `dihedral`.
 
     Examples
     --------
@@ -90,11 +90,11 @@ def dihedral_of(chip_id: str, epoch: int, seed: int) -> int:
     [3, 4, 5, 2, 5, 4]
     """
     text = f"dihedral {seed:d} {epoch:d} {chip_id}"
-    # 256 values of a byte are eight times 32: no way is favoured.
+    # The 256 values of a byte are eight times 32, so all orientations are equally likely.
     return hashlib.sha256(text.encode()).digest()[0] % N_DIHEDRAL
 
 
 def _laid(array: NDArray[_Pixel], k: int) -> NDArray[_Pixel]:
     mirrored = array[..., ::-1] if k >= _N_TURNS else array
-    # A copy: torch takes no negative strides, and k = 0 must not hand out the original's memory.
+    # A copy is made, because torch does not accept negative strides, and k = 0 must not return the original memory.
     return np.array(np.rot90(mirrored, k % _N_TURNS, axes=(-2, -1)), order="C")

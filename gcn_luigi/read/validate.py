@@ -1,4 +1,4 @@
-"""Is a dataset whole? All that can be found without its sources, and without changing anything."""
+"""Check whether a dataset is complete and undamaged, without its sources and without changing anything."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,38 +26,45 @@ _MOST_NAMED = 3
 
 
 def validate(directory: Path, *, deep: bool = False, only: Iterable[str | Path] | None = None) -> Iterator[str]:
-    """Yield one sentence for each thing that is wrong; nothing for a sound dataset.
+    """Yield one sentence for each problem, and nothing for a sound dataset.
 
-    Checked are: ``dataset.json`` by its own digest; each file that it lists by size and SHA-256; each shard's format,
-    split, shapes and column lengths; each row of the index against the shard's own columns and georeference; each
-    chip's partition against the catalog's split and year; chip ids for being unique. Where partitions were written as
-    GeoTIFFs, each of them by size and SHA-256 as ``partitions.csv`` lists it; the quality page as its sidecar says; the
-    states in which the files found their sources, as the sidecars say, against each other.
-    Files that are damaged are named, and then what is inside them is left alone.
+    These checks are made:
 
-    Of a part that was passed on without ``.gcn``, files that no chip is read from may be missing: `absent` names them.
+    * ``dataset.json`` against its own digest, and each file that it lists by size and SHA-256;
+    * each shard's format, split, shapes and column lengths;
+    * each row of the index against the columns and georeference of its shard;
+    * the split and year of each chip's partition against the catalog;
+    * that chip ids are unique;
+    * partitions that were written as GeoTIFFs by size and SHA-256 in ``partitions.csv``;
+    * the quality page against its sidecar;
+    * that all files were made from the same states of their sources, according to their sidecars.
+
+    If files are damaged, they are named, and the contents of files are not compared.
+
+    If a part of a dataset was passed on without ``.gcn``, files that chips are not read from may be missing; `absent`
+    names them.
 
     Parameters
     ----------
     directory : Path
-        Where ``dataset.json`` is.
+        The directory of ``dataset.json``.
     deep : bool
-        Also read every chunk of every shard through its checksum and name damaged chips, in damaged shards, too; and
-        check each sidecar to the byte, against ``dataset.json`` and, for files that stand only there, such as stacks
-        made on request, against the file.
+        Also verify the checksum of every chunk of every shard, and name damaged chips, even in damaged shards. Also
+        check the bytes of each sidecar, compare it with ``dataset.json`` and, for files that only a sidecar describes,
+        such as stacks made on request, with the file.
     only : iterable of str or Path, or None
-        Check these files alone, given relative to the dataset, each by all that speaks of it alone; ``dataset.json``
-        is always read. None checks all, and the index against the shards.
+        Check only these files, given relative to the dataset, and only by checks that concern one file.
+        ``dataset.json`` is always read. None checks all files, and the index against the shards.
 
     Yields
     ------
     str
-        What is wrong and where.
+        What is wrong, and where.
 
     Raises
     ------
     ShardError
-        There is no finished dataset at all.
+        There is no finished dataset.
     """
     paths = DatasetPaths(Path(directory).resolve())
     checker = FileChecker(paths, only)
@@ -75,38 +82,38 @@ def validate(directory: Path, *, deep: bool = False, only: Iterable[str | Path] 
         found += listed_problems(dataset, checker)
     found += [*partition_problems(checker), *report_problems(checker)]
     yield from found
-    # Files may all be whole, and show two states of the world.
+    # All files may be undamaged but made from different states of a source.
     yield from state_problems(checker, files)
     if deep:
         yield from sidecar_problems(checker, files)
         for path in _shards(paths, files if dataset is not None else None):
             if checker.wants(path.relative_to(paths.root).as_posix()):
                 yield from chunk_problems(path)
-    # What is inside a damaged file says nothing more.
+    # The content of a damaged file gives no further information.
     if dataset is not None and not found and checker.wants_all:
         yield from _read_through(dataset, files)
 
 
 def unlisted(directory: Path) -> Iterator[str]:
-    """Yield one sentence for each directory of a sound dataset with files that are not part of it.
+    """Yield one sentence for each directory of a sound dataset that has files which are not part of the dataset.
 
-    They do no harm: shards of an earlier configuration, what an interrupted build left behind, or stacks made on
-    request.
+    Such files do no harm: they are shards of an earlier configuration, leftovers of an interrupted build, or stacks
+    made on request.
 
     Parameters
     ----------
     directory : Path
-        Where ``dataset.json`` is.
+        The directory of ``dataset.json``.
 
     Yields
     ------
     str
-        The directory, how many such files it holds, and the first of them.
+        The directory, and the first such files in it.
 
     Raises
     ------
     ShardError
-        There is no finished dataset at all.
+        There is no finished dataset.
     """
     dataset = Dataset(directory)
     root, records = dataset.paths.root, dataset.paths.sidecar(dataset.paths.dataset).parent
@@ -124,10 +131,10 @@ def unlisted(directory: Path) -> Iterator[str]:
 
 
 def absent(directory: Path) -> Iterator[str]:
-    """Yield a sentence where a part of a dataset was passed on, without ``.gcn``: which files it lacks.
+    """Yield a sentence with missing files if a part of a dataset was passed on without ``.gcn``.
 
-    Shards, index, catalog and statistics are never among them: where one of those is missing, `validate` calls it a
-    problem. A ShardError says that there is no finished dataset at all.
+    Shards, index, catalog and statistics are never named here: if one of them is missing, `validate` reports a problem.
+    Raise ShardError if there is no finished dataset.
     """
     dataset = Dataset(directory)
     names = left_out_of(dataset)
@@ -137,32 +144,32 @@ def absent(directory: Path) -> Iterator[str]:
 
 
 def unrecorded(directory: Path) -> Iterator[str]:
-    """Yield a sentence where files of a dataset have no sidecar: a build would make them again, no reader misses it.
+    """Yield a sentence if files of a dataset have no sidecar. A build would rebuild them; reading does not need it.
 
     Parameters
     ----------
     directory : Path
-        Where ``dataset.json`` is.
+        The directory of ``dataset.json``.
 
     Yields
     ------
     str
-        How many there are, and the first of them.
+        The first of these files, and how many more there are.
 
     Raises
     ------
     ShardError
-        There is no finished dataset at all.
+        There is no finished dataset.
     """
     dataset = Dataset(directory)
     names = without_sidecar(dataset.paths, listed(dataset))
-    # A part that was passed on has none at all, and is called a part already.
+    # A part that was passed on has no sidecars at all, and `absent` reports it already.
     if names and not left_out_of(dataset):
         yield f".gcn: without a sidecar: {few(names, _MOST_NAMED)}"
 
 
 def _shards(paths: DatasetPaths, files: dict[str, ManifestEntry] | None) -> list[Path]:
-    """Return the shards that are there: those listed, or all where the list is lost."""
+    """Return the shards that exist: those in the list, or all shards if the list is lost."""
     if files is None:
         return sorted(paths.shards.glob("[!.]*.h5"))
     listed_paths = sorted(paths.root / name for name in files)

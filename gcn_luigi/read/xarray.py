@@ -1,8 +1,8 @@
-"""Chips as an `xarray.Dataset`: bands and chips by name, places in metres, missing pixels as NaN if wanted.
+"""Chips as an `xarray.Dataset`, with names of bands and chips, positions in metres and, if wanted, NaN where missing.
 
-xarray opens a shard by itself, too; what is added here is that both layouts look the same, that bytes are verified,
-that ids are texts whatever the engine, and that a chip has the coordinates of its pixels. xarray is no requirement of
-the package: ``pip install xarray``.
+xarray can also open a shard by itself. Here, in addition, both layouts look the same, bytes are verified, ids are texts
+with any engine, and a chip has the coordinates of its pixels. The package does not require xarray: ``pip install
+xarray``.
 """
 
 from collections.abc import Sequence
@@ -27,24 +27,25 @@ _COLUMNS = (
 
 
 def as_xarray(dataset: "Dataset", chips: Sequence[str], *, masked: bool = False) -> Any:
-    """Return chips in memory, in the order given.
+    """Return chips in memory, in the given order.
 
     Parameters
     ----------
     dataset : Dataset
-        A finished dataset, of either layout.
+        A finished dataset with either layout.
     chips : sequence of str
-        Ids of the index, such as ``dataset.chip_table.chip_id[:100]``; of both splits if wanted.
+        Ids from the index, such as ``dataset.chip_table.chip_id[:100]``. They may be from both splits.
     masked : bool
-        Give the image as float32 with NaN where the band is missing at a pixel; else as stored, int16 with the fill.
+        Return the image as float32 with NaN where a band is missing. Otherwise it is as stored, int16 with the fill
+        value.
 
     Returns
     -------
     xarray.Dataset
-        ``image`` (chip, band, y, x), ``label`` and ``flags`` (chip, y, x) uint8 with the meanings of their values as
-        CF has them; coordinates ``chip`` (id), ``band`` (name), ``role``, ``unit``, and the columns of the index. For
-        one chip ``x`` and ``y`` are the centres of its pixels in metres, with north up; for several they count pixels,
-        and `sel` of one with `locate` gives its place.
+        ``image`` (chip, band, y, x), and ``label`` and ``flags`` (chip, y, x) uint8 with the meanings of their values
+        in the form of the CF conventions. Coordinates are ``chip`` (id), ``band`` (name), ``role``, ``unit``, and the
+        columns of the index. For one chip ``x`` and ``y`` are the centres of its pixels in metres, with north up. For
+        several chips they count pixels; select one with `sel` and use `locate` to get its position.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def as_xarray(dataset: "Dataset", chips: Sequence[str], *, masked: bool = False)
     bands = dataset.bands
     image: Any = batch["image"]
     if masked:
-        # A role that is missing is missing in all its bands, and nothing is there beyond the mosaic.
+        # If a role is missing, all its bands are missing. Beyond the mosaic, everything is missing.
         bits = np.array([int(outside_flags([band])) for band in bands], np.uint8)
         lost = (batch["flags"][:, np.newaxis] & bits[:, np.newaxis, np.newaxis]) > 0
         image = np.where(lost, np.float32(np.nan), image.astype(np.float32))
@@ -87,21 +88,21 @@ def as_xarray(dataset: "Dataset", chips: Sequence[str], *, masked: bool = False)
 
 
 def locate(chip: Any) -> Any:
-    """Return one chip with ``x`` and ``y`` as the centres of its pixels, in metres; y falls, so that north is up.
+    """Return one chip with ``x`` and ``y`` as the centres of its pixels, in metres; y decreases, so north is up.
 
     Parameters
     ----------
     chip : xarray.Dataset
-        Of `as_xarray`, with one chip: ``chips.sel(chip=[name])`` or ``chips.sel(chip=name)``.
+        One chip from `as_xarray`: ``chips.sel(chip=[name])`` or ``chips.sel(chip=name)``.
 
     Raises
     ------
     ConfigError
-        There are several chips: they do not lie in one place.
+        There are several chips, which have different positions.
     """
     if chip["left"].size != 1:
         raise ConfigError(
-            f"{chip['left'].size} chips do not lie in one place",
+            f"{chip['left'].size} chips are not in one place",
             where="locate",
             fix="choose one: chips.sel(chip=[name])",
         )
@@ -122,9 +123,9 @@ def _rows(dataset: "Dataset", chips: Sequence[str]) -> Any:
     lost = [name for name in wanted if name not in index.index]
     if lost or not wanted:
         raise ConfigError(
-            f"no chip {lost[0]}" if lost else "no chip is named",
+            f"there is no chip {lost[0]}" if lost else "no chip is named",
             where=str(dataset.paths.index),
-            fix="give ids of dataset.chip_table.chip_id",
+            fix="give ids from dataset.chip_table.chip_id",
         )
     return index.loc[wanted]
 

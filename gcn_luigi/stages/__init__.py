@@ -1,6 +1,6 @@
-"""Stages: files in, one file out. Each is a plain function that a task calls once."""
+"""Stages: plain functions that read files and write one result. A task calls each once."""
 
 from collections.abc import Callable
 
-# Told a line and the share of work done, 0 to 1.
+# Progress callback: it takes a message and the completed fraction, 0 to 1.
 Say = Callable[[str, float], None]

@@ -1,4 +1,4 @@
-"""Grid, catalog, audit of the split, and comparison of grid sizes."""
+"""Write the grid, the catalog, the audit of the split, and the comparison of grid sizes."""
 
 import json
 from pathlib import Path
@@ -51,22 +51,22 @@ def grid_sources(region: Region) -> tuple[Path, ...]:
 
 
 def catalog_sources(region: Region) -> tuple[Path, ...]:
-    """Return the files `write_catalog` reads."""
+    """Return the files that `write_catalog` reads."""
     settings = region.settings
     optional = (settings.grid.reject_ids_path, settings.grid.exclude_polygons_path)
     return tuple(region.root / path for path in (settings.outlines.path, *optional) if path is not None)
 
 
 def comparison_sources(region: Region) -> tuple[Path, ...]:
-    """Return the files `write_grid_comparison` reads."""
+    """Return the files that `write_grid_comparison` reads."""
     return (region.root / region.settings.outlines.path,)
 
 
 def write_grid(region: Region, paths: DatasetPaths, out: Path, notes_out: Path) -> None:
-    """Lay or import the cells, and write what was changed on import to `notes_out`, as JSON.
+    """Generate or import the cells, and write notes about changes on import to `notes_out`, as JSON.
 
-    `out` is a GeoPackage: partition, row, col, height, width, split, year (the commonest of those imported), years (all
-    of them, ";" between) and the cell's box.
+    `out` is a GeoPackage with the columns partition, row, col, height, width, split, year (the most frequent imported
+    year) and years (all imported years, separated by ";"), and the box of each cell.
     """
     lattice = read_inventory(paths).lattice
     settings = region.settings.grid
@@ -88,15 +88,15 @@ def write_grid(region: Region, paths: DatasetPaths, out: Path, notes_out: Path) 
 
 
 def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out: Path, audit_out: Path) -> None:
-    """Decide about every cell: its year, shares and split, or the reason why it is not used.
+    """Determine the year, shares and split of every cell, or the reason why it is not used.
 
-    `table_out` and `map_out` are the catalog as GeoParquet and as GeoPackage; `audit_out` is JSON: what train and dev
-    share, and all notes of outlines, grid and split.
+    `table_out` and `map_out` are the catalog as GeoParquet and as GeoPackage. `audit_out` is JSON with what train and
+    dev share, and with all notes about outlines, grid and split.
 
     Raises
     ------
     ConfigError
-        No cell is left to train on or to hold back, or those that are left hold no pixel of a class.
+        No cell is left for train or for dev, or the cells that are left have no pixel of a class.
     """
     inventory = read_inventory(paths)
     lattice, settings = inventory.lattice, region.settings
@@ -151,7 +151,7 @@ def _refuse_empty_split(catalog: gpd.GeoDataFrame, notes: list[str], region: str
 
 
 def write_grid_comparison(region: Region, paths: DatasetPaths, out: Path) -> None:
-    """Write mean, variance, std and histogram of glacier share by cell size and split as JSON."""
+    """Write the mean, variance, std and histogram of glacier shares, by cell size and split, as JSON."""
     lattice = read_inventory(paths).lattice
     catalog = read_geoparquet(paths.catalog)
     _write_json(out, compare_grids(lattice, _outlines(region, lattice).table, catalog, GRID_SIZES))
@@ -189,7 +189,7 @@ def _read_exclusions(region: Region, lattice: Lattice) -> Exclusions:
 
 
 def _label_counts(label: Path, cells: list[Cell]) -> Any:
-    """Return (cell, class) pixel counts, reading each cell's window once."""
+    """Return pixel counts (cell, class). The window of each cell is read once."""
     counts = np.zeros((len(cells), 4), np.int64)
     with open_raster(label) as dataset:
         for position, cell in enumerate(cells):

@@ -1,4 +1,4 @@
-"""What a dataset will hold, before its chips are written: they are counted, and a few partitions built for trial."""
+"""Estimate a dataset before its chips are written: count its chips, and build a few partitions as a trial."""
 
 import time
 from collections import Counter
@@ -26,20 +26,20 @@ from gcn_luigi.stages.layers.mosaics import read_inventory
 from gcn_luigi.stages.shards.partition_reader import read_partitions
 from gcn_luigi.stages.shards.shard import ShardRequest, shard_header, share_of, used_partitions, write_partitions
 
-# Bytes of a pixel in addition to its bands: label and flags.
+# Bytes per pixel in addition to the bands: label and flags.
 _PLANES = 2
-# Stored once, overlapping chips save at least half: worth the reader that cuts them.
+# The layout windows is advised if it saves at least half, because then cutting chips on reading is worthwhile.
 _WORTH_IT = 2.0
-# Of a trial: enough partitions for a mean to hold, few enough for seconds.
+# Limits of a trial: enough partitions for a reliable mean, but only seconds of work.
 _MOST_PARTITIONS, _MOST_BYTES = 48, 400_000_000
 _LEAST_PARTITIONS = 4
 
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """One split: its used partitions, the chips cut from them, how many of these are kept, the others by reason.
+    """One split: numbers of used partitions, of candidate chips, of kept chips, and of rejected chips by reason.
 
-    `with_chips` are the partitions with a chip that is kept, in the order of the shards; `classes` gives the share of
+    `with_chips` are the partitions with at least one kept chip, in the order of the shards. `classes` are the shares of
     none, debris, ice and missing among the label pixels of the used partitions.
     """
 
@@ -53,11 +53,11 @@ class SplitPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a dataset will hold.
+    """An estimate of what a dataset will hold.
 
-    Where it is not exact, only the label was looked at, and chips are at most as many as said. Bytes are those of the
-    pixels in either layout, before compression; `seconds_read` is what one process needed to read all
-    partitions, 0 where it did not.
+    If it is not exact, only the label was read, and the number of chips is an upper limit. Bytes are those of the
+    pixels in each layout, before compression. `seconds_read` is the time in which one process read all partitions, or 0
+    if it did not read them.
     """
 
     splits: dict[str, SplitPlan]
@@ -68,23 +68,26 @@ class Plan:
 
     @property
     def chips(self) -> int:
-        """Chips of all splits."""
+        """Number of kept chips of all splits."""
         return sum(split.chips for split in self.splits.values())
 
     @property
     def partitions(self) -> int:
-        """Used partitions of all splits."""
+        """Number of used partitions of all splits."""
         return sum(split.partitions for split in self.splits.values())
 
     @property
     def advised(self) -> StorageLayout:
-        """The layout that fits: partitions once where overlapping chips would repeat every pixel."""
+        """The advised layout: whole partitions if overlapping chips would store pixels at least twice on average."""
         return "windows" if self.windows_bytes and self.chips_bytes / self.windows_bytes >= _WORTH_IT else "chips"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a trial showed: bytes of all shards, seconds of each shard by split, and what was built for it."""
+    """The result of a trial: bytes of all shards, seconds per shard by split, and numbers of chips and partitions.
+
+    Bytes and seconds are scaled to the whole dataset.
+    """
 
     shard_bytes: int
     shard_seconds: dict[str, list[float]]
@@ -94,7 +97,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class _TrialFile:
-    """One file: chips and rows in it, bytes of pixels, bytes of all else, seconds."""
+    """One trial file: its numbers of chips and rows, the bytes of pixels and of everything else, and the seconds."""
 
     chips: int
     rows: int
@@ -104,17 +107,17 @@ class _TrialFile:
 
 
 def label_decides(settings: RegionSettings) -> bool:
-    """Return whether the label alone decides which chips are kept, so that counting them needs no other band."""
+    """Return whether only the label decides which chips are kept, so that counting them needs no other band."""
     chips = settings.chips
     return chips.min_valid_optical_share <= 0 and chips.min_valid_topo_share <= 0 and settings.nodata.mode != "legacy"
 
 
 def plan_dataset(region: Region, paths: DatasetPaths, *, is_exact: bool, say: Say) -> Plan:
-    """Count the chips that every partition will give, and weigh their pixels; nothing is written.
+    """Count the chips that every partition will give, and the bytes of their pixels, without writing anything.
 
-    An exact plan reads all bands of all partitions (inventory, catalog, label and stacks must be there), as the build
-    does, unless the label alone decides. Otherwise the label alone is read: missing pixels of other bands may yet
-    reject some of the chips. Raises InputError where a source cannot be read.
+    An exact plan reads all bands of all partitions, as the build does (inventory, catalog, label and stacks must
+    exist), unless only the label decides. Otherwise only the label is read, and missing pixels of other bands may
+    reject some of the chips later. Raise InputError if a source cannot be read.
     """
     began, settings = time.perf_counter(), region.settings
     places = {split: used_partitions(paths, read_inventory(paths).lattice, split) for split in SPLITS}
@@ -155,7 +158,7 @@ def plan_dataset(region: Region, paths: DatasetPaths, *, is_exact: bool, say: Sa
 
 
 def _class_shares(paths: DatasetPaths) -> dict[str, dict[str, float]]:
-    """Return the share of each class in the used partitions, by split, every pixel counted alike."""
+    """Return the share of each class among all pixels of the used partitions, by split."""
     catalog = read_geoparquet(paths.catalog)
     shares = {}
     for split in SPLITS:
@@ -195,10 +198,10 @@ def _select(
 
 
 def build_trial(region: Region, paths: DatasetPaths, plan: Plan, scratch: Path, say: Say) -> Trial:
-    """Build a spread of the partitions as the shards will be built, and scale the bytes and seconds of that.
+    """Build some evenly spread partitions in the same way as shards, and scale bytes and seconds to the dataset.
 
-    The trial's files, at most some hundred million bytes, are written to the directory `scratch` and removed. Bytes and
-    seconds are 0 where no chip is kept. Raises InputError where a source cannot be read.
+    The files of the trial, at most some hundred million bytes, are written to the directory `scratch` and removed.
+    Bytes and seconds are 0 if no chip is kept. Raise InputError if a source cannot be read.
     """
     settings = region.settings
     places = {split: plan.splits[split].with_chips for split in SPLITS}
@@ -206,7 +209,7 @@ def build_trial(region: Region, paths: DatasetPaths, plan: Plan, scratch: Path, 
     everything = [place for split in SPLITS for place in places[split]]
     if not everything:
         return Trial(0, {split: [0.0] * totals[split] for split in SPLITS}, 0, 0)
-    # Overlap repeats pixels, it makes no chip heavier.
+    # More overlap repeats pixels but does not make a chip larger.
     step = max(settings.chips.step, settings.chips.size // 4)
     thinned = settings.model_copy(update={"chips": settings.chips.model_copy(update={"step": step})})
     is_windows = settings.shards.layout == "windows"
@@ -226,7 +229,7 @@ def build_trial(region: Region, paths: DatasetPaths, plan: Plan, scratch: Path, 
     }
     pixels = last.pixels / max(last.rows, 1) * (len(everything) if is_windows else plan.chips)
     others = sum(_other_bytes(files, chips) for split in SPLITS for _, chips in shares[split])
-    # Each partition is read, then each chip is made.
+    # The time is that of reading each partition plus that of making each chip.
     to_read = plan.seconds_read / max(plan.partitions, 1)
     to_make = max(last.seconds - to_read * len(chosen), 0.2 * last.seconds) / max(last.chips, 1)
     seconds = {split: [count * to_read + chips * to_make for count, chips in shares[split]] for split in SPLITS}
@@ -234,7 +237,7 @@ def build_trial(region: Region, paths: DatasetPaths, plan: Plan, scratch: Path, 
 
 
 def spread_over(places: Mapping[str, Sequence[Partition]], count: int) -> list[Partition]:
-    """Return about `count` partitions of both splits, evenly along the curve that shards follow."""
+    """Return about `count` partitions of both splits, evenly spaced along the Hilbert curve that shards follow."""
     total = sum(map(len, places.values()))
     chosen: list[Partition] = []
     for some in places.values():
@@ -266,7 +269,7 @@ def _partitions(count: int, total: int) -> list[int]:
 
 
 def _other_bytes(files: Sequence[_TrialFile], chips: float) -> float:
-    """Return the bytes of a shard of `chips` without its pixels: between the trials, or beyond as it grew."""
+    """Return the bytes of a shard of `chips` chips without pixels, inter- or extrapolated from the trial files."""
     at, of = [one.chips for one in files], [one.others for one in files]
     grown = (of[-1] - of[-2]) / (at[-1] - at[-2]) if at[-1] > at[-2] else 0.0
     return float(np.interp(chips, at, of)) + grown * max(chips - at[-1], 0.0)

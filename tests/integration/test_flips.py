@@ -34,7 +34,7 @@ def bytes_of(directory):
 
 def names(problems, name):
     """Return whether a file is named; where only its sidecar speaks of it, either may be the damaged one."""
-    return any(problem.startswith(f"{name}: ") or problem.endswith(f"; so says {name}") for problem in problems)
+    return any(problem.startswith(f"{name}: ") or problem.endswith(f"; according to {name}") for problem in problems)
 
 
 def test_what_is_sound_has_no_problem_and_is_left_as_it_is(finished):

@@ -132,7 +132,7 @@ def test_layers_that_no_setting_can_name_are_to_be_kept_apart(catalog, tmp_path)
 
     with pytest.raises(InputError, match="the file has 2 layers") as caught:
         catalog("two", grid__exclude_polygons=str(path))
-    assert caught.value.fix == "keep the one that counts in a file of its own: closed, open"
+    assert caught.value.fix == "save the one to use in a separate file: closed, open"
 
 
 def test_outlines_of_another_encoding_than_claimed_give_the_same_label(catalog, outlines, tmp_path):
@@ -154,7 +154,7 @@ def test_metres_in_a_geojson_without_crs_are_named(catalog, outlines, tmp_path):
     content.pop("crs", None)
     path.write_text(json.dumps(content))
 
-    with pytest.raises(InputError, match="cannot be degrees of longitude and latitude, but the file's CRS is said"):
+    with pytest.raises(InputError, match="cannot be degrees of longitude and latitude, but the CRS of the file is"):
         catalog("metres", outlines__path=str(path))
 
 

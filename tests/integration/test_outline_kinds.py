@@ -212,7 +212,7 @@ def test_a_cell_takes_the_commonest_year_of_its_rows(grid, made):
 
 @pytest.mark.usefixtures("grid")
 def test_weights_by_area_are_refused_where_the_grid_states_none(made):
-    with pytest.raises(ConfigError, match=r"\d+ of \d+ cells state several years and no areas") as caught:
+    with pytest.raises(ConfigError, match=r"\d+ of \d+ cells have several years but no areas") as caught:
         made(PartitionCatalog, GRID, ('rule = "nearest"', 'rule = "area-weighted"\nsource = "grid"'))
 
     assert 'rule = "nearest"' in caught.value.fix

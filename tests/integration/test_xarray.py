@@ -143,7 +143,7 @@ def test_a_chip_of_several_is_placed_when_it_is_chosen_and_several_are_not(made)
 
     xr.testing.assert_identical(locate(chips.sel(chip=[ids[1]])), as_xarray(made, [ids[1]]))
     assert locate(chips.sel(chip=ids[1])).x.attrs["units"] == "m"
-    with pytest.raises(ConfigError, match="3 chips do not lie in one place"):
+    with pytest.raises(ConfigError, match="3 chips are not in one place"):
         locate(chips)
 
 

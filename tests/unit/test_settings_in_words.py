@@ -159,7 +159,7 @@ def test_sources_in_a_store_are_refused_by_key(tmp_path, key):
     text = re.sub(rf'^{key} = ".*"', f'{key} = "s3://bucket/x"', PLAIN, flags=re.MULTILINE)
     (tmp_path / "alps.toml").write_text(text, encoding="utf-8")
 
-    with pytest.raises(ConfigError, match="is on none") as caught:
+    with pytest.raises(ConfigError, match="is not on one") as caught:
         load_region(tmp_path / "alps.toml").check_sources()
 
     assert key in caught.value.where

@@ -1,1 +1,1 @@
-"""What people hand in: tiles, outlines and grids, found, matched to bands and read."""
+"""The inputs of a user: find tiles, match them to bands, and read outlines and grids."""

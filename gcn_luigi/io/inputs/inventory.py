@@ -1,4 +1,4 @@
-"""What a scan of the tile directories found, as a value and as JSON."""
+"""The result of a scan of the tile directories, as a value and as JSON."""
 
 import contextlib
 import dataclasses
@@ -22,21 +22,21 @@ class SourceFile:
     Attributes
     ----------
     tile : str
-        Normalised tile id; `path` keeps the directory as it is spelled.
+        Normalised tile id. `path` keeps the spelling of the directory.
     band : str
         Name of the band.
     path : str
         Relative to the data root, with forward slashes.
     window : Window
-        Its pixels on the region's lattice; it may reach beyond.
+        The pixels of the file on the region's lattice. The window may reach beyond the lattice.
     dtype : str
         numpy name of the stored type.
     nodata : float or None
-        The file's own tag, possibly nan; that of the first band where they differ.
+        The nodata tag of the file, possibly nan. If the bands have different tags, that of the first band.
     count : int
         Number of bands in the file.
     tags : tuple of (float or None)
-        The tag of each band where they differ; else empty.
+        The tag of each band if they differ; otherwise empty.
     """
 
     tile: str
@@ -59,9 +59,9 @@ class SourceFile:
 
     @property
     def export_date(self) -> str | None:
-        """The day in the file's name (``..._20200416_...``), as ``2020-04-16``; None without one."""
+        """The date in the file's name (``..._20200416_...``), as ``2020-04-16``; None without one."""
         for word in PurePosixPath(self.path).stem.split("_"):
-            # 07210920 is a season, July 21st to September 20th, and no date.
+            # 07210920 is a season, July 21st to September 20th, not a date.
             if re.fullmatch(r"(19|20)\d{6}", word, re.ASCII):
                 with contextlib.suppress(ValueError):
                     return dt.date.fromisoformat(f"{word[:4]}-{word[4:6]}-{word[6:]}").isoformat()
@@ -74,7 +74,7 @@ def _one_nan(tag: float | None) -> float | None:
 
 @dataclass(frozen=True, order=True)
 class Note:
-    """A finding of a scan; `band` or `path` is empty where none is concerned."""
+    """A finding of a scan. `band` or `path` is empty if the finding is not about a band or path."""
 
     tile: str
     band: str
@@ -83,7 +83,7 @@ class Note:
 
 
 def tile_order(tile: str) -> tuple[bool, int, str]:
-    """Return the sort key of a tile id: numbers by value, and before names.
+    """Return the sort key of a tile id. Numbers come before names and are sorted by value.
 
     Examples
     --------
@@ -101,23 +101,23 @@ class Inventory:
     Attributes
     ----------
     lattice : Lattice
-        The pixel grid of the region.
+        The lattice of the region.
     files : tuple of SourceFile
-        In the order of tile, then path.
+        Sorted by tile, then by path.
     missing : tuple of Note
-        Files that a tile lacks; their pixels stay nodata.
+        Files that a tile lacks. Their pixels stay nodata.
     duplicates : tuple of Note
-        Files skipped because another one provides the same band and tile.
+        Files skipped because another file provides the same band and tile.
     rejected : tuple of Note
         Files skipped by configuration: excluded by name or outside the lattice.
     unmatched : tuple of Note
-        Files of no band, and tiles that only have topography.
+        Files that match no band, and tiles that only have topography.
     linked : tuple of Note
-        Links that leave the data root; they are followed.
+        Links that leave the data root, which are followed, and links to directories that are listed already.
     overlaps : tuple of Note
         Tiles that share pixels.
     suspect : tuple of Note
-        What looks wrong and was accepted by configuration.
+        Findings that look wrong but are accepted by configuration.
     """
 
     lattice: Lattice
@@ -137,15 +137,15 @@ class Inventory:
 
     @property
     def windows(self) -> tuple[Window, ...]:
-        """The windows that tiles cover, each once."""
+        """The windows that tiles cover, without repetition."""
         return tuple(sorted({file.window for file in self.files}))
 
     def of_band(self, name: str) -> tuple[SourceFile, ...]:
-        """Return the files of one band, in tile order; empty where there is none."""
+        """Return the files of one band, in tile order; empty if there are none."""
         return tuple(file for file in self.files if file.band == name)
 
     def to_json(self) -> str:
-        """Return JSON text: equal inventories give equal bytes, and `from_json` gives the same value back."""
+        """Return JSON text. Equal inventories give equal bytes, and `from_json` returns an equal inventory."""
         tree: dict[str, Any] = {"lattice": dataclasses.asdict(self.lattice)}
         tree["tiles"] = [
             {"tile": tile, "files": [_plain_file(file) for file in files]}
@@ -157,7 +157,7 @@ class Inventory:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote; any other text is an InputError."""
+        """Read a text from `to_json`. Raise InputError for any other text."""
         try:
             tree = json.loads(text)
             files = tuple(_file(row["tile"], plain) for row in tree["tiles"] for plain in row["files"])
@@ -165,7 +165,7 @@ class Inventory:
             return cls(Lattice(**tree["lattice"]), files, **notes)
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"is no tile inventory: {error}", where="inventory.json", fix="delete it and run the scan again"
+                f"not a tile inventory: {error}", where="inventory.json", fix="delete it and run the scan again"
             ) from error
 
 
@@ -176,7 +176,7 @@ def _plain_file(file: SourceFile) -> dict[str, Any]:
     plain = dataclasses.asdict(file)
     del plain["tile"]
     plain["window"] = list(dataclasses.astuple(file.window))
-    # JSON has no nan and no infinity; text keeps every value exact.
+    # JSON has neither nan nor infinity, and text keeps every value exactly.
     plain["nodata"] = _text(file.nodata)
     plain["tags"] = list(map(_text, file.tags))
     if not file.tags:
@@ -185,7 +185,7 @@ def _plain_file(file: SourceFile) -> dict[str, Any]:
 
 
 def _file(tile: str, plain: dict[str, Any]) -> SourceFile:
-    # The export date is derived from the name.
+    # The export date is not needed, because it is derived from the file name.
     values = {key: value for key, value in plain.items() if key != "export_date"}
     values |= {"window": Window(*plain["window"]), "nodata": _tag(plain["nodata"])}
     return SourceFile(tile=tile, **values | {"tags": tuple(map(_tag, plain.get("tags", ())))})

@@ -1,4 +1,4 @@
-"""Which file belongs to which band of which tile, by name alone; no file is opened."""
+"""Match files to tiles and bands by their names, without opening them."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -12,25 +12,25 @@ from gcn_luigi.io.inputs.inventory import Note
 from gcn_luigi.io.raster.drivers import other_format
 from gcn_luigi.settings import RegionSettings, TileSettings
 
-# In any case: much software for Windows writes .TIF.
+# Compared without regard to case, because much software for Windows writes .TIF.
 _ENDINGS = (".tif", ".tiff")
-# Problems spelled out in one message; the rest is counted.
+# The largest number of problems listed in one message. The rest is counted.
 _MOST_SHOWN = 20
 _LINK_OUT = "a link to outside the data root; it is followed"
 _FIX_FORMAT = (
-    "write each band of each tile as one GeoTIFF, the years as its bands: <optical>/<tile>/x_nbr.tif. From NetCDF: "
-    "`rio convert netcdf:cube.nc:nbr x_nbr.tif`; of an archive, unpack it; else `rio convert`. "
+    "write each band of each tile as one GeoTIFF whose bands are the years: <optical>/<tile>/x_nbr.tif. For NetCDF use "
+    "`rio convert netcdf:cube.nc:nbr x_nbr.tif`; unpack an archive; for other formats use `rio convert`. "
     "docs/howto/own-data.md shows how, also for Zarr"
 )
 _FIX_DUPLICATE = "remove one of them, or set tiles.on_duplicate = 'first'"
-_FIX_LINK = "restore what it leads to, remove it, or name it in tiles.exclude"
+_FIX_LINK = "restore the target of the link, remove the link, or name it in tiles.exclude"
 FIX_MISSING = "supply it, or set tiles.on_missing = 'gap' to leave nodata there"
-FIX_NO_TILE = f"{FIX_MISSING}; if it is no tile, name it in tiles.exclude"
+FIX_NO_TILE = f"{FIX_MISSING}; if it is not a tile, name it in tiles.exclude"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file chosen by its name; `base` is the directory that holds its tile directory."""
+    """A file that was chosen by its name. `base` is the directory that contains its tile directory."""
 
     base: str
     tile: str
@@ -40,17 +40,17 @@ class Candidate:
 
 @dataclass
 class Findings:
-    """Notes and problems collected by a scan, so that all problems are reported at once."""
+    """The notes and problems of a scan. They are collected so that all problems can be reported at once."""
 
     notes: dict[str, list[Note]] = field(default_factory=dict)
     problems: list[tuple[Note, str]] = field(default_factory=list)
 
     def note(self, kind: str, note: Note) -> None:
-        """Record something that does not stop the scan."""
+        """Record a finding that does not stop the scan."""
         self.notes.setdefault(kind, []).append(note)
 
     def problem(self, note: Note, fix: str) -> None:
-        """Record something that does."""
+        """Record a finding that stops the scan."""
         self.problems.append((note, fix))
 
     def check(self, root: Path) -> None:
@@ -76,7 +76,7 @@ def _line(note: Note) -> str:
 
 
 def base_directories(settings: RegionSettings) -> dict[Role, str]:
-    """Return the directory that holds the tile directories of each configured role; ConfigError if one is absolute."""
+    """Return the directory with the tile directories of each configured role. Raise ConfigError for an absolute one."""
     tiles = settings.tiles
     places = {Role.OPTICAL: tiles.optical, Role.QUALITY: tiles.optical, Role.TOPO: tiles.topo}
     used = {table.band().role for table in settings.bands}
@@ -85,13 +85,13 @@ def base_directories(settings: RegionSettings) -> dict[Role, str]:
         raise ConfigError(
             f"the tile directory {absolute[0]} is absolute",
             where="tiles.optical, tiles.topo",
-            fix="give it relative to data_root, so that the dataset can be moved",
+            fix="write it relative to data_root, so that the data can be moved",
         )
     return {role: os.path.normpath(place) for role, place in places.items() if role in used}
 
 
 def band_of(stem: str, bands: Iterable[Band]) -> Band | None:
-    """Return the band a file belongs to, by the end of its stem; the longest suffix wins.
+    """Return the band of a file: the band whose suffix is the end of the file's stem. The longest suffix wins.
 
     Only whole words after an underscore count: ``north`` does not match ``x_northern``.
 
@@ -113,16 +113,16 @@ def list_candidates(root: Path, settings: RegionSettings, findings: Findings) ->
     Returns
     -------
     candidates : list of Candidate
-        At most one for each base directory, tile and band.
+        At most one per base directory, tile and band.
     tiles : set of str
-        Ids of all tile directories on the optical side, also of those without a file of any band.
+        Ids of all optical tile directories, including those without a file of any band.
 
     Raises
     ------
     ConfigError
         Two bands have the same suffix.
     InputError
-        A directory is absent or cannot be listed.
+        A directory does not exist or cannot be listed.
     """
     bands = [table.band() for table in settings.bands]
     suffixes = [band.suffix for band in bands]
@@ -130,7 +130,7 @@ def list_candidates(root: Path, settings: RegionSettings, findings: Findings) ->
         raise ConfigError(
             "two bands have the same suffix, so a file would belong to both",
             where=f"bands.suffix: {', '.join(sorted(suffixes))}",
-            fix="give each band the ending of its own files",
+            fix="give each band the suffix of its own files",
         )
     places = base_directories(settings)
     main = places.get(Role.OPTICAL, next(iter(places.values())))
@@ -151,12 +151,12 @@ def list_candidates(root: Path, settings: RegionSettings, findings: Findings) ->
 
 
 def _tile_directories(root: Path, base: str, tiles: TileSettings, findings: Findings) -> dict[str, str]:
-    """Return the directory name of each tile id in one base directory; links make none of them count twice."""
+    """Return the directory name of each tile id in one base directory. Links do not make a directory count twice."""
     found: dict[str, str] = {}
     kind = other_format(root / base)
     if (root / base).is_file() or kind == "Zarr":
         raise InputError(
-            f"tiles are GeoTIFFs in a directory for each tile, and this is {kind or 'a file'}",
+            f"this is {kind or 'a file'}, but tiles must be GeoTIFFs in one directory per tile",
             where=str(root / base),
             fix=_FIX_FORMAT,
         )
@@ -190,7 +190,7 @@ def _tile_directories(root: Path, base: str, tiles: TileSettings, findings: Find
 def _band_files(
     root: Path, directory: str, tile: str, bands: Sequence[Band], tiles: TileSettings, findings: Findings
 ) -> dict[Band, str]:
-    """Return the path, relative to `root`, of each band's file in one tile directory."""
+    """Return the path of each band's file in one tile directory, relative to `root`."""
     chosen: dict[Band, str] = {}
     others: list[tuple[Band, str, str]] = []
     for entry in _entries(root, directory):
@@ -228,7 +228,7 @@ def _why_unmatched(entry: os.DirEntry[str]) -> str:
 
 
 def _entries(root: Path, directory: str) -> list[os.DirEntry[str]]:
-    """Return the entries of a directory, by name, without hidden ones."""
+    """Return the entries of a directory, sorted by name, without hidden ones."""
     try:
         with os.scandir(root / directory) as found:
             return sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
@@ -241,7 +241,7 @@ def _entries(root: Path, directory: str) -> list[os.DirEntry[str]]:
 
 
 def _is_passed_over(name: str, note: Note, tiles: TileSettings, findings: Findings) -> bool:
-    """Return whether an entry has a name that cannot be used or is excluded, and record why."""
+    """Return whether the name of an entry is unusable or excluded, and record why."""
     if not name.isprintable():
         unprintable = Note(note.tile, "", ascii(note.path), "the name holds unprintable characters")
         findings.problem(unprintable, "rename it")
@@ -272,7 +272,7 @@ def _leads_out(root: Path, entry: os.DirEntry[str]) -> bool:
 
 
 def _is_broken(entry: os.DirEntry[str]) -> bool:
-    """Return whether an entry is a link that leads nowhere or to itself."""
+    """Return whether an entry is a link that leads to nothing or to itself."""
     return entry.is_symlink() and not Path(entry.path).exists()
 
 
@@ -282,13 +282,16 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
 
 
 def _inode(entry: os.DirEntry[str]) -> tuple[int, int]:
-    """Return device and inode: the same for a directory and all links to it."""
+    """Return the device and inode, which are the same for a directory and all links to it."""
     status = entry.stat()
     return status.st_dev, status.st_ino
 
 
 def _enclosing_directories(root: Path, base: str) -> dict[tuple[int, int], str]:
-    """Return, by device and inode, the directories that no link may lead back to: `base`, and those up to `root`."""
+    """Return the directories that links may not lead back to, by device and inode: `base` and its parents up to `root`.
+
+    The values describe each directory for a note.
+    """
     inner = root / base
     places = [place for place in (inner, *inner.parents) if place == root or place.is_relative_to(root)]
     return {

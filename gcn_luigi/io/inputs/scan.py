@@ -1,4 +1,4 @@
-"""Find the tiles of a region and check every header; all problems are reported at once."""
+"""Find the tiles of a region, check every header, and report all problems at once."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -32,18 +32,21 @@ from gcn_luigi.lattice import Lattice, Window, WindowSet
 from gcn_luigi.prepare.missing.described_years import contradicts, described_years
 from gcn_luigi.settings import LatticeSettings, RegionSettings
 
-# Types that widen to int16 without loss.
+# Types that convert to int16 without loss.
 _OPTICAL_DTYPES = ("int16", "uint8", "int8")
 _FIX_YEARS = (
-    "correct years, or put the bands into their order; where the descriptions are wrong, correct them: rio edit-info "
-    f"--bidx 1 --description 2000 FILE, or set tiles.on_described_years = 'accept'{COPY_FIRST}"
+    "correct years, or put the bands into the right order; if the descriptions are wrong, correct them with rio "
+    f"edit-info --bidx 1 --description 2000 FILE, or set tiles.on_described_years = 'accept'{COPY_FIRST}"
 )
-_FIX_LATTICE = "put the file onto the region's lattice with a stated resampling; it is never shifted silently"
+_FIX_LATTICE = "resample the file onto the region's lattice yourself; the program never shifts pixels silently"
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """A candidate with its header and its window: on its own lattice at first, on the region's once placed."""
+    """A candidate with its header and its window, which refers to its own lattice until it is placed on the region's.
+
+    `_place` sets the window on the region's lattice.
+    """
 
     candidate: Candidate
     header: Header
@@ -56,20 +59,20 @@ class _Opened:
 def scan_tiles(root: Path, settings: RegionSettings) -> Inventory:
     """List the tile directories below `root` and check the header of every file that belongs to a band.
 
-    A file belongs to a band when its stem ends in the band's suffix (see `band_of`). The lattice is
-    ``settings.lattice.bounds`` or, without them, the union of the optical tiles; CRS, pixel size and
-    alignment that are not configured are those of most files. No pixel is read. All paths of the result are relative
-    to `root`, the data root.
+    A file belongs to a band if its stem ends in the band's suffix (see `band_of`). The lattice covers
+    ``settings.lattice.bounds`` or, without them, the union of the optical tiles. If CRS, pixel size or alignment are
+    not configured, those of most files are used. No pixel is read. All paths in the result are relative to `root`, the
+    data root.
 
     Raises
     ------
     InputError
-        A file is missing, given twice, unreadable, or does not fit its band, its tile or the lattice. All
-        problems are listed.
+        A file is missing, given twice or unreadable, or does not fit its band, its tile or the lattice. The message
+        lists all problems.
     LatticeError
-        The configured CRS is no projected one in metres, or the bounds fall between pixels.
+        The configured CRS is not projected or not in metres, or the bounds are between pixel edges.
     ConfigError
-        Two bands share a suffix, or a tile directory is absolute.
+        Two bands share a suffix, or the path of a tile directory is absolute.
     """
     findings = Findings()
     candidates, tiles = list_candidates(root, settings, findings)
@@ -80,10 +83,10 @@ def scan_tiles(root: Path, settings: RegionSettings) -> Inventory:
         raise InputError(
             f"no file of any {main_role} band was found",
             where=f"{root}: {', '.join(sorted(set(bases.values())))}",
-            fix="lay the files out as <directory>/<tile>/*_<suffix>.tif, or correct bands.suffix",
+            fix="name the files <directory>/<tile>/*_<suffix>.tif, or correct bands.suffix",
         )
     _find_missing(candidates, tiles, settings, findings)
-    # One GDAL environment for all files: setting one up for each takes longer than a header.
+    # All files share one GDAL environment, because creating one takes longer than reading a header.
     with rasterio.Env():
         opened = [one for candidate in candidates if (one := _open(root, candidate, findings))]
     fitting = [one for one in opened if _fits_band(one, len(settings.years), findings)]
@@ -103,7 +106,7 @@ def scan_tiles(root: Path, settings: RegionSettings) -> Inventory:
 def _find_missing(
     candidates: Iterable[Candidate], tiles: set[str], settings: RegionSettings, findings: Findings
 ) -> None:
-    """Note the files that the tiles of the optical side lack, and tiles that only have topography."""
+    """Report files that optical tiles lack, and note tiles that only have topography."""
     bases = base_directories(settings)
     found = {(candidate.tile, candidate.band.name) for candidate in candidates}
     present = {(candidate.tile, candidate.base) for candidate in candidates}
@@ -136,7 +139,7 @@ def _open(root: Path, candidate: Candidate, findings: Findings) -> _Opened | Non
 
 
 def _fits_band(one: _Opened, n_years: int, findings: Findings) -> bool:
-    """Return whether the file's bands are as many and of the type that its role asks for."""
+    """Return whether the file has the number of bands and the type that its role requires, and report why not."""
     band, header = one.candidate.band, one.header
     wanted = 1 if band.role is Role.TOPO else n_years
     dtypes = ", ".join(sorted(set(header.dtypes)))
@@ -145,12 +148,12 @@ def _fits_band(one: _Opened, n_years: int, findings: Findings) -> bool:
         reason = f"has {header.count} bands, {wanted} expected ({'one' if wanted == 1 else 'one for each of years'})"
         findings.problem(one.note(reason), "supply the whole file, or correct years")
     if band.role is Role.OPTICAL and not set(header.dtypes) <= set(_OPTICAL_DTYPES):
-        fix = "scale it to int16 like the other optical files first; it is never cast silently"
+        fix = "scale it to int16 like the other optical files first; the program never casts values silently"
         findings.problem(one.note(f"holds {dtypes}; optical bands are int16"), fix)
     if "complex" in dtypes:
         findings.problem(one.note(f"holds {dtypes}"), "supply real numbers")
     if header.is_scaled:
-        fix = "apply the scale to the pixels and remove the tag; set the band's own scale in the settings"
+        fix = "apply the scale to the pixels and remove the tag; set the scale of the band in the settings"
         findings.problem(one.note("carries a scale or offset tag, which would be ignored"), fix)
     if header.has_mask:
         fix = "write the masked pixels as the band's nodata value and drop the mask"
@@ -161,7 +164,7 @@ def _fits_band(one: _Opened, n_years: int, findings: Findings) -> bool:
 
 
 def _check_years(opened: Iterable[_Opened], settings: RegionSettings, findings: Findings) -> None:
-    """Find files whose band descriptions name other years than the settings; one line per tile."""
+    """Report files whose band descriptions name other years than the settings, one line per tile."""
     wrong: dict[tuple[str, str, str], list[str]] = {}
     for one in opened:
         candidate, header = one.candidate, one.header
@@ -183,14 +186,14 @@ def _check_years(opened: Iterable[_Opened], settings: RegionSettings, findings: 
 
 
 def _place(opened: Sequence[_Opened], settings: RegionSettings, findings: Findings) -> tuple[list[_Opened], Lattice]:
-    """Return the files that lie on the region's lattice, with their windows on it, and the lattice."""
+    """Return the files that fit the region's lattice, with their windows on it, and the lattice."""
     reference = _reference([one.header.lattice for one in opened], settings.lattice)
     origin = None
     if settings.lattice.bounds is not None:
         origin = reference.window_of(settings.lattice.bounds, where="lattice.bounds")
         if origin.is_empty:
             fix = "give left, bottom, right, top in metres"
-            raise LatticeError("the bounds hold no pixel", where="lattice.bounds", fix=fix)
+            raise LatticeError("the bounds contain no pixel", where="lattice.bounds", fix=fix)
     placed = []
     for one in opened:
         try:
@@ -212,7 +215,7 @@ def _place(opened: Sequence[_Opened], settings: RegionSettings, findings: Findin
 
 
 def _reference(lattices: Sequence[Lattice], configured: LatticeSettings) -> Lattice:
-    """Return the first of the most common lattices, so that one odd file does not make all others odd."""
+    """Return the first lattice with the most common alignment, so that one odd file does not make all others wrong."""
 
     def alignment(lattice: Lattice) -> tuple[str, float, float, float]:
         left, top = (edge / lattice.pixel_size % 1.0 for edge in (lattice.left, lattice.top))
@@ -228,7 +231,7 @@ def _reference(lattices: Sequence[Lattice], configured: LatticeSettings) -> Latt
 
 
 def _check_extents(placed: Sequence[_Opened], findings: Findings) -> None:
-    """Report files that cover other pixels than most files of the same tile."""
+    """Report files that cover different pixels than most files of the same tile."""
     groups: dict[tuple[str, str], list[_Opened]] = {}
     for one in placed:
         groups.setdefault((one.candidate.base, one.candidate.tile), []).append(one)
@@ -245,7 +248,7 @@ def _check_extents(placed: Sequence[_Opened], findings: Findings) -> None:
 
 
 def _cut(placed: Sequence[_Opened], lattice: Lattice, findings: Findings) -> list[_Opened]:
-    """Return the files with pixels on the lattice; the others are noted."""
+    """Return the files with pixels on the lattice, and note the others."""
     inside = []
     for one in placed:
         if one.window.intersection(lattice.window).is_empty:

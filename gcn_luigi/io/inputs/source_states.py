@@ -1,7 +1,7 @@
-"""Which files decide what a reader returns for a source, and which state (size and time of change) each is in.
+"""Record the states (size and time of change) of all files that belong to a source.
 
-GDAL and SQLite read more than the file that they are given: sidecars, the files that a VRT names, a write-ahead log. A
-change in any of these is a change of the source.
+GDAL and SQLite read more than the file that they are given: sidecars, the files that a VRT names, a write-ahead log. If
+any of these changes, the source has changed.
 """
 
 import functools
@@ -17,29 +17,30 @@ from rasterio.errors import RasterioIOError
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.drivers import live_logs, open_local, vrt_sources
 
-# Size and time of change (ns).
+# Size, and time of change in nanoseconds.
 State = tuple[int, int]
-# Of each source: [size, mtime_ns], or the same for each file that it consists of; None where there is nothing.
+# For each source: [size, mtime_ns], or this for each file that it consists of; None if there is no file.
 Sources = dict[str, list[int] | dict[str, list[int]] | None]
 
 _GEOTIFFS = frozenset({".tif", ".tiff"})
 _TEXTS = frozenset({".csv", ".txt", ".geojson", ".json"})
 _NO_DATABASES = _GEOTIFFS | _TEXTS | {".vrt", ".shp", ".fgb", ".parquet", ".geoparquet"}
-# These have no sidecars named by their stem.
+# Formats without sidecars that are named by the stem.
 _ALONE = _TEXTS | {".gpkg", ".sqlite", ".db", ".fgb", ".parquet", ".geoparquet"}
-# What GDAL reads after the whole name (x.tif.aux.xml, x.tif.msk.ovr) and after the stem (x.tfw), in any case.
+# Sidecars that GDAL reads: endings after the whole name (x.tif.aux.xml, x.tif.msk.ovr) and after the stem (x.tfw), in
+# upper or lower case.
 _AFTER_NAME = frozenset({"aux", "xml", "msk", "ovr", "rrd"})
 _AFTER_STEM = frozenset({"aux", "rrd", "ige", "prj", "tab", "wld", "xml"})
-# Readers of a geodatabase lock it; the locks hold no data.
+# Programs that read a geodatabase lock it. The lock files hold no data.
 _LOCK = ".lock"
-# For a directory that is listed elsewhere.
+# The state of a directory that is listed elsewhere.
 _LISTED: State = (0, 0)
 # Sorts after all letters in names.
 _LAST_LETTER = "\U0010ffff"
 
 
 class FileStates:
-    """States of files at one moment: every file and directory is read once, and the answers are kept."""
+    """The states of files at one moment. Every file and directory is examined once, and the result is kept."""
 
     def __init__(self) -> None:
         self._states: dict[str, State | None] = {}
@@ -47,35 +48,35 @@ class FileStates:
         self._files: dict[Path, dict[str, State]] = {}
 
     def files(self, path: Path) -> Mapping[str, State]:
-        """Return the state of each existing file that a source consists of, by its path.
+        """Return the state of each existing file that belongs to a source, by its path.
 
-        These are a raster with its sidecars and, for a VRT, all files below it; all parts of a shapefile; a database
-        with its logs; all files below a directory. Links are followed. A directory that was met before, such as one
-        that a link leads back to, is one entry that says where.
+        These are a raster with its sidecars and, for a VRT, all files that it uses; all parts of a shapefile; a
+        database with its logs; all files below a directory. Links are followed. If a directory occurs a second time,
+        for example through a link, it gives a single entry that names the first place.
         """
         found = self._files.get(path)
         if found is None:
             own = os.fspath(path)
-            # First: a region has 100,000 files and a few directories.
+            # Files are tested first, because a region has 100,000 files and few directories.
             is_file = self.state(own) is not None
             found = self._with_companions(own) if is_file or not os.path.isdir(own) else self._below_directory(own)  # noqa: PTH112
             self._files[path] = found
         return found
 
     def state(self, path: str) -> State | None:
-        """Return the state of a regular file; None where there is none."""
+        """Return the state of a regular file; None if there is none."""
         if path not in self._states:
             try:
                 status = os.stat(path)  # noqa: PTH116  a region has 100,000 of them
                 is_file = stat.S_ISREG(status.st_mode)
             except (OSError, ValueError):
-                # Absent, a link that leads nowhere, or no name at all.
+                # The file is absent, is a link to nothing, or its name is invalid.
                 is_file = False
             self._states[path] = (status.st_size, status.st_mtime_ns) if is_file else None
         return self._states[path]
 
     def _with_companions(self, path: str) -> dict[str, State]:
-        """Return a file with its sidecars and logs, and the same for all files that it names."""
+        """Return the states of a file, of its sidecars and logs, and of all files that it names with theirs."""
         found: dict[str, State] = {}
         waiting, met = [path], {path}
         while waiting:
@@ -100,16 +101,16 @@ class FileStates:
         found = []
         if suffix not in _ALONE:
             for lower, other in self._names_from(directory or slash or ".", f"{stem}."):
-                # Whatever starts like a shapefile is part of it.
+                # Every file with the stem of a shapefile belongs to it.
                 if suffix == ".shp" or _is_sidecar(lower[len(stem) :], suffix):
                     found.append(f"{directory}{slash}{other}")
         if suffix not in _NO_DATABASES:
-            # An empty log says nothing, and a reader may leave one.
+            # An empty log holds no changes, and a reader may leave one behind.
             found += [log for log in live_logs(Path(path)) if (self.state(log) or _LISTED)[0]]
         return found
 
     def _names_from(self, directory: str, start: str) -> list[tuple[str, str]]:
-        """Return the names in a directory that start with `start`, in any case: in lower case, and as they are."""
+        """Return names in a directory that start with `start` in upper or lower case: as lower case, and as spelled."""
         if directory not in self._names:
             try:
                 self._keep(directory, os.listdir(directory))  # noqa: PTH208  names alone
@@ -139,7 +140,7 @@ class FileStates:
                 with os.scandir(directory) as scan:
                     entries = sorted(scan, key=lambda entry: entry.name, reverse=True)
             except OSError:
-                # Gone since it was listed, or not readable.
+                # The directory was removed after it was listed, or cannot be read.
                 continue
             self._keep(directory, [entry.name for entry in entries])
             for entry in entries:
@@ -166,21 +167,21 @@ def _world_files(suffix: str) -> frozenset[str]:
 
 
 def _is_sidecar(ending: str, suffix: str) -> bool:
-    """Return whether GDAL may read a file that is the stem of a raster of this suffix, then `ending`."""
+    """Return whether GDAL may read a file whose name is the stem of a raster with this suffix, then `ending`."""
     if ending.startswith(f"{suffix}.") and _AFTER_NAME.issuperset(ending[len(suffix) + 1 :].split(".")):
         return True
     return ending[1:] in _AFTER_STEM or ending[1:] in _world_files(suffix)
 
 
 def _named(path: str, state: State) -> Sequence[str]:
-    """Return the files that a raster names in its own content."""
+    """Return the files that a raster names in its content."""
     suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
     if suffix in _GEOTIFFS or suffix in _ALONE or suffix == ".shp":
         return ()
     try:
         return _named_by_vrt(path, *state) if path.endswith(".vrt") else _named_by_image(path, *state)
     except (InputError, OSError, RasterioIOError, ET.ParseError, ValueError):
-        # Reading it will report what is wrong.
+        # The error is reported when the file is read.
         return ()
 
 
@@ -191,7 +192,7 @@ def _named_by_vrt(path: str, _size: int, _mtime_ns: int) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=64)
 def _named_by_image(path: str, _size: int, _mtime_ns: int) -> tuple[str, ...]:
-    """Return where an Erdas Imagine file keeps its pixels and overviews: it may name any file next to it."""
+    """Return the files in which an Erdas Imagine file keeps its pixels and overviews: any file next to it."""
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123
         if file.read(4) != b"EHFA":
             return ()
@@ -200,10 +201,10 @@ def _named_by_image(path: str, _size: int, _mtime_ns: int) -> tuple[str, ...]:
 
 
 def signature(paths: Iterable[Path], root: Path, states: FileStates | None = None) -> Sources:
-    """Return the states of sources, for the files that each consists of (see `FileStates.files`).
+    """Return the states of sources, for all files of each source (see `FileStates.files`).
 
-    Paths below `root` are named relative to it, so that moving the sources changes nothing. States that `states` has
-    are not read again.
+    Paths below `root` are written relative to it, so that moving the sources changes nothing. States that `states`
+    already has are not read again.
     """
     found: Sources = {}
     states = states or FileStates()

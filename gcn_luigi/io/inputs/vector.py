@@ -1,4 +1,4 @@
-"""Vector files: outlines, grids, polygons to leave out, and lists of ids."""
+"""Read vector files: outlines, grids, polygons, footprints, and lists of ids."""
 
 import csv
 import re
@@ -31,26 +31,26 @@ from gcn_luigi.prepare.outlines.polygons import RepairRules, drop_unusable, only
 from gcn_luigi.prepare.outlines.reproject import TOLERANCE_M, check_degrees, check_finite, check_on_region, reproject
 from gcn_luigi.settings import OutlineSettings
 
-# How far an edge may be off.
+# The largest deviation of a reprojected edge, in pixels.
 _SHARE_OF_PIXEL = 0.1
 _LEAVE_OUT = ', or leave them out: outlines.on_unusable = "skip"'
-# Of polygons other than outlines, which have a setting.
+# For polygons other than outlines. For outlines there is a setting.
 _MOST_REPAIRED = 0.01
-# What to do about several layers where no setting names one.
-_APART = "keep the one that counts in a file of its own"
+# The fix for several layers if no setting can name one.
+_APART = "save the one to use in a separate file"
 _ID_HEADERS = {"label", "new_id", "id", "partition", "cell", "cell_id", "grid_id", "rejects", "rejected", "reject"}
 # Tried in this order: UTF-8 accepts hardly any other text, Windows-1252 nearly every text.
 _ENCODINGS = {"utf-8": "UTF-8", "cp1252": "Windows-1252"}
-# The table of a shapefile has one byte per letter, or a few; GDAL believes these claims and reads Chinese.
+# The table of a shapefile has one or a few bytes per letter. GDAL trusts these wrong claims and reads Chinese letters.
 _IMPOSSIBLE = re.compile(r"(utf|ucs)[-_ ]?(2|4|16|32)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Outlines:
-    """Glacier outlines, ready for use, and notes on what was chosen, repaired, united, subtracted or left out.
+    """Glacier outlines that are ready for use, with notes on what was chosen, repaired, united, subtracted or left out.
 
-    Columns of the table: outline (str, unique), glacier (str, its id: one for all analyses of a glacier), year (Int64,
-    NA where undated), date (str, as written), area_m2, geometry (valid flat polygons). Sorted by outline.
+    The table has the columns outline (str, unique), glacier (str, the id, the same for all analyses of a glacier), year
+    (Int64, NA if undated), date (str, as written), area_m2 and geometry (valid flat polygons). It is sorted by outline.
     """
 
     table: gpd.GeoDataFrame
@@ -60,41 +60,42 @@ class Outlines:
 def read_outlines(
     path: Path, settings: OutlineSettings, onto: Lattice | str, composites: Sequence[int] = ()
 ) -> Outlines:
-    """Read outlines of RGI 6, RGI 7, GLIMS or one's own making.
+    """Read outlines of RGI 6, RGI 7 or GLIMS, or your own.
 
-    They are reprojected first, with edges that stay where they were, then checked and repaired. Rows without area are
-    skipped; records with one id are united where they are parts of one glacier and date
-    (`gcn_luigi.prepare.outlines.identity.unite_outlines`); rock within a glacier of GLIMS is subtracted. Each of these
-    is noted.
+    Outlines are first reprojected without moving their edges, then checked and repaired. Rows without area are skipped.
+    Rows with one id are united if they are parts of one glacier and date
+    (`gcn_luigi.prepare.outlines.identity.unite_outlines`). Rock within a glacier of GLIMS is subtracted. The notes of
+    the result list all of this.
 
     Parameters
     ----------
     path : Path
-        A format of `gcn_luigi.io.raster.drivers.check_vector`, or GeoParquet.
+        A file in a format of `gcn_luigi.io.raster.drivers.check_vector`, or GeoParquet.
     settings : OutlineSettings
-        Fields that are not given are found, in any case of letters.
+        Fields that the settings do not name are found by their usual names, in upper or lower case.
     onto : Lattice or str
-        Where they are used: edges are off by less than a tenth of a pixel of the lattice, or a metre of a CRS.
+        The lattice or CRS of the result. Edges deviate by less than a tenth of a pixel of the lattice, or by less than
+        a metre with a CRS.
     composites : sequence of int
-        Years with composites; needed where `analyses` is ``"nearest"``.
+        Years with composites; needed if `analyses` is ``"nearest"``.
 
     Raises
     ------
     InputError
-        The file is missing, unreadable or empty, states no CRS or one that cannot be right, lacks a field, or holds
-        nothing usable; a row holds no polygon, is broken beyond what the settings allow, or cannot be reprojected; an
-        id is shared by rows that are not one glacier, or dates are not understood.
+        The file is missing, unreadable or empty, states no CRS or a wrong one, lacks a field, or has no usable row; a
+        row holds no polygon, is broken beyond what the settings allow, or cannot be reprojected; rows that are not one
+        glacier share an id; or dates are not understood.
     """
     table, encoding = _read(path, settings.layer)
     frame = _located(table, path)
     where = str(path)
     if frame.empty:
-        raise InputError("no outlines in the file", where=where, fix="give a file with at least one polygon")
+        raise InputError("no outlines in the file: it has no rows", where=where, fix="give a file with polygons")
     rows = outline_rows(frame.drop(columns=frame.geometry.name), settings, where)
     names = rows.table["outline"].tolist()
     shapes = frame.geometry.to_numpy()[rows.table.index]
     shapes, unusable = only_polygons(shapes, names, settings.on_unusable, where, _LEAVE_OUT)
-    fix = "repair them, for example with QGIS's Fix geometries, or allow more by outlines.max_repaired_share"
+    fix = "fix them, for example with the tool Fix geometries of QGIS, or raise outlines.max_repaired_share"
     rules = RepairRules(settings.on_invalid, settings.max_repaired_share, fix)
     shapes, repaired = repair_polygons(_reprojected(shapes, frame.crs, onto, where), names, rules, where)
     table = gpd.GeoDataFrame(rows.table.reset_index(drop=True), geometry=shapes, crs=_crs(onto))
@@ -107,10 +108,11 @@ def read_outlines(
 
 
 def read_grid(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
-    """Read an existing grid, unchanged; `gcn_luigi.prepare.partitions.grid.import_grid` checks it and its CRS.
+    """Read an existing grid without changing it. `gcn_luigi.prepare.partitions.grid.import_grid` checks grid and CRS.
 
-    Rows without geometry stay: columns may say where their cells are. InputError: the file is missing or unreadable,
-    has several layers and none is named, states no CRS or one that cannot be right, or holds rows of lines or points.
+    Rows without geometry are kept, because columns may give the positions of their cells. Raise InputError if the file
+    is missing or unreadable, has several layers but `layer` names none, states no CRS or a wrong one, or has rows of
+    lines or points.
     """
     frame = _located(_read(path, layer)[0], path)
     shapes = frame.geometry.to_numpy()
@@ -120,26 +122,26 @@ def read_grid(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
 
 
 def read_footprints(path: Path) -> gpd.GeoDataFrame:
-    """Read somebody's footprints of samples, as they are.
+    """Read footprints of samples made elsewhere, without changing them.
 
-    InputError: the file is missing or unreadable, has several layers, or states no CRS or one that cannot be right.
+    Raise InputError if the file is missing or unreadable, has several layers, or states no CRS or a wrong one.
     """
     return _located(_read(path, None, _APART)[0], path)
 
 
 def read_polygons(path: Path, onto: Lattice | str) -> gpd.GeoSeries:
-    """Read polygons, for example those whose cells are never used; `onto` as in `read_outlines`.
+    """Read polygons, for example those that exclude cells. `onto` as in `read_outlines`.
 
-    The polygons are valid and flat, one per row; broken ones are repaired where that changes little, which is noted in
-    ``attrs["notes"]``, a list of str. InputError: the file is missing or unreadable, has several layers, or states no
-    CRS or one that cannot be right; a row holds no polygon, is broken beyond a per cent of its area, or cannot be
+    The result has one valid, flat polygon per row. Broken polygons are repaired if that changes at most one per cent of
+    their area; ``attrs["notes"]``, a list of str, says which. Raise InputError if the file is missing or unreadable,
+    has several layers, or states no CRS or a wrong one; or if a row holds no polygon, would change more, or cannot be
     reprojected.
     """
     table, encoding = _read(path, None, _APART)
     frame, where = _located(table, path), str(path)
     names = [f"row {row}" for row in range(len(frame))]
     shapes, mixed = only_polygons(frame.geometry.to_numpy(), names, "error", where)
-    rules = RepairRules("repair", _MOST_REPAIRED, "repair them, for example with QGIS's Fix geometries")
+    rules = RepairRules("repair", _MOST_REPAIRED, "fix them, for example with the tool Fix geometries of QGIS")
     shapes, repaired = repair_polygons(_reprojected(shapes, frame.crs, onto, where), names, rules, where)
     if shapely.is_empty(shapes).any():
         empty = few(f"row {row}" for row in np.flatnonzero(shapely.is_empty(shapes)))
@@ -150,11 +152,11 @@ def read_polygons(path: Path, onto: Lattice | str) -> gpd.GeoSeries:
 
 
 def read_reject_ids(path: Path) -> frozenset[str]:
-    """Read ids, one per line or in the first column of a CSV; a single line of several ids counts whole.
+    """Read ids: one per line, those in the first column of a CSV, or all ids of a file with a single line.
 
-    The published workflow kept its rejects in one line. Text is separated by comma, semicolon or tab; a header, empty
-    lines and those that start with # are skipped. Ids are returned as written, without quotes and surrounding space.
-    A file that is missing or no text is an InputError.
+    The published workflow kept its rejects in one line. Values are separated by comma, semicolon or tab. A header,
+    empty lines and lines that start with # are skipped. Ids are returned as written, without quotes and surrounding
+    spaces. Raise InputError if the file is missing or is not text.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -173,7 +175,7 @@ def read_reject_ids(path: Path) -> frozenset[str]:
 
 
 def _fields(line: str, delimiter: str, path: Path) -> list[str]:
-    # Line by line: a quotation mark too many must not swallow the ids of the lines below.
+    # Lines are parsed one by one, so that an extra quotation mark does not swallow the ids below.
     try:
         return next(csv.reader([line], delimiter=delimiter, strict=True))
     except csv.Error as error:
@@ -185,7 +187,7 @@ def _fields(line: str, delimiter: str, path: Path) -> list[str]:
 
 
 def _read(path: Path, layer: str | None, several: str = "name one of") -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return a table, and a note where its text has another encoding than the file claims."""
+    """Return a table, and a note if its text has another encoding than the file claims."""
     where = str(path)
     if not path.exists():
         raise InputError("there is no such file", where=where, fix="correct the path; it starts at data_root")
@@ -196,17 +198,17 @@ def _read(path: Path, layer: str | None, several: str = "name one of") -> tuple[
         pin_vectors()
         layers, layer = _layer(path, layer, several)
         with warnings.catch_warnings():
-            # Heights and measures are dropped anyway.
+            # Heights and measures are not used.
             warnings.filterwarnings("ignore", message=".*Measured.*geometry types are not supported")
             # Dates are read as texts as well as dates.
             warnings.filterwarnings("ignore", message="Error parsing datetimes")
-            # Refused below.
+            # Such rings are refused below.
             warnings.filterwarnings("ignore", message="Non closed ring detected")
-            # An encoding is guessed, and noted, where the one claimed does not fit.
+            # If the claimed encoding does not fit, another is tried and noted.
             warnings.filterwarnings("ignore", message="One or several characters couldn't be converted")
             # Rings are rebuilt by containment.
             warnings.filterwarnings("ignore", message=".*rings with invalid winding order")
-            # A number that is none is refused below, by name.
+            # Numbers that are not finite are refused below, with a message of their own.
             with np.errstate(invalid="ignore", over="ignore"):
                 return _read_layer(path, layer)
     except InputError:
@@ -219,10 +221,10 @@ def _read(path: Path, layer: str | None, several: str = "name one of") -> tuple[
 
 
 def _read_layer(path: Path, layer: str | None) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return all rows and columns of a layer, and a note where the encoding is another than claimed.
+    """Return all rows and columns of a layer, and a note if the encoding differs from the claimed one.
 
-    The text of a shapefile is in the encoding that its .cpg file names; where it is not, others are tried. Other
-    formats are UTF-8 by their own rule.
+    The .cpg file of a shapefile names the encoding of its text. If that does not fit, others are tried. Other formats
+    must be in UTF-8.
     """
     is_shapefile = path.suffix.lower() == ".shp"
     claim = _claimed_encoding(path) if is_shapefile else ""
@@ -234,7 +236,7 @@ def _read_layer(path: Path, layer: str | None) -> tuple[pd.DataFrame, tuple[str,
             raise InputError(
                 f"holds text that is not UTF-8, in {_undecodable(path, layer)}: {error}",
                 where=str(path),
-                fix="write the file again in UTF-8, or leave out what is named above",
+                fix="write the file again in UTF-8, or leave out the part named above",
             ) from error
     for encoding in _ENCODINGS:
         try:
@@ -243,7 +245,9 @@ def _read_layer(path: Path, layer: str | None) -> tuple[pd.DataFrame, tuple[str,
             continue
         return frame, (_encoding_note(frame, claim, encoding),)
     raise InputError(
-        "no encoding fits the texts of its table", where=str(path), fix="write the file again in UTF-8, with its .cpg"
+        "no encoding fits the texts of its table",
+        where=str(path),
+        fix="write the file again in UTF-8, with a .cpg file",
     )
 
 
@@ -253,7 +257,7 @@ def _decoded(path: Path, layer: str | None, encoding: str | None) -> pd.DataFram
 
 
 def _undecodable(path: Path, layer: str | None) -> str:
-    """Return which columns hold text that cannot be decoded."""
+    """Return a text that names the columns with text that cannot be decoded."""
     bad = []
     try:
         for name in pyogrio.read_info(path, layer=layer)["fields"]:
@@ -283,7 +287,7 @@ def _encoding_note(frame: pd.DataFrame, claim: str, encoding: str) -> str:
 
 
 def _layer(path: Path, layer: str | None, several: str) -> tuple[list[str], str | None]:
-    """Return the layers of a file and the one to read; tables without geometry, such as QGIS's styles, do not count."""
+    """Return the layers of a file, and the one to read. Tables without geometry, such as QGIS styles, do not count."""
     found = pyogrio.list_layers(path)
     layers = [str(name) for name, kind in found if kind is not None] or [str(name) for name, _ in found]
     if layer is None and len(layers) > 1:
@@ -295,7 +299,7 @@ def _located(frame: pd.DataFrame, path: Path) -> gpd.GeoDataFrame:
     if not isinstance(frame, gpd.GeoDataFrame):
         raise InputError("the file holds no geometry", where=str(path), fix="give a vector file with polygons")
     if frame.crs is None:
-        raise InputError("the file states no CRS", where=str(path), fix="add it, for a shapefile as a .prj file")
+        raise InputError("the file states no CRS", where=str(path), fix="add it; for a shapefile, as a .prj file")
     shapes = frame.geometry.to_numpy()
     check_finite(shapes, str(path))
     check_degrees(shapes, frame.crs, str(path))
@@ -303,7 +307,7 @@ def _located(frame: pd.DataFrame, path: Path) -> gpd.GeoDataFrame:
 
 
 def _reprojected(shapes: npt.NDArray[Any], crs: CRS, onto: Lattice | str, where: str) -> npt.NDArray[Any]:
-    """Return shapes in the CRS in which they are used, with edges that stay where they were."""
+    """Return shapes in the CRS in which they are used, without moving their edges."""
     if not isinstance(onto, Lattice):
         return reproject(shapes, crs, onto, TOLERANCE_M, where)
     moved = reproject(shapes, crs, onto.crs, onto.pixel_size * _SHARE_OF_PIXEL, where)

@@ -1,1 +1,1 @@
-"""How a file becomes part of a dataset: paths, atomic writes, sidecars and the manifest."""
+"""Adding files to a dataset: paths, atomic writes, sidecars and the manifest."""

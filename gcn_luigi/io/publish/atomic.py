@@ -1,7 +1,7 @@
-"""Publishing a file: whole and durable under its name, or not there at all.
+"""Atomic writes: afterwards a file is complete and synced under its name, or it does not exist.
 
-What is being written is a temporary file or directory: a hidden sibling of the final name, which begins with eight
-hexadecimal digits between two dots and is locked as long as its writer lives.
+A file or directory is first written under a temporary name: a hidden sibling of the final name, which begins with eight
+hexadecimal digits between two dots. It is locked as long as its writer lives.
 """
 
 import errno
@@ -17,10 +17,10 @@ from pathlib import Path
 
 from gcn_luigi.errors import GcnLuigiError, PublishError
 
-# What a file system answers when it will not take a file; anything else is the writer's own error.
+# The errors with which a file system refuses a file. Any other error belongs to the writer.
 _REFUSED = "ENOSPC EDQUOT EFBIG EROFS EACCES EPERM ENOTDIR EISDIR EEXIST"
 _REFUSALS = frozenset(getattr(errno, name) for name in _REFUSED.split())
-# As SQLite says it, and as the system does.
+# The messages of SQLite and of the system for a full disk.
 _FULL = ("disk is full", os.strerror(errno.ENOSPC))
 _PROBE_BYTES = 1 << 18
 _TOKEN = "[0-9a-f]" * 8
@@ -30,15 +30,15 @@ _LOCK = ".lock"
 
 @contextmanager
 def atomic_write(final: Path) -> Iterator[Path]:
-    """Yield a temporary path to write (see `temporary_sibling`); move it onto `final` if the block succeeds.
+    """Yield a temporary path to write (see `temporary_sibling`), and move it onto `final` if the block succeeds.
 
-    An older file of that name is replaced in one step. Data and directory are synced, so that a published file
-    survives a power cut.
+    An older file of that name is replaced in one step. Data and directory are synced, so that the file survives a power
+    cut.
 
     Raises
     ------
     PublishError
-        The file system refuses: no space, no rights, name taken by a directory.
+        The file system refuses the file: there is no space, permissions are missing, or a directory has the name.
     """
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -53,18 +53,18 @@ def atomic_write(final: Path) -> Iterator[Path]:
         raise PublishError(
             f"could not be written: {os.strerror(error.errno or 0)}",
             where=str(final),
-            fix="check free space and rights of the output directory, then run again; nothing was lost",
+            fix="check the free space and permissions of the output directory, then run again; nothing was lost",
         ) from error
 
 
 @contextmanager
 def temporary_sibling(final: Path) -> Iterator[Path]:
-    """Yield a hidden sibling of `final` to write, locked as long as this process lives.
+    """Yield the path of a hidden sibling of `final` to write, which is locked as long as this process lives.
 
     It keeps the suffixes of `final`, because drivers look at them. The lock distinguishes a file that is being written
-    from one whose writer was killed: the kernel releases it with the process, on any machine that shares the directory.
-    Files next to it under its token (a journal, a side file of a driver) are removed with it, and so are, first, the
-    leftovers of dead writers of `final`.
+    from one whose writer was killed: the kernel releases the lock when the process ends, on any machine that shares the
+    directory. Leftovers of dead writers of `final` are removed first. At the end, all files with the token of the
+    sibling (a journal, a side file of a driver) are removed as well.
     """
     remove_dead_temporaries(final.parent, final.name)
     token, lock = _locked(final)
@@ -77,20 +77,20 @@ def temporary_sibling(final: Path) -> Iterator[Path]:
 
 
 def remove_dead_temporaries(directory: Path, name: str = "") -> list[Path]:
-    """Remove the temporary files in `directory` (not below it) whose writers are dead; return them without the locks.
+    """Remove temporary files of dead writers in `directory` (not below it), and return their paths without the locks.
 
-    `name` is the final name they were meant for; empty for all.
+    `name` is the final name of the files; if it is empty, the files of all names are removed.
     """
     removed = []
     for token in _dead(directory, name):
-        # What the file system does not let go of is left for another day.
+        # Files that the file system does not let us remove are left for later.
         with suppress(OSError):
             removed += _remove(directory, token)
     return removed
 
 
 def dead_temporaries(directory: Path) -> list[Path]:
-    """Return what `remove_dead_temporaries` would remove, or the lock where there is nothing else."""
+    """Return what `remove_dead_temporaries` would remove; if only a lock is left, the lock."""
     found = []
     for token in _dead(directory, ""):
         paths = sorted(directory.glob(f".{token}.*"))
@@ -99,7 +99,7 @@ def dead_temporaries(directory: Path) -> list[Path]:
 
 
 def is_temporary(path: Path) -> bool:
-    """Return whether a file is temporary, the lock of one, or what a driver puts next to it."""
+    """Return whether a file is a temporary file, its lock, or a file that a driver puts next to it."""
     return _TEMPORARY.fullmatch(path.name) is not None
 
 
@@ -131,7 +131,7 @@ def _sync_handle(handle: int) -> None:
 
 @contextmanager
 def _refusals_of(temporary: Path) -> Iterator[None]:
-    """Turn the many words that libraries have for a refusal of the file system into the system's own error."""
+    """Convert the different errors by which libraries report a refusal of the file system to the system's own error."""
     try:
         yield
     except GcnLuigiError:
@@ -149,7 +149,7 @@ def _refusals_of(temporary: Path) -> Iterator[None]:
 def _refusal(message: str, temporary: Path) -> int | None:
     if any(words in message for words in _FULL):
         return errno.ENOSPC
-    # It may say anything, or only that writing failed: so write something ourselves. It is removed with the rest.
+    # The message may be unclear, so write some bytes as a test. The file is removed with the temporary files.
     try:
         with temporary.with_name(f"{temporary.name}.probe").open("wb") as stream:
             stream.write(bytes(_PROBE_BYTES))
@@ -159,7 +159,7 @@ def _refusal(message: str, temporary: Path) -> int | None:
 
 
 def _is_refusal(error: OSError, final: Path) -> bool:
-    """Return whether the file system refuses `final`, rather than something that its writer wanted to read."""
+    """Return whether the file system refused `final`, and not a file that its writer wanted to read."""
     if error.errno not in _REFUSALS or type(error).__module__ != "builtins":
         return False
     if error.filename is None:
@@ -169,12 +169,12 @@ def _is_refusal(error: OSError, final: Path) -> bool:
 
 
 def _dead(directory: Path, name: str) -> Iterator[str]:
-    """Yield the tokens whose writers are dead, each while its lock is held."""
-    # Not by a pattern of `name`: it may hold any character.
+    """Yield the tokens of dead writers, each while its lock is held."""
+    # `name` may contain any character, so it is not used as a pattern.
     for lock in list(directory.glob(f".{_TOKEN}.*{_LOCK}")):
         if not lock.name[10:].startswith(name):
             continue
-        # Links are none of ours, and a lock that cannot be opened says nothing about its writer.
+        # The program creates no links here, and a lock that cannot be opened gives no information about its writer.
         with suppress(OSError):
             handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
@@ -193,11 +193,11 @@ def _locked(final: Path) -> tuple[str, int | None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            # Another process removes leftovers and was faster.
+            # Another process that removes leftovers has taken the lock.
             os.close(handle)
             continue
         except OSError:
-            # Without locks, temporary files are never taken for leftovers.
+            # Without locks, temporary files never count as leftovers.
             os.close(handle)
             lock.unlink(missing_ok=True)
             return token, None
@@ -207,7 +207,7 @@ def _locked(final: Path) -> tuple[str, int | None]:
 
 
 def _remove(directory: Path, token: str) -> list[Path]:
-    """Remove all files under a token, the lock last."""
+    """Remove all files with a token, the lock last, and return their paths without the lock."""
     paths = sorted(directory.glob(f".{token}.*"), key=lambda path: path.name.endswith(_LOCK))
     for path in paths:
         if path.is_dir() and not path.is_symlink():

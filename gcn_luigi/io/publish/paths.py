@@ -1,4 +1,4 @@
-"""Names of everything a dataset holds; no other module joins these paths."""
+"""The paths of all files of a dataset. No other module joins these paths."""
 
 import re
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from gcn_luigi.io.publish.safe_names import name_part
 
 SPLITS = ("train", "dev")
 
-# Of a task's name: gcn.ChipShard(train, 0, 4).
+# Characters between the parts of a task's name, such as gcn.ChipShard(train, 0, 4).
 _BETWEEN_WORDS = re.compile(r"[(), ]+")
 
 
 class Below:
-    """A path below a dataset's directory, as an attribute of `DatasetPaths`."""
+    """An attribute of `DatasetPaths`: a path below the directory of the dataset."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -29,43 +29,43 @@ class DatasetPaths:
 
     root: Path
 
-    # What the tile directories hold, and the class label and distance rasters.
+    # The content of the tile directories; the label and distance rasters.
     inventory = Below("inventory.json")
     label = Below("label.tif")
     distance = Below("distance.tif")
-    # The cells that partitions are cut by; what was changed when they were imported; three sizes of them compared.
+    # The cells that partitions are cut from; changes made when they were imported; a comparison of three cell sizes.
     grid = Below("grid.gpkg")
     grid_notes = Below("grid.json")
     grid_comparison = Below("grid_comparison.json")
-    # One row per partition, and one per chip; each for a GIS as well.
+    # One row per partition, and one row per chip, both also for a GIS.
     catalog = Below("catalog.parquet")
     catalog_map = Below("catalog.gpkg")
     index = Below("index.parquet")
     index_map = Below("index.gpkg")
-    # What train and dev share; band statistics and class counts.
+    # The audit of what train and dev share; band statistics and class counts.
     split_audit = Below("split.json")
     statistics = Below("statistics.json")
-    # The quality page, and the comparison of grid sizes, which is made on request.
+    # The quality page, and the page that compares grid sizes, which is made on request.
     report = Below("report.html")
     grids = Below("grids.html")
-    # What the dataset is and what to cite, for people; the eight lines of the published workflow's log.
+    # The data card and the citation, for people; the eight lines of the published workflow's log.
     readme = Below("README.md")
     citation = Below("CITATION.md")
     metadata_log = Below("metadata_log.txt")
     # The manifest: every file with size and digest.
     dataset = Below("dataset.json")
     shards = Below("shards")
-    # Which partition files were written.
+    # The list of partition files that were written.
     partition_list = Below("partitions/partitions.csv")
-    # How long tasks took; no part of the dataset.
+    # How long tasks took. This is not part of the dataset.
     times = Below(".gcn/times")
 
     def tile_quality(self, band: str) -> Path:
-        """Return what the tiles of a band hold, counted."""
+        """Return the file with counts of the pixels in the tiles of a band."""
         return self.root / "tile_quality" / f"{name_part(band)}.json"
 
     def mosaic(self, band: Band, year: int | None = None) -> Path:
-        """Return the mosaic of a band; topography has no year and is a converted GeoTIFF."""
+        """Return the mosaic of a band. Topography has no year; its mosaic is a converted GeoTIFF."""
         if year is None:
             return self.root / "mosaics" / f"{band.role}_{band.name}.tif"
         return self.root / "mosaics" / f"{band.role}_{band.name}_{year}.vrt"
@@ -83,7 +83,7 @@ class DatasetPaths:
         return self.root / "stacks" / f"{year}.tif"
 
     def style(self, layer: Path) -> Path:
-        """Return the style that QGIS loads with `layer`: of its name, but for the suffix."""
+        """Return the style that QGIS loads with `layer`. It has the same name with another suffix."""
         return layer.with_suffix(".qml")
 
     def shard(self, split: str, number: int, total: int) -> Path:
@@ -91,14 +91,14 @@ class DatasetPaths:
         return self.shards / f"{name_part(split)}-{number:05d}-of-{total:05d}.h5"
 
     def partition(self, name: str, year: int) -> Path:
-        """Return a corrected partition, named as the published workflow named it."""
+        """Return the file of a corrected partition, with the name that the published workflow gave it."""
         return self.root / "partitions" / f"train_pt_id_{name_part(name)}_partition_year_{year}_grid_corrected.tif"
 
     def time(self, task: str) -> Path:
-        """Return where it is kept how long a task took, by its name."""
+        """Return the file that holds how long a task took; `task` is its name."""
         return self.times / f"{name_part(_BETWEEN_WORDS.sub('-', task).strip('-')[:100])}.seconds"
 
     def sidecar(self, path: Path) -> Path:
-        """Return where the fingerprint of `path` is kept."""
+        """Return the sidecar of `path`."""
         relative = path.relative_to(self.root)
         return self.root / ".gcn" / relative.with_name(relative.name + ".json")

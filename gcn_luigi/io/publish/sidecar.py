@@ -1,4 +1,4 @@
-"""The sidecar of a published file: what it was made from, and what its bytes were."""
+"""The sidecar of a file: what the file was made from, and the size and digest of its bytes."""
 
 import hashlib
 import json
@@ -11,14 +11,14 @@ from gcn_luigi.old_keys import renew_recorded
 
 
 def fingerprint_of(parts: Mapping[str, Any]) -> str:
-    """Return a short digest of `parts`, independent of the order of their keys."""
+    """Return a short digest of `parts` that does not depend on the order of their keys."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a sidecar says: all that decided the file's content when it was made, and size and digest of its bytes."""
+    """The content of a sidecar: everything that the file depends on, and the size and digest of its bytes."""
 
     parts: Mapping[str, Any]
     size: int
@@ -26,7 +26,7 @@ class Record:
 
     @property
     def fingerprint(self) -> str:
-        """Digest of `parts`."""
+        """The digest of `parts`."""
         return fingerprint_of(self.parts)
 
     @property
@@ -36,26 +36,26 @@ class Record:
         return {**self.parts, "settings": renew_recorded(settings)} if isinstance(settings, Mapping) else self.parts
 
     def is_of(self, fingerprint: str) -> bool:
-        """Return whether the file was made from what `fingerprint` stands for, settings under old names included."""
+        """Return whether the file has this fingerprint. Settings under old names are accepted."""
         return fingerprint in (self.fingerprint, fingerprint_of(self.renewed_parts))
 
     def to_json(self) -> str:
-        """Return the sidecar's text: equal records give equal bytes."""
+        """Return the text of the sidecar. Equal records give equal bytes."""
         content: dict[str, Any] = {
             "fingerprint": self.fingerprint,
             "parts": self.parts,
             "sha256": self.sha256,
             "size": self.size,
         }
-        # Another size or digest is well-formed, too: a wrong digit there must not be believed.
+        # A size or digest with a wrong digit is still well-formed, so a checksum protects it.
         content["seal"] = fingerprint_of(content)
         return json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n"
 
 
 def read_record(sidecar: Path) -> Record | None:
-    """Return what `sidecar` says; None where there is none, or one that is not to the byte what was written.
+    """Return the content of `sidecar`; None if it does not exist or differs from the text that was written.
 
-    A sidecar says nothing about itself, so it must repeat exactly: a flipped bit anywhere in it makes it void.
+    The text must be exactly the text that its content gives, so a flipped bit anywhere makes the sidecar invalid.
     """
     try:
         text = sidecar.read_text(encoding="utf-8")

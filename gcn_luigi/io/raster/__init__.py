@@ -1,1 +1,1 @@
-"""Rasters: headers, windows, GeoTIFFs, VRTs and how a GIS shows them."""
+"""Rasters: headers, windows, GeoTIFFs, VRTs, and styles for a GIS."""

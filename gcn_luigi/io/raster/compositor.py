@@ -1,4 +1,4 @@
-"""Draw the bands of virtual rasters from their source files, as GDAL would show them of the VRTs."""
+"""Draw the bands of virtual rasters from their source files, with the pixels that GDAL would read from the VRTs."""
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -19,22 +19,22 @@ from gcn_luigi.io.raster.vrt import VrtBand, VrtSource
 from gcn_luigi.io.raster.windows import read_dataset, unreadable
 from gcn_luigi.lattice import Lattice, Window, WindowSet
 
-# Types that int16 holds whole: only among them is a copy of pixels all that a VRT does.
+# Types whose values int16 can hold. Only between these types does a VRT simply copy pixels.
 _PLAIN_TYPES = ("uint8", "int8", "int16")
-# No pixel of a plain type is as large.
+# Larger than any pixel of a plain type.
 _LARGE = 1 << 16
-# Pixels along the edge of a unit of blocks read together; blocks may be strips of one row.
+# Blocks are read together in units of about this many pixels along the edge. Blocks may be strips of one row.
 _UNIT = 256
-# GDAL holds one decoded block of every open GeoTIFF, all its bands where they are interleaved by pixel.
+# GDAL keeps one decoded block of every open GeoTIFF: of all its bands if they are interleaved by pixel.
 _MOST_FILES = 64
 _MOST_BLOCK_BYTES = 8_000_000
 
 
 class DatasetCache:
-    """Rasters of this process, opened when first asked for; those not used for longest are closed.
+    """Open rasters of this process. A raster is opened when it is first needed; the least recently used is closed.
 
-    A file that is replaced meanwhile would give pixels of both: it is refused when it is opened again, and by
-    `check_unchanged`.
+    If a file is replaced while it is in use, its pixels could come from both versions. Such a file is refused when it
+    is opened again, and by `check_unchanged`.
     """
 
     def __init__(self) -> None:
@@ -53,12 +53,14 @@ class DatasetCache:
             self._open.popitem()[1][0].close()
 
     def get(self, path: str, window: Window, whose: str) -> Any:
-        """Return the open dataset of `path`; `window` of the raster with the name `whose` is why it is needed.
+        """Return the open dataset of `path`.
+
+        `window` and `whose`, the name of a raster, say in error messages what the file is needed for.
 
         Raises
         ------
         InputError
-            The file is gone, cannot be opened, or was replaced after it was opened first.
+            The file does not exist any more, cannot be opened, or was replaced after it was first opened.
         """
         if path in self._open:
             self._open.move_to_end(path)
@@ -74,11 +76,11 @@ class DatasetCache:
         return dataset
 
     def block_bytes(self, path: str) -> int:
-        """Return the bytes of a decoded block of an open file: of one band, or of all that are decoded with it."""
+        """Return the bytes of a decoded block of an open file: of one band, or of all bands decoded together."""
         return self._open[path][1]
 
     def check_unchanged(self) -> None:
-        """Raise InputError when a file that was opened is no longer the same on disk."""
+        """Raise InputError if a file that was opened has changed on disk."""
         for path in sorted(self._stamps):
             try:
                 self._check(path)
@@ -105,32 +107,34 @@ def _block_bytes(dataset: Any) -> int:
 
 def _replaced(path: str) -> InputError:
     return InputError(
-        "was replaced, or removed, while it was read", where=path, fix="leave the sources alone and run the build again"
+        "was replaced or removed while it was read",
+        where=path,
+        fix="do not change the sources during a build, and run the build again",
     )
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One band of a stack as copies of pixels, seen through the mosaic that it shows."""
+    """One band of a stack whose pixels are copies of pixels in source files."""
 
-    # The narrowest type on the way to the pixels.
+    # The narrowest type between the files and the stack.
     dtype: str
     # Value where no source has a valid pixel.
     nodata: int
     # From bottom to top.
     sources: tuple[VrtSource, ...]
-    # Those of the sources, and the lattice, which cuts them.
+    # The windows of the sources, and the window of the lattice, which limits them.
     windows: WindowSet
     whole: Window
 
     @classmethod
     def of(cls, band: VrtBand, lattice: Lattice) -> Self | None:
-        """Return the layer of a band, or None where GDAL does more than copy pixels that int16 holds."""
+        """Return the layer of a band, or None if GDAL does more than copy pixels that int16 can hold."""
         if band.dtype not in _PLAIN_TYPES:
             return None
         if len(band.sources) == 1 and (mosaic := band.sources[0].mosaic) is not None:
             only, inner = band.sources[0], cls.of(mosaic, lattice)
-            # The band's nodata stands for the mosaic's gaps, and hides nothing: there is nothing below.
+            # The nodata value of the band marks the gaps of the mosaic. It hides nothing, as nothing is below.
             is_seen_through = only.nodata in (None, band.nodata) and mosaic.nodata == band.nodata
             is_kept = inner is not None and np.can_cast(inner.dtype, band.dtype)
             return inner if is_kept and is_seen_through and only.window == lattice.window else None
@@ -143,14 +147,14 @@ class Layer:
 
 
 def _matchable(source: VrtSource) -> float | None:
-    """Return the nodata value of a source where a pixel of a plain type may have it; it may be nan or infinite."""
+    """Return the nodata value of a source if a pixel of a plain type can have it; otherwise None, as for nan."""
     return None if source.nodata is None or not abs(source.nodata) <= _LARGE else float(source.nodata)
 
 
 def _is_plain(source: VrtSource) -> bool:
-    """Return whether the pixels of a source are those of a file, and compared with a whole number.
+    """Return whether a source is a plain file whose nodata value, if any, is a whole number.
 
-    A VRT of somebody else may do anything, and GDAL allows for rounding when it compares.
+    A VRT from elsewhere may do anything, and GDAL compares fractions with a tolerance.
     """
     is_whole = (_matchable(source) or 0.0).is_integer()
     return is_whole and source.mosaic is None and source.path.suffix != ".vrt"
@@ -158,9 +162,9 @@ def _is_plain(source: VrtSource) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """One band, from 0, of one window, to be drawn into `pixels`: (y, x), C-contiguous.
+    """One band (counted from 0) of one window, to be drawn into `pixels`, (y, x), C-contiguous.
 
-    Where `layer` is None, GDAL reads the VRT `stack`. The window may reach beyond the lattice.
+    If `layer` is None, GDAL reads the band from the VRT `stack`. The window may reach beyond the lattice.
     """
 
     stack: Path
@@ -172,55 +176,55 @@ class Plane:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """What one source of a layer shows of a plane, by one call of GDAL: the pixels `seen` of the lattice."""
+    """The part of a plane that one source shows, read by one call of GDAL: the window `seen` on the lattice."""
 
     plane: Plane
     layer: Layer
-    # Of the source in the layer; those at a higher position are above.
+    # Position of the source in the layer. Sources at higher positions are above.
     position: int
     seen: Window
-    # Nothing is drawn below.
+    # True if no other part is drawn below this one.
     is_bare: bool
 
     @property
     def source(self) -> VrtSource:
-        """The band of a file that is shown."""
+        """The source: one band of one file."""
         return self.layer.sources[self.position]
 
     @property
     def path(self) -> str:
-        """The file."""
+        """The path of the file."""
         return str(self.source.path)
 
     @property
     def own(self) -> Window:
-        """The same pixels in the file."""
+        """The window of the same pixels in the file."""
         whole = self.source.window
         return Window(self.seen.row - whole.row, self.seen.col - whole.col, self.seen.height, self.seen.width)
 
     @property
     def nodata(self) -> int | None:
-        """Pixels of this value show what is below; None shows every pixel."""
+        """Pixels of this value are transparent; None means that all pixels are shown."""
         nodata = _matchable(self.source)
         return None if nodata is None else int(nodata)
 
 
 class Compositor:
-    """Draws planes from open files; `unit_bytes` are the decoded blocks that GDAL's cache surely holds together."""
+    """Draw planes from open files. `unit_bytes` is the size of decoded blocks that surely fit GDAL's cache together."""
 
     def __init__(self, datasets: DatasetCache, unit_bytes: int) -> None:
         self._datasets = datasets
         self._unit_bytes = unit_bytes
-        # Bands, by stack, that turned out to hold more than int16 on the way.
+        # Stacks and bands whose source files turned out to have a type that the layer cannot hold.
         self._others: set[tuple[Path, int]] = set()
 
     def draw(self, planes: Sequence[Plane]) -> None:
-        """Draw all pixels of `planes`, in the order in which files and their blocks follow each other.
+        """Draw all pixels of `planes`, file by file and block by block.
 
         Raises
         ------
         InputError
-            A file is gone, damaged, smaller than it was or was replaced; the message names it.
+            A file is gone, damaged, smaller than it was, or was replaced. The message names it.
         """
         parts = []
         for plane in planes:
@@ -228,7 +232,7 @@ class Compositor:
             if plane.layer is not None and (not shown or shown[0].seen != plane.window):
                 plane.pixels[...] = plane.layer.nodata
             parts += shown
-        # Band by band and file by file, from bottom to top.
+        # Sort by band, then by file from bottom to top.
         parts.sort(key=_file_of)
         for _, group in groupby(parts, key=_file_of):
             self._draw_file([part for part in group if not self._is_other(part.plane)])
@@ -237,9 +241,9 @@ class Compositor:
                 self._show_by_gdal(plane)
 
     def waste(self, plane: Plane) -> float | None:
-        """Return how many bytes are decoded for one byte of `plane`, if no block serves another window too.
+        """Return how many bytes are decoded per byte of `plane` if no block is used for another window as well.
 
-        Other windows and other bands in the same blocks are what the rest is for. None where there is no file.
+        The other bytes belong to other windows and other bands in the same blocks. None if there is no file.
         """
         for part in parts_of(plane)[:1]:
             dataset = self._datasets.get(part.path, part.seen, plane.stack.name)
@@ -250,7 +254,7 @@ class Compositor:
         return None
 
     def _draw_file(self, parts: list[Part]) -> None:
-        """Draw what one file shows, block after block, so that none is decoded again for the next window."""
+        """Draw all parts from one file, block by block, so that no block is decoded again for the next window."""
         if len(parts) > 1:
             height, width = self._unit(parts[0])
             parts = [piece for part in parts for piece in _cut(part, height, width)]
@@ -262,7 +266,7 @@ class Compositor:
         return plane.layer is None or (plane.stack, plane.index) in self._others
 
     def _unit(self, part: Part) -> tuple[int, int]:
-        """Return the rows and columns of whole blocks, some hundred pixels a side, that the cache holds together."""
+        """Return the rows and columns of a unit: whole blocks, about 256 pixels on a side, that fit the cache."""
         height, width = self._dataset(part).block_shapes[part.source.band - 1]
         wide = max(1, _UNIT // width)
         fitting = self._unit_bytes // (wide * self._datasets.block_bytes(part.path))
@@ -292,30 +296,32 @@ class Compositor:
         stack = part.plane.stack.name
         dataset = self._datasets.get(part.path, part.seen, stack)
         whole = Window(0, 0, dataset.height, dataset.width)
-        # rasterio would stretch the pixels that are there over the whole window.
+        # Without this check, rasterio would stretch the existing pixels over the whole window.
         if part.source.band > dataset.count or part.own.intersection(whole) != part.own:
             raise InputError(
-                f"has {dataset.count} bands of {dataset.height} x {dataset.width} pixels, less than {stack} takes "
+                f"has {dataset.count} bands of {dataset.height} x {dataset.width} pixels, fewer than {stack} needs "
                 "from it",
                 where=part.path,
-                fix="put the file back that the mosaics were made of, or delete inventory.json and run again",
+                fix="restore the file that the mosaics were made from, or delete inventory.json and run again",
             )
         return dataset
 
     def _show_by_gdal(self, plane: Plane) -> None:
-        """Draw from the VRT, by GDAL, what is more than copies of pixels."""
+        """Let GDAL draw a plane from the VRT, because it takes more than copying pixels."""
         dataset = self._datasets.get(str(plane.stack), plane.window, plane.stack.name)
         tag = dataset.nodatavals[plane.index]
         values = read_dataset(dataset, plane.window, bands=[plane.index + 1], fill=0 if tag is None else tag)
         if not np.can_cast(values.dtype, np.int16):
             raise InputError(
-                f"is {values.dtype}, and a stack is int16", where=str(plane.stack), fix="make the stack again"
+                f"is {values.dtype}, but a stack must be int16",
+                where=str(plane.stack),
+                fix="build the stack again",
             )
         plane.pixels[...] = values[0]
 
 
 def parts_of(plane: Plane) -> list[Part]:
-    """Return what the sources show of a plane, from bottom to top."""
+    """Return the parts of a plane that its sources show, from bottom to top."""
     if (layer := plane.layer) is None:
         return []
     inside = plane.window.intersection(layer.whole)
@@ -332,7 +338,7 @@ def _file_of(part: Part) -> tuple[int, int, str]:
 
 
 def _cut(part: Part, height: int, width: int) -> Iterator[Part]:
-    """Yield a part in pieces that are in one unit of blocks each."""
+    """Yield a part in pieces, each of which is within one unit of blocks."""
     own, whole = part.own, part.source.window
     for row in range(own.row // height * height, own.row + own.height, height):
         for col in range(own.col // width * width, own.col + own.width, width):

@@ -16,12 +16,12 @@ from gcn_luigi.io.gdal import pin_rasters
 from gcn_luigi.io.raster.header import crs_of, read_header
 from gcn_luigi.lattice import Lattice, Window
 
-# Pixels along the edge of a GeoTIFF block; GDAL wants multiples of 16.
+# Pixels along the edge of a GeoTIFF block. GDAL requires multiples of 16.
 BLOCK, _BLOCK_UNIT = 256, 16
 
 
 def blocks(lattice: Lattice, size: int | tuple[int, int] = BLOCK) -> Iterator[Window]:
-    """Yield windows of at most `size` (rows and columns, or both as one number) that cover `lattice`, row-major.
+    """Yield windows of at most `size` (rows and columns, or one number for both) that cover `lattice`, row-major.
 
     Examples
     --------
@@ -39,16 +39,16 @@ def blocks(lattice: Lattice, size: int | tuple[int, int] = BLOCK) -> Iterator[Wi
 def open_geotiff(
     path: Path, lattice: Lattice, *, dtype: str, nodata: float | None, names: Sequence[str]
 ) -> Iterator[Any]:
-    """Yield an open rasterio dataset to write into, one band for each of `names`.
+    """Yield an open rasterio dataset to write into, with one band for each of `names`.
 
-    For equal bytes on every machine write windows of whole blocks, one block tall, row-major, for example
-    ``blocks(lattice, (256, 4096))``; any other write order depends on GDAL's block cache. Blocks of 256 px,
-    deflate with a predictor, no timestamps.
+    To get equal bytes on every machine, write windows of whole blocks, one block tall, in row-major order, for example
+    ``blocks(lattice, (256, 4096))``. Any other write order depends on GDAL's block cache. The file has blocks of 256
+    px, deflate with a predictor, and no timestamps.
 
     Raises
     ------
     PublishError
-        The file cannot be created or written, or is not whole after it was closed.
+        The file cannot be created or written, or is incomplete after it was closed.
     """
     sides = {
         f"block{axis}size": min(BLOCK, -(-length // _BLOCK_UNIT) * _BLOCK_UNIT)
@@ -79,7 +79,7 @@ def open_geotiff(
             yield dataset
     except RasterioError as error:
         raise _unwritable(path, str(error)) from error
-    # GDAL writes the last blocks while it closes the file, and does not report a full disk then.
+    # GDAL writes the last blocks when it closes the file, and then does not report a full disk.
     try:
         read_header(path)
     except InputError as error:
@@ -95,15 +95,15 @@ def write_geotiff(
     names: Sequence[str],
     dtype: str | None = None,
 ) -> None:
-    """Write a whole array, (band, y, x) or (y, x), or pairs of window and such an array, as one GeoTIFF.
+    """Write one array, (band, y, x) or (y, x), or pairs of a window and such an array, as one GeoTIFF.
 
-    Pixels in no window hold `nodata`, or 0 without one. `names` describes the bands; `dtype` is that of the array when
-    None, and has to be given with pairs.
+    Pixels in no window get `nodata`, or 0 without one. `names` are the descriptions of the bands. `dtype` is by default
+    that of the array; with pairs it must be given.
 
     Raises
     ------
     InputError
-        Shape or dtype do not fit; nothing is ever cast silently.
+        Shape or dtype do not match. Values are never cast silently.
     PublishError
         The file cannot be written.
     """
@@ -113,7 +113,7 @@ def write_geotiff(
     else:
         pieces = data
     if dtype is None:
-        raise InputError("blocks need a dtype", where=str(path), fix="give dtype")
+        raise InputError("pairs of windows and arrays need a dtype", where=str(path), fix="give dtype")
     with open_geotiff(path, lattice, dtype=dtype, nodata=nodata, names=names) as dataset:
         for window, values in pieces:
             stack = values[np.newaxis] if values.ndim == 2 else values
@@ -121,7 +121,7 @@ def write_geotiff(
                 raise InputError(
                     f"got {stack.dtype} of shape {stack.shape} for {len(names)} bands of {dtype} in {window}",
                     where=str(path),
-                    fix="give (band, y, x) of the file's own dtype",
+                    fix="give an array (band, y, x) of the dtype of the file",
                 )
             dataset.write(stack, window=window.ranges)
 
@@ -130,7 +130,7 @@ def _rows(data: NDArray[Any], lattice: Lattice, *, where: str) -> Iterator[tuple
     """Yield `data` in windows one block tall, so that arrays and blocks give the same bytes."""
     if data.shape[-2:] != lattice.shape:
         raise InputError(
-            f"got an array of shape {data.shape}", where=where, fix=f"give (band, y, x) of {lattice.shape}"
+            f"got an array of shape {data.shape}", where=where, fix=f"give (band, y, x) with (y, x) = {lattice.shape}"
         )
     for window in blocks(lattice, (BLOCK, lattice.width)):
         yield window, data[..., window.row : window.row + window.height, :]

@@ -1,4 +1,4 @@
-"""The header of one raster, checked before a pixel is read, and the blocks of a GeoTIFF that it lists."""
+"""Read and check the header of a raster before any pixel is read, and check the blocks of a GeoTIFF."""
 
 import functools
 import math
@@ -20,38 +20,39 @@ from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.io.raster.drivers import open_local
 from gcn_luigi.lattice import Lattice, Window
 
-# Relative. A file that differs by less drifts by far less than a pixel over any tile.
+# Relative tolerance of pixel sizes. With a smaller difference the shift across a tile is far less than a pixel.
 _SIZE_TOLERANCE = 1e-6
-# A GeoTIFF lists the offset (4 bytes or 8) and the length (2 or more) of every block, unless none is stored.
+# A GeoTIFF lists the offset (4 or 8 bytes) and the length (2 bytes or more) of every block, unless none is stored.
 _LISTED_BYTES = 6
 _FEW_BLOCKS = 4096
 # GDAL refuses to write into a cloud-optimised GeoTIFF, tags included.
-COPY_FIRST = "; a cloud-optimised FILE is first copied: rio convert FILE NEW"
-# Pixels of a block, which GDAL makes room for at once: all, and for each byte of the file. Deflate and LZW reach less.
+COPY_FIRST = "; copy a cloud-optimised FILE first: rio convert FILE NEW"
+# GDAL allocates memory for a whole block. Limits: pixels in a block, and pixels per byte of the file, which exceed
+# what Deflate and LZW can reach.
 _LARGE_BLOCK, _DENSEST = 1 << 28, 2000
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a readable, georeferenced raster says about itself: dtypes, tags, names and items are by band."""
+    """The header of a readable, georeferenced raster. Dtypes, tags, names and items have one value per band."""
 
-    # North-up, of square pixels, projected in metres.
+    # North-up, with square pixels, projected in metres.
     lattice: Lattice
     # Number of bands.
     count: int
     # numpy names.
     dtypes: tuple[str, ...]
-    # Tags; may be nan. None where there is none, or none that a pixel of the band can hold.
+    # Nodata tags, which may be nan. None without a tag, or if a pixel of the band cannot hold it.
     nodata: tuple[float | None, ...]
-    # Descriptions; empty where there is none.
+    # Descriptions; empty without one.
     names: tuple[str, ...]
-    # A band carries a scale or offset tag, so that its stored values are not its values.
+    # True if a band has a scale or offset tag, so that stored values are not the real values.
     is_scaled: bool
-    # A mask or alpha band says which pixels are valid, which nobody here reads.
+    # True if a mask or alpha band marks valid pixels. This program does not read such masks.
     has_mask: bool = False
-    # Metadata.
+    # Metadata items.
     items: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
-    # What to say of blocks that were never written in bands without a nodata tag: GDAL reads them as 0.
+    # A message about blocks that were never written in bands without a nodata tag. GDAL reads them as 0.
     unwritten: str = ""
 
 
@@ -62,7 +63,7 @@ def open_raster(path: Path) -> Iterator[Any]:
     Raises
     ------
     InputError
-        The file is absent, empty, cut short, no raster, or leads to other files or the network; see `open_local`.
+        The file is absent, empty, cut short or not a raster, or leads to other files or the network; see `open_local`.
     """
     try:
         dataset = open_local(path)
@@ -71,7 +72,7 @@ def open_raster(path: Path) -> Iterator[Any]:
         raise InputError(
             f"cannot be opened as a raster: {_why_unreadable(path)}",
             where=str(path),
-            fix="correct the path; it starts at data_root" if gone else "copy or download the file again",
+            fix="correct the path, which starts at data_root" if gone else "copy or download the file again",
         ) from error
     with dataset:
         yield dataset
@@ -85,7 +86,7 @@ def read_header(path: Path) -> Header:
     InputError
         The file is unreadable, shorter than its header says, or has no CRS.
     LatticeError
-        It is geographic, not in metres, rotated, south-up or of oblong pixels.
+        The raster is geographic, not in metres, rotated or south-up, or its pixels are not square.
     """
     with open_raster(path) as dataset:
         if not _is_whole(dataset, path):
@@ -108,24 +109,24 @@ def read_header(path: Path) -> Header:
 
 
 def window_on(own: Lattice, lattice: Lattice, *, where: str) -> Window:
-    """Return where the pixels of `own` are on `lattice`; they may reach beyond it or cover a part of it.
+    """Return the window of the pixels of `own` on `lattice`. It may reach beyond the lattice or cover a part of it.
 
     Raises
     ------
     InputError
-        They are in another CRS.
+        The two have different CRSs.
     LatticeError
-        They are of another size or between the lattice's.
+        The pixels have another size, or their edges are between the pixel edges of the lattice.
     """
     if not is_same_crs(own.crs, lattice.crs):
         raise InputError(
-            f"is in {own.crs[:60]}, the region in {lattice.crs[:60]}",
+            f"is in {own.crs[:60]}, but the region is in {lattice.crs[:60]}",
             where=where,
-            fix="reproject it onto the region's lattice with a stated resampling",
+            fix="reproject it onto the region's lattice, with a resampling method that you choose",
         )
     if not is_same_size(own.pixel_size, lattice.pixel_size):
         raise LatticeError(
-            f"has pixels of {own.pixel_size:g} m, the region of {lattice.pixel_size:g} m",
+            f"has pixels of {own.pixel_size:g} m, but the region has pixels of {lattice.pixel_size:g} m",
             where=where,
             fix="resample it onto the region's lattice",
         )
@@ -133,9 +134,9 @@ def window_on(own: Lattice, lattice: Lattice, *, where: str) -> Window:
 
 
 def unwritten_blocks(dataset: Any) -> str:
-    """Return what to say of blocks of an open GeoTIFF that were never written, in bands without a nodata tag.
+    """Return a message if blocks of an open GeoTIFF were never written in bands without a nodata tag; else empty.
 
-    GDAL reads them as 0. With a tag it reads them as nodata, so that nothing is to be said.
+    GDAL reads such blocks as 0. With a tag it reads them as nodata, which is correct.
     """
     untagged = [band for band, tag in zip(dataset.indexes, _tags(dataset), strict=True) if tag is None]
     if dataset.driver != "GTiff" or not untagged:
@@ -146,15 +147,15 @@ def unwritten_blocks(dataset: Any) -> str:
 
 
 def fix_unwritten(dtypes: Iterable[str], nodata: int = -32768) -> str:
-    """Return how to fix a file with blocks that were never written; `nodata` is what missing pixels should hold."""
+    """Return how to fix a file with blocks that were never written. `nodata` is the value for missing pixels."""
     return (
-        "if they are missing, write the tag, which leaves the pixels alone: rio edit-info --nodata "
-        f"{holdable(nodata, dtypes)} FILE; if they are 0, write them: rio convert FILE NEW"
+        "if their pixels are missing, write the nodata tag, which does not change pixels: rio edit-info --nodata "
+        f"{holdable(nodata, dtypes)} FILE; if their pixels are 0, write them: rio convert FILE NEW"
     )
 
 
 def can_hold(tag: float, dtype: str) -> bool:
-    """Return whether a pixel of a type can hold a nodata tag; GDAL takes what is beyond for 0 or the nearest value.
+    """Return whether a pixel of a type can hold a nodata tag. GDAL turns other tags into 0 or the nearest value.
 
     Examples
     --------
@@ -169,7 +170,7 @@ def can_hold(tag: float, dtype: str) -> bool:
 
 
 def holdable(nodata: int, dtypes: Iterable[str]) -> int:
-    """Return `nodata`, or the largest value that files of all these types can hold where one of them cannot hold it."""
+    """Return `nodata` or, if one of these types cannot hold it, the largest value that all of them can hold."""
     kinds = list(dtypes)
     if all(can_hold(nodata, kind) for kind in kinds):
         return nodata
@@ -177,32 +178,32 @@ def holdable(nodata: int, dtypes: Iterable[str]) -> int:
 
 
 def _tags(dataset: Any) -> tuple[float | None, ...]:
-    """Return the nodata tag of each band that one of its pixels can hold."""
+    """Return the nodata tag of each band; None without one, or if the type of the band cannot hold it."""
     pairs = zip(dataset.nodatavals, dataset.dtypes, strict=True)
     return tuple(tag if tag is not None and can_hold(tag, dtype) else None for tag, dtype in pairs)
 
 
 def crs_of(text: str, *, where: str) -> CRS:
-    """Return the rasterio CRS of an authority code or WKT, checked to be projected in metres.
+    """Return the rasterio CRS of an authority code or WKT. It must be projected and in metres.
 
     Raises
     ------
     LatticeError
-        The text is no CRS, or the CRS is geographic or measured in another unit.
+        The text is not a CRS, or the CRS is geographic or has another unit.
     """
     try:
         crs = CRS.from_user_input(text)
-    # A text such as "[0]" is taken for JSON, and is then no dictionary.
+    # A text such as "[0]" is read as JSON, but is not a dictionary.
     except (CRSError, TypeError, ValueError) as error:
         raise LatticeError(
-            f"{text[:60]!r} is no known coordinate system",
+            f"{text[:60]!r} is not a known coordinate system",
             where=where,
             fix="give an authority code such as EPSG:32606, or WKT",
         ) from error
     if not crs.is_projected or crs.linear_units_factor[1] != 1.0:
         unit = crs.linear_units if crs.is_projected else "degrees"
         raise LatticeError(
-            f"{crs_code(crs)[:60]} measures in {unit}; a lattice needs a projected system in metres",
+            f"the unit of {crs_code(crs)[:60]} is {unit}, but a lattice needs a projected system in metres",
             where=where,
             fix="reproject the tiles to a projected system in metres, for example the UTM zone of the region",
         )
@@ -210,23 +211,23 @@ def crs_of(text: str, *, where: str) -> CRS:
 
 
 def crs_code(crs: CRS) -> str:
-    """Return ``"EPSG:3338"`` where an authority's code means exactly this CRS, its WKT otherwise."""
+    """Return a code such as ``"EPSG:3338"`` if an authority's code means exactly this CRS, and its WKT otherwise."""
     return _code_of_wkt(crs.to_wkt())
 
 
 @functools.lru_cache(maxsize=64)
 def is_same_crs(one: str, other: str) -> bool:
-    """Return whether two texts spell the same CRS: names and axis order do not count, parameters and datum do."""
+    """Return whether two texts mean the same CRS: parameters and datum count, names and axis order do not."""
     first, second = CRS.from_user_input(one), CRS.from_user_input(other)
     if first == second or pyproj.CRS(first.to_wkt()).equals(pyproj.CRS(second.to_wkt()), ignore_axis_order=True):
         return True
-    # ESRI's spelling differs in names alone. Without a named datum PROJ strings of different datums can agree.
+    # ESRI's spelling differs only in names. PROJ strings of different datums can be equal if no datum is named.
     parameters = first.to_dict(projjson=False)
     return "datum" in parameters and parameters == second.to_dict(projjson=False)
 
 
 def is_same_size(one: float, other: float) -> bool:
-    """Return whether two pixel sizes are equal up to the noise of stored coordinates."""
+    """Return whether two pixel sizes are equal except for rounding of stored coordinates."""
     return math.isclose(one, other, rel_tol=_SIZE_TOLERANCE)
 
 
@@ -237,7 +238,7 @@ def _code_of_wkt(wkt: str) -> str:
     if authority is None:
         return wkt
     code = ":".join(authority)
-    # The search is for a likely code; only an equal one may replace the definition.
+    # PROJ searches for a likely code, but only a code of an equal CRS may replace the definition.
     return code if CRS.from_user_input(code) == crs else wkt
 
 
@@ -250,16 +251,16 @@ def _why_unreadable(path: Path) -> str:
     except OSError as error:
         return error.strerror or "the system refuses it"
     if not start:
-        return "it holds 0 bytes"
+        return "it has 0 bytes"
     if start.lstrip().startswith(b"<") and path.suffix != ".vrt":
         return "it is a web page or other text, not an image"
     return "it is damaged or cut short"
 
 
 def _claims_too_much(dataset: Any, size: int) -> bool:
-    """Return whether a file of `size` bytes is too short for the blocks that its header claims: to list or hold them.
+    """Return whether a file of `size` bytes is too short to list or hold the blocks that its header claims.
 
-    GDAL takes blocks that are not listed for missing ones, and would read nodata for days.
+    GDAL treats blocks that are not listed as missing, and would read nodata for days.
     """
     n_blocks = sum(
         -(-dataset.height // height) * -(-dataset.width // width)
@@ -275,7 +276,7 @@ def _is_mixed(dataset: Any) -> bool:
 
 
 def _is_whole(dataset: Any, path: Path) -> bool:
-    """Return False when a GeoTIFF cannot list its blocks, or the last block of a band ends behind the file."""
+    """Return False if a GeoTIFF is too short to list its blocks, or the last block of a band is beyond its end."""
     if dataset.driver != "GTiff":
         return True
     size = path.stat().st_size
@@ -289,7 +290,7 @@ def _is_whole(dataset: Any, path: Path) -> bool:
 
 
 def _blocks(dataset: Any, bands: Iterable[int]) -> Iterator[tuple[int, int, int]]:
-    """Yield band, row and column of each block of `bands`; where bands share blocks, those of the first alone."""
+    """Yield the band, row and column of each block of `bands`. If bands share blocks, only the first band counts."""
     for band in list(bands)[:1] if _is_mixed(dataset) else bands:
         height, width = dataset.block_shapes[band - 1]
         for row in range(-(-dataset.height // height)):
@@ -298,7 +299,7 @@ def _blocks(dataset: Any, bands: Iterable[int]) -> Iterator[tuple[int, int, int]
 
 
 def _stored(dataset: Any, band: int, row: int, col: int) -> tuple[int, int] | None:
-    """Return where a block starts in the file and how many bytes it has; None where it was never written."""
+    """Return where a block starts in the file and how many bytes it has; None if it was never written."""
     start, length = (
         dataset.get_tag_item(f"BLOCK_{item}_{col}_{row}", "TIFF", bidx=band) for item in ("OFFSET", "SIZE")
     )
@@ -306,15 +307,15 @@ def _stored(dataset: Any, band: int, row: int, col: int) -> tuple[int, int] | No
 
 
 def check_deflated(dataset: Any, path: Path) -> None:
-    """Decode every block of an open GeoTIFF and compare checksums; any other file or compression passes.
+    """Decode every block of an open GeoTIFF and compare checksums. Other files and compressions are not checked.
 
-    libtiff refuses a block that does not decode, but takes one that decodes to more than a block: it keeps what fits,
-    does not look at the Adler-32, and leaves the end of the block as it was in memory. Such pixels are wild or
-    plausible, and may differ from one reading to the next.
+    libtiff refuses a block that cannot be decoded, but accepts a block that decodes to too many bytes: it keeps what
+    fits, does not check the Adler-32, and leaves the end of the block as it was in memory. Such pixels may look
+    plausible or not, and may differ from one reading to the next.
 
-    An Adler-32 has a blind spot: one flipped bit of a stream can change several decoded bytes whose changes cancel out
-    in its sums (+1, -1, -1, +1). On image data that was some one flip in 14 000. What it lets through is caught only
-    where the values leave the band's valid range.
+    An Adler-32 has a weakness: one flipped bit of a stream can change several decoded bytes so that the changes cancel
+    out in its sums (+1, -1, -1, +1). With image data this happened for about one flip in 14 000. Such damage is noticed
+    only if values leave the valid range of the band.
 
     Raises
     ------
@@ -332,17 +333,17 @@ def check_deflated(dataset: Any, path: Path) -> None:
             size *= dataset.count if _is_mixed(dataset) else 1
             if stored is not None and not _is_sound(handle, *stored, size):
                 raise InputError(
-                    f"cannot be decoded: it is damaged, as the checksum of the block at row {row * height}, "
-                    f"column {col * width} says",
+                    f"cannot be decoded: it is damaged, because the checksum of the block at row {row * height}, "
+                    f"column {col * width} is wrong",
                     where=str(path),
-                    fix="copy or download the file again; if its pixels are right, rewrite it: rio convert",
+                    fix="copy or download the file again; if its pixels are right, write it again: rio convert",
                 )
     finally:
         os.close(handle)
 
 
 def _is_sound(handle: int, start: int, length: int, size: int) -> bool:
-    # More than a block can need, stored or coded: the length itself is damaged.
+    # No block needs more bytes, compressed or not, so the length itself is damaged.
     if length > 2 * size + 1024:
         return False
     try:
@@ -374,6 +375,6 @@ def _lattice_of(dataset: Any, path: Path) -> Lattice:
         )
     if not is_same_size(a, -e):
         raise LatticeError(
-            f"has oblong pixels of {a:g} x {-e:g} m", where=where, fix="resample it to square pixels of the region"
+            f"has oblong pixels of {a:g} x {-e:g} m", where=where, fix="resample it to the region's square pixels"
         )
     return Lattice(crs, left, top, a, dataset.height, dataset.width)

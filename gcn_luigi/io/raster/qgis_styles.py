@@ -1,9 +1,9 @@
-"""Layer styles of QGIS for what a dataset holds: false colour, classes, flags and splits in their colours.
+"""QGIS styles for the layers of a dataset: false colour, and fixed colours for classes, flags and splits.
 
-QGIS loads a ``.qml`` by itself where it is next to a layer, with the file's name but for the last suffix. What is
-written here is the part of QGIS's own format that says how pixels or shapes are drawn (docs.qgis.org, User Manual,
-"QML - The QGIS Style File Format"); what is left out, QGIS takes from its defaults. QGIS 3.22 was seen to read it.
-Equal arguments give equal bytes.
+QGIS automatically loads a ``.qml`` next to a layer with the same name except for the last suffix. This module writes
+the part of the QGIS format that says how pixels or shapes are drawn (docs.qgis.org, User Manual, "QML - The QGIS Style
+File Format"). For the rest, QGIS uses its defaults. A test with QGIS 3.22 read these files. Equal arguments give equal
+bytes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,19 @@ from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE, B
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, SPLIT_COLOURS, UNUSED, colour_bands
 from gcn_luigi.prepare.missing.fill import Flag
 
-# Since which QGIS the options of symbols are read.
+# QGIS reads the options of symbols since this version.
 _VERSION = "3.22.0"
 _OPAQUE = 255
-# Stops of the distance, near to far; distinct in grey as well.
+# Colours of the distance, from near to far. They differ in grey as well.
 _DISTANCES = ("#f2fbff", "#7fb8d8", "#3f6f9f", "#1d2f57")
-# Opacity of fills: what is below is seen through; chips overlap, and theirs add up.
+# Opacity of fills. Layers below shine through. Chips overlap, so their opacities add up.
 _TINT, _FAINT_TINT, _CHIP_TINT = 60, 40, 14
 _CLASSES = {
     LABEL_NONE: ("none", "none"),
     LABEL_DEBRIS: ("supraglacial debris", "debris"),
     LABEL_ICE: ("debris-free ice", "ice"),
 }
-# Reasons of the catalog that hold a number or a year are one group each.
+# Reasons of the catalog that differ only in a number or year form one group.
 _REASONS = {
     "buffer": ("between train and dev", "#ccbb44"),
     "overlaps dev": ("overlaps dev", "#b0a034"),
@@ -46,9 +46,9 @@ _REASONS = {
 
 @dataclass(frozen=True)
 class _Entry:
-    """How a value is drawn: a number of a raster, or the text of an attribute.
+    """How one value is drawn: a number in a raster, or the text of an attribute.
 
-    `label` is for the legend, `colour` is ``#rrggbb``; an alpha of 0 shows nothing, 255 covers what is below.
+    `label` is for the legend, and `colour` is ``#rrggbb``. An alpha of 0 is transparent, 255 is opaque.
     """
 
     value: str | int
@@ -60,15 +60,15 @@ class _Entry:
 def image_style(
     bands: Sequence[Band], statistics: Mapping[str, Any], *, numbers: Sequence[int] | None = None, masked: int = 0
 ) -> str:
-    """Return the style of a raster of image bands: three of them, from the 1st to the 99th percentile of train.
+    """Return the style of a raster of image bands: three bands, stretched from the 1st to the 99th percentile of train.
 
-    Which three is as on the quality page. `statistics` is ``bands`` of ``statistics.json``, `numbers` the number of
-    each band in the raster, from 1 (in their order when None), and `masked` the bands of the raster if a mask next to
-    them says where there is nothing, else 0.
+    The quality page shows the same three bands. `statistics` is ``bands`` of ``statistics.json``. `numbers` is the
+    number of each band in the raster, from 1; by default bands are in order. `masked` is the number of bands in the
+    raster if a mask next to them marks missing pixels, otherwise 0.
     """
     placed = range(1, len(bands) + 1) if numbers is None else numbers
     shown = dict(zip(("red", "green", "blue"), colour_bands(bands), strict=True))
-    # QGIS shows the mask of a file as one band more.
+    # QGIS shows the mask of a file as an additional band.
     alpha_band = masked + 1 if masked else -1
     renderer = ET.Element("rasterrenderer", type="multibandcolor", opacity="1", alphaBand=str(alpha_band))
     for colour, position in shown.items():
@@ -79,7 +79,7 @@ def image_style(
         low, high = (summary["p1"], summary["p99"]) if summary.get("count") else (0, 1)
         stretch = ET.SubElement(renderer, f"{colour}ContrastEnhancement")
         ET.SubElement(stretch, "minValue").text = _number(low)
-        # QGIS divides by the difference.
+        # The difference must not be 0, because QGIS divides by it.
         ET.SubElement(stretch, "maxValue").text = _number(max(high, low + 1))
         ET.SubElement(stretch, "algorithm").text = "StretchToMinimumMaximum"
     return _raster(renderer)
@@ -92,7 +92,7 @@ def label_style() -> str:
 
 
 def flags_style() -> str:
-    """Return the style of the flags: what is missing, every combination of bits named."""
+    """Return the style of the flags. The legend names every combination of bits."""
     single = {
         Flag.OPTICAL: "optical",
         Flag.TOPO: "topo",
@@ -111,9 +111,9 @@ def flags_style() -> str:
 
 
 def distance_style(farthest: float, unit: str) -> str:
-    """Return the style of the distance to the nearest glacier, from 0 to `farthest`, in colours between four stops.
+    """Return the style of the distance to the nearest glacier, from 0 to `farthest`, with a ramp of four colours.
 
-    `unit` is written behind the numbers of the legend.
+    `unit` follows the numbers in the legend.
     """
     share = 1 / (len(_DISTANCES) - 1)
     renderer = _single_band("singlebandpseudocolor")
@@ -138,12 +138,12 @@ def distance_style(farthest: float, unit: str) -> str:
 
 
 def split_style() -> str:
-    """Return the style of chips: by split."""
+    """Return the style of chips: coloured by split."""
     return _categories("split", _splits(_CHIP_TINT))
 
 
 def catalog_style() -> str:
-    """Return the style of partitions: by split where they are used, else by reason."""
+    """Return the style of partitions: coloured by split if they are used, and by reason otherwise."""
     # "year gap 7" and "no composite for 2004" without their numbers.
     attribute = (
         "CASE WHEN \"reason\" = '' THEN \"split\" ELSE trim(regexp_replace(\"reason\", '( for)? ?-?[0-9]+$', '')) END"
@@ -157,7 +157,7 @@ def _splits(tint: int) -> list[_Entry]:
 
 
 def _paletted(entries: Sequence[_Entry]) -> str:
-    """Return the style of a raster of classes, its first band; values that are not named are not shown."""
+    """Return the style of a raster of classes in its first band. Values without an entry are not shown."""
     renderer = _single_band("paletted")
     palette = ET.SubElement(renderer, "colorPalette")
     for entry in entries:
@@ -166,9 +166,9 @@ def _paletted(entries: Sequence[_Entry]) -> str:
 
 
 def _categories(attribute: str, entries: Sequence[_Entry]) -> str:
-    """Return the style of polygons coloured by an attribute: a field, or an expression of QGIS.
+    """Return the style of polygons coloured by an attribute, which is a field or an expression of QGIS.
 
-    The `alpha` of an entry is that of the fill, and an empty text stands for all values that are not named.
+    The `alpha` of an entry applies to the fill. An entry with an empty value applies to all values without an entry.
     """
     renderer = ET.Element(
         "renderer-v2", type="categorizedSymbol", attr=attribute, enableorderby="0", forceraster="0", symbollevels="0"
@@ -209,7 +209,7 @@ def _item(parent: ET.Element, tag: str, entry: _Entry) -> None:
 def _raster(renderer: ET.Element) -> str:
     pipe = ET.Element("pipe")
     pipe.append(renderer)
-    # Pixels as they are: classes have nothing between them.
+    # Pixels are not interpolated, because there are no values between classes.
     ET.SubElement(pipe, "rasterresampler", maxOversampling="2")
     return _document(pipe)
 

@@ -1,4 +1,4 @@
-"""Windows of stacks, read straight from the source files: each block is decoded about once."""
+"""Read windows of stacks directly from the source files, so that each block is decoded about once."""
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -15,26 +15,26 @@ from gcn_luigi.lattice import Window
 Stack = NDArray[np.int16]
 Request = tuple[int, Window]
 
-# Bytes decoded for a byte read, from which on a band is read ahead. Blocks of 256 px, one band each, come to 1 where
-# windows are aligned with them and to 4 where not, and GDAL's cache is enough to share them.
+# A band is read ahead if more than this many bytes are decoded per byte read. For blocks of 256 px with one band each
+# the number is 1 if windows are aligned with the blocks, and 4 if not; GDAL's cache is enough to share such blocks.
 _COSTLY = 4.0
 
 
-# Of GDAL's cache of decoded blocks, and of windows read ahead: 64 of 5 bands and 256 x 256 pixels.
+# Size of GDAL's cache of decoded blocks, and of windows read ahead: 64 windows of 5 bands and 256 x 256 pixels.
 BLOCK_BYTES, AHEAD_BYTES = 32_000_000, 42_000_000
 
 
 class StackReader:
-    """Read windows of stacks; a context manager that belongs to one process.
+    """Read windows of stacks. This is a context manager that belongs to one process.
 
-    The pixels are those GDAL shows of the stacks' VRTs, without its floating point arithmetic: parts of files are
-    copied from bottom to top. A band for which that would not do, because a source or a type on the way to it is none
-    that int16 holds, is read by GDAL from the VRT.
+    The pixels are those that GDAL would read from the stacks' VRTs, but without its floating point arithmetic: parts of
+    files are copied from bottom to top. If a band needs more than copies, because int16 cannot hold a type on the way,
+    GDAL reads it from the VRT.
 
-    Files are opened when first needed and stay open within a bound. Of windows announced by `expect`, bands whose
-    blocks hold far more than one window, such as all years of a tile or all of its columns, are read ahead,
-    some dozen windows at a time and file by file: each block is decoded once for all of them. A window is read
-    whatever its size.
+    Files are opened when they are first needed; the number of open files is limited. If the blocks of a band hold far
+    more than one window, such as all years of a tile or all of its columns, windows announced by `expect` are read
+    ahead, some dozen at a time and file by file. So each block is decoded once for all of them. Windows may have any
+    size.
     """
 
     def __init__(
@@ -48,39 +48,40 @@ class StackReader:
         self._layers: dict[int, list[Layer | None]] = {}
         self._expected: list[Request] = []
         self._place: dict[Request, int] = {}
-        # By band.
+        # Key: number of the band.
         self._is_costly: dict[int, bool] = {}
         self._ahead: dict[Request, dict[int, Stack]] = {}
         self._buffers = {"ahead": np.empty(0, np.int16), "asked": np.empty(0, np.int16)}
 
     def __enter__(self) -> Self:
-        """Bound GDAL's cache of blocks."""
+        """Limit GDAL's cache of blocks."""
         self._environment.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close all files; where nothing else went wrong, make sure that none of them was replaced meanwhile."""
+        """Close all files. If there was no other error, make sure that no file was replaced meanwhile."""
         with self._datasets:
             self._environment.__exit__(kind, error, traceback)
         if error is None:
             self._datasets.check_unchanged()
 
     def expect(self, requests: Sequence[Request]) -> None:
-        """Announce what will be read, in this order; what is read then still needs not be the same."""
+        """Announce which windows will be read, in this order. Other windows may be read as well."""
         self._expected = list(requests)
         self._place = {request: place for place, request in reversed(list(enumerate(self._expected)))}
 
     def read(self, year: int, window: Window) -> Stack:
-        """Read one window of one year: (band, y, x), neither corrected nor filled.
+        """Read one window of one year, (band, y, x), without correcting or filling pixels.
 
-        Beyond the lattice each band has its nodata. The array belongs to the reader and holds until the next call.
+        Beyond the lattice each band has its nodata value. The array belongs to the reader and is valid until the next
+        call.
 
         Raises
         ------
         InputError
-            A file is gone, damaged or was replaced; the message names it.
+            A file is gone, damaged, or was replaced. The message names it.
         """
         shape = len(self._layers_of(year)), window.height, window.width
         out = self._buffer("asked", int(np.prod(shape))).reshape(shape)
@@ -103,7 +104,7 @@ class StackReader:
         return Plane(self._stacks[year].path, index, self._layers_of(year)[index], window, pixels)
 
     def _read_ahead(self, request: Request, planes: list[Plane]) -> dict[int, Stack]:
-        """Return the bands of an expected window that are costly to decode, read together with those of the next."""
+        """Return the expensive bands of an expected window, which are decoded together with those of the next ones."""
         if request not in self._place:
             return {}
         if request not in self._ahead:

@@ -1,8 +1,8 @@
-"""Virtual rasters: for each band the files that it shows, as values, and as files in GDAL's VRT format.
+"""Virtual rasters: a list of files for each band, as Python values and as files in GDAL's VRT format.
 
-GDAL's own builder is not part of the rasterio wheels, writes the nodata of one band to all bands and leaves
-out a source it cannot find. What is written here is plain XML after the GDAL VRT tutorial (gdal.org). The file is for
-GDAL and GIS; `gcn_luigi.io.raster.stack.StackReader` reads the pixels from the value.
+GDAL's own builder is not part of the rasterio wheels, writes the nodata value of one band to all bands, and leaves out
+sources that it cannot find. This module writes plain XML as described in the GDAL VRT tutorial (gdal.org). The file is
+for GDAL and GIS; `gcn_luigi.io.raster.stack.StackReader` uses the Python value.
 """
 
 import html
@@ -16,7 +16,7 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.header import crs_of
 from gcn_luigi.lattice import Lattice, Window
 
-# Pixels along the edge of a block that GDAL computes at once.
+# Edge length of the blocks that GDAL computes at once, in pixels.
 _BLOCK = 256
 
 _GDAL_TYPES = {
@@ -27,33 +27,33 @@ _GDAL_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class VrtSource:
-    """One band, from 1, of one file, by its absolute path, placed on the lattice of a virtual raster."""
+    """One band (counted from 1) of one file, given by its absolute path, placed on the lattice of a virtual raster."""
 
     path: Path
     band: int
-    # Where the whole file is, pixel on pixel; it may reach beyond the lattice, and is then cut.
+    # The window of the whole file on the lattice. Parts beyond the lattice are cut off.
     window: Window
-    # Pixels of this value (nan too) show what is below; None shows every pixel.
+    # Pixels of this value (possibly nan) are transparent; None means that all pixels are shown.
     nodata: float | None
-    # What the band of the file shows in turn, where the file is a VRT on the same lattice, written from this value.
+    # If the file is itself a VRT on the same lattice, the band that it was written from.
     mosaic: "VrtBand | None" = None
 
 
 @dataclass(frozen=True)
 class VrtBand:
-    """One band of a virtual raster; its name is written as the description, its dtype is numpy's name."""
+    """One band of a virtual raster. Its name is written as the description; its dtype is a numpy name."""
 
     name: str
     dtype: str
-    # Value where no source has a valid pixel, and nodata tag; without it such pixels are 0.
+    # The nodata tag, and the value where no source has a valid pixel. Without it such pixels are 0.
     nodata: float | None
-    # From bottom to top: a later one wins where its pixel is valid.
+    # From bottom to top: a later source covers earlier ones where its pixel is valid.
     sources: tuple[VrtSource, ...]
 
 
 @dataclass(frozen=True)
 class Vrt:
-    """A virtual raster: the file that it is, or will be, written to, its pixels and its bands."""
+    """A virtual raster: the path of its VRT file, which may not exist yet, its lattice and its bands."""
 
     path: Path
     lattice: Lattice
@@ -61,12 +61,12 @@ class Vrt:
 
 
 def write_vrt(path: Path, lattice: Lattice, bands: Sequence[VrtBand]) -> None:
-    """Write a VRT with paths relative to its directory, so that a tree moves with its sources.
+    """Write a VRT with paths relative to its directory, so that the VRT and its sources can be moved together.
 
     Raises
     ------
     InputError
-        A name or path cannot be written as XML, or a VRT has no such type.
+        A name or path cannot be written as XML, or VRTs do not support a type.
     """
     directory = path.parent.resolve()
     wkt = crs_of(lattice.crs, where="lattice.crs").to_wkt()
@@ -99,7 +99,7 @@ def _band_lines(number: int, band: VrtBand, lattice: Lattice, directory: Path) -
 
 
 def _source_lines(source: VrtSource, lattice: Lattice, directory: Path) -> list[str]:
-    """Return the XML of one source, cut to the lattice; nothing where it is outside."""
+    """Return the XML of one source, cut to the lattice; an empty list if the source is outside."""
     window = source.window
     seen = window.intersection(lattice.window)
     if seen.is_empty:
@@ -126,6 +126,6 @@ def _number(value: float) -> str:
 def _text(text: str) -> str:
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise InputError(
-            "holds characters that XML cannot", where=ascii(text), fix="rename it without control characters"
+            "has characters that XML cannot hold", where=ascii(text), fix="rename it without control characters"
         )
     return html.escape(text)

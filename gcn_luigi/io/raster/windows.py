@@ -1,4 +1,4 @@
-"""Windows of any raster, and the source files that a window of a virtual mosaic is read from."""
+"""Read windows of any raster, and find the source files behind a window of a virtual mosaic."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -18,17 +18,18 @@ from gcn_luigi.lattice import Lattice, Window
 def read_window(
     path: Path, window: Window, *, bands: Sequence[int] | None = None, fill: float | Sequence[float]
 ) -> NDArray[Any]:
-    """Read a window that may reach beyond the raster; the overhang is filled, never stretched or shifted.
+    """Read a window, which may reach beyond the raster. The part beyond is filled, never stretched or shifted.
 
-    The file is opened and closed here, so that no handle crosses a process boundary. `bands` are 1-based, all when
-    None; `fill` is the value beyond the raster, for all bands or for each one. The array is (band, y, x), of the
-    raster's dtype or the narrowest that holds all chosen bands; nodata pixels keep their value.
+    The file is opened and closed here, so that no handle crosses a process boundary. `bands` are 1-based, by default
+    all. `fill` is the value beyond the raster, one for all bands or one per band. The result is (band, y, x), in the
+    dtype of the raster or, for several dtypes, the narrowest that holds all chosen bands. Nodata pixels keep their
+    value.
 
     Raises
     ------
     InputError
-        The file cannot be opened or decoded; where it is a VRT, the damaged source is named. Or `fill` does not
-        fit the dtype.
+        The file cannot be opened or decoded (for a VRT, the message names the damaged source), or `fill` does not fit
+        the dtype.
     """
     with open_raster(path) as dataset:
         return read_dataset(dataset, window, bands=bands, fill=fill)
@@ -37,7 +38,7 @@ def read_window(
 def read_dataset(
     dataset: Any, window: Window, *, bands: Sequence[int] | None = None, fill: float | Sequence[float]
 ) -> NDArray[Any]:
-    """Read a window of an open dataset, for many windows of one file; see `read_window`."""
+    """Read a window of an open dataset, which is faster for many windows of one file; see `read_window`."""
     chosen = list(dataset.indexes if bands is None else bands)
     dtype = np.result_type(*(np.dtype(dataset.dtypes[band - 1]) for band in chosen))
     result = np.empty((len(chosen), window.height, window.width), dtype)
@@ -61,9 +62,9 @@ def read_dataset(
 
 
 def sources_within(path: Path, window: Window) -> Iterator[tuple[Path, Window]]:
-    """Yield the files that `window` of `path` is read from, through VRTs of VRTs, each with its own window.
+    """Yield the files that `window` of `path` is read from, each with its window; VRTs of VRTs are followed.
 
-    A file that is no VRT yields itself; one that cannot be opened is yielded with an empty window.
+    If `path` is not a VRT, it is yielded itself. A file that cannot be opened is yielded with an empty window.
     """
     try:
         dataset = open_local(path)
@@ -98,7 +99,7 @@ def damaged_source(path: Path, window: Window) -> Path | None:
 
 
 def unreadable(culprit: Path, window: Window, whose: str) -> InputError:
-    """Return the error that names the file `culprit`, needed for `window` of the raster with the name `whose`."""
+    """Return an error about the file `culprit`, which is needed for `window` of the raster with the name `whose`."""
     return InputError(
         f"{'cannot be decoded: it is damaged' if culprit.exists() else 'is gone'}; needed for "
         f"{window.height} x {window.width} pixels from row {window.row}, column {window.col} of {whose}",
@@ -108,14 +109,14 @@ def unreadable(culprit: Path, window: Window, whose: str) -> InputError:
 
 
 def _as_written(name: str) -> Path:
-    """Return the path of a source without the way up and down again that leads there from a mosaic."""
+    """Return the path of a source without the ".." by which a mosaic names it."""
     short = Path(os.path.normpath(name))
-    # Where a link is on the way, ".." leads up from where the link leads to.
+    # If the path contains a link, ".." refers to the parent of the link's target.
     return short if os.path.realpath(name) == os.path.realpath(short) else Path(os.path.realpath(name))
 
 
 def _window_of(source: Path, bounds: tuple[float, float, float, float]) -> Window | None:
-    """Return the pixels of `source` within `bounds`, or None where it cannot be opened."""
+    """Return the window of `source` within `bounds`, or None if the file cannot be opened."""
     try:
         with open_local(source) as dataset:
             lattice = _plain_lattice(dataset)
@@ -125,7 +126,7 @@ def _window_of(source: Path, bounds: tuple[float, float, float, float]) -> Windo
 
 
 def _plain_lattice(dataset: Any) -> Lattice:
-    # All sources of a mosaic of ours share one CRS, so it does not matter here.
+    # All sources of our mosaics have the same CRS, so it is not needed here.
     step, _, left, _, _, top = tuple(dataset.transform)[:6]
     return Lattice("", left, top, step, dataset.height, dataset.width)
 
@@ -136,5 +137,5 @@ def _filling(fill: float | Sequence[float], dtype: np.dtype[Any], where: str) ->
         stored = wanted.astype(dtype)
         same = (stored == wanted) | (dtype.kind == "f")
     if not same.all():
-        raise InputError(f"the fill {fill} does not fit {dtype}", where=where, fix="use a value that the dtype holds")
+        raise InputError(f"the fill {fill} does not fit {dtype}", where=where, fix=f"use a value that fits {dtype}")
     return stored

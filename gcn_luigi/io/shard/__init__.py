@@ -1,1 +1,1 @@
-"""HDF5 shards: their format, codecs, writer and reader."""
+"""HDF5 shards: their format, their codecs, a writer and a reader."""

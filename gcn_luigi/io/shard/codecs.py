@@ -1,12 +1,12 @@
-"""How the chunks of a shard are stored: compressed and checked outside HDF5, so that threads can share the work.
+"""Compress and check the chunks of a shard outside HDF5, so that threads can share the work.
 
-HDF5 knows what was done by the filters that a dataset declares, and undoes it for any reader. It holds one lock for
-all its work; the functions here hold none. Every codec notices a flipped bit: each compressed chunk ends with HDF5's
-Fletcher-32 of its stored bytes, which any reader compares, and what is not compressed has a column of CRC-32 next to
-the chunks, which HDF5 itself does not look at.
+The filters that a dataset declares tell HDF5 how a chunk was compressed, so any HDF5 reader can decode it. HDF5 holds
+one lock for all its work; the functions here hold none. Every codec detects a flipped bit. Each compressed chunk ends
+with HDF5's Fletcher-32 of its stored bytes, which every reader compares. Uncompressed chunks have a column of CRC-32
+next to them, which HDF5 itself does not check.
 
 The checksum within a deflate stream is not enough. It is an Adler-32 of the decoded bytes, and one flipped bit of the
-stream can change several of them so that their sums stay the same (+1, -1, -1, +1).
+stream can change several of them so that the sums stay the same (+1, -1, -1, +1).
 """
 
 import ctypes
@@ -49,19 +49,19 @@ _CODEC_OF: Mapping[tuple[int, ...], "Codec"] = MappingProxyType(
     }
 )
 
-# Of libdeflate and of Zstandard: the fastest level that looks for matches.
+# The level for libdeflate and Zstandard: the fastest one that searches for matches.
 _LEVEL = 1
-# Deflate, a window of 32 KB, fastest method: what zlib writes at level 1 (RFC 1950).
+# The header that zlib writes at level 1: deflate, a window of 32 KB, fastest method (RFC 1950).
 _ZLIB_HEADER = b"\x78\x01"
 _LONGEST_STORED = 65535
-# Bytes looked at, in a segment: one of so many.
+# One of this many bytes of a segment is examined.
 _STRIDE = 4
-# A band is noise where two of its bytes are equal with a chance of 1 in 64 at most: its entropy (Renyi's, of order 2,
-# which is no larger than Shannon's) is 6 of 8 bits or more, so that coding its bytes saves a quarter at most.
+# A band is noise if two of its bytes are equal with a probability of at most 1 in 64. Its entropy (Renyi's, of order 2,
+# which is not larger than Shannon's) is then at least 6 of 8 bits, so coding its bytes saves at most a quarter.
 _NOISE = 64
-# cd_values of bitshuffle: the library's own block size, LZ4. The filter adds its version in front.
+# cd_values of bitshuffle: the default block size of the library, and LZ4. The filter prepends its version.
 _BITSHUFFLE_OPTIONS = (0, 2)
-# Before the blocks of bitshuffle: bytes of the chunk, bytes of a block, both big-endian.
+# The header before the blocks of bitshuffle: bytes of the chunk and bytes of a block, both big-endian.
 _BLOCKS_HEADER = struct.Struct(">QI")
 
 
@@ -69,7 +69,7 @@ def filters(codec: "Codec", dtype: np.dtype[Any]) -> dict[str, Any]:
     """Return the `h5py.Group.create_dataset` arguments that declare how chunks of `dtype` are stored.
 
     Any HDF5 reads ``deflate`` and ``none`` without a plugin; ``bitshuffle-lz4`` and ``zstd`` need hdf5plugin. Raise
-    ConfigError where the codec is unknown or its library is not installed.
+    ConfigError if the codec is unknown or its library is not installed.
     """
     is_wide = dtype.itemsize > 1
     match codec:
@@ -84,26 +84,26 @@ def filters(codec: "Codec", dtype: np.dtype[Any]) -> dict[str, Any]:
             return {**options, "shuffle": is_wide, "fletcher32": True}
         case "none":
             return {}
-    raise ConfigError(f"no codec {codec!r}", where="shards.codec", fix=f"use one of {', '.join(CODECS)}")
+    raise ConfigError(f"there is no codec {codec!r}", where="shards.codec", fix=f"use one of {', '.join(CODECS)}")
 
 
 def check_codec(codec: "Codec") -> None:
-    """Raise ConfigError where the library of a codec is not installed: better now than at the first shard."""
+    """Raise ConfigError if the library of a codec is not installed. Call this early, before the first shard."""
     encode(codec, np.zeros(8, np.int16))
     filters(codec, np.dtype(np.int16))
 
 
 def codec_of(dataset: h5py.Dataset) -> "Codec | None":
-    """Return the codec that a dataset's filters stand for; None for any other filters."""
+    """Return the codec that the filters of a dataset mean; None for any other filters."""
     plist = dataset.id.get_create_plist()
     return _CODEC_OF.get(tuple(plist.get_filter(number)[0] for number in range(plist.get_nfilters())))
 
 
 def encode(codec: "Codec", chunk: NDArray[Any]) -> bytes | memoryview:
-    """Return the bytes HDF5 stores for a chunk under ``filters(codec, chunk.dtype)``: the same for the same chunk.
+    """Return the bytes that HDF5 stores for a chunk with ``filters(codec, chunk.dtype)``: equal for equal chunks.
 
-    Compressed, with a Fletcher-32 behind; for ``none`` the chunk's own memory. Raise ConfigError where the codec's
-    library is not installed.
+    They are compressed and end with a Fletcher-32; for ``none`` they are the memory of the chunk. Raise ConfigError if
+    the library of the codec is not installed.
     """
     solid = np.ascontiguousarray(chunk)
     if codec == "none":
@@ -113,10 +113,11 @@ def encode(codec: "Codec", chunk: NDArray[Any]) -> bytes | memoryview:
 
 
 def decode(codec: "Codec", stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
-    """Write the chunk that `encode` made `stored`, (byte,), of into `out`; not for ``none``.
+    """Decode `stored`, (byte,), the result of `encode`, into `out`. This is not for the codec ``none``.
 
-    `out` is C-contiguous, of the chunk's shape and dtype; it is written to before some damage is noticed. Raise OSError
-    where the bytes are damaged or of another chunk, ConfigError where the codec's library is not installed.
+    `out` is C-contiguous and has the shape and dtype of the chunk. Some damage is noticed only after `out` was written
+    to. Raise OSError if the bytes are damaged or belong to a different chunk, ConfigError if the library of the codec
+    is not installed.
     """
     body, trailer = stored[:-_CHECKSUM_BYTES], stored[-_CHECKSUM_BYTES:]
     if _checksum(body) != trailer.tobytes():
@@ -125,7 +126,7 @@ def decode(codec: "Codec", stored: NDArray[np.uint8], out: NDArray[Any]) -> None
 
 
 def crc32(chunk: NDArray[Any] | memoryview | bytes) -> int:
-    """Return the CRC-32 of zlib and PNG of a C-contiguous chunk, faster than memory is read."""
+    """Return the CRC-32 (as in zlib and PNG) of a C-contiguous chunk."""
     plain = chunk.reshape(-1).view(np.uint8).data if isinstance(chunk, np.ndarray) else chunk
     return int(deflate.crc32(plain))
 
@@ -135,9 +136,9 @@ def _checksum(stored: NDArray[np.uint8]) -> bytes:
 
 
 def shuffled(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return bytes of equal significance next to each other, (byte,), as HDF5's shuffle filter stores them.
+    """Return the bytes of `values` with bytes of equal significance together, (byte,), like HDF5's shuffle filter.
 
-    Raise ValueError unless the items are of 1, 2, 4 or 8 bytes.
+    Raise ValueError unless items have 1, 2, 4 or 8 bytes.
     """
     flat = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
     out = np.empty(flat.shape, np.uint8)
@@ -146,9 +147,9 @@ def shuffled(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def unshuffled(stored: NDArray[np.uint8], out: NDArray[Any]) -> NDArray[Any]:
-    """Write the items whose bytes `shuffled` made into `out`, C-contiguous, and return it.
+    """Undo `shuffled`: write the items to `out`, which is C-contiguous, and return it.
 
-    Raise OSError where there are more or fewer bytes.
+    Raise OSError if the number of bytes does not match.
     """
     if stored.size != out.nbytes:
         raise OSError(f"a chunk holds {stored.size} bytes, not {out.nbytes}")
@@ -159,8 +160,9 @@ def unshuffled(stored: NDArray[np.uint8], out: NDArray[Any]) -> NDArray[Any]:
 def fletcher32(stored: NDArray[np.uint8]) -> int:
     """Return the checksum that HDF5's fletcher32 filter appends to a chunk, as four little-endian bytes.
 
-    Two sums modulo 65535 of big-endian 16-bit words, the second of the running first (Fletcher, 1982); a last odd byte
-    is the high one of its word. `stored` is (byte,), the chunk after all other filters.
+    It consists of two sums modulo 65535 of big-endian 16-bit words; the second adds up the running values of the first
+    (Fletcher, 1982). A last odd byte is the high byte of its word. `stored` is (byte,), the chunk after all other
+    filters.
     """
     checksum = np.empty(1, np.uint32)
     kernel.fletcher32(stored, checksum)
@@ -168,12 +170,12 @@ def fletcher32(stored: NDArray[np.uint8]) -> int:
 
 
 def deflated(chunk: NDArray[Any]) -> bytes:
-    """Return the bytes that HDF5's shuffle (wide types only) and deflate filters stand for: a zlib stream.
+    """Return a zlib stream that HDF5's shuffle (wide types only) and deflate filters can decode.
 
     `chunk` is C-contiguous, (..., band, y, x) or any other shape. In shuffled pixels the low bytes of most bands are
-    noise: deflate spends nearly all of its time on them and saves a few per cent. The first bands that are noise are
-    put into the stream as stored blocks (RFC 1951, 3.2.4), which any inflate copies; the rest is compressed by
-    libdeflate. What is stored depends on the bytes alone, so equal chunks give equal streams.
+    noise: deflate would spend nearly all of its time on them and save a few per cent. Leading bands that are noise are
+    put into the stream as stored blocks (RFC 1951, 3.2.4), which any inflate copies. libdeflate compresses the rest.
+    The result depends only on the bytes, so equal chunks give equal streams.
     """
     mixed = shuffled(chunk)
     n_bands = chunk.shape[-3] if chunk.ndim >= 3 else 1
@@ -189,20 +191,20 @@ def deflated(chunk: NDArray[Any]) -> bytes:
 
 
 def _noise(plane: NDArray[np.uint8], bands: int) -> int:
-    """Return how many bytes of the plane of low bytes, from its start on, are bands of noise."""
+    """Return how many bytes at the start of the plane of low bytes belong to bands of noise."""
     segment = plane.size // bands
     squares = np.empty(bands, np.int64)
     repeats.squared_counts(plane, segment, _STRIDE, np.empty(256, np.uint32), squares)
     looked_at = -(-segment // _STRIDE)
-    # In whole numbers: a logarithm could round otherwise on another machine, and give other bytes.
+    # Computed in whole numbers: a logarithm could round differently on another machine and so give other bytes.
     is_noise = squares * _NOISE <= looked_at * looked_at
     return segment * (bands if is_noise.all() else int(np.argmin(is_noise)))
 
 
 def inflate(stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
-    """Write the chunk that `deflated`, or any other zlib with HDF5's shuffle, made into `out`.
+    """Decode a chunk from `deflated`, or from any other zlib with HDF5's shuffle, into `out`.
 
-    Raise OSError where the stream cannot be decoded, its Adler-32 is wrong, or it is of another length.
+    Raise OSError if the stream cannot be decoded, its Adler-32 is wrong, or its length differs.
     """
     try:
         plain = deflate.zlib_decompress(stored.data, out.nbytes)
@@ -212,14 +214,14 @@ def inflate(stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
 
 
 def zstd_compressed(chunk: NDArray[Any]) -> bytes:
-    """Return the Zstandard frame of a shuffled chunk; it states its content's size, which the filter needs."""
-    # A compressor must not be shared by threads.
+    """Return the Zstandard frame of a shuffled chunk. The frame states the size of its content, as the filter needs."""
+    # Threads must not share a compressor.
     frame: bytes = _zstandard().ZstdCompressor(level=_LEVEL).compress(shuffled(chunk).data)
     return frame
 
 
 def zstd_decompress(stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
-    """Write the chunk that `zstd_compressed` made `stored` of into `out`; raise OSError for any other frame."""
+    """Decode a chunk from `zstd_compressed` into `out`. Raise OSError for any other frame."""
     library = _zstandard()
     try:
         plain = library.ZstdDecompressor().decompress(stored.data, max_output_size=out.nbytes)
@@ -236,7 +238,7 @@ def _zstandard() -> Any:
 
 
 def bitshuffle_compressed(chunk: NDArray[Any]) -> bytes:
-    """Return the header and blocks that the filter bitshuffle makes of a C-contiguous chunk."""
+    """Return the header and blocks that the bitshuffle filter gives for a C-contiguous chunk."""
     library = bitshuffle_library()
     target = np.empty(_BLOCKS_HEADER.size + library.bshuf_compress_lz4_bound(chunk.size, chunk.itemsize, 0), np.uint8)
     block = library.bshuf_default_block_size(chunk.itemsize)
@@ -249,9 +251,9 @@ def bitshuffle_compressed(chunk: NDArray[Any]) -> bytes:
 
 
 def bitshuffle_decompress(stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
-    """Write the chunk that bitshuffle made `stored` of into `out`; raise OSError where it is of another chunk.
+    """Decode a chunk from `bitshuffle_compressed` into `out`. Raise OSError if it has another size.
 
-    The library does not guard against damage: the checksum has to be compared before.
+    The library does not detect damage, so the checksum must be compared before.
     """
     library = bitshuffle_library()
     if stored.size < _BLOCKS_HEADER.size:
@@ -269,7 +271,7 @@ def bitshuffle_decompress(stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
 
 @functools.cache
 def bitshuffle_library() -> Any:
-    """Return the C library that hdf5plugin brings; loaded once in a process, never unloaded."""
+    """Return the C library of hdf5plugin. It is loaded once per process and never unloaded."""
     try:
         # Its suffix is the system's: .so, or .dylib.
         plugins = Path(import_module("hdf5plugin").PLUGIN_PATH)

@@ -1,4 +1,4 @@
-"""Chips compared by their bytes, over all shards of a dataset: exact, and most are never read."""
+"""Find chips with equal bytes in all shards of a dataset. The comparison is exact, but most chips are never read."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -18,13 +18,13 @@ _DIGEST_BYTES = 16
 
 
 def content_keys(shards: Path, places: Sequence[Place]) -> list[bytes]:
-    """Return keys of chips that are equal where image, label and flags of two chips are equal to the byte.
+    """Return a key for each chip. Two keys are equal if image, label and flags of both chips are equal to the byte.
 
-    `places` are (chip,): the name of its shard in the directory `shards`, and its position there. In the layout
-    ``chips`` stored chunks are compared: codecs are deterministic, so equal chips are stored as equal bytes. First by
-    their sizes, then by their last bytes, and only chips that are alike in both are read whole. In the layout
-    ``windows`` each window that holds a chip is decoded once, and its chips are compared as they are cut. Raise
-    ShardError where a shard is missing or damaged.
+    `places` (chip,) are the name of each chip's shard in the directory `shards`, and its position there. In the layout
+    ``chips`` stored chunks are compared, because codecs are deterministic and store equal chips as equal bytes. Chips
+    are compared first by their sizes, then by their last bytes; only chips that are equal in both are read completely.
+    In the layout ``windows`` each window with a chip is decoded once, and its chips are compared after cutting. Raise
+    ShardError if a shard is missing or damaged.
     """
     keys = [b""] * len(places)
     for key in (_sizes, _tails, _digests):
@@ -42,7 +42,7 @@ def content_keys(shards: Path, places: Sequence[Place]) -> list[bytes]:
 
 
 def _sizes(shard: ShardReader, rows: list[int]) -> Iterator[bytes]:
-    """Yield what the shard's index knows of chips without reading one; nothing of windows."""
+    """Yield the sizes of chips from the shard's index, without reading chips; an empty key for windows."""
     arrays = shard.arrays.values() if shard.layout == "chips" else ()
     for row in rows:
         known = [int(array.sizes[row]) for array in arrays]
@@ -51,7 +51,7 @@ def _sizes(shard: ShardReader, rows: list[int]) -> Iterator[bytes]:
 
 
 def _tails(shard: ShardReader, rows: list[int]) -> Iterator[bytes]:
-    """Yield the last bytes of the image as stored; nothing of windows."""
+    """Yield the last bytes of the image as stored; an empty key for windows."""
     for row in rows:
         if shard.layout == "windows":
             yield b""
@@ -68,12 +68,12 @@ def _digests(shard: ShardReader, rows: list[int]) -> Iterator[bytes]:
 
 
 def _digests_of_windows(shard: ShardReader, rows: list[int]) -> Iterator[bytes]:
-    """Yield digests of chips as they are cut; each window is decoded once."""
+    """Yield digests of chips after cutting them. Each window is decoded once."""
     digests = {row: blake2b(digest_size=_DIGEST_BYTES) for row in rows}
     asked = np.array(sorted(digests))
     for name, array in shard.arrays.items():
         window = np.empty((1, *array.shape[1:]), array.dtype)
-        # One chip at a time: of a small step, the chips of a window are many times its size.
+        # One chip is cut at a time, because with a small step all chips of a window need many times its memory.
         chip = np.empty((1, *array.shape[1:-2], shard.chip_size, shard.chip_size), array.dtype)
         for row in np.unique(shard.places[asked, 0]).tolist():
             shard.read_row(name, row, window[0])

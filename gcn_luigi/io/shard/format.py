@@ -1,17 +1,18 @@
-"""The format of a shard: its attributes, scales and axes after the CF conventions, and the footer behind all HDF5 data.
+"""The format of a shard: attributes, scales and axes according to the CF conventions, and a footer after all HDF5 data.
 
-HDF5 writes part of an object when it is closed, and h5py closes it when Python forgets it. Whatever keeps frames alive,
-such as a profiler or a traceback, would decide then where bytes of the file go. So each object that is written is
-closed where its block ends, in the order of the code (`closing`).
+HDF5 writes part of an object when the object is closed, and h5py closes it when Python frees it. So a profiler or a
+traceback that keeps frames alive could change the order of bytes in the file. To avoid this, each object is closed
+at the end of its block, in the order of the code (`closing`).
 
-The format of HDF5 1.10 has checksums of headers, of what is small enough to fit in one, and of indices of chunks; a
-chunk has one where it is asked for. The heap of texts of variable length has none: attributes have a fixed length.
+The format of HDF5 1.10 has checksums for headers, for data that are small enough to fit in a header, and for indices of
+chunks. A chunk has a checksum only if the program asks for it. The heap for texts of variable length has none, so
+attributes have a fixed length.
 
-The footer is a digest of every byte that no pixel chunk's own checksum covers. Damage there could change values without
-a word, or make the library crash. It comes after all that HDF5 knows of, so that any HDF5 reads the file as before, and
-it is verified before HDF5 sees a byte. From the front: of each run of bytes that are of no pixel chunk its offset and
-size (little-endian, 8 bytes each); the SHA-256 of these numbers, of the footer's own offset and of the runs; the number
-of runs; eight letters.
+The footer is a digest of all bytes that the checksums of pixel chunks do not cover. Damage in these bytes could change
+values silently or crash the library. The footer comes after all HDF5 data, so any HDF5 still reads the file. It is
+verified before HDF5 opens the file. It consists of: the offset and size of each run of bytes outside pixel chunks
+(little-endian, 8 bytes each); the SHA-256 of these numbers, of the offset of the footer and of the runs; the number of
+runs; and eight letters.
 """
 
 import hashlib
@@ -38,26 +39,26 @@ if TYPE_CHECKING:
     # pydantic is not needed to read.
     from gcn_luigi.settings import StorageLayout
 
-# By layout. Version 2: long columns in several chunks, texts compressed, more codecs. 3: a footer. 4: HDF5's
-# own checksums of compressed pixels, of headers and indices, and of columns; texts of fixed length.
+# By layout. Version 2: long columns in several chunks, texts compressed, more codecs. Version 3: a footer. Version 4:
+# HDF5's own checksums for compressed pixels, headers, indices and columns; texts of fixed length.
 FORMATS: Mapping[str, str] = MappingProxyType({"chips": "gcn_luigi chips 4", "windows": "gcn_luigi windows 4"})
-# Of the file's structure: superblock 3, which HDF5 1.10, of 2016, and later read.
+# The version of the file structure: superblock 3, which HDF5 1.10 (2016) and later can read.
 LIBRARY_VERSIONS = ("v110", "v110")
-# Pixel arrays and their types; `image` has bands besides.
+# Pixel arrays and their types. `image` also has bands.
 PIXELS: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {"image": np.dtype("<i2"), "label": np.dtype("u1"), "flags": np.dtype("u1")}
 )
-# Columns of CRC-32, one per row of a pixel array, where it is stored without a filter.
+# Columns of CRC-32, one value per row of a pixel array that is stored without a filter.
 CHECKSUMS: Mapping[str, str] = MappingProxyType({name: f"{name}_crc32" for name in PIXELS})
 # The first axis of the pixel arrays, by layout.
 ROW_AXES: Mapping[str, str] = MappingProxyType({"chips": "chip", "windows": "window"})
-# Of the chunks of any array that is not pixels.
+# Options for the chunks of arrays that are not pixels.
 CHECKED: Mapping[str, Any] = MappingProxyType({"fletcher32": True})
 PACKED: Mapping[str, Any] = MappingProxyType(
     {"compression": "gzip", "compression_opts": 1, "shuffle": True, "fletcher32": True}
 )
 
-# What the values of a pixel of label and flags mean, as CF has it.
+# The meaning of the values of label and flags, in the form of the CF conventions.
 LABEL_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({
     "long_name": "class label",
     "flag_values": np.array([0, 1, 2, LABEL_IGNORE], dtype="u1"),
@@ -70,13 +71,13 @@ FLAG_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({
 })  # fmt: skip
 
 _AFFINE = ("a", "b", "c", "d", "e", "f")
-# Bytes of an array that fits in its header; HDF5 takes 64 kB.
+# An array of at most this many bytes is stored in its header. HDF5 allows 64 kB.
 _SMALL = 8192
 # The end of the footer: digest, number of runs, letters.
 _END = struct.Struct("<32sQ8s")
 _MARK = b"GCN-TAIL"
 _RUN = np.dtype([("offset", "<u8"), ("size", "<u8")])
-# Bytes digested at once.
+# Number of bytes that are read at once for a digest.
 _PART = 1 << 20
 
 
@@ -87,15 +88,15 @@ class ShardHeader:
     Attributes
     ----------
     region, split : str
-        Whose chips these are.
+        Region and split of the chips.
     number, total : int
-        Which shard of the split this is, from 0.
+        Number of this shard in the split, from 0, and number of shards of the split.
     bands : tuple of Band
         Bands of `image`, in order.
     crs : str
-        Of `transform`.
+        CRS of `transform`.
     size, step : int
-        Chip edge and distance between chips, in pixels.
+        Edge length of a chip, and distance between chips, in pixels.
     nodata_mode : str
         ``strict`` or ``legacy``.
     fill : int
@@ -129,18 +130,18 @@ class ShardHeader:
 
     @property
     def row_shape(self) -> tuple[int, int]:
-        """Rows and columns of what one row of the pixel arrays holds."""
+        """Height and width, in pixels, of one row of the pixel arrays."""
         return (self.size, self.size) if self.layout == "chips" else self.window
 
     @property
     def fills(self) -> dict[str, int]:
-        """What a pixel beyond the edge of a partition holds, by array; its flags say that all is missing."""
+        """The value of pixels beyond the edge of a partition, by array. Their flags say that everything is missing."""
         return {"image": self.fill, "label": LABEL_IGNORE, "flags": int(outside_flags(self.bands) | Flag.LABEL)}
 
 
 @contextmanager
 def closing(node: h5py.HLObject) -> Iterator[Any]:
-    """Yield a dataset or group that was just created or found, and close it at the end of the block."""
+    """Yield a dataset or group, and close it at the end of the block."""
     try:
         yield node
     finally:
@@ -148,13 +149,13 @@ def closing(node: h5py.HLObject) -> Iterator[Any]:
 
 
 def create_small(group: h5py.Group, name: str, values: NDArray[Any]) -> h5py.Dataset:
-    """Return a new dataset of fixed size: within its own header, or in compressed chunks where it is too large."""
+    """Return a new dataset of fixed size. It is stored in its header or, if it is too large, in compressed chunks."""
     if values.nbytes > _SMALL:
         return group.create_dataset(name, data=values, **PACKED)
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_layout(h5py.h5d.COMPACT)
     properties.set_obj_track_times(False)
-    # Not by `create_dataset`: it forgets the layout of a single value.
+    # `create_dataset` is not used, because it ignores the layout for a single value.
     space = h5py.h5s.create_simple(values.shape) if values.ndim else h5py.h5s.create(h5py.h5s.SCALAR)
     kind = h5py.h5t.py_create(values.dtype, logical=True)
     made = h5py.h5d.create(group.id, name.encode(), kind, space, dcpl=properties)
@@ -163,9 +164,9 @@ def create_small(group: h5py.Group, name: str, values: NDArray[Any]) -> h5py.Dat
 
 
 def describe(node: h5py.Dataset | h5py.Group, attributes: Mapping[str, Any]) -> None:
-    """Write attributes; texts as UTF-8 of fixed length."""
+    """Write attributes. Texts are written as UTF-8 of fixed length."""
     if isinstance(node, h5py.File):
-        # Each look at the attributes of a file opens its root again.
+        # Every access to the attributes of a file opens its root again.
         with closing(node["/"]) as root:
             describe(root, attributes)
         return
@@ -179,7 +180,7 @@ def _fixed_length(text: str) -> NDArray[np.bytes_]:
 
 
 def attach(file: h5py.File, dataset: h5py.Dataset, axis: int, scale: str) -> None:
-    """Name an axis of a dataset after a dimension scale of the file."""
+    """Attach a dimension scale of the file to an axis of a dataset."""
     with closing(file[scale]) as found:
         dataset.dims[axis].attach_scale(found)
 
@@ -211,7 +212,7 @@ def write_scales(file: h5py.File, header: ShardHeader) -> None:
         with closing(file.create_dataset(axis, (0,), "<i4", chunks=(4096,), maxshape=(None,), **CHECKED)) as scale:
             scale.make_scale(axis)
     height, width = header.row_shape
-    # Names stay of variable length: h5netcdf gives texts of fixed length as bytes, which no name of a band is equal to.
+    # Names have variable length, because h5netcdf returns texts of fixed length as bytes, which never equal band names.
     scales: dict[str, NDArray[Any]] = {
         "band": np.array([band.name for band in header.bands], dtype=h5py.string_dtype()),
         "y": np.arange(height, dtype="<i4"),
@@ -235,12 +236,13 @@ def _grid_mapping(crs: str) -> dict[str, Any]:
         try:
             return parsed.to_cf()
         except UserWarning:
-            # CF has no word for some parameter, as in Swiss Oblique Mercator. WKT has all; half would mislead.
+            # CF lacks some parameters, for example of Swiss Oblique Mercator. WKT has all of them. An incomplete set
+            # would be misleading.
             return {"crs_wkt": parsed.to_wkt()}
 
 
 def describe_pixels(file: h5py.File, header: ShardHeader) -> None:
-    """Say what the pixel arrays of a new shard hold, and name their axes but for the first."""
+    """Describe the pixel arrays of a new shard, and name all their axes except the first."""
     attributes: dict[str, Mapping[str, Any]] = {
         "image": {
             "long_name": "image bands",
@@ -259,7 +261,7 @@ def describe_pixels(file: h5py.File, header: ShardHeader) -> None:
 
 
 def write_footer(path: Path) -> None:
-    """Append the footer to a shard that h5py has closed; one from before HDF5 wrote to it is gone, or is mere data."""
+    """Append the footer to a shard that h5py has closed. A footer from before HDF5 changed the file is void."""
     with h5py.File(path, "r", locking=False) as file:
         chunks = np.array(sorted(_pixel_chunks(file)), np.int64).reshape(-1, 2)
     handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -276,7 +278,7 @@ def write_footer(path: Path) -> None:
 
 
 def check_footer(handle: int) -> None:
-    """Raise OSError unless all bytes outside the pixel chunks of the open file are those that were written."""
+    """Raise OSError if any byte outside the pixel chunks of the open file differs from what was written."""
     size = os.fstat(handle).st_size
     last = os.pread(handle, _END.size, max(size - _END.size, 0))
     if len(last) < _END.size or last[-len(_MARK) :] != _MARK:
@@ -286,7 +288,7 @@ def check_footer(handle: int) -> None:
     if end < 0:
         raise OSError("the shard's footer is damaged")
     runs = np.frombuffer(os.pread(handle, count * _RUN.itemsize, end), _RUN)
-    # Before any is read: damaged numbers could ask for the same bytes a million times.
+    # This is checked before reading, because damaged numbers could request the same bytes a million times.
     edges = np.column_stack([runs["offset"], runs["offset"] + runs["size"]]).reshape(-1)
     is_ascending = (edges[1:] >= edges[:-1]).all() and (edges <= end).all()
     if not is_ascending or _digest(handle, runs, end) != digest:
@@ -294,7 +296,7 @@ def check_footer(handle: int) -> None:
 
 
 def _pixel_chunks(file: h5py.File) -> Iterator[tuple[int, int]]:
-    """Yield offset and size of each chunk of the pixel arrays."""
+    """Yield the offset and size of each chunk of the pixel arrays."""
     for name in PIXELS:
         dataset = file.get(name)
         if isinstance(dataset, h5py.Dataset) and dataset.chunks is not None:

@@ -1,4 +1,4 @@
-"""A finished shard, read back: its attributes, its columns, and pixels row by row or chip by chip."""
+"""Read a finished shard: its attributes, its columns, and its pixels by row or by chip."""
 
 import os
 from collections.abc import Iterator
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     # pydantic is not needed to read.
     from gcn_luigi.settings import Codec
 
-# Groups within groups; a shard has one level.
+# The deepest allowed nesting of groups. A shard has one level.
 _DEEPEST = 2
 
 
 class ShardReader:
     """A finished shard.
 
-    Pixels are read past HDF5, by several threads at once if need be. All else is read through h5py and belongs to
-    one thread; its bytes are compared with the digest in the shard's footer before h5py is shown the file.
+    Pixels are read without HDF5, by several threads at once if needed. Everything else is read with h5py, by one
+    thread. Its bytes are compared with the digest in the footer before h5py opens the file.
 
-    The file at `path` is opened without a lock, since a published shard never changes. Raise OSError where HDF5 cannot
-    open it or the footer does not fit; `open_shard` and `gcn_luigi.read` turn it into a ShardError.
+    The file at `path` is opened without a lock, because a published shard never changes. Raise OSError if HDF5 cannot
+    open it or the footer does not match; `open_shard` and `gcn_luigi.read` convert it to a ShardError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,10 +62,10 @@ class ShardReader:
         self._file.close()
 
     def detach(self) -> Self:
-        """Read all that finding and cutting pixels needs, and close HDF5's file; columns and tables end with it.
+        """Read everything that is needed to find and cut pixels, and close the HDF5 file.
 
-        What is left is a descriptor and some arrays: safe in threads and after a fork, and no hindrance to others who
-        open the file.
+        Columns and tables cannot be read afterwards. The reader keeps only a descriptor and some arrays, so it is safe
+        in threads and after a fork, and others can open the file.
         """
         _ = self.arrays, self.layout, self.places, self.extents, self.chip_size, self.edge, self.fills
         self._file.close()
@@ -73,27 +73,27 @@ class ShardReader:
 
     @property
     def stored_pixels(self) -> int:
-        """Bytes that chips, or windows, take in the file: image, label and flags, compressed as they are."""
+        """Bytes of chips, or of windows, in the file: image, label and flags, as compressed."""
         return sum(int(self._file[name].id.get_storage_size()) for name in PIXELS)
 
     @property
     def is_complete(self) -> bool:
-        """True when the writer finished."""
+        """True if the writer finished the shard."""
         return bool(self._file.attrs.get("complete", 0))
 
     def check_format(self) -> None:
-        """Raise OSError where the shard was made by a version with another format."""
+        """Raise OSError if a version with another format made the shard."""
         layout_and_version = str(_plain(self._file.attrs.get("format", "")))
         if not layout_and_version.startswith("gcn_luigi "):
-            raise OSError("it is an HDF5 file, but no shard of gcn_luigi")
+            raise OSError("it is an HDF5 file, but not a shard of gcn_luigi")
         if layout_and_version not in FORMATS.values():
             raise OSError(
-                f"it is of the format '{layout_and_version}'; this version of gcn_luigi reads "
-                f"{' and '.join(FORMATS.values())}, and builds the shard again in that format"
+                f"it has the format '{layout_and_version}', but this version of gcn_luigi reads "
+                f"{' and '.join(FORMATS.values())}, and rebuilds the shard in that format"
             )
 
     def check(self) -> None:
-        """Raise OSError unless the writer finished and every row's pixels are there, of the type they must be."""
+        """Raise OSError unless the writer finished and all pixels of every row exist, with the right types."""
         self.check_format()
         if not self.is_complete:
             raise OSError("the shard was never finished")
@@ -104,7 +104,7 @@ class ShardReader:
         if self.layout == "windows":
             window = self.column("in_window")
             if len(window) != len(self) or (len(window) and not 0 <= window.min() <= window.max() < n_rows):
-                raise OSError("a chip is of a window that is not there")
+                raise OSError("a chip belongs to a window that does not exist")
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class ShardReader:
 
     @cached_property
     def arrays(self) -> dict[str, "StoredArray"]:
-        """Where the rows of ``image``, ``label`` and ``flags`` are."""
+        """Where the rows of ``image``, ``label`` and ``flags`` are in the file."""
         self.check_format()
         found = {}
         for name, dtype in PIXELS.items():
@@ -131,7 +131,7 @@ class ShardReader:
 
     @cached_property
     def places(self) -> NDArray[np.int64]:
-        """(chip, 3): row of the pixel arrays that holds a chip, and the chip's first row and column there."""
+        """The row of the pixel arrays that holds each chip, and the chip's first row and column there: (chip, 3)."""
         if self.layout == "chips":
             rows = np.arange(len(self), dtype=np.int64)
             return np.column_stack([rows, np.zeros_like(rows), np.zeros_like(rows)])
@@ -139,44 +139,44 @@ class ShardReader:
 
     @cached_property
     def extents(self) -> NDArray[np.int64]:
-        """(row, 2): rows and columns of each row of the pixel arrays without the padding."""
+        """The height and width of each row of the pixel arrays without padding: (row, 2)."""
         if self.layout == "chips":
             return np.tile(np.array(self.arrays["label"].shape[1:], np.int64), (len(self), 1))
         return np.column_stack([self.column(name).astype(np.int64) for name in ("window_height", "window_width")])
 
     @cached_property
     def chip_size(self) -> int:
-        """Edge of a chip, in pixels."""
+        """Edge length of a chip, in pixels."""
         return int(self._file.attrs["chip_size"])
 
     @cached_property
     def edge(self) -> Edge:
-        """Policy by which chips were cut."""
+        """The edge policy by which chips were cut."""
         edge: Edge = _plain(self._file.attrs["chip_edge"])
         return edge
 
     @cached_property
     def fills(self) -> dict[str, int]:
-        """Value beyond the edge of a window, by array."""
+        """The value of pixels beyond the edge of a window, by array."""
         attributes = self._file.attrs
         return {"image": int(attributes["fill"]), "label": 255, "flags": int(attributes["beyond_flags"])}
 
     def read_row(self, name: str, row: int, out: NDArray[Any]) -> None:
-        """Decode one row of a pixel array into `out`, C-contiguous, of the row's shape and dtype.
+        """Decode one row of a pixel array into `out`, which is C-contiguous and has the shape and dtype of the row.
 
-        Raise OSError where the row is damaged.
+        Raise OSError if the row is damaged.
         """
         self.arrays[name].read(self._handle, row, out)
 
     def stored(self, name: str, row: int, start: int = 0) -> bytes:
-        """Return one row of a pixel array as it is in the file, from its byte `start` on, not decoded.
+        """Return one row of a pixel array as stored, from its byte `start` on, without decoding it.
 
-        Raise OSError where the row is lost, or the file is shorter than it was.
+        Raise OSError if the row is lost or the file is shorter than before.
         """
         return self.arrays[name].stored(self._handle, row, start)
 
     def prefetch(self, rows: NDArray[np.int64]) -> None:
-        """Tell the system that the pixels of `rows` are read soon."""
+        """Tell the system that the pixels of `rows` will be read soon."""
         for array in self.arrays.values():
             array.prefetch(self._handle, rows)
 
@@ -185,8 +185,8 @@ class ShardReader:
     ) -> NDArray[Any]:
         """Copy chips from decoded rows of the array `name` to `out`, (chip, ..., y, x), and return it.
 
-        `windows` are (row, ..., y, x); `places` (chip, 3), each chip's row of `windows` and its first row and column
-        there; `extents` (row, 2) as the attribute of that name.
+        `windows` are (row, ..., y, x). `places` (chip, 3) are each chip's row in `windows` and its first row and column
+        there. `extents` (row, 2) is as in the attribute of that name.
         """
         return gather_chips(windows, places, out, edge=self.edge, extents=extents, fill=self.fills[name])
 
@@ -201,12 +201,12 @@ class ShardReader:
         return found
 
     def column(self, name: str) -> NDArray[Any]:
-        """Return one metadata column, (chip,) or (chip, 6), or of windows."""
+        """Return one metadata column: (chip,) or (chip, 6), or the same for windows."""
         values: NDArray[Any] = self._file[name][...]
         return values.astype(str) if values.dtype.kind == "S" else values
 
     def columns(self, axis: str) -> dict[str, NDArray[Any]]:
-        """Return all columns along ``chip`` or ``window`` as they are stored."""
+        """Return all columns along the axis ``chip`` or ``window``, as stored."""
         return {
             name: node[...]
             for name, node in self._file.items()
@@ -225,7 +225,7 @@ class ShardReader:
 
 @contextmanager
 def open_shard(path: Path) -> Iterator[ShardReader]:
-    """Yield a shard that a stage reads; raise ShardError where it is missing, damaged, or lacks what is asked for."""
+    """Yield a shard for a stage to read. Raise ShardError if it is missing, damaged, or lacks requested data."""
     try:
         with ShardReader(path) as shard:
             yield shard
@@ -240,7 +240,7 @@ def open_shard(path: Path) -> Iterator[ShardReader]:
 
 
 def _opened(path: Path) -> h5py.File:
-    """Open a file without a lock or, where this process has it open already, in the same way as there."""
+    """Open a file without a lock or, if this process already has it open, in the same way as before."""
     try:
         file = h5py.File(path, "r", locking=False, rdcc_nbytes=0)
     except OSError as error:
@@ -256,7 +256,7 @@ def _opened(path: Path) -> h5py.File:
 
 
 def _refuse_foreign(group: h5py.Group, depth: int) -> None:
-    """Raise OSError where a shard takes something from another file: whoever made it could show any file as chips."""
+    """Raise OSError if a shard refers to another file, because its author could then show any file as chips."""
     if depth > _DEEPEST:
         raise OSError("a group is within itself")
     for name in group:
@@ -278,39 +278,39 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class StoredArray:
-    """Where the rows of an array are in the file, to be read past HDF5 from any thread; one HDF5 chunk is one row."""
+    """Where the rows of an array are in the file, for reading without HDF5 from any thread. A row is one HDF5 chunk."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     codec: "Codec"
-    # (row,): first byte and number of bytes; offset -1 where the file's index lost the chunk.
+    # (row,): first byte and number of bytes. The offset is -1 if the file's index has lost the chunk.
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int64]
-    # (row,): CRC-32 of each chunk, for the codec ``none``; else empty.
+    # (row,): CRC-32 of each chunk, for the codec ``none``; otherwise empty.
     checksums: NDArray[np.uint32]
 
     @property
     def n_lost(self) -> int:
-        """Rows that the file's index does not know; HDF5 itself reads them as zeros."""
+        """Number of rows that the file's index has lost. HDF5 itself would read them as zeros."""
         return int((self.offsets < 0).sum())
 
     def prefetch(self, handle: int, rows: NDArray[np.int64]) -> None:
-        """Let the system fetch `rows` from the disk meanwhile, where it can."""
+        """Let the system read `rows` from the disk in the background, if it can."""
         if hasattr(os, "posix_fadvise"):
             for offset, size in zip(self.offsets[rows].tolist(), self.sizes[rows].tolist(), strict=True):
                 os.posix_fadvise(handle, offset, size, os.POSIX_FADV_WILLNEED)
 
     def stored(self, handle: int, row: int, start: int = 0) -> bytes:
-        """Return a chunk as it is in the file, from its byte `start` on; only its length is verified."""
+        """Return a chunk as stored, from its byte `start` on. Only its length is verified."""
         content = np.empty(int(self.sizes[row]) - start, np.uint8)
         self._fetch(handle, row, content, start)
         return content.tobytes()
 
     def read(self, handle: int, row: int, out: NDArray[Any]) -> None:
-        """Decode one row into `out`, C-contiguous, of the row's shape and dtype; its checksum is verified.
+        """Decode one row into `out`, which is C-contiguous and has the row's shape and dtype, and verify its checksum.
 
-        `handle` is a descriptor of the file; its position is neither used nor moved. Raise OSError where the chunk is
-        damaged or lost, or the file is shorter than it was.
+        `handle` is a descriptor of the file. Its position is neither used nor changed. Raise OSError if the chunk is
+        damaged or lost, or the file is shorter than before.
         """
         if self.codec != "none":
             stored = np.empty(self.sizes[row], np.uint8)
@@ -342,14 +342,14 @@ def _read_into(handle: int, out: NDArray[np.uint8], offset: int) -> int:
 
 
 def find_chunks(dataset: h5py.Dataset, dtype: np.dtype[Any], checksums: NDArray[np.uint32] | None) -> StoredArray:
-    """Return where the rows of `dataset` are; `checksums` are their CRC-32, where the file has them.
+    """Return where the rows of `dataset` are. `checksums` are their CRC-32, if the file has them.
 
-    HDF5 keeps no checksum of its own index of chunks: it reads a chunk that the index has lost as zeros, and one whose
-    filters it has lost as it is stored, without a word. Looking costs three microseconds a chunk. Raise OSError where
-    the array is not of `dtype`, not one row per chunk, or not stored by a codec of ours.
+    If the index of chunks has lost a chunk, HDF5 silently reads zeros. If it has lost the filters of a chunk, HDF5
+    silently returns the stored bytes. The check takes three microseconds per chunk. Raise OSError if the array does not
+    have `dtype`, does not have one row per chunk, or is not stored with one of our codecs.
     """
     if not isinstance(dataset, h5py.Dataset):
-        raise OSError("is no array")
+        raise OSError("is not an array")
     codec = codec_of(dataset)
     if dataset.dtype != dtype or codec is None or (codec == "none" and checksums is None):
         raise OSError(f"is not stored as {dtype.str}, compressed or with a checksum")

@@ -1,4 +1,4 @@
-"""Writing a shard: one HDF5 file of chips, or of corrected partitions that chips are cut from."""
+"""Write a shard: one HDF5 file of chips, or of corrected partitions that chips are cut from."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,27 +37,27 @@ if TYPE_CHECKING:
     from gcn_luigi.settings import Codec
 
 _NOTHING: Mapping[str, NDArray[Any]] = MappingProxyType({})
-# Rows of columns kept in memory, and rows of an HDF5 chunk: memory does not grow with the shard.
+# Rows of columns kept in memory, and rows of an HDF5 chunk. So memory does not grow with the shard.
 _BLOCK = 4096
-# Second axes, by column.
+# The second axis of some columns.
 _AXES: Mapping[str, str] = MappingProxyType({"transform": "affine", "window_transform": "affine"})
-# Bytes written between two syncs: long enough for a disk to be busy, short enough to leave little for the end.
+# Bytes written between two syncs: enough to keep a disk busy, and few enough to leave little for the last sync.
 _SYNCED = 64_000_000
 
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """Rows of the pixel arrays, chips or windows, compressed."""
+    """Compressed rows of the pixel arrays: chips or windows."""
 
     count: int
-    # By array, one chunk per row. Those that are not compressed are the memory of the arrays they were made of.
+    # By array, one chunk per row. Uncompressed chunks are the memory of the arrays that they come from.
     chunks: Mapping[str, Sequence[bytes | memoryview]]
-    # Columns of them, where chunks carry none themselves.
+    # Columns of checksums, if chunks do not contain checksums.
     checksums: Mapping[str, NDArray[np.uint32]]
 
 
 class ShardWriter:
-    """Appends to a new shard; used through `create_shard`."""
+    """Append to a new shard. Use `create_shard` to get a writer."""
 
     def __init__(self, file: h5py.File, header: ShardHeader, codec: "Codec", disk: "BackgroundFsync") -> None:
         self._file, self.codec, self._disk = file, codec, disk
@@ -69,7 +69,8 @@ class ShardWriter:
             name: (dtype, (len(header.bands), height, width) if name == "image" else (height, width))
             for name, dtype in PIXELS.items()
         }
-        # Looked up once: finding an array by name takes HDF5 as long as writing a chip. Open until `finish`.
+        # Arrays are looked up once and stay open until `finish`, because finding one by name takes HDF5 as long as
+        # writing a chip.
         self._stored = {
             name: file.create_dataset(
                 name, (0, *shape), dtype, chunks=(1, *shape), maxshape=(None, *shape), **filters(codec, dtype)
@@ -80,13 +81,13 @@ class ShardWriter:
         self._columns = {axis: ColumnWriter(file, axis) for axis in dict.fromkeys(("chip", self._axis))}
 
     def encode(self, pixels: Mapping[str, NDArray[Any]]) -> EncodedRows:
-        """Compress rows for `write`; changes nothing of the writer, so that threads may call it.
+        """Compress rows for `write`. This does not change the writer, so threads may call it.
 
-        `pixels` are ``image`` (row, band, y, x) int16, ``label`` and ``flags`` (row, y, x) uint8; a row is a chip or,
-        in the layout ``windows``, a corrected partition. Raise ShardError where an array has another shape or dtype.
+        `pixels` are ``image`` (row, band, y, x) int16, and ``label`` and ``flags`` (row, y, x) uint8. A row is a chip
+        or, in the layout ``windows``, a corrected partition. Raise ShardError if an array has another shape or dtype.
         """
         count = len(pixels["image"])
-        # Compressed bytes go past HDF5: it would take those of any array, and give back others.
+        # HDF5 does not check compressed bytes. It would accept those of any array and return wrong pixels.
         self._refuse(
             f"{name} is {pixels[name].shape} {pixels[name].dtype.str}, not {(count, *shape)} {dtype}"
             for name, (dtype, shape) in self._rows.items()
@@ -106,9 +107,10 @@ class ShardWriter:
     ) -> None:
         """Add encoded rows and the metadata of their chips.
 
-        `columns` are of chips, (chip,) or ``transform`` (chip, 6), the same names at every call; in the layout
-        ``chips`` there is one chip per row. `windows` are the columns of windows in the layout ``windows``, else empty.
-        Raise ShardError where columns have another length or other names than before; then nothing was added.
+        `columns` are the columns of chips, (chip,) or ``transform`` (chip, 6), with the same names in every call. In
+        the layout ``chips`` there is one chip per row. `windows` are the columns of windows in the layout ``windows``,
+        otherwise empty. Raise ShardError if columns have another length or other names than before; then nothing is
+        added.
         """
         added: dict[str, tuple[Mapping[str, NDArray[Any]], int]] = {
             "chip": (columns, len(next(iter(columns.values()))))
@@ -132,10 +134,10 @@ class ShardWriter:
         tables: Mapping[str, Mapping[str, NDArray[Any]]],
         empty_windows: Mapping[str, NDArray[Any]] = _NOTHING,
     ) -> None:
-        """Write what is left of the columns, and the side tables: groups of arrays such as ``statistics``.
+        """Write the rest of the columns, and the side tables, which are groups of arrays such as ``statistics``.
 
-        The empty columns, of length 0, are written where no chip, or no window, was added. Raise ShardError where chips
-        were added with columns of other names.
+        The empty columns, of length 0, are written if no chip, or no window, was added. Raise ShardError if chips were
+        added with columns of other names.
         """
         for axis, writer in self._columns.items():
             empty = {**(empty_columns if axis == "chip" else empty_windows)}
@@ -148,7 +150,7 @@ class ShardWriter:
             self._stored[name].close()
             with closing(self._file[name]) as dataset:
                 attach(self._file, dataset, 0, self._axis)
-        # By name, as they are read back: a converted shard has the bytes of one that was built.
+        # Sorted by name, as they are read back, so that a converted shard has the same bytes as one that was built.
         for group in sorted(tables):
             with closing(self._file.create_group(group)) as target:
                 for name, values in sorted(tables[group].items()):
@@ -161,16 +163,16 @@ class ShardWriter:
             raise ShardError(
                 f"chips do not fit the shard: {found}",
                 where=self._title,
-                fix="give (chip, ...) arrays of the header's bands and size, and the same columns every time",
+                fix="give (chip, ...) arrays with the bands and size of the header, and the same columns every time",
             )
 
 
 @contextmanager
 def create_shard(path: Path, header: ShardHeader, codec: "Codec") -> Iterator[ShardWriter]:
-    """Yield a writer for a new shard at `path`, which the caller publishes; its `finish` is the last call.
+    """Yield a writer for a new shard at `path`, which the caller publishes. Its last call must be `finish`.
 
-    Equal chips give equal bytes: nothing in the file depends on the clock, the machine, the order of threads, or on
-    what else the process keeps in memory. Raise ConfigError where the codec's library is not installed.
+    Equal chips give equal bytes: the file does not depend on the clock, the machine, the order of threads, or other
+    objects in memory. Raise ConfigError if the library of the codec is not installed.
     """
     with h5py.File(path, "w", libver=LIBRARY_VERSIONS) as file, BackgroundFsync(path) as disk:
         yield ShardWriter(file, header, codec, disk)
@@ -178,7 +180,7 @@ def create_shard(path: Path, header: ShardHeader, codec: "Codec") -> Iterator[Sh
 
 
 class ColumnWriter:
-    """Appends rows to the columns along one axis, a dimension scale of the file, in blocks as they come."""
+    """Append rows to the columns along one axis, a dimension scale of the file. Rows are written in blocks."""
 
     def __init__(self, file: h5py.File, axis: str) -> None:
         self._file, self._axis = file, axis
@@ -189,7 +191,7 @@ class ColumnWriter:
         return self._n_written + self._n_pending
 
     def misfits(self, columns: Mapping[str, NDArray[Any]], count: int) -> Iterator[str]:
-        """Yield what keeps `count` rows of `columns` from being appended."""
+        """Yield the reasons why `count` rows of `columns` cannot be appended."""
         for name, values in columns.items():
             if len(values) != count:
                 yield f"column {name} is of {len(values)} {self._axis}s, not {count}"
@@ -197,12 +199,12 @@ class ColumnWriter:
             yield from self.unlike(columns)
 
     def unlike(self, columns: Mapping[str, NDArray[Any]]) -> Iterator[str]:
-        """Yield the names that not all rows have."""
+        """Yield a message for each column that only some rows have."""
         for name in sorted(set(columns) ^ set(self._pending)):
             yield f"column {name} is not there for every {self._axis}"
 
     def append(self, columns: Mapping[str, NDArray[Any]], count: int) -> None:
-        """Add `count` rows, (row,) or (row, ...), which `misfits` found nothing against."""
+        """Add `count` rows, (row,) or (row, ...), that `misfits` has accepted."""
         for name, values in columns.items():
             self._pending.setdefault(name, []).append(np.asarray(values))
         self._n_pending += count
@@ -210,7 +212,7 @@ class ColumnWriter:
             self._flush(_BLOCK)
 
     def finish(self, empty: Mapping[str, NDArray[Any]]) -> None:
-        """Write what is left, and the axis; `empty` are columns of length 0, for a shard without rows."""
+        """Write the remaining rows, and the axis. `empty` are columns of length 0, for a shard without rows."""
         if not len(self):
             self._pending = {name: [values] for name, values in empty.items()}
         if self._n_pending or not self._n_written:
@@ -232,7 +234,7 @@ class ColumnWriter:
 
     def _create(self, name: str, values: NDArray[Any]) -> h5py.Dataset:
         rest = values.shape[1:]
-        # Texts are long and nearly alike; numbers are few bytes, and are found at once where they are stored plainly.
+        # Texts are long and nearly equal, so they are compressed. Numbers are short and faster to read uncompressed.
         stored = PACKED if values.dtype.kind == "S" else CHECKED
         dataset = self._file.create_dataset(
             name, (0, *rest), values.dtype, chunks=(max(len(values), 1), *rest), maxshape=(None, *rest), **stored
@@ -244,10 +246,10 @@ class ColumnWriter:
 
 
 class BackgroundFsync:
-    """Syncs a growing file from a thread of its own, so that the last sync has little left to wait for.
+    """Sync a growing file in a separate thread, so that the last sync is short.
 
-    It changes nothing of what the file holds and promises nothing: whoever publishes the file syncs it as ever, and
-    reports a sync that failed.
+    This does not change the file and guarantees nothing: the code that publishes the file syncs it again, and reports a
+    sync that fails.
     """
 
     def __init__(self, path: Path) -> None:
@@ -264,7 +266,7 @@ class BackgroundFsync:
         os.close(self._handle)
 
     def wrote(self, count: int) -> None:
-        """Note that `count` more bytes were written."""
+        """Record that `count` more bytes were written, and start a sync if enough have accumulated."""
         self._unsynced += count
         if self._unsynced >= _SYNCED and (self._running is None or self._running.done()):
             # macOS has no fdatasync.

@@ -1,1 +1,1 @@
-"""Chips: where they are cut in a partition, which are kept, what is recorded about them."""
+"""Chips: where a partition is cut, which chips are kept, and what is recorded about them."""

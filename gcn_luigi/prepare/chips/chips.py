@@ -1,4 +1,4 @@
-"""Chips: where they are cut, the cutting, and how often each pixel is seen."""
+"""Place chips in a partition, cut them, and count how many chips show each pixel."""
 
 import itertools
 from dataclasses import dataclass
@@ -15,32 +15,32 @@ from gcn_luigi.prepare.dtypes import Array, writable
 Edge = Literal["clamp", "drop", "pad", "legacy"]
 Origins = npt.NDArray[np.int64]
 
-# A summed-area table counts in 32 bits, which hold the pixels of one chip up to this edge.
+# A summed-area table counts in 32 bits, which suffice for the pixels of one chip up to this edge length.
 _MAX_SIZE = 65535
-# Of stacks, and of label and flags.
+# int16 for stacks; uint8 for label and flags.
 _DTYPES = (np.dtype("uint8"), np.dtype("int16"))
 
 
 def chip_offsets(extent: int, size: int, step: int, edge: Edge) -> tuple[int, ...]:
     """Return the first pixel of every chip along one axis.
 
-    ``drop`` takes whole steps only; ``clamp`` adds a last chip flush with the edge; ``pad`` goes on
-    until every pixel a step can reach is seen, hanging over the edge; ``legacy`` takes the
-    ``ceil((extent - size) / step) + 1`` offsets of the published script, which hang over likewise.
+    ``drop`` takes whole steps only. ``clamp`` adds a last chip that ends at the edge. ``pad`` adds steps until the
+    chips show every pixel that steps can reach; the last chip may hang over the edge. ``legacy`` takes the
+    ``ceil((extent - size) / step) + 1`` offsets of the published script, whose last chip may hang over as well.
 
     Parameters
     ----------
     extent : int
         Pixels along the axis.
     size, step : int
-        Edge of a chip, and distance of neighbouring origins, in pixels.
+        Edge length of a chip, and distance between neighbouring origins, in pixels.
     edge : {"clamp", "drop", "pad", "legacy"}
-        What happens where whole steps do not reach the edge.
+        What to do if whole steps do not end exactly at the edge.
 
     Returns
     -------
     tuple of int
-        Rising from 0.
+        In ascending order, starting at 0.
 
     Raises
     ------
@@ -69,14 +69,14 @@ def chip_offsets(extent: int, size: int, step: int, edge: Edge) -> tuple[int, ..
         case "clamp":
             return (*range(0, last, step), last)
         case "pad":
-            # A step longer than a chip could start one wholly beyond the edge: it would be empty.
+            # With steps longer than a chip, a chip could start beyond the edge, where it would be empty.
             return tuple(range(0, min(last + step, extent), step))
         case "legacy":
             return tuple(range(0, last + step, step))
 
 
 def chip_origins(shape: tuple[int, int], size: int, step: int, edge: Edge) -> Origins:
-    """Return the top left pixel of every chip that covers `shape`, (chip, 2) row and column, row-major.
+    """Return the top left pixel of each chip in an area of `shape`, as (chip, 2) row and column, in row-major order.
 
     The other arguments and the error are those of `chip_offsets`, for both axes.
     """
@@ -93,25 +93,25 @@ def cut_chips(
     fill: int = 0,
     out: Array | None = None,
 ) -> Array:
-    """Copy a chip from every origin.
+    """Cut a chip at every origin and return copies.
 
     Parameters
     ----------
     stack : ndarray
-        (band, y, x), or a plane (y, x); uint8 or int16; not modified. Values are copied as they are,
-        nodata too.
+        (band, y, x), or a plane (y, x); uint8 or int16; not modified. All values are copied unchanged,
+        including nodata.
     origins : ndarray of int64
         (chip, 2): row and column, not negative.
     size : int
-        Edge of a chip, in pixels.
+        Edge length of a chip, in pixels.
     edge : {"clamp", "drop", "pad", "legacy"}
         ``clamp`` and ``drop`` refuse a chip that hangs over the edge. ``pad`` writes `fill` there.
-        ``legacy`` stretches the part inside over the chip, row i of it showing row
-        ``floor(i * h / size)`` of the h rows inside; a chip wholly outside is `fill`.
+        ``legacy`` stretches the part inside over the whole chip: row i of the chip shows row
+        ``floor(i * h / size)`` of the h rows inside. A chip that is entirely outside is all `fill`.
     fill : int
-        What is written beyond the edge.
+        The value written beyond the edge.
     out : ndarray, optional
-        Written to and returned: C-contiguous, dtype of `stack`, shape of the result.
+        A buffer for the result, which is returned: C-contiguous, dtype of `stack`, shape of the result.
 
     Returns
     -------
@@ -121,14 +121,14 @@ def cut_chips(
     Raises
     ------
     InputError
-        Shape or dtype is not supported, an origin is negative, or a chip hangs over the edge
-        where it must not.
+        The shape or dtype is not supported, an origin is negative, or a chip hangs over the edge
+        although `edge` does not allow it.
     ConfigError
-        `fill` cannot be held by the dtype, or `size` is not positive.
+        The dtype cannot hold `fill`, or `size` is not positive.
     """
     if stack.ndim not in (2, 3) or stack.dtype not in _DTYPES:
         raise InputError(
-            f"no chips can be cut from shape {stack.shape} and dtype {stack.dtype}",
+            f"chips cannot be cut from an array of shape {stack.shape} and dtype {stack.dtype}",
             where="stack",
             fix="give (band, y, x) or (y, x) of uint8 or int16",
         )
@@ -158,25 +158,25 @@ def gather_chips(
     extents: npt.NDArray[np.int64] | None = None,
     fill: int = 0,
 ) -> Array:
-    """Copy chips from anywhere in an array of partitions, which may be a memory map.
+    """Copy chips from an array of partitions into `out`, in any order. The array may be a memory map.
 
     Parameters
     ----------
     windows : ndarray
         (partition, band, y, x), or planes (partition, y, x), C-contiguous; uint8 or int16; not modified.
-        Values are copied as they are.
+        All values are copied unchanged.
     places : ndarray of int64
         (chip, 3): partition, row and column.
     out : ndarray
-        Written to and returned: (chip, band, y, x), or (chip, y, x) for planes, C-contiguous, dtype of
-        `windows`. Its last two axes are the size of a chip.
+        The buffer that is filled and returned: (chip, band, y, x), or (chip, y, x) for planes, C-contiguous,
+        dtype of `windows`. Its last two axes give the size of a chip.
     edge : {"clamp", "drop", "pad", "legacy"}
         As in `cut_chips`, at the edge of the partition's extent.
     extents : ndarray of int64, optional
-        (partition, 2): rows and columns of each partition that hold pixels, where smaller ones are
-        stored padded; all of them when not given.
+        (partition, 2): how many rows and columns of each partition hold pixels, if smaller partitions are
+        stored with padding. By default all of them do.
     fill : int
-        What is written beyond the extent.
+        The value written beyond the extent.
 
     Returns
     -------
@@ -186,16 +186,16 @@ def gather_chips(
     Raises
     ------
     InputError
-        Shapes or dtypes do not belong together, a place is in no partition, or a chip hangs over the
-        edge where it must not.
+        Shapes or dtypes do not match, a place is in no partition, or a chip hangs over the edge although
+        `edge` does not allow it.
     ConfigError
-        `fill` cannot be held by the dtype.
+        The dtype cannot hold `fill`.
     """
     if windows.ndim not in (3, 4) or windows.dtype not in _DTYPES or not windows.flags.c_contiguous:
         raise InputError(
-            f"chips cannot be gathered from shape {windows.shape} and dtype {windows.dtype}",
+            f"chips cannot be gathered from an array of shape {windows.shape} and dtype {windows.dtype}",
             where="partitions",
-            fix="give C-contiguous (partition, band, y, x) or (partition, y, x), of a dtype that cut_chips takes",
+            fix="give a C-contiguous array (partition, band, y, x) or (partition, y, x) of uint8 or int16",
         )
     bands = windows.shape[1:-2]
     writable(out, (len(places), *bands, *out.shape[-2:]), windows.dtype)
@@ -203,16 +203,18 @@ def gather_chips(
     extents = np.ascontiguousarray(whole if extents is None else extents, np.int64)
     if places.ndim != 2 or places.shape[1] != 3 or places.dtype.kind != "i" or extents.shape != whole.shape:
         raise InputError(
-            f"places of shape {places.shape} and dtype {places.dtype}, extents of shape {extents.shape}",
+            f"places of shape {places.shape} and dtype {places.dtype} with extents of shape {extents.shape} "
+            "cannot be used",
             where=f"{len(windows)} partitions",
-            fix="give whole numbers: (chip, 3) partition, row, column, and (partition, 2) rows, columns",
+            fix="give whole numbers: places (chip, 3) of partition, row, column, and extents (partition, 2) of rows, "
+            "columns",
         )
     partition, corner = places[:, 0], places[:, 1:]
     if ((places < 0).any(axis=1) | (partition >= len(windows))).any() or ((extents < 0) | (extents > whole)).any():
         raise InputError(
             "a place is in no partition, or an extent is larger than the partitions",
             where=f"{len(windows)} partitions of {whole[:1].tolist()} px",
-            fix="take places and extents from the index the partitions were stored with",
+            fix="take places and extents from the index that was stored with the partitions",
         )
     hangs = (corner > extents[partition] - np.array(out.shape[-2:])).any(axis=1)
     refuse_overhang(edge, hangs, f"{len(windows)} partitions")
@@ -229,9 +231,9 @@ def gather_chips(
 
 
 def coverage(origins: Origins, size: int, shape: tuple[int, int]) -> npt.NDArray[np.uint32]:
-    """Return by how many chips each pixel of `shape` is seen, (y, x); what hangs over the edge is left out.
+    """Return how many chips show each pixel of an area of `shape`, (y, x). Parts beyond the edge are left out.
 
-    A pixel that a stretched legacy chip repeats is counted once.
+    If a stretched legacy chip repeats a pixel, the pixel still counts once.
     """
     seen = np.empty(shape, np.uint32)
     counting.cover(origins, size, seen)
@@ -240,19 +242,19 @@ def coverage(origins: Origins, size: int, shape: tuple[int, int]) -> npt.NDArray
 
 @dataclass(frozen=True)
 class ChipLoad:
-    """What one whole cell gives before any chip is selected."""
+    """The number and overlap of the chips of one whole cell, before any are selected."""
 
     n_chips: int
-    # How many chips see a pixel that any sees, on average; 1 where none overlap, 0 where there is no chip.
+    # Average number of chips per pixel, over the pixels in at least one chip: 1 without overlap, 0 without chips.
     overlap: float
-    # How many chips see the pixel that most see.
+    # The largest number of chips that share one pixel.
     most: int
-    # Share of the cell, 0 to 1, that no chip sees.
+    # Share of the cell, 0 to 1, that is in no chip.
     unseen: float
 
 
 def chip_load(cell: int, size: int, step: int, edge: Edge) -> ChipLoad:
-    """Return what a square cell of `cell` pixels along its edge gives; one smaller than a chip gives none.
+    """Return the chip load of a square cell with edges of `cell` pixels. A cell smaller than a chip gives no chips.
 
     The other arguments and the error are those of `chip_offsets`.
 
@@ -272,35 +274,35 @@ def chip_load(cell: int, size: int, step: int, edge: Edge) -> ChipLoad:
 
 
 def check_origins(origins: Origins, size: int) -> Origins:
-    """Return `origins` as the kernels want them; raise InputError or ConfigError for what cannot be cut."""
+    """Return `origins` in the form that the kernels need. Raise InputError or ConfigError if no chip can be cut."""
     if not 1 <= size <= _MAX_SIZE:
-        raise ConfigError(f"a chip of {size} px", where="chips.size", fix=f"use 1 to {_MAX_SIZE} pixels")
+        raise ConfigError(f"a chip cannot have {size} px", where="chips.size", fix=f"use 1 to {_MAX_SIZE} pixels")
     if origins.ndim != 2 or origins.shape[1] != 2 or origins.dtype.kind != "i" or (origins < 0).any():
         raise InputError(
-            f"origins of shape {origins.shape} and dtype {origins.dtype} are not usable",
+            f"origins of shape {origins.shape} and dtype {origins.dtype} cannot be used",
             where="chip origins",
-            fix="give (chip, 2) whole numbers, row and column, none below 0",
+            fix="give an array (chip, 2) of row and column, whole numbers from 0",
         )
     return np.ascontiguousarray(origins, np.int64)
 
 
 def _fitting(fill: int, dtype: np.dtype[Any]) -> int:
-    """Return `fill` if `dtype` holds it; else raise ConfigError."""
+    """Return `fill` if `dtype` can hold it; otherwise raise ConfigError."""
     limits = np.iinfo(dtype)
     if not limits.min <= fill <= limits.max:
         raise ConfigError(
-            f"fill {fill} does not fit {dtype}", where="nodata settings", fix=f"give a value {dtype} holds"
+            f"fill {fill} does not fit {dtype}", where="nodata settings", fix=f"give a value that {dtype} can hold"
         )
     return fill
 
 
 def overhanging(origins: Origins, size: int, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """Return (chip,) bool: the chip reaches beyond `shape`, rows and columns."""
+    """Return for each chip whether it reaches beyond `shape` (rows, columns): (chip,) bool."""
     return (origins[:, 0] > shape[0] - size) | (origins[:, 1] > shape[1] - size)
 
 
 def refuse_overhang(edge: Edge, hangs: npt.NDArray[np.bool_], where: str) -> None:
-    """Raise InputError if a chip hangs over the edge, (chip,) bool, where the policy does not allow it."""
+    """Raise InputError if a chip hangs over the edge (`hangs`, (chip,) bool) and the policy does not allow it."""
     if edge in ("clamp", "drop") and hangs.any():
         raise InputError(
             "a chip hangs over the edge",

@@ -1,4 +1,4 @@
-"""Chips that repeat others, counted within and across splits."""
+"""Count chips that repeat other chips, within a split and across splits."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
@@ -18,21 +18,20 @@ class Repeats:
 
     # Chips compared.
     n_chips: int
-    # Sets of two or more chips that are alike.
+    # Number of sets of two or more equal chips.
     n_sets: int
-    # By split: chips that are like another chip of their split, but for the first of each set.
+    # For each split, the chips that equal another chip of this split, without the first chip of each set.
     n_spare: Mapping[str, int]
-    # Chips of dev that are like a chip of train.
+    # Chips of dev that equal a chip of train.
     n_leaked: int
-    # Ids of the first sets: those that are in both splits first, then by id.
+    # Chip ids of the first sets. Sets that are in both splits come first; otherwise sets are ordered by id.
     examples: tuple[tuple[str, ...], ...]
 
 
 def count_repeats(keys: Sequence[Hashable], splits: Sequence[str], ids: Sequence[str], n_examples: int = 5) -> Repeats:
-    """Count chips of equal keys; the same for every order of the chips.
+    """Count chips that have equal keys. The order of the chips does not matter.
 
-    `keys` has one entry per chip, `splits` (``train`` or ``dev``) and `ids` too; `n_examples` is the most sets that are
-    named.
+    `keys`, `splits` (``train`` or ``dev``) and `ids` have one entry per chip. At most `n_examples` sets are named.
     """
     sets: dict[Hashable, list[tuple[str, str]]] = defaultdict(list)
     for key, split, name in zip(keys, splits, ids, strict=True):
@@ -53,8 +52,8 @@ def count_repeats(keys: Sequence[Hashable], splits: Sequence[str], ids: Sequence
 def footprint_keys(chips: gpd.GeoDataFrame, lattice: Lattice) -> list[tuple[int, int, int]]:
     """Return the first row and column on the lattice, and the year, of each chip.
 
-    `chips` has the columns left and top (metres) and year. Keys are equal where chips of one size show the same pixels
-    of one composite, whatever partition they are of.
+    `chips` has the columns left and top (metres) and year. Chips of one size have equal keys exactly if they show the
+    same pixels of the same composite, even if they belong to different partitions.
     """
     rows = np.round((lattice.top - chips["top"].to_numpy(float)) / lattice.pixel_size).astype(np.int64)
     cols = np.round((chips["left"].to_numpy(float) - lattice.left) / lattice.pixel_size).astype(np.int64)

@@ -1,4 +1,4 @@
-"""The metadata of chips, in columns."""
+"""The columns of chip metadata in a shard."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +10,10 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.chips.selection import ChipCounts
 
-# Bytes. Columns of one width can be read back one by one, whatever the number of chips.
+# In bytes. Texts of fixed width let a single row be read, however many chips there are.
 _ID_WIDTH = 128
 _PARTITION_WIDTH = 64
-# Columns of a shard that the index repeats as they are.
+# Columns of a shard that are copied to the index unchanged.
 INDEXED_COLUMNS = (
     "chip_id", "partition", "row", "col", "year", "year_gap", "share_none", "share_debris", "share_ice",
     "valid_label", "valid_optical", "valid_topo", "valid_share",
@@ -31,13 +31,13 @@ class Partition:
     split : str
         ``train`` or ``dev``.
     year : int
-        Of the composite.
+        Year of the composite.
     year_gap : int
-        Years between outline and composite; -1 where no outline has a date.
+        Years between outline and composite; -1 if no outline has a date.
     window : Window
-        On `lattice`.
+        Pixels of the partition on `lattice`.
     lattice : Lattice
-        Of the region.
+        Lattice of the region.
     """
 
     partition: str
@@ -53,14 +53,15 @@ def chip_columns(
 ) -> dict[str, NDArray[Any]]:
     """Return the metadata of a partition's chips as (chip,) arrays.
 
-    ``chip_id``, which starts with `region`, ``partition``, ``row``, ``col``, ``year``, ``year_gap``, shares of the
-    chip's pixels by class and validity, 0 to 1; and ``transform`` (chip, 6), the affine coefficients a to f. `origins`
-    are (chip, 2), row and column of each chip in the partition, `counts` those of the same chips, `size` the chip edge
-    in pixels. Raise InputError where the partition's id has over 64 characters, or other than ASCII.
+    The columns are ``chip_id`` (which starts with `region`), ``partition``, ``row``, ``col``, ``year``, ``year_gap``,
+    the shares of the chip's pixels by class and by validity (0 to 1), and ``transform`` (chip, 6), the affine
+    coefficients a to f. `origins` (chip, 2) are the row and column of each chip in the partition, `counts` the counts
+    of the same chips, and `size` the edge length of a chip in pixels. Raise InputError if the id of the partition has
+    more than 64 characters or characters outside ASCII.
     """
     if len(place.partition) > _PARTITION_WIDTH or not place.partition.isascii():
         raise InputError(
-            f"an id of {len(place.partition)} characters does not fit; chips of different partitions would be confused",
+            f"an id of {len(place.partition)} characters does not fit, so chips of two partitions could be confused",
             where=f"partition {place.partition}",
             fix=f"give the cells of the grid ids of at most {_PARTITION_WIDTH} letters, digits, _ or -",
         )
@@ -89,7 +90,7 @@ def chip_columns(
 
 
 def empty_columns(region: str, split: str, lattice: Lattice, *, in_windows: bool = False) -> dict[str, NDArray[Any]]:
-    """Return the columns of no chips: an empty shard has the same names and types as any other.
+    """Return columns without rows: an empty shard has the same column names and types as any other shard.
 
     `in_windows` adds ``in_window``, the row of the window that a chip is cut from.
     """
@@ -99,10 +100,10 @@ def empty_columns(region: str, split: str, lattice: Lattice, *, in_windows: bool
 
 
 def window_columns(place: Partition) -> dict[str, NDArray[Any]]:
-    """Return the metadata of one window, where partitions are stored whole, as (1,) arrays.
+    """Return the metadata of one window as (1,) arrays, for shards that store whole partitions.
 
-    ``window_partition``; ``window_year``; ``window_height`` and ``window_width``, the pixels without the padding;
-    ``window_transform`` (1, 6), the affine coefficients a to f.
+    The columns are ``window_partition``, ``window_year``, ``window_height`` and ``window_width`` (in pixels, without
+    the padding) and ``window_transform`` (1, 6), the affine coefficients a to f.
     """
     window = place.window
     corner = place.lattice.crop(Window(window.row, window.col, 1, 1))
@@ -116,7 +117,7 @@ def window_columns(place: Partition) -> dict[str, NDArray[Any]]:
 
 
 def empty_window_columns(lattice: Lattice) -> dict[str, NDArray[Any]]:
-    """Return the columns of no windows."""
+    """Return the columns of windows without rows."""
     return {name: values[:0] for name, values in window_columns(_nowhere("", lattice)).items()}
 
 

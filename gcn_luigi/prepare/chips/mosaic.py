@@ -1,4 +1,4 @@
-"""Pixels of overlapping chips or partitions laid back onto the lattice, or into the partition they were cut from."""
+"""Join overlapping chips or partitions again, on the lattice or in the partition that they were cut from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,21 +21,21 @@ class Canvas:
     window: Window
     # image (band, y, x), label and flags (y, x).
     planes: Planes
-    # (y, x): where a piece was laid.
+    # (y, x): True where a piece was added.
     covered: NDArray[np.bool_]
 
     @classmethod
     def empty(cls, window: Window, like: Planes, fills: Mapping[str, int]) -> Self:
-        """Return one that holds `fills`, by name, in arrays of the names, dtypes and bands of `like`."""
+        """Return a canvas filled with `fills` (by array name), with the array names, dtypes and bands of `like`."""
         shape = window.height, window.width
         planes = {name: np.full((*plane.shape[:-2], *shape), fills[name], plane.dtype) for name, plane in like.items()}
         return cls(window, planes, np.zeros(shape, bool))
 
     def add(self, piece: Planes, at: Window, shown: Window) -> int:
-        """Lay a piece down where there is none yet, and return how many pixels differ from those that are there.
+        """Add a piece where the canvas is still empty. Return how many pixels differ from those already there.
 
-        `piece` has arrays of the canvas's names, (..., y, x) of the window `at`; the part of it that counts is
-        `shown`. Pixels that differ stay as they were.
+        `piece` has arrays with the names of the canvas, (..., y, x), for the window `at`. Only the part inside
+        `shown` is used. Pixels of the canvas that are already covered never change.
 
         Examples
         --------
@@ -69,12 +69,12 @@ def _slices(part: Window, whole: Window) -> tuple[slice, slice]:
 
 
 def reassemble(chips: Array, origins: Origins, extent: tuple[int, int], *, edge: Edge, fill: float) -> Array:
-    """Return the plane (y, x) or stack (band, y, x) that chips were cut from, as far as they show it, else `fill`.
+    """Return the plane (y, x) or stack (band, y, x) that chips were cut from, with `fill` where no chip shows it.
 
     ``cut_chips(reassemble(chips, origins, ...), origins, ...)`` gives the chips back, to the bit. `chips` are (chip,
-    band, y, x) or (chip, y, x), `origins` (chip, 2), `extent` rows and columns of the result, `edge` the policy by
-    which the chips were cut: what hangs over the edge is left out, or shrunk back where ``legacy`` stretched it. Raise
-    InputError where an origin is negative.
+    band, y, x) or (chip, y, x), `origins` (chip, 2), and `extent` the rows and columns of the result. `edge` is the
+    policy by which the chips were cut: parts that hang over the edge are left out, and parts that ``legacy`` stretched
+    are shrunk back. Raise InputError if an origin is negative.
     """
     size = chips.shape[-1]
     origins = check_origins(origins, size)
@@ -91,5 +91,8 @@ def reassemble(chips: Array, origins: Origins, extent: tuple[int, int], *, edge:
 
 
 def _first_shown(length: int, size: int) -> NDArray[np.int64]:
-    """Return for each of `length` source pixels the first of `size` that shows it: ``floor(i * length / size)``."""
+    """Return, for each of `length` source pixels, the first of `size` chip pixels that shows it.
+
+    Chip pixel i shows source pixel ``floor(i * length / size)``.
+    """
     return -(-np.arange(length) * size // length)

@@ -1,4 +1,4 @@
-"""Which chips a partition gives: how close they are cut, what they hold, which are kept, and why the others are not."""
+"""Select the chips of a partition: their spacing, their content, which are kept, and why others are rejected."""
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -22,14 +22,14 @@ _MASKS = (Flag.OPTICAL, Flag.TOPO, _ANY_IMAGE)
 
 @dataclass(frozen=True)
 class ChipCounts:
-    """Pixels of each kind, (chip,)."""
+    """Numbers of pixels of each kind, as (chip,) arrays."""
 
     none: Counts
     debris: Counts
     ice: Counts
-    # Without a class, so that the four add up to the chip.
+    # Without a class. The four counts so far add up to the pixels of the chip.
     ignore: Counts
-    # With that flag.
+    # Pixels with the flag of this role.
     optical_missing: Counts
     topo_missing: Counts
     # Outside the mosaic or missing in any image band.
@@ -37,7 +37,7 @@ class ChipCounts:
 
     @classmethod
     def empty(cls) -> Self:
-        """Return the counts of no chips."""
+        """Return counts without chips."""
         return cls(*(np.zeros(0, np.int64) for _ in fields(cls)))
 
     def of(self, chosen: npt.NDArray[np.bool_]) -> "ChipCounts":
@@ -46,7 +46,7 @@ class ChipCounts:
 
 
 class RejectionReason(StrEnum):
-    """Why a chip is not kept, or that it is. Where several reasons hold, the one listed first is given."""
+    """Why a chip is rejected, or ``KEPT``. If several reasons apply, the first in this list is given."""
 
     KEPT = "kept"
     LABEL_MISSING = "label-missing"
@@ -72,27 +72,27 @@ class ChipSelection:
 
     @property
     def kept(self) -> npt.NDArray[np.bool_]:
-        """(chip,): whether it is kept."""
+        """Whether each chip is kept, (chip,)."""
         return np.asarray(self.reasons == RejectionReason.KEPT, bool)
 
 
 def select_chips(
     settings: ChipSettings, label: Plane, flags: Plane, *, split: str, extent: int, beyond: int
 ) -> ChipSelection:
-    """Lay chips over a partition and decide which are kept.
+    """Place chips in a partition and decide which are kept.
 
     Parameters
     ----------
     settings : ChipSettings
-        How chips are cut and which are kept.
+        Rules for cutting and keeping chips.
     label, flags : ndarray of uint8
-        (y, x): classes, 255 without one; bits of `Flag`.
+        (y, x): classes (255 for pixels without a class), and bits of `Flag`.
     split : str
-        Of the partition: balanced partitions of ``train`` are cut more closely, if the settings ask for it.
+        Split of the partition. Balanced partitions of ``train`` are cut more densely if the settings ask for it.
     extent : int
-        Declared edge of the partition, in pixels.
+        Declared edge length of the partition, in pixels.
     beyond : int
-        Flags of a pixel beyond the partition.
+        The flags that pixels beyond the partition get.
     """
     step = settings.step
     if settings.densify and split == "train" and is_balanced(label, extent):
@@ -105,8 +105,8 @@ def select_chips(
 def is_balanced(label: Plane, extent: int) -> bool:
     """Return whether 40 to 60 % is glacier and 40 to 60 % is not, limits included, as in the published density rule.
 
-    `label` is (y, x): 0 none, 1 debris, 2 debris-free ice; anything else counts in neither share. Both shares are of
-    the square of `extent`, the declared edge of a partition in pixels.
+    `label` is (y, x): 0 none, 1 debris, 2 debris-free ice; other values count in neither share. Both shares refer to
+    `extent` squared; `extent` is the declared edge length of a partition in pixels.
     """
     glacier = np.count_nonzero((label == LABEL_DEBRIS) | (label == LABEL_ICE)) / extent**2
     background = np.count_nonzero(label == LABEL_NONE) / extent**2
@@ -124,18 +124,18 @@ def count_chips(
 ) -> ChipCounts:
     """Count the pixels of each kind in every chip, as if the chips had been cut.
 
-    Summed-area tables make the work one pass over the planes and a few additions a chip (Crow, 1984); only chips that
-    hang over the edge are really cut. The counts are those of the chips that `cut_chips` makes of `label` (fill 255)
-    and `flags` (fill `beyond`; `outside_flags` gives that of a schema).
+    Summed-area tables (Crow, 1984) reduce the work to one pass over the planes and a few additions per chip. Only
+    chips that hang over the edge are really cut. The counts equal those of the chips that `cut_chips` cuts from `label`
+    (fill 255) and `flags` (fill `beyond`, which `outside_flags` gives for a schema).
 
     Parameters
     ----------
     label, flags : ndarray of uint8
-        (y, x): classes 0, 1, 2, anything else is without a class; bits of `Flag`.
+        (y, x): classes 0, 1 and 2, where other values mean no class; and bits of `Flag`.
     origins, size, edge
         As in `cut_chips`.
     beyond : int
-        Flags of a pixel beyond the edge, which has no class.
+        The flags that pixels beyond the edge get. These pixels have no class.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def count_chips(
     overhang = overhanging(origins, size, label.shape)
     counts = _count(label, flags, origins, size)
     if overhang.any():
-        # Under clamp and drop this refuses.
+        # With clamp and drop, this raises an error.
         labels = cut_chips(label, origins[overhang], size, edge=edge, fill=LABEL_IGNORE)
         planes = cut_chips(flags, origins[overhang], size, edge=edge, fill=beyond)
         corner = np.zeros((1, 2), np.int64)
@@ -155,10 +155,10 @@ def count_chips(
 
 
 def rejection_reasons(counts: ChipCounts, size: int, settings: ChipSettings) -> npt.NDArray[Any]:
-    """Return the first `RejectionReason` that holds for every chip, (chip,) of object; ``KEPT`` where none does.
+    """Return the first `RejectionReason` that applies to each chip, (chip,) of object; ``KEPT`` if none applies.
 
-    A share is a count over all pixels of the chip of `size` pixels along its edge, missing ones included. A least share
-    is met by a share equal to it, as in the published filter; a class that is absent has the share 0.
+    A share is a count divided by all pixels of the chip, missing ones included; `size` is the edge length of a chip in
+    pixels. A share equal to a minimum passes, as in the published filter. A class that is absent has the share 0.
     """
     pixels = size**2
     least = settings.min_share
@@ -178,7 +178,7 @@ def rejection_reasons(counts: ChipCounts, size: int, settings: ChipSettings) -> 
 
 
 def _count(label: Plane, flags: Plane, origins: Origins, size: int) -> Counts:
-    """Return (chip, 6): three classes, three masks of flags, in the part of each window that is inside."""
+    """Return (chip, 6) counts: three classes and three masks of flags, in the part of each chip inside the planes."""
     height, width = label.shape
     counts = np.empty((len(origins), 6), np.int64)
     kernel.count_windows(

@@ -1,1 +1,1 @@
-"""The layers of a stack that are computed: label, distance, terrain, topography as int16."""
+"""The layers of a stack that are computed: label, distance, terrain, and topography as int16."""

@@ -1,4 +1,4 @@
-"""Conversion of topography to int16: scaled, rounded and checked; never wrapped around."""
+"""Convert topography to int16: values are scaled, rounded and checked, and never wrap around."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,23 +20,23 @@ def to_int16(
 ) -> NDArray[np.int16]:
     """Return ``round(values * scale + offset)`` as int16, computed in double precision.
 
-    A pixel is missing, and becomes ``band.nodata``, where it is NaN, equals `nodata`, or equals ``band.nodata``
-    *before* scaling: nodata values are never scaled. A pixel overflows where its result does not fit int16, is
-    infinite, or happens to equal ``band.nodata`` without being missing.
+    A pixel is missing, and becomes ``band.nodata``, if it is NaN, equals `nodata`, or equals ``band.nodata``
+    *before* scaling: nodata values are never scaled. A pixel overflows if its result does not fit int16, is
+    infinite, or happens to equal ``band.nodata`` although the pixel is not missing.
 
     Parameters
     ----------
     values : array of any real dtype, any shape
         Source pixels.
     band : Band
-        Gives scale, offset and nodata of the result.
+        Gives the scale, offset and nodata of the result.
     nodata : float or None
-        Tag of the source; may be nan or infinite.
+        Nodata tag of the source; may be nan or infinite.
     settings : ConvertSettings
-        Rounding of halves, and what happens on overflow: ``"error"``; ``"nodata"``; or ``"saturate"``, the
-        nearest int16 that is not nodata (of two equally near, the one nearer to zero).
+        How halves are rounded, and what happens on overflow: ``"error"``; ``"nodata"``; or ``"saturate"``, which
+        takes the nearest int16 that is not nodata (of two equally near, the one nearer to zero).
     where : str
-        File and window, for the message.
+        File and window, for error messages.
 
     Raises
     ------
@@ -69,19 +69,19 @@ def to_int16(
 
 
 def _missing(values: NDArray[np.number], nodata: float | None, band_nodata: int) -> NDArray[np.bool_]:
-    """Return where a pixel is NaN or equals either nodata value in the precision of its own dtype."""
+    """Return which pixels are NaN or equal one of the nodata values in the precision of their own dtype."""
     missing: NDArray[np.bool_] = values != values  # noqa: PLR0124 - true for NaN alone, and for every dtype
     for tag in (band_nodata, band_nodata if nodata is None else nodata):
         with np.errstate(over="ignore", invalid="ignore"):
             typed = np.asarray(tag, np.float64).astype(values.dtype)
-        # A tag that the dtype cannot hold matches nothing; cast, it would match other pixels.
+        # A tag that the dtype cannot hold matches no pixel. After a cast it would match wrong ones.
         if float(typed) == tag or (values.dtype.kind == "f" and np.isinf(typed) == np.isinf(tag)):
             missing |= values == typed
     return missing
 
 
 def _round_half_away(exact: NDArray[np.float64]) -> NDArray[np.float64]:
-    # Adding one half first would lift 0.49999999999999994 to 1.
+    # Adding one half before truncating would round 0.49999999999999994 up to 1.
     with np.errstate(invalid="ignore"):
         whole = np.trunc(exact)
         result: NDArray[np.float64] = whole + np.sign(exact) * (np.abs(exact - whole) >= 0.5)

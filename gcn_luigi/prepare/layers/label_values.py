@@ -1,7 +1,7 @@
-"""What the numbers in votes and in a ready-made label mean, and when they could mean two things.
+"""Interpret the values of votes and of ready-made labels, and refuse values that could mean two things.
 
-A raster of 0 and 1 may be a glacier mask, or a label without ice; one of 0 and 255 may be a mask or a label full of
-gaps. Values that have two readings are refused until the settings say which one is right.
+A raster of 0 and 1 may be a glacier mask or a label without ice. A raster of 0 and 255 may be a mask or a label full of
+gaps. Such ambiguous values are refused until the settings say which meaning is right.
 """
 
 from collections import Counter
@@ -15,13 +15,13 @@ from gcn_luigi.bands import CLASS_NAMES, LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, 
 from gcn_luigi.errors import ConfigError, InputError
 
 CLASS_VALUES = {"none": LABEL_NONE, "debris": LABEL_DEBRIS, "ice": LABEL_ICE, "ignore": LABEL_IGNORE}
-# Shown in a message.
+# The largest number of values listed in a message.
 _MOST_SHOWN = 10
-# Keys of a map have at most nine digits.
+# Keys of the map [label] classes have at most nine digits.
 _MOST_KEY = 1_000_000_000
 # A share computed in float32 may end a little above 1.
 _ONE = 1.000001
-# The published study asks for 4 of 7 votes; at a tenth of the range nearly everything would be ice.
+# The published study requires 4 of 7 votes. With a limit at a tenth of the range nearly everything would be ice.
 _FAR_ABOVE, _HALF = 10, 50
 
 Planes = Iterable[tuple[NDArray[Any], NDArray[np.bool_]]]
@@ -30,17 +30,17 @@ Planes = Iterable[tuple[NDArray[Any], NDArray[np.bool_]]]
 def count_values(planes: Planes, where: str) -> Counter[float]:
     """Return how often each value of a ready-made label occurs.
 
-    `planes` are values (y, x) of any number type, and which of them are missing, bool (y, x). A value that is not a
-    whole number is an InputError.
+    `planes` are pairs of values (y, x), of any number type, and a bool array (y, x) that is True where they are
+    missing. Raise InputError for a value that is not a whole number.
     """
     counts: Counter[float] = Counter()
     for values, missing in planes:
         valid = values[~missing]
         if has_fractions(valid):
             raise InputError(
-                f"label holds values that are not whole numbers, for example {valid[valid != np.rint(valid)][0]:g}",
+                f"the label has values that are not whole numbers, for example {valid[valid != np.rint(valid)][0]:g}",
                 where=where,
-                fix="a label names classes: resample it with the nearest pixel, never by averaging",
+                fix="resample it with the nearest neighbour, never by averaging, because its values are class numbers",
             )
         found, times = np.unique(valid, return_counts=True)
         counts.update(dict(zip(found.astype(float).tolist(), times.tolist(), strict=True)))
@@ -50,14 +50,14 @@ def count_values(planes: Planes, where: str) -> Counter[float]:
 def class_table(
     counts: Mapping[float, int], classes: Mapping[str, str], absent: Collection[str], where: str
 ) -> NDArray[np.float64]:
-    """Return the values of a ready-made label in rising order, each with its stored class: float64 (value, 2).
+    """Return the values of a ready-made label in ascending order, each with its stored class: float64 (value, 2).
 
-    `counts` come from `count_values`. `classes` is the map in the settings, of whole numbers as text to ``"none"``,
-    ``"debris"``, ``"ice"`` or ``"ignore"``; if it is empty, 0, 1, 2 and 255 stand for these. `absent` are classes that
-    the settings allow to be absent.
+    `counts` come from `count_values`. `classes` is the map in the settings, from whole numbers as text to ``"none"``,
+    ``"debris"``, ``"ice"`` or ``"ignore"``. If it is empty, 0, 1, 2 and 255 mean these classes. `absent` are classes
+    that the settings allow to be absent.
 
-    InputError: a value has no class; or there is no map, and a class that is not known to be absent does not occur, so
-    that the values could be read in two ways.
+    Raise InputError if a value has no class. Raise it, too, if there is no map and a class does not occur that the
+    settings do not allow to be absent, because the values could then be read in two ways.
     """
     if classes:
         table = {float(value): CLASS_VALUES[name] for value, name in classes.items()}
@@ -66,7 +66,7 @@ def class_table(
     if unknown := [value for value in counts if value not in table]:
         known = ", ".join(f"{value:g}" for value in sorted(table))
         raise InputError(
-            f"label holds values other than {known}: {_listed(unknown, counts)}",
+            f"the label has values other than {known}: {_listed(unknown, counts)}",
             where=where,
             fix=_map_to_fill_in(counts, classes),
         )
@@ -74,9 +74,9 @@ def class_table(
     if not classes and lacking and counts:
         wanted = ", ".join(f"{CLASS_VALUES[name]} ({name})" for name in lacking)
         raise InputError(
-            f"label holds {_listed(counts, counts)}, but not {wanted}: these values could be read in two ways",
+            f"the label has {_listed(counts, counts)}, but not {wanted}: these values could be read in two ways",
             where=where,
-            fix=f"{_map_to_fill_in(counts, {})}; or, if they are 0 none, 1 debris, 2 ice and 255 missing, "
+            fix=f"{_map_to_fill_in(counts, {})}; or, if 0 means none, 1 debris, 2 ice and 255 missing, "
             f"write [label] allow_absent = {_toml_list(lacking)}",
         )
     return np.array(sorted(table.items()), np.float64)
@@ -85,14 +85,14 @@ def class_table(
 def reclassify(values: NDArray[Any], missing: NDArray[np.bool_], table: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Return a ready-made label in our classes, uint8 (y, x): 0, 1, 2, and 255 where missing or ignored.
 
-    `table` comes from `class_table` and holds every value that is not missing.
+    `table` comes from `class_table` and contains every value that is not missing.
     """
     at = np.searchsorted(table[:, 0], np.where(missing, table[0, 0], values))
     return np.where(missing, LABEL_IGNORE, table[np.minimum(at, len(table) - 1), 1]).astype(np.uint8)
 
 
 def has_fractions(values: NDArray[Any]) -> bool:
-    """Return whether any of these finite numbers is not whole."""
+    """Return whether any of these finite values is not a whole number."""
     return values.dtype.kind == "f" and bool((values != np.rint(values)).any())
 
 
@@ -108,27 +108,27 @@ def fractional_votes(planes: Planes, min_votes: int, where: str) -> InputError:
             low, high = min(low, float(votes.min())), max(high, float(votes.max()))
         if broken.size and np.isnan(example):
             example = float(broken[0])
-    what = f"holds votes that are not whole numbers: {n_broken:,} of {n_total:,} pixels, for example {example:g}"
+    what = f"votes are not whole numbers in {n_broken:,} of {n_total:,} pixels, for example {example:g}"
     if low >= 0 and high <= _ONE:
         return InputError(
-            f"{what}; all lie between 0 and 1, as probabilities or shares do",
+            f"{what}; all are between 0 and 1, like probabilities or shares",
             where=where,
             fix="multiply by the number of classifications, round, and write whole numbers: "
-            f"{min_votes} votes ([label] min_votes) or more are debris-free ice. To cut at a probability instead, "
-            "write 1 above it and 0 below, and set min_votes = 1",
+            f"{min_votes} votes ([label] min_votes) or more are debris-free ice. To use a probability as the limit "
+            "instead, write 1 above it and 0 below, and set min_votes = 1",
         )
     return InputError(
         what,
         where=where,
-        fix="votes are counts: resample them with the nearest pixel, never by averaging; turn scores of "
-        "another kind into whole numbers, and set [label] min_votes in their unit",
+        fix="resample votes with the nearest neighbour, never by averaging, because they are counts; convert scores "
+        "of another kind to whole numbers, and set [label] min_votes in their unit",
     )
 
 
 def refuse_percentages(most: int, min_votes: int, where: str) -> None:
-    """Raise InputError where votes go so far above those needed for ice that they must be percentages or bytes.
+    """Raise InputError if votes are so far above the number needed for ice that they look like percentages or bytes.
 
-    That is above 50, and at least ten times the smallest number of votes that is called ice.
+    This holds if they are above 50 and at least ten times the smallest number of votes that is called ice.
     """
     if most > _HALF and most >= _FAR_ABOVE * max(min_votes, 1):
         raise InputError(
@@ -140,9 +140,10 @@ def refuse_percentages(most: int, min_votes: int, where: str) -> None:
 
 
 def refuse_absent(counts: NDArray[np.int64], allowed: Collection[str], *, of_votes: bool, region: str) -> None:
-    """Raise ConfigError where used partitions hold no pixel of a class that is not `allowed` to be absent.
+    """Raise ConfigError if a class that is not `allowed` to be absent has no pixel in any used partition.
 
-    `counts` are their pixels of class none, debris, ice and missing; `of_votes`: the label was made from votes.
+    `counts` are the pixels of the used partitions: none, debris, ice and missing. `of_votes` is True if the label was
+    made from votes.
     """
     pixels = dict(zip((*CLASS_NAMES, "missing"), counts.tolist(), strict=True))
     lacking = [name for name in CLASS_NAMES if not pixels[name] and name not in allowed]
@@ -157,30 +158,32 @@ def refuse_absent(counts: NDArray[np.int64], allowed: Collection[str], *, of_vot
         hints = ["no outline covers a pixel with votes: check the CRS of the outlines"]
     listed = ", ".join(f"{name} {count:,}" for name, count in pixels.items())
     raise ConfigError(
-        f"no pixel of class {' or '.join(lacking)} in any partition that is used",
+        f"no partition in use has a pixel of class {' or '.join(lacking)}",
         where="; ".join([f"region {region}, pixels by class: {listed}", *hints]),
-        fix=f"check votes, min_votes and outlines; if it is meant, write [label] allow_absent = {_toml_list(lacking)}",
+        fix="check votes, min_votes and outlines; if this is intended, write [label] allow_absent = "
+        f"{_toml_list(lacking)}",
     )
 
 
 def _listed(values: Iterable[float], counts: Mapping[float, int]) -> str:
-    """Return values with their counts, as text: at most ten."""
+    """Return at most ten values with their counts, as text."""
     ordered = sorted(values)
     more = f" and {len(ordered) - _MOST_SHOWN} more values" if len(ordered) > _MOST_SHOWN else ""
     return ", ".join(f"{value:g} ({counts[value]:,} pixels)" for value in ordered[:_MOST_SHOWN]) + more
 
 
 def _map_to_fill_in(values: Iterable[float], classes: Mapping[str, str]) -> str:
-    """Return a map of the raster's values for a person to complete: what they mean is not guessed."""
+    """Return a map of the raster's values that the user can complete: the program does not guess what they mean."""
     ordered = sorted(values)
     if any(abs(value) >= _MOST_KEY for value in ordered):
         return (
-            "declare values that mean missing as the file's nodata value, and say with [label] classes what others mean"
+            "declare the value that means missing as the file's nodata value, and give a class to others in "
+            "[label] classes"
         )
     keys = [f"{value:.0f}" for value in ordered[:_MOST_SHOWN]]
     pairs = ", ".join(f'"{key}" = "{classes.get(key, "...")}"' for key in keys)
     more = ", and so on" if len(ordered) > _MOST_SHOWN else ""
-    return f"say what each value means, none, debris, ice or ignore: [label] classes = {{ {pairs}{more} }}"
+    return f"give each value a class (none, debris, ice or ignore): [label] classes = {{ {pairs}{more} }}"
 
 
 def _toml_list(names: Iterable[str]) -> str:

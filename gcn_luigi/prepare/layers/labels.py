@@ -1,4 +1,4 @@
-"""Layers made from outlines: the class label (0 none, 1 debris, 2 debris-free ice, 255 ignore) and the distance."""
+"""Layers from outlines: the label (0 none, 1 debris, 2 debris-free ice, 255 ignore) and the distance to glacier."""
 
 import math
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ _INT16_MAX = 32767
 
 
 def rasterize_outlines(geometries: Sequence[Any] | NDArray[Any], lattice: Lattice) -> NDArray[np.bool_]:
-    """Return which pixel centres lie inside any outline, bool (y, x).
+    """Return which pixel centres are inside any outline, bool (y, x).
 
-    Polygons are in the lattice's CRS; None and empty ones are skipped. Any crop of the lattice gives the same pixels
-    as the whole, so work window by window.
+    Polygons are in the lattice's CRS; None and empty ones are skipped. A crop of the lattice gives the same pixels as
+    the whole lattice, so callers can work window by window.
     """
     shapes = np.asarray(geometries, dtype=object).ravel()
     bounds = shapely.bounds(shapes).reshape(-1, 4)
@@ -49,21 +49,21 @@ def combine_label(
 ) -> NDArray[np.uint8]:
     """Return the class of each pixel from the outlines and the STEM votes.
 
-    A pixel without votes is 255 everywhere: missing is never "no glacier".
+    A pixel without votes is 255, inside outlines and outside: missing data never mean "no glacier".
 
     Parameters
     ----------
     inside : ndarray
-        Axes (y, x), bool: the pixel centre lies inside an outline.
+        Axes (y, x), bool: True where the pixel centre is inside an outline.
     votes : ndarray
         Axes (y, x), any number type: votes for debris-free ice.
     votes_missing : ndarray
-        Axes (y, x), bool: the votes are nodata here, or the STEM raster ends.
+        Axes (y, x), bool: True where the votes are nodata or the pixel is beyond the STEM raster.
     min_votes : int
-        As many votes, or more, are debris-free ice.
+        Pixels with this many votes or more are debris-free ice.
     ice_outside : str
-        Class of debris-free ice outside every outline: ``"none"``, 0 (the published rule); ``"ignore"``, 255;
-        ``"ice"``, 2.
+        Class of debris-free ice outside all outlines: ``"none"`` gives 0 (the published rule), ``"ignore"`` gives
+        255, and ``"ice"`` gives 2.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def count_classes(label: NDArray[np.uint8]) -> NDArray[np.int64]:
     Parameters
     ----------
     label : ndarray
-        Any shape, uint8: 0, 1, 2; anything else is missing.
+        Any shape, uint8: 0, 1 or 2; other values are missing.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def count_classes(label: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def halo_px(pixel_size: float, max_m: int) -> int:
-    """Return how many pixels around a block affect its distances: farther ones cannot lower a capped value."""
+    """Return how far around a block pixels can affect its distances, in pixels: distances are capped at `max_m`."""
     return math.ceil(max_m / pixel_size)
 
 
@@ -106,24 +106,24 @@ def distance_to_glacier(
 ) -> NDArray[np.int16]:
     """Return the distance from each pixel centre to the nearest pixel centre that is glacier.
 
-    The transform is the exact Euclidean one (Maurer et al. 2003, as implemented by scipy). A block computed with
-    `halo_px` more pixels on every side, then trimmed, equals the same part of the whole.
+    The transform is exact and Euclidean (Maurer et al. 2003, as implemented by scipy). If a block is computed with
+    `halo_px` extra pixels on every side and then trimmed, it equals the same part of the whole.
 
     Parameters
     ----------
     inside : ndarray
-        Axes (y, x), bool: the pixel is glacier, by outline or by label.
+        Axes (y, x), bool: True where the pixel is glacier, by outline or by label.
     pixel_size : float
         Pixel size in metres.
     max_m : int
-        In metres, whatever the unit: larger distances become this, and so does every pixel where nothing is glacier.
+        The cap, always in metres. Larger distances become this value; without any glacier, all pixels do.
     unit : str
         ``"m"`` for metres or ``"px"`` for pixels.
 
     Returns
     -------
     ndarray
-        Axes (y, x), int16, in `unit`, rounded half to even; 0 inside. There is no nodata.
+        Axes (y, x), int16, in `unit`, rounded half to even; 0 on glacier. There is no nodata.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def distance_to_glacier(
     limit = max_m if unit == "m" or pixel_size <= 0 else max_m / pixel_size
     if not 0 < limit <= _INT16_MAX or pixel_size <= 0:
         raise ConfigError(
-            f"no distances up to {max_m} m for pixels of {pixel_size} m in {unit}",
+            f"distances up to {max_m} m in {unit} cannot be computed or stored for pixels of {pixel_size} m",
             where="[distance]",
             fix=f"use a positive pixel size and a max_m from 1 m to {_INT16_MAX} {unit}",
         )

@@ -1,9 +1,9 @@
-"""Slope, aspect and the topographic bands that follow from an elevation raster.
+"""Slope, aspect and other topographic bands, computed from an elevation raster.
 
 Gradients are Horn's third-order finite differences over 3 x 3 pixels (Horn 1981, "Hill shading and the
 reflectance map", Proc. IEEE 69(1), 14-47). Rows run south, columns run east.
-A pixel is missing (NaN) in every result where its 3 x 3 neighbourhood holds nodata, NaN or an infinity. Beyond the edge
-of the array the surface is continued linearly, so that an array without gaps gives a result without gaps.
+A pixel is missing (NaN) in every result if its 3 x 3 neighbourhood contains nodata, NaN or an infinity. Beyond the edge
+of the array the surface is continued linearly, so an array without gaps gives a result without gaps.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ def gradient(
     """Return how steeply a surface (row, col) rises to the east and to the north, in metres per metre.
 
     Heights and `pixel_size` are in metres. float32 is computed in float32, every other type in float64. `nodata`, NaN
-    and infinities are missing. InputError: fewer than 2 x 2 pixels, or a pixel size that is not positive.
+    and infinities are missing. Raise InputError for fewer than 2 x 2 pixels or a pixel size that is not positive.
     """
     around = _framed(elevation, pixel_size, nodata)
     with np.errstate(invalid="ignore"):
@@ -30,23 +30,23 @@ def gradient(
         along = around[:-2] - around[2:]
         east = across[:-2] + 2 * across[1:-1] + across[2:]
         north = along[:, :-2] + 2 * along[:, 1:-1] + along[:, 2:]
-        # Horn leaves the pixel itself out of the sums; a missing pixel has no slope all the same.
+        # Horn's sums leave out the pixel itself, but a missing pixel must still have no slope.
         unknown = around[1:-1, 1:-1] * 0
     step = around.dtype.type(8 * pixel_size)
     return east / step + unknown, north / step + unknown
 
 
 def slope(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
-    """Return the angle between the surface and the horizontal: radians, 0 to pi/2; arguments as for `gradient`."""
+    """Return the angle between the surface and the horizontal, in radians, 0 to pi/2. Arguments as for `gradient`."""
     east, north = gradient(elevation, pixel_size, nodata)
     angle: Surface = np.arctan(np.hypot(east, north))
     return angle
 
 
 def aspect(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
-    """Return the compass direction in which the surface falls; arguments as for `gradient`.
+    """Return the compass direction in which the surface falls. Arguments as for `gradient`.
 
-    Radians clockwise from north, in [0, 2 pi); NaN also where the surface is flat.
+    The unit is radians clockwise from north, in [0, 2 pi). Flat pixels are NaN, like missing ones.
     """
     east, north = gradient(elevation, pixel_size, nodata)
     turn = east.dtype.type(2 * np.pi)
@@ -58,15 +58,15 @@ def aspect(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float 
 
 
 def northness(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
-    """Return the cosine of the aspect: 1 faces north, -1 faces south, 0 is flat; arguments as for `gradient`."""
+    """Return the cosine of the aspect: 1 faces north, -1 faces south, 0 is flat. Arguments as for `gradient`."""
     east, north = gradient(elevation, pixel_size, nodata)
     return _cosine(east, north)
 
 
 def southness(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
-    """Return minus the cosine of the aspect times the sine of the slope; arguments as for `gradient`.
+    """Return minus the cosine of the aspect times the sine of the slope. Arguments as for `gradient`.
 
-    From -1 to 1: 1 is a wall that faces south, 0 is flat.
+    Values range from -1 to 1: 1 is a vertical wall that faces south, 0 is flat.
     """
     east, north = gradient(elevation, pixel_size, nodata)
     steepness = np.hypot(east, north)
@@ -75,7 +75,7 @@ def southness(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: flo
 
 
 def curvature(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None = None) -> Surface:
-    """Return minus the Laplacian over the four neighbours, in 1/100 m: summits are positive; as for `gradient`."""
+    """Return minus the Laplacian over four neighbours, in 1/100 m: summits are positive. Arguments: see `gradient`."""
     around = _framed(elevation, pixel_size, nodata)
     with np.errstate(invalid="ignore"):
         centre = around[1:-1, 1:-1]
@@ -93,12 +93,12 @@ def _cosine(east: Surface, north: Surface) -> Surface:
 
 
 def _framed(elevation: npt.NDArray[np.generic], pixel_size: float, nodata: float | None) -> Surface:
-    """Return the heights with NaN for missing ones and a frame of one pixel continued linearly."""
+    """Return heights with NaN where they are missing, and with a frame of one linearly continued pixel."""
     if elevation.ndim != 2 or min(elevation.shape) < 2 or not pixel_size > 0:
         raise InputError(
-            f"no slope can be computed from an array of shape {elevation.shape} and pixels of {pixel_size} m",
+            f"slope cannot be computed from an array of shape {elevation.shape} with pixels of {pixel_size} m",
             where="elevation",
-            fix="give at least 2 x 2 heights (row, col) and a positive pixel size",
+            fix="give an array (row, col) of at least 2 x 2 heights, and a positive pixel size",
         )
     heights: Surface = elevation.astype(np.float32 if elevation.dtype == np.float32 else np.float64)
     missing = ~np.isfinite(heights)

@@ -1,1 +1,1 @@
-"""Missing pixels: found, flagged and filled."""
+"""Find, flag and fill missing pixels."""

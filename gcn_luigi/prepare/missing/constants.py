@@ -1,4 +1,4 @@
-"""Values that fill too much of a tile to be measured: missing pixels that nobody declared look like that."""
+"""Find constant values that fill too much of a tile to be measurements: undeclared missing pixels look like this."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Pixels looked at, on an even grid, and along the edges all: telling a few per cent needs no more.
+# About this many pixels, on an even grid, are enough to detect a few per cent. Edges are examined completely.
 _SAMPLED = 1 << 16
-# Share of a tile above which one value is suspect, and of one of its edges.
+# One value is suspect if it fills more than this share of a tile, or at least this share of one of its edges.
 _OF_TILE, _OF_EDGE = 0.03, 0.9
-# So few pixels repeat a value by chance.
+# Fewer pixels, or a shorter edge, may repeat a value by chance.
 _FEWEST, _SHORTEST_EDGE = 32, 16
-# Of the range of all other values.
+# A value is apart if its distance from all others exceeds this share of their range.
 _APART = 0.1
-# A value that is measured often has neighbours that are, too.
+# If a measured value is frequent, the values next to it are frequent as well. A spike exceeds both by this factor.
 _SPIKE = 3
 
 IsMeasured = Callable[[NDArray[np.number]], NDArray[np.bool_]]
@@ -27,13 +27,13 @@ class Constant:
     Attributes
     ----------
     value : float
-        As stored.
+        The value as stored.
     share : float
-        Of all pixels of the tile, estimated from a sample.
+        Share of all pixels of the tile, estimated from a sample.
     is_edge : bool
-        True if it fills one of the tile's four edges.
+        True if the value fills one of the tile's four edges.
     is_apart : bool
-        True if it is far from all other values, as no flat water is from its shore.
+        True if the value is far from all others. The level of flat water, by contrast, is close to that of its shore.
     """
 
     value: float
@@ -43,7 +43,7 @@ class Constant:
 
 
 class PixelSample:
-    """An even sample of the pixels of one band of a tile of `height` x `width` pixels, and its edges."""
+    """An even sample of one band of a tile of `height` x `width` pixels, and all pixels of the tile's edges."""
 
     def __init__(self, height: int, width: int) -> None:
         self._shape = height, width
@@ -52,7 +52,7 @@ class PixelSample:
         self._edges: dict[str, list[NDArray[np.number]]] = {}
 
     def add(self, row: int, col: int, pixels: NDArray[np.number]) -> None:
-        """Take what is needed of a window, (y, x) of any real dtype, that begins at `row` and `col` of the tile."""
+        """Add the needed pixels of a window, (y, x) of any real dtype, which begins at `row` and `col` of the tile."""
         self._sample.append(pixels[-row % self._step :: self._step, -col % self._step :: self._step].flatten())
         (height, width), (rows, cols) = self._shape, pixels.shape
         for name, is_on_edge, edge in (
@@ -65,13 +65,13 @@ class PixelSample:
                 self._edges.setdefault(name, []).append(edge.flatten())
 
     def share_of(self, value: float) -> float:
-        """Return the share of the sampled pixels that hold `value`."""
+        """Return the share of the sampled pixels that equal `value`."""
         return float((np.concatenate(self._sample) == value).mean())
 
     def constant(self, is_measured: IsMeasured) -> Constant | None:
-        """Return the value with the largest share that fills an edge of the tile or a few per cent of it, if any.
+        """Return the value with the largest share among those that fill an edge or a few per cent of the tile, if any.
 
-        `is_measured` says which of given values count as measurements; others are never suspect.
+        `is_measured` returns which of the given values count as measurements. Other values are never suspect.
         """
         sample = np.concatenate(self._sample)
         edges = (_value_of_edge(np.concatenate(parts), is_measured) for parts in self._edges.values())
@@ -82,7 +82,7 @@ class PixelSample:
         value = max(found, key=lambda value: (found[value], value in on_edge, -abs(value)))
         others = sample[is_measured(sample) & (sample != value)].astype(np.float64)
         is_apart = bool(others.size) and np.abs(others - value).min() > _APART * np.ptp(others)
-        # Without the sign of -0.
+        # Adding 0.0 turns -0.0 into 0.0.
         return Constant(value + 0.0, found[value], value in on_edge, bool(is_apart))
 
 
@@ -93,7 +93,7 @@ def _value_of_edge(edge: NDArray[np.number], is_measured: IsMeasured) -> float |
 
 
 def _spikes(sample: NDArray[np.number], is_measured: IsMeasured) -> dict[float, float]:
-    """Return the share of each value that is far more frequent than its neighbours."""
+    """Return the values that are far more frequent than the next lower and higher value, each with its share."""
     values, counts = np.unique(sample[is_measured(sample)], return_counts=True)
     padded = np.pad(counts, 1)
     neighbours = np.maximum(padded[:-2], padded[2:])

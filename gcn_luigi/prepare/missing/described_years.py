@@ -1,11 +1,11 @@
-"""The years that band descriptions name, compared with those of the configuration."""
+"""Read years from band descriptions and compare them with the years of the configuration."""
 
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
-# The whole date is taken at once, so that its day and month are not read a second time.
+# A pattern matches the whole date, so that its day and month are not read again as something else.
 _DATES = tuple(
     re.compile(pattern, re.ASCII | re.IGNORECASE)
     for pattern in (
@@ -14,26 +14,26 @@ _DATES = tuple(
         rf"(?<![0-9A-Z]){_YEAR}(?P<month>\d\d)(?P<day>\d\d)(?=T\d|[^0-9A-Z]|$)",
     )
 )
-# 2010-11 and 2010/11 are a season over two years as well as a month.
+# 2010-11 and 2010/11 may mean a season over two years or a month.
 _SEASON = re.compile(rf"(?<![0-9A-Z]){_YEAR}[-/](?P<end>\d\d)(?![0-9A-Z])", re.ASCII | re.IGNORECASE)
-# A number before a unit is a wavelength or a length; one with decimals is a measurement.
+# A number before a unit is a wavelength or a length, and a number with decimals is a measurement.
 _NO_UNIT = r"(?![0-9A-Z])(?![.,]\d)(?!\s*(?:nm|um|µm|mm|cm|m|km|px|ft)\b)"
 _WORD = re.compile(rf"(?<![0-9A-Z])(?<!\d[.,])(?:y|yr|year)?{_YEAR}{_NO_UNIT}", re.ASCII | re.IGNORECASE)
-# nbr2012 or L2012: believed only where each band says it so.
+# nbr2012 or L2012: used only if every band is named like this.
 _GLUED = re.compile(rf"(?<![0-9A-Z])[A-Z]+{_YEAR}{_NO_UNIT}", re.ASCII | re.IGNORECASE)
-# Keys of metadata that say when a band was taken; of other dates nobody knows what they are.
+# Keys of metadata that say when a band was acquired. The meaning of other dates is unknown.
 _TAKEN = re.compile(r"(?:^|[_: .-])(?:year|yr|acquired|acquisition|observed|sensed|epoch)(?:$|[_: .-])", re.IGNORECASE)
 _PLAIN_DATE = frozenset({"date", "datetime"})
 _MOST_SEASON = 5
 
 
 def described_years(names: Sequence[str], items: Sequence[Mapping[str, str]] = ()) -> tuple[int | None, ...]:
-    """Return the year that each band of one file says it is of; None where it says nothing, or nothing certain.
+    """Return the year that the description of each band gives; None if it gives none, or is not clear.
 
-    A year is a word ``19xx`` or ``20xx``, alone or after ``y``, ``yr`` or ``year``, or part of a date. Several years in
-    one description say nothing (``1999_2001``), nor does a year that all bands of a file share, which is that of the
-    collection or of the export, nor a number with decimals or before a unit of length. The metadata of a band (`items`)
-    are read if its description says nothing; only items on when it was taken count, as ``year`` or
+    A year is a word ``19xx`` or ``20xx``, alone or after ``y``, ``yr`` or ``year``, or part of a date. The following do
+    not count: several years in one description (``1999_2001``); a year that all bands of a file share, because it may
+    be the year of the collection or export; a number with decimals or before a unit of length. If a description gives
+    no year, the metadata of the band (`items`) are read, but only items about its acquisition, such as ``year`` or
     ``acquisition_date``.
 
     Examples
@@ -53,12 +53,12 @@ def described_years(names: Sequence[str], items: Sequence[Mapping[str, str]] = (
 
 
 def contradicts(described: Sequence[int | None], years: Sequence[int]) -> bool:
-    """Return whether a band says that it is of another year than the one it is taken for."""
+    """Return whether the description of any band gives another year than the year that the band is used for."""
     return any(said not in (None, year) for said, year in zip(described, years, strict=True))
 
 
 def _own_years(found: list[set[int]]) -> list[set[int]]:
-    """Return the years of each band without those that all bands which name any have in common."""
+    """Return the years of each band, without the years that are common to all bands that have any."""
     named = [years for years in found if years]
     common = set.intersection(*named) if len(named) > 1 else set()
     return [years - common for years in found]
@@ -78,7 +78,7 @@ def _years_in(text: str, word: re.Pattern[str]) -> set[int]:
 
 def _is_date(match: re.Match[str]) -> bool:
     year, first, second = (int(match[name]) for name in ("year", "month", "day"))
-    # Of 07/21/2012 and 21/07/2012 either is a date.
+    # Both 07/21/2012 and 21/07/2012 are accepted.
     orders = ((first, second), (second, first)) if match.re is _DATES[1] else ((first, second),)
     for month, day in orders:
         try:

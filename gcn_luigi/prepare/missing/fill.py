@@ -1,4 +1,4 @@
-"""Missing samples found, recorded by role, and filled."""
+"""Find missing samples, record them by role, and fill them."""
 
 import enum
 import functools
@@ -15,13 +15,13 @@ from gcn_luigi.bands import LABEL_IGNORE, Band, BandSchema, Role
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.dtypes import Array
 
-# What int16 conversion makes of a value too large for it.
+# A conversion that saturates turns a value that is too large for int16 into this one.
 _SATURATED = 32767
 _LOW, _HIGH = -32768, 32767
 
 
 class Flag(enum.IntFlag):
-    """Bits of the flags plane; a set bit means missing."""
+    """Bits of the flags plane. A set bit means that the pixel is missing in this respect."""
 
     OPTICAL = 1
     TOPO = 2
@@ -46,13 +46,13 @@ class Corrected:
     Attributes
     ----------
     image : ndarray
-        (band, y, x), int16: all bands but the label, in stack order.
+        (band, y, x), int16: all bands except the label, in stack order.
     label : ndarray of uint8
         (y, x): 0 none, 1 debris, 2 debris-free ice, 255 missing.
     flags : ndarray of uint8
         (y, x): bits of `Flag`.
     out_of_range : ndarray of int64
-        (band,) of `image`: no sentinel, beyond the band's valid range.
+        (band,), for the bands of `image`: number of samples that are beyond the band's valid range and no sentinel.
     """
 
     image: Array
@@ -62,7 +62,7 @@ class Corrected:
 
     @classmethod
     def empty(cls, schema: BandSchema, shape: tuple[int, int]) -> Self:
-        """Return buffers for stacks of `shape` (y, x), to be reused as ``out``; their content is arbitrary."""
+        """Return buffers for stacks of `shape` (y, x), for reuse as ``out``. Their content is arbitrary."""
         n_image = len(schema) - 1
         return cls(
             np.empty((n_image, *shape), np.int16),
@@ -73,12 +73,12 @@ class Corrected:
 
 
 def band_flags(schema: BandSchema) -> npt.NDArray[np.uint8]:
-    """Return the flag of each image band, (band,) uint8: the bit that is set where it is missing."""
+    """Return the flag of each image band, (band,) uint8: the bit that is set where the band is missing."""
     return np.array([_FLAG_OF[band.role] for band in schema.image], np.uint8)
 
 
 def outside_flags(bands: Iterable[Band]) -> Flag:
-    """Return the flags of a pixel beyond the mosaic: every role that `bands` have, and `Flag.OUTSIDE`."""
+    """Return the flags of a pixel beyond the mosaic: the flags of all roles in `bands`, and `Flag.OUTSIDE`."""
     flags = Flag.OUTSIDE
     for band in bands:
         flags |= _FLAG_OF[band.role]
@@ -97,7 +97,8 @@ def strict_nodata(
 
     A sample is missing if it equals its band's own nodata, is beyond the band's valid range or, in topography, equals
     32767, the mark of a saturated conversion. A pixel that is missing in any band of a role gets the role's flag, and
-    the fill in all bands of that role. A label that is missing or no class is 255 and affects no other band.
+    the fill value in all bands of that role. A label that is missing or is no class becomes 255. It affects no other
+    band.
 
     Parameters
     ----------
@@ -107,16 +108,16 @@ def strict_nodata(
         Roles, nodata and valid ranges; any number of bands per role, including none.
     inside : Window, optional
         The part of the stack that is on the mosaic, in the stack's own pixels. Beyond it every role is missing and
-        nothing counts as out of range.
+        no sample counts as out of range.
     fill : int
-        What a missing image sample becomes.
+        The value that missing image samples get.
     out : Corrected, optional
-        Buffers from `Corrected.empty`, written to and returned.
+        Buffers from `Corrected.empty`, which are filled and returned.
 
     Returns
     -------
     Corrected
-        Filled image, label, flags and the samples out of range.
+        The filled image, the label, the flags, and the number of samples out of range per band.
     """
     stack = np.ascontiguousarray(stack)
     shape, label_at = stack.shape[1:], schema.label_index
@@ -150,10 +151,10 @@ def flag_outside(
     schema : BandSchema
         The stack's bands.
     outside : ndarray of bool
-        (y, x): no tile here.
+        (y, x): True where there is no tile.
     fill : int or None
-        What image samples there become, while the label becomes 255; None changes flags alone, as legacy pixels must
-        stay what the published chain made of them.
+        The value that image samples get there, while the label becomes 255. None changes the flags only: legacy pixels
+        must keep the values of the published chain.
     """
     if outside.any():
         corrected.flags[outside] |= int(outside_flags(schema))
@@ -165,7 +166,7 @@ def flag_outside(
 
 @functools.lru_cache(maxsize=16)
 def _rule(schema: BandSchema) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]:
-    """Return (band, 4) limits and (band,) flags, 0 for the label, which affects no other band; both read-only."""
+    """Return limits (band, 4) and flags (band,), both read-only. The label affects no other band, so its flag is 0."""
     limits = np.array([_limits(band) for band in schema], np.int16)
     bits = np.insert(band_flags(schema), schema.label_index, 0)
     for array in (limits, bits):
@@ -174,9 +175,9 @@ def _rule(schema: BandSchema) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uin
 
 
 def _limits(band: Band) -> tuple[int, int, int, int]:
-    """Return nodata, second sentinel, lowest and highest valid value, all of int16: fractions move inwards."""
+    """Return nodata, second sentinel, lowest and highest valid value as int16. Limits are rounded inwards."""
     sentinel = _SATURATED if band.role is Role.TOPO else band.nodata
     lowest = _LOW if band.valid_min is None else max(_LOW, math.ceil(band.valid_min))
     highest = _HIGH if band.valid_max is None else min(_HIGH, math.floor(band.valid_max))
-    # Where no value is valid either limit may be beyond int16.
+    # If no value is valid, either limit may be beyond int16.
     return (band.nodata, sentinel, lowest, highest) if lowest <= highest else (band.nodata, sentinel, _HIGH, _LOW)

@@ -1,4 +1,4 @@
-"""The published nodata step, to the bit, and true flags for its pixels."""
+"""Reproduce the published nodata step to the bit, and give its pixels correct flags."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from gcn_luigi.prepare.dtypes import Array
 from gcn_luigi.prepare.missing.fill import Corrected, strict_nodata
 from gcn_luigi.settings import NodataSettings
 
-# The nodata value that the published yearly stack declared for every band, and the one its topography held besides.
+# The nodata value that the published yearly stack declared for every band, and a second one in its topography.
 LEGACY_NODATA, _TOPO_NODATA = -32768, -9999
 _SATURATED = 32767
 
@@ -18,11 +18,11 @@ _SELECT_CLASS, _SELECT_OPTICAL, _SELECT_TOPO = 1, 2, 4
 
 
 def legacy_nodata(stack: Array, schema: BandSchema, settings: NodataSettings) -> Array:
-    """Replace missing samples exactly as the published nodata step did, its faults included.
+    """Replace missing samples exactly as the published nodata step did, including its faults.
 
-    With C where the label holds -32768, O where the probed optical band does and T where the probed topo band is
-    negative (or the alternative one holds -32768, -9999 or 32767): O fills the optical bands, T topography, C every
-    band. A zero is never replaced.
+    Three conditions are tested at each pixel. C: the label is -32768. O: the probed optical band is -32768. T: the
+    probed topo band is negative, or the alternative topo band is -32768, -9999 or 32767. Where O holds, the optical
+    bands are filled; where T holds, topography; where C holds, every band. A zero is never replaced.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def legacy_nodata(stack: Array, schema: BandSchema, settings: NodataSettings) ->
     schema : BandSchema
         Roles of the bands.
     settings : NodataSettings
-        The fill, and the bands that are probed.
+        The fill value, and the bands that are probed.
 
     Raises
     ------
@@ -52,10 +52,11 @@ def legacy_nodata(stack: Array, schema: BandSchema, settings: NodataSettings) ->
 
 
 def as_legacy_stack(stack: Array, schema: BandSchema, *, inside: Window | None = None) -> Array:
-    """Return a copy of the stack as the published chain would have had it before its nodata step.
+    """Return a copy of the stack as it was in the published chain before the nodata step.
 
-    There -32768 was the nodata of every band: every band holds it beyond `inside`, and so does a missing label (255
-    here). Nothing else is changed, so -9999 stays data in topography. Arguments and errors as in `legacy_corrected`.
+    In that chain -32768 was the nodata of every band. So every band gets it beyond `inside`, and the label also where
+    it is missing (255 here). Nothing else changes, so -9999 in topography still counts as data. Arguments and errors
+    as in `legacy_corrected`.
     """
     made = np.array(stack, order="C")
     label = made[schema.label_index]
@@ -75,16 +76,16 @@ def legacy_corrected(
     inside: Window | None = None,
     out: Corrected | None = None,
 ) -> Corrected:
-    """Return the pixels of the published chain together with true flags.
+    """Return the pixels of the published chain together with correct flags.
 
-    Image and label are those of `legacy_nodata` on `as_legacy_stack`; flags and the samples out of range are those of
-    `strict_nodata`. Where a flag is set the legacy pixel may nevertheless be a leaked sentinel, and a missing label is
-    class 0 with the usual fill.
+    Image and label come from `legacy_nodata`, applied to `as_legacy_stack`. Flags and samples out of range come from
+    `strict_nodata`. Where a flag is set, the legacy pixel may still be a sentinel that was not replaced; with the usual
+    fill, a missing label is class 0.
 
     Parameters
     ----------
     stack : ndarray
-        (band, y, x) int16 in the order of `schema`, as read from our own stack; not modified.
+        (band, y, x) int16 in the order of `schema`, as read from this package's stack; not modified.
     schema : BandSchema
         Roles, nodata and valid ranges.
     settings : NodataSettings
@@ -92,12 +93,12 @@ def legacy_corrected(
     inside : Window, optional
         The part of the stack that is on the mosaic, in the stack's own pixels.
     out : Corrected, optional
-        Buffers from `Corrected.empty`, written to and returned.
+        Buffers from `Corrected.empty`, which are filled and returned.
 
     Returns
     -------
     Corrected
-        A legacy label that is no class is 255.
+        The legacy pixels with flags. A legacy label that is no class becomes 255.
 
     Raises
     ------

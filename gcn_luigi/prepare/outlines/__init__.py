@@ -1,1 +1,1 @@
-"""Glacier outlines: one row per glacier and date, in valid polygons on the lattice."""
+"""Glacier outlines: one row per glacier and date, as valid polygons in the lattice's CRS."""

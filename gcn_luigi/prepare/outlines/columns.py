@@ -1,4 +1,4 @@
-"""What the columns of a file of outlines say: whose outline a row is, of which date, and whether it is glacier."""
+"""Read the columns of a file of outlines: each row's glacier id and date, and whether it is glacier or rock."""
 
 import re
 from collections import Counter
@@ -16,15 +16,15 @@ from gcn_luigi.settings import EACH_ROW, UNDATED, OutlineSettings
 
 _IDS = ("rgiid", "rgi_id", "glims_id", "glimsid", "glac_id", "glacier_id", "outline", "id")
 _DATES = ("bgndate", "src_date", "date", "img_date", "year")
-# Every file of the RGI states the id that GLIMS gives the same glacier.
+# Files of the RGI also hold the id that GLIMS gives the same glacier.
 _COMPANIONS = {"rgiid": {"glimsid", "glims_id"}, "rgi_id": {"glimsid", "glims_id"}}
 _WORDS = {
     "", "-", "--", "?", "n/a", "na", "nan", "none", "null", "<null>", "nil", "no id", "noid", "tbd", "unknown",
     "unnamed", "no name", "noname", "no data", "nodata", "undefined",
 }  # fmt: skip
-# Numbers below 0, and ids of the RGI and of GLIMS whose number is 0: no ids where several rows hold them.
+# Numbers below 0, and ids of the RGI and of GLIMS whose number is 0. If several rows hold one, it does not count as id.
 _NO_ID = re.compile(r"^(?:-\d+|rgi.*[-.]0+|g0+[ew]0+[ns])$")
-# In the note of a column that was taken where others could have been: nothing is wrong with the outlines.
+# Part of the note that says which of several possible columns was used. It does not mean an error in the outlines.
 COLUMN_CHOSEN = " would do as well: [outlines] "
 _Mask = npt.NDArray[np.bool_]
 _GLACIER, _ROCK = "glac_bound", "intrnl_rock"
@@ -32,12 +32,12 @@ _GLACIER, _ROCK = "glac_bound", "intrnl_rock"
 
 @dataclass(frozen=True)
 class OutlineRows:
-    """The rows of a file that are glacier, or rock within one, and notes on what was chosen and left out.
+    """The rows of a file that are glacier or rock within a glacier, with notes on what was chosen and left out.
 
-    `table` is indexed by the row's place in the file: outline (the id; ``row 7`` for a row without one), has_id, date
-    (as written), day (ISO, as far as it is known), year (Int64), analysis (what ties rock to its glacier) and is_rock.
-    `id_column` is empty where each row is an outline of its own; `spare` are other columns with a different value in
-    each row.
+    `table` is indexed by the row's position in the file. Its columns are outline (the id; ``row 7`` for a row without
+    one), has_id, date (as written), day (ISO, as far as it is known), year (Int64), analysis (a key that links rock to
+    its glacier) and is_rock. `id_column` is empty if each row is an outline of its own. `spare` are other columns that
+    have a different value in each row.
     """
 
     table: pd.DataFrame
@@ -47,11 +47,12 @@ class OutlineRows:
 
 
 def outline_rows(columns: pd.DataFrame, settings: OutlineSettings, where: str) -> OutlineRows:
-    """Return what the columns (all but the geometry) say of each row that is glacier or rock.
+    """Return the ids, dates and kinds of all rows that are glacier or rock; `columns` excludes the geometry.
 
-    In a download of GLIMS (a column ``line_type``) rows ``glac_bound`` are glacier and rows ``intrnl_rock`` are rock;
-    all others are left out: debris, lakes and snow lines are within an outline or unrelated to it. InputError: a column
-    is missing, most ids or dates cannot be used, ids differ only in how they are written, or no row is glacier.
+    In a download from GLIMS (with a column ``line_type``), rows ``glac_bound`` are glacier and rows ``intrnl_rock`` are
+    rock. All other rows are left out: debris, lakes and snow lines are within an outline or unrelated to it. Raise
+    InputError if a column is missing, most ids or dates cannot be used, ids differ only in how they are written, or no
+    row is glacier.
     """
     notes: list[str] = []
     columns = columns.reset_index(drop=True)
@@ -79,7 +80,7 @@ def outline_rows(columns: pd.DataFrame, settings: OutlineSettings, where: str) -
 
 
 def id_text(value: Any) -> str:
-    """Return an id as text, empty where the value is no id: missing, blank, ``unknown`` or ``n/a``.
+    """Return an id as text; empty if the value is not an id but missing, blank, ``unknown`` or ``n/a``.
 
     Examples
     --------
@@ -93,7 +94,7 @@ def id_text(value: Any) -> str:
 
 
 def find_column(table: pd.DataFrame, *names: str) -> str | None:
-    """Return the first of the columns `names` that the table has, in any case."""
+    """Return the first of the columns `names` that the table has; upper and lower case count as the same."""
     columns = {str(column).lower(): str(column) for column in reversed(table.columns)}
     return next((columns[name.lower()] for name in names if name.lower() in columns), None)
 
@@ -102,12 +103,12 @@ def _named(columns: pd.DataFrame, wanted: str, where: str) -> str:
     found = find_column(columns, wanted)
     if found is None:
         fix = f"name one of: {', '.join(sorted(map(str, columns.columns)))}"
-        raise InputError(f"no field {wanted!r}", where=where, fix=fix)
+        raise InputError(f"the file has no field {wanted!r}", where=where, fix=fix)
     return found
 
 
 def _line_types(columns: pd.DataFrame, notes: list[str], where: str) -> tuple[_Mask, _Mask]:
-    """Return which rows are rock, and which are rock or glacier."""
+    """Return a mask of the rows that are rock, and one of the rows that are rock or glacier."""
     name = find_column(columns, "line_type")
     if name is None:
         is_all = np.ones(len(columns), dtype=bool)
@@ -119,7 +120,7 @@ def _line_types(columns: pd.DataFrame, notes: list[str], where: str) -> tuple[_M
         raise InputError(
             f"the column {name!r} does not say which rows are glacier: {held}",
             where=where,
-            fix=f"write {_GLACIER} for outlines of glaciers and {_ROCK} for rock within them, or remove the column",
+            fix=f"write {_GLACIER} for outlines of glaciers and {_ROCK} for rock within glaciers, or remove the column",
         )
     others = counts.drop([_GLACIER, _ROCK], errors="ignore")
     if len(others):
@@ -129,7 +130,7 @@ def _line_types(columns: pd.DataFrame, notes: list[str], where: str) -> tuple[_M
 
 
 def _chosen(columns: pd.DataFrame, usual: Sequence[str], what: str, key: str, notes: list[str]) -> str | None:
-    """Return the first known column; others that would do are noted."""
+    """Return the first known column, and add a note about other columns that could be used as well."""
     found = {name: column for name in usual if (column := find_column(columns, name)) is not None}
     if not found:
         return None
@@ -148,9 +149,9 @@ def _id_column(columns: pd.DataFrame, settings: OutlineSettings, notes: list[str
     found = _chosen(columns, _IDS, "ids", "id_field", notes)
     if found is None:
         raise InputError(
-            f"no field holds the outlines' ids among: {few(columns.columns, 20)}",
+            f"no field of outline ids is known among: {few(columns.columns, 20)}",
             where=where,
-            fix=f'name it in outlines.id_field, or let each row be an outline of its own: id_field = "{EACH_ROW}"',
+            fix=f'name it in outlines.id_field, or make each row an outline of its own: id_field = "{EACH_ROW}"',
         )
     return found
 
@@ -180,31 +181,31 @@ def _ids(columns: pd.DataFrame, column: str, notes: list[str], where: str) -> tu
     made = {f"row {place}" for place in nameless} & set(texts)
     if clash or made:
         raise InputError(
-            f"ids of the column {column!r} that differ only in how they are written: {few([*clash, *sorted(made)])}",
+            f"ids of the column {column!r} differ only in how they are written: {few([*clash, *sorted(made)])}",
             where=where,
-            fix="write each glacier's id in one way and different ids apart; "
-            f'or let each row be an outline of its own: [outlines] id_field = "{EACH_ROW}"',
+            fix="write the id of a glacier always in the same way, and make the ids of different glaciers clearly "
+            f'different; or make each row an outline of its own: [outlines] id_field = "{EACH_ROW}"',
         )
     return names, [bool(text) for text in texts]
 
 
 def _spelling(name: str) -> str:
-    """Return an id without case, blanks and the zeros that a change of type adds or removes."""
+    """Return an id without case, blanks and the zeros that a conversion between types adds or removes."""
     bare = re.sub(r"\s+", "", name).casefold()
     return re.sub(r"^0+(?=\d)", "", re.sub(r"\.0+$", "", bare)) if re.fullmatch(r"\d+(?:\.0+)?", bare) else bare
 
 
 def better_ids(spare: Sequence[str]) -> str:
-    """Return what to do about a column whose values are no ids; `spare` are columns with a different value per row."""
-    hint = f" ({few(spare)}: one value a row)" if spare else ""
+    """Return the fix for a column whose values are not ids; `spare` are columns with a different value in each row."""
+    hint = f" ({few(spare)}: a different value in each row)" if spare else ""
     return (
         f"name a better column in [outlines] id_field{hint}, "
-        f'or let each row be an outline of its own: id_field = "{EACH_ROW}"'
+        f'or make each row an outline of its own: id_field = "{EACH_ROW}"'
     )
 
 
 def _spare(columns: pd.DataFrame, taken: str) -> tuple[str, ...]:
-    """Return other columns of whole numbers or texts with a different value in each row."""
+    """Return the other columns of whole numbers or texts that have a different value in each row."""
     found = []
     for name in columns.columns:
         values = columns[name]
@@ -218,7 +219,7 @@ def _spare(columns: pd.DataFrame, taken: str) -> tuple[str, ...]:
 def _dates(
     columns: pd.DataFrame, settings: OutlineSettings, notes: list[str], where: str
 ) -> tuple[list[str], list[str]]:
-    """Return the dates as written and in ISO form."""
+    """Return the dates as written, and in ISO form."""
     if settings.date_field == UNDATED and find_column(columns, UNDATED) is None:
         return [""] * len(columns), [""] * len(columns)
     if settings.date_field is not None:
@@ -237,8 +238,8 @@ def _dates(
             raise InputError(
                 f"{what} (column {column!r})",
                 where=where,
-                fix="name the column with [outlines] date_field, its form with date_format, "
-                f'for example "%d.%m.%Y"; date_field = "{UNDATED}" takes all outlines as undated',
+                fix="name the column in [outlines] date_field and its format in date_format, "
+                f'for example "%d.%m.%Y"; or treat all outlines as undated: date_field = "{UNDATED}"',
             )
         notes.append(f"{what}; column {column!r} holds: {', '.join(sorted(set(lost)))}")
     return ["" if pd.isna(value) else str(value) for value in values], days

@@ -1,4 +1,4 @@
-"""Dates of outlines, in the many ways in which they are written."""
+"""Read dates of outlines in the many formats in which they are written."""
 
 import datetime as dt
 import math
@@ -16,7 +16,7 @@ _DATE = re.compile(
 )
 # RGI 6 writes 99 for a month or day that is not known (RGI Consortium 2017, technical report, table 4).
 _MONTHS, _DAYS = {0, *range(1, 13), 99}, {0, *range(1, 32), 99}
-# -9999999, 0, 9999 and 99999999 stand for no date, as do these words.
+# -9999999, 0, 9999 and 99999999 mean that there is no date, and so do these words.
 _NO_DATE = re.compile(r"^(?:-\d+|0+|9{4,})$")
 _WORDS = {"", "-", "--", "?", "n/a", "na", "nan", "nat", "none", "null", "<null>", "nil", "unknown", "undated", "tbd"}
 _ANY_DAY = (2000, 1, 1, 0, 0, 0, 5, 1, 0)
@@ -24,14 +24,14 @@ _WITH_MONTH, _WITH_DAY = ("%m", "%b", "%B", "%j", "%x", "%c", "%D", "%F"), ("%d"
 
 
 def read_date(value: object, form: str | None = None) -> str | None:
-    """Return a date in ISO form as far as it is known.
+    """Return a date in ISO form, as far as it is known.
 
-    Values are RGI 6 ``BgnDate`` (``YYYYMMDD`` as text, int or float; 99 stands for an unknown month or day and -9999999
-    for no date), RGI 7 and GLIMS ``src_date`` (ISO text or a datetime), or a plain year. `form` says how texts and
-    numbers are written, as for `time.strptime`; datetimes are read without it.
+    Values may be RGI 6 ``BgnDate`` (``YYYYMMDD`` as text, int or float; 99 means an unknown month or day and -9999999
+    no date), RGI 7 and GLIMS ``src_date`` (ISO text or a datetime), or a plain year. `form` is the format of texts and
+    numbers, as for `time.strptime`; datetimes do not need it.
 
-    The result is ``"2009-07-03"``, ``"2009-07"`` or ``"2009"``, empty where the value says that there is no date, and
-    None where it is not understood or lies outside 1900 to 2100. Earlier dates sort before later ones.
+    The result is ``"2009-07-03"``, ``"2009-07"`` or ``"2009"``. It is empty if the value says that there is no date,
+    and None if the value is not understood or is outside 1900 to 2100. As text, earlier dates sort before later ones.
 
     Examples
     --------
@@ -49,14 +49,14 @@ def read_date(value: object, form: str | None = None) -> str | None:
     found = None
     if form is not None:
         is_number = not isinstance(value, str)
-        # A number has lost the zeros that its form begins with.
+        # A number has lost its leading zeros.
         found = _by_form(text.zfill(len(time.strftime(form, _ANY_DAY))) if is_number else str(value).strip(), form)
-    # A form of its own does not cover what RGI 6 writes for unknown days.
+    # The format %Y%m%d does not cover the 99 that RGI 6 writes for unknown months and days.
     return _by_rule(text) if form is None or (found is None and form == "%Y%m%d") else found
 
 
 def _text(value: object) -> str | None:
-    """Return a date as written, empty where there is none, None where a value cannot be a date."""
+    """Return a date as written; empty if there is none, None if the value cannot be a date."""
     if value is None or value is pd.NA or (isinstance(value, (float, np.floating)) and math.isnan(value)):
         return ""
     if isinstance(value, (float, np.floating)):
@@ -70,13 +70,13 @@ def _text(value: object) -> str | None:
 
 
 def read_dates(values: Iterable[object], form: str | None = None) -> tuple[list[str], list[str]]:
-    """Return dates in ISO form, empty where there is none, and the values that `read_date` did not understand."""
+    """Return dates in ISO form (empty without a date), and the values that `read_date` did not understand."""
     found = [(value, read_date(value, form)) for value in values]
     return [date or "" for _, date in found], [str(value) for value, date in found if date is None]
 
 
 def not_understood(lost: Sequence[str], n_dates: int) -> str:
-    """Return how many dates of `n_dates` were not understood, and one of them; `lost` is not empty."""
+    """Return a text that says how many of `n_dates` dates were not understood, with one example from `lost`."""
     return f"{len(lost)} of {n_dates} dates not understood, for example {lost[0]!r}"
 
 

@@ -1,6 +1,6 @@
-"""Which rows of a file are one outline: parts are united, and the analyses of a glacier are distinguished by date.
+"""Decide which rows of a file form one outline: unite parts, and keep the analyses of a glacier apart by date.
 
-An analysis is what was mapped of one glacier from the images of one date (a word of GLIMS).
+An analysis, in the terms of GLIMS, is a glacier as it was mapped from the images of one date.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,49 +20,48 @@ from gcn_luigi.prepare.outlines.columns import OutlineRows, better_ids
 from gcn_luigi.prepare.outlines.overlaps import counted, subtract_rock
 from gcn_luigi.settings import EACH_ROW
 
-# Detached parts of one glacier are nearer to each other; glaciers of one number in two maps seldom are.
+# Detached parts of one glacier are closer than this. Glaciers with the same number in two maps seldom are.
 _ONE_GLACIER_M = 1000.0
-# Analyses of one glacier cover the same ground: the smaller is at least half within the larger.
+# Analyses of one glacier cover the same ground: at least this share of the smaller is in the larger.
 _SAME_GROUND = 0.5
-# A row is within another where this much of it is; of two that are nearly as large one is a copy.
+# A row is within another if this share of it is. If the two are nearly the same size, one is a copy.
 _TWIN = 0.99
-# An id of this many parts that fills more than half of the file is a column's default value.
+# An id with this many parts that fills more than half of the file is the default value of a column.
 _MANY_PARTS = 5
 _MAIN_PART = 0.5
-# Numbers that restart in a second map repeat the first ones of the count, and at least this many.
+# If numbers restart in a second map, the lowest numbers occur again, and at least this many of them.
 _FEW_NUMBERS = 3
 Analyses = Literal["error", "all", "newest", "nearest"]
 _COLUMNS = ["outline", "glacier", "year", "date", "area_m2", "geometry"]
 _DTYPES = {"outline": "str", "glacier": "str", "year": "Int64", "date": "str", "area_m2": "float64"}
 _REAL_ID = r"(?i)^(?:RGI\d|G\d{6}[EW]\d{5}[NS])"
-# The complexes of RGI 7, whose parts are glaciers.
+# Glacier complexes of RGI 7. Their parts are glaciers.
 _COMPLEX = r"(?i)^RGI\d{4}-.*-C-"
 
 
 def unite_outlines(
     table: gpd.GeoDataFrame, rows: OutlineRows, analyses: Analyses, composites: Sequence[int], where: str
 ) -> tuple[gpd.GeoDataFrame, list[str]]:
-    """Return one row per outline, sorted by name.
+    """Return one row per outline, sorted by name, and notes that list all names concerned.
 
-    Rows of one id are united where they are parts of one glacier: of one date, or of several days of one year that do
-    not overlap, and no part farther than 1 km from the others. Analyses of one glacier have different dates and cover
-    the same ground. Whatever else shares an id is refused.
+    Rows with one id are united if they are parts of one glacier. Parts have one date, or several days of one year
+    without overlap, and no part is farther than 1 km from the others. Analyses of one glacier have different dates and
+    cover the same ground. All other rows that share an id are refused.
 
-    `analyses` says which of several of one glacier count. ``"error"``: none may have several; ``"all"``: each is an
-    outline of its own; ``"newest"``; ``"nearest"``: the one nearest in time to any of `composites` (years), the newest
-    on a tie.
+    `analyses` says which analyses of a glacier count. ``"error"``: no glacier may have several. ``"all"``: each is an
+    outline of its own. ``"newest"``: the newest. ``"nearest"``: the one nearest in time to any of `composites` (years),
+    and the newest on a tie.
 
     `table` has the columns of `OutlineRows.table`, area_m2 and geometry: valid polygons in a projected CRS in metres.
-    The result has outline (str, unique), glacier (the id, one for all its analyses), year, date, area_m2 and geometry;
-    notes hold all names.
+    The result has outline (str, unique), glacier (the id, the same for all analyses), year, date, area_m2 and geometry.
 
     Raises
     ------
     InputError
-        An id is shared by rows that are not one glacier, rock has no glacier, or a glacier has several analyses and
+        Rows that are not one glacier share an id, rock has no glacier, or a glacier has several analyses and
         `analyses` is ``"error"``.
     """
-    # The bytes decide between equal areas, so that the order of the records does not matter.
+    # Rows of equal area are ordered by their bytes, so that the order of the records does not matter.
     order = table.assign(_wkb=shapely.to_wkb(table.geometry.to_numpy(), output_dimension=2, byte_order=1))
     order = order.sort_values(["outline", "area_m2", "day", "_wkb"], ascending=[True, False, True, True])
     order = order.drop(columns="_wkb").reset_index(drop=True)
@@ -82,7 +81,7 @@ def unite_outlines(
         raise InputError(
             f"{what} for {len(several)} of {n_glaciers}, for example {name} ({days})",
             where=where,
-            fix='say which of them count: [outlines] analyses = "newest", "nearest" (to a composite) or "all"',
+            fix='choose which of them count: [outlines] analyses = "newest", "nearest" (to a composite) or "all"',
         )
     kept = {name: _kept(parts, analyses, composites) for name, parts in dated.items()}
     made = [
@@ -97,9 +96,9 @@ def unite_outlines(
 
 @dataclass(frozen=True)
 class _Analysis:
-    """All rows of one glacier of one date, the largest first: their places in the table, shapes and union.
+    """All rows of one glacier and date, the largest first: their positions in the table, shapes and union.
 
-    `key` distinguishes what several people mapped from one image; it is empty otherwise.
+    `key` distinguishes analyses that several people made from one image. Otherwise it is empty.
     """
 
     day: str
@@ -114,7 +113,7 @@ class _Analysis:
 
     @property
     def rank(self) -> tuple[str, int, str]:
-        """Rises with the date; on one day with the number that GLIMS gives analyses in order of arrival."""
+        """The sort key: the date, then the number that GLIMS gives to analyses in order of arrival."""
         number = self.key.lstrip("#")
         return self.day, int(number) if number.isdecimal() else -1, self.key
 
@@ -123,7 +122,7 @@ def _analyses_by_name(repeated: gpd.GeoDataFrame) -> dict[str, list[_Analysis]]:
     """Return the analyses of each glacier; `repeated` is sorted by name."""
     names, days, keys = (repeated[name].to_numpy(object) for name in ("outline", "day", "analysis"))
     shapes = repeated.geometry.to_numpy()
-    # Slices of arrays: a table for each of thousands of glaciers would take minutes.
+    # Slices of arrays are used because a table for each of thousands of glaciers would take minutes.
     groups = np.split(np.arange(len(names)), np.flatnonzero(names[1:] != names[:-1]) + 1)
     return {str(names[rows[0]]): _analyses(rows, days, keys, shapes) for rows in groups if len(rows)}
 
@@ -131,7 +130,7 @@ def _analyses_by_name(repeated: gpd.GeoDataFrame) -> dict[str, list[_Analysis]]:
 def _analyses(
     rows: npt.NDArray[np.int64], days: npt.NDArray[Any], keys: npt.NDArray[Any], shapes: npt.NDArray[Any]
 ) -> list[_Analysis]:
-    """Return the analyses of one glacier, the newest last; parts mapped on several days of one year are one."""
+    """Return the analyses of one glacier, the newest last. Parts mapped on several days of a year form one analysis."""
     own = days[rows]
     years = np.array([day[:4] for day in own], dtype=object)
     found = []
@@ -143,7 +142,7 @@ def _analyses(
             for part in _analyses_of_day(day, rows[own == day], keys, shapes)
         ]
         if len(parts) > 1 and not any(share >= _SAME_GROUND for share in _common_shares(parts)):
-            # Dated as its largest part, which comes first.
+            # The analysis gets the date of its largest part, which comes first.
             parts = [_analysis(days[of_year[0]], of_year, shapes)]
         found += parts
     return found
@@ -152,7 +151,7 @@ def _analyses(
 def _analyses_of_day(
     day: str, rows: npt.NDArray[np.int64], keys: npt.NDArray[Any], shapes: npt.NDArray[Any]
 ) -> list[_Analysis]:
-    """Return the analyses of one day: several only where they differ on the same ground."""
+    """Return the analyses of one day: more than one only if they differ on the same ground."""
     own = keys[rows]
     parts = [_analysis(day, rows[own == key], shapes, str(key)) for key in sorted(set(own))]
     if any(_contradict(one.shape, other.shape) for one, other in _pairs(parts)):
@@ -166,14 +165,14 @@ def _analysis(day: str, rows: npt.NDArray[np.int64], shapes: npt.NDArray[Any], k
 
 
 def _contradict(one: Any, other: Any) -> bool:
-    """Return whether two shapes cover the same ground and differ by more than a square metre: no copies."""
+    """Return whether two shapes cover the same ground but differ by more than a square metre, so are not copies."""
     return bool(
         _common_share(one, other) >= _SAME_GROUND and shapely.area(shapely.symmetric_difference(one, other)) > 1.0
     )
 
 
 def _common_share(one: Any, other: Any) -> float:
-    """Return how much of the smaller of two shapes lies in the larger."""
+    """Return the share of the smaller of two shapes that is inside the larger."""
     return float(shapely.area(shapely.intersection(one, other)) / min(shapely.area(one), shapely.area(other)))
 
 
@@ -194,30 +193,30 @@ def _head(glaciers: gpd.GeoDataFrame, rows: OutlineRows) -> str:
 
 
 def _refuse_numbering(glaciers: gpd.GeoDataFrame, repeated: gpd.GeoDataFrame, rows: OutlineRows, where: str) -> None:
-    """Refuse a column in which one value fills the file, or numbers restart: neither names a glacier."""
-    # An inventory's own id may have many parts, one of which is most of a glacier.
+    """Refuse a column in which one value fills the file or numbers restart: such values do not identify glaciers."""
+    # A real id of an inventory may have many parts, one of which is most of the glacier.
     areas = repeated.groupby(["outline", "day"])["area_m2"]
     largest = areas.transform("max") / areas.transform("sum")
     is_real = repeated["outline"].str.contains(_REAL_ID) & (largest >= _MAIN_PART)
     named = repeated[~is_real & ~repeated["outline"].str.contains(_COMPLEX)]
     if named.empty:
         return
-    # A copy of a row is no part.
+    # A copy of a row does not count as a part.
     parts = named.assign(_wkb=named.geometry.to_wkb()).drop_duplicates(["outline", "day", "_wkb"])
     counts = parts.groupby(["outline", "day"]).size()
     most, (name, _) = int(counts.max()), counts.idxmax()
     is_constant = len(glaciers["outline"].unique()) == 1 and most == len(parts) > 2
     if is_constant or (most >= _MANY_PARTS and 2 * most > len(glaciers)):
-        why = f"{name!r} is in {most} of them and tells no glacier from another"
+        why = f"{name!r} is in {most} of them and does not distinguish glaciers"
     elif _restarts(glaciers["outline"], {str(outline) for (outline, _), n in counts.items() if n > 1}):
-        why = "the numbers restart, as in files that were joined into one"
+        why = "the numbers restart, which happens if several files were joined into one"
     else:
         return
     raise InputError(f"{_head(glaciers, rows)}: {why}", where=where, fix=better_ids(rows.spare))
 
 
 def _restarts(names: "pd.Series[str]", shared: set[str]) -> bool:
-    """Return whether ids are the numbers from 0 or 1 on, the first few of which name several rows."""
+    """Return whether the ids are consecutive numbers from 0 or 1, and exactly the lowest of them name several rows."""
     if len(shared) < _FEW_NUMBERS or not names.str.fullmatch(r"\d+").all():
         return False
     numbers = sorted({int(name) for name in names})
@@ -230,7 +229,7 @@ def _refuse_unrelated(
 ) -> None:
     """Refuse rows that share an id and are neither parts nor analyses of one glacier."""
     far = [name for name, parts in dated.items() if any(_is_scattered(part.shapes) for part in parts)]
-    # All pairs: one older outline may hold two later parts, of which neither is the glacier.
+    # All pairs are compared: an older outline may contain two later parts, neither of which is the whole glacier.
     apart = [
         name
         for name, parts in dated.items()
@@ -241,8 +240,8 @@ def _refuse_unrelated(
         raise InputError(
             f"{counted(len(within), 'id')} for rows of one date, one within the other ({few(within)}): a nunatak?",
             where=where,
-            fix="cut nunataks out, or call them intrnl_rock in a column line_type; remove what is drawn twice; "
-            f'where all of it is glacier, let each row be an outline of its own: id_field = "{EACH_ROW}"',
+            fix="cut nunataks out, or mark them as intrnl_rock in a column line_type; remove shapes that were drawn "
+            f'twice; if all of it is glacier, make each row an outline of its own: id_field = "{EACH_ROW}"',
         )
     if not far and not apart:
         return
@@ -269,7 +268,7 @@ def _is_scattered(shapes: npt.NDArray[Any]) -> bool:
 
 
 def _is_nested(shapes: npt.NDArray[Any]) -> bool:
-    """Return whether a row is within another that is larger, other than a copy."""
+    """Return whether a row is within another, larger row. Copies do not count."""
     if len(shapes) == 1:
         return False
     area = shapely.area(shapes)

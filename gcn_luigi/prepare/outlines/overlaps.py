@@ -1,4 +1,4 @@
-"""Rock and outlines on the same ground: rock is subtracted from its glacier, outlines of other years are reported."""
+"""Subtract rock from its glacier, and find outlines of different years that cover the same ground."""
 
 import geopandas as gpd
 import numpy as np
@@ -8,7 +8,7 @@ import shapely
 
 from gcn_luigi.errors import InputError, few
 
-# How the note begins.
+# The first words of the note.
 SAME_GROUND = "outlines of other ids and years on the same ground"
 _HALF = 0.5
 
@@ -19,13 +19,14 @@ def counted(count: int, word: str) -> str:
 
 
 def subtract_rock(table: gpd.GeoDataFrame, where: str) -> tuple[gpd.GeoDataFrame, list[str]]:
-    """Return the rows of glacier without the rock of a GLIMS download, and notes with all names.
+    """Return the rows of glacier after the rock of a GLIMS download is subtracted, and notes with all names.
 
-    A glacier loses the rock of its own id and analysis. Of other ids it loses what was seen on its own day: a nunatak
-    on a divide is drawn once, under one of both ids. What was rock in another year may have been ice in its own.
+    Rock with the id and analysis of a glacier is subtracted from it. Rock of other ids is subtracted only if it has the
+    same day, because a nunatak on a divide is drawn once, under one of the two ids. Rock of another year is not
+    subtracted: in the year of the outline it may have been ice.
 
-    `table` has outline, analysis, day, is_rock, area_m2 and geometry: valid polygons in a CRS in metres. InputError:
-    rock lies on glaciers of other ids or dates alone, or covers an outline.
+    `table` has outline, analysis, day, is_rock, area_m2 and geometry: valid polygons in a CRS in metres. Raise
+    InputError if rock is only on glaciers of other ids or dates, or covers a whole outline.
     """
     is_rock = table["is_rock"].to_numpy(bool)
     if not is_rock.any():
@@ -40,7 +41,7 @@ def subtract_rock(table: gpd.GeoDataFrame, where: str) -> tuple[gpd.GeoDataFrame
         raise InputError(
             f"{on_ice} of {counted(len(rock), 'row')} of rock on a glacier of another id or date: {few(stray_names)}",
             where=where,
-            fix="give rock the id of its glacier, and its anlys_id or src_date; or cut it out of the outline",
+            fix="give rock the id of its glacier and the same anlys_id or src_date, or cut it out of the outline",
         )
     which, seen = shapely.STRtree(stone).query(ice, predicate="intersects")
     is_same = {
@@ -60,7 +61,7 @@ def subtract_rock(table: gpd.GeoDataFrame, where: str) -> tuple[gpd.GeoDataFrame
         raise InputError(
             f"{counted(len(covered), 'outline')} covered by rock: {few(covered)}",
             where=where,
-            fix="correct their line_type",
+            fix="correct the line_type of the rock or the outline",
         )
     what = f"{counted(len(rock) - len(stray), 'row')} of rock subtracted from {counted(len(carved), 'glacier')}"
     notes = [f"{what}: {', '.join(sorted(carved))}"]
@@ -70,17 +71,17 @@ def subtract_rock(table: gpd.GeoDataFrame, where: str) -> tuple[gpd.GeoDataFrame
 
 
 def _n_overlapping(some: npt.NDArray[np.object_], others: npt.NDArray[np.object_]) -> int:
-    """Return how many of `some` share more than a square metre with one of `others`."""
+    """Return how many of `some` share more than a square metre with any of `others`."""
     first, second = shapely.STRtree(others).query(some, predicate="intersects")
     common = shapely.area(shapely.intersection(some[first], others[second]))
     return len(np.unique(first[common > 1.0]))
 
 
 def note_overlaps(outlines: gpd.GeoDataFrame) -> list[str]:
-    """Return a note, if any, on united outlines that lie half or more on one of another glacier and another year.
+    """Return a note, if needed, about united outlines of which at least half is on one of another glacier and year.
 
-    Two inventories in one file, or ids that hold a year, look like this. The label takes all outlines together: of two
-    extents of one glacier it shows the larger. All pairs follow the note's colon.
+    This happens if a file holds two inventories, or if ids contain a year. The label is the union of all outlines, so
+    of two extents of one glacier it shows the larger. The note lists all pairs after its colon.
     """
     shapes, year = outlines.geometry.to_numpy(), outlines["year"].to_numpy(float, na_value=np.nan)
     area, (left, low, right, high) = shapely.area(shapes), shapely.bounds(shapes).T
@@ -88,7 +89,7 @@ def note_overlaps(outlines: gpd.GeoDataFrame) -> list[str]:
     keep = np.isfinite(year[one] + year[other]) & (year[one] != year[other]) & (area[one] <= area[other])
     keep &= (outlines["glacier"].to_numpy(object)[one] != outlines["glacier"].to_numpy(object)[other]).astype(bool)
     one, other = one[keep], other[keep]
-    # Boxes that share too little need no overlay, which takes long for neighbours with a common divide.
+    # If the boxes share too little, no overlay is computed: it is slow for neighbours with a common divide.
     width = np.minimum(right[one], right[other]) - np.maximum(left[one], left[other])
     height = np.minimum(high[one], high[other]) - np.maximum(low[one], low[other])
     may = width * height >= _HALF * area[one]

@@ -1,8 +1,8 @@
-"""Polygons made fit for use: flat, valid and with an area.
+"""Make polygons fit for use: flat, valid and with an area.
 
-A valid polygon has one reading. Of a broken one, the order and the winding of its rings say little: several programs
-write shapefiles in which a nunatak winds like a glacier, or the glacier like a hole. So a broken polygon is rebuilt by
-containment: a ring within an odd number of other rings is a hole; everything else is ground.
+The meaning of a valid polygon is clear. In a broken polygon, the order and the winding of the rings mean little:
+several programs write shapefiles in which a nunatak winds like a glacier, or a glacier like a hole. So a broken polygon
+is rebuilt by containment: a ring within an odd number of other rings is a hole, and everything else is ground.
 """
 
 from collections.abc import Iterable
@@ -22,22 +22,23 @@ Array = npt.NDArray[Any]
 _POLYGON, _MULTIPOLYGON, _COLLECTION = 3, 6, 7
 _POLYGONAL = (_POLYGON, _MULTIPOLYGON)
 _SOUND, _MIXED = "polygon", "mixed"
-# In messages; notes name all.
+# The largest number of names in a message. Notes list all names.
 _MOST_LISTED = 100
-# Smaller than any pixel in use: what is left of a line that was written as a polygon.
+# Smaller than any pixel in use. Polygons below this are remains of lines that were written as polygons.
 _SLIVER_M2 = 1.0
-# A ring is within another where no more than this share of it reaches beyond, and next to it where no more is shared.
+# A ring is within another if at most this share of it is outside, and next to it if at most this share is inside.
 _HAIR = 0.01
-# A ring that lies this far within another, but not wholly, may be a part that overlaps or a hole across the edge.
+# A ring of which more than this share, but not all, is within another may be an overlapping part or a hole.
 _MOSTLY = 0.75
 
 
 @dataclass(frozen=True)
 class RepairRules:
-    """What may be done to broken polygons.
+    """Rules for the repair of broken polygons.
 
-    ``"repair"`` rebuilds rings by containment, and where they cross or touch; ``"error"`` stops. `max_share` is the
-    largest share of a polygon's area that a repair may lose, gain or guess; `fix` what a user can do beyond that.
+    `on_invalid`: ``"repair"`` rebuilds rings by containment, and rebuilds them where they cross or touch; ``"error"``
+    raises an error. `max_share` is the largest share of a polygon's area that a repair may lose, gain or guess. `fix`
+    tells the user what to do if a repair would change more.
     """
 
     on_invalid: Literal["repair", "error"]
@@ -47,18 +48,18 @@ class RepairRules:
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What the rings of a broken polygon mean.
+    """The result of rebuilding a broken polygon from its rings.
 
     Attributes
     ----------
     shape : Polygon or MultiPolygon
-        The same rings, each hole in the polygon that contains it. The shape as given where that changes nothing.
+        The same rings, with each hole in the polygon that contains it. If nothing changes, the shape as given.
     ground : Polygon or MultiPolygon
-        What the rings enclose, valid; parts that overlap count once. Empty where no ring has an area.
+        The area that the rings enclose, as a valid shape; parts that overlap count once. Empty if no ring has an area.
     unclear : float
-        Area of rings that may be holes or not, by containment and by the file.
+        Area of rings for which neither containment nor the file shows whether they are holes.
     overlaps : bool
-        Parts share ground, or one is there twice.
+        True if parts share ground or a part occurs twice.
     """
 
     shape: Any
@@ -70,10 +71,10 @@ class Rebuilt:
 def only_polygons(
     shapes: Array, names: Iterable[str], on_unusable: Literal["error", "skip"], where: str, fix: str = ""
 ) -> tuple[Array, list[str]]:
-    """Return flat polygons, broken ones as they are, and a note on each kind of what was left out.
+    """Return flat polygons, without repairing broken ones, and a note about each kind of geometry that was left out.
 
-    `shapes` (row,) are shapely geometries or None; `names` say what to call each row. Rows of lines, points or nothing
-    are None in the result where `on_unusable` is ``"skip"``, else an InputError, to whose fix `fix` is added.
+    `shapes` (row,) are shapely geometries or None; `names` holds the name of each row. If `on_unusable` is ``"skip"``,
+    rows of lines, points or no geometry become None. Otherwise they raise InputError; `fix` is added to its fix.
     """
     flat, labels = shapely.force_2d(shapes), np.array([*names], dtype=object)
     kinds = np.full(len(flat), _SOUND, dtype=object)
@@ -85,7 +86,7 @@ def only_polygons(
         bad = np.isin(kinds, unusable)
         if on_unusable == "error":
             what = f"{int(bad.sum())} of {len(flat)} rows hold no polygon: {', '.join(counts)}"
-            fix = f"give these rows their polygons (lines that close can be turned into some), or remove them{fix}"
+            fix = f"give these rows polygons (closed lines can be converted to polygons), or remove them{fix}"
             raise _error(what, [*labels[bad]], where, fix)
         notes = [
             f"{(kinds == kind).sum()} rows skipped, {kind}: {', '.join(labels[kinds == kind])}" for kind in unusable
@@ -100,10 +101,10 @@ def only_polygons(
 
 
 def repair_polygons(shapes: Array, names: Iterable[str], rules: RepairRules, where: str) -> tuple[Array, list[str]]:
-    """Return valid polygons, empty where no area is left, and a note on what was repaired and how much that changed.
+    """Return valid polygons (empty if no area is left), and a note about each repair and how much it changed.
 
-    `shapes` (row,) are flat polygons or None, in the CRS in which they are used. InputError: a polygon is broken and
-    must not be, or repairing it would change more of its area than allowed.
+    `shapes` (row,) are flat polygons or None, in the CRS in which they are used. Raise InputError if a polygon is
+    broken and the rules do not allow repair, or if the repair would change more of its area than allowed.
     """
     repaired, labels = shapes.copy(), np.array([*names], dtype=object)
     broken = np.flatnonzero(~shapely.is_valid(shapes) & ~shapely.is_missing(shapes))
@@ -112,7 +113,7 @@ def repair_polygons(shapes: Array, names: Iterable[str], rules: RepairRules, whe
     reasons = shapely.is_valid_reason(shapes[broken])
     if rules.on_invalid == "error":
         listed = [f"{name} ({reason})" for name, reason in zip(labels[broken], reasons, strict=True)]
-        fix = 'repair them, or set outlines.on_invalid = "repair"'
+        fix = 'fix them, or set outlines.on_invalid = "repair"'
         raise _error(f"{len(broken)} broken polygons", listed, where, fix)
     done, beyond = [], []
     for row, reason in zip(broken, reasons, strict=True):
@@ -127,7 +128,7 @@ def repair_polygons(shapes: Array, names: Iterable[str], rules: RepairRules, whe
 
 
 def _repair(shape: Any, name: str, where: str) -> tuple[Any, str, float]:
-    """Return one polygon repaired, what that changed, and which share of its area that is."""
+    """Return one repaired polygon, a text about what changed, and the share of its area that changed."""
     try:
         rebuilt = rebuild_rings(shape)
         valid = shapely.make_valid(rebuilt.shape, method="structure", keep_collapsed=False)
@@ -135,7 +136,7 @@ def _repair(shape: Any, name: str, where: str) -> tuple[Any, str, float]:
             parts = shapely.get_parts(valid)
             valid = shapely.union_all(parts[np.isin(shapely.get_type_id(parts), _POLYGONAL)])
         lost = gained = 0.0
-        # Most often nothing changes but the order of rings, and differences of large glaciers take long.
+        # Usually only the order of rings changes, and the difference of large glaciers is slow to compute.
         if not shapely.equals_exact(shapely.normalize(rebuilt.ground), shapely.normalize(valid), 0.0):
             lost = shapely.area(shapely.difference(rebuilt.ground, valid))
             gained = shapely.area(shapely.difference(valid, rebuilt.ground))
@@ -152,13 +153,13 @@ def _repair(shape: Any, name: str, where: str) -> tuple[Any, str, float]:
 
 
 def _error(what: str, names: list[str], where: str, fix: str) -> InputError:
-    """Return an error whose message names a few rows, and whose place names nearly all where these are more."""
+    """Return an error that names a few rows in its message and, if there are more, up to 100 in its place."""
     shown, listed = few(names), few(names, _MOST_LISTED)
     return InputError(f"{what}: {shown}", where=where if listed == shown else f"{where}: {listed}", fix=fix)
 
 
 def _kind(shape: Any) -> str:
-    """Return what a row is that is no plain polygon."""
+    """Return the kind of a geometry that is not a plain polygon."""
     if shape is None or shapely.is_empty(shape):
         return "without geometry"
     kind = shapely.get_type_id(shape)
@@ -168,7 +169,7 @@ def _kind(shape: Any) -> str:
 
 
 def _polygonal(shape: Any) -> Any:
-    """Return the polygons of a geometry, or None."""
+    """Return the polygons of a geometry, or None if it has none."""
     kind = shapely.get_type_id(shape)
     if kind == _COLLECTION:
         parts = shapely.get_parts(shapely.get_parts(shape))
@@ -179,10 +180,11 @@ def _polygonal(shape: Any) -> Any:
 
 
 def drop_unusable(table: gpd.GeoDataFrame, where: str) -> tuple[gpd.GeoDataFrame, list[str]]:
-    """Leave out rows without a polygon, which `only_polygons` noted, and those of less than a square metre.
+    """Leave out rows without a polygon and rows of less than a square metre.
 
-    `table` has outline and geometry, in a projected CRS in metres; the result has area_m2 (float64), too. A note names
-    the rows without area. InputError: nothing is left.
+    `table` has outline and geometry, in a projected CRS in metres. The result also has area_m2 (float64). The notes
+    list the rows of less than a square metre; `only_polygons` has already noted rows without a polygon. Raise
+    InputError if no row is left.
     """
     shapes = table.geometry.to_numpy()
     is_missing = shapely.is_missing(shapes)
@@ -193,12 +195,12 @@ def drop_unusable(table: gpd.GeoDataFrame, where: str) -> tuple[gpd.GeoDataFrame
         notes = [f"{int(is_sliver.sum())} rows without area skipped: {', '.join(table.loc[is_sliver, 'outline'])}"]
     keep = ~is_missing & ~is_sliver
     if not keep.any():
-        raise InputError("no outline with an area", where=where, fix="give a file of polygons")
+        raise InputError("no outline has an area", where=where, fix="give a file of polygons")
     return table.assign(area_m2=area)[keep].reset_index(drop=True), notes
 
 
 def rebuild_rings(shape: Any) -> Rebuilt:
-    """Rebuild a flat polygon, multipolygon or collection of them, which may break any rule, by containment."""
+    """Rebuild a flat polygon, multipolygon or collection of polygons by containment, however broken it is."""
     polygons = shapely.get_parts(shapely.get_parts(shape))
     polygons = polygons[shapely.get_type_id(polygons) == _POLYGON]
     rings, owner = shapely.get_rings(polygons, return_index=True)
@@ -213,13 +215,13 @@ def rebuild_rings(shape: Any) -> Rebuilt:
     inside, crossing, mostly = _relations(filled, area, is_hole)
     depth = inside.sum(axis=1)
     becomes_hole = depth % 2 == 1
-    # Two glaciers that overlap are one ground, and so are two holes; a hole across an edge could be either.
+    # Two glaciers that overlap are simply united, and so are two holes. A hole across an edge is ambiguous.
     doubt = crossing & ((becomes_hole[:, None] != becomes_hole) | (is_hole[:, None] != is_hole) | mostly)
     doubtful = doubt.any(axis=1)
     becomes_hole = np.where(doubtful, is_hole, becomes_hole)
     shell_of = _shells(inside, crossing, area, becomes_hole, owner)
     becomes_hole &= shell_of >= 0
-    # The smaller ring of each pair in doubt, once.
+    # The smaller ring of each doubtful pair, counted once.
     first, second = np.nonzero(np.triu(doubt))
     smaller = np.unique(np.where(area[second] <= area[first], second, first))
     shells = np.flatnonzero(~becomes_hole)
@@ -235,7 +237,7 @@ def rebuild_rings(shape: Any) -> Rebuilt:
 
 
 def _fill(ring: Any) -> Any:
-    """Return what a ring encloses by the even-odd rule; rings that cross or touch themselves included."""
+    """Return the area that a ring encloses by the even-odd rule, even if the ring crosses or touches itself."""
     polygon = shapely.Polygon(ring)
     if shapely.is_valid(polygon):
         return polygon
@@ -246,12 +248,12 @@ def _fill(ring: Any) -> Any:
 
 
 def _relations(filled: Array, area: Array, is_hole: Array) -> tuple[Array, Array, Array]:
-    """Return which ring (first axis) lies inside which, which pairs overlap without that, and which of these mostly."""
+    """Return three masks (ring, ring): the first is inside the second; they overlap otherwise; they mostly overlap."""
     n = len(filled)
     inside, crossing, mostly = (np.zeros((n, n), bool) for _ in range(3))
     shapely.prepare(filled)
     here, there = shapely.STRtree(filled).query(filled, predicate="intersects")
-    # The larger one of a pair holds; of equal ones the earlier, which the file calls a polygon before its holes.
+    # The larger ring of a pair contains the other. Of equal rings it is the earlier one, polygons before holes.
     rank = np.empty(n, int)
     rank[np.lexsort((np.arange(n), is_hole, -area))] = np.arange(n)
     keep = rank[there] < rank[here]
@@ -261,7 +263,7 @@ def _relations(filled: Array, area: Array, is_hole: Array) -> tuple[Array, Array
     here, there = here[~is_held], there[~is_held]
     shared = shapely.area(shapely.intersection(filled[here], filled[there]))
     is_held = shared >= (1 - _HAIR) * area[here]
-    # One ring twice is one ring; were it both glacier and hole, nobody could say which.
+    # A ring that occurs twice is one ring. If it is both glacier and hole, its meaning is unknown.
     is_twin = is_held & (shared >= (1 - _HAIR) * area[there])
     inside[here, there] = is_held & ~is_twin
     overlaps = (shared > _HAIR * area[here]) & ~(is_held & ~is_twin)
@@ -271,7 +273,7 @@ def _relations(filled: Array, area: Array, is_hole: Array) -> tuple[Array, Array
 
 
 def _shells(inside: Array, crossing: Array, area: Array, becomes_hole: Array, owner: Array) -> Array:
-    """Return the ring that each hole lies in: the smallest around it, else the one of its polygon; -1 for none."""
+    """Return the ring that contains each hole: the smallest around it, or that of its own polygon; -1 without any."""
     shell_of = np.full(len(area), -1)
     for hole in np.flatnonzero(becomes_hole):
         around = np.flatnonzero(inside[hole] & ~becomes_hole)

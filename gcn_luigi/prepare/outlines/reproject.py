@@ -1,8 +1,8 @@
-"""Shapes in another CRS, with edges that stay where they were; coordinates that cannot be what their CRS says.
+"""Reproject shapes without moving their edges, and detect coordinates that do not match the CRS of their file.
 
-An edge is straight in the CRS of its file: the edge of a box in degrees follows a parallel, which is a curve on a map.
-Where only the corners are reprojected, an edge of five degrees is kilometres off. Edges that would be off are
-densified; all others, which are nearly all, stay as they are.
+An edge is straight in the CRS of its file. The edge of a box in degrees, for example, follows a parallel, which is a
+curve on a map. If only its corners were reprojected, an edge of five degrees would be off by kilometres. Such edges are
+densified. Nearly all other edges stay as they are.
 """
 
 from typing import Any
@@ -16,22 +16,22 @@ from pyproj.exceptions import CRSError, ProjError
 from gcn_luigi.errors import InputError, few
 from gcn_luigi.lattice import Lattice
 
-# Where nothing else is known, in metres.
+# The default tolerance, in metres.
 TOLERANCE_M = 1.0
-# Where an edge is compared with the straight one; the aim is half of what is allowed, for the places between.
+# Where an edge is compared with the straight one. Half of the tolerance is kept in reserve for the points between.
 _CHECKED_AT = (0.25, 0.5, 0.75)
 _AIM = 0.5
-# Nothing but a pole is as sharp a bend, in metres of radius: shorter edges need no check.
+# A radius of curvature, in metres. Edges bend more sharply than this only near a pole, so short edges need no check.
 _SHARPEST_M = 1000.0
 _MOST_PIECES, _MOST_ROUNDS, _MOST_POINTS = 64, 8, 5_000_000
-# Two transformations that meet may differ by metres; where a CRS is torn its ends are far apart.
+# Where two transformations meet, they may differ by metres. At the seam of a CRS the two sides are farther apart.
 _TORN_M = 1000.0
 _LEAP = 0.75
 _HALF_TURN = 180.0
 _EARTH_M = 6_378_137.0
-# Around the Earth it is 4e7 m. In files, any unit counts, micrometres included.
+# The circumference of the Earth is 4e7 m. Files may use any unit, even micrometres.
 _FARTHEST, _FARTHEST_IN_FILES = 1e9, 1e15
-# Longitudes are written from -180 to 180 or from 0 to 360.
+# Longitudes range from -180 to 180 or from 0 to 360.
 _MOST_LON, _MOST_LAT = 360.0, 90.0
 _DEGREES = "EPSG:4326"
 _SWAP = "the first number of each corner seems to be the latitude, or northing"
@@ -40,12 +40,12 @@ Array = npt.NDArray[Any]
 
 
 def reproject(shapes: Array, source: object, target: object, tolerance: float, where: str) -> Array:
-    """Return flat shapes in another CRS; no edge of a polygon deviates by more than `tolerance`, in units of `target`.
+    """Return flat shapes in another CRS. No edge of a polygon deviates by more than `tolerance` (units of `target`).
 
-    `shapes` (row,) are shapely geometries or None; the CRSs in any form that pyproj takes. Where both are the same, so
-    are the coordinates. InputError: there is no transformation between the CRSs; a row lies where `target` has no
-    place; an edge is torn apart, as by the antimeridian; or an edge goes more than half around the Earth, so that it
-    may be meant to go the other way.
+    `shapes` (row,) are shapely geometries or None. The CRSs may have any form that pyproj accepts. If they are equal,
+    the coordinates do not change. Raise InputError if there is no transformation between the CRSs, if a row is outside
+    the area that `target` can show, if an edge is torn apart (for example at the antimeridian), or if an edge goes more
+    than half around the Earth, because it may be meant to go the other way.
     """
     flat = shapely.force_2d(shapes)
     try:
@@ -67,14 +67,14 @@ class _Reprojection:
     def apply(self, shapes: Array, source: pyproj.CRS) -> Array:
         moved = shapes.copy()
         present = ~shapely.is_missing(shapes)
-        # A copy: coordinates are set in place.
+        # Transform a copy of the array, because its elements are replaced.
         moved[present] = shapely.transform(shapes[present], self._transform)
         self._refuse_lost(moved)
         rows, corners, is_edge = _corners(shapes)
         _, there, _ = _corners(moved)
         if source.is_geographic:
             self._refuse_long_edges(rows, np.abs(np.diff(corners[:, 0])), is_edge)
-        # In both CRSs: an edge around the Earth ends where it began.
+        # Lengths are compared in both CRSs, because an edge around the Earth ends where it began.
         length = np.maximum(_lengths(corners) * _metres(source), _lengths(there))
         long = np.flatnonzero(is_edge & (length > np.sqrt(8 * _SHARPEST_M * self._tolerance)))
         off = self._deviation(_edges(corners, long), _edges(there, long)) > self._tolerance * _AIM
@@ -86,7 +86,7 @@ class _Reprojection:
         return np.column_stack(self._transformer.transform(points[:, 0], points[:, 1]))
 
     def _deviation(self, edges: Array, there: Array) -> Array:
-        """Return how far each edge deviates from the straight one, (edge,); inf where it leaves the CRS or is torn."""
+        """Return how far each edge deviates from the straight one, (edge,); inf if it leaves the CRS or is torn."""
         start, along = there[:, 0], there[:, 1] - there[:, 0]
         square = np.maximum((along**2).sum(axis=1), np.finfo(float).tiny)
         worst, step, last = np.zeros(len(edges)), np.zeros(len(edges)), np.zeros_like(along)
@@ -98,13 +98,13 @@ class _Reprojection:
                 step = np.maximum(step, np.hypot(*(true - last).T))
             worst = np.maximum(worst, np.where(np.isfinite(off), off, np.inf))
             last = true
-        # A quarter of an edge that is nearly all of it on the map.
+        # An edge is torn if one quarter of it covers nearly its whole length on the map.
         length = np.sqrt(square)
         worst[(length > _TORN_M) & (step > _LEAP * length)] = np.inf
         return worst
 
     def _densified(self, shape: Any, row: int) -> Any:
-        """Return one shape with denser corners; lines and points next to its polygons are only transformed."""
+        """Return one reprojected shape with denser corners. Lines and points next to its polygons are not densified."""
         kind = shapely.get_type_id(shape)
         if kind == shapely.GeometryType.POLYGON:
             return shapely.Polygon(self._ring(shape.exterior, row), [self._ring(hole, row) for hole in shape.interiors])
@@ -134,33 +134,34 @@ class _Reprojection:
             return there
         x, y = edges[int(np.argmax(off)), 0]
         raise InputError(
-            f"row {row}: an edge is torn apart near ({x:.8g}, {y:.8g}): there the map has a seam, or nothing",
+            f"row {row}: an edge is torn apart near ({x:.8g}, {y:.8g}), where the map has a seam or ends",
             where=self._where,
-            fix="cut the polygon there, or leave out what lies far from the region",
+            fix="cut the polygon there, or leave out parts that are far from the region",
         )
 
     def _refuse_lost(self, moved: Array) -> None:
         if (lost := _rows_beyond(moved, _FARTHEST)).size:
             raise InputError(
-                f"{lost.size} rows lie beyond what the CRS of the region can show: {few(f'row {row}' for row in lost)}",
+                f"{lost.size} rows are outside the area that the CRS of the region can show: "
+                f"{few(f'row {row}' for row in lost)}",
                 where=self._where,
                 fix="check the file's CRS, or leave these rows out",
             )
 
     def _refuse_long_edges(self, rows: Array, turn: Array, is_edge: Array) -> None:
-        # A whole turn along a parallel goes around; anything between half and whole may be meant the short way.
+        # An edge of 360 degrees goes around the Earth. Between 180 and 360 the shorter way may be meant.
         is_long = is_edge & (turn > _HALF_TURN + 1e-9) & (turn < 2 * _HALF_TURN - 1e-9)
         if (found := np.unique(rows[:-1][is_long])).size:
             raise InputError(
                 f"{found.size} rows have an edge longer than 180 degrees: {few(f'row {row}' for row in found)}",
                 where=self._where,
-                fix="where it is meant to cross the antimeridian, cut the polygon there, or write longitudes beyond "
-                "180 (181 for -179); where it is meant to go so far, give it a corner on its way",
+                fix="if the edge should cross the antimeridian, cut the polygon there, or write longitudes beyond "
+                "180 (181 for -179); if the edge should go the long way, add a corner halfway",
             )
 
 
 def _corners(shapes: Array) -> tuple[Array, Array, Array]:
-    """Return row and coordinates of each corner of polygons, and whether an edge leads from it to the next."""
+    """Return the row and coordinates of each corner of the polygons, and whether an edge leads from it to the next."""
     parts, rows = shapely.get_parts(shapes, return_index=True)
     parts, again = shapely.get_parts(parts, return_index=True)
     is_polygon = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
@@ -186,7 +187,7 @@ def _metres(crs: pyproj.CRS) -> float:
 
 
 def _subdivided(points: Array, pieces: npt.NDArray[np.int64]) -> Array:
-    """Return a line whose edges are divided into pieces of equal length; its corners stay."""
+    """Return a line whose edges are divided into pieces of equal length. Its corners stay."""
     first = np.cumsum(pieces) - pieces
     edge = np.repeat(np.arange(len(pieces)), pieces)
     share = (np.arange(pieces.sum()) - first[edge]) / pieces[edge]
@@ -202,19 +203,19 @@ def _rows_beyond(shapes: Array, limit: float) -> Array:
 
 
 def check_finite(shapes: Array, where: str) -> None:
-    """Raise InputError for coordinates (row,) that are NaN, infinite or far off the Earth: no repair helps."""
+    """Raise InputError if shapes (row,) have coordinates that are NaN, infinite or far off the Earth."""
     if (lost := _rows_beyond(shapes, _FARTHEST_IN_FILES)).size:
         raise InputError(
-            f"{lost.size} records with coordinates that are no place on Earth: {few(f'row {row}' for row in lost)}",
+            f"{lost.size} records have coordinates that are not on Earth: {few(f'row {row}' for row in lost)}",
             where=where,
             fix="the file may be damaged: copy it again, or correct these records",
         )
 
 
 def check_degrees(shapes: Array, crs: pyproj.CRS, where: str) -> None:
-    """Raise InputError where coordinates (row,) cannot be the degrees that their file's CRS counts in.
+    """Raise InputError if the CRS of the file is in degrees but the coordinates of shapes (row,) cannot be degrees.
 
-    That is a longitude beyond 360 or a latitude beyond 90.
+    This holds for a longitude beyond 360 or a latitude beyond 90.
     """
     if not crs.is_geographic or crs.axis_info[0].unit_name != "degree":
         return
@@ -231,19 +232,20 @@ def check_degrees(shapes: Array, crs: pyproj.CRS, where: str) -> None:
         raise InputError(f"{what}: {_SWAP}", where=where, fix=fix)
     name = f"{crs.to_string()} ({crs.name})" if crs.to_epsg() else crs.name
     raise InputError(
-        f"{what}, but the file's CRS is said to be {name}",
+        f"{what}, but the CRS of the file is {name}",
         where=where,
-        fix="write the file with the CRS that its coordinates are in; GeoJSON without a crs member counts as "
-        f"{_DEGREES}, so reproject to it, or write a GeoPackage",
+        fix="write the file with the CRS of its coordinates; the coordinates of GeoJSON without a crs member must be "
+        f"in {_DEGREES}, so reproject to it, or write a GeoPackage",
     )
 
 
 def check_on_region(shapes: Array, moved: Array, crs: pyproj.CRS, lattice: Lattice, where: str) -> None:
-    """Refuse shapes off the region that would be on it if their coordinates were read in another way.
+    """Refuse shapes outside the region that would be inside if their coordinates were read in another way.
 
-    `shapes` (row,) are as in the file, with the CRS that it states; `moved` the same in the lattice's CRS. InputError:
-    latitude or northing comes before longitude or easting, or degrees are called metres. Shapes that are elsewhere in
-    any reading are accepted: a file may well hold nothing for a region.
+    `shapes` (row,) are the shapes of the file, in the CRS `crs` that it states; `moved` are the same shapes in the
+    lattice's CRS. Raise InputError if latitude or northing seems to come before longitude or easting, or if the
+    coordinates seem to be degrees although the CRS is projected. Shapes that are outside in every reading are accepted,
+    because a file need not have any for a region.
     """
     if _touches(moved, lattice):
         return
@@ -256,7 +258,7 @@ def check_on_region(shapes: Array, moved: Array, crs: pyproj.CRS, lattice: Latti
     north_first = crs.is_geographic or crs.axis_info[0].direction in {"north", "south"}
     if north_first and _would_touch(swapped, crs, lattice):
         raise InputError(
-            f"nothing lies on the region, but everything would if coordinates such as ({x:.8g}, {y:.8g}) were swapped: "
+            f"no shape is in the region, but some would be if coordinates such as ({x:.8g}, {y:.8g}) were swapped: "
             f"{_SWAP}",
             where=where,
             fix="write the file with longitude, or easting, first: swap the two numbers",
@@ -266,15 +268,15 @@ def check_on_region(shapes: Array, moved: Array, crs: pyproj.CRS, lattice: Latti
         degrees = pyproj.CRS.from_user_input(_DEGREES)
         if any(_would_touch(read, degrees, lattice) for read in (present, swapped)):
             raise InputError(
-                f"coordinates such as ({x:.8g}, {y:.8g}) look like degrees, but the file says its CRS is {crs.name}",
+                f"coordinates such as ({x:.8g}, {y:.8g}) look like degrees, but the CRS of the file is {crs.name}",
                 where=where,
-                fix=f"write the file with the CRS that its coordinates are in, most likely {_DEGREES}",
+                fix=f"write the file with the CRS of its coordinates, most likely {_DEGREES}",
             )
 
 
 def _touches(shapes: Array, lattice: Lattice) -> bool:
     left, bottom, right, top = shapely.bounds(shapes).reshape(-1, 4).T
-    # NaN, where there is no shape, compares False.
+    # Without a shape the bounds are NaN, which compare False.
     on = (left <= lattice.right) & (right >= lattice.left) & (bottom <= lattice.top) & (top >= lattice.bottom)
     return bool(on.any())
 

@@ -1,1 +1,1 @@
-"""Partitions: the grid, the catalog, the year of each."""
+"""Partitions: the grid, the catalog, and the year of each partition."""

@@ -1,4 +1,4 @@
-"""The catalog: what is known of every partition, why it is used or not, and which setting decides about that."""
+"""The catalog: what is known about every partition, why it is not used, and which setting would change that."""
 
 import re
 from collections import Counter
@@ -19,23 +19,23 @@ from gcn_luigi.settings import GridSettings
 
 _MOST_NAMED = 10
 _CLASSES = ("share_none", "share_debris", "share_ice", "share_missing")
-# How a note begins that says that polygons to leave out are elsewhere.
+# The first words of the note that no exclusion polygon is on a cell.
 NOTHING_EXCLUDED = "exclude_polygons_path leaves out no cell"
 
-# What to change for each reason that `build_catalog` and the split write; numbers at its end vary.
+# What to change for each reason that `build_catalog` or the split gives. A reason may end in a number.
 _REMEDIES = {
     "rejected id": "check the list of [grid] reject_ids_path",
     "exclusion polygon": "check the polygons of [grid] exclude_polygons_path",
-    "outside the tiles": "raise [grid] max_outside_share, or check that grid and tiles lie on the same ground",
-    "no outline": "check that grid and outlines lie on the same ground, or set [year] no_year",
-    "no dated outline": "name the column of dates with [outlines] date_field and its form with date_format, "
+    "outside the tiles": "raise [grid] max_outside_share, or check that grid and tiles cover the same area",
+    "no outline": "check that grid and outlines cover the same area, or set [year] no_year",
+    "no dated outline": "name the column of dates in [outlines] date_field and its format in date_format, "
     "or set [year] no_year",
     "no composite for": 'use [year] rule = "nearest"',
     "year gap": "raise [year] max_gap_years, or add composites nearer to the outlines",
     "far from outlines": "raise [grid] max_outline_distance_m",
     "too little glacier": "lower [grid] min_outline_share",
     "buffer": "lower [split] buffer_partitions or block_partitions",
-    "overlaps dev": "import a grid whose train and dev cells do not overlap",
+    "overlaps dev": "import a grid in which train and dev cells do not overlap",
     "no split in the grid": "fill the split column of the grid",
 }
 
@@ -47,11 +47,11 @@ class Exclusions:
     Attributes
     ----------
     ids : frozenset of str
-        Ids as the user wrote them; compared whole, never as parts.
+        Ids as the user wrote them. An id must match completely.
     polygons : tuple of shapely geometries
-        In the lattice's CRS; a cell that shares area with one is left out.
+        In the lattice's CRS. Cells that share area with one are left out.
     file_notes : tuple of str
-        What was found when the polygons were read.
+        Notes from reading the polygons.
     """
 
     ids: frozenset[str] = frozenset()
@@ -60,11 +60,11 @@ class Exclusions:
 
     @property
     def cell_ids(self) -> frozenset[str]:
-        """The ids in the spelling of `Cell.id`."""
+        """The ids as `Cell.id` spells them."""
         return frozenset(cell_id(name) for name in self.ids)
 
     def notes(self, cells: Sequence[Cell], lattice: Lattice) -> list[str]:
-        """Return a note about ids that name no cell, those of the file, and one if no polygon is on a cell."""
+        """Return notes: ids that match no cell, the notes from the file, and whether no polygon is on a cell."""
         notes = list(self.file_notes)
         if unknown := sorted(self.cell_ids - {cell.id for cell in cells}):
             first = ", ".join(unknown[:_MOST_NAMED])
@@ -77,7 +77,7 @@ class Exclusions:
 
 @dataclass(frozen=True)
 class CellFacts:
-    """What is known of each cell before the catalog decides whether it is used.
+    """What is known about each cell before `build_catalog` decides whether it is used.
 
     Attributes
     ----------
@@ -87,13 +87,13 @@ class CellFacts:
         From `gcn_luigi.prepare.partitions.years.partition_years`.
     label_counts : ndarray
         Axes (cell, class) = none, debris, ice, missing; int64 pixels, cells in the order given to `build_catalog`.
-        Pixels in none of the four, those beyond the lattice, are missing.
+        Pixels that are in none of the four, because they are beyond the lattice, count as missing.
     outside_share : ndarray
         Axes (cell,), float64: share of the cell beyond the tiles.
     exclusions : Exclusions
         Cells that are never used.
     is_far : ndarray or None
-        Axes (cell,), bool, from `gcn_luigi.prepare.partitions.overlay.far_from_outlines`; None if distance is not used.
+        Axes (cell,), bool, from `gcn_luigi.prepare.partitions.overlay.far_from_outlines`; None if there is no limit.
     """
 
     joined: pd.DataFrame
@@ -107,31 +107,31 @@ class CellFacts:
 def build_catalog(
     cells: Sequence[Cell], lattice: Lattice, facts: CellFacts, settings: GridSettings
 ) -> gpd.GeoDataFrame:
-    """Return the catalog: one row per cell, sorted by id, not yet split.
+    """Return the catalog before the split: one row per cell, sorted by id.
 
-    The first of these that holds is a cell's reason for not being used: ``rejected id``, ``exclusion polygon``,
+    If a cell is not used, its reason is the first of these that applies: ``rejected id``, ``exclusion polygon``,
     ``outside the tiles``, ``no outline``, ``no dated outline``, ``no composite for 2004`` or ``year gap 7``,
-    ``far from outlines``, ``too little glacier``. The split may add others later.
+    ``far from outlines``, ``too little glacier``. The split may add other reasons later.
 
     Parameters
     ----------
     cells : sequence of Cell
-        The grid; each has an id of its own.
+        The grid. Ids are unique.
     lattice : Lattice
-        Where the cells' pixels are.
+        The lattice of the cells' pixels.
     facts : CellFacts
-        What is known of each cell.
+        What is known about each cell.
     settings : GridSettings
         `max_outside_share` and `min_outline_share`.
 
     Returns
     -------
     GeoDataFrame
-        partition, row, col, height, width (pixels), left, bottom, right, top (metres), split (as an imported grid
-        says, else empty), block (empty), year, year_gap, outline_year, outline_year_min, outline_year_max
-        (Int64), n_outlines, rgi_ids (";" between, largest area first), glacier_share (what outlines cover, overlaps
-        once), share_none, share_debris,
-        share_ice, share_missing, outside_share (0 to 1), used, reason; geometry = the cell's box.
+        partition, row, col, height, width (pixels), left, bottom, right, top (metres), split (from an imported
+        grid, otherwise empty), block (empty), year, year_gap, outline_year, outline_year_min, outline_year_max
+        (Int64), n_outlines, rgi_ids (separated by ";", largest area first), glacier_share (the share that outlines
+        cover, where overlaps count once), share_none, share_debris, share_ice, share_missing, outside_share (0 to 1),
+        used and reason. The geometry is the cell's box.
     """
     ids = [cell.id for cell in cells]
     boxes = cell_boxes(cells, lattice)
@@ -177,7 +177,7 @@ def _reasons(
         (np.zeros(len(table), bool) if facts.is_far is None else facts.is_far, "far from outlines"),
         ((table["glacier_share"] < settings.min_outline_share).to_numpy(bool), "too little glacier"),
     ]
-    # The first that holds.
+    # The first reason that applies.
     reason: npt.NDArray[Any] = np.select([holds for holds, _ in refusals], [text for _, text in refusals], "")
     return reason.astype(object)
 
@@ -193,7 +193,7 @@ def _on_polygons(boxes: npt.NDArray[Any], polygons: tuple[Any, ...]) -> npt.NDAr
 
 
 def count_reasons(reasons: Iterable[str]) -> str:
-    """Return how many cells are not used for each reason of the catalog, the commonest first; empty if all are used.
+    """Return how many cells are unused for each reason of the catalog, most frequent first; empty if all are used.
 
     Examples
     --------
@@ -204,7 +204,7 @@ def count_reasons(reasons: Iterable[str]) -> str:
 
 
 def remedy(reasons: Iterable[str]) -> str:
-    """Return what to change so that cells can be used, the commonest reason of the catalog first.
+    """Return what to change so that cells can be used. The most frequent reason of the catalog comes first.
 
     Examples
     --------
@@ -212,7 +212,7 @@ def remedy(reasons: Iterable[str]) -> str:
     'raise [year] max_gap_years, or add composites nearer to the outlines; check the list of [grid] reject_ids_path'
     """
     known = [_REMEDIES[kind] for kind, _ in _by_frequency(reasons) if kind in _REMEDIES]
-    return "; ".join(known) or "loosen [grid] or [year], or check that grid, outlines and tiles lie on the same ground"
+    return "; ".join(known) or "relax [grid] or [year], or check that grid, outlines and tiles cover the same area"
 
 
 def _by_frequency(reasons: Iterable[str]) -> list[tuple[str, int]]:

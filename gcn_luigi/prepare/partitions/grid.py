@@ -1,4 +1,4 @@
-"""The grid: square cells that partitions are cut by, made or imported."""
+"""The grid: the square cells that partitions are cut from. It is generated or imported."""
 
 import math
 import re
@@ -17,13 +17,13 @@ from gcn_luigi.prepare.outlines.columns import find_column
 from gcn_luigi.prepare.outlines.dates import not_understood, read_dates
 from gcn_luigi.settings import GridSettings
 
-# No projected coordinate in metres is farther from its origin.
+# No projected coordinate is farther from the origin, in metres.
 _WORLD_M = 2.1e7
-# As in gcn_luigi.lattice: single-precision dust is below, a real shift or phase above.
+# As in gcn_luigi.lattice: errors of single precision are smaller, real shifts are larger.
 _TOLERANCE_PX = 1e-3
 _BOX = ("left", "bottom", "right", "top")
 _IDS = ("label", "new_id")
-# Whose year a row states, in a grid that was joined with outlines.
+# Columns with a glacier id, in a grid that was joined with outlines. The year of a row belongs to this glacier.
 _GLACIERS = ("rgiid", "rgi_id", "glims_id", "glimsid", "glac_id", "glacier_id")
 
 
@@ -36,11 +36,11 @@ class Cell:
     id : str
         Unique and safe in file names: ``[A-Za-z0-9_-]+``.
     window : Window
-        Its pixels on the region's lattice; it may reach beyond the lattice.
+        The pixels of the cell on the region's lattice. The window may reach beyond the lattice.
     split : str
-        What an imported grid says in its split column, in lower case; empty where it says nothing.
+        The value of the split column of an imported grid, in lower case; empty without one.
     years : tuple of int
-        What the rows of an imported grid say of this cell in their year column, sorted: one per row that states one.
+        The years that the rows of an imported grid give for this cell, sorted: one per row that has a year.
     """
 
     id: str
@@ -50,25 +50,25 @@ class Cell:
 
     @property
     def year(self) -> int | None:
-        """The commonest of `years`, the smallest on a tie; None where there is none."""
+        """The most frequent of `years`, the smallest on a tie; None without years."""
         return min(self.years, key=lambda year: (-self.years.count(year), year), default=None)
 
 
 def make_grid(lattice: Lattice, size: int, origin: str) -> list[Cell]:
-    """Return all cells of `size` pixels that touch the lattice, row-major from the north-west.
+    """Return all cells of `size` pixels that touch the lattice, in row-major order from the north-west.
 
-    Their windows cover every pixel of the lattice exactly once; those at the edge may reach beyond it.
+    Their windows cover every pixel of the lattice exactly once. Windows at the edge may reach beyond the lattice.
 
     Parameters
     ----------
     lattice : Lattice
         The pixels to cover.
     size : int
-        Edge of a cell, in pixels.
+        Edge length of a cell, in pixels.
     origin : str
-        ``"world"``: cells at whole multiples of their edge from (0, 0) of the CRS, moved by the lattice's own
-        sub-pixel phase if it has one, so that the same ground has the same cell and id on every lattice with these
-        pixels. ``"lattice"``: cells from the lattice's north-west corner, named by row and column.
+        ``"world"``: cells start at whole multiples of their edge length from (0, 0) of the CRS, plus the sub-pixel
+        offset of the lattice if it has one. So the same place has the same cell and id on every lattice with these
+        pixels. ``"lattice"``: cells start at the lattice's north-west corner and are named by row and column.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def make_grid(lattice: Lattice, size: int, origin: str) -> list[Cell]:
             for row in range(n_rows)
             for col in range(n_cols)
         ]
-    # The lattice's corner in whole pixels from the CRS origin.
+    # The lattice's corner, in whole pixels from the origin of the CRS.
     west, north = (math.floor(edge / lattice.pixel_size + _TOLERANCE_PX) for edge in (lattice.left, lattice.top))
     cols = range(west // size, (west + lattice.width - 1) // size + 1)
     rows = range((north - 1) // size, (north - lattice.height) // size - 1, -1)
@@ -103,8 +103,8 @@ def make_grid(lattice: Lattice, size: int, origin: str) -> list[Cell]:
 def world_id(col: int, row: int, edge_m: float) -> str:
     """Return the name of the square `col` steps of `edge_m` metres east and `row` steps north of the CRS origin.
 
-    A false origin of half the number range is added, as UTM adds one to its northings: names hold no sign and
-    sort in the order of their indices. The number of digits follows from the edge alone.
+    Half of the number range is added as a false origin, as in the northings of UTM. So names need no sign and sort in
+    the order of their indices. The number of digits depends only on the edge length.
 
     Examples
     --------
@@ -117,34 +117,34 @@ def world_id(col: int, row: int, edge_m: float) -> str:
 
 
 def import_grid(table: gpd.GeoDataFrame, lattice: Lattice, settings: GridSettings) -> tuple[list[Cell], list[str]]:
-    """Return the cells of an existing grid, row-major, and notes about what was changed.
+    """Return the cells of an existing grid, in row-major order, and notes about changes.
 
-    Boxes are taken from the columns left, top, right and bottom (any case), or from the geometries' bounds;
-    where a row has both, they must agree. Rows that repeat a cell with an equal box, as a table joined with
-    outlines does, count once; each outline's year is kept.
+    Boxes come from the columns left, top, right and bottom (in upper or lower case), or from the bounds of the
+    geometries. If a row has both, they must agree. Rows that repeat a cell with an equal box count once, as in a table
+    joined with outlines; the year of each outline is kept.
 
     Parameters
     ----------
     table : GeoDataFrame
-        One row per cell, in the lattice's CRS. Optional columns: label or new_id (otherwise rows are
+        One row per cell, in the lattice's CRS. Optional columns: label or new_id (otherwise cells are
         numbered from 0), split, year.
     lattice : Lattice
-        Where the pixels are.
+        The lattice of the pixels.
     settings : GridSettings
         `size`, `id_field` and `off_lattice`; `path` appears in messages.
 
     Returns
     -------
     list of Cell, list of str
-        The cells may be outside the lattice; the catalog decides about those.
+        The cells may be outside the lattice. The catalog rejects such cells.
 
     Raises
     ------
     InputError
-        No rows, no or another CRS, no usable box or id, two boxes or splits under one id, or a cell that is not
-        ``size x size`` pixels.
+        There are no rows, the CRS is missing or different, a box or id cannot be used, one id has two boxes or
+        splits, or a cell does not have ``size x size`` pixels.
     LatticeError
-        Cells are between pixels and `settings.off_lattice` is ``"error"``.
+        Cell edges are between pixel edges and `settings.off_lattice` is ``"error"``.
     """
     where = f"grid {settings.path}" if settings.path else "grid"
     _check_table(table, lattice, where)
@@ -162,7 +162,7 @@ def import_grid(table: gpd.GeoDataFrame, lattice: Lattice, settings: GridSetting
 
 
 def cell_id(value: object) -> str:
-    """Return an id that is safe in file names: ``12.0`` becomes ``12``, other characters than A-Z a-z 0-9 _ - become _.
+    """Return an id that is safe in file names: ``12.0`` becomes ``12``, and _ replaces all but A-Z a-z 0-9 _ and -.
 
     Examples
     --------
@@ -173,7 +173,7 @@ def cell_id(value: object) -> str:
 
 
 def _plain(value: object) -> str:
-    """Return a value as text, a whole number without its decimals."""
+    """Return a value as text; whole numbers lose their decimals."""
     return re.sub(r"^(-?\d+)\.0+$", r"\1", str(value).strip())
 
 
@@ -186,17 +186,17 @@ def _check_table(table: gpd.GeoDataFrame, lattice: Lattice, where: str) -> None:
         raise InputError(
             "the grid states no CRS", where=where, fix=f"write it with its CRS; the region uses {lattice.crs}"
         )
-    # A .prj in ESRI's wording differs in names only; the axis order of a projected grid plays no part.
+    # A .prj by ESRI differs only in names, and the axis order of a projected grid does not matter.
     if not crs.equals(wanted, ignore_axis_order=True) and (crs.to_epsg() is None or crs.to_epsg() != wanted.to_epsg()):
         raise InputError(
-            f"the grid is in {crs.name}, the region in {wanted.name}",
+            f"the grid is in {crs.name}, but the region is in {wanted.name}",
             where=where,
-            fix=f"make the grid in {lattice.crs}: boxes cannot be reprojected without ceasing to be boxes",
+            fix=f"make the grid in {lattice.crs}; reprojection would not keep its cells square",
         )
 
 
 def _boxes(table: gpd.GeoDataFrame, pixel_size: float, where: str) -> tuple[npt.NDArray[np.float64], list[str]]:
-    """Return left, bottom, right, top (cell, edge), in metres."""
+    """Return left, bottom, right and top in metres, (cell, edge), and notes."""
     named = [name for name in (find_column(table, name) for name in _BOX) if name is not None]
     shapes = table.geometry.to_numpy()
     drawn = shapely.bounds(shapes).reshape(-1, 4)
@@ -239,7 +239,7 @@ def _ids(
     meanings = pd.Series(raw).groupby(ids).nunique()
     if "" in ids or (meanings > 1).any():
         raise InputError(
-            f"ids that cannot be told apart in file names: {few(meanings.index[meanings > 1])}",
+            f"the grid has ids that would be equal in file names: {few(meanings.index[meanings > 1])}",
             where=where,
             fix="use ids of letters, digits, _ and -",
         )
@@ -248,7 +248,7 @@ def _ids(
 
 
 def _years(table: pd.DataFrame, ids: list[str]) -> tuple[dict[str, tuple[int, ...]], list[str]]:
-    """Return the years that the rows of each cell state, sorted; an outline counts once per cell."""
+    """Return the years that the rows give for each cell, sorted, and notes. An outline counts once per cell."""
     column = find_column(table, "year")
     if column is None:
         return {}, []
@@ -269,14 +269,14 @@ def _years(table: pd.DataFrame, ids: list[str]) -> tuple[dict[str, tuple[int, ..
 def _unique(
     ids: list[str], boxes: npt.NDArray[np.float64], split: list[str], where: str
 ) -> tuple[list[int], list[str]]:
-    """Return the first row of each id; all rows of an id must agree."""
+    """Return the first row of each id, and notes. All rows of an id must agree."""
     rows = pd.DataFrame(boxes, columns=list(_BOX)).assign(id=ids, split=split)
     distinct = rows.groupby("id")[[*_BOX, "split"]].nunique()
     two_boxes = distinct.index[(distinct[list(_BOX)] > 1).any(axis=1)]
     two_splits = distinct.index[distinct["split"] > 1]
     if len(two_boxes) or len(two_splits):
-        what = [f"one id for different boxes: {few(two_boxes)}"] if len(two_boxes) else []
-        what += [f"one id in two splits: {few(two_splits)}"] if len(two_splits) else []
+        what = [f"different boxes have the same id: {few(two_boxes)}"] if len(two_boxes) else []
+        what += [f"one id is in two splits: {few(two_splits)}"] if len(two_splits) else []
         raise InputError("; ".join(what), where=where, fix="give every cell its own id and one split")
     keep = np.flatnonzero(~rows.duplicated("id").to_numpy()).tolist()
     repeats = len(ids) - len(keep)
@@ -289,7 +289,7 @@ def _windows(
     pixel = lattice.pixel_size
     corner = np.column_stack([lattice.top - boxes[:, 3], boxes[:, 0] - lattice.left]) / pixel
     shape = np.column_stack([boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]]) / pixel
-    # Halves go up, as in gdal_translate -projwin, which cut the published partitions.
+    # Halves are rounded up, as in gdal_translate -projwin, which cut the published partitions.
     size = np.floor(shape + 0.5).astype(np.int64)
     off = np.maximum(np.abs(corner - np.rint(corner)).max(axis=1), np.abs(shape - size).max(axis=1))
     wrong = (size != settings.size).any(axis=1)
@@ -298,18 +298,19 @@ def _windows(
         raise InputError(
             f"{int(wrong.sum())} cells are not {settings.size} x {settings.size} px: {few(listed)}",
             where=where,
-            fix=f"set grid.size to the cells' size, or give cells of {settings.size} px",
+            fix=f"set grid.size to the size of the cells, or give cells of {settings.size} px",
         )
     is_off = off > _TOLERANCE_PX
     if is_off.any() and settings.off_lattice == "error":
         raise LatticeError(
-            f"{int(is_off.sum())} cells lie up to {off.max():.3f} px off the pixel lattice: "
+            f"{int(is_off.sum())} cells are up to {off.max():.3f} px off the pixel lattice: "
             f"{few(name for name, bad in zip(ids, is_off, strict=True) if bad)}",
             where=where,
-            fix='put the grid onto the pixels, or move cells by less than one: grid.off_lattice = "snap" or "floor"',
+            fix="align the grid with the pixel edges, or let cells be moved by less than a pixel: "
+            'grid.off_lattice = "snap" or "floor"',
         )
     if settings.off_lattice == "floor":
-        # The same tool's rule for offsets; its tolerance happens to be ours.
+        # gdal_translate rounds offsets in this way, with the same tolerance.
         start, edge = np.floor(corner + _TOLERANCE_PX).astype(np.int64), "pixel edge to the north and west"
     else:
         start, edge = np.rint(corner).astype(np.int64), "nearest pixel edge"

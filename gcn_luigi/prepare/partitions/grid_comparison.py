@@ -1,4 +1,4 @@
-"""How glacier cover is distributed over train and dev in grids of different cell sizes."""
+"""Compare the distribution of glacier cover over train and dev between grids of different cell sizes."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -20,9 +20,9 @@ def compare_grids(
 ) -> dict[str, dict[str, Any]]:
     """Return the distribution of glacier share over the cells of each size and split.
 
-    A cell belongs to the split whose partitions cover more of it, and counts only where they cover at least half;
-    sizes are thus compared on the same ground. Cells of every size start where the catalog's own do, at its smallest
-    row and column: at its own size they are its own cells if these are next to each other.
+    A cell belongs to the split whose partitions cover more of it, and counts only if they cover at least half of it.
+    So all sizes are compared on the same ground. Cells of every size start at the smallest row and column of the
+    catalog. With the catalog's own size they equal its cells if those are next to each other.
 
     Parameters
     ----------
@@ -31,17 +31,17 @@ def compare_grids(
     outlines : GeoDataFrame
         Columns outline, year and geometry, in the lattice's CRS.
     catalog : GeoDataFrame
-        With row, col, split and used filled in.
+        With columns row, col, split and used filled in.
     sizes : iterable of int
-        Edges of the cells, in pixels.
+        Edge lengths of the cells, in pixels.
 
     Returns
     -------
     dict
-        ``{"128": {"train": {...}, "dev": {...}, "ks": ..., "glacier_m2": {...}}, ...}``. train and dev are as from
-        `describe_shares`; ks as from `ks_of_samples`, None where either has no cell; glacier_m2 holds the area of
-        outlines in the cells of train and of dev, and on the whole lattice. Only what is on the lattice counts, and
-        outlines that overlap count once.
+        ``{"128": {"train": {...}, "dev": {...}, "ks": ..., "glacier_m2": {...}}, ...}``. train and dev come from
+        `describe_shares`, ks from `ks_of_samples` (None if a split has no cell). glacier_m2 holds the area of outlines
+        in the cells of train, in those of dev, and on the whole lattice. Only areas on the lattice count, and outlines
+        that overlap count once.
     """
     result = {}
     for size in sizes:
@@ -58,11 +58,11 @@ def compare_grids(
 
 
 def describe_cells(lattice: Lattice, outlines: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, size: int) -> pd.DataFrame:
-    """Return the cells of `size` pixels, with their split and how much glacier they hold.
+    """Return the cells of `size` pixels with their split and glacier area.
 
-    One row per cell, rows and columns of cells in order: row, col (int64, the first pixel, below 0 or beyond the
-    lattice where a cell hangs over), split ("train", "dev", or "" where neither covers half), share (float64, 0 to 1,
-    of the whole cell) and glacier_m2 (float64, on the lattice alone). Other arguments as in `compare_grids`.
+    The table has one row per cell, in row-major order: row, col (int64, the first pixel, which may be outside the
+    lattice if the cell hangs over), split ("train", "dev", or "" if neither covers half), share (float64, 0 to 1, of
+    the whole cell) and glacier_m2 (float64, only on the lattice). Other arguments as in `compare_grids`.
     """
     cells = _aligned_cells(lattice, catalog, size)
     boxes = cell_boxes(cells, lattice)
@@ -87,9 +87,9 @@ def describe_cells(lattice: Lattice, outlines: gpd.GeoDataFrame, catalog: gpd.Ge
 
 
 def describe_shares(shares: npt.NDArray[np.float64]) -> dict[str, Any]:
-    """Return n_cells; mean, variance and std (ddof 0, None without cells); histogram of glacier shares, (cell,).
+    """Describe glacier shares (cell,): n_cells; mean, variance and std (ddof 0, None without cells); histogram.
 
-    The histogram holds the counts in 100 equal bins from 0 to 1, the last one closed.
+    The histogram is a list of counts in 100 equal bins from 0 to 1. The last bin includes 1.
     """
     counts, _ = np.histogram(shares, bins=100, range=(0.0, 1.0))
     is_empty = len(shares) == 0
@@ -103,22 +103,22 @@ def describe_shares(shares: npt.NDArray[np.float64]) -> dict[str, Any]:
 
 
 def _aligned_cells(lattice: Lattice, catalog: gpd.GeoDataFrame, size: int) -> list[Cell]:
-    """Return cells that cover the lattice, in step with the catalog's smallest row and column."""
+    """Return cells that cover the lattice, aligned with the smallest row and column of the catalog."""
     row, col = (0, 0) if catalog.empty else (int(catalog["row"].min()), int(catalog["col"].min()))
-    # From the last step at or before 0; % of a negative number is not negative.
+    # Start at the last step at or before 0. In Python, % of a negative number is not negative.
     rows, cols = range(-(-row % size), lattice.height, size), range(-(-col % size), lattice.width, size)
     return [Cell(f"{top}_{left}", Window(top, left, size, size)) for top in rows for left in cols]
 
 
 def _glacier_area(cells: Sequence[Cell], lattice: Lattice, outlines: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:
-    """Return what outlines cover of each cell, in square metres; overlaps count once."""
+    """Return the area of outlines in each cell, in square metres. Overlaps count once."""
     areas = join_outlines(cells, lattice, outlines).groupby("cell")["union_m2"].first()
     found: npt.NDArray[np.float64] = areas.reindex([cell.id for cell in cells]).fillna(0.0).to_numpy(float)
     return found
 
 
 def _cover(boxes: npt.NDArray[Any], partitions: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:
-    """Return the share of each box that the partitions cover; partitions that overlap count twice."""
+    """Return the share of each box that the partitions cover. Where partitions overlap, the area counts twice."""
     sources = partitions.geometry.to_numpy()
     which, near = shapely.STRtree(sources).query(boxes, predicate="intersects")
     common = shapely.area(shapely.intersection(boxes[which], sources[near]))

@@ -1,4 +1,4 @@
-"""Cells laid over outlines and tiles: what each of them covers, and what is near."""
+"""Overlay cells with outlines and tiles: the area that they share, and cells far from outlines."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -25,30 +25,30 @@ def cell_boxes(cells: Sequence[Cell], lattice: Lattice) -> npt.NDArray[Any]:
 
 
 def join_outlines(cells: Sequence[Cell], lattice: Lattice, outlines: gpd.GeoDataFrame) -> pd.DataFrame:
-    """Return one row for each cell and outline that share area.
+    """Return one row for each pair of a cell and an outline that share area.
 
     Parameters
     ----------
     cells : sequence of Cell
         The grid.
     lattice : Lattice
-        Where the cells' pixels are.
+        The lattice of the cells' pixels.
     outlines : GeoDataFrame
         Columns outline, year and geometry, valid polygons in the lattice's CRS.
 
     Returns
     -------
     DataFrame
-        Columns cell, outline (str), year (Int64), area_m2 (float64, of the common area) and union_m2 (float64, what
-        all outlines together cover of the cell: the same in each of its rows), sorted by cell and outline. Cells that
-        only touch an outline are not joined.
+        Columns cell, outline (str), year (Int64), area_m2 (float64, of the common area) and union_m2 (float64, the
+        area of the cell that all outlines cover together: the same in each row of a cell), sorted by cell and outline.
+        A cell that only touches an outline is not joined with it.
     """
     boxes, shapes = cell_boxes(cells, lattice), outlines.geometry.to_numpy()
     which_shape, which_box = shapely.STRtree(boxes).query(shapes, predicate="intersects")
     shapely.prepare(shapes)
     whole, bounds = shapely.area(boxes)[which_box], shapely.bounds(boxes)[which_box]
     area, cut = whole.copy(), boxes[which_box]
-    # Most cells on a large glacier are wholly inside it. Cutting by a rectangle costs a 25th of an overlay there.
+    # Most cells on a large glacier are completely inside it. Clipping by a rectangle takes a 25th of an overlay's time.
     for i in np.flatnonzero(~shapely.covers(shapes[which_shape], boxes[which_box])):
         cut[i] = shapely.clip_by_rect(shapes[which_shape[i]], *bounds[i])
         area[i] = shapely.area(cut[i])
@@ -81,17 +81,17 @@ def _union_areas(
     open_rows = np.flatnonzero((np.bincount(which_box)[which_box] > 1) & ~is_full)
     for _, rows in pd.Series(open_rows).groupby(which_box[open_rows]):
         union = float(shapely.area(shapely.union_all(cut[rows.to_numpy()])))
-        # Neighbours that share a divide do not overlap: their sum is free of the rounding of an overlay.
+        # Neighbours that share a divide do not overlap. Their plain sum avoids the rounding of an overlay.
         if total[rows.iloc[0]] - union > _LEAST_SHARE * whole[rows.iloc[0]]:
             total[rows.to_numpy()] = union
     return total
 
 
 def join_glaciers(joined: pd.DataFrame, outlines: gpd.GeoDataFrame) -> pd.DataFrame:
-    """Return the rows of `join_outlines` with one row for each cell and glacier, however many analyses a glacier has.
+    """Reduce the rows of `join_outlines` to one per cell and glacier, however many analyses a glacier has.
 
-    `outlines` has the columns outline and glacier. In the result outline holds the glacier's id, area_m2 and year those
-    of its outline with the largest area in the cell.
+    `outlines` has the columns outline and glacier. In the result, outline is the id of the glacier; area_m2 and year
+    are those of the glacier's outline with the largest area in the cell.
     """
     glacier = dict(zip(outlines["outline"], outlines["glacier"], strict=True))
     largest = joined.assign(_name=joined["outline"], outline=joined["outline"].map(glacier).astype("str"))
@@ -102,10 +102,10 @@ def join_glaciers(joined: pd.DataFrame, outlines: gpd.GeoDataFrame) -> pd.DataFr
 def far_from_outlines(
     cells: Sequence[Cell], lattice: Lattice, outlines: gpd.GeoDataFrame, max_m: float
 ) -> npt.NDArray[np.bool_]:
-    """Return (cell,): which cells are farther than `max_m` metres from every outline; True for all without outlines.
+    """Return which cells are farther than `max_m` metres from every outline, (cell,); all are if there are none.
 
-    Distance is that of the nearest points of cell and outline; a cell exactly as far is not far. Outlines beyond the
-    lattice count as well.
+    The distance is measured between the nearest points of cell and outline. A cell at exactly `max_m` is not far.
+    Outlines beyond the lattice count as well.
     """
     is_far = np.ones(len(cells), dtype=bool)
     tree = shapely.STRtree(outlines.geometry.to_numpy())
@@ -115,7 +115,7 @@ def far_from_outlines(
 
 
 def outside_shares(cells: Sequence[Cell], tiles: Iterable[Window]) -> npt.NDArray[np.float64]:
-    """Return (cell,), 0 to 1: the share of each cell that no tile covers; tiles may overlap."""
+    """Return the share of each cell that no tile covers, (cell,), 0 to 1. Tiles may overlap."""
     covered = WindowSet(tiles)
     masks = (covered.uncovered(cell.window) for cell in cells)
     return np.array([0.0 if mask is None else 1.0 - np.count_nonzero(~mask) / mask.size for mask in masks], float)

@@ -20,33 +20,33 @@ Unit = Literal["chip_id", "partition"]
 # Left, bottom, right, top.
 Bounds = tuple[float, float, float, float]
 
-# Edges of a box bend when it is reprojected: points along each that are looked at.
+# The edges of a box bend when it is reprojected, so this many points along each edge are reprojected.
 _ALONG_EDGE = 64
-# A box that was meant to end at a pixel's edge, and does so but for the noise of coordinates.
+# A box that should end at a pixel edge may be off by this much, because coordinates are rounded.
 _NOISE_PX = 1e-3
 _MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is asked for; what is left empty or None restricts nothing.
+    """The criteria of a selection. Criteria that are empty or None restrict nothing.
 
     Attributes
     ----------
     chips, partitions : tuple of str
         Ids.
     bounds : tuple of float or None
-        Left, bottom, right, top in the CRS of the index: what shares area with the box.
+        Left, bottom, right, top in the CRS of the index. Chips that share area with the box are selected.
     split : str or None
         ``train`` or ``dev``.
     years : tuple of int
-        Of the composite.
+        Years of the composites.
     sample : int or None
-        That many, drawn by `seed`, in the order of the index.
+        Draw this many at random with `seed`. They keep the order of the index.
     seed : int
-        Not negative.
+        Seed of the random draw, not negative.
     limit : int or None
-        No more than that many, the first ones.
+        Take at most this many, the first ones.
     """
 
     chips: tuple[str, ...] = ()
@@ -60,23 +60,23 @@ class Selection:
 
     @property
     def is_empty(self) -> bool:
-        """True if nothing is restricted."""
+        """True if no criterion is set."""
         return self == Selection(seed=self.seed)
 
 
 def select(index: gpd.GeoDataFrame, selection: Selection, unit: Unit, *, where: str) -> gpd.GeoDataFrame:
-    """Return the selected rows of the index, at least one, in its order.
+    """Return the selected rows of the index, at least one, in the order of the index.
 
     Parameters
     ----------
     index : GeoDataFrame
         chip_id, partition, split, year, left, bottom, right, top, one row per chip.
     selection : Selection
-        What is asked for.
+        The criteria.
     unit : {"chip_id", "partition"}
-        What `sample` and `limit` count. Of a partition all rows stay that nothing else excludes.
+        What `sample` and `limit` count. With partitions, all rows of a partition that meet the other criteria stay.
     where : str
-        Whose index this is, for messages.
+        The dataset of the index, for error messages.
 
     Raises
     ------
@@ -99,32 +99,37 @@ def select(index: gpd.GeoDataFrame, selection: Selection, unit: Unit, *, where: 
     if not len(rows):
         years = ", ".join(map(str, sorted(index["year"].unique())))
         raise ConfigError(
-            f"none of its {len(index):,} chips is meant", where=where, fix=f"ask for less at once; its years: {years}"
+            f"none of the {len(index):,} chips meets all criteria",
+            where=where,
+            fix=f"use fewer criteria at once; years in the index: {years}",
         )
     units = rows[unit].drop_duplicates().to_numpy(str)
     if selection.sample is not None and selection.sample < len(units):
-        # The same for the same ids, whatever else they are chosen with.
+        # The sample depends only on the ids and the seed, not on the other criteria.
         drawn = np.random.default_rng(selection.seed).choice(len(units), selection.sample, replace=False)
         units = units[np.sort(drawn)]
     return rows[rows[unit].isin(units[: selection.limit])]
 
 
 def sharing_area(table: pd.DataFrame, bounds: Bounds) -> NDArray[np.bool_]:
-    """Return (row,): whether the box of a row (left, bottom, right, top) shares area with `bounds`; edges do not."""
+    """Return whether the box of each row (left, bottom, right, top) shares area with `bounds`; touching is not enough.
+
+    The result has axes (row,).
+    """
     left, bottom, right, top = bounds
     shares = (table["left"] < right) & (table["right"] > left) & (table["bottom"] < top) & (table["top"] > bottom)
     return shares.to_numpy(bool)
 
 
 def bounds_within(bounds: Bounds, crs: str, target: str, *, where: str) -> Bounds:
-    """Return the box in the CRS `target` that contains `bounds` of `crs`, edges included; `where` is for messages.
+    """Return the box in the CRS `target` that contains `bounds`, including its edges. `crs` is the CRS of `bounds`.
 
-    Of longitudes, the left may be the larger one: the box crosses the antimeridian.
+    In longitudes, left may be larger than right: such a box crosses the antimeridian. `where` is for error messages.
 
     Raises
     ------
     ConfigError
-        A CRS or the box is invalid, or the box has no place in `target`.
+        A CRS or the box is invalid, or the box is outside the area of `target`.
     """
     try:
         source = CRS.from_user_input(crs)
@@ -136,28 +141,30 @@ def bounds_within(bounds: Bounds, crs: str, target: str, *, where: str) -> Bound
             or (bounds[0] >= bounds[2] and not is_crossing)
         ):
             raise ConfigError(
-                f"{' '.join(f'{bound:g}' for bound in bounds)} is no box",
+                f"{' '.join(f'{bound:g}' for bound in bounds)} is not a valid box",
                 where=where,
-                fix="give left, bottom, right, top: the smaller number of each pair first",
+                fix="give left, bottom, right, top, with left below right and bottom below top",
             )
         transformer = Transformer.from_crs(source, CRS.from_user_input(target), always_xy=True)
         found = bounds if same else transformer.transform_bounds(*bounds, densify_pts=_ALONG_EDGE, errcheck=True)
     except (CRSError, ProjError) as error:
         raise ConfigError(
-            f"the box cannot be brought from {crs} to the dataset's CRS: {error}",
+            f"the box cannot be reprojected from {crs} to the dataset's CRS: {error}",
             where=where,
-            fix="give the CRS as EPSG:4326 or so, and a box within its area of use",
+            fix="write the CRS like EPSG:4326, and give a box within its area of use",
         ) from error
     if not all(map(math.isfinite, found)):
         raise ConfigError(
-            f"the box has no place in the dataset's CRS: {found}", where=where, fix="give one nearer to the region"
+            f"the box is outside the area of the dataset's CRS: {found}",
+            where=where,
+            fix="give a box closer to the region",
         )
     left, bottom, right, top = map(float, found)
     return left, bottom, right, top
 
 
 def window_around(lattice: Lattice, bounds: Bounds) -> Window:
-    """Return the smallest window of whole pixels that contains `bounds`; it may reach beyond the lattice."""
+    """Return the smallest window of whole pixels that contains `bounds`. It may reach beyond the lattice."""
     left, bottom, right, top = bounds
     size = lattice.pixel_size
     row, col = (math.floor(edge + _NOISE_PX) for edge in ((lattice.top - top) / size, (left - lattice.left) / size))
@@ -173,9 +180,9 @@ def _refuse_unknown(noun: str, wanted: Sequence[str], known: NDArray[np.str_], w
         return
     near = difflib.get_close_matches(unknown[0], np.unique(known).tolist(), n=1)
     raise ConfigError(
-        f"no {noun} {few(unknown, _MOST_NAMED)}",
+        f"there is no {noun} {few(unknown, _MOST_NAMED)}",
         where=where,
         fix=f"did you mean {near[0]}?"
         if near
-        else f"name one of the column {noun!r} in index.gpkg, such as {known[0]}",
+        else f"give a value from the column {noun!r} of index.gpkg, such as {known[0]}",
     )

@@ -1,4 +1,4 @@
-"""Which year's composite a partition is cut from."""
+"""Choose the year of the composite that each partition is cut from."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,10 +18,11 @@ def partition_years(
 ) -> pd.DataFrame:
     """Return the composite year of every cell, or the reason why it has none.
 
-    * ``legacy``: the commonest year of the outlines, the smallest on a tie, odd years plus one; that composite
-      must exist. `max_gap_years` plays no part.
-    * ``nearest``: the commonest year, the smallest on a tie, then the nearest composite, the earlier on a tie.
-    * ``area-weighted``: the year with the largest outline area in the cell, the smallest on a tie, then as above.
+    * ``legacy``: the most frequent year of the outlines, or the smallest on a tie. One is added to odd years. A
+      composite of the result must exist; `max_gap_years` is ignored.
+    * ``nearest``: the most frequent year, or the smallest on a tie; then the nearest composite, or the earlier on a
+      tie.
+    * ``area-weighted``: the year with the largest outline area in the cell, or the smallest on a tie; then as above.
 
     An outline counts once per cell. Outlines without a year do not count.
 
@@ -32,15 +33,15 @@ def partition_years(
     composites : sequence of int
         Years with a composite.
     settings : YearSettings
-        The rule, the largest gap, and what to do without a dated outline.
+        The rule, the largest gap, and the choice for cells without a dated outline.
     cells : iterable of str
-        Ids to list even if no outline is joined.
+        Ids of cells to list even if they have no outline.
 
     Returns
     -------
     DataFrame
-        Indexed by cell, sorted: year, year_gap, outline_year, outline_year_min, outline_year_max (Int64, NA where
-        there is none; the gap is absolute) and reason (empty where `year` can be used).
+        Sorted and indexed by cell: year, year_gap, outline_year, outline_year_min, outline_year_max (Int64, NA if
+        there is none; the gap is absolute) and reason (empty if `year` can be used).
 
     Raises
     ------
@@ -50,9 +51,9 @@ def partition_years(
     known = np.array(sorted(set(composites)), dtype=np.int64)
     if known.size == 0 or (settings.no_year != "skip" and settings.no_year not in known):
         raise ConfigError(
-            f"no composite for year.no_year = {settings.no_year!r}",
+            f"there is no composite for year.no_year = {settings.no_year!r}",
             where="[year]",
-            fix=f"use skip or one of the composites: {', '.join(map(str, known))}",
+            fix=f"use skip or the year of a composite: {', '.join(map(str, known))}",
         )
     rows = joined.drop_duplicates(["cell", "outline"]).sort_values(["cell", "outline"])
     names = pd.Index(sorted({*rows["cell"], *cells}), name="cell")
@@ -63,7 +64,7 @@ def partition_years(
     if settings.rule == "legacy":
         year = asked + asked % 2
     else:
-        # Of two that are equally near, the earlier comes first.
+        # Of two equally near composites, argmin takes the earlier.
         year = known[np.abs(asked[:, np.newaxis] - known).argmin(axis=1)]
     gap = np.abs(year - asked)
     reason = np.full(len(names), "", dtype=object)
@@ -84,30 +85,30 @@ def partition_years(
 
 
 def years_of_cells(cells: Iterable[Cell], rule: str) -> pd.DataFrame:
-    """Return the years an imported grid states, in the form `partition_years` takes.
+    """Return the years of an imported grid in the form that `partition_years` takes.
 
-    One row per year that a cell states, or one without a year: columns cell, outline (a number), year (Int64) and
-    area_m2 (1).
+    The table has one row for each year of a cell, or one row without a year. Columns: cell, outline (a number), year
+    (Int64) and area_m2 (1).
 
     Raises
     ------
     ConfigError
-        The rule weighs years by area, which a grid does not state, and a cell states several.
+        A cell has several years and the rule weights them by area, but a grid holds no areas.
     """
     cells = list(cells)
     several = [cell.id for cell in cells if len(set(cell.years)) > 1]
     if several and rule == "area-weighted":
         raise ConfigError(
-            f"{len(several)} of {len(cells)} cells state several years and no areas to weigh them by: {few(several)}",
+            f"{len(several)} of {len(cells)} cells have several years but no areas to weight them by: {few(several)}",
             where="[year]",
-            fix='use rule = "nearest" or "legacy", which take the commonest year, or source = "outlines"',
+            fix='use rule = "nearest" or "legacy", which take the most frequent year, or source = "outlines"',
         )
     rows = [(cell.id, str(place), year, 1.0) for cell in cells for place, year in enumerate(cell.years or (None,))]
     return pd.DataFrame(rows, columns=["cell", "outline", "year", "area_m2"]).astype(_STATED)
 
 
 def _outline_years(dated: pd.DataFrame, *, by_area: bool) -> pd.DataFrame:
-    """Return the leading, first and last outline year of each cell."""
+    """Return the chosen, the first and the last outline year of each cell."""
     votes = dated.groupby(["cell", "year"])["area_m2"].agg(["sum", "size"]).reset_index()
     votes = votes.sort_values(["cell", "sum" if by_area else "size", "year"], ascending=[True, False, True])
     leading = votes.drop_duplicates("cell").set_index("cell")["year"].rename("outline_year")

@@ -1,1 +1,1 @@
-"""Train and dev: how cells are split and what the two sides share."""
+"""Train and dev: how partitions are split, and what the two splits share."""

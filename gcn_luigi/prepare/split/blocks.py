@@ -1,14 +1,14 @@
-"""Blocks of partitions that go whole into one split, and the search for a good choice of them.
+"""Blocks of partitions that go into one split as a whole, and the search for a good choice of dev blocks.
 
-The cost of a choice; every term is dimensionless, and 0 is best::
+The cost of a choice is the sum of these terms. All are dimensionless, and 0 is best::
 
     2 |dev share - wanted| / wanted
     + |mean glacier share of dev - of train| / of all
     + |mean debris share of dev - of train| / of all
     + share of partitions lost to the buffer
-    + share of outline area in both splits; outlines too large to be tied count a quarter
+    + share of outline area in both splits; outlines too large to tie blocks count a quarter
 
-Shares of dev are counted over the partitions that stay in use.
+The dev share refers to the partitions that stay in use.
 """
 
 from dataclasses import dataclass
@@ -29,22 +29,22 @@ Windows = npt.NDArray[np.int64]
 _N_RANDOM = 64
 _N_SWEEPS = 4
 _MAX_MOVES = 2000
-# A group of blocks tied by glaciers may hold this much of what is not wanted in dev; with more
-# there is nothing left to choose from.
+# A group of blocks tied by glaciers may hold this share of the partitions that are not wanted in dev. With larger
+# groups there would be nothing left to choose from.
 _GROUP_LIMIT = 0.5
 _GIANT_COST = 0.25
 
 
 @dataclass(frozen=True)
 class Groups:
-    """Blocks tied by glaciers.
+    """Groups of blocks that are tied by glaciers.
 
     Attributes
     ----------
     number : ndarray
         Axes (partition,), int64 from 0: partitions with the same number go into the same split.
     giants : tuple of str
-        Outlines whose own blocks are more than one split can hold; they tie nothing.
+        Outlines whose own blocks would not fit into one split. They tie no blocks.
     """
 
     number: npt.NDArray[np.int64]
@@ -58,11 +58,11 @@ class Choice:
     Attributes
     ----------
     is_dev : ndarray
-        Axes (partition,), bool.
+        Axes (partition,), bool: True for dev partitions.
     is_lost : ndarray
-        Axes (partition,), bool: train partitions within the buffer of dev.
+        Axes (partition,), bool: True for partitions within the buffer around dev, which neither split uses.
     cost : float
-        See the module; infinite where a split is empty.
+        The cost that the module defines; infinite if a split is empty.
     """
 
     is_dev: npt.NDArray[np.bool_]
@@ -71,13 +71,13 @@ class Choice:
 
 
 def partition_windows(catalog: pd.DataFrame) -> Windows:
-    """Return the windows of a catalog's partitions, from its columns row, col, height and width."""
+    """Return the windows of the partitions of a catalog, from its columns row, col, height and width."""
     first, size = (catalog[names].to_numpy(np.int64) for names in (["row", "col"], ["height", "width"]))
     return np.concatenate([first, first + size], axis=1)
 
 
 def pixel_boxes(windows: Windows, margin: float = 0.0) -> npt.NDArray[Any]:
-    """Return (window,) shapely boxes in pixels, x = column and y = row, with `margin` pixels added on every side."""
+    """Return shapely boxes (window,) in pixels, with x = column and y = row, enlarged by `margin` on every side."""
     row, col, end_row, end_col = windows.T.astype(float)
     boxes: npt.NDArray[Any] = shapely.box(col - margin, row - margin, end_col + margin, end_row + margin)
     return boxes
@@ -86,11 +86,12 @@ def pixel_boxes(windows: Windows, margin: float = 0.0) -> npt.NDArray[Any]:
 def near_pairs(
     windows: Windows, others: Windows, buffer_px: int = 0
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the pairs with fewer than `buffer_px` pixels between them, along rows and columns alike.
+    """Return all pairs of windows with fewer than `buffer_px` pixels between them, both along rows and along columns.
 
-    With 0, the pairs that share a pixel. Positions in `windows` and in `others`, int64, sorted.
+    With 0, these are the pairs that share a pixel. The result holds positions in `windows` and in `others`, int64,
+    sorted.
     """
-    # Windows are whole pixels: two of them are closer than n pixels exactly if they are at most n - 1/2 apart.
+    # Windows are whole pixels, so two of them are closer than n pixels exactly if they are at most n - 1/2 apart.
     margin = (buffer_px - 0.5) / 2
     tree = shapely.STRtree(pixel_boxes(others, margin))
     first, second = tree.query(pixel_boxes(windows, margin), predicate="intersects")
@@ -99,13 +100,13 @@ def near_pairs(
 
 
 def block_ids(catalog: gpd.GeoDataFrame, block: int) -> npt.NDArray[Any]:
-    """Return (partition,) str objects: the block that each partition's centre is in.
+    """Return the block that contains the centre of each partition, as (partition,) str objects.
 
-    Blocks are `block` partitions wide and start at whole multiples of their edge from (0, 0) of the CRS, whatever
-    the region's extent.
+    Blocks are `block` partitions wide. They start at whole multiples of their edge length from (0, 0) of the CRS and do
+    not depend on the extent of the region.
     """
     edge = float((catalog["right"] - catalog["left"]).max()) * block
-    # Rounded, so that a centre on a block's edge falls to the same side whatever the last bits are.
+    # Values are rounded so that, for a centre on the edge of a block, the last bits do not decide.
     col = np.floor(((catalog["left"] + catalog["right"]).to_numpy(float) / 2 / edge).round(9)).astype(int)
     row = np.floor(((catalog["bottom"] + catalog["top"]).to_numpy(float) / 2 / edge).round(9)).astype(int)
     names = [world_id(x, y, edge) for x, y in zip(col.tolist(), row.tolist(), strict=True)]
@@ -113,20 +114,20 @@ def block_ids(catalog: gpd.GeoDataFrame, block: int) -> npt.NDArray[Any]:
 
 
 class BlockSearch:
-    """The search over blocks of one region.
+    """The search for the best assignment of the blocks of one region.
 
     Parameters
     ----------
     catalog : GeoDataFrame
-        The used partitions only, sorted by id.
+        Only the used partitions, sorted by id.
     joined : DataFrame
         Columns cell, outline, area_m2.
     groups : Groups
-        Blocks that go into one split.
+        Groups of blocks; each goes into one split.
     buffer_px : int
-        Least number of pixels between train and dev; 0: no common pixel.
+        Least number of pixels between train and dev. With 0 they only share no pixel.
     dev_share : float
-        The wanted share.
+        The wanted share of dev.
     """
 
     def __init__(
@@ -158,7 +159,7 @@ class BlockSearch:
         ]
 
     def best(self, seed: int) -> Choice:
-        """Return the cheapest of many random choices, improved by moving one group at a time."""
+        """Return the cheapest of many random choices after improving it by moving one group at a time."""
         rng = np.random.default_rng([seed, 0x5B10C])
         sizes = np.bincount(self._group, weights=self._weight, minlength=self._n_groups)
         best, best_cost = np.zeros(self._n_groups, dtype=bool), np.inf
@@ -167,7 +168,7 @@ class BlockSearch:
             before = np.cumsum(sizes[order]) - sizes[order] / 2
             groups = np.zeros(self._n_groups, dtype=bool)
             groups[order[before < self._dev_share * sizes.sum()]] = True
-            # Always at least one, and the smallest group is the safest guess.
+            # Dev needs at least one group.
             groups[order[0]] |= not groups.any()
             if (cost := self.evaluate(groups).cost) < best_cost:
                 best, best_cost = groups, cost
@@ -183,7 +184,7 @@ class BlockSearch:
         return self.evaluate(best)
 
     def evaluate(self, groups: npt.NDArray[np.bool_]) -> Choice:
-        """Return what becomes of the partitions if `groups`, (group,), are dev."""
+        """Return the assignment and cost if `groups`, (group,) bool, are dev."""
         is_dev = groups[self._group]
         is_lost = ~is_dev & (self._near @ groups.astype(np.int32) > 0)
         is_train = ~is_dev & ~is_lost
@@ -201,7 +202,7 @@ class BlockSearch:
 
 
 def glacier_weight(catalog: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:
-    """Return (partition,): 1 for partitions with glacier and 0 for others; 1 for all if no partition has any."""
+    """Return the weight of each partition, (partition,): 1 with glacier, 0 without; 1 for all if none has glacier."""
     weight = (catalog["glacier_share"] > 0.0).to_numpy(float)
     return weight if weight.any() else np.ones(len(catalog))
 
@@ -209,24 +210,24 @@ def glacier_weight(catalog: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:
 def group_blocks(
     catalog: gpd.GeoDataFrame, joined: pd.DataFrame, blocks: npt.NDArray[Any], *, buffer_px: int, dev_share: float
 ) -> Groups:
-    """Tie blocks that share a glacier which the buffer would not separate.
+    """Tie blocks that share a glacier if the buffer would not keep that glacier in one split.
 
-    A glacier ties two blocks if, with either of them in dev and the other in train, a partition with the glacier
-    would remain on both sides of the buffer. Small glaciers tie first; one that would tie more than half of the
-    partitions not wanted in dev ties nothing.
+    A glacier ties two blocks if, with one of them in dev and the other in train, partitions with this glacier would
+    remain on both sides of the buffer. Glaciers in few blocks come first. A glacier ties nothing if the resulting group
+    would hold more than half of the partitions not wanted in dev.
 
     Parameters
     ----------
     catalog : GeoDataFrame
-        The used partitions only.
+        Only the used partitions.
     joined : DataFrame
         Columns cell, outline, area_m2.
     blocks : ndarray
-        Axes (partition,), the block of each.
+        Axes (partition,), the block of each partition.
     buffer_px : int
         Least number of pixels between train and dev.
     dev_share : float
-        The wanted share.
+        The wanted share of dev.
     """
     block, names = pd.factorize(blocks, sort=True)
     weight = glacier_weight(catalog)
@@ -256,7 +257,7 @@ def group_blocks(
 
 
 def _near_blocks(windows: Windows, block: npt.NDArray[Any], buffer_px: int) -> list[set[int]]:
-    """Return, for each partition, the blocks that would put it into the buffer."""
+    """Return, for each partition, the blocks that would put it into the buffer if they were dev."""
     near: list[set[int]] = [set() for _ in windows]
     first, second = near_pairs(windows, windows, buffer_px)
     for i, b in zip(first.tolist(), block[second].tolist(), strict=True):

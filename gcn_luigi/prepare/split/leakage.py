@@ -1,4 +1,4 @@
-"""What train and dev share: planned partitions, finished chips, or the footprints of somebody else's split."""
+"""Measure what train and dev share: planned partitions, finished chips, or footprints of samples made elsewhere."""
 
 import math
 from collections.abc import Iterable
@@ -19,33 +19,33 @@ from gcn_luigi.prepare.outlines.reproject import reproject
 from gcn_luigi.prepare.split.blocks import Windows, near_pairs, partition_windows, pixel_boxes
 from gcn_luigi.prepare.split.split import shared_outlines
 
-# Edge of the squares in which shared pixels are counted: two masks of 4 MB.
+# Shared pixels are counted in squares of this edge length, with two masks of 4 MB.
 _BLOCK = 2048
-# As the lattice's own: single-precision coordinates are off by less, a real shift by more.
+# As for the lattice: errors of single-precision coordinates are smaller, real shifts are larger.
 _TOLERANCE_PX = 1e-3
-# Neighbours whose coordinates went through single precision overlap by hairs: less than this share of the smaller.
+# Neighbours with coordinates in single precision may overlap slightly: by less than this share of the smaller one.
 _HAIR = 1e-6
-# So little that edges which neighbours share in part stay within that hair.
+# Small enough that reprojected neighbours with a partly common edge overlap by less than that share.
 _TOLERANCE_M = 1e-3
 _WEB_MERCATOR = "EPSG:3857"
 
 
 def audit_split(catalog: gpd.GeoDataFrame, joined: pd.DataFrame) -> dict[str, Any]:
-    """Measure how well train and dev partitions are kept apart.
+    """Measure how well train and dev partitions are separated.
 
     Parameters
     ----------
     catalog : GeoDataFrame
-        From `gcn_luigi.prepare.split.split.assign_split`; only used partitions count.
+        From `gcn_luigi.prepare.split.split.assign_split`. Only used partitions count.
     joined : DataFrame
         Columns cell, outline.
 
     Returns
     -------
     dict
-        n_train, n_dev, n_unused; dev_share (of the used); shared_pixels; shared_glaciers (sorted ids);
-        least_distance_px and least_distance_m (straight, edge to edge; None where a split is empty);
-        glacier_share_mean and debris_share_mean for each split (None where empty); unused (count by reason).
+        n_train, n_dev, n_unused; dev_share (of used partitions); shared_pixels; shared_glaciers (sorted ids);
+        least_distance_px and least_distance_m (straight, edge to edge; None if a split is empty);
+        glacier_share_mean and debris_share_mean for each split (None if it is empty); unused (counts by reason).
     """
     sides = {name: catalog[catalog["used"] & (catalog["split"] == name)] for name in ("train", "dev")}
     windows = [partition_windows(side) for side in sides.values()]
@@ -79,16 +79,16 @@ class Leakage:
     Attributes
     ----------
     shared_pixels : int
-        Pixels of the lattice that a chip of each split shows, each once.
+        Number of lattice pixels that are in chips of both splits. Each pixel counts once.
     shared_glaciers : tuple of str
-        Sorted ids of the outlines in partitions of both splits, counting only partitions that chips are cut from.
+        Sorted ids of the outlines in partitions of both splits. Only partitions with chips count.
     least_distance_m : float or None
-        Least straight distance of a train chip and a dev chip, edge to edge, in metres; 0 where they touch or
-        overlap; None where a split shows no pixel.
+        Least straight distance between a train chip and a dev chip, edge to edge, in metres; 0 if they touch or
+        overlap; None if a split shows no pixel.
     nearest : tuple of str or None
-        Ids of the train chip and the dev chip that are so near; of several pairs the first by id.
+        Ids of the train chip and the dev chip with this distance. If there are several pairs, the first by id.
     n_train, n_dev : int
-        Chips of each split.
+        Number of chips of each split.
     """
 
     shared_pixels: int
@@ -102,30 +102,30 @@ class Leakage:
 def measure_leakage(chips: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, lattice: Lattice) -> Leakage:
     """Measure what train and dev chips share.
 
-    Windows come from the chips' own bounds. Of a chip that hangs over its partition or over the lattice only the
-    pixels within both count, since it shows none beyond. Missing pixels count like any other: they are of the same
-    ground.
+    The window of a chip comes from its bounds. If a chip hangs over its partition or the lattice, only the pixels
+    within both count, because the chip shows no others. Missing pixels count like all others, because they are on the
+    same ground.
 
     Parameters
     ----------
     chips : GeoDataFrame
         The index: columns chip_id, split, partition, left, bottom, right and top (metres).
     catalog : GeoDataFrame
-        Columns partition, row, col, height, width and rgi_ids (``;`` between).
+        Columns partition, row, col, height, width and rgi_ids (separated by ``;``).
     lattice : Lattice
         The region's pixels.
 
     Returns
     -------
     Leakage
-        Exact in pixels. Memory grows with the number of chips, not with the ground.
+        Exact to the pixel. Memory grows with the number of chips, not with the area.
 
     Raises
     ------
     InputError
-        A chip is of a partition that is not in the catalog.
+        The catalog lacks the partition of a chip.
     LatticeError
-        A chip is off the lattice.
+        The edges of a chip are not on pixel edges of the lattice.
     """
     by_id = chips.sort_values("chip_id", ignore_index=True)
     windows = chip_windows(by_id, catalog, lattice)
@@ -148,10 +148,10 @@ def measure_leakage(chips: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, lattice:
 
 
 def chip_windows(chips: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, lattice: Lattice) -> Windows:
-    """Return (chip, 4) int64: the window that each chip shows, within its partition and the lattice.
+    """Return the window that each chip shows within its partition and the lattice, (chip, 4) int64.
 
-    The arguments and errors are those of `measure_leakage`. A chip without pixels there has a last row or column that
-    is not beyond its first.
+    The arguments and errors are those of `measure_leakage`. If a chip shows no pixel there, its last row or column is
+    not beyond its first.
     """
     metres = chips[["top", "left", "bottom", "right"]].to_numpy(float)
     edges = (metres - [lattice.top, lattice.left] * 2) / np.array([-lattice.pixel_size, lattice.pixel_size] * 2)
@@ -159,16 +159,16 @@ def chip_windows(chips: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, lattice: La
     off = np.abs(edges - windows).max(axis=1, initial=0.0) > _TOLERANCE_PX
     if off.any():
         raise LatticeError(
-            f"{int(off.sum())} chips lie between the pixels of the lattice",
+            f"the edges of {int(off.sum())} chips are not on pixel edges of the lattice",
             where=f"partitions {few(sorted(set(chips['partition'][off])))}",
-            fix="measure chips against the lattice of their own dataset",
+            fix="use the lattice of the dataset that the chips belong to",
         )
     unknown = sorted(set(chips["partition"]) - set(catalog["partition"]))
     if unknown:
         raise InputError(
-            f"the catalog does not hold {len(unknown)} partitions that chips are cut from: {few(unknown)}",
+            f"{len(unknown)} partitions of chips are not in the catalog: {few(unknown)}",
             where="catalog",
-            fix="take index and catalog from one dataset",
+            fix="take index and catalog from the same dataset",
         )
     cells = partition_windows(catalog.set_index("partition").loc[chips["partition"]])
     first = np.maximum(np.maximum(windows[:, :2], cells[:, :2]), 0)
@@ -177,9 +177,9 @@ def chip_windows(chips: gpd.GeoDataFrame, catalog: gpd.GeoDataFrame, lattice: La
 
 
 def count_shared(windows: Windows, others: Windows) -> int:
-    """Return the number of pixels that are in a window of each array, each pixel once; no window may be empty.
+    """Return the number of pixels that are in a window of both arrays, each pixel once. No window may be empty.
 
-    Pixels are counted in squares of a fixed size, so memory does not grow with the ground.
+    Pixels are counted in squares of a fixed size, so memory does not grow with the area.
     """
     first, second = near_pairs(windows, others)
     near, far = windows[np.unique(first)], others[np.unique(second)]
@@ -205,10 +205,10 @@ def _nearest(train: Windows, dev: Windows) -> tuple[float | None, tuple[int, int
     """Return the least distance, in pixels, and the positions of the first pair that has it."""
     if not len(train) or not len(dev):
         return None, None
-    # Chips of several years may be on top of one another: each place is asked once.
+    # Chips of several years may cover the same place. Each place is queried once.
     _, places = np.unique(train, axis=0, return_index=True)
     asked, found = shapely.STRtree(pixel_boxes(dev)).query_nearest(pixel_boxes(train[places]), all_matches=False)
-    # GEOS finds who is nearest, but its distances are off by rounding.
+    # GEOS finds the nearest box, but its distances have rounding errors.
     squares = _square_gaps(train[places[asked]], dev[found])
     least = int(squares.min())
     position = int(places[asked[squares == least]].min())
@@ -216,14 +216,14 @@ def _nearest(train: Windows, dev: Windows) -> tuple[float | None, tuple[int, int
 
 
 def _square_gaps(windows: Windows, others: Windows) -> npt.NDArray[np.int64]:
-    """Return the square of the distance of each pair, edge to edge, in pixels; exact."""
+    """Return the exact square of the distance of each pair, edge to edge, in pixels."""
     gaps = np.maximum(windows[..., :2] - others[..., 2:], others[..., :2] - windows[..., 2:])
     squares: npt.NDArray[np.int64] = (np.maximum(gaps, 0) ** 2).sum(axis=-1)
     return squares
 
 
 def _ids(texts: Iterable[object]) -> set[str]:
-    """Return the ids in texts with ``;`` between them."""
+    """Return all ids in texts that separate them by ``;``."""
     return {one for text in texts for one in str(text).split(";") if one}
 
 
@@ -234,21 +234,21 @@ class FootprintLeakage:
     Attributes
     ----------
     shared_area_m2 : float
-        Area that a footprint of each split covers, each place once.
+        Area that footprints of both splits cover. Each place counts once.
     n_overlapping : int
-        Pairs that share area.
+        Number of pairs that share area.
     n_duplicates : int
-        Footprints of dev that are in train as well, to the last digit.
+        Number of footprints of dev that also occur in train, equal to the last digit.
     shared_glaciers : tuple of str
         Sorted ids that are in both.
     least_distance_m : float or None
-        Least straight distance of two of them, in metres; None where a split is empty.
+        Least straight distance between a train and a dev footprint, in metres; None if a split is empty.
     nearest : tuple of int or None
-        Row in train and row in dev that are so near, from 0; the first such pair.
+        Rows of the first train and dev footprint with this distance, among the rows with a geometry, from 0.
     n_train, n_dev : int
-        Footprints of each split.
+        Number of footprints of each split.
     edge_m : float or None
-        Edge of a footprint, in metres: the median of the longer sides of their boxes; None where there is none.
+        Edge length of a footprint, in metres: the median of the longer sides of their boxes; None without any.
     """
 
     shared_area_m2: float
@@ -270,27 +270,27 @@ def measure_footprints(
     Parameters
     ----------
     train, dev : GeoDataFrame
-        Polygons with a CRS; rows without geometry are ignored.
+        Polygons with a CRS. Rows without geometry are ignored.
     crs : str or None
-        Projected CRS to measure in; that of `train` when None. `dev` is reprojected to it.
+        Projected CRS to measure in, by default that of `train`. Both are reprojected to it.
     glaciers : str or None
-        Column of both with ids, ``;`` between several.
+        Column with glacier ids in both tables; ``;`` separates several ids.
 
     Returns
     -------
     FootprintLeakage
-        Lengths and areas in metres, whatever the unit of the CRS.
+        Lengths in metres and areas in square metres, whatever the unit of the CRS.
 
     Raises
     ------
     InputError
-        Lengths cannot be measured in the CRS; a geometry is no polygon, or broken; the column is missing.
+        Lengths cannot be measured in the CRS, a geometry is not a polygon or is broken, or the column is missing.
     """
     target, metres = _projected(train.crs if crs is None else crs)
     first, second = (
         _polygons(frame, target, _TOLERANCE_M / metres, name) for frame, name in ((train, "train"), (dev, "dev"))
     )
-    # Equal geometries are compared as given, before reprojection could move a digit.
+    # Geometries are compared as given, because reprojection could change a digit.
     n_duplicates = int(np.isin(_bytes(dev), _bytes(train)).sum())
     tree = shapely.STRtree(first)
     there, here = tree.query(second, predicate="intersects")
@@ -322,12 +322,12 @@ def _projected(crs: object) -> tuple[CRS, float]:
     try:
         target = CRS.from_user_input(crs)
     except CRSError as error:
-        raise InputError(f"no CRS: {error}", where=str(crs), fix="write it as EPSG:3338 or so") from error
+        raise InputError(f"this is not a CRS: {error}", where=str(crs), fix="write a CRS like EPSG:3338") from error
     if not target.is_projected or target == CRS.from_user_input(_WEB_MERCATOR):
         raise InputError(
-            "lengths cannot be measured in this CRS: its unit is no length, or is stretched with latitude",
+            "lengths cannot be measured in this CRS: its unit is not a length, or its scale grows with latitude",
             where=target.name,
-            fix="say --crs with a projected one of the region, such as EPSG:3338 or its UTM zone",
+            fix="give --crs a projected CRS of the region, such as EPSG:3338 or its UTM zone",
         )
     return target, float(target.axis_info[0].unit_conversion_factor)
 
@@ -339,9 +339,9 @@ def _polygons(frame: gpd.GeoDataFrame, crs: CRS, tolerance: float, name: str) ->
     broken = ~shapely.is_valid(kept)
     if wrong.any() or broken.any():
         raise InputError(
-            f"{int(wrong.sum())} footprints are no polygons, {int(broken.sum())} cross themselves",
+            f"{int(wrong.sum())} footprints are not polygons, and {int(broken.sum())} are invalid polygons",
             where=name,
-            fix="give the areas that samples cover; fix broken ones with QGIS's Fix geometries",
+            fix="give the area of each sample as a polygon; fix invalid ones with the tool Fix geometries of QGIS",
         )
     return kept
 
@@ -355,6 +355,6 @@ def _shared_ids(train: gpd.GeoDataFrame, dev: gpd.GeoDataFrame, column: str) -> 
     for frame, name in ((train, "train"), (dev, "dev")):
         if column not in frame.columns:
             raise InputError(
-                f"no column {column!r}", where=name, fix=f"name one of: {', '.join(map(str, frame.columns))}"
+                f"there is no column {column!r}", where=name, fix=f"name one of: {', '.join(map(str, frame.columns))}"
             )
     return tuple(sorted(_ids(train[column].dropna()) & _ids(dev[column].dropna())))

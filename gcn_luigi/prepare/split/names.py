@@ -1,4 +1,4 @@
-"""Names for the two splits, train and dev, as people write them."""
+"""The names that people use for the two splits, train and dev."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from gcn_luigi.errors import InputError
 
 _TRAIN = ("train", "training")
-# Two kinds of split that are held back. Either is read as dev where the other one is absent.
+# Two kinds of held-back split. Either is read as dev if the other one is absent.
 _HELD_BACK = {
     "dev": ("dev", "development", "val", "valid", "validate", "validation"),
     "test": ("test", "testing"),
@@ -15,7 +15,7 @@ _KINDS = {name: kind for kind, names in _HELD_BACK.items() for name in names}
 
 
 def split_of(name: str) -> str | None:
-    """Return ``"train"`` or ``"dev"`` for a name, in any case; ``""`` for an empty one and None for an unknown one.
+    """Return ``"train"`` or ``"dev"`` for a name (in upper or lower case), ``""`` if it is empty, None if unknown.
 
     Examples
     --------
@@ -31,15 +31,18 @@ def split_of(name: str) -> str | None:
 
 
 def refuse_third_split(names: Iterable[str], *, where: str, fix: str) -> None:
-    """Raise InputError, with the rows per name, if `names` (one per row) hold back two splits, such as val and test."""
+    """Raise InputError if `names` (one per row) contain two held-back splits, such as val and test.
+
+    The message gives the number of rows of each name.
+    """
     counts = Counter(name.strip().lower() for name in names)
     held_back = sorted(name for name in counts if name in _KINDS)
     if len({_KINDS[name] for name in held_back}) < 2:
         return
     listed = ", ".join(f"{name} ({counts[name]:,})" for name in sorted(counts) if split_of(name))
     raise InputError(
-        f"the column split names more than two splits: {listed}. There are two, train and dev, so that "
-        f"{' and '.join(held_back)} would become one",
+        f"the column split names more than two splits: {listed}. A dataset has only train and dev, so "
+        f"{' and '.join(held_back)} would be merged",
         where=where,
         fix=fix,
     )

@@ -1,4 +1,4 @@
-"""Which partitions train, which are held back, and which are in the buffer between them."""
+"""Assign partitions to train, to dev, or to the buffer between them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,26 +22,27 @@ from gcn_luigi.prepare.split.names import refuse_third_split, split_of
 from gcn_luigi.settings import SplitSettings
 
 _BY_COLUMN = "split.method = column"
-# A choice that loses more to the buffer, or is farther off the wanted share, calls for smaller blocks.
+# If a choice loses more than this to the buffer, or is farther from the wanted share, smaller blocks are tried.
 _MAX_LOST = 0.5
 _MAX_ODDS = 3.0
-# How a note begins that says that blocks or buffer are smaller than was asked for.
+# The first words of the note that blocks or buffer are smaller than the settings ask for.
 REDUCED = "the region is too small for blocks"
 
 
 def assign_split(
     catalog: gpd.GeoDataFrame, joined: pd.DataFrame, settings: SplitSettings
 ) -> tuple[gpd.GeoDataFrame, list[str]]:
-    """Return the catalog with split, block, used and reason filled in, and notes about what fell short.
+    """Return the catalog with split, block, used and reason filled in, and notes about compromises.
 
-    No train partition shares a pixel with a dev partition, whatever the method: where cells overlap, the train side
-    gives way (reason ``overlaps dev``).
+    With every method, no train partition shares a pixel with a dev partition: if cells overlap, the train partition is
+    not used (reason ``overlaps dev``).
 
-    * ``blocks``: see `gcn_luigi.prepare.split.blocks`. Train partitions with fewer than `buffer_partitions` edges of
-      a partition between them and dev are not used (reason ``buffer``). A region too small for that gets smaller
-      blocks, then a smaller buffer, and a note.
-    * ``legacy``: `dev_share` of the used partitions, drawn at random in the order of their ids. No blocks, no buffer.
-    * ``column``: what the imported grid says. No buffer. A cell without a split is not used.
+    * ``blocks``: see `gcn_luigi.prepare.split.blocks`. Train partitions that are closer to dev than
+      `buffer_partitions` times the edge length of a partition are not used (reason ``buffer``). If the region is too
+      small for this, smaller blocks are tried, then a smaller buffer, and a note says so.
+    * ``legacy``: `dev_share` of the used partitions, drawn at random from the list sorted by id, become dev. There are
+      no blocks and no buffer.
+    * ``column``: the imported grid decides. There is no buffer. Cells without a split are not used.
 
     Parameters
     ----------
@@ -55,12 +56,13 @@ def assign_split(
     Returns
     -------
     GeoDataFrame, list of str
-        split is ``"train"`` or ``"dev"`` where used, else empty; block is empty unless the method is ``blocks``.
+        split is ``"train"`` or ``"dev"`` for used partitions, otherwise empty. block is filled by ``blocks`` only.
 
     Raises
     ------
     InputError
-        The method is ``column`` and the column holds nothing, words that name no split, or more than two splits.
+        The method is ``column`` and the column is empty, holds words that name no split, or names more than two
+        splits.
     """
     result = catalog.sort_values("partition", ignore_index=True)
     used = np.flatnonzero(result["used"].to_numpy(bool))
@@ -81,14 +83,14 @@ def assign_split(
 
 
 def shared_outlines(joined: pd.DataFrame, train: pd.Series, dev: pd.Series) -> list[str]:
-    """Return the sorted outlines with a share in partitions of both splits; `train` and `dev` are partition ids."""
+    """Return the outlines that are in partitions of both splits, sorted. `train` and `dev` are partition ids."""
     in_train, in_dev = (set(joined.loc[joined["cell"].isin(side), "outline"]) for side in (train, dev))
     return sorted(in_train & in_dev)
 
 
 @dataclass(frozen=True)
 class _Assigned:
-    """What one method assigns to each used partition; axes (partition,), str objects."""
+    """The result of one method for the used partitions; axes (partition,), str objects."""
 
     split: npt.NDArray[Any]
     block: npt.NDArray[Any]
@@ -101,7 +103,7 @@ def _by_blocks(cells: gpd.GeoDataFrame, joined: pd.DataFrame, settings: SplitSet
         nothing = np.empty(0, dtype=object)
         return _Assigned(nothing, nothing, nothing, [])
     edge = int(max(cells["height"].max(), cells["width"].max()))
-    # Without by_glacier no outline is seen: neither ties nor the cost of sharing one.
+    # Without by_glacier, outlines neither tie blocks nor add to the cost.
     seen = joined if settings.by_glacier else joined.iloc[:0]
     fallback = None
     for buffer in range(settings.buffer_partitions, -1, -1):
@@ -165,13 +167,13 @@ def _by_column(cells: gpd.GeoDataFrame, all_names: list[str]) -> _Assigned:
     refuse_third_split(
         all_names,
         where=_BY_COLUMN,
-        fix="leave the column empty for the cells of one of them, which are not used then; or name both dev",
+        fix="leave the column empty for the cells of one of them, so that they are not used; or name both dev",
     )
     stated = [(name, split_of(name)) for name in cells["split"]]
     unknown = sorted({name for name, split in stated if split is None})
     if unknown or (stated and not any(split for _, split in stated)):
         raise InputError(
-            f"the grid's split column holds {few(unknown)}" if unknown else "the grid gives no partition a split",
+            f"the grid's split column holds {few(unknown)}" if unknown else "the grid gives no partition a split name",
             where=_BY_COLUMN,
             fix="import a grid whose split column says train or dev (val or test is read as dev)",
         )

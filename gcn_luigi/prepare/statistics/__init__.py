@@ -1,1 +1,1 @@
-"""Statistics of bands: exact sums, histograms, distances between distributions."""
+"""Statistics of bands: exact sums, histograms, and distances between distributions."""

@@ -1,4 +1,4 @@
-"""Pixels of a shard counted into histograms and classes, once each and by weight, in one pass."""
+"""Count the pixels of a shard by value and by class, both once per pixel and by weight, in one pass."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,39 +18,39 @@ from gcn_luigi.prepare.statistics.statistics import N_BINS, Histogram
 
 REASONS = tuple(RejectionReason)
 
-# What half a word holds.
+# The largest number that fits half a word.
 _MOST = 2**32 - 1
 
 
 class PixelHistograms:
-    """Two histograms of the same samples: each counted once, and as often as its weight says.
+    """Two histograms of the same samples: one counts each sample once, the other counts it with its weight.
 
     Parameters
     ----------
     n_bands : int
-        Bands of the images to come.
+        Number of bands of the images.
 
     Attributes
     ----------
     once, weighted : ndarray of int64
-        (band, 65536), the same two arrays at every call.
+        (band, 65536). Every access returns the same two arrays.
     """
 
     def __init__(self, n_bands: int) -> None:
         self._once, self._weighted = np.zeros((2, n_bands, N_BINS), np.int64)
-        # Both counts of a bin in one word, 32 bits each, until they might overflow.
+        # One word holds both counts of a bin, 32 bits each, until they might overflow.
         self._packed = np.zeros((n_bands, N_BINS), np.uint64)
         self._most = 0
 
     @property
     def once(self) -> Histogram:
-        """Samples with a weight, each counted once."""
+        """The histogram of samples with a weight above 0, each counted once."""
         self._unpack()
         return self._once
 
     @property
     def weighted(self) -> Histogram:
-        """The same samples, each counted as often as its weight says."""
+        """The histogram of the same samples, each counted with its weight."""
         self._unpack()
         return self._weighted
 
@@ -70,22 +70,22 @@ class PixelHistograms:
         flags : ndarray of uint8
             (y, x): bits of `Flag`.
         band_flags : ndarray of uint8
-            (band,): a sample is left out where `flags` has any of its band's bits.
+            (band,): a sample is left out if `flags` has any of its band's bits there.
         weight : ndarray of uint32
-            (y, x): for example by how many chips a pixel is seen; 0 leaves it out.
+            (y, x): for example how many chips show a pixel. A pixel of weight 0 is left out.
 
         Raises
         ------
         InputError
-            The weights of one row may pass 2**32.
+            The sum of weights in one row may exceed 2**32.
         """
         plane = image.shape[1:]
         a_row = int(weight.max(initial=1)) * plane[1]
         if a_row > _MOST:
             raise InputError(
-                f"weights up to {weight.max()} in rows of {plane[1]} px may pass 2**32 in one bin",
+                f"weights up to {weight.max()} in rows of {plane[1]} px may add up to more than 2**32 in one bin",
                 where="weight",
-                fix="give weights that count chips, or narrower images",
+                fix="give smaller weights, such as numbers of chips, or narrower images",
             )
         n_rows = _MOST // max(a_row, 1)
         for first in range(0, plane[0], n_rows):
@@ -105,10 +105,10 @@ class PixelHistograms:
 
 
 def weighted_classes(label: npt.NDArray[np.uint8], weight: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
-    """Return how many pixels of each class have a weight, and the sum of their weights, (class, 2).
+    """Return how many pixels of each class have a weight above 0, and the sum of their weights, (class, 2).
 
-    `label` is (y, x): 0 none, 1 debris, 2 debris-free ice, anything else is left out; `weight` (y, x), for example by
-    how many chips a pixel is seen.
+    `label` is (y, x): 0 none, 1 debris, 2 debris-free ice; other values are left out. `weight` is (y, x), for example
+    how many chips show a pixel.
     """
     counts = np.zeros((len(CLASS_NAMES), 2), np.int64)
     counting.weigh(label, weight, counts)
@@ -116,16 +116,16 @@ def weighted_classes(label: npt.NDArray[np.uint8], weight: npt.NDArray[np.uint32
 
 
 class ShardStatistics:
-    """Counts over the partitions of one shard: pixel histograms, rejected chips, values out of range.
+    """Counts over the partitions of one shard: pixel histograms, rejected chips, and values out of range.
 
-    Histograms are of the pixels that at least one kept chip shows: ``histogram`` counts each once, ``chip_histogram``
-    once for every chip that shows it, and likewise the pixels of classes. All are whole numbers, so the order in which
-    shards are merged changes nothing.
+    Histograms include the pixels that at least one kept chip shows. ``histogram`` counts each pixel once;
+    ``chip_histogram`` counts it once for every chip that shows it. The class counts work in the same way. All counts
+    are whole numbers, so the order in which shards are merged does not matter.
 
     Attributes
     ----------
     n_kept, n_rejected : int
-        Chips so far.
+        Number of chips so far.
     """
 
     def __init__(self, schema: BandSchema) -> None:
@@ -138,7 +138,7 @@ class ShardStatistics:
         self.n_kept, self.n_rejected = 0, 0
 
     def add(self, corrected: Corrected, selection: ChipSelection, size: int) -> None:
-        """Count one partition, whose chips are of `size` pixels along their edge."""
+        """Count one partition. Its chips have an edge length of `size` pixels."""
         seen = coverage(selection.origins[selection.kept], size, corrected.label.shape)
         self._histograms.add(corrected.image, corrected.flags, self._band_flags, seen)
         self._classes += weighted_classes(corrected.label, seen)
@@ -146,12 +146,12 @@ class ShardStatistics:
         self._outcomes.append([outcomes[reason] for reason in REASONS])
         self.n_kept += outcomes[RejectionReason.KEPT]
         self.n_rejected += len(selection.reasons) - outcomes[RejectionReason.KEPT]
-        # A copy: the buffers are used again.
+        # The buffers are reused, so a copy is kept.
         self._out_of_range.append(corrected.out_of_range.astype(np.int64))
         self._steps.append(selection.step)
 
     def tables(self, names: Sequence[str], years: Sequence[int]) -> dict[str, dict[str, npt.NDArray[Any]]]:
-        """Return the side tables of the shard, for the partitions `names` cut from `years`."""
+        """Return the side tables of the shard; `names` and `years` are those of its partitions."""
         return {
             "statistics": {
                 "histogram": self._histograms.once,

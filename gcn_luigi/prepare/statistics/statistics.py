@@ -1,7 +1,7 @@
-"""Exact statistics of int16 bands from whole-number histograms.
+"""Exact statistics of int16 bands, computed from histograms of whole numbers.
 
-A histogram holds one bin a value (bin = value + 32768), so histograms made anywhere, in
-any order, add up to the same bits.
+A histogram has one bin per value (bin = value + 32768), so the sum of histograms is the same to the bit, wherever and
+in whatever order they were made.
 """
 
 import math
@@ -21,19 +21,19 @@ _ZERO_BIN = 32768
 
 @dataclass(frozen=True)
 class BandSummary:
-    """What a band holds; all but the count are None where nothing was counted.
+    """Statistics of one band. If nothing was counted, all except the count are None.
 
     Attributes
     ----------
     count : int
-        Samples, weights included.
+        Number of samples, weights included.
     mean, std : float or None
-        Mean, and deviation of the population (ddof 0), in stored units.
+        Mean and population standard deviation (ddof 0), in stored units.
     min, max : int or None
-        Extremes.
+        Smallest and largest value.
     p1, p99 : int or None
-        The smallest value that at least 1 % (99 %) of the samples do not exceed: a value that
-        occurs, as numpy's method ``inverted_cdf`` gives it (Hyndman and Fan, 1996, type 1).
+        The smallest value that at least 1 % (99 %) of the samples do not exceed. It always occurs in the data, as
+        with numpy's method ``inverted_cdf`` (Hyndman and Fan, 1996, type 1).
     """
 
     count: int
@@ -53,7 +53,7 @@ def empty_histogram(n_bands: int) -> Histogram:
 def summarise(histogram: Histogram) -> BandSummary:
     """Return the statistics of one band, computed in whole numbers and rounded once.
 
-    `histogram` is (65536,) int64, counts of the values -32768 to 32767; what is missing was never counted.
+    `histogram` is (65536,) int64: counts of the values -32768 to 32767, without missing samples.
     """
     bins = np.flatnonzero(histogram)
     values = (bins - _ZERO_BIN).tolist()
@@ -61,7 +61,7 @@ def summarise(histogram: Histogram) -> BandSummary:
     count = sum(counts)
     if count == 0:
         return BandSummary(0, None, None, None, None, None, None)
-    # Python's integers do not overflow: squares of all Alaska do not fit 64 bits.
+    # Python's integers do not overflow. The sum of squares for all of Alaska would not fit 64 bits.
     total = sum(value * n for value, n in zip(values, counts, strict=True))
     squares = sum(value * value * n for value, n in zip(values, counts, strict=True))
     return BandSummary(
@@ -76,10 +76,11 @@ def summarise(histogram: Histogram) -> BandSummary:
 
 
 def class_weights(counts: Mapping[str, int]) -> dict[str, dict[str, float]]:
-    """Return weights by class name that make rare classes count; 0 for a class that is absent.
+    """Return weights by class name that give rare classes more influence; 0 for a class that is absent.
 
-    ``inverse_frequency``: all / (classes present * count), 1 where classes are even. ``median_frequency``: median count
-    of the classes present / count (after Eigen and Fergus, 2015). `counts` are pixels of none, debris and ice.
+    ``inverse_frequency``: all pixels / (number of classes present * count), which is 1 if classes are equally frequent.
+    ``median_frequency``: median count of the classes present / count (after Eigen and Fergus, 2015). `counts` are the
+    pixels of none, debris and ice.
     """
     present = [n for n in counts.values() if n > 0]
     total = sum(present)
@@ -91,20 +92,20 @@ def class_weights(counts: Mapping[str, int]) -> dict[str, dict[str, float]]:
 
 
 def ks_distance(hist_a: Histogram, hist_b: Histogram) -> float:
-    """Return the largest difference of two cumulative distributions (Kolmogorov and Smirnov), 0 to 1.
+    """Return the largest difference between two cumulative distributions (Kolmogorov and Smirnov), 0 to 1.
 
-    The histograms are those that `summarise` takes; each counts something. 0 for equal ones, 1 for ranges that
-    do not meet.
+    The histograms have the form that `summarise` takes and must not be empty. The result is 0 for equal distributions
+    and 1 for ranges that do not overlap.
     """
     below = [np.cumsum(histogram) / histogram.sum() for histogram in (hist_a, hist_b)]
     return float(np.abs(below[0] - below[1]).max())
 
 
 def ks_of_samples(one: npt.ArrayLike, other: npt.ArrayLike) -> float | None:
-    """Return the largest difference of two empirical cumulative distributions (Kolmogorov and Smirnov).
+    """Return the largest difference between two empirical cumulative distributions (Kolmogorov and Smirnov).
 
-    `one` and `other` are (sample,), not binned, in any order; NaN is left out. 0 for equal distributions, 1 for ranges
-    that do not meet; None where a sample is empty.
+    `one` and `other` are (sample,), not binned, in any order; NaN is left out. The result is 0 for equal distributions,
+    1 for ranges that do not overlap, and None if a sample is empty.
 
     Examples
     --------
@@ -120,6 +121,6 @@ def ks_of_samples(one: npt.ArrayLike, other: npt.ArrayLike) -> float | None:
 
 
 def _percentile(values: list[int], counts: list[int], percent: int) -> int:
-    # Rounded up, and in whole numbers: 0.01 * n in floating point misses some n by one sample.
+    # Rounded up in whole numbers: with floating point, 0.01 * n would be off by one sample for some n.
     wanted = -(-sum(counts) * percent // 100)
     return values[int(np.searchsorted(np.cumsum(counts), wanted))]

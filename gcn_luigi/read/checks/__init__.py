@@ -1,1 +1,1 @@
-"""What can be wrong with a finished dataset, one kind of evidence a module; nothing here changes a file."""
+"""Checks of a finished dataset: one module for files, one for shards. They never change a file."""

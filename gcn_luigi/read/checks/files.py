@@ -1,4 +1,4 @@
-"""Files against the lists and sidecars that describe them, and two datasets against each other."""
+"""Compare files with the lists and sidecars that describe them, and two datasets with each other."""
 
 import csv
 import os
@@ -20,7 +20,7 @@ _ENTRY = {"path": str, "size": int, "sha256": str}
 
 
 class FileChecker:
-    """The files of a dataset that are asked for (`only`, relative to it; None for all), each read once."""
+    """The files of a dataset to check: those in `only`, relative to the dataset, or all for None. Each is read once."""
 
     def __init__(self, paths: DatasetPaths, only: Iterable[str | Path] | None) -> None:
         self.paths = paths
@@ -29,15 +29,15 @@ class FileChecker:
 
     @property
     def wants_all(self) -> bool:
-        """True where all files are asked for."""
+        """True if all files are to be checked."""
         return self._only is None
 
     def wants(self, *names: str) -> bool:
-        """Return whether one of these files is asked for."""
+        """Return whether any of these files is to be checked."""
         return self._only is None or not self._only.isdisjoint(names)
 
     def problems(self, said: ManifestEntry) -> Iterator[str]:
-        """Yield what is wrong with a file; nothing where it is what was published."""
+        """Yield the problem of a file; nothing if it is as it was published."""
         path = self.paths.root / said.path
         try:
             size = path.stat().st_size
@@ -59,7 +59,7 @@ class FileChecker:
 
 
 def listed(dataset: Dataset) -> dict[str, ManifestEntry]:
-    """Return the files of ``dataset.json`` by path; empty where its list is none."""
+    """Return the files of ``dataset.json`` by path; empty if its list is not valid."""
     entries = dataset.description.get("files", [])
     is_list = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
     if not is_list or not all(isinstance(entry.get(key), kind) for entry in entries for key, kind in _ENTRY.items()):
@@ -68,10 +68,10 @@ def listed(dataset: Dataset) -> dict[str, ManifestEntry]:
 
 
 def listed_problems(dataset: Dataset, checker: FileChecker) -> Iterator[str]:
-    """Yield what is wrong with the files of ``dataset.json``, and with its list of them."""
+    """Yield the problems of the files in ``dataset.json``, and of its list of files."""
     files, root = listed(dataset), dataset.paths.root
     if not files and dataset.description.get("files") != []:
-        yield "dataset.json: its list of files holds something else than path, size and sha256"
+        yield "dataset.json: its list of files holds something other than path, size and sha256"
         return
     for name in DATA_TABLES:
         if name not in files:
@@ -79,15 +79,15 @@ def listed_problems(dataset: Dataset, checker: FileChecker) -> Iterator[str]:
     left_out = set(left_out_of(dataset))
     for said in files.values():
         if not (root / said.path).resolve().is_relative_to(root):
-            yield f"{said.path}: lies outside the dataset"
+            yield f"{said.path}: is outside the dataset"
         elif checker.wants(said.path) and said.path not in left_out:
             yield from checker.problems(said)
 
 
 def left_out_of(dataset: Dataset) -> list[str]:
-    """Return the files that somebody left out who passed on a part of a dataset; none where it can be built on.
+    """Return the files that are missing because only a part of a dataset was passed on; none if ``.gcn`` exists.
 
-    Without ``.gcn`` nothing is built on a dataset. Then only what its chips are read from has to be there.
+    Without ``.gcn`` the dataset cannot be built further, so only the files that chips are read from must exist.
     """
     root = dataset.paths.root
     if dataset.paths.sidecar(dataset.paths.dataset).parent.is_dir():
@@ -96,7 +96,7 @@ def left_out_of(dataset: Dataset) -> list[str]:
 
 
 def partition_problems(checker: FileChecker) -> Iterator[str]:
-    """Yield what is wrong with the partitions that were written on request, as their own list states them."""
+    """Yield the problems of partitions that were written on request, compared with their own list."""
     name = checker.paths.partition_list.relative_to(checker.paths.root).as_posix()
     try:
         files = listed_partitions(checker.paths)
@@ -109,7 +109,7 @@ def partition_problems(checker: FileChecker) -> Iterator[str]:
 
 
 def report_problems(checker: FileChecker) -> Iterator[str]:
-    """Yield what is wrong with the quality page, of which only its sidecar speaks: it tells times, too."""
+    """Yield the problem of the quality page. Only its sidecar describes it, because the page contains times."""
     paths = checker.paths
     record, name = read_record(paths.sidecar(paths.report)), paths.report.name
     if record is not None and checker.wants(name):
@@ -117,14 +117,14 @@ def report_problems(checker: FileChecker) -> Iterator[str]:
 
 
 def has_grid_page(checker: FileChecker) -> bool:
-    """Return whether the page of grid sizes, made on request, is there as its sidecar says."""
+    """Return whether the page of grid sizes, made on request, exists and matches its sidecar."""
     page = checker.paths.grids
     record = read_record(checker.paths.sidecar(page))
     return record is not None and not any(checker.problems(ManifestEntry(page.name, record.size, record.sha256)))
 
 
 def listed_partitions(paths: DatasetPaths) -> list[ManifestEntry]:
-    """Return the partition files that were written on request; none where nobody asked."""
+    """Return the partition files that were written on request; an empty list if there are none."""
     listing = paths.partition_list
     if not listing.is_file():
         return []
@@ -136,9 +136,10 @@ def listed_partitions(paths: DatasetPaths) -> list[ManifestEntry]:
 
 
 def sidecar_problems(checker: FileChecker, files: Mapping[str, ManifestEntry]) -> Iterator[str]:
-    """Yield what is wrong with the sidecars, and with files that only a sidecar describes.
+    """Yield the problems of sidecars, and of files that only a sidecar describes.
 
-    The bytes of `files`, those of ``dataset.json``, are compared elsewhere: here only what both say about them.
+    `files` are those of ``dataset.json``. Their bytes are compared elsewhere; here only the sizes and digests in the
+    sidecar and in ``dataset.json`` are compared.
     """
     paths = checker.paths
     for name, sidecar in _sidecars(paths):
@@ -150,21 +151,21 @@ def sidecar_problems(checker: FileChecker, files: Mapping[str, ManifestEntry]) -
             yield f"{sidecar}: its text is not what was written"
             continue
         if name == paths.report.name:
-            # Compared already.
+            # It was compared already.
             continue
         said = ManifestEntry(name, record.size, record.sha256)
         if name in files:
             if said != files[name]:
-                yield f"{sidecar}: says another size or digest of {name} than dataset.json"
+                yield f"{sidecar}: gives another size or digest of {name} than dataset.json"
         elif not (paths.root / name).is_file():
-            yield f"{name}: missing, though {sidecar} says that it was published; delete that if it was on purpose"
+            yield f"{name}: missing, but {sidecar} exists; delete the sidecar if you removed the file on purpose"
         else:
-            # Nothing else describes this file: it may be the sidecar that changed.
-            yield from (f"{problem}; so says {sidecar}" for problem in checker.problems(said))
+            # Nothing else describes this file, so the sidecar may be the one that changed.
+            yield from (f"{problem}; according to {sidecar}" for problem in checker.problems(said))
 
 
 def state_problems(checker: FileChecker, files: Mapping[str, ManifestEntry]) -> Iterator[str]:
-    """Yield which files of ``dataset.json`` were made from different states of one source, as their sidecars say."""
+    """Yield the files of ``dataset.json`` that, by their sidecars, were made from different states of one source."""
     for found in disagreements(_recorded(checker.paths, files)):
         if checker.wants(found.first, found.second):
             named = few(found.sources, _MOST_NAMED)
@@ -181,16 +182,16 @@ def _recorded(paths: DatasetPaths, files: Mapping[str, ManifestEntry]) -> Iterat
 
 
 def without_sidecar(paths: DatasetPaths, files: Mapping[str, ManifestEntry]) -> list[str]:
-    """Return the files of ``dataset.json``, and itself, that have no sidecar: a copy may leave ``.gcn`` out."""
+    """Return the files without a sidecar, among ``dataset.json`` and the files in it: copies may lack ``.gcn``."""
     names = (*sorted(files), paths.dataset.name)
     return [name for name in names if not paths.sidecar(paths.root / name).is_file()]
 
 
 def _sidecars(paths: DatasetPaths) -> Iterator[tuple[str, str]]:
-    """Yield each sidecar's file and itself, both relative to the dataset."""
+    """Yield the file of each sidecar, and the sidecar, both relative to the dataset."""
     home = paths.sidecar(paths.dataset).parent
     for path in sorted(home.rglob(f"*{_SUFFIX}")):
-        # What starts with a dot is a temporary file of an interrupted build.
+        # Names that start with a dot are temporary files of an interrupted build.
         if path.is_file() and not path.name.startswith("."):
             name = path.relative_to(home).as_posix().removesuffix(_SUFFIX)
             yield name, path.relative_to(paths.root).as_posix()
@@ -199,9 +200,9 @@ def _sidecars(paths: DatasetPaths) -> Iterator[tuple[str, str]]:
 def differences(one: Dataset, other: Dataset) -> Iterator[str]:
     """Yield one sentence for each file, and each key of ``dataset.json``, in which two datasets differ.
 
-    Nothing is yielded where they are the same to the last bit, wherever they lie: their digests are equal then, and
-    only then. Two that differ may hold the same chips nevertheless: `Dataset.data_digest` is equal then. What their
-    directories hold is not looked at; `gcn_luigi.read.validate` does that.
+    Nothing is yielded exactly if their digests are equal: then they are equal to the last bit, wherever they are. Two
+    datasets that differ may still hold the same chips; then `Dataset.data_digest` is equal. The files themselves are
+    not checked; use `gcn_luigi.read.validate` for this.
     """
     if one.digest == other.digest:
         return

@@ -1,4 +1,4 @@
-"""Shards against the index and the catalog, and their chunks against their checksums."""
+"""Compare shards with the index and the catalog, and verify the checksums of their chunks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +19,10 @@ _MOST_NAMED = 3
 
 
 def index_problems(dataset: Dataset, names: list[str]) -> Iterator[str]:
-    """Yield where the shards `names`, as ``dataset.json`` lists them, the index and the catalog do not agree."""
+    """Yield disagreements between the shards `names` (from ``dataset.json``), the index and the catalog."""
     index, catalog = dataset.chip_boxes, dataset.partition_table.set_index("partition")
     for chip_id in index["chip_id"][index["chip_id"].duplicated()].unique():
-        yield f"index.parquet: {chip_id} stands there twice"
+        yield f"index.parquet: {chip_id} occurs twice"
     for name in sorted(set(index["shard"]) - set(names)):
         yield f"index.parquet: shard {name} is not part of the dataset"
     for name in sorted(names):
@@ -39,9 +39,9 @@ def index_problems(dataset: Dataset, names: list[str]) -> Iterator[str]:
 
 
 def chunk_problems(path: Path) -> Iterator[str]:
-    """Yield which chips of a shard are damaged, each chunk read through its checksum.
+    """Yield which chips of a shard are damaged, by verifying the checksum of each chunk.
 
-    Chips of a shard whose structure is damaged cannot be distinguished: it is named as a whole.
+    If the structure of a shard is damaged, single chips cannot be identified, and the whole shard is named.
     """
     try:
         with ShardReader(path) as shard:
@@ -84,12 +84,12 @@ def _shard(path: Path, rows: gpd.GeoDataFrame) -> Iterator[str]:
         size = int(said["chip_size"])
         for name, array in shard.arrays.items():
             if shard.layout == "chips" and array.shape[-2:] != (size, size):
-                yield f"{name} has shape {array.shape}, which is no chips of {size} px"
+                yield f"{name} has shape {array.shape}, which does not fit chips of {size} px"
         if len(shard) != len(rows) or rows["shard_row"].tolist() != list(range(len(shard))):
-            yield f"{len(shard)} chips, the index lists {len(rows)} or in another order"
+            yield f"{len(shard)} chips, but the index lists {len(rows)} or another order"
             return
         if not (rows["split"] == said["split"]).all():
-            yield f"a shard of {said['split']}, which the index does not say"
+            yield f"a shard of {said['split']}, but the index gives another split"
         for column in INDEXED_COLUMNS:
             unequal = shard.column(column) != rows[column].to_numpy()
             if unequal.any():
@@ -99,7 +99,7 @@ def _shard(path: Path, rows: gpd.GeoDataFrame) -> Iterator[str]:
 
 
 def _is_in_place(transform: Any, size: int, rows: gpd.GeoDataFrame) -> bool:
-    # Both come from the same numbers: a tolerance would let a shift by part of a pixel pass.
+    # Both come from the same numbers, so they must be equal. A tolerance would hide a shift by part of a pixel.
     left, top = transform[:, 2], transform[:, 5]
     box = np.column_stack([left, top + size * transform[:, 4], left + size * transform[:, 0], top])
     return np.array_equal(box, rows.geometry.bounds.to_numpy().reshape(-1, 4)) and np.array_equal(

@@ -1,1 +1,1 @@
-"""Chips and partitions as GeoTIFFs."""
+"""Export chips and partitions as GeoTIFFs."""

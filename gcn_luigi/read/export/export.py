@@ -1,4 +1,4 @@
-"""Chips, partitions or a mosaic of them as GeoTIFFs with their footprints, out of a finished dataset."""
+"""Export chips, partitions or mosaics from a finished dataset as GeoTIFFs, with their footprints."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from gcn_luigi.read.export.scene import Scene
 Form = Literal["chips", "partitions", "mosaic"]
 Say = Callable[[str, float], None]
 
-# Pixels of a mosaic in memory at once.
+# Rows and columns of a mosaic that are in memory at once.
 _STRIP = (256, 4096)
 _BATCH = 32
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is exported, and how: one GeoTIFF per chip, per partition, or per year with all that is in the box."""
+    """What to export, and how: one GeoTIFF per chip, per partition, or per year with everything in the box."""
 
     selection: Selection
     form: Form = "chips"
@@ -37,26 +37,29 @@ class Request:
 
 
 def export(dataset: Dataset, out: Path, request: Request, say: Say) -> dict[str, Any]:
-    """Write a directory of GeoTIFFs, their footprints and styles; no sources are needed.
+    """Write a directory of GeoTIFFs with footprints and styles. The sources are not needed.
 
-    Pixels are those that `ChipReader` gives, to the bit. A mosaic is of one year: what no partition of that year covers
-    holds the fill, label 255, and flags that all is missing. The directory `out`, which is not there yet or is empty,
-    appears when it is whole. Returned is what ``export.json`` says: ``dataset`` and ``digest``, ``form``, ``crs``,
-    counts, and ``files``. `say` is called with a message and the completed fraction.
+    Pixels are equal to those of `ChipReader`, to the bit. A mosaic shows one year. Where no partition of this year
+    covers it, the image holds the fill value, the label is 255, and the flags say that everything is missing. The
+    directory `out`, which must not exist or must be empty, appears when it is complete. The function returns the
+    content of ``export.json``: ``dataset`` and ``digest``, ``form``, ``crs``, counts, and ``files``. `say` is called
+    with a message and the completed fraction.
 
     Raises
     ------
     ConfigError
-        Nothing is chosen, or `out` cannot be used.
+        Nothing is selected, or `out` cannot be used.
     ShardError, InputError
-        A shard is missing or damaged; partitions that overlap do not agree.
+        A shard is missing or damaged, or overlapping partitions do not agree.
     PublishError
         A file cannot be written.
     """
     selection = request.selection
     if request.form == "mosaic" and (selection.sample is not None or selection.limit is not None):
         raise ConfigError(
-            "a mosaic shows all there is", where="--as mosaic", fix="leave out --sample and --limit, or use --as chips"
+            "a mosaic shows everything and cannot be a sample",
+            where="--as mosaic",
+            fix="leave out --sample and --limit, or use --as chips",
         )
     where = str(dataset.paths.root)
     rows = select(dataset.chip_boxes, selection, "chip_id" if request.form == "chips" else "partition", where=where)
@@ -82,7 +85,7 @@ def _chips(dataset: Dataset, rows: gpd.GeoDataFrame, files: ExportFiles, say: Sa
             for number, position in enumerate(positions):
                 row = rows.iloc[position]
                 size = batch["label"].shape[-1]
-                # The place that the shard states, to the last digit.
+                # The position from the shard, to the last digit.
                 left, top = float(row["left"]), float(row["top"])
                 own = Lattice(dataset.lattice.crs, left, top, dataset.lattice.pixel_size, size, size)
                 pixels: dict[str, Any] = {layer: batch[layer][number] for layer in LAYERS}
@@ -94,7 +97,7 @@ def _chips(dataset: Dataset, rows: gpd.GeoDataFrame, files: ExportFiles, say: Sa
 
 
 def _partitions(dataset: Dataset, rows: gpd.GeoDataFrame, files: ExportFiles, say: Say) -> gpd.GeoDataFrame:
-    # All chips of the partitions, also those that were not asked for: they show its pixels, too.
+    # Use all chips of the partitions, including those not selected, because they show pixels of the partition as well.
     whole = dataset.chip_table[dataset.chip_table["partition"].isin(rows["partition"])]
     used = _used(dataset, rows)
     scene = Scene(dataset, whole)
@@ -129,13 +132,13 @@ def _mosaics(
 
 
 def _used(dataset: Dataset, rows: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return the catalog's rows of the partitions, in the order of the index."""
+    """Return the rows of these partitions in the catalog, in the order of the index."""
     table = dataset.partition_table.set_index("partition", drop=False)
     return table.loc[rows["partition"].unique()].reset_index(drop=True)
 
 
 def _pieces(scene: Scene, window: Window, partition: str | None = None) -> Iterator[tuple[Window, Any]]:
-    """Yield parts of `window`, counted from its corner, with their pixels."""
+    """Yield parts of `window`, with positions relative to its corner, and their pixels."""
     frame = Lattice("", 0.0, 0.0, 1.0, window.height, window.width)
     for part in blocks(frame, _STRIP):
         placed = Window(window.row + part.row, window.col + part.col, part.height, part.width)

@@ -1,4 +1,4 @@
-"""The files of an export: GeoTIFFs with styles, and the list of them that marks the directory as an export."""
+"""The files of an export: GeoTIFFs with styles, and the list of files that marks the directory as an export."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -26,20 +26,21 @@ LAYERS: tuple[Layer, ...] = ("image", "label", "flags")
 LISTING = "export.json"
 FORMAT = "gcn_luigi export 1"
 
-# What a GIS puts next to a file that it shows.
+# Suffixes of files that a GIS puts next to a file that it shows.
 _BESIDE = (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal")
-# A pixel with one of these lacks some band of the image.
+# If a pixel has one of these flags, some band of the image is missing.
 _IMAGE_FLAGS = int(Flag.OPTICAL | Flag.TOPO | Flag.OUTSIDE | Flag.DISTANCE)
 
 
 class ExportFiles:
-    """Writes the files of an export of `dataset` into a temporary directory, for some of a pixel's layers."""
+    """Write the files of an export of `dataset` into a temporary directory, for the given layers."""
 
     def __init__(self, dataset: Dataset, directory: Path, layers: tuple[Layer, ...]) -> None:
         self._dataset, self._directory, self._layers, self._bands = dataset, directory, layers, dataset.bands
         nodata = dataset.description["configuration"]["nodata"]
         self._fill = int(nodata["fill"])
-        # A mask says what is missing where no number is free to; the published rule leaves other numbers there, too.
+        # A mask marks missing pixels if the fill value may also be a valid value. With the published rule, missing
+        # pixels may hold other values as well.
         self._is_masked = nodata["mode"] != "strict" or not all(_cannot_hold(band, self._fill) for band in self._bands)
         self._styles = {
             "image": image_style(
@@ -52,8 +53,8 @@ class ExportFiles:
     def write(self, name: str, lattice: Lattice, pieces: Iterable[tuple[Window, Planes]]) -> None:
         """Write the GeoTIFFs of one chip, partition or mosaic, and their styles.
 
-        `name` is that of the image; the other layers append theirs. `pieces` are windows, one block tall and
-        row-major, with their ``image``, ``label`` and ``flags``.
+        `name` is the name of the image; the names of other layers are appended to it. `pieces` are windows, one block
+        tall and in row-major order, with their ``image``, ``label`` and ``flags``.
         """
         paths = {
             layer: self._directory / f"{name}{'' if layer == 'image' else f'_{layer}'}.tif" for layer in self._layers
@@ -73,7 +74,7 @@ class ExportFiles:
 
     @contextmanager
     def _opened(self, layer: Layer, path: Path, lattice: Lattice) -> Iterator[Any]:
-        """Yield a new GeoTIFF of a layer, a rasterio dataset, with units, descriptions, colours and tags for people."""
+        """Yield a new GeoTIFF of a layer as a rasterio dataset, with units, descriptions, colours and readable tags."""
         names = [band.name for band in self._bands] if layer == "image" else [layer]
         nodata = {"image": None if self._is_masked else self._fill, "label": LABEL_IGNORE, "flags": None}[layer]
         with (
@@ -96,7 +97,7 @@ class ExportFiles:
             yield file
 
     def close(self, form: str, n_chips: int) -> dict[str, Any]:
-        """Write the style of the footprints and the list of all files; return what it says."""
+        """Write the style of the footprints and the list of all files, and return the content of the list."""
         (self._directory / "footprints.qml").write_text(split_style(), encoding="utf-8")
         names = sorted(path.name for path in self._directory.iterdir())
         summary = {
@@ -117,21 +118,21 @@ class ExportFiles:
 
 @contextmanager
 def published(dataset: Dataset, out: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Yield a temporary directory to write; move it onto `out` if the block succeeds.
+    """Yield a temporary directory to write, and move it onto `out` if the block succeeds.
 
-    `out` is not there, is empty, or with `overwrite` is an earlier export with nothing else in it. Nothing is written
-    into the directory of `dataset`.
+    `out` must not exist, must be empty or, with `overwrite`, must be an earlier export without other files. Nothing is
+    written into the directory of `dataset`.
 
     Raises
     ------
     ConfigError
-        `out` is something else.
+        `out` is anything else.
     PublishError
-        The file system refuses.
+        The file system refuses a file.
     """
     final = out.absolute()
     if final.resolve().is_relative_to(dataset.paths.root):
-        raise ConfigError("lies within the dataset", where=str(out), fix="name a directory outside of it")
+        raise ConfigError("is within the dataset", where=str(out), fix="name a directory outside the dataset")
     old = _earlier_files(final, overwrite=overwrite)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -140,7 +141,7 @@ def published(dataset: Dataset, out: Path, *, overwrite: bool) -> Iterator[Path]
             yield directory
             for path in (*directory.iterdir(), directory):
                 sync(path)
-            # What a reader of the old export has open stays whole; the directory is empty, then gone, then the new one.
+            # Files that a reader of the old export has open stay complete. The directory is emptied, then replaced.
             for path in old:
                 path.unlink(missing_ok=True)
             directory.replace(final)
@@ -149,27 +150,29 @@ def published(dataset: Dataset, out: Path, *, overwrite: bool) -> Iterator[Path]
         if isinstance(error, GcnLuigiError):
             raise
         raise PublishError(
-            f"could not be written: {error.strerror or error}", where=str(out), fix="check free space and rights"
+            f"could not be written: {error.strerror or error}", where=str(out), fix="check free space and permissions"
         ) from error
 
 
 def _earlier_files(final: Path, *, overwrite: bool) -> list[Path]:
-    """Return what is replaced: the files of an earlier export, and what a GIS put next to them."""
+    """Return the files to replace: those of an earlier export, and those that a GIS put next to them."""
     if not final.exists() and not final.is_symlink():
         return []
     if final.is_symlink() or not final.is_dir():
-        raise ConfigError("there is something already", where=str(final), fix="name a directory that is not there")
+        raise ConfigError("there is something already", where=str(final), fix="name a directory that does not exist")
     found = sorted(final.iterdir())
     if not found:
         return []
     listed = _listed(final / LISTING)
     if listed is None:
         raise ConfigError(
-            "holds files that are no export", where=str(final), fix="name a directory that is not there, or is empty"
+            "holds files that are not an export",
+            where=str(final),
+            fix="name a directory that does not exist or is empty",
         )
     if not overwrite:
         raise ConfigError(
-            "holds an export already", where=str(final), fix="say --overwrite to replace it, or name another directory"
+            "holds an export already", where=str(final), fix="use --overwrite to replace it, or name another directory"
         )
     allowed = {*listed, LISTING}
     other = [path.name for path in found if path.name not in allowed and not _is_beside(path.name, allowed)]
@@ -177,7 +180,7 @@ def _earlier_files(final: Path, *, overwrite: bool) -> list[Path]:
         raise ConfigError(
             f"holds more than the earlier export: {', '.join(other[:3])}",
             where=str(final),
-            fix="move these elsewhere, or name another directory: only what was exported is ever replaced",
+            fix="move these elsewhere, or name another directory; only exported files are ever replaced",
         )
     return found
 
@@ -197,6 +200,6 @@ def _is_beside(name: str, files: set[str]) -> bool:
 
 
 def _cannot_hold(band: Band, value: int) -> bool:
-    """Return whether no valid pixel of a band is `value`."""
+    """Return whether no valid pixel of a band can be `value`."""
     too_low = band.valid_min is not None and value < band.valid_min
     return too_low or (band.valid_max is not None and value > band.valid_max)

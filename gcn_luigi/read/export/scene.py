@@ -1,4 +1,4 @@
-"""Pixels of any window of the lattice, out of the chips or partitions that a dataset stores."""
+"""Read the pixels of any window of the lattice from the stored chips or partitions of a dataset."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _CACHE_MB = 256
 
 @dataclass(frozen=True)
 class _Stored:
-    """A stored row of pixels: where it is kept, and where it is on the lattice."""
+    """A stored row of pixels: where it is stored, and where it is on the lattice."""
 
     shard: int
     row: int
@@ -30,11 +30,11 @@ class _Stored:
 
 
 class Scene:
-    """What the chips of some rows of the index show, put back onto the lattice.
+    """The pixels of the chips in some rows of the index, placed on the lattice.
 
-    In the layout ``windows`` partitions are stored whole, and are shown whole; in the layout ``chips`` only what some
-    kept chip shows is there. A chip that was stretched over the edge of its partition shows no pixel of the lattice
-    and is left out. `rows`, at least one, are of one year, unless their partitions do not touch.
+    In the layout ``windows`` whole partitions are stored and shown. In the layout ``chips`` only pixels of kept chips
+    exist. A chip that was stretched over the edge of its partition shows no pixels of the lattice and is left out.
+    There must be at least one row in `rows`, and all must have the same year unless their partitions do not touch.
 
     Raises
     ------
@@ -64,21 +64,22 @@ class Scene:
 
     @property
     def hull(self) -> Window:
-        """The smallest window that holds all that is shown."""
+        """The smallest window that contains all shown pixels."""
         return self._shown.hull
 
     def read(self, window: Window, partition: str | None = None) -> Canvas:
-        """Return the pixels of `window`, of one partition alone where it is given.
+        """Return the pixels of `window`, of only one partition if it is given.
 
-        The window is on the region's lattice and may reach beyond. Returned are ``image`` (band, y, x) int16, ``label``
-        and ``flags`` (y, x) uint8; where nothing is shown, the fill, label 255 and flags that all is missing.
+        The window is on the lattice of the region and may reach beyond it. The canvas holds ``image`` (band, y, x)
+        int16, and ``label`` and ``flags`` (y, x) uint8. Where nothing is shown, they are the fill value, label 255, and
+        flags that say that everything is missing.
 
         Raises
         ------
         ShardError
-            A shard is missing or damaged, or chips of one partition show different pixels of one place.
+            A shard is missing or damaged, or chips of one partition show different pixels of the same place.
         InputError
-            Partitions do.
+            Overlapping partitions show different pixels of the same place.
         """
         canvas = Canvas.empty(window, self._like, self.fills)
         lying: set[str] = set()
@@ -87,12 +88,12 @@ class Scene:
                 continue
             piece = self._store.row(one.shard, one.row, one.chip)
             if piece["label"].shape != (one.at.height, one.at.width):
-                raise self._disagreement(one, f"holds {piece['label'].shape} pixels, not those of the catalog")
+                raise self._disagreement(one, f"has {piece['label'].shape} pixels, which differs from the catalog")
             if n_unlike := canvas.add(piece, one.at, one.shown):
                 if lying <= {one.partition}:
-                    raise self._disagreement(one, f"shows {n_unlike} pixels otherwise than its other chips")
+                    raise self._disagreement(one, f"has {n_unlike} pixels that differ between its chips")
                 raise InputError(
-                    f"partition {one.partition} shows {n_unlike} pixels otherwise than partitions that it overlaps",
+                    f"partition {one.partition} has {n_unlike} pixels that differ from those of overlapping partitions",
                     where=self._where,
                     fix="export them one by one: --as partitions",
                 )
@@ -100,14 +101,14 @@ class Scene:
         return canvas
 
     def close(self) -> None:
-        """Close the shards and give back the memory."""
+        """Close the shards and free the memory."""
         self._store.close()
 
     def _disagreement(self, one: _Stored, what: str) -> ShardError:
         return ShardError(
             f"partition {one.partition} {what}",
             where=self._where,
-            fix="see what is damaged: gcn validate --deep; then gcn run --deep REGION rebuilds it",
+            fix="find the damage with gcn validate --deep; then gcn run --deep REGION rebuilds it",
         )
 
 

@@ -1,1 +1,1 @@
-"""Stages that close a dataset: summary, data card, styles, manifest; and its conversion."""
+"""Stages that complete a dataset (summary, data card, styles, manifest), and its conversion."""

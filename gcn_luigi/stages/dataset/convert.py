@@ -1,4 +1,4 @@
-"""A finished dataset stored another way: other layout, other codec, the same chips, in a directory of its own."""
+"""Convert a finished dataset to another layout or codec: the same chips, in a new directory."""
 
 import secrets
 import shutil
@@ -31,12 +31,12 @@ from gcn_luigi.stages.shards.shard import ChipEncoder, Columns, Planes, shard_he
 
 
 def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, codec: Codec | None, say: Say) -> None:
-    """Write a finished dataset with other shards and the same chips, tables and figures; None leaves what it is.
+    """Write a finished dataset with another layout or codec, but the same chips, tables and figures; None keeps either.
 
-    Virtual rasters are left out: they point at the tiles by paths from where they are. The result is moved to `target`
-    when it is complete; whatever goes wrong before leaves nothing there. Raise ConfigError where `target` exists, or
-    the library of the codec, old or new, is not installed; ShardError where `source` is no finished dataset, or a file
-    of it is damaged; PublishError where `target` cannot be written.
+    Virtual rasters are left out, because they name the tiles by paths relative to their own position. The result is
+    moved to `target` when it is complete; after an error nothing is left there. Raise ConfigError if `target` exists or
+    the library of the old or new codec is not installed, ShardError if `source` is not a finished dataset or a file in
+    it is damaged, and PublishError if `target` cannot be written.
     """
     manifest = DatasetPaths(source).dataset
     description = _read(manifest)
@@ -56,7 +56,7 @@ def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, co
         temporary.rename(target)
     except PermissionError as error:
         raise PublishError(
-            f"could not be written: {error.strerror}", where=str(target), fix="check the rights of its directory"
+            f"could not be written: {error.strerror}", where=str(target), fix="check the permissions of its directory"
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -66,18 +66,18 @@ def _read(manifest: Path) -> dict[str, Any]:
     description = read_manifest(manifest)
     if {"files", "configuration", "fingerprints"} <= description.keys():
         return description
-    raise ShardError("is no description of a dataset", where=str(manifest), fix="build it again: gcn run <region>")
+    raise ShardError("does not describe a dataset", where=str(manifest), fix="build it again: gcn run <region>")
 
 
 def _stored_otherwise(
     description: dict[str, Any], layout: StorageLayout | None, codec: Codec | None, manifest: Path
 ) -> RegionSettings:
     try:
-        # Where the sources are is not written down, and not needed here.
+        # The location of the sources is not recorded, and not needed here.
         settings = RegionSettings.model_validate({**renew(description["configuration"])[0], "data_root": "."})
     except ValidationError as error:
         raise ShardError(
-            f"was made with other settings than this version knows: {error.error_count()} cannot be used",
+            f"was made with settings that this version does not know: {error.error_count()} cannot be used",
             where=str(manifest),
             fix="convert it with the version that made it, or build it again",
         ) from error
@@ -92,7 +92,7 @@ def _convert_files(
     lattice = read_inventory(old).lattice
     places = {place.partition: place for split in SPLITS for place in used_partitions(old, lattice, split)}
     written = (new.readme, new.citation)
-    # A style of a virtual raster goes with it.
+    # The style of a virtual raster is left out as well.
     left_out = {entry["path"] for entry in description["files"] if entry["path"].endswith(".vrt")}
     left_out |= {path.removesuffix(".vrt") + ".qml" for path in left_out}
     entries = [entry for entry in description["files"] if entry["path"] not in left_out]
@@ -100,7 +100,7 @@ def _convert_files(
     for done, entry in enumerate(entries, 1):
         path = temporary / entry["path"]
         if not path.resolve().is_relative_to(temporary.resolve()):
-            raise ShardError(f"{entry['path']} lies outside the dataset", where=str(old.dataset), fix="build it again")
+            raise ShardError(f"{entry['path']} is outside the dataset", where=str(old.dataset), fix="build it again")
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.parent == new.shards:
             _check_bytes(source / entry["path"], entry["sha256"])
@@ -111,19 +111,17 @@ def _convert_files(
         say(entry["path"], done / len(entries))
     write_card(settings, new, *written)
     if old.report.is_file():
-        # No part of the dataset, but people look for it.
+        # The page is not part of the dataset, but people look for it.
         shutil.copyfile(old.report, new.report)
     return [ManifestEntry(path.relative_to(temporary).as_posix(), path.stat().st_size, digest(path)) for path in copied]
 
 
 def _check_bytes(source: Path, sha256: str, copied_to: Path | None = None) -> None:
-    """Raise ShardError where a file, or the copy made of it here, is not the one that the manifest lists."""
+    """Raise ShardError if a file, or its new copy, differs from the one in the manifest."""
     try:
         found = digest(source if copied_to is None else Path(shutil.copyfile(source, copied_to)))
     except FileNotFoundError as error:
-        raise ShardError(
-            "is missing", where=str(source), fix="run the build again: it makes a lost file again"
-        ) from error
+        raise ShardError("is missing", where=str(source), fix="run the build again: it rebuilds a lost file") from error
     if found != sha256:
         raise ShardError(
             "its bytes changed (SHA-256 differs)", where=str(source), fix="delete it and run the build again"
@@ -133,12 +131,12 @@ def _check_bytes(source: Path, sha256: str, copied_to: Path | None = None) -> No
 def convert_shard(
     source: Path, out: Path, settings: RegionSettings, places: Mapping[str, Partition], lattice: Lattice
 ) -> None:
-    """Write a finished shard another way to `out`, which the caller publishes; `places` are all partitions with chips.
+    """Convert a finished shard and write it to `out`, which the caller publishes. `places` are all partitions by id.
 
-    From ``windows`` to ``chips`` the result is the shard that a build of that layout makes, byte for byte. The other
-    way round, pixels that no kept chip shows are unknown: they are missing in all roles. Chips are always equal to the
-    bit. Raise ShardError where the source is damaged or not of this dataset, ConfigError where the library of a codec
-    is not installed.
+    From ``windows`` to ``chips`` the result is byte for byte the shard that a build with that layout makes. In the
+    other direction, pixels that no kept chip shows are unknown, so they are missing in all roles. Chips are always
+    equal to the bit. Raise ShardError if the source is damaged or from another dataset, ConfigError if the library of a
+    codec is not installed.
     """
     try:
         with ShardReader(source) as shard:
@@ -153,7 +151,7 @@ def convert_shard(
                         writer.write(*call())
                 writer.finish(empty, shard.tables(), empty_window_columns(lattice))
     except GcnLuigiError:
-        # Such as a codec whose library is missing: its message has a fix of its own.
+        # For example, a codec whose library is missing. Such an error has its own fix.
         raise
     except (OSError, KeyError, RuntimeError, ValueError) as error:
         raise ShardError(
@@ -169,7 +167,7 @@ def _partitions(
     columns = {name: stored[name] for name in names if name != "in_window"}
     origins = np.column_stack([stored["row"], stored["col"]]).astype(np.int64)
     ids = stored["partition"].astype(str)
-    # Chips of a partition follow each other.
+    # The chips of a partition are consecutive.
     starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])) if len(ids) else np.empty(0, np.int64)
     for first, end in zip(starts.tolist(), [*starts[1:].tolist(), len(ids)], strict=True):
         place, part = places[ids[first]], slice(first, end)
@@ -178,7 +176,7 @@ def _partitions(
 
 
 def _plane(shard: ShardReader, name: str, place: Partition, chips: tuple[int, NDArray[np.int64]]) -> NDArray[Any]:
-    """Return one array of the partition whose chips start at a number and have these origins."""
+    """Return one array of a partition. `chips` are the number of its first chip, and the origins of its chips."""
     first, origins = chips
     array, extent = shard.arrays[name], (place.window.height, place.window.width)
     if shard.layout == "windows":

@@ -1,4 +1,4 @@
-"""README and CITATION of a dataset, with the figures and sources of that dataset."""
+"""Write the data card (README.md) and CITATION.md of a dataset, with its figures and sources."""
 
 import json
 from pathlib import Path
@@ -107,7 +107,7 @@ Made by gcn_luigi {__version__}.
 
 
 def _out_of_range(paths: DatasetPaths, settings: RegionSettings) -> str:
-    """Say which tiles hold values that cannot be real."""
+    """Return the text that says which tiles hold values out of the valid range."""
     lines = []
     for band in checked_bands(settings):
         content = json.loads(paths.tile_quality(band.name).read_text(encoding="utf-8"))

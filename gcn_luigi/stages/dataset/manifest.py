@@ -1,4 +1,4 @@
-"""The manifest of a dataset: every file with size and digest, what it was made from, and a digest of itself."""
+"""Write the manifest of a dataset: all files with size and digest, what they were made from, and its own digest."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -14,20 +14,20 @@ from gcn_luigi.io.publish.manifest import DATA_DIGEST, ManifestEntry, data_diges
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.version import __version__
 
-# 2: a digest of the rest. 3: a digest of the data alone.
+# Version 2 added a digest of the rest, version 3 a digest of the data only.
 FORMAT = "gcn_luigi dataset 3"
 _LIBRARIES = ("luigi", "numpy", "h5py", "rasterio", "geopandas", "pyarrow", "pyogrio", "shapely", "deflate")
-# By which shards are compressed besides deflate.
+# Libraries for codecs other than deflate.
 _OF_CODEC: Mapping[str, tuple[str, ...]] = MappingProxyType({"bitshuffle-lz4": ("hdf5plugin",), "zstd": ("zstandard",)})
 
 
 def write_manifest(
     settings: RegionSettings, files: Sequence[ManifestEntry], fingerprints: Mapping[str, str], out: Path
 ) -> None:
-    """Write ``dataset.json``; `gcn_luigi.io.publish.manifest` says how its text is fixed.
+    """Write ``dataset.json``; `gcn_luigi.io.publish.manifest` defines its text.
 
-    The full configuration is in it, without the place of the sources; `files` are all that belong to the dataset, and
-    `fingerprints` those of the tasks that it consists of, which cover settings and sources.
+    It contains the full configuration without the location of the sources. `files` are all files of the dataset, and
+    `fingerprints` those of its tasks, which cover settings and sources.
     """
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -42,7 +42,7 @@ def write_manifest(
 
 
 def versions(settings: RegionSettings) -> dict[str, str]:
-    """Return the versions of what makes a dataset, by name: this package, Python, GDAL and the libraries."""
+    """Return the versions of the software that makes a dataset, by name: this package, Python, GDAL and libraries."""
     return {
         "gcn_luigi": __version__,
         "python": platform.python_version(),

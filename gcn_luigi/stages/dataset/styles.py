@@ -1,4 +1,4 @@
-"""The styles that QGIS shows a dataset's layers in."""
+"""Write the QGIS styles for the layers of a dataset."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from gcn_luigi.settings import RegionSettings
 
 
 def styled_layers(settings: RegionSettings, paths: DatasetPaths) -> tuple[Path, ...]:
-    """Return the files of a dataset that get a style: the stacks first, then those that there is one of."""
+    """Return the files of a dataset that get a style: first the stack of each year, then the single layers."""
     distance = (paths.distance,) if settings.distance.enabled else ()
     once = (paths.label, *distance, paths.catalog_map, paths.index_map)
     return (*(paths.stack(year) for year in settings.years), *once)
@@ -22,7 +22,7 @@ def is_stretched(paths: DatasetPaths, layer: Path) -> bool:
 
 
 def write_style(settings: RegionSettings, paths: DatasetPaths, layer: Path, out: Path) -> None:
-    """Write the ``.qml`` of one of `styled_layers`; stretched layers need the band statistics."""
+    """Write the ``.qml`` of one of `styled_layers`. Stretched layers need the band statistics."""
     fixed = {paths.label: label_style, paths.catalog_map: catalog_style, paths.index_map: split_style}
     text = fixed[layer]() if layer in fixed else _stretched(settings, paths, layer)
     out.write_text(text, encoding="utf-8")

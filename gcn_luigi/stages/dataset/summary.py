@@ -1,4 +1,4 @@
-"""Index, statistics and the published workflow's log, collected from the shards."""
+"""Collect the index, the statistics and the published workflow's log from the shards."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -28,10 +28,10 @@ def shard_paths(settings: RegionSettings, paths: DatasetPaths, split: str) -> li
 
 
 def write_index(settings: RegionSettings, paths: DatasetPaths, table_out: Path, map_out: Path, log_out: Path) -> None:
-    """Write one row per chip: id, shard, place and shares.
+    """Write the index, with one row per chip: id, shard, position and shares.
 
-    `table_out` and `map_out` are the index as GeoParquet and as GeoPackage, whose geometry is the chip's box; `log_out`
-    gets the eight lines of the published workflow's metadata log.
+    `table_out` and `map_out` are the index as GeoParquet and as GeoPackage; the geometry is the box of the chip.
+    `log_out` gets the eight lines of the published workflow's metadata log.
     """
     crs = read_inventory(paths).lattice.crs
     parts = [_shard_rows(split, path) for split in SPLITS for path in shard_paths(settings, paths, split)]
@@ -47,11 +47,11 @@ def write_index(settings: RegionSettings, paths: DatasetPaths, table_out: Path, 
 
 
 def write_statistics(settings: RegionSettings, paths: DatasetPaths, out: Path) -> None:
-    """Merge the shards' whole-number counts into band statistics and class weights, as JSON.
+    """Merge the counts of all shards, which are whole numbers, into band statistics and class weights, as JSON.
 
-    ``bands`` and ``classes`` describe the train split: each pixel that a kept chip shows counts once.
-    ``as_sampled`` counts it once for every chip that shows it, as a training epoch does. Missing pixels
-    never count. The dev split is described next to it for comparison, never for normalisation.
+    ``bands`` and ``classes`` describe the train split. Each pixel in a kept chip counts once there. In ``as_sampled``
+    it counts once for every chip that shows it, as in a training epoch. Missing pixels never count. The dev split is
+    described as well, for comparison but never for normalisation.
     """
     described = {split: _describe(settings, paths, split) for split in SPLITS}
     content = {
@@ -68,9 +68,9 @@ def write_statistics(settings: RegionSettings, paths: DatasetPaths, out: Path) -
 
 
 def published_names(rows: pd.DataFrame) -> pd.Series:
-    """Return the file names the published workflow gave such chips, dev chips too; they need not be unique.
+    """Return the file names that the published workflow gave such chips, including dev chips. They may not be unique.
 
-    Its id is the first run of digits in the name of the partition's file.
+    The id in a name is the first run of digits in the id of the partition.
     """
     numbers = rows["partition"].str.extract(r"(\d+)", expand=False).fillna("")
     offsets = "_row" + rows["row"].astype("str") + "_col" + rows["col"].astype("str")
@@ -85,7 +85,7 @@ def _refuse_empty(settings: RegionSettings, paths: DatasetPaths, present: set[st
             raise ConfigError(
                 f"no {split} chip is left: {reasons}",
                 where=f"region {settings.region}",
-                fix="loosen the least shares in [chips], or see catalog.gpkg for why partitions are not used",
+                fix="lower the minimum shares in [chips]; catalog.gpkg gives the reason why a partition is not used",
             )
 
 
@@ -113,7 +113,7 @@ def _shard_rows(split: str, path: Path) -> pd.DataFrame:
 
 
 def _log(settings: RegionSettings, index: gpd.GeoDataFrame) -> str:
-    # The published log states the time and the seconds of the run; equal inputs must give equal bytes here.
+    # The published log gives the time and duration of the run. Here, equal inputs must give equal bytes.
     lines = {
         "Generation time": "not recorded, see dataset.json",
         "Partitions processed": index["partition"].nunique(),

@@ -1,6 +1,6 @@
-"""What a person should know about a dataset before training on it, in a few sentences.
+"""Warnings about a dataset that a person should know before training on it, in a few sentences.
 
-Everything here is in the files of the dataset as well. It is gathered because nobody reads all of them.
+The files of the dataset contain all of this as well. It is collected here because nobody reads all files.
 """
 
 import json
@@ -19,15 +19,16 @@ from gcn_luigi.prepare.split.split import REDUCED
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.tile_quality import checked_bands
 
-# Share of a band's measured pixels beyond its valid range from which on it is reported.
+# A band is reported if more than this share of its measured pixels is beyond its valid range.
 _MANY = 0.01
 
 
 def dataset_warnings(settings: RegionSettings, paths: DatasetPaths) -> list[str]:
-    """Return warnings about a dataset, or about the files of one that are there already, as plain sentences.
+    """Return warnings about a dataset, or about those of its files that exist already, as plain sentences.
 
-    The gravest come first: train next to dev, polygons that exclude nothing, two outlines of one glacier, no outline on
-    the tiles, a split without a class, bands of which many pixels are out of range, tiles whose pixels look missing.
+    The most serious come first: train close to dev, polygons that exclude nothing, two outlines of one glacier, no
+    outline on the tiles, a split without a class, bands with many pixels out of range, tiles with undeclared missing
+    pixels.
     """
     audit = _json(paths.split_audit)
     catalog = read_geoparquet(paths.catalog) if paths.catalog.is_file() else None
@@ -50,10 +51,10 @@ def _about_split(audit: dict[str, Any], settings: RegionSettings) -> Iterator[st
 
 
 def _about_inputs(notes: dict[str, list[str]]) -> Iterator[str]:
-    # The second as an earlier version wrote it.
+    # The second text is that of an earlier version.
     nothing = (NOTHING_EXCLUDED, NOTHING_EXCLUDED.replace("_path", ""))
     yield from (note for note in notes.get("grid", []) if note.startswith(nothing))
-    # The note goes on with every name.
+    # The rest of the note lists all names.
     yield from (note.partition(": ")[0] for note in notes.get("outlines", []) if note.startswith(SAME_GROUND))
 
 
@@ -62,7 +63,7 @@ def _about_catalog(catalog: gpd.GeoDataFrame) -> Iterator[str]:
         yield "no outline lies on any partition: check the CRS of the outlines, and that they are of this region"
     for split in SPLITS:
         cells = catalog[catalog["split"] == split]
-        # A class that is nowhere is reported by the build itself.
+        # The build itself reports a class that is in neither split.
         lacking = [
             name
             for name in CLASS_NAMES
@@ -81,7 +82,7 @@ def _about_band(band: Band, quality: dict[str, Any]) -> Iterator[str]:
             f"band {band.name}: {totals['out_of_range'] / measured:.1%} of its pixels lie beyond the valid range "
             f"({limits.strip()}) and count as missing: check valid_min, valid_max and the scale of the tiles"
         )
-    # Where a tag says what is missing, a value that fills much of a tile is most often flat water: the page lists it.
+    # If a tag declares missing pixels, another frequent value is usually flat water. Only the quality page lists it.
     if suspect := [row for row in quality.get("suspect", ()) if row["is_error"] or row["is_tag"]]:
         n_tiles, first = len({row["path"] for row in suspect}), suspect[0]
         told = f"{first['path']}: {first['reason']}"

@@ -1,1 +1,1 @@
-"""Stages that make rasters: mosaics, label, distance, stacks; and the quality of tiles."""
+"""Stages that make rasters (mosaics, label, distance, stacks) and check the quality of tiles."""

@@ -1,4 +1,4 @@
-"""A raster that lies on the lattice but need not cover it, read as if it did."""
+"""Read a raster that is aligned with the lattice, but need not cover it, as if it covered the whole lattice."""
 
 import re
 from collections.abc import Container
@@ -25,18 +25,18 @@ from gcn_luigi.io.raster.header import (
 from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Lattice, Window, WindowSet
 
-# Sidecars of a raster.
+# Suffixes of sidecars, which are not rasters.
 _NO_RASTERS = {".xml", ".ovr", ".msk"}
-# Elements of a VRT, the second of one that warps.
+# Elements of a VRT that name hidden values. The second is from VRTs that warp.
 _HIDING = {"nodata", "srcnodatareal"}
-# As of the lattice.
+# As for the lattice.
 _TOLERANCE_PX = 1e-3
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class AlignedRaster:
-    """The first band of a raster, addressed by windows of a lattice; `window` is where it lies on the lattice."""
+    """The first band of a raster, read by windows of a lattice. `window` is the window of the raster on the lattice."""
 
     path: Path
     window: Window
@@ -44,10 +44,10 @@ class AlignedRaster:
 
     @classmethod
     def open(cls, path: Path, lattice: Lattice) -> "AlignedRaster":
-        """Check that the raster lies on the lattice and shares pixels with it.
+        """Check that the raster is aligned with the lattice and shares pixels with it.
 
-        InputError: it is unreadable or damaged, in another CRS, elsewhere, or not one plain band. LatticeError: its
-        pixels lie between those of the lattice, or have another size.
+        Raise InputError if it is unreadable or damaged, in another CRS, elsewhere, or not one plain band. Raise
+        LatticeError if its pixel edges are between those of the lattice, or its pixels have another size.
         """
         header = read_header(path)
         own = window_on(header.lattice, lattice, where=str(path))
@@ -63,7 +63,7 @@ class AlignedRaster:
                 + (", a scale or offset tag" if header.is_scaled else "")
                 + (", a mask of its own" if header.has_mask else ""),
                 where=str(path),
-                fix="write it as one plain band, scale applied, with missing pixels as a declared nodata value",
+                fix="write it as one plain band with the scale applied and with a declared nodata value",
             )
         if header.dtypes[0].startswith("complex"):
             raise InputError(
@@ -77,7 +77,8 @@ class AlignedRaster:
     def read(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Return the pixels (y, x) of a window of the lattice, and where they are missing, bool (y, x).
 
-        Missing is nodata, not finite, or beyond the raster; values are arbitrary there. Their dtype is the raster's.
+        Pixels are missing if they are nodata, not finite, or beyond the raster; their values are arbitrary. The dtype
+        is that of the raster.
         """
         own = Window(window.row - self.window.row, window.col - self.window.col, window.height, window.width)
         values = read_window(self.path, own, bands=[1], fill=0)[0]
@@ -90,7 +91,7 @@ class AlignedRaster:
         return values, missing
 
     def check_tag(self, layer: str, legal: Container[float], *, fix: str) -> None:
-        """Raise InputError where the nodata tag is also a legal value of the layer: its pixels could be either."""
+        """Raise InputError if the nodata tag is also a legal value of the layer, so that its meaning is unclear."""
         if self.nodata is not None and self.nodata in legal:
             raise InputError(
                 f"has the nodata tag {self.nodata:g}, a legal value of the {layer}: all such pixels would be missing",
@@ -108,7 +109,7 @@ class AlignedRaster:
 
 
 def _hidden(path: Path) -> set[float]:
-    """Return the source values that a VRT, or one below it, hides."""
+    """Return the values that a VRT, or a VRT that it uses, hides in its sources."""
     if path.suffix != ".vrt":
         return set()
     below = [_hidden(source) for source in vrt_sources(path)]
@@ -117,7 +118,7 @@ def _hidden(path: Path) -> set[float]:
 
 
 def _check_placed(path: Path) -> None:
-    """Refuse a VRT that places a source between its pixels: GDAL shifts it by up to half a pixel."""
+    """Refuse a VRT that places a source between its pixels, because GDAL shifts it by up to half a pixel."""
     for source in read_xml(path).iter():
         items = {child.tag.lower(): child for child in source}
         rectangles = [items[name] for name in ("srcrect", "dstrect") if name in items]
@@ -129,12 +130,12 @@ def _check_placed(path: Path) -> None:
             raise InputError(
                 f"shows {items['sourcefilename'].text} between its own pixels, which shifts it by part of a pixel",
                 where=str(path),
-                fix="put that file onto the lattice of the others with a stated resampling, and rebuild the VRT",
+                fix="put that file onto the lattice of the others with a resampling of your choice; rebuild the VRT",
             )
 
 
 def _check_covered(path: Path) -> None:
-    """Refuse a VRT that has pixels without a source, or hides some of a source, and no nodata value for them."""
+    """Refuse a VRT without a nodata value if some of its pixels have no source or are hidden."""
     root, header = read_xml(path), read_header(path)
     band = next((element for element in root if element.tag.lower() == "vrtrasterband"), None)
     if band is None or header.nodata[0] is not None:
@@ -146,7 +147,7 @@ def _check_covered(path: Path) -> None:
         places = [{name.lower(): float(value) for name, value in each.items()} for each in rectangles]
         sides = [[place.get(name, 0.0) for name in ("xoff", "yoff", "xsize", "ysize")] for place in places]
     else:
-        # Then each lies in the upper left corner, in its own size.
+        # Then each source starts in the upper left corner and keeps its size.
         sides = [[0.0, 0.0, *_size(source)] for source in vrt_sources(path)]
     shown = [shapely.box(left, top, left + width, top + height) for left, top, width, height in sides]
     whole = shapely.box(0, 0, header.lattice.width, header.lattice.height)
@@ -165,7 +166,7 @@ def _size(path: Path) -> tuple[float, float]:
 
 
 def _check_written(path: Path) -> None:
-    """Refuse blocks that were never written and have no nodata tag: in the file, or in those that a VRT shows."""
+    """Refuse blocks that were never written and have no nodata tag, in the file or in the sources of a VRT."""
     with open_raster(path) as dataset:
         unwritten, dtypes = unwritten_blocks(dataset), dataset.dtypes
         is_vrt = dataset.driver == "VRT"

@@ -1,4 +1,4 @@
-"""Label and distance rasters, made block by block from outlines and STEM votes."""
+"""Write the label and distance rasters block by block, from outlines and STEM votes or from ready-made rasters."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,12 +33,12 @@ from gcn_luigi.stages.layers.mosaics import read_inventory
 
 Blocks = Iterator[tuple[Window, NDArray[Any]]]
 
-# One block tall, so that blocks reach the file in one order; wide, so that few outlines are clipped often.
+# One block tall, so that blocks are always written in the same order; wide, so that outlines are clipped less often.
 _STRIP = (BLOCK, 4096)
 _DISTANCE_NODATA = -32768
-# As a nodata tag it is as likely as a distance, and no distance is larger.
+# The largest distance. As a tag it may well mean nodata, so it is accepted.
 _LARGEST = 32767
-_FIX_LABEL = "remove the tag (rio edit-info --unset-nodata FILE), or tag a value that stands for no class"
+_FIX_LABEL = "remove the tag (rio edit-info --unset-nodata FILE), or tag a value that is not a class"
 _FIX_VOTES = (
     "remove the tag (rio edit-info --unset-nodata FILE), or tag another value if some pixels are missing; above the "
     "largest number of votes, lower [label] max_votes"
@@ -54,7 +54,7 @@ def label_sources(region: Region) -> tuple[Path, ...]:
 
 
 def distance_sources(region: Region) -> tuple[Path, ...]:
-    """Return the sources that `write_distance` reads; none where it measures from the label."""
+    """Return the sources that `write_distance` reads; none if it measures from the label."""
     settings = region.settings.distance
     if settings.source == "label":
         return ()
@@ -64,7 +64,8 @@ def distance_sources(region: Region) -> tuple[Path, ...]:
 def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:
     """Write the label raster: GeoTIFF, uint8, 0 none, 1 debris, 2 debris-free ice, 255 missing.
 
-    A source that is unreadable or holds unknown classes is an InputError, one off the lattice a LatticeError.
+    Raise InputError if a source is unreadable or holds unknown classes, LatticeError if it is not aligned with the
+    lattice.
     """
     lattice = read_inventory(paths).lattice
     settings = region.settings.label
@@ -85,7 +86,8 @@ def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say) -> Non
 def write_distance(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:
     """Write the distance raster: int16, distance to the nearest outline or to the nearest glacier pixel of the label.
 
-    Beyond the lattice there are outlines but no label: near its edge the two sources differ. Errors: see `write_label`.
+    Beyond the lattice there are outlines but no label, so the two sources differ near its edge. Errors: see
+    `write_label`.
     """
     lattice = read_inventory(paths).lattice
     settings = region.settings.distance
@@ -109,14 +111,14 @@ def _geometries(region: Region, lattice: Lattice) -> Any:
 
 
 def _class_values(settings: LabelSettings) -> tuple[int, ...]:
-    """Return the values of a ready-made label that stand for a class."""
+    """Return the values of a ready-made label that mean a class."""
     if not settings.classes:
         return (LABEL_NONE, LABEL_DEBRIS, LABEL_ICE)
     return tuple(int(value) for value, name in settings.classes.items() if CLASS_VALUES[name] != LABEL_IGNORE)
 
 
 def _given_label(raster: AlignedRaster, lattice: Lattice, settings: LabelSettings) -> Blocks:
-    # The whole raster is read first: which values it holds decides what they can mean.
+    # The whole raster is read first, because the meaning of its values depends on which values occur.
     counts = count_values(_planes(raster, lattice), str(raster.path))
     table = class_table(counts, settings.classes, settings.allow_absent, str(raster.path))
     for window in blocks(lattice, _STRIP):
@@ -132,13 +134,13 @@ def _combined_label(votes: AlignedRaster, geometries: Any, lattice: Lattice, set
     for window in blocks(lattice, _STRIP):
         values, missing = votes.read(window)
         valid = values[~missing]
-        # Before the range: cubic resampling leaves fractions below zero, which are no nodata values.
+        # Checked before the range, because cubic resampling gives fractions below zero, which are not nodata values.
         if has_fractions(valid):
             raise fractional_votes(_planes(votes, lattice), settings.min_votes, str(votes.path))
         wrong = valid[(valid < 0) | (valid > settings.max_votes)]
         if wrong.size:
             raise InputError(
-                f"holds {wrong[0]:g} among the votes, of which there are 0 to {settings.max_votes}",
+                f"holds {wrong[0]:g} among the votes, which must be from 0 to {settings.max_votes}",
                 where=str(votes.path),
                 fix="declare it as the file's nodata value if it means missing, or raise [label] max_votes "
                 "and set min_votes to suit the range",
@@ -156,7 +158,7 @@ def _given_distance(raster: AlignedRaster, lattice: Lattice, unit: str) -> Block
         wrong = ~missing & ((values < 0) | (values > np.iinfo(np.int16).max))
         if wrong.any():
             raise InputError(
-                f"distance holds {values[wrong][0]:g}, which is no distance in {unit} that fits int16",
+                f"distance holds {values[wrong][0]:g}, which is not a distance in {unit} that fits int16",
                 where=str(raster.path),
                 fix=f"supply {unit} from 0 to 32767 with a declared nodata value, or let it be computed",
             )

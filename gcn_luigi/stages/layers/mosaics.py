@@ -1,6 +1,6 @@
-"""Mosaics of tiles, one per band and year, and the stacks of all bands of a year.
+"""Mosaics of tiles, one per band and year, and stacks of all bands of a year.
 
-`stack_of` says which pixels of which files a stack shows. VRTs are written from that value, and stacks are read by it.
+`stack_of` returns which pixels of which files a stack shows. This value is used to write VRTs and to read stacks.
 """
 
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ from gcn_luigi.prepare.layers.int16 import to_int16
 from gcn_luigi.settings import ConvertSettings, RegionSettings
 from gcn_luigi.stages import Say
 
-# Pixels of a strip, across: 4 MB of float32 a band.
+# Rows and columns of a strip: 4 MB of float32 per band.
 _STRIP = (BLOCK, 4096)
-# A GeoTIFF has one nodata for all bands; a stack has one for each.
+# A GeoTIFF has one nodata value for all bands; a stack has one per band.
 STACK_FILE_NODATA = -32768
 
 
 def optical_bands(settings: RegionSettings) -> tuple[Band, ...]:
-    """Return the bands with a mosaic a year: optical, then quality."""
+    """Return the bands with one mosaic per year: optical bands, then quality bands."""
     return (*(band for band in settings.schema_bands if band.role is Role.OPTICAL), *settings.quality_bands)
 
 
@@ -48,14 +48,14 @@ def mosaic_band(
     source_band: int = 1,
     precedence: Literal["lowest-id", "highest-id"] = "lowest-id",
 ) -> VrtBand:
-    """Return the mosaic of one band: where tiles overlap, the first valid pixel in order of precedence is seen.
+    """Return the mosaic of one band. Where tiles overlap, it shows the first valid pixel in order of precedence.
 
-    The same as ``rasterio.merge`` with ``method="first"`` over the files in that order. Ids that are numbers are
-    compared as numbers. A file is masked by the nodata tag of its own band or, without one, by ``band.nodata``; the
-    mosaic's nodata is ``band.nodata``, so a pixel of that value reads as nodata whatever its file's tag says,
-    but only the tag (or its absence) decides whether a tile below is seen through it. The mosaic's type is the
-    narrowest that holds every file and the nodata value. `source_band`, 1-based, is that of every file; the files'
-    paths start from `root`, and `precedence` says which tile is on top.
+    The result equals ``rasterio.merge`` with ``method="first"`` over the files in that order. Ids that are numbers are
+    compared as numbers. A file is masked by the nodata tag of its band or, without a tag, by ``band.nodata``. The
+    nodata value of the mosaic is ``band.nodata``, so every pixel of that value reads as nodata. But only the mask of a
+    file decides whether a tile below is visible. The type of the mosaic is the narrowest that can hold every file and
+    the nodata value. `source_band` is the 1-based band of every file. Paths of files start from `root`. `precedence`
+    says which tile is on top.
 
     Raises
     ------
@@ -65,9 +65,9 @@ def mosaic_band(
     short = [file.path for file in files if file.count < source_band]
     if short or not files:
         raise InputError(
-            f"band {source_band} is not there to be mosaicked as {band.name}",
+            f"there is no band {source_band} for the mosaic of {band.name}",
             where=", ".join(short) or "no file at all",
-            fix="supply files with a band for each of years",
+            fix="supply files with one band per year",
         )
     from_top = sorted(files, key=lambda file: (tile_order(file.tile), file.path))
     if precedence == "highest-id":
@@ -87,7 +87,7 @@ def mosaic_band(
 
 
 def stack_of(region: Region, paths: DatasetPaths, inventory: Inventory, year: int) -> Vrt:
-    """Return a year's stack: int16, bands by name, a nodata for each; optical bands show tiles by way of a mosaic."""
+    """Return the stack of a year: int16, named bands with their nodata. Optical bands show tiles through mosaics."""
     lattice, bands = inventory.lattice, []
     for band in region.settings.schema_bands:
         mosaic = _mosaic(region, inventory, band, year) if band.role is Role.OPTICAL else None
@@ -97,7 +97,7 @@ def stack_of(region: Region, paths: DatasetPaths, inventory: Inventory, year: in
 
 
 def _mosaic(region: Region, inventory: Inventory, band: Band, year: int | None = None) -> VrtBand:
-    """Return the mosaic of a band's tiles; band k of an optical tile is the k-th configured year."""
+    """Return the mosaic of a band's tiles. Band k of an optical tile is the k-th configured year."""
     settings, number = region.settings, 1
     if year is not None:
         number += settings.years.index(year)
@@ -115,7 +115,7 @@ def raster_of(paths: DatasetPaths, band: Band, year: int) -> Path:
 
 
 def write_optical(region: Region, paths: DatasetPaths, band: Band, year: int, out: Path) -> None:
-    """Write the VRT that joins a band's tiles for `year`; band k of a tile is the k-th configured year."""
+    """Write the VRT that joins a band's tiles for `year`. Band k of a tile is the k-th configured year."""
     inventory = read_inventory(paths)
     write_vrt(out, inventory.lattice, [_mosaic(region, inventory, band, year)])
 
@@ -132,7 +132,7 @@ def write_topo(region: Region, paths: DatasetPaths, band: Band, out: Path) -> No
 
 
 def write_stack(region: Region, paths: DatasetPaths, year: int, out: Path) -> None:
-    """Write the VRT of a year's stack to `out`, in the directory of its final name: paths in it are relative."""
+    """Write the VRT of a year's stack to `out`, in the final directory because paths in it are relative."""
     stack = stack_of(region, paths, read_inventory(paths), year)
     write_vrt(out, stack.lattice, stack.bands)
 
@@ -140,7 +140,7 @@ def write_stack(region: Region, paths: DatasetPaths, year: int, out: Path) -> No
 def write_stack_file(region: Region, paths: DatasetPaths, year: int, out: Path, say: Say) -> None:
     """Copy the stack of `year` into one GeoTIFF: int16, bands by name, -32768 wherever a band is missing.
 
-    Nothing else changes: pixels are neither corrected nor filled, and values out of range stay.
+    Nothing else changes: pixels are neither corrected nor filled, and values out of range are kept.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def convert_mosaic(source: Path, path: Path, band: Band, settings: ConvertSettin
         open_raster(source) as dataset,
         open_geotiff(path, header.lattice, dtype="int16", nodata=band.nodata, names=[band.name]) as target,
     ):
-        # One block tall: bounded memory, and blocks reach the file in one order on every machine.
+        # Strips of one block limit memory, and blocks are written in the same order on every machine.
         for window in blocks(header.lattice, _STRIP):
             values = read_dataset(dataset, window, fill=0)
             try:
@@ -196,7 +196,7 @@ def convert_mosaic(source: Path, path: Path, band: Band, settings: ConvertSettin
 
 
 def _traced(error: InputError, source: Path, window: Window, band: Band, settings: ConvertSettings) -> InputError:
-    """Return the error with the source files behind `window` that cause it, where `source` is a mosaic."""
+    """Return the error with the source files behind `window` that cause it, if `source` is a mosaic."""
     culprits = []
     for path, own in sources_within(source, window):
         with open_raster(path) as dataset:

@@ -1,4 +1,4 @@
-"""What the tiles really hold: every pixel of every tile read once, before anyone trusts it."""
+"""Check the quality of tiles: read every pixel of every tile once before it is used."""
 
 import json
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
 
-# How far the configured nodata is believed for a file without a tag: it is not given; where the file holds it; there
-# and where the value is close to others, as flat water is.
+# When the configured nodata value is trusted for a file without a tag: "nothing" if it is not configured; "where seen"
+# if the file contains it; "flat water" also if a frequent value is close to other values, as flat water is.
 _Trust = Literal["nothing", "where seen", "flat water"]
 
-# Whole blocks of all years at once: files interleaved by pixel are then decoded once, too.
+# Whole blocks of all years are read at once, so that files interleaved by pixel are also decoded once.
 _STRIP = (256, 4096)
 _MOST_NAMED = 20
-# Beyond it not every whole number is a float.
+# Beyond this, a float cannot hold every whole number.
 _LARGEST_WHOLE = 2.0**53
 
 
@@ -41,21 +41,21 @@ def checked_bands(settings: RegionSettings) -> tuple[Band, ...]:
 
 
 def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path, say: Say) -> None:
-    """Read every tile of the band `name` and count what it holds.
+    """Read every tile of the band `name` and count its valid, missing and out-of-range pixels.
 
-    A flipped bit in a compressed block often decodes without an error, to wild values. Deflated blocks have a checksum,
-    an Adler-32, which is checked and misses few flips; in others, and in these few, values beyond the band's valid
-    range betray it, and they are masked in chips.
+    A compressed block with a flipped bit often decodes without an error, but to wrong values. Deflated blocks have a
+    checksum, an Adler-32, which is verified and misses few flips. For other blocks, and for these few flips, values
+    beyond the band's valid range are a sign of damage; such pixels are masked in chips.
 
-    `out` is JSON: for each tile and year the number of valid, missing and out-of-range pixels, smallest and largest
-    valid value in source units; the sums; and ``suspect``, tiles whose pixels or tags look as if missing pixels were
-    taken for measurements, or the reverse.
+    `out` is JSON with, for each tile and year, the numbers of valid, missing and out-of-range pixels, and the smallest
+    and largest valid value in source units; with the sums; and with ``suspect``, the tiles whose pixels or tags look as
+    if missing pixels were taken for measurements, or the reverse.
 
     Raises
     ------
     InputError
         Files cannot be decoded, or hold undeclared pixels that look missing, unless ``[tiles] on_suspect_nodata``
-        accepts them; the message names up to twenty.
+        accepts them. The message names up to twenty files.
     """
     (band,) = (band for band in checked_bands(region.settings) if band.name == name)
     years = region.settings.years if band.role is Role.OPTICAL else (None,)
@@ -93,7 +93,7 @@ def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path
 
 
 def _trust(settings: RegionSettings, band: Band) -> _Trust:
-    """Return how far the configuration says what missing pixels of a band hold."""
+    """Return how far the configured nodata value of a band can be trusted."""
     (table,) = [table for table in settings.bands if table.name == band.name]
     if table.nodata is None:
         return "nothing"
@@ -103,7 +103,7 @@ def _trust(settings: RegionSettings, band: Band) -> _Trust:
 def _file_rows(
     path: Path, file: SourceFile, band: Band, years: tuple[int | None, ...]
 ) -> tuple[list[dict[str, Any]], list[PixelSample]]:
-    """Return what each year of a file holds, and a sample of its pixels."""
+    """Return the counts and extremes of each year of a file, and a sample of its pixels."""
     samples = [PixelSample(file.window.height, file.window.width) for _ in years]
     counts = np.zeros((len(years), 3), np.int64)
     extremes = [(np.inf, -np.inf)] * len(years)
@@ -133,7 +133,7 @@ def _file_rows(
 
 
 def _check_blocks(path: Path, band: Band, counted: list[dict[str, Any]]) -> None:
-    """Refuse a file with a damaged block that decodes all the same, and say what its values betray."""
+    """Refuse a file with a damaged block, even if it decodes, and report values out of range."""
     try:
         with open_raster(path) as dataset:
             check_deflated(dataset, path)
@@ -143,30 +143,30 @@ def _check_blocks(path: Path, band: Band, counted: list[dict[str, Any]]) -> None
             raise
         low, high = ("" if limit is None else f"{limit:g}" for limit in (band.valid_min, band.valid_max))
         years = ", ".join(str(year) for year in wild if year is not None)
-        told = f"{sum(wild.values()):,} values lie outside {low}..{high}" + (f", in {years}" if years else "")
+        told = f"{sum(wild.values()):,} values are outside {low}..{high}" + (f", in {years}" if years else "")
         raise InputError(f"{error.what}; {told}", where=error.where, fix=error.fix) from error
 
 
 @dataclass(frozen=True)
 class _Suspect:
-    """One band of one tile that looks wrong, as it is written to JSON.
+    """One band of one tile that looks wrong, in the form that is written to JSON.
 
     Attributes
     ----------
     tile, path, band : str
-        Where.
+        Tile, path and band of the file.
     year : int or None
-        Of an optical band.
+        Year of an optical band.
     value : float
-        That fills much of the tile, or that the tag names.
+        The value that fills much of the tile, or the value of the nodata tag.
     share : float
-        Of the tile's pixels, about.
+        Approximate share of the tile's pixels with this value.
     reason : str
-        What is suspect.
+        Why it is suspect.
     is_error : bool
-        Whether nothing says what missing pixels hold, so that these are taken for measurements.
+        True if missing pixels are not declared, so that these pixels would be taken for measurements.
     is_tag : bool
-        Whether it is the nodata tag that is suspect, because its value is a legal one.
+        True if the nodata tag is suspect, because its value is a legal one.
     """
 
     tile: str
@@ -183,7 +183,7 @@ class _Suspect:
 def _find_suspects(
     file: SourceFile, band: Band, rows: list[dict[str, Any]], samples: list[PixelSample], trust: _Trust
 ) -> list[_Suspect]:
-    """Return what is suspect about one file: at most two per band of it. Its nodata tags are always believed."""
+    """Return the suspects of one file, at most two per band. Its nodata tags are always trusted."""
     found = []
     for position, (row, sample) in enumerate(zip(rows, samples, strict=True), start=1):
         tag = file.tag_of(position)
@@ -202,7 +202,7 @@ def _find_suspects(
 
 
 def _refuse_undeclared(wrong: list[_Suspect], band: Band, files: Sequence[SourceFile]) -> None:
-    """Refuse tiles with pixels that look missing if nothing says what missing pixels hold."""
+    """Refuse tiles with pixels that look missing but are not declared as missing."""
     if not wrong:
         return
     lines = [
@@ -216,28 +216,28 @@ def _refuse_undeclared(wrong: list[_Suspect], band: Band, files: Sequence[Source
     raise InputError(
         f"{n_wrong} of {len(files)} files of band {band.name} hold one value so often that it seems to mean missing",
         where="\n         ".join(lines),
-        fix=f"if it does, tag all files of the band: rio edit-info --nodata {value} FILE; if it is measured, tag "
-        f"what means missing: rio edit-info --nodata {measured} FILE, or set tiles.on_suspect_nodata = 'accept'"
+        fix=f"if it does, tag all files of the band: rio edit-info --nodata {value} FILE; if it is measured, tag the "
+        f"value for missing: rio edit-info --nodata {measured} FILE, or set tiles.on_suspect_nodata = 'accept'"
         f"{COPY_FIRST}",
     )
 
 
 def _exact(value: float) -> str:
-    """Return a value in as many digits as a tag needs to be equal to it."""
+    """Return a value as text, with as many digits as a tag needs to equal it."""
     return str(int(value)) if value.is_integer() and abs(value) < _LARGEST_WHOLE else repr(value)
 
 
 def _is_measured(band: Band, tag: float | None, values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which values count as measurements: valid ones but for the limits of the range, where indices saturate."""
+    """Return which values count as measurements: valid ones, except range limits, because indices saturate there."""
     valid, _, _ = _classify(values, band, tag)
-    # 0 is the lower limit of many a band, and stands for missing more often than any other value.
+    # A limit of 0 is not excepted: it is the lower limit of many bands, and 0 often means missing.
     for limit in filter(None, (band.valid_min, band.valid_max)):
         valid &= _stored(values, band) != limit
     return valid
 
 
 def _is_legal(tag: float, band: Band) -> bool:
-    """Return whether a tag is within a valid range that is given."""
+    """Return whether a tag is within the valid range, if the band has one."""
     if (band.valid_min is None and band.valid_max is None) or not np.isfinite(tag):
         return False
     return bool(_classify(np.array([tag], np.float64), band, None)[0][0])
@@ -246,7 +246,7 @@ def _is_legal(tag: float, band: Band) -> bool:
 def _classify(plane: NDArray[Any], band: Band, tag: float | None) -> tuple[NDArray[np.bool_], ...]:
     """Return which pixels are valid, missing (by the band's nodata or the file's `tag`), and out of range.
 
-    `plane` is in source units, of any real dtype and shape; each pixel is one of the three.
+    `plane` is in source units and has any real dtype and shape. Each pixel is exactly one of the three.
     """
     missing = plane == band.nodata
     if tag is not None:
@@ -265,6 +265,6 @@ def _classify(plane: NDArray[Any], band: Band, tag: float | None) -> tuple[NDArr
 
 
 def _stored(values: NDArray[Any], band: Band) -> NDArray[Any]:
-    # Damaged pixels may be any number or none.
+    # Damaged pixels may have any value, including NaN.
     with np.errstate(invalid="ignore", over="ignore"):
         return values.astype(np.float64) * band.scale + band.offset if band.role is Role.TOPO else values

@@ -1,4 +1,4 @@
-"""Corrected partitions as GeoTIFFs, named as the published workflow named them."""
+"""Write corrected partitions as GeoTIFFs, with the file names of the published workflow."""
 
 import csv
 from pathlib import Path
@@ -20,9 +20,9 @@ from gcn_luigi.stages.shards.shard import used_partitions
 def write_partition_files(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:
     """Write one GeoTIFF per used partition, and to `out` a CSV that lists them.
 
-    Bands are those of the stack, in its order, int16; missing samples hold the fill value and missing label
-    pixels 255 (``strict``) or the published result (``legacy``). No nodata is declared: the header and the
-    pixels agree. The CSV has split, partition, year, file, size in bytes, sha256.
+    The bands are those of the stack, in its order, int16. In the mode ``strict`` missing samples hold the fill value
+    and missing label pixels 255; in the mode ``legacy`` they hold the published result. No nodata value is declared,
+    because no pixel holds one. The CSV has the columns split, partition, year, file, size (in bytes) and sha256.
     """
     inventory = read_inventory(paths)
     lattice = inventory.lattice
@@ -43,7 +43,7 @@ def write_partition_files(region: Region, paths: DatasetPaths, out: Path, say: S
 
 
 def partition_files_are_there(partition_list: Path) -> bool:
-    """Return whether every file of a published list is next to it, complete by its size."""
+    """Return whether every file of a published list exists next to it with the right size."""
     with partition_list.open(encoding="utf-8", newline="") as stream:
         return all(
             (path := inside(partition_list.parent, row["file"], where=partition_list)).is_file()

@@ -1,4 +1,4 @@
-"""Partitions read from their stacks and corrected: what chips and partition files are made of."""
+"""Read partitions from their stacks and correct them, for chips and partition files."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,23 +17,23 @@ from gcn_luigi.prepare.missing.legacy import legacy_corrected
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.mosaics import stack_of
 
-# Partitions read before they are asked for.
+# Number of partitions that are read in advance.
 _AHEAD = 2
 
 
 def read_partitions(
     region: Region, paths: DatasetPaths, inventory: Inventory, places: Sequence[Partition], *, in_thread: bool = False
 ) -> Iterator[Corrected]:
-    """Yield the partitions `places` with their missing pixels made homogeneous.
+    """Yield the partitions `places` with missing pixels filled and flagged.
 
-    A partition may reach beyond the tiles; pixels there are missing in every role. With `in_thread` the next ones are
-    read in another thread meanwhile, each into memory of its own. Otherwise each is read when it is asked for, into the
-    memory of the one before.
+    A partition may reach beyond the tiles. Pixels there are missing in every role. With `in_thread` another thread
+    reads the next partitions in the meantime, each into its own memory. Otherwise each is read when it is requested,
+    into the memory of the previous one.
 
     Raises
     ------
     InputError
-        A source is gone, cannot be decoded or was replaced; the message names the file.
+        A source is gone, cannot be decoded, or was replaced. The message names the file.
     """
     years = sorted({place.year for place in places})
     reader = StackReader({year: stack_of(region, paths, inventory, year) for year in years})
@@ -60,7 +60,7 @@ def _read(
 ) -> Corrected:
     schema, nodata, window = settings.schema_bands, settings.nodata, place.window
     values = reader.read(place.year, window)
-    # The lattice, in the partition's own pixels.
+    # The window of the lattice in the partition's own pixels.
     inside = Window(-window.row, -window.col, lattice.height, lattice.width)
     if nodata.mode == "legacy":
         corrected = legacy_corrected(values, schema, nodata, inside=inside, out=out)
@@ -73,7 +73,7 @@ def _read(
 
 
 def _read_ahead(reader: StackReader, calls: Sequence[Callable[[], Corrected]]) -> Iterator[Corrected]:
-    # All in the one thread that the reader belongs to.
+    # All calls run in the single thread that the reader belongs to.
     with ThreadPoolExecutor(1, thread_name_prefix="gcn-stack") as lane, ExitStack() as closing:
         lane.submit(reader.__enter__).result()
         closing.push(lambda *failure: lane.submit(reader.__exit__, *failure).result())

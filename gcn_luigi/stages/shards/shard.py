@@ -1,4 +1,4 @@
-"""One shard: read each partition once, mask it, select and cut its chips, compress and write them."""
+"""Build one shard: read each partition once, mask it, select and cut its chips, compress and write them."""
 
 import threading
 import time
@@ -38,9 +38,9 @@ from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
 from gcn_luigi.stages.shards.partition_reader import read_partitions
 
-# Chips cut and compressed at once: 10 MB of pixels of ten bands, whatever the step.
+# Number of chips that are cut and compressed at once: 10 MB of pixels with ten bands, for any step.
 BATCH = 32
-# The year gap of a partition without a dated outline, whose year the settings gave.
+# The year gap of a partition without a dated outline, whose year comes from the settings.
 NO_OUTLINE = -1
 
 Columns = Mapping[str, NDArray[Any]]
@@ -49,10 +49,10 @@ Planes = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class ShardRequest:
-    """What to build: share `number` of `total` of a split's partitions.
+    """The shard to build: share `number` of `total` of a split's partitions.
 
-    `threads` cut and compress, next to one that reads and one that counts and writes; 1 does all in one thread. They
-    have no effect on the bytes.
+    `threads` is the number of threads that cut and compress, in addition to one that reads and one that counts and
+    writes; with 1, a single thread does everything. It has no effect on the bytes.
     """
 
     region: Region
@@ -64,12 +64,12 @@ class ShardRequest:
 
     @property
     def settings(self) -> RegionSettings:
-        """How."""
+        """The settings of the region."""
         return self.region.settings
 
 
 class EncodedChips(NamedTuple):
-    """What `ShardWriter.write` takes: pixels, metadata of the chips and, where it is stored whole, of the partition."""
+    """The arguments of `ShardWriter.write`: pixels, metadata of chips and, if it is stored whole, of the partition."""
 
     rows: EncodedRows
     columns: Columns
@@ -77,34 +77,34 @@ class EncodedChips(NamedTuple):
 
 
 class ChipEncoder:
-    """Cuts and compresses chips, in any thread; each thread has buffers of its own, used again and again.
+    """Cut and compress chips in any thread. Each thread has its own buffers, which are reused.
 
     Parameters
     ----------
     header : ShardHeader
-        Sizes, edge policy and fills.
+        Sizes, edge policy and fill values.
     writer : ShardWriter
-        Compresses.
+        Compresses the chips.
     in_threads : bool
-        Whether threads other than the one that writes do the work.
+        True if other threads than the writing one do this work.
     """
 
     def __init__(self, header: ShardHeader, writer: ShardWriter, *, in_threads: bool = False) -> None:
         self.header, self._writer = header, writer
-        # What is not compressed is written out of the buffers, and by then a thread may be at its next part.
+        # Uncompressed chips are written directly from the buffers, which a thread may already use for its next part.
         self._is_reused = not (in_threads and writer.codec == "none")
         self._n_windows = 0
-        # Touching fresh memory costs more than cutting.
+        # Writing to new memory takes longer than cutting.
         self._buffers = threading.local()
 
     def calls(
         self, planes: Planes, origins: NDArray[np.int64], columns: Columns, windows: Columns
     ) -> Iterator[Callable[[], EncodedChips]]:
-        """Yield the calls that encode one partition; without chips there is none.
+        """Yield the calls that encode one partition. There are none without chips.
 
-        `planes` are ``image`` (band, y, x) int16, ``label`` and ``flags`` (y, x) uint8 of the partition, not to be
-        changed before the calls are done; `origins` (chip, 2), row and column of its chips; `columns` and `windows` the
-        metadata of the chips (chip, ...) and of the partition (1, ...).
+        `planes` are ``image`` (band, y, x) int16, and ``label`` and ``flags`` (y, x) uint8 of the partition. They must
+        not change before the calls are done. `origins` (chip, 2) are the row and column of its chips. `columns` and
+        `windows` are the metadata of the chips (chip, ...) and of the partition (1, ...).
         """
         if not len(origins):
             return
@@ -145,14 +145,14 @@ class ChipEncoder:
 
 
 def share_of(count: int, number: int, total: int) -> slice:
-    """Return which of `count` ordered things belong to share `number` of `total`; shares differ by one at most."""
+    """Return which of `count` ordered items belong to share `number` of `total`. Shares differ by at most one item."""
     return slice(number * count // total, (number + 1) * count // total)
 
 
 def used_partitions(paths: DatasetPaths, lattice: Lattice, split: str) -> list[Partition]:
-    """Return the split's used partitions along a curve that fills the plane: a shard's share is a compact patch.
+    """Return the used partitions of a split along the Hilbert curve, so that the share of a shard is a compact area.
 
-    Those that follow each other are neighbours and are in the same blocks of the tiles. Cells that start at one
+    Consecutive partitions are close together and often in the same blocks of the tiles. Cells that start at the same
     pixel are ordered by id.
     """
     catalog = read_geoparquet(paths.catalog)
@@ -172,10 +172,10 @@ def used_partitions(paths: DatasetPaths, lattice: Lattice, split: str) -> list[P
 
 
 def build_shard(request: ShardRequest, out: Path, say: Say) -> None:
-    """Write one shard to `out`, which the caller publishes; `say` reports after each partition.
+    """Write one shard to `out`, which the caller publishes. `say` is called after each partition.
 
-    Memory does not grow with the number of partitions: at most a few batches of chips are under way. Raise InputError
-    where a source cannot be decoded; the message names the file.
+    Memory does not grow with the number of partitions: at most a few batches of chips are in progress. Raise InputError
+    if a source cannot be decoded. The message names the file.
     """
     inventory = read_inventory(request.paths)
     everything = {split: used_partitions(request.paths, inventory.lattice, split) for split in SPLITS}
@@ -194,7 +194,7 @@ def write_partitions(
     out: Path,
     say: Say,
 ) -> None:
-    """Write the chips of `places` into one file, whichever shard they belong to; else as `build_shard`."""
+    """Write the chips of `places` into one file, even if they are of different shards; otherwise as `build_shard`."""
     settings = request.settings
     statistics = ShardStatistics(settings.schema_bands)
     in_threads = request.threads > 1
@@ -216,7 +216,7 @@ def write_partitions(
 def shard_header(
     settings: RegionSettings, places: Iterable[Partition], lattice: Lattice, split: str, number: int, total: int
 ) -> ShardHeader:
-    """Return the header of shard `number` of `total` of a split; `places` are all used partitions of the dataset."""
+    """Return the header of shard `number` of `total` of a split. `places` are all used partitions of the dataset."""
     windows = [place.window for place in places]
     return ShardHeader(
         region=settings.region,
@@ -231,7 +231,7 @@ def shard_header(
         fill=settings.nodata.fill,
         edge=settings.chips.edge,
         layout=settings.shards.layout,
-        # Of the whole dataset: all shards of it have arrays of one shape.
+        # The maximum over the whole dataset, so that the arrays of all shards have the same shape.
         window=(max(window.height for window in windows), max(window.width for window in windows)),
     )
 
@@ -244,7 +244,7 @@ def _encode_calls(
     statistics: ShardStatistics,
     say: Say,
 ) -> Iterator[Callable[[], EncodedChips]]:
-    """Select the chips of one partition after the other, count them, and yield the calls that encode them."""
+    """Select and count the chips of each partition in turn, and yield the calls that encode them."""
     began, size = time.perf_counter(), settings.chips.size
     beyond = encoder.header.fills["flags"]
     for done, (place, corrected) in enumerate(zip(places, read, strict=True), 1):

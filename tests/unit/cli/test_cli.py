@@ -264,7 +264,7 @@ def test_a_seal_that_points_out_of_the_dataset_is_refused(gcn, copied):
     code, _, err = gcn("validate", copied)
 
     assert code == 1
-    assert "../elsewhere.tif: lies outside the dataset" in err
+    assert "../elsewhere.tif: is outside the dataset" in err
 
 
 @pytest.mark.parametrize(

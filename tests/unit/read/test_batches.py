@@ -250,7 +250,7 @@ class TestPreload:
         with pytest.raises(ConfigError, match="do not fit") as caught:
             reader.preload()
 
-        assert "groups" in caught.value.fix
+        assert "order(group=" in caught.value.fix
 
     def test_a_bar_is_shown_on_request(self, stored, capfd, monkeypatch):
         monkeypatch.setenv("FORCE_COLOR", "1")

@@ -84,7 +84,7 @@ def test_a_missing_pixel_is_zero_even_where_it_holds_no_number(image):
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
-        (None, "dem is not there"),
+        (None, "dem is missing"),
         ({"mean": None, "std": None}, "dem has no valid pixel"),
         ({"mean": 7.0, "std": 0.0}, "dem has mean 7.0 and deviation 0.0"),
         ({"mean": float("nan"), "std": 1.0}, "dem has mean nan"),
@@ -99,7 +99,7 @@ def test_a_band_that_cannot_be_normalised_is_named(image, flags, entry, told):
 
 
 def test_all_such_bands_are_told_at_once(image, flags):
-    with pytest.raises(ShardError, match=r"nbr is not there; dem is not there; distance is not there"):
+    with pytest.raises(ShardError, match=r"nbr is missing; dem is missing; distance is missing"):
         normalise(image, flags, {}, BANDS)
 
 

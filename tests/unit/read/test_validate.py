@@ -119,13 +119,13 @@ class TestFiles:
         (copied.parent / "x").write_bytes(b"elsewhere")
         edit_manifest(copied, lambda content: content["files"].append({"path": path, "size": 9, "sha256": "0"}))
 
-        assert list(validate(copied)) == [f"{path}: lies outside the dataset"]
+        assert list(validate(copied)) == [f"{path}: is outside the dataset"]
 
     def test_a_link_that_leaves_the_dataset_is_refused(self, copied):
         shutil.move(copied / "label.tif", copied.parent / "label.tif")
         (copied / "label.tif").symlink_to(copied.parent / "label.tif")
 
-        assert list(validate(copied)) == ["label.tif: lies outside the dataset"]
+        assert list(validate(copied)) == ["label.tif: is outside the dataset"]
 
     @pytest.mark.parametrize(
         "files",
@@ -164,7 +164,7 @@ class TestIndex:
 
         problems = list(validate(copied))
 
-        assert any("stands there twice" in problem for problem in problems)
+        assert any("occurs twice" in problem for problem in problems)
         assert any(problem.startswith(f"{TRAIN}: ") and "the index lists" in problem for problem in problems)
 
     def test_a_row_too_few_is_found(self, copied):
@@ -195,7 +195,7 @@ class TestIndex:
         edit_table(copied, "index.parquet", lambda table: at(table, 3, "chip_id", ids[0]))
 
         assert list(validate(copied)) == [
-            f"index.parquet: {ids[0]} stands there twice",
+            f"index.parquet: {ids[0]} occurs twice",
             f"{TRAIN}: chip_id of row 3 differs from the index",
         ]
 
@@ -247,7 +247,7 @@ class TestIndex:
 
         problems = list(validate(copied))
 
-        assert f"{TRAIN}: a shard of train, which the index does not say" in problems
+        assert f"{TRAIN}: a shard of train, but the index gives another split" in problems
         assert any("does not agree with its partition" in problem for problem in problems)
 
     def test_a_table_that_is_none_is_told(self, copied):
@@ -316,7 +316,7 @@ class TestShards:
             (lambda file: file.attrs.__setitem__("format", "gcn_luigi chips 9"), "not a shard of the format"),
             (lambda file: file.attrs.__delitem__("format"), "not a shard of the format"),
             (lambda file: file.attrs.__delitem__("complete"), "never finished"),
-            (lambda file: file.attrs.__setitem__("chip_size", 33), "no chips of 33 px"),
+            (lambda file: file.attrs.__setitem__("chip_size", 33), "does not fit chips of 33 px"),
             (lambda file: file.attrs.__setitem__("split", "dev"), "a shard of dev"),
             (lambda file: file["image"].resize(1, axis=0), "is lost"),
             (lambda file: file.__delitem__("flags"), "flags"),
@@ -465,7 +465,7 @@ class TestSidecars:
         edit_sidecar(copied, "shards/" + DEV, **changes)
 
         assert list(validate(copied, deep=True)) == [
-            f".gcn/shards/{DEV}.json: says another size or digest of shards/{DEV} than dataset.json"
+            f".gcn/shards/{DEV}.json: gives another size or digest of shards/{DEV} than dataset.json"
         ]
 
     def test_a_file_that_both_list_is_told_once(self, copied):
@@ -484,7 +484,7 @@ class TestSidecars:
     def test_a_file_that_no_list_names_is_compared_with_its_sidecar(self, copied, stack):
         assert list(validate(copied, deep=True)) == []
         content = stack.read_bytes()
-        by = "; so says .gcn/stacks/2004.tif.json"
+        by = "; according to .gcn/stacks/2004.tif.json"
 
         stack.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         assert list(validate(copied, deep=True)) == [f"stacks/2004.tif: its bytes changed (SHA-256 differs){by}"]
@@ -498,7 +498,7 @@ class TestSidecars:
 
         (problem,) = validate(copied, deep=True)
 
-        assert problem.startswith("stacks/2004.tif: missing, though .gcn/stacks/2004.tif.json says")
+        assert problem.startswith("stacks/2004.tif: missing, but .gcn/stacks/2004.tif.json exists")
 
     def test_a_temporary_that_an_interrupted_build_left_is_no_sidecar(self, copied):
         (copied / ".gcn" / ".0a1b2c3d.label.tif.json").write_text("{")

@@ -33,7 +33,7 @@ def test_json_is_strict_and_sorted():
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"lattice": {}, "tiles": [{}]}', '{"tiles": 3}'])
 def test_other_text_is_refused(text):
-    with pytest.raises(InputError, match="is no tile inventory"):
+    with pytest.raises(InputError, match="not a tile inventory"):
         Inventory.from_json(text)
 
 

@@ -13,7 +13,7 @@ def test_a_file_in_the_place_of_the_tile_directories_is_told_by_its_format(tmp_p
     write_tile(tmp_path, "0007")
     (tmp_path / name).write_bytes(b"\x89HDF\r\n\x1a\n")
 
-    with pytest.raises(InputError, match=f"and this is {kind}") as caught:
+    with pytest.raises(InputError, match=f"this is {kind}") as caught:
         scan_tiles(tmp_path, region(tiles={"optical": name}))
 
     assert caught.value.where == str(tmp_path / name)
@@ -28,7 +28,7 @@ def test_a_zarr_store_is_told_as_such_whatever_its_name(tmp_path, name, mark):
         (tmp_path / name / part).mkdir(parents=True)
     (tmp_path / name / mark).write_text("{}", encoding="utf-8")
 
-    with pytest.raises(InputError, match="and this is Zarr"):
+    with pytest.raises(InputError, match="this is Zarr"):
         scan_tiles(tmp_path, region(tiles={"optical": name}))
 
 
@@ -68,5 +68,5 @@ def test_files_beside_a_geotiff_that_belong_to_it_are_of_no_other_format(tmp_pat
 def test_a_store_in_the_place_of_one_raster_is_told(tmp_path):
     (tmp_path / "votes.zarr").mkdir()
 
-    with pytest.raises(InputError, match="is Zarr, where a raster file is asked for"):
+    with pytest.raises(InputError, match="is Zarr, but a raster file is needed"):
         raster_driver(tmp_path / "votes.zarr")

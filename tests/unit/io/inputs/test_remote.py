@@ -82,7 +82,7 @@ def test_what_is_on_one_is_taken(text):
         ("s3://bucket/x", True, "`aws s3 sync s3://bucket/x DIRECTORY`"),
         ("/vsigs/bucket/x", False, "`gcloud storage rsync -r DIRECTORY STORE`"),
         ("hdfs://node/x", True, "`rclone copy hdfs://node/x DIRECTORY`"),
-        ("file:///data/x", False, "write the path alone: /data/x"),
+        ("file:///data/x", False, "write only the path: /data/x"),
     ],
 )
 def test_the_way_out_is_told(text, is_source, told):
@@ -100,7 +100,7 @@ def test_every_command_refuses_it_and_makes_nothing(gcn, tmp_path, monkeypatch, 
     code, _, err = gcn(*command, place)
 
     assert code == 1
-    assert f"{place!r} is on none" in err
+    assert f"{place!r} is not on one" in err
     assert f"where: {command[-1] if command[-1].startswith('--') else ''}" in err
     assert "fix:   " in err
     assert list(tmp_path.iterdir()) == []
@@ -109,7 +109,7 @@ def test_every_command_refuses_it_and_makes_nothing(gcn, tmp_path, monkeypatch, 
 @pytest.mark.parametrize("name", ["output_root", "data_root", "config_dir"])
 def test_the_luigi_command_refuses_it(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match="is on none") as caught:
+    with pytest.raises(ConfigError, match="is not on one") as caught:
         Dataset(region="demo", **{name: "s3://bucket/x"})
 
     assert caught.value.where == f"--{name.replace('_', '-')}"
@@ -117,7 +117,7 @@ def test_the_luigi_command_refuses_it(tmp_path, monkeypatch, name):
 
 
 def test_a_dataset_is_opened_on_this_machine_alone():
-    with pytest.raises(ConfigError, match="is on none") as caught:
+    with pytest.raises(ConfigError, match="is not on one") as caught:
         gcn_luigi.open_dataset("s3://bucket/demo")
 
     assert caught.value.where == "open_dataset"

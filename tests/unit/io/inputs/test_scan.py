@@ -65,7 +65,7 @@ def test_bounds_cut_tiles_away_and_say_so(two):
     ("bounds", "said"),
     [
         ((600005.0, 6999970.0, 600035.0, 7000000.0), r"-0.500"),
-        ((600030.0, 6999970.0, 600000.0, 7000000.0), "hold no pixel"),
+        ((600030.0, 6999970.0, 600000.0, 7000000.0), "contain no pixel"),
     ],
 )
 def test_bounds_that_hold_no_whole_pixels_are_refused(two, bounds, said):
@@ -81,17 +81,17 @@ def test_bounds_far_from_all_tiles_are_refused(two):
 
 
 def test_the_configured_crs_rules_over_what_the_files_say(two):
-    with pytest.raises(InputError, match="is in EPSG:32606, the region in EPSG:3338"):
+    with pytest.raises(InputError, match="is in EPSG:32606, but the region is in EPSG:3338"):
         scan_tiles(two, region(lattice={"crs": "EPSG:3338"}))
 
 
 def test_the_configured_pixel_size_rules_over_what_the_files_say(two):
-    with pytest.raises(InputError, match="pixels of 10 m, the region of 30 m"):
+    with pytest.raises(InputError, match="pixels of 10 m, but the region has pixels of 30 m"):
         scan_tiles(two, region(lattice={"pixel_size": 30}))
 
 
 @pytest.mark.parametrize(
-    ("crs", "said"), [("EPSG:4326", "degrees"), ("EPSG:2225", "US survey foot"), ("x", "no known")]
+    ("crs", "said"), [("EPSG:4326", "degrees"), ("EPSG:2225", "US survey foot"), ("x", "not a known")]
 )
 def test_a_configured_crs_that_is_not_in_metres_is_refused(two, crs, said):
     with pytest.raises(LatticeError, match=said):
@@ -198,7 +198,7 @@ def test_a_directory_that_is_no_tile_can_be_excluded_as_the_message_says(two):
     (two / "optical/@eaDir/0007").mkdir(parents=True)
     with pytest.raises(InputError, match="tile @eaDir optical: no file of any band") as caught:
         scan_tiles(two, region())
-    assert "if it is no tile, name it in tiles.exclude" in caught.value.fix
+    assert "if it is not a tile, name it in tiles.exclude" in caught.value.fix
 
     assert scan_tiles(two, region(tiles={"exclude": ["@eaDir"]})).files == expected
 

@@ -112,7 +112,7 @@ def test_own_fields_are_found_by_name_in_any_case(path):
     [
         (OutlineSettings(path="x", id_field="nope"), "no field 'nope'"),
         (OutlineSettings(path="x", id_field="name", date_field="nope"), "no field 'nope'"),
-        (SETTINGS, "no field holds the outlines' ids among: name"),
+        (SETTINGS, "no field of outline ids is known among: name"),
         (OutlineSettings(path="x", layer="nope"), "no layer 'nope'"),
     ],
 )
@@ -221,7 +221,7 @@ def test_a_file_without_a_usable_outline_is_refused(path, shapes):
     frame = gpd.GeoDataFrame({"RGIId": ["a"] * len(shapes)}, geometry=shapes, crs=CRS)
     pyogrio.write_dataframe(frame, path, driver="GPKG", geometry_type="Unknown")
 
-    with pytest.raises(InputError, match=r"no outlines? (in the file|with an area)"):
+    with pytest.raises(InputError, match=r"no outlines? (in the file|has an area)"):
         read_outlines(path, SKIPPING, CRS)
 
 
@@ -335,6 +335,6 @@ def test_coordinates_that_are_no_place_are_refused_by_row(path, wild):
     write(path, [square(), broken], id=["a", "b"])
 
     for read in (read_grid, lambda file: read_polygons(file, CRS), lambda file: read_outlines(file, SETTINGS, CRS)):
-        with pytest.raises(InputError, match="1 records with coordinates that are no place on Earth: row 1") as caught:
+        with pytest.raises(InputError, match="1 records have coordinates that are not on Earth: row 1") as caught:
             read(path)
         assert caught.value.where == str(path)

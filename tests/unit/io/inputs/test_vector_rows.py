@@ -181,4 +181,4 @@ def test_coordinates_of_metres_that_are_called_degrees_are_refused_by_every_read
     for reader in READERS.values():
         with pytest.raises(InputError, match="cannot be degrees") as caught:
             reader(path)
-        assert "GeoJSON without a crs member counts as EPSG:4326" in caught.value.fix
+        assert "GeoJSON without a crs member must be in EPSG:4326" in caught.value.fix

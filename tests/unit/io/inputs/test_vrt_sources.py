@@ -47,11 +47,11 @@ def test_no_spelling_hides_where_a_vrt_leads(tmp_path, words):
     path = vrt(tmp_path / "a.vrt", " /vsicurl/http://192.0.2.1/a.tif")
     path.write_text(path.read_text().replace("SourceFilename", words))
 
-    with pytest.raises(InputError, match="no file of this machine"):
+    with pytest.raises(InputError, match="not a file on this machine"):
         read_header(path)
     path.write_text(path.read_text().replace("/vsicurl/http://192.0.2.1/a.tif", "secret.txt"))
     (tmp_path / "secret.txt").write_text("a secret of 32 and more characters")
-    with pytest.raises(InputError, match="no raster format"):
+    with pytest.raises(InputError, match="raster format that is not supported"):
         read_header(path)
 
 
@@ -183,5 +183,5 @@ def test_a_vrt_below_another_that_is_changed_is_looked_at_again(tmp_path, part):
     read_header(top)
     vrt(tmp_path / "inner.vrt", "/vsicurl/http://192.0.2.1/a.tif")
 
-    with pytest.raises(InputError, match="no file of this machine"):
+    with pytest.raises(InputError, match="not a file on this machine"):
         read_header(top)

@@ -114,7 +114,7 @@ def test_crs_are_compared_by_parameters_and_datum(one, other, expected):
 
 @pytest.mark.parametrize("text", ["[0]", "{}", '"EPSG:32606"', "EPSG:999999", "", "\0"])
 def test_any_text_that_is_no_coordinate_system_is_refused(text):
-    with pytest.raises(LatticeError, match="is no known coordinate system"):
+    with pytest.raises(LatticeError, match="is not a known coordinate system"):
         crs_of(text, where="lattice.crs")
 
 

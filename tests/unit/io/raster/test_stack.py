@@ -209,7 +209,7 @@ def test_a_file_replaced_by_a_smaller_one_is_never_stretched(small, shape):
     root, stacks = small
     write_tif(root / "0.tif", np.ones(shape, np.int16))
 
-    with StackReader(stacks) as reader, pytest.raises(InputError, match=r"less than stack_1\.vrt takes") as caught:
+    with StackReader(stacks) as reader, pytest.raises(InputError, match=r"fewer than stack_1\.vrt needs") as caught:
         reader.read(1, WEST)
 
     assert caught.value.where == str(root / "0.tif")
@@ -262,7 +262,7 @@ def test_a_stack_of_floats_is_refused(tmp_path):
     stack = Vrt(tmp_path / "stack_0.vrt", lattice, (band,))
     write_vrt(stack.path, lattice, stack.bands)
 
-    with StackReader({0: stack}) as reader, pytest.raises(InputError, match="float32, and a stack is int16"):
+    with StackReader({0: stack}) as reader, pytest.raises(InputError, match="float32, but a stack must be int16"):
         reader.read(0, WEST)
 
 

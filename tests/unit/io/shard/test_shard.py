@@ -365,7 +365,7 @@ class TestDamage:
             file.attrs["format"] = said
         write_footer(path)
 
-        with pytest.raises(ShardError, match=f"of the format '{said}'; this version of gcn_luigi reads") as caught:
+        with pytest.raises(ShardError, match=f"has the format '{said}', but this version of gcn_luigi reads") as caught:
             reader_of(path, 2)[0]
 
         assert "damaged" not in caught.value.what

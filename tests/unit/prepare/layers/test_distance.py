@@ -73,7 +73,7 @@ def test_without_a_glacier_the_cap_is_stored_in_the_unit():
 
 
 def test_a_cap_that_fits_in_metres_may_not_fit_in_pixels():
-    with pytest.raises(ConfigError, match=r"20000 m for pixels of 0\.5 m in px"):
+    with pytest.raises(ConfigError, match=r"20000 m in px .* for pixels of 0\.5 m"):
         distance_to_glacier(np.ones((2, 2), bool), 0.5, 20_000, "px")
     assert (distance_to_glacier(np.zeros((2, 2), bool), 0.5, 20_000) == 20_000).all()
 
@@ -85,5 +85,5 @@ def test_a_ready_made_raster_has_no_other_source():
 
 @pytest.mark.parametrize(("pixel_size", "max_m"), [(30.0, 40_000), (30.0, 0), (0.0, 100)])
 def test_distances_that_cannot_be_stored_are_refused(pixel_size, max_m):
-    with pytest.raises(ConfigError, match="no distances up to"):
+    with pytest.raises(ConfigError, match="cannot be computed or stored"):
         distance_to_glacier(np.ones((2, 2), bool), pixel_size, max_m)

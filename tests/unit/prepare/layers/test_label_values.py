@@ -82,7 +82,7 @@ def test_votes_of_a_plausible_range_pass(most, min_votes):
 )
 def test_a_class_without_a_pixel_is_refused_unless_it_may_be_absent(counts, lacking):
     array = np.array(counts, np.int64)
-    with pytest.raises(ConfigError, match=f"no pixel of class {lacking} in any") as caught:
+    with pytest.raises(ConfigError, match=f"has a pixel of class {lacking}") as caught:
         refuse_absent(array, (), of_votes=True, region="here")
     assert "allow_absent" in caught.value.fix
 
@@ -100,8 +100,8 @@ def test_the_reason_that_takes_most_cells_decides_the_remedy():
     ("change", "told"),
     [
         # No pixel of the tiny world has so many votes.
-        (("min_votes = 4", "min_votes = 91"), "no pixel of class ice"),
-        (("min_votes = 4", "min_votes = 0"), "no pixel of class debris"),
+        (("min_votes = 4", "min_votes = 91"), "has a pixel of class ice"),
+        (("min_votes = 4", "min_votes = 0"), "has a pixel of class debris"),
     ],
 )
 def test_a_build_without_a_class_stops_at_its_catalog(tmp_path, change, told):

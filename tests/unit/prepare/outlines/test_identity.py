@@ -50,7 +50,7 @@ def test_a_constant_id_is_refused_with_its_column_and_counts(read):
     error = refusal(read, row_of(15), Id=[0] * 15, BgnDate=dates, Name=[f"n{i}" for i in range(15)])
 
     assert "the column 'Id' holds 1 id for 15 rows of 15 dates" in str(error)
-    assert "[outlines] id_field (Name: one value a row)" in error.fix
+    assert "[outlines] id_field (Name: a different value in each row)" in error.fix
     assert 'id_field = "row"' in error.fix
 
 
@@ -62,7 +62,7 @@ def test_a_default_value_is_refused_although_all_rows_touch_and_have_one_date(re
     error = refusal(read, row_of(15, 100.0), Id=ids, BgnDate=["20090701"] * 15)
 
     assert "rows of 1 date: " in str(error)
-    assert "tells no glacier from another" in str(error)
+    assert "does not distinguish glaciers" in str(error)
 
 
 @pytest.mark.parametrize("date_of_second", ["20090701", "20100701"])
@@ -111,7 +111,7 @@ def test_many_parts_under_an_id_of_a_known_inventory_are_one_outline(read, name,
 def test_one_id_of_an_inventory_for_glaciers_of_one_size_is_refused(read):
     error = refusal(read, row_of(15, 100.0), RGIId=["RGI60-01.00001"] * 15, BgnDate=["20090701"] * 15)
 
-    assert "tells no glacier from another" in str(error)
+    assert "does not distinguish glaciers" in str(error)
 
 
 def test_each_row_can_be_an_outline_of_its_own(read):
@@ -438,7 +438,7 @@ def test_dates_that_are_not_understood_name_the_keys_that_help(read):
     told = str(error)
 
     assert "58 of 58 dates not understood, for example '01.09.2013'" in told
-    assert "name the column with [outlines] date_field, its form with date_format" in error.fix
+    assert "name the column in [outlines] date_field and its format in date_format" in error.fix
 
 
 def test_the_form_of_dates_can_be_named(read):

@@ -98,8 +98,8 @@ def test_corners_stay_where_they_are():
         # The seam of this CRS is the meridian of 26 degrees east.
         (shapely.box(20, 50, 30, 60), ALBERS, "torn apart near (26, 60)"),
         (shapely.box(-180, 60, 180, 90), ALBERS, "torn apart near (26"),
-        (shapely.box(-180, -90, 180, 90), "EPSG:3995", "beyond what the CRS of the region can show: row 0"),
-        (shapely.box(-150, 50, -149, 100), UTM, "beyond what the CRS of the region can show: row 0"),
+        (shapely.box(-180, -90, 180, 90), "EPSG:3995", "outside the area that the CRS of the region can show: row 0"),
+        (shapely.box(-150, 50, -149, 100), UTM, "outside the area that the CRS of the region can show: row 0"),
     ],
 )
 def test_what_a_crs_cannot_hold_is_refused_by_row(shape, target, told):
@@ -152,7 +152,7 @@ def test_footprints_in_degrees_are_measured_along_their_edges():
     [
         ([(345_000, 1_289_000)], "(345000, 1289000), in 1 rows, cannot be degrees", "GeoJSON without a crs member"),
         ([(61.2, -147.1), (60.0, -146.0)], "(61.2, -147.1), in 2 rows, cannot be degrees", "longitude first"),
-        ([(-147.1, 61.2), (-147.0, 91.0)], "(-147, 91), in 1 rows, cannot be degrees", "the CRS that its coordinates"),
+        ([(-147.1, 61.2), (-147.0, 91.0)], "(-147, 91), in 1 rows, cannot be degrees", "the CRS of its coordinates"),
     ],
 )
 def test_numbers_that_cannot_be_degrees_are_refused_with_the_cause(points, told, fix):
@@ -183,13 +183,13 @@ def test_latitude_first_is_noticed_where_both_numbers_could_be_either():
     sound, swapped = shapely.box(8.0, 46.3, 8.1, 46.4), shapely.box(46.3, 8.0, 46.4, 8.1)
 
     check(sound, DEGREES, alps)
-    with pytest.raises(InputError, match="nothing lies on the region, but everything would if") as caught:
+    with pytest.raises(InputError, match="no shape is in the region, but some would be if") as caught:
         check(swapped, DEGREES, alps)
     assert "longitude, or easting, first" in caught.value.fix
 
 
 def test_degrees_that_are_called_metres_are_noticed():
-    with pytest.raises(InputError, match="look like degrees, but the file says its CRS is NAD83 / Alaska Albers"):
+    with pytest.raises(InputError, match="look like degrees, but the CRS of the file is NAD83 / Alaska Albers"):
         check(lattice_box(DEGREES), ALBERS, LATTICE)
 
 

@@ -93,8 +93,8 @@ def test_a_joined_grid_counts_each_cell_once(columbia):
     ("case", "error", "message"),
     [
         ("empty_grid", InputError, "the grid has no rows"),
-        ("grid_off_pixels", LatticeError, "14 cells lie up to 0.233 px off"),
-        ("grid_duplicate_label", InputError, "one id for different boxes: 79945219"),
+        ("grid_off_pixels", LatticeError, "14 cells are up to 0.233 px off"),
+        ("grid_duplicate_label", InputError, "different boxes have the same id: 79945219"),
     ],
 )
 @pytest.mark.parametrize("name", ["grid_256px.gpkg", "grid_256px.shp"])
@@ -164,7 +164,7 @@ def test_cells_of_another_size_are_named():
 
 
 @pytest.mark.parametrize(
-    ("crs", "message"), [(None, "states no CRS"), ("EPSG:32606", "grid is in .*, the region in .*Alaska Albers")]
+    ("crs", "message"), [(None, "states no CRS"), ("EPSG:32606", "grid is in .*, but the region is in .*Alaska Albers")]
 )
 def test_a_grid_of_another_place_is_refused(crs, message):
     with pytest.raises(InputError, match=message):
@@ -207,12 +207,12 @@ def test_cells_without_ids_are_numbered_in_table_order():
 
 
 def test_a_cell_in_two_splits_is_refused():
-    with pytest.raises(InputError, match="one id in two splits: 1"):
+    with pytest.raises(InputError, match="one id is in two splits: 1"):
         import_grid(table([(*one(), "train"), (*one(), "dev")]), LATTICE, GridSettings())
 
 
 def test_ids_that_fall_together_in_file_names_are_refused():
-    with pytest.raises(InputError, match="cannot be told apart in file names: a_b"):
+    with pytest.raises(InputError, match="equal in file names: a_b"):
         import_grid(table([one("a b"), one("a/b", col=300)]), LATTICE, GridSettings())
 
 

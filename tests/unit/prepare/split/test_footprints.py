@@ -95,7 +95,7 @@ def test_degrees_are_measured_in_a_crs_that_is_named():
 
 @pytest.mark.parametrize("shape", [Point(0, 0), Polygon([(0, 0), (60, 60), (60, 0), (0, 60)])])
 def test_what_has_no_area_or_crosses_itself_is_refused(shape):
-    with pytest.raises(InputError, match="footprints are no polygons"):
+    with pytest.raises(InputError, match="footprints are not polygons"):
         measure_footprints(_frame(_square(0, 0, 1)), _frame(shape))
 
 

@@ -139,14 +139,14 @@ def test_chips_off_the_lattice_are_refused():
     chips = make_chips(LATTICE, ("t", "train", "a", 0, 0, 16))
     chips["left"] += 3.0
 
-    with pytest.raises(LatticeError, match="1 chips lie between the pixels"):
+    with pytest.raises(LatticeError, match="1 chips are not on pixel edges"):
         measure_leakage(chips, TWO, LATTICE)
 
 
 def test_chips_of_another_dataset_are_refused():
     chips = make_chips(LATTICE, ("t", "train", "z", 0, 0, 16))
 
-    with pytest.raises(InputError, match="does not hold 1 partitions"):
+    with pytest.raises(InputError, match="1 partitions of chips are not in the catalog"):
         measure_leakage(chips, TWO, LATTICE)
 
 

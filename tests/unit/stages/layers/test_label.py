@@ -170,7 +170,7 @@ class TestLabel:
         write_tif(tmp_path / "stem.tif", averaged)
         broken, total = (votes[10:20, 10:20] >= 0).sum(), (votes >= 0).sum()
 
-        with pytest.raises(InputError, match=f"not whole numbers: {broken} of {total:,} pixels") as caught:
+        with pytest.raises(InputError, match=f"not whole numbers in {broken} of {total:,} pixels") as caught:
             write_label(place, layout, tmp_path / "label.tif", Said())
 
         assert "nearest" in caught.value.fix
@@ -180,7 +180,7 @@ class TestLabel:
         place, layout = make()
         write_tif(tmp_path / "stem.tif", np.where(votes < 0, -32768, votes / 7).astype(np.float32))
 
-        with pytest.raises(InputError, match="between 0 and 1, as probabilities") as caught:
+        with pytest.raises(InputError, match="between 0 and 1, like probabilities") as caught:
             write_label(place, layout, tmp_path / "label.tif", Said())
 
         assert "number of classifications" in caught.value.fix
@@ -191,7 +191,7 @@ class TestLabel:
         sharpened[votes == 0] = -0.25
         write_tif(tmp_path / "stem.tif", sharpened)
 
-        with pytest.raises(InputError, match=r"not whole numbers: .* for example -0\.25") as caught:
+        with pytest.raises(InputError, match=r"not whole numbers .* for example -0\.25") as caught:
             write_label(place, layout, tmp_path / "label.tif", Said())
 
         assert "nodata" not in caught.value.fix
@@ -236,7 +236,7 @@ class TestLabel:
         shares[votes == 7] = np.nextafter(np.float32(1), np.float32(2))
         write_tif(tmp_path / "stem.tif", shares)
 
-        with pytest.raises(InputError, match="between 0 and 1, as probabilities"):
+        with pytest.raises(InputError, match="between 0 and 1, like probabilities"):
             write_label(place, layout, tmp_path / "label.tif", Said())
 
     def test_votes_between_the_pixels_are_refused(self, make, tmp_path, votes):
