@@ -70,7 +70,7 @@ def test_a_leak_in_somebodys_files_is_found(gcn, files):
 
     assert code == 1
     assert "1 duplicates" in out
-    assert "leak: 1 footprints stand in both" in err
+    assert "leak: 1 footprints are in both" in err
     assert "pairs overlap" in err
 
 
@@ -130,7 +130,7 @@ def test_a_third_split_in_one_file_is_refused_and_other_words_are_told(gcn, tmp_
     assert "test (1), train (2), val (1)" in refused[2]
     assert two[0] == 0
     assert "1 train, 1 dev" in two[1]
-    assert "left out:        1 without a split, 1 buffer" in two[1]
+    assert "in neither:      1 without a split, 1 buffer" in two[1]
 
 
 @pytest.mark.parametrize(
