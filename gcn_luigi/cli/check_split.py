@@ -170,10 +170,8 @@ def _warnings(found: dict[str, Any]) -> list[str]:
         return []
     apart = f"are {distance:,.0f} m apart" if distance else "touch"
     pair = " and ".join(found["nearest"])
-    return [
-        f"{pair} {apart}, less than the edge of one chip ({edge:,.0f} m): they share no pixel, but show nearly the "
-        "same ground"
-    ]
+    same = "they share no pixel, but show nearly the same ground"
+    return [f"{pair} {apart}, less than the edge of one chip ({edge:,.0f} m): {same}"]
 
 
 def _print(found: dict[str, Any]) -> None:

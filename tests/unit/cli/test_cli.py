@@ -426,4 +426,4 @@ class TestPlan:
         code, _, err = gcn("plan", tiny.config / "tiny.toml", "--data-root", tmp_path / "nowhere")
 
         assert code == 1
-        assert "not there" in err
+        assert "do not exist" in err

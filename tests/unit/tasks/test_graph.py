@@ -22,8 +22,8 @@ from gcn_luigi.tasks.graph import differences
         ),
         (
             {"settings": {"bands": [{"name": "dem"}]}},
-            {"settings": {"bands": [{"name": "height"}]}},
-            'setting bands.dem was {"name": "dem"}, is not set; bands.height was not set, is {"name": "height"}',
+            {"settings": {"bands": [{"name": "slope"}]}},
+            'setting bands.dem was {"name": "dem"}, is now not set; bands.slope was not set, is now {"name": "slope"}',
         ),
         ({"settings": {"a": None}}, {"settings": {"a": "x"}}, 'setting a was not set, is now "x"'),
         ({"sources": {"a.tif": [1, 2]}}, {"sources": {"a.tif": [1, 3]}}, "source a.tif was touched"),
@@ -60,7 +60,11 @@ from gcn_luigi.tasks.graph import differences
             {"place": "../.."},
             "the sources have moved relative to the file, which names them by relative paths",
         ),
-        ({"parameters": {"year": "2004"}}, {"parameters": {"year": "2008"}}, 'parameters year was "2004", is now "2008"'),
+        (
+            {"parameters": {"year": "2004"}},
+            {"parameters": {"year": "2008"}},
+            'parameters year was "2004", is now "2008"',
+        ),
         ({"task": "gcn.A"}, {"task": "gcn.B"}, 'task was "gcn.A", is now "gcn.B"'),
     ],
     ids=lambda value: json.dumps(value)[:30],
