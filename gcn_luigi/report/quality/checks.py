@@ -96,7 +96,7 @@ def _of_inputs(data: ReportData) -> Iterator[Check]:
 
 def _of_tiles(data: ReportData) -> Check:
     tiles = data.tile_quality
-    beyond = _listed({name: int(found["totals"]["out_of_range"]) for name, found in tiles.items()}, " beyond")
+    beyond = _listed({name: int(found["totals"]["out_of_range"]) for name, found in tiles.items()}, " out of range")
     # The values of these bands cannot be out of range.
     unchecked = [name for name, found in tiles.items() if found["valid_min"] is None and found["valid_max"] is None]
     is_checked = len(unchecked) < len(tiles)

@@ -272,5 +272,5 @@ def test_limits_of_the_shell_count(monkeypatch, kind):
     free = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     monkeypatch.setattr(resource, "getrlimit", lambda asked: (5 * MB, free[1]) if asked == kind else free)
 
-    with pytest.raises(ResourceError, match="may have 5 MB"), within_memory(_Task(needed=1)):
+    with pytest.raises(ResourceError, match="may have only 5 MB"), within_memory(_Task(needed=1)):
         pytest.fail("started")
