@@ -70,10 +70,10 @@ def _lines(found: "Forecast", shards: "ShardSettings", workers: int) -> "Iterato
     doing = ", ".join(f"{count} to {action}" for action, count in sorted(counts.items()))
     yield f"tasks: {len(found.tasks)}, {doing}"
     for name, split in plan.splits.items():
-        most = "" if plan.is_exact else " at most"
+        most = "" if plan.is_exact else "at most "
         why = ", ".join(f"{count:,} {reason}" for reason, count in split.rejected.items())
         yield (
-            f"{name}: {split.chips:,} chips{most} of {split.candidates:,} cut from {split.partitions:,} partitions"
+            f"{name}: {most}{split.chips:,} chips of {split.candidates:,} cut from {split.partitions:,} partitions"
             + (f"; rejected: {why}" if why else "")
         )
         if split.partitions:

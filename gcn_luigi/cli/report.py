@@ -24,8 +24,8 @@ from gcn_luigi.errors import InputError
 def report(*, region: str, config_dir: Path, data_root: Path | None, output: Path, **how: Any) -> None:
     """Bring the quality page of REGION up to date and print its path. The dataset itself must be finished.
 
-    On a machine without a screen, --serve prints an address. To open it on your own machine, first run `ssh -N -L
-    PORT:127.0.0.1:PORT HOST` there.
+    On a machine without a screen, --serve prints an address. To open it on your own machine, first run
+    `ssh -N -L PORT:127.0.0.1:PORT HOST` there.
 
     \b
     Example:

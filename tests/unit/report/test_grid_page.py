@@ -131,10 +131,7 @@ def test_the_reading_says_what_the_tables_say(made):
 
     said = " ".join(describe(data))
 
-    assert (
-        "32 px: on average, glaciers cover 16.7% of a cell in train and 100.0% in dev, 83.3 percentage points more"
-        in said
-    )
+    assert "cover 16.7% of a cell in train and 100.0% in dev, 83.3 percentage points more" in said
     assert "none at 16 px, which is smaller than a chip" in said
     assert "25 training chips at 64 px" in said
     assert "Fewer than 20 cells" in caveats(data)[0]
