@@ -91,7 +91,7 @@ class TopoMosaic(RegionTask):
 class ClassLabel(RegionTask):
     """Combine outlines and STEM votes into 0 none, 1 debris, 2 debris-free ice, 255 missing."""
 
-    # 2: outlines told apart by date and rock.
+    # 2: outlines are distinguished by date and rock.
     code_version = 2
 
     def dependencies(self, _path: Path) -> Dependencies:
@@ -119,7 +119,7 @@ class ClassLabel(RegionTask):
 class DistanceRaster(RegionTask):
     """Measure the distance from every pixel to the nearest glacier."""
 
-    # 2: outlines told apart by date and rock.
+    # 2: outlines are distinguished by date and rock.
     code_version = 2
 
     def dependencies(self, _path: Path) -> Dependencies:

@@ -134,7 +134,8 @@ def caveats(data: GridPageData) -> list[str]:
         + ("; the count ignores the smaller step on balanced partitions." if chips.densify else "."),
     ]
     if few:
-        lines.insert(0, f"Fewer than {FEW_CELLS} cells are too few for a distribution: {'; '.join(few)}.")
+        few_cells = f"Fewer than {FEW_CELLS} cells are too few to describe a distribution. This concerns "
+        lines.insert(0, f"{few_cells}{'; '.join(few)}.")
     return lines
 
 
@@ -181,7 +182,7 @@ def _spread(whole: list[GridSize]) -> str:
 def _chips(data: GridPageData) -> str:
     chips = data.settings.chips
     parts = [
-        f"{grid.n_chips('train'):,} training chips at {grid.size} px (each pixel is in {grid.load.overlap:.1f} of them)"
+        f"{grid.n_chips('train'):,} training chips at {grid.size} px, each pixel in {grid.load.overlap:.1f} on average"
         if grid.load.n_chips
         else f"none at {grid.size} px, which is smaller than a chip"
         for grid in data.sizes

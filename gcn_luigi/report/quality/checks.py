@@ -31,7 +31,7 @@ def _of_split(data: ReportData) -> Iterator[Check]:
     leaks, edge = data.leaks, data.settings.chips.size * data.inventory.lattice.pixel_size
     pixels, glaciers, gap = leaks.shared_pixels, len(leaks.shared_glaciers), leaks.least_distance_m
     yield Check("Do train and dev share pixels?", counted(pixels, "pixel") if pixels else "no", not pixels)
-    yield Check("Do train and dev share glaciers?", counted(glaciers, "outline") if glaciers else "no", not glaciers)
+    yield Check("Do train and dev share glaciers?", counted(glaciers, "glacier") if glaciers else "no", not glaciers)
     apart = "not measured, one split is empty" if gap is None else f"{number(gap)} m"
     yield Check(
         f"Are train and dev at least one chip apart ({number(edge)} m)?", apart, gap is not None and gap >= edge

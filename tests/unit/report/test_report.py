@@ -281,7 +281,7 @@ def test_the_checks_tell_of_shared_glaciers_and_of_remarks(rich):
     checks = {check.question: check for check in make_checks(read_report_data(*rich))}
 
     shared = checks["Do train and dev share glaciers?"]
-    assert (shared.answer, shared.is_fine) == ("1 outline", False)
+    assert (shared.answer, shared.is_fine) == ("1 glacier", False)
     assert checks["Do train and dev share pixels?"].is_fine
     assert checks["Did the scan of the tiles find anything unusual?"].answer == "overlaps 40"
 
