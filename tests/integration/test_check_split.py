@@ -88,7 +88,7 @@ def _cells(*columns, **more):
 
 
 @pytest.mark.parametrize(
-    ("dev_at", "said"), [(1, "touch, less than the edge of one chip (960 m)"), (1.5, "lie 480 m apart"), (2, "")]
+    ("dev_at", "said"), [(1, "touch, less than the edge of one chip (960 m)"), (1.5, "are 480 m apart"), (2, "")]
 )
 def test_splits_that_lie_nearer_than_one_chip_are_warned_of(gcn, tmp_path, dev_at, said):
     _cells(0, dev_at, split=["train", "dev"]).to_file(tmp_path / "split.gpkg")
@@ -100,7 +100,7 @@ def test_splits_that_lie_nearer_than_one_chip_are_warned_of(gcn, tmp_path, dev_a
     assert f"least distance:  {960 * (dev_at - 1):,.0f} m" in out
     assert (found["edge_m"], len(found["warnings"]), found["leaks"]) == (960.0, bool(said), [])
     assert said in err
-    assert ("too near" in out) == bool(said)
+    assert ("too close" in out) == bool(said)
     assert ("\nno leak\n" in out) == (not said)
 
 
