@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gcn_luigi.read.dataset import Dataset
     from gcn_luigi.read.reader import ChipReader
 
-# Loaded when first asked for, so that `import gcn_luigi` alone stays light.
+# Loaded on first use, so that `import gcn_luigi` alone stays fast.
 _MODULES = {
     "gcn_luigi.bands": ("Band", "BandSchema", "Role"),
     "gcn_luigi.errors": (
@@ -69,9 +69,9 @@ def open_dataset(directory: "str | os.PathLike[str]") -> "Dataset":
     Raises
     ------
     ShardError
-        There is no finished dataset.
+        `directory` holds no finished dataset.
     ConfigError
-        `directory` is in a store or on the web.
+        `directory` is an address of an object store or of the web.
     """
     from gcn_luigi.io.inputs.remote import refuse_remote  # noqa: PLC0415
     from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Bands by name and role: never by position, count or file order."""
+"""Bands, identified by name and role, never by position, count or file order."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -15,7 +15,7 @@ class Role(StrEnum):
     TOPO = "topo"
     LABEL = "label"
     DISTANCE = "distance"
-    # Scanned and mosaicked, never stacked: rmse.
+    # Scanned and mosaicked, but never stacked, for example rmse.
     QUALITY = "quality"
 
 
@@ -28,17 +28,17 @@ class Band:
     name : str
         Unique short name, for example ``"ndsi"``.
     role : Role
-        What it is for.
+        What the band is for.
     suffix : str
-        End of the source file's stem, after an underscore: ``*_{suffix}.tif``. Empty for made bands.
+        End of the source file's stem, after an underscore: ``*_{suffix}.tif``. Empty for bands that the build makes.
     nodata : int
         Sentinel in the int16 stack.
     scale, offset : float
-        ``stored = round(source * scale + offset)`` where a conversion takes place.
+        ``stored = round(source * scale + offset)`` if the values are converted.
     valid_min, valid_max : float or None
         Closed range of stored values that can be real; None leaves that side open.
     unit, description : str
-        For people.
+        Information for readers.
     """
 
     name: str
@@ -70,7 +70,7 @@ class BandSchema:
     Raises
     ------
     ConfigError
-        A name stands twice, the roles are out of order, or the label is not there exactly once.
+        A name occurs twice, the roles are out of order, or there is not exactly one label.
     """
 
     bands: tuple[Band, ...]
@@ -82,7 +82,7 @@ class BandSchema:
         labels = [band for band in self.bands if band.role is Role.LABEL]
         if len(set(names)) != len(names) or order != sorted(order) or len(labels) != 1:
             raise ConfigError(
-                "a stack holds each band once, in the order optical, topo, label, distance",
+                "a stack must hold each band once, in the order optical, topo, label, distance",
                 where=f"bands {', '.join(names)}",
                 fix="give every [[bands]] table a unique name and list optical bands before topo bands",
             )

@@ -22,7 +22,7 @@ from gcn_luigi.io.inputs.remote import refuse_remote
 from gcn_luigi.old_keys import OLD_KEYS, renew
 from gcn_luigi.settings import RegionSettings
 
-# What pydantic's kinds of errors want, in words.
+# What each kind of pydantic error asks for, in words.
 _WANTED: Mapping[str, str] = MappingProxyType({
     **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "a whole number"),
     **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "a number"),
@@ -36,7 +36,7 @@ _WANTED: Mapping[str, str] = MappingProxyType({
     "too_short": "a list of {min_length} or more values",
     "too_long": "a list of {max_length} or fewer values",
 })  # fmt: skip
-# Names of pydantic's for the kinds of value that a key takes, where it takes several.
+# Pydantic's names for the kinds of value that a key takes, if it takes several.
 _KINDS = frozenset({"int", "float", "str", "bool", "constrained-int", "constrained-float", "constrained-str"})
 _MOST_SHOWN = 60
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -49,16 +49,16 @@ class Region:
     Attributes
     ----------
     settings : RegionSettings
-        What decides the dataset's content.
+        The settings that decide the dataset's content.
     root : Path
-        Directory that all source paths start from; not part of the dataset's identity.
+        Directory that all source paths start from; it is not part of the dataset's identity.
     """
 
     settings: RegionSettings
     root: Path
 
     def check_sources(self) -> None:
-        """Refuse settings that name sources which do not exist; what they hold is checked where it is read.
+        """Refuse settings that name sources which do not exist; the content is checked when it is read.
 
         Raises
         ------
@@ -82,9 +82,9 @@ class Region:
         lost = [f"{key} = {path}" for key, path in named.items() if path and not (self.root / path).exists()]
         if lost:
             raise ConfigError(
-                f"{len(lost)} source(s) are not there: {'; '.join(lost)}",
+                f"{len(lost)} source(s) do not exist: {'; '.join(lost)}",
                 where=str(self.root),
-                fix="correct the paths, which start at data_root; or name another place with --data-root",
+                fix="correct the paths, which start at data_root; or give another directory with --data-root",
             )
 
 
@@ -101,7 +101,7 @@ def load_region(path: Path, data_root: Path | None = None) -> Region:
     path : Path
         The file; its stem must equal its ``region``.
     data_root : Path or None
-        Replaces the file's ``data_root``.
+        Replacement for the file's ``data_root``.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def load_region(path: Path, data_root: Path | None = None) -> Region:
     Raises
     ------
     ConfigError
-        The file is missing, is no TOML, or holds a key or value that cannot be used; every such key is named.
+        The file is missing, is not TOML, or has a key or value that cannot be used; the message names every such key.
     """
     text = _text(path)
     try:
@@ -120,7 +120,7 @@ def load_region(path: Path, data_root: Path | None = None) -> Region:
         raise _unusable(path, text, error) from error
     if settings.region != path.stem:
         raise ConfigError(
-            f'region = "{settings.region}" stands in a file named {path.name}',
+            f'the file {path.name} has region = "{settings.region}"; both names must be the same',
             where=str(path),
             fix=f'name the file {settings.region}.toml, or write region = "{path.stem}"',
         )
@@ -141,7 +141,7 @@ def pick(settings: RegionSettings, keys: Iterable[str]) -> dict[str, Any]:
 
 
 def outline_keys(settings: RegionSettings) -> tuple[str, ...]:
-    """Return the keys that decide which outlines are read: `years` among them where analyses are chosen by them."""
+    """Return the keys that decide which outlines are read, including `years` if analyses are chosen by them."""
     return ("outlines", "years") if settings.outlines.analyses == "nearest" else ("outlines",)
 
 
@@ -151,7 +151,7 @@ def band_facts(bands: Iterable[Band], *fields: str) -> list[dict[str, Any]]:
 
 
 def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
-    """Return the text of a region's TOML file as it is, line ends included, and what it says.
+    """Return the text of a region's TOML file unchanged, including line ends, and its parsed content.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
 
 @functools.lru_cache(maxsize=16)
 def _parse(text: str, path: Path) -> RegionSettings:
-    # Every task asks for the settings, often; equal texts give equal, frozen settings.
+    # Every task asks for the settings often; equal texts give equal, frozen settings.
     given = _tree(text, path)
     try:
         tree, notes = renew(given)
@@ -178,7 +178,7 @@ def _parse(text: str, path: Path) -> RegionSettings:
 
 @functools.lru_cache(maxsize=16)
 def _warn_of_old_keys(path: Path, notes: str) -> None:
-    # By the resolved path: a command names the file as it was given, and its tasks by the absolute path.
+    # Cached by the resolved path, because a command uses the path as given and its tasks use the absolute one.
     logging.getLogger("gcn_luigi").warning(
         "warning: %s: %s; gcn upgrade-config %s rewrites the file", path, notes, path
     )
@@ -198,16 +198,16 @@ def _text(path: Path) -> str:
         raise _no_such_region(path) from None
     except OSError as error:
         raise ConfigError(
-            f"cannot be read: {error.strerror}", where=str(path), fix="check the file's rights"
+            f"the file cannot be read: {error.strerror}", where=str(path), fix="check the file's permissions"
         ) from error
     if data.startswith(_UTF16):
         raise ConfigError(
-            "is stored as UTF-16, as some editors do; TOML is UTF-8",
+            "the file is stored as UTF-16, as some editors do; a TOML file must be UTF-8",
             where=str(path),
             fix="save it again with the encoding UTF-8, or: iconv -f UTF-16 -t UTF-8",
         )
     try:
-        # Windows editors begin a file with a mark that nobody sees.
+        # Windows editors begin a file with an invisible byte order mark.
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"not a TOML file: {error}", where=str(path), fix="fix the line named above") from error
@@ -228,7 +228,7 @@ def _unusable(path: Path, text: str, error: ValidationError) -> ConfigError:
     lines: dict[str, list[ErrorDetails]] = {}
     found = error.errors()
     for item in found:
-        # A list without its wrong values is short, too.
+        # A list with wrong values is also reported as too short, because pydantic drops these values.
         if item["type"] != "too_short" or not any(len(other["loc"]) > len(item["loc"]) for other in found):
             lines.setdefault(_key(_location(item), text), []).append(item)
     told = [_explain(key, items) for key, items in lines.items()]
@@ -241,7 +241,7 @@ def _unusable(path: Path, text: str, error: ValidationError) -> ConfigError:
 
 
 def _location(item: ErrorDetails) -> tuple[int | str, ...]:
-    """Return where a value stands in the file, without what pydantic adds: the kind of a value among several."""
+    """Return the location of a value in the file, without the kind of value that pydantic may add."""
     found: list[int | str] = []
     model: type[BaseModel] | None = RegionSettings
     for part in item["loc"]:
@@ -255,7 +255,7 @@ def _location(item: ErrorDetails) -> tuple[int | str, ...]:
 
 
 def _key(location: Sequence[int | str], text: str) -> str:
-    """Return how a key is named to the user: with the section, and a band by its place and name."""
+    """Return the name of a key for the user: with its section; a band is named by its number and name."""
     if not location:
         return ""
     if location[0] == "bands" and len(location) > 1 and isinstance(location[1], int):
@@ -272,7 +272,7 @@ def _band_name(place: int, text: str) -> str:
 
 
 def _explain(key: str, items: Sequence[ErrorDetails]) -> str:
-    """Return in one line what is wrong with a key; where several kinds of value would do, pydantic tells of each."""
+    """Return in one line what is wrong with a key; pydantic gives one item for each kind of value that it accepts."""
     first = items[0]
     kind, given = first["type"], first["input"]
     if kind == "extra_forbidden":
@@ -318,7 +318,7 @@ def _shown(value: object) -> str:
 
 
 def _known_keys(location: Sequence[int | str]) -> dict[str, str]:
-    """Return the keys of a section, each by itself and by its old name."""
+    """Return the keys of a section, each under its own name and under its old name."""
     model: type[BaseModel] | None = RegionSettings
     for part in location:
         if isinstance(part, str) and model is not None and part in model.model_fields:

@@ -9,7 +9,7 @@
     ├── ShardError       ValueError    a finished dataset does not hold what it should
     ├── PublishError     OSError       a result could not be written
     ├── ResourceError    MemoryError   a task needs more memory than it may have
-    └── SchedulerError   RuntimeError  no scheduler to talk to, or one not to be trusted
+    └── SchedulerError   RuntimeError  no scheduler answers, or it is not trusted
 
 An error says what is wrong, where, and how to fix it.
 """
@@ -37,11 +37,11 @@ class GcnLuigiError(Exception):
         self.what, self.where, self.fix = what, where, fix
 
     def __str__(self) -> str:
-        """Return the three parts, one a line."""
+        """Return the three parts, one per line."""
         return f"{self.what}\n  where: {self.where}\n  fix:   {self.fix}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Rebuild from all three parts: keyword-only fields do not survive the default."""
+        """Rebuild from all three parts, because the default drops keyword-only fields."""
         rebuild = functools.partial(type(self), where=self.where, fix=self.fix)
         return rebuild, (self.what,)
 
@@ -71,7 +71,7 @@ class ResourceError(GcnLuigiError, MemoryError):
 
 
 class SchedulerError(GcnLuigiError, RuntimeError):
-    """No scheduler answers, or it is not one to be trusted."""
+    """No scheduler answers, or it is not trusted."""
 
 
 def few(names: Iterable[str], limit: int = 5) -> str:

@@ -1,4 +1,4 @@
-"""The pixel lattice: where pixels lie, in whole numbers."""
+"""The pixel lattice: where the pixels are, in whole numbers."""
 
 import math
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from gcn_luigi.errors import LatticeError
 # A file written with single-precision coordinates is off by far less than this;
 # a real shift (7 m of 30 m) is off by far more.
 _TOLERANCE_PX = 1e-3
-# Of the Hilbert curve: rows and columns within 2**30 pixels of the lattice's corner, on both sides.
+# Bits of the Hilbert curve: for rows and columns within 2**30 pixels of the lattice's corner, on both sides.
 _HILBERT_BITS = 31
 
 
@@ -83,7 +83,7 @@ class WindowSet:
         return found
 
     def uncovered(self, window: Window) -> npt.NDArray[np.bool_] | None:
-        """Return which pixels of `window` are in no rectangle, (y, x) bool; None where each is in one."""
+        """Return which pixels of `window` are in no rectangle, (y, x) bool; None if every pixel is in one."""
         empty = np.ones((window.height, window.width), bool)
         for first, left, last, edge in self._edges[self.meeting(window)].tolist():
             rows = slice(max(first - window.row, 0), last - window.row)
@@ -115,17 +115,17 @@ class Lattice:
     width: int
 
     def __post_init__(self) -> None:
-        """Refuse a lattice without pixels or without a place."""
+        """Refuse a lattice without pixels or without a finite position."""
         if self.pixel_size <= 0 or self.height < 1 or self.width < 1:
             raise LatticeError(
-                f"a lattice of {self.height} x {self.width} pixels of {self.pixel_size} m holds nothing",
+                f"a lattice of {self.height} x {self.width} pixels of {self.pixel_size} m has no pixels",
                 where="lattice",
                 fix="give a positive pixel size, height and width",
             )
         # NaN is equal to nothing, itself included: such a lattice would never be the same as before.
         if not all(math.isfinite(value) for value in (self.left, self.top, self.pixel_size)):
             raise LatticeError(
-                f"pixels of {self.pixel_size} m from ({self.left}, {self.top}) lie nowhere",
+                f"pixels of {self.pixel_size} m from ({self.left}, {self.top}) have no finite position",
                 where="lattice",
                 fix="give a finite corner and pixel size",
             )
@@ -181,8 +181,9 @@ class Lattice:
         where : str
             What the bounds belong to, for the message.
         snap : bool
-            Move bounds that lie between pixels to the nearest pixel edge instead of refusing them: the corner first,
-            halves southward and eastward, and the size with it, so that bounds keep theirs wherever they lie.
+            Move bounds that are between pixels to the nearest pixel edge instead of refusing them. The corner is
+            rounded first, halves southward and eastward, and the size separately, so that equal bounds keep equal
+            sizes wherever they are.
 
         Returns
         -------
@@ -192,7 +193,7 @@ class Lattice:
         Raises
         ------
         LatticeError
-            The bounds fall between pixels and `snap` is False, or are no finite numbers.
+            The bounds are between pixels and `snap` is False, or are not finite numbers.
         """
         if not all(math.isfinite(value) for value in bounds):
             raise LatticeError(
@@ -214,7 +215,7 @@ class Lattice:
             raise LatticeError(
                 f"off the pixel lattice by ({edges[1] - col:+.3f}, {edges[0] - row:+.3f}) pixel (x, y)",
                 where=where,
-                fix="put it onto the region's lattice; a fraction of a pixel is never shifted silently",
+                fix="move or resample it onto the region's lattice; gcn never shifts by part of a pixel silently",
             )
         return Window(row, col, height, width)
 
@@ -222,8 +223,8 @@ class Lattice:
 def hilbert_order(rows: npt.ArrayLike, cols: npt.ArrayLike) -> npt.NDArray[np.intp]:
     """Return the order of places along the Hilbert curve.
 
-    A square of 2**k x 2**k places at a multiple of 2**k is passed through from one neighbour to the next before the
-    curve goes on. So any run of consecutive places is a compact patch, whatever its length.
+    The curve visits all places of an aligned square of 2**k x 2**k, from neighbour to neighbour, before it leaves the
+    square. So any run of consecutive places is a compact patch, whatever its length.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Keys of the TOML file that were renamed: the old names are accepted for one version, and mean what they meant."""
+"""Renamed keys of the TOML file: the old names are accepted for one version, with their old meaning."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ def _same(value: Any) -> Any:
 
 
 def _next(value: Any) -> Any:
-    """More than n votes are n + 1 votes or more; what is not a whole number is left for the settings to refuse."""
+    """Return n + 1: more than n votes are n + 1 or more; the settings refuse what is not a whole number."""
     whole = _number(value)
     return value if whole is None or whole != int(whole) else int(whole) + 1
 
 
 def _rest(value: Any) -> Any:
-    """Return what is left of 1, as people write it: of 0.9, 0.1."""
+    """Return 1 minus the value, in decimal: 0.1 for 0.9."""
     share = _number(value)
     return value if share is None else float(1 - share)
 
@@ -40,9 +40,9 @@ class Renamed:
     Attributes
     ----------
     new : str
-        Its name now, with a dot where it moved to a table of its own; empty for a key that is ignored.
+        The new name, with a dot if the key moved to its own table; empty for a key that is ignored.
     now, before : callable
-        The value under the new name for one under the old name, and the other way round.
+        Conversion of a value from the old name to the new one, and back.
     """
 
     new: str
@@ -68,7 +68,7 @@ OLD_KEYS: Mapping[str, Mapping[str, Renamed]] = MappingProxyType({
 
 
 def renew_section(section: str, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the keys of a section under their new names, and what to tell about each that was renamed.
+    """Return the keys of a section under their new names, and a note about each renamed key.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def renew_section(section: str, values: Mapping[str, Any]) -> tuple[dict[str, An
             continue
         *tables, name = renamed.new.split(".")
         if any(not isinstance(renewed.get(table, {}), Mapping) for table in tables):
-            # The settings refuse such a table by its name.
+            # The check of the settings refuses such a table, and names it.
             continue
         place = renewed
         for table in tables:
@@ -100,7 +100,7 @@ def renew_section(section: str, values: Mapping[str, Any]) -> tuple[dict[str, An
 
 
 def renew(tree: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return all settings of a region under their new names, and what to tell about each that was renamed.
+    """Return all settings of a region under their new names, and a note about each renamed key.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def renew(tree: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def renew_recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that a sidecar keeps, by section or by dotted key, under their new names."""
+    """Return the settings in a sidecar, by section or by dotted key, under their new names."""
     renewed: dict[str, Any] = {}
     for key, value in settings.items():
         section, _, name = key.partition(".")

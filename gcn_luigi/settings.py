@@ -1,6 +1,6 @@
 """The settings of a region as frozen values; `gcn_luigi.config` reads them from TOML.
 
-Every section of the TOML file is one class here. Nothing on this floor opens a file.
+Every section of the TOML file is one class here. This module opens no file.
 """
 
 import time
@@ -16,21 +16,21 @@ from gcn_luigi.old_keys import OLD_KEYS, renew_section
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
-# As the sources call it: the name becomes part of file names, and of the files of any shard.
+# The name that the sources use; it becomes part of file names, and shards store it.
 BandName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
 ClassName = Literal["none", "debris", "ice"]
-# How chunks of a shard are stored, and what one row of its pixels is.
+# How the chunks of a shard are compressed, and what one row of its pixels holds.
 Codec = Literal["deflate", "bitshuffle-lz4", "zstd", "none"]
 StorageLayout = Literal["chips", "windows"]
-# In place of a column: every row is an outline of its own; no outline is dated.
+# In place of a column: every row is a separate outline; no outline is dated.
 EACH_ROW, UNDATED = "row", "none"
 
 
 class Section(BaseModel):
-    """Base of all sections: frozen, and closed to unknown keys."""
+    """Base of all sections: frozen; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
-    # Name of its table in the TOML file, where keys of it were renamed.
+    # Name of its table in the TOML file, if some of its keys were renamed.
     table: ClassVar[str] = ""
 
     @model_validator(mode="before")
@@ -64,18 +64,18 @@ class Section(BaseModel):
         held = value.values() if get_origin(annotation) is dict and isinstance(value, dict) else value
         items = held if isinstance(held, (list, tuple, ValuesView)) else (held,)
         if annotation is not bool and any(isinstance(item, bool) for item in items):
-            raise ValueError("true and false are no values for this key")
+            raise ValueError("this key does not take true or false")
         if annotation is bool and not isinstance(value, bool):
             raise ValueError(f"give true or false, without quotation marks, not {value!r}")
         return value
 
 
 class LatticeSettings(Section):
-    """Where the pixels of the region lie; what is left out is taken from the optical tiles."""
+    """Where the pixels of the region are; missing keys are taken from the optical tiles."""
 
     crs: str | None = None
     pixel_size: Annotated[float, Field(gt=0)] | None = None
-    # left, bottom, right, top in metres: cuts or widens the union of the tiles.
+    # left, bottom, right, top in metres: crops or extends the union of the tiles.
     bounds: tuple[float, float, float, float] | None = None
 
 
@@ -84,19 +84,19 @@ class TileSettings(Section):
 
     optical: str = "optical"
     topo: str = "topo"
-    # File names (never paths) that are no input at all.
+    # File names (never paths) that are not read as input.
     exclude: tuple[str, ...] = ("*negate*",)
-    # "0123" and "123" are one tile.
+    # "0123" and "123" are the same tile.
     strip_zeros: bool = True
-    # Where tiles overlap, this one's valid pixel is seen.
+    # Where tiles overlap, the valid pixel of this tile is used.
     precedence: Literal["lowest-id", "highest-id"] = "lowest-id"
-    # A tile without a required file: stop, or leave nodata there.
+    # If a tile lacks a required file: stop, or leave nodata there.
     on_missing: Literal["error", "gap"] = "error"
-    # Two files for one tile and band, or two directories for one tile: stop, or keep the first by name.
+    # If a tile and band have two files, or a tile has two directories: stop, or keep the first by name.
     on_duplicate: Literal["error", "first"] = "error"
-    # Bands described as of other years than `years`: stop, or believe `years`.
+    # If band descriptions name other years than `years`: stop, or use `years`.
     on_described_years: Literal["error", "accept"] = "error"
-    # A nodata tag that is a legal value, or pixels that look missing but are not declared so: stop, or take them so.
+    # If a nodata tag is a legal value, or pixels look missing but are not declared so: stop, or treat them as missing.
     on_suspect_nodata: Literal["error", "accept"] = "error"
 
 
@@ -121,7 +121,7 @@ class BandSettings(Section):
         return self
 
     def band(self) -> Band:
-        """Return the value used by everything else."""
+        """Return the band as the rest of the package uses it."""
         return band_of(self.model_dump())
 
 
@@ -130,28 +130,28 @@ class ConvertSettings(Section):
 
     table = "convert"
     rounding: Literal["half-even", "half-away"] = "half-even"
-    # A value that does not fit: stop, mark as nodata, or clip to the range.
+    # If a value does not fit: stop, mark it as nodata, or clip it to the range.
     overflow: Literal["error", "nodata", "saturate"] = "error"
 
 
 class OutlineSettings(Section):
-    """Glacier outlines: RGI 6, RGI 7 or one's own."""
+    """Glacier outlines: RGI 6, RGI 7 or your own."""
 
     path: str
     layer: str | None = None
-    # Found by themselves for RGI 6 (RGIId, BgnDate) and RGI 7 (rgi_id, src_date).
-    # "row": no column, each row is an outline of its own; "none": no column, outlines are undated.
+    # Found automatically for RGI 6 (RGIId, BgnDate) and RGI 7 (rgi_id, src_date).
+    # "row": no column, each row is a separate outline; "none": no column, the outlines are undated.
     id_field: str | None = None
     date_field: str | None = None
-    # How dates are written, as strptime takes it; RGI's forms, ISO and plain years are known.
+    # Format of the dates, as strptime takes it; RGI's formats, ISO dates and plain years need none.
     date_format: str | None = None
-    # Outlines of one glacier with different dates: stop, keep all, the newest, or the nearest to a composite.
+    # If outlines of one glacier have different dates: stop, keep all, the newest, or the nearest to a composite.
     analyses: Literal["error", "all", "newest", "nearest"] = "error"
-    # A broken geometry: repair it and say so, or stop.
+    # If a geometry is broken: repair it and report it, or stop.
     on_invalid: Literal["repair", "error"] = "repair"
     # Stop if a repair would change more of an outline's area than this.
     max_repaired_share: Share = 0.01
-    # A row without a polygon (a line, a point, nothing): stop, or leave it out and say so.
+    # If a row has no polygon (a line, a point, nothing): stop, or leave it out and report it.
     on_unusable: Literal["error", "skip"] = "error"
 
     @field_validator("date_format")
@@ -164,7 +164,7 @@ class OutlineSettings(Section):
         except ValueError:
             year = 0
         if year != 2013:
-            raise ValueError(f'{form!r} is no form of a date with a year; "%d.%m.%Y" is one')
+            raise ValueError(f'{form!r} is not a date format with a year, such as "%d.%m.%Y"')
         return form
 
 
@@ -173,15 +173,15 @@ class LabelSettings(Section):
 
     table = "label"
     stem: str | None = None
-    # As many votes, or more, are debris-free ice.
+    # A pixel with at least this many votes is debris-free ice.
     min_votes: int = 4
     # Largest possible count. Larger or negative values are missing data without a nodata tag, and are refused.
     max_votes: Count = 100
-    # Such ice outside every outline: no glacier as published, missing, or debris-free ice.
+    # Class of such ice outside every outline: none (as published), ignore, or ice.
     ice_outside: Literal["none", "ignore", "ice"] = "none"
-    # A raster of 0 none, 1 debris, 2 debris-free ice, 255 or its nodata missing, in place of `stem`.
+    # In place of `stem`, a raster: 0 none, 1 debris, 2 debris-free ice; 255 or its nodata value is missing.
     raster: str | None = None
-    # What the values of `raster` mean, where they are others: "1" = "ice".
+    # What the values of `raster` mean if they differ, for example "1" = "ice".
     classes: dict[Annotated[str, Field(pattern=r"^(0|-?[1-9][0-9]{0,8})$")], Literal[ClassName, "ignore"]] = {}
     # Classes of which the used partitions may hold no pixel at all.
     allow_absent: tuple[ClassName, ...] = ()
@@ -191,7 +191,7 @@ class LabelSettings(Section):
         if (self.stem is None) == (self.raster is None):
             raise ValueError("give either stem or raster")
         if self.raster is not None and self.ice_outside != "none":
-            raise ValueError("ice_outside needs stem: a ready-made raster is taken as it is")
+            raise ValueError("ice_outside needs stem: a ready-made raster is used unchanged")
         if self.classes and self.raster is None:
             raise ValueError("classes needs raster: votes are counts and have no classes")
         return self
@@ -201,19 +201,19 @@ class DistanceSettings(Section):
     """The optional distance band: how far the nearest glacier is."""
 
     enabled: bool = False
-    # A ready-made raster in `unit`; computed when left out.
+    # A ready-made raster in `unit`; if this is not given, the distance is computed.
     raster: str | None = None
-    # To the nearest pixel inside an outline, or to the nearest one that the label calls debris or ice.
+    # Distance to the nearest pixel inside an outline, or to the nearest pixel with the label debris or ice.
     source: Literal["outlines", "label"] = "outlines"
-    # Of the stored values: metres, or whole pixels.
+    # Unit of the stored values: metres, or whole pixels.
     unit: Literal["m", "px"] = "m"
-    # Metres whatever the unit. Farther pixels hold this distance; it bounds the work a block needs.
+    # In metres for either unit. Pixels farther away hold this distance; it limits the work per block.
     max_m: Annotated[int, Field(ge=1, le=32767)] = 10_000
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if self.raster is not None and self.source != "outlines":
-            raise ValueError("give either raster or source: a ready-made raster is measured already")
+            raise ValueError("give either raster or source: a ready-made raster already holds distances")
         return self
 
 
@@ -223,17 +223,17 @@ class GridSettings(Section):
     table = "grid"
     # Pixels along an edge.
     size: Count = 256
-    # "world": cells lie at whole multiples of their size from (0, 0); "lattice": from the top left tile corner.
+    # "world": cells are at whole multiples of their size from (0, 0); "lattice": from the top left tile corner.
     origin: Literal["world", "lattice"] = "world"
-    # An existing grid with label, left, top, right, bottom; or bounds of the geometry.
+    # An existing grid with columns label, left, top, right, bottom; or the bounds of its geometries are used.
     path: str | None = None
     layer: str | None = None
     id_field: str | None = None
-    # Cells between pixels: stop, or move them and say so: to the nearest pixel edge, or north-west as published.
+    # If cells are between pixels: stop, or move and report them: to the nearest pixel edge, or north-west as published.
     off_lattice: Literal["error", "snap", "floor"] = "error"
-    # Share of a cell that may lie beyond the tiles.
+    # Share of a cell that may be outside the tiles.
     max_outside_share: Share = 0.0
-    # Cells with less of their area inside outlines are not used.
+    # Cells with a smaller share of their area inside outlines are not used.
     min_outline_share: Share = 0.0
     # Cells farther than this from every outline are not used (relevant only if cells without outlines are allowed).
     max_outline_distance_m: Annotated[float, Field(gt=0)] | None = None
@@ -247,17 +247,17 @@ class YearSettings(Section):
     """Which composite a partition is cut from."""
 
     table = "year"
-    # Dates of the outlines in the cell, or the year column of an imported grid.
+    # The dates of the outlines in the cell, or the year column of an imported grid.
     source: Literal["outlines", "grid"] = "outlines"
     rule: Literal["legacy", "nearest", "area-weighted"] = "nearest"
-    # Largest gap between outline and image; beyond it a partition is not used.
+    # Largest gap between outline and image; partitions with a larger gap are not used.
     max_gap_years: Annotated[int, Field(ge=0)] = 5
-    # No dated outline in the cell: leave the cell out, or use this composite.
+    # If the cell has no dated outline: leave the cell out, or use this composite.
     no_year: Literal["skip"] | int = "skip"
 
 
 class SplitSettings(Section):
-    """Which partitions train and which are held back."""
+    """Which partitions are used for training and which are held back."""
 
     table = "split"
     method: Literal["blocks", "legacy", "column"] = "blocks"
@@ -286,7 +286,7 @@ class LegacyNodataSettings(Section):
 
 
 class NodataSettings(Section):
-    """How missing pixels are made homogeneous."""
+    """How a pixel that is missing in some bands is made missing in all."""
 
     table = "nodata"
     mode: Literal["strict", "legacy"] = "strict"
@@ -301,13 +301,13 @@ class ChipSettings(Section):
     table = "chips"
     size: Count = 128
     step: Count = 32
-    # What happens where whole steps do not reach the edge.
+    # What to do where whole steps do not reach the edge.
     edge: Literal["clamp", "drop", "pad", "legacy"] = "clamp"
     # Halve the step on partitions with 40 to 60 % glacier (train only).
     densify: bool = False
     # Least share of each class, by name: none, debris, ice.
     min_share: dict[ClassName, Share] = {}
-    # Least share of pixels in any of these classes together.
+    # Least share of glacier pixels: debris and ice together.
     min_glacier_share: Share = 0.0
     min_valid_label_share: Share = 0.5
     min_valid_optical_share: Share = 0.5
@@ -320,9 +320,9 @@ class ShardSettings(Section):
     table = "shards"
     n_train: Count = 16
     n_dev: Count = 4
-    # Every chip by itself, or every corrected partition once with chips as rows of an index.
+    # Store every chip, or store every corrected partition once, with the chips as windows in it.
     layout: StorageLayout = "chips"
-    # Any HDF5 reads deflate and none; the others need hdf5plugin.
+    # Every HDF5 library reads deflate and none; the others need hdf5plugin.
     codec: Codec = "deflate"
 
 
@@ -357,15 +357,15 @@ class RegionSettings(Section):
         if self.outlines.analyses == "nearest" and self.year.source == "grid" and len(self.years) > 1:
             raise ValueError(
                 'outlines.analyses = "nearest" needs year.source = "outlines": '
-                "where the grid states the years, no outline is nearest to all of them"
+                "if the grid gives several years, no outline is nearest to all of them"
             )
         spelled = [*(table.name for table in self.bands), *(band.name for band in self._made_bands)]
-        # Some file systems, those of macOS and Windows among them, take upper and lower case for one.
+        # Some file systems, for example on macOS and Windows, do not distinguish upper and lower case.
         names = [name.lower() for name in spelled]
         repeated = sorted({name for name in spelled if names.count(name.lower()) > 1})
         if repeated:
-            case = " (upper and lower case count as one)" if len(repeated) > len({*map(str.lower, repeated)}) else ""
-            raise ValueError(f"bands: {', '.join(repeated)} stands twice{case}; label and distance are bands, too")
+            case = " (upper and lower case are the same)" if len(repeated) > len({*map(str.lower, repeated)}) else ""
+            raise ValueError(f"bands: {', '.join(repeated)} is used twice{case}; label and distance are bands, too")
         if all(table.role == "quality" for table in self.bands):
             raise ValueError("bands: a stack needs an optical or topo band")
         return self

@@ -53,11 +53,11 @@ def cli() -> None:
 
 @click.command()
 @click.argument("params", type=click.Path(path_type=Path))
-@click.option("--region", required=True, help="Name of the region, and of the TOML file.")
+@click.option("--region", required=True, help="Name of the region and of its TOML file.")
 def import_params(*, params: Path, region: str) -> None:
-    """Print the TOML file of a region, made from PARAMS, the JSON file of the published scripts.
+    """Print a region's TOML file, made from PARAMS, the JSON file of the published scripts.
 
-    What that file does not say is marked; what has no counterpart is listed at the end.
+    Settings that PARAMS does not contain are marked. Keys without a counterpart are listed at the end.
 
     \b
     Example:
@@ -74,25 +74,25 @@ for _command in (
 
 
 def main() -> None:
-    """Run the command; a failure is reported in three lines, with a traceback only where --debug is given."""
+    """Run the command; a failure is reported in three lines, and with a traceback only if --debug is given."""
     try:
         with interrupts():
             _ignore_gdal_settings()
             cli(standalone_mode=True)
     except GcnLuigiError as error:
         _exit(str(error))
-    # A fault of ours: reported as plainly, with the place.
+    # A bug in this package: report it just as plainly, with its location.
     except Exception as error:  # noqa: BLE001
         place = traceback.extract_tb(error.__traceback__)[-1]
         what = " ".join(str(error).split())
         where = f"{Path(place.filename).name}, line {place.lineno}, in {place.name}"
-        fix = f"this was not foreseen: report it with what {_DEBUG} and `gcn doctor` say"
+        fix = f"this is probably a bug: report it, with the output of {_DEBUG} and of `gcn doctor`"
         _exit(f"{type(error).__name__}: {what}\n  where: {where}\n  fix:   {fix}")
 
 
 def _ignore_gdal_settings() -> None:
     ignored = set_aside()
-    # A shell that completes a line shows what is written here in the middle of it.
+    # While a shell completes a line, it would show this message in the middle of that line.
     if ignored and "_GCN_COMPLETE" not in os.environ:
         click.echo(told(ignored), err=True)
 

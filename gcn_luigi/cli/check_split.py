@@ -1,4 +1,4 @@
-"""`gcn check-split`: what train and dev share, of a dataset or of somebody's own files."""
+"""`gcn check-split`: measure what train and dev share, in a dataset or in a user's own files."""
 
 import json
 import sys
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
                 shell_complete=complete_dataset)  # fmt: skip
 @output_option
 @click.option("--min-distance", type=click.FloatRange(0), default=0.0, show_default=True, metavar="M",
-              help="Least distance of train and dev, in metres.")  # fmt: skip
-@click.option("--no-shared-glaciers", is_flag=True, help="A glacier in both splits is a leak as well.")
-@click.option("--crs", metavar="CRS", help="Measure files in this projected CRS.  [default: that of the first]")
-@click.option("--glacier-field", metavar="NAME", help="Column of files with glacier ids.")
+              help="Least allowed distance between train and dev, in metres.")  # fmt: skip
+@click.option("--no-shared-glaciers", is_flag=True, help="Count a glacier in both splits as a leak, too.")
+@click.option("--crs", metavar="CRS", help="Projected CRS in which files are measured.  [default: the first file's]")
+@click.option("--glacier-field", metavar="NAME", help="Column with the glacier ids, for files.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def check_split(
     *,
@@ -35,19 +35,20 @@ def check_split(
     glacier_field: str | None,
     **limits: Any,
 ) -> None:
-    """Measure what train and dev share; end with 1 where that is a leak.
+    """Measure what train and dev share; the exit code is 1 if there is a leak.
 
-    DATASET is the directory of a finished dataset, or a region's name. Splits made elsewhere are measured as well:
-    TRAIN and DEV are vector files of footprints, or FILE is one with a column `split`; they are measured in a
-    projected CRS.
+    DATASET is the directory of a finished dataset, or a region's name. The command also measures splits made
+    elsewhere: give two vector files of footprints, TRAIN and DEV, or one FILE with a column `split`. Files are measured
+    in a projected CRS.
 
-    Shared pixels or area, duplicates and a distance below --min-distance are leaks. Shared glaciers are reported, and a
-    warning where train and dev are nearer to each other than the edge of one chip: they share no pixel then, but show
-    nearly the same.
+    Shared pixels or area, duplicates, and a distance below --min-distance are leaks. Shared glaciers are reported. A
+    warning says if train and dev are closer to each other than the edge of one chip: they share no pixel then, but show
+    nearly the same ground.
 
     JSON keys: what, n_train, n_dev, shared_pixels (of a dataset) or shared_area_m2 and n_overlapping (of files),
-    n_duplicates, shared_glaciers (null where not looked at), least_distance_m, nearest, edge_m (of a chip or
-    footprint), left_out (rows of one file by the word in its column split), leaks and warnings (a text each).
+    n_duplicates, shared_glaciers (null if they were not compared), least_distance_m, nearest, edge_m (of a chip or
+    footprint), left_out (counts of the rows of FILE in neither split, by their word in `split`), leaks and warnings
+    (one text each).
 
     \b
     Example:
@@ -59,11 +60,11 @@ def check_split(
     place = _dataset_place(what, output)
     if place is not None:
         if crs or glacier_field:
-            raise click.UsageError("--crs and --glacier-field are of files; a dataset has its own")
+            raise click.UsageError("--crs and --glacier-field are for files; a dataset has its own")
         found = _of_dataset(place)
     else:
         if limits["no_shared_glaciers"] and glacier_field is None:
-            raise click.UsageError("--no-shared-glaciers needs --glacier-field, the column with their ids")
+            raise click.UsageError("--no-shared-glaciers needs --glacier-field, the column with the glacier ids")
         found = _of_files(what, crs, glacier_field)
     found["leaks"] = _leaks(found, **limits)
     found["warnings"] = _warnings(found)
@@ -121,12 +122,12 @@ def _of_files(what: tuple[Path, ...], crs: str | None, glacier_field: str | None
 
 
 def _parts(frame: "gpd.GeoDataFrame", path: Path) -> tuple["gpd.GeoDataFrame", "gpd.GeoDataFrame", dict[str, int]]:
-    """Return train and dev of one file, and how many rows of it are neither, by word."""
+    """Return train and dev of one file, and how many of its rows are in neither split, by their word."""
     from gcn_luigi.prepare.split.names import refuse_third_split, split_of  # noqa: PLC0415
 
     if "split" not in frame.columns:
         raise ConfigError(
-            "has no column 'split'", where=str(path), fix="give two files, train and dev, or add the column"
+            "the file has no column 'split'", where=str(path), fix="give two files, train and dev, or add the column"
         )
     words = frame["split"].fillna("").astype(str).str.strip()
     refuse_third_split(words, where=str(path), fix="compare two at a time: give two files, each with one split")
@@ -149,16 +150,16 @@ def _leaks(found: dict[str, Any], *, min_distance: float, no_shared_glaciers: bo
     if not found["n_train"] or not found["n_dev"]:
         leaks.append(f"nothing to compare: {found['n_train']} train, {found['n_dev']} dev")
     if found.get("shared_pixels"):
-        leaks.append(f"{found['shared_pixels']:,} pixels are shown by both")
+        leaks.append(f"{found['shared_pixels']:,} pixels are in both train and dev")
     if found.get("n_overlapping"):
-        leaks.append(f"{found['n_overlapping']:,} pairs overlap, {found['shared_area_m2'] / 1e6:,.3f} km2")
+        leaks.append(f"{found['n_overlapping']:,} pairs overlap on {found['shared_area_m2'] / 1e6:,.3f} km2")
     if found["n_duplicates"]:
-        leaks.append(f"{found['n_duplicates']:,} footprints stand in both")
+        leaks.append(f"{found['n_duplicates']:,} footprints are in both train and dev")
     distance = found["least_distance_m"]
     if distance is not None and distance < min_distance:
-        leaks.append(f"{' and '.join(found['nearest'])} lie {distance:,.0f} m apart, less than {min_distance:,.0f} m")
+        leaks.append(f"{' and '.join(found['nearest'])} are {distance:,.0f} m apart, less than {min_distance:,.0f} m")
     if no_shared_glaciers and found["shared_glaciers"]:
-        leaks.append(f"{len(found['shared_glaciers'])} glaciers are in both")
+        leaks.append(f"{len(found['shared_glaciers'])} glaciers are in both train and dev")
     return leaks
 
 
@@ -167,11 +168,10 @@ def _warnings(found: dict[str, Any]) -> list[str]:
     is_shared = found.get("shared_pixels") or found.get("n_overlapping")
     if distance is None or edge is None or is_shared or distance >= edge:
         return []
-    apart = f"lie {distance:,.0f} m apart" if distance else "touch"
+    apart = f"are {distance:,.0f} m apart" if distance else "touch"
     pair = " and ".join(found["nearest"])
-    return [
-        f"{pair} {apart}, less than the edge of one chip ({edge:,.0f} m): they share no pixel but show nearly the same"
-    ]
+    same = "they share no pixel, but show nearly the same ground"
+    return [f"{pair} {apart}, less than the edge of one chip ({edge:,.0f} m): {same}"]
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -188,17 +188,17 @@ def _print(found: dict[str, Any]) -> None:
     click.echo(f"shared glaciers: {_glaciers(glaciers)}")
     if found["left_out"]:
         words = ", ".join(f"{count:,} {word or 'without a split'}" for word, count in found["left_out"].items())
-        click.echo(f"left out:        {words}")
+        click.echo(f"in neither:      {words}")
     for leak in found["leaks"]:
         click.echo(f"leak: {leak}", err=True)
     for warning in found["warnings"]:
         click.echo(f"warning: {warning}", err=True)
     if not found["leaks"]:
-        no_leak = "no leak, but too near for a fair test" if found["warnings"] else "no leak"
-        click.echo(no_leak + ("; shared glaciers are allowed, unless --no-shared-glaciers" if glaciers else ""))
+        no_leak = "no leak, but train and dev are too close for a fair test" if found["warnings"] else "no leak"
+        click.echo(no_leak + ("; shared glaciers are allowed unless you give --no-shared-glaciers" if glaciers else ""))
 
 
 def _glaciers(ids: list[str] | None) -> str:
     if ids is None:
-        return "not looked at: no --glacier-field"
+        return "not compared, because --glacier-field was not given"
     return f"{len(ids)}: {few(ids)}" if ids else "0"

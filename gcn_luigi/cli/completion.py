@@ -1,4 +1,4 @@
-"""`gcn completion`: the script that has a shell complete this command, and what it proposes."""
+"""`gcn completion`: the script with which a shell completes this command, and the values that it proposes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 _SHELLS = ("bash", "zsh", "fish")
 _MANIFEST = "dataset.json"
-# Directories looked into for datasets: the output directory, and a region's in it.
+# How many levels of directories are searched for datasets: the output directory, and each region's directory in it.
 _DEEPEST = 2
 
 
@@ -16,10 +16,10 @@ _DEEPEST = 2
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.pass_context
 def completion(context: click.Context, *, shell: str) -> None:
-    """Print the script that has SHELL complete commands, options, regions and datasets of gcn.
+    """Print a script with which SHELL completes the commands, options, regions and datasets of gcn.
 
     \b
-    Install it, then open a new shell:
+    Install the script, then open a new shell:
       bash  gcn completion bash > ~/.local/share/bash-completion/completions/gcn
       zsh   gcn completion zsh > ~/.zfunc/_gcn    (with fpath+=~/.zfunc before compinit in ~/.zshrc)
       fish  gcn completion fish > ~/.config/fish/completions/gcn.fish
@@ -40,12 +40,12 @@ def complete_region(context: click.Context, _parameter: click.Parameter, incompl
     directory = Path(str(context.params.get("config_dir") or "config"))
     names = [path.stem for path in _listed(directory) if path.suffix == ".toml" and path.is_file()]
     found = [CompletionItem(name, help="region") for name in names if name.startswith(incomplete)]
-    # A path may be given as well; the shell knows best how to complete one.
+    # The user may also give a path, which the shell completes best.
     return found or [CompletionItem(incomplete, type="file")]
 
 
 def complete_dataset(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Propose directories of finished datasets, a level or two below what is written; else leave it to the shell."""
+    """Propose finished datasets one or two levels below the typed path; if there is none, the shell completes it."""
     head, _, tail = incomplete.rpartition("/")
     start = Path(f"{head}/").expanduser() if head or incomplete.startswith("/") else Path()
     prefix = f"{head}/" if head or incomplete.startswith("/") else ""
@@ -57,11 +57,11 @@ def complete_dataset(_context: click.Context, _parameter: click.Parameter, incom
 def complete_id(
     context: click.Context, _parameter: click.Parameter, incomplete: str, *, column: str
 ) -> list[CompletionItem]:
-    """Propose what stands in a column of the index of the dataset named on the line: chips or partitions."""
+    """Propose values from a column of the index (chips or partitions) of the dataset named on the command line."""
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    # An option that still lacks its value keeps click from naming the arguments before it.
+    # While an option lacks its value, click does not name the arguments before it.
     words = [context.params.get("dataset"), *context.args]
     place = next((Path(word) for word in words if word and (Path(word) / _MANIFEST).is_file()), None)
     if place is None:
@@ -70,7 +70,7 @@ def complete_id(
         values = pq.read_table(place / "index.parquet", columns=[column])[column].unique().to_pylist()
     except (OSError, pa.ArrowException):
         return []
-    # What is before a comma is chosen already.
+    # The ids before the last comma are already chosen.
     chosen, comma, last = incomplete.rpartition(",")
     return [CompletionItem(f"{chosen}{comma}{value}") for value in sorted(values) if str(value).startswith(last)]
 

@@ -1,4 +1,4 @@
-"""`gcn doctor`: whether this machine has what a build needs."""
+"""`gcn doctor`: check whether this machine has everything that a build needs."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from gcn_luigi.luigi_host.cfg_files import choose_cfg, find_files
 from gcn_luigi.version import __version__
 
 _KERNELS = ("counts", "filters", "histogram", "legacy", "nodata", "repeats", "windows")
-# Rasters and vectors are read by two packages, each with a GDAL of its own.
+# Two packages read rasters and vectors, each with its own GDAL.
 _C_LIBRARIES = {
     "GDAL of rasterio": ("rasterio", "__gdal_version__"),
     "GDAL of pyogrio": ("pyogrio", "__gdal_version_string__"),
@@ -34,7 +34,7 @@ _COLORS = {"ok": "green", "look": "yellow", "broken": "red"}
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was looked at, what was found, the verdict (ok, look, broken), and how to fix it."""
+    """One line: what was checked, what was found, the verdict (ok, look, broken), and how to fix it."""
 
     what: str
     found: str
@@ -47,14 +47,14 @@ Check = Callable[[], Iterator[Finding]]
 
 @click.command()
 @output_option
-@click.option("--port", default=8082, show_default=True, type=click.IntRange(1, 65535), help="Scheduler's port.")
+@click.option("--port", default=8082, show_default=True, type=click.IntRange(1, 65535), help="The scheduler's port.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, one object per finding.")
 def doctor(*, output: Path, port: int, as_json: bool) -> None:
     """Check whether this machine has what a build needs: libraries, kernels, codecs, disk, settings, scheduler.
 
-    Each line says what was looked at, what was found, and whether it is ok, worth a look, or broken; the line below
-    says how to fix it. Ends with 1 where something is broken. Nothing is changed: a hidden file is written to the
-    output directory, or the nearest that exists, and removed again.
+    Each line says whether something is ok, worth a look, or broken, what was checked, and what was found. The line
+    below it says how to fix a problem. The exit code is 1 if something is broken. The command changes nothing: it
+    writes a hidden file to the output directory, or to the nearest directory above it that exists, and removes it.
 
     JSON keys of a finding: what, found, verdict (ok, look, broken), fix.
 
@@ -85,7 +85,7 @@ def doctor(*, output: Path, port: int, as_json: bool) -> None:
 
 
 def run_checks(checks: dict[str, Check]) -> list[Finding]:
-    """Return the findings of all checks in their order; a check that raises is a finding itself."""
+    """Return the findings of all checks in their order; an error in a check becomes a finding."""
     findings: list[Finding] = []
     for what, check in checks.items():
         try:
@@ -95,12 +95,12 @@ def run_checks(checks: dict[str, Check]) -> list[Finding]:
         # A broken library may raise anything, and the other checks still have to run.
         except Exception as error:  # noqa: BLE001
             found = f"cannot be checked: {type(error).__name__}: {' '.join(str(error).split())}"
-            findings.append(Finding(what, found, "broken", "reinstall what is named here, in a checkout with make dev"))
+            findings.append(Finding(what, found, "broken", "reinstall the package named here; in a checkout: make dev"))
     return findings
 
 
 def check_libraries() -> Iterator[Finding]:
-    """Compare the version of every required library, and list those of the C libraries."""
+    """Compare the version of every required library with the required one, and list the C libraries' versions."""
     from packaging.requirements import Requirement  # noqa: PLC0415
 
     yield Finding("Python", f"{platform.python_version()}, {sys.executable}")
@@ -120,7 +120,7 @@ def check_libraries() -> Iterator[Finding]:
 
 
 def check_kernels() -> Iterator[Finding]:
-    """Load every compiled kernel, and say which instruction set its loops use here."""
+    """Load every compiled kernel, and name the instruction sets that its loops use on this machine."""
     for name in _KERNELS:
         import_module(f"gcn_luigi._core.{name}")
     cpu = Path("/proc/cpuinfo")
@@ -130,7 +130,7 @@ def check_kernels() -> Iterator[Finding]:
 
 
 def check_codecs() -> Iterator[Finding]:
-    """Try the codecs of shards; those that need a library of their own are optional, and so is torch."""
+    """Try the codecs of shards; codecs that need an extra library are optional, and so is torch."""
     from gcn_luigi.io.shard.codecs import check_codec  # noqa: PLC0415
     from gcn_luigi.settings import Codec  # noqa: PLC0415
 
@@ -145,7 +145,7 @@ def check_codecs() -> Iterator[Finding]:
 
 
 def check_disk(output: Path) -> Iterator[Finding]:
-    """Check that the output directory, or the nearest one that exists, can be written and has room."""
+    """Check that the output directory, or the nearest one above it that exists, is writable and has enough space."""
     place = next(path for path in (output.absolute(), *output.absolute().parents) if path.is_dir())
     try:
         with tempfile.NamedTemporaryFile(prefix=".gcn-doctor-", dir=place):
@@ -154,14 +154,14 @@ def check_disk(output: Path) -> Iterator[Finding]:
         fix = "give this user the right to write there, or choose another --output"
         yield Finding("disk", f"{place}: {error.strerror}", "broken", fix)
         return
-    fix = "choose another --output, or make room; `gcn plan REGION` says how large a dataset will be"
+    fix = "choose another --output, or free some space; `gcn plan REGION` says how large a dataset will be"
     verdict = "broken" if free < _LEAST else "look" if free < _LITTLE else "ok"
     yield Finding("disk", f"{free / _GB:,.1f} GB free at {place}", verdict, "" if verdict == "ok" else fix)
 
 
 def check_luigi_cfg() -> Iterator[Finding]:
     """Check Luigi's settings as `gcn run` does."""
-    # What the user set is checked; only then are the shipped settings chosen, without which Luigi cannot be loaded.
+    # The user's own settings are checked. The shipped settings are chosen afterwards: Luigi cannot be loaded without.
     files = find_files(os.environ, Path.cwd())
     choose_cfg()
     import gcn_luigi.tasks  # noqa: PLC0415
@@ -173,20 +173,21 @@ def check_luigi_cfg() -> Iterator[Finding]:
 
 
 def check_port(port: int) -> Iterator[Finding]:
-    """Say whether the scheduler's port is free, or who holds it."""
+    """Say whether the scheduler's port is free, or who is using it."""
     from gcn_luigi.luigi_host.trust import is_own  # noqa: PLC0415
     from gcn_luigi.operate.luigid import answers, free_port  # noqa: PLC0415
 
     if free_port(port) == port:
         yield Finding("scheduler", f"port {port} is free: gcn run starts a scheduler there")
     elif answers(port) and is_own(port):
-        yield Finding("scheduler", f"a scheduler of yours answers at port {port}: gcn run uses it")
+        yield Finding("scheduler", f"a scheduler of yours answers on port {port}: gcn run uses it")
     else:
         holder = "another user's scheduler" if answers(port) else "another program"
         fix = (
-            "nothing to do for gcn run, which takes another port; luigid needs --port. Never use a scheduler of others"
+            "nothing to do for gcn run, which takes another port; luigid needs --port. Never use another user's "
+            "scheduler"
         )
-        yield Finding("scheduler", f"{holder} holds port {port}", "look", fix)
+        yield Finding("scheduler", f"{holder} is using port {port}", "look", fix)
 
 
 def _version(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""`gcn export` and `gcn convert`: a finished dataset as GeoTIFFs for a GIS, or stored another way."""
+"""`gcn export` and `gcn convert`: write a finished dataset as GeoTIFFs for a GIS, or in another layout or codec."""
 
 import json
 from functools import partial
@@ -29,7 +29,7 @@ _LAYERS = ("image", "label", "flags")
     multiple=True,
     metavar="ID[,ID..]",
     shell_complete=partial(complete_id, column="chip_id"),
-    help="These chips; may be repeated.",
+    help="Write these chips; may be repeated.",
 )
 @click.option(
     "--partition",
@@ -38,31 +38,31 @@ _LAYERS = ("image", "label", "flags")
     multiple=True,
     metavar="ID[,ID..]",
     shell_complete=partial(complete_id, column="partition"),
-    help="These partitions; likewise.",
+    help="Write these partitions; may be repeated.",
 )
-@click.option("--bbox", nargs=4, type=float, metavar="LEFT BOTTOM RIGHT TOP", help="What shares area with this box.")
-@click.option("--bbox-crs", metavar="CRS", help="Of the box, such as EPSG:4326.  [default: the dataset's]")
-@click.option("--split", type=click.Choice(["train", "dev"]), help="Of this split only.")
-@click.option("--year", "years", type=int, multiple=True, help="Of this year's composite only; may be repeated.")
-@click.option("--sample", type=click.IntRange(1), metavar="N", help="Draw that many chips, or partitions.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw: the same, the same N.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="No more than the first N chips, or partitions.")
-@click.option("--all", "everything", is_flag=True, help="Needed where nothing else restricts what is written.")
+@click.option("--bbox", nargs=4, type=float, metavar="LEFT BOTTOM RIGHT TOP", help="Write what overlaps this box.")
+@click.option("--bbox-crs", metavar="CRS", help="CRS of the box, such as EPSG:4326.  [default: the dataset's]")
+@click.option("--split", type=click.Choice(["train", "dev"]), help="Write this split only.")
+@click.option("--year", "years", type=int, multiple=True, help="Write this composite only; may be repeated.")
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Write N chips or partitions, drawn at random.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of --sample.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Write the first N chips or partitions only.")
+@click.option("--all", "everything", is_flag=True, help="Write everything; needed if no other option selects.")
 @click.option(
     "--as",
     "form",
     type=click.Choice(["chips", "partitions", "mosaic"]),
-    help="One GeoTIFF a chip, a partition, or a year.  [default: mosaic for --bbox, partitions for --partition]",
+    help="One GeoTIFF per chip, partition or year.  [default: mosaic for --bbox, partitions for --partition]",
 )
 @click.option("--layer", "layers", type=click.Choice(_LAYERS), multiple=True, help="Write only this; may be repeated.")
-@click.option("--overwrite", is_flag=True, help="Replace an earlier export in OUT, and nothing else.")
-@click.option("--json", "as_json", is_flag=True, help="Write what OUT/export.json says.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier export in OUT, but no other files.")
+@click.option("--json", "as_json", is_flag=True, help="Print the content of OUT/export.json.")
 def export(*, dataset: Path, out: Path, form: str | None, overwrite: bool, as_json: bool, **options: Any) -> None:
-    """Write chips, partitions or a box of the finished dataset in DATASET as GeoTIFFs into the new directory OUT.
+    """Write chips, partitions or a box of the dataset in DATASET as GeoTIFFs into the new directory OUT.
 
-    The sources are not needed. Each image (int16, bands by name) has its label and flags (uint8) next to it, styles
-    that QGIS loads by itself, and its footprint with all columns of the index, or catalog, in footprints.gpkg. A box
-    gives one mosaic a year: years are never mixed, and what no partition covers is missing.
+    The export needs no sources. Next to each image (int16, bands by name) are its label and flags (uint8), and styles
+    that QGIS loads automatically. The file footprints.gpkg holds each footprint with all columns of the index or
+    catalog. A box gives one mosaic per year: years are never mixed, and pixels that no partition covers are missing.
 
     JSON keys: format, region, dataset, digest, form, crs, n_chips, n_rasters, bytes, files.
 
@@ -81,7 +81,7 @@ def export(*, dataset: Path, out: Path, form: str | None, overwrite: bool, as_js
     layers = options.pop("layers")
     selection = _selection(opened, **options)
     if selection.is_empty and not everything:
-        raise click.UsageError("say what to export: --chip, --partition, --bbox, --split, --year, --sample, or --all")
+        raise click.UsageError("give what to export: --chip, --partition, --bbox, --split, --year, --sample, or --all")
     usual = "mosaic" if selection.bounds is not None else "partitions" if selection.partitions else "chips"
     wanted = tuple(layer for layer in _LAYERS if not layers or layer in layers)
     request = Request(selection, cast("Form", form or usual), cast("Any", wanted), overwrite)
@@ -98,7 +98,7 @@ def _selection(dataset: "Dataset", **options: Any) -> "Selection":
 
     box, box_crs = options["bbox"], options["bbox_crs"]
     if box_crs is not None and not box:
-        raise click.UsageError("--bbox-crs is of --bbox, which is not given")
+        raise click.UsageError("--bbox-crs needs --bbox")
     crs = dataset.lattice.crs
     split: Literal["train", "dev"] | None = options["split"]
     return Selection(
@@ -120,12 +120,12 @@ def _ids(given: tuple[str, ...]) -> tuple[str, ...]:
 @click.command()
 @click.argument("source", type=SOURCE_PATH, shell_complete=complete_dataset)
 @click.argument("target", type=LOCAL_PATH)
-@click.option("--layout", type=click.Choice(get_args(StorageLayout)), help="Chips, or each partition once.")
+@click.option("--layout", type=click.Choice(get_args(StorageLayout)), help="Store chips, or each partition once.")
 @click.option("--codec", type=click.Choice(get_args(Codec)), help="How pixels are compressed.")
 def convert(*, source: Path, target: Path, layout: str | None, codec: str | None) -> None:
-    """Write the dataset in SOURCE to the new directory TARGET in another layout or codec.
+    """Write the dataset in SOURCE to the new directory TARGET, in another layout or codec.
 
-    Chips stay equal to the bit, and so do index, catalog and statistics.
+    The chips, index, catalog and statistics stay bit-identical.
 
     \b
     Example:
@@ -135,7 +135,7 @@ def convert(*, source: Path, target: Path, layout: str | None, codec: str | None
 
     with progress_bar() as say:
         convert_dataset(source, target, cast("StorageLayout | None", layout), cast("Codec | None", codec), say)
-    click.echo(f"dataset: {target}, {_size(target / 'shards')} of shards; {_size(source / 'shards')} in {source}")
+    click.echo(f"dataset: {target}: shards of {_size(target / 'shards')}; {_size(source / 'shards')} in {source}")
 
 
 def _size(directory: Path) -> str:

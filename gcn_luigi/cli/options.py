@@ -1,4 +1,4 @@
-"""Options that commands share, what they mean, and the settings that Luigi is given."""
+"""Options that commands share, what they mean, and the settings that Luigi receives."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LocalPath(click.Path):
-    """A path on a file system of this machine; a store such as s3://bucket/x is refused by name."""
+    """A path on a file system of this machine; an address such as s3://bucket/x is refused."""
 
     def __init__(self, *, is_source: bool = False) -> None:
         super().__init__(path_type=Path)
@@ -35,17 +35,17 @@ class LocalPath(click.Path):
 LOCAL_PATH = LocalPath()
 SOURCE_PATH = LocalPath(is_source=True)
 _TUNNEL = (
-    "One on another machine is best brought here: `ssh -N -L 8082:127.0.0.1:8082 HOST`, then "
+    "For a scheduler on another machine, open a tunnel, `ssh -N -L 8082:127.0.0.1:8082 HOST`, and give "
     "--scheduler-url http://127.0.0.1:8082."
 )
 _TRUST = (
-    "Accept a --scheduler-url on another machine. Luigi has no authentication: everyone who reaches its port can run "
+    "Accept a --scheduler-url on another machine. Luigi has no authentication: everyone who can reach its port can run "
     "code as you on this machine (workers import and run the tasks it names), mark tasks as done, and pause your run."
 )
 
 
 output_option = click.option(
-    "--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Datasets are below it."
+    "--output", "-o", default="output", show_default=True, type=LOCAL_PATH, help="Directory of the datasets."
 )
 
 
@@ -53,21 +53,21 @@ def shared_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that `gcn run` and `gcn demo` share."""
     for option in (
         click.option("--trust-network", is_flag=True, help=_TRUST),
-        click.option("--scheduler-url", metavar="URL", help=f"Use this scheduler, and start none. {_TUNNEL}"),
-        click.option("--local-scheduler", is_flag=True, help="Do without the scheduler's web page."),
+        click.option("--scheduler-url", metavar="URL", help=f"Use this scheduler; start none. {_TUNNEL}"),
+        click.option("--local-scheduler", is_flag=True, help="Run without the central scheduler's page."),
         click.option(
             "--port",
             default=8082,
             show_default=True,
             type=click.IntRange(0, 65535),
-            help="Scheduler's port on this machine; 0 takes any.",
+            help="The scheduler's port on this machine; 0 for any free port.",
         ),
-        click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes."),
+        click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes to use."),
         click.option(
             "--memory",
             type=click.IntRange(1),
             metavar="MB",
-            help="Million bytes each process may hold.  [default: what the machine allows, shared out]",
+            help="Memory limit of each process, in million bytes.  [default: an equal share of the machine's memory]",
         ),
         output_option,
     ):
@@ -78,9 +78,9 @@ def shared_options(command: Callable[..., None]) -> Callable[..., None]:
 def region_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the argument and options that name a region, its settings and its sources."""
     for option in (
-        click.option("--data-root", type=SOURCE_PATH, help="Sources, in place of the TOML file's data_root."),
+        click.option("--data-root", type=SOURCE_PATH, help="Directory of the sources, in place of data_root."),
         click.option(
-            "--config-dir", default="config", show_default=True, type=SOURCE_PATH, help="Where REGION.toml is."
+            "--config-dir", default="config", show_default=True, type=SOURCE_PATH, help="Directory of REGION.toml."
         ),
         click.argument("region", shell_complete=complete_region),
     ):
@@ -89,19 +89,19 @@ def region_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def region_file(region: str, config_dir: Path) -> Path:
-    """Return the TOML file that REGION means: itself, or the one of that name."""
+    """Return the TOML file that REGION means: the file itself, or the one with that name in `config_dir`."""
     return Path(region) if region.endswith(".toml") else config_dir / f"{region}.toml"
 
 
 def configure_luigi() -> None:
-    """Give Luigi its settings before it is imported, for this process and the workers that inherit them.
+    """Give Luigi its settings before it is imported, for this process and for the workers that inherit them.
 
-    Raises ConfigError for settings that Luigi could not read, would ignore or would misunderstand.
+    Raises ConfigError for settings that Luigi cannot read, or would ignore or misunderstand.
     """
     choose_cfg()
     check_readable(find_files(os.environ, Path.cwd()))
     os.environ["GCN_QUIET_WORKERS"] = "1"
-    # The scheduler is on this machine, whatever proxy leads out of it.
+    # The scheduler is on this machine, so no proxy is used to reach it.
     direct = {os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")} - {""}
     os.environ["no_proxy"] = ",".join(sorted({*direct, "127.0.0.1"}))
     logging.getLogger("luigi-interface").addHandler(logging.NullHandler())
@@ -114,7 +114,7 @@ def configure_luigi() -> None:
 
 
 def dataset_task(path: Path, output: Path, data_root: Path | None, *, is_built: bool = False) -> "Dataset":
-    """Return the root task of the region that `path` configures; where it `is_built`, the sources must be there."""
+    """Return the root task of the region that `path` configures; if it `is_built`, the sources must exist."""
     region = load_region(path, data_root)
     if is_built:
         region.check_sources()

@@ -1,4 +1,4 @@
-"""`gcn plan`: what a build of a region would do, give, weigh and take."""
+"""`gcn plan`: what a build of a region would do, how many chips and bytes it would make, and how long it would take."""
 
 import json
 import os
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 @click.command()
 @region_options
 @output_option
-@click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes of the build.")
-@click.option("--quick", is_flag=True, help="Read the label only: chips are at most as many as said; bytes are raw.")
+@click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Number of processes.")
+@click.option("--quick", is_flag=True, help="Read the label only: an upper limit of the chips, raw bytes, no time.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path, workers: int, **how: bool) -> None:
-    """Say what a build of REGION would do: which tasks, how many chips, how many bytes, how long.
+    """Show what a build of REGION would do: which tasks, how many chips, how many bytes, how long.
 
-    Chips are counted as the build counts them, from every partition. Bytes and time come from a few partitions that
-    are built for trial. Nothing of the dataset is written. Mosaics, label, catalog and stacks are the dataset's where
-    they are up to date; else they are made in a temporary directory (TMPDIR says where), as the build would.
+    The plan counts chips as the build does, from every partition. It estimates bytes and time from a trial build of a
+    few partitions. It does not change the dataset. It uses the dataset's mosaics, label, catalog and stacks if they are
+    up to date; otherwise it makes them in a temporary directory (below TMPDIR).
 
     \b
     Example:
@@ -70,21 +70,21 @@ def _lines(found: "Forecast", shards: "ShardSettings", workers: int) -> "Iterato
     doing = ", ".join(f"{count} to {action}" for action, count in sorted(counts.items()))
     yield f"tasks: {len(found.tasks)}, {doing}"
     for name, split in plan.splits.items():
-        most = "" if plan.is_exact else " at most"
+        most = "" if plan.is_exact else "at most "
         why = ", ".join(f"{count:,} {reason}" for reason, count in split.rejected.items())
         yield (
-            f"{name}: {split.chips:,} chips{most} of {split.candidates:,} cut from {split.partitions:,} partitions"
+            f"{name}: {most}{split.chips:,} chips of {split.candidates:,} cut from {split.partitions:,} partitions"
             + (f"; rejected: {why}" if why else "")
         )
         if split.partitions:
             shares = ", ".join(f"{kind} {share:.1%}" for kind, share in split.classes.items())
-            yield f"{name}: label of its partitions: {shares}"
+            yield f"{name}: classes in its partitions: {shares}"
         if not split.chips:
-            yield f"no {name} chip: a build would stop; loosen the least shares in [chips], or see [grid] and [split]"
+            yield f"no {name} chip: a build would stop; lower the least shares in [chips], or see [grid] and [split]"
     for layout, size in (("chips", plan.chips_bytes), ("windows", plan.windows_bytes)):
         yield f"layout {layout}: {size / 1e6:,.1f} MB of pixels before compression"
     repeated = plan.chips_bytes / plan.windows_bytes if plan.windows_bytes else 1.0
-    yield f"advised: layout {plan.advised} (as chips every pixel is stored {repeated:.1f} times); set: {shards.layout}"
+    yield f"advice: layout {plan.advised} (layout chips stores each pixel {repeated:.1f} times); set: {shards.layout}"
     if trial is None or found.seconds is None:
         return
     yield (
@@ -92,4 +92,4 @@ def _lines(found: "Forecast", shards: "ShardSettings", workers: int) -> "Iterato
         f"{shards.codec}); other files: about {found.other_bytes / 1e6:,.1f} MB"
     )
     yield f"time: about {duration(found.seconds)} with {workers} workers"
-    yield f"bytes and time from a trial of {trial.n_chips:,} chips in {trial.n_partitions} partitions"
+    yield f"bytes and time are estimated from a trial of {trial.n_chips:,} chips in {trial.n_partitions} partitions"

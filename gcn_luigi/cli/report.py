@@ -17,14 +17,15 @@ from gcn_luigi.errors import InputError
 @click.command()
 @region_options
 @output_option
-@click.option("--again", is_flag=True, help="Draw it even if it is up to date: with the times of the last build.")
-@click.option("--open", "shows", is_flag=True, help="Open it in the browser.")
-@click.option("--serve", is_flag=True, help="Serve it, the catalog and the shards on this machine until Ctrl-C.")
-@click.option("--port", default=0, type=click.IntRange(0, 65535), help="For --serve.  [default: any that is free]")
+@click.option("--again", is_flag=True, help="Redraw the page even if it is up to date, to show the last build's times.")
+@click.option("--open", "shows", is_flag=True, help="Open the page in the browser.")
+@click.option("--serve", is_flag=True, help="Serve the page, catalog and shards on this machine until Ctrl-C.")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port for --serve.  [default: any free port]")
 def report(*, region: str, config_dir: Path, data_root: Path | None, output: Path, **how: Any) -> None:
-    """Bring the quality page of REGION up to date and say where it is. The dataset itself must be finished.
+    """Bring the quality page of REGION up to date and print its path. The dataset itself must be finished.
 
-    On a machine without a screen, --serve prints an address; `ssh -N -L PORT:127.0.0.1:PORT HOST` brings it to yours.
+    On a machine without a screen, --serve prints an address. To open it on your own machine, first run
+    `ssh -N -L PORT:127.0.0.1:PORT HOST` there.
 
     \b
     Example:
@@ -38,7 +39,7 @@ def report(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
     task = root.clone(QualityReport)
     if any(not required.complete() for required in task.requires()):
         raise InputError(
-            "what the page shows is not finished, or not up to date",
+            "the files that the page shows are not finished, or not up to date",
             where=str(root.paths.root),
             fix=f"build it first: gcn run {region}; gcn status {region} says what is missing",
         )
@@ -60,7 +61,7 @@ def _serve(paths: Any, port: int, *, shows: bool) -> None:
     with serve_pages(paths, port) as pages:
         address = f"{pages}/{paths.root.name}/"
         click.echo(f"pages, until Ctrl-C: {address}")
-        click.echo(f"for links to them in Luigi's page, in luigi.cfg: [gcn] pages_url = {pages}")
+        click.echo(f"to link these pages from Luigi's page, set in luigi.cfg: [gcn] pages_url = {pages}")
         if shows:
             webbrowser.open(address)
         try:
@@ -72,12 +73,12 @@ def _serve(paths: Any, port: int, *, shows: bool) -> None:
 @click.command()
 @region_options
 @output_option
-@click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes.")
+@click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Number of processes.")
 def grids(*, region: str, config_dir: Path, data_root: Path | None, output: Path, workers: int) -> None:
-    """Compare cells of 128, 256 and 512 px in REGION: glacier share of train and dev, chips, ground.
+    """Compare cells of 128, 256 and 512 px in REGION: glacier share of train and dev, chips, area.
 
-    Writes grids.html next to the dataset and builds what that needs: label and catalog, no shards. The dataset and its
-    manifest stay as they are.
+    The command writes grids.html into the dataset's directory. It builds the label and the catalog if they are missing,
+    but no shards. The dataset and its manifest stay as they are.
 
     \b
     Example:
@@ -91,8 +92,8 @@ def grids(*, region: str, config_dir: Path, data_root: Path | None, output: Path
     task = root.clone(GridReport, memory_mb=share_mb(workers))
     with say_what_is_kept(task):
         result = build([task], workers=workers, address=None)
-    exit_if_failed(result, "not finished: fix what is named above and run again")
+    exit_if_failed(result, "not finished: fix the errors above and run again")
     if not task.complete():
-        click.echo("not finished: sources or settings changed meanwhile; run again", err=True)
+        click.echo("not finished: sources or settings changed during the run; run again", err=True)
         sys.exit(NOT_RUN)
     click.echo(str(task.paths.grids))

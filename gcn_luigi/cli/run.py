@@ -1,4 +1,4 @@
-"""`gcn run` and `gcn demo`: build a region and show how far it is."""
+"""`gcn run` and `gcn demo`: build a region and show the progress."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gcn_luigi.operate.build import BuildResult
 
-# As Luigi's own code for tasks that were not run.
+# The same as Luigi's own exit code for tasks that were not run.
 NOT_RUN = 25
 # Where the other commands look for the demo's settings.
 _DEMO_CONFIG = Path("config") / "demo.toml"
@@ -33,8 +33,8 @@ _DEMO_DATA_ROOT = 'data_root = "../output/demo-input"'
 def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, **options: Any) -> None:
     """Build the dataset of REGION: a name in the config directory, or a TOML file.
 
-    Nothing is built twice: run it again after a failure, or after a change, and only what is missing is made. A
-    finished file that somebody wrote to is rebuilt. Bits that a disk lost by itself are found by --deep.
+    Run it again after a failure or a change: it builds only the files that are missing or out of date. It also rebuilds
+    a finished file that somebody has written to. With --deep it finds bits that the disk has lost.
 
     \b
     Example:
@@ -52,11 +52,11 @@ def _check_scheduler_options(options: dict[str, Any]) -> None:
 def build_region(
     path: Path, output: Path, data_root: Path | None, *, workers: int, deep: bool = False, **options: Any
 ) -> None:
-    """Build the region that `path` configures below `output`, and leave with Luigi's exit code if that fails.
+    """Build the region that `path` configures below `output`, and exit with Luigi's exit code if that fails.
 
-    `data_root` takes the place of the file's own; with `deep` the bytes of all finished files are compared with their
-    digests first; `options` are the other ones of `shared_options`. Raises ConfigError or SchedulerError where a
-    setting cannot be used, or the scheduler does not answer or is not to be trusted.
+    `data_root` replaces the one of the TOML file. With `deep` the bytes of all finished files are first compared with
+    their digests. `options` are the other ones of `shared_options`. Raises ConfigError or SchedulerError if a setting
+    cannot be used, or if the scheduler does not answer or is not trusted.
     """
     root = dataset_task(path, output, data_root, is_built=True)
     settings = root.configured.settings
@@ -73,7 +73,7 @@ def build_region(
     sweep_temporaries(root)
     if deep:
         for damaged in invalidate_damaged(root):
-            click.echo(f"damaged, will be made anew: {damaged}", err=True)
+            click.echo(f"damaged, will be rebuilt: {damaged}", err=True)
     scheduler: AbstractContextManager[str | None] = nullcontext()
     if options["scheduler_url"] is not None:
         scheduler = nullcontext(running_scheduler(options["scheduler_url"], is_trusted=options["trust_network"]))
@@ -87,13 +87,13 @@ def build_region(
                 f"graph, while this runs: {address}/static/visualiser/index.html#tab=graph&taskId={root.task_id}"
             )
         with watching() as watch:
-            # A scheduler that was named is meant; one that another run started here may end with that run.
+            # A scheduler that the user named must be used; one that another run started here may end with that run.
             goes_on = options["scheduler_url"] is None
             result = build([root], workers=workers, address=address, watch=watch, goes_on=goes_on)
     if result.exit_code == 0 and not root.complete():
         click.echo(
-            "not finished: sources or settings changed meanwhile, or another run builds this dataset with settings of "
-            "its own. Let it end, then run again.",
+            "not finished: sources or settings changed during the run, or another run is building this dataset with "
+            "other settings. Wait for that run to end, then run again.",
             err=True,
         )
         sys.exit(NOT_RUN)
@@ -103,24 +103,24 @@ def build_region(
 
 
 def print_result(result: "BuildResult", directory: Path) -> None:
-    """Say how the build of the dataset in `directory` ended; leave with Luigi's exit code if that is not 0."""
+    """Say how the build of the dataset in `directory` ended; exit with Luigi's exit code if that is not 0."""
     exit_if_failed(result, f"not finished: {len(result.built)} tasks built. {_advice(result)}")
     if result.lost_scheduler:
-        click.echo("the scheduler ended meanwhile; the rest was built without its page", err=True)
-    built = f"{len(result.built)} tasks built" if result.built else "nothing to build, all is up to date"
+        click.echo("the scheduler ended during the run; the rest was built without its page", err=True)
+    built = f"{len(result.built)} tasks built" if result.built else "nothing to build, everything is up to date"
     if result.built_elsewhere:
         built = f"{len(result.built)} tasks built, {len(result.built_elsewhere)} more by another run"
     click.echo(f"done: {built}\ndataset: {directory}\nreport:  {directory / 'report.html'}")
 
 
 def print_warnings(warnings: "Iterable[str]") -> None:
-    """Say what a person should know about a dataset, one line each."""
+    """Print the warnings about a dataset, one line each."""
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
 
 
 def exit_if_failed(result: "BuildResult", message: str = "") -> None:
-    """Say which tasks failed and what each said; end with Luigi's exit code, and `message`, if that is not 0."""
+    """Print which tasks failed and why; print `message` and exit with Luigi's exit code if that is not 0."""
     for name, error in result.failures.items():
         click.echo(f"failed: {name}\n{error.strip()}\n", err=True)
     if result.exit_code:
@@ -131,20 +131,20 @@ def exit_if_failed(result: "BuildResult", message: str = "") -> None:
 
 def _advice(result: "BuildResult") -> str:
     if result.failures:
-        return "Fix what is named above and run again."
+        return "Fix the errors above and run again."
     return (
-        "The scheduler granted nothing more: something else it runs takes all it may run at once, or another run on it "
-        "stopped here. Run again."
+        "The scheduler started no more tasks: other work takes up everything that it may run at once, or another run "
+        "on it stopped at these tasks. Run again."
     )
 
 
 @click.command()
 @shared_options
 def demo(*, output: Path, **options: Any) -> None:
-    """Make a small made-up Alaska and build its dataset, in about a minute and without any download.
+    """Make a small invented piece of Alaska and build its dataset, in about a minute and without any download.
 
-    Its settings are written to config/demo.toml, where `gcn status demo` and the other commands find them; a file that
-    is there already is left as it is.
+    The command writes the settings to config/demo.toml, where `gcn status demo` and the other commands find them. It
+    does not change a file that already exists.
 
     \b
     Example:
@@ -161,7 +161,7 @@ def demo(*, output: Path, **options: Any) -> None:
 
 
 def demo_settings(sources: Path) -> Path:
-    """Write the demo's settings for these sources where other commands look; return the file to build by."""
+    """Write the demo's settings for these sources where other commands look; return the file to build from."""
     shipped = Path(str(files("gcn_luigi") / "demo.toml")).resolve()
     text = shipped.read_text(encoding="utf-8")
     data_root = json.dumps(_as_seen_from(_DEMO_CONFIG.parent, sources), ensure_ascii=False)
@@ -170,21 +170,21 @@ def demo_settings(sources: Path) -> Path:
         if _is_text(_DEMO_CONFIG, text):
             click.echo(f"settings: {_DEMO_CONFIG} (already there)")
             return _DEMO_CONFIG
-        click.echo(f"settings: those of the package; {_DEMO_CONFIG} says something else and is left as it is", err=True)
+        click.echo(f"settings: the package's own; {_DEMO_CONFIG} differs from them and was not changed", err=True)
         return shipped
     try:
         _DEMO_CONFIG.parent.mkdir(exist_ok=True)
         with _DEMO_CONFIG.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        click.echo(f"settings: those of the package; {_DEMO_CONFIG} cannot be written: {error.strerror}", err=True)
+        click.echo(f"settings: the package's own; {_DEMO_CONFIG} cannot be written: {error.strerror}", err=True)
         return shipped
     click.echo(f"settings: {_DEMO_CONFIG} (written)")
     return _DEMO_CONFIG
 
 
 def _as_seen_from(directory: Path, sources: Path) -> str:
-    """Return a path to the sources: relative below the working directory, so that all can be moved together."""
+    """Return a path to the sources, relative if they are below the working directory, so that all can move together."""
     here, place = Path.cwd().resolve(), sources.resolve()
     if place.is_relative_to(here):
         return (Path(*[".."] * len(directory.parts)) / place.relative_to(here)).as_posix()

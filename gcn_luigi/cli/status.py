@@ -1,4 +1,4 @@
-"""`gcn status`, `gcn why` and `gcn clean`: what is current, what is not, and why; and what is left over."""
+"""`gcn status`, `gcn why` and `gcn clean`: which files are current, which are not and why, and which are left over."""
 
 import json
 from collections import Counter
@@ -20,9 +20,9 @@ _MOST_REASONS = 3
 @click.command()
 @region_options
 @output_option
-@click.option("--json", "as_json", is_flag=True, help="Write JSON, one object a task.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, one object per task.")
 def status(*, region: str, config_dir: Path, data_root: Path | None, output: Path, as_json: bool) -> None:
-    """Say which files of REGION are current, which will be built, and why. Nothing is changed.
+    """Show which files of REGION are current, which will be built, and why. The command changes nothing.
 
     \b
     Example:
@@ -55,14 +55,14 @@ def status(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
 @click.command()
 @click.argument("target", type=SOURCE_PATH)
 @click.option(
-    "--config-dir", default="config", show_default=True, type=LOCAL_PATH, help="Where the region's TOML file is."
+    "--config-dir", default="config", show_default=True, type=LOCAL_PATH, help="Directory of the region's TOML file."
 )
-@click.option("--data-root", type=SOURCE_PATH, help="Sources, in place of the TOML file's data_root.")
+@click.option("--data-root", type=SOURCE_PATH, help="Directory of the sources, in place of data_root.")
 @output_option
 def why(*, target: Path, config_dir: Path, data_root: Path | None, output: Path) -> None:
-    """Say why TARGET would be built again, down to the setting or source that changed.
+    """Explain why TARGET would be rebuilt, down to the setting or source that changed.
 
-    TARGET is a file of a dataset, its directory, or a region: its name or its TOML file.
+    TARGET is a file of a dataset, the dataset's directory, a region's name, or its TOML file.
 
     \b
     Example:
@@ -86,9 +86,9 @@ def why(*, target: Path, config_dir: Path, data_root: Path | None, output: Path)
     if not makers:
         names = sorted(made.path.relative_to(directory).as_posix() for task in tasks for made in task.targets())
         raise ConfigError(
-            f"no task of region {region} makes it as it is configured now",
+            f"no task of region {region} makes this file with the present settings",
             where=str(target),
-            fix=f"name one of its {len(names)} files, such as {names[0]}; gcn clean removes what is left over",
+            fix=f"name one of the region's {len(names)} files, such as {names[0]}; gcn clean removes leftover files",
         )
     snapshot = Snapshot()
     statuses = {task.name: explain(task, snapshot) for task in tasks}
@@ -101,14 +101,14 @@ def _region_of(path: Path, config_dir: Path) -> tuple[str, Path]:
         if place.name and (config_dir / f"{place.name}.toml").is_file():
             return place.name, place
     raise ConfigError(
-        "lies in no dataset of a configured region",
+        "this path is in no dataset of a configured region",
         where=str(path),
-        fix=f"name a file below <output>/<region>; {config_dir} must hold <region>.toml, or say --config-dir",
+        fix=f"name a file below <output>/<region>; {config_dir} must hold <region>.toml, or give --config-dir",
     )
 
 
 def _print_status(name: str, statuses: "dict[str, TaskStatus]", shown: set[str], depth: int) -> None:
-    """Show the status of a task, and below it those it waits for, each once."""
+    """Show the status of a task and, below it, of the tasks that it waits for, each once."""
     status = statuses[name]
     click.echo(f"{'  ' * depth}{name}: {status.state.value}")
     shown.add(name)
@@ -123,14 +123,14 @@ def _print_status(name: str, statuses: "dict[str, TaskStatus]", shown: set[str],
 @click.command()
 @region_options
 @output_option
-@click.option("--all", "everything", is_flag=True, help="The dataset itself as well.")
-@click.option("--yes", is_flag=True, help="Remove; without it the files are only listed.")
+@click.option("--all", "everything", is_flag=True, help="Include the dataset itself.")
+@click.option("--yes", is_flag=True, help="Remove the files; without it they are only listed.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def clean(*, region: str, output: Path, everything: bool, yes: bool, as_json: bool, **where: Any) -> None:
-    """List what is left over in the dataset of REGION: of earlier configurations, and temporary files of killed builds.
+    """List leftover files in the dataset of REGION: files of earlier settings, and temporary files of killed builds.
 
-    Only files that gcn_luigi made, and that nobody changed since, are listed; links are never followed. With --yes they
-    are removed.
+    The list has only files that gcn_luigi made and that nobody has changed since. Links are never followed. With --yes
+    the files are removed.
 
     JSON keys: dataset, removable and kept (path, why), bytes, removed (how many files; null without --yes).
 
@@ -160,4 +160,4 @@ def clean(*, region: str, output: Path, everything: bool, yes: bool, as_json: bo
     elif yes:
         click.echo(f"removed: {remove_leftovers(root, found)} files, {size / 1e6:,.1f} MB")
     else:
-        click.echo(f"would remove {len(found.removable)} files, {size / 1e6:,.1f} MB; say --yes to do it")
+        click.echo(f"would remove {len(found.removable)} files, {size / 1e6:,.1f} MB; give --yes to remove them")

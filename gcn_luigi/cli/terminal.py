@@ -1,4 +1,4 @@
-"""What a command shows while it works: live bars in a terminal, plain lines in a log, and what Ctrl-C does."""
+"""What a command shows while it works, live bars in a terminal and plain lines in a log, and what Ctrl-C does."""
 
 import os
 import signal
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 Watch = Callable[["Progress"], None]
 
 _BAR = 24
-# A log says that the build lives, even where nothing ends for long.
+# After this time without a finished task, the log shows that the build is still working.
 _QUIET_S = 60.0
-# As a shell says of a command that Ctrl-C ended.
+# The exit code that a shell reports for a command that Ctrl-C ended.
 STOPPED = 128 + signal.SIGINT
-_PATIENCE = b"stopping: processes are being ended and half files removed; once more ends at once\n"
+_PATIENCE = b"stopping: ending processes and removing unfinished files; press Ctrl-C again to end at once\n"
 
 
 @contextmanager
 def progress_bar() -> Iterator["Say"]:
-    """Yield a function that shows a message and the share of work done, as a bar, and only in a terminal."""
+    """Yield a function that shows a message and the completed fraction as a bar, but only in a terminal."""
     console = Console(stderr=True)
     with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
         shown = bar.add_task("", total=1.0)
@@ -42,7 +42,7 @@ def progress_bar() -> Iterator["Say"]:
 
 @contextmanager
 def watching(console: Console | None = None) -> Iterator[Watch]:
-    """Yield a function that shows a moment of a build on `console`, by default standard error."""
+    """Yield a function that shows the progress of a build on `console`, by default standard error."""
     console = console or Console(stderr=True)
     if not console.is_terminal:
         yield _plain_lines()
@@ -53,7 +53,7 @@ def watching(console: Console | None = None) -> Iterator[Watch]:
 
 
 def moment_view(moment: "Progress", elapsed: float) -> Group:
-    """Return what a terminal shows `elapsed` seconds after a build began: its bar, and one per running task."""
+    """Return what a terminal shows `elapsed` seconds after a build began: a bar for it, and one per running task."""
     done, total = moment.counts.get("DONE", 0), sum(moment.counts.values())
     whole = Table.grid(padding=(0, 1))
     left = "" if moment.seconds_left is None else f", about {duration(moment.seconds_left)} left"
@@ -69,7 +69,7 @@ def moment_view(moment: "Progress", elapsed: float) -> Group:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time for people.
+    """Return a duration in readable form.
 
     Examples
     --------
@@ -106,15 +106,15 @@ def _detailed(one: "Running") -> str:
 
 
 class Stopped(KeyboardInterrupt):
-    """Ctrl-C, with what there is to say about it."""
+    """Ctrl-C, with a message for the user."""
 
 
 @contextmanager
 def interrupts() -> Iterator[None]:
-    """Hear Ctrl-C once: the second is answered with patience, the third ends the process as it is.
+    """Stop at the first Ctrl-C; the second one prints a request to wait, and the third ends the process at once.
 
-    Whatever the process started ends with it even then. A process that was told to be deaf stays so, and one that was
-    stopped ends without hearing another one.
+    Even then all processes that this one started end with it. A process that was started to ignore Ctrl-C keeps
+    ignoring it, and a process that is stopping ignores further ones at the end.
     """
     before = signal.getsignal(signal.SIGINT)
     if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
@@ -140,7 +140,7 @@ def interrupts() -> Iterator[None]:
 
 @contextmanager
 def say_what_is_kept(root: "RegionTask") -> Iterator[None]:
-    """On Ctrl-C raise Stopped, which says how many finished files of the dataset are kept, and how to go on."""
+    """On Ctrl-C raise Stopped, which says how many finished files of the dataset are kept, and how to continue."""
     try:
         yield
     except KeyboardInterrupt:
@@ -148,5 +148,5 @@ def say_what_is_kept(root: "RegionTask") -> Iterator[None]:
 
         kept = sum(target.path.is_file() and target.record() is not None for target in made_files(root))
         raise Stopped(
-            f"stopped; {kept} finished files are kept; run the same command again to go on: {root.paths.root}"
+            f"stopped; {kept} finished files are kept; run the same command again to continue: {root.paths.root}"
         ) from None

@@ -1,4 +1,4 @@
-"""`gcn upgrade-config`: renamed keys of TOML files under their new names; comments and order stay."""
+"""`gcn upgrade-config`: rename old keys in TOML files; comments and the order of lines stay."""
 
 import difflib
 import json
@@ -15,7 +15,7 @@ from gcn_luigi.io.publish.atomic import atomic_write
 from gcn_luigi.old_keys import OLD_KEYS, renew
 
 _HEADER = re.compile(r"\s*\[\s*([A-Za-z0-9_.-]+)\s*\]\s*(#.*)?")
-# An entry, or one that was made a comment: indentation, key, equals sign, value, and a comment behind it.
+# An entry, or one that is commented out: indentation, key, equals sign, value, and a comment after it.
 _ENTRY = re.compile(
     r"""(\s*(?:\#\s*)?)([A-Za-z0-9_.-]+)(\s*=\s*)((?:"(?:[^"\\]|\\.)*"|'[^']*'|[^\#"'])*?)(\s*(?:\#.*)?)"""
 )
@@ -23,12 +23,12 @@ _ENTRY = re.compile(
 
 @click.command("upgrade-config")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--check", is_flag=True, help="Change nothing; end with 1 where a file holds an old key.")
+@click.option("--check", is_flag=True, help="Change nothing; the exit code is 1 if a file has an old key.")
 def upgrade_config(*, files: tuple[Path, ...], check: bool) -> None:
-    """Give the renamed keys of regions' TOML files their new names, in place.
+    """Rewrite old keys in regions' TOML files under their new names, in place.
 
-    Shows what changes. Values that a new name counts otherwise are converted; comments and the order of lines stay,
-    and what a dataset holds does not change.
+    The command shows what it changes. It converts a value if the new key counts differently. Comments and the order of
+    lines stay, and so does the content of a dataset.
 
     \b
     Example:
@@ -52,7 +52,7 @@ def _upgraded(path: Path) -> tuple[str, str]:
     Raises
     ------
     ConfigError
-        The file cannot be read, gives a key under both names, or writes one in a way that is not understood here.
+        The file cannot be read, gives a key under both names, or writes a key in a form that this command cannot parse.
     """
     text, tree = read_toml(path)
     try:
@@ -68,7 +68,7 @@ def _upgraded(path: Path) -> tuple[str, str]:
         is_understood = False
     if not is_understood:
         raise ConfigError(
-            f"cannot be rewritten: {'; '.join(notes)}",
+            f"the file cannot be rewritten: {'; '.join(notes)}",
             where=str(path),
             fix="change these keys by hand; only lines of the form key = value are rewritten",
         )
@@ -76,7 +76,7 @@ def _upgraded(path: Path) -> tuple[str, str]:
 
 
 def renew_text(text: str) -> str:
-    """Return the text of a TOML file with renamed keys, those in comments too, under their new names."""
+    """Return the text of a TOML file with all renamed keys, including commented ones, under their new names."""
     section, lines = "", []
     for line in text.splitlines(keepends=True):
         body = line.rstrip("\r\n")
@@ -93,7 +93,7 @@ def renew_text(text: str) -> str:
 def _renewed_entry(section: str, entry: re.Match[str]) -> str | None:
     """Return a line under its new name; None for a key that is ignored."""
     start, key, equals, value, end = entry.groups()
-    # The section is part of the key where no header comes before it.
+    # If no header comes before the key, the section is part of it.
     prefix, _, name = key.rpartition(".")
     renamed = OLD_KEYS.get(".".join(filter(None, (section, prefix))), {}).get(name)
     if renamed is None:

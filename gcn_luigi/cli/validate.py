@@ -1,4 +1,4 @@
-"""`gcn validate`: say whether a dataset is whole, and whether two are the same."""
+"""`gcn validate`: check whether a dataset is intact, and whether several are the same."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Report:
-    """What was found out about one directory."""
+    """The findings about one directory."""
 
     directory: str
     sound: bool = False
@@ -27,24 +27,24 @@ class _Report:
     chips: dict[str, int] = field(default_factory=dict)
     digest: str = ""
     data_digest: str = ""
-    # From the first dataset; None where they were not compared.
+    # From the first dataset; None if they were not compared.
     differences: list[str] | None = None
 
 
 @click.command()
 @click.argument("directory", type=SOURCE_PATH, nargs=-1, required=True, shell_complete=complete_dataset)
 @click.option("--deep", is_flag=True, help="Also read every chip, and check the records in .gcn.")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON, one object a dataset.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, one object per dataset.")
 def validate(*, directory: tuple[Path, ...], deep: bool, as_json: bool) -> None:
     """Check every file, digest, shape and index row of the dataset in DIRECTORY.
 
-    Of several, say besides whether they are the same dataset as the first; where they are not, whether they hold the
-    same data nevertheless: shards, index, catalog and statistics.
+    Given several directories, the command also says whether each dataset is the same as the first. If one is not, it
+    says whether at least the data are the same: shards, index, catalog and statistics.
 
-    A part that was passed on without .gcn is sound if nothing is missing that chips are read from.
+    A partial copy without .gcn is sound if it has every file that chips are read from.
 
-    JSON keys of a dataset: directory, sound, problems, notes, files (that are there), chips, digest, data_digest, and
-    differences from the first one, null where they were not compared.
+    JSON keys of a dataset: directory, sound, problems, notes, files (how many exist), chips, digest, data_digest, and
+    differences (from the first dataset; null if they were not compared).
 
     \b
     Example:
@@ -56,7 +56,7 @@ def validate(*, directory: tuple[Path, ...], deep: bool, as_json: bool) -> None:
     from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
 
     whose = [f"{place}: " if len(directory) > 1 else "" for place in directory]
-    # Each is looked at, also behind one that is damaged.
+    # Every dataset is checked, even if an earlier one is damaged.
     reports = [_check(place, name, deep=deep, prints=not as_json) for place, name in zip(directory, whose, strict=True)]
     if all(report.sound for report in reports):
         first, *others = (Dataset(place) for place in directory)
@@ -71,7 +71,7 @@ def validate(*, directory: tuple[Path, ...], deep: bool, as_json: bool) -> None:
 
 
 def _check(directory: Path, whose: str, *, deep: bool, prints: bool) -> _Report:
-    """Find out what is wrong with a dataset, and print it as it is found."""
+    """Look for problems in a dataset, and print each one when it is found."""
     from gcn_luigi.read.checks.files import left_out_of, listed  # noqa: PLC0415
     from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
     from gcn_luigi.read.validate import absent, unlisted, unrecorded  # noqa: PLC0415
@@ -85,7 +85,7 @@ def _check(directory: Path, whose: str, *, deep: bool, prints: bool) -> _Report:
     if report.problems:
         if prints:
             count = len(report.problems)
-            advice = "To make exactly the damaged files anew: gcn run --deep REGION"
+            advice = "To rebuild only the damaged files: gcn run --deep REGION"
             click.echo(f"{whose}{count} problem(s). {advice}", err=True)
         return report
     for note in (*absent(directory), *unlisted(directory), *(unrecorded(directory) if deep else ())):
@@ -100,12 +100,12 @@ def _check(directory: Path, whose: str, *, deep: bool, prints: bool) -> _Report:
         counts = ", ".join(f"{count} {split} chips" for split, count in report.chips.items())
         click.echo(f"{whose}sound: {report.files} files, {counts}, digest {report.digest}")
         if not whose:
-            click.echo(f"data alone (shards, index, catalog, statistics): digest {report.data_digest}")
+            click.echo(f"data only (shards, index, catalog, statistics): digest {report.data_digest}")
     return report
 
 
 def _print_differences(first: "Dataset", other: "Dataset", found: list[str]) -> None:
-    """Print whether a dataset is the same as the first, or in what not."""
+    """Print whether a dataset is the same as the first, or what differs."""
     for difference in found:
         click.echo(f"{other.paths.root}: {difference}", err=True)
     if found:

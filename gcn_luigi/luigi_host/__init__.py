@@ -1,1 +1,1 @@
-"""What a Luigi process needs before it may run tasks: trusted settings, workers and their memory limit."""
+"""What a Luigi process needs before it may run tasks: checked settings, workers and their memory limit."""

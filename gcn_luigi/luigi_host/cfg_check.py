@@ -1,4 +1,4 @@
-"""What may stand in luigi.cfg: Luigi ignores a misspelt section silently, and much else."""
+"""Checks of luigi.cfg, because Luigi silently ignores misspelt sections and other mistakes."""
 
 import configparser
 import difflib
@@ -21,7 +21,7 @@ from gcn_luigi.io.publish.safe_names import is_name
 from gcn_luigi.luigi_host.cfg_files import check_readable, find_files
 from gcn_luigi.luigi_host.trust import open_to_others
 
-# Options that Luigi, or we, read without a parameter that would declare them.
+# Options that Luigi or this package reads without declaring a parameter for them.
 _UNDECLARED: Mapping[str, Mapping[str, luigi.Parameter]] = {
     "core": {
         "autoload_range": luigi.BoolParameter(),
@@ -33,7 +33,7 @@ _UNDECLARED: Mapping[str, Mapping[str, luigi.Parameter]] = {
     },
     "gcn": {"other_sections": luigi.ListParameter(), "trust_network": luigi.BoolParameter()},
 }
-# Sections that Luigi's manual names and that belong to parts of it which are not loaded here.
+# Sections in Luigi's manual that belong to parts of Luigi which are not loaded here.
 _NOT_LOADED = frozenset(
     {
         "azureblob", "bigquery", "cors", "datadog", "dockerconfig", "elasticsearch", "external_program",
@@ -42,9 +42,9 @@ _NOT_LOADED = frozenset(
         "task_history", "upstream", "webhdfs",
     }
 )  # fmt: skip
-# Classes that luigi.cfg may name by a former place, which is accepted for one version.
+# Classes that luigi.cfg may name by their former module; this is accepted for one version.
 _MOVED = {"gcn_luigi.tasks.process.ChildContext": "gcn_luigi.luigi_host.worker.ChildContext"}
-# Any text may be one of these.
+# Options whose value may be any text.
 _SECRET = frozenset({"password", "apikey", "db_connection"})
 _COMMENT = re.compile(r"\s[;#]")
 
@@ -56,9 +56,9 @@ def check_settings() -> None:
 
 
 def check_files(paths: Sequence[Path]) -> None:
-    """Raise ConfigError if Luigi would ignore something in these files, or misunderstand it; each such thing is named.
+    """Raise ConfigError if Luigi would ignore or misunderstand something in these files; the message names each case.
 
-    The tasks must be loaded: their families are sections.
+    The tasks must be loaded, because their families are sections.
     """
     check_readable(paths)
     cfg = LuigiConfigParser()
@@ -69,7 +69,7 @@ def check_files(paths: Sequence[Path]) -> None:
         raise ConfigError(
             f"{count} cannot be used: {'; '.join(found)}",
             where=", ".join(map(str, paths)),
-            fix='correct them; sections of other programs are named in [gcn] other_sections = ["name"]',
+            fix='correct them; to allow sections of other programs, list them: [gcn] other_sections = ["name"]',
         )
     former = cfg.get("worker", "task_process_context", "")
     if former in _MOVED:
@@ -80,7 +80,7 @@ def check_files(paths: Sequence[Path]) -> None:
 
 
 def known_sections() -> dict[str, dict[str, luigi.Parameter]]:
-    """Return the options of every section: those of each task and each Config that is loaded, and Luigi's own."""
+    """Return the options of every section: those of each loaded task and Config, and Luigi's own."""
     known = {section: dict(options) for section, options in _UNDECLARED.items()}
     for family, _, name, parameter in Register.get_all_params():
         known.setdefault(family, {})[name] = parameter
@@ -91,9 +91,9 @@ def known_sections() -> dict[str, dict[str, luigi.Parameter]]:
 
 
 def find_problems(cfg: LuigiConfigParser, known: Mapping[str, Mapping[str, luigi.Parameter]]) -> Iterator[str]:
-    """Yield a sentence for each thing in `cfg` that Luigi would ignore or misunderstand, with the nearest right name.
+    """Yield a sentence for each setting in `cfg` that Luigi would ignore or misunderstand, with the closest known name.
 
-    `known` gives the options of each section. Where several files set an option, `cfg` holds the last value.
+    `known` gives the options of each section. If several files set an option, `cfg` holds the last value.
     """
     foreign = {*_NOT_LOADED, *_other_sections(cfg)}
     for section in cfg.sections():
@@ -135,35 +135,35 @@ def _resources(cfg: LuigiConfigParser, options: Sequence[str]) -> Iterator[str]:
     for option in options:
         yield from _option(cfg, "resources", option, {option.replace("-", "_"): number})
         if not is_name(option):
-            # Luigi's page takes it for HTML.
+            # Luigi's page inserts the name as HTML.
             yield f"[resources] {option} cannot be the name of a resource"
     if options and "io" not in options:
         given = ", ".join(options)
-        yield f"[resources] gives {given} but not io: one shard would be built at a time (did you mean io?)"
+        yield f"[resources] sets {given} but not io: only one shard would be built at a time (did you mean io?)"
 
 
 def _state_path(cfg: LuigiConfigParser) -> Iterator[str]:
-    """Check where luigid keeps its state, a pickle: whoever can write there runs code when it is loaded."""
+    """Check where luigid keeps its state, a pickle: anyone who can write there can run code when luigid loads it."""
     try:
         state = _get(cfg, "scheduler", "state_path")
     except configparser.Error:
         return
     for place in (Path(state).absolute(), Path(state).absolute().parent) if state else ():
         if place.exists() and (why := open_to_others(place)):
-            yield f"[scheduler] state_path = {state}: {place} {why}, and luigid runs what stands in that file"
+            yield f"[scheduler] state_path = {state}: {place} {why}, and luigid runs code from that file"
 
 
 def _other_sections(cfg: LuigiConfigParser) -> list[str]:
     try:
         named = luigi.ListParameter().parse(_get(cfg, "gcn", "other_sections"))
     except (ValueError, configparser.Error):
-        # Not there; or reported where the option is checked.
+        # The option is not set, or the check of this option reports it.
         return []
     return [str(name) for name in named] if isinstance(named, Sequence) else []
 
 
 def _get(cfg: LuigiConfigParser, section: str, option: str) -> str:
-    """Return a value with ``${NAME}`` and ``%(name)s`` filled in; Luigi's own `get` warns of a dash in a name."""
+    """Return a value with ``${NAME}`` and ``%(name)s`` filled in; Luigi's own `get` warns about a dash in a name."""
     return configparser.ConfigParser.get(cfg, section, option)
 
 

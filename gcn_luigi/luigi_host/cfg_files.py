@@ -1,6 +1,6 @@
-"""The files that Luigi takes its settings from: chosen and parsed before Luigi, which reads them on import, is loaded.
+"""The files with Luigi's settings, chosen and parsed before Luigi is loaded, because Luigi reads them on import.
 
-Luigi says little about a file that is missing, and raises a bare parser error for one that it cannot read.
+Luigi hardly reports a missing file, and raises a bare parser error for a file that it cannot read.
 """
 
 import configparser
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gcn_luigi.errors import ConfigError
 
-# In the order in which Luigi reads them: a later one wins. The one named by LUIGI_CONFIG_PATH comes last.
+# In the order in which Luigi reads them; a later file wins. The file named by LUIGI_CONFIG_PATH comes last.
 PLACES = ("/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg", "client.cfg", "luigi.cfg")
 
 
@@ -21,20 +21,20 @@ def shipped_cfg() -> Path:
 
 
 def choose_cfg() -> None:
-    """Name the shipped settings in LUIGI_CONFIG_PATH where the user has none."""
+    """Set LUIGI_CONFIG_PATH to the shipped settings if the user has none."""
     if "LUIGI_CONFIG_PATH" not in os.environ and not Path("luigi.cfg").is_file():
         os.environ["LUIGI_CONFIG_PATH"] = str(shipped_cfg())
 
 
 def find_files(environ: Mapping[str, str], directory: Path) -> tuple[Path, ...]:
-    """Return the files that Luigi reads in `directory` with the environment `environ`, in its order.
+    """Return the files that Luigi reads in `directory` with the environment `environ`, in Luigi's order.
 
-    Raises ConfigError where LUIGI_CONFIG_PATH names no file, or a format is chosen that is not Luigi's own.
+    Raises ConfigError if LUIGI_CONFIG_PATH names no file, or if a format is chosen that is not Luigi's own.
     """
     parser = environ.get("LUIGI_CONFIG_PARSER", "cfg")
     if parser not in {"cfg", "conf", "ini"}:
         raise ConfigError(
-            f"LUIGI_CONFIG_PARSER is {parser!r}; settings are checked in Luigi's own format alone",
+            f"LUIGI_CONFIG_PARSER is {parser!r}; settings can only be checked in Luigi's own format",
             where="environment variable LUIGI_CONFIG_PARSER",
             fix="unset it and write the settings as luigi.cfg",
         )
@@ -45,13 +45,13 @@ def find_files(environ: Mapping[str, str], directory: Path) -> tuple[Path, ...]:
     path = directory / named
     if not named or not path.is_file():
         raise ConfigError(
-            f"LUIGI_CONFIG_PATH names {named!r}, which is no file: Luigi would run without these settings",
+            f"LUIGI_CONFIG_PATH names {named!r}, which is not a file: Luigi would run without these settings",
             where="environment variable LUIGI_CONFIG_PATH",
             fix="correct the path, or unset the variable",
         )
     if path.suffix == ".toml":
         raise ConfigError(
-            "Luigi does not read a TOML file as it is set up here: it would run without these settings",
+            "Luigi is not set up to read a TOML file here, and would run without these settings",
             where=str(path),
             fix="write the settings as luigi.cfg",
         )
@@ -59,14 +59,14 @@ def find_files(environ: Mapping[str, str], directory: Path) -> tuple[Path, ...]:
 
 
 def check_readable(paths: Iterable[Path]) -> None:
-    """Raise ConfigError for a file that Luigi cannot parse, with the line at fault.
+    """Raise ConfigError for a file that Luigi cannot parse, with the number of the wrong line.
 
-    A section or an option given twice is an error as well, and so is ``[core] autoload_range`` if it is no boolean:
-    Luigi needs that one while it is imported.
+    A section or option that is given twice is also an error. So is ``[core] autoload_range`` if it is not a boolean,
+    because Luigi needs it during its import.
     """
     for path in paths:
         parser = configparser.RawConfigParser(strict=True)
-        # Letters are not folded: to Luigi, Io is not io.
+        # Upper case is kept: Luigi distinguishes Io from io.
         parser.optionxform = str  # type: ignore[assignment,method-assign]
         try:
             with path.open(encoding="utf-8") as stream:

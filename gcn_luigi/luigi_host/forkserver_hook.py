@@ -1,6 +1,6 @@
-"""Loaded by the server of workers alone, which has no other hook: what it prints about a worker that cannot be born.
+"""Hook for the fork server, which has no other: it silences errors about workers whose parent has just ended.
 
-Such a worker is one whose parent has just ended. Nothing else imports this module.
+Only the fork server imports this module.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What every task is checked for before a scheduler hears of it."""
+"""Checks made on every task before it is registered with the scheduler."""
 
 import logging
 import multiprocessing
@@ -15,27 +15,27 @@ from gcn_luigi.luigi_host.cfg_check import check_settings
 from gcn_luigi.luigi_host.trust import check_scheduler, is_loopback
 from gcn_luigi.luigi_host.worker import use_short_sockets
 
-# Parameters that are paths, and those that are addresses on this machine; any other text is a name.
+# Parameters that are paths, and parameters that are addresses on this machine; any other text is a name.
 _PATHS, _ADDRESSES = frozenset({"output_root", "config_dir", "data_root"}), frozenset({"pages_url"})
 
 
 def ignore_gdal_settings() -> None:
-    """Take what the shell says to GDAL and PROJ out of this process, before a worker inherits it, and log it."""
+    """Remove the shell's GDAL and PROJ settings from this process, before a worker inherits them, and log this."""
     ignored = set_aside()
     if ignored:
         logging.getLogger("luigi-interface").warning(told(ignored))
 
 
 class GuardedTask(luigi.Task):
-    """A task that checks Luigi's settings, the scheduler and its own parameters before a scheduler hears of it.
+    """A task that checks Luigi's settings, the scheduler and its own parameters before it is registered there.
 
-    Luigi makes the task first and then its worker, which talks to the scheduler. An error here (ConfigError or
-    SchedulerError) ends the command with a code that is never 0; one in `complete` would not, without ``[retcode]``.
-    Luigi's page puts texts into HTML as they are.
+    Luigi first makes the task and then its worker, which talks to the scheduler. An error here (ConfigError or
+    SchedulerError) ends the command with a code other than 0; without ``[retcode]``, an error in `complete` would end
+    it with 0. Parameters are restricted because Luigi's page inserts texts into its HTML unescaped.
     """
 
     def __init__(self, *args: Any, **parameters: Any) -> None:
-        # A worker process knows nothing of the command line, and does what its parent was allowed to.
+        # A worker process does not see the command line; it may do what its parent was allowed to do.
         if multiprocessing.parent_process() is None:
             check_settings()
             check_scheduler()
@@ -61,10 +61,10 @@ class GuardedTask(luigi.Task):
 
 
 def _check_address(text: str, where: str) -> None:
-    # Luigi's page makes a link of it.
+    # Luigi's page turns the address into a link.
     if text and not (text.startswith("http://") and is_loopback(text) and is_plain_text(text)):
         raise ConfigError(
-            f"{text!r} is no address on this machine",
+            f"{text!r} is not an address on this machine",
             where=where,
             fix="write it as http://127.0.0.1:8083/word, as `gcn report --serve` prints it",
         )
@@ -75,7 +75,7 @@ def _check_path(text: str, where: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise ConfigError(
-            f"{text!r} holds letters beyond ASCII, and Python was told to read names of files as "
+            f"{text!r} contains letters beyond ASCII, but Python is set to read file names as "
             f"{sys.getfilesystemencoding()}",
             where=where,
             fix="unset PYTHONUTF8, or export LC_ALL=C.UTF-8",

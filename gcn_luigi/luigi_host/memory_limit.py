@@ -1,4 +1,4 @@
-"""The memory of a task: looked at before it starts, limited while it works, and explained when it is not enough."""
+"""The memory of a task: checked before it starts, limited while it works, and explained when it is not enough."""
 
 import errno
 import multiprocessing
@@ -18,11 +18,11 @@ from gcn_luigi.errors import GcnLuigiError, ResourceError
 
 MB = 1_000_000
 _ROOT = Path("/")
-# Left for the command itself, the fork server, the scheduler and the system's file cache: an eighth, within these.
+# An eighth, within these limits, is left for the command itself, the fork server, the scheduler and the file cache.
 _LEAST_RESERVE, _MOST_RESERVE = 256 * MB, 2_000 * MB
-# Address space that libraries reserve and hardly touch, above all stacks of threads: the kernel's limit counts it.
+# Address space that libraries reserve but hardly use, mainly for thread stacks; the kernel's limit counts it.
 _UNTOUCHED = 256 * MB
-# In what libraries say of a failed allocation, or of a thread that does not start, where they raise no MemoryError.
+# Words in the messages of libraries about a failed allocation or thread start, if they raise no MemoryError.
 _WORDS = ("out of memory", "not enough memory", "alloc", "new thread")
 _DIED = re.compile(r"died unexpectedly with exit code (-\d+)")
 _GAVE_UP = {"-6": "SIGABRT", "-7": "SIGBUS", "-11": "SIGSEGV"}
@@ -31,15 +31,15 @@ _GAVE_UP = {"-6": "SIGABRT", "-7": "SIGBUS", "-11": "SIGSEGV"}
 def allowed_bytes(root: Path = _ROOT) -> int:
     """Return the bytes that all processes of a build may hold together, less a reserve.
 
-    That is the machine's memory, or less where the control group (version 2) or one around it has a limit. `root`
-    holds ``proc`` and ``sys``.
+    This is the machine's memory, or less if the control group (version 2) or a group above it has a limit. `root`
+    contains ``proc`` and ``sys``.
     """
     most = min([int(psutil.virtual_memory().total), *_group_limits(root)])
     return max(most - min(max(most // 8, _LEAST_RESERVE), _MOST_RESERVE), 0)
 
 
 def share_mb(workers: int, root: Path = _ROOT) -> int:
-    """Return the million bytes that each of `workers` processes may hold; at least 1."""
+    """Return how many million bytes each of `workers` processes may hold; at least 1."""
     return max(allowed_bytes(root) // workers // MB, 1)
 
 
@@ -48,7 +48,7 @@ def _group_limits(root: Path) -> Iterator[int]:
         _, controllers, group = line.split(":", 2)
         if controllers:
             continue
-        # Inside a container a group may be named as the host sees it: what is mounted is then its root.
+        # Inside a container a group may have the name that the host uses; the mounted directory is then its root.
         parts = [part for part in Path(group).parts[1:] if part != ".."]
         for depth in range(len(parts) + 1):
             limit = _text(root.joinpath("sys/fs/cgroup", *parts[:depth], "memory.max")).strip()
@@ -67,16 +67,16 @@ def _text(path: Path) -> str:
 def within_memory(task: Any) -> Iterator[None]:
     """Run a block, the `make` of a RegionTask, with the memory that the task may have.
 
-    In a worker process of Luigi, which does nothing else, allocations beyond it fail. A program that runs the task in
-    its own process keeps its own limits. Raises ResourceError, which names what to lower, where the task needs more
-    by its settings, or memory ran out.
+    In a worker process of Luigi, which does nothing else, allocations beyond this limit fail. A program that runs the
+    task in its own process keeps its own limits. Raises ResourceError, which names what to lower, if the task needs
+    more memory with its settings, or if memory ran out.
     """
     limit = _limit(task)
     needed = task.memory_needed()
     resident = psutil.Process().memory_info().rss
     if needed and resident + needed > limit:
         raise ResourceError(
-            f"needs about {_mb(resident + needed)} MB of memory, and may have {_mb(limit)} MB",
+            f"the task needs about {_mb(resident + needed)} MB of memory, but may have only {_mb(limit)} MB",
             where=task.name,
             fix=_advice(task, limit - resident, resident + needed),
         )
@@ -89,21 +89,21 @@ def within_memory(task: Any) -> Iterator[None]:
             raise
         held = _peak()
         raise ResourceError(
-            f"ran out of memory: it may have {_mb(limit)} MB and held {_mb(held)} MB when this failed: {sign}",
+            f"the task ran out of memory: it may have {_mb(limit)} MB and held {_mb(held)} MB when this failed: {sign}",
             where=task.name,
             fix=_advice(task, limit - resident, max(resident + needed, 2 * held)),
         ) from error
 
 
 def explain_killed(error: str, task: Any) -> str:
-    """Return what Luigi says of a failed task, with the reason and what to lower where its process was killed."""
+    """Return Luigi's message about a failed task; if its process was killed, with the reason and what to lower."""
     died = _DIED.search(error)
     if died is None or not hasattr(task, "memory_advice"):
         return error
     if died[1] == "-9":
-        how = "it was killed from outside: most often by the kernel, for want of memory"
+        how = "it was killed from outside, most often by the kernel because memory ran out"
     elif died[1] in _GAVE_UP:
-        how = f"it ended with {_GAVE_UP[died[1]]}: a library gave up, as some do when memory runs out"
+        how = f"it ended with {_GAVE_UP[died[1]]}: a library aborted, as some do when memory runs out"
     else:
         return error
     what = f"its process ended with exit code {died[1]}: {how}"
@@ -111,7 +111,7 @@ def explain_killed(error: str, task: Any) -> str:
 
 
 def _limit(task: Any) -> int:
-    """Return the bytes that the task's process may hold: by its parameter or the machine, and by the shell's limits."""
+    """Return the bytes that the task's process may hold, by its parameter or the machine and by the shell's limits."""
     most = task.memory_mb * MB if task.memory_mb else allowed_bytes()
     soft = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_DATA, resource.RLIMIT_AS)]
     return int(min([most, *(limit for limit in soft if limit != resource.RLIM_INFINITY)]))
@@ -119,11 +119,11 @@ def _limit(task: Any) -> int:
 
 @contextmanager
 def _bounded(limit: int) -> Iterator[None]:
-    """In a worker process on Linux, let allocations beyond `limit` bytes fail during a block."""
+    """In a worker process on Linux, make allocations beyond `limit` bytes fail during a block."""
     if sys.platform != "linux" or not isinstance(multiprocessing.current_process(), luigi.worker.TaskProcess):
         yield
         return
-    # Arrow's own pool takes a whole gigabyte of address space at once.
+    # Arrow's own pool reserves a whole gigabyte of address space at once.
     pa.set_memory_pool(pa.system_memory_pool())
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     now = psutil.Process().memory_info()
@@ -133,15 +133,15 @@ def _bounded(limit: int) -> Iterator[None]:
     try:
         yield
     finally:
-        # What comes after, such as the message, must not fail as well.
+        # The code after the block, such as the message, must not fail as well.
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def _sign(error: BaseException, limit: int) -> str | None:
-    """Return what shows that memory ran out, or None.
+    """Return the message that shows that memory ran out, or None.
 
-    A damaged file that claims an absurd size lets allocations fail as well, and so does a limit on threads: what is
-    not MemoryError itself counts only where the process has held half of its memory.
+    Allocations also fail for a damaged file that claims an absurd size, and for a limit on threads. So an error other
+    than MemoryError counts only if the process has held half of its memory.
     """
     held_much = 2 * _peak() >= limit
     link: BaseException | None = error
@@ -155,20 +155,20 @@ def _sign(error: BaseException, limit: int) -> str | None:
 
 
 def _peak() -> int:
-    """Return the most bytes that this process has held."""
+    """Return the largest number of bytes that this process has held."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _advice(task: Any, room: int, needed: int) -> str:
-    """Say what to lower to fit `room` bytes without the libraries, or what to raise for `needed` bytes (0: unknown)."""
+    """Return what to lower for `room` bytes without the libraries, or what to raise for `needed` bytes (0: unknown)."""
     machine = allowed_bytes()
-    workers = "lower `gcn run --workers`: each process then has more"
+    workers = "lower `gcn run --workers`: each process then has more memory"
     if 0 < needed <= machine:
-        workers = f"lower `gcn run --workers`: {machine // needed} fit this machine"
+        workers = f"lower `gcn run --workers`: this machine has enough memory for {machine // needed}"
     now = f"now {task.memory_mb}" if task.memory_mb else "now not set"
     to = f" to {_mb(needed)}" if needed else ""
-    more = f"raise `gcn run --memory` ([gcn] memory_mb, {now}){to} where there is more"
+    more = f"raise `gcn run --memory` ([gcn] memory_mb, {now}){to} if the machine has more"
     return ", or ".join((*task.memory_advice(room), workers, more))
 
 

@@ -1,6 +1,6 @@
-"""Which scheduler is trusted: one on this machine, and another only where the user says so.
+"""Which scheduler is trusted: one on this machine, and any other only if the user says so.
 
-Luigi knows no password. Whoever reaches a scheduler can have any importable code run by the workers that ask it.
+Luigi has no passwords. Anyone who can reach a scheduler can make the workers that ask it run any importable code.
 """
 
 import functools
@@ -18,19 +18,19 @@ from luigi.configuration import get_config
 
 from gcn_luigi.errors import ConfigError, SchedulerError
 
-# Nothing that two libraries could read as two different hosts: no user, no backslash, no space.
+# Addresses that two libraries cannot read as different hosts: no user, no backslash, no space.
 _PLAIN = re.compile(
     r"https?://(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9.-]+))(?::(?P<port>\d{1,5}))?(?:/\S*)?"
 )
-# Sockets of this machine, and the state of one that takes connections; proc(5).
+# Sockets of this machine, and the state of a socket that accepts connections; proc(5).
 _LISTENERS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _LISTENING = "0A"
 
 
 def is_loopback(url: str) -> bool:
-    """Return whether an address is one of this machine alone: 127.0.0.0/8, ::1, localhost, or a Unix socket.
+    """Return whether an address can only be on this machine: 127.0.0.0/8, ::1, localhost, or a Unix socket.
 
-    No other name is looked up: what it means today it need not mean when the connection is made.
+    No other name is looked up, because it may mean another machine by the time of the connection.
 
     Examples
     --------
@@ -52,7 +52,8 @@ def is_loopback(url: str) -> bool:
 def is_own(port: int, tables: Iterable[Path] = _LISTENERS) -> bool:
     """Return whether nobody but the user and root listens on a port of this machine.
 
-    Another user's scheduler would have this user's workers run that user's code. True where the system does not say.
+    Another user's scheduler would make this user's workers run that user's code. True if the system does not say who
+    listens.
     """
     holders = set()
     for table in tables:
@@ -68,45 +69,45 @@ def is_own(port: int, tables: Iterable[Path] = _LISTENERS) -> bool:
 def check_address(url: str, *, is_trusted: bool) -> None:
     """Raise SchedulerError for a scheduler on another machine or of another user of this one, unless it is trusted.
 
-    Raises ConfigError where `url` is no address of a web service.
+    Raises ConfigError if `url` is not an address of a web service.
     """
     if urlsplit(url).scheme not in {"http", "https", "http+unix"}:
-        raise ConfigError(f"{url!r} is no address", where="scheduler", fix="write it as http://127.0.0.1:8082")
+        raise ConfigError(f"{url!r} is not an address", where="scheduler", fix="write it as http://127.0.0.1:8082")
     if is_trusted:
         return
     if not is_loopback(url):
         raise SchedulerError(
-            "this scheduler is not on this machine: Luigi has no authentication, and everyone who reaches it can "
+            "this scheduler is not on this machine: Luigi has no authentication, and everyone who can reach it can "
             "run code as you",
             where=url,
-            fix="bring it here with `ssh -N -L 8082:127.0.0.1:8082 HOST` and use http://127.0.0.1:8082; or trust its "
-            "whole network: [gcn] trust_network = true in luigi.cfg, `gcn run --trust-network`",
+            fix="open a tunnel, `ssh -N -L 8082:127.0.0.1:8082 HOST`, and use http://127.0.0.1:8082; or trust its "
+            "whole network: [gcn] trust_network = true in luigi.cfg, or `gcn run --trust-network`",
         )
     found = _PLAIN.fullmatch(url)
     if found is not None and not is_own(int(found["port"] or (443 if url.startswith("https") else 80))):
         raise SchedulerError(
-            "this scheduler is another user's, who can run code as you",
+            "this scheduler belongs to another user, who can run code as you",
             where=url,
             fix="start your own on another port: luigid --address 127.0.0.1 --port 8083; or trust everyone on this "
-            "machine: [gcn] trust_network = true in luigi.cfg, `gcn run --trust-network`",
+            "machine: [gcn] trust_network = true in luigi.cfg, or `gcn run --trust-network`",
         )
 
 
 def check_scheduler() -> None:
     """Check the scheduler that the `luigi` command or luigi.cfg names, once per command; see `check_address`.
 
-    A worker that is to run whatever tasks anyone gave the scheduler (`--assistant`) is refused as well.
+    A worker that would run any task that anyone gave the scheduler (`--assistant`) is refused as well.
     """
     _check_scheduler(CmdlineParser.get_instance())
 
 
 @functools.lru_cache(maxsize=1)
 def _check_scheduler(command: CmdlineParser | None) -> None:
-    del command  # Luigi's Config looks at it itself.
+    del command  # Luigi's Config reads it itself.
     options = luigi.interface.core()
     if options.assistant:
         raise SchedulerError(
-            "such a worker runs any task of any module that the scheduler names, whoever put it there",
+            "such a worker runs any task of any module that the scheduler names, whoever added it",
             where="--assistant",
             fix="leave it out and raise --workers: several `luigi` commands share the work of one scheduler",
         )
@@ -116,9 +117,9 @@ def _check_scheduler(command: CmdlineParser | None) -> None:
 
 
 def open_to_others(path: Path) -> str:
-    """Return how other users can replace what is at or in `path`; the empty text where they cannot.
+    """Return how other users can replace what is at or in `path`; an empty text if they cannot.
 
-    Root and the user are trusted, and so is the group of a group-writable directory: whoever shares a group shares
+    Root and the user are trusted. So is the group of a group-writable directory, because the members of a group share
     its directories.
     """
     if path.stat().st_uid not in {0, os.geteuid()}:
@@ -127,6 +128,6 @@ def open_to_others(path: Path) -> str:
 
 
 def is_writable_by_all(path: Path) -> bool:
-    """Return whether every user can write `path`; in a sticky directory (such as /tmp) nobody replaces another's."""
+    """Return whether every user can write `path`; in a sticky directory (such as /tmp) others cannot replace files."""
     mode = path.stat().st_mode
     return bool(mode & stat.S_IWOTH) and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX)

@@ -21,32 +21,32 @@ _LOOK_S = 0.5
 # Time to remove a temporary file; then the process ends in the middle of whatever it does.
 _GRACE_S = 10.0
 _TOLD_TO_STOP = 128 + signal.SIGTERM
-# Of the path of a socket: 108 on Linux and 104 elsewhere, the closing zero included.
+# Longest path of a socket: 108 bytes on Linux and 104 elsewhere, including the final zero.
 _MOST_SOCKET_BYTES = 103
 # What multiprocessing adds to the temporary directory.
 _SOCKET_NAME = "/pymp-01234567/listener-01234567"
-_SHORT_PLACES = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  a directory of its own is made there, for this user alone
+_SHORT_PLACES = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  a private directory is made there for this user
 
 
 def use_forkserver() -> None:
     """Make Luigi start its workers from a clean server process, unless the program chose a method itself.
 
-    A plain fork copies open GDAL datasets with a shared file offset, from which children read wrong pixels
-    without any error, and copies locked OpenMP threads, on which they wait for ever.
+    A plain fork copies open GDAL datasets with a shared file offset, so children read wrong pixels without any error.
+    It also copies locks of OpenMP threads, on which children wait for ever.
     """
     if multiprocessing.get_start_method(allow_none=True) is None:
         multiprocessing.set_start_method("forkserver")
         if sys.platform != "darwin":
-            # The server imports the libraries once; no task waits for that again. On macOS a process that has loaded
-            # system frameworks must not fork, so there every task imports them.
+            # The server imports the libraries once, so that no task has to wait for them. On macOS a process that has
+            # loaded system frameworks must not fork, so there every task imports them.
             multiprocessing.set_forkserver_preload(["gcn_luigi.tasks", "gcn_luigi.luigi_host.forkserver_hook"])
 
 
 @functools.lru_cache(maxsize=1)
 def use_short_sockets() -> None:
-    """Have the sockets of worker processes made elsewhere where the path of TMPDIR is too long for one.
+    """Put the sockets of worker processes into another directory if the path of TMPDIR is too long for them.
 
-    Raises ConfigError where there is no other place.
+    Raises ConfigError if there is no other directory.
     """
     if _fits_socket(tempfile.gettempdir()):
         return
@@ -55,15 +55,15 @@ def use_short_sockets() -> None:
     place = next((place for place in places if Path(place).is_dir()), None)
     if place is None:
         raise ConfigError(
-            f"the path is too long for a socket, by which worker processes are started: more than "
-            f"{_MOST_SOCKET_BYTES - len(_SOCKET_NAME)} bytes",
+            f"the path is longer than {_MOST_SOCKET_BYTES - len(_SOCKET_NAME)} bytes: too long for the sockets through "
+            "which worker processes are started",
             where=f"TMPDIR={tempfile.gettempdir()}",
             fix="set TMPDIR to a shorter path, such as /tmp",
         )
     before = tempfile.tempdir
     tempfile.tempdir = place
     try:
-        # Makes a directory that only this user may enter, remembers it, and removes it when the process ends.
+        # This makes a directory that only this user may enter, and removes it when the process ends.
         util.get_temp_dir()
     finally:
         tempfile.tempdir = before
@@ -74,13 +74,13 @@ def _fits_socket(directory: str) -> bool:
 
 
 def start_server() -> None:
-    """Start the server of workers with Ctrl-C blocked, which they inherit: one being born would print a traceback.
+    """Start the fork server with Ctrl-C blocked; workers inherit this, so a starting worker prints no traceback.
 
-    Only blocked here, not ignored: this process hears an interrupt of that moment right afterwards.
+    Ctrl-C is only blocked, not ignored: this process receives such an interrupt right afterwards.
     """
     if multiprocessing.get_start_method(allow_none=True) != "forkserver":
         return
-    # First, because starting it would unblock.
+    # This comes first, because starting the tracker would unblock the signal.
     resource_tracker.ensure_running()
     heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -90,7 +90,7 @@ def start_server() -> None:
 
 
 class ChildContext:
-    """What surrounds a task in its worker process; named in luigi.cfg. Luigi passes the process, which is not used."""
+    """The context of a task in its worker process, named in luigi.cfg. Luigi passes the process, which is not used."""
 
     def __init__(self, process: object) -> None:
         del process
@@ -102,20 +102,20 @@ class ChildContext:
             try:
                 _end_with_parent()
             except KeyboardInterrupt:
-                # The parent died while this process was born.
+                # The parent died while this process started.
                 sys.exit(_TOLD_TO_STOP)
         if os.environ.get("GCN_QUIET_WORKERS") == "1":
             # `gcn run` shows failures itself; without a handler Python would print them to the terminal.
             logging.getLogger("luigi-interface").addHandler(logging.NullHandler())
             if self._is_child:
-                # HDF5 closes a file a second time when it is forgotten: the failure is reported already.
+                # HDF5 closes a file a second time when Python frees it; the failure was already reported.
                 sys.excepthook = sys.unraisablehook = log_ignored
         else:
             logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """End without a traceback when told to stop: the parent says why."""
+        """End without a traceback when the process has to stop: the parent reports why."""
         if not self._is_child:
             return
         try:
@@ -127,25 +127,25 @@ class ChildContext:
 
 
 def log_ignored(*what: object) -> None:
-    """Log what Python would print; the parent reports to whoever watches the build."""
+    """Log what Python would print; the parent reports to the user."""
     logging.getLogger("luigi-interface").debug("ignored: %s", what)
 
 
 def _end_with_parent() -> None:
-    # SIGTERM by default leaves temporary files behind, and a Python handler for it waits for C code that may be stuck.
-    # So a thread takes it, and asks the task to stop.
+    # By default SIGTERM leaves temporary files behind, and a Python handler would wait for C code that may be stuck.
+    # So a thread receives it and asks the task to stop.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    # Ctrl-C reaches every process of a terminal. The parent hears it; two interrupts would cut the tidying up short.
+    # Ctrl-C reaches every process of a terminal. The parent handles it; two interrupts would cut the clean-up short.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.default_int_handler)
     if sys.platform == "linux":
-        # The parent as the kernel knows it, which is the fork server.
+        # To the kernel, the parent is the fork server.
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     threading.Thread(target=_watch, args=(threading.get_ident(),), name="gcn-parent", daemon=True).start()
 
 
 def _watch(task: int) -> None:
-    # The parent that started the task; the fork server outlives it as long as one of its children works.
+    # Watch the process that started the task; the fork server outlives it as long as one of its children works.
     parent = multiprocessing.parent_process()
     while parent is not None and parent.is_alive():
         if _is_told_to_stop():

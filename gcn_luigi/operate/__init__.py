@@ -1,1 +1,1 @@
-"""Running a build: start it, follow it, plan it, clean up after it."""
+"""Running a build: start it, watch it, plan it, and clean up after it."""

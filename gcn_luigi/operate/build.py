@@ -1,4 +1,4 @@
-"""One build of a graph, watched: what is done, what runs, what failed and why."""
+"""One build of a graph and its progress: which tasks are done, which run, which failed and why."""
 
 import json
 import threading
@@ -37,10 +37,10 @@ _PATIENCE_S = 5.0
 class BuildResult:
     """How a build ended.
 
-    `exit_code` is 0, or the code that luigi.cfg's ``[retcode]`` gives; `built` names the tasks whose files this run
-    made, `built_elsewhere` those that another run on the same scheduler finished meanwhile. `failures` holds what each
-    failed task said, by name. With `lost_scheduler` the central scheduler ended, and the build went on with one in this
-    process.
+    `exit_code` is 0, or the code that luigi.cfg's ``[retcode]`` gives. `built` names the tasks whose files this run
+    made, `built_elsewhere` those that another run on the same scheduler finished in the meantime. `failures` holds the
+    error message of each failed task, by name. `lost_scheduler` is True if the central scheduler ended and the build
+    continued with one in this process.
     """
 
     exit_code: int
@@ -51,9 +51,9 @@ class BuildResult:
 
 
 class Worker(luigi.worker.Worker):
-    """Luigi's worker, in company: it waits for what another run is making, and knows which tasks it made itself.
+    """Luigi's worker for several runs at once: it waits for files that another run makes, and knows which it made.
 
-    It also reports to the scheduler where the page of each finished task is, also of those it found finished.
+    It also reports to the scheduler where the page of each finished task is, including tasks that it found finished.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -72,9 +72,9 @@ class Worker(luigi.worker.Worker):
         super()._add_task(*args, **kwargs)
 
     def _keep_alive(self, get_work_response: Any) -> bool:
-        """Return whether to ask again though nothing was granted: as long as another run makes what this one needs.
+        """Return whether to ask again although the scheduler gave no task: while another run makes what is needed.
 
-        Luigi would leave here, and call unfinished what that run is about to finish.
+        Luigi would stop here, and report tasks as unfinished that the other run is about to finish.
         """
         is_freed = self._see_what_others_did()
         return is_freed or bool(get_work_response.running_tasks) or super()._keep_alive(get_work_response)
@@ -85,19 +85,19 @@ class Worker(luigi.worker.Worker):
         return {task_id: task for task_id, (task, status) in last.items() if status == "PENDING"}
 
     def running_elsewhere(self) -> list[str]:
-        """Return the ids of the tasks that this run waits for while another one makes them."""
+        """Return the ids of the tasks that this run waits for while another run makes them."""
         if self._running_tasks or not self._get_work_response_history:
             return []
         return [task["task_id"] for task in self._get_work_response_history[-1]["running_tasks"]]
 
     def failed_elsewhere(self) -> dict[str, Any]:
-        """Return the tasks, by id, that this run waits for in vain: they failed in another one."""
+        """Return the tasks, by id, that this run waits for in vain because they failed in another run."""
         waiting = self.waiting()
         failed = self._scheduler.task_list(status="FAILED", upstream_status="", limit=False) if waiting else {}
         return {task_id: waiting[task_id] for task_id in waiting.keys() & failed.keys()}
 
     def _see_what_others_did(self) -> bool:
-        """Note which tasks other runs finished; return whether a task is free again because its run was killed."""
+        """Remember which tasks other runs finished; return whether a task is free again because its run was killed."""
         waiting = self.waiting()
         if not waiting:
             return False
@@ -105,7 +105,7 @@ class Worker(luigi.worker.Worker):
         for task_id in sorted(waiting.keys() & done.keys()):
             self.made_elsewhere.add(task_id)
             self._add_task_history.append((waiting[task_id], "DONE", True))
-        # The scheduler calls them failed, but nothing was said about why.
+        # The scheduler calls these tasks failed, but has no error message for them.
         killed = [name for name in self.failed_elsewhere() if not self._scheduler.fetch_error(name)["error"]]
         for task_id in killed:
             self._scheduler.forgive_failures(task_id=task_id)
@@ -113,7 +113,7 @@ class Worker(luigi.worker.Worker):
 
 
 class _Factory:
-    """Hands Luigi a scheduler and a worker and keeps them, so that they can be asked."""
+    """Gives Luigi a scheduler and a worker and keeps both, so that they can be asked later."""
 
     def __init__(self) -> None:
         self.scheduler: Any = None
@@ -126,7 +126,7 @@ class _Factory:
     def create_remote_scheduler(self, url: str) -> Any:
         self.scheduler = luigi.rpc.RemoteScheduler(url)
         if is_loopback(url):
-            # What is gone on this machine for ten seconds does not come back; Luigi asks for a minute.
+            # A scheduler on this machine that is gone for ten seconds does not come back; Luigi asks for a minute.
             self.scheduler._rpc_retry_wait = min(self.scheduler._rpc_retry_wait, _RETRY_S)  # noqa: SLF001
         return self.scheduler
 
@@ -139,7 +139,7 @@ class _Factory:
         return [(task, status) for task, status, _ in list(self.worker._add_task_history)]  # noqa: SLF001
 
     def running(self) -> list[str]:
-        """Return the ids of the tasks that run now; where none does, of those that another run is waited for."""
+        """Return the ids of the tasks that run now; if none does, of the tasks that another run is making."""
         return list(self.worker._running_tasks) or self.worker.running_elsewhere()  # noqa: SLF001
 
     def made(self) -> tuple[str, ...]:
@@ -147,7 +147,7 @@ class _Factory:
         return () if self.worker is None else self._names(self.worker.made)
 
     def made_elsewhere(self) -> tuple[str, ...]:
-        """Return the names of the tasks that another run was seen to finish, sorted."""
+        """Return the names of the tasks that another run finished, as far as this run saw it, sorted."""
         return () if self.worker is None else self._names(self.worker.made_elsewhere - self.worker.made)
 
     def _names(self, task_ids: set[str]) -> tuple[str, ...]:
@@ -163,17 +163,17 @@ def build(
     watch: Callable[[Progress], None] | None = None,
     goes_on: bool = False,
 ) -> BuildResult:
-    """Build `tasks` and all they require, in so many processes; what another run on the scheduler makes is waited for.
+    """Build `tasks` and all that they require in `workers` processes; wait for what another run is making.
 
     The central scheduler is at `address`; None keeps the scheduler in this process. `watch` is called twice a second
-    with how far the build is. Where the central scheduler ends, `goes_on` goes on with one in this process; without it
-    SchedulerError is raised.
+    with the progress of the build. If the central scheduler ends, the build continues with one in this process if
+    `goes_on` is True, and otherwise raises SchedulerError.
     """
     for root in tasks:
         if isinstance(root, RegionTask):
-            # A graph that cannot be drawn is refused here; Luigi would only log it.
+            # An error in the graph is raised here; Luigi would only log it.
             tuple(upstream(root))
-    # How a program logs is its own affair; Luigi would install handlers.
+    # The calling program decides how to log; Luigi would install its own handlers.
     luigi.configuration.get_config().set("core", "no_configure_logging", "true")
     use_forkserver()
     start_server()
@@ -190,7 +190,7 @@ def build(
             )
         code, failures = _EXIT_CODES[run.status], _failures(factory)
     except luigi.rpc.RPCError as error:
-        # Perhaps it ended with the run that started it, which has finished what this one waited for.
+        # The scheduler may have ended with the run that started it, which has finished what this run waited for.
         if not all(task.complete() for task in tasks):
             if goes_on:
                 rest = build(tasks, workers=workers, address=None, watch=watch)
@@ -199,10 +199,10 @@ def build(
             raise SchedulerError(
                 "the scheduler stopped answering",
                 where=str(address),
-                fix="run again: what was built is kept; `gcn run --local-scheduler` does without it",
+                fix="run again: finished files are kept; `gcn run --local-scheduler` needs no central scheduler",
             ) from error
         code, failures = 0, {}
-    # What a scheduler granted says nothing about what is there.
+    # Which tasks the scheduler gave out does not show which files exist.
     if failures and code in {0, _NOT_RUN}:
         code = _EXIT_CODES[LuigiStatusCode.FAILED]
     elif code == _NOT_RUN and all(task.complete() for task in tasks):
@@ -211,7 +211,7 @@ def build(
 
 
 def _failures(factory: _Factory) -> dict[str, str]:
-    """Return what each failed task said, also those that failed in another run and are waited for in vain."""
+    """Return the error message of each failed task, including tasks of another run that this run waited for."""
     last = {task.task_id: (task, status) for task, status in factory.history()}
     failed = [task for task, status in last.values() if status in ("FAILED", "UNKNOWN", "DISABLED")]
     failed += factory.worker.failed_elsewhere().values()
@@ -248,7 +248,7 @@ def _watching(factory: _Factory, workers: int, watch: Callable[[Progress], None]
         yield
     finally:
         stop.set()
-        # It may be waiting for a scheduler that is gone; what it shows is not worth that.
+        # The thread may be waiting for a scheduler that is gone; the display is not worth a longer wait.
         thread.join(_PATIENCE_S)
         if factory.worker is not None:
             watch(observer.look(asks=False))

@@ -1,8 +1,8 @@
-"""What a build would do, give, weigh and take: its tasks with the reasons, chips, bytes of all files, seconds.
+"""Forecast of a build: its tasks with the reasons, the number of chips, the bytes of all files, and the time.
 
-Most sizes are known: mosaics, label, distance, grid and catalog are there when a plan counts chips, and shards are
-weighed by a trial. What is made after the shards is small, but for the index and the quality page, whose sizes were
-fitted to finished datasets.
+Most sizes are known: mosaics, label, distance, grid and catalog exist when a plan counts chips, and a trial gives the
+size of the shards. The files made after the shards are small, except for the index and the quality page, whose sizes
+were fitted to finished datasets.
 """
 
 import heapq
@@ -29,8 +29,8 @@ from gcn_luigi.tasks.partitions import PartitionCatalog
 from gcn_luigi.tasks.rasters import YearStack
 from gcn_luigi.tasks.shards import ChipShard
 
-# What a build does with a task by its state. What was made from something that is built now is looked at again: it is
-# made again only if that turns out otherwise than before.
+# What a build does with a task, by its state. A task whose inputs are built now is looked at again: it is rebuilt only
+# if their content differs from before.
 KEEP, BUILD, REBUILD, LOOK = "keep", "build", "rebuild", "look again"
 _ACTIONS = {
     State.CURRENT: KEEP,
@@ -39,20 +39,20 @@ _ACTIONS = {
     State.STALE: REBUILD,
     State.WAITING: LOOK,
 }
-# Seconds: to start a worker process, which asks whether everything is there and reports (measured as 0.1 to 0.3); of
-# the tasks after the shards, on one core; of the quality page; of a chip in the index.
+# Seconds: to start a worker process, which checks whether everything exists and reports (measured as 0.1 to 0.3); for
+# the tasks after the shards, on one core; for the quality page; for a chip in the index.
 _START_S, _TASK_S, _PAGE_S, _INDEX_S = 0.2, 0.5, 5.0, 1e-4
-# Bytes: of an index without a chip, and of a chip in it. An empty GeoPackage has 24 pages of 4096 bytes.
+# Bytes of an index without chips, and of a chip in it. An empty GeoPackage has 24 pages of 4096 bytes.
 _MAP_BYTES, _MAP_CHIP_BYTES = 98_304, 370
 _TABLE_BYTES, _TABLE_CHIP_BYTES = 23_000, 30
-# Of the quality page: its text and figures, a pixel of the maps, and a pixel of the chips that are shown.
+# Bytes of the quality page: its text and figures, a pixel of the maps, and a pixel of the chips that are shown.
 _PAGE_BYTES, _RELIEF_PIXEL_BYTES, _CHIP_PIXEL_BYTES = 600_000, 2.8, 22
-# Longer sides are decimated to this, as in gcn_luigi.report.pictures.
+# Longer sides are decimated to these lengths, as in gcn_luigi.report.pictures.
 _LONGEST_MAP, _LONGEST_CHIP = 1000, 256
-# Of the manifest and of its sidecar, and of each file that they list.
+# Bytes of the manifest without its list, of a file in this list, and of a file in its sidecar.
 _MANIFEST_BYTES, _LISTED_BYTES, _STATED_BYTES = 1_500, 240, 150
 _STATISTICS_BYTES, _BAND_BYTES = 2_000, 720
-# Of a mosaic of one band and year: it lists the tiles.
+# Bytes of a mosaic of one band and year, and of each tile that it lists.
 _VRT_BYTES, _VRT_TILE_BYTES = 1_300, 330
 _SMALL_BYTES = {".json": 5_500, ".qml": 2_000, ".md": 1_100, ".txt": 220}
 _FILE_BYTES, _SIDECAR_BYTES = 20_000, 1_500
@@ -60,7 +60,7 @@ _FILE_BYTES, _SIDECAR_BYTES = 20_000, 1_500
 
 @dataclass(frozen=True)
 class PlannedTask:
-    """One task of a build to come: what happens to it, and why; there is no reason for a task that is kept."""
+    """One task of a planned build: what happens to it, and why; a task that is kept has no reasons."""
 
     task: RegionTask
     action: str
@@ -69,9 +69,9 @@ class PlannedTask:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a build would come to; `trial` and `seconds` are None where no trial was made.
+    """The forecast of a build; `trial` and `seconds` are None if no trial was made.
 
-    `other_bytes` is the weight of all files but the shards.
+    `other_bytes` is the size of all files except the shards.
     """
 
     tasks: tuple[PlannedTask, ...]
@@ -104,7 +104,7 @@ class Forecast:
 
 
 def tasks_to_prepare(root: RegionTask, *, is_exact: bool) -> list[RegionTask]:
-    """Return the tasks whose files a forecast reads; before an exact one the tiles are checked as before a build."""
+    """Return the tasks whose files a forecast reads; an exact one also checks the tiles, as a build does."""
     settings = root.configured.settings
     stacks = [root.clone(YearStack, year=year) for year in settings.years] if is_exact else []
     tiles = [root.clone(TileQuality, band=band.name) for band in checked_bands(settings)] if is_exact else []
@@ -114,11 +114,11 @@ def tasks_to_prepare(root: RegionTask, *, is_exact: bool) -> list[RegionTask]:
 def forecast(
     root: RegionTask, prepared: RegionTask, scratch: Path, say: Say, *, workers: int, is_exact: bool
 ) -> Forecast:
-    """Say what a build of `root` by so many processes at once would come to; the dataset is only read.
+    """Forecast a build of `root` with `workers` processes; the dataset is only read.
 
-    `prepared` is the dataset, or one elsewhere with the same configuration, of which `tasks_to_prepare` is built;
-    `scratch` a directory for the trial. An exact forecast counts chips from all bands and tries some, another one
-    counts them from the label alone. Raises InputError where a source cannot be read.
+    `prepared` is the dataset, or one elsewhere with the same settings, in which `tasks_to_prepare` are built. `scratch`
+    is a directory for the trial. An exact forecast counts chips from all bands and builds some for trial; otherwise
+    chips are counted from the label alone. Raises InputError if a source cannot be read.
     """
     region = root.configured
     plan = plan_dataset(region, prepared.paths, is_exact=is_exact, say=say)
@@ -135,17 +135,17 @@ def forecast(
 
 
 def look_ahead(root: RegionTask) -> tuple[PlannedTask, ...]:
-    """Return what a build of `root` would do, requirements first; nothing is changed."""
+    """Return what a build of `root` would do, requirements first, without changing anything."""
     snapshot = Snapshot()
     found = ((task, explain(task, snapshot)) for task in (*upstream(root), root))
     return tuple(PlannedTask(task, _ACTIONS[status.state], status.reasons) for task, status in found)
 
 
 def makespan(tasks: Sequence[PlannedTask], seconds: Mapping[str, float], workers: int) -> float:
-    """Return how many seconds a build takes at most, if each task takes what is expected of it in one process.
+    """Return how many seconds a build takes at most, if each task takes its expected time in one process.
 
-    Tasks start as soon as what they require is there and a worker is free, as Luigi's do, those that come first in
-    `tasks` first. A task that is only looked at counts in full.
+    As in Luigi, a task starts as soon as the tasks that it requires are done and a worker is free; tasks that come
+    first in `tasks` start first. A task that is only looked at again counts in full.
     """
     waiting = [planned.task for planned in tasks if planned.action != KEEP]
     names = {task.name for task in waiting}
@@ -163,16 +163,16 @@ def makespan(tasks: Sequence[PlannedTask], seconds: Mapping[str, float], workers
 
 
 def _seconds(task: RegionTask, plan: Plan, trial: Trial, known: Mapping[str, float]) -> float:
-    """Return what a task should take: by the trial, as it took before, or as such tasks do."""
+    """Return the expected time of a task: from the trial, from its last run, or typical of such tasks."""
     if isinstance(task, ChipShard):
         return trial.shard_seconds[task.split][task.number]
     return known.get(task.name, _PAGE_S if isinstance(task, QualityReport) else _TASK_S + _INDEX_S * plan.chips)
 
 
 def other_bytes(tasks: Sequence[PlannedTask], prepared: RegionTask, n_chips: int) -> int:
-    """Return what all files but the shards will weigh with `n_chips` in all splits, their sidecars included.
+    """Return the size of all files except the shards, with their sidecars, for `n_chips` in all splits.
 
-    The bytes are known where a file is there and stays, or was made for the plan in `prepared`; else estimated.
+    The size is known if a file exists and is kept, or was made for the plan in `prepared`; otherwise it is estimated.
     """
     guessed = _guessed_sizes(prepared, n_chips, sum(len(planned.task.targets()) for planned in tasks))
     mosaic = _VRT_BYTES + _VRT_TILE_BYTES * len(read_inventory(prepared.paths).windows)
@@ -200,16 +200,16 @@ def other_bytes(tasks: Sequence[PlannedTask], prepared: RegionTask, n_chips: int
 
 
 def _known_at(planned: PlannedTask, prepared: DatasetPaths) -> Path | None:
-    """Return where the files of a task are as the build will leave them: kept, or made for the plan."""
+    """Return where the files of a task are already as the build will make them: kept, or made for the plan."""
     root = planned.task.paths.root
     if planned.action == KEEP:
         return root
-    # A file that is made again may weigh something else than before.
+    # A file that is rebuilt may have another size than before.
     return None if prepared.root == root else prepared.root
 
 
 def _guessed_sizes(prepared: RegionTask, n_chips: int, n_files: int) -> dict[Path, int]:
-    """Return the bytes of the files whose size follows from numbers, by path below the dataset."""
+    """Return the size of the files that can be computed from counts, by path below the dataset."""
     paths, settings, lattice = prepared.paths, prepared.configured.settings, read_inventory(prepared.paths).lattice
     factor = max(max(lattice.shape) / _LONGEST_MAP, 1.0)
     map_pixels = round(lattice.height / factor) * round(lattice.width / factor)

@@ -1,4 +1,4 @@
-"""What is damaged in a dataset's directory, what belongs to it no more, and how to remove that safely."""
+"""Find damaged and leftover files in a dataset's directory, and remove them safely."""
 
 import csv
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from gcn_luigi.tasks.dataset import Dataset
 from gcn_luigi.tasks.graph import made_files
 from gcn_luigi.tasks.target import PublishedFile
 
-# Hashing lets go of Python's lock; more threads only make a disk seek.
+# Hashing releases Python's lock; more threads would only make a disk seek.
 _THREADS = 2
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """One file that may go, and what it is."""
+    """One leftover file, and what it is."""
 
     path: Path
     why: str
@@ -28,16 +28,16 @@ class Leftover:
 
 @dataclass(frozen=True)
 class Leftovers:
-    """Files that this package made, unchanged since; and files that look like ours and are kept, with the reason."""
+    """Files that this package made and nobody changed; and files that look like ours but are kept, with the reason."""
 
     removable: tuple[Leftover, ...]
     kept: tuple[Leftover, ...]
 
 
 def invalidate_damaged(root: RegionTask) -> list[Path]:
-    """Read all published files of a dataset, and remove the sidecar of each whose bytes changed; return these files.
+    """Read all published files of a dataset, remove the sidecar of each whose bytes changed, and return these files.
 
-    A file without a sidecar counts as absent: the next build makes it again.
+    A file without a sidecar counts as absent, so the next build rebuilds it.
     """
     targets = list(made_files(root))
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="gcn-digest") as threads:
@@ -54,11 +54,11 @@ def sweep_temporaries(root: RegionTask) -> list[Path]:
 
 
 def find_leftovers(root: Dataset, *, everything: bool = False) -> Leftovers:
-    """Find files of a dataset's directory that may go, sorted by path; nothing is changed.
+    """Find files of a dataset's directory that may be removed, sorted by path, without changing anything.
 
-    Only files with a sidecar of ours are found, and only those whose bytes are still the published ones; temporaries
-    only where their writers are dead. Links are never followed. Files that are made on request are kept. With
-    `everything`, what belongs to the dataset is found as well.
+    The result has only files with a sidecar from this package whose bytes are still the published ones, and temporary
+    files whose writers have died. Links are never followed. Files that are made on request are kept. With `everything`
+    the result also has the files of the dataset itself.
     """
     directory = root.paths.root
     wanted = {target.path for target in made_files(root)}
@@ -74,7 +74,7 @@ def find_leftovers(root: Dataset, *, everything: bool = False) -> Leftovers:
             kept.append(Leftover(path, "changed since it was made"))
             continue
         if path.is_file():
-            why = "part of the dataset" if path in wanted else "no part of the dataset as it is configured now"
+            why = "part of the dataset" if path in wanted else "not part of the dataset with the present settings"
             removable.append(Leftover(path, why))
         removable.append(Leftover(sidecar, "its sidecar"))
     if everything:
@@ -86,9 +86,9 @@ def find_leftovers(root: Dataset, *, everything: bool = False) -> Leftovers:
 
 
 def remove_leftovers(root: RegionTask, leftovers: Leftovers) -> int:
-    """Remove what was found, then directories that are empty; return how many files went.
+    """Remove what was found, then empty directories; return how many files were removed.
 
-    A file is only removed where its directory really is in the dataset's.
+    A file is only removed if its directory really is inside the dataset's directory.
     """
     directory = root.paths.root
     removed = len(sweep_temporaries(root))
@@ -104,7 +104,7 @@ def remove_leftovers(root: RegionTask, leftovers: Leftovers) -> int:
 
 
 def _partitions(root: RegionTask) -> Iterator[Path]:
-    """Yield the partitions that were written on request and are still as they were."""
+    """Yield the partitions that were written on request and have not changed since."""
     listing = root.paths.partition_list
     if not listing.is_file():
         return
@@ -126,5 +126,5 @@ def _directories(root: Path) -> list[Path]:
 
 def _is_sound(target: PublishedFile) -> bool:
     record = target.record()
-    # What was never published, or is known to be lost, needs no reading.
+    # A file that was never published, or is known to be lost, need not be read.
     return record is None or not target.path.is_file() or target.is_intact(record, deep=True)

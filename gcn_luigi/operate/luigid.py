@@ -20,8 +20,8 @@ _PATIENCE_S = 30.0
 _RIVAL_S = 3.0
 _STATE = "scheduler-state"
 _LOG = "luigid.log"
-_FIX = "remove it or choose another --output; `gcn run --local-scheduler` does without it"
-# It ends with its parent, however that ends (1 is PR_SET_PDEATHSIG, 15 is SIGTERM; Linux only).
+_FIX = "remove it or choose another --output; `gcn run --local-scheduler` needs no such directory"
+# The scheduler ends with its parent, however that ends (1 is PR_SET_PDEATHSIG, 15 is SIGTERM; Linux only).
 _LUIGID = """
 import ctypes, sys
 if sys.platform == "linux":
@@ -32,15 +32,15 @@ luigid()
 
 
 def answers(port: int) -> bool:
-    """Return whether a Luigi scheduler answers on the loopback `port`."""
+    """Return whether a Luigi scheduler answers on `port` of this machine's loopback."""
     return _is_scheduler(f"http://{LOOPBACK}:{port}")
 
 
 def running_scheduler(url: str, *, is_trusted: bool) -> str:
-    """Return the address of a scheduler that runs already, such as ``http://127.0.0.1:8082``.
+    """Return the address of a scheduler that is already running, such as ``http://127.0.0.1:8082``.
 
-    Raises ConfigError or SchedulerError as `check_address` does, before anything is sent there, or SchedulerError
-    where none answers.
+    Raises ConfigError or SchedulerError as `check_address` does, before anything is sent there, or SchedulerError if no
+    scheduler answers.
     """
     check_address(url, is_trusted=is_trusted)
     address = url.rstrip("/")
@@ -54,7 +54,7 @@ def running_scheduler(url: str, *, is_trusted: bool) -> str:
 
 
 def _is_scheduler(address: str) -> bool:
-    # A proxy knows nothing of this machine's loopback.
+    # A proxy cannot reach this machine's loopback.
     opener = build_opener(ProxyHandler({})) if is_loopback(address) else build_opener()
     try:
         with opener.open(f"{address}/api/resource_list", timeout=5) as reply:
@@ -65,9 +65,9 @@ def _is_scheduler(address: str) -> bool:
 
 
 def free_port(wanted: int) -> int:
-    """Return `wanted`, or another free port if something that is no scheduler holds it (or it is 0)."""
+    """Return `wanted`, or another free port if something else uses it or it is 0."""
     with socket.socket() as probe:
-        # As the scheduler itself does: connections of an earlier one that linger do not hold the port.
+        # As the scheduler itself does: lingering connections of an earlier scheduler do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, wanted))
@@ -80,9 +80,9 @@ def free_port(wanted: int) -> int:
 def central_scheduler(port: int, state: Path, config: Path) -> Iterator[str]:
     """Yield the address of a scheduler on `port`: the user's own that answers there, or a new one.
 
-    A new one ends with the block, takes its settings (luigi.cfg) from `config`, keeps state and log in the directory
-    `state`, which is made private to the user, and takes another port where something else holds `port` or it is 0.
-    Raises SchedulerError where none can be started.
+    A new scheduler ends with the block and takes its settings (luigi.cfg) from `config`. It keeps its state and log in
+    the directory `state`, which is made private to the user. It takes another port if something else uses `port`, or if
+    `port` is 0. Raises SchedulerError if no scheduler can be started.
     """
     if port and is_own(port) and answers(port):
         yield f"http://{LOOPBACK}:{port}"
@@ -97,7 +97,7 @@ def central_scheduler(port: int, state: Path, config: Path) -> Iterator[str]:
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            # Ctrl-C in a terminal is for us: asked after its end, it would be waited for a minute.
+            # Ctrl-C in a terminal must stop only us: if the scheduler ended first, we would wait a minute for it.
             process_group=0,
         )
         try:
@@ -113,11 +113,11 @@ def central_scheduler(port: int, state: Path, config: Path) -> Iterator[str]:
 
 
 def private_directory(path: Path) -> int:
-    """Make a directory that only the user can enter, or make the one that is there so, and return a descriptor of it.
+    """Make a directory that only the user can enter, or make an existing one private; return a descriptor of it.
 
-    The caller closes it; what is done through it is done in this directory, whatever its path leads to meanwhile.
-    Raises SchedulerError where the path is a link, no directory or another user's, or where another user could put
-    another directory in its place.
+    The caller closes it. Work through the descriptor happens in this directory, even if its path changes in the
+    meantime. Raises SchedulerError if the path is a link, not a directory or another user's, or if another user could
+    replace the directory.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def private_directory(path: Path) -> int:
 
 
 def _open_to_others(path: Path, handle: int) -> str:
-    """Return why another user could read or replace the open directory; the empty text where none can."""
+    """Return why another user could read or replace the open directory; an empty text if nobody can."""
     if os.fstat(handle).st_uid != os.geteuid():
         return "it belongs to another user"
     above = path.parent.resolve()
@@ -149,10 +149,10 @@ def _not_private(path: Path, why: str) -> SchedulerError:
 
 
 def _create_log(state: Path) -> int:
-    """Make the directory private and empty of an earlier scheduler's files; return a descriptor of a new log.
+    """Make the directory private, remove an earlier scheduler's files, and return a descriptor of a new log.
 
-    What is done is recorded in the files, not in that state; there, tasks of a killed run would look like running. And
-    it is a pickle, which runs whatever somebody put into it.
+    The files of the dataset record what is done, so the old state is not needed; in it, tasks of a killed run would
+    seem to be running. It is also a pickle, which runs any code that somebody put into it.
     """
     handle = private_directory(state)
     try:
@@ -175,7 +175,7 @@ def _wait_until_up(process: "subprocess.Popen[bytes]", port: int, log: Path) -> 
     while time.monotonic() < deadline:
         has_ended = process.poll() is not None
         if answers(port) and (not has_ended or is_own(port)):
-            # Where ours has ended, another run of ours took the port at the same moment: its scheduler serves both.
+            # If ours has ended, another run of ours took the port at the same moment, and its scheduler serves both.
             return
         if has_ended:
             deadline = min(deadline, time.monotonic() + _RIVAL_S)
@@ -183,5 +183,5 @@ def _wait_until_up(process: "subprocess.Popen[bytes]", port: int, log: Path) -> 
     raise SchedulerError(
         "the scheduler did not start",
         where=str(log),
-        fix="read the log; `gcn run --local-scheduler` does without the web page",
+        fix="read the log; `gcn run --local-scheduler` runs without the web page",
     )

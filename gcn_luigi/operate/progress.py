@@ -1,4 +1,4 @@
-"""How far a build is: what is done, what runs and how far that is, and how long the rest may take."""
+"""Progress of a build: which tasks are done, which run and how far they are, and how long the rest may take."""
 
 import html
 import time
@@ -20,7 +20,7 @@ _WAITING = "PENDING"
 
 @dataclass(frozen=True)
 class Running:
-    """A task that runs: its name, the share of its work that is done (0 to 1; None until it says so), its last line."""
+    """A running task: its name, the completed fraction (0 to 1; None until the task reports it), its last message."""
 
     name: str
     share: float | None = None
@@ -29,10 +29,10 @@ class Running:
 
 @dataclass(frozen=True)
 class Progress:
-    """A moment of a build.
+    """The progress of a build at one moment.
 
-    `counts` are tasks by Luigi status (DONE, RUNNING, PENDING, FAILED), `seconds_left` is what the rest may take, None
-    where nothing is known of it.
+    `counts` are tasks by Luigi status (DONE, RUNNING, PENDING, FAILED). `seconds_left` is how long the rest may take;
+    None if nothing is known about it.
     """
 
     counts: dict[str, int]
@@ -41,7 +41,7 @@ class Progress:
 
 
 class Observer:
-    """Looks again and again at a build in which so many workers work at once.
+    """Observes a build with `workers` workers repeatedly.
 
     The build has a `scheduler`, a `history` of every (task, status) that was reported, oldest first, and the ids of the
     tasks that are `running` now.
@@ -55,9 +55,9 @@ class Observer:
         self._asked: set[str] = set()
 
     def look(self, *, asks: bool = True) -> Progress:
-        """Return how far the build is now; without `asks` running tasks are only named.
+        """Return the progress of the build now; without `asks` running tasks are only named.
 
-        The scheduler answers what they last said; if it is gone, that takes a minute.
+        With `asks`, the scheduler is asked for their last reports; if the scheduler is gone, this takes a minute.
         """
         last = {task.task_id: (task, status) for task, status in self._build.history()}
         ids = set(self._build.running())
@@ -69,7 +69,7 @@ class Observer:
         return Progress(dict(Counter(statuses.values())), tuple(running), self._left(waiting, running))
 
     def _clock(self, statuses: Mapping[str, str]) -> None:
-        """Note when tasks begin, and what those took that ended."""
+        """Record when tasks begin, and how long finished tasks took."""
         now = time.monotonic()
         for name, status in statuses.items():
             if status == "RUNNING":
@@ -79,9 +79,9 @@ class Observer:
                 self._took[name] = now - self._began[name]
 
     def _ask(self, task: Any) -> Running:
-        """Return what a running task last said."""
+        """Return the last report of a running task."""
         share, message = None, ""
-        # What is shown is never worth a build.
+        # An error in the display must never end a build.
         with suppress(luigi.rpc.RPCError, KeyError, TypeError):
             percent = self._build.scheduler.get_task_progress_percentage(task.task_id)["progressPercentage"]
             share = None if percent is None else percent / 100
@@ -90,7 +90,7 @@ class Observer:
 
     def _left(self, waiting: Sequence[Any], running: Sequence[Running]) -> float | None:
         for task in waiting:
-            # What tasks took in earlier builds is read once.
+            # The times of earlier builds are read once.
             if isinstance(task, RegionTask) and task.name not in self._asked:
                 self._asked.add(task.name)
                 self._took = {**read_times(task.paths, [task.name]), **self._took}
@@ -100,10 +100,10 @@ class Observer:
 def seconds_left(
     waiting: Sequence[str], running: Sequence[Running], took: Mapping[str, float], workers: int
 ) -> float | None:
-    """Return how long the rest of a build may take: as each task took before, or as others of its family did.
+    """Return how long the rest of a build may take, from earlier times of each task or of others of its family.
 
-    `waiting` names the tasks that have not begun, `took` gives seconds by name of a task, of this build or an earlier
-    one. None where no task of a family that is still to come has ever been timed.
+    `waiting` names the tasks that have not begun. `took` gives seconds by task name, from this build or an earlier one.
+    The result is None if no task of any remaining family has ever been timed.
     """
     families: dict[str, list[float]] = defaultdict(list)
     for name, seconds in took.items():
@@ -112,13 +112,13 @@ def seconds_left(
     known = {name: took.get(name, fmean(families[_family(name)])) for name, _ in wanted if families.get(_family(name))}
     if wanted and not known:
         return None
-    # Families that were never seen take as long as the median of those that were: a guess, gone once one has ended.
+    # Families without any time get the median of the known times: a guess that holds until one of their tasks ends.
     middle = sorted(known.values())[len(known) // 2] if known else 0.0
     return sum(known.get(name, middle) * share for name, share in wanted) / max(min(workers, len(wanted)), 1)
 
 
 def title(task: Any) -> str:
-    """Return a task's name; that of its family where it has none."""
+    """Return a task's name, or its family if it has no name."""
     return str(getattr(task, "name", None) or task.get_task_family())
 
 

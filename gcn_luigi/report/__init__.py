@@ -1,1 +1,1 @@
-"""The quality page: one self-contained HTML file."""
+"""The quality page and the other pages of a dataset, each one self-contained HTML file."""

@@ -1,4 +1,4 @@
-"""What all figures share: their style, axes and legends, and SVG text that is the same at every run."""
+"""What all figures share: their style, axes and legends, and SVG text that is the same in every run."""
 
 import base64
 import io
@@ -34,13 +34,13 @@ _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 13.0,
     "axes.titlesize": 13.0,
-    # Where a title is put by itself as well, but only after all tick labels were measured again.
+    # The default position of a title, set here so that matplotlib need not measure all tick labels again.
     "axes.titley": 1.0,
     "axes.labelsize": 13.0,
     "xtick.labelsize": 12.0,
     "ytick.labelsize": 12.0,
     "legend.fontsize": 12.5,
-    # Names and units come from configuration: a dollar is a dollar.
+    # Names and units come from the configuration, so a dollar sign is plain text.
     "text.parse_math": False,
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -72,9 +72,9 @@ class Drawing:
 
 @contextmanager
 def drawing_style() -> Iterator[None]:
-    """Draw in this module's style alone; a user's own matplotlib settings are ignored and restored afterwards."""
+    """Draw only in this module's style; a user's own matplotlib settings are ignored and restored afterwards."""
     with mpl.rc_context(), warnings.catch_warnings():
-        # The browser sets the text and knows more glyphs than the font that measures it.
+        # The browser draws the text and has more glyphs than the font that measures it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
@@ -85,14 +85,14 @@ def new_figure(width: int, height: int) -> Figure:
     """Return an empty figure of `width` x `height` CSS pixels; one point of text is one pixel."""
     layout = ConstrainedLayoutEngine(w_pad=9 / 72, h_pad=5 / 72)
     figure = Figure(figsize=(width / 72, height / 72), layout=layout)
-    # The canvas that measures the text of the layout.
+    # This canvas measures the text for the layout.
     FigureCanvasSVG(figure)
     return figure
 
 
 def to_svg(figure: Figure, name: str, *, alt: str, caption: str) -> Drawing:
     """Return `figure` as an ``svg`` element whose ids start with `name`, so that no two figures share one."""
-    # Once and before: savefig would draw the whole figure only to lay it out, and then again.
+    # Lay out once, before savefig, which would otherwise draw the whole figure twice.
     if layout := figure.get_layout_engine():
         layout.execute(figure)
         figure.set_layout_engine(None)
@@ -105,7 +105,7 @@ def to_svg(figure: Figure, name: str, *, alt: str, caption: str) -> Drawing:
     seen: Counter[str] = Counter()
 
     def unique(found: re.Match[str]) -> str:
-        # An image that is in two panels has one id; the second may have any other, nothing refers to it.
+        # An image in two panels has one id; the second may get any other id, because nothing refers to it.
         seen[found[1]] += 1
         return f'id="{name}-{found[1]}"' if seen[found[1]] == 1 else f'id="{name}-{found[1]}-{seen[found[1]]}"'
 
@@ -147,7 +147,7 @@ def stairs(axes: Axes, values: NDArray[np.float64], edges: NDArray[np.float64], 
 
 
 def share_stairs(axes: Axes, described: dict[str, Any]) -> None:
-    """Draw how a share, 0 to 1, is spread over the cells of a grid in train and dev, in bins of 5 %."""
+    """Draw the distribution of a share, 0 to 1, over the cells of a grid in train and dev, in bins of 5 %."""
     for split in SPLITS:
         counts = np.asarray(described[split]["histogram"], float).reshape(20, -1).sum(axis=1)
         stairs(axes, counts / max(float(counts.sum()), 1.0) * 100, np.linspace(0, 1, 21), split)
@@ -176,7 +176,7 @@ def stacked_bars(axes: Axes, shares: NDArray[np.float64], inks: Sequence[str], *
 
 
 def write_totals(axes: Axes, shares: NDArray[np.float64], *, room: float) -> None:
-    """Write the sum of each row of `stacked_bars` after its bar; the axis is `room` times as long as the longest."""
+    """Write the sum of each row of `stacked_bars` after its bar; the axis is `room` times the longest bar."""
     totals = shares.sum(axis=1)
     for row, total in enumerate(totals):
         axes.annotate(f"{total:.1%}", (total, row), xytext=(5, 0), textcoords="offset points", va="center")

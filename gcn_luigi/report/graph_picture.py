@@ -1,4 +1,4 @@
-"""The task graph as SVG: one box per family of tasks, one arrow for what no chain of others implies."""
+"""The task graph as SVG: one box per family of tasks, and one arrow per requirement that others do not imply."""
 
 import html
 from collections import defaultdict
@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
-# Pixels. Colours are told apart and read on white and on black alike.
+# Sizes in pixels. The colours are distinct and readable on white and on black.
 NODE_W, GAP_X, GAP_Y, MARGIN, HEAD, LINE = 152, 36, 26, 8, 34, 20
 GREY, TEXT, FRAME = "#7f8894", "#ffffff", "#f2b134"
 FILLS = ("#4b5563", "#1d6a96", "#1d6a96", "#b45309", "#0f766e", "#0f766e", "#6d3fa8")
@@ -16,9 +16,9 @@ Edges = Mapping[str, set[str]]
 
 @dataclass(frozen=True)
 class TaskTime:
-    """A task of a graph, the tasks that it waits for, and the time its last run took that made something.
+    """A task of a graph, the tasks that it waits for, and the time of its last run that made something.
 
-    `name` is for example ``gcn.ChipShard(train, 0, 4)``, its family ``ChipShard``; `seconds` is None where unknown.
+    `name` is for example ``gcn.ChipShard(train, 0, 4)``, and its family ``ChipShard``; `seconds` is None if unknown.
     """
 
     name: str
@@ -29,9 +29,9 @@ class TaskTime:
 
 @dataclass(frozen=True)
 class Box:
-    """What is in the box of a family: a bold title, lines below it, and a frame that marks it.
+    """The content of a family's box: a bold title, lines below it, and an optional frame.
 
-    The frame is dashed and grey, or whole and bright.
+    The frame is dashed and grey, or solid and bright.
     """
 
     title: str
@@ -50,7 +50,7 @@ def families_of(tasks: Sequence[TaskTime]) -> dict[str, set[str]]:
 
 
 def reduced(requires: Edges) -> dict[str, set[str]]:
-    """Return the edges that no chain of others implies; `requires` has no cycle."""
+    """Return the edges that no chain of other edges implies; `requires` has no cycle."""
     reach: dict[str, set[str]] = {}
     for name in TopologicalSorter(requires).static_order():
         reach[name] = requires[name].union(*(reach[one] for one in requires[name]))
@@ -58,10 +58,10 @@ def reduced(requires: Edges) -> dict[str, set[str]]:
 
 
 def columns(requires: Edges, wrappers: Collection[str] = ()) -> list[list[str]]:
-    """Return the families of each column, in an order of few crossings.
+    """Return the families of each column, in an order with few crossings.
 
-    A family is as far left as what it requires allows, then moves right to just before what requires it. A wrapper is
-    below what it wraps.
+    A family is placed as far left as its requirements allow, then moves right to just before the families that require
+    it. A wrapper is below the family that it wraps.
     """
     depth: dict[str, int] = {}
     for name in TopologicalSorter(requires).static_order():
@@ -82,7 +82,7 @@ def _uncrossed(ordered: list[list[str]], requires: Edges, wrappers: Collection[s
             neighbours[one].add(name)
             neighbours[name].add(one)
     for _ in range(8):
-        # One column after the other: all at once would swing between two mirrored orders.
+        # One column at a time: sorting all at once would alternate between two mirrored orders.
         for x, column in enumerate(ordered):
             height = {name: (i + 0.5) / len(names) for names in ordered for i, name in enumerate(names)}
 
@@ -101,11 +101,11 @@ def _mean(height: Mapping[str, float], names: Iterable[str]) -> float:
 def draw_graph(
     boxes: Mapping[str, Box], requires: Edges, title: str, *, heads: Sequence[str] = (), wrappers: Collection[str] = ()
 ) -> str:
-    """Return a picture of a graph as an ``svg`` element, all text escaped; the same text for the same graph.
+    """Return a picture of a graph as an ``svg`` element with escaped text; equal graphs give equal elements.
 
-    `boxes` all have as many lines. `requires` has the families that each family requires, implied ones as well, without
-    a cycle. `title` is for those who do not see the picture, `heads` are above the columns from the left, and
-    `wrappers` are families that hold nothing themselves, drawn below what they wrap.
+    All `boxes` have the same number of lines. `requires` gives the families that each family requires, including
+    implied ones, without a cycle. `title` is for readers who cannot see the picture. `heads` are the titles of the
+    columns, from the left. `wrappers` are families without files of their own, drawn below the family that they wrap.
     """
     edges = reduced(requires)
     ordered = columns(edges, wrappers)

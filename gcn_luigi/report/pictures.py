@@ -17,17 +17,17 @@ from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.report.drawing import png_uri
 
-# Pixels along the longer side; larger chips and rasters are decimated to these.
+# Pixels along the longer side; larger chips and rasters are decimated to this length.
 _LONGEST_CHIP, _LONGEST_RASTER = 256, 1000
 
-# Of red, green and blue: the position of the band, the value shown dark, the value shown bright.
+# For red, green and blue: the position of the band, the value shown dark, and the value shown bright.
 Stretch = Sequence[tuple[int, float, float]]
 
 
 def read_overview(path: Path, resampling: Resampling) -> tuple[NDArray[Any], float | None]:
     """Return a raster's first band with at most 1000 pixels along either side, (y, x), and its nodata.
 
-    Raises InputError where the file cannot be opened or decoded.
+    Raises InputError if the file cannot be opened or decoded.
     """
     with open_raster(path) as dataset:
         factor = max(max(dataset.shape) / _LONGEST_RASTER, 1.0)
@@ -35,7 +35,8 @@ def read_overview(path: Path, resampling: Resampling) -> tuple[NDArray[Any], flo
         try:
             return dataset.read(1, out_shape=shape, resampling=resampling), dataset.nodata
         except RasterioIOError as error:
-            raise InputError(f"cannot be decoded: {error}", where=str(path), fix="delete it and run again") from error
+            what = f"the file cannot be decoded: {error}"
+            raise InputError(what, where=str(path), fix="delete it and run again") from error
 
 
 def chip_pictures(
@@ -58,13 +59,13 @@ def false_colour(
 ) -> NDArray[np.uint8]:
     """Return (y, x, 3): three bands of `image`, (band, y, x), chequered where `flags` has one of the bits `hiding`."""
     planes = [np.clip((image[band] - low) / max(high - low, 1.0), 0, 1) for band, low, high in stretch]
-    # Lifted off black and white: pure primaries hide all texture.
+    # Neither black nor white is used, because pure primaries hide all texture.
     rgb = np.stack([(18 + 222 * plane**0.8).round().astype(np.uint8) for plane in planes], axis=-1)
     return np.where((flags & hiding)[..., None] > 0, _chequered(flags.shape), rgb)
 
 
 def label_picture(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return (y, x, 3): the classes in their colours, chequered where there is no class."""
+    """Return (y, x, 3): the classes in their colours, and a chequered pattern where there is no class."""
     rgb = _chequered(label.shape)
     for value, name in enumerate(CLASS_NAMES):
         rgb[label == value] = colour(CLASS_COLOURS[name])
@@ -72,7 +73,7 @@ def label_picture(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def missing_picture(flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return (y, x, 3): what is missing, by layer."""
+    """Return (y, x, 3): the missing pixels, in one colour per layer."""
     rgb = np.empty((*flags.shape, 3), np.uint8)
     rgb[...] = colour(MISSING_COLOURS["several"])
     rgb[flags == 0] = colour(MISSING_COLOURS["present"])
@@ -84,5 +85,5 @@ def missing_picture(flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _chequered(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     row, col = np.indices(shape)
-    # Grey, for snow is white and rock is dark; fine, for a gap may be three pixels wide.
+    # The pattern is grey because snow is white and rock is dark, and fine because a gap may be three pixels wide.
     return np.where(((row // 2 + col // 2) % 2)[..., None] > 0, 190, 128).astype(np.uint8).repeat(3, axis=-1)

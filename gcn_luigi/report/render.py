@@ -1,4 +1,4 @@
-"""Pages rendered from the templates and the style sheet next to this module."""
+"""Renders pages from the templates and the style sheet next to this module."""
 
 from importlib import resources
 from typing import Any
@@ -13,10 +13,10 @@ _EMPTY: dict[str, Any] = {
 
 
 def render(name: str, content: dict[str, Any]) -> str:
-    """Return the page that the template `name` makes of `content`; texts in it are escaped."""
+    """Return the page that the template `name` makes from `content`; texts in it are escaped."""
     here = resources.files("gcn_luigi.report")
     loader = DictLoader({page: (here / page).read_text(encoding="utf-8") for page in ("base.html", "parts.html", name)})
-    # Not kept for another page: the parts count figures.
+    # Not reused for another page, because the parts count figures.
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=loader
     )
@@ -26,9 +26,9 @@ def render(name: str, content: dict[str, Any]) -> str:
 
 
 def small_page(title: str, **content: Any) -> str:
-    """Return a page of its own as HTML that needs nothing else.
+    """Return a small self-contained HTML page.
 
-    `content` is any of ``kicker``, ``lines``, ``links``, ``facts``, ``map``, ``chips`` with ``shown`` and ``colours``,
+    `content` may have ``kicker``, ``lines``, ``links``, ``facts``, ``map``, ``chips`` with ``shown`` and ``colours``,
     and ``tables``, as ``small.html`` shows them. All text is escaped.
     """
     return render("small.html", {"title": title, **_EMPTY, **content})

@@ -20,7 +20,7 @@ Cell = str | Bar
 class Table:
     """A table whose first column names the rows; a leading ``#`` in `head` marks a column of numbers.
 
-    `more` says what was left out; it is empty where nothing was.
+    `more` says what was left out; it is empty if nothing was.
     """
 
     caption: str
@@ -30,7 +30,7 @@ class Table:
 
 
 def number(value: float | None, digits: int = 0) -> str:
-    """Return a number for people; a dash where there is none.
+    """Return a number in readable form, or a dash if there is none.
 
     Examples
     --------
@@ -40,21 +40,21 @@ def number(value: float | None, digits: int = 0) -> str:
     if value is None:
         return NONE
     text = f"{value:,.{digits}f}"
-    # A true minus sign; and no minus before zero.
+    # A true minus sign, but none before zero.
     return text.replace("-", "\u2212") if any(digit in text for digit in "123456789") else text.lstrip("-")
 
 
 def percent(value: float | None) -> str:
-    """Return a share, 0 to 1, as a percentage with one digit; a dash where there is none."""
+    """Return a share, 0 to 1, as a percentage with one digit, or a dash if there is none."""
     return NONE if value is None else f"{value:.1%}"
 
 
 def count_bar(count: int, total: int) -> Bar:
-    """Return a count with its share of `total`, in words and as a bar."""
+    """Return a count with its share of `total`, as text and as a bar."""
     share = count / max(total, 1)
     return Bar(f"{number(count)} ({share:.0%})", share)
 
 
 def counted(count: int, thing: str) -> str:
-    """Return a count with the name of what is counted, in the plural where there is not just one."""
+    """Return a count with the name of what is counted, in the plural unless the count is one."""
     return f"{number(count)} {thing}" if count == 1 else f"{number(count)} {thing}s"

@@ -1,4 +1,4 @@
-"""A small made-up Alaska for the demo and the tests: nothing is downloaded, nothing is real."""
+"""A small invented piece of Alaska for the demo and the tests; nothing in it is real, and nothing is downloaded."""
 
 from gcn_luigi.synthetic.world import World, WorldSettings, make_world
 from gcn_luigi.synthetic.write import is_written, make_demo, write_world

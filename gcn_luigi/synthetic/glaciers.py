@@ -1,9 +1,9 @@
 """Invented glaciers: where there is ice, which glacier it belongs to, and where rock covers it.
 
-The flux of ice is gathered down the flow tree, as a river's is, but melting takes from it on the way: a glacier
-ends where nothing is left. Its surface is above its bed by a thickness that grows with the flux; wherever
-that surface is above the ground there is ice. A rising equilibrium line then draws every front back. Moraines follow
-the flow, and fronts are covered.
+The flux of ice is summed down the flow tree, like that of a river, but melting reduces it on the way: a glacier ends
+where no flux is left. The height of its surface above the bed grows with the flux, and there is ice wherever this
+surface is above the ground. A rising equilibrium line then makes every front retreat. Moraines follow the flow, and
+debris covers the fronts.
 """
 
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from gcn_luigi.synthetic.terrain import NODE, NOMINAL_PIXEL, Mask, Terrain, Valu
 
 Ids = npt.NDArray[np.int32]
 
-# Metres of ice a year gained or lost for each metre of height above or below the equilibrium line.
+# Metres of ice gained or lost per year for each metre of height above or below the equilibrium line.
 _BALANCE_GRADIENT, _BALANCE_MOST = 0.0058, 3.0
-# Metres a year lost in the sea besides melting.
+# Metres per year lost in the sea, in addition to melting.
 _CALVING = 5.0
 # Width in nodes and thickness in metres of a glacier with the flux of one node.
 _WIDTH, _THICKNESS = 0.47, 33.0
-# Nodes of the smallest cover that still counts as a glacier of its own.
+# Nodes of the smallest ice cover that counts as a glacier.
 _SMALLEST_NODES = 14
-# Pixels; detached scraps below this are given up.
+# Pixels; smaller detached parts are dropped.
 _SMALLEST_PART = 500
-# Pixels that a glacier reaches into ice nobody claims.
+# Pixels by which a glacier extends into ice that belongs to no glacier.
 _REACH = 20
 # Moraines are traced on pixels twice as large.
 _MORAINE_PIXEL = 2
@@ -38,7 +38,7 @@ _MORAINE_STEPS, _MORAINE_STRIDE = 130, 1.2
 class Ice:
     """The glaciers of one year: where they are, and their smooth surface in metres, each (row, col).
 
-    `vigour` is the flux relative to the largest on the way down: 1 near the equilibrium line, 0 at the front.
+    `vigour` is the flux relative to the largest flux upstream: 1 near the equilibrium line, 0 at the front.
     """
 
     mask: Mask
@@ -66,16 +66,16 @@ def make_ice(terrain: Terrain, equilibrium: Values, shape: tuple[int, int]) -> I
 
 
 def equilibrium_line(terrain: Terrain, seed: int, share: float) -> Values:
-    """Return the height of the equilibrium line: lower to the sea and where it is shaded, wavy between.
+    """Return the height of the equilibrium line: lower near the sea and in the shade, with waves added.
 
     (node row, node col) in metres; `share` of the land is above it.
     """
     size = terrain.nodes.shape
-    # Storms leave their snow near the sea.
+    # Storms drop their snow near the sea.
     sea = ndimage.distance_transform_edt(~terrain.fjord) / size[0]
     inland = 700 * (1 - np.exp(-sea / 0.20))
     north = np.gradient(terrain.nodes, NOMINAL_PIXEL * NODE, axis=0)
-    # Rows run south: ground that falls to the north rises along them.
+    # Rows run south, so ground that slopes down to the north rises along them.
     shade = -150 * np.clip(ndimage.gaussian_filter(north, 1.5), -0.8, 0.8)
     waves = 45 * fractal(generator(seed, "equilibrium line"), size, max(size) / 2)
     local = inland + shade + waves
@@ -84,13 +84,13 @@ def equilibrium_line(terrain: Terrain, seed: int, share: float) -> Values:
 
 
 def _flow(terrain: Terrain, balance: Values) -> tuple[Values, Values]:
-    """Return the flux through each node, and the largest flux on the way to it."""
+    """Return the flux through each node, and the largest flux upstream of it."""
     gain = balance.ravel()
     flux = np.zeros(gain.size + 1)
     strongest = np.zeros(gain.size + 1)
     for level in reversed(terrain.tree.levels):
         arriving = flux[level]
-        # A wide glacier melts over all its width.
+        # A wide glacier melts over its whole width.
         width = np.maximum(_WIDTH * arriving**0.4, 1.0)
         leaving = np.maximum(arriving + np.where(gain[level] < 0, gain[level] * width, gain[level]), 0)
         flux[level] = leaving
@@ -149,7 +149,7 @@ def glacier_ids(terrain: Terrain, mask: Mask) -> Ids:
 
 
 def _claim(part: Mask, number: int, best: Field, ids: Ids) -> None:
-    """Give a glacier the pixels that are nearer to its nodes than to any claimed before, in place."""
+    """Give a glacier the pixels that are closer to its nodes than to those of earlier glaciers, in place."""
     (rows, cols) = ndimage.find_objects(part.astype(np.int8))[0]
     rows = slice(max(rows.start - 3, 0), min(rows.stop + 3, part.shape[0]))
     cols = slice(max(cols.start - 3, 0), min(cols.stop + 3, part.shape[1]))
@@ -182,10 +182,10 @@ def _largest_first(ids: Ids) -> Ids:
 
 
 def trace_moraines(ice: Ice, ground: Field) -> Field:
-    """Return how much rock the ice, at its largest, has picked up on the way to each pixel: 0 for clean ice to 1.
+    """Return how much rock the ice, at its largest extent, has picked up on the way to each pixel: 0 (clean ice) to 1.
 
-    Every pixel's path is followed up the surface. Where two glaciers join, the paths next to the seam lead back to the
-    foot of the spur between them: that is a medial moraine.
+    The function follows each pixel's path up the surface. Where two glaciers join, the paths next to the seam lead back
+    to the foot of the spur between them, which makes a medial moraine.
     """
     mask = ice.mask[::_MORAINE_PIXEL, ::_MORAINE_PIXEL]
     height = np.maximum(ice.surface, ground)[::_MORAINE_PIXEL, ::_MORAINE_PIXEL]
@@ -212,8 +212,8 @@ def trace_moraines(ice: Ice, ground: Field) -> Field:
 def cover_with_debris(ice: Ice, moraines: Field, above_line: Field, patches: Field, share: float) -> Field:
     """Return the part of each pixel of one year's ice that rock covers, (row, col), 0 to 1; 0 off the ice.
 
-    `above_line` is the height of the surface above the equilibrium line in metres, `patches` a fractal field, `share`
-    the share of all ice that is to be covered.
+    `above_line` is the height of the surface above the equilibrium line in metres, `patches` is a fractal field, and
+    `share` is the share of all ice to cover.
     """
     covered = np.zeros(ice.mask.shape, dtype=np.float32)
     if not ice.mask.any():
@@ -222,7 +222,7 @@ def cover_with_debris(ice: Ice, moraines: Field, above_line: Field, patches: Fie
     low = smoothstep(height, 0, -450)
     front = smoothstep(ice.vigour[ice.mask], 0.55, 0.0)
     score = low * (0.15 + 0.9 * load * (0.5 + low) + 0.75 * front + 0.13 * unrest)
-    # Above the line new snow buries whatever falls.
+    # Above the line new snow buries the debris.
     score += 2 * smoothstep(height, 120, -120)
     threshold = float(np.quantile(score, 1 - share))
     covered[ice.mask] = smoothstep(score, threshold - 0.07, threshold + 0.07)

@@ -1,4 +1,4 @@
-"""One composite year as a satellite would have seen it, and the votes for debris-free ice that were cast on it."""
+"""One composite year as a satellite would see it, and the votes for debris-free ice that are made from it."""
 
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
@@ -13,7 +13,7 @@ from gcn_luigi.synthetic.terrain import NODE, NOMINAL_PIXEL, Mask, Terrain
 
 NODATA = -32768
 MOST_VOTES = 7
-# Rows that are seen at once.
+# Rows that are processed at a time.
 _STRIPE = 96
 # The sun over Alaska on a summer morning, in radians: clockwise from north, and above the horizon.
 _AZIMUTH, _ELEVATION = np.radians(157.0), np.radians(47.0)
@@ -40,7 +40,7 @@ INDICES = ("nbr", "ndsi", "ndvi", "tcb", "tcw")
 
 @dataclass(frozen=True)
 class Landscape:
-    """What stays the same from year to year; all arrays are (row, col).
+    """The part of the world that stays the same from year to year; all arrays are (row, col).
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Landscape:
     river, texture, patches : ndarray of float32
         Likelihood of river gravel, 0 to 1; two fractal fields.
     sea : ndarray of bool
-        Salt water and ice that floats in it.
+        Salt water and the ice that floats in it.
     """
 
     height: Field
@@ -66,13 +66,13 @@ class Landscape:
 
 @dataclass(frozen=True)
 class Season:
-    """What one composite year shows; all arrays are (row, col) float32.
+    """The part of the world that changes between composite years; all arrays are (row, col) float32.
 
     Attributes
     ----------
     ice, debris, bare, lake : ndarray
-        Part of each pixel that is glacier, that rock on the ice covers, that is ground which ice has left, and that is
-        water which filled its bed.
+        Part of each pixel that is glacier, ice under debris, ground from which the ice has retreated, and water that
+        filled the glacier's bed.
     above_line : ndarray
         Metres above the equilibrium line.
     snow_line : float
@@ -91,7 +91,7 @@ Layers = TypeVar("Layers", Landscape, Season)
 
 
 def make_landscape(terrain: Terrain, height: Field, tree_line: float, seed: int) -> Landscape:
-    """Return all that does not depend on the year; `height` is (row, col) in metres, for pixels of 30 m."""
+    """Return everything that does not depend on the year; `height` is (row, col) in metres, for pixels of 30 m."""
     east, north = (rise.astype(np.float32) for rise in gradient(height, NOMINAL_PIXEL))
     steepness = np.hypot(east, north)
     facing = np.sin(_AZIMUTH) * east + np.cos(_AZIMUTH) * north
@@ -110,12 +110,12 @@ def make_landscape(terrain: Terrain, height: Field, tree_line: float, seed: int)
 def observe(landscape: Landscape, season: Season, noise: Field) -> tuple[dict[str, npt.NDArray[np.int16]], Field]:
     """Return the optical bands of one year, (row, col) int16 without gaps, and the white share of each pixel, 0 to 1.
 
-    White are snow and ice without debris. `noise` is that of the sensor: mean 0, standard deviation 1.
+    Snow and ice without debris are white. `noise` is the sensor's noise: mean 0, standard deviation 1.
     """
     shape = landscape.height.shape
     bands = {name: np.empty(shape, dtype=np.int16) for name in (*INDICES, "rmse")}
     white = np.empty(shape, dtype=np.float32)
-    # In stripes: they stay in the processor's cache.
+    # Work in stripes, which fit into the processor's cache.
     for start in range(0, shape[0], _STRIPE):
         rows = slice(start, start + _STRIPE)
         seen, bright = _observe_rows(_rows(landscape, rows), _rows(season, rows), noise[rows])
@@ -128,8 +128,8 @@ def observe(landscape: Landscape, season: Season, noise: Field) -> tuple[dict[st
 def clouds_and_edges(seed: int, year: int, shape: tuple[int, int], *, scan_lines: bool, edge: bool) -> Mask:
     """Return where a year has no data, (row, col) bool.
 
-    `scan_lines` are wedges that widen away from the middle, as Landsat 7 has left them since 2003; with `edge` a corner
-    is beyond the slanted edge of the scene.
+    `scan_lines` are wedges that widen away from the middle, as in Landsat 7 images since 2003; with `edge` a corner is
+    outside the slanted edge of the scene.
     """
     rng = generator(seed, f"clouds {year}")
     amount = rng.uniform(2.1, 2.6)
@@ -148,7 +148,7 @@ def clouds_and_edges(seed: int, year: int, shape: tuple[int, int], *, scan_lines
 def _observe_rows(landscape: Landscape, season: Season, noise: Field) -> tuple[dict[str, npt.NDArray[np.int16]], Field]:
     layers = _cover_layers(landscape, season)
     reflectance = mix(layers)
-    # Half of the shading was taken out when the images were made; skylight fills the shadows.
+    # About half of the shading is kept: processing has removed a part, and skylight fills the shadows.
     shading = np.where(landscape.sea & (season.ice < 0.5), 1, 0.42 + 0.58 * landscape.light)
     shading *= 1 + 0.045 * landscape.texture
     for band, haze in enumerate((0.012, 0.007, 0.004, 0.002, 0.001, 0.0005)):
@@ -177,7 +177,7 @@ def _cover_layers(landscape: Landscape, season: Season) -> dict[str, Field]:
     above = season.above_line - np.float32(season.snow_line)
     uneven = 75 * patches + 28 * texture
     on_ice = smoothstep(above + uneven, -70, 70)
-    # Off the ice, snow is higher and in patches, and does not stick to steep rock.
+    # Off the ice, snow is only at greater heights and in patches, and does not stay on steep rock.
     off_ice = smoothstep(above + 1.5 * uneven, 60, 420) * smoothstep(steep, 1.1, 0.6)
     height = landscape.height + 55 * patches + 22 * texture
     land = (~landscape.sea).astype(np.float32)
@@ -200,10 +200,10 @@ def _cover_layers(landscape: Landscape, season: Season) -> dict[str, Field]:
 
 
 def mix(layers: dict[str, Field]) -> Field:
-    """Return the six reflectances, (band, row, col) float32, of covers painted over each other.
+    """Return the six reflectances, (band, row, col) float32, of covers on top of each other.
 
-    `layers` say how much of what is below each cover hides, 0 to 1; the uppermost first, the last one hides all the
-    rest.
+    `layers` gives how much each cover hides of the covers below, 0 to 1, with the uppermost first; the last one hides
+    everything that is left.
     """
     left = np.ones_like(next(iter(layers.values())))
     shares = np.empty((len(layers), *left.shape), dtype=np.float32)
@@ -231,11 +231,11 @@ def indices(reflectance: Field) -> dict[str, npt.NDArray[np.int16]]:
 
 
 def make_votes(bright: npt.NDArray[np.float32], seed: int, margins: tuple[int, int, int, int]) -> npt.NDArray[np.int16]:
-    """Return how many of seven classifiers took each pixel for debris-free ice: int16, -32768 beyond a slanted edge.
+    """Return how many of seven classifiers took each pixel for debris-free ice: int16, -32768 outside a slanted edge.
 
-    They see snow and clean ice alike, so that late snow patches outside all glaciers get votes as well; they waver
-    where a pixel is mixed, and err in patches. `bright` is the share of snow and clean ice, 0 to 1; the votes reach
-    `margins` pixels beyond it on the top, left, bottom and right.
+    They do not distinguish snow from clean ice, so late snow patches outside all glaciers get votes, too. They disagree
+    on mixed pixels, and make errors in patches. `bright` is the share of snow and clean ice, 0 to 1; the votes extend
+    `margins` pixels beyond it at the top, left, bottom and right.
     """
     top, left, bottom, right = margins
     wide = np.pad(bright, ((top, bottom), (left, right)), mode="reflect")

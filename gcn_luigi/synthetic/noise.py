@@ -1,4 +1,4 @@
-"""Repeatable random fields: each is decided by the world's seed and by what it is for."""
+"""Repeatable random fields, each decided by the world's seed and by its purpose."""
 
 import zlib
 
@@ -10,17 +10,17 @@ Field = npt.NDArray[np.float32]
 
 
 def generator(seed: int, purpose: str) -> np.random.Generator:
-    """Return a generator that no other purpose of the same world shares."""
+    """Return a random generator for one purpose, which no other purpose in the same world shares."""
     return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
 
 
 def fractal(rng: np.random.Generator, shape: tuple[int, int], wavelength: float, roughness: float = 2.0) -> Field:
     """Return a smooth fractal field by spectral synthesis: (row, col) float32, mean 0, standard deviation 1.
 
-    `wavelength` is the longest wave that carries power, in pixels; the amplitude falls with the wave number, the faster
-    the larger `roughness` is, and the field gets smoother.
+    `wavelength` is the longest wave with power, in pixels. The amplitude falls with the wave number; a larger
+    `roughness` makes it fall faster, and the field smoother.
     """
-    # Waves are periodic over the array; a margin keeps opposite edges from looking alike.
+    # The waves are periodic over the array; a margin prevents opposite edges from looking alike.
     margin = min(round(wavelength), max(shape))
     size = tuple(fft.next_fast_len(length + margin, real=True) for length in shape)
     white = rng.standard_normal(size, dtype=np.float32)
@@ -54,7 +54,7 @@ def enlarge(coarse: npt.NDArray[np.floating], shape: tuple[int, int], step: floa
 
 
 def smoothstep(values: npt.NDArray[np.floating], low: float, high: float) -> Field:
-    """Return 0 at `low` and before, 1 at `high` and beyond, a soft change between; `low` may exceed `high`."""
+    """Return 0 up to `low`, 1 from `high` on, and a smooth change between them; `low` may exceed `high`."""
     ramp = (values * np.float32(1 / (high - low))).astype(np.float32)
     ramp -= np.float32(low / (high - low))
     np.clip(ramp, 0, 1, out=ramp)

@@ -1,4 +1,4 @@
-"""Invented outlines: one smooth polygon a glacier, with the date of the image it was drawn from."""
+"""Invented outlines: one smooth polygon per glacier, with the date of the image that it was drawn from."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from gcn_luigi.synthetic.noise import Field, generator
 from gcn_luigi.synthetic.terrain import Mask
 
 _NAMES = ("Lantern", "Heron", "Quartz", "Threefork", "Marten", "Ptarmigan", "Slate", "Windfall", "Cinder", "Larkspur")
-# Pixels; smaller remains are snow, not glacier.
+# Pixels; smaller remnants are snow, not glacier.
 _SMALLEST = 40
 _MARGIN = 4
 
@@ -26,7 +26,7 @@ _MARGIN = 4
 def survey_dates(seed: int, count: int, years: tuple[int, ...]) -> tuple[str, ...]:
     """Return when each of `count` glaciers was outlined, YYYYMMDD: within a year of a composite.
 
-    Some dates are known in part only: 99 or 9999 stand for what is unknown.
+    Some dates are only partly known: 99 or 9999 replaces the unknown part.
     """
     rng = generator(seed, "surveys")
     drawn = rng.choice(years[: max(len(years) - 1, 1)], count) + rng.integers(-1, 2, count)
@@ -40,10 +40,10 @@ def survey_dates(seed: int, count: int, years: tuple[int, ...]) -> tuple[str, ..
 def draw_outlines(
     ids: Ids, masks: tuple[Mask, ...], dates: tuple[str, ...], ground: Field, lattice: Lattice
 ) -> gpd.GeoDataFrame:
-    """Draw each glacier as it was when it was surveyed: one row per glacier, columns as in RGI 6.0, areas in km2.
+    """Draw each glacier at the time of its survey: one row per glacier, columns as in RGI 6.0, areas in km2.
 
     `masks` holds, for each glacier of `ids`, all ice of the composite nearest to its survey; `ground` is the surface in
-    metres. Raises ConfigError where no glacier is large enough to be outlined.
+    metres. Raises ConfigError if no glacier is large enough for an outline.
     """
     steepness, facing = slope(ground, lattice.pixel_size), aspect(ground, lattice.pixel_size)
     rows: list[dict[str, Any]] = []
@@ -96,7 +96,7 @@ def _outline(mask: Mask, lattice: Lattice) -> shapely.Geometry:
     parts = [shapely.geometry.shape(part) for part, _ in drawn]
     if not parts:
         return shapely.Polygon()
-    # Rocks smaller than a few pixels are not drawn, and nor are scraps of ice.
+    # Rocks and pieces of ice smaller than a few pixels are not drawn.
     least = _SMALLEST / 3 * lattice.pixel_size**2
     rounded = [_rounded(part.simplify(0.8 * lattice.pixel_size), least) for part in parts if part.area >= least]
     return shapely.make_valid(shapely.union_all(rounded))

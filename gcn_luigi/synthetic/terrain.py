@@ -1,8 +1,8 @@
 """An invented mountain range: crests and valleys carved by water, a fjord, crags.
 
-Water flows along a tree over the nodes of a coarse elevation model: the minimum spanning tree of the nodes under the
-height of the passes between them. It leaves every hollow over its lowest pass, so that no hollow has to be filled
-first. Valleys are cut along it with the implicit stream-power scheme of Braun and Willett (2013, Geomorphology
+Water flows along a tree over the nodes of a coarse elevation model: the minimum spanning tree of the nodes, weighted by
+the height of the passes between them. Water leaves every hollow over its lowest pass, so hollows need not be filled
+first. Valleys are cut along the tree with the implicit stream-power scheme of Braun and Willett (2013, Geomorphology
 180-181, 170-179).
 """
 
@@ -23,24 +23,24 @@ Mask = npt.NDArray[np.bool_]
 
 # Pixels along the edge of a node of the drainage model.
 NODE = 8
-# Metres. Heights are made for pixels of this size; the world scales them to others, so that slopes stay what they are.
+# Metres. Heights are made for pixels of this size; the world scales them for other sizes, so that slopes stay equal.
 NOMINAL_PIXEL = 30.0
 _STEPS_COARSE, _STEPS_FINE = 24, 8
-# Metres of uplift a step, erodibility times duration of a step: together they set the relief.
+# Metres of uplift per step, and erodibility times the duration of a step; together they set the relief.
 _UPLIFT, _STRENGTH = 62.0, 0.19
 _FJORD_DEEPEST = -9.0
-# Share of the height of the map.
+# As a share of the height of the map.
 _FJORD_LENGTH = 0.57
-# Downhill steepness decides between equal passes; far too little to change their order.
+# Downhill steepness decides between equal passes; its weight is too small to change the order of others.
 _STEEPNESS_WEIGHT = 1e-3
 
 
 @dataclass(frozen=True)
 class FlowTree:
-    """The way down from every node, in row-major order.
+    """The flow path down from every node, in row-major order.
 
-    `parent` is the node that each one flows into; outlets flow into an extra one after the last. `length` is the
-    distance to the parent in nodes: 1, or the diagonal. `levels` holds the nodes by their number of steps to the
+    `parent` is the node that each node flows into; outlets flow into an extra node after the last. `length` is the
+    distance to the parent in nodes: 1, or the diagonal. `levels` groups the nodes by their number of steps to the
     outlet.
     """
 
@@ -49,7 +49,7 @@ class FlowTree:
     levels: tuple[Nodes, ...]
 
     def gather(self, local: Values) -> Values:
-        """Return the sum of `local` over each node and all that flows through it."""
+        """Return, for each node, the sum of `local` over the node and all nodes that flow through it."""
         total = np.append(local, 0.0)
         for level in reversed(self.levels):
             np.add.at(total, self.parent[level], total[level])
@@ -80,7 +80,7 @@ def flow_tree(elevation: Values, outlets: Mask) -> FlowTree:
 
 
 def carve(elevation: Values, uplift: Values, tree: FlowTree, strength: float) -> Values:
-    """Return the heights, (node,) in metres, after one step of uplift and of valleys cutting down.
+    """Return the heights, (node,) in metres, after one step of uplift and erosion.
 
     `strength` is erodibility times duration. Outlets with an uplift of zero keep their height.
     """
@@ -112,7 +112,7 @@ def _neighbours(shape: tuple[int, ...]) -> tuple[Nodes, Nodes, Values]:
 def _levels(order: Nodes, parent: Nodes) -> tuple[Nodes, ...]:
     place = np.empty(order.size, dtype=np.intp)
     place[order] = np.arange(order.size)
-    # Breadth first: parents are in the order of their children, so each level is one run.
+    # In breadth-first order the parents are in the order of their children, so each level is one run.
     parents = place[parent[order[1:]]]
     edges = [0, 1]
     while edges[-1] < order.size:
@@ -153,7 +153,7 @@ def make_terrain(seed: int, shape: tuple[int, int]) -> Terrain:
 
 
 def _uplift(seed: int, size: tuple[int, int]) -> Values:
-    """Return metres a step: a crest across the middle, lower to the coast and inland, and a trunk valley in it."""
+    """Return metres per step: a crest across the middle, lower towards coast and inland, with a trunk valley."""
     row = np.linspace(0, 1, size[0])[:, np.newaxis]
     col = np.linspace(0, 1, size[1])[np.newaxis, :]
     bend = 0.08 * np.sin(2 * np.pi * (col * 0.9 + 0.15))
@@ -161,7 +161,7 @@ def _uplift(seed: int, size: tuple[int, int]) -> Values:
     crest = 0.22 + 0.9 * np.exp(-(away**2))
     blocks = fractal(generator(seed, "uplift"), size, max(size) / 3.5, 2.4)
     raised = np.clip(crest * (1 + 0.28 * blocks), 0.12, None)
-    # High ground on both sides of a low trunk valley gathers the ice that reaches the sea.
+    # High ground on both sides of a low trunk valley collects the ice that reaches the sea.
     offset = np.abs(col - _fjord_axis(seed, size)) * size[1]
     inland = smoothstep(row, 0.62, 0.44) * smoothstep(row, 0.10, 0.20)
     raised *= 1 + 0.55 * inland * np.exp(-((offset / (0.2 * size[1])) ** 2))
@@ -181,7 +181,7 @@ def _fjord_axis(seed: int, size: tuple[int, int]) -> Values:
 
 
 def _fjord(seed: int, size: tuple[int, int]) -> Mask:
-    """Return the arms of the sea: a winding inlet that narrows inland, and the open coast it leaves."""
+    """Return the arms of the sea: a winding inlet that narrows inland, and the open coast at its mouth."""
     rows, cols = size
     row = np.arange(rows)[:, np.newaxis] / rows
     col = np.arange(cols)[np.newaxis, :] / cols
@@ -207,7 +207,7 @@ def _fjord_floor(fjord: Mask) -> Values:
 def _evolve(start: Values, uplift: Values, outlets: Mask, steps: int, node: float) -> Values:
     """Return the heights after `steps` of uplift, cutting and slumping, on nodes `node` times as large."""
     height = np.where(outlets, 0.0, start)
-    # Inland rivers leave at this height, those to the south at the sea.
+    # Inland rivers leave the map at this height, southern rivers at sea level.
     inland = np.zeros_like(height)
     inland[0] = 380.0
     height = np.where(outlets, inland, height)
@@ -221,11 +221,11 @@ def _evolve(start: Values, uplift: Values, outlets: Mask, steps: int, node: floa
 
 
 def _crags(seed: int, nodes: Values, fjord: Mask, shape: tuple[int, int]) -> Field:
-    """Return the nodes as smooth ground with spurs, crags and gullies where it is steep."""
+    """Return the nodes as smooth ground, with spurs, crags and gullies on steep slopes."""
     ground = enlarge(nodes, shape, NODE)
     rise = np.hypot(*np.gradient(nodes, NOMINAL_PIXEL * NODE))
     steep = enlarge(smoothstep(ndimage.gaussian_filter(rise, 1), 0.05, 0.7), shape, NODE, order=1)
-    # Crests follow the zero lines of a fractal field: long and crooked, never closed rings.
+    # Crests follow the zero lines of a fractal field, which are long and crooked and not closed rings.
     crest = 0.55 - np.abs(fractal(generator(seed, "crags"), shape, 34, 2.0))
     crest += 0.3 * (0.55 - np.abs(fractal(generator(seed, "spurs"), shape, 15, 1.8)))
     gullies = fractal(generator(seed, "gullies"), shape, 40, 1.8)

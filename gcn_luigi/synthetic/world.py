@@ -1,4 +1,4 @@
-"""A whole made-up region in memory: every array and outline that the pipeline reads."""
+"""A complete invented region in memory: every array and outline that the pipeline reads."""
 
 from dataclasses import dataclass, field
 
@@ -24,25 +24,25 @@ from gcn_luigi.synthetic.noise import Field, enlarge, fractal, generator
 from gcn_luigi.synthetic.outlines import draw_outlines, survey_dates
 from gcn_luigi.synthetic.terrain import NODE, NOMINAL_PIXEL, Mask, Terrain, make_terrain
 
-# Votes reach this many pixels beyond the tiles: top, left, bottom, right.
+# The votes extend this many pixels beyond the tiles: top, left, bottom, right.
 STEM_MARGINS = (5, 7, 9, 3)
 TOPO_NODATA = -9999.0
 _SMALLEST = 192
-# Share of the land above the equilibrium line in the first year, and its rise in metres a year.
+# Share of the land above the equilibrium line in the first year, and the rise of this line in metres per year.
 _ACCUMULATION_SHARE, _RISE = 0.25, 5.5
-# Metres. Ice thicker than this over its bed leaves a lake.
+# Metres. Where ice thicker than this retreats, it leaves a lake.
 _LAKE_DEPTH = 45
 _DEBRIS_FIRST, _DEBRIS_LAST = 0.11, 0.17
 
 
 @dataclass(frozen=True)
 class WorldSettings:
-    """What decides a made-up world.
+    """The settings that decide an invented world.
 
     Attributes
     ----------
     seed : int
-        Decides all that is random.
+        Decides everything that is random.
     shape : tuple of int
         Rows and columns of pixels, at least 192 each.
     crs : str
@@ -50,11 +50,11 @@ class WorldSettings:
     pixel_size, left, top : float
         Metres; the default corner is an invented place in south-central Alaska.
     years : tuple of int
-        Composite years, rising.
+        Composite years, in ascending order.
     tiles : tuple of int
         Rows and columns of tiles.
     overlap : int
-        Pixels that a tile reaches into the next one to the south and east.
+        Pixels by which a tile extends into the next one to the south and east.
     """
 
     seed: int = 8
@@ -77,9 +77,11 @@ class WorldSettings:
             or not 0 <= self.overlap < most
         ):
             raise ConfigError(
-                f"no world of {self.shape} px, {self.tiles} tiles, {self.overlap} px overlap and years {self.years}",
+                f"cannot make a world of {self.shape} px, {self.tiles} tiles, {self.overlap} px overlap and years "
+                f"{self.years}",
                 where="WorldSettings",
-                fix=f"give at least {_SMALLEST} px each way, rising years and tiles larger than their overlap",
+                fix=f"give at least {_SMALLEST} rows and columns, years in ascending order, and tiles larger than "
+                "their overlap",
             )
 
     @property
@@ -89,25 +91,25 @@ class WorldSettings:
 
     @property
     def stem_lattice(self) -> Lattice:
-        """The pixels of the votes: a few more than the tiles on every side."""
+        """The pixels of the votes, which extend a few pixels beyond the tiles on every side."""
         top, left, bottom, right = STEM_MARGINS
         rows, cols = self.shape
         return self.lattice.crop(Window(-top, -left, rows + top + bottom, cols + left + right))
 
     @property
     def stem_year(self) -> int:
-        """The composite that the votes were cast on: the one in the middle."""
+        """The composite that the votes are made from: the middle one."""
         return self.years[len(self.years) // 2]
 
 
 @dataclass(frozen=True)
 class World:
-    """Everything there is to write.
+    """All data of an invented world, ready to be written.
 
     Attributes
     ----------
     settings : WorldSettings
-        What it was made from.
+        The settings that it was made from.
     optical : dict of ndarray of int16, (year, row, col)
         By band name: nbr, ndsi, ndvi, tcb, tcw, rmse; nodata -32768.
     topo : dict of ndarray of float32, (row, col)
@@ -142,12 +144,12 @@ class _History:
 
 
 def make_world(settings: WorldSettings) -> World:
-    """Make a region from nothing but its settings; the same settings give the same bits.
+    """Make a region from its settings alone; the same settings give the same bits.
 
     Parameters
     ----------
     settings : WorldSettings
-        Seed, size and place.
+        Seed, size and location.
 
     Returns
     -------
@@ -157,7 +159,7 @@ def make_world(settings: WorldSettings) -> World:
     Raises
     ------
     ConfigError
-        The world came out without a single glacier.
+        The world has no glacier.
     """
     seed, years = settings.seed, settings.years
     history = _history(settings)
@@ -194,10 +196,10 @@ def _history(settings: WorldSettings) -> _History:
     ice = {year: cover.mask & (ids > 0) for year, cover in covers.items()}
     mapped = settings.stem_year
     surface = np.where(ice[mapped], np.maximum(covers[mapped].surface, terrain.ground), terrain.ground)
-    # Crevasses and melt channels.
+    # Roughness of the ice: crevasses and melt channels.
     rough = fractal(generator(settings.seed, "ice surface"), settings.shape, 14, 1.7)
     surface += np.where(ice[mapped], 1.3 * rough, 0)
-    # A model resampled from a finer one has no edges sharper than this; the shore stays where it is.
+    # A resampled elevation model has no sharper edges than this; the shoreline stays where it is.
     smooth = np.where(terrain.ground > 0, np.maximum(ndimage.gaussian_filter(surface, 0.9), 0.5), surface)
     return _History(terrain, line, covers, ids, ice, smooth)
 
@@ -219,7 +221,7 @@ def _season(history: _History, settings: WorldSettings, rock: tuple[Field, Field
 
 
 def _topography(history: _History, settings: WorldSettings) -> dict[str, Field]:
-    """Return the four topographic bands with a slanted corner without data."""
+    """Return the four topographic bands; a slanted corner has no data."""
     dem = (history.surface * np.float32(settings.pixel_size / NOMINAL_PIXEL)).astype(np.float32)
     bands = {
         "north": northness(dem, settings.pixel_size),
@@ -230,7 +232,7 @@ def _topography(history: _History, settings: WorldSettings) -> dict[str, Field]:
     row = np.linspace(0, 1, dem.shape[0])[:, np.newaxis]
     col = np.linspace(0, 1, dem.shape[1])[np.newaxis, :]
     outside = row + 0.5 * (1 - col) < 0.045
-    # Parts of one: more digits mean nothing and compress badly.
+    # Values are rounded to these fractions of one: more digits have no meaning and compress badly.
     digits = {"dem": 16, "curvature": 1024}
     topo: dict[str, Field] = {}
     for name, band in bands.items():

@@ -1,4 +1,4 @@
-"""A made-up world as files, laid out as real inputs are."""
+"""Writes an invented world as files, in the same layout as real inputs."""
 
 import itertools
 import json
@@ -24,16 +24,16 @@ from gcn_luigi.synthetic.world import TOPO_NODATA, World, WorldSettings, make_wo
 
 Size = Literal["demo", "small"]
 
-# 6 x 7 cells of 256 px, and 2 x 2 with half a cell to spare.
+# 6 x 7 cells of 256 px, and 2 x 2 cells with half a cell left over.
 _SHAPES: dict[Size, tuple[tuple[int, int], tuple[int, int]]] = {
     "demo": ((1536, 1792), (3, 5)),
     "small": ((512, 640), (2, 3)),
 }
 MARKER = "made.json"
-# Raise it when the same settings give another world.
+# Raise this number when the same settings give another world.
 _RECIPE = 1
 _TOPO_SUFFIX = {"north": "north_temp", "south": "south_temp", "curvature": "curvature_temp", "dem": "dem_cubic_temp"}
-# GeoPackage stamps its layers with the time of writing unless told another.
+# A GeoPackage stores the time of writing in its layers unless another time is set.
 _STAMP = "2000-01-01T00:00:00.000Z"
 _README = """# A small made-up Alaska
 
@@ -54,21 +54,21 @@ Tiles overlap by a few pixels with equal values. The first tile lacks its leadin
 
 
 def make_demo(root: Path, *, size: Size = "demo", seed: int = 8) -> bool:
-    """Make a world and write it, unless it is there already.
+    """Make a world and write it, unless it already exists.
 
     Parameters
     ----------
     root : Path
         Directory to make.
     size : {"demo", "small"}
-        1536 x 1792 pixels, some seconds; or 512 x 640, one second.
+        1536 x 1792 pixels, which take some seconds, or 512 x 640 pixels, which take one second.
     seed : int
         Decides the world.
 
     Returns
     -------
     bool
-        True if it was written, False if the same world was there already.
+        True if it was written, False if the same world already existed.
 
     Raises
     ------
@@ -79,13 +79,13 @@ def make_demo(root: Path, *, size: Size = "demo", seed: int = 8) -> bool:
     settings = WorldSettings(seed=seed, shape=shape, tiles=tiles)
     if is_written(settings, root):
         return False
-    # Before the work, not after it.
+    # Checked before the work, not after it.
     _refuse_foreign(root)
     return write_world(make_world(settings), root)
 
 
 def is_written(settings: WorldSettings, root: Path) -> bool:
-    """Return whether `root` already holds the world of these settings, whole."""
+    """Return whether `root` already holds the complete world of these settings."""
     try:
         return (root / MARKER).read_text(encoding="utf-8") == _marker(settings)
     except (OSError, UnicodeDecodeError):
@@ -102,12 +102,12 @@ def write_world(world: World, root: Path) -> bool:
     world : World
         What to write.
     root : Path
-        Directory to make. An older made-up world there is replaced; anything else is left alone.
+        Directory to make. An older invented world there is replaced; any other content is left alone.
 
     Returns
     -------
     bool
-        False if the same world was there already.
+        False if the same world already existed.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def write_world(world: World, root: Path) -> bool:
         temporary.mkdir(parents=True)
         _write_files(world, temporary)
         if root.exists():
-            # Aside first: a reader sees the old world, none, or the new one.
+            # The old world is moved aside first, so a reader sees the old world, none, or the new one.
             old = temporary.with_name(f"{temporary.name}.old")
             root.rename(old)
             temporary.rename(root)
@@ -133,7 +133,7 @@ def write_world(world: World, root: Path) -> bool:
         raise PublishError(
             f"the made-up world could not be written: {error}",
             where=str(root),
-            fix="check free space and rights of the directory, then try again",
+            fix="check the free space and the permissions of the directory, then try again",
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -146,16 +146,16 @@ def _refuse_foreign(root: Path) -> None:
         return
     if root.exists():
         raise PublishError(
-            "there is something else that must not be overwritten",
+            "this path already has other content, which must not be overwritten",
             where=str(root),
             fix="name another directory, or remove this one yourself",
         )
 
 
 def tile_windows(settings: WorldSettings) -> dict[str, Window]:
-    """Return where each tile is, by its id with leading zeros.
+    """Return the window of each tile, by its id with leading zeros.
 
-    Tiles cover the lattice; where the pitch is no whole number their sizes alternate by one pixel.
+    The tiles cover the lattice; if it is not a multiple of their number, their sizes differ by one pixel.
     """
     rows, cols = (
         [round(number * length / count) for number in range(count + 1)]
@@ -187,7 +187,7 @@ def _write_files(world: World, root: Path) -> None:
     _write_outlines(root / "rgi" / "outlines.gpkg", world.outlines)
     _write_outlines(root / "rgi" / "outlines_rgi7.gpkg", as_rgi7(world.outlines))
     (root / "README.md").write_text(_README, encoding="utf-8")
-    # Last: a directory with a marker is whole.
+    # The marker is written last, so a directory with a marker is complete.
     (root / MARKER).write_text(_marker(settings), encoding="utf-8")
 
 

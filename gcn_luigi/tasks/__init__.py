@@ -1,4 +1,4 @@
-"""The task graph: parameters, requirements, outputs and one call each.
+"""The task graph: each task has parameters, requirements, outputs and one call of a stage.
 
 ``luigi --module gcn_luigi.tasks gcn.Dataset --region southern`` builds a region.
 """
@@ -48,5 +48,5 @@ __all__ = [
     "YearStack",
 ]
 
-# The one thing done at import: Luigi has no other place for it, and the wrong start method corrupts pixels.
+# The only action at import: Luigi has no other hook for it, and the wrong start method corrupts pixels.
 use_forkserver()

@@ -28,13 +28,13 @@ _REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NOT_CONTENT = frozenset({"output_root"})
 
 
-# What the scheduler hears about a task whose files were made, and not only found: two runs may be granted one task.
+# What a run reports about a task whose files it made, not only found; the scheduler may give one task to two runs.
 MADE = "made"
 _T = TypeVar("_T", bound="RegionTask")
 
 
 def hidden_parameter(kind: type[luigi.Parameter[Any]], name: str, default: Any, description: str) -> Any:
-    """Return a parameter that is set in section [gcn] of luigi.cfg and has no part in a task's identity."""
+    """Return a parameter that is set in section [gcn] of luigi.cfg and is not part of a task's identity."""
     return kind(
         default=default,
         config_path={"section": "gcn", "name": name},
@@ -45,10 +45,11 @@ def hidden_parameter(kind: type[luigi.Parameter[Any]], name: str, default: Any, 
 
 
 class SettingsGuard:
-    """Refuses settings that changed while a task worked and changed back; nothing is kept at other times.
+    """Refuses settings that changed while a task worked and then changed back.
 
-    A change alone is found when the file is published: its fingerprint is another one. Not so one that was taken back:
-    before and after the work all is equal, yet some of it was done by other settings.
+    A plain change is found when the file is published, because its fingerprint differs. A change that was undone is
+    not: the settings are equal before and after the work, but part of the work used other settings. Settings are only
+    remembered while a task works.
     """
 
     def __init__(self) -> None:
@@ -64,7 +65,7 @@ class SettingsGuard:
         self._seen.clear()
 
     def check(self, region: Region, where: str) -> None:
-        """Note settings just read from the file `where`; raise InputError if they changed and changed back."""
+        """Remember settings just read from the file `where`; raise InputError if they changed and changed back."""
         if not self._is_working:
             return
         if len(self._seen) > 1 and region == self._seen[0]:
@@ -81,17 +82,17 @@ class RegionTask(GuardedTask):
     """A task of one region.
 
     A subclass states ``code_version`` (raised when its result would change) and `dependencies`, everything that its
-    files depend on. These and its parameters make the fingerprint of each of its files. What it requires is only an
-    order in time: a file that is rebuilt with the same content makes nothing else stale.
+    files depend on. These and its parameters make the fingerprint of each of its files. Its requirements only set the
+    order in time: a file that is rebuilt with the same content makes no other file stale.
     """
 
     task_namespace = "gcn"
     code_version: ClassVar[int] = 1
     # True for files that name others instead of holding pixels.
     by_reference: ClassVar[bool] = False
-    # True where VRTs among the files hold paths of the sources: moving these makes them stale.
+    # True if VRTs among the files hold paths of the sources: moving the sources makes these VRTs stale.
     names_sources: ClassVar[bool] = False
-    # False for files that describe a build and are no part of the dataset: they may differ from build to build.
+    # False for files that describe a build and are not part of the dataset: they may differ from build to build.
     in_manifest: ClassVar[bool] = True
     # Whether the last `run` made the files.
     was_made: bool = False
@@ -112,13 +113,13 @@ class RegionTask(GuardedTask):
         luigi.IntParameter,
         "memory_mb",
         0,
-        "million bytes of memory that a worker may hold; 0 for all that machine and control group allow",
+        "memory limit of a worker, in million bytes; 0 for all that the machine and control group allow",
     )
     pages_url: luigi.Parameter[str] = hidden_parameter(
         luigi.Parameter,
         "pages_url",
         "",
-        "where the pages of datasets are served, on this machine; Luigi's page then links to them",
+        "address on this machine where the pages of datasets are served; Luigi's page then links to them",
     )
 
     @cached_property
@@ -128,7 +129,7 @@ class RegionTask(GuardedTask):
             raise ConfigError(
                 f"{self.region!r} cannot be a region's name",
                 where="--region",
-                fix="use 1 to 32 lower-case letters, digits, _ or -, a letter first",
+                fix="use 1 to 32 lower-case letters, digits, _ or -, beginning with a letter",
             )
         return DatasetPaths(Path(self.output_root).resolve() / self.region)
 
@@ -145,28 +146,28 @@ class RegionTask(GuardedTask):
         return SettingsGuard()
 
     def clone(self, cls: type[_T], **changes: Any) -> _T:  # type: ignore[override]
-        """Return a task of `cls` with the parameters it has in common with this one, but for `changes`."""
+        """Return a task of `cls` with the parameters that it shares with this one, except for `changes`."""
         task: _T = super().clone(cls, **changes)
         return task
 
     def _get_param_visibilities(self) -> dict[str, int]:
-        """Return what Luigi's page shows: not the output directory, which is long and the same all over a graph.
+        """Return what Luigi's page shows: all but the output directory, which is long and the same for the whole graph.
 
-        It stays part of the task's id, as a parameter that is hidden would not: two directories are two graphs.
+        Unlike a hidden parameter, it stays part of the task's id: two directories are two graphs.
         """
         return {**super()._get_param_visibilities(), "output_root": ParameterVisibility.HIDDEN.serialize()}
 
     def dependencies(self, path: Path) -> Dependencies:
-        """Return all that reaches the content of `path`, one of this task's files; each task says what."""
+        """Return everything that the content of `path`, one of this task's files, depends on; each task defines it."""
         raise NotImplementedError
 
     def content_parameters(self) -> dict[str, str]:
-        """Return the parameters that reach the result."""
+        """Return the parameters that the result depends on."""
         parameters: dict[str, str] = self.to_str_params(only_significant=True)
         return {name: value for name, value in parameters.items() if name not in _NOT_CONTENT}
 
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
-        """Return all that decides the content of `path`, by name."""
+        """Return everything that decides the content of `path`, by name."""
         snapshot = snapshot or Snapshot()
         region = self.configured
         dependencies = self.dependencies(path)
@@ -187,7 +188,7 @@ class RegionTask(GuardedTask):
 
     @cached_property
     def name(self) -> str:
-        """Family and parameters, the same wherever the dataset is made."""
+        """Family and parameters, independent of where the dataset is made."""
         values = ", ".join(value for key, value in self.content_parameters().items() if key != "region")
         return f"{self.get_task_family()}({values})"
 
@@ -205,13 +206,13 @@ class RegionTask(GuardedTask):
     def complete(self) -> bool:
         """Return whether this task's files, and all upstream files, are published and current.
 
-        Luigi stops at the first complete task and never looks behind it; without looking ourselves, a lost
-        shard behind a finished index would never be made again.
+        Luigi stops at the first complete task and never looks at the tasks upstream of it. Without this check, a lost
+        shard would never be rebuilt once the index is finished.
         """
         return self.is_complete_upstream(Snapshot())
 
     def is_complete_upstream(self, snapshot: Snapshot) -> bool:
-        """Answer `complete`, asking each upstream task once."""
+        """Return `complete`, asking each upstream task once."""
         if self.name not in snapshot.whole:
             required = luigi.task.flatten(self.requires())
             upstream_is_complete = all(task.is_complete_upstream(snapshot) for task in required)
@@ -219,13 +220,13 @@ class RegionTask(GuardedTask):
         return snapshot.whole[self.name]
 
     def run(self) -> None:
-        """Make this task's files, unless they are published and current: then only something upstream was lost."""
+        """Make this task's files, unless they are published and current and only an upstream file was lost."""
         self.was_made = False
         if self.is_published():
             self.say("kept: already published and current", 1.0)
             return
         began = time.perf_counter()
-        # Every running task has a bar and a line; those that count something change both.
+        # Every running task has a bar and a message; tasks that count something update both.
         self.say((type(self).__doc__ or self.name).partition("\n")[0], 0.0)
         ignore_gdal_settings()
         with within_memory(self), self._settings_guard:
@@ -236,26 +237,26 @@ class RegionTask(GuardedTask):
             self.set_tracking_url(self.page_address)
 
     def page(self) -> str | None:
-        """Return the page that shows what this task made, below that of its region; None where there is none."""
+        """Return the page that shows what this task made, relative to its region's page; None if there is none."""
         return None
 
     @property
     def page_address(self) -> str | None:
-        """Where that page is served."""
+        """The address of that page."""
         page = self.page()
         return None if page is None or not self.pages_url else f"{self.pages_url}/{self.region}/{page}"
 
     def memory_needed(self) -> int:
-        """Return the bytes that `make` may need without the libraries, as far as settings tell; 0 where they do not."""
+        """Return the bytes that `make` may need without the libraries, computed from the settings; 0 if not known."""
         return 0
 
     def memory_advice(self, limit: int) -> list[str]:
-        """Return the settings that would make `memory_needed` fit `limit` bytes, each with what to lower it to."""
+        """Return the settings that would make `memory_needed` fit `limit` bytes, each with its lower value."""
         del limit
         return []
 
     def make(self) -> None:
-        """Make this task's files; each task says how."""
+        """Make this task's files; each task defines how."""
         raise NotImplementedError
 
     def publishes(self, *paths: Path) -> tuple[PublishedFile, ...]:
@@ -270,25 +271,25 @@ class RegionTask(GuardedTask):
         return tuple(luigi.task.flatten(self.output()))
 
     def say(self, message: str, share: float | None = None) -> None:
-        """Show a line, and the share of work done (0 to 1), for this task in the web page."""
+        """Show a message, and the completed fraction (0 to 1), for this task on the web page."""
         if self.set_status_message is not None:
-            # The page takes it for HTML.
+            # The page inserts the message as HTML.
             self.set_status_message(html.escape(message))
         if share is not None and self.set_progress_percentage is not None:
             # The page draws no bar for 0.
             self.set_progress_percentage(max(round(100 * share), 1))
 
     def on_success(self) -> str | None:
-        """Return what the scheduler hears in addition to "done": whether this run made the files."""
+        """Return what the run reports in addition to "done": whether it made the files."""
         return MADE if self.was_made else None
 
     def on_failure(self, exception: BaseException) -> str:
-        """Return what the web page and `gcn run` show: a deliberate error as it is, else the traceback."""
+        """Return what the web page and `gcn run` show: the message of a deliberate error, otherwise the traceback."""
         if _says_that_files_changed(exception):
             exception = InputError(
-                "what it is made from changed meanwhile; nothing stale counts as finished",
+                "files or settings that it depends on changed during the run; a stale file does not count as finished",
                 where=self.name,
-                fix="leave sources and settings alone, let another build of this dataset end, then run again",
+                fix="do not change sources or settings, wait for any other build of this dataset, then run again",
             )
         if isinstance(exception, GcnLuigiError):
             return str(exception)
@@ -296,6 +297,6 @@ class RegionTask(GuardedTask):
 
 
 def _says_that_files_changed(exception: BaseException) -> bool:
-    """Return whether Luigi found what it requires, or what it has just made, to be no longer complete."""
+    """Return whether Luigi found that a requirement, or a file just made, is no longer complete."""
     unfulfilled = isinstance(exception, RuntimeError) and str(exception).startswith("Unfulfilled dependenc")
     return unfulfilled or isinstance(exception, luigi.worker.TaskException)

@@ -1,4 +1,4 @@
-"""What closes a dataset: index, statistics, styles, report, card and manifest."""
+"""Tasks that complete a dataset: index, statistics, styles, report, card and manifest."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,7 +28,7 @@ from gcn_luigi.tasks.rasters import ClassLabel, StackFiles, TopoMosaic
 from gcn_luigi.tasks.shards import all_shards
 from gcn_luigi.tasks.target import PublishedFile
 
-# All sections of the configuration; where the sources are is no part of the dataset's content.
+# All sections of the configuration; the location of the sources is not part of the dataset's content.
 EVERYTHING = tuple(name for name in RegionSettings.model_fields if name != "data_root")
 
 
@@ -37,12 +37,12 @@ def _files(tasks: Iterable[RegionTask]) -> list[PublishedFile]:
 
 
 def tile_qualities(task: RegionTask) -> list[TileQuality]:
-    """Return the tasks that read the tiles through, one a band."""
+    """Return the tasks that read every pixel of the tiles, one per band."""
     return [task.clone(TileQuality, band=band.name) for band in checked_bands(task.configured.settings)]
 
 
 class ChipIndex(RegionTask):
-    """List every chip of every shard, with its place and its shares."""
+    """List every chip of every shard, with its position and its class shares."""
 
     def dependencies(self, _path: Path) -> Dependencies:
         keys = ("nodata.mode", "grid.size", "chips.size", "chips.step")
@@ -62,7 +62,7 @@ class ChipIndex(RegionTask):
 
 
 class BandStatistics(RegionTask):
-    """Sum up bands and classes over valid pixels, exactly."""
+    """Compute exact statistics of bands and classes over valid pixels."""
 
     def dependencies(self, _path: Path) -> Dependencies:
         names = [band.name for band in self.configured.settings.schema_bands.image]
@@ -81,7 +81,7 @@ class BandStatistics(RegionTask):
 
 @requires(BandStatistics)
 class LayerStyles(RegionTask):
-    """Write the style that QGIS shows each layer in, next to the layer."""
+    """Write a QGIS style next to each layer."""
 
     def dependencies(self, path: Path) -> Dependencies:
         layer, bands = self._layers()[path], self.configured.settings.schema_bands
@@ -116,7 +116,7 @@ class QualityReport(RegionTask):
         return Dependencies(pick(self.configured.settings, EVERYTHING), facets=("all",), reads=self._read_files())
 
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
-        """Return all that decides the page: its dependencies, and the digests and fingerprints that it states."""
+        """Return everything that decides the page: its dependencies, and the digests and fingerprints on it."""
         records = records_by_path(self, self._stated_files())
         files = {name: record and [record.sha256, record.fingerprint] for name, record in records.items()}
         return {**super().parts(path, snapshot), "files": files}
@@ -125,7 +125,7 @@ class QualityReport(RegionTask):
         shown = [*self.requires(), self.clone(PartitionGrid), self.clone(ClassLabel), *all_shards(self)]
         if not self.configured.settings.topo_bands:
             return _files(shown)
-        # For the relief; the mosaics as delivered are not read.
+        # For the relief; the unconverted mosaics are not read.
         converted = [target for target in self.clone(TopoMosaic).targets() if target.path.suffix == ".tif"]
         return [*_files(shown), *converted]
 
@@ -152,7 +152,7 @@ class QualityReport(RegionTask):
             write_report(self.configured.settings, self.paths, temporary, self.origin())
 
     def origin(self) -> Provenance:
-        """Return all tasks of the dataset with their times, the files that the page states, and versions."""
+        """Return all tasks of the dataset with their times, the files that the page lists, and versions."""
         return Provenance(
             tasks=task_times(self.clone(Dataset)),
             records=records_by_path(self, self._stated_files()),
@@ -161,7 +161,7 @@ class QualityReport(RegionTask):
 
 
 class DatasetCard(RegionTask):
-    """Write what the dataset is and what to cite."""
+    """Write the data card: what the dataset is, and how to cite it."""
 
     def dependencies(self, _path: Path) -> Dependencies:
         settings = self.configured.settings
@@ -189,17 +189,17 @@ class DatasetCard(RegionTask):
 
 @requires(QualityReport, DatasetCard, LayerStyles, ChipIndex, BandStatistics)
 class Dataset(RegionTask):
-    """Close the dataset: ``dataset.json`` lists every file with size and digest."""
+    """Complete the dataset: ``dataset.json`` lists every file with size and digest."""
 
     # 2: the manifest holds a digest of itself. 3: the quality page is not listed.
-    # 4: it holds a digest of the data alone as well.
+    # 4: it also holds a digest of the data alone.
     code_version = 4
 
     def dependencies(self, _path: Path) -> Dependencies:
         return Dependencies(pick(self.configured.settings, EVERYTHING))
 
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
-        """Return all that decides the manifest: the configuration, and every file with the digests that it states."""
+        """Return everything that decides the manifest: the configuration, and every file with its digests."""
         records = records_of(self)
         files = {name: record and [record.sha256, record.fingerprint] for name, record in records.items()}
         return {**super().parts(path, snapshot), "files": files}
@@ -211,11 +211,11 @@ class Dataset(RegionTask):
         return ""
 
     def extras(self) -> tuple[RegionTask, ...]:
-        """Return the tasks that are no part of the dataset's graph, and only built when asked for."""
+        """Return the tasks that are not part of the dataset's graph, and are only built on request."""
         return self.clone(PartitionFiles), self.clone(StackFiles), self.clone(GridReport)
 
     def built_extras(self) -> tuple[RegionTask, ...]:
-        """Return the extras of which a file, or its sidecar, is there."""
+        """Return the extras that have at least one file or sidecar."""
         return tuple(
             task
             for task in self.extras()
@@ -223,14 +223,14 @@ class Dataset(RegionTask):
         )
 
     def make(self) -> None:
-        """Compare what all files were made from, then list and publish."""
+        """Check that all files were made from the same state of the sources, then write the manifest."""
         with self.output().atomic_write() as temporary:
             check_one_state(self)
             manifest.write_manifest(self.configured.settings, *manifest_entries(self), temporary)
 
 
 class AllRegions(GuardedTask, luigi.WrapperTask):
-    """Build several regions, train and dev, in one graph."""
+    """Build several regions, each with train and dev, in one graph."""
 
     task_namespace = "gcn"
     regions: luigi.Parameter[tuple[str, ...]] = luigi.ListParameter(
@@ -253,19 +253,19 @@ class AllRegions(GuardedTask, luigi.WrapperTask):
 
 
 def records_of(root: RegionTask) -> dict[str, Record | None]:
-    """Return what the sidecars of the files that the manifest of `root` lists say, by path in the dataset."""
+    """Return the records in the sidecars of all files that the manifest of `root` lists, by path in the dataset."""
     listed = (task for task in upstream(root) if task.in_manifest)
     return records_by_path(root, (target for task in listed for target in task.targets()))
 
 
 def records_by_path(root: RegionTask, targets: Iterable[PublishedFile]) -> dict[str, Record | None]:
-    """Return what the sidecars of `targets` say, by path in the dataset of `root`."""
+    """Return the records in the sidecars of `targets`, by path in the dataset of `root`."""
     start = root.paths.root
     return {target.path.relative_to(start).as_posix(): target.record() for target in targets}
 
 
 def task_times(root: RegionTask) -> tuple[TaskTime, ...]:
-    """Return `root` and every task that it requires, requirements first, each with what it took when last run."""
+    """Return `root` and every task that it requires, requirements first, each with the time of its last run."""
     tasks = (*upstream(root), root)
     seconds = read_times(root.paths, [task.name for task in tasks])
     return tuple(
@@ -282,15 +282,15 @@ def task_times(root: RegionTask) -> tuple[TaskTime, ...]:
 def manifest_entries(root: RegionTask) -> tuple[list[ManifestEntry], dict[str, str]]:
     """Return the files that the manifest of `root` lists, with size and digest as published, and their fingerprints.
 
-    Raises PublishError where a sidecar is gone.
+    Raises PublishError if a sidecar is gone.
     """
     files, fingerprints = [], {}
     for path, record in records_of(root).items():
         if record is None:
             raise PublishError(
-                "its sidecar is gone or damaged",
+                "the file's sidecar is gone or damaged",
                 where=str(root.paths.root / path),
-                fix="run again: the file is made anew; if another build works on this dataset, let it finish first",
+                fix="run again to rebuild the file; if another build works on this dataset, let it finish first",
             )
         files.append(ManifestEntry(path, record.size, record.sha256))
         fingerprints[path] = record.fingerprint
@@ -298,14 +298,14 @@ def manifest_entries(root: RegionTask) -> tuple[list[ManifestEntry], dict[str, s
 
 
 def check_one_state(root: RegionTask) -> None:
-    """Compare what each file that the manifest lists was made from: with the others, and with what there is now.
+    """Check that all files in the manifest were made from the same state of the sources, which is the present state.
 
-    A source can change between two tasks that read it. Luigi asks whether all is complete before it starts a task, not
-    while it runs, and whoever runs tasks without Luigi need not ask at all.
-    Raises InputError where two files were made from different states of a source, or one from another state than there
-    is now.
+    A source can change between two tasks that read it. Luigi asks whether everything is complete before it starts a
+    task, not while the task runs, and a program that runs tasks without Luigi may not ask at all.
+    Raises InputError if two files were made from different states of a source, or if a file was made from another state
+    than the present one.
     """
-    fix = f"leave the sources alone and run again: gcn run {root.region}; it rebuilds what is older"
+    fix = f"do not change the sources, and run again: gcn run {root.region}; it rebuilds the older files"
     records = records_of(root).items()
     for found in disagreements((name, record.parts.get("sources", {})) for name, record in records if record):
         raise InputError(
@@ -317,7 +317,7 @@ def check_one_state(root: RegionTask) -> None:
     for task in upstream(root):
         if task.in_manifest and not task.is_published(snapshot):
             raise InputError(
-                f"{task.name} is no longer what settings and sources give; no manifest was written",
+                f"the files of {task.name} no longer match the settings and sources; no manifest was written",
                 where=few(explain(task, snapshot).reasons),
                 fix=fix,
             )

@@ -1,4 +1,4 @@
-"""What a file depends on, and one consistent look at all of it."""
+"""What a file depends on, and one consistent snapshot of it."""
 
 import functools
 import hashlib
@@ -15,11 +15,11 @@ from gcn_luigi.tasks.target import PublishedFile
 
 @dataclass(frozen=True)
 class Dependencies:
-    """All that reaches one file, in addition to the parameters of its task.
+    """Everything that one file depends on, in addition to the parameters of its task.
 
-    `settings` are values of the configuration by key, `sources` the source files and directories that are read, `reads`
-    the files of the dataset that are read. `facets` says what of the inventory is used: ``lattice``, ``crs``,
-    ``windows``, ``all``, or ``band:<name>`` for the files of a band.
+    `settings` are values of the configuration by key, `sources` the source files and directories that are read, and
+    `reads` the files of the dataset that are read. `facets` are the parts of the inventory that are used: ``lattice``,
+    ``crs``, ``windows``, ``all``, or ``band:<name>`` for the files of a band.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Dependencies:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One look at the graph: everything is asked once, and the answers hold for that moment."""
+    """One snapshot of the graph: everything is read once, and the answers hold for that moment."""
 
     fingerprints: dict[Path, str] = field(default_factory=dict)
     whole: dict[str, bool] = field(default_factory=dict)
@@ -45,21 +45,21 @@ class Snapshot:
 
 
 def facets_of(paths: DatasetPaths, names: Iterable[str]) -> dict[str, str | None]:
-    """Return a digest of each facet of the published inventory; None where there is no inventory yet."""
+    """Return a digest of each facet of the published inventory; None if there is no inventory yet."""
     facets: dict[str, str | None] = dict.fromkeys(names)
     stamp = _stamp(paths.inventory) if facets else None
     return facets if stamp is None else {name: _facet(paths.inventory, stamp, name) for name in facets}
 
 
 def tile_paths(paths: DatasetPaths, root: Path, band: str) -> tuple[Path, ...]:
-    """Return the tiles of a band, below the data root; none where there is no inventory yet."""
+    """Return the tiles of a band, below the data root; none if there is no inventory yet."""
     stamp = _stamp(paths.inventory)
     inventory = None if stamp is None else _read(paths.inventory, stamp)
     return () if inventory is None else tuple(root / file.path for file in inventory.of_band(band))
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:
-    """Return what differs between two states of a file; None where there is no file."""
+    """Return values that change whenever a file changes; None if there is no file."""
     try:
         status = path.stat()
     except OSError:
@@ -67,7 +67,7 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-# Every task asks, often, and the inventory of a large region has thousands of files.
+# Every task asks often, and the inventory of a large region has thousands of files.
 @functools.lru_cache(maxsize=4)
 def _read(path: Path, _stamp: tuple[int, ...]) -> Inventory | None:
     try:

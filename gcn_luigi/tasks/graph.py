@@ -20,17 +20,17 @@ class State(StrEnum):
     CURRENT = "current"
     # Never made, or lost.
     ABSENT = "absent"
-    # Its bytes are not those that were published.
+    # The bytes are not those that were published.
     DAMAGED = "damaged"
-    # Whole, but a setting, a source or a file that it reads is another one now.
+    # Intact, but a setting, a source or a file that it reads has changed.
     STALE = "stale"
-    # Up to date itself, but an upstream file is missing: it is looked at again once that is made.
+    # Up to date itself, but an upstream file is missing; checked again once that file is made.
     WAITING = "waiting"
 
 
 @dataclass(frozen=True)
 class TaskStatus:
-    """The state of a task, the worst of its files', and the reasons: sentences about a file or a required task."""
+    """The state of a task, which is the worst state of its files, and reasons about a file or a required task."""
 
     name: str
     state: State
@@ -52,15 +52,15 @@ def upstream(root: RegionTask) -> Iterator[RegionTask]:
 
 
 def made_files(root: RegionTask) -> Iterator[PublishedFile]:
-    """Yield every file of `root` and of all upstream of it, requirements first."""
+    """Yield every file of `root` and of all its upstream tasks, requirements first."""
     for task in (*upstream(root), root):
         yield from task.targets()
 
 
 def explain(task: RegionTask, snapshot: Snapshot) -> TaskStatus:
-    """Return the state of a task's files and why, with no reason for a task that is current; nothing is changed.
+    """Return the state of a task's files and the reasons, none for a current task; this changes nothing.
 
-    The `snapshot` is shared between calls about one graph, so that each task is asked once.
+    Share the `snapshot` between calls about one graph, so that each task is asked once.
     """
     states, reasons = [State.CURRENT], []
     for target in task.targets():
@@ -80,20 +80,20 @@ def explain(task: RegionTask, snapshot: Snapshot) -> TaskStatus:
 def _file(task: RegionTask, target: PublishedFile, snapshot: Snapshot) -> Iterator[tuple[State, str]]:
     record = target.record()
     if not target.path.is_file():
-        yield State.ABSENT, "was never made" if record is None else "is gone"
+        yield State.ABSENT, "not made yet" if record is None else "the file is gone"
         return
     if record is None:
         yield State.ABSENT, "its sidecar is missing or damaged, so nothing is known about it"
         return
     if not target.is_intact(record):
-        yield State.DAMAGED, "its bytes changed since it was published"
+        yield State.DAMAGED, "its bytes have changed since it was published"
     now = json.loads(json.dumps(task.parts(target.path, snapshot)))
     for reason in differences(record.renewed_parts, now):
         yield State.STALE, reason
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """Yield one sentence for each thing that decides a file's content and is another one now."""
+    """Yield one sentence for each change in what decides a file's content."""
     for part in sorted(before.keys() | now.keys()):
         old, new = before.get(part), now.get(part)
         if old == new:
@@ -101,24 +101,24 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[s
         if part == "code_version":
             yield f"the stage's code changed (version {old} to {new})"
         elif part == "place":
-            yield "the sources lie elsewhere relative to it, and it names them by relative paths"
+            yield "the sources have moved relative to the file, which names them by relative paths"
         elif isinstance(old, Mapping) and isinstance(new, Mapping):
             if part == "sources":
-                # Down to the file: a sidecar, a tile, what a VRT names.
+                # Down to single files: a sidecar, a tile, a file that a VRT names.
                 old, new = source_files(old), source_files(new)
             for name in sorted(old.keys() | new.keys()):
                 if old.get(name) != new.get(name):
                     yield _sentence(part, name, old.get(name), new.get(name))
         else:
-            yield f"{part} was {_short(old)}, is {_short(new)}"
+            yield f"{part} was {_short(old)}, is now {_short(new)}"
 
 
 def _sentence(part: str, name: str, old: Any, new: Any) -> str:
-    """Say what is another one now of an entry of a part: of a setting the keys, down to those of a band."""
+    """Return what changed in an entry of a part; for a setting, the keys, down to those of a band."""
     match part:
         case "settings":
             leaves = _leaves(name, old, new)
-            said = "setting " + "; ".join(f"{key} was {_short(was)}, is {_short(now)}" for key, was, now in leaves)
+            said = "setting " + "; ".join(f"{key} was {_short(was)}, is now {_short(now)}" for key, was, now in leaves)
         case "sources" if old is None or new is None:
             said = f"source {name} is {'gone' if new is None else 'new'}"
         case "sources" if old[0] != new[0]:
@@ -130,11 +130,11 @@ def _sentence(part: str, name: str, old: Any, new: Any) -> str:
         case "inventory":
             said = f"the inventory changed ({name})"
         case "reads" | "files" if old is None:
-            said = f"{name} is read, too"
+            said = f"{name} is now also read"
         case "reads" | "files":
-            said = f"{name} is no longer there" if new is None else f"{name} was made anew with other content"
+            said = f"{name} no longer exists" if new is None else f"{name} was rebuilt with other content"
         case _:
-            said = f"{part} {name} was {_short(old)}, is {_short(new)}"
+            said = f"{part} {name} was {_short(old)}, is now {_short(new)}"
     return said
 
 

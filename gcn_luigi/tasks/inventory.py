@@ -1,4 +1,4 @@
-"""What the tile directories hold."""
+"""The content of the tile directories: the inventory of files, and a check of every pixel."""
 
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from gcn_luigi.tasks.target import PublishedFile
 
 
 class TileInventory(RegionTask):
-    """List tiles, missing, duplicate and rejected files; refuse what does not fit together."""
+    """List the tiles and their missing, duplicate and rejected files; refuse tiles that do not fit together."""
 
     code_version = 2
 
     def dependencies(self, _path: Path) -> Dependencies:
-        """Return both tile trees, and how files are told apart; precedence is a matter of mosaics, pixels another."""
+        """Return both tile trees and the settings for file names; precedence and pixels are left to other tasks."""
         region = self.configured
         settings, tiles = region.settings, region.settings.tiles
         others = {"precedence", "on_suspect_nodata"}
@@ -43,10 +43,10 @@ class TileInventory(RegionTask):
 
 @requires(TileInventory)
 class TileQuality(RegionTask):
-    """Read every pixel of a band's tiles: damaged files stop the build, wild values are counted."""
+    """Read every pixel of a band's tiles; stop the build at damaged files, and count values out of range."""
 
     code_version = 2
-    # Before anything is made of the tiles.
+    # Runs before anything is made from the tiles.
     priority = 10
     band: luigi.Parameter[str] = luigi.Parameter(description="name of the band")
 

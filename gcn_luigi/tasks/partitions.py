@@ -1,4 +1,4 @@
-"""The grid, the catalog of partitions, and what is made of partitions on request."""
+"""The grid, the catalog of partitions, and the files that are made from partitions on request."""
 
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from gcn_luigi.tasks.target import PublishedFile
 
 @requires(TileInventory)
 class PartitionGrid(RegionTask):
-    """Lay the cells that partitions are cut by, or import them."""
+    """Make the cells that partitions are cut from, or import them."""
 
-    # 2: all years that an imported grid states.
+    # 2: all years that an imported grid gives.
     code_version = 2
 
     def dependencies(self, _path: Path) -> Dependencies:
@@ -42,8 +42,8 @@ class PartitionGrid(RegionTask):
 class PartitionCatalog(RegionTask):
     """Decide for each cell its year and split, or why it is not used."""
 
-    # 2: a grid with a third split is refused, and the word it has for dev is noted; outlines are told apart by date,
-    # their union counts, and rows of a grid keep all their years. 3: a label without a pixel of a class is refused.
+    # 2: a grid with a third split is refused, and split.json records its word for dev; outlines are distinguished by
+    # date, their union counts, and rows of a grid keep all their years. 3: a label that lacks a class is refused.
     code_version = 3
 
     def dependencies(self, _path: Path) -> Dependencies:
@@ -103,10 +103,10 @@ class GridComparison(RegionTask):
 
 
 def corrected_dependencies(task: RegionTask, *keys: str) -> Dependencies:
-    """Return what corrected partitions depend on, and the settings `keys`. The task requires catalog, then stacks."""
+    """Return what corrected partitions depend on, and the settings `keys`; `task` requires catalog, then stacks."""
     settings = task.configured.settings
     catalog, *stacks = task.requires()
-    # Which bands are probed matters to the published rule alone.
+    # Only the published rule depends on which bands are tested.
     nodata = ("nodata",) if settings.nodata.mode == "legacy" else ("nodata.mode", "nodata.fill")
     return Dependencies(
         {
@@ -119,9 +119,9 @@ def corrected_dependencies(task: RegionTask, *keys: str) -> Dependencies:
 
 
 class PartitionFiles(RegionTask):
-    """Write each used partition, corrected, as a GeoTIFF; only built when asked for."""
+    """Write each used partition, corrected, as a GeoTIFF; only built on request."""
 
-    # 2: the list states sizes.
+    # 2: the list gives sizes.
     code_version = 2
 
     def dependencies(self, _path: Path) -> Dependencies:
@@ -136,7 +136,7 @@ class PartitionFiles(RegionTask):
         return self.publishes(self.paths.partition_list)[0]
 
     def is_published(self, snapshot: Snapshot | None = None) -> bool:
-        """Return whether the list is published and current, and every file on it is there."""
+        """Return whether the list is published and current, and every file on it exists."""
         return super().is_published(snapshot) and partition_files_are_there(self.paths.partition_list)
 
     def make(self) -> None:
@@ -146,7 +146,7 @@ class PartitionFiles(RegionTask):
 
 @requires(GridComparison, PartitionCatalog, ClassLabel)
 class GridReport(RegionTask):
-    """Draw the page that compares grid sizes; only built when asked for."""
+    """Draw the page that compares grid sizes; only built on request."""
 
     # 2: outlines that overlap count once.
     code_version = 2

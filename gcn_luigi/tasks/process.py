@@ -1,4 +1,4 @@
-"""The former place of `ChildContext`, which a user's luigi.cfg names, for one version."""
+"""The former module of `ChildContext`, kept for one version because a user's luigi.cfg may name it."""
 
 import warnings
 from typing import Any

@@ -12,7 +12,7 @@ from gcn_luigi.tasks.dependencies import Dependencies, tile_paths
 from gcn_luigi.tasks.inventory import TileInventory
 from gcn_luigi.tasks.target import PublishedFile
 
-# What of a band a stack shows.
+# The facts about a band that a stack depends on.
 STACKED = ("name", "role", "nodata")
 
 
@@ -91,7 +91,7 @@ class TopoMosaic(RegionTask):
 class ClassLabel(RegionTask):
     """Combine outlines and STEM votes into 0 none, 1 debris, 2 debris-free ice, 255 missing."""
 
-    # 2: outlines told apart by date and rock.
+    # 2: outlines are distinguished by date and rock.
     code_version = 2
 
     def dependencies(self, _path: Path) -> Dependencies:
@@ -119,7 +119,7 @@ class ClassLabel(RegionTask):
 class DistanceRaster(RegionTask):
     """Measure the distance from every pixel to the nearest glacier."""
 
-    # 2: outlines told apart by date and rock.
+    # 2: outlines are distinguished by date and rock.
     code_version = 2
 
     def dependencies(self, _path: Path) -> Dependencies:
@@ -134,7 +134,7 @@ class DistanceRaster(RegionTask):
         return Dependencies(pick(region.settings, keys), label.distance_sources(region), ("lattice",), reads)
 
     def requires(self) -> list[RegionTask]:
-        """Require the lattice, and the label where distances are measured from it."""
+        """Require the lattice, and the label if distances are measured from it."""
         from_label = self.configured.settings.distance.source == "label"
         return [self.clone(TileInventory), *([self.clone(ClassLabel)] if from_label else [])]
 
@@ -175,7 +175,7 @@ class YearStack(RegionTask):
 
 
 class StackFiles(RegionTask):
-    """Copy the stack of each year into one GeoTIFF; only built when asked for."""
+    """Copy the stack of each year into one GeoTIFF; only built on request."""
 
     def dependencies(self, path: Path) -> Dependencies:
         (year,) = [year for year in self.configured.settings.years if self.paths.stack_file(year) == path]

@@ -1,4 +1,4 @@
-"""Chips: the shards of each split."""
+"""The shards of chips of each split."""
 
 from pathlib import Path
 
@@ -14,23 +14,23 @@ from gcn_luigi.tasks.partitions import PartitionCatalog, corrected_dependencies
 from gcn_luigi.tasks.rasters import YearStack
 from gcn_luigi.tasks.target import PublishedFile
 
-# Beside partitions and chips: blocks that GDAL has decoded, windows read ahead, tables, HDF5. As measured.
+# Bytes in addition to partitions and chips: blocks decoded by GDAL, windows read ahead, tables, HDF5; measured.
 _FIXED = 56_000_000 + BLOCK_BYTES + AHEAD_BYTES
-# Weights, labels in words and masks of the partition that is counted, in bytes per pixel.
+# Bytes per pixel for weights, class words and masks while the pixels of a partition are counted.
 _COUNTED = 24
 _LEAST_SIZE = 32
 
 
 class ChipShard(RegionTask):
-    """Read, mask and cut a share of a split's partitions into one shard."""
+    """Read a part of a split's partitions, correct missing pixels, and cut chips into one shard."""
 
-    # 4: a checksum of HDF5's own behind every compressed chunk, and of headers, indices and columns.
+    # 4: HDF5's own checksum on every compressed chunk, and on headers, indices and columns.
     code_version = 4
     split: luigi.Parameter[str] = luigi.ChoiceParameter(choices=SPLITS, description="train or dev")
     number: luigi.Parameter[int] = luigi.IntParameter(description="which shard of the split, from 0")
     total: luigi.Parameter[int] = luigi.IntParameter(description="shards of the split")
     threads: luigi.Parameter[int] = hidden_parameter(luigi.IntParameter, "threads", 1, "threads that cut and compress")
-    # How many shards are built at once, over all workers of a scheduler: luigi.cfg, [resources].
+    # luigi.cfg, [resources], limits how many shards all workers of a scheduler build at once.
     resources = {"io": 1}  # noqa: RUF012  luigi reads a plain attribute
 
     def dependencies(self, _path: Path) -> Dependencies:
@@ -47,11 +47,11 @@ class ChipShard(RegionTask):
         return f"shards/{self.paths.shard(self.split, self.number, self.total).stem}"
 
     def memory_needed(self) -> int:
-        """Return what partitions, chips and their readers may need."""
+        """Return the bytes that partitions, chips and their readers may need."""
         return shard_bytes(self.configured.settings, self.threads)
 
     def memory_advice(self, limit: int) -> list[str]:
-        """Name the threads and the edge of a partition that fit."""
+        """Return the number of threads and the partition size that fit `limit` bytes."""
         return shard_memory_advice(self.configured.settings, self.threads, limit)
 
     def make(self) -> None:
@@ -61,7 +61,7 @@ class ChipShard(RegionTask):
 
 
 def all_shards(task: RegionTask) -> list[ChipShard]:
-    """Return the shard tasks of train, then of dev, as many as the settings say."""
+    """Return the shard tasks of train, then of dev; the settings give their number."""
     counts = task.configured.settings.shards
     return [
         task.clone(ChipShard, split=split, number=number, total=total)
@@ -71,11 +71,11 @@ def all_shards(task: RegionTask) -> list[ChipShard]:
 
 
 def shard_bytes(settings: RegionSettings, threads: int, size: int | None = None) -> int:
-    """Return a bound on the bytes that building a shard adds to a process that has its libraries loaded.
+    """Return an upper limit of the bytes that building a shard adds to a process with loaded libraries.
 
-    Where chips are few, each partition may be a single piece of work; then as many partitions as pieces are under way,
-    and that is the case allowed for. A build whose partitions have many chips needs half of it or less. `size` is the
-    edge of a partition in pixels, by default that of the settings; an imported grid may have larger ones.
+    With few chips, each partition may be a single piece of work, and as many partitions as pieces are in memory; the
+    limit allows for this case. A build whose partitions have many chips needs half of it or less. `size` is the edge of
+    a partition in pixels, by default that of the settings; an imported grid may have larger ones.
     """
     pixels = (settings.grid.size if size is None else size) ** 2
     n_image = len(settings.schema_bands.image)
@@ -83,14 +83,14 @@ def shard_bytes(settings: RegionSettings, threads: int, size: int | None = None)
     partition = pixels * sample
     piece = partition if settings.shards.layout == "windows" else BATCH * settings.chips.size**2 * sample
     raw = 2 * (n_image + 1) * pixels
-    # One that is cut; with threads those read ahead, the one at hand, and one for each piece under way.
+    # Without threads, one partition. With threads, those read ahead, the present one, and one for each piece of work.
     partitions, pieces = (2 * threads + 4, 2 * threads + 1) if threads > 1 else (1, 1)
     ahead = max(raw - AHEAD_BYTES, 0)
     return _FIXED + raw + ahead + partitions * partition + (pieces + threads) * piece + _COUNTED * pixels
 
 
 def shard_memory_advice(settings: RegionSettings, threads: int, limit: int) -> list[str]:
-    """Return what to lower so that a shard fits `limit` bytes; where nothing would, what it depends on."""
+    """Return what to lower so that a shard fits `limit` bytes; if nothing is enough, the values it depends on."""
     advice = []
     fewer = next((count for count in range(threads - 1, 0, -1) if shard_bytes(settings, count) <= limit), None)
     if threads > 1:

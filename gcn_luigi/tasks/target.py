@@ -1,4 +1,4 @@
-"""A file that is complete (published whole) and current (its fingerprint matches), or counts as absent."""
+"""Output files: a file counts as absent unless it is complete (fully published) and current (fingerprint matches)."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -14,15 +14,15 @@ from gcn_luigi.io.publish.safe_names import check_links
 from gcn_luigi.io.publish.sidecar import Record, fingerprint_of, read_record
 from gcn_luigi.prepare.disagreements import source_files
 
-# Where a result is, seen from its sources decides its bytes, not what it shows.
+# A result's location relative to its sources decides its bytes, but not what it shows.
 _NOT_CONTENT = frozenset({"place"})
 
 
 class PublishedFile(luigi.Target):
-    """One output file, with the sidecar that keeps its fingerprint, size and digest as published.
+    """One output file, with the sidecar that holds its fingerprint, size and digest at publication.
 
-    `parts` returns all that decides the file's content, as it is now; see `fingerprint_of`. A file that is
-    `by_reference` names others instead of holding their pixels: its bytes alone do not say what it shows.
+    `parts` returns everything that decides the file's content at present; see `fingerprint_of`. A file that is
+    `by_reference` names other files instead of holding their pixels, so its bytes alone do not say what it shows.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class PublishedFile(luigi.Target):
         return str(self.path)
 
     def record(self) -> Record | None:
-        """Return what the sidecar says; None where there is none, or one that is damaged."""
+        """Return the record in the sidecar; None if the sidecar is missing or damaged."""
         return read_record(self.sidecar)
 
     def content(self) -> str | None:
         """Return what represents the published content: equal answers mean that a reader sees equal values.
 
-        None where nothing was published.
+        None if nothing was published.
         """
         record = self.record()
         if record is None:
@@ -53,20 +53,20 @@ class PublishedFile(luigi.Target):
         return fingerprint_of({name: part for name, part in record.parts.items() if name not in _NOT_CONTENT})
 
     def exists(self) -> bool:
-        """Return whether the file is published whole and is current."""
+        """Return whether the file is fully published and current."""
         return self.matches(fingerprint_of(self.parts()))
 
     def matches(self, fingerprint: str) -> bool:
-        """Return whether the file is published whole under `fingerprint`."""
+        """Return whether the file is fully published under `fingerprint`."""
         record = self.record()
         return record is not None and record.is_of(fingerprint) and self.is_intact(record)
 
     def is_intact(self, record: Record, *, deep: bool = False) -> bool:
         """Return whether the file's bytes are those that were published, by its sidecar's `record`.
 
-        The sidecar's own time repeats when the file's inode last changed. As long as both agree nobody has touched the
-        file, and it is not read. Otherwise (it was changed, or only copied) its bytes are compared with their digest;
-        with `deep` in any case, for a disk that loses bits reports nothing.
+        The sidecar's own time is set to the time when the file's inode last changed. As long as both agree, nobody has
+        touched the file, and it is not read. Otherwise (it was changed, or only copied) its bytes are compared with
+        their digest. With `deep` they always are, because a disk that loses bits does not report it.
         """
         try:
             status = self.path.stat()
@@ -85,8 +85,8 @@ class PublishedFile(luigi.Target):
     def atomic_write(self) -> Iterator[Path]:
         """Yield a temporary path; on success publish it, then its sidecar.
 
-        The old sidecar goes first: a file between two states is never taken for complete. Raises InputError, and
-        publishes nothing, where a source or setting changed while the file was made; PublishError where the file system
+        The old sidecar is removed first, so a file between two states never counts as complete. Raises InputError, and
+        publishes nothing, if a source or setting changed while the file was made; PublishError if the file system
         refuses.
         """
         parts = self.parts()
@@ -96,7 +96,7 @@ class PublishedFile(luigi.Target):
             self._refuse_changed(parts, self.parts())
             record = Record(parts, temporary.stat().st_size, digest(temporary))
             inode = temporary.stat().st_ino
-            # Not where another build has just published the same: it is asking whether it is complete.
+            # Keep the sidecar if another build has just published the same file: it checks for completeness now.
             published = self.record()
             if published is None or published.fingerprint != record.fingerprint:
                 self.sidecar.unlink(missing_ok=True)
@@ -104,12 +104,12 @@ class PublishedFile(luigi.Target):
             temporary.write_text(record.to_json(), encoding="utf-8")
         with suppress(OSError):
             status = self.path.stat()
-            # Another build may have replaced it meanwhile: whoever asks next compares the bytes.
+            # Another build may have replaced the file in the meantime; the next check then compares the bytes.
             if status.st_ino == inode:
                 self._stamp(status.st_ctime_ns)
 
     def _stamp(self, changed_ns: int) -> None:
-        # Where the sidecar cannot be touched, the bytes are compared every time.
+        # If the sidecar's time cannot be set, the bytes are compared every time.
         with suppress(OSError):
             os.utime(self.sidecar, ns=(changed_ns, changed_ns))
 
@@ -122,14 +122,14 @@ class PublishedFile(luigi.Target):
             for name in sorted(_names(part, before.get(part), after.get(part)), key=str)
         ]
         raise InputError(
-            f"changed while {self.path.name} was made from it; nothing was published",
+            f"this changed while {self.path.name} was made from it; nothing was published",
             where=few(changed),
-            fix="leave sources and settings alone while a build runs, then run again",
+            fix="do not change sources or settings while a build runs, then run again",
         )
 
 
 def _names(part: str, before: Any, after: Any) -> set[str]:
-    """Return which entries of a part differ; of sources, which files."""
+    """Return which entries of a part differ; for sources, which files."""
     if not isinstance(before, Mapping) or not isinstance(after, Mapping):
         return set() if before == after else {str(after)}
     if part == "sources":

@@ -70,7 +70,7 @@ def test_a_leak_in_somebodys_files_is_found(gcn, files):
 
     assert code == 1
     assert "1 duplicates" in out
-    assert "leak: 1 footprints stand in both" in err
+    assert "leak: 1 footprints are in both" in err
     assert "pairs overlap" in err
 
 
@@ -88,7 +88,7 @@ def _cells(*columns, **more):
 
 
 @pytest.mark.parametrize(
-    ("dev_at", "said"), [(1, "touch, less than the edge of one chip (960 m)"), (1.5, "lie 480 m apart"), (2, "")]
+    ("dev_at", "said"), [(1, "touch, less than the edge of one chip (960 m)"), (1.5, "are 480 m apart"), (2, "")]
 )
 def test_splits_that_lie_nearer_than_one_chip_are_warned_of(gcn, tmp_path, dev_at, said):
     _cells(0, dev_at, split=["train", "dev"]).to_file(tmp_path / "split.gpkg")
@@ -100,7 +100,7 @@ def test_splits_that_lie_nearer_than_one_chip_are_warned_of(gcn, tmp_path, dev_a
     assert f"least distance:  {960 * (dev_at - 1):,.0f} m" in out
     assert (found["edge_m"], len(found["warnings"]), found["leaks"]) == (960.0, bool(said), [])
     assert said in err
-    assert ("too near" in out) == bool(said)
+    assert ("too close" in out) == bool(said)
     assert ("\nno leak\n" in out) == (not said)
 
 
@@ -130,7 +130,7 @@ def test_a_third_split_in_one_file_is_refused_and_other_words_are_told(gcn, tmp_
     assert "test (1), train (2), val (1)" in refused[2]
     assert two[0] == 0
     assert "1 train, 1 dev" in two[1]
-    assert "left out:        1 without a split, 1 buffer" in two[1]
+    assert "in neither:      1 without a split, 1 buffer" in two[1]
 
 
 @pytest.mark.parametrize(

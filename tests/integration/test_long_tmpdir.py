@@ -31,7 +31,7 @@ def test_where_no_other_place_is_left_it_is_said_so(monkeypatch):
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     monkeypatch.setattr("tempfile.tempdir", "/" + "t" * 100)
 
-    with pytest.raises(ConfigError, match="too long for a socket") as caught:
+    with pytest.raises(ConfigError, match="too long for the sockets") as caught:
         process.use_short_sockets.__wrapped__()
 
     assert caught.value.where == f"TMPDIR=/{'t' * 100}"

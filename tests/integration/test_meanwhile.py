@@ -76,6 +76,6 @@ def test_a_task_whose_files_turn_stale_under_luigi_says_so_in_three_lines(place,
     (told,) = told
 
     what, where, fix = told.splitlines()
-    assert "changed meanwhile" in what
+    assert "changed during the run" in what
     assert where == "  where: gcn.OpticalMosaic(2004)"
     assert fix.startswith("  fix: ")

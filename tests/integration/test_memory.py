@@ -60,7 +60,7 @@ def test_a_shard_that_does_not_fit_names_threads_and_after_that_enough_gives_the
 
     assert ended.code == 30
     assert "gcn.ChipShard(train" in ended.text
-    assert "MB of memory, and may have 370 MB" in ended.text
+    assert "MB of memory, but may have only 370 MB" in ended.text
     assert "lower threads ([gcn] in luigi.cfg, now 300) to " in ended.text
     assert left == []
     assert enough.code == 0, enough.text
@@ -78,7 +78,7 @@ def test_a_worker_that_is_killed_is_explained(commands, tiny, tmp_path):
     ended = running.wait()
 
     assert ended.code == 30
-    assert "exit code -9: it was killed from outside: most often by the kernel, for want of memory" in ended.text
+    assert "exit code -9: it was killed from outside, most often by the kernel because memory ran out" in ended.text
     assert "lower `gcn run --workers`" in ended.text
 
 

@@ -322,7 +322,7 @@ def test_a_source_that_changes_before_the_seal_is_noticed_there(sealed, name):
     sealed.paths.dataset.unlink()
     os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
 
-    with pytest.raises(InputError, match="no longer what settings and sources give; no manifest was written") as caught:
+    with pytest.raises(InputError, match="no longer match the settings and sources; no manifest was written") as caught:
         sealed.make()
 
     assert f"source {path.relative_to(sealed.configured.root).as_posix()} was touched" in caught.value.where

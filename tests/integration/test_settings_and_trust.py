@@ -70,7 +70,7 @@ def test_settings_that_luigi_would_do_without_stop_the_plain_command_though_no_r
         ("[worker]\nkeep_alive = true\nkeep_alive = false\n", "[line 3]"),
         ("[core]\nautoload_range = perhaps\n", "neither true nor false"),
         ("[workre]\n", "[worker]"),
-        (None, "no file"),
+        (None, "not a file"),
     ],
 )
 def test_a_bad_file_is_told_in_three_lines(commands, tiny, tmp_path, command, text, named):
@@ -198,12 +198,12 @@ def test_gcn_run_uses_the_scheduler_it_is_given(commands, tiny, tmp_path):
     ("options", "named"),
     [
         (("--scheduler-url", f"http://{ELSEWHERE}:8082"), "can run code as you"),
-        (("--scheduler-url", "scheduler:8082"), "no address"),
+        (("--scheduler-url", "scheduler:8082"), "not an address"),
         (("--scheduler-url", f"http://127.0.0.1:{free_port()}"), "no Luigi scheduler answers"),
         (("--scheduler-url", f"http://127.0.0.1:{free_port()}", "--trust-network"), "no Luigi scheduler answers"),
         (("--scheduler-url", "http://127.0.0.1", LOCAL), "exclude each other"),
     ],
-    ids=["elsewhere", "no address", "silent", "trusted and silent", "two"],
+    ids=["elsewhere", "not an address", "silent", "trusted and silent", "two"],
 )
 def test_gcn_run_refuses_a_scheduler_that_is_not_trusted_or_not_there(commands, tiny, tmp_path, options, named):
     ended = commands.gcn_run(tiny, tmp_path / "out", *options)
@@ -215,7 +215,7 @@ def test_gcn_run_refuses_a_scheduler_that_is_not_trusted_or_not_there(commands, 
 def test_the_help_says_what_trust_exposes_and_how_to_tunnel(commands):
     text = " ".join(commands.run("gcn", "run", "--help").out.split())
 
-    assert "everyone who reaches its port can run code as you" in text
+    assert "everyone who can reach its port can run code as you" in text
     assert "ssh -N -L 8082:127.0.0.1:8082 HOST" in text
 
 

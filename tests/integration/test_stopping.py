@@ -81,8 +81,8 @@ def test_a_stopped_run_says_what_is_kept_and_goes_on_from_there(commands, tiny, 
     ("module", "said"),
     [
         # Before the command line is read, and when the command needs its libraries.
-        ("click", "stopped: nothing was begun\n"),
-        ("pydantic", "stopped: nothing was begun\n"),
+        ("click", "stopped before any work began\n"),
+        ("pydantic", "stopped before any work began\n"),
         ("luigi", "stopped\n"),
         ("geopandas", "stopped\n"),
     ],
@@ -120,7 +120,7 @@ def test_the_third_ends_at_once_whatever_still_works():
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert (ended.returncode, ended.stdout) == (130, "patient\n")
-    assert "once more ends at once" in ended.stderr
+    assert "again to end at once" in ended.stderr
 
 
 def test_a_command_that_was_told_to_be_deaf_stays_so():

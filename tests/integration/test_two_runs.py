@@ -96,6 +96,6 @@ def test_a_run_whose_scheduler_ends_with_the_run_that_started_it_goes_on(command
     first.wait()
 
     assert ended.code == 0, ended.text
-    assert "the scheduler ended meanwhile" in ended.err
+    assert "the scheduler ended during the run" in ended.err
     assert "Traceback" not in ended.text
     _same(tmp_path / "second", tiny_output)

@@ -147,7 +147,7 @@ class TestWhatIsRefused:
         path = tmp_path / "alps.toml"
         path.mkdir()
 
-        assert refused(path).what.startswith("cannot be read")
+        assert refused(path).what.startswith("the file cannot be read")
 
     def test_the_file_is_named_after_the_region(self, tmp_path):
         error = refused(write(tmp_path, PLAIN, "andes"))

@@ -85,13 +85,13 @@ def test_what_the_file_does_not_say_is_as_published_and_marked(tmp_path):
     for key in ("years", 'path = "outlines.gpkg"', "size = 256"):
         lines = text.splitlines()
         position = next(i for i, line in enumerate(lines) if line.startswith(key))
-        assert lines[position - 1].endswith("Not in the params file: check it.")
+        assert lines[position - 1].endswith("Not in the params file: check this value.")
 
 
 def test_every_key_is_taken_over_or_listed_with_its_value_and_a_reason(tmp_path):
     _, text = loaded(tmp_path, PUBLISHED)
 
-    listed = dict(re.findall(r'^# (\w+) = "([^"]*)": \S.*$', text.split("# Not taken over:")[1], re.MULTILINE))
+    listed = dict(re.findall(r'^# (\w+) = "([^"]*)": \S.*$', text.split("# Not converted:")[1], re.MULTILINE))
     taken = set(re.findall(r"From (\w+)\.", text))
     assert set(listed) | taken == set(PUBLISHED)
     assert not set(listed) & taken
@@ -106,7 +106,7 @@ def test_numbers_may_be_numbers_and_empty_values_are_not_given(tmp_path):
     assert (made.settings.lattice.pixel_size, made.settings.chips.step, made.settings.chips.size) == (12.5, 16, 64)
     assert made.settings.lattice.crs is None
     assert made.settings.grid.path is None
-    assert "Not taken over" not in text
+    assert "Not converted" not in text
 
 
 def test_an_empty_file_gives_a_region_to_be_filled_in(tmp_path):
@@ -177,7 +177,7 @@ def test_all_such_values_are_told_at_once(tmp_path):
 def test_an_unknown_key_is_listed_with_the_nearest_known_one(tmp_path):
     _, text = loaded(tmp_path, {"chip_stp": "32", "vol\nume": [1, "\u2028\x7f"]})
 
-    assert '# chip_stp = "32": no key of the published file; did you mean chip_step?' in text
+    assert '# chip_stp = "32": not a key of the published file; did you mean chip_step?' in text
     assert text.isascii()
 
 

@@ -131,7 +131,7 @@ def test_a_band_may_be_called_what_it_is_called(tmp_path, name):
 def test_names_that_differ_in_case_alone_are_refused(tmp_path, other):
     said = told(tmp_path, f'{PLAIN}\n[[bands]]\nname = "{other}"\nrole = "topo"\n')
 
-    assert f"{other}, {other.lower()} stands twice (upper and lower case count as one)" in said
+    assert f"{other}, {other.lower()} is used twice (upper and lower case are the same)" in said
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

@@ -86,9 +86,9 @@ def test_an_older_made_up_world_is_replaced(world, tmp_path):
 def test_a_directory_of_somebody_else_is_left_alone(world, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
 
-    with pytest.raises(PublishError, match="something else"):
+    with pytest.raises(PublishError, match="other content"):
         write_world(world, tmp_path)
-    with pytest.raises(PublishError, match="something else"):
+    with pytest.raises(PublishError, match="other content"):
         make_demo(tmp_path, size="small")
     assert contents(tmp_path) == {"thesis.txt": hashlib.sha256(b"years of work").hexdigest()}
 
@@ -281,7 +281,7 @@ def test_the_same_glaciers_come_as_rgi7(root):
     [{"shape": (100, 640)}, {"years": ()}, {"years": (2008, 2004)}, {"overlap": 300}, {"overlap": -1}],
 )
 def test_a_world_that_cannot_be_made_is_refused(wrong):
-    with pytest.raises(ConfigError, match="no world of"):
+    with pytest.raises(ConfigError, match="cannot make a world of"):
         WorldSettings(**wrong)
 
 

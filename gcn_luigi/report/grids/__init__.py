@@ -1,1 +1,1 @@
-"""The page that compares grid sizes."""
+"""The page that compares grid sizes: its data, figures and text."""

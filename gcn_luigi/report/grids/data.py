@@ -1,4 +1,4 @@
-"""What the page of grid sizes shows, read once."""
+"""The data that the page of grid sizes shows, read once."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from gcn_luigi.settings import RegionSettings
 
 @dataclass(frozen=True)
 class GridSize:
-    """Cells of `size` pixels as `compare_grids` describes and `describe_cells` lists them, and chips of one cell."""
+    """Cells of `size` pixels, described by `compare_grids` and listed by `describe_cells`, and the chips of a cell."""
 
     size: int
     described: dict[str, Any]
@@ -31,11 +31,11 @@ class GridSize:
         return int(self.described[split]["n_cells"])
 
     def n_chips(self, split: str) -> int:
-        """Return how many chips its whole cells would give, before any is rejected."""
+        """Return how many chips the cells of a split would give, before any is rejected."""
         return self.n_cells(split) * self.load.n_chips
 
     def glacier_share(self, split: str) -> float | None:
-        """Return which part, 0 to 1, of the lattice's glacier area a split's cells hold; None without glaciers."""
+        """Return the share, 0 to 1, of the lattice's glacier area in a split's cells; None without glaciers."""
         area = self.described["glacier_m2"]
         return float(area[split] / area["lattice"]) if area["lattice"] else None
 
@@ -46,13 +46,13 @@ class GridSize:
 
     @property
     def ks(self) -> float | None:
-        """How far train and dev differ (Kolmogorov and Smirnov); None where either has no cell."""
+        """Kolmogorov-Smirnov distance between train and dev; None if either has no cell."""
         value: float | None = self.described["ks"]
         return value
 
     @property
     def ks_by_chance(self) -> float | None:
-        """The distance that one of twenty draws of independent cells from the same ground exceeds, for many cells.
+        """The distance that one in twenty draws of independent cells from the same ground exceeds, for many cells.
 
         1.358 sqrt((n + m) / (n m)) for n and m cells: Smirnov (1948), Annals of Mathematical Statistics 19, 279-281.
         """
@@ -62,7 +62,7 @@ class GridSize:
 
 @dataclass(frozen=True)
 class GridPageData:
-    """All sizes, at least one, from the smallest up, and the settings and pixels of the region."""
+    """All sizes (at least one) in ascending order, and the settings and lattice of the region."""
 
     settings: RegionSettings
     lattice: Lattice
@@ -70,9 +70,9 @@ class GridPageData:
 
 
 def read_grid_data(region: Region, paths: DatasetPaths) -> GridPageData:
-    """Read comparison, catalog and outlines, and describe the cells of each size again: the comparison keeps none.
+    """Read comparison, catalog and outlines, and describe the cells of each size, which the comparison does not store.
 
-    Raises InputError where a table, the inventory or the outlines are missing or damaged.
+    Raises InputError if a table, the inventory or the outlines are missing or damaged.
     """
     settings, chips = region.settings, region.settings.chips
     lattice = Inventory.from_json(paths.inventory.read_text(encoding="utf-8")).lattice

@@ -30,14 +30,14 @@ from gcn_luigi.report.pictures import read_overview
 from gcn_luigi.report.tables import percent
 
 _DASHED = (0, (4, 2))
-# Unlike the ground, also where there is no glacier at all.
+# Every colour differs from the ground, including the one for no glacier.
 _SHARES = LinearSegmentedColormap.from_list("share", ["#f8dc98", "#b9d9bd", "#58a6bd", "#2a6a9e", "#12305e"])
-# Debris and ice alike: the map is of glaciers; beyond the label there is none.
+# One colour for debris and ice, because the map shows glaciers; white where there is no label.
 _GLACIER, _GROUND, _BEYOND = "#b0bac4", "#eeede8", "#ffffff"
 
 
 def share_figure(data: GridPageData) -> Drawing:
-    """Draw how glacier share is spread over the cells of each size, in train and dev."""
+    """Draw the distribution of the glacier share over the cells of each size, in train and dev."""
     figure = new_figure(1000, 330)
     panels = figure.subplots(1, len(data.sizes), squeeze=False).ravel()
     results = []
@@ -48,7 +48,7 @@ def share_figure(data: GridPageData) -> Drawing:
                 axes.axvline(mean, color=SPLIT_COLOURS[split], linewidth=1.2, linestyle=_DASHED)
         ks = "KS not defined" if grid.ks is None else f"KS {grid.ks:.2f}"
         title_panel(axes, f"{grid.size} px", ks)
-        # Each its own: one cell of a large size alone would be 100 %.
+        # Each panel has its own axis, because a single large cell would be 100 %.
         axes.set_ylim(0, 1.06 * axes.dataLim.y1 or 1.0)
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
         axes.set_xlabel(f"Glacier share of a cell\n{_counts(grid)}")
@@ -61,14 +61,14 @@ def share_figure(data: GridPageData) -> Drawing:
         figure,
         "shares",
         alt=f"Histograms of the glacier share of cells, train and dev. {'; '.join(results)}.",
-        caption="Glacier share of cells by cell size, in bins of 5%. KS is the largest difference of the two "
-        "cumulative distributions, 0 to 1, taken from the shares themselves and not from the bins. Each panel has "
-        "its own vertical axis.",
+        caption="Glacier share of cells by cell size, in bins of 5%. KS is the largest difference between the two "
+        "cumulative distributions, 0 to 1; it is computed from the shares, not from the bins. Each panel has its own "
+        "vertical axis.",
     )
 
 
 def cell_maps(data: GridPageData, label: Path) -> Drawing:
-    """Draw the cells of each size by split, over the glaciers, and by glacier share; a cell is one pixel."""
+    """Draw the cells of each size over the glaciers, by split and by glacier share; each cell is one pixel."""
     left, bottom, right, top = bounds = data.lattice.bounds
     high = round(min(max(300 * (top - bottom) / (right - left), 130), 460))
     figure = new_figure(1000, 2 * high + 190)
@@ -103,13 +103,13 @@ def cell_maps(data: GridPageData, label: Path) -> Drawing:
         figure,
         "cells",
         alt=f"Maps of cells of {sizes} pixels by split, above, and by glacier share, below. {counts}.",
-        caption="Cells that at least half belong to used partitions, by split (above) and by glacier share (below). "
-        "Glaciers of the class label show where no cell is used.",
+        caption="Cells of which at least half belongs to used partitions, by split (above) and by glacier share "
+        "(below). Elsewhere the glaciers of the class label are visible.",
     )
 
 
 def _cell_pictures(grid: GridSize) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the cells by split and by glacier share: (y, x, 4), a pixel per cell, clear where it is in neither."""
+    """Return the cells by split and by glacier share: (y, x, 4), one pixel per cell, transparent in neither split."""
     rows, cols = (grid.cells[name].to_numpy(np.int64) for name in ("row", "col"))
     rows, cols = (rows - rows.min(initial=rows[0])) // grid.size, (cols - cols.min(initial=cols[0])) // grid.size
     by_split = np.zeros((int(rows.max(initial=0)) + 1, int(cols.max(initial=0)) + 1, 4), np.uint8)
@@ -133,7 +133,7 @@ def _extent(grid: GridSize, data: GridPageData) -> tuple[float, float, float, fl
 
 
 def _ground(label: Path) -> NDArray[np.uint8]:
-    """Return (y, x, 3): glaciers, other ground, and paper where there is no label."""
+    """Return (y, x, 3): glaciers, other ground, and white where there is no label."""
     classes, _ = read_overview(label, Resampling.nearest)
     rgb = np.full((*classes.shape, 3), colour(_BEYOND), np.uint8)
     rgb[classes == 0] = colour(_GROUND)

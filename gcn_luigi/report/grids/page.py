@@ -1,4 +1,4 @@
-"""The page of grid sizes: figures, tables and plain words in one HTML file that needs nothing else."""
+"""The page of grid sizes: figures, tables and explanations in one self-contained HTML file."""
 
 from pathlib import Path
 
@@ -9,17 +9,17 @@ from gcn_luigi.report.render import render
 from gcn_luigi.report.tables import NONE, Table, number, percent
 from gcn_luigi.version import __version__
 
-# Fewer cells of a split say little about its distribution.
+# With fewer cells, the distribution of a split is hardly known.
 FEW_CELLS = 20
 
 
 def write_grid_page(region: Region, paths: DatasetPaths, out: Path) -> None:
     """Write the comparison of grid sizes as a page; equal datasets give equal bytes.
 
-    The label is read decimated; of the sources only outlines are read. Raises InputError where a file of the dataset,
-    or the outlines, are missing or damaged.
+    The label is read decimated, and the outlines are the only source that is read. Raises InputError if a file of the
+    dataset, or the outlines, are missing or damaged.
     """
-    # Here, so that the other tasks start without matplotlib, which takes a second and may scan for fonts.
+    # Imported here, so that the other tasks start without matplotlib, which takes a second and may scan for fonts.
     from gcn_luigi.report import drawing  # noqa: PLC0415
     from gcn_luigi.report.grids import figures  # noqa: PLC0415
 
@@ -42,13 +42,13 @@ def write_grid_page(region: Region, paths: DatasetPaths, out: Path) -> None:
 
 
 def share_table(data: GridPageData) -> Table:
-    """Return count, mean, variance and std of glacier share by size and split, and the distance of both."""
+    """Return count, mean, variance and std of glacier share by size and split, and the KS distance of the splits."""
     rows = []
     for grid in data.sizes:
         for split in SPLITS:
             cells = grid.described[split]
             moments = (number(cells[key], 4) for key in ("mean", "variance", "std"))
-            # Size and distance are in the row of the first split.
+            # Size and distance are only in the row of the first split.
             size, *ks = ("", "", "")
             if split == "train":
                 size, *ks = f"{grid.size}\u00a0px", number(grid.ks, 3), number(grid.ks_by_chance, 3)
@@ -74,19 +74,19 @@ def chip_table(data: GridPageData) -> Table:
             )
         )
     head = (
-        "cell size", "#chips a cell", "#train chips", "#dev chips", "#chips a pixel", "#most", "#cell unseen",
+        "cell size", "#chips per cell", "#train chips", "#dev chips", "#chips per pixel", "#most", "#cell unseen",
         "#glacier in train", "#glacier in dev",
     )  # fmt: skip
-    caption = "Chips before any is rejected, and the part of the region's glacier area that cells hold"
+    caption = "Chips before any is rejected, and the share of the region's glacier area in the cells"
     return Table(caption, head, tuple(rows))
 
 
 def describe(data: GridPageData) -> list[str]:
-    """Return what the numbers say, a sentence or two each."""
+    """Return the results in words, one or two sentences each."""
     whole = [grid for grid in data.sizes if grid.ks is not None]
     lines = [_likeness(grid) for grid in whole]
     lines += [
-        f"{grid.size} px: {_empty(grid)} without a cell of this size, so there is nothing to compare."
+        f"{grid.size} px: {_empty(grid)} no cell of this size, so there is nothing to compare."
         for grid in data.sizes
         if grid.ks is None
     ]
@@ -96,12 +96,12 @@ def describe(data: GridPageData) -> list[str]:
     if all(grid.glacier_share("train") is not None for grid in data.sizes):
         lines.append(_ground(data))
     else:
-        lines.append("No outline lies on the region's pixels: there is no glacier area to cover.")
+        lines.append("No outline is on the region's pixels, so there is no glacier area to compare.")
     return lines
 
 
 def caveats(data: GridPageData) -> list[str]:
-    """Return what the numbers do not say."""
+    """Return the limits of the numbers, in words."""
     chips, few = data.settings.chips, []
     for grid in data.sizes:
         counts = [(split, grid.n_cells(split)) for split in SPLITS if grid.n_cells(split) < FEW_CELLS]
@@ -109,32 +109,33 @@ def caveats(data: GridPageData) -> list[str]:
             few.append(f"{grid.size} px ({', '.join(f'{count} {split}' for split, count in counts)})")
     lines = [
         (
-            "The partitions were drawn once, at the size that is configured; cells of other sizes are laid over "
-            "them, and inherit the split of the partitions that cover most of them. A split drawn at another size "
-            "would differ."
+            "The split was drawn once, for partitions of the configured size. Cells of other sizes are laid over "
+            "these partitions, and get the split of the partitions that cover most of them. A split that is drawn at "
+            "another size would differ."
         ),
         (
-            "A cell counts where used partitions of one split cover at least half of it. Large cells at the edge "
-            "of a split therefore hold ground that belongs to neither, or to the other."
+            "A cell counts if used partitions of one split cover at least half of it. Large cells at the edge of a "
+            "split therefore contain ground that belongs to the other split, or to neither."
         ),
         (
-            "Neighbouring cells are alike: they are no independent draws, and a distance beyond “by chance” is a "
-            "reason to look, not a proof. With many small cells a small difference passes it, with few large "
-            "cells a large one does not."
+            "Neighbouring cells are similar, so they are not independent draws. A distance above “KS by chance” is a "
+            "reason to look, not a proof. With many small cells even a small difference exceeds it; with few large "
+            "cells even a large one does not."
         ),
         (
-            "Where there are few cells, train and dev differ more by chance: compare the distances of different "
-            "sizes together with their “by chance” values, not alone."
+            "With few cells, train and dev differ more by chance. Compare the distances of different sizes together "
+            "with their “KS by chance” values, not alone."
         ),
         (
-            "Glacier share is the share of a cell that outlines cover. It says nothing of debris, of the year of "
-            "the images, or of missing pixels."
+            "Glacier share is the share of a cell that outlines cover. It says nothing about debris, the year of the "
+            "images, or missing pixels."
         ),
-        "Chips are counted before any is rejected for what it shows"
-        + ("; the smaller step of balanced partitions is left out." if chips.densify else "."),
+        "Chips are counted before any is rejected because of its content"
+        + ("; the count ignores the smaller step on balanced partitions." if chips.densify else "."),
     ]
     if few:
-        lines.insert(0, f"Fewer than {FEW_CELLS} cells, too few for a distribution: {'; '.join(few)}.")
+        few_cells = f"Fewer than {FEW_CELLS} cells are too few to describe a distribution. This concerns "
+        lines.insert(0, f"{few_cells}{'; '.join(few)}.")
     return lines
 
 
@@ -146,25 +147,25 @@ def _likeness(grid: GridSize) -> str:
     says = "the same in both" if points < 0.05 else f"{points:.1f} percentage points more in {more}"
     limit = grid.ks_by_chance or 0.0
     compared = (
-        "more than chance alone would give in nineteen of twenty draws"
+        "more than chance alone gives in nineteen of twenty draws"
         if (grid.ks or 0.0) > limit
         else "no more than chance alone may give"
     )
     return (
-        f"{grid.size} px: a cell holds {train:.1%} glacier on average in train and {dev:.1%} in dev, {says}. "
-        f"The distributions are {grid.ks:.2f} apart, {compared} ({limit:.2f})."
+        f"{grid.size} px: on average, glaciers cover {train:.1%} of a cell in train and {dev:.1%} in dev, {says}. "
+        f"The KS distance of the distributions is {grid.ks:.2f}, {compared} ({limit:.2f})."
     )
 
 
 def _empty(grid: GridSize) -> str:
     names = [split for split in SPLITS if not grid.n_cells(split)]
-    return " and ".join(names) + (" is" if len(names) == 1 else " are")
+    return " and ".join(names) + (" has" if len(names) == 1 else " have")
 
 
 def _closest(whole: list[GridSize]) -> str:
     best = min(whole, key=lambda grid: (grid.ks or 0.0, grid.size))
     others = ", ".join(f"{grid.ks:.2f} at {grid.size} px" for grid in whole if grid is not best)
-    return f"Train and dev are most alike at {best.size} px (KS {best.ks:.2f}, against {others})."
+    return f"Train and dev are most similar at {best.size} px (KS {best.ks:.2f}, compared with {others})."
 
 
 def _spread(whole: list[GridSize]) -> str:
@@ -174,19 +175,19 @@ def _spread(whole: list[GridSize]) -> str:
     why = ": a larger cell averages over more ground" if after < before else ""
     return (
         f"Train cells of {last.size} px differ {change} from each other than those of {first.size} px "
-        f"(standard deviation {after:.3f} against {before:.3f}){why}."
+        f"(standard deviation {after:.3f}, compared with {before:.3f}){why}."
     )
 
 
 def _chips(data: GridPageData) -> str:
     chips = data.settings.chips
     parts = [
-        f"{grid.n_chips('train'):,} training chips at {grid.size} px, a pixel in {grid.load.overlap:.1f} of them"
+        f"{grid.n_chips('train'):,} training chips at {grid.size} px, each pixel in {grid.load.overlap:.1f} on average"
         if grid.load.n_chips
         else f"none at {grid.size} px, which is smaller than a chip"
         for grid in data.sizes
     ]
-    return f"Chips of {chips.size} px every {chips.step} px: {'; '.join(parts)}."
+    return f"Chips of {chips.size} px every {chips.step} px give {'; '.join(parts)}."
 
 
 def _ground(data: GridPageData) -> str:
@@ -194,4 +195,4 @@ def _ground(data: GridPageData) -> str:
     for grid in data.sizes:
         both = sum(grid.glacier_share(split) or 0.0 for split in SPLITS)
         parts.append(f"{both:.1%} at {grid.size} px")
-    return f"Cells of train and dev together hold this part of the region's glacier area: {', '.join(parts)}."
+    return f"The cells of train and dev together contain this share of the region's glacier area: {', '.join(parts)}."

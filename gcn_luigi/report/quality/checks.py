@@ -1,4 +1,4 @@
-"""The checks of the page: what a reader should look at before trusting the dataset, each stated with its limit."""
+"""The checks of the page: what a reader should look at before trusting the dataset, each with its limit."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _RARE, _FAR, _FEW_DEV, _MUCH = 0.05, 0.2, 0.05, 0.5
 
 @dataclass(frozen=True)
 class Check:
-    """What was asked, what was found, and False where a person should look."""
+    """The question, the answer, and False if a person should look at it."""
 
     question: str
     answer: str
@@ -30,19 +30,21 @@ def make_checks(data: ReportData) -> list[Check]:
 def _of_split(data: ReportData) -> Iterator[Check]:
     leaks, edge = data.leaks, data.settings.chips.size * data.inventory.lattice.pixel_size
     pixels, glaciers, gap = leaks.shared_pixels, len(leaks.shared_glaciers), leaks.least_distance_m
-    yield Check("Do train and dev share pixels?", counted(pixels, "pixel") if pixels else "none", not pixels)
-    yield Check("Do train and dev share glaciers?", counted(glaciers, "outline") if glaciers else "none", not glaciers)
+    yield Check("Do train and dev share pixels?", counted(pixels, "pixel") if pixels else "no", not pixels)
+    yield Check("Do train and dev share glaciers?", counted(glaciers, "glacier") if glaciers else "no", not glaciers)
     apart = "not measured, one split is empty" if gap is None else f"{number(gap)} m"
-    yield Check(f"Are train and dev a chip apart ({number(edge)} m)?", apart, gap is not None and gap >= edge)
+    yield Check(
+        f"Are train and dev at least one chip apart ({number(edge)} m)?", apart, gap is not None and gap >= edge
+    )
     repeats = "; ".join(
         f"{counted(found.n_sets, 'set')} of chips with the same {what}"
         for what, found in (("bytes", data.same_bytes), ("footprint and year", data.same_place))
         if found.n_sets
     )
-    yield Check("Is every chip there once?", repeats or "yes", not repeats)
+    yield Check("Does every chip occur only once?", repeats or "yes", not repeats)
     dev, total = data.n_chips("dev"), len(data.index)
     held_back = f"{number(dev)} of {number(total)} chips"
-    yield Check(f"Is at least {_FEW_DEV:.0%} of the chips held back?", held_back, dev >= _FEW_DEV * total and dev > 0)
+    yield Check(f"Are at least {_FEW_DEV:.0%} of the chips in dev?", held_back, dev >= _FEW_DEV * total and dev > 0)
 
 
 def _of_chips(data: ReportData) -> Iterator[Check]:
@@ -53,7 +55,7 @@ def _of_chips(data: ReportData) -> Iterator[Check]:
         rare += [
             f"{name} {pixels[name] / total:.1%} of {split}" for name in CLASS_NAMES if pixels[name] < _RARE * total
         ]
-    yield Check(f"Does every class have {_RARE:.0%} of the pixels?", "; ".join(rare) or "yes", not rare)
+    yield Check(f"Does every class have at least {_RARE:.0%} of the pixels?", "; ".join(rare) or "yes", not rare)
     rejected = {}
     for split in SPLITS:
         outcomes = data.statistics["chips"][split]
@@ -62,18 +64,18 @@ def _of_chips(data: ReportData) -> Iterator[Check]:
     yield Check(f"Are at least {_MUCH:.0%} of the candidate chips kept?", answer, max(rejected.values()) <= _MUCH)
     below = int((data.index["valid_share"] < _MUCH).sum())
     answer = f"{counted(below, 'chip')} below" if below else "yes"
-    yield Check(f"Is {_MUCH:.0%} of every chip valid in all bands?", answer, not below)
+    yield Check(f"Is at least {_MUCH:.0%} of every chip valid in all bands?", answer, not below)
 
 
 def _of_bands(data: ReportData) -> Iterator[Check]:
     distances = {band.name: data.distance(position) for position, band in enumerate(data.bands)}
     unlike = [f"{name} {value:.2f}" for name, value in distances.items() if value is not None and value > _FAR]
-    unlike += [f"{name} holds nothing in one split" for name, value in distances.items() if value is None]
-    question = f"Are train and dev alike in every band (KS at most {_FAR:g})?"
+    unlike += [f"{name} has no valid pixel in one split" for name, value in distances.items() if value is None]
+    question = f"Are train and dev similar in every band (KS at most {_FAR:g})?"
     yield Check(question, ", ".join(unlike) or "yes", not unlike)
     counts = data.statistics["out_of_range"]
     beyond = _listed({band.name: sum(counts[split][band.name] for split in SPLITS) for band in data.bands})
-    yield Check("Are all samples within the valid range of their band?", beyond or "yes", not beyond)
+    yield Check("Are all pixels of the used partitions in the valid range of their band?", beyond or "yes", not beyond)
 
 
 def _of_inputs(data: ReportData) -> Iterator[Check]:
@@ -81,30 +83,30 @@ def _of_inputs(data: ReportData) -> Iterator[Check]:
     used = f"{number(total - unused)} of {number(total)}"
     yield Check(f"Are at least {_MUCH:.0%} of the partitions used?", used, unused <= _MUCH * total)
     notes = _listed({kind: len(getattr(data.inventory, kind)) for kind in NOTE_KINDS})
-    yield Check("Did the scan of the tiles find nothing to remark?", notes or "nothing", not notes)
+    yield Check("Did the scan of the tiles find anything unusual?", notes or "no", not notes)
     yield _of_tiles(data)
     suspect = {name: {row["path"] for row in found.get("suspect", ())} for name, found in data.tile_quality.items()}
     answer = ", ".join(f"{name} {counted(len(paths), 'file')}" for name, paths in suspect.items() if paths)
-    yield Check("Is every pixel that looks missing declared so?", answer or "yes", not answer)
-    # Which column was read changes no outline.
+    yield Check("Are all pixels that look missing declared as missing?", answer or "yes", not answer)
+    # A note about the column that was read is not about a changed outline.
     repaired = sum(COLUMN_CHOSEN not in note for note in data.audit["notes"].get("outlines", []))
     answer = counted(repaired, "note") if repaired else "yes"
-    yield Check("Were all outlines read as they are?", answer, not repaired)
+    yield Check("Were all outlines read without a repair or other change?", answer, not repaired)
 
 
 def _of_tiles(data: ReportData) -> Check:
     tiles = data.tile_quality
-    beyond = _listed({name: int(found["totals"]["out_of_range"]) for name, found in tiles.items()}, " beyond")
-    # None of their values can be out of range.
+    beyond = _listed({name: int(found["totals"]["out_of_range"]) for name, found in tiles.items()}, " out of range")
+    # The values of these bands cannot be out of range.
     unchecked = [name for name, found in tiles.items() if found["valid_min"] is None and found["valid_max"] is None]
     is_checked = len(unchecked) < len(tiles)
     answers = [beyond or ("yes" if is_checked else "not checked")]
     if unchecked:
         answers.append(f"no range is set for {', '.join(unchecked)}")
-    question = "Does every value of the tiles lie in its valid range?"
+    question = "Are all values of the tiles in the valid range of their band?"
     return Check(question, "; ".join(answers), is_checked and not beyond)
 
 
 def _listed(counts: dict[str, int], more: str = "") -> str:
-    """Return the counts that are not zero in one line."""
+    """Return the counts that are not zero, in one line."""
     return ", ".join(f"{name} {number(count)}{more}" for name, count in counts.items() if count)

@@ -1,4 +1,4 @@
-"""The example chips of the page: which are shown, why, and their pictures."""
+"""The example chips of the page: which chips are shown, why, and their pictures."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from gcn_luigi.report.quality.data import ReportData
 
 @dataclass(frozen=True)
 class Example:
-    """A chip that is shown: the rule it was chosen by, its row of the index, and its pictures as data URIs."""
+    """A chip that is shown: the rule that chose it, its row of the index, and its pictures as data URIs."""
 
     kind: str
     why: str
@@ -27,10 +27,10 @@ class Example:
 
 
 def choose_chips(chips: gpd.GeoDataFrame, lattice: Lattice) -> list[tuple[str, str, int]]:
-    """Choose a spread of chips of one split by fixed rules; ties go to the first chip id, no chip is chosen twice.
+    """Choose varied chips of one split by fixed rules; ties go to the first chip id, and no chip is chosen twice.
 
-    `chips` are rows of the index. Returned are kind, rule and position in `chips`: fewer than six where there are too
-    few chips.
+    `chips` are rows of the index. The result has kind, rule and position in `chips`; it has fewer than six entries if
+    there are too few chips.
     """
     rows = chips.reset_index(drop=True).sort_values("chip_id")
     if not len(rows):
@@ -39,13 +39,13 @@ def choose_chips(chips: gpd.GeoDataFrame, lattice: Lattice) -> list[tuple[str, s
     glacier = shares[:, 1] + shares[:, 2]
     left, bottom, right, top = lattice.bounds
     beyond = (rows["left"] < left) | (rows["right"] > right) | (rows["bottom"] < bottom) | (rows["top"] > top)
-    # Each rule is a cost; where it is infinite the rule does not apply.
+    # Each rule is a cost; the rule does not apply to a chip of infinite cost.
     rules = (
-        ("Typical", "nearest to the median shares", np.abs(shares - np.median(shares, axis=0)).sum(axis=1)),
+        ("Typical", "closest to the median shares", np.abs(shares - np.median(shares, axis=0)).sum(axis=1)),
         ("Debris-rich", "largest share of debris", np.where(shares[:, 1] > 0, -shares[:, 1], np.inf)),
         ("Ice-rich", "largest share of ice", np.where(shares[:, 2] > 0, -shares[:, 2], np.inf)),
-        ("Ice margin", "none and glacier most even", np.where(glacier > 0, np.abs(shares[:, 0] - glacier), np.inf)),
-        ("Edge", "reaches beyond the tiles, fullest of those", np.where(beyond, -shares[:, 3], np.inf)),
+        ("Ice margin", "most equal none and glacier", np.where(glacier > 0, np.abs(shares[:, 0] - glacier), np.inf)),
+        ("Edge", "reaches beyond the tiles, with most valid pixels", np.where(beyond, -shares[:, 3], np.inf)),
         ("Worst", "smallest share of valid pixels", shares[:, 3]),
     )
     chosen: list[tuple[str, str, int]] = []

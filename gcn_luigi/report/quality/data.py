@@ -1,4 +1,4 @@
-"""What the quality page shows, read once from a finished dataset."""
+"""The data that the quality page shows, read once from a finished dataset."""
 
 import json
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from gcn_luigi.prepare.split.leakage import Leakage, measure_leakage
 from gcn_luigi.prepare.statistics.statistics import Histogram, empty_histogram, ks_distance
 from gcn_luigi.settings import RegionSettings
 
-# Enough chips for a share to be known to a fraction of a per cent, few enough for a large region.
+# Enough chips to know a share to a fraction of a per cent, and few enough for a large region.
 _FLAG_SAMPLE = 1000
 
 
@@ -94,20 +94,20 @@ class ReportData:
         return described
 
     def distance(self, position: int) -> float | None:
-        """Return how far train and dev differ in a band (Kolmogorov and Smirnov), None where either holds nothing."""
+        """Return the Kolmogorov-Smirnov distance of train and dev in a band; None if either has no valid pixel."""
         train, dev = (self.histograms[split][position] for split in SPLITS)
         return ks_distance(train, dev) if train.any() and dev.any() else None
 
     def n_chips(self, split: str) -> int:
-        """Return how many chips a split holds."""
+        """Return how many chips a split has."""
         return int((self.index["split"] == split).sum())
 
 
 def read_report_data(settings: RegionSettings, paths: DatasetPaths) -> ReportData:
-    """Read what the page shows.
+    """Read the data that the page shows.
 
-    Pixels are decoded only of the flags, and of no more than 1000 chips per split; shards of windows are decoded whole
-    to find equal chips. Raises InputError where a table or the inventory is missing or damaged.
+    Of the pixels, only the flags of at most 1000 chips per split are decoded; shards of windows are decoded completely
+    to find equal chips. Raises InputError if a table or the inventory is missing or damaged.
     """
     index, catalog = read_geoparquet(paths.index), read_geoparquet(paths.catalog)
     inventory = Inventory.from_json(paths.inventory.read_text(encoding="utf-8"))

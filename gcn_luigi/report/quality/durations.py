@@ -1,4 +1,4 @@
-"""How long the tasks of a dataset took: by family, in all, and along the longest chain of waits."""
+"""How long the tasks of a dataset took: by family, in total, and along the longest chain of dependent tasks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _SECONDS, _MINUTES, _HOURS = 100, 100 * 60, 100 * 3600
 
 @dataclass(frozen=True)
 class FamilyTime:
-    """What the tasks of one family took: the sum of the `n_timed` known times and the longest; None without any."""
+    """Times of the tasks of one family: the sum of the `n_timed` known times and the longest task; None without any."""
 
     n_tasks: int
     n_timed: int
@@ -24,9 +24,9 @@ class FamilyTime:
 
 @dataclass(frozen=True)
 class Durations:
-    """What the page says about times: the graph as ``svg``, totals in words, a table, the tasks of the longest chain.
+    """The times on the page: the graph as ``svg``, totals in words, a table, and the tasks of the longest chain.
 
-    `chain` is in the order of the build, and empty where no time is known.
+    `chain` is in the order of the build, and empty if no time is known.
     """
 
     picture: Markup
@@ -36,30 +36,30 @@ class Durations:
 
 
 def make_durations(tasks: Sequence[TaskTime]) -> Durations:
-    """Return picture, summary and table of `tasks`; without tasks all three say that nothing is known."""
+    """Return picture, summary and table of `tasks`; without tasks they say that nothing is known."""
     requires = families_of(tasks)
     families = {name: family_time([task for task in tasks if task.family == name]) for name in requires}
     chain = longest_chain(tasks)
     on_chain = {task.family for task in chain}
     boxes = {name: _box(name, found, is_framed=name in on_chain) for name, found in families.items()}
     summary = _summary(tasks, chain)
-    # Our own element, its text escaped where it was made.
+    # Our own element; draw_graph has escaped its text.
     picture = Markup(draw_graph(boxes, requires, f"The task graph of this dataset. {summary}"))  # noqa: S704
     return Durations(picture, summary, _table(families), tuple(task.name for task in chain))
 
 
 def family_time(tasks: Sequence[TaskTime]) -> FamilyTime:
-    """Return what `tasks`, all of one family, took."""
+    """Return the times of `tasks`, which are all of one family."""
     timed = [task for task in tasks if task.seconds is not None]
     longest = min(timed, key=lambda task: (-(task.seconds or 0), task.name), default=None)
     return FamilyTime(len(tasks), len(timed), _total(timed) if timed else None, longest)
 
 
 def longest_chain(tasks: Iterable[TaskTime]) -> list[TaskTime]:
-    """Return the tasks that must follow one another and took longest together, in order; empty without known times.
+    """Return the chain of tasks, each waiting for the one before, that took longest in total; empty without times.
 
-    No number of workers makes a build shorter than this chain. Tasks of unknown time count as nothing. Tasks wait for
-    each other without a cycle.
+    No number of workers makes a build shorter than this chain. Tasks with unknown time count as zero. The tasks have no
+    cycle.
     """
     known = {task.name: task for task in tasks}
     requires = {name: [one for one in task.requires if one in known] for name, task in known.items()}
@@ -79,7 +79,7 @@ def longest_chain(tasks: Iterable[TaskTime]) -> list[TaskTime]:
 
 
 def duration(seconds: float | None) -> str:
-    """Return a time for people.
+    """Return a duration in readable form.
 
     Examples
     --------
@@ -110,14 +110,14 @@ def _box(name: str, found: FamilyTime, *, is_framed: bool) -> Box:
 def _summary(tasks: Sequence[TaskTime], chain: Sequence[TaskTime]) -> str:
     timed = [task for task in tasks if task.seconds is not None]
     if not timed:
-        return "No time is known of any task."
+        return "The time of no task is known."
     total = _total(timed)
-    parts = [f"The time of {number(len(timed))} of {number(len(tasks))} tasks is known: {duration(total)} in all."]
+    parts = [f"The time of {number(len(timed))} of {number(len(tasks))} tasks is known: {duration(total)} in total."]
     if chain:
         length = _total(chain)
         parts.append(
-            f"The longest chain of tasks that wait for one another took {duration(length)}: workers side by side can "
-            f"make a build {number(max(total / length, 1.0), 1)} times faster than one alone, and no more."
+            f"The longest chain of tasks that wait for one another took {duration(length)}, so parallel workers can "
+            f"make a build at most {number(max(total / length, 1.0), 1)} times faster than a single worker."
         )
     return " ".join(parts)
 
@@ -138,4 +138,4 @@ def _table(families: Mapping[str, FamilyTime]) -> Table:
             )
         )
     head = ("family", "#tasks", "#timed", "#total", "#longest", "longest task")
-    return Table("Wall clock of the last run of each task that made something, by family", head, tuple(rows))
+    return Table("Wall-clock time by family, from the last run of each task that made something", head, tuple(rows))

@@ -32,14 +32,14 @@ from gcn_luigi.report.quality.data import ReportData
 from gcn_luigi.report.tables import Table, number
 
 _BINS, _COLUMNS = 60, 3
-# Of int16, in the order of a histogram.
+# All values of int16, in the order of a histogram.
 _VALUES = np.arange(-32768, 32768)
 _DASHED = (0, (4, 2))
 _SHARES = (("debris", "Debris"), ("ice", "Debris-free ice"), ("glacier", "Glacier: debris and ice"))
 
 
 def class_figure(data: ReportData) -> Drawing:
-    """Draw the share of each class, for ground and for chips."""
+    """Draw the share of each class, with each pixel once and as the chips sample it."""
     names, rows = [], []
     for split in SPLITS:
         described = data.of_split(split)
@@ -70,8 +70,8 @@ def class_figure(data: ReportData) -> Drawing:
         figure,
         "classes",
         alt=f"Class shares. {listed}.",
-        caption="Class balance of labelled pixels. Each pixel once: the ground that kept chips show. As sampled: a "
-        "pixel counts once for every chip that shows it, as a training epoch does.",
+        caption="Class balance of labelled pixels. “Each pixel once” is the ground that the kept chips show. “As "
+        "sampled by chips” counts a pixel once for every chip that shows it, as a training epoch does.",
     )
 
 
@@ -97,9 +97,9 @@ def band_figure(data: ReportData) -> Drawing:
         figure,
         "bands",
         alt="Histograms of " + ", ".join(band.name for band in bands) + " for train and dev.",
-        caption="Stored values of every band over valid pixels, each once; the unit is in brackets where one "
-        "is configured. The text below each panel says how many samples of the used partitions lay beyond "
-        "the valid range, where one is set; they are missing. KS is the largest difference of the two cumulative "
+        caption="Stored values of every band over valid pixels, each counted once; brackets hold the unit if one is "
+        "configured. The text below each panel says how many pixels of the used partitions were outside the valid "
+        "range, if one is set; these pixels count as missing. KS is the largest difference between the two cumulative "
         "distributions, 0 to 1. The axes cover the 1st to 99th percentiles of both splits and a tenth more.",
     )
 
@@ -123,7 +123,7 @@ def _band_panel(axes: Axes, data: ReportData, position: int, band: Band) -> None
     margin = -(-(high - low) // 10)
     low = max(low - margin, min(summary["min"] for summary in present))
     high = min(high + margin, max(summary["max"] for summary in present))
-    # Whole steps: stored values are whole numbers, and any other bin would hold now more, now fewer of them.
+    # Whole steps, because stored values are whole numbers: other bins would contain unequal numbers of values.
     step = -(-(high - low + 1) // _BINS)
     edges = low - 0.5 + step * np.arange(-(-(high - low + 1) // step) + 1)
     for split in SPLITS:
@@ -142,7 +142,7 @@ def _band_panel(axes: Axes, data: ReportData, position: int, band: Band) -> None
     axes.set_xlim(edges[0], edges[-1])
     beyond = sum(data.statistics["out_of_range"][split][band.name] for split in SPLITS)
     has_range = band.valid_min is not None or band.valid_max is not None
-    remark = f"{beyond:,} samples out of range" if has_range else "no valid range set"
+    remark = f"{beyond:,} pixels out of range" if has_range else "no valid range set"
     axes.set_xlabel(f"Stored value ({remark})", fontsize=11.5)
     axes.set_ylim(0, 1.06 * axes.dataLim.y1)
 
@@ -154,7 +154,7 @@ def histogram_median(counts: NDArray[np.int64]) -> int:
 
 
 def grid_figure(data: ReportData) -> Drawing:
-    """Draw how glacier share is spread over the cells of grids of several sizes."""
+    """Draw the distribution of glacier share over the cells of grids of several sizes."""
     sizes = sorted(data.grids, key=int)
     figure = new_figure(1000, 290)
     panels = figure.subplots(1, max(len(sizes), 1), sharey=True, squeeze=False).ravel()
@@ -170,13 +170,13 @@ def grid_figure(data: ReportData) -> Drawing:
         figure,
         "grids",
         alt=f"Histograms of glacier share for cells of {', '.join(sizes)} pixels, train and dev.",
-        caption="Glacier share of grid cells of three sizes, on the ground of the used partitions. "
+        caption="Glacier share of grid cells of three sizes, in the area of the used partitions. "
         "The number of cells is above each panel; bins are 5% wide.",
     )
 
 
 def share_figure(data: ReportData) -> Drawing:
-    """Draw histograms of class shares over chips, and the cumulative curves whose distance is the KS."""
+    """Draw histograms of class shares over chips, and the cumulative curves, whose largest distance is KS."""
     figure = new_figure(1000, 500)
     panels = figure.subplots(2, len(_SHARES), sharey="row")
     results = []
@@ -205,8 +205,9 @@ def share_figure(data: ReportData) -> Drawing:
         figure,
         "shares",
         alt=f"Histograms and cumulative curves of class shares over train and dev chips; {'; '.join(results)}.",
-        caption="Class shares of chips. Above: histograms in 20 bins. Below: the cumulative curves; KS is their "
-        "largest distance (Kolmogorov and Smirnov, 0 to 1), from the unbinned values, drawn as a black line.",
+        caption="Class shares of chips, as histograms in 20 bins (above) and as cumulative curves (below). KS is the "
+        "largest distance between the curves (Kolmogorov-Smirnov, 0 to 1). It is computed from the unbinned values and "
+        "drawn as a black line.",
     )
 
 
@@ -246,7 +247,7 @@ def _cumulative_curves(axes: Axes, values: Sequence[NDArray[np.float64]], high: 
 
 
 def year_figure(data: ReportData) -> Drawing:
-    """Draw the years between outline and image, of the images, and of the outlines."""
+    """Draw the years between outline and image, the years of the images, and the years of the outlines."""
     index, catalog = data.index, data.catalog
     used = catalog[catalog["used"].to_numpy(bool)]
     dated = index[index["year_gap"] >= 0]
@@ -272,7 +273,7 @@ def year_figure(data: ReportData) -> Drawing:
         results.append(f"{title}: mean {means or 'none'}, KS {ks}")
     legend_below(figure, split_keys(), 2)
     undated = len(index) - len(dated)
-    more = f" {undated:,} chips of partitions without a dated outline are left out on the left." if undated else ""
+    more = f" The left panel leaves out {undated:,} chips of partitions without a dated outline." if undated else ""
     return to_svg(
         figure,
         "years",

@@ -1,4 +1,4 @@
-"""What the dataset was made from: tiles as they were read through, notes of scan and import, bands and settings."""
+"""What the dataset was made from: tiles with their pixel counts, notes of scan and import, bands and settings."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,30 +11,30 @@ from gcn_luigi.report.tables import NONE, Cell, Table, count_bar, number
 from gcn_luigi.settings import Section
 
 _MOST_NOTES, _MOST_TILES = 25, 20
-# Of a note that names every outline of a large region.
+# Longest text of a note, because a note may name every outline of a large region.
 _MOST_LETTERS = 1000
 # The notes of the import begin with their count and name examples after a colon.
 _COUNTED = re.compile(r"(\d+) ([^:]+)")
 _NOTE_TITLES = {
-    "missing": "Files that a tile lacks",
-    "duplicates": "Files passed over: another one stands for the same band and tile",
-    "rejected": "Files passed over by configuration",
-    "unmatched": "Files of no band, and tiles without optical files",
-    "linked": "Links that leave the data root, or lead to a directory that is listed already",
+    "missing": "Missing files of tiles",
+    "duplicates": "Files ignored because another file has the same band and tile",
+    "rejected": "Files ignored because of the configuration",
+    "unmatched": "Files that belong to no band, and tiles without optical files",
+    "linked": "Links that leave the data root, or lead to a directory that is already listed",
     "overlaps": "Pairs of tiles that share pixels",
-    "suspect": "Files that look wrong and were accepted by configuration",
+    "suspect": "Files that look wrong but that the configuration accepts",
 }
 
 
 def stage_table(data: ReportData) -> Table:
-    """Return how many tile files, partitions and candidate chips came in, and how many went on."""
+    """Return how many tile files, partitions and candidate chips were found, used and left out."""
     inventory = data.inventory
     passed_over = len(inventory.duplicates) + len(inventory.rejected)
     outcomes = [data.statistics["chips"][split] for split in SPLITS]
     candidates = sum(sum(counts.values()) for counts in outcomes)
     kept = sum(counts.get("kept", 0) for counts in outcomes)
     stages = (
-        ("Files of tiles that a band asks for", len(inventory.files) + passed_over, passed_over),
+        ("Tile files of the configured bands", len(inventory.files) + passed_over, passed_over),
         ("Partitions", len(data.catalog), data.audit["n_unused"]),
         ("Candidate chips of the used partitions", candidates, candidates - kept),
     )
@@ -43,7 +43,7 @@ def stage_table(data: ReportData) -> Table:
 
 
 def input_table(data: ReportData) -> Table:
-    """Return what was passed over, repaired or noted of tiles, outlines, grid and split."""
+    """Return what was ignored, repaired or recorded about tiles, outlines, grid and split."""
     rows: list[tuple[Cell, ...]] = []
     for kind in NOTE_KINDS:
         title = _NOTE_TITLES.get(kind, kind)
@@ -51,11 +51,11 @@ def input_table(data: ReportData) -> Table:
     for kind in ("outlines", "grid", "split"):
         notes = data.audit["notes"].get(kind, [])
         if not notes:
-            rows.append((kind, "nothing repaired, skipped or noted", number(0)))
+            rows.append((kind, "no repairs, omissions or notes", number(0)))
         for note in notes:
             counted = _COUNTED.match(note)
             rows.append((kind, counted[2], number(int(counted[1]))) if counted else (kind, note, NONE))
-    return Table("Inputs passed over, repaired or noted", ("input", "what", "#count"), tuple(rows))
+    return Table("Inputs that were ignored, repaired or have notes", ("input", "what", "#count"), tuple(rows))
 
 
 def tile_table(data: ReportData) -> Table:
@@ -69,14 +69,14 @@ def tile_table(data: ReportData) -> Table:
         counts = (number(totals[key]) for key in ("valid", "missing", "out_of_range"))
         rows.append((name, number(n_files), *limits, *counts, f"{unusable:.1%}"))
     return Table(
-        "Pixels of all tiles, over all years; where tiles overlap, a pixel counts once for each",
+        "Pixels of all tiles in all years; where tiles overlap, a pixel counts once per tile",
         ("band", "#files", "#lowest", "#highest", "#valid", "#missing", "#out of range", "#unusable"),
         tuple(rows),
     )
 
 
 def out_of_range_table(data: ReportData) -> Table:
-    """Return the tiles with most values beyond the valid range of their band."""
+    """Return the tiles with the most values outside the valid range of their band."""
     found = [
         row | {"band": name}
         for name, quality in data.tile_quality.items()
@@ -90,7 +90,7 @@ def out_of_range_table(data: ReportData) -> Table:
         pixels = max(row["valid"] + row["missing"] + count, 1)
         rows.append((row["path"], row["band"], _year(row), number(count), f"{count / pixels:.2%}"))
     return Table(
-        "Tiles with values beyond the valid range of their band, most first",
+        "Tiles with values outside the valid range of their band, largest count first",
         ("file", "band", "year", "#out of range", "#of its pixels"),
         tuple(rows),
         _left_out(len(found), _MOST_TILES, "tile_quality"),
@@ -98,11 +98,11 @@ def out_of_range_table(data: ReportData) -> Table:
 
 
 def suspect_table(data: ReportData) -> Table:
-    """Return the tiles whose missing pixels do not seem to be what is declared as missing, largest share first."""
+    """Return the tiles in which pixels seem to be missing but are not declared so, largest share first."""
     found = [row for quality in data.tile_quality.values() for row in quality.get("suspect", ())]
     found.sort(key=lambda row: (-row["share"], row["path"], row["year"] or 0))
     return Table(
-        "Tiles in which one value may mean missing, taken as declared; flat water and saturated snow look the same",
+        "Tiles in which one value may mean missing, but is used as declared; flat water and saturated snow look alike",
         ("file", "band", "year", "what is suspect"),
         tuple((row["path"], row["band"], _year(row), row["reason"]) for row in found[:_MOST_TILES]),
         _left_out(len(found), _MOST_TILES, "tile_quality"),
@@ -125,7 +125,7 @@ def inventory_tables(data: ReportData) -> Iterator[Table]:
 
 
 def note_lists(data: ReportData) -> list[tuple[str, list[str], str]]:
-    """Return the notes of outlines, grid and split: title, the first notes, and what was left out."""
+    """Return the notes on outlines, grid and split: title, the first notes, and how many more there are."""
     lists = []
     for kind, title in (("outlines", "Outlines: repaired and skipped"), ("grid", "Grid"), ("split", "Split")):
         notes = data.audit["notes"].get(kind, [])
@@ -141,7 +141,7 @@ def _shortened(note: str) -> str:
 
 
 def first_names(names: Sequence[str], where: str) -> str:
-    """Return the first names in one line, and how many are left out."""
+    """Return the first names in one line, and how many more there are."""
     more = _left_out(len(names), _MOST_NOTES, where)
     return ", ".join(names[:_MOST_NOTES]) + (f", {more}" if more else "")
 

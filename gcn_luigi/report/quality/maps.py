@@ -1,4 +1,4 @@
-"""Maps of the partitions over a shaded relief: split, years, what they hold, and why some are not used."""
+"""Maps of the partitions over a shaded relief: split, years, class shares, and why some are not used."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _ELEVATION = ("dem", "elevation", "dsm", "dtm", "height", "altitude")
 _MOST_NAMES, _MOST_OUTLINED, _MOST_SHAPES = 60, 600, 5000
 _GAPS = ("#fde9a8", "#f5bd63", "#e38a45", "#c2573f", "#8f2f4a", "#561c48")
 _YEARS = ("#fbe723", "#a5db36", "#4ac16d", "#1fa187", "#277f8e", "#365c8d", "#46327e", "#440154")
-# Upper limit, text and colour of the shares: one hue from light to dark, whose order holds in grey.
+# Upper limit, text and colour of the shares: one hue from light to dark, which keeps its order in grey.
 _SHARE_STEPS = (
     (0.0, "none", "#f3f1ea"),
     (0.01, "up to 1%", "#d4e3ec"),
@@ -35,7 +35,7 @@ _SHARE_STEPS = (
     (1.0, "over 25%", "#12315f"),
 )
 _SHARES = (("glacier_share", "Glacier (outlines)"), ("share_debris", "Debris (label)"), ("share_ice", "Ice (label)"))
-# Bright scheme of Paul Tol; each has a pattern of its own, for print in grey.
+# Bright scheme of Paul Tol; each colour has its own pattern, for print in grey.
 _REASONS = (
     ("#ee6677", "///"), ("#ccbb44", "..."), ("#4477aa", "\\\\\\"), ("#228833", "xxx"), ("#aa3377", "---"),
     ("#66ccee", "|||"), ("#bbbbbb", "++"),
@@ -45,13 +45,13 @@ _USED = "#f3f1ea"
 
 @dataclass(frozen=True)
 class Relief:
-    """The ground under the maps: the class label, (y, x) uint8, and how bright each pixel is, 0 to 1."""
+    """The ground under the maps: the class label, (y, x) uint8, and the brightness of each pixel, 0 to 1."""
 
     label: NDArray[np.uint8]
     light: NDArray[np.float64]
 
     def picture(self, *, classes: bool, step: int = 1) -> NDArray[np.uint8]:
-        """Return (y, x, 3) of every `step`-th pixel: classes, or paper, shaded; white where there is no label."""
+        """Return (y, x, 3) of every `step`-th pixel: shaded classes or shaded grey; white where there is no label."""
         label, light = self.label[::step, ::step], self.light[::step, ::step]
         rgb = np.full((*label.shape, 3), 255.0)
         for value, name in enumerate(CLASS_NAMES):
@@ -60,28 +60,28 @@ class Relief:
 
 
 def read_relief(data: ReportData, paths: DatasetPaths) -> Relief:
-    """Read label and elevation, decimated; without a band of heights the ground is evenly bright."""
+    """Read label and elevation, decimated; without an elevation band the ground has the same brightness everywhere."""
     label, _ = read_overview(paths.label, Resampling.nearest)
     band = elevation_band(data.bands)
     if band is None or min(label.shape) < 2:
         return Relief(label, np.ones(label.shape))
     heights, nodata = read_overview(paths.mosaic(band), Resampling.average)
     lattice = data.inventory.lattice
-    # A scaled height is as steep as a true one on pixels scaled alike.
+    # The pixel size is scaled like the heights, so that slopes stay true.
     light = hillshade(heights, band.scale * lattice.pixel_size * lattice.height / label.shape[0], nodata)
-    # Flat ground is the paper itself, so that the classes keep the colours of the key.
+    # Flat ground has full brightness, so that the classes keep the colours of the legend.
     return Relief(label, np.where(np.isnan(light), 1.0, np.clip(0.55 + 0.45 * light / np.sqrt(0.5), 0.55, 1.0)))
 
 
 def elevation_band(bands: Sequence[Band]) -> Band | None:
-    """Return the topographic band that holds heights, by its name; None where there is none."""
+    """Return the topographic band that holds elevations, by its name; None if there is none."""
     return next((band for band in bands if band.role is Role.TOPO and band.name in _ELEVATION), None)
 
 
 def hillshade(elevation: NDArray[Any], pixel_size: float, nodata: float | None) -> NDArray[np.float64]:
-    """Return how bright a surface, (y, x) in metres, is in light from the north-west, 45 degrees high.
+    """Return the brightness of a surface, (y, x) in metres, in light from the north-west, 45 degrees high.
 
-    That is the cosine of the angle to the light, 0 to 1 (Horn 1981); NaN where the elevation is `nodata` or not finite.
+    This is the cosine of the angle to the light, 0 to 1 (Horn 1981); NaN where the elevation is `nodata` or not finite.
     """
     east, north = gradient(elevation.astype(float), pixel_size, nodata)
     light = (0.5 * east - 0.5 * north + np.sqrt(0.5)) / np.sqrt(1 + east**2 + north**2)
@@ -90,7 +90,7 @@ def hillshade(elevation: NDArray[Any], pixel_size: float, nodata: float | None) 
 
 
 def split_map(data: ReportData, relief: Relief) -> Drawing:
-    """Draw the partitions by split, those not used hatched, over relief and label."""
+    """Draw the partitions by split over relief and label; partitions that are not used are hatched."""
     catalog, n_all = data.catalog, len(data.catalog)
     width, height = _map_size(data, 1000, 760)
     figure = new_figure(width, height + 60)
@@ -120,12 +120,12 @@ def split_map(data: ReportData, relief: Relief) -> Drawing:
         alt=f"Map of {n_all} partitions: {counts}.",
         caption="Partitions by split over the class label and a relief lit from the north-west; "
         f"{crs}, pixels of {lattice.pixel_size:g} m. "
-        "White is beyond the tiles or has no label. The arrow points to the north of the grid.",
+        "White areas are outside the tiles or have no label. The arrow points to grid north.",
     )
 
 
 def year_map(data: ReportData, relief: Relief) -> Drawing:
-    """Draw the used partitions by year of the composite and by years between outline and composite."""
+    """Draw the used partitions by the year of the composite and by the years between outline and composite."""
     catalog, settings = data.catalog, data.settings
     used = catalog[catalog["used"].to_numpy(bool)]
     picture = relief.picture(classes=False, step=2)
@@ -153,14 +153,14 @@ def year_map(data: ReportData, relief: Relief) -> Drawing:
         figure,
         "year-map",
         alt=f"Two maps of {len(used)} used partitions: year of the composite, and years between outline and composite.",
-        caption="Used partitions by the year of the composite they are cut from (left) and by the years "
-        "between that composite and the date of the outlines (right; darker is longer, "
-        f"{settings.year.max_gap_years} is the most allowed). Brackets hold the number of partitions.",
+        caption="Used partitions by the year of the composite that they are cut from (left) and by the years "
+        "between this composite and the date of the outlines (right; darker means longer, and at most "
+        f"{settings.year.max_gap_years} are allowed). Brackets hold the number of partitions.",
     )
 
 
 def share_map(data: ReportData, relief: Relief) -> Drawing:
-    """Draw the share of glacier, debris and ice of every partition; those used have a dark edge."""
+    """Draw the share of glacier, debris and ice of every partition; used partitions have a dark edge."""
     catalog = data.catalog
     picture = relief.picture(classes=False, step=3)
     width, height = _map_size(data, 333, 420)
@@ -184,13 +184,13 @@ def share_map(data: ReportData, relief: Relief) -> Drawing:
         figure,
         "share-map",
         alt=f"Three maps of {len(catalog)} partitions by share of their pixels; means: {means}.",
-        caption="Share of each partition inside an outline (left), and that the label calls debris (middle) and "
-        f"debris-free ice (right). Partitions in use have a dark edge. Means over all partitions: {means}.",
+        caption="Share of each partition that is inside an outline (left), labelled as debris (middle), and labelled "
+        f"as debris-free ice (right). Used partitions have a dark edge. Means over all partitions: {means}.",
     )
 
 
 def reason_map(data: ReportData, relief: Relief) -> Drawing:
-    """Draw why partitions are not used, with counts; the rarest reasons share a colour."""
+    """Draw why partitions are not used, with counts; the least frequent reasons share a colour."""
     catalog, n_all = data.catalog, len(data.catalog)
     is_used = catalog["used"].to_numpy(bool)
     used, unused = catalog[is_used], catalog[~is_used]
@@ -218,15 +218,14 @@ def reason_map(data: ReportData, relief: Relief) -> Drawing:
         figure,
         "reason-map",
         alt=f"Map of {len(unused)} partitions that are not used, by reason: {listed}.",
-        caption=f"Why partitions are not used: {len(unused):,} of {n_all:,}, by reason, each with a pattern of "
-        "its own.",
+        caption=f"Why {len(unused):,} of {n_all:,} partitions are not used; each reason has its own pattern.",
     )
 
 
 def _draw_boxes(
     axes: Axes, rows: gpd.GeoDataFrame, *, face: tuple[str, float], edge: str, n_all: int, hatch: str | None = None
 ) -> None:
-    """Draw boxes as one path, a little inset so that neighbours do not hide each other's edge; very many as pixels."""
+    """Draw boxes as one path, slightly inset so that neighbours do not hide each other's edges; very many as pixels."""
     if not len(rows):
         return
     line = 2.4 if n_all <= _MOST_NAMES else 1.6 if n_all <= _MOST_OUTLINED else 0.0
@@ -242,7 +241,7 @@ def _draw_boxes(
 
 
 def _write_names(axes: Axes, rows: gpd.GeoDataFrame, texts: Sequence[str], *, n_all: int, ink: str = "#ffffff") -> None:
-    """Write a tag into each box, where there are few."""
+    """Write a tag into each box, if there are few boxes."""
     if n_all > _MOST_NAMES:
         return
     for row, text in zip(rows.itertuples(), texts, strict=True):
@@ -260,7 +259,7 @@ def _write_names(axes: Axes, rows: gpd.GeoDataFrame, texts: Sequence[str], *, n_
 
 
 def _start_map(axes: Axes, data: ReportData, picture: NDArray[np.uint8]) -> None:
-    """Show the relief, with axes in kilometres, a scale bar and an arrow to the north of the grid."""
+    """Show the relief, with axes in kilometres, a scale bar and an arrow to grid north."""
     left, bottom, right, top = data.inventory.lattice.bounds
     axes.imshow(picture, extent=(left, right, bottom, top), interpolation="none", zorder=0)
     left, bottom, right, top = _bounds(data)
@@ -305,7 +304,7 @@ def _bounds(data: ReportData) -> tuple[float, float, float, float]:
 
 
 def _map_size(data: ReportData, width: int, most: int) -> tuple[int, int]:
-    """Return width and height in CSS pixels of a map, within both limits."""
+    """Return the width and height of a map in CSS pixels, within both limits."""
     left, bottom, right, top = _bounds(data)
     ratio = (top - bottom) / (right - left)
     return width, round(min(max(width * ratio, 0.3 * width), most))
@@ -318,7 +317,7 @@ def _key(ink: str, text: str, alpha: float = 1.0) -> Patch:
 
 
 def _along(ramp: Sequence[str], values: Sequence[int]) -> dict[int, str]:
-    """Return a colour for each value, in order along a ramp; neighbours repeat where it is too short."""
+    """Return a colour for each value, in order along a ramp; neighbours share a colour if the ramp is too short."""
     last = max(len(values) - 1, 1)
     return {value: ramp[round(i * (len(ramp) - 1) / last)] for i, value in enumerate(values)}
 

@@ -1,4 +1,4 @@
-"""Missing pixels: by layer, and by band and cause, in the tiles and in the chips."""
+"""Missing pixels by layer, and by band and cause, in the tiles and in the chips."""
 
 import numpy as np
 from matplotlib.patches import Patch
@@ -12,10 +12,10 @@ from gcn_luigi.report.tables import NONE, Cell, Table, number
 
 _BY_LAYER = (
     ("outside the mosaic", "#333333"),
-    ("inside, other layers too", "#8c8c8c"),
+    ("inside, also in other layers", "#8c8c8c"),
     ("inside, this layer only", "#aa3377"),
 )
-_IN_TILES = (("missing", "nodata or not a number", "#4477aa"), ("out_of_range", "beyond the valid range", "#ee6677"))
+_IN_TILES = (("missing", "nodata or not a number", "#4477aa"), ("out_of_range", "outside the valid range", "#ee6677"))
 _IN_CHIPS = (("outside the tiles", "#333333"), ("in a band of its role", "#aa3377"))
 
 
@@ -38,12 +38,13 @@ def missing_figure(data: ReportData) -> Drawing:
         figure,
         "missing",
         alt=f"Missing pixels: {totals}.",
-        caption=f"Missing pixels by layer and cause, from the flags of {sample}, evenly spread over the index.",
+        caption=f"Missing pixels by layer and cause, from the flags of {sample}. The chips are evenly spread over the "
+        "index.",
     )
 
 
 def _layer_shares(data: ReportData, role: Role, split: str) -> tuple[float, float, float]:
-    """Return the shares of `_BY_LAYER`; together they are all that is missing of a role."""
+    """Return the shares of `_BY_LAYER`; their sum is the share that a role lacks."""
     flags, own = data.flags[split], int(Flag[role.name])
     others = sum(int(Flag[other.name]) for other in data.roles if other is not role)
     alone = flags.share(own, without=others | Flag.OUTSIDE)
@@ -51,7 +52,7 @@ def _layer_shares(data: ReportData, role: Role, split: str) -> tuple[float, floa
 
 
 def cause_figure(data: ReportData) -> Drawing:
-    """Draw what each band lacks: in the tiles by cause, and in the chips, where bands of a role share their gaps."""
+    """Draw the missing pixels of each band by cause: in the tiles, and in the chips, where a role shares its gaps."""
     bands = data.bands
     figure = new_figure(1000, 30 * len(bands) + 130)
     left, right = figure.subplots(1, 2, sharey=True)
@@ -80,9 +81,9 @@ def cause_figure(data: ReportData) -> Drawing:
         figure,
         "causes",
         alt=f"Missing pixels by band: {totals}.",
-        caption="Missing pixels by band and cause. Left: every pixel of every tile and year, as it was read through; "
-        "bands that are made here have no tiles. Right: from the flags of a sample of chips of both splits; a pixel "
-        "that one band of a role lacks is missing in all bands of that role.",
+        caption="Missing pixels by band and cause. The left panel counts every pixel of every tile and year; bands "
+        "that the build makes itself have no tiles. The right panel uses the flags of a sample of chips of both "
+        "splits; a pixel that is missing in one band of a role is missing in all bands of that role.",
     )
 
 
@@ -97,7 +98,7 @@ def cause_table(data: ReportData) -> Table:
         rows.append((band.name, band.role.value, *counts, f"{outside:.2%}", f"{own:.2%}"))
     tiles = ("#tiles: valid", "#tiles: nodata", "#tiles: out of range")
     head = ("band", "role", *tiles, "#chips: outside", "#chips: role missing")
-    return Table("Pixels by band and cause; chips as shares of their pixels", head, tuple(rows))
+    return Table("Pixels by band and cause; for chips, shares of their pixels", head, tuple(rows))
 
 
 def _tile_shares(data: ReportData, band: Band) -> list[float]:
@@ -109,7 +110,7 @@ def _tile_shares(data: ReportData, band: Band) -> list[float]:
 
 
 def _chip_shares(data: ReportData, band: Band) -> tuple[float, float]:
-    """Return the shares of chip pixels, over both splits, that are outside, and inside but miss a band of the role."""
+    """Return the shares of chip pixels, in both splits, that are outside, and inside but missing in the band's role."""
     total = max(sum(int(flags.pixels.sum()) for flags in data.flags.values()), 1)
     outside = inside = 0.0
     for flags in data.flags.values():

@@ -1,4 +1,4 @@
-"""The quality page: figures, tables and checks of a dataset in one HTML file that needs nothing else."""
+"""The quality page: figures, tables and checks of a dataset in one self-contained HTML file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,16 +23,16 @@ _SHARDS = "shards/"
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made a dataset; handed over, since the page knows no tasks.
+    """What made a dataset; the caller passes it, because this module does not know the tasks.
 
     Attributes
     ----------
     tasks : tuple of TaskTime
         All tasks of the dataset.
     records : mapping
-        By path in the dataset: what the sidecar of each file that the page is made from says; None where it is gone.
+        By path in the dataset: the sidecar's record of each file that the page is made from; None if it is gone.
     versions : mapping
-        Of the libraries that took part, by name.
+        Versions of the libraries that were used, by name.
     """
 
     tasks: tuple[TaskTime, ...] = ()
@@ -43,9 +43,9 @@ class Provenance:
 def write_report(settings: RegionSettings, paths: DatasetPaths, out: Path, origin: Provenance | None = None) -> None:
     """Write the quality page of a dataset; without `origin` it says that tasks, digests and versions are not known.
 
-    Equal datasets give equal bytes, except for what is between the comments ``times``. No more than a dozen chips and
-    decimated rasters are held in memory; of shards of windows, one window more. Raises InputError where a file of the
-    dataset is missing or damaged.
+    Equal datasets give equal bytes, except for the part between the comments ``times``. At most a dozen chips and
+    decimated rasters are in memory at a time; for shards of windows, one window more. Raises InputError if a file of
+    the dataset is missing or damaged.
     """
     data, origin = read_report_data(settings, paths), origin or Provenance()
     content = {
@@ -86,7 +86,7 @@ def write_report(settings: RegionSettings, paths: DatasetPaths, out: Path, origi
         "out_of_range": inputs.out_of_range_table(data),
         "suspect": inputs.suspect_table(data),
         "settings": inputs.band_settings(data),
-        "files": digest_table("Files this page is made from", origin, are_shards=False),
+        "files": digest_table("Files that this page is made from", origin, are_shards=False),
         "shards": digest_table("Shards, in the directory shards", origin, are_shards=True),
     }
     out.write_text(render("page.html", content), encoding="utf-8")
@@ -94,7 +94,7 @@ def write_report(settings: RegionSettings, paths: DatasetPaths, out: Path, origi
 
 def _drawn(data: ReportData, paths: DatasetPaths) -> dict[str, Any]:
     """Return the figures, the example chips, and the tables that belong to figures."""
-    # Here, so that the other tasks start without matplotlib, which takes a second and may scan for fonts.
+    # Imported here, so that the other tasks start without matplotlib, which takes a second and may scan for fonts.
     from gcn_luigi.report.drawing import drawing_style  # noqa: PLC0415
     from gcn_luigi.report.quality import chips, figures, maps, missing  # noqa: PLC0415
 
@@ -134,13 +134,13 @@ def _facts(data: ReportData) -> list[tuple[str, str, str]]:
         ("Train chips", number(data.n_chips("train")), f"{chips.size} px across, every {chips.step} px"),
         ("Dev chips", number(data.n_chips("dev")), f"{len(data.bands)} bands"),
         ("Partitions used", n_used, used_of),
-        ("Labelled ground", f"{number(ground)} km²", "seen by at least one chip"),
+        ("Labelled ground", f"{number(ground)} km²", "in at least one chip"),
         ("Debris", f"{train['debris']:.1%}", "of labelled train pixels"),
         ("Debris-free ice", f"{train['ice']:.1%}", "of labelled train pixels"),
         (
             "Train to dev",
             "not measured" if gap is None else f"{number(gap)} m",
-            "least distance of chips, edge to edge",
+            "least distance between chips, edge to edge",
         ),
         (
             "Shared",

@@ -56,12 +56,12 @@ def repeat_table(data: ReportData) -> Table:
         )
         for name, found in _repeats(data)
     )
-    head = ("chips with the", "#compared", "#sets", "#spare in train", "#spare in dev", "#dev chips as in train")
+    head = ("chips with the", "#compared", "#sets", "#spare in train", "#spare in dev", "#dev chips also in train")
     return Table("Chips that repeat others", head, rows)
 
 
 def repeat_examples(data: ReportData) -> list[tuple[str, list[str]]]:
-    """Return the first sets of chips that are alike: by what they share, one line per set."""
+    """Return the first sets of equal chips, by what they share, one line per set."""
     return [(name, _set_lines(found)) for name, found in _repeats(data) if found.n_sets]
 
 
@@ -110,7 +110,7 @@ def class_table(data: ReportData) -> Table:
         cells += [number(weights[kind][name], 3) for kind in ("inverse_frequency", "median_frequency")]
         rows.append(tuple(cells))
     return Table(
-        "Labelled pixels, each once, and class weights of the train split",
+        "Labelled pixels, each counted once, and class weights of the train split",
         ("class", "#train pixels", "#share", "#dev pixels", "#share", "#inverse frequency", "#median frequency"),
         tuple(rows),
     )
@@ -133,11 +133,11 @@ def band_table(data: ReportData) -> Table:
                 )
             )
     head = ("band", "split", "#pixels", "#min", "#1%", "#mean", "#std", "#99%", "#max", "#KS")
-    return Table("Stored values over valid pixels, each once", head, tuple(rows))
+    return Table("Stored values over valid pixels, each counted once", head, tuple(rows))
 
 
 def range_table(data: ReportData) -> Table:
-    """Return how many samples lay beyond the valid range of their band."""
+    """Return how many pixels were outside the valid range of their band."""
     counts = data.statistics["out_of_range"]
     rows = tuple(
         (
@@ -149,7 +149,7 @@ def range_table(data: ReportData) -> Table:
         for band in data.bands
     )
     return Table(
-        "Samples of the used partitions beyond the valid range of their band; flagged as missing",
+        "Pixels of the used partitions outside the valid range of their band; they are flagged as missing",
         ("band", "#lowest", "#highest", "#train", "#dev"),
         rows,
     )

@@ -18,10 +18,10 @@ _WIDTH, _MOST_ROWS, _MOST_BOXES = 1000.0, 2000, 20000
 
 
 def page_of(paths: DatasetPaths, name: str) -> str | None:
-    """Return a page of a dataset, finished or not; None where there is none of that name, or not yet.
+    """Return a page of a dataset, finished or not; None if there is no page of that name (yet).
 
     `name` is empty for the list of pages, ``report.html``, ``grids.html``, ``catalog``, or
-    ``shards/<file without .h5>``. Raises GcnLuigiError where a file that the page shows is damaged.
+    ``shards/<file without .h5>``. Raises GcnLuigiError if a file that the page shows is damaged.
     """
     ready = {page.name: page for page in (paths.report, paths.grids) if _is_there(page)}
     if name in ready:
@@ -33,7 +33,7 @@ def page_of(paths: DatasetPaths, name: str) -> str | None:
     shards = {f"shards/{shard}": paths.shards / f"{shard}.h5" for shard in _shards(paths)}
     if name not in shards:
         return None
-    # Here, for it draws with matplotlib, which takes a second to import.
+    # Imported here, because it draws with matplotlib, which takes a second to import.
     from gcn_luigi.report.served.shard import shard_page  # noqa: PLC0415
 
     return shard_page(shards[name])
@@ -61,7 +61,7 @@ def _is_there(path: Path) -> bool:
 def catalog_page(paths: DatasetPaths) -> str:
     """Return the catalog as a page; the first 2000 partitions are listed, the first 20000 are drawn.
 
-    Raises InputError where the catalog cannot be read.
+    Raises InputError if the catalog cannot be read.
     """
     catalog = read_geoparquet(paths.catalog)
     is_used = catalog["used"].astype(bool)
@@ -94,7 +94,7 @@ def _partition_table(catalog: gpd.GeoDataFrame) -> Table:
         )
         for row in catalog.head(_MOST_ROWS).itertuples()
     )
-    more = f"The first {number(_MOST_ROWS)} of {number(len(catalog))}." if len(catalog) > _MOST_ROWS else ""
+    more = f"These are the first {number(_MOST_ROWS)} of {number(len(catalog))}." if len(catalog) > _MOST_ROWS else ""
     head = ("partition", "split", "#year", "#gap in years", "#glacier %", "#debris %", "#ice %", "reason")
     return Table("Partitions", head, rows, more)
 
@@ -121,6 +121,6 @@ def _map(catalog: gpd.GeoDataFrame) -> dict[str, Any]:
         "width": round((right - left) * scale, 2),
         "height": round((top - bottom) * scale, 2),
         "boxes": boxes,
-        "alt": f"Map of {len(catalog):,} partitions, north up: {n_train} train violet, {n_dev} dev orange, "
-        "the rest grey.",
+        "alt": f"Map of {len(catalog):,} partitions, with north at the top: {n_train} train (violet), {n_dev} dev "
+        "(orange), and partitions that are not used (grey).",
     }

@@ -1,4 +1,4 @@
-"""Pages of a dataset over HTTP, for this machine alone: the links in Luigi's page lead here."""
+"""Serves the pages of a dataset over HTTP, for this machine only; the links in Luigi's page lead here."""
 
 import secrets
 import threading
@@ -16,7 +16,7 @@ from gcn_luigi.report.render import small_page
 from gcn_luigi.report.served.pages import page_of
 
 LOOPBACK = "127.0.0.1"
-# Pages hold all they show; nothing may be loaded into them, and no other page may show them.
+# Pages are self-contained: they may load nothing, and no other page may embed them.
 _HEADERS: Mapping[str, str] = {
     "Content-Type": "text/html; charset=utf-8",
     "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -30,9 +30,9 @@ _HEADERS: Mapping[str, str] = {
 def serve_pages(paths: DatasetPaths, port: int = 0) -> Iterator[str]:
     """Serve the pages of a dataset, which need not be finished, on this machine's loopback while the block runs.
 
-    Port 0 takes any that is free. Yielded is the address; ``<address>/<region>/`` lists the pages. It holds a secret
-    word, since other users of the machine reach its loopback as well. Only the pages that `page_of` knows are answered,
-    never a file by its name. Raises SchedulerError where the port is taken.
+    Port 0 takes any free port. The function yields the address; ``<address>/<region>/`` lists the pages. The address
+    contains a secret word, because other users of the machine can also reach its loopback. The server only sends the
+    pages that `page_of` knows, never a file by its name. Raises SchedulerError if the port is taken.
     """
     word = secrets.token_urlsafe(12)
     try:
@@ -41,7 +41,7 @@ def serve_pages(paths: DatasetPaths, port: int = 0) -> Iterator[str]:
         raise SchedulerError(
             f"the pages cannot be served: {error.strerror}",
             where=f"http://{LOOPBACK}:{port}",
-            fix="choose another port; 0 takes any",
+            fix="choose another port; 0 takes any free port",
         ) from error
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="gcn-pages", daemon=True)
     thread.start()
@@ -54,19 +54,19 @@ def serve_pages(paths: DatasetPaths, port: int = 0) -> Iterator[str]:
 
 
 class _Server(ThreadingHTTPServer):
-    """A server that ends with the program, and says nothing of browsers that hang up."""
+    """A server that ends with the program, and does not report browsers that close the connection."""
 
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: what goes wrong with a page is shown on the page."""
+        """Print nothing: an error in a page is shown on the page."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     """Answers GET and HEAD for the pages of a dataset."""
 
     server_version, sys_version = "gcn_luigi", ""
-    # Somebody who says nothing does not hold a thread for ever.
+    # A client that sends nothing must not occupy a thread for ever.
     timeout = 30
 
     def __init__(self, paths: DatasetPaths, word: str, *args: Any) -> None:
@@ -78,11 +78,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self.wfile.write)
 
     def do_HEAD(self) -> None:
-        """Send what a page's headers are."""
+        """Send the headers of a page."""
         self._answer(lambda _: None)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class calls it so
-        """Say nothing: the terminal belongs to the build."""
+        """Print nothing: the terminal belongs to the build."""
 
     def _answer(self, send: Callable[[bytes], Any]) -> None:
         status, text = self._page()
@@ -95,21 +95,21 @@ class _Handler(BaseHTTPRequestHandler):
         send(content)
 
     def _page(self) -> tuple[HTTPStatus, str]:
-        """Return the status and the page that is asked for."""
-        # A page on the network that made a name of its own lead here must not read ours.
+        """Return the status and the requested page."""
+        # A page on the network whose own host name leads here must not read our pages.
         if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in {LOOPBACK, "localhost"}:
-            return HTTPStatus.FORBIDDEN, _message("Not for this address", "Ask by 127.0.0.1 or localhost.")
+            return HTTPStatus.FORBIDDEN, _message("Not for this address", "Use 127.0.0.1 or localhost in the address.")
         word, _, rest = urlsplit(self.path).path.lstrip("/").partition("/")
         region, _, name = rest.partition("/")
         if not secrets.compare_digest(word.encode(), self._word.encode()) or region != self._paths.root.name:
-            return HTTPStatus.NOT_FOUND, _message("No such page", "Take the whole address, with its secret word.")
+            return HTTPStatus.NOT_FOUND, _message("No such page", "Use the whole address, with its secret word.")
         try:
             text = page_of(self._paths, name)
         except (GcnLuigiError, OSError) as error:
-            # What is being made again, or was removed a moment ago.
-            return HTTPStatus.SERVICE_UNAVAILABLE, _message("Not to be shown now", str(error))
+            # The file is being rebuilt, or was just removed.
+            return HTTPStatus.SERVICE_UNAVAILABLE, _message("This page cannot be shown now", str(error))
         if text is None:
-            return HTTPStatus.NOT_FOUND, _message("No such page", "It is not made yet, or has another name.")
+            return HTTPStatus.NOT_FOUND, _message("No such page", "The page is not made yet, or has another name.")
         return HTTPStatus.OK, text
 
 

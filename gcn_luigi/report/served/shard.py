@@ -1,4 +1,4 @@
-"""A shard as a page: what it holds, what was rejected, and some of its chips."""
+"""The page of a shard: its content, the rejected chips, and some example chips."""
 
 import json
 from pathlib import Path
@@ -19,9 +19,9 @@ _N_CHIPS = 24
 
 
 def shard_page(path: Path) -> str:
-    """Return the page of one shard; of its pixels only the chips that are shown are read.
+    """Return the page of one shard; only the pixels of the chips on the page are read.
 
-    Raises ShardError where the shard is missing or damaged.
+    Raises ShardError if the shard is missing or damaged.
     """
     with open_shard(path) as shard, drawing_style():
         attributes = shard.attributes
@@ -34,8 +34,9 @@ def shard_page(path: Path) -> str:
             kicker=f"{attributes['title']}",
             facts=_facts(shard, path, partitions),
             chips=_chips(shard, bands),
-            shown=f"Evenly chosen along the shard. False colour ({red} red, {green} green, {blue} blue, between the "
-            "1st and 99th percentile of this shard), label, missing pixels.",
+            shown="The chips are evenly spaced along the shard. Each is shown three times, from left to right: in "
+            f"false colour ({red} red, {green} green, {blue} blue, stretched between the 1st and 99th percentile of "
+            "this shard), as its label, and as its missing pixels.",
             colours={
                 **CLASS_COLOURS,
                 **{f"missing: {name}": ink for name, ink in MISSING_COLOURS.items() if name != "present"},
@@ -50,7 +51,7 @@ def _facts(shard: ShardReader, path: Path, partitions: dict[str, Any]) -> list[t
     span = "none" if not len(years) else str(years[0]) if len(years) == 1 else f"{years[0]} to {years[-1]}"
     size, step = attributes["chip_size"], attributes["chip_step"]
     return [
-        ("Chips", number(len(shard)), f"of {candidates} cut; {size} px every {step} px"),
+        ("Chips", number(len(shard)), f"of {candidates} candidates; {size} px every {step} px"),
         ("Partitions", number(len(partitions["name"])), f"layout {shard.layout}"),
         ("Years", span, "of the composites"),
         ("File", f"{path.stat().st_size / 1e6:,.1f} MB", path.name),
@@ -86,4 +87,4 @@ def _partition_table(partitions: dict[str, Any]) -> Table:
         (name.decode(), str(int(year)), *(number(int(count)) for count in verdicts))
         for name, year, verdicts in zip(partitions["name"], partitions["year"], partitions["verdicts"], strict=True)
     )
-    return Table("Partitions and what became of their chips", ("partition", "#year", *(f"#{r}" for r in reasons)), rows)
+    return Table("Partitions, with their chips by outcome", ("partition", "#year", *(f"#{r}" for r in reasons)), rows)

@@ -58,7 +58,7 @@ def test_settings_that_are_there_are_left_as_they_are_and_those_of_the_package_a
 
     assert used == SHIPPED.resolve()
     assert (here / "config/demo.toml").read_text(encoding="utf-8") == "mine"
-    assert "is left as it is" in capsys.readouterr().err
+    assert "was not changed" in capsys.readouterr().err
 
 
 def test_a_second_demo_finds_its_own_settings(here, capsys):

@@ -102,5 +102,5 @@ def test_tasks_know_their_pages_and_are_the_same_tasks(built, tmp_path):
 def test_links_lead_to_this_machine_alone(built, tmp_path, url):
     plain = dataset("tiny", tmp_path / "out", built / "input", built / "config")
 
-    with pytest.raises(ConfigError, match="is no address on this machine"):
+    with pytest.raises(ConfigError, match="is not an address on this machine"):
         plain.clone(type(plain), pages_url=url)

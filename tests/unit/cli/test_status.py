@@ -85,11 +85,11 @@ def test_a_changed_setting_is_named_and_what_waits_for_it(gcn, copied):
     said = gcn("why", output / "tiny" / SHARD)
 
     assert rows["gcn.ClassLabel()"]["state"] == "stale"
-    assert rows["gcn.ClassLabel()"]["reasons"] == ["label.tif: setting label.min_votes was 4, is 6"]
+    assert rows["gcn.ClassLabel()"]["reasons"] == ["label.tif: setting label.min_votes was 4, is now 6"]
     assert rows["gcn.ChipShard(train, 0, 2)"]["state"] == "waiting"
     assert rows["gcn.DistanceRaster()"]["state"] == "current"
     assert "gcn.ChipShard(train, 0, 2): waiting\n" in said
-    assert "    gcn.ClassLabel(): stale\n      label.tif: setting label.min_votes was 4, is 6\n" in said
+    assert "    gcn.ClassLabel(): stale\n      label.tif: setting label.min_votes was 4, is now 6\n" in said
     # Once, though the catalog and both stacks wait for it.
     assert said.count("gcn.ClassLabel(): stale") == 1
 
@@ -102,7 +102,7 @@ def test_a_changed_setting_is_named_and_what_waits_for_it(gcn, copied):
         (
             lambda path, _: path.write_bytes(path.read_bytes()[:-1]),
             "damaged",
-            "its bytes changed since it was published",
+            "its bytes have changed since it was published",
         ),
         (lambda _, sidecar: sidecar.unlink(), "absent", "its sidecar is missing or damaged"),
         (
@@ -110,7 +110,7 @@ def test_a_changed_setting_is_named_and_what_waits_for_it(gcn, copied):
             "absent",
             "its sidecar is missing or damaged",
         ),
-        (lambda path, sidecar: (path.unlink(), sidecar.unlink()), "absent", "was never made"),
+        (lambda path, sidecar: (path.unlink(), sidecar.unlink()), "absent", "not made yet"),
     ],
     ids=["lost", "cut", "sidecar lost", "sidecar cut", "both lost"],
 )
@@ -182,7 +182,7 @@ class TestClean:
         old = {f"tiny/shards/train-0000{number}-of-00002.h5" for number in range(2)}
         assert before.keys() - state_of(output).keys() == old
         assert not list((output / "tiny/.gcn/shards").glob("train-*-of-00002.h5.json"))
-        assert all(f"{output}/{name}: no part of the dataset as it is configured now" in listed for name in old)
+        assert all(f"{output}/{name}: not part of the dataset with the present settings" in listed for name in old)
         assert "would remove 4 files" in listed
         assert "removed: 4 files" in gone
 

@@ -122,7 +122,7 @@ def test_in_a_worker_what_does_not_fit_fails_and_is_told(tmp_path, how):
 
     assert status == "FAILED"
     # The limit is lifted before anything is said.
-    assert error.startswith("ResourceError True ran out of memory: it may have 600 MB and held ")
+    assert error.startswith("ResourceError True the task ran out of memory: it may have 600 MB and held ")
     assert "  where: test.Task(1)\n" in error
     assert "lower threads (now 8) to 3, or lower `gcn run --workers`" in error
     assert "raise `gcn run --memory` ([gcn] memory_mb, now 600)" in error
@@ -205,14 +205,14 @@ def test_a_file_that_cannot_be_read_for_want_of_memory_is_not_called_damaged(mon
 def test_a_killed_worker_is_explained():
     said = explain_killed("Task x died unexpectedly with exit code -9", _Task())
 
-    assert "exit code -9: it was killed from outside: most often by the kernel, for want of memory\n" in said
+    assert "exit code -9: it was killed from outside, most often by the kernel because memory ran out\n" in said
     assert "  where: test.Task(1)\n" in said
     assert "lower threads (now 8) to 3" in said
     assert "gcn run --workers" in said
 
 
 def test_a_library_that_gave_up_is_explained():
-    assert "SIGABRT: a library gave up" in explain_killed("Task x died unexpectedly with exit code -6", _Task())
+    assert "SIGABRT: a library aborted" in explain_killed("Task x died unexpectedly with exit code -6", _Task())
 
 
 @pytest.mark.parametrize("said", ["no such file", "Task x died unexpectedly with exit code -15"])
@@ -272,5 +272,5 @@ def test_limits_of_the_shell_count(monkeypatch, kind):
     free = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     monkeypatch.setattr(resource, "getrlimit", lambda asked: (5 * MB, free[1]) if asked == kind else free)
 
-    with pytest.raises(ResourceError, match="may have 5 MB"), within_memory(_Task(needed=1)):
+    with pytest.raises(ResourceError, match="may have only 5 MB"), within_memory(_Task(needed=1)):
         pytest.fail("started")

@@ -43,7 +43,7 @@ def test_addresses_of_other_machines_or_in_disguise_are_refused_unless_trusted(u
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:8082", "localhost", "file:///etc/passwd", "ftp://127.0.0.1/"])
 def test_what_is_no_address_of_a_web_service_is_refused(url):
-    with pytest.raises(ConfigError, match="no address"):
+    with pytest.raises(ConfigError, match="not an address"):
         check_address(url, is_trusted=True)
 
 
@@ -82,7 +82,7 @@ def test_a_scheduler_of_another_user_is_refused_unless_trusted(monkeypatch, url)
     asked = []
     monkeypatch.setattr("gcn_luigi.luigi_host.trust.is_own", asked.append)
 
-    with pytest.raises(SchedulerError, match="another user's") as failure:
+    with pytest.raises(SchedulerError, match="another user") as failure:
         check_address(url, is_trusted=False)
 
     assert failure.value.where == url

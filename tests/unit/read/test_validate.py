@@ -602,6 +602,6 @@ class TestSameness:
         assert result.exit_code == 1
         assert result.stderr.splitlines() == [
             f"{copied}: label.tif: missing",
-            f"{copied}: 1 problem(s). To make exactly the damaged files anew: gcn run --deep REGION",
+            f"{copied}: 1 problem(s). To rebuild only the damaged files: gcn run --deep REGION",
         ]
         assert result.stdout.startswith(f"{small_output}: sound: ")

@@ -110,7 +110,7 @@ def test_a_family_is_summed_up():
 def test_picture_table_and_sentence_tell_the_same():
     told = make_durations(GRAPH)
 
-    assert "The time of 5 of 6 tasks is known: 15.8 s in all." in told.summary
+    assert "The time of 5 of 6 tasks is known: 15.8 s in total." in told.summary
     assert "took 8.8 s" in told.summary
     assert "1.8 times faster" in told.summary
     assert told.chain == ("scan()", "cut(1)", "close()")
@@ -129,7 +129,7 @@ def test_without_times_the_graph_is_there_and_says_so():
 
     told = make_durations(tasks)
 
-    assert told.summary == "No time is known of any task."
+    assert told.summary == "The time of no task is known."
     assert told.chain == ()
     assert str(told.picture).count("<rect") == len(told.table.rows) == 5
     assert 'stroke-width="4"' not in told.picture

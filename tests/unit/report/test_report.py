@@ -247,8 +247,8 @@ def test_one_optical_band_without_topography_and_a_split_without_chips_are_enoug
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     said = "".join(page.text)
     assert "false colour (b7 red, b7 green, b7 blue" in said
-    assert "topo missing" not in said.split("A spread of chips")[1]
-    assert "This split holds no chip." in said
+    assert "topo missing" not in said.split("Example chips")[1]
+    assert "This split has no chip." in said
     assert len(page.all("svg")) == 11
 
 
@@ -281,9 +281,9 @@ def test_the_checks_tell_of_shared_glaciers_and_of_remarks(rich):
     checks = {check.question: check for check in make_checks(read_report_data(*rich))}
 
     shared = checks["Do train and dev share glaciers?"]
-    assert (shared.answer, shared.is_fine) == ("1 outline", False)
+    assert (shared.answer, shared.is_fine) == ("1 glacier", False)
     assert checks["Do train and dev share pixels?"].is_fine
-    assert checks["Did the scan of the tiles find nothing to remark?"].answer == "overlaps 40"
+    assert checks["Did the scan of the tiles find anything unusual?"].answer == "overlaps 40"
 
 
 @pytest.mark.parametrize(("repairs", "answer"), [([], "yes"), (["1 rows without area skipped: a"], "1 note")])
@@ -294,7 +294,7 @@ def test_a_column_that_was_chosen_is_no_outline_that_was_changed(rich, repairs, 
     data = read_report_data(*rich)
     data = replace(data, audit=data.audit | {"notes": {"outlines": [*notes, *repairs]}})
 
-    check = next(one for one in make_checks(data) if one.question == "Were all outlines read as they are?")
+    check = next(one for one in make_checks(data) if one.question.startswith("Were all outlines read"))
 
     assert (check.answer, check.is_fine) == (answer, not repairs)
 
@@ -325,10 +325,13 @@ def test_the_tiles_with_most_wild_values_are_named_and_the_rest_is_counted(rich,
 
 
 def test_the_checks_tell_of_wild_values_and_of_bands_without_a_range(rich, bare):
-    asked = "Does every value of the tiles lie in its valid range?"
+    asked = "Are all values of the tiles in the valid range of their band?"
     told, untold = ({check.question: check for check in make_checks(read_report_data(*one))} for one in (rich, bare))
 
-    assert (told[asked].answer, told[asked].is_fine) == ("nbr 156 beyond; no range is set for tcb, ndsi, dem", False)
+    assert (told[asked].answer, told[asked].is_fine) == (
+        "nbr 156 out of range; no range is set for tcb, ndsi, dem",
+        False,
+    )
     assert (untold[asked].answer, untold[asked].is_fine) == ("not checked; no range is set for b7", False)
 
 
@@ -344,7 +347,7 @@ def test_tiles_within_their_ranges_are_fine(rich, tmp_path):
         write_json(copy.tile_quality(band.name), found)
     data = read_report_data(settings, copy)
 
-    check = next(one for one in make_checks(data) if one.question.startswith("Does every value"))
+    check = next(one for one in make_checks(data) if one.question.startswith("Are all values of the tiles"))
 
     assert (check.answer, check.is_fine) == ("yes; no range is set for tcb, ndsi, dem", True)
     assert out_of_range_table(data).rows == ()

@@ -131,7 +131,7 @@ def test_a_chip_that_is_listed_twice_is_a_repeat_in_bytes_and_place(rich, tmp_pa
     data = read_report_data(*mirrored(rich, tmp_path / "tiny", index=again))
 
     rows = repeat_table(data).rows
-    check = next(one for one in make_checks(data) if one.question == "Is every chip there once?")
+    check = next(one for one in make_checks(data) if one.question == "Does every chip occur only once?")
 
     compared = f"{len(again)}"
     assert rows == (
@@ -197,5 +197,5 @@ def test_notes_are_counted_and_odd_ones_are_told_whole(rich, tmp_path):
         ("outlines", "broken polygons repaired", "3"),
         ("outlines", "records without area skipped", "1"),
         ("grid", "cells were snapped", "\u2013"),
-        ("split", "nothing repaired, skipped or noted", "0"),
+        ("split", "no repairs, omissions or notes", "0"),
     )

@@ -48,5 +48,5 @@ def test_values_that_are_not_understood_are_kept_apart_from_those_without_a_date
 
 @pytest.mark.parametrize("form", ["", "d.m.Y", "%d.%m", "%Q", "%"])
 def test_a_form_without_a_year_is_refused(form):
-    with pytest.raises(ValidationError, match="no form of a date"):
+    with pytest.raises(ValidationError, match="not a date format"):
         OutlineSettings(path="x", date_format=form)
