@@ -30,7 +30,7 @@ __all__ = ["Chip", "ChipReader", "Dataset"]
 # Names of a third split, which no dataset has so far. They are refused, because under such a name users would take dev
 # for pixels that were never used for tuning.
 _THIRD = ("test", "testing")
-_OLD_NAMES = {"index": "chip_table", "catalog": "partition_table", "layout": "paths"}
+_OLD_NAMES = {"index": "chip_boxes", "catalog": "partition_table", "layout": "paths"}
 
 
 class Dataset:

@@ -192,8 +192,8 @@ class TestDataset:
             assert "0, 0.0 MB" in dataset._repr_html_()
 
     def test_old_names_warn(self, dataset):
-        with pytest.warns(DeprecationWarning, match=r"Dataset\.index is now Dataset\.chip_table"):
-            assert dataset.index is dataset.chip_table
+        with pytest.warns(DeprecationWarning, match=r"Dataset\.index is now Dataset\.chip_boxes"):
+            assert dataset.index is dataset.chip_boxes
         with pytest.warns(DeprecationWarning, match=r"Dataset\.catalog is now Dataset\.partition_table"):
             assert dataset.catalog is dataset.partition_table
         with pytest.warns(DeprecationWarning, match=r"Dataset\.layout is now Dataset\.paths"):
