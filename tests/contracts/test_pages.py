@@ -51,7 +51,8 @@ def complaint(line: str) -> str:
         return f"no command {name}"
     try:
         # click empties the list that it is given.
-        command.make_context(name, list(rest))
+        # click keeps the option for help that the first context of a command gives it: here, too, -h and --help.
+        command.make_context(name, list(rest), parent=click.Context(cli, **cli.context_settings))
     except (click.exceptions.Exit, click.MissingParameter):
         # --help; or a mention such as `gcn run --deep`, which leaves out the rest.
         return ""
