@@ -20,7 +20,7 @@ from gcn_luigi.synthetic import make_world, write_world
 from gcn_luigi.synthetic.write import is_written
 
 TOML = Path(__file__).with_name("bench.toml")
-_DEFAULT_SHARDS = "\n[shards]\ntrain = 1\ndev = 1\n"
+_DEFAULT_SHARDS = "\n[shards]\nn_train = 1\nn_dev = 1\n"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from rasterio.windows import Window as Rectangle
 from benchmarks.region import Ground
 from benchmarks.rows import Claim, Row, evaluate
 from benchmarks.timing import Contestant, race
-from gcn_luigi.io.raster.header import read_lattice
+from gcn_luigi.io.raster.header import read_header
 from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
 from gcn_luigi.lattice import Lattice, Window, hilbert_order
@@ -33,7 +33,7 @@ Windows = list[tuple[int, Window]]
 def rows(ground: Ground) -> list[Row]:
     """Return the rows of this suite."""
     directory = ground.directory / "delivered"
-    lattice = read_lattice(ground.base.stack(ground.settings.years[0]))
+    lattice = read_header(ground.base.stack(ground.settings.years[0])).lattice
     tiles = _deliver(ground, directory)
     stacks = {number: _lay_stack(directory / f"{number}.vrt", lattice, tiles, number) for number in _READ}
     windows = _windows(lattice, ground.plan.few_partitions * 5)
@@ -78,7 +78,7 @@ def _lay_stack(path: Path, lattice: Lattice, tiles: list[tuple[str, Path]], numb
     bands = []
     for name in _BANDS:
         files = [tile for band, tile in tiles if band == name]
-        places = [lattice.window_of(read_lattice(tile).bounds, where=str(tile)) for tile in files]
+        places = [lattice.window_of(read_header(tile).lattice.bounds, where=str(tile)) for tile in files]
         sources = tuple(VrtSource(tile, number, place, -32768.0) for tile, place in zip(files, places, strict=True))
         bands.append(VrtBand(name, "int16", -32768.0, sources))
     write_vrt(path, lattice, bands)

@@ -19,7 +19,7 @@ REFUSED = {
     "truncated_tif": ("optical/1125/ltsim_1125_nbr.tif", "cut short"),
     "corrupt_block": ("optical/1125/ltsim_1125_nbr.tif", "cannot be decoded"),
     # It decodes, to values out of range.
-    "silent_garbage": ("optical/1125/ltsim_1125_nbr.tif", "values lie outside -1000..1000, in 2006"),
+    "silent_garbage": ("optical/1125/ltsim_1125_nbr.tif", "outside -1000..1000, in 2006"),
     "zero_byte_tif": ("optical/1125/ltsim_1125_ndvi.tif", "0 bytes"),
     "html_instead_of_tif": ("optical/1125/ltsim_1125_ndvi.tif", "cannot be opened as a raster"),
     "wrong_crs": ("optical/1125/ltsim_1125_ndsi.tif", "EPSG:32606"),

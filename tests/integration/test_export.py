@@ -381,7 +381,7 @@ def test_the_dataset_itself_is_no_place_for_an_export(gcn, small):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ([], "say what to export"),
+        ([], "what to export"),
         (["--bbox-crs", "EPSG:4326"], "--bbox"),
         (["--bbox", "1", "2", "3"], "--bbox"),
         (["--bbox", "5", "2", "3", "4"], "is not a valid box"),

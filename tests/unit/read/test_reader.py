@@ -372,7 +372,7 @@ class TestImport:
         monkeypatch.setitem(dataset.description, "configuration", {**configuration, "bands": bands})
         monkeypatch.delitem(vars(dataset), "bands", raising=False)
 
-        with pytest.raises(ShardError, match="made with other settings"):
+        with pytest.raises(ShardError, match="made with settings that this version does not know"):
             _ = dataset.bands
 
     def test_shapes_without_geopandas_name_what_to_install(self, small_output, monkeypatch):
