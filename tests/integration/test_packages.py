@@ -21,6 +21,7 @@ from packaging.requirements import Requirement
 
 import gcn_luigi
 from gcn_luigi.version import __version__
+from tests.reference.building import BUILDING
 
 ROOT = Path(__file__).resolve().parents[2]
 # What no clone of the repository holds.
@@ -160,20 +161,6 @@ def test_a_tree_without_kernels_is_not_built(clone, tmp_path):
     assert not (tree / "build").exists()
 
 
-# What building needs and reading does not.
-BUILDING = (
-    "luigi",
-    "rasterio",
-    "matplotlib",
-    "geopandas",
-    "shapely",
-    "pyogrio",
-    "pyproj",
-    "pydantic",
-    "scipy",
-    "click",
-    "rich",
-)
 _READ = """
 import importlib.util, json, sys, gcn_luigi
 made = gcn_luigi.open_dataset(sys.argv[1])

@@ -1,0 +1,15 @@
+"""Libraries that building a dataset needs and reading one does without."""
+
+BUILDING = (
+    "luigi",
+    "rasterio",
+    "matplotlib",
+    "geopandas",
+    "shapely",
+    "pyogrio",
+    "pyproj",
+    "pydantic",
+    "scipy",
+    "click",
+    "rich",
+)
