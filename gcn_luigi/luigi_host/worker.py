@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from multiprocessing import forkserver, resource_tracker, util
+from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Self
 
@@ -32,14 +33,21 @@ def use_forkserver() -> None:
     """Make Luigi start its workers from a clean server process, unless the program chose a method itself.
 
     A plain fork copies open GDAL datasets with a shared file offset, so children read wrong pixels without any error.
-    It also copies locks of OpenMP threads, on which children wait for ever.
+    It also copies locks of other threads, on which children wait for ever.
     """
     if multiprocessing.get_start_method(allow_none=True) is None:
         multiprocessing.set_start_method("forkserver")
-        if sys.platform != "darwin":
-            # The server imports the libraries once, so that no task has to wait for them. On macOS a process that has
-            # loaded system frameworks must not fork, so there every task imports them.
-            multiprocessing.set_forkserver_preload(["gcn_luigi.tasks", "gcn_luigi.luigi_host.forkserver_hook"])
+    if sys.platform != "darwin":
+        # The server imports the libraries once, so that no task has to wait for them. On macOS a process that has
+        # loaded system frameworks must not fork, so there every task imports them.
+        multiprocessing.set_forkserver_preload(["gcn_luigi.tasks", "gcn_luigi.luigi_host.forkserver_hook"])
+
+
+def worker_context() -> ForkServerContext | SpawnContext:
+    """Return how a build starts its workers: by the fork server, or spawned if the program chose that."""
+    if multiprocessing.get_start_method() == "spawn":
+        return multiprocessing.get_context("spawn")
+    return multiprocessing.get_context("forkserver")
 
 
 @functools.lru_cache(maxsize=1)
@@ -78,7 +86,7 @@ def start_server() -> None:
 
     Ctrl-C is only blocked, not ignored: this process receives such an interrupt right afterwards.
     """
-    if multiprocessing.get_start_method(allow_none=True) != "forkserver":
+    if worker_context().get_start_method() != "forkserver":
         return
     # This comes first, because starting the tracker would unblock the signal.
     resource_tracker.ensure_running()

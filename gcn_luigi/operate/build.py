@@ -13,7 +13,7 @@ from luigi.execution_summary import LuigiStatusCode
 from gcn_luigi.errors import SchedulerError
 from gcn_luigi.luigi_host.memory_limit import explain_killed
 from gcn_luigi.luigi_host.trust import is_loopback
-from gcn_luigi.luigi_host.worker import start_server, use_forkserver
+from gcn_luigi.luigi_host.worker import start_server, use_forkserver, worker_context
 from gcn_luigi.operate.progress import Observer, Progress, title
 from gcn_luigi.tasks.base import MADE, RegionTask
 from gcn_luigi.tasks.graph import upstream
@@ -58,8 +58,16 @@ class Worker(luigi.worker.Worker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._context = worker_context()
+        # Luigi uses the method of the program; a queue must come from the method that starts the processes.
+        self._task_result_queue = self._context.Queue()
         self.made: set[str] = set()
         self.made_elsewhere: set[str] = set()
+
+    def _create_task_process(self, task: luigi.Task) -> Any:
+        process = super()._create_task_process(task)
+        process._Popen = self._context.Process._Popen  # noqa: SLF001  multiprocessing has no public way to choose
+        return process
 
     def _add_task(self, *args: Any, **kwargs: Any) -> None:
         task_id = kwargs["task_id"]

@@ -70,16 +70,17 @@ print(len(held), result.exit_code, multiprocessing.get_start_method(), result.fa
 """
 
 _HOLDING = """
-import os, sys
+import multiprocessing, os, sys
+multiprocessing.set_start_method(sys.argv.pop())
 import h5py, luigi, rasterio
-from gcn_luigi.tasks import Dataset
+from gcn_luigi.operate.build import build
 from tests.integration.test_fork import Descriptors
 raster, shard, said = sys.argv[1:]
 held = [rasterio.open(raster), h5py.File(shard)]
 held[0].read(1)
 number = os.open(raster, os.O_RDONLY)
 os.set_inheritable(number, True)
-luigi.build([Descriptors(path=said)], local_scheduler=True, workers=2, log_level="ERROR")
+build([Descriptors(path=said)], workers=2, address=None)
 print(*(os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")))
 """
 
@@ -169,10 +170,11 @@ def test_a_program_that_forks_and_holds_the_very_stack_open_gets_the_right_bytes
         assert (made / "tiny" / path.relative_to(tiny_output / "tiny")).read_bytes() == path.read_bytes()
 
 
-def test_a_worker_holds_no_file_that_the_program_has_open(tiny, tiny_output, tmp_path):
+@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+def test_a_worker_holds_no_file_that_the_program_has_open(tiny, tiny_output, tmp_path, method):
     raster = next(tiny.sources.rglob("*.tif"))
     shard = next((tiny_output / "tiny").rglob("*.h5"))
-    held = _python(_HOLDING, raster, shard, tmp_path / "said")
+    held = _python(_HOLDING, raster, shard, tmp_path / "said", method)
 
     assert str(raster) in held
     assert str(shard) in held
