@@ -8,9 +8,18 @@ import warnings
 from collections.abc import Mapping, ValuesView
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from gcn_luigi.bands import Band, BandSchema, Role, band_of, made_bands, stacked_bands
+from gcn_luigi.bands import PLACES, Band, BandSchema, Role, band_of, made_bands, stacked_bands
 from gcn_luigi.old_keys import OLD_KEYS, renew_section
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -106,6 +115,10 @@ class BandSettings(Section):
     name: BandName
     role: Literal["optical", "topo", "quality"]
     suffix: str = ""
+    # Pattern of the band's files, relative to data_root, in place of the tile directories.
+    path: str | None = None
+    # Which band of these files: a number from 1, or a description, in which {year} and {name} are placeholders.
+    band: Annotated[int, Field(ge=1)] | str | None = None
     nodata: Annotated[int, Field(ge=-32768, le=32767)] | None = None
     scale: Annotated[float, Field(gt=0)] = 1.0
     offset: float = 0.0
@@ -120,9 +133,25 @@ class BandSettings(Section):
             raise ValueError(f"valid_min {self.valid_min} exceeds valid_max {self.valid_max}: no value is valid")
         return self
 
-    def band(self) -> Band:
+    @model_validator(mode="after")
+    def _path_says_what_band_needs(self) -> Self:
+        says_year = "{year}" in (self.path or "")
+        if self.band is not None and self.path is None:
+            raise ValueError("band needs path: in tile directories, band k of an optical file is the k-th of years")
+        if self.role == "topo" and (says_year or "{year}" in str(self.band)):
+            raise ValueError("a topo band has no year: remove {year} from path and band")
+        if isinstance(self.band, int) and self.role != "topo" and not says_year:
+            raise ValueError('one band number is one year: write {year} into path, or give band = "{year}"')
+        return self
+
+    def as_band(self) -> Band:
         """Return the band as the rest of the package uses it."""
         return band_of(self.model_dump())
+
+    @model_serializer(mode="wrap")
+    def _without_places_that_are_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `path` and `band` if they are not given, so that datasets of tile directories stay current."""
+        return {key: value for key, value in plain(self).items() if value is not None or key not in PLACES}
 
 
 class ConvertSettings(Section):
@@ -381,6 +410,14 @@ class RegionSettings(Section):
         return stacked_bands(tables, self.distance.unit if self.distance.enabled else None)
 
     @property
+    def tile_directories(self) -> dict[str, str]:
+        """The directories of tiles that are read, by key; none of a role whose bands all have a path."""
+        listed = {table.role for table in self.bands if table.path is None}
+        is_optical = bool(listed - {"topo"}) or len(listed) == len({table.role for table in self.bands})
+        optical = {"tiles.optical": self.tiles.optical} if is_optical else {}
+        return {**optical, **({"tiles.topo": self.tiles.topo} if "topo" in listed else {})}
+
+    @property
     def topo_bands(self) -> tuple[Band, ...]:
         """The topographic bands, in order."""
         return tuple(band for band in self.schema_bands if band.role is Role.TOPO)
@@ -388,4 +425,4 @@ class RegionSettings(Section):
     @property
     def quality_bands(self) -> tuple[Band, ...]:
         """Bands that are mosaicked and never stacked."""
-        return tuple(table.band() for table in self.bands if table.role == "quality")
+        return tuple(table.as_band() for table in self.bands if table.role == "quality")
