@@ -8,12 +8,13 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 SOURCES := $(wildcard _ext/*.pyx _ext/*.pxd _ext/*.h) setup.py pyproject.toml constraints.txt
 
-.PHONY: env dev demo docs notebook pictures test checked sanitize lint types contracts format bench faults clean help
+.PHONY: env dev demo docs notebook pictures test test-all checked sanitize lint types contracts format bench faults clean help
 
 help:
 	@echo "make demo       make a small made-up region and build its dataset into output/demo"
 	@echo "make docs       build the pages into build/docs; make pictures and make notebook redraw these from the demo"
-	@echo "make test       run all tests and checks"
+	@echo "make test       run the checks and the tests, without those that take long"
+	@echo "make test-all   run everything, also the kernel tests with bounds checks"
 	@echo "make checked    run the kernel tests on a build with bounds checks"
 	@echo "make sanitize   run them on builds that stop at a wrong address or undefined behaviour; takes minutes"
 	@echo "make lint types contracts format    one kind of check at a time"
@@ -42,8 +43,14 @@ demo: env
 	@$(BIN)/gcn demo --output output
 	@$(BIN)/gcn validate output/demo
 
+# Two processes; one that has nothing left to do takes over tests of the other.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
 test: dev lint types contracts
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	$(PYTEST) -m "not long" $(PYTEST_ARGS)
+
+test-all: test
+	$(PYTEST) -m long $(PYTEST_ARGS)
 	$(MAKE) checked
 
 KERNEL_TESTS := tests/contracts tests/property tests/unit -k "checked or sanitize or kernel or nodata or chips or statistics or histograms or labels or legacy or selection or cutting or filters or repeats or codec"

@@ -53,22 +53,43 @@ def columbia_bad() -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory of a small finished dataset, its quality page left out; tests must not change it.
+def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of the smallest made-up region: ``input``, ``config`` and a finished dataset in ``out``.
 
-    What builds it is imported only where it is asked for: most unit tests need no Luigi.
+    Tests must not change it. What makes and builds it is imported only where it is asked for: most unit tests need no
+    Luigi.
     """
-    from tests.integration.builds import build_inline, dataset  # noqa: PLC0415
+    from tests.integration.builds import build_inline, dataset, once_per_run  # noqa: PLC0415
     from tests.integration.commands import make_tiny  # noqa: PLC0415
-    from tests.reference.timeless import write_no_page  # noqa: PLC0415
 
-    root = tmp_path_factory.mktemp("small")
-    tiny = make_tiny(root)
-    with pytest.MonkeyPatch.context() as patch:
-        # Drawing takes longer than all the rest.
-        patch.setattr("gcn_luigi.tasks.dataset.write_report", write_no_page)
-        build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
-    return root / "out" / tiny.region
+    def build(root: Path) -> None:
+        made = make_tiny(root)
+        build_inline(dataset(made.region, root / "out", made.sources, made.config), page=True)
+
+    return once_per_run(tmp_path_factory, "tiny", build)
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_root: Path) -> Any:
+    """Return the smallest made-up region; tests must not change it."""
+    from tests.integration.commands import Tiny  # noqa: PLC0415
+
+    return Tiny(tiny_root / "input", tiny_root / "config")
+
+
+@pytest.fixture(scope="session")
+def small_output(tiny_root: Path) -> Path:
+    """Return the directory of the finished tiny dataset, with its quality page; tests must not change it."""
+    return tiny_root / "out/tiny"
+
+
+@pytest.fixture(scope="session")
+def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the inputs of a small made-up region; tests must not change them."""
+    from gcn_luigi.synthetic import make_demo  # noqa: PLC0415
+    from tests.integration.builds import once_per_run  # noqa: PLC0415
+
+    return once_per_run(tmp_path_factory, "small", lambda root: make_demo(root / "input", size="small")) / "input"
 
 
 @pytest.fixture
@@ -85,10 +106,15 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Generator[Any]:
 @pytest.fixture(scope="session")
 def demo_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory of the demo's finished dataset, as the command makes it; tests must not change it."""
-    output = tmp_path_factory.mktemp("demo") / "output"
+    from tests.integration.builds import once_per_run  # noqa: PLC0415
+
     command = Path(sys.executable).parent / "gcn"
-    subprocess.run([command, "demo", "--output", output, "--local-scheduler"], check=True, capture_output=True)
-    return output / "demo"
+
+    def build(root: Path) -> None:
+        options = ("--output", root / "output", "--local-scheduler")
+        subprocess.run([command, "demo", *options], check=True, capture_output=True)
+
+    return once_per_run(tmp_path_factory, "demo", build) / "output/demo"
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ def warnings_of(*arguments, code=None):
     return {line for line in done.stderr.splitlines() if " warning: " in line}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "_ext").glob("*.pyx")))
 def test_generated_code_compiles_without_a_warning(generated, name):
     # Lines of Cython's own, which it names so, need not spell conversions out.
@@ -52,6 +53,7 @@ def test_generated_code_compiles_without_a_warning(generated, name):
     assert {line for line in said if not (line.startswith("__pyx_") and line.endswith(tolerated))} == set()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("header", sorted(path.name for path in (ROOT / "_ext").glob("*.h")))
 @pytest.mark.parametrize("version", ["-DGCN_BASELINE", "-DGCN_WIDE_ONLY", "-Wpedantic"])
 def test_every_version_of_a_header_compiles_without_a_warning(header, version):

@@ -109,15 +109,18 @@ def site(tmp_path_factory) -> Path:
     return made / "html"
 
 
+@pytest.mark.long
 def test_the_pages_are_built_without_a_warning(site):
     assert (site / "index.html").is_file()
 
 
+@pytest.mark.long
 def test_every_page_of_the_directory_is_in_the_site(site):
     for path in (*DOCS.rglob("*.md"), *DOCS.rglob("*.ipynb")):
         assert (site / path.relative_to(DOCS).with_suffix(".html")).is_file(), path
 
 
+@pytest.mark.long
 def test_no_page_loads_anything_from_elsewhere(site):
     loads = re.compile(
         r"<(?:script|img|iframe|source)[^>]*\ssrc=\"(?:https?:)?//|<link[^>]*\shref=\"(?:https?:)?//", re.IGNORECASE
@@ -130,6 +133,7 @@ def test_no_page_loads_anything_from_elsewhere(site):
         )
 
 
+@pytest.mark.long
 def test_the_reference_has_every_task_key_and_command(site):
     from gcn_luigi import tasks  # noqa: PLC0415  Luigi takes its time
     from gcn_luigi.settings import RegionSettings  # noqa: PLC0415
@@ -148,6 +152,7 @@ def test_the_reference_has_every_task_key_and_command(site):
         assert f'id="gcn-{name}"' in pages["commands"]
 
 
+@pytest.mark.long
 def test_every_decision_is_listed(site):
     page = (site / "decisions.html").read_text(encoding="utf-8")
 

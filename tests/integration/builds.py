@@ -1,27 +1,58 @@
-"""Builds for tests: in this process, or through Luigi's command."""
+"""Builds for tests: in this process, or through Luigi's command; some once for all processes that run tests."""
 
+import contextlib
+import fcntl
+import os
 import shutil
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import luigi
+import pytest
 
 from gcn_luigi.tasks import Dataset
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.graph import upstream
+from tests.reference.timeless import write_no_page
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 
 
-def build_inline(root: RegionTask) -> list[str]:
-    """Run whatever is not complete, requirements first, in this process; return the names of what ran."""
+def build_inline(root: RegionTask, *, page: bool = False) -> list[str]:
+    """Run whatever is not complete, requirements first, in this process; return the names of what ran.
+
+    The file of the quality page has no figures unless `page` is True: a small dataset takes less time than its page.
+    """
     ran = []
-    for task in (*upstream(root), root):
-        if not task.is_published():
-            task.run()
-            assert task.complete(), f"{task.name} ran without completing"
-            ran.append(task.name)
+    drawing = contextlib.nullcontext() if page else mock.patch("gcn_luigi.tasks.dataset.write_report", write_no_page)
+    with drawing:
+        for task in (*upstream(root), root):
+            if not task.is_published():
+                task.run()
+                assert task.is_published(), f"{task.name} ran without completing"
+                ran.append(task.name)
+    assert root.complete(), f"{root.name} is not complete"
     return ran
+
+
+def once_per_run(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Return a directory that `make` fills once per run of the tests, whichever process needs it first."""
+    place = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Each process has a directory of its own below the one of the run.
+        place = place.parent
+    directory, state = place / "shared" / name, place / "shared-state" / name.replace("/", "-")
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (state / "finished").exists():
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir(parents=True)
+            make(directory)
+            (state / "finished").touch()
+    return directory
 
 
 def dataset(region: str, output: Path, data_root: Path | None = None, config: Path = CONFIG) -> Dataset:

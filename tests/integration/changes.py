@@ -68,7 +68,7 @@ def write_config(directory: Path, tiny: Tiny, *changes: Mapping[str, Any]) -> Pa
 
 def rebuild(tiny: Tiny, output: Path, config: Path) -> list[str]:
     """Build what is not current, in this process; return the names of what was built."""
-    return build_inline(dataset(tiny.region, output, tiny.sources, config))
+    return build_inline(dataset(tiny.region, output, tiny.sources, config), page=True)
 
 
 def _toml(tree: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Builds shared by the tests that only read them, and commands that leave nothing behind."""
+"""Builds shared by the tests that only read them."""
 
 from pathlib import Path
 
@@ -6,16 +6,18 @@ import pytest
 
 import gcn_luigi
 from gcn_luigi.read.dataset import Dataset
-from tests.integration.builds import build_inline, dataset
+from tests.integration.builds import build_inline, dataset, once_per_run
 from tests.integration.commands import Tiny, make_tiny
 
 
 @pytest.fixture(scope="session")
 def columbia_output(columbia: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory of a finished Columbia dataset; tests must not change it."""
-    output = tmp_path_factory.mktemp("columbia")
-    build_inline(dataset("columbia", output, columbia))
-    return output / "columbia"
+
+    def build(output: Path) -> None:
+        build_inline(dataset("columbia", output, columbia), page=True)
+
+    return once_per_run(tmp_path_factory, "columbia", build) / "columbia"
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +28,10 @@ def columbia_dataset(columbia_output: Path) -> Dataset:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    """Return the smallest made-up region; tests must not change it."""
+    """Return the smallest made-up region, as deep in the tree as what tests build from it: mosaics name sources by it.
+
+    Tests must not change it.
+    """
     return make_tiny(tmp_path_factory.mktemp("tiny"))
 
 
@@ -34,5 +39,5 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 def tiny_output(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the output directory of the finished tiny dataset, built undisturbed; tests must not change it."""
     output = tmp_path_factory.mktemp("built")
-    build_inline(dataset(tiny.region, output, tiny.sources, tiny.config))
+    build_inline(dataset(tiny.region, output, tiny.sources, tiny.config), page=True)
     return output

@@ -36,6 +36,7 @@ def suite(results: Path, name: str) -> dict[str, Any]:
     return content
 
 
+@pytest.mark.long
 class TestQuickRun:
     @pytest.mark.parametrize("name", NAMES)
     def test_every_row_has_numbers_or_the_reason_why_not(self, results, name):

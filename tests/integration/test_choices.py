@@ -10,21 +10,13 @@ import shapely
 from scipy import ndimage
 
 from gcn_luigi.io.tables import read_geoparquet
-from gcn_luigi.synthetic import make_demo
 from gcn_luigi.tasks import ClassLabel, DistanceRaster, PartitionCatalog, PartitionGrid, YearStack
 from tests.integration.builds import build_inline, changed_config, dataset, small_config
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    root = tmp_path_factory.mktemp("world") / "input"
-    make_demo(root, size="small")
-    return root
-
-
-def _made(tmp_path, world, task, *replacements, **parameters):
+def _made(tmp_path, small_world, task, *replacements, **parameters):
     """Build one task of the small region; return its layout and the families that ran."""
-    root = dataset("small", tmp_path / "out", world, small_config(tmp_path / "config", "small", *replacements))
+    root = dataset("small", tmp_path / "out", small_world, small_config(tmp_path / "config", "small", *replacements))
     ran = build_inline(root.clone(task, **parameters))
     return root.paths, {name.split("(")[0] for name in ran}
 
@@ -35,10 +27,12 @@ def _pixels(path):
 
 
 @pytest.mark.parametrize(("unit", "edge"), [("m", 30.0), ("px", 1.0)])
-def test_distances_from_the_label_are_measured_to_its_glacier_pixels(tmp_path, world, unit, edge):
+def test_distances_from_the_label_are_measured_to_its_glacier_pixels(tmp_path, small_world, unit, edge):
     # 950 m are 31.67 px: the cap is hit, and differs from whole pixels.
     keys = f'enabled = true\nsource = "label"\nunit = "{unit}"'
-    paths, ran = _made(tmp_path, world, DistanceRaster, ("enabled = true", keys), ("max_m = 10000", "max_m = 950"))
+    paths, ran = _made(
+        tmp_path, small_world, DistanceRaster, ("enabled = true", keys), ("max_m = 10000", "max_m = 950")
+    )
 
     label = _pixels(paths.label)
     whole = ndimage.distance_transform_edt((label != 1) & (label != 2)) * edge
@@ -49,9 +43,9 @@ def test_distances_from_the_label_are_measured_to_its_glacier_pixels(tmp_path, w
     assert (whole > cap).any()
 
 
-def test_distances_from_outlines_need_no_label_and_name_their_unit(tmp_path, world):
-    paths, ran = _made(tmp_path, world, DistanceRaster, ("enabled = true", 'enabled = true\nunit = "px"'))
-    metres, _ = _made(tmp_path / "metres", world, DistanceRaster)
+def test_distances_from_outlines_need_no_label_and_name_their_unit(tmp_path, small_world):
+    paths, ran = _made(tmp_path, small_world, DistanceRaster, ("enabled = true", 'enabled = true\nunit = "px"'))
+    metres, _ = _made(tmp_path / "metres", small_world, DistanceRaster)
 
     assert ran == {"gcn.TileInventory", "gcn.DistanceRaster"}
     pixels = _pixels(paths.distance)
@@ -59,10 +53,10 @@ def test_distances_from_outlines_need_no_label_and_name_their_unit(tmp_path, wor
     assert pixels.max() > 5
 
 
-def test_the_unit_of_the_distance_band_reaches_the_settings_of_the_stack(tmp_path, world):
+def test_the_unit_of_the_distance_band_reaches_the_settings_of_the_stack(tmp_path, small_world):
     keys = 'enabled = true\nsource = "label"\nunit = "px"'
-    paths, ran = _made(tmp_path, world, YearStack, ("enabled = true", keys), year=2008)
-    root = dataset("small", tmp_path / "out", world, tmp_path / "config")
+    paths, ran = _made(tmp_path, small_world, YearStack, ("enabled = true", keys), year=2008)
+    root = dataset("small", tmp_path / "out", small_world, tmp_path / "config")
 
     assert root.configured.settings.schema_bands.bands[-1].unit == "px"
     assert {"gcn.ClassLabel", "gcn.DistanceRaster", "gcn.YearStack"} <= ran
@@ -70,13 +64,13 @@ def test_the_unit_of_the_distance_band_reaches_the_settings_of_the_stack(tmp_pat
 
 
 @pytest.mark.parametrize(("choice", "value"), [("ignore", 255), ("ice", 2)])
-def test_ice_outside_the_outlines_follows_the_choice(tmp_path, world, choice, value):
-    default, _ = _made(tmp_path / "default", world, ClassLabel)
-    chosen, _ = _made(tmp_path, world, ClassLabel, ("min_votes = 4", f'min_votes = 4\nice_outside = "{choice}"'))
+def test_ice_outside_the_outlines_follows_the_choice(tmp_path, small_world, choice, value):
+    default, _ = _made(tmp_path / "default", small_world, ClassLabel)
+    chosen, _ = _made(tmp_path, small_world, ClassLabel, ("min_votes = 4", f'min_votes = 4\nice_outside = "{choice}"'))
     before, after = _pixels(default.label), _pixels(chosen.label)
     with (
         rasterio.open(default.label) as label,
-        rasterio.open(world / "stem/stem_2008_debris_free_ice_votes.tif") as stem,
+        rasterio.open(small_world / "stem/stem_2008_debris_free_ice_votes.tif") as stem,
     ):
         place = stem.window(*label.bounds).round()
         votes = stem.read(1, window=place, boundless=True, fill_value=stem.nodata)
@@ -86,11 +80,11 @@ def test_ice_outside_the_outlines_follows_the_choice(tmp_path, world, choice, va
     assert (after != before).any()
 
 
-def test_cells_without_an_outline_are_used_up_to_a_distance(tmp_path, world):
+def test_cells_without_an_outline_are_used_up_to_a_distance(tmp_path, small_world):
     anywhere = ('no_year = "skip"', "no_year = 2008")
     near = ('origin = "lattice"', 'origin = "lattice"\nmax_outline_distance_m = 200.0')
-    paths, _ = _made(tmp_path / "all", world, PartitionCatalog, anywhere)
-    limited, _ = _made(tmp_path / "near", world, PartitionCatalog, anywhere, near)
+    paths, _ = _made(tmp_path / "all", small_world, PartitionCatalog, anywhere)
+    limited, _ = _made(tmp_path / "near", small_world, PartitionCatalog, anywhere, near)
     unlimited, limited = read_geoparquet(paths.catalog), read_geoparquet(limited.catalog)
 
     far = limited["reason"] == "far from outlines"

@@ -59,6 +59,7 @@ def _training():
     return module
 
 
+@pytest.mark.long
 def test_a_network_learns_from_the_demo(demo_output):
     losses, scores = _training().train(gcn_luigi.open_dataset(demo_output), steps=12, size=8)
 
@@ -70,6 +71,7 @@ def test_a_network_learns_from_the_demo(demo_output):
     assert scores[0] > 0.5
 
 
+@pytest.mark.long
 def test_images_are_normalised_on_the_device_as_the_package_does_it(demo_output):
     torch = _torch()
     made = gcn_luigi.open_dataset(demo_output)
@@ -82,13 +84,13 @@ def test_images_are_normalised_on_the_device_as_the_package_does_it(demo_output)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_what_the_batch_script_copies_is_enough_to_read(demo_output, tmp_path):
+def test_what_the_batch_script_copies_is_enough_to_read(small_output, tmp_path):
     for name in ("dataset.json", "index.parquet", "catalog.parquet", "statistics.json"):
         assert name.removesuffix(".json").removesuffix(".parquet") in (EXAMPLES / "train.sbatch").read_text("utf-8")
-        shutil.copy(demo_output / name, tmp_path)
-    shutil.copytree(demo_output / "shards", tmp_path / "shards")
+        shutil.copy(small_output / name, tmp_path)
+    shutil.copytree(small_output / "shards", tmp_path / "shards")
 
-    part, whole = gcn_luigi.open_dataset(tmp_path), gcn_luigi.open_dataset(demo_output)
+    part, whole = gcn_luigi.open_dataset(tmp_path), gcn_luigi.open_dataset(small_output)
 
     assert part.chips("dev")[3]["chip_id"] == whole.chips("dev")[3]["chip_id"]
     assert part.digest == whole.digest

@@ -23,7 +23,6 @@ from gcn_luigi.settings import BandSettings
 from gcn_luigi.stages.dataset.convert import convert_dataset
 from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import make_tiny
-from tests.reference.timeless import write_no_page
 
 LAYERS = ("image", "label", "flags")
 
@@ -51,9 +50,8 @@ def small(small_output):
 
 
 @pytest.fixture
-def built(monkeypatch, tmp_path):
+def built(tmp_path):
     """Return a function that builds a region and opens its dataset; its quality page is left out."""
-    monkeypatch.setattr("gcn_luigi.tasks.dataset.write_report", write_no_page)
 
     def build(tiny):
         build_inline(dataset(tiny.region, tmp_path / "out", tiny.sources, tiny.config))

@@ -11,15 +11,14 @@ from gcn_luigi.read.validate import unlisted, validate
 from gcn_luigi.tasks import Dataset, GridReport
 from gcn_luigi.tasks.graph import upstream
 from tests.integration.builds import build_inline, dataset
-from tests.integration.commands import make_tiny, state_of
+from tests.integration.commands import Tiny, state_of
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    root = tmp_path_factory.mktemp("grid report")
-    tiny = make_tiny(root)
-    build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
-    return tiny, root
+def world(tiny_root, tmp_path_factory):
+    """Return a copy of the tiny region, and the directory that also holds its finished dataset."""
+    root = shutil.copytree(tiny_root, tmp_path_factory.mktemp("grid report") / "tiny")
+    return Tiny(root / "input", root / "config"), root
 
 
 def grids(tiny, output, *options):

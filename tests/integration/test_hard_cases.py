@@ -11,14 +11,12 @@ import rasterio
 import gcn_luigi
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.read.validate import validate
-from gcn_luigi.synthetic import make_demo
 from tests.integration.builds import build_inline, dataset, small_config
 
 
 @pytest.fixture
-def world(tmp_path):
-    make_demo(tmp_path / "input", size="small")
-    return tmp_path / "input"
+def world(small_world, tmp_path):
+    return shutil.copytree(small_world, tmp_path / "input")
 
 
 def _build(tmp_path, world, *replacements):

@@ -30,7 +30,6 @@ from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import make_tiny
 from tests.reference import chips as reference_chips
 from tests.reference import nodata as reference_nodata
-from tests.reference.timeless import write_no_page
 
 LAYOUTS = ("chips", "windows")
 PLANES = ("image", "label", "flags")
@@ -245,9 +244,7 @@ def datasets(request, tmp_path_factory):
             ('edge = "clamp"', f'edge = "{edge}"'),
             ("step = 16", f"step = {step}"),
         )
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("gcn_luigi.tasks.dataset.write_report", write_no_page)
-            build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
+        build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
         made[storage] = root / "out" / tiny.region
     return made
 

@@ -36,6 +36,7 @@ def texts(notebook) -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.long
 def test_it_prints_what_is_stored(maker, demo_output):
     stored = maker.nbformat.read(STORED, as_version=4)
 

@@ -249,9 +249,7 @@ def test_outlines_that_a_gis_has_not_yet_written_into_their_file_are_refused_the
 def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("finished")
     tiny = make_tiny(root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gcn_luigi.tasks.dataset.write_report", write_no_page)
-        build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
+    build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
     return root
 
 

@@ -1,6 +1,7 @@
 """Outlines and grids as they come in the field, through label and catalog; compared by shapely and rasterio."""
 
 import json
+import shutil
 from collections import Counter
 
 import geopandas as gpd
@@ -14,7 +15,6 @@ from rasterio.features import rasterize
 
 from gcn_luigi.errors import ConfigError, GcnLuigiError
 from gcn_luigi.io.tables import read_geoparquet
-from gcn_luigi.synthetic import make_demo
 from gcn_luigi.tasks import ClassLabel, DistanceRaster, GridComparison, PartitionCatalog
 from gcn_luigi.tasks.partitions import GridReport
 from tests.integration.builds import build_inline, dataset, small_config
@@ -23,10 +23,8 @@ OUTLINES = 'path = "rgi/outlines.gpkg"'
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    root = tmp_path_factory.mktemp("world") / "input"
-    make_demo(root, size="small")
-    return root
+def world(small_world, tmp_path_factory):
+    return shutil.copytree(small_world, tmp_path_factory.mktemp("world") / "input")
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,8 @@ import gcn_luigi
 from gcn_luigi.version import __version__
 from tests.reference.building import BUILDING
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 # What no clone of the repository holds.
 NOT_OURS = (

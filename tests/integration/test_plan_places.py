@@ -11,6 +11,8 @@ import pytest
 import gcn_luigi
 from tests.integration.builds import CONFIG
 
+pytestmark = pytest.mark.long
+
 
 def told(region, data_root, output):
     command = [Path(sys.executable).parent / "gcn", "plan", region, "--data-root", data_root, "--output", output]

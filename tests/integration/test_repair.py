@@ -6,15 +6,14 @@ import pytest
 
 from gcn_luigi.operate.build import build
 from gcn_luigi.read.validate import validate
-from gcn_luigi.synthetic import make_demo
 from tests.integration.builds import build_inline, dataset, small_config
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(small_world, tmp_path_factory):
     """Return sources, configuration and output of a finished dataset."""
     place = tmp_path_factory.mktemp("repair")
-    make_demo(place / "input", size="small")
+    shutil.copytree(small_world, place / "input")
     small_config(place / "config", "small")
     build_inline(dataset("small", place / "out", place / "input", place / "config"))
     return place

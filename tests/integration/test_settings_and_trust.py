@@ -7,7 +7,7 @@ import pytest
 
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.tasks import AllRegions, Dataset, TileInventory, TileQuality
-from tests.integration.commands import LUIGI_CFG, ask, free_port, gcn_command, luigi_command, luigid
+from tests.integration.commands import LUIGI_CFG, Ended, ask, free_port, gcn_command, luigi_command, luigid
 
 LOCAL = "--local-scheduler"
 # Nothing listens there; a name that is looked up or a connection that is tried would take its time.
@@ -33,15 +33,15 @@ def _refused(ended, output, *named):
     assert not output.exists() or list(output.iterdir()) == []
 
 
+# Which settings are refused is tried without a command; here, that either command asks, in its own way.
 @pytest.mark.parametrize(
-    ("more", "named"),
+    ("command", "more", "named"),
     [
-        ("[workre]\nkeep_alive = true\n", "[workre] is unknown (did you mean [worker]?)"),
-        ("[gcn]\noutput_rot = x\n", "[gcn] output_rot is unknown (did you mean output_root?)"),
-        ("[gcn]\nthreads = 2 ; as many as cores\n", "a comment on the line of a value becomes part of it"),
+        ("luigi", "[workre]\nkeep_alive = true\n", "[workre] is unknown (did you mean [worker]?)"),
+        ("luigi", "[gcn]\noutput_rot = x\n", "[gcn] output_rot is unknown (did you mean output_root?)"),
+        ("gcn", "[gcn]\nthreads = 2 ; as many as cores\n", "a comment on the line of a value becomes part of it"),
     ],
 )
-@pytest.mark.parametrize("command", ["luigi", "gcn"])
 def test_a_misspelt_setting_of_luigi_stops_either_command_before_anything_is_built(
     commands, tiny, tmp_path, settings, command, more, named
 ):
@@ -63,14 +63,13 @@ def test_settings_that_luigi_would_do_without_stop_the_plain_command_though_no_r
     _refused(ended, tmp_path / "out", next(iter(variable)))
 
 
-@pytest.mark.parametrize("command", [("gcn", "run"), ("gcn", "plan")])
 @pytest.mark.parametrize(
-    ("text", "named"),
+    ("command", "text", "named"),
     [
-        ("[worker]\nkeep_alive = true\nkeep_alive = false\n", "[line 3]"),
-        ("[core]\nautoload_range = perhaps\n", "neither true nor false"),
-        ("[workre]\n", "[worker]"),
-        (None, "not a file"),
+        ("run", "[worker]\nkeep_alive = true\nkeep_alive = false\n", "[line 3]"),
+        ("run", "[core]\nautoload_range = perhaps\n", "neither true nor false"),
+        ("plan", "[workre]\n", "[worker]"),
+        ("plan", None, "not a file"),
     ],
 )
 def test_a_bad_file_is_told_in_three_lines(commands, tiny, tmp_path, command, text, named):
@@ -78,8 +77,8 @@ def test_a_bad_file_is_told_in_three_lines(commands, tiny, tmp_path, command, te
     if text is not None:
         path.write_text(text)
 
-    extra = (LOCAL,) if command[1] == "run" else ()
-    ended = commands.run(*command, *gcn_command(tiny, tmp_path / "out")[2:], *extra, LUIGI_CONFIG_PATH=str(path))
+    extra = (LOCAL,) if command == "run" else ()
+    ended = commands.run("gcn", command, *gcn_command(tiny, tmp_path / "out")[2:], *extra, LUIGI_CONFIG_PATH=str(path))
 
     assert ended.code == 1
     assert len(ended.err.splitlines()) == 3, ended.err
@@ -150,8 +149,14 @@ def test_the_plain_command_refuses_another_machine_and_work_for_others(commands,
     assert "Failed connecting" not in ended.text
 
 
-@pytest.mark.parametrize("option", ["default_scheduler_host", "default-scheduler-host", "scheduler_host"])
-@pytest.mark.parametrize("root", ["gcn.Dataset", "gcn.AllRegions"])
+@pytest.mark.parametrize(
+    ("option", "root"),
+    [
+        ("default_scheduler_host", "gcn.Dataset"),
+        ("default-scheduler-host", "gcn.AllRegions"),
+        ("scheduler_host", "gcn.Dataset"),
+    ],
+)
 def test_the_plain_command_refuses_another_machine_that_the_settings_name(
     commands, tiny, tmp_path, settings, option, root
 ):
@@ -205,15 +210,16 @@ def test_gcn_run_uses_the_scheduler_it_is_given(commands, tiny, tmp_path):
     ],
     ids=["elsewhere", "not an address", "silent", "trusted and silent", "two"],
 )
-def test_gcn_run_refuses_a_scheduler_that_is_not_trusted_or_not_there(commands, tiny, tmp_path, options, named):
-    ended = commands.gcn_run(tiny, tmp_path / "out", *options)
+def test_gcn_run_refuses_a_scheduler_that_is_not_trusted_or_not_there(gcn, tiny, tmp_path, options, named):
+    ended = Ended(*gcn(*gcn_command(tiny, tmp_path / "out")[1:], *options))
 
     _refused(ended, tmp_path / "out", named)
     assert "Traceback" not in ended.text
 
 
-def test_the_help_says_what_trust_exposes_and_how_to_tunnel(commands):
-    text = " ".join(commands.run("gcn", "run", "--help").out.split())
+def test_the_help_says_what_trust_exposes_and_how_to_tunnel(gcn):
+    _, out, _ = gcn("run", "--help")
+    text = " ".join(out.split())
 
     assert "everyone who can reach its port can run code as you" in text
     assert "ssh -N -L 8082:127.0.0.1:8082 HOST" in text

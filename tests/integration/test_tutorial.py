@@ -49,6 +49,7 @@ def run_shell(block: Block, place: Path) -> str | None:
     return "".join(one.stdout + one.stderr for one in told) if lines else None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", PAGES)
 # Worker processes of a DataLoader are forked beside the threads of libraries.
 @pytest.mark.filterwarnings("default::DeprecationWarning")

@@ -51,6 +51,7 @@ def test_both_end_well_and_what_they_say_they_built_adds_up(commands, tiny, tiny
             assert all(own + other <= n_tasks for own, other in counts), counts
 
 
+@pytest.mark.long
 def test_one_that_starts_later_waits_for_the_other_and_takes_over_where_it_dies(commands, tiny, tiny_output, tmp_path):
     with luigid(commands) as port:
         first = commands.start(*gcn_command(tiny, tmp_path), "--port", str(port), "--workers", "1")
@@ -70,6 +71,7 @@ def test_one_that_starts_later_waits_for_the_other_and_takes_over_where_it_dies(
     _same(tmp_path, tiny_output)
 
 
+@pytest.mark.long
 def test_what_fails_in_the_other_run_is_told_in_this_one(commands, tmp_path):
     damaged = make_tiny(tmp_path)
     votes = next((damaged.sources / "stem").glob("*.tif"))
@@ -84,6 +86,7 @@ def test_what_fails_in_the_other_run_is_told_in_this_one(commands, tmp_path):
         assert votes.name in one.err
 
 
+@pytest.mark.long
 def test_a_run_whose_scheduler_ends_with_the_run_that_started_it_goes_on(commands, tiny, tiny_output, tmp_path):
     other = make_tiny(tmp_path, "other")
     first = commands.start(*gcn_command(other, tmp_path / "first"), "--port", "0")

@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.integration.builds import build_inline, dataset
-from tests.integration.commands import make_tiny
-
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 # No sandbox: tests may run as root. The rest keeps the browser from calling home.
 _OPTIONS = (
@@ -32,9 +29,6 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_dataset(small_output: Path) -> Path:
     """Return the directory of the smallest made-up dataset, finished, with its pages; tests must not change it."""
-    root = tmp_path_factory.mktemp("pages")
-    tiny = make_tiny(root)
-    build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
-    return root / "out" / tiny.region
+    return small_output

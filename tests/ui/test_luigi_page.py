@@ -25,6 +25,8 @@ from tests.integration.commands import (
 from tests.ui.luigi_page import luigi_page
 from tests.ui.pictures import keep
 
+pytestmark = pytest.mark.long
+
 _HALF_WAY = ".taskProgressBar:not([aria-valuenow='1']):not([aria-valuenow='100'])"
 _LIST = {"status": "", "upstream_status": "", "search": ""}
 

@@ -112,6 +112,7 @@ def test_no_figure_is_wider_than_the_paper(browser, path):
         assert max(wide) <= 688 + 1
 
 
+@pytest.mark.long
 def test_the_page_of_the_demo_is_the_picture_of_the_documentation(browser, demo_output):
     with visit(browser, DatasetPaths(demo_output).report, height=1040) as visited:
         page = visited.page

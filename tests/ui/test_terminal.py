@@ -12,11 +12,14 @@ import termios
 from importlib.resources import files
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 from rich.text import Text
 
 from gcn_luigi.synthetic import make_demo
 from tests.ui.pictures import keep
+
+pytestmark = pytest.mark.long
 
 _ROWS, _COLUMNS = 30, 110
 # As long as it takes: 58 s, 1:38 min or, on a machine with much else to do, 1:02 h.

@@ -231,14 +231,17 @@ def _grid_mapping(crs: str) -> dict[str, Any]:
     from pyproj import CRS  # noqa: PLC0415
 
     parsed = CRS.from_user_input(crs)
+    # CF lacks some parameters. WKT has all of them. An incomplete set would be misleading.
+    text_alone = {"crs_wkt": parsed.to_wkt()}
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         try:
-            return parsed.to_cf()
+            described = parsed.to_cf()
         except UserWarning:
-            # CF lacks some parameters, for example of Swiss Oblique Mercator. WKT has all of them. An incomplete set
-            # would be misleading.
-            return {"crs_wkt": parsed.to_wkt()}
+            return text_alone
+    # CF has no angle from the rectified to the skew grid. pyproj takes it for 0 before 3.8 and for 90 since, and warns
+    # about other values only: the same shard, Swiss for example, would hold other bytes.
+    return text_alone if described.get("grid_mapping_name") == "oblique_mercator" else described
 
 
 def describe_pixels(file: h5py.File, header: ShardHeader) -> None:

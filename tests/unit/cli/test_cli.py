@@ -22,18 +22,14 @@ from gcn_luigi.io.publish.manifest import manifest_text
 from gcn_luigi.operate.build import BuildResult
 from gcn_luigi.operate.progress import Progress, Running
 from gcn_luigi.version import __version__
-from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import make_tiny
 
 LABEL = Running("gcn.ClassLabel()", 0.75, "3 of 4 strips")
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    root = tmp_path_factory.mktemp("finished")
-    tiny = make_tiny(root)
-    build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
-    return root / "out/tiny"
+@pytest.fixture
+def finished(small_output):
+    return small_output
 
 
 @pytest.fixture
@@ -377,11 +373,6 @@ class TestConvert:
 
 
 class TestPlan:
-    @pytest.fixture(scope="class", name="tiny")
-    @staticmethod
-    def make(tmp_path_factory):
-        return make_tiny(tmp_path_factory.mktemp("planned"))
-
     def test_without_a_dataset_it_says_what_there_will_be_and_leaves_nothing(self, gcn, tiny, tmp_path):
         code, out, err = gcn(
             "plan", tiny.config / "tiny.toml", "--data-root", tiny.sources, "--output", tmp_path / "out"

@@ -9,16 +9,14 @@ from click.testing import CliRunner
 
 from gcn_luigi.cli import cli
 from gcn_luigi.errors import ConfigError, InputError
-from tests.integration.builds import build_inline, dataset
-from tests.integration.commands import make_tiny, wait_for
+from tests.integration.builds import dataset
+from tests.integration.commands import wait_for
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    root = tmp_path_factory.mktemp("shown")
-    tiny = make_tiny(root)
-    build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
-    return root
+def built(tiny_root, tmp_path_factory):
+    """Return a copy of the tiny region with its finished dataset, which tests may change."""
+    return shutil.copytree(tiny_root, tmp_path_factory.mktemp("shown") / "tiny")
 
 
 def where(root):

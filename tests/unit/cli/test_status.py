@@ -14,20 +14,16 @@ from gcn_luigi.operate.leftovers import invalidate_damaged
 from gcn_luigi.tasks import PartitionFiles
 from tests.integration.builds import build_inline, dataset
 from tests.integration.changes import write_config
-from tests.integration.commands import Tiny, make_tiny, state_of
-from tests.reference.timeless import write_no_page
+from tests.integration.commands import Tiny, state_of
 
 SHARD = "shards/train-00000-of-00002.h5"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    root = tmp_path_factory.mktemp("status")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gcn_luigi.tasks.dataset.write_report", write_no_page)
-        tiny = make_tiny(root)
-        build_inline(dataset(tiny.region, root / "out", tiny.sources, tiny.config))
-        yield tiny, root
+def world(tiny_root, tmp_path_factory):
+    """Return a copy of the tiny region, and the directory that also holds its finished dataset."""
+    root = shutil.copytree(tiny_root, tmp_path_factory.mktemp("status") / "tiny")
+    return Tiny(root / "input", root / "config"), root
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def root_at(world, output):
 
 
 def planned_tasks(root):
-    """Return all tasks but that of the quality page, which the small dataset has left out."""
+    """Return all tasks but that of the quality page, whose size depends on its figures."""
     return [planned for planned in look_ahead(root) if not isinstance(planned.task, QualityReport)]
 
 
