@@ -4,23 +4,18 @@ Every section of the TOML file is one class here. This module opens no file.
 """
 
 import time
-import warnings
-from collections.abc import Mapping, ValuesView
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_origin
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
-    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
 )
 
 from gcn_luigi.bands import PLACES, Band, BandSchema, Role, band_of, made_bands, stacked_bands
-from gcn_luigi.old_keys import OLD_KEYS, renew_section
+from gcn_luigi.section import Section
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -33,50 +28,6 @@ Codec = Literal["deflate", "bitshuffle-lz4", "zstd", "none"]
 StorageLayout = Literal["chips", "windows"]
 # In place of a column: every row is a separate outline; no outline is dated.
 EACH_ROW, UNDATED = "row", "none"
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
-    # Name of its table in the TOML file, if some of its keys were renamed.
-    table: ClassVar[str] = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_old_names(cls, values: Any) -> Any:
-        if not cls.table or not isinstance(values, Mapping):
-            return values
-        renewed, notes = renew_section(cls.table, values)
-        for note in notes:
-            warnings.warn(note, DeprecationWarning, stacklevel=3)
-        return renewed
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            renamed = OLD_KEYS.get(self.table, {}).get(name)
-            if renamed is None or not renamed.new:
-                return super().__getattr__(name)
-            warnings.warn(f"{self.table}.{name} is now {self.table}.{renamed.new}", DeprecationWarning, stacklevel=2)
-            value = self
-            for part in renamed.new.split("."):
-                value = getattr(value, part)
-            return renamed.before(value)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        # Without this, true would be read as 1, and 0 as false.
-        annotation = cls.model_fields[str(info.field_name)].annotation
-        # A section checks its own keys.
-        held = value.values() if get_origin(annotation) is dict and isinstance(value, dict) else value
-        items = held if isinstance(held, (list, tuple, ValuesView)) else (held,)
-        if annotation is not bool and any(isinstance(item, bool) for item in items):
-            raise ValueError("this key does not take true or false")
-        if annotation is bool and not isinstance(value, bool):
-            raise ValueError(f"give true or false, without quotation marks, not {value!r}")
-        return value
 
 
 class LatticeSettings(Section):
@@ -211,7 +162,9 @@ class LabelSettings(Section):
     # In place of `stem`, a raster: 0 none, 1 debris, 2 debris-free ice; 255 or its nodata value is missing.
     raster: str | None = None
     # What the values of `raster` mean if they differ, for example "1" = "ice".
-    classes: dict[Annotated[str, Field(pattern=r"^(0|-?[1-9][0-9]{0,8})$")], Literal[ClassName, "ignore"]] = {}
+    classes: dict[Annotated[str, Field(pattern=r"^(0|-?[1-9][0-9]{0,8})$")], Literal[ClassName, "ignore"]] = Field(
+        default={}
+    )
     # Classes of which the used partitions may hold no pixel at all.
     allow_absent: tuple[ClassName, ...] = ()
 
@@ -335,7 +288,7 @@ class ChipSettings(Section):
     # Halve the step on partitions with 40 to 60 % glacier (train only).
     densify: bool = False
     # Least share of each class, by name: none, debris, ice.
-    min_share: dict[ClassName, Share] = {}
+    min_share: dict[ClassName, Share] = Field(default={})
     # Least share of glacier pixels: debris and ice together.
     min_glacier_share: Share = 0.0
     min_valid_label_share: Share = 0.5

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import rasterio
+from rasterio.shutil import copy
 from rasterio.windows import Window
 
 import gcn_luigi
@@ -103,13 +104,16 @@ def test_one_file_of_several_bands_for_each_year(shaped, tiny_output):
     _is_the_same(made, tiny_output)
 
 
-def test_one_file_for_each_band_and_year(shaped, tiny_output):
+@pytest.mark.parametrize(("driver", "ending"), [("GTiff", "tif"), ("COG", "tiff"), ("VRT", "vrt")])
+def test_one_file_for_each_band_and_year(shaped, tiny_output, driver, ending):
     for band in OPTICAL:
         for year in YEARS:
-            shaped.write(f"{band}_{year}.tif", {"": shaped.layers[band, year]})
+            shaped.write(f"plain/{band}_{year}.tif", {"": shaped.layers[band, year]})
+            target = shaped.root / f"input/shaped/{band}_{year}.{ending}"
+            copy(shaped.root / f"input/shaped/plain/{band}_{year}.tif", target, driver=driver)
     shaped.dem()
 
-    made = shaped.build(**{band: {"path": "shaped/{name}_{year}.tif"} for band in OPTICAL}, **WHOLE_DEM)
+    made = shaped.build(**{band: {"path": f"shaped/{{name}}_{{year}}.{ending}"} for band in OPTICAL}, **WHOLE_DEM)
 
     _is_the_same(made, tiny_output)
 
