@@ -2,7 +2,7 @@
  *
  *   GCN_WIDE       before a loop: gcc compiles it twice, for every x86-64 and for AVX2, and the dynamic loader picks
  *                  one at start. So one binary runs on every node of a mixed cluster, and up to twice as fast on nodes
- *                  of the last ten years. Such loops are in C only because Cython cannot put an attribute on a function.
+ *                  of the last ten years. Such loops are in C because Cython cannot put an attribute on a function.
  *   GCN_LINES      before a function that calls gcn_copy_line, which stores a whole cache line with AVX-512. It may be
  *                  called only if gcn_has_lines() is true.
  *   gcn_stream_16  writes 16 bytes past the caches, with SSE2.
