@@ -11,6 +11,8 @@ from tests.mutation.mutant import Mutant
 
 # In a recording, what runs when a module is imported.
 _IMPORT = -1
+# These tests read the sources of all modules instead of running them.
+_READERS = "tests/contracts/test_sources.py::"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Recording:
         if _IMPORT in found:
             # The header of a function, or a statement of the module: whoever uses it can notice.
             found |= _run_on(lines, _lines_of_definition(tree, first))
+            found |= {number for number, (name, _) in enumerate(self.tests) if _reads(name, mutant.path)}
         return found - {_IMPORT}
 
     def chosen(self, mutant: Mutant, source: str, seconds: float) -> list[str]:
@@ -90,6 +93,10 @@ def own_first(mutant: Mutant, names: list[str]) -> list[list[str]]:
     own = ("tests/unit/test_kernels.py", "tests/property/") if mutant.path.endswith(".pyx") else (f"{folder}/",)
     parts = [[name for name in names if name.startswith(own)], [name for name in names if not name.startswith(own)]]
     return [part for part in parts if part]
+
+
+def _reads(name: str, path: str) -> bool:
+    return name.startswith(_READERS) and name.endswith(f"[{path}]")
 
 
 def _run_on(lines: dict[int, set[int]], wanted: range) -> set[int]:

@@ -109,9 +109,12 @@ def test_a_test_too_long_for_the_time_is_chosen_if_it_is_the_only_one():
 
 def test_a_constant_is_for_all_tests_of_the_module_and_a_default_for_those_of_the_function():
     recording = _recording({3: {-1}, 6: {-1}, 13: {0}, 17: {1}})
-    assert len(recording.chosen(_mutant(3, "LIMIT = 3"), SOURCE, 60)) == 2
+    reader = f"tests/contracts/test_sources.py::test_it[{PATH}]"
+    recording.tests.extend([(reader, 0.2), ("tests/contracts/test_sources.py::test_it[gcn_luigi/other.py]", 0.2)])
+    assert len(recording.chosen(_mutant(3, "LIMIT = 3"), SOURCE, 60)) == 3
+    assert reader in recording.chosen(_mutant(3, "LIMIT = 3"), SOURCE, 60)
     header = "def near(value: int | None, limit: int = 1) -> bool:"
-    assert recording.chosen(_mutant(6, header), SOURCE, 60) == ["tests/unit/a.py::slow"]
+    assert recording.chosen(_mutant(6, header), SOURCE, 60) == [reader, "tests/unit/a.py::slow"]
 
 
 def test_integration_tests_are_asked_if_no_other_test_reaches_the_line():

@@ -41,6 +41,7 @@ class Workshop:
         self.root = folder / "copy"
         self.builds = folder / "builds"
         self._files = folder
+        self._data = os.environ.get("GCN_TEST_DATA", str(repository.parent / "shared" / "data"))
         # Emptied when a run begins: many runs would fill a disk, and a process that is stopped leaves its files.
         self._options = [*_OPTIONS, f"--basetemp={folder / 'temporary'}"]
         for name in _DIRECTORIES:
@@ -122,7 +123,8 @@ class Workshop:
 
     def _environment(self, more: dict[str, str]) -> dict[str, str]:
         # The copy comes before the installed package, for the processes that tests start as well.
-        return {"PYTHONPATH": str(self.root)} | more
+        # Sample inputs are next to the repository, not next to the copy.
+        return {"PYTHONPATH": str(self.root), "GCN_TEST_DATA": self._data} | more
 
 
 def _replace(place: Path, content: bytes) -> None:
