@@ -7,7 +7,7 @@ import pytest
 import shapely
 
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.partitions.catalog import CellFacts, Exclusions, build_catalog
+from gcn_luigi.prepare.partitions.catalog import CellFacts, Exclusions, build_catalog, count_reasons
 from gcn_luigi.prepare.partitions.grid import Cell, make_grid
 from gcn_luigi.prepare.partitions.overlay import cell_boxes, far_from_outlines, join_outlines, outside_shares
 from gcn_luigi.prepare.partitions.years import partition_years
@@ -182,3 +182,9 @@ def test_a_catalog_of_no_cells_has_all_columns():
     assert empty.empty
     assert list(empty.columns) == list(full.columns)
     assert empty.dtypes.astype(str).to_dict() == full.dtypes.astype(str).to_dict()
+
+
+def test_reasons_are_counted_without_their_numbers_and_equally_frequent_ones_are_in_order():
+    reasons = ["year gap 7", "", "too little glacier", "year gap 12", "rejected id", "no outline", "no outline"]
+    assert count_reasons(reasons) == "2 x no outline, 2 x year gap, 1 x rejected id, 1 x too little glacier"
+    assert count_reasons(["", ""]) == ""
