@@ -91,7 +91,7 @@ def tested(
         names = recording.chosen(mutant, source, options.seconds)
         if mutant.path.endswith(".pyx"):
             if mutant.path not in unfit:
-                unfit[mutant.path] = _unfit(shop, mutant.path, source, recording)
+                unfit[mutant.path] = _unfit(shop, mutant.path, source, recording, names)
             names = [name for name in names if name not in unfit[mutant.path]]
         yield _judged(mutant, source, names, shop, recording)
 
@@ -109,13 +109,13 @@ def _limit(recording: Recording, names: list[str]) -> float:
     return _START_SECONDS + _TIMES_SLOWER * recording.duration(names)
 
 
-def _unfit(shop: Workshop, path: str, source: str, recording: Recording) -> set[str]:
-    """Return the tests of a kernel that fail on its checked build even without a mutant."""
+def _unfit(shop: Workshop, path: str, source: str, recording: Recording, names: list[str]) -> set[str]:
+    """Return which tests of a kernel fail on its checked build even without a mutant."""
     kernel = Path(path).stem
     built = kernels.build(ROOT, kernel, source, shop.builds)
     if built is None:
         raise RuntimeError(f"{path} does not compile as it is")
-    names = [recording.tests[number][0] for number in sorted(recording.kernels.get(kernel, set()))]
+    # All mutants of a kernel have the same tests.
     limit = _limit(recording, names)
     outcome = shop.judged(shop.compiled(kernel), built.read_bytes(), names, limit, to_the_end=True)
     return set(outcome.failed)
@@ -147,7 +147,9 @@ def main() -> int:
     """Run; 1 if the tests now miss a mutant that they noticed in the earlier report, or if a test is not sound."""
     options = parsed(sys.argv[1:])
     options.report.parent.mkdir(parents=True, exist_ok=True)
+    said = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
     mutants = wanted(options)
+    earlier = report.read(options.again) if options.again else []
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="gcn-mutants-") as folder:
         shop = Workshop(ROOT, Path(folder))
@@ -160,17 +162,17 @@ def main() -> int:
         print(f"{len(mutants)} mutants, {len(recording.tests)} tests to choose from", flush=True)
         for result in tested(mutants, shop, recording, options):
             results.append(result)
+            # Each time: a run that is interrupted has a report, too.
+            report.write(options.report, results, said)
             print(
                 f"{len(results)} {report.described(result) if result.result in report.MISSED else result.result}",
                 flush=True,
             )
         unsound = checked(results, shop, recording)
-    said = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
-    report.write(options.report, results, said)
     print(report.summary(results))
     for name in unsound:
         print(f"fails without a mutant: {name}")
-    worse = report.lost(report.read(options.again), results) if options.again else []
+    worse = report.lost(earlier, results)
     for result in worse:
         print(f"no longer noticed: {report.described(result)}")
     return 1 if worse or unsound else 0
