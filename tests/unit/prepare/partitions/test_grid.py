@@ -248,15 +248,15 @@ def test_each_outline_gives_its_year_to_a_cell_once():
         joined(
             (0, "g1", 2005), (0, "g1", 2005), (0, "g2", 2005), (0, "g1", 2009),
             (1, "g1", "2007-08-01"), (1, " g1 ", 2007), (1, None, 2007), (1, None, 2007), (1, "g3", None),
-            (2, "g4", None), (3, "g5", "soon"),
+            (2, "g4", 2008), (3, "g5", "soon"),
         ),
         LATTICE,
         GridSettings(),
     )  # fmt: skip
 
     # Rows without the id of a glacier are each an outline of their own.
-    assert [cell.years for cell in cells] == [(2005, 2005, 2009), (2007, 2007, 2007), (), ()]
-    assert [cell.year for cell in cells] == [2005, 2007, None, None]
+    assert [cell.years for cell in cells] == [(2005, 2005, 2009), (2007, 2007, 2007), (2008,), ()]
+    assert [cell.year for cell in cells] == [2005, 2007, 2008, None]
     assert notes == [
         "7 rows repeat a cell and count once",
         "1 cells whose rows state several years",
