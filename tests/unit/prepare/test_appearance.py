@@ -13,10 +13,10 @@ def test_a_colour_has_two_digits_for_each_of_red_green_and_blue():
 @pytest.mark.parametrize(
     ("roles", "expected"),
     [
-        ("cooto", (1, 2, 4)),
+        ("looto", (1, 2, 4)),
         ("ooooo", (0, 1, 2)),
         # With fewer than three, the last one is shown again.
-        ("coo", (1, 2, 2)),
+        ("loo", (1, 2, 2)),
         ("tto", (2, 2, 2)),
         # Without any, the bands are shown as they come.
         ("tttt", (0, 1, 2)),
@@ -24,7 +24,7 @@ def test_a_colour_has_two_digits_for_each_of_red_green_and_blue():
     ],
 )
 def test_unknown_bands_are_shown_in_order_the_optical_ones_before_all_others(roles, expected):
-    kinds = {"o": Role.OPTICAL, "t": Role.TOPO, "c": Role.LABEL}
+    kinds = {"o": Role.OPTICAL, "t": Role.TOPO, "l": Role.LABEL}
     bands = [Band(f"b{number}", kinds[letter]) for number, letter in enumerate(roles)]
     assert colour_bands(bands) == expected
 
