@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 SOURCES := $(wildcard _ext/*.pyx _ext/*.pxd _ext/*.h) setup.py pyproject.toml constraints.txt
 
-.PHONY: env dev demo docs notebook pictures test test-all checked sanitize lint types contracts format bench faults clean help
+.PHONY: env dev demo docs notebook pictures test test-all checked sanitize lint types contracts format bench faults mutants clean help
 
 help:
 	@echo "make demo       make a small made-up region and build its dataset into output/demo"
@@ -19,6 +19,7 @@ help:
 	@echo "make sanitize   run them on builds that stop at a wrong address or undefined behaviour; takes minutes"
 	@echo "make lint types contracts format    one kind of check at a time"
 	@echo "make faults     disturb builds in many ways and write docs/reliability.md; QUICK=1 takes a minute"
+	@echo "make mutants    put small faults into the code, one at a time, and count how many the tests notice; takes half an hour"
 	@echo "make bench      compare with other ways to make the same chips; QUICK=1 only checks that it runs"
 
 env: $(VENV)/ready
@@ -118,6 +119,15 @@ bench: $(VENV)/ready-for-bench
 # After kills, full disks, flipped bits and changed sources, a re-run must give the undisturbed dataset.
 faults: dev
 	$(BIN)/python -m tests.faults $(if $(QUICK),--quick)
+
+# ARGS="--per-module 2 --only split" draws fewer mutants; python -m tests.mutation --help lists all options.
+mutants: $(VENV)/ready-for-mutants
+	$(BIN)/python -m tests.mutation $(ARGS)
+
+$(VENV)/ready-for-mutants: $(VENV)/ready-for-tests
+	@echo "adding what mutants need"
+	@$(PIP) --no-build-isolation --editable ".[mutation]"
+	@touch $@
 
 $(VENV)/ready-for-pages: $(VENV)/ready-for-tests
 	@echo "adding what the documentation and its pictures need"

@@ -1,7 +1,7 @@
 """Counts of classes, flags and chips over planes.
 
-Compiled because numpy needs a mask and a pass for every kind that is counted, and in overlapping
-windows a chip's worth of pixels for every chip or six cumulated copies.
+Compiled because numpy needs a mask and a pass for every kind that is counted. For overlapping windows
+it also reads all pixels of every chip, or keeps six cumulative copies of the plane.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
@@ -12,7 +12,7 @@ from rows cimport count_bytes, weigh_classes
 cdef enum:
     N_CLASSES = 3
     N_CHANNELS = 6
-    # Rows that a column can count in a byte.
+    # The most rows that a column can count in one byte.
     MOST_ROWS = 255
 
 
@@ -27,38 +27,38 @@ def count_windows(
     uint32_t[:, :, ::1] sums not None,
     int64_t[:, ::1] counts not None,
 ):
-    """Count the pixels of three classes and under three masks of flags in every window.
+    """Count the pixels of three classes and of three masks of flags in every window.
 
-    A summed-area table, of which only the rows are made where a window begins or ends; columns are
-    counted in bytes in between. The part of a window beyond the edge counts in nothing. Tables wrap
-    at 2**32, which differences of them undo. Shapes: label, flags (row, col); masks (3,); origins
-    (chip, 2), not negative; counts (chip, 6). Scratch, overwritten: slots (row + 1,); columns (6, col);
-    sums (least of row + 1 and 2 * chip, and one more, 6, col + 1). Releases the GIL.
+    This uses a summed-area table that has only the rows where a window begins or ends. Between these
+    rows, columns are counted in bytes. The part of a window beyond the edge is not counted. Sums wrap
+    at 2**32; differences between them are still right. Shapes: label, flags (row, col); masks (3,);
+    origins (chip, 2), not negative; counts (chip, 6). Scratch, overwritten: slots (row + 1,); columns
+    (6, col); sums (min(row + 1, 2 * chip) + 1, 6, col + 1). Releases the GIL.
     """
     cdef Py_ssize_t chip, k, y, since = 0, slot = 0, height = label.shape[0], width = label.shape[1]
     cdef Py_ssize_t top, left, bottom, right
     if flags.shape[0] != height or flags.shape[1] != width:
-        raise ValueError("label and flags differ in shape")
+        raise ValueError("label and flags must have the same shape")
     if masks.shape[0] != N_CHANNELS - N_CLASSES:
-        raise ValueError("masks holds not 3 values")
+        raise ValueError("masks must have 3 values")
     if origins.shape[1] != 2 or counts.shape[0] != origins.shape[0] or counts.shape[1] != N_CHANNELS:
-        raise ValueError("origins is not (chip, 2) or counts is not (chip, 6)")
+        raise ValueError("origins must be (chip, 2) and counts (chip, 6)")
     if size < 1 or size > 65535:
-        raise ValueError("size is not in 1..65535")
+        raise ValueError("size must be in 1..65535")
     if slots.shape[0] != height + 1 or columns.shape[0] != N_CHANNELS or columns.shape[1] != width:
-        raise ValueError("slots is not (row + 1,) or columns is not (6, col)")
+        raise ValueError("slots must be (row + 1,) and columns (6, col)")
     if (
         sums.shape[0] != min(height + 1, 2 * origins.shape[0]) + 1
         or sums.shape[1] != N_CHANNELS
         or sums.shape[2] != width + 1
     ):
-        raise ValueError("sums has not 6 tables, one column more than label and as many rows as windows need")
+        raise ValueError("sums must have 6 tables, one column more than label, and a row for each window edge")
     for chip in range(origins.shape[0]):
         if origins[chip, 0] < 0 or origins[chip, 1] < 0:
             raise ValueError("a window starts before the planes")
-    # Indices: rows are cut to 0..height and columns to 0..width; `slots` and a row of `sums` have one entry more than
-    # the planes. As size is small, no sum with it passes 63 bits. A row gets a slot only where a window begins or ends:
-    # at most height + 1 of them and two per window. `sums` has one more, since the row after the last is opened, too.
+    # Indices: rows are clipped to 0..height and columns to 0..width; `slots` and a row of `sums` have one entry more
+    # than the planes. Because size is small, no sum with it exceeds 63 bits. A row gets a slot only where a window
+    # begins or ends: at most height + 1 rows and two per window. `sums` has one more, for the row after the last.
     with nogil:
         slots[:] = 0
         for chip in range(origins.shape[0]):
@@ -97,10 +97,10 @@ cdef void _count_row(
     uint8_t[:, ::1] columns,
     Py_ssize_t y,
 ) noexcept nogil:
-    """Count row `y` of the planes in columns, which are as wide and hold at most MOST_ROWS - 1 rows so far."""
+    """Add row `y` of the planes to columns, which have the same width and hold at most MOST_ROWS - 1 rows so far."""
     cdef Py_ssize_t k, x
     cdef uint8_t mask
-    # A loop for each kind: together they are too many arrays for the compiler to vectorise.
+    # Each kind has its own loop: the compiler cannot vectorise one loop over so many arrays.
     for k in range(N_CLASSES):
         for x in range(label.shape[1]):
             columns[k, x] = <uint8_t>(columns[k, x] + (label[y, x] == <uint8_t>k))
@@ -110,7 +110,7 @@ cdef void _count_row(
 
 
 cdef void _close_rows(uint8_t[:, ::1] columns, uint32_t[:, :, ::1] sums, Py_ssize_t slot) noexcept nogil:
-    """Move what columns have counted in bytes to the open row of the tables, one column on."""
+    """Move the byte counts of columns to the open row of the tables, shifted by one column."""
     cdef Py_ssize_t k, x
     for k in range(N_CHANNELS):
         for x in range(columns.shape[1]):
@@ -119,7 +119,7 @@ cdef void _close_rows(uint8_t[:, ::1] columns, uint32_t[:, :, ::1] sums, Py_ssiz
 
 
 cdef void _finish_row(uint32_t[:, :, ::1] sums, Py_ssize_t slot) noexcept nogil:
-    """Start the next row of the tables from this one, whose columns then count all that lies to the left."""
+    """Start the next row of the tables from this one, then make each column of this one the sum of all up to it."""
     cdef Py_ssize_t k, x
     cdef uint32_t running
     for k in range(N_CHANNELS):
@@ -135,23 +135,23 @@ def cover(
     Py_ssize_t size,
     uint32_t[:, ::1] seen not None,
 ):
-    """Write by how many windows each pixel is seen; what hangs over the edge is left out.
+    """Write how many windows contain each pixel. Parts of windows beyond the edge are ignored.
 
-    Each window is four corners of differences, whatever its size; their sums are made in place, and
-    a row without corners is the row above. Shapes: origins (chip, 2), not negative; seen (row, col).
+    A window of any size adds four differences, one at each corner; they are summed in place. A row
+    without corners equals the row above. Shapes: origins (chip, 2), not negative; seen (row, col).
     Releases the GIL.
     """
     cdef Py_ssize_t chip, y, x, height = seen.shape[0], width = seen.shape[1]
     cdef uint32_t running, any_corner
     if origins.shape[1] != 2:
-        raise ValueError("origins is not (chip, 2)")
+        raise ValueError("origins must be (chip, 2)")
     if size < 1 or size > 65535:
-        raise ValueError("size is not in 1..65535")
+        raise ValueError("size must be in 1..65535")
     for chip in range(origins.shape[0]):
         if origins[chip, 0] < 0 or origins[chip, 1] < 0:
             raise ValueError("a window starts before the plane")
-    # Indices: a corner is added only where it lies on the plane. A window that does has a row below height and a column
-    # below width, so that their sums with size, which is small, do not pass 63 bits.
+    # Indices: a corner is added only if it is on the plane. The row of such a corner is below height and its column
+    # below width. Because size is small, their sums with it do not exceed 63 bits.
     with nogil:
         seen[:, :] = 0
         for chip in range(origins.shape[0]):
@@ -175,7 +175,7 @@ def cover(
 cdef void _add_corners(
     uint32_t[:, ::1] seen, Py_ssize_t row, Py_ssize_t col, Py_ssize_t size, uint32_t sign
 ) noexcept nogil:
-    """Add `sign` at (row, col) and take it away `size` columns on, each where it lies on the plane; col does."""
+    """Add `sign` at (row, col), which is on the plane, and subtract it `size` columns further if that is too."""
     if row < seen.shape[0]:
         seen[row, col] += sign
         if col + size < seen.shape[1]:
@@ -187,16 +187,16 @@ def weigh(
     const uint32_t[:, ::1] weight not None,
     int64_t[:, ::1] counts not None,
 ):
-    """Add to `counts` of each class the pixels with a weight, and the sum of their weights.
+    """For each class, add the number of weighted pixels and the sum of their weights to `counts`.
 
     Shapes: label, weight (row, col); counts (3, 2). Releases the GIL.
     """
     if weight.shape[0] != label.shape[0] or weight.shape[1] != label.shape[1]:
-        raise ValueError("label and weight differ in shape")
+        raise ValueError("label and weight must have the same shape")
     if counts.shape[0] != N_CLASSES or counts.shape[1] != 2:
-        raise ValueError("counts is not (3, 2)")
+        raise ValueError("counts must be (3, 2)")
     if label.shape[0] > 0 and label.shape[1] > 0:
-        # Indices: both planes have as many pixels; weigh_classes adds to the six counts.
+        # Indices: both planes have the same number of pixels; weigh_classes adds to the six counts.
         with nogil:
             weigh_classes(&label[0, 0], &weight[0, 0], label.shape[0] * label.shape[1], &counts[0, 0])
 
@@ -205,12 +205,12 @@ def count_classes(
     const uint8_t[::1] label not None,
     int64_t[::1] counts not None,
 ):
-    """Write how many pixels are of class 0, 1 and 2, and how many are of none of them.
+    """Write how many pixels have class 0, 1 and 2, and how many have none of these.
 
     Shapes: label (pixel,); counts (4,). Releases the GIL.
     """
     if counts.shape[0] != N_CLASSES + 1:
-        raise ValueError("counts is not (4,)")
+        raise ValueError("counts must be (4,)")
     counts[:] = 0
     if label.shape[0] > 0:
         # Indices: the run is the label from its first pixel to its last; count_bytes adds to counts 0, 1 and 2.

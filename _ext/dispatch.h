@@ -1,11 +1,11 @@
-/* For which processors a loop is compiled, and who chooses between versions of it. All of that is here.
+/* This file decides for which processors a loop is compiled, and how a version of it is chosen.
  *
- *   GCN_WIDE       before a loop: gcc makes it twice, for every x86-64 and for AVX2, and the dynamic loader takes one of
- *                  them at start. So one binary runs on every node of a mixed cluster, and up to twice as fast on those
- *                  of the last ten years. Such loops are C for one reason: Cython cannot put an attribute on a function.
- *   GCN_LINES      before a function that calls gcn_copy_line, which stores a whole cache line by AVX-512. It may be
- *                  called only where gcn_has_lines().
- *   gcn_stream_16  writes 16 bytes past the caches, by SSE2.
+ *   GCN_WIDE       before a loop: gcc compiles it twice, for every x86-64 and for AVX2, and the dynamic loader picks
+ *                  one at start. So one binary runs on every node of a mixed cluster, and up to twice as fast on nodes
+ *                  of the last ten years. Such loops are in C because Cython cannot put an attribute on a function.
+ *   GCN_LINES      before a function that calls gcn_copy_line, which stores a whole cache line with AVX-512. It may be
+ *                  called only if gcn_has_lines() is true.
+ *   gcn_stream_16  writes 16 bytes past the caches, with SSE2.
  *
  *   compiler, C library, processor   GCN_WIDE        gcn_has_lines()    gcn_stream_16
  *   gcc, glibc, x86-64               both versions   asks the machine   past the caches
@@ -14,9 +14,9 @@
  *   clang, musl or macOS, x86-64     the plain loop  0                  past the caches
  *   any other                        the plain loop  0                  an ordinary copy
  *
- * GCN_BASELINE is for the checked build, so that both versions are tested; GCN_WIDE_ONLY for sanitizers, which are not
- * ready yet when the loader picks: such a build runs on machines with AVX2 alone.
- * No fused multiply-add (-ffp-contract=off), no reordered sums of floats: all versions give the same bits.
+ * GCN_BASELINE is for the checked build, so that both versions are tested; GCN_WIDE_ONLY is for sanitizers, which are
+ * not ready yet when the loader picks; such a build needs a machine with AVX2.
+ * Nothing uses fused multiply-add (-ffp-contract=off) or reorders sums of floats: all versions give the same bits.
  */
 #ifndef GCN_DISPATCH_H
 #define GCN_DISPATCH_H
@@ -71,7 +71,7 @@ static inline int gcn_has_lines(void)
 
 #endif
 
-/* `out` is a multiple of 16. Whoever calls it ends with gcn_stream_end. */
+/* `out` is a multiple of 16. The caller must finish with gcn_stream_end. */
 static inline void gcn_stream_16(char *out, const char *in)
 {
 #ifdef __SSE2__

@@ -1,4 +1,4 @@
-/* Bytes of items put side by side by significance, and their checksum. */
+/* Group the bytes of items by significance, and compute their checksum. */
 #ifndef GCN_FILTERS_H
 #define GCN_FILTERS_H
 
@@ -26,8 +26,8 @@ GCN_UNSHUFFLE(2)
 GCN_UNSHUFFLE(4)
 GCN_UNSHUFFLE(8)
 
-/* Eight interleaved outputs at once are too many for the compiler: one after the other, over items that
- * stay in the first-level cache, is four times as fast. */
+/* The compiler handles eight interleaved outputs at once badly. Writing one after the other, over items
+ * that stay in the first-level cache, is four times as fast. */
 GCN_WIDE static void shuffle_8(const uint8_t *in, ptrdiff_t n, uint8_t *out)
 {
     for (ptrdiff_t first = 0; first < n; first += 512) {
@@ -38,9 +38,9 @@ GCN_WIDE static void shuffle_8(const uint8_t *in, ptrdiff_t n, uint8_t *out)
     }
 }
 
-/* HDF5 sums 16-bit words of which the first byte is the high one. Modulo 65535 that word is 256 times
- * the word with its bytes swapped, and so are the sums: words are read as a little-endian machine has
- * them, and the sums are multiplied in the end. */
+/* HDF5 sums big-endian 16-bit words. Modulo 65535, such a word is 256 times the word with its bytes
+ * swapped, and the same holds for the sums. So words are read in little-endian order, and the sums are
+ * multiplied at the end. */
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define GCN_SWAP 1
 #define GCN_LAST(byte) ((uint32_t)(byte) << 8)
@@ -50,10 +50,10 @@ GCN_WIDE static void shuffle_8(const uint8_t *in, ptrdiff_t n, uint8_t *out)
 #endif
 
 #define GCN_LANES 8
-/* So many rows of the largest words keep a lane's second sum, 65535 * rows * (rows + 1) / 2, in 32 bits. */
+/* With this many rows, even the largest words keep a lane's second sum, 65535 * rows * (rows + 1) / 2, in 32 bits. */
 #define GCN_MOST_ROWS 360
 
-/* What stands for 0 in a sum is 65535, save where all words are 0 (Fletcher, 1982, as in HDF5). */
+/* A sum of 0 is written as 65535, unless all words are 0 (Fletcher, 1982, as in HDF5). */
 static inline uint32_t gcn_folded(uint64_t sum)
 {
     const uint32_t rest = (uint32_t)(sum % 65535 * GCN_SWAP % 65535);
@@ -66,7 +66,7 @@ static inline uint64_t gcn_reduced(uint64_t sum)
     return sum < 65535 ? sum : sum % 65535 + 65535;
 }
 
-/* Lane l of a row holds word row * 8 + l. With a the sum of a lane and b the sum of its running sums,
+/* Lane l of a row holds word row * 8 + l. If a is the sum of a lane and b the sum of its running sums,
  * a block of R rows adds sum(a) to the first sum, and R * 8 times the old first sum and
  * 8 * sum(b) - sum(l * a) to the second. */
 GCN_WIDE static uint32_t fletcher_32(const uint8_t *in, ptrdiff_t n_bytes)

@@ -1,6 +1,6 @@
-"""Missing samples as the published scripts replaced them, to the bit.
+"""Replace missing samples exactly as the published scripts did, bit for bit.
 
-Compiled for the reasons of `nodata`: one pass, no temporaries, no GIL.
+Compiled for the same reasons as `nodata`: one pass, no temporaries, no GIL.
 """
 
 from libc.stdint cimport int64_t, uint8_t
@@ -24,22 +24,22 @@ def replace(
 ):
     """Write `stack` into `out` with missing samples replaced as the published scripts did.
 
-    Shapes: stack and out (band, row, col), may be the same memory; probes (4,) the 0-based
-    class, optical, topo and alternative topo band, the last -1 when unused; sentinels (5,)
-    nodata of class, optical and topo, the saturation value and the fill; selects (band,) bits
-    1 class, 2 optical, 4 topo by which a band is replaced; scratch (col,). Releases the GIL.
+    Shapes: stack and out (band, row, col), which may be the same memory; probes (4,), the 0-based
+    class, optical, topo and alternative topo band, the last -1 if unused; sentinels (5,), the
+    nodata of class, optical and topo, the saturation value and the fill; selects (band,), the bits
+    for which a band is replaced: 1 class, 2 optical, 4 topo; scratch (col,). Releases the GIL.
     """
     cdef Py_ssize_t n_bands = stack.shape[0], i, y
     if out.shape[0] != n_bands or out.shape[1] != stack.shape[1] or out.shape[2] != stack.shape[2]:
-        raise ValueError("stack and out differ in shape")
+        raise ValueError("stack and out must have the same shape")
     if probes.shape[0] != 4 or sentinels.shape[0] != 5:
-        raise ValueError("probes holds 4 values and sentinels 5")
+        raise ValueError("probes must have 4 values and sentinels 5")
     if selects.shape[0] != n_bands or scratch.shape[0] != stack.shape[2]:
-        raise ValueError("selects has one value a band, scratch one a column")
+        raise ValueError("selects must have one value per band, scratch one per column")
     for i in range(4):
         if probes[i] >= n_bands or probes[i] < (-1 if i == 3 else 0):
-            raise ValueError("a probed band is not in the stack")
-    # Indices: probes are bands of the stack, the last one perhaps -1; scratch is as wide as the stack, out as large.
+            raise ValueError("a probed band is outside the stack")
+    # Indices: probes are bands of the stack or, for the last, -1; scratch is as wide as the stack, out as large.
     # In place: a row is probed before any of it is replaced, and no row depends on another.
     with nogil:
         for y in range(stack.shape[1]):
@@ -54,7 +54,7 @@ cdef void _probe_row(
     uint8_t[::1] scratch,
     Py_ssize_t y,
 ) noexcept nogil:
-    """Write into scratch which bits each pixel of row `y` has."""
+    """Write the bits of each pixel of row `y` into scratch."""
     cdef pixel_t of_class = sentinels[0], optical = sentinels[1], topo = sentinels[2]
     cdef pixel_t saturated = sentinels[3], value
     cdef Py_ssize_t c = probes[0], o = probes[1], t = probes[2], a = probes[3], x
@@ -64,7 +64,7 @@ cdef void _probe_row(
             | OPTICAL * (stack[o, y, x] == optical)
             | TOPO * (stack[t, y, x] < 0)
         )
-    # No alternative band is probed; as an index -1 would be a row before the stack.
+    # There is no alternative band to probe. As an index, -1 would point before the stack.
     if a < 0:
         return
     for x in range(stack.shape[2]):
@@ -80,7 +80,7 @@ cdef void _replace_row(
     pixel_t[:, :, ::1] out,
     Py_ssize_t y,
 ) noexcept nogil:
-    """Write row `y` of all bands, filled by the bits in scratch."""
+    """Write row `y` of all bands, filled where the bits in scratch say so."""
     cdef Py_ssize_t band, x
     cdef uint8_t select
     cdef pixel_t value
@@ -88,6 +88,6 @@ cdef void _replace_row(
         select = selects[band]
         for x in range(stack.shape[2]):
             value = stack[band, y, x]
-            # The scripts asked whether sample x mask is truthy: a zero never is, NaN and
+            # The scripts checked whether sample x mask is true: zero never is, and NaN and
             # infinity always are.
             out[band, y, x] = fill if (((scratch[x] & select) != 0) & (value != 0)) | (not is_finite(value)) else value

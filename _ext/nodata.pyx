@@ -1,8 +1,8 @@
-"""Missing samples by role: found, filled, recorded.
+"""Find, fill and record missing samples by role.
 
 Compiled because one pass over a stack replaces the dozen temporaries that the
 same rule needs in numpy, and because threads then run without the GIL. Samples are
-taken in blocks whose flags stay in the first-level cache over all bands.
+processed in blocks whose flags stay in the first-level cache for all bands.
 """
 
 from libc.stdint cimport int64_t, uint8_t
@@ -21,22 +21,22 @@ def mark_missing(
 ):
     """Set a band's bit in `flags` where it is missing; count finite values out of range.
 
-    Shapes: stack (band, row, col); limits (band, 4) nodata, second sentinel, lowest and highest
-    valid value; bits (band,), 0 leaves the band out; inside (4,) first row, end row, first
-    column, end column to look at; flags (row, col) and out_of_range (band,) are added to.
+    Shapes: stack (band, row, col); limits (band, 4), nodata, second sentinel, lowest and highest
+    valid value; bits (band,), where 0 skips the band; inside (4,), first row, end row, first
+    column and end column to process; flags (row, col) and out_of_range (band,), added to.
     Releases the GIL.
     """
     cdef Py_ssize_t y, width
     if limits.shape[0] != stack.shape[0] or limits.shape[1] != 4:
-        raise ValueError("limits is not (band, 4)")
+        raise ValueError("limits must be (band, 4)")
     if bits.shape[0] != stack.shape[0] or out_of_range.shape[0] != stack.shape[0]:
-        raise ValueError("bits and out_of_range have one value a band")
+        raise ValueError("bits and out_of_range must have one value per band")
     if flags.shape[0] != stack.shape[1] or flags.shape[1] != stack.shape[2]:
-        raise ValueError("flags is not (row, col) of the stack")
+        raise ValueError("flags must have the stack's (row, col)")
     if inside.shape[0] != 4 or min(inside) < 0 or inside[1] > stack.shape[1] or inside[3] > stack.shape[2]:
-        raise ValueError("inside reaches beyond the stack")
-    # Indices: a run starts within the stack, since its first row and column lie before an end that the stack has. Over
-    # whole rows it is as long as these rows, otherwise as its part of one row.
+        raise ValueError("inside extends beyond the stack")
+    # Indices: a run starts within the stack, because its first row and column come before ends that are within it. A
+    # run is either all of some whole rows or a part of one row.
     with nogil:
         width = inside[3] - inside[2]
         if inside[0] >= inside[1] or width <= 0:
@@ -58,7 +58,7 @@ cdef void _mark_run(
     Py_ssize_t col,
     Py_ssize_t n,
 ) noexcept nogil:
-    """Mark the `n` pixels from (row, col) on, which each plane has, all bands of a block before the next block."""
+    """Mark `n` pixels from (row, col) on, which every plane has. Do all bands of a block before the next block."""
     cdef Py_ssize_t band, first = 0, length
     cdef uint8_t* marked = &flags[row, col]
     while first < n:
@@ -78,22 +78,22 @@ def fill_missing(
     pixel_t fill,
     pixel_t[:, :, ::1] image not None,
 ):
-    """Copy the bands with a bit into `image`, `fill` where `flags` has that bit.
+    """Copy the bands that have a bit into `image`, with `fill` where `flags` has that bit.
 
-    Shapes: stack (band, row, col); bits (band,), 0 leaves the band out; flags (row, col);
+    Shapes: stack (band, row, col); bits (band,), where 0 skips the band; flags (row, col);
     image (bands with a bit, row, col). Releases the GIL.
     """
     cdef Py_ssize_t band, n_kept = 0, n_pixels = stack.shape[1] * stack.shape[2]
     for band in range(bits.shape[0]):
         n_kept += bits[band] != 0
     if bits.shape[0] != stack.shape[0] or image.shape[0] != n_kept:
-        raise ValueError("bits has one value a band, image one plane a bit")
+        raise ValueError("bits must have one value per band, image one plane per bit")
     if flags.shape[0] != stack.shape[1] or flags.shape[1] != stack.shape[2]:
-        raise ValueError("flags is not (row, col) of the stack")
+        raise ValueError("flags must have the stack's (row, col)")
     if image.shape[1] != stack.shape[1] or image.shape[2] != stack.shape[2]:
-        raise ValueError("image is not (row, col) of the stack")
+        raise ValueError("image must have the stack's (row, col)")
     n_kept = 0
-    # Indices: flags and all planes have n_pixels samples, and image has as many planes as bits are set.
+    # Indices: flags and all planes have n_pixels samples, and image has one plane per band with a bit.
     with nogil:
         for band in range(stack.shape[0] if n_pixels > 0 else 0):
             if bits[band] != 0:
@@ -108,16 +108,16 @@ def read_label(
     uint8_t[:, ::1] flags not None,
     uint8_t[:, ::1] label not None,
 ):
-    """Write the classes 0, 1, 2 of `band` into `label`, 255 elsewhere and where `flags` has `bit`.
+    """Write classes 0, 1 and 2 of `band` into `label`, and 255 elsewhere or where `flags` has `bit`.
 
     `bit` is set in `flags` wherever 255 is written. Shapes: band, flags, label (row, col).
     Releases the GIL.
     """
     cdef Py_ssize_t n_pixels = band.shape[0] * band.shape[1]
     if flags.shape[0] != band.shape[0] or flags.shape[1] != band.shape[1]:
-        raise ValueError("flags is not (row, col) of the band")
+        raise ValueError("flags must have the band's (row, col)")
     if label.shape[0] != band.shape[0] or label.shape[1] != band.shape[1]:
-        raise ValueError("label is not (row, col) of the band")
+        raise ValueError("label must have the band's (row, col)")
     if n_pixels > 0:
         # Indices: the three planes have n_pixels samples each.
         with nogil:

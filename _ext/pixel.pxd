@@ -2,14 +2,14 @@
 
 from libc.stdint cimport int16_t, int32_t, uint8_t
 
-# What a stack may hold.
+# Sample types of a stack.
 ctypedef fused pixel_t:
     int16_t
     int32_t
     float
     double
 
-# What can be cut into chips: stacks, and the uint8 planes of label and flags.
+# Sample types that can be cut into chips: those of stacks, and uint8 for the planes of label and flags.
 ctypedef fused sample_t:
     uint8_t
     int16_t
@@ -19,5 +19,5 @@ ctypedef fused sample_t:
 
 
 cdef inline bint is_finite(pixel_t value) noexcept nogil:
-    """False for NaN and both infinities; always true for whole numbers."""
+    """Return false for NaN and both infinities; always return true for whole numbers."""
     return value - value == 0

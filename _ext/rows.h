@@ -1,53 +1,53 @@
-/* Loops over samples that lie side by side: the innermost of the kernels. */
+/* Loops over contiguous samples: the innermost loops of the kernels. */
 #ifndef GCN_ROWS_H
 #define GCN_ROWS_H
 
 #include "dispatch.h"
 
-/* Samples a call of mark_* may be given: its counter is as wide as a sample, so that the loop
- * stays in one width, and the flags of so many stay in the first-level cache over all bands. */
+/* The most samples per call of mark_*. Its counter is as wide as a sample, so that the loop has a
+ * single width, and the flags of this many samples stay in the first-level cache for all bands. */
 #define GCN_BLOCK 4096
 
-/* T is the sample, M an unsigned whole number as wide. Comparisons become masks of all ones. */
-#define GCN_ROWS(NAME, T, M)                                                                                   \
-    /* Set `bit` in `flags` where a sample is missing; return how many finite ones lie out of range. */        \
-    GCN_WIDE static ptrdiff_t mark_##NAME(                                                                     \
-        const T *run, ptrdiff_t n, const T *limits, uint8_t bit, uint8_t *flags)                               \
-    {                                                                                                          \
-        const T nodata = limits[0], sentinel = limits[1], lowest = limits[2], highest = limits[3];             \
-        M n_wild = 0;                                                                                          \
-        for (ptrdiff_t i = 0; i < n; i++) {                                                                    \
-            const T value = run[i];                                                                            \
-            const M gone = (M)-(M)((value == nodata) | (value == sentinel) | !(value - value == 0));           \
-            const M wild = (M)-(M)((value < lowest) | (value > highest));                                      \
-            n_wild += (M)(wild & ~gone);                                                                       \
-            flags[i] |= bit & (uint8_t)(gone | wild);                                                          \
-        }                                                                                                      \
-        return (ptrdiff_t)(M)-n_wild;                                                                          \
-    }                                                                                                          \
-    /* Copy samples, `fill` where `flags` has `bit`. */                                                        \
-    GCN_WIDE static void fill_##NAME(                                                                          \
-        const T *run, ptrdiff_t n, const uint8_t *flags, uint8_t bit, T fill, T *out)                          \
-    {                                                                                                          \
-        for (ptrdiff_t i = 0; i < n; i++) {                                                                    \
-            /* Read in any case: a conditional read cannot be vectorised. */                                   \
-            const T value = run[i];                                                                            \
-            out[i] = (flags[i] & bit) ? fill : value;                                                          \
-        }                                                                                                      \
-    }                                                                                                          \
-    /* Write classes 0, 1, 2; 255, and `bit` in `flags`, where there is none or the bit is set. */             \
-    GCN_WIDE static void label_##NAME(                                                                         \
-        const T *run, ptrdiff_t n, T nodata, uint8_t bit, uint8_t *flags, uint8_t *label)                      \
-    {                                                                                                          \
-        for (ptrdiff_t i = 0; i < n; i++) {                                                                    \
-            /* Never casting a value that uint8 cannot hold. */                                                \
-            const T value = run[i];                                                                            \
-            const M none = (M)-(M)(value == 0), debris = (M)-(M)(value == 1), ice = (M)-(M)(value == 2);       \
-            const M seen = (M)((none | debris | ice) & -(M)(value != nodata));                                 \
-            const uint8_t unknown = (uint8_t)~seen | (uint8_t)-(uint8_t)((flags[i] & bit) != 0);               \
-            label[i] = ((uint8_t)debris & 1) | ((uint8_t)ice & 2) | unknown;                                   \
-            flags[i] |= bit & unknown;                                                                         \
-        }                                                                                                      \
+/* T is the sample type, M an unsigned integer of the same width. Comparisons become masks of all ones. */
+#define GCN_ROWS(NAME, T, M)                                                                                      \
+    /* Set `bit` in `flags` where a sample is missing; return how many finite ones are out of range. */           \
+    GCN_WIDE static ptrdiff_t mark_##NAME(                                                                        \
+        const T *run, ptrdiff_t n, const T *limits, uint8_t bit, uint8_t *flags)                                  \
+    {                                                                                                             \
+        const T nodata = limits[0], sentinel = limits[1], lowest = limits[2], highest = limits[3];                \
+        M n_wild = 0;                                                                                             \
+        for (ptrdiff_t i = 0; i < n; i++) {                                                                       \
+            const T value = run[i];                                                                               \
+            const M gone = (M)-(M)((value == nodata) | (value == sentinel) | !(value - value == 0));              \
+            const M wild = (M)-(M)((value < lowest) | (value > highest));                                         \
+            n_wild += (M)(wild & ~gone);                                                                          \
+            flags[i] |= bit & (uint8_t)(gone | wild);                                                             \
+        }                                                                                                         \
+        return (ptrdiff_t)(M)-n_wild;                                                                             \
+    }                                                                                                             \
+    /* Copy samples; write `fill` where `flags` has `bit`. */                                                     \
+    GCN_WIDE static void fill_##NAME(                                                                             \
+        const T *run, ptrdiff_t n, const uint8_t *flags, uint8_t bit, T fill, T *out)                             \
+    {                                                                                                             \
+        for (ptrdiff_t i = 0; i < n; i++) {                                                                       \
+            /* Always read: a conditional read cannot be vectorised. */                                           \
+            const T value = run[i];                                                                               \
+            out[i] = (flags[i] & bit) ? fill : value;                                                             \
+        }                                                                                                         \
+    }                                                                                                             \
+    /* Write classes 0, 1, 2. Elsewhere, or where the bit is set, write 255 and set `bit` in `flags`. */          \
+    GCN_WIDE static void label_##NAME(                                                                            \
+        const T *run, ptrdiff_t n, T nodata, uint8_t bit, uint8_t *flags, uint8_t *label)                         \
+    {                                                                                                             \
+        for (ptrdiff_t i = 0; i < n; i++) {                                                                       \
+            /* Never cast a value that uint8 cannot hold. */                                                      \
+            const T value = run[i];                                                                               \
+            const M none = (M)-(M)(value == 0), debris = (M)-(M)(value == 1), ice = (M)-(M)(value == 2);          \
+            const M seen = (M)((none | debris | ice) & -(M)(value != nodata));                                    \
+            const uint8_t unknown = (uint8_t)~seen | (uint8_t)-(uint8_t)((flags[i] & bit) != 0);                  \
+            label[i] = ((uint8_t)debris & 1) | ((uint8_t)ice & 2) | unknown;                                      \
+            flags[i] |= bit & unknown;                                                                            \
+        }                                                                                                         \
     }
 
 GCN_ROWS(int16, int16_t, uint16_t)
@@ -55,7 +55,7 @@ GCN_ROWS(int32, int32_t, uint32_t)
 GCN_ROWS(float32, float, uint32_t)
 GCN_ROWS(float64, double, uint64_t)
 
-/* Add how many of the bytes are 0, 1 and 2 to `counts`: in bytes first, which hold 255 lines. */
+/* Add the numbers of bytes that are 0, 1 and 2 to `counts`. Count in bytes first, up to 255 lines. */
 GCN_WIDE static void count_bytes(const uint8_t *run, ptrdiff_t n, int64_t *counts)
 {
     ptrdiff_t i = 0;
@@ -79,7 +79,7 @@ GCN_WIDE static void count_bytes(const uint8_t *run, ptrdiff_t n, int64_t *count
             counts[run[i]]++;
 }
 
-/* Add to counts[2k] how many pixels of class k have a weight, to counts[2k + 1] the sum of their weights. */
+/* For each class k, add the number of weighted pixels to counts[2k], the sum of their weights to counts[2k + 1]. */
 GCN_WIDE static void weigh_classes(const uint8_t *label, const uint32_t *weight, ptrdiff_t n, int64_t *counts)
 {
     for (int k = 0; k < 3; k++) {
@@ -95,7 +95,7 @@ GCN_WIDE static void weigh_classes(const uint8_t *label, const uint32_t *weight,
     }
 }
 
-/* Write weight * 2**32 + 1 for each pixel, 0 where `flags` has `bit` or the weight is 0. */
+/* Write weight * 2**32 + 1 for each pixel, or 0 where `flags` has `bit` or the weight is 0. */
 GCN_WIDE static void pack_weights(
     const uint32_t *weight, const uint8_t *flags, uint8_t bit, ptrdiff_t n, uint64_t *words)
 {
@@ -105,9 +105,9 @@ GCN_WIDE static void pack_weights(
     }
 }
 
-/* Add each word to the bin of its sample; bin 0 is that of the value 0. Four samples are read at once:
- * a read that waits behind the writes to bins, which may be the same memory for all the compiler knows,
- * costs more than the additions. */
+/* Add each word to the bin of its sample; bin 0 is that of the value 0. Four samples are read at once.
+ * The compiler cannot know that bins and samples are different memory, and a read that waits for the
+ * writes to bins costs more than the additions. */
 static inline void add_packed(const int16_t *run, const uint64_t *words, ptrdiff_t n, uint64_t *bins)
 {
     ptrdiff_t i = 0;
@@ -126,8 +126,8 @@ static inline void add_packed(const int16_t *run, const uint64_t *words, ptrdiff
         bins[run[i]] += words[i];
 }
 
-/* A row of a chip is a few cache lines long: a call of memcpy for each costs as much as its copy, one of
- * a constant size becomes the moves themselves. */
+/* A row of a chip is a few cache lines long, and calling memcpy for each costs as much as the copy. With
+ * a constant size, the compiler replaces the call with the moves themselves. */
 static inline void gcn_copy_row(char *out, const char *in, ptrdiff_t bytes)
 {
     ptrdiff_t i = 0;
@@ -144,7 +144,7 @@ static void gcn_copy_rows(
         gcn_copy_row(out, in, bytes);
 }
 
-/* A cache line that is stored whole is written faster. */
+/* Storing a whole cache line at once is faster. */
 GCN_LINES static void gcn_copy_lines(
     char *out, ptrdiff_t out_pitch, const char *in, ptrdiff_t pitch, ptrdiff_t bytes, ptrdiff_t rows)
 {
@@ -167,7 +167,7 @@ static inline void copy_rows(
         gcn_copy_rows(out, out_pitch, in, pitch, bytes, rows);
 }
 
-/* The same, past the caches: for what is too large to be found there again. Whoever calls it ends with
+/* The same, past the caches, for data that is too large to stay in them. The caller must finish with
  * gcn_stream_end; `out`, `out_pitch` and `bytes` are multiples of 16. */
 static inline void stream_rows(
     char *out, ptrdiff_t out_pitch, const char *in, ptrdiff_t pitch, ptrdiff_t bytes, ptrdiff_t rows)

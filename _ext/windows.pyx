@@ -1,8 +1,8 @@
-"""Chips cut out of planes, and gathered from many partitions.
+"""Cut chips out of planes, and gather them from many partitions.
 
-Compiled to run without the GIL, whatever the edge policy, and to read a plane from the first-level
-cache: it is cut strip by strip, each strip into all the chips that show it. What is left is the speed
-at which the chips can be written.
+Compiled to run without the GIL under any edge policy, and to read a plane from the first-level
+cache: it is cut strip by strip, and each strip is copied into all the chips that show it. Only the
+speed of writing the chips limits it.
 """
 
 from libc.stdint cimport int64_t
@@ -11,15 +11,15 @@ from pixel cimport sample_t
 from rows cimport copy_rows, gcn_stream_end, stream_rows
 
 cdef enum:
-    # Rows of a strip, which every chip that shows them reads, fill a quarter of the usual first-level cache.
+    # The rows of a strip, read for every chip that shows them, fill a quarter of the usual first-level cache.
     STRIP_BYTES = 8192
-    # Planes larger than this do not come from a partition: few of their chips share a strip.
+    # Planes larger than this do not come from a partition, and few of their chips share a strip.
     MOST_STRIPPED_BYTES = 1048576
-    # Chips that together exceed any share of the last-level cache are written past it.
+    # Chips that together are too large for the last-level cache are written past it.
     STREAMED_BYTES = 33554432
-    # What a streamed row must be a multiple of, and start at.
+    # The start and length of a streamed row must be multiples of this.
     STREAMED_UNIT = 16
-    # Products of two positions in a chip of at most so many pixels a side hold in 63 bits.
+    # In a chip with at most this many pixels per side, the product of two positions fits in 63 bits.
     MOST_SIZE = 2147483647
 
 
@@ -30,20 +30,20 @@ def cut(
     bint stretched,
     sample_t[:, :, :, ::1] out not None,
 ):
-    """Copy the window at each origin into `out`; where it hangs over the edge, `fill` or stretch it.
+    """Copy the window at each origin into `out`; where it extends beyond the edge, use `fill` or stretch it.
 
-    Stretched, row i of a chip of which h rows lie inside shows row ``floor(i * h / size)``, columns
-    likewise; a window wholly outside is `fill`. Shapes: stack (band, row, col); origins (chip, 2)
-    row and column, not negative; out (chip, band, y, x), no memory of the stack. Releases the GIL.
+    If a stretched chip has h rows inside, its row i shows row ``floor(i * h / size)``, and likewise for
+    columns; a window entirely outside is `fill`. Shapes: stack (band, row, col); origins (chip, 2)
+    row and column, not negative; out (chip, band, y, x), which shares no memory with stack. Releases the GIL.
     """
     cdef Py_ssize_t band, top, bottom, n_strip
     _check(origins, out)
     if stack.shape[0] != out.shape[1]:
-        raise ValueError("out has not the bands of the stack")
+        raise ValueError("out must have as many bands as stack")
     if out.shape[0] * out.shape[1] * out.shape[2] * out.shape[3] == 0:
         return
-    # Indices: no origin is negative (_check). Those beyond the stack are passed over; from the others on, as many rows
-    # and columns are read as both the stack and a chip have.
+    # Indices: no origin is negative (_check). Origins beyond the stack are skipped; from the others on, only rows and
+    # columns that both the stack and the chip have are read.
     with nogil:
         n_strip = _strip_rows(stack.shape[1], stack.shape[2] * <Py_ssize_t>sizeof(sample_t))
         for band in range(stack.shape[0]):
@@ -64,27 +64,27 @@ def gather(
     bint stretched,
     sample_t[:, :, :, ::1] out not None,
 ):
-    """Copy a chip from each place, which names partition, row and column; edges as in `cut`.
+    """Copy a chip from each place, given as partition, row and column; edges are treated as in `cut`.
 
-    Shapes: windows (partition, band, row, col); extents (partition, 2) rows and columns that hold
-    samples, where smaller partitions are stored padded; places (chip, 3), not negative; out
-    (chip, band, y, x), no memory of the windows. Releases the GIL.
+    Shapes: windows (partition, band, row, col); extents (partition, 2), the rows and columns that
+    hold samples, because smaller partitions are stored padded; places (chip, 3), not negative; out
+    (chip, band, y, x), which shares no memory with windows. Releases the GIL.
     """
     cdef Py_ssize_t chip, band
     if places.shape[1] != 3 or places.shape[0] != out.shape[0] or windows.shape[1] != out.shape[1]:
-        raise ValueError("places is not (chip, 3) or out is not (chip, band, y, x)")
+        raise ValueError("places must be (chip, 3) and out (chip, band, y, x)")
     if out.shape[2] > MOST_SIZE or out.shape[3] > MOST_SIZE:
-        raise ValueError("a chip has more than 2**31 - 1 pixels a side")
+        raise ValueError("a chip must have at most 2**31 - 1 pixels per side")
     if extents.shape[0] != windows.shape[0] or extents.shape[1] != 2:
-        raise ValueError("extents is not (partition, 2)")
+        raise ValueError("extents must be (partition, 2)")
     for chip in range(extents.shape[0]):
         if not (0 <= extents[chip, 0] <= windows.shape[2] and 0 <= extents[chip, 1] <= windows.shape[3]):
-            raise ValueError("an extent is not within the windows")
+            raise ValueError("an extent is negative or larger than the windows")
     for chip in range(places.shape[0]):
         if not (0 <= places[chip, 0] < windows.shape[0]) or places[chip, 1] < 0 or places[chip, 2] < 0:
-            raise ValueError("a place is in no partition, or before it")
-    # Indices: partitions are those of `windows`; rows and columns are not negative, those beyond the extent are passed
-    # over, and no extent is larger than the windows.
+            raise ValueError("a place is outside the partitions, or its row or column is negative")
+    # Indices: all partitions are in `windows`; rows and columns are not negative, those beyond the extent are skipped,
+    # and no extent is larger than the windows.
     with nogil:
         if out.shape[2] * out.shape[3] > 0:
             for chip in range(places.shape[0]):
@@ -102,7 +102,7 @@ cdef void _gather_plane(
     Py_ssize_t chip,
     Py_ssize_t band,
 ) noexcept nogil:
-    """Copy one band of one chip. Neither difference below can pass 63 bits: both sides are not negative."""
+    """Copy one band of one chip. The differences below fit in 63 bits, because no operand is negative."""
     cdef Py_ssize_t partition = places[chip, 0], row = places[chip, 1], col = places[chip, 2]
     cdef Py_ssize_t height = max(<Py_ssize_t>0, min(out.shape[2], extents[partition, 0] - row))
     cdef Py_ssize_t width = max(<Py_ssize_t>0, min(out.shape[3], extents[partition, 1] - col))
@@ -125,9 +125,9 @@ cdef void _gather_plane(
 cdef int _check(const int64_t[:, ::1] origins, sample_t[:, :, :, ::1] out) except -1:
     cdef Py_ssize_t chip
     if origins.shape[1] != 2 or origins.shape[0] != out.shape[0]:
-        raise ValueError("origins is not (chip, 2) or out is not (chip, band, y, x)")
+        raise ValueError("origins must be (chip, 2) and out (chip, band, y, x)")
     if out.shape[2] > MOST_SIZE or out.shape[3] > MOST_SIZE:
-        raise ValueError("a chip has more than 2**31 - 1 pixels a side")
+        raise ValueError("a chip must have at most 2**31 - 1 pixels per side")
     for chip in range(origins.shape[0]):
         if origins[chip, 0] < 0 or origins[chip, 1] < 0:
             raise ValueError("a window starts before the stack")
@@ -165,7 +165,7 @@ cdef void _cut_strip(
         col = origins[chip, 1]
         if row >= bottom or col >= stack.shape[2]:
             continue
-        # The origin lies on the stack: no sum with the size of a chip passes 63 bits.
+        # The origin is on the stack: no sum with the size of a chip exceeds 63 bits.
         first = max(top, row)
         last = min(bottom, row + out.shape[2])
         width = min(out.shape[3], stack.shape[2] - col)
@@ -187,7 +187,7 @@ cdef void _cut_edges(
     bint stretched,
     sample_t[:, :, :, ::1] out,
 ) noexcept nogil:
-    """Write what `_cut_strip` leaves open in the chips that hang over the edge."""
+    """Fill or stretch the chips that extend beyond the edge, which `_cut_strip` does not finish."""
     cdef Py_ssize_t chip, height, width
     cdef const sample_t* begin
     for chip in range(origins.shape[0]):
@@ -210,10 +210,10 @@ cdef void _finish(
     Py_ssize_t chip,
     Py_ssize_t band,
 ) noexcept nogil:
-    """Fill or stretch a chip of which `height` rows and `width` columns lie inside, from `source` on.
+    """Fill or stretch a chip that has `height` rows and `width` columns inside, from `source` on.
 
-    Neither is more than the chip has, and `source` is NULL where one is 0. Stretched, row i shows row
-    i * height // size, which is below height; columns likewise.
+    Neither exceeds the size of the chip, and `source` is NULL if one is 0. In a stretched chip, row i
+    shows row i * height // size, which is below height, and likewise for columns.
     """
     cdef Py_ssize_t i, j
     if height == out.shape[2] and width == out.shape[3]:

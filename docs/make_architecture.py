@@ -24,7 +24,7 @@ WIDTH, LEFT, GAP, ROW, BOX = 1180, 118, 10, 74, 54
 
 @dataclass(frozen=True)
 class Room:
-    """A folder of modules, or a module that stands at the top of the package.
+    """A folder of modules, or a module at the top of the package.
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ TIMEOUT_S = 300
 
 
 def executed(notebook: nbformat.NotebookNode, dataset: Path) -> nbformat.NotebookNode:
-    """Return the notebook run anew, in a directory in which ``output/demo`` is `dataset`.
+    """Run the notebook again and return it, in a directory in which ``output/demo`` is `dataset`.
 
     Parameters
     ----------

@@ -62,7 +62,7 @@ def _bounds(metadata: Iterable[Any]) -> Iterator[str]:
 
 
 def default(field: FieldInfo) -> str:
-    """Return a default as TOML writes it, or what stands in its place."""
+    """Return a default as TOML writes it, or what replaces it."""
     if field.default is PydanticUndefined:
         return "required"
     if isinstance(field.default, BaseModel):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @output_option
 @click.option("--min-distance", type=click.FloatRange(0), default=0.0, show_default=True, metavar="M",
               help="Least allowed distance between train and dev, in metres.")  # fmt: skip
-@click.option("--no-shared-glaciers", is_flag=True, help="Count a glacier in both splits as a leak, too.")
+@click.option("--no-shared-glaciers", is_flag=True, help="Also count a glacier in both splits as a leak.")
 @click.option("--crs", metavar="CRS", help="Projected CRS in which files are measured.  [default: the first file's]")
 @click.option("--glacier-field", metavar="NAME", help="Column with the glacier ids, for files.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")

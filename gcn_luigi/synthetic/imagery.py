@@ -233,7 +233,7 @@ def indices(reflectance: Field) -> dict[str, npt.NDArray[np.int16]]:
 def make_votes(bright: npt.NDArray[np.float32], seed: int, margins: tuple[int, int, int, int]) -> npt.NDArray[np.int16]:
     """Return how many of seven classifiers took each pixel for debris-free ice: int16, -32768 outside a slanted edge.
 
-    They do not distinguish snow from clean ice, so late snow patches outside all glaciers get votes, too. They disagree
+    They do not distinguish snow from clean ice, so late snow patches outside all glaciers also get votes. They disagree
     on mixed pixels, and make errors in patches. `bright` is the share of snow and clean ice, 0 to 1; the votes extend
     `margins` pixels beyond it at the top, left, bottom and right.
     """

@@ -67,6 +67,33 @@ def test_no_source_starts_a_shell_loads_a_pickle_or_runs_text(path):
     assert list(offences(path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix())) == []
 
 
+def changeable(text: str) -> list[str]:
+    """Return the dataclasses of a source that are not frozen."""
+    return [
+        node.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ClassDef)
+        and any(
+            "dataclass" in ast.unparse(each) and "frozen=True" not in ast.unparse(each) for each in node.decorator_list
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SOURCES if "prepare" in path.parts],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_results_of_the_science_do_not_change_once_they_are_made(path):
+    assert changeable(path.read_text(encoding="utf-8")) == []
+
+
+def test_a_dataclass_that_can_change_would_be_found():
+    decorators = ("@dataclass", "@dataclasses.dataclass(slots=True)", "@dataclass(frozen=True, slots=True)", "@final")
+    text = "\n".join(f"{each}\nclass {name}: pass" for each, name in zip(decorators, "ABCD", strict=True))
+    assert changeable(text) == ["A", "B"]
+
+
 def test_processes_are_started_where_it_is_allowed():
     """The list of exceptions holds nothing that is no exception any more."""
     assert {

@@ -56,7 +56,7 @@ def class_table(
     ``"debris"``, ``"ice"`` or ``"ignore"``. If it is empty, 0, 1, 2 and 255 mean these classes. `absent` are classes
     that the settings allow to be absent.
 
-    Raise InputError if a value has no class. Raise it, too, if there is no map and a class does not occur that the
+    Raise InputError if a value has no class. Also raise it if there is no map and a class does not occur that the
     settings do not allow to be absent, because the values could then be read in two ways.
     """
     if classes:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gcn_luigi.errors import ConfigError, InputError
-from gcn_luigi.prepare.chips.chips import chip_offsets, chip_origins, coverage, cut_chips
+from gcn_luigi.prepare.chips.chips import ChipLoad, chip_load, chip_offsets, chip_origins, coverage, cut_chips
 from gcn_luigi.prepare.chips.selection import (
     ChipCounts,
     RejectionReason,
@@ -312,3 +312,8 @@ class TestRejection:
 
     def test_outcomes_are_text_that_tables_can_hold(self):
         assert [str(outcome) for outcome in rejection_reasons(_counts(), 10, ChipSettings())] == ["kept"]
+
+
+def test_a_cell_smaller_than_a_chip_has_no_chips_and_no_overlap():
+    assert chip_load(127, 128, 32, "clamp") == ChipLoad(n_chips=0, overlap=0.0, most=0, unseen=1.0)
+    assert chip_load(128, 128, 32, "clamp") == ChipLoad(n_chips=1, overlap=1.0, most=1, unseen=0.0)

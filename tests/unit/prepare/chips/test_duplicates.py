@@ -158,6 +158,12 @@ def test_sets_that_lie_in_both_splits_are_named_first():
     assert count_repeats(keys, splits, ["1", "2", "3", "4", "5"], n_examples=1).examples == (("3", "4"),)
 
 
+def test_five_sets_are_named_if_nobody_asks_for_another_number():
+    found = count_repeats([*range(7), *range(7)], ["train"] * 14, [f"chip{number:02d}" for number in range(14)])
+
+    assert (found.n_sets, found.examples) == (7, tuple((f"chip{i:02d}", f"chip{i + 7:02d}") for i in range(5)))
+
+
 def test_a_footprint_is_a_place_on_the_lattice_and_a_year():
     lattice = Lattice("EPSG:32606", left=100.1, top=900.3, pixel_size=0.1, height=100, width=100)
     chips = gpd.GeoDataFrame(

@@ -7,7 +7,13 @@ import pytest
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.chips.metadata import Partition, chip_columns, empty_columns
+from gcn_luigi.prepare.chips.metadata import (
+    Partition,
+    chip_columns,
+    empty_columns,
+    empty_window_columns,
+    window_columns,
+)
 from gcn_luigi.prepare.chips.selection import ChipCounts
 
 LATTICE = Lattice("EPSG:32606", left=500_000.0, top=6_800_000.0, pixel_size=12.5, height=100, width=80)
@@ -99,3 +105,10 @@ def test_an_id_that_does_not_fit_is_refused_rather_than_cut(partition):
         chip_columns("alps", make_place(partition), ORIGINS, make_counts(), 4)
 
     assert partition in caught.value.where
+
+
+def test_without_windows_every_column_is_there_and_empty():
+    empty, one = empty_window_columns(LATTICE), window_columns(make_place())
+    assert {name: (len(values), values.dtype, values.shape[1:]) for name, values in empty.items()} == {
+        name: (0, values.dtype, values.shape[1:]) for name, values in one.items()
+    }

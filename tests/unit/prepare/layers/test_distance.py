@@ -72,6 +72,11 @@ def test_without_a_glacier_the_cap_is_stored_in_the_unit():
     assert (distance_to_glacier(np.zeros((3, 4), bool), 30.0, 700, "px") == 23).all()
 
 
+@pytest.mark.parametrize(("max_m", "expected"), [(30, 1), (15, 0), (16, 1), (45, 2)])
+def test_a_cap_of_a_pixel_or_less_is_rounded_like_a_distance(max_m, expected):
+    assert (distance_to_glacier(np.zeros((2, 2), bool), 30.0, max_m, "px") == expected).all()
+
+
 def test_a_cap_that_fits_in_metres_may_not_fit_in_pixels():
     with pytest.raises(ConfigError, match=r"20000 m in px .* for pixels of 0\.5 m"):
         distance_to_glacier(np.ones((2, 2), bool), 0.5, 20_000, "px")

@@ -12,6 +12,7 @@ from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.prepare.layers.label_values import (
     class_table,
     count_values,
+    fractional_votes,
     reclassify,
     refuse_absent,
     refuse_percentages,
@@ -138,3 +139,13 @@ def test_a_value_that_cannot_be_a_key_is_no_class():
     with pytest.raises(InputError, match="1e\\+300") as caught:
         class_table(counts_of([0, 1, 2, 1e300]), {}, (), "label.tif")
     assert "nodata" in caught.value.fix
+
+
+@pytest.mark.parametrize(("most", "is_share"), [(1.0, True), (np.float32(1) + np.float32(1e-6), True), (1.25, False)])
+def test_fractions_up_to_one_look_like_shares_and_no_others_do(most, is_share):
+    whole, broken = np.array([[0.0, 1.0]]), np.array([[0.25, most]])
+    planes = [(values, np.isnan(values)) for values in (whole, broken)]
+    error = fractional_votes(planes, 4, "votes.tif")
+    # The first plane has none, so the example is of the second.
+    assert "of 4 pixels, for example 0.25" in str(error)
+    assert ("like probabilities or shares" in str(error)) is is_share

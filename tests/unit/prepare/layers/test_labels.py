@@ -85,3 +85,11 @@ def test_missing_votes_that_look_like_ice_are_missing():
 def test_a_ready_made_label_is_not_changed_by_a_rule_for_votes():
     with pytest.raises(ValidationError, match="ice_outside needs stem"):
         LabelSettings(raster="label.tif", ice_outside="ice")
+
+
+def test_an_outline_is_burnt_wherever_the_lattice_lies():
+    """West of the origin and far to the south, the numbers of x and y are in another order."""
+    for left, top in ((-900_000.0, 300.0), (900_000.0, 300.0), (300.0, -900_000.0), (300.0, 900_000.0)):
+        lattice = Lattice("EPSG:3338", left, top, 30.0, 4, 5)
+        inside = rasterize_outlines([shapely.box(left + 60, top - 90, left + 120, top - 30)], lattice)
+        assert np.argwhere(inside).tolist() == [[1, 2], [1, 3], [2, 2], [2, 3]]

@@ -11,6 +11,7 @@ from gcn_luigi.prepare.missing.described_years import contradicts, described_yea
         "2012", "yr2012", "YR2012", "y2012", "year 2012", "NBR_2012", "b1_2012", "2012_ftv_nbr", "summer 2012 (median)",
         "2012-07-21_2012-09-20", "20120721", "20120601-20120930", "2012-07-21T12:00:00Z", "S2A_20120721T205403",
         "21.07.2012", "07/21/2012", "2012:07:21 00:00:00", "2012-07", "LTV3_ndsi_07210920_2012", "Landsat, 2012, 30 m",
+        "2012/18",
     ],
 )  # fmt: skip
 def test_a_year_or_a_date_or_a_season_within_one_year_names_it(text):
@@ -22,7 +23,7 @@ def test_a_year_or_a_date_or_a_season_within_one_year_names_it(text):
     [
         "", "ndvi", "band 1", "B2", "1999_2001", "1999-2001", "median of 1999 to 2001", "2011-12-01_2012-02-28",
         "2010/11", "2010-11", "0.2012", "2012.5", "2000 nm", "2000nm", "2012 m", "12012", "2012345", "07210920", "1850",
-        "20121340", "WGS1984", "T2012A", "LT05_L1TP_066017_20120721_20161203_01_T1",
+        "20121340", "20122107", "2010/15", "WGS1984", "T2012A", "LT05_L1TP_066017_20120721_20161203_01_T1",
     ],
 )  # fmt: skip
 def test_what_is_no_single_year_says_nothing(text):

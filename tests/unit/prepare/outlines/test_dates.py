@@ -43,6 +43,7 @@ def test_a_form_says_how_dates_are_written(value, form, date):
 
 def test_values_that_are_not_understood_are_kept_apart_from_those_without_a_date():
     assert read_dates(["2009", None, "soon", "20099999"]) == (["2009", "", "", "2009"], ["soon"])
+    assert not_understood(["later", "soon"], 4) == "2 of 4 dates not understood, for example 'later'"
     assert not_understood(["soon"], 4) == "1 of 4 dates not understood, for example 'soon'"
 
 

@@ -54,6 +54,15 @@ def test_a_constant_id_is_refused_with_its_column_and_counts(read):
     assert 'id_field = "row"' in error.fix
 
 
+def test_columns_of_dates_and_the_refused_column_are_not_named_as_better_ids(read):
+    different = {"when": [f"{2000 + i}0701" for i in range(15)], "update": [f"u{i}" for i in range(15)]}
+    dates = {"BgnDate": [f"{2000 + i}0701" for i in range(15)], "Survey_Date": [f"d{i}" for i in range(15)]}
+
+    error = refusal(read, row_of(15), Id=[0] * 15, **dates, **different)
+
+    assert "[outlines] id_field (when: a different value in each row)" in error.fix
+
+
 @pytest.mark.parametrize(
     "ids",
     [[0] * 15, [0] * 14 + [7], [3, 5, *[0] * 9, 7, 8, 9, 10], ["unit"] * 15, [0.0] * 15],
@@ -386,6 +395,18 @@ def test_rock_across_a_divide_is_rock_for_the_neighbour_of_the_same_day(read, da
     assert first.equals(square(0).difference(rock))
     # What was ice in another year may have melted since.
     assert second.equals(square(100).difference(rock) if day == "2009-07-01" else square(100))
+
+
+def test_rock_that_only_touches_the_neighbour_is_not_subtracted_from_it(read):
+    outlines = read(
+        [square(0), square(100), square(60, 40, 30)],
+        line_type=["glac_bound", "glac_bound", "intrnl_rock"],
+        glac_id=["G1", "G2", "G1"],
+        src_date=["2009-07-01"] * 3,
+    )
+
+    assert outlines.table["area_m2"].tolist() == [8_400.0, 10_000.0]
+    assert outlines.notes == ("1 row of rock subtracted from 1 glacier: G1",)
 
 
 @pytest.mark.parametrize("by_analysis", [False, True])

@@ -188,6 +188,16 @@ def test_latitude_first_is_noticed_where_both_numbers_could_be_either():
     assert "longitude, or easting, first" in caught.value.fix
 
 
+@pytest.mark.parametrize(("col", "row"), [(-2000, 500), (2000, 500), (500, -2000), (500, 2000)])
+def test_shapes_beyond_any_one_side_are_not_in_the_region(col, row):
+    x, y = LATTICE.left + 30 * col, LATTICE.top - 30 * row
+    beyond = np.array([None, shapely.box(x - 99, y - 99, x + 99, y + 99)], dtype=object)
+    swapped = shapely.transform(lattice_box(DEGREES), lambda corners: corners[:, ::-1])
+
+    with pytest.raises(InputError, match="some would be if coordinates"):
+        check_on_region(np.array([None, swapped], dtype=object), beyond, pyproj.CRS(DEGREES), LATTICE, "file")
+
+
 def test_degrees_that_are_called_metres_are_noticed():
     with pytest.raises(InputError, match="look like degrees, but the CRS of the file is NAD83 / Alaska Albers"):
         check(lattice_box(DEGREES), ALBERS, LATTICE)

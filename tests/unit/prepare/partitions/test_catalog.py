@@ -7,9 +7,15 @@ import pytest
 import shapely
 
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.partitions.catalog import CellFacts, Exclusions, build_catalog
+from gcn_luigi.prepare.partitions.catalog import CellFacts, Exclusions, build_catalog, count_reasons
 from gcn_luigi.prepare.partitions.grid import Cell, make_grid
-from gcn_luigi.prepare.partitions.overlay import cell_boxes, far_from_outlines, join_outlines, outside_shares
+from gcn_luigi.prepare.partitions.overlay import (
+    cell_boxes,
+    far_from_outlines,
+    join_glaciers,
+    join_outlines,
+    outside_shares,
+)
 from gcn_luigi.prepare.partitions.years import partition_years
 from gcn_luigi.settings import GridSettings, YearSettings
 
@@ -182,3 +188,26 @@ def test_a_catalog_of_no_cells_has_all_columns():
     assert empty.empty
     assert list(empty.columns) == list(full.columns)
     assert empty.dtypes.astype(str).to_dict() == full.dtypes.astype(str).to_dict()
+
+
+def test_reasons_are_counted_without_their_numbers_and_equally_frequent_ones_are_in_order():
+    reasons = ["year gap 7", "", "too little glacier", "year gap 12", "rejected id", "no outline", "no outline"]
+    assert count_reasons(reasons) == "2 x no outline, 2 x year gap, 1 x rejected id, 1 x too little glacier"
+    assert count_reasons(["", ""]) == ""
+
+
+def test_of_several_analyses_of_a_glacier_the_one_with_the_largest_area_in_the_cell_counts():
+    analyses = pd.DataFrame({"outline": ["a@1", "a@2", "a@3", "b"], "glacier": ["a", "a", "a", "b"]})
+    joined = pd.DataFrame(
+        [
+            ("c1", "a@1", 5.0, 2001), ("c1", "a@2", 9.0, 2002), ("c1", "a@3", 7.0, 2003), ("c1", "b", 1.0, 2004),
+            ("c0", "a@3", 4.0, 2003), ("c0", "a@2", 4.0, 2002),
+        ],
+        columns=["cell", "outline", "area_m2", "year"],
+    )  # fmt: skip
+
+    found = join_glaciers(joined, gpd.GeoDataFrame(analyses, geometry=[None] * 4))
+
+    # Of equal ones the first by name.
+    assert found.to_numpy().tolist() == [["c0", "a", 4.0, 2002], ["c1", "a", 9.0, 2002], ["c1", "b", 1.0, 2004]]
+    assert list(found.columns) == list(joined.columns)

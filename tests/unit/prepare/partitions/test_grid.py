@@ -234,3 +234,42 @@ def test_a_row_without_a_box_is_refused(bad):
 def test_numbers_written_as_floats_are_the_same_id():
     assert cell_id(12) == cell_id(12.0) == cell_id("12.0") == cell_id(" 12 ") == "12"
     assert cell_id("1.5") == "1_5"
+
+
+def joined(*rows):
+    """Return rows of (cell, id of a glacier, date), as a grid joined with outlines has them."""
+    cells = {cell: one(label=cell, col=256 * cell)[1:] for cell, *_ in rows}
+    plain = table([(cell, *cells[cell]) for cell, *_ in rows])
+    return plain.assign(RGIId=[glacier for _, glacier, _ in rows], year=[date for *_, date in rows])
+
+
+def test_each_outline_gives_its_year_to_a_cell_once():
+    cells, notes = import_grid(
+        joined(
+            (0, "g1", 2005), (0, "g1", 2005), (0, "g2", 2005), (0, "g1", 2009),
+            (1, "g1", "2007-08-01"), (1, " g1 ", 2007), (1, None, 2007), (1, None, 2007), (1, "g3", None),
+            (2, "g4", 2008), (3, "g5", "soon"),
+        ),
+        LATTICE,
+        GridSettings(),
+    )  # fmt: skip
+
+    # Rows without the id of a glacier are each an outline of their own.
+    assert [cell.years for cell in cells] == [(2005, 2005, 2009), (2007, 2007, 2007), (2008,), ()]
+    assert [cell.year for cell in cells] == [2005, 2007, 2008, None]
+    assert notes == [
+        "7 rows repeat a cell and count once",
+        "1 cells whose rows state several years",
+        "1 of 11 dates not understood, for example 'soon'",
+    ]
+
+
+def test_a_grid_without_rows_is_refused():
+    with pytest.raises(InputError, match="the grid has no rows"):
+        import_grid(table([one()]).iloc[:0], LATTICE, GridSettings())
+
+
+@pytest.mark.parametrize("crs", [None, "EPSG:32606"])
+def test_a_grid_in_no_crs_or_in_another_one_is_refused(crs):
+    with pytest.raises(InputError, match=r"states no CRS|but the region is in"):
+        import_grid(table([one()], crs=crs), LATTICE, GridSettings())

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.split.blocks import block_ids, group_blocks
+from gcn_luigi.prepare.split.blocks import BlockSearch, Groups, block_ids, group_blocks
 from gcn_luigi.prepare.split.leakage import audit_split
 from gcn_luigi.prepare.split.split import assign_split
 from gcn_luigi.settings import SplitSettings
@@ -139,6 +139,45 @@ def test_a_giant_is_left_in_both_splits_and_named(large):
 
     assert counts(catalog)["dev"] / (counts(catalog)["dev"] + counts(catalog)["train"]) == pytest.approx(0.2, abs=0.02)
     assert notes == ["1 outlines lie in both splits, they could not be kept in one: giant"]
+
+
+def test_every_giant_is_named_and_a_small_glacier_still_ties_its_blocks():
+    catalog = make_catalog(square(1, 12))
+    names = catalog["partition"].tolist()
+    joined = join({"a": names, "b": names[1:], "c": [names[0], names[3]]})
+
+    groups = group_blocks(catalog, joined, block_ids(catalog, 1), buffer_px=0, dev_share=0.2)
+
+    assert groups.giants == ("b", "a")
+    assert groups.number[0] == groups.number[3]
+    assert len(set(groups.number.tolist())) == 11
+
+
+def test_the_cost_of_a_choice_is_that_of_the_table():
+    """Four cells in a row, two of them without glacier; the first two share a glacier, the third has another."""
+    catalog = make_catalog(square(1, 4), glacier=[0.5, 0.25, 0.0, 0.75], debris=[0.2, 0.0, 0.0, 0.1])
+    joined = join({"a": ["p0000", "p0001"], "b": ["p0003"]})
+    search = BlockSearch(catalog, joined, Groups(np.arange(4), ()), buffer_px=0, dev_share=0.25)
+
+    choice = search.evaluate(np.array([True, False, False, False]))
+
+    share = 2 * abs(1 / 3 - 0.25) / 0.25
+    glacier = abs(0.5 - (0.25 + 0.75) / 2) / 0.375
+    debris = abs(0.2 - (0.0 + 0.1) / 2) / 0.075
+    in_both = 2e6 / 3e6
+    assert choice.cost == pytest.approx(share + glacier + debris + in_both)
+    assert choice.is_dev.tolist() == [True, False, False, False]
+    assert not choice.is_lost.any()
+    # With a buffer the second cell is lost, and the glacier is in one split.
+    apart = BlockSearch(catalog, joined, Groups(np.arange(4), ()), buffer_px=1, dev_share=0.25)
+    choice = apart.evaluate(np.array([True, False, False, False]))
+    share = 2 * abs(1 / 2 - 0.25) / 0.25
+    assert choice.cost == pytest.approx(share + abs(0.5 - 0.75) / 0.375 + abs(0.2 - 0.1) / 0.075 + 1 / 4)
+    assert choice.is_lost.tolist() == [False, True, False, False]
+    # The share of a giant in both splits counts a quarter; all in dev is no choice.
+    giant = BlockSearch(catalog, joined, Groups(np.arange(4), ("a",)), buffer_px=0, dev_share=0.25)
+    assert search.evaluate(np.arange(4) == 0).cost - giant.evaluate(np.arange(4) == 0).cost == pytest.approx(0.5)
+    assert search.evaluate(np.ones(4, bool)).cost == np.inf
 
 
 def test_the_buffer_is_measured_in_pixels_for_cells_off_the_regular_grid():
