@@ -58,6 +58,8 @@ class Band:
         return f"Band({', '.join([repr(self.name), str(self.role), *own])})"
 
 
+# Keys of a ``[[bands]]`` table that say where its pixels are, and nothing about the band itself.
+PLACES = ("path", "band")
 LABEL_IGNORE = 255
 LABEL_NONE, LABEL_DEBRIS, LABEL_ICE = 0, 1, 2
 CLASS_NAMES = ("none", "debris", "ice")
@@ -119,6 +121,8 @@ def band_of(table: Mapping[str, Any]) -> Band:
     """Return the band that a ``[[bands]]`` table describes; raise TypeError or ValueError where it is no such table."""
     role = Role(table["role"])
     values = dict(table) | {"role": role, "suffix": table.get("suffix") or table["name"]}
+    for place in PLACES:
+        values.pop(place, None)
     if values.get("nodata") is None:
         values["nodata"] = -9999 if role is Role.TOPO else -32768
     return Band(**values)

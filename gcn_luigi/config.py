@@ -67,8 +67,7 @@ class Region:
         """
         named = {
             "data_root": ".",
-            "tiles.optical": self.settings.tiles.optical,
-            "tiles.topo": self.settings.tiles.topo if self.settings.topo_bands else None,
+            **self.settings.tile_directories,
             "outlines.path": self.settings.outlines.path,
             "label.stem": self.settings.label.stem,
             "label.raster": self.settings.label.raster,

@@ -4,14 +4,18 @@ Every section of the TOML file is one class here. This module opens no file.
 """
 
 import time
-import warnings
-from collections.abc import Mapping, ValuesView
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_origin
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from gcn_luigi.bands import Band, BandSchema, Role, band_of, made_bands, stacked_bands
-from gcn_luigi.old_keys import OLD_KEYS, renew_section
+from gcn_luigi.bands import PLACES, Band, BandSchema, Role, band_of, made_bands, stacked_bands
+from gcn_luigi.section import Section
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -24,50 +28,6 @@ Codec = Literal["deflate", "bitshuffle-lz4", "zstd", "none"]
 StorageLayout = Literal["chips", "windows"]
 # In place of a column: every row is a separate outline; no outline is dated.
 EACH_ROW, UNDATED = "row", "none"
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
-    # Name of its table in the TOML file, if some of its keys were renamed.
-    table: ClassVar[str] = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_old_names(cls, values: Any) -> Any:
-        if not cls.table or not isinstance(values, Mapping):
-            return values
-        renewed, notes = renew_section(cls.table, values)
-        for note in notes:
-            warnings.warn(note, DeprecationWarning, stacklevel=3)
-        return renewed
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            renamed = OLD_KEYS.get(self.table, {}).get(name)
-            if renamed is None or not renamed.new:
-                return super().__getattr__(name)
-            warnings.warn(f"{self.table}.{name} is now {self.table}.{renamed.new}", DeprecationWarning, stacklevel=2)
-            value = self
-            for part in renamed.new.split("."):
-                value = getattr(value, part)
-            return renamed.before(value)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        # Without this, true would be read as 1, and 0 as false.
-        annotation = cls.model_fields[str(info.field_name)].annotation
-        # A section checks its own keys.
-        held = value.values() if get_origin(annotation) is dict and isinstance(value, dict) else value
-        items = held if isinstance(held, (list, tuple, ValuesView)) else (held,)
-        if annotation is not bool and any(isinstance(item, bool) for item in items):
-            raise ValueError("this key does not take true or false")
-        if annotation is bool and not isinstance(value, bool):
-            raise ValueError(f"give true or false, without quotation marks, not {value!r}")
-        return value
 
 
 class LatticeSettings(Section):
@@ -106,6 +66,10 @@ class BandSettings(Section):
     name: BandName
     role: Literal["optical", "topo", "quality"]
     suffix: str = ""
+    # Pattern of the band's files, relative to data_root, in place of the tile directories.
+    path: str | None = None
+    # Which band of these files: a number from 1, or a description, in which {year} and {name} are placeholders.
+    band: Annotated[int, Field(ge=1)] | str | None = None
     nodata: Annotated[int, Field(ge=-32768, le=32767)] | None = None
     scale: Annotated[float, Field(gt=0)] = 1.0
     offset: float = 0.0
@@ -120,9 +84,25 @@ class BandSettings(Section):
             raise ValueError(f"valid_min {self.valid_min} exceeds valid_max {self.valid_max}: no value is valid")
         return self
 
-    def band(self) -> Band:
+    @model_validator(mode="after")
+    def _path_says_what_band_needs(self) -> Self:
+        says_year = "{year}" in (self.path or "")
+        if self.band is not None and self.path is None:
+            raise ValueError("band needs path: in tile directories, band k of an optical file is the k-th of years")
+        if self.role == "topo" and (says_year or "{year}" in str(self.band)):
+            raise ValueError("a topo band has no year: remove {year} from path and band")
+        if isinstance(self.band, int) and self.role != "topo" and not says_year:
+            raise ValueError('one band number is one year: write {year} into path, or give band = "{year}"')
+        return self
+
+    def as_band(self) -> Band:
         """Return the band as the rest of the package uses it."""
         return band_of(self.model_dump())
+
+    @model_serializer(mode="wrap")
+    def _without_places_that_are_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `path` and `band` if they are not given, so that datasets of tile directories stay current."""
+        return {key: value for key, value in plain(self).items() if value is not None or key not in PLACES}
 
 
 class ConvertSettings(Section):
@@ -182,7 +162,9 @@ class LabelSettings(Section):
     # In place of `stem`, a raster: 0 none, 1 debris, 2 debris-free ice; 255 or its nodata value is missing.
     raster: str | None = None
     # What the values of `raster` mean if they differ, for example "1" = "ice".
-    classes: dict[Annotated[str, Field(pattern=r"^(0|-?[1-9][0-9]{0,8})$")], Literal[ClassName, "ignore"]] = {}
+    classes: dict[Annotated[str, Field(pattern=r"^(0|-?[1-9][0-9]{0,8})$")], Literal[ClassName, "ignore"]] = Field(
+        default={}
+    )
     # Classes of which the used partitions may hold no pixel at all.
     allow_absent: tuple[ClassName, ...] = ()
 
@@ -306,7 +288,7 @@ class ChipSettings(Section):
     # Halve the step on partitions with 40 to 60 % glacier (train only).
     densify: bool = False
     # Least share of each class, by name: none, debris, ice.
-    min_share: dict[ClassName, Share] = {}
+    min_share: dict[ClassName, Share] = Field(default={})
     # Least share of glacier pixels: debris and ice together.
     min_glacier_share: Share = 0.0
     min_valid_label_share: Share = 0.5
@@ -381,6 +363,14 @@ class RegionSettings(Section):
         return stacked_bands(tables, self.distance.unit if self.distance.enabled else None)
 
     @property
+    def tile_directories(self) -> dict[str, str]:
+        """The directories of tiles that are read, by key; none of a role whose bands all have a path."""
+        listed = {table.role for table in self.bands if table.path is None}
+        is_optical = bool(listed - {"topo"}) or len(listed) == len({table.role for table in self.bands})
+        optical = {"tiles.optical": self.tiles.optical} if is_optical else {}
+        return {**optical, **({"tiles.topo": self.tiles.topo} if "topo" in listed else {})}
+
+    @property
     def topo_bands(self) -> tuple[Band, ...]:
         """The topographic bands, in order."""
         return tuple(band for band in self.schema_bands if band.role is Role.TOPO)
@@ -388,4 +378,4 @@ class RegionSettings(Section):
     @property
     def quality_bands(self) -> tuple[Band, ...]:
         """Bands that are mosaicked and never stacked."""
-        return tuple(table.band() for table in self.bands if table.role == "quality")
+        return tuple(table.as_band() for table in self.bands if table.role == "quality")

@@ -7,6 +7,7 @@ from luigi.util import requires
 
 from gcn_luigi.bands import Role
 from gcn_luigi.config import band_facts, pick
+from gcn_luigi.io.inputs.matching import tile_sources
 from gcn_luigi.io.inputs.scan import scan_tiles
 from gcn_luigi.stages.layers.tile_quality import checked_bands, write_tile_quality
 from gcn_luigi.tasks.base import RegionTask
@@ -25,10 +26,13 @@ class TileInventory(RegionTask):
         settings, tiles = region.settings, region.settings.tiles
         others = {"precedence", "on_suspect_nodata"}
         chosen = pick(settings, [f"tiles.{key}" for key in type(tiles).model_fields if key not in others])
-        bands = band_facts((table.band() for table in settings.bands), "name", "role", "suffix")
+        bands = band_facts((table.as_band() for table in settings.bands), "name", "role", "suffix")
+        places = [[table.name, table.path, table.band] for table in settings.bands if table.path is not None]
+        if places:
+            chosen["paths"] = places
         return Dependencies(
             {**chosen, **pick(settings, ("lattice", "years")), "bands": bands},
-            sources=(region.root / tiles.optical, *((region.root / tiles.topo,) if settings.topo_bands else ())),
+            sources=tile_sources(region.root, settings),
         )
 
     def output(self) -> PublishedFile:

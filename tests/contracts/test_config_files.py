@@ -80,7 +80,7 @@ def test_a_template_is_the_published_setup(name):
 def test_a_template_finds_the_published_files(name, file, band):
     settings = load_region(CONFIG / f"{name}.toml").settings
 
-    found = band_of(file, [table.band() for table in settings.bands])
+    found = band_of(file, [table.as_band() for table in settings.bands])
 
     assert (found.name if found else None) == band
 

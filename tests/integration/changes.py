@@ -17,6 +17,7 @@ from tests.integration.commands import Tiny
 # What else a base configuration says than that of the tiny region.
 BASES: dict[str, dict[str, Any]] = {
     "plain": {},
+    "copied": {"bands.0.path": "optical/{tile}/*_ndsi.tif"},
     "cells": {"grid.path": "made/cells.gpkg"},
     "label": {"label": {"raster": "made/label.tif"}},
     "metres": {"distance.raster": "made/distance.tif"},

@@ -35,7 +35,7 @@ def tree(columbia, columbia_bad, tmp_path):
 def mosaic_of(root, name, *, source_band=1, **changes):
     settings = columbia_settings(**changes)
     inventory = scan_tiles(root, settings)
-    band = next(table.band() for table in settings.bands if table.name == name)
+    band = next(table.as_band() for table in settings.bands if table.name == name)
     path = root / f"{name}.vrt"
     write_vrt(path, inventory.lattice, [mosaic_band(inventory.of_band(name), band, root, source_band=source_band)])
     return path, band

@@ -8,7 +8,8 @@ import rasterio
 
 from gcn_luigi.config import load_region
 from gcn_luigi.read.validate import validate
-from gcn_luigi.settings import RegionSettings, Section
+from gcn_luigi.section import Section
+from gcn_luigi.settings import RegionSettings
 from tests.integration.changes import BASES, add_sources, rebuild, write_config
 from tests.integration.commands import make_tiny
 from tests.reference.timeless import NO_PAGE
@@ -41,6 +42,9 @@ SETTINGS = [
     ("plain", {"bands.0.name": "snow", "bands.0.suffix": "ndsi"}, f"TileInventory TileQuality OpticalMosaic {STACKS}"),
     ("plain", {"bands.2.role": "optical"}, f"TileInventory TileQuality OpticalMosaic {STACKS}"),
     ("plain", {"bands.1.suffix": "curvature_temp"}, f"TileInventory TileQuality TopoMosaic {STACKS}"),
+    # Files below tiles in place of tile directories: the same pixels, of the same files.
+    ("plain", {"bands.0.path": "optical/{tile}/*_ndsi.tif"}, INVENTORY),
+    ("copied", {"bands.0.band": "{year}"}, INVENTORY),
     ("plain", {"bands.0.nodata": -32767}, f"TileQuality OpticalMosaic YearStack ChipShard {ALWAYS}"),
     ("plain", {"bands.2.nodata": -1}, f"OpticalMosaic {ALWAYS}"),
     ("plain", {"bands.0.scale": 2.0}, ALWAYS),

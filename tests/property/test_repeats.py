@@ -23,7 +23,7 @@ def test_squared_counts_are_those_of_numpy(segments, length, stride, highest, se
     ("length", "stride", "n_counts", "n_squares"), [(0, 1, 256, 2), (5, 0, 256, 2), (5, 1, 255, 2), (5, 1, 256, 3)]
 )
 def test_sizes_that_do_not_fit_are_refused(length, stride, n_counts, n_squares):
-    with pytest.raises(ValueError, match="not"):
+    with pytest.raises(ValueError, match="must"):
         repeats.squared_counts(
             np.zeros(10, np.uint8), length, stride, np.empty(n_counts, np.uint32), np.empty(n_squares, np.int64)
         )

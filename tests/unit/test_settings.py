@@ -25,20 +25,20 @@ def make(**changes):
 
 
 def test_a_band_is_found_by_its_name_unless_a_suffix_is_given():
-    assert BandSettings(name="red", role="optical").band().suffix == "red"
-    assert BandSettings(name="red", role="optical", suffix="b3").band().suffix == "b3"
+    assert BandSettings(name="red", role="optical").as_band().suffix == "red"
+    assert BandSettings(name="red", role="optical", suffix="b3").as_band().suffix == "b3"
 
 
 @pytest.mark.parametrize(("role", "nodata"), [("optical", -32768), ("topo", -9999), ("quality", -32768)])
 def test_nodata_follows_from_the_role_unless_it_is_given(role, nodata):
-    assert BandSettings(name="x", role=role).band().nodata == nodata
-    assert BandSettings(name="x", role=role, nodata=0).band().nodata == 0
+    assert BandSettings(name="x", role=role).as_band().nodata == nodata
+    assert BandSettings(name="x", role=role, nodata=0).as_band().nodata == 0
 
 
 def test_every_value_of_a_band_table_reaches_the_band():
     table = {"scale": 2.5, "offset": -1.0, "valid_min": -5, "valid_max": 7, "unit": "m", "description": "height"}
 
-    band = BandSettings(name="dem", role="topo", suffix="z", nodata=-1, **table).band()
+    band = BandSettings(name="dem", role="topo", suffix="z", nodata=-1, **table).as_band()
 
     assert band == Band("dem", Role.TOPO, "z", -1, 2.5, -1.0, -5.0, 7.0, "m", "height")
 

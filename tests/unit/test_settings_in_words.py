@@ -124,7 +124,7 @@ def test_a_band_may_be_called_what_it_is_called(tmp_path, name):
     settings = load_region(path).settings
 
     assert settings.schema_bands.names == (name, "label")
-    assert settings.bands[0].band().suffix == name
+    assert settings.bands[0].as_band().suffix == name
 
 
 @pytest.mark.parametrize("other", ["RED", "Label"])

@@ -37,6 +37,9 @@ class SourceFile:
         Number of bands in the file.
     tags : tuple of (float or None)
         The tag of each band if they differ; otherwise empty.
+    numbers : tuple of int
+        The band of the file for each configured year, counted from 1, or 0 if the file does not have this year. For
+        topography, the one band that is used. Empty if band k is the k-th year.
     """
 
     tile: str
@@ -47,11 +50,23 @@ class SourceFile:
     nodata: float | None
     count: int
     tags: tuple[float | None, ...] = ()
+    numbers: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Make two nan tags equal, so that equal inventories compare equal."""
         object.__setattr__(self, "nodata", _one_nan(self.nodata))
         object.__setattr__(self, "tags", tuple(map(_one_nan, self.tags)))
+
+    def __repr__(self) -> str:
+        """Return the fields; `numbers` only if there are any, as fingerprints are made from this text."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if not self.numbers:
+            del values["numbers"]
+        return f"SourceFile({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+
+    def number_of(self, position: int) -> int:
+        """Return the 1-based band for the year at a 0-based `position`, or 0 if the file does not have this year."""
+        return self.numbers[position] if self.numbers else position + 1
 
     def tag_of(self, band: int) -> float | None:
         """Return the nodata tag of a 1-based band."""
@@ -181,6 +196,9 @@ def _plain_file(file: SourceFile) -> dict[str, Any]:
     plain["tags"] = list(map(_text, file.tags))
     if not file.tags:
         del plain["tags"]
+    plain["numbers"] = list(file.numbers)
+    if not file.numbers:
+        del plain["numbers"]
     return plain | {"export_date": file.export_date}
 
 
@@ -188,6 +206,7 @@ def _file(tile: str, plain: dict[str, Any]) -> SourceFile:
     # The export date is not needed, because it is derived from the file name.
     values = {key: value for key, value in plain.items() if key != "export_date"}
     values |= {"window": Window(*plain["window"]), "nodata": _tag(plain["nodata"])}
+    values["numbers"] = tuple(plain.get("numbers", ()))
     return SourceFile(tile=tile, **values | {"tags": tuple(map(_tag, plain.get("tags", ())))})
 
 

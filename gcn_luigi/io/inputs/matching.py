@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.io.inputs.inventory import Note
+from gcn_luigi.io.inputs.patterns import BandChoice, PathPattern
 from gcn_luigi.io.raster.drivers import other_format
 from gcn_luigi.settings import RegionSettings, TileSettings
 
@@ -22,6 +23,7 @@ _FIX_FORMAT = (
     "`rio convert netcdf:cube.nc:nbr x_nbr.tif`; unpack an archive; for other formats use `rio convert`. "
     "docs/howto/own-data.md shows how, also for Zarr"
 )
+_FIX_PATH = "correct bands.path, or data_root, where it starts; * stands for text that does not matter"
 _FIX_DUPLICATE = "remove one of them, or set tiles.on_duplicate = 'first'"
 _FIX_LINK = "restore the target of the link, remove the link, or name it in tiles.exclude"
 FIX_MISSING = "supply it, or set tiles.on_missing = 'gap' to leave nodata there"
@@ -30,12 +32,18 @@ FIX_NO_TILE = f"{FIX_MISSING}; if it is not a tile, name it in tiles.exclude"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file that was chosen by its name. `base` is the directory that contains its tile directory."""
+    """A file that was chosen by its name.
+
+    `base` is the directory that contains its tile directory, or the pattern of its path. `choice` is None for files in
+    tile directories, and `year` is the year that a pattern found in the path.
+    """
 
     base: str
     tile: str
     band: Band
     path: str
+    choice: BandChoice | None = None
+    year: int | None = None
 
 
 @dataclass
@@ -79,7 +87,7 @@ def base_directories(settings: RegionSettings) -> dict[Role, str]:
     """Return the directory with the tile directories of each configured role. Raise ConfigError for an absolute one."""
     tiles = settings.tiles
     places = {Role.OPTICAL: tiles.optical, Role.QUALITY: tiles.optical, Role.TOPO: tiles.topo}
-    used = {table.band().role for table in settings.bands}
+    used = {table.as_band().role for table in settings.bands if table.path is None}
     absolute = sorted({place for role, place in places.items() if role in used and Path(place).is_absolute()})
     if absolute:
         raise ConfigError(
@@ -124,7 +132,7 @@ def list_candidates(root: Path, settings: RegionSettings, findings: Findings) ->
     InputError
         A directory does not exist or cannot be listed.
     """
-    bands = [table.band() for table in settings.bands]
+    bands = [table.as_band() for table in settings.bands if table.path is None]
     suffixes = [band.suffix for band in bands]
     if len(set(suffixes)) != len(suffixes):
         raise ConfigError(
@@ -132,10 +140,12 @@ def list_candidates(root: Path, settings: RegionSettings, findings: Findings) ->
             where=f"bands.suffix: {', '.join(sorted(suffixes))}",
             fix="give each band the suffix of its own files",
         )
-    places = base_directories(settings)
-    main = places.get(Role.OPTICAL, next(iter(places.values())))
-    candidates: list[Candidate] = []
+    candidates = _fitting_files(root, settings, findings)
     tiles: set[str] = set()
+    places = base_directories(settings)
+    if not places:
+        return candidates, tiles
+    main = places.get(Role.OPTICAL, next(iter(places.values())))
     for base in sorted(set(places.values())):
         for tile, directory in sorted(_tile_directories(root, base, settings.tiles, findings).items()):
             if base == main:
@@ -148,6 +158,55 @@ def list_candidates(root: Path, settings: RegionSettings, findings: Findings) ->
                     reason = f"ends like band {band.name}, whose files lie below {places[band.role]}"
                     findings.note("unmatched", Note(tile, "", chosen[band], reason))
     return candidates, tiles
+
+
+def path_patterns(settings: RegionSettings) -> list[tuple[PathPattern, BandChoice]]:
+    """Return the pattern of each band that has one, and which band of the files it is."""
+    return [
+        (PathPattern(table.path, band), BandChoice(band, table.band, settings.years))
+        for table in settings.bands
+        if table.path is not None
+        for band in [table.as_band()]
+    ]
+
+
+def tile_sources(root: Path, settings: RegionSettings) -> list[Path]:
+    """Return the directories of tiles, and the files that fit the paths of bands. A directory may be absent."""
+    places = [root / place for place in settings.tile_directories.values()]
+    files = {match.path for pattern, _ in path_patterns(settings) for match in pattern.files(root)}
+    return [*places, *(root / path for path in sorted(files))]
+
+
+def _fitting_files(root: Path, settings: RegionSettings, findings: Findings) -> list[Candidate]:
+    """Return the files that fit the patterns of bands, at most one per band, tile and year."""
+    chosen: dict[tuple[str, str, int | None], Candidate] = {}
+    for pattern, choice in path_patterns(settings):
+        band = pattern.band
+        for match in pattern.files(root):
+            tile = _tile_id(match.tile, settings.tiles)
+            note, name = Note(tile, band.name, match.path, ""), PurePosixPath(match.path).name
+            if _is_passed_over(name, note, settings.tiles, findings):
+                continue
+            path = root / match.path
+            if path.is_symlink() and not path.exists():
+                findings.problem(replace(note, reason="a link that leads nowhere, or to itself"), _FIX_LINK)
+            elif match.year is not None and match.year not in settings.years:
+                findings.note("unmatched", replace(note, reason=f"{match.year} is not one of years"))
+            elif (key := (band.name, tile, match.year)) in chosen:
+                reason = f"{chosen[key].path} is the same band, tile and year"
+                _report_duplicate(replace(note, reason=reason), settings.tiles, findings)
+            else:
+                chosen[key] = Candidate(pattern.text, tile, band, match.path, choice, match.year)
+                if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+                    findings.note("linked", replace(note, reason=_LINK_OUT))
+        if not any(candidate.band == band for candidate in chosen.values()):
+            findings.problem(Note("", band.name, pattern.text, "no file fits this path"), _FIX_PATH)
+    return list(chosen.values())
+
+
+def _tile_id(name: str, tiles: TileSettings) -> str:
+    """Return the id of a tile. Only whole numbers lose their zeros: 0123 and 123 are the same tile."""
+    return (name.lstrip("0") or "0") if tiles.strip_zeros and name.isdigit() else name
 
 
 def _tile_directories(root: Path, base: str, tiles: TileSettings, findings: Findings) -> dict[str, str]:

@@ -18,6 +18,7 @@ from gcn_luigi.io.inputs.matching import (
     Findings,
     base_directories,
     list_candidates,
+    path_patterns,
 )
 from gcn_luigi.io.raster.header import (
     COPY_FIRST,
@@ -51,6 +52,8 @@ class _Opened:
     candidate: Candidate
     header: Header
     window: Window
+    # See `SourceFile`.
+    numbers: tuple[int, ...] = ()
 
     def note(self, reason: str) -> Note:
         return Note(self.candidate.tile, self.candidate.band.name, self.candidate.path, reason)
@@ -76,20 +79,21 @@ def scan_tiles(root: Path, settings: RegionSettings) -> Inventory:
     """
     findings = Findings()
     candidates, tiles = list_candidates(root, settings, findings)
-    bases = base_directories(settings)
-    main_role = Role.OPTICAL if Role.OPTICAL in bases else Role.TOPO
+    roles = {table.as_band().role for table in settings.bands}
+    main_role = Role.OPTICAL if Role.OPTICAL in roles else Role.TOPO
     if not any(candidate.band.role is main_role for candidate in candidates):
         findings.check(root)
         raise InputError(
             f"no file of any {main_role} band was found",
-            where=f"{root}: {', '.join(sorted(set(bases.values())))}",
+            where=f"{root}: {', '.join(sorted(set(base_directories(settings).values())))}",
             fix="name the files <directory>/<tile>/*_<suffix>.tif, or correct bands.suffix",
         )
     _find_missing(candidates, tiles, settings, findings)
+    _find_missing_years(candidates, settings, findings)
     # All files share one GDAL environment, because creating one takes longer than reading a header.
     with rasterio.Env():
         opened = [one for candidate in candidates if (one := _open(root, candidate, findings))]
-    fitting = [one for one in opened if _fits_band(one, len(settings.years), findings)]
+    fitting = [found for one in opened if (found := _fitted(one, len(settings.years), findings)) is not None]
     _check_years(opened, settings, findings)
     if not fitting:
         findings.check(root)
@@ -108,9 +112,10 @@ def _find_missing(
 ) -> None:
     """Report files that optical tiles lack, and note tiles that only have topography."""
     bases = base_directories(settings)
-    found = {(candidate.tile, candidate.band.name) for candidate in candidates}
-    present = {(candidate.tile, candidate.base) for candidate in candidates}
-    bands = [table.band() for table in settings.bands]
+    listed = [candidate for candidate in candidates if candidate.choice is None]
+    found = {(candidate.tile, candidate.band.name) for candidate in listed}
+    present = {(candidate.tile, candidate.base) for candidate in listed}
+    bands = [table.as_band() for table in settings.bands if table.path is None]
     missing = []
     for tile in sorted(tiles, key=tile_order):
         for base in sorted(set(bases.values())):
@@ -129,6 +134,36 @@ def _find_missing(
             findings.note("unmatched", Note(tile, "", base, "a tile without optical files"))
 
 
+def _find_missing_years(candidates: Iterable[Candidate], settings: RegionSettings, findings: Findings) -> None:
+    """Report tiles and years for which a band with a path has no file.
+
+    A band needs every tile that any band of its role has, if its path names the tile, and every year, if its path names
+    the year.
+    """
+    tiles: dict[Role, set[str]] = {}
+    found: dict[tuple[str, str], set[int | None]] = {}
+    for candidate in candidates:
+        if candidate.choice is not None:
+            if "{tile}" in candidate.base:
+                tiles.setdefault(candidate.band.role, set()).add(candidate.tile)
+            found.setdefault((candidate.band.name, candidate.tile), set()).add(candidate.year)
+    for pattern, _ in path_patterns(settings):
+        band = pattern.band
+        needed = sorted(tiles.get(band.role, set()), key=tile_order) if pattern.has_tile else [""]
+        if not any(name == band.name for name, _ in found):
+            continue
+        for tile in needed:
+            years = found.get((band.name, tile), set())
+            missing = [year for year in settings.years if year not in years] if pattern.has_year else []
+            if not years or missing:
+                reason = f"no file for {', '.join(map(str, missing))}" if missing else "no file"
+                note = Note(tile, band.name, pattern.text, reason)
+                if settings.tiles.on_missing == "gap":
+                    findings.note("missing", note)
+                else:
+                    findings.problem(note, FIX_MISSING)
+
+
 def _open(root: Path, candidate: Candidate, findings: Findings) -> _Opened | None:
     try:
         header = read_header(root / candidate.path)
@@ -138,13 +173,18 @@ def _open(root: Path, candidate: Candidate, findings: Findings) -> _Opened | Non
     return _Opened(candidate, header, header.lattice.window)
 
 
-def _fits_band(one: _Opened, n_years: int, findings: Findings) -> bool:
-    """Return whether the file has the number of bands and the type that its role requires, and report why not."""
-    band, header = one.candidate.band, one.header
+def _fitted(one: _Opened, n_years: int, findings: Findings) -> _Opened | None:
+    """Return the file with the bands that are used; None, with a report, if its role requires others."""
+    band, header, choice = one.candidate.band, one.header, one.candidate.choice
     wanted = 1 if band.role is Role.TOPO else n_years
     dtypes = ", ".join(sorted(set(header.dtypes)))
     before = len(findings.problems)
-    if header.count != wanted:
+    if choice is not None:
+        try:
+            one = replace(one, numbers=choice.numbers(one.candidate.year, header.names, header.items))
+        except ValueError as error:
+            findings.problem(one.note(str(error)), "correct bands.path or bands.band")
+    elif header.count != wanted:
         reason = f"has {header.count} bands, {wanted} expected ({'one' if wanted == 1 else 'one for each of years'})"
         findings.problem(one.note(reason), "supply the whole file, or correct years")
     if band.role is Role.OPTICAL and not set(header.dtypes) <= set(_OPTICAL_DTYPES):
@@ -160,7 +200,7 @@ def _fits_band(one: _Opened, n_years: int, findings: Findings) -> bool:
         findings.problem(one.note("carries a mask of its own, which would be ignored"), fix)
     if header.unwritten:
         findings.problem(one.note(header.unwritten), fix_unwritten(header.dtypes, band.nodata))
-    return len(findings.problems) == before
+    return one if len(findings.problems) == before else None
 
 
 def _check_years(opened: Iterable[_Opened], settings: RegionSettings, findings: Findings) -> None:
@@ -168,7 +208,8 @@ def _check_years(opened: Iterable[_Opened], settings: RegionSettings, findings: 
     wrong: dict[tuple[str, str, str], list[str]] = {}
     for one in opened:
         candidate, header = one.candidate, one.header
-        if candidate.band.role is Role.TOPO or len(header.names) != len(settings.years):
+        is_by_position = candidate.choice is None or (candidate.choice.wanted is None and candidate.year is None)
+        if candidate.band.role is Role.TOPO or not is_by_position or len(header.names) != len(settings.years):
             continue
         described = described_years(header.names, header.items)
         if contradicts(described, settings.years):
@@ -234,7 +275,8 @@ def _check_extents(placed: Sequence[_Opened], findings: Findings) -> None:
     """Report files that cover different pixels than most files of the same tile."""
     groups: dict[tuple[str, str], list[_Opened]] = {}
     for one in placed:
-        groups.setdefault((one.candidate.base, one.candidate.tile), []).append(one)
+        if one.candidate.choice is None:
+            groups.setdefault((one.candidate.base, one.candidate.tile), []).append(one)
     for group in groups.values():
         usual = Counter(one.window for one in group).most_common(1)[0][0]
         for one in group:
@@ -282,4 +324,6 @@ def _source(one: _Opened) -> SourceFile:
     dtype, nodata = np.result_type(*header.dtypes).name, header.nodata[0]
     tags = header.nodata if len(set(map(repr, header.nodata))) > 1 else ()
     place = (candidate.tile, candidate.band.name, candidate.path, one.window)
-    return SourceFile(*place, dtype, nodata, header.count, tags)
+    # By their positions, the bands are the years: nothing needs to be said.
+    numbers = () if one.numbers == tuple(range(1, header.count + 1)) else one.numbers
+    return SourceFile(*place, dtype, nodata, header.count, tags, numbers)

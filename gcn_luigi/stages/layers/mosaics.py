@@ -54,15 +54,17 @@ def mosaic_band(
     compared as numbers. A file is masked by the nodata tag of its band or, without a tag, by ``band.nodata``. The
     nodata value of the mosaic is ``band.nodata``, so every pixel of that value reads as nodata. But only the mask of a
     file decides whether a tile below is visible. The type of the mosaic is the narrowest that can hold every file and
-    the nodata value. `source_band` is the 1-based band of every file. Paths of files start from `root`. `precedence`
-    says which tile is on top.
+    the nodata value. `source_band` is the 1-based position of the year (1 for topography): the band of every file whose
+    bands are the years. Files without this year are left out. Paths of files start from `root`. `precedence` says which
+    tile is on top.
 
     Raises
     ------
     InputError
         There is no file, or one of them lacks `source_band`.
     """
-    short = [file.path for file in files if file.count < source_band]
+    files = [file for file in files if file.number_of(source_band - 1)]
+    short = [file.path for file in files if file.count < file.number_of(source_band - 1)]
     if short or not files:
         raise InputError(
             f"there is no band {source_band} for the mosaic of {band.name}",
@@ -76,9 +78,9 @@ def mosaic_band(
     sources = tuple(
         VrtSource(
             root / file.path,
-            source_band,
+            number := file.number_of(source_band - 1),
             file.window,
-            float(band.nodata) if (tag := file.tag_of(source_band)) is None else tag,
+            float(band.nodata) if (tag := file.tag_of(number)) is None else tag,
         )
         for file in reversed(from_top)
     )

@@ -104,16 +104,19 @@ def _file_rows(
     path: Path, file: SourceFile, band: Band, years: tuple[int | None, ...]
 ) -> tuple[list[dict[str, Any]], list[PixelSample]]:
     """Return the counts and extremes of each year of a file, and a sample of its pixels."""
+    numbers = [file.number_of(position) for position in range(len(years))]
+    years = tuple(year for year, number in zip(years, numbers, strict=True) if number)
+    numbers = [number for number in numbers if number]
     samples = [PixelSample(file.window.height, file.window.width) for _ in years]
     counts = np.zeros((len(years), 3), np.int64)
     extremes = [(np.inf, -np.inf)] * len(years)
     shape = Lattice("", 0.0, 0.0, 1.0, file.window.height, file.window.width)
     with open_raster(path) as dataset:
         for window in blocks(shape, _STRIP):
-            values = read_dataset(dataset, window, bands=range(1, len(years) + 1), fill=0)
+            values = read_dataset(dataset, window, bands=numbers, fill=0)
             for position, plane in enumerate(values):
                 samples[position].add(window.row, window.col, plane)
-                valid, missing, wild = _classify(plane, band, file.tag_of(position + 1))
+                valid, missing, wild = _classify(plane, band, file.tag_of(numbers[position]))
                 counts[position] += (valid.sum(), missing.sum(), wild.sum())
                 if valid.any():
                     kept, (low, high) = plane[valid], extremes[position]
@@ -185,8 +188,9 @@ def _find_suspects(
 ) -> list[_Suspect]:
     """Return the suspects of one file, at most two per band. Its nodata tags are always trusted."""
     found = []
-    for position, (row, sample) in enumerate(zip(rows, samples, strict=True), start=1):
-        tag = file.tag_of(position)
+    numbers = [number for number in file.numbers if number] or range(1, len(rows) + 1)
+    for number, row, sample in zip(numbers, rows, samples, strict=True):
+        tag = file.tag_of(number)
         place = (file.tile, file.path, band.name, row["year"])
         if tag is not None and tag != band.nodata and _is_legal(tag, band) and (share := sample.share_of(tag)):
             reason = f"its nodata tag {_exact(tag)} lies within the band's valid range"

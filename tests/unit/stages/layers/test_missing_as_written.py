@@ -164,7 +164,7 @@ class TestBlocksThatWereNeverWritten:
 
 def shown(root, inventory, source_band):
     """Return the mosaic of one year, as GDAL shows it and as our own reader does."""
-    band = region().bands[0].band()
+    band = region().bands[0].as_band()
     mosaic = mosaic_band(inventory.of_band("a"), band, root, source_band=source_band)
     write_vrt(root / f"mosaic_{source_band}.vrt", LATTICE, [mosaic])
     whole = VrtSource(root / f"mosaic_{source_band}.vrt", 1, LATTICE.window, -32768, mosaic)
