@@ -39,6 +39,8 @@ class Band:
         Closed range of stored values that can be real; None leaves that side open.
     unit, description : str
         Information for readers.
+    convert : bool
+        Optical files may be of any real type, and are converted. Topography always is; see `is_converted`.
     """
 
     name: str
@@ -51,6 +53,12 @@ class Band:
     valid_max: float | None = None
     unit: str = ""
     description: str = ""
+    convert: bool = False
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether the build converts the files to int16 instead of taking their values as they are."""
+        return self.convert or self.role is Role.TOPO
 
     def __repr__(self) -> str:
         """Return the fields that differ from their defaults."""

@@ -71,6 +71,8 @@ class BandSettings(Section):
     # Which band of these files: a number from 1, or a description, in which {year} and {name} are placeholders.
     band: Annotated[int, Field(ge=1)] | str | None = None
     nodata: Annotated[int, Field(ge=-32768, le=32767)] | None = None
+    # Optical files of any real type: stored = round(source * scale + offset). Topo files are always converted.
+    convert: bool = False
     scale: Annotated[float, Field(gt=0)] = 1.0
     offset: float = 0.0
     valid_min: float | None = None
@@ -85,7 +87,9 @@ class BandSettings(Section):
         return self
 
     @model_validator(mode="after")
-    def _path_says_what_band_needs(self) -> Self:
+    def _keys_fit_together(self) -> Self:
+        if self.convert and self.role == "quality":
+            raise ValueError("a quality band is never stacked, so it is not converted: remove convert")
         says_year = "{year}" in (self.path or "")
         if self.band is not None and self.path is None:
             raise ValueError("band needs path: in tile directories, band k of an optical file is the k-th of years")
@@ -100,9 +104,10 @@ class BandSettings(Section):
         return band_of(self.model_dump())
 
     @model_serializer(mode="wrap")
-    def _without_places_that_are_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `path` and `band` if they are not given, so that datasets of tile directories stay current."""
-        return {key: value for key, value in plain(self).items() if value is not None or key not in PLACES}
+    def _without_what_is_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `path`, `band` and `convert` if they are not given, so that earlier datasets stay current."""
+        optional = {*PLACES, "convert"}
+        return {key: value for key, value in plain(self).items() if key not in optional or value not in (None, False)}
 
 
 class ConvertSettings(Section):

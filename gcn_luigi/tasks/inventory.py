@@ -27,6 +27,8 @@ class TileInventory(RegionTask):
         others = {"precedence", "on_suspect_nodata"}
         chosen = pick(settings, [f"tiles.{key}" for key in type(tiles).model_fields if key not in others])
         bands = band_facts((table.as_band() for table in settings.bands), "name", "role", "suffix")
+        if converted := [table.name for table in settings.bands if table.convert]:
+            chosen["converted"] = converted
         places = [[table.name, table.path, table.band] for table in settings.bands if table.path is not None]
         if places:
             chosen["paths"] = places
@@ -60,9 +62,10 @@ class TileQuality(RegionTask):
         (chosen,) = [known for known in checked_bands(settings) if known.name == band]
         fields = ("name", "role", "nodata", "valid_min", "valid_max")
         is_topo = chosen.role is Role.TOPO
+        has_scale = chosen.is_converted
         return Dependencies(
             {
-                "bands": band_facts((chosen,), *fields, *(("scale", "offset") if is_topo else ())),
+                "bands": band_facts((chosen,), *fields, *(("scale", "offset") if has_scale else ())),
                 "is_nodata_given": any(table.name == band and table.nodata is not None for table in settings.bands),
                 **pick(settings, ("tiles.on_suspect_nodata", *(() if is_topo else ("years",)))),
             },

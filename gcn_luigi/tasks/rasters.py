@@ -1,10 +1,12 @@
 """Mosaics, label, distance and the stack of each year."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import luigi
 from luigi.util import requires
 
+from gcn_luigi.bands import Band
 from gcn_luigi.config import band_facts, outline_keys, pick
 from gcn_luigi.stages.layers import label, mosaics
 from gcn_luigi.tasks.base import RegionTask
@@ -28,12 +30,13 @@ class OpticalMosaic(RegionTask):
         region, paths = self.configured, self.paths
         settings = region.settings
         bands = mosaics.optical_bands(settings)
-        (band,) = [band for band in bands if paths.mosaic(band, self.year) == path]
+        (band,) = [band for band in bands if path in mosaics.mosaic_files(paths, band, self.year)]
+        fields, keys = _mosaic_facts(path)
         return Dependencies(
             {
-                **pick(settings, ("tiles.precedence",)),
+                **pick(settings, keys),
                 "source_band": settings.years.index(self.year) + 1,
-                "bands": band_facts((band,), "name", "nodata"),
+                "bands": band_facts((band,), *fields),
             },
             sources=tile_paths(paths, region.root, band.name),
             facets=("lattice", f"band:{band.name}"),
@@ -41,13 +44,10 @@ class OpticalMosaic(RegionTask):
 
     def output(self) -> tuple[PublishedFile, ...]:
         bands = mosaics.optical_bands(self.configured.settings)
-        return self.publishes(*(self.paths.mosaic(band, self.year) for band in bands))
+        return self.publishes(*(path for band in bands for path in mosaics.mosaic_files(self.paths, band, self.year)))
 
     def make(self) -> None:
-        for band, target in zip(mosaics.optical_bands(self.configured.settings), self.output(), strict=True):
-            if not target.exists():
-                with target.atomic_write() as temporary:
-                    mosaics.write_optical(self.configured, self.paths, band, self.year, temporary)
+        write_mosaics(self, mosaics.optical_bands(self.configured.settings), self.year)
 
 
 @requires(TileInventory)
@@ -59,10 +59,8 @@ class TopoMosaic(RegionTask):
     def dependencies(self, path: Path) -> Dependencies:
         region, paths = self.configured, self.paths
         settings = region.settings
-        (band,) = [band for band in settings.topo_bands if path in {paths.source_mosaic(band), paths.mosaic(band)}]
-        is_converted = path == paths.mosaic(band)
-        fields = ("name", "nodata", *(("scale", "offset") if is_converted else ()))
-        keys = ("tiles.precedence", *(("convert.rounding", "convert.overflow") if is_converted else ()))
+        (band,) = [band for band in settings.topo_bands if path in mosaics.mosaic_files(paths, band, None)]
+        fields, keys = _mosaic_facts(path)
         return Dependencies(
             {**pick(settings, keys), "bands": band_facts((band,), *fields)},
             sources=tile_paths(paths, region.root, band.name),
@@ -71,20 +69,27 @@ class TopoMosaic(RegionTask):
 
     def output(self) -> tuple[PublishedFile, ...]:
         bands = self.configured.settings.topo_bands
-        return self.publishes(
-            *(path for band in bands for path in (self.paths.source_mosaic(band), self.paths.mosaic(band)))
-        )
+        return self.publishes(*(path for band in bands for path in mosaics.mosaic_files(self.paths, band, None)))
 
     def make(self) -> None:
-        targets = iter(self.output())
-        bands = self.configured.settings.topo_bands
-        for done, band in enumerate(bands):
-            self.say(f"{band.name}: {done} of {len(bands)} bands", done / len(bands))
-            for write in (mosaics.write_topo_source, mosaics.write_topo):
-                target = next(targets)
-                if not target.exists():
-                    with target.atomic_write() as temporary:
-                        write(self.configured, self.paths, band, temporary)
+        write_mosaics(self, self.configured.settings.topo_bands, None)
+
+
+def _mosaic_facts(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the facts about a band, and the keys, that one of its mosaics depends on. A conversion is a GeoTIFF."""
+    if path.suffix == ".vrt":
+        return ("name", "nodata"), ("tiles.precedence",)
+    return ("name", "nodata", "scale", "offset"), ("tiles.precedence", "convert.rounding", "convert.overflow")
+
+
+def write_mosaics(task: RegionTask, bands: Sequence[Band], year: int | None) -> None:
+    """Write the mosaics of `bands` that are not there or not current, and show which band is written."""
+    for done, band in enumerate(bands):
+        task.say(f"{band.name}: {done} of {len(bands)} bands", done / len(bands))
+        for target in task.publishes(*mosaics.mosaic_files(task.paths, band, year)):
+            if not target.exists():
+                with target.atomic_write() as temporary:
+                    mosaics.write_mosaic(task.configured, task.paths, band, year, target.path, temporary)
 
 
 @requires(TileInventory)

@@ -24,7 +24,7 @@ from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
 from gcn_luigi.lattice import Window
 from gcn_luigi.settings import ConvertSettings
-from gcn_luigi.stages.layers.mosaics import mosaic_band, write_optical, write_topo, write_topo_source
+from gcn_luigi.stages.layers.mosaics import mosaic_band, mosaic_files, write_mosaic
 from gcn_luigi.stages.layers.tile_quality import write_tile_quality
 from tests.faults.kind import Kind, Sample, must
 from tests.reference.convert import to_int16
@@ -134,12 +134,12 @@ def _attempt(tree: Path, broken: str, band: Band) -> None:
     for file in inventory.of_band(band.name):
         _compare_header(file, plain[file.path], inventory)
     if band.name == "dem":
-        write_topo_source(place, paths, band, paths.source_mosaic(band))
-        write_topo(place, paths, band, paths.mosaic(band))
+        for path in mosaic_files(paths, band, None):
+            write_mosaic(place, paths, band, None, path, path)
         _compare_topo(inventory, plain, band, paths.mosaic(band))
         return
     for number, year in enumerate(YEARS):
-        write_optical(place, paths, band, year, paths.mosaic(band, year))
+        write_mosaic(place, paths, band, year, *[paths.mosaic(band, year)] * 2)
         _compare_windows(inventory, {name: one.pixels[number] for name, one in plain.items()}, paths, (band, year))
 
 

@@ -74,11 +74,11 @@ def test_a_broken_tile_is_refused_by_name_with_a_remedy(tree, capfd, case, named
     assert capfd.readouterr() == ("", "")
 
 
-def test_float32_in_place_of_int16_is_told_to_be_scaled_first(tree):
+def test_float32_in_place_of_int16_is_told_to_be_converted(tree):
     with pytest.raises(InputError, match="optical bands are int16") as caught:
         scan_tiles(tree("float32_unscaled"), columbia_settings())
 
-    assert "scale it to int16" in caught.value.fix
+    assert "convert = true" in caught.value.fix
 
 
 @pytest.mark.parametrize(("case", "band", "removed"), [("missing_band_file", "tcw", 1), ("missing_topo_tile", "", 4)])

@@ -44,6 +44,8 @@ SETTINGS = [
     ("plain", {"bands.1.suffix": "curvature_temp"}, f"TileInventory TileQuality TopoMosaic {STACKS}"),
     # Files below tiles in place of tile directories: the same pixels, of the same files.
     ("plain", {"bands.0.path": "optical/{tile}/*_ndsi.tif"}, INVENTORY),
+    # int16 gives the same int16.
+    ("plain", {"bands.0.convert": True}, f"TileInventory TileQuality OpticalMosaic YearStack ChipShard {ALWAYS}"),
     ("copied", {"bands.0.band": "{year}"}, INVENTORY),
     ("plain", {"bands.0.nodata": -32767}, f"TileQuality OpticalMosaic YearStack ChipShard {ALWAYS}"),
     ("plain", {"bands.2.nodata": -1}, f"OpticalMosaic {ALWAYS}"),

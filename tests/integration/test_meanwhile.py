@@ -33,7 +33,7 @@ def test_settings_that_change_and_change_back_while_a_file_is_made_publish_nothi
     ours = path.read_text(encoding="utf-8")
     theirs = ours.replace("lowest-id", "highest-id").replace("nodata = -32768", "nodata = -32767")
     assert theirs != ours
-    write_optical = mosaics.write_optical
+    write_mosaic = mosaics.write_mosaic
 
     @contextmanager
     def changed_by_now(final):
@@ -43,11 +43,11 @@ def test_settings_that_change_and_change_back_while_a_file_is_made_publish_nothi
 
     def changed_back_afterwards(region, *others):
         assert region.settings.bands[0].nodata == -32767
-        write_optical(region, *others)
+        write_mosaic(region, *others)
         path.write_text(ours, encoding="utf-8")
 
     monkeypatch.setattr("gcn_luigi.tasks.target.atomic_write", changed_by_now)
-    monkeypatch.setattr("gcn_luigi.stages.layers.mosaics.write_optical", changed_back_afterwards)
+    monkeypatch.setattr("gcn_luigi.stages.layers.mosaics.write_mosaic", changed_back_afterwards)
     with pytest.raises(InputError, match="changed back"):
         task.run()
 

@@ -118,6 +118,55 @@ def test_one_file_for_each_band_and_year(shaped, tiny_output, driver, ending):
     _is_the_same(made, tiny_output)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "scale", "offset", "nodata"),
+    [("float32", 1000, 0, np.nan), ("float64", 1000, 0, None), ("uint16", 1, -2000, 65535), ("int32", 0.1, 0, -99999)],
+)
+def test_values_of_other_types_are_converted_on_request(shaped, tiny_output, dtype, scale, offset, nodata):
+    for year in YEARS:
+        stored = shaped.layers["ndsi", year]
+        is_missing = stored == -32768
+        values = (stored.astype(np.float64) - offset) / scale
+        values[is_missing] = np.nan if nodata is None else nodata
+        shaped.write(f"ndsi_{year}.tif", {"": values.astype(dtype)}, nodata=nodata)
+        shaped.write(f"rmse_{year}.tif", {"": shaped.layers["rmse", year]})
+    shaped.dem()
+    keys = {"path": "shaped/{name}_{year}.tif", "convert": True, "scale": scale, "offset": offset}
+
+    made = shaped.build(ndsi=keys, rmse={"path": "shaped/{name}_{year}.tif"}, **WHOLE_DEM)
+
+    _is_the_same(made, tiny_output)
+    with rasterio.open(made.paths.root / "mosaics/optical_ndsi_2004.tif") as mosaic:
+        assert (mosaic.dtypes, mosaic.nodata) == (("int16",), -32768)
+
+
+@pytest.mark.parametrize(
+    ("change", "keys", "named"),
+    [
+        (None, {}, ("holds float32", "convert = true")),
+        (np.inf, {"convert": True, "scale": 1000}, ("do not fit int16",)),
+        (50.0, {"convert": True, "scale": 1000}, ("do not fit int16", "ndsi_2004.tif")),
+    ],
+    ids=["not asked for", "infinite", "too large"],
+)
+def test_a_value_is_never_cast_silently(shaped, change, keys, named):
+    for year in YEARS:
+        values = shaped.layers["ndsi", year].astype(np.float32) / 1000
+        if change is not None:
+            values[3, 4] = change
+        shaped.write(f"ndsi_{year}.tif", {"": values}, nodata=None)
+        shaped.write(f"rmse_{year}.tif", {"": shaped.layers["rmse", year]})
+    shaped.dem()
+
+    with pytest.raises(GcnLuigiError) as refused:
+        shaped.build(
+            ndsi={"path": "shaped/{name}_{year}.tif", **keys}, rmse={"path": "shaped/{name}_{year}.tif"}, **WHOLE_DEM
+        )
+
+    for text in named:
+        assert text in str(refused.value)
+
+
 def test_one_file_for_everything_with_descriptions(shaped, tiny_output):
     planes = {f"{band} {year}": shaped.layers[band, year] for year in reversed(YEARS) for band in OPTICAL}
     shaped.write("all.tif", planes, interleave="pixel")

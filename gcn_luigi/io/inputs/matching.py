@@ -78,9 +78,10 @@ class Findings:
 
 
 def _line(note: Note) -> str:
-    of_band = f" band {note.band}" if note.band else ""
-    of_path = f" {note.path}" if note.path else ""
-    return f"tile {note.tile or '?'}{of_band}{of_path}: {note.reason}"
+    # Files of a path without {tile} have a band and no tile.
+    of_tile = f"tile {note.tile or '?'}" if note.tile or not note.band else ""
+    words = (of_tile, f"band {note.band}" if note.band else "", note.path)
+    return f"{' '.join(word for word in words if word)}: {note.reason}"
 
 
 def base_directories(settings: RegionSettings) -> dict[Role, str]:

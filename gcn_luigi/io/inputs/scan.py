@@ -187,8 +187,8 @@ def _fitted(one: _Opened, n_years: int, findings: Findings) -> _Opened | None:
     elif header.count != wanted:
         reason = f"has {header.count} bands, {wanted} expected ({'one' if wanted == 1 else 'one for each of years'})"
         findings.problem(one.note(reason), "supply the whole file, or correct years")
-    if band.role is Role.OPTICAL and not set(header.dtypes) <= set(_OPTICAL_DTYPES):
-        fix = "scale it to int16 like the other optical files first; the program never casts values silently"
+    if band.role is Role.OPTICAL and not band.is_converted and not set(header.dtypes) <= set(_OPTICAL_DTYPES):
+        fix = "set convert = true for the band, with the scale that its values need; values are never cast silently"
         findings.problem(one.note(f"holds {dtypes}; optical bands are int16"), fix)
     if "complex" in dtypes:
         findings.problem(one.note(f"holds {dtypes}"), "supply real numbers")

@@ -65,14 +65,13 @@ class DatasetPaths:
         return self.root / "tile_quality" / f"{name_part(band)}.json"
 
     def mosaic(self, band: Band, year: int | None = None) -> Path:
-        """Return the mosaic of a band. Topography has no year; its mosaic is a converted GeoTIFF."""
-        if year is None:
-            return self.root / "mosaics" / f"{band.role}_{band.name}.tif"
-        return self.root / "mosaics" / f"{band.role}_{band.name}_{year}.vrt"
+        """Return the mosaic of a band: a GeoTIFF if the band is converted. Topography has no year."""
+        name = f"{band.role}_{band.name}" + ("" if year is None else f"_{year}")
+        return self.root / "mosaics" / f"{name}.{'tif' if band.is_converted else 'vrt'}"
 
-    def source_mosaic(self, band: Band) -> Path:
-        """Return the mosaic of a topographic band as delivered, before conversion."""
-        return self.root / "mosaics" / f"{band.role}_{band.name}_source.vrt"
+    def source_mosaic(self, band: Band, year: int | None = None) -> Path:
+        """Return the mosaic of a converted band as delivered, before the conversion."""
+        return self.mosaic(band, year).with_name(f"{self.mosaic(band, year).stem}_source.vrt")
 
     def stack(self, year: int) -> Path:
         """Return the stack of a year."""

@@ -92,7 +92,8 @@ def stack_of(region: Region, paths: DatasetPaths, inventory: Inventory, year: in
     """Return the stack of a year: int16, named bands with their nodata. Optical bands show tiles through mosaics."""
     lattice, bands = inventory.lattice, []
     for band in region.settings.schema_bands:
-        mosaic = _mosaic(region, inventory, band, year) if band.role is Role.OPTICAL else None
+        is_shown = band.role is Role.OPTICAL and not band.is_converted
+        mosaic = _mosaic(region, inventory, band, year) if is_shown else None
         source = VrtSource(raster_of(paths, band, year).absolute(), 1, lattice.window, band.nodata, mosaic)
         bands.append(VrtBand(band.name, "int16", band.nodata, (source,)))
     return Vrt(paths.stack(year), lattice, tuple(bands))
@@ -116,21 +117,19 @@ def raster_of(paths: DatasetPaths, band: Band, year: int) -> Path:
     return paths.mosaic(band, year if band.role is Role.OPTICAL else None)
 
 
-def write_optical(region: Region, paths: DatasetPaths, band: Band, year: int, out: Path) -> None:
-    """Write the VRT that joins a band's tiles for `year`. Band k of a tile is the k-th configured year."""
-    inventory = read_inventory(paths)
-    write_vrt(out, inventory.lattice, [_mosaic(region, inventory, band, year)])
+def mosaic_files(paths: DatasetPaths, band: Band, year: int | None) -> tuple[Path, ...]:
+    """Return the files that hold the mosaic of a band: what was delivered first, then its conversion, if any."""
+    mosaic = paths.mosaic(band, year)
+    return (paths.source_mosaic(band, year), mosaic) if band.is_converted else (mosaic,)
 
 
-def write_topo_source(region: Region, paths: DatasetPaths, band: Band, out: Path) -> None:
-    """Write the VRT that joins a topographic band's tiles as delivered."""
-    inventory = read_inventory(paths)
-    write_vrt(out, inventory.lattice, [_mosaic(region, inventory, band)])
-
-
-def write_topo(region: Region, paths: DatasetPaths, band: Band, out: Path) -> None:
-    """Convert a topographic mosaic to int16 on the lattice."""
-    convert_mosaic(paths.source_mosaic(band), out, band, region.settings.convert)
+def write_mosaic(region: Region, paths: DatasetPaths, band: Band, year: int | None, path: Path, out: Path) -> None:
+    """Write one of `mosaic_files`, `path`, to `out`: the VRT that joins a band's tiles, or its conversion to int16."""
+    if band.is_converted and path == paths.mosaic(band, year):
+        convert_mosaic(paths.source_mosaic(band, year), out, band, region.settings.convert)
+    else:
+        inventory = read_inventory(paths)
+        write_vrt(out, inventory.lattice, [_mosaic(region, inventory, band, year)])
 
 
 def write_stack(region: Region, paths: DatasetPaths, year: int, out: Path) -> None:

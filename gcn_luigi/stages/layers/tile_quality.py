@@ -271,4 +271,4 @@ def _classify(plane: NDArray[Any], band: Band, tag: float | None) -> tuple[NDArr
 def _stored(values: NDArray[Any], band: Band) -> NDArray[Any]:
     # Damaged pixels may have any value, including NaN.
     with np.errstate(invalid="ignore", over="ignore"):
-        return values.astype(np.float64) * band.scale + band.offset if band.role is Role.TOPO else values
+        return values.astype(np.float64) * band.scale + band.offset if band.is_converted else values
