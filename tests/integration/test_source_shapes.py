@@ -205,6 +205,32 @@ def test_parts_of_an_export_are_tiles_of_one_image(shaped, tiny_output):
     }
 
 
+@pytest.mark.parametrize("policy", ["error", "gap"])
+def test_a_part_that_is_missing_is_named_or_stays_missing(shaped, tiny_output, policy):
+    for band in OPTICAL:
+        stacked = {str(year): shaped.layers[band, year] for year in YEARS}
+        height, width = shaped.layers[band, YEARS[0]].shape
+        for col in (0, 200):
+            if (band, col) != ("ndsi", 200):
+                part = Window(col, 0, min(200, width - col), height)
+                shaped.write(f"{band}-{col}.tif", stacked, part)
+    shaped.dem()
+    config = shaped.root / "config/tiny.toml"
+    config.write_text(config.read_text().replace("[tiles]\n", f'[tiles]\non_missing = "{policy}"\n'))
+    keys = {**{band: {"path": "shaped/{name}-{tile}.tif"} for band in OPTICAL}, **WHOLE_DEM}
+
+    if policy == "error":
+        with pytest.raises(GcnLuigiError, match="tile 200 band ndsi") as refused:
+            shaped.build(**keys)
+        assert "on_missing" in refused.value.fix
+        return
+    made = shaped.build(**keys)
+    first = gcn_luigi.open_dataset(tiny_output / "tiny").statistics["bands"]["ndsi"]
+    assert 0 < made.statistics["bands"]["ndsi"]["count"] < first["count"]
+    missing = Inventory.from_json(made.paths.inventory.read_text()).missing
+    assert [(note.tile, note.band) for note in missing] == [("200", "ndsi")]
+
+
 def test_bands_of_both_kinds_stand_in_one_region(shaped, tiny, tiny_output):
     shutil.copytree(tiny.sources / "optical", shaped.root / "input/optical")
     shaped.dem()

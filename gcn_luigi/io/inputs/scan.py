@@ -137,19 +137,20 @@ def _find_missing(
 def _find_missing_years(candidates: Iterable[Candidate], settings: RegionSettings, findings: Findings) -> None:
     """Report tiles and years for which a band with a path has no file.
 
-    A band needs every tile that any band of its role has, if its path names the tile, and every year, if its path names
-    the year.
+    If its path names the tile, a band needs every tile that any other band has; topography may have other tiles than
+    optical and quality bands. If its path names the year, it needs every year.
     """
-    tiles: dict[Role, set[str]] = {}
+    # For topography, and for all others.
+    tiles: dict[bool, set[str]] = {True: set(), False: set()}
     found: dict[tuple[str, str], set[int | None]] = {}
     for candidate in candidates:
         if candidate.choice is not None:
             if "{tile}" in candidate.base:
-                tiles.setdefault(candidate.band.role, set()).add(candidate.tile)
+                tiles[candidate.band.role is Role.TOPO].add(candidate.tile)
             found.setdefault((candidate.band.name, candidate.tile), set()).add(candidate.year)
     for pattern, _ in path_patterns(settings):
         band = pattern.band
-        needed = sorted(tiles.get(band.role, set()), key=tile_order) if pattern.has_tile else [""]
+        needed = sorted(tiles[band.role is Role.TOPO], key=tile_order) if pattern.has_tile else [""]
         if not any(name == band.name for name, _ in found):
             continue
         for tile in needed:
