@@ -119,7 +119,7 @@ cdef void _close_rows(uint8_t[:, ::1] columns, uint32_t[:, :, ::1] sums, Py_ssiz
 
 
 cdef void _finish_row(uint32_t[:, :, ::1] sums, Py_ssize_t slot) noexcept nogil:
-    """Start the next row of the tables from this one, then make each column of this one the sum of all up to it."""
+    """Copy this row of the tables to the next one, then replace it by its running sums from left to right."""
     cdef Py_ssize_t k, x
     cdef uint32_t running
     for k in range(N_CHANNELS):
@@ -175,7 +175,7 @@ def cover(
 cdef void _add_corners(
     uint32_t[:, ::1] seen, Py_ssize_t row, Py_ssize_t col, Py_ssize_t size, uint32_t sign
 ) noexcept nogil:
-    """Add `sign` at (row, col), which is on the plane, and subtract it `size` columns further if that is too."""
+    """Add `sign` at (row, col) and subtract it `size` columns further right, each only if it is on the plane."""
     if row < seen.shape[0]:
         seen[row, col] += sign
         if col + size < seen.shape[1]:

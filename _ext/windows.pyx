@@ -15,7 +15,7 @@ cdef enum:
     STRIP_BYTES = 8192
     # Planes larger than this do not come from a partition, and few of their chips share a strip.
     MOST_STRIPPED_BYTES = 1048576
-    # Chips that together are too large for the last-level cache are written past it.
+    # If all chips of a call take more bytes than this, their rows bypass the caches, which could rarely hold them.
     STREAMED_BYTES = 33554432
     # The start and length of a streamed row must be multiples of this.
     STREAMED_UNIT = 16

@@ -338,7 +338,7 @@ class RegionSettings(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if list(self.years) != sorted(set(self.years)):
-            raise ValueError("years must rise and be unique")
+            raise ValueError("years must be in ascending order and unique")
         if self.chips.size > self.grid.size:
             raise ValueError(f"chips.size {self.chips.size} exceeds grid.size {self.grid.size}")
         if self.outlines.analyses == "nearest" and self.year.source == "grid" and len(self.years) > 1:

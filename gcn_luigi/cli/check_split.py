@@ -21,7 +21,7 @@ if TYPE_CHECKING:
                 shell_complete=complete_dataset)  # fmt: skip
 @output_option
 @click.option("--min-distance", type=click.FloatRange(0), default=0.0, show_default=True, metavar="M",
-              help="Least allowed distance between train and dev, in metres.")  # fmt: skip
+              help="Smallest allowed distance between train and dev, in metres.")  # fmt: skip
 @click.option("--no-shared-glaciers", is_flag=True, help="Also count a glacier in both splits as a leak.")
 @click.option("--crs", metavar="CRS", help="Projected CRS in which files are measured.  [default: the first file's]")
 @click.option("--glacier-field", metavar="NAME", help="Column with the glacier ids, for files.")
@@ -47,8 +47,8 @@ def check_split(
 
     JSON keys: what, n_train, n_dev, shared_pixels (of a dataset) or shared_area_m2 and n_overlapping (of files),
     n_duplicates, shared_glaciers (null if they were not compared), least_distance_m, nearest, edge_m (of a chip or
-    footprint), left_out (counts of the rows of FILE in neither split, by their word in `split`), leaks and warnings
-    (one text each).
+    footprint), left_out (how many rows of FILE are in neither split, for each other word in the column `split`), leaks
+    and warnings (lists of texts).
 
     \b
     Example:
@@ -56,11 +56,13 @@ def check_split(
       gcn check-split train.gpkg dev.gpkg --crs EPSG:3338
     """  # noqa: D301  click reads the control character
     if len(what) > 2:
-        raise click.UsageError("give a dataset, a file with a column split, or two files: train, then dev")
+        raise click.UsageError("give a dataset, a file with a column `split`, or two files: train first, then dev")
     place = _dataset_place(what, output)
     if place is not None:
         if crs or glacier_field:
-            raise click.UsageError("--crs and --glacier-field are for files; a dataset has its own")
+            raise click.UsageError(
+                "--crs and --glacier-field are for files only: a dataset has its own CRS and glacier ids"
+            )
         found = _of_dataset(place)
     else:
         if limits["no_shared_glaciers"] and glacier_field is None:

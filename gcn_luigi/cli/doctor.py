@@ -52,9 +52,9 @@ Check = Callable[[], Iterator[Finding]]
 def doctor(*, output: Path, port: int, as_json: bool) -> None:
     """Check whether this machine has what a build needs: libraries, kernels, codecs, disk, settings, scheduler.
 
-    Each line says whether something is ok, worth a look, or broken, what was checked, and what was found. The line
-    below it says how to fix a problem. The exit code is 1 if something is broken. The command changes nothing: it
-    writes a hidden file to the output directory, or to the nearest directory above it that exists, and removes it.
+    Each line gives a verdict (ok, look, or broken), what was checked, and what was found. If something needs fixing,
+    the next line says how. The exit code is 1 if something is broken. The command leaves no trace: it writes a hidden
+    file to the output directory, or to the nearest directory above it that exists, and removes it again.
 
     JSON keys of a finding: what, found, verdict (ok, look, broken), fix.
 
@@ -138,10 +138,14 @@ def check_codecs() -> Iterator[Finding]:
         try:
             check_codec(codec)
         except GcnLuigiError as error:
-            yield Finding(f"codec {codec}", f"not available; only datasets stored with it need it: {error.fix}")
+            yield Finding(
+                f"codec {codec}", f"not available; needed only for datasets that are stored with it: {error.fix}"
+            )
         else:
             yield Finding(f"codec {codec}", "available")
-    yield Finding("torch", _version("torch") or "not installed; only gcn_luigi.read.torch needs it: pip install torch")
+    yield Finding(
+        "torch", _version("torch") or "not installed; needed only for gcn_luigi.read.torch: pip install torch"
+    )
 
 
 def check_disk(output: Path) -> Iterator[Finding]:
@@ -184,7 +188,7 @@ def check_port(port: int) -> Iterator[Finding]:
     else:
         holder = "another user's scheduler" if answers(port) else "another program"
         fix = (
-            "nothing to do for gcn run, which takes another port; luigid needs --port. Never use another user's "
+            "gcn run needs no fix, because it takes another port; give luigid another --port. Never use another user's "
             "scheduler"
         )
         yield Finding("scheduler", f"{holder} is using port {port}", "look", fix)

@@ -40,21 +40,33 @@ _LAYERS = ("image", "label", "flags")
     shell_complete=partial(complete_id, column="partition"),
     help="Write these partitions; may be repeated.",
 )
-@click.option("--bbox", nargs=4, type=float, metavar="LEFT BOTTOM RIGHT TOP", help="Write what overlaps this box.")
+@click.option(
+    "--bbox",
+    nargs=4,
+    type=float,
+    metavar="LEFT BOTTOM RIGHT TOP",
+    help="Write the pixels or chips that overlap this box.",
+)
 @click.option("--bbox-crs", metavar="CRS", help="CRS of the box, such as EPSG:4326.  [default: the dataset's]")
 @click.option("--split", type=click.Choice(["train", "dev"]), help="Write this split only.")
-@click.option("--year", "years", type=int, multiple=True, help="Write this composite only; may be repeated.")
+@click.option(
+    "--year", "years", type=int, multiple=True, help="Write the composite of this year only; may be repeated."
+)
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="Write N chips or partitions, drawn at random.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of --sample.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Write the first N chips or partitions only.")
-@click.option("--all", "everything", is_flag=True, help="Write everything; needed if no other option selects.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Write the whole dataset; needed if no other option selects a part of it."
+)
 @click.option(
     "--as",
     "form",
     type=click.Choice(["chips", "partitions", "mosaic"]),
     help="One GeoTIFF per chip, partition or year.  [default: mosaic for --bbox, partitions for --partition]",
 )
-@click.option("--layer", "layers", type=click.Choice(_LAYERS), multiple=True, help="Write only this; may be repeated.")
+@click.option(
+    "--layer", "layers", type=click.Choice(_LAYERS), multiple=True, help="Write this layer only; may be repeated."
+)
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export in OUT, but no other files.")
 @click.option("--json", "as_json", is_flag=True, help="Print the content of OUT/export.json.")
 def export(*, dataset: Path, out: Path, form: str | None, overwrite: bool, as_json: bool, **options: Any) -> None:
@@ -81,7 +93,7 @@ def export(*, dataset: Path, out: Path, form: str | None, overwrite: bool, as_js
     layers = options.pop("layers")
     selection = _selection(opened, **options)
     if selection.is_empty and not everything:
-        raise click.UsageError("give what to export: --chip, --partition, --bbox, --split, --year, --sample, or --all")
+        raise click.UsageError("say what to export: --chip, --partition, --bbox, --split, --year, --sample, or --all")
     usual = "mosaic" if selection.bounds is not None else "partitions" if selection.partitions else "chips"
     wanted = tuple(layer for layer in _LAYERS if not layers or layer in layers)
     request = Request(selection, cast("Form", form or usual), cast("Any", wanted), overwrite)
@@ -120,7 +132,7 @@ def _ids(given: tuple[str, ...]) -> tuple[str, ...]:
 @click.command()
 @click.argument("source", type=SOURCE_PATH, shell_complete=complete_dataset)
 @click.argument("target", type=LOCAL_PATH)
-@click.option("--layout", type=click.Choice(get_args(StorageLayout)), help="Store chips, or each partition once.")
+@click.option("--layout", type=click.Choice(get_args(StorageLayout)), help="Store every chip, or every partition once.")
 @click.option("--codec", type=click.Choice(get_args(Codec)), help="How pixels are compressed.")
 def convert(*, source: Path, target: Path, layout: str | None, codec: str | None) -> None:
     """Write the dataset in SOURCE to the new directory TARGET, in another layout or codec.

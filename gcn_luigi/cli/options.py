@@ -53,8 +53,10 @@ def shared_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that `gcn run` and `gcn demo` share."""
     for option in (
         click.option("--trust-network", is_flag=True, help=_TRUST),
-        click.option("--scheduler-url", metavar="URL", help=f"Use this scheduler; start none. {_TUNNEL}"),
-        click.option("--local-scheduler", is_flag=True, help="Run without the central scheduler's page."),
+        click.option("--scheduler-url", metavar="URL", help=f"Use this scheduler instead of starting one. {_TUNNEL}"),
+        click.option(
+            "--local-scheduler", is_flag=True, help="Run without a central scheduler, and so without its page."
+        ),
         click.option(
             "--port",
             default=8082,
@@ -62,7 +64,9 @@ def shared_options(command: Callable[..., None]) -> Callable[..., None]:
             type=click.IntRange(0, 65535),
             help="The scheduler's port on this machine; 0 for any free port.",
         ),
-        click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Processes to use."),
+        click.option(
+            "--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Number of processes."
+        ),
         click.option(
             "--memory",
             type=click.IntRange(1),
@@ -78,7 +82,9 @@ def shared_options(command: Callable[..., None]) -> Callable[..., None]:
 def region_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the argument and options that name a region, its settings and its sources."""
     for option in (
-        click.option("--data-root", type=SOURCE_PATH, help="Directory of the sources, in place of data_root."),
+        click.option(
+            "--data-root", type=SOURCE_PATH, help="Directory of the sources, instead of data_root in the TOML file."
+        ),
         click.option(
             "--config-dir", default="config", show_default=True, type=SOURCE_PATH, help="Directory of REGION.toml."
         ),

@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 @region_options
 @output_option
 @click.option("--workers", "-w", default=2, show_default=True, type=click.IntRange(1), help="Number of processes.")
-@click.option("--quick", is_flag=True, help="Read the label only: an upper limit of the chips, raw bytes, no time.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Read the label only. This gives an upper limit for the chips, bytes before compression, and no time.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path, workers: int, **how: bool) -> None:
-    """Show what a build of REGION would do: which tasks, how many chips, how many bytes, how long.
+    """Show which tasks a build of REGION would run, how many chips and bytes it would make, and how long it would take.
 
     The plan counts chips as the build does, from every partition. It estimates bytes and time from a trial build of a
     few partitions. It does not change the dataset. It uses the dataset's mosaics, label, catalog and stacks if they are
@@ -80,11 +84,13 @@ def _lines(found: "Forecast", shards: "ShardSettings", workers: int) -> "Iterato
             shares = ", ".join(f"{kind} {share:.1%}" for kind, share in split.classes.items())
             yield f"{name}: classes in its partitions: {shares}"
         if not split.chips:
-            yield f"no {name} chip: a build would stop; lower the least shares in [chips], or see [grid] and [split]"
+            fix = "lower the minimum shares in [chips], or check [grid] and [split]"
+            yield f"no {name} chip: a build would stop; {fix}"
     for layout, size in (("chips", plan.chips_bytes), ("windows", plan.windows_bytes)):
         yield f"layout {layout}: {size / 1e6:,.1f} MB of pixels before compression"
     repeated = plan.chips_bytes / plan.windows_bytes if plan.windows_bytes else 1.0
-    yield f"advice: layout {plan.advised} (layout chips stores each pixel {repeated:.1f} times); set: {shards.layout}"
+    stored = f"layout chips stores each pixel {repeated:.1f} times"
+    yield f"advice: layout {plan.advised} ({stored}); configured: {shards.layout}"
     if trial is None or found.seconds is None:
         return
     yield (

@@ -61,7 +61,7 @@ def _serve(paths: Any, port: int, *, shows: bool) -> None:
     with serve_pages(paths, port) as pages:
         address = f"{pages}/{paths.root.name}/"
         click.echo(f"pages, until Ctrl-C: {address}")
-        click.echo(f"to link these pages from Luigi's page, set in luigi.cfg: [gcn] pages_url = {pages}")
+        click.echo(f"to link these pages from Luigi's page, set pages_url = {pages} in section [gcn] of luigi.cfg")
         if shows:
             webbrowser.open(address)
         try:

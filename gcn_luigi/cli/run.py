@@ -34,7 +34,7 @@ def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, 
     """Build the dataset of REGION: a name in the config directory, or a TOML file.
 
     Run it again after a failure or a change: it builds only the files that are missing or out of date. It also rebuilds
-    a finished file that somebody has written to. With --deep it finds bits that the disk has lost.
+    a finished file that somebody has written to. With --deep it also finds files that the disk has damaged.
 
     \b
     Example:
@@ -46,7 +46,7 @@ def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, 
 
 def _check_scheduler_options(options: dict[str, Any]) -> None:
     if options["local_scheduler"] and options["scheduler_url"]:
-        raise click.UsageError("--local-scheduler and --scheduler-url exclude each other")
+        raise click.UsageError("--local-scheduler and --scheduler-url exclude each other: give one of them")
 
 
 def build_region(

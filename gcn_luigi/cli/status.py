@@ -57,7 +57,7 @@ def status(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
 @click.option(
     "--config-dir", default="config", show_default=True, type=LOCAL_PATH, help="Directory of the region's TOML file."
 )
-@click.option("--data-root", type=SOURCE_PATH, help="Directory of the sources, in place of data_root.")
+@click.option("--data-root", type=SOURCE_PATH, help="Directory of the sources, instead of data_root in the TOML file.")
 @output_option
 def why(*, target: Path, config_dir: Path, data_root: Path | None, output: Path) -> None:
     """Explain why TARGET would be rebuilt, down to the setting or source that changed.
@@ -101,7 +101,7 @@ def _region_of(path: Path, config_dir: Path) -> tuple[str, Path]:
         if place.name and (config_dir / f"{place.name}.toml").is_file():
             return place.name, place
     raise ConfigError(
-        "this path is in no dataset of a configured region",
+        "this path does not belong to a dataset of a configured region",
         where=str(path),
         fix=f"name a file below <output>/<region>; {config_dir} must hold <region>.toml, or give --config-dir",
     )
@@ -123,14 +123,14 @@ def _print_status(name: str, statuses: "dict[str, TaskStatus]", shown: set[str],
 @click.command()
 @region_options
 @output_option
-@click.option("--all", "everything", is_flag=True, help="Include the dataset itself.")
+@click.option("--all", "everything", is_flag=True, help="List the files of the dataset itself, too.")
 @click.option("--yes", is_flag=True, help="Remove the files; without it they are only listed.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def clean(*, region: str, output: Path, everything: bool, yes: bool, as_json: bool, **where: Any) -> None:
     """List leftover files in the dataset of REGION: files of earlier settings, and temporary files of killed builds.
 
-    The list has only files that gcn_luigi made and that nobody has changed since. Links are never followed. With --yes
-    the files are removed.
+    The list contains only files that gcn_luigi made and that nobody has changed since then. Links are never followed.
+    With --yes the files are removed.
 
     JSON keys: dataset, removable and kept (path, why), bytes, removed (how many files; null without --yes).
 

@@ -27,8 +27,9 @@ _ENTRY = re.compile(
 def upgrade_config(*, files: tuple[Path, ...], check: bool) -> None:
     """Rewrite old keys in regions' TOML files under their new names, in place.
 
-    The command shows what it changes. It converts a value if the new key counts differently. Comments and the order of
-    lines stay, and so does the content of a dataset.
+    The command shows what it changes. It converts a value if the new key has another meaning: `threshold = 3`, which
+    means more than 3 votes, becomes `min_votes = 4`. Comments and the order of lines do not change, and neither do
+    datasets.
 
     \b
     Example:

@@ -41,7 +41,7 @@ def validate(*, directory: tuple[Path, ...], deep: bool, as_json: bool) -> None:
     Given several directories, the command also says whether each dataset is the same as the first. If one is not, it
     says whether at least the data are the same: shards, index, catalog and statistics.
 
-    A partial copy without .gcn is sound if it has every file that chips are read from.
+    A copy of a part of a dataset, without .gcn, is sound if it has every file that chips are read from.
 
     JSON keys of a dataset: directory, sound, problems, notes, files (how many exist), chips, digest, data_digest, and
     differences (from the first dataset; null if they were not compared).

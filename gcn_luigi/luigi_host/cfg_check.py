@@ -116,7 +116,7 @@ def _option(
     if name not in parameters:
         yield f"{shown} is unknown{_hint(name, parameters, '{}')}"
     elif name not in _SECRET and _COMMENT.search(raw):
-        yield f"{shown} = {_one_line(raw)}: a comment on the line of a value becomes part of it"
+        yield f"{shown} = {_one_line(raw)}: a comment on the same line becomes part of the value"
     else:
         parameter = parameters[name]
         try:

@@ -89,7 +89,8 @@ def within_memory(task: Any) -> Iterator[None]:
             raise
         held = _peak()
         raise ResourceError(
-            f"the task ran out of memory: it may have {_mb(limit)} MB and held {_mb(held)} MB when this failed: {sign}",
+            f"the task ran out of memory: its limit is {_mb(limit)} MB, and it held {_mb(held)} MB when this failed: "
+            f"{sign}",
             where=task.name,
             fix=_advice(task, limit - resident, max(resident + needed, 2 * held)),
         ) from error

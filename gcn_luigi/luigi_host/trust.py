@@ -107,9 +107,9 @@ def _check_scheduler(command: CmdlineParser | None) -> None:
     options = luigi.interface.core()
     if options.assistant:
         raise SchedulerError(
-            "such a worker runs any task of any module that the scheduler names, whoever added it",
+            "a worker with this option runs any task of any module that the scheduler names, no matter who added it",
             where="--assistant",
-            fix="leave it out and raise --workers: several `luigi` commands share the work of one scheduler",
+            fix="leave this option out and raise --workers: several `luigi` commands share the work of one scheduler",
         )
     if not options.local_scheduler:
         url = options.scheduler_url or f"http://{options.scheduler_host}:{options.scheduler_port}"

@@ -202,8 +202,8 @@ class Dataset:
             raise ConfigError(
                 f"the shapes in {path.name} need geopandas, which is not installed ({error})",
                 where=str(self.paths.root),
-                fix="pip install gcn-luigi, which brings it, in place of gcn-luigi-reader; Dataset.chip_table and "
-                "Dataset.chips do without",
+                fix="pip install gcn-luigi, which includes geopandas, instead of gcn-luigi-reader; Dataset.chip_table "
+                "and Dataset.chips work without it",
             ) from error
         return read_geoparquet(self._verified(path))
 

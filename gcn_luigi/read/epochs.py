@@ -34,7 +34,7 @@ class EpochCounter:
             raise PublishError(
                 f"no temporary file can be written: {error.strerror}",
                 where="ChipStream, which counts epochs in this file for worker processes",
-                fix="set TMPDIR to a directory that can be written to",
+                fix="set TMPDIR to a writable directory",
             ) from error
         os.close(handle)
         self._path, self._own = Path(path), {"next": 0, "recent": []}

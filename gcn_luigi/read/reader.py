@@ -194,9 +194,9 @@ class ChipReader:
         """
         if min(size, ahead) < 1:
             raise ConfigError(
-                f"there cannot be batches of {size} chips, {ahead} ahead",
+                f"batches of {size} chips, with {ahead} prepared in advance, are not possible",
                 where="ChipReader.batches",
-                fix="use 1 or more of each",
+                fix="use at least 1 for both size and ahead",
             )
         chosen = np.arange(len(self)) if order is None else self._positions(order)
         end = len(chosen) - (len(chosen) % size if drop_last else 0)

@@ -103,9 +103,9 @@ class ChipStream(IterableDataset[Tensors]):
         rank, world = part
         if not 0 <= rank < world or size < 1:
             raise ConfigError(
-                f"there cannot be batches of {size} for process {rank} of {world}",
+                f"batches of {size} chips are not possible for process {rank} of {world}",
                 where="ChipStream",
-                fix="use a size from 1 and a part from (0, n) to (n - 1, n)",
+                fix="use a size of at least 1; part is one of (0, n) to (n - 1, n) for n processes",
             )
         self._reader, self._size, self._seed, self._group = reader, size, seed, group
         self._drop_last, self._part = drop_last, part

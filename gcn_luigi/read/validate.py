@@ -140,7 +140,8 @@ def absent(directory: Path) -> Iterator[str]:
     names = left_out_of(dataset)
     if names:
         told = few(names, _MOST_NAMED)
-        yield f"a part of the dataset: without {len(names)} of {len(listed(dataset))} files, such as {told}"
+        missing = f"{len(names)} of {len(listed(dataset))} files"
+        yield f"this is a part of the dataset: {missing} are not here, such as {told}"
 
 
 def unrecorded(directory: Path) -> Iterator[str]:
@@ -181,4 +182,4 @@ def _read_through(dataset: Dataset, files: dict[str, ManifestEntry]) -> Iterator
     try:
         yield from index_problems(dataset, names)
     except (GcnLuigiError, OSError, KeyError, TypeError, ValueError) as error:
-        yield f"the dataset cannot be read through: {error}"
+        yield f"the dataset cannot be read to the end: {error}"

@@ -102,7 +102,7 @@ def locate(chip: Any) -> Any:
     """
     if chip["left"].size != 1:
         raise ConfigError(
-            f"{chip['left'].size} chips are not in one place",
+            f"{chip['left'].size} chips do not have one common position",
             where="locate",
             fix="choose one: chips.sel(chip=[name])",
         )
@@ -123,7 +123,7 @@ def _rows(dataset: "Dataset", chips: Sequence[str]) -> Any:
     lost = [name for name in wanted if name not in index.index]
     if lost or not wanted:
         raise ConfigError(
-            f"there is no chip {lost[0]}" if lost else "no chip is named",
+            f"there is no chip {lost[0]}" if lost else "no chip is given",
             where=str(dataset.paths.index),
             fix="give ids from dataset.chip_table.chip_id",
         )

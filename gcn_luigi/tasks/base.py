@@ -97,17 +97,19 @@ class RegionTask(GuardedTask):
     # Whether the last `run` made the files.
     was_made: bool = False
 
-    region: luigi.Parameter[str] = luigi.Parameter(description="region, as config/<region>.toml names it")
+    region: luigi.Parameter[str] = luigi.Parameter(
+        description="name of the region, which is also the name of its file: config/<region>.toml"
+    )
     output_root: luigi.Parameter[str] = luigi.Parameter(
         default="output",
         config_path={"section": "gcn", "name": "output_root"},
-        description="directory that datasets are made in",
+        description="directory of the datasets",
     )
     config_dir: luigi.Parameter[str] = hidden_parameter(
         luigi.Parameter, "config_dir", "config", "directory of the regions' TOML files"
     )
     data_root: luigi.Parameter[str] = hidden_parameter(
-        luigi.Parameter, "data_root", "", "directory of the sources, in place of the TOML file's data_root"
+        luigi.Parameter, "data_root", "", "directory of the sources, instead of data_root in the TOML file"
     )
     memory_mb: luigi.Parameter[int] = hidden_parameter(
         luigi.IntParameter,

@@ -27,9 +27,13 @@ class ChipShard(RegionTask):
     # 4: HDF5's own checksum on every compressed chunk, and on headers, indices and columns.
     code_version = 4
     split: luigi.Parameter[str] = luigi.ChoiceParameter(choices=SPLITS, description="train or dev")
-    number: luigi.Parameter[int] = luigi.IntParameter(description="which shard of the split, from 0")
-    total: luigi.Parameter[int] = luigi.IntParameter(description="shards of the split")
-    threads: luigi.Parameter[int] = hidden_parameter(luigi.IntParameter, "threads", 1, "threads that cut and compress")
+    number: luigi.Parameter[int] = luigi.IntParameter(
+        description="number of the shard within its split, counted from 0"
+    )
+    total: luigi.Parameter[int] = luigi.IntParameter(description="number of shards of the split")
+    threads: luigi.Parameter[int] = hidden_parameter(
+        luigi.IntParameter, "threads", 1, "number of threads that cut and compress chips"
+    )
     # luigi.cfg, [resources], limits how many shards all workers of a scheduler build at once.
     resources = {"io": 1}  # noqa: RUF012  luigi reads a plain attribute
 

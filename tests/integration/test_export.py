@@ -388,7 +388,7 @@ def test_the_dataset_itself_is_no_place_for_an_export(gcn, small):
         (["--chip", "tiny_train_r0000_c0000_2004_r0000_c0001"], "did you mean"),
         (["--partition", "zzz"], "no partition zzz"),
         (["--year", "1901"], "years in the index: 200"),
-        (["--partition", "PART", "--as", "mosaic", "--limit", "2"], "a mosaic shows everything"),
+        (["--partition", "PART", "--as", "mosaic", "--limit", "2"], "a mosaic shows the whole selection"),
     ],
 )
 def test_what_cannot_be_meant_is_told_and_nothing_is_written(gcn, small, tmp_path, options, said):

@@ -313,7 +313,7 @@ class TestConversionRefused:
     def test_a_directory_that_is_there_is_left_alone(self, small_output, tmp_path):
         (tmp_path / "there").mkdir()
 
-        with pytest.raises(ConfigError, match="something already"):
+        with pytest.raises(ConfigError, match="something already exists"):
             convert_dataset(small_output, tmp_path / "there", "windows", None, lambda *_: None)
 
         assert list((tmp_path / "there").iterdir()) == []

@@ -39,7 +39,7 @@ def _refused(ended, output, *named):
     [
         ("luigi", "[workre]\nkeep_alive = true\n", "[workre] is unknown (did you mean [worker]?)"),
         ("luigi", "[gcn]\noutput_rot = x\n", "[gcn] output_rot is unknown (did you mean output_root?)"),
-        ("gcn", "[gcn]\nthreads = 2 ; as many as cores\n", "a comment on the line of a value becomes part of it"),
+        ("gcn", "[gcn]\nthreads = 2 ; as many as cores\n", "a comment on the same line becomes part of the value"),
     ],
 )
 def test_a_misspelt_setting_of_luigi_stops_either_command_before_anything_is_built(

@@ -143,14 +143,14 @@ def test_a_chip_of_several_is_placed_when_it_is_chosen_and_several_are_not(made)
 
     xr.testing.assert_identical(locate(chips.sel(chip=[ids[1]])), as_xarray(made, [ids[1]]))
     assert locate(chips.sel(chip=ids[1])).x.attrs["units"] == "m"
-    with pytest.raises(ConfigError, match="3 chips are not in one place"):
+    with pytest.raises(ConfigError, match="3 chips do not have one common position"):
         locate(chips)
 
 
 def test_what_is_not_there_is_told(made, monkeypatch):
     with pytest.raises(ConfigError, match="no chip nowhere"):
         as_xarray(made, ["nowhere"])
-    with pytest.raises(ConfigError, match="no chip is named"):
+    with pytest.raises(ConfigError, match="no chip is given"):
         as_xarray(made, [])
     monkeypatch.setitem(sys.modules, "xarray", None)
     with pytest.raises(ConfigError, match="xarray is not installed"):

@@ -64,8 +64,8 @@ def test_settings_cannot_be_changed():
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"years": [2004, 2000]}, "years must rise"),
-        ({"years": [2000, 2000]}, "years must rise"),
+        ({"years": [2004, 2000]}, "years must be in ascending order"),
+        ({"years": [2000, 2000]}, "years must be in ascending order"),
         ({"chips": {"size": 512}}, "chips.size 512 exceeds grid.size 256"),
         ({"label": {}}, "either stem or raster"),
         ({"label": {"stem": "a.tif", "raster": "b.tif"}}, "either stem or raster"),

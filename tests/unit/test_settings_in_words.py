@@ -47,7 +47,7 @@ def told(tmp_path, text):
         ('[2000, "2004-2008"]', 'years, value 2: give a whole number, not "2004-2008"'),
         ("[2000.5]", "years, value 1: give a whole number, not 2000.5"),
         ("{ first = 2000 }", "years: give a list, not a table"),
-        ("[2004, 2000]", "years must rise and be unique"),
+        ("[2004, 2000]", "years must be in ascending order and unique"),
     ],
 )
 def test_years_are_told_with_what_to_write(tmp_path, years, said):

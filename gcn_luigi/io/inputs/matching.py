@@ -92,7 +92,7 @@ def base_directories(settings: RegionSettings) -> dict[Role, str]:
     absolute = sorted({place for role, place in places.items() if role in used and Path(place).is_absolute()})
     if absolute:
         raise ConfigError(
-            f"the tile directory {absolute[0]} is absolute",
+            f"the tile directory {absolute[0]} is given as an absolute path",
             where="tiles.optical, tiles.topo",
             fix="write it relative to data_root, so that the data can be moved",
         )

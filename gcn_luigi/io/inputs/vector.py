@@ -245,7 +245,7 @@ def _read_layer(path: Path, layer: str | None) -> tuple[pd.DataFrame, tuple[str,
             continue
         return frame, (_encoding_note(frame, claim, encoding),)
     raise InputError(
-        "no encoding fits the texts of its table",
+        "no known encoding fits the text in its table",
         where=str(path),
         fix="write the file again in UTF-8, with a .cpg file",
     )
@@ -299,7 +299,9 @@ def _located(frame: pd.DataFrame, path: Path) -> gpd.GeoDataFrame:
     if not isinstance(frame, gpd.GeoDataFrame):
         raise InputError("the file holds no geometry", where=str(path), fix="give a vector file with polygons")
     if frame.crs is None:
-        raise InputError("the file states no CRS", where=str(path), fix="add it; for a shapefile, as a .prj file")
+        raise InputError(
+            "the file does not state its CRS", where=str(path), fix="add the CRS; a shapefile needs a .prj file"
+        )
     shapes = frame.geometry.to_numpy()
     check_finite(shapes, str(path))
     check_degrees(shapes, frame.crs, str(path))

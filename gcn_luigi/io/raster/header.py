@@ -249,7 +249,7 @@ def _why_unreadable(path: Path) -> str:
         with path.open("rb") as file:
             start = file.read(64)
     except OSError as error:
-        return error.strerror or "the system refuses it"
+        return error.strerror or "the operating system refuses to open it"
     if not start:
         return "it has 0 bytes"
     if start.lstrip().startswith(b"<") and path.suffix != ".vrt":

@@ -260,7 +260,9 @@ def bitshuffle_decompress(stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
         raise OSError(f"a chunk of {stored.size} bytes has no header")
     size, block = _BLOCKS_HEADER.unpack(stored[: _BLOCKS_HEADER.size].tobytes())
     if size != out.nbytes or block % out.itemsize:
-        raise OSError(f"a chunk of {size} bytes in blocks of {block}, not of {out.nbytes}")
+        raise OSError(
+            f"the header of a chunk says {size} bytes in blocks of {block}, but {out.nbytes} bytes are needed"
+        )
     blocks = stored[_BLOCKS_HEADER.size :]
     read = library.bshuf_decompress_lz4(
         blocks.ctypes.data, out.ctypes.data, out.size, out.itemsize, block // out.itemsize

@@ -258,7 +258,7 @@ def _opened(path: Path) -> h5py.File:
 def _refuse_foreign(group: h5py.Group, depth: int) -> None:
     """Raise OSError if a shard refers to another file, because its author could then show any file as chips."""
     if depth > _DEEPEST:
-        raise OSError("a group is within itself")
+        raise OSError("a group contains itself, or groups are nested too deeply")
     for name in group:
         link = group.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):

@@ -194,14 +194,14 @@ class ColumnWriter:
         """Yield the reasons why `count` rows of `columns` cannot be appended."""
         for name, values in columns.items():
             if len(values) != count:
-                yield f"column {name} is of {len(values)} {self._axis}s, not {count}"
+                yield f"column {name} has {len(values)} {self._axis}s, not {count}"
         if len(self):
             yield from self.unlike(columns)
 
     def unlike(self, columns: Mapping[str, NDArray[Any]]) -> Iterator[str]:
         """Yield a message for each column that only some rows have."""
         for name in sorted(set(columns) ^ set(self._pending)):
-            yield f"column {name} is not there for every {self._axis}"
+            yield f"column {name} does not exist for every {self._axis}"
 
     def append(self, columns: Mapping[str, NDArray[Any]], count: int) -> None:
         """Add `count` rows, (row,) or (row, ...), that `misfits` has accepted."""

@@ -212,7 +212,7 @@ def gather_chips(
     partition, corner = places[:, 0], places[:, 1:]
     if ((places < 0).any(axis=1) | (partition >= len(windows))).any() or ((extents < 0) | (extents > whole)).any():
         raise InputError(
-            "a place is in no partition, or an extent is larger than the partitions",
+            "a place is outside all partitions, or an extent is larger than the partitions",
             where=f"{len(windows)} partitions of {whole[:1].tolist()} px",
             fix="take places and extents from the index that was stored with the partitions",
         )
@@ -302,10 +302,10 @@ def overhanging(origins: Origins, size: int, shape: tuple[int, ...]) -> npt.NDAr
 
 
 def refuse_overhang(edge: Edge, hangs: npt.NDArray[np.bool_], where: str) -> None:
-    """Raise InputError if a chip hangs over the edge (`hangs`, (chip,) bool) and the policy does not allow it."""
+    """Raise InputError if a chip extends beyond the edge (`hangs`, (chip,) bool) and the policy does not allow it."""
     if edge in ("clamp", "drop") and hangs.any():
         raise InputError(
-            "a chip hangs over the edge",
+            "a chip extends beyond the edge",
             where=f"{where}, edge policy {edge}",
             fix="take the origins from chip_origins with the stack's own shape, or use the policy pad",
         )

@@ -63,7 +63,7 @@ def chip_columns(
         raise InputError(
             f"an id of {len(place.partition)} characters does not fit, so chips of two partitions could be confused",
             where=f"partition {place.partition}",
-            fix=f"give the cells of the grid ids of at most {_PARTITION_WIDTH} letters, digits, _ or -",
+            fix=f"give each cell of the grid an id of at most {_PARTITION_WIDTH} letters, digits, _ or -",
         )
     n_chips, area = len(origins), float(size * size)
     lattice, window = place.lattice, place.window

@@ -121,7 +121,7 @@ def fractional_votes(planes: Planes, min_votes: int, where: str) -> InputError:
         what,
         where=where,
         fix="resample votes with the nearest neighbour, never by averaging, because they are counts; convert scores "
-        "of another kind to whole numbers, and set [label] min_votes in their unit",
+        "of another kind to whole numbers, and set [label] min_votes to the smallest number that means ice",
     )
 
 
@@ -134,7 +134,7 @@ def refuse_percentages(most: int, min_votes: int, where: str) -> None:
         raise InputError(
             f"votes reach {most}, although {min_votes} or more are called ice: these look like percentages",
             where=where,
-            fix="set [label] min_votes in the unit of the raster, for example 51 for a majority of percentages; if the "
+            fix="set [label] min_votes to a percentage, for example 51 for a majority; if the "
             f"raster does count classifications, confirm it with [label] max_votes = {most}",
         )
 

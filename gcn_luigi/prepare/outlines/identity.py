@@ -81,7 +81,7 @@ def unite_outlines(
         raise InputError(
             f"{what} for {len(several)} of {n_glaciers}, for example {name} ({days})",
             where=where,
-            fix='choose which of them count: [outlines] analyses = "newest", "nearest" (to a composite) or "all"',
+            fix='choose which of them to use: [outlines] analyses = "newest", "nearest" (to a composite) or "all"',
         )
     kept = {name: _kept(parts, analyses, composites) for name, parts in dated.items()}
     made = [

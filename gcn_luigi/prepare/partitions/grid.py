@@ -184,7 +184,7 @@ def _check_table(table: gpd.GeoDataFrame, lattice: Lattice, where: str) -> None:
     crs = table.crs if isinstance(table, gpd.GeoDataFrame) and table.active_geometry_name else None
     if crs is None:
         raise InputError(
-            "the grid states no CRS", where=where, fix=f"write it with its CRS; the region uses {lattice.crs}"
+            "the grid does not state its CRS", where=where, fix=f"write it with its CRS; the region uses {lattice.crs}"
         )
     # A .prj by ESRI differs only in names, and the axis order of a projected grid does not matter.
     if not crs.equals(wanted, ignore_axis_order=True) and (crs.to_epsg() is None or crs.to_epsg() != wanted.to_epsg()):

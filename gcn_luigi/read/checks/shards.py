@@ -86,7 +86,7 @@ def _shard(path: Path, rows: gpd.GeoDataFrame) -> Iterator[str]:
             if shard.layout == "chips" and array.shape[-2:] != (size, size):
                 yield f"{name} has shape {array.shape}, which does not fit chips of {size} px"
         if len(shard) != len(rows) or rows["shard_row"].tolist() != list(range(len(shard))):
-            yield f"{len(shard)} chips, but the index lists {len(rows)} or another order"
+            yield f"{len(shard)} chips, but the index lists {len(rows)}, or lists them in another order"
             return
         if not (rows["split"] == said["split"]).all():
             yield f"a shard of {said['split']}, but the index gives another split"

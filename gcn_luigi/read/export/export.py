@@ -57,7 +57,7 @@ def export(dataset: Dataset, out: Path, request: Request, say: Say) -> dict[str,
     selection = request.selection
     if request.form == "mosaic" and (selection.sample is not None or selection.limit is not None):
         raise ConfigError(
-            "a mosaic shows everything and cannot be a sample",
+            "a mosaic shows the whole selection, so it cannot be a sample",
             where="--as mosaic",
             fix="leave out --sample and --limit, or use --as chips",
         )

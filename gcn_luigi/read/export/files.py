@@ -159,7 +159,9 @@ def _earlier_files(final: Path, *, overwrite: bool) -> list[Path]:
     if not final.exists() and not final.is_symlink():
         return []
     if final.is_symlink() or not final.is_dir():
-        raise ConfigError("there is something already", where=str(final), fix="name a directory that does not exist")
+        raise ConfigError(
+            "something already exists there", where=str(final), fix="name a directory that does not exist"
+        )
     found = sorted(final.iterdir())
     if not found:
         return []
@@ -172,7 +174,7 @@ def _earlier_files(final: Path, *, overwrite: bool) -> list[Path]:
         )
     if not overwrite:
         raise ConfigError(
-            "holds an export already", where=str(final), fix="use --overwrite to replace it, or name another directory"
+            "already holds an export", where=str(final), fix="use --overwrite to replace it, or name another directory"
         )
     allowed = {*listed, LISTING}
     other = [path.name for path in found if path.name not in allowed and not _is_beside(path.name, allowed)]

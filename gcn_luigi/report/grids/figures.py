@@ -62,8 +62,8 @@ def share_figure(data: GridPageData) -> Drawing:
         "shares",
         alt=f"Histograms of the glacier share of cells, train and dev. {'; '.join(results)}.",
         caption="Glacier share of cells by cell size, in bins of 5%. KS is the largest difference between the two "
-        "cumulative distributions, 0 to 1; it is computed from the shares, not from the bins. Each panel has its own "
-        "vertical axis.",
+        "cumulative distributions, from 0 to 1; it is computed from the shares, not from the bins. Each panel has its "
+        "own vertical axis.",
     )
 
 

@@ -96,7 +96,7 @@ def describe(data: GridPageData) -> list[str]:
     if all(grid.glacier_share("train") is not None for grid in data.sizes):
         lines.append(_ground(data))
     else:
-        lines.append("No outline is on the region's pixels, so there is no glacier area to compare.")
+        lines.append("No outline covers pixels of the region, so there is no glacier area to compare.")
     return lines
 
 
@@ -182,7 +182,8 @@ def _spread(whole: list[GridSize]) -> str:
 def _chips(data: GridPageData) -> str:
     chips = data.settings.chips
     parts = [
-        f"{grid.n_chips('train'):,} training chips at {grid.size} px, each pixel in {grid.load.overlap:.1f} on average"
+        f"{grid.n_chips('train'):,} training chips at {grid.size} px, with each pixel in {grid.load.overlap:.1f} chips "
+        "on average"
         if grid.load.n_chips
         else f"none at {grid.size} px, which is smaller than a chip"
         for grid in data.sizes

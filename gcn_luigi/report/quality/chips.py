@@ -44,8 +44,16 @@ def choose_chips(chips: gpd.GeoDataFrame, lattice: Lattice) -> list[tuple[str, s
         ("Typical", "closest to the median shares", np.abs(shares - np.median(shares, axis=0)).sum(axis=1)),
         ("Debris-rich", "largest share of debris", np.where(shares[:, 1] > 0, -shares[:, 1], np.inf)),
         ("Ice-rich", "largest share of ice", np.where(shares[:, 2] > 0, -shares[:, 2], np.inf)),
-        ("Ice margin", "most equal none and glacier", np.where(glacier > 0, np.abs(shares[:, 0] - glacier), np.inf)),
-        ("Edge", "reaches beyond the tiles, with most valid pixels", np.where(beyond, -shares[:, 3], np.inf)),
+        (
+            "Ice margin",
+            "most equal shares of glacier and other ground",
+            np.where(glacier > 0, np.abs(shares[:, 0] - glacier), np.inf),
+        ),
+        (
+            "Edge",
+            "largest share of valid pixels among chips that reach beyond the tiles",
+            np.where(beyond, -shares[:, 3], np.inf),
+        ),
         ("Worst", "smallest share of valid pixels", shares[:, 3]),
     )
     chosen: list[tuple[str, str, int]] = []

@@ -110,7 +110,7 @@ def _box(name: str, found: FamilyTime, *, is_framed: bool) -> Box:
 def _summary(tasks: Sequence[TaskTime], chain: Sequence[TaskTime]) -> str:
     timed = [task for task in tasks if task.seconds is not None]
     if not timed:
-        return "The time of no task is known."
+        return "No task has a recorded time."
     total = _total(timed)
     parts = [f"The time of {number(len(timed))} of {number(len(tasks))} tasks is known: {duration(total)} in total."]
     if chain:

@@ -97,10 +97,11 @@ def band_figure(data: ReportData) -> Drawing:
         figure,
         "bands",
         alt="Histograms of " + ", ".join(band.name for band in bands) + " for train and dev.",
-        caption="Stored values of every band over valid pixels, each counted once; brackets hold the unit if one is "
-        "configured. The text below each panel says how many pixels of the used partitions were outside the valid "
-        "range, if one is set; these pixels count as missing. KS is the largest difference between the two cumulative "
-        "distributions, 0 to 1. The axes cover the 1st to 99th percentiles of both splits and a tenth more.",
+        caption="Stored values of every band, over valid pixels. Each pixel is counted once. The unit is in brackets "
+        "if one is configured. The text below each panel says how many pixels of the used partitions were outside the "
+        "valid range, if one is set; these pixels count as missing. KS is the largest difference between the two "
+        "cumulative distributions, from 0 to 1. The axes cover the 1st to 99th percentiles of both splits, extended by "
+        "at most a tenth at each end.",
     )
 
 
@@ -199,15 +200,15 @@ def share_figure(data: ReportData) -> Drawing:
             axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         lower.set_xlabel("Share of a chip")
     panels[0, 0].set_ylabel("Chips per bin (%)")
-    panels[1, 0].set_ylabel("Chips up to a share (%)")
+    panels[1, 0].set_ylabel("Cumulative share of chips (%)")
     legend_below(figure, split_keys(), 2)
     return to_svg(
         figure,
         "shares",
         alt=f"Histograms and cumulative curves of class shares over train and dev chips; {'; '.join(results)}.",
         caption="Class shares of chips, as histograms in 20 bins (above) and as cumulative curves (below). KS is the "
-        "largest distance between the curves (Kolmogorov-Smirnov, 0 to 1). It is computed from the unbinned values and "
-        "drawn as a black line.",
+        "largest distance between the curves (Kolmogorov-Smirnov, from 0 to 1). It is computed from the unbinned "
+        "values and drawn as a black line.",
     )
 
 
@@ -221,7 +222,7 @@ def share_table(data: ReportData) -> Table:
             cells = [f"{float(of(part)) if len(part) else 0.0:.2%}" for part in values for of in (np.mean, np.median)]
             rows.append((f"{title}, {what}", *cells, number(ks_of_samples(*values), 3)))
     head = ("share of", "#train mean", "#train median", "#dev mean", "#dev median", "#KS")
-    return Table("Class shares of chips and of used partitions, each chip or partition once", head, tuple(rows))
+    return Table("Class shares of chips and of used partitions; each chip or partition counts once", head, tuple(rows))
 
 
 def _shares_by_split(table: gpd.GeoDataFrame, kind: str) -> list[NDArray[np.float64]]:

@@ -102,8 +102,9 @@ def suspect_table(data: ReportData) -> Table:
     found = [row for quality in data.tile_quality.values() for row in quality.get("suspect", ())]
     found.sort(key=lambda row: (-row["share"], row["path"], row["year"] or 0))
     return Table(
-        "Tiles in which one value may mean missing, but is used as declared; flat water and saturated snow look alike",
-        ("file", "band", "year", "what is suspect"),
+        "Tiles in which one value may mean missing, but is not declared so and is used as measured; flat water and "
+        "saturated snow can look the same",
+        ("file", "band", "year", "what looks suspicious"),
         tuple((row["path"], row["band"], _year(row), row["reason"]) for row in found[:_MOST_TILES]),
         _left_out(len(found), _MOST_TILES, "tile_quality"),
     )
@@ -167,8 +168,8 @@ def band_settings(data: ReportData) -> Table:
         )
         for band in (*settings.schema_bands, *settings.quality_bands)
     )
-    head = ("band", "role", "file ends in", "#nodata", "#scale", "#offset", "#lowest", "#highest", "unit")
-    return Table("Bands of the stack, in order, then bands that are mosaicked only", head, rows)
+    head = ("band", "role", "end of the file name", "#nodata", "#scale", "#offset", "#lowest", "#highest", "unit")
+    return Table("Bands of the stack in their order, then bands of which only mosaics are made", head, rows)
 
 
 def configuration(data: ReportData) -> list[tuple[str, list[tuple[str, str, bool]]]]:

@@ -155,7 +155,7 @@ def year_map(data: ReportData, relief: Relief) -> Drawing:
         alt=f"Two maps of {len(used)} used partitions: year of the composite, and years between outline and composite.",
         caption="Used partitions by the year of the composite that they are cut from (left) and by the years "
         "between this composite and the date of the outlines (right; darker means longer, and at most "
-        f"{settings.year.max_gap_years} are allowed). Brackets hold the number of partitions.",
+        f"{settings.year.max_gap_years} are allowed). The numbers of partitions are in brackets.",
     )
 
 

@@ -138,7 +138,7 @@ def _facts(data: ReportData) -> list[tuple[str, str, str]]:
         ("Debris", f"{train['debris']:.1%}", "of labelled train pixels"),
         ("Debris-free ice", f"{train['ice']:.1%}", "of labelled train pixels"),
         (
-            "Train to dev",
+            "From train to dev",
             "not measured" if gap is None else f"{number(gap)} m",
             "least distance between chips, edge to edge",
         ),

@@ -56,7 +56,7 @@ def repeat_table(data: ReportData) -> Table:
         )
         for name, found in _repeats(data)
     )
-    head = ("chips with the", "#compared", "#sets", "#spare in train", "#spare in dev", "#dev chips also in train")
+    head = ("chips with the", "#compared", "#sets", "#surplus in train", "#surplus in dev", "#dev chips also in train")
     return Table("Chips that repeat others", head, rows)
 
 

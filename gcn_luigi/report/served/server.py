@@ -102,14 +102,16 @@ class _Handler(BaseHTTPRequestHandler):
         word, _, rest = urlsplit(self.path).path.lstrip("/").partition("/")
         region, _, name = rest.partition("/")
         if not secrets.compare_digest(word.encode(), self._word.encode()) or region != self._paths.root.name:
-            return HTTPStatus.NOT_FOUND, _message("No such page", "Use the whole address, with its secret word.")
+            return HTTPStatus.NOT_FOUND, _message("No such page", "Use the whole address, including its secret word.")
         try:
             text = page_of(self._paths, name)
         except (GcnLuigiError, OSError) as error:
             # The file is being rebuilt, or was just removed.
             return HTTPStatus.SERVICE_UNAVAILABLE, _message("This page cannot be shown now", str(error))
         if text is None:
-            return HTTPStatus.NOT_FOUND, _message("No such page", "The page is not made yet, or has another name.")
+            return HTTPStatus.NOT_FOUND, _message(
+                "No such page", "The page has not been made yet, or it has another name."
+            )
         return HTTPStatus.OK, text
 
 

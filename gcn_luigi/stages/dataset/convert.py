@@ -45,7 +45,9 @@ def convert_dataset(source: Path, target: Path, layout: StorageLayout | None, co
         check_codec(needed)
     if target.exists() or target.is_symlink():
         raise ConfigError(
-            "there is something already", where=str(target), fix="name a directory that does not exist, or remove it"
+            "something already exists there",
+            where=str(target),
+            fix="name a directory that does not exist, or remove it",
         )
     temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
     try:

@@ -83,7 +83,7 @@ def test_a_codec_whose_library_is_missing_is_not_broken(monkeypatch):
     found = findings()
 
     assert found["codec deflate"]["found"] == "available"
-    assert found["codec zstd"]["found"].endswith("need it: pip install zstandard")
+    assert found["codec zstd"]["found"].endswith("stored with it: pip install zstandard")
 
 
 @pytest.mark.parametrize(("free", "verdict"), [(10**8, "broken"), (5 * 10**9, "look"), (10**12, "ok")])

@@ -122,7 +122,7 @@ def test_in_a_worker_what_does_not_fit_fails_and_is_told(tmp_path, how):
 
     assert status == "FAILED"
     # The limit is lifted before anything is said.
-    assert error.startswith("ResourceError True the task ran out of memory: it may have 600 MB and held ")
+    assert error.startswith("ResourceError True the task ran out of memory: its limit is 600 MB, and it held ")
     assert "  where: test.Task(1)\n" in error
     assert "lower threads (now 8) to 3, or lower `gcn run --workers`" in error
     assert "raise `gcn run --memory` ([gcn] memory_mb, now 600)" in error

@@ -256,7 +256,7 @@ class TestIndex:
 
         (problem,) = validate(copied)
 
-        assert problem.startswith("the dataset cannot be read through")
+        assert problem.startswith("the dataset cannot be read to the end")
         assert "index.parquet" in problem
 
     def test_a_table_without_a_column_is_told(self, copied):
@@ -291,7 +291,7 @@ class TestCatalog:
 
         (problem,) = validate(copied)
 
-        assert problem.startswith("the dataset cannot be read through")
+        assert problem.startswith("the dataset cannot be read to the end")
 
 
 class TestShards:

@@ -129,7 +129,7 @@ def test_without_times_the_graph_is_there_and_says_so():
 
     told = make_durations(tasks)
 
-    assert told.summary == "The time of no task is known."
+    assert told.summary == "No task has a recorded time."
     assert told.chain == ()
     assert str(told.picture).count("<rect") == len(told.table.rows) == 5
     assert 'stroke-width="4"' not in told.picture

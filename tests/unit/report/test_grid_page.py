@@ -149,7 +149,7 @@ def test_a_split_without_cells_and_a_region_without_ice_are_told(tmp_path):
     said = " ".join(describe(read_grid_data(*made)))
     assert "32 px: dev has no cell of this size" in said
     assert "64 px: train and dev have no cell of this size" in said
-    assert "No outline is on the region's pixels" in said
+    assert "No outline covers pixels of the region" in said
     assert Page((tmp_path / "grids.html").read_text(encoding="utf-8")).open == []
 
 

@@ -189,7 +189,7 @@ def test_a_file_without_crs_is_refused(path):
     with pytest.warns(UserWarning, match="crs"):
         write(path, [square()], crs=None, RGIId=["a"])
 
-    with pytest.raises(InputError, match="states no CRS"):
+    with pytest.raises(InputError, match="does not state its CRS"):
         read_outlines(path, SETTINGS, CRS)
 
 

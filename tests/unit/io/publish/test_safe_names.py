@@ -172,7 +172,7 @@ def test_converting_copies_nothing_from_or_to_elsewhere(dataset, tmp_path, name)
 def test_converting_onto_a_link_that_leads_nowhere_is_refused(dataset, tmp_path):
     (tmp_path / "made").symlink_to(tmp_path / "nowhere")
 
-    with pytest.raises(ConfigError, match="something already"):
+    with pytest.raises(ConfigError, match="something already exists"):
         convert_dataset(dataset, tmp_path / "made", None, None, lambda *_: None)
 
     assert not (tmp_path / "nowhere").exists()

@@ -70,9 +70,9 @@ def test_another_length_and_other_names_are_told(file):
     writer.append(columns(0, 5), 5)
 
     assert list(writer.misfits(columns(5, 4), 5)) == [
-        f"column {name} is of 4 chips, not 5" for name in ("chip_id", "row", "share", "transform")
+        f"column {name} has 4 chips, not 5" for name in ("chip_id", "row", "share", "transform")
     ]
     assert list(writer.misfits({"row": np.zeros(5)}, 5)) == [
-        f"column {name} is not there for every chip" for name in ("chip_id", "share", "transform")
+        f"column {name} does not exist for every chip" for name in ("chip_id", "share", "transform")
     ]
     assert list(writer.misfits(columns(5, 5), 5)) == []

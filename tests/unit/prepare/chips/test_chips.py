@@ -98,7 +98,7 @@ class TestCutting:
 
     @pytest.mark.parametrize("edge", ["clamp", "drop"])
     def test_a_chip_over_the_edge_is_refused_where_none_may_be(self, edge):
-        with pytest.raises(InputError, match="hangs over the edge"):
+        with pytest.raises(InputError, match="extends beyond the edge"):
             cut_chips(self.STACK, np.array([[0, 0], [5, 7]]), 8, edge=edge)
 
     @pytest.mark.parametrize("dtype", [np.uint8, np.int16])
@@ -228,7 +228,7 @@ class TestCounts:
         plane = np.zeros((4, 4), np.uint8)
         origins = np.array([[3, 3]])
 
-        with pytest.raises(InputError, match="hangs over"):
+        with pytest.raises(InputError, match="extends beyond"):
             count_chips(plane, plane, origins, 2, edge="clamp", beyond=BEYOND)
 
     def test_coverage_counts_the_chips_that_see_a_pixel(self):

@@ -22,7 +22,7 @@ class TestGather:
         out, extents = np.empty((1, 2, 2, 2), np.int16), np.array([[4, 5], [4, 4], [4, 5]])
 
         gather_chips(STORED, np.array([[0, 2, 3]]), out, edge="drop", extents=extents)
-        with pytest.raises(InputError, match="hangs over the edge"):
+        with pytest.raises(InputError, match="extends beyond the edge"):
             gather_chips(STORED, np.array([[1, 2, 3]]), out, edge="drop", extents=extents)
 
     def test_a_read_only_map_is_gathered_from(self):
