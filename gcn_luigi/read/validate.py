@@ -141,7 +141,7 @@ def absent(directory: Path) -> Iterator[str]:
     if names:
         told = few(names, _MOST_NAMED)
         missing = f"{len(names)} of {len(listed(dataset))} files"
-        yield f"this is a part of the dataset: {missing} are not here, such as {told}"
+        yield f"a part of the dataset: without {missing}, such as {told}"
 
 
 def unrecorded(directory: Path) -> Iterator[str]:

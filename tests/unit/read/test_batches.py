@@ -175,7 +175,7 @@ class TestBatches:
 
     @pytest.mark.parametrize("wrong", [{"size": 0}, {"size": -1}, {"size": 4, "ahead": 0}])
     def test_sizes_below_one_are_refused_at_once(self, reader, wrong):
-        with pytest.raises(ConfigError, match="1 or more"):
+        with pytest.raises(ConfigError, match="at least 1"):
             reader.batches(**wrong)
 
     @pytest.mark.fault

@@ -164,7 +164,8 @@ def test_cells_of_another_size_are_named():
 
 
 @pytest.mark.parametrize(
-    ("crs", "message"), [(None, "does not state its CRS"), ("EPSG:32606", "grid is in .*, but the region is in .*Alaska Albers")]
+    ("crs", "message"),
+    [(None, "does not state its CRS"), ("EPSG:32606", "grid is in .*, but the region is in .*Alaska Albers")],
 )
 def test_a_grid_of_another_place_is_refused(crs, message):
     with pytest.raises(InputError, match=message):
