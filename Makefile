@@ -44,8 +44,8 @@ demo: env
 	@$(BIN)/gcn demo --output output
 	@$(BIN)/gcn validate output/demo
 
-# Two processes; one that has nothing left to do takes over tests of the other.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+# One process more than two cores, because some tests wait for commands; one that is done takes over tests of another.
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 
 test: dev lint types contracts
 	$(PYTEST) -m "not long" $(PYTEST_ARGS)

@@ -49,6 +49,7 @@ def test_what_is_sound_has_no_problem_and_is_left_as_it_is(finished):
     assert state_of(finished) == times
 
 
+@pytest.mark.long
 def test_a_flipped_bit_anywhere_is_found_and_its_file_named(finished):
     rng = np.random.default_rng(20240611)
     before = bytes_of(finished)

@@ -114,6 +114,7 @@ def test_a_world_in_utm_with_ten_metre_pixels_and_other_bands(tmp_path):
     assert widths.tolist() == [640.0]
 
 
+@pytest.mark.long
 def test_rgi_7_outlines_give_the_same_label_and_years(tmp_path, small_world):
     six = _built(tmp_path / "six", small_world)
     seven = _built(tmp_path / "seven", small_world, ('path = "rgi/outlines.gpkg"', 'path = "rgi/outlines_rgi7.gpkg"'))
@@ -124,6 +125,7 @@ def test_rgi_7_outlines_give_the_same_label_and_years(tmp_path, small_world):
     assert six.partition_table.loc[used, "year"].tolist() == seven.partition_table.loc[used, "year"].tolist()
 
 
+@pytest.mark.long
 def test_a_ready_made_label_stands_in_for_the_votes(tmp_path, small_world):
     first = _built(tmp_path / "first", small_world)
     given = small_world.parent / "label.tif"
@@ -136,6 +138,7 @@ def test_a_ready_made_label_stands_in_for_the_votes(tmp_path, small_world):
     assert second.statistics == first.statistics
 
 
+@pytest.mark.long
 def test_rejected_ids_and_excluded_ground_are_never_used(tmp_path, small_world):
     first = _built(tmp_path / "first", small_world)
     used = first.partition_table[first.partition_table["used"]]

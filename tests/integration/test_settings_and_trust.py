@@ -38,7 +38,12 @@ def _refused(ended, output, *named):
     ("command", "more", "named"),
     [
         ("luigi", "[workre]\nkeep_alive = true\n", "[workre] is unknown (did you mean [worker]?)"),
-        ("luigi", "[gcn]\noutput_rot = x\n", "[gcn] output_rot is unknown (did you mean output_root?)"),
+        pytest.param(
+            "luigi",
+            "[gcn]\noutput_rot = x\n",
+            "[gcn] output_rot is unknown (did you mean output_root?)",
+            marks=pytest.mark.long,
+        ),
         ("gcn", "[gcn]\nthreads = 2 ; as many as cores\n", "a comment on the same line becomes part of the value"),
     ],
 )
@@ -67,8 +72,8 @@ def test_settings_that_luigi_would_do_without_stop_the_plain_command_though_no_r
     ("command", "text", "named"),
     [
         ("run", "[worker]\nkeep_alive = true\nkeep_alive = false\n", "[line 3]"),
-        ("run", "[core]\nautoload_range = perhaps\n", "neither true nor false"),
-        ("plan", "[workre]\n", "[worker]"),
+        pytest.param("run", "[core]\nautoload_range = perhaps\n", "neither true nor false", marks=pytest.mark.long),
+        pytest.param("plan", "[workre]\n", "[worker]", marks=pytest.mark.long),
         ("plan", None, "not a file"),
     ],
 )
@@ -153,8 +158,8 @@ def test_the_plain_command_refuses_another_machine_and_work_for_others(commands,
     ("option", "root"),
     [
         ("default_scheduler_host", "gcn.Dataset"),
-        ("default-scheduler-host", "gcn.AllRegions"),
-        ("scheduler_host", "gcn.Dataset"),
+        pytest.param("default-scheduler-host", "gcn.AllRegions", marks=pytest.mark.long),
+        pytest.param("scheduler_host", "gcn.Dataset", marks=pytest.mark.long),
     ],
 )
 def test_the_plain_command_refuses_another_machine_that_the_settings_name(

@@ -47,7 +47,8 @@ def _finished(directory):
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("presses", [pytest.param(1, marks=pytest.mark.long), 2])
+@pytest.mark.long
+@pytest.mark.parametrize("presses", [1, 2])
 def test_a_stopped_run_says_what_is_kept_and_goes_on_from_there(commands, tiny, tiny_output, tmp_path, presses):
     running = commands.start(*gcn_command(tiny, tmp_path), "--port", "0")
     wait_for((tmp_path / "tiny/label.tif").exists)

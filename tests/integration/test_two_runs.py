@@ -32,6 +32,7 @@ def _same(made, wanted):
     assert gcn_luigi.open_dataset(made / "tiny").data_digest == gcn_luigi.open_dataset(wanted / "tiny").data_digest
 
 
+@pytest.mark.long
 def test_both_end_well_and_what_they_say_they_built_adds_up(commands, tiny, tiny_output, tmp_path):
     with luigid(commands) as port:
         for number in range(2):

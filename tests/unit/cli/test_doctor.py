@@ -124,9 +124,13 @@ def test_settings_that_are_named_and_not_there_are_broken(monkeypatch):
 
 
 def test_a_port_that_another_program_holds_is_reported():
-    with served(Mail) as port:
-        held = findings("--port", str(port))["scheduler"]
-    free = findings("--port", str(port))["scheduler"]
+    for _ in range(5):
+        with served(Mail) as port:
+            held = findings("--port", str(port))["scheduler"]
+        free = findings("--port", str(port))["scheduler"]
+        # Any program may take the port in between.
+        if free["verdict"] == "ok":
+            break
 
     assert (held["verdict"], free["verdict"]) == ("look", "ok")
     assert "another program" in held["found"]

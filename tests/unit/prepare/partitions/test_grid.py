@@ -272,5 +272,5 @@ def test_a_grid_without_rows_is_refused():
 
 @pytest.mark.parametrize("crs", [None, "EPSG:32606"])
 def test_a_grid_in_no_crs_or_in_another_one_is_refused(crs):
-    with pytest.raises(InputError, match=r"states no CRS|but the region is in"):
+    with pytest.raises(InputError, match=r"does not state its CRS|but the region is in"):
         import_grid(table([one()], crs=crs), LATTICE, GridSettings())
