@@ -33,6 +33,16 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_disks() -> Generator[None]:
+    """Leave it to the system when it writes to the disk: tests end, and with them what they wrote."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("fsync", "fdatasync"):
+            # As the real one, it fails if there is no such file.
+            patch.setattr(os, name, os.fstat, raising=False)
+        yield
+
+
 def _data(name: str) -> Path:
     path = Path(os.environ.get("GCN_TEST_DATA", DATA)) / name
     if not path.is_dir():

@@ -86,8 +86,9 @@ def test_connections_of_an_earlier_scheduler_that_linger_do_not_hold_the_port():
 
 
 def _started():
-    """Return our children, but for those that multiprocessing keeps once any test has used it."""
-    return [child for child in psutil.Process().children() if "multiprocessing" not in " ".join(child.cmdline())]
+    """Return our children, but for those that multiprocessing and the browser keep once any test has used them."""
+    kept = ("multiprocessing", "playwright")
+    return [one for one in psutil.Process().children() if not any(word in " ".join(one.cmdline()) for word in kept)]
 
 
 @pytest.mark.luigid
