@@ -64,6 +64,19 @@ class SourceFile:
             del values["numbers"]
         return f"SourceFile({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
+    def __eq__(self, other: object) -> bool:
+        """Compare all fields. Equal nan tags are equal: as tuples, because Python 3.13 compares fields one by one."""
+        if not isinstance(other, SourceFile):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        """Return a hash of all fields."""
+        return hash(self._values())
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
+
     def number_of(self, position: int) -> int:
         """Return the 1-based band for the year at a 0-based `position`, or 0 if the file does not have this year."""
         return self.numbers[position] if self.numbers else position + 1
