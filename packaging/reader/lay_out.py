@@ -22,6 +22,7 @@ LEFT_OUT = (
     "command.py",
     "config.py",
     "params.py",
+    "section.py",
     "settings.py",
     "demo.toml",
     "luigi.cfg",

@@ -64,20 +64,20 @@ def _strange_sources(arena: Arena, rng: random.Random, figures: Figures) -> None
             figures.compared += len(content)
             if not (directory / name).is_file() or (directory / name).read_bytes() != content:
                 figures.problem("wrong dataset", f"sources with strange times: {name} differs")
-    if again := build_inline(own.task(output)):
+    if again := build_inline(own.task(output), page=True):
         figures.problem("made without need", f"sources with strange times: {named(again)}")
     arena.drop(own.root)
 
 
 def _shuffled_sidecars(arena: Arena, rng: random.Random, figures: Figures) -> None:
     output = arena.fresh(arena.reference)
-    build_inline(arena.task(output))
+    build_inline(arena.task(output), page=True)
     sidecars = sorted((output / arena.tiny.region / ".gcn").rglob("*.json"))
     times = [path.stat().st_mtime_ns for path in sidecars] + [second * _NS for second in _TIMES_S]
     for path in sidecars:
         os.utime(path, ns=(0, rng.choice(times)))
         figures.faults["sidecar with another's time"] += 1
-    if made := build_inline(arena.task(output)):
+    if made := build_inline(arena.task(output), page=True):
         figures.problem("made without need", f"shuffled times of sidecars: {named(made)}")
     figures.builds += 1
     arena.equals(output, figures, "shuffled times of sidecars")

@@ -20,7 +20,7 @@ def damaged(arena: Arena, rng: random.Random, count: int) -> Figures:
     figures = Figures()
     output = arena.fresh(arena.reference)
     # Copied, so its times say nothing: once, all bytes are compared with their digests.
-    build_inline(arena.task(output))
+    build_inline(arena.task(output), page=True)
     arena.equals(output, figures, "copying")
     names = sorted(files_below(arena.reference))
     siblings = _siblings(arena, output)
@@ -30,7 +30,7 @@ def damaged(arena: Arena, rng: random.Random, count: int) -> Figures:
         done = [_damage(arena, output, name, rng, figures) for name in chosen]
         hurt = {name for name, kind in zip(chosen, done, strict=True) if kind}
         what = ", ".join(f"{name} {kind}" for name, kind in zip(chosen, done, strict=True))
-        build_inline(arena.task(output))
+        build_inline(arena.task(output), page=True)
         figures.builds += 1
         _check_made(arena, output, before, hurt, siblings, figures, what)
     arena.equals(output, figures, "all damage")

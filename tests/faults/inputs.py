@@ -35,7 +35,7 @@ def changed(arena: Arena, rng: random.Random, count: int) -> Figures:
         was_last_moment = time.monotonic() - rewritten < _LAST_MOMENT_S
         ended = own.ends(running, figures, what)
         final = own.root / "reference"
-        build_inline(own.task(final))
+        build_inline(own.task(final), page=True)
         if was_last_moment:
             # As good as after the end: nobody can have seen it.
             figures.faults["of these in the last moment of a build"] += 1

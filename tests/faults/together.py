@@ -51,7 +51,7 @@ def _different(arena: Arena, rng: random.Random, figures: Figures) -> None:
     _both(arena, rng, figures, what, [arena.run(output), (*gcn_command(other, output), LOCAL)])
     if rng.random() < 0.5:
         # The other one once more: nothing of it may be taken for ours.
-        build_inline(arena.task(output))
+        build_inline(arena.task(output), page=True)
         arena.commands.gcn_run(other, output, LOCAL)
     arena.mends(output, figures, what)
     arena.drop(output)
