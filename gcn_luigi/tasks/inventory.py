@@ -62,10 +62,9 @@ class TileQuality(RegionTask):
         (chosen,) = [known for known in checked_bands(settings) if known.name == band]
         fields = ("name", "role", "nodata", "valid_min", "valid_max")
         is_topo = chosen.role is Role.TOPO
-        has_scale = chosen.is_converted
         return Dependencies(
             {
-                "bands": band_facts((chosen,), *fields, *(("scale", "offset") if has_scale else ())),
+                "bands": band_facts((chosen,), *fields, *(("scale", "offset") if chosen.is_converted else ())),
                 "is_nodata_given": any(table.name == band and table.nodata is not None for table in settings.bands),
                 **pick(settings, ("tiles.on_suspect_nodata", *(() if is_topo else ("years",)))),
             },

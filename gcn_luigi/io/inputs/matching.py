@@ -174,7 +174,9 @@ def path_patterns(settings: RegionSettings) -> list[tuple[PathPattern, BandChoic
 def tile_sources(root: Path, settings: RegionSettings) -> list[Path]:
     """Return the directories of tiles, and the files that fit the paths of bands. A directory may be absent."""
     places = [root / place for place in settings.tile_directories.values()]
-    files = {match.path for pattern, _ in path_patterns(settings) for match in pattern.files(root)}
+    # Bands of the same files are listed once.
+    patterns = {pattern.filled: pattern for pattern, _ in path_patterns(settings)}
+    files = {match.path for pattern in patterns.values() for match in pattern.files(root)}
     return [*places, *(root / path for path in sorted(files))]
 
 

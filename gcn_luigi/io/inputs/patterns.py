@@ -85,12 +85,10 @@ class PathPattern:
         """Whether the path says the year."""
         return "{year}" in self.text
 
-    @property
-    def start(self) -> str:
-        """The directory that contains all files, as far as the pattern says it."""
-        parts = PurePosixPath(self.text).parts[:-1]
-        fixed = next((n for n, part in enumerate(parts) if not _is_fixed(part)), len(parts))
-        return PurePosixPath(*parts[:fixed]).as_posix()
+    @cached_property
+    def filled(self) -> str:
+        """The pattern with the band's name and suffix. Bands whose patterns are equal now share their files."""
+        return _filled(PurePosixPath(self.text).as_posix(), self.band)
 
     def files(self, root: Path) -> list[Match]:
         """Return the files below `root` that fit, sorted by path.
@@ -107,12 +105,12 @@ class PathPattern:
 
     @cached_property
     def _parts(self) -> tuple[re.Pattern[str] | str, ...]:
-        parts = PurePosixPath(self.text).parts
-        return tuple(self._filled(part) if _is_fixed(part) else re.compile(self._regex(part)) for part in parts)
+        parts = PurePosixPath(self.filled).parts
+        return tuple(part if _is_fixed(part) else re.compile(_regex(part)) for part in parts)
 
     @cached_property
     def _whole(self) -> re.Pattern[str]:
-        return re.compile(self._regex(PurePosixPath(self.text).as_posix()))
+        return re.compile(_regex(self.filled))
 
     def _match(self, path: str) -> Match | None:
         found = self._whole.fullmatch(path)
@@ -120,23 +118,6 @@ class PathPattern:
             return None
         captured = found.groupdict()
         return Match(path, captured.get("tile", ""), int(captured["year"]) if "year" in captured else None)
-
-    def _filled(self, text: str) -> str:
-        return text.replace("{name}", self.band.name).replace("{suffix}", self.band.suffix)
-
-    def _regex(self, text: str) -> str:
-        """Return a regular expression for a part of the pattern, or for all of it."""
-        made, met = "", set()
-        for found in _TOKEN.finditer(self._filled(text)):
-            placeholder = found[1]
-            if placeholder in met:
-                made += f"(?P={placeholder})"
-            elif placeholder is not None:
-                met.add(placeholder)
-                made += f"(?P<{placeholder}>{_CAPTURES[placeholder]})"
-            else:
-                made += "[^/]*" if found[2] else re.escape(found[4])
-        return made
 
     def _unusable(self, why: str) -> ConfigError:
         return ConfigError(f"the path {self.text!r} {why}", where=f"bands.path of {self.band.name}", fix=_FIX)
@@ -200,8 +181,7 @@ class BandChoice:
         if self.wanted is None:
             words = {self.band.name.lower(), self.band.suffix.lower()}
             return self._number([name.lower() in words for name in names], " or ".join(sorted(words)))
-        text = self.wanted.replace("{name}", self.band.name).replace("{suffix}", self.band.suffix)
-        text = text.replace("{year}", str(year))
+        text = _filled(self.wanted, self.band).replace("{year}", str(year))
         return self._number([name == text for name in names], text)
 
     @staticmethod
@@ -209,6 +189,25 @@ class BandChoice:
         if sum(fits) != 1:
             raise ValueError(f"has {sum(fits) or 'no'} bands described as {what}, and one is needed")
         return fits.index(True) + 1
+
+
+def _filled(text: str, band: Band) -> str:
+    return text.replace("{name}", band.name).replace("{suffix}", band.suffix)
+
+
+def _regex(text: str) -> str:
+    """Return a regular expression for a part of a filled pattern, or for all of it."""
+    made, met = "", set()
+    for found in _TOKEN.finditer(text):
+        placeholder = found[1]
+        if placeholder in met:
+            made += f"(?P={placeholder})"
+        elif placeholder is not None:
+            met.add(placeholder)
+            made += f"(?P<{placeholder}>{_CAPTURES[placeholder]})"
+        else:
+            made += "[^/]*" if found[2] else re.escape(found[4])
+    return made
 
 
 def _is_fixed(part: str) -> bool:

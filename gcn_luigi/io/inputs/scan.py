@@ -1,7 +1,8 @@
 """Find the tiles of a region, check every header, and report all problems at once."""
 
+import functools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -92,7 +93,9 @@ def scan_tiles(root: Path, settings: RegionSettings) -> Inventory:
     _find_missing_years(candidates, settings, findings)
     # All files share one GDAL environment, because creating one takes longer than reading a header.
     with rasterio.Env():
-        opened = [one for candidate in candidates if (one := _open(root, candidate, findings))]
+        # Several bands may be in one file.
+        read = functools.cache(read_header)
+        opened = [one for candidate in candidates if (one := _open(root / candidate.path, candidate, read, findings))]
     fitting = [found for one in opened if (found := _fitted(one, len(settings.years), findings)) is not None]
     _check_years(opened, settings, findings)
     if not fitting:
@@ -142,13 +145,14 @@ def _find_missing_years(candidates: Iterable[Candidate], settings: RegionSetting
     """
     # For topography, and for all others.
     tiles: dict[bool, set[str]] = {True: set(), False: set()}
+    patterns = {pattern.band.name: pattern for pattern, _ in path_patterns(settings)}
     found: dict[tuple[str, str], set[int | None]] = {}
     for candidate in candidates:
         if candidate.choice is not None:
-            if "{tile}" in candidate.base:
+            if patterns[candidate.band.name].has_tile:
                 tiles[candidate.band.role is Role.TOPO].add(candidate.tile)
             found.setdefault((candidate.band.name, candidate.tile), set()).add(candidate.year)
-    for pattern, _ in path_patterns(settings):
+    for pattern in patterns.values():
         band = pattern.band
         needed = sorted(tiles[band.role is Role.TOPO], key=tile_order) if pattern.has_tile else [""]
         if not any(name == band.name for name, _ in found):
@@ -165,9 +169,9 @@ def _find_missing_years(candidates: Iterable[Candidate], settings: RegionSetting
                     findings.problem(note, FIX_MISSING)
 
 
-def _open(root: Path, candidate: Candidate, findings: Findings) -> _Opened | None:
+def _open(path: Path, candidate: Candidate, read: Callable[[Path], Header], findings: Findings) -> _Opened | None:
     try:
-        header = read_header(root / candidate.path)
+        header = read(path)
     except GcnLuigiError as error:
         findings.problem(Note(candidate.tile, candidate.band.name, candidate.path, error.what), error.fix)
         return None

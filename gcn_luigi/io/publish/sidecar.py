@@ -59,9 +59,14 @@ def read_record(sidecar: Path) -> Record | None:
     The text must be exactly the text that its content gives, so a flipped bit anywhere makes the sidecar invalid.
     """
     try:
-        return _record_of(sidecar.read_text(encoding="utf-8"))
+        text = sidecar.read_text(encoding="utf-8")
+        return (_record_of if len(text) <= _MOST_KEPT else _record_of.__wrapped__)(text)
     except (OSError, ValueError):
         return None
+
+
+# Longer texts are checked each time: those of a region with many tiles would fill the memory.
+_MOST_KEPT = 16_384
 
 
 # A build asks for the same sidecars again and again; checking a text costs ten times as much as reading it.
