@@ -8,8 +8,8 @@ import rasterio
 
 from gcn_luigi.config import load_region
 from gcn_luigi.read.validate import validate
-from gcn_luigi.section import Section
 from gcn_luigi.settings import RegionSettings
+from gcn_luigi.settings.section import Section
 from gcn_luigi.tasks.graph import upstream
 from tests.integration.builds import dataset
 from tests.integration.changes import BASES, add_sources, rebuild, write_config

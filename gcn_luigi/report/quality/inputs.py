@@ -8,7 +8,7 @@ from gcn_luigi.io.inputs.inventory import NOTE_KINDS
 from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.report.quality.data import ReportData
 from gcn_luigi.report.tables import NONE, Cell, Table, count_bar, number
-from gcn_luigi.section import Section
+from gcn_luigi.settings.section import Section
 
 _MOST_NOTES, _MOST_TILES = 25, 20
 # Longest text of a note, because a note may name every outline of a large region.

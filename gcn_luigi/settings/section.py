@@ -2,11 +2,15 @@
 
 import warnings
 from collections.abc import Mapping, ValuesView
-from typing import TYPE_CHECKING, Any, ClassVar, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from gcn_luigi.old_keys import OLD_KEYS, renew_section
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=1)]
+ClassName = Literal["none", "debris", "ice"]
 
 
 class Section(BaseModel):

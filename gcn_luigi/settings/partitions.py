@@ -1,0 +1,61 @@
+"""Settings of the partitions: the grid, the year of each cell, and the split."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gcn_luigi.settings.section import Count, Section, Share
+
+
+class GridSettings(Section):
+    """The cells that partitions are cut by."""
+
+    table = "grid"
+    # Pixels along an edge.
+    size: Count = 256
+    # "world": cells are at whole multiples of their size from (0, 0); "lattice": from the top left tile corner.
+    origin: Literal["world", "lattice"] = "world"
+    # An existing grid with columns label, left, top, right, bottom; or the bounds of its geometries are used.
+    path: str | None = None
+    layer: str | None = None
+    id_field: str | None = None
+    # If cells are between pixels: stop, or move and report them: to the nearest pixel edge, or north-west as published.
+    off_lattice: Literal["error", "snap", "floor"] = "error"
+    # Share of a cell that may be outside the tiles.
+    max_outside_share: Share = 0.0
+    # Cells with a smaller share of their area inside outlines are not used.
+    min_outline_share: Share = 0.0
+    # Cells farther than this from every outline are not used (relevant only if cells without outlines are allowed).
+    max_outline_distance_m: Annotated[float, Field(gt=0)] | None = None
+    # File of ids that are never used: one per line, or the first column of a CSV.
+    reject_ids_path: str | None = None
+    # File of polygons whose cells are never used.
+    exclude_polygons_path: str | None = None
+
+
+class YearSettings(Section):
+    """Which composite a partition is cut from."""
+
+    table = "year"
+    # The dates of the outlines in the cell, or the year column of an imported grid.
+    source: Literal["outlines", "grid"] = "outlines"
+    rule: Literal["legacy", "nearest", "area-weighted"] = "nearest"
+    # Largest gap between outline and image; partitions with a larger gap are not used.
+    max_gap_years: Annotated[int, Field(ge=0)] = 5
+    # If the cell has no dated outline: leave the cell out, or use this composite.
+    no_year: Literal["skip"] | int = "skip"
+
+
+class SplitSettings(Section):
+    """Which partitions are used for training and which are held back."""
+
+    table = "split"
+    method: Literal["blocks", "legacy", "column"] = "blocks"
+    dev_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    seed: int = 8
+    # Partitions along the edge of a block, all of which belong to the same split.
+    block_partitions: Count = 4
+    # Partitions between train and dev that belong to neither.
+    buffer_partitions: Annotated[int, Field(ge=0)] = 1
+    # Keep each glacier in a single split where possible.
+    by_glacier: bool = True
