@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,7 @@ from rasterio.enums import Interleaving
 from rasterio.errors import RasterioIOError
 
 from gcn_luigi.errors import InputError
+from gcn_luigi.io.raster.copied import copied_sources
 from gcn_luigi.io.raster.drivers import open_local
 from gcn_luigi.io.raster.vrt import VrtBand, VrtSource
 from gcn_luigi.io.raster.windows import read_dataset, unreadable
@@ -140,10 +141,11 @@ class Layer:
             return inner if is_kept and is_seen_through and only.window == lattice.window else None
         nodata, limits = float(band.nodata or 0), np.iinfo(band.dtype)
         is_exact = nodata.is_integer() and limits.min <= nodata <= limits.max
-        if not is_exact or not all(map(_is_plain, band.sources)):
+        sources = tuple(chain.from_iterable(copied_sources(source) or (source,) for source in band.sources))
+        if not is_exact or not all(map(_is_plain, sources)):
             return None
-        windows = WindowSet([source.window for source in band.sources])
-        return cls(band.dtype, int(nodata), band.sources, windows, lattice.window)
+        windows = WindowSet([source.window for source in sources])
+        return cls(band.dtype, int(nodata), sources, windows, lattice.window)
 
 
 def _matchable(source: VrtSource) -> float | None:
@@ -154,7 +156,7 @@ def _matchable(source: VrtSource) -> float | None:
 def _is_plain(source: VrtSource) -> bool:
     """Return whether a source is a plain file whose nodata value, if any, is a whole number.
 
-    A VRT from elsewhere may do anything, and GDAL compares fractions with a tolerance.
+    A VRT that does more than copy may do anything, and GDAL compares fractions with a tolerance.
     """
     is_whole = (_matchable(source) or 0.0).is_integer()
     return is_whole and source.mosaic is None and source.path.suffix != ".vrt"
@@ -232,7 +234,7 @@ class Compositor:
             if plane.layer is not None and (not shown or shown[0].seen != plane.window):
                 plane.pixels[...] = plane.layer.nodata
             parts += shown
-        # Sort by band, then by file from bottom to top.
+        # From bottom to top; bands of one file together, because its blocks may hold all of them.
         parts.sort(key=_file_of)
         for _, group in groupby(parts, key=_file_of):
             self._draw_file([part for part in group if not self._is_other(part.plane)])
@@ -333,8 +335,8 @@ def parts_of(plane: Plane) -> list[Part]:
     return parts
 
 
-def _file_of(part: Part) -> tuple[int, int, str]:
-    return part.plane.index, part.position, part.path
+def _file_of(part: Part) -> tuple[int, str]:
+    return part.position, part.path
 
 
 def _cut(part: Part, height: int, width: int) -> Iterator[Part]:

@@ -252,7 +252,7 @@ def vrt_sources(path: Path) -> tuple[Path, ...]:
     OSError, xml.etree.ElementTree.ParseError
         The VRT cannot be read, or is not XML.
     """
-    return tuple(dict.fromkeys(_named(read_xml(path), path)))
+    return tuple(dict.fromkeys(file for _, file in named_files(read_xml(path), path)))
 
 
 def live_logs(path: Path) -> tuple[str, str]:
@@ -274,8 +274,8 @@ def _refuse_live_logs(path: Path) -> None:
         )
 
 
-def _named(root: ET.Element, path: Path) -> Iterator[Path]:
-    """Yield the files that a VRT consists of."""
+def named_files(root: ET.Element, path: Path) -> Iterator[tuple[ET.Element, Path]]:
+    """Yield the files that a VRT consists of, each with the element that names it; see `vrt_sources`."""
     home, places = _home(path), {}
     for element in root.iter():
         tag = element.tag.lower()
@@ -302,7 +302,7 @@ def _named(root: ET.Element, path: Path) -> Iterator[Path]:
                 if start not in places:
                     places[start] = os.path.realpath(f"{start}/..")
                 place = f"{places[start]}/{rest}"
-            yield Path(os.path.abspath(place))  # noqa: PTH100  links stay links
+            yield element, Path(os.path.abspath(place))  # noqa: PTH100  links stay links
 
 
 def _home(path: Path) -> str:

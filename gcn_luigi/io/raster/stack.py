@@ -16,8 +16,9 @@ Stack = NDArray[np.int16]
 Request = tuple[int, Window]
 
 # A band is read ahead if more than this many bytes are decoded per byte read. For blocks of 256 px with one band each
-# the number is 1 if windows are aligned with the blocks, and 4 if not; GDAL's cache is enough to share such blocks.
-_COSTLY = 4.0
+# the number is 1 if windows are aligned with the blocks, and 4 if not. Then neighbours share each block, but may be far
+# apart in the order of reading, because those of other years are between them.
+_COSTLY = 2.0
 
 
 # Size of GDAL's cache of decoded blocks, and of windows read ahead: 64 windows of 5 bands and 256 x 256 pixels.
