@@ -21,7 +21,7 @@ from gcn_luigi.tasks.base import RegionTask
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "graph.svg"
 
-STAGES = ("tiles", "rasters, grid", "stacks, catalog", "chips", "tables", "pages", "dataset")
+STAGES = ("tiles", "mosaics, grid", "rasters, catalog", "stacks", "chips", "tables", "pages", "dataset")
 # Only built when asked for.
 ON_REQUEST = frozenset({"GridReport", "PartitionFiles", "StackFiles", "AllRegions", "DerivedBand"})
 WRAPPERS = frozenset({"AllRegions"})
