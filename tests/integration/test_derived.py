@@ -1,6 +1,7 @@
 """Topographic bands that are derived from a band of elevations, from the TOML file to the chips."""
 
 import contextlib
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -12,10 +13,13 @@ from rasterio.merge import merge
 
 import gcn_luigi
 from gcn_luigi.config import load_region
+from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.layers import terrain
 from gcn_luigi.read.validate import validate
 from gcn_luigi.settings.derived import DERIVED
 from gcn_luigi.stages.layers import derived
+from gcn_luigi.tasks import DerivedBand, TileInventory, TopoMosaic
+from gcn_luigi.tasks.graph import upstream
 from tests.integration.builds import CONFIG, build_inline, dataset
 
 ALL = tuple(DERIVED)
@@ -186,6 +190,49 @@ def test_slope_and_aspect_are_those_of_gdaldem(built, tmp_path, quantity):
     np.testing.assert_array_equal(expected == -9999, is_missing)
     # It computes in single precision, so values in the middle between two stored ones may be rounded the other way.
     np.testing.assert_allclose(made[~is_missing], expected[~is_missing] * scale, atol=0.501)
+
+
+def test_tiles_give_the_same_as_one_raster_of_the_whole_area(built, tmp_path):
+    root, dem = built
+    shutil.copytree(root / "input", tmp_path / "input")
+    with rasterio.open(root / "out/tiny/mosaics/topo_dem_source.vrt") as source:
+        profile = source.profile | {"driver": "GTiff", "dtype": "float64", "nodata": np.nan}
+    shutil.rmtree(tmp_path / "input/topo")
+    with rasterio.open(tmp_path / "input/whole.tif", "w", **profile) as out:
+        out.write(dem, 1)
+    text = (root / "config/tiny.toml").read_text(encoding="utf-8")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/tiny.toml").write_text(text.replace("stacked = false", 'stacked = false\npath = "whole.tif"'))
+    final = dataset("tiny", tmp_path / "out", tmp_path / "input", tmp_path / "config")
+
+    for task in upstream(final):
+        if isinstance(task, (TileInventory, TopoMosaic, DerivedBand)):
+            task.run()
+
+    for name in ALL:
+        place = f"out/tiny/mosaics/topo_my_{name}.tif"
+        assert (tmp_path / place).read_bytes() == (root / place).read_bytes()
+
+
+def test_values_that_do_not_fit_stop_the_build_or_are_what_the_settings_say(built, tmp_path):
+    root, dem = built
+    region = load_region(root / "config/tiny.toml", root / "input")
+    paths = gcn_luigi.open_dataset(root / "out/tiny").paths
+    (band,) = [band for band in region.settings.derived_bands if band.derive == "slope"]
+    fine = dataclasses.replace(band, scale=1000.0)
+
+    with pytest.raises(InputError, match="pixels of my_slope do not fit int16") as caught:
+        derived.write_derived(region, paths, fine, tmp_path / "a.tif", lambda *_: None)
+    assert "topo_dem_source.vrt, 256 x 320 pixels from row 0, column 0" in caught.value.where
+    assert caught.value.fix.startswith("give the band a smaller scale")
+
+    convert = region.settings.convert.model_copy(update={"overflow": "saturate"})
+    accepting = dataclasses.replace(region, settings=region.settings.model_copy(update={"convert": convert}))
+    derived.write_derived(accepting, paths, fine, tmp_path / "b.tif", lambda *_: None)
+    with rasterio.open(tmp_path / "b.tif") as made:
+        steep = np.degrees(terrain.slope(dem, 30.0)) > 32.768
+        np.testing.assert_array_equal(made.read(1)[steep], 32767)
+        assert steep.any()
 
 
 @pytest.mark.long
