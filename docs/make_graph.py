@@ -8,6 +8,8 @@ points from what is required to what requires it; an arrow that a chain of other
 import os
 import tempfile
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import luigi
@@ -19,18 +21,35 @@ from gcn_luigi.tasks.base import RegionTask
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "graph.svg"
 
-STAGES = ("tiles", "rasters, grid", "stacks, catalog", "chips", "tables", "pages", "dataset")
+STAGES = ("tiles", "mosaics, grid", "rasters, catalog", "stacks", "chips", "tables", "pages", "dataset")
 # Only built when asked for.
-ON_REQUEST = frozenset({"GridReport", "PartitionFiles", "StackFiles", "AllRegions"})
+ON_REQUEST = frozenset({"GridReport", "PartitionFiles", "StackFiles", "AllRegions", "DerivedBand"})
 WRAPPERS = frozenset({"AllRegions"})
+
+# Added to the region, for the families of tasks that it has no use for.
+ADDED = """
+[[bands]]
+name = "slope"
+role = "topo"
+derive = "slope"
+dem = "dem"
+"""
 
 Edges = dict[str, set[str]]
 
 
-def task_graph(config_dir: Path, region: str) -> tuple[dict[str, list[luigi.Task]], Edges]:
-    """Return the tasks of each family, and for each family those it requires."""
+@contextmanager
+def task_graph(config_dir: Path, region: str) -> Iterator[tuple[dict[str, list[luigi.Task]], Edges]]:
+    """Yield the tasks of each family, and for each family those it requires; their settings are gone afterwards."""
     # Parameters that luigi.cfg or the environment of the caller set must not reach the picture.
     output = str(Path(tempfile.gettempdir()) / "graph")
+    with tempfile.TemporaryDirectory() as directory:
+        text = (config_dir / f"{region}.toml").read_text(encoding="utf-8")
+        (Path(directory) / f"{region}.toml").write_text(text + ADDED, encoding="utf-8")
+        yield _task_graph(Path(directory), region, output)
+
+
+def _task_graph(config_dir: Path, region: str, output: str) -> tuple[dict[str, list[luigi.Task]], Edges]:
     common = {"output_root": output, "config_dir": str(config_dir), "data_root": os.devnull}
     every = AllRegions(regions=[region], output_root=output, config_dir=str(config_dir))
     asked = (Dataset, GridReport, PartitionFiles, StackFiles)
@@ -77,8 +96,8 @@ def _parent(path: Path) -> str:
 
 def draw(config_dir: Path = ROOT / "config", region: str = "demo") -> str:
     """Return the SVG; the same text for the same graph."""
-    tasks, requires = task_graph(config_dir, region)
-    boxes = {name: _box(name, found) for name, found in tasks.items()}
+    with task_graph(config_dir, region) as (tasks, requires):
+        boxes = {name: _box(name, found) for name, found in tasks.items()}
     title = f"The task graph of gcn_luigi: {', '.join(sorted(tasks))}"
     return draw_graph(boxes, requires, title, heads=STAGES, wrappers=WRAPPERS)
 

@@ -41,6 +41,10 @@ class Band:
         Information for readers.
     convert : bool
         Optical files may be of any real type, and are converted. Topography always is; see `is_converted`.
+    derive : str
+        What is computed from elevations, for example ``"slope"``; empty for a band with files of its own.
+    stacked : bool
+        False for elevations that only serve to compute other bands.
     """
 
     name: str
@@ -54,6 +58,8 @@ class Band:
     unit: str = ""
     description: str = ""
     convert: bool = False
+    derive: str = ""
+    stacked: bool = True
 
     @property
     def is_converted(self) -> bool:
@@ -67,7 +73,7 @@ class Band:
 
 
 # Keys of a ``[[bands]]`` table that say where its pixels are, and nothing about the band itself.
-PLACES = ("path", "band")
+PLACES = ("path", "band", "dem", "z_factor")
 LABEL_IGNORE = 255
 LABEL_NONE, LABEL_DEBRIS, LABEL_ICE = 0, 1, 2
 CLASS_NAMES = ("none", "debris", "ice")
@@ -128,7 +134,9 @@ class BandSchema:
 def band_of(table: Mapping[str, Any]) -> Band:
     """Return the band that a ``[[bands]]`` table describes; raise TypeError or ValueError where it is no such table."""
     role = Role(table["role"])
-    values = dict(table) | {"role": role, "suffix": table.get("suffix") or table["name"]}
+    derive = table.get("derive") or ""
+    suffix = "" if derive else table.get("suffix") or table["name"]
+    values = dict(table) | {"role": role, "suffix": suffix, "derive": derive}
     for place in PLACES:
         values.pop(place, None)
     if values.get("nodata") is None:
@@ -138,7 +146,7 @@ def band_of(table: Mapping[str, Any]) -> Band:
 
 def stacked_bands(tables: Iterable[Mapping[str, Any]], distance_unit: str | None) -> BandSchema:
     """Return the bands of a stack: optical and topo ones of ``[[bands]]``, label, and distance if it has a unit."""
-    read = [band_of(table) for table in tables]
+    read = [band for table in tables if (band := band_of(table)).stacked]
     stacked = [band for role in (Role.OPTICAL, Role.TOPO) for band in read if band.role is role]
     return BandSchema((*stacked, *made_bands(distance_unit)))
 

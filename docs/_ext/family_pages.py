@@ -21,12 +21,12 @@ NO_DEFAULT = "required"
 
 def pages() -> str:
     """Return one section a family, as Markdown, in the order of the package's list."""
-    graph, requires = make_graph.task_graph(CONFIG, "demo")
-    return "\n".join(
-        line
-        for name in tasks.__all__
-        for line in _family(getattr(tasks, name), graph.get(name, []), sorted(requires.get(name, ())))
-    )
+    with make_graph.task_graph(CONFIG, "demo") as (graph, requires):
+        return "\n".join(
+            line
+            for name in tasks.__all__
+            for line in _family(getattr(tasks, name), graph.get(name, []), sorted(requires.get(name, ())))
+        )
 
 
 def _family(family: type[luigi.Task], made: list[luigi.Task], required: list[str]) -> Iterable[str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from gcn_luigi.bands import Band, BandSchema, Role, made_bands, stacked_bands
+from gcn_luigi.bands import Band, BandSchema, made_bands, stacked_bands
 from gcn_luigi.settings.chips import (
     ChipSettings,
     Codec,
@@ -16,6 +16,7 @@ from gcn_luigi.settings.chips import (
     ShardSettings,
     StorageLayout,
 )
+from gcn_luigi.settings.derived import check_elevations, elevations_of
 from gcn_luigi.settings.layers import EACH_ROW, UNDATED, DistanceSettings, LabelSettings, OutlineSettings
 from gcn_luigi.settings.partitions import GridSettings, SplitSettings, YearSettings
 from gcn_luigi.settings.section import Section
@@ -88,6 +89,7 @@ class RegionSettings(Section):
             raise ValueError(f"bands: {', '.join(repeated)} is used twice{case}; label and distance are bands, too")
         if all(table.role == "quality" for table in self.bands):
             raise ValueError("bands: a stack needs an optical or topo band")
+        check_elevations(self.bands)
         return self
 
     @property
@@ -103,15 +105,34 @@ class RegionSettings(Section):
     @property
     def tile_directories(self) -> dict[str, str]:
         """The directories of tiles that are read, by key; none of a role whose bands all have a path."""
-        listed = {table.role for table in self.bands if table.path is None}
-        is_optical = bool(listed - {"topo"}) or len(listed) == len({table.role for table in self.bands})
+        listed = {table.role for table in self.file_tables if table.path is None}
+        is_optical = bool(listed - {"topo"}) or len(listed) == len({table.role for table in self.file_tables})
         optical = {"tiles.optical": self.tiles.optical} if is_optical else {}
         return {**optical, **({"tiles.topo": self.tiles.topo} if "topo" in listed else {})}
 
     @property
+    def file_tables(self) -> tuple[BandSettings, ...]:
+        """The tables of bands that have files, in order: all but derived bands."""
+        return tuple(table for table in self.bands if table.derive is None)
+
+    @property
     def topo_bands(self) -> tuple[Band, ...]:
-        """The topographic bands, in order."""
-        return tuple(band for band in self.schema_bands if band.role is Role.TOPO)
+        """The topographic bands that have files, in order, also those that are not stacked."""
+        return tuple(table.as_band() for table in self.file_tables if table.role == "topo")
+
+    @property
+    def derived_bands(self) -> tuple[Band, ...]:
+        """The topographic bands that are computed from elevations, in order."""
+        return tuple(band for band in self.schema_bands if band.derive)
+
+    def table_of(self, name: str) -> BandSettings:
+        """Return the table of the band `name`."""
+        (table,) = (table for table in self.bands if table.name == name)
+        return table
+
+    def elevations_of(self, derived: Band) -> Band:
+        """Return the topographic band that a derived band is computed from."""
+        return self.table_of(elevations_of(self.table_of(derived.name), self.bands)).as_band()
 
     @property
     def quality_bands(self) -> tuple[Band, ...]:

@@ -1,10 +1,12 @@
 """Settings of the sources: the lattice, the tiles, the bands and their conversion."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from gcn_luigi.bands import PLACES, Band, band_of
+from gcn_luigi.settings.derived import Derivation, check_derived, with_defaults
 from gcn_luigi.settings.section import Section
 
 # The name that the sources use; it becomes part of file names, and shards store it.
@@ -54,6 +56,13 @@ class BandSettings(Section):
     nodata: Annotated[int, Field(ge=-32768, le=32767)] | None = None
     # Optical files of any real type: stored = round(source * scale + offset). Topo files are always converted.
     convert: bool = False
+    # A topo band without files: computed from the elevations of the topo band `dem`.
+    derive: Derivation | None = None
+    dem: BandName | None = None
+    # Metres per unit of the elevations.
+    z_factor: Annotated[float, Field(gt=0)] = 1.0
+    # False: elevations that only serve to derive other bands.
+    stacked: bool = True
     scale: Annotated[float, Field(gt=0)] = 1.0
     offset: float = 0.0
     valid_min: float | None = None
@@ -61,10 +70,26 @@ class BandSettings(Section):
     unit: str = ""
     description: str = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_defaults_of_derived(cls, values: Any) -> Any:
+        return with_defaults(values) if isinstance(values, Mapping) else values
+
     @model_validator(mode="after")
     def _range_is_not_empty(self) -> Self:
         if self.valid_min is not None and self.valid_max is not None and self.valid_min > self.valid_max:
             raise ValueError(f"valid_min {self.valid_min} exceeds valid_max {self.valid_max}: no value is valid")
+        return self
+
+    @model_validator(mode="after")
+    def _is_derived_as_it_can_be(self) -> Self:
+        if self.derive is not None:
+            given = {"path", "band", "suffix", "convert"} & self.model_fields_set
+            check_derived(self.derive, self.as_band(), given)
+        elif self.dem is not None or self.z_factor != 1.0:
+            raise ValueError("dem and z_factor need derive: they say from which elevations a band is computed")
+        if not self.stacked and (self.role != "topo" or self.derive is not None):
+            raise ValueError("stacked = false is for the topo band with the elevations that others are derived from")
         return self
 
     @model_validator(mode="after")
@@ -86,9 +111,10 @@ class BandSettings(Section):
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `path`, `band` and `convert` if they are not given, so that earlier datasets stay current."""
-        optional = {*PLACES, "convert"}
-        return {key: value for key, value in plain(self).items() if key not in optional or value not in (None, False)}
+        """Leave out the keys that came later if they are not given, so that earlier datasets stay current."""
+        later = {*PLACES, "convert", "derive", "stacked"}
+        defaults = {key: field.default for key, field in type(self).model_fields.items() if key in later}
+        return {key: value for key, value in plain(self).items() if key not in later or value != defaults[key]}
 
 
 class ConvertSettings(Section):

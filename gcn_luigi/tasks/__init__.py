@@ -21,7 +21,15 @@ from gcn_luigi.tasks.partitions import (
     PartitionFiles,
     PartitionGrid,
 )
-from gcn_luigi.tasks.rasters import ClassLabel, DistanceRaster, OpticalMosaic, StackFiles, TopoMosaic, YearStack
+from gcn_luigi.tasks.rasters import (
+    ClassLabel,
+    DerivedBand,
+    DistanceRaster,
+    OpticalMosaic,
+    StackFiles,
+    TopoMosaic,
+    YearStack,
+)
 from gcn_luigi.tasks.shards import ChipShard
 
 __all__ = [
@@ -32,6 +40,7 @@ __all__ = [
     "ClassLabel",
     "Dataset",
     "DatasetCard",
+    "DerivedBand",
     "DistanceRaster",
     "GridComparison",
     "GridReport",

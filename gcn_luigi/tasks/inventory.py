@@ -26,7 +26,7 @@ class TileInventory(RegionTask):
         settings, tiles = region.settings, region.settings.tiles
         others = {"precedence", "on_suspect_nodata"}
         chosen = pick(settings, [f"tiles.{key}" for key in type(tiles).model_fields if key not in others])
-        bands = band_facts((table.as_band() for table in settings.bands), "name", "role", "suffix")
+        bands = band_facts((table.as_band() for table in settings.file_tables), "name", "role", "suffix")
         if converted := [table.name for table in settings.bands if table.convert]:
             chosen["converted"] = converted
         places = [[table.name, table.path, table.band] for table in settings.bands if table.path is not None]

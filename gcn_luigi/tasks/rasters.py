@@ -8,7 +8,7 @@ from luigi.util import requires
 
 from gcn_luigi.bands import Band
 from gcn_luigi.config import band_facts, outline_keys, pick
-from gcn_luigi.stages.layers import label, mosaics
+from gcn_luigi.stages.layers import derived, label, mosaics
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Dependencies, tile_paths
 from gcn_luigi.tasks.inventory import TileInventory
@@ -73,6 +73,41 @@ class TopoMosaic(RegionTask):
 
     def make(self) -> None:
         write_mosaics(self, self.configured.settings.topo_bands, None)
+
+
+@requires(TopoMosaic)
+class DerivedBand(RegionTask):
+    """Compute a topographic band from elevations."""
+
+    band: luigi.Parameter[str] = luigi.Parameter(description="name of the band")
+
+    def dependencies(self, _path: Path) -> Dependencies:
+        region = self.configured
+        settings = region.settings
+        band = self._band()
+        elevations = settings.elevations_of(band)
+        keys = ("tiles.precedence", "convert.rounding", "convert.overflow")
+        return Dependencies(
+            {
+                **pick(settings, keys),
+                "bands": band_facts((band,), "name", "nodata", "scale", "offset", "derive"),
+                "elevations": band_facts((elevations,), *derived.facts_about(elevations)),
+                "z_factor": settings.table_of(band.name).z_factor,
+            },
+            sources=tile_paths(self.paths, region.root, elevations.name),
+            facets=("lattice", f"band:{elevations.name}"),
+        )
+
+    def output(self) -> PublishedFile:
+        return self.publishes(self.paths.mosaic(self._band()))[0]
+
+    def make(self) -> None:
+        with self.output().atomic_write() as temporary:
+            derived.write_derived(self.configured, self.paths, self._band(), temporary, self.say)
+
+    def _band(self) -> Band:
+        (band,) = [band for band in self.configured.settings.derived_bands if band.name == self.band]
+        return band
 
 
 def _mosaic_facts(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -167,6 +202,7 @@ class YearStack(RegionTask):
 
     def requires(self) -> list[RegionTask]:
         needed = [self.clone(OpticalMosaic), self.clone(TopoMosaic), self.clone(ClassLabel)]
+        needed += [self.clone(DerivedBand, band=band.name) for band in self.configured.settings.derived_bands]
         if self.configured.settings.distance.enabled:
             needed.append(self.clone(DistanceRaster))
         return needed

@@ -24,6 +24,7 @@ BASES: dict[str, dict[str, Any]] = {
     "excluding": {"grid.reject_ids_path": "made/rejects.csv", "grid.exclude_polygons_path": "made/away.gpkg"},
     "gaps": {"tiles.on_missing": "gap"},
     "from label": {"distance.source": "label"},
+    "derived": {"bands.3.name": "slope", "bands.3.role": "topo", "bands.3.derive": "slope"},
     "legacy": {"nodata.mode": "legacy", "nodata.legacy.topo_band": -2},
 }
 
@@ -51,12 +52,17 @@ def add_sources(sources: Path, built: Path) -> None:
 
 
 def write_config(directory: Path, tiny: Tiny, *changes: Mapping[str, Any]) -> Path:
-    """Write the region's TOML file with values changed by dotted key (None takes a key away); return the directory."""
+    """Write the region's TOML file with values changed by dotted key (None takes a key away); return the directory.
+
+    The number after the last table of a list adds a table.
+    """
     tree = tomllib.loads((tiny.config / f"{tiny.region}.toml").read_text(encoding="utf-8"))
     for key, value in (item for change in changes for item in change.items()):
         *path, last = key.split(".")
         place: Any = tree
         for name in path:
+            if name.isdigit() and int(name) == len(place):
+                place.append({})
             place = place[int(name)] if name.isdigit() else place.setdefault(name, {})
         if value is None:
             place.pop(last, None)

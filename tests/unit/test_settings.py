@@ -10,6 +10,9 @@ RED = {"name": "red", "role": "optical"}
 DEM = {"name": "dem", "role": "topo"}
 RMSE = {"name": "rmse", "role": "quality"}
 DISTANCE = {"name": "distance", "role": "topo"}
+SLOPE = {"name": "slope", "role": "topo", "derive": "slope"}
+SOURCE = DEM | {"stacked": False}
+TWO = [RED, DEM, {"name": "dsm", "role": "topo"}]
 
 
 def make(**changes):
@@ -52,6 +55,46 @@ def test_a_stack_holds_optical_topo_label_and_distance_but_no_quality_bands():
     assert make().schema_bands.names == ("red", "dem", "label")
 
 
+def test_a_derived_band_is_stacked_without_files_and_its_elevations_only_if_wanted():
+    settings = make(bands=[RED, SOURCE, SLOPE])
+
+    assert settings.schema_bands.names == ("red", "slope", "label")
+    assert [band.name for band in settings.topo_bands] == ["dem"]
+    assert [band.name for band in settings.derived_bands] == ["slope"]
+    assert settings.elevations_of(settings.derived_bands[0]).name == "dem"
+    assert settings.derived_bands[0].suffix == ""
+    assert make(bands=[RED, SLOPE, DEM]).schema_bands.names == ("red", "slope", "dem", "label")
+
+
+def test_the_elevations_of_a_derived_band_are_named_if_there_are_several():
+    settings = make(bands=[*TWO, SLOPE | {"dem": "dsm"}])
+
+    assert settings.elevations_of(settings.derived_bands[0]).name == "dsm"
+
+
+@pytest.mark.parametrize(
+    ("keys", "scale", "unit"),
+    [
+        ({"derive": "slope"}, 100, "1/100 degree"),
+        ({"derive": "slope", "scale": 1}, 1, "degree"),
+        ({"derive": "aspect"}, 10, "1/10 degree"),
+        ({"derive": "eastness"}, 1000, "1/1000"),
+        ({"derive": "curvature"}, 100, "1/10000 m"),
+        ({"derive": "planform_curvature", "scale": 1000, "unit": "mine"}, 1000, "mine"),
+    ],
+)
+def test_a_derived_band_has_a_scale_and_unit_unless_they_are_given(keys, scale, unit):
+    band = BandSettings(**SLOPE | keys).as_band()
+
+    assert (band.scale, band.unit, band.nodata) == (scale, unit, -9999)
+    assert band.description
+
+
+def test_keys_of_derived_bands_do_not_show_where_they_are_not_given():
+    assert not {"derive", "dem", "z_factor", "stacked"} & BandSettings(**DEM).model_dump().keys()
+    assert BandSettings(**SOURCE).model_dump()["stacked"] is False
+
+
 def test_settings_cannot_be_changed():
     settings = make()
 
@@ -78,6 +121,22 @@ def test_settings_cannot_be_changed():
         ({"bands": [RED, {"name": "label", "role": "topo"}]}, "label is used twice"),
         ({"bands": [RED, DISTANCE], "distance": {"enabled": True}}, "distance is used twice"),
         ({"bands": [RMSE]}, "an optical or topo band"),
+        ({"bands": [RED, SLOPE]}, "say with dem which band slope is derived from .topo bands with files: none"),
+        ({"bands": [*TWO, SLOPE]}, "say with dem which band slope is derived from .topo bands with files: dem, dsm"),
+        ({"bands": [*TWO, SLOPE | {"dem": "red"}]}, 'dem = "red" of slope is no topo band with files'),
+        ({"bands": [*TWO, SLOPE | {"dem": "slope"}]}, 'dem = "slope" of slope is no topo band with files'),
+        ({"bands": [RED, SOURCE]}, "dem is not stacked, and no band is derived from it"),
+        ({"bands": [*TWO, SOURCE | {"name": "d2"}, SLOPE | {"dem": "dem"}]}, "d2 is not stacked, and no band"),
+        ({"bands": [RED | {"stacked": False}, DEM]}, "stacked = false is for the topo band with the elevations"),
+        ({"bands": [DEM, SLOPE | {"stacked": False}]}, "stacked = false is for the topo band with the elevations"),
+        ({"bands": [DEM, RED | {"dem": "dem"}]}, "dem and z_factor need derive"),
+        ({"bands": [DEM | {"z_factor": 0.3}]}, "dem and z_factor need derive"),
+        ({"bands": [DEM, SLOPE | {"role": "optical"}]}, 'a derived band has role = "topo", not "optical"'),
+        ({"bands": [DEM, SLOPE | {"path": "a.tif", "suffix": "x"}]}, "has no files of its own: remove path, suffix"),
+        ({"bands": [DEM, SLOPE | {"derive": "curvature", "scale": 1}]}, "give a scale of 10 or more, or none"),
+        ({"bands": [DEM, SLOPE | {"derive": "north", "scale": 1}]}, "a few whole numbers only"),
+        ({"bands": [DEM, SLOPE | {"nodata": 0}]}, "nodata = 0 could be a value of slope"),
+        ({"bands": [DEM, SLOPE | {"derive": "hillshade"}]}, "derive"),
         ({"bands": [RED | {"valid_min": 5, "valid_max": 4}]}, "valid_min 5.0 exceeds valid_max 4.0"),
         ({"bands": [RED | {"scale": 0}]}, "scale"),
         ({"bands": [RED | {"nodata": 40_000}]}, "nodata"),

@@ -88,7 +88,7 @@ def base_directories(settings: RegionSettings) -> dict[Role, str]:
     """Return the directory with the tile directories of each configured role. Raise ConfigError for an absolute one."""
     tiles = settings.tiles
     places = {Role.OPTICAL: tiles.optical, Role.QUALITY: tiles.optical, Role.TOPO: tiles.topo}
-    used = {table.as_band().role for table in settings.bands if table.path is None}
+    used = {table.as_band().role for table in settings.file_tables if table.path is None}
     absolute = sorted({place for role, place in places.items() if role in used and Path(place).is_absolute()})
     if absolute:
         raise ConfigError(
@@ -133,7 +133,7 @@ def list_candidates(root: Path, settings: RegionSettings, findings: Findings) ->
     InputError
         A directory does not exist or cannot be listed.
     """
-    bands = [table.as_band() for table in settings.bands if table.path is None]
+    bands = [table.as_band() for table in settings.file_tables if table.path is None]
     suffixes = [band.suffix for band in bands]
     if len(set(suffixes)) != len(suffixes):
         raise ConfigError(

@@ -80,7 +80,7 @@ def scan_tiles(root: Path, settings: RegionSettings) -> Inventory:
     """
     findings = Findings()
     candidates, tiles = list_candidates(root, settings, findings)
-    roles = {table.as_band().role for table in settings.bands}
+    roles = {table.as_band().role for table in settings.file_tables}
     main_role = Role.OPTICAL if Role.OPTICAL in roles else Role.TOPO
     if not any(candidate.band.role is main_role for candidate in candidates):
         findings.check(root)
@@ -118,7 +118,7 @@ def _find_missing(
     listed = [candidate for candidate in candidates if candidate.choice is None]
     found = {(candidate.tile, candidate.band.name) for candidate in listed}
     present = {(candidate.tile, candidate.base) for candidate in listed}
-    bands = [table.as_band() for table in settings.bands if table.path is None]
+    bands = [table.as_band() for table in settings.file_tables if table.path is None]
     missing = []
     for tile in sorted(tiles, key=tile_order):
         for base in sorted(set(bases.values())):

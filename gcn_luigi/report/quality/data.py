@@ -113,7 +113,7 @@ def read_report_data(settings: RegionSettings, paths: DatasetPaths) -> ReportDat
     inventory = Inventory.from_json(paths.inventory.read_text(encoding="utf-8"))
     places = list(zip(index["shard"].astype(str), index["shard_row"].astype(int), strict=True))
     splits, ids = index["split"].tolist(), index["chip_id"].tolist()
-    from_tiles = [band for band in settings.schema_bands if band.role in (Role.OPTICAL, Role.TOPO)]
+    from_tiles = [*(band for band in settings.schema_bands if band.role is Role.OPTICAL), *settings.topo_bands]
     return ReportData(
         settings=settings,
         inventory=inventory,

@@ -154,6 +154,7 @@ def _left_out(count: int, most: int, where: str) -> str:
 def band_settings(data: ReportData) -> Table:
     """Return the bands as configured."""
     settings = data.settings
+    unstacked = [band for band in settings.topo_bands if not band.stacked]
     rows = tuple(
         (
             band.name,
@@ -166,7 +167,7 @@ def band_settings(data: ReportData) -> Table:
             number(band.valid_max),
             band.unit or NONE,
         )
-        for band in (*settings.schema_bands, *settings.quality_bands)
+        for band in (*settings.schema_bands, *unstacked, *settings.quality_bands)
     )
     head = ("band", "role", "end of the file name", "#nodata", "#scale", "#offset", "#lowest", "#highest", "unit")
     return Table("Bands of the stack in their order, then bands of which only mosaics are made", head, rows)

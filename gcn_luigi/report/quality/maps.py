@@ -75,7 +75,8 @@ def read_relief(data: ReportData, paths: DatasetPaths) -> Relief:
 
 def elevation_band(bands: Sequence[Band]) -> Band | None:
     """Return the topographic band that holds elevations, by its name; None if there is none."""
-    return next((band for band in bands if band.role is Role.TOPO and band.name in _ELEVATION), None)
+    named = (band for band in bands if band.role is Role.TOPO and band.name in _ELEVATION)
+    return next((band for band in named if not band.derive), None)
 
 
 def hillshade(elevation: NDArray[Any], pixel_size: float, nodata: float | None) -> NDArray[np.float64]:

@@ -118,8 +118,13 @@ def raster_of(paths: DatasetPaths, band: Band, year: int) -> Path:
 
 
 def mosaic_files(paths: DatasetPaths, band: Band, year: int | None) -> tuple[Path, ...]:
-    """Return the files that hold the mosaic of a band: what was delivered first, then its conversion, if any."""
+    """Return the files that hold the mosaic of a band: what was delivered first, then its conversion, if any.
+
+    Elevations that are not stacked are not converted.
+    """
     mosaic = paths.mosaic(band, year)
+    if not band.stacked:
+        return (paths.source_mosaic(band, year),)
     return (paths.source_mosaic(band, year), mosaic) if band.is_converted else (mosaic,)
 
 

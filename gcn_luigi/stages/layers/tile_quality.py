@@ -36,8 +36,8 @@ _LARGEST_WHOLE = 2.0**53
 
 
 def checked_bands(settings: RegionSettings) -> tuple[Band, ...]:
-    """Return the bands that come from tiles and reach the stack."""
-    return tuple(band for band in settings.schema_bands if band.role in (Role.OPTICAL, Role.TOPO))
+    """Return the bands that come from tiles and reach the stack, themselves or by bands derived from them."""
+    return (*(band for band in settings.schema_bands if band.role is Role.OPTICAL), *settings.topo_bands)
 
 
 def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path, say: Say) -> None:

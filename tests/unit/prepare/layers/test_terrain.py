@@ -3,10 +3,25 @@ import pytest
 import rasterio
 from rasterio.merge import merge
 
+from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.layers.terrain import aspect, curvature, gradient, northness, slope, southness
+from gcn_luigi.prepare.layers.terrain import (
+    aspect,
+    curvature,
+    derive,
+    eastness,
+    gradient,
+    heights,
+    northness,
+    planform_curvature,
+    profile_curvature,
+    slope,
+    southness,
+)
+from gcn_luigi.settings.derived import DERIVED
 
-ALL = (slope, aspect, northness, southness, curvature)
+ALL = (slope, aspect, northness, eastness, southness, curvature, profile_curvature, planform_curvature)
+NO_FRAME = ((False, False), (False, False))
 
 
 def plane(east, north, shape=(7, 9), pixel_size=30.0):
@@ -73,7 +88,9 @@ def test_flat_ground_faces_nowhere():
     flat = np.full((4, 4), 12.5)
 
     assert np.isnan(aspect(flat, 30.0)).all()
-    for layer in (northness, southness, slope, curvature):
+    for layer in ALL:
+        if layer is aspect:
+            continue
         np.testing.assert_array_equal(layer(flat, 30.0), 0.0)
 
 
@@ -143,3 +160,126 @@ def test_the_bands_agree_with_those_of_columbia(columbia):
     for name, made, most in (("north", northness, 0.01), ("south", southness, 0.005), ("curvature", curvature, 0.02)):
         error = np.abs(made(dem, 30.0, -9999.0) - layers[name])[steep & (layers[name] != -9999)]
         assert np.median(error) < most
+
+
+def quadratic(a, b, c, d, e, shape=(9, 11), pixel_size=20.0):
+    """Heights a x2 + b y2 + c x y + d x + e y, and x and y, in metres; y grows to the north."""
+    row, col = np.indices(shape)
+    x, y = pixel_size * (col - 4), -pixel_size * (row - 3)
+    return a * x**2 + b * y**2 + c * x * y + d * x + e * y, x, y
+
+
+def by_calculus(a, b, c, d, e, x, y):
+    """Return profile and planform curvature of a quadratic surface, from its gradient and Hessian, in 1/100 m."""
+    east, north = 2 * a * x + c * y + d, 2 * b * y + c * x + e
+    length = np.hypot(east, north)
+    down, across = (east / length, north / length), (-north / length, east / length)
+    return [-100 * (2 * a * u**2 + 2 * c * u * v + 2 * b * v**2) for u, v in (down, across)]
+
+
+@pytest.mark.parametrize(
+    "surface", [(-1e-3, -1e-3, 0, 0.3, 0.2), (2e-3, -1e-3, 5e-4, 0.1, -0.7), (0, 0, 1e-3, 1.5, 0.4), (0, 2e-3, 0, 1, 3)]
+)
+def test_curvatures_of_a_quadratic_surface_are_those_of_calculus(surface):
+    dem, x, y = quadratic(*surface)
+
+    profile, planform = by_calculus(*surface, x, y)
+
+    inside = np.s_[1:-1, 1:-1]
+    np.testing.assert_allclose(profile_curvature(dem, 20.0)[inside], profile[inside], atol=1e-9)
+    np.testing.assert_allclose(planform_curvature(dem, 20.0)[inside], planform[inside], atol=1e-9)
+    np.testing.assert_allclose(curvature(dem, 20.0)[inside], (profile + planform)[inside], atol=1e-9)
+
+
+def test_a_ridge_is_convex_across_and_a_valley_concave():
+    ridge, _, _ = quadratic(-1e-3, 0, 0, 0, -0.2)
+
+    assert planform_curvature(ridge, 20.0)[4, 4] == pytest.approx(0.2)
+    assert profile_curvature(ridge, 20.0)[4, 4] == pytest.approx(0.0)
+    assert planform_curvature(-ridge, 20.0)[4, 4] == pytest.approx(-0.2)
+
+
+def test_a_slope_that_gets_steeper_downhill_is_convex_along():
+    # Down to the east: the farther, the steeper.
+    brow, _, _ = quadratic(-1e-3, 0, 0, -0.5, 0)
+
+    assert profile_curvature(brow, 20.0)[4, 4] == pytest.approx(0.2)
+    assert planform_curvature(brow, 20.0)[4, 4] == pytest.approx(0.0)
+
+
+def test_the_summit_itself_is_flat_so_only_its_curvature_is_known():
+    dome, x, y = quadratic(-1e-3, -1e-3, 0, 0, 0)
+    summit = (x == 0) & (y == 0)
+
+    assert curvature(dome, 20.0)[summit] == pytest.approx([0.4])
+    assert profile_curvature(dome, 20.0)[summit] == [0.0]
+    assert planform_curvature(dome, 20.0)[summit] == [0.0]
+
+
+def test_eastness_is_the_sine_of_the_aspect():
+    dem = np.random.default_rng(5).normal(0, 60, (12, 11))
+
+    np.testing.assert_allclose(eastness(dem, 30.0), np.sin(aspect(dem, 30.0)), atol=1e-12)
+    np.testing.assert_allclose(eastness(plane(-1, 0), 30.0), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "unit"),
+    [
+        ("slope", slope, 180 / np.pi),
+        ("aspect", aspect, 180 / np.pi),
+        ("northness", northness, 1),
+        ("eastness", eastness, 1),
+        ("north", northness, 1),
+        ("south", southness, 1),
+        ("curvature", curvature, 1),
+        ("profile_curvature", profile_curvature, 1),
+        ("planform_curvature", planform_curvature, 1),
+    ],
+)
+def test_a_derived_band_is_the_quantity_of_its_name_in_stated_units(name, layer, unit):
+    dem = np.random.default_rng(6).normal(0, 60, (12, 11))
+    dem[3, 3] = np.nan
+
+    np.testing.assert_allclose(derive(name, dem, NO_FRAME, 30.0), layer(dem, 30.0) * unit, rtol=1e-12)
+
+
+def test_the_aspect_of_flat_ground_is_minus_one_and_missing_ground_stays_missing():
+    dem = np.full((6, 6), 100.0)
+    dem[0, 0] = np.nan
+
+    facing = derive("aspect", dem, NO_FRAME, 30.0)
+
+    assert np.isnan(facing[:2, :2]).all()
+    np.testing.assert_array_equal(facing[2:], -1.0)
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_parts_with_one_more_pixel_on_every_side_are_the_whole(name):
+    dem = np.random.default_rng(8).normal(900, 80, (23, 31))
+    dem[10:12, 14] = np.nan
+    whole = derive(name, dem, NO_FRAME, 30.0)
+    parts = np.full(dem.shape, -1e9)
+
+    for top in range(0, 23, 5):
+        for left in range(0, 31, 7):
+            bottom, right = min(top + 5, 23), min(left + 7, 31)
+            frame = ((top > 0, bottom < 23), (left > 0, right < 31))
+            around = dem[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1]
+            parts[top:bottom, left:right] = derive(name, around, frame, 30.0)
+
+    np.testing.assert_array_equal(parts, whole)
+
+
+def test_heights_are_missing_where_there_is_none_or_none_that_can_be():
+    dem = np.array([[100, -9999, 7000], [-60, 250, 0]], np.int16)
+    band = Band("dem", Role.TOPO, scale=10, offset=5, valid_min=-500, valid_max=65000)
+
+    np.testing.assert_array_equal(heights(dem, band, nodata=-9999), [[100, np.nan, np.nan], [np.nan, 250, 0]])
+
+
+def test_heights_in_feet_become_metres_and_the_valid_range_stays_that_of_stored_values():
+    dem = np.array([[1000.0, np.inf, 20000.0]], np.float32)
+    band = Band("dem", Role.TOPO, valid_max=15000)
+
+    np.testing.assert_allclose(heights(dem, band, z_factor=0.3048), [[304.8, np.nan, np.nan]])

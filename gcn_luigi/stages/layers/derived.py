@@ -1,0 +1,72 @@
+"""Topographic bands computed from the joined tiles of an elevation model, strip by strip."""
+
+from pathlib import Path
+
+from gcn_luigi.bands import Band
+from gcn_luigi.config import Region
+from gcn_luigi.errors import InputError
+from gcn_luigi.io.publish.paths import DatasetPaths
+from gcn_luigi.io.raster.geotiff import BLOCK, blocks, open_geotiff
+from gcn_luigi.io.raster.header import open_raster, read_header
+from gcn_luigi.io.raster.windows import read_dataset
+from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.layers.int16 import to_int16
+from gcn_luigi.prepare.layers.terrain import Frame, derive, heights
+from gcn_luigi.stages import Say
+
+# Rows and columns of a strip: 4 MB of float64, of which a curvature needs about a dozen.
+_STRIP = (BLOCK, 2048)
+
+
+def facts_about(elevations: Band) -> tuple[str, ...]:
+    """Return the fields of a band of elevations that the bands derived from it depend on."""
+    has_range = elevations.valid_min is not None or elevations.valid_max is not None
+    # Scale and offset matter only because the valid range is that of stored values.
+    return ("name", "nodata", *(("valid_min", "valid_max", "scale", "offset") if has_range else ()))
+
+
+def write_derived(region: Region, paths: DatasetPaths, band: Band, out: Path, say: Say) -> None:
+    """Compute a derived band from the mosaic of its elevations and write it to `out`, an int16 GeoTIFF.
+
+    Each strip is read with one more pixel on every side, so the result is that of the whole mosaic at once. A pixel is
+    missing if one of the 9 elevations around it is. At the edge of the area the surface is continued linearly.
+
+    Raises
+    ------
+    InputError
+        A source is damaged, the area has fewer than 2 x 2 pixels, or a value does not fit int16.
+    PublishError
+        The file cannot be written.
+    """
+    settings = region.settings
+    elevations = settings.elevations_of(band)
+    z_factor = settings.table_of(band.name).z_factor
+    source = paths.source_mosaic(elevations)
+    header = read_header(source)
+    lattice = header.lattice
+    with (
+        open_raster(source) as dataset,
+        open_geotiff(out, lattice, dtype="int16", nodata=band.nodata, names=[band.name]) as target,
+    ):
+        for window in blocks(lattice, _STRIP):
+            around, frame = _surrounding(window, lattice)
+            values = read_dataset(dataset, around, fill=0)[0]
+            metres = heights(values, elevations, nodata=header.nodata[0], z_factor=z_factor)
+            surface = derive(band.derive, metres, frame, lattice.pixel_size)
+            place = f"{window.height} x {window.width} pixels from row {window.row}, column {window.col}"
+            try:
+                stored = to_int16(surface, band, nodata=None, settings=settings.convert, where=f"{source}, {place}")
+            except InputError as error:
+                fix = "give the band a smaller scale, or set convert.overflow to 'nodata' or 'saturate'"
+                raise InputError(error.what, where=error.where, fix=fix) from error
+            target.write(stored, 1, window=window.ranges)
+            say(f"{band.name}: row {window.row} of {lattice.height}", window.row / lattice.height)
+
+
+def _surrounding(window: Window, lattice: Lattice) -> tuple[Window, Frame]:
+    """Return a window with one more pixel on each side where the lattice has one, and where it has."""
+    above, left = window.row > 0, window.col > 0
+    below = window.row + window.height < lattice.height
+    right = window.col + window.width < lattice.width
+    grown = Window(window.row - above, window.col - left, window.height + above + below, window.width + left + right)
+    return grown, ((above, below), (left, right))
