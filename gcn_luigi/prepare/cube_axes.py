@@ -66,11 +66,6 @@ def regular_axis(centres: npt.NDArray[Any]) -> Axis:
     return Axis(float(values[0]) - step / 2, step, values.size)
 
 
-def axis_of_transform(start: float, step: float, size: int) -> Axis:
-    """Return the axis that a geotransform gives: the outer edge of the first pixel and the step."""
-    return Axis(start, step, size)
-
-
 def agree(one: Axis, other: Axis) -> bool:
     """Return whether two axes have the same edges to within a tenth of a pixel."""
     apart = max(

@@ -1,10 +1,9 @@
 """Read one band of a data cube, a Zarr store or a netCDF file with CF coordinates, by windows of its own lattice.
 
-xarray opens the cube, so it is an extra of the package. Coordinates are pixel centres (CF Conventions 1.11, chapters 4
-and 5); CRSs are read from ``grid_mapping``, and from what rioxarray, odc-geo, stackstac and GDAL write.
+xarray opens the cube, so it is an extra of the package.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,27 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyproj
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, GcnLuigiError, InputError, few
-from gcn_luigi.io.raster.header import crs_code, crs_of, is_same_size
+from gcn_luigi.io.inputs.cube_place import kind_of, kinds_of, place_of
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.cube_axes import Axis, agree, axis_of_transform, positions_of_years, regular_axis
+from gcn_luigi.prepare.cube_axes import Axis, positions_of_years
 
 _INSTALL = "pip install 'gcn-luigi[cubes]'"
-_AXES: Mapping[str, frozenset[str]] = {
-    "x": frozenset({"x", "easting", "lon", "longitude", "projection_x_coordinate", "xc"}),
-    "y": frozenset({"y", "northing", "lat", "latitude", "projection_y_coordinate", "yc"}),
-    "time": frozenset({"t", "time", "year", "years", "date"}),
-}
-# Variables that describe the CRS if no variable names another one.
-_CRS_VARIABLES = ("spatial_ref", "crs")
-_CRS_ATTRIBUTES = ("crs_wkt", "spatial_ref", "proj:code", "proj:wkt2", "proj:epsg", "epsg", "crs", "_CRS")
 _ENGINES = {b"\x89HDF": "h5netcdf", b"CDF\x01": "scipy", b"CDF\x02": "scipy", b"CDF\x05": "netcdf4"}
 _FIX_BAND = 'name the variable, or the entry of its band dimension: band = "ndvi", or "variable/entry"'
-_FIX_CRS = "write it into the cube: cube.rio.write_crs('EPSG:32606') of rioxarray does so"
 
 
 @dataclass(frozen=True)
@@ -59,15 +48,15 @@ class CubeBand:
         The value of missing pixels: ``_FillValue``, or nan for floating point values.
     names : tuple of str
         The years in the order of the planes; for topography, the name of the band.
-    chunk : tuple of int
-        Rows and columns that are stored together.
+    chunk_rows : int
+        Rows that are stored together.
     """
 
     lattice: Lattice
     dtype: str
     nodata: float | None
     names: tuple[str, ...]
-    chunk: tuple[int, int]
+    chunk_rows: int
     _values: Any
     _axes: tuple[Axis, Axis]
     _positions: tuple[int, ...]
@@ -181,29 +170,16 @@ class _Found:
 
     @property
     def band(self) -> CubeBand:
-        array, dtype, nodata, others = self._values(self._chosen)
-        y, x = self._axis(array, "y"), self._axis(array, "x")
-        lattice = self._lattice(array, y, x)
+        chosen = self._chosen
+        place = place_of(self.cube, chosen, self._where)
+        array, dtype, nodata, others = self._values(chosen)
         array, positions, names = self._timed(array)
+        kinds = kinds_of(self.cube, array)
         stored = array.encoding.get("preferred_chunks") or {}
-        own = {kind: name for name, kind in self._kinds(array).items()}
-        chunk = int(stored.get(own["y"], 1)), int(stored.get(own["x"], lattice.width))
-        renamed = array.rename({name: kind for name, kind in self._kinds(array).items() if name != kind})
-        ordered = renamed.transpose(*(["time"] if "time" in renamed.dims else []), "y", "x")
-        return CubeBand(lattice, dtype, nodata, names, chunk, ordered, (y, x), positions, others)
-
-    def _kinds(self, array: Any) -> dict[str, str]:
-        """Return x, y, time or band for each dimension of a variable."""
-        return {str(name): self._kind(str(name)) for name in array.dims}
-
-    def _kind(self, name: str) -> str:
-        coordinate = self.cube.variables.get(name)
-        said = {name.lower()}
-        if coordinate is not None:
-            said |= {str(coordinate.attrs.get(key, "")).lower() for key in ("standard_name", "axis")}
-            if coordinate.dtype.kind == "M":
-                return "time"
-        return next((kind for kind, words in _AXES.items() if said & words), "band")
+        chunk_rows = int(next((size for name, size in stored.items() if kinds.get(name) == "y"), 1))
+        plain = array.drop_vars(list(array.coords)).rename({name: kind for name, kind in kinds.items() if name != kind})
+        ordered = plain.transpose(*(["time"] if "time" in plain.dims else []), "y", "x")
+        return CubeBand(place.lattice, dtype, nodata, names, chunk_rows, ordered, (place.y, place.x), positions, others)
 
     @cached_property
     def _rasters(self) -> dict[str, Any]:
@@ -211,7 +187,7 @@ class _Found:
         return {
             str(name): array
             for name, array in self.cube.data_vars.items()
-            if {"x", "y"} <= set(self._kinds(array).values()) and array.dtype.kind in "iufb"
+            if {"x", "y"} <= set(kinds_of(self.cube, array).values()) and array.dtype.kind in "iufb"
         }
 
     @property
@@ -236,13 +212,13 @@ class _Found:
 
     def _listed(self) -> str:
         told = []
-        for name, array in self._rasters.items():
+        for name, array in sorted(self._rasters.items()):
             entries = list(self._entries(array))
             told.append(f"{name} ({few(entries)})" if entries else name)
         return few(told, 10) if told else "no variables with x and y"
 
     def _band_dimensions(self, array: Any) -> list[str]:
-        return [name for name, kind in self._kinds(array).items() if kind == "band"]
+        return [name for name, kind in kinds_of(self.cube, array).items() if kind == "band"]
 
     def _entries(self, array: Any) -> dict[str, int]:
         """Return the position of each entry of the band dimension, by its name in lower case; none without it."""
@@ -284,7 +260,8 @@ class _Found:
             decoded = xarray.conventions.decode_cf_variable(
                 str(array.name), array.variable, decode_times=False, decode_timedelta=False
             )
-            scaled = xarray.DataArray(decoded, dims=array.dims, name=array.name)
+            # A dataset keeps the variable lazy; a DataArray would read all of it.
+            scaled = xarray.Dataset({array.name: decoded})[array.name]
             scaled.encoding = dict(array.encoding)
             return scaled, decoded.dtype.name, np.nan, ()
         dtype = {"b": "uint8", "f": "float32" if array.dtype.itemsize < 8 else "float64"}.get(array.dtype.kind)
@@ -299,7 +276,7 @@ class _Found:
     def _timed(self, array: Any) -> tuple[Any, tuple[int, ...], tuple[str, ...]]:
         """Return the variable, the positions of the years along its time, and the names of the planes."""
         band, years = self.request.band, self.request.years
-        times = [name for name, kind in self._kinds(array).items() if kind == "time"]
+        times = [name for name, kind in kinds_of(self.cube, array).items() if kind == "time"]
         if len(times) > 1:
             raise self._error(f"{array.name} has several dimensions of time: {', '.join(times)}", "keep one of them")
         size = array.sizes[times[0]] if times else 1
@@ -332,82 +309,16 @@ class _Found:
         scalars = [
             variable.values
             for name, variable in self.cube.variables.items()
-            if not variable.dims and self._kind(str(name)) == "time"
+            if not variable.dims and kind_of(self.cube, str(name)) == "time"
         ]
         return np.atleast_1d(scalars[0]) if len(scalars) == 1 else None
 
-    def _axis(self, array: Any, kind: str) -> Axis:
-        """Return an axis from its coordinates, or more exactly from a geotransform that agrees with them."""
-        (name,) = (name for name, own in self._kinds(array).items() if own == kind)
-        size, coordinate = array.sizes[name], self.cube.variables.get(name)
-        given = self._transform(array)
-        exact = (
-            None
-            if given is None
-            else axis_of_transform(given[0 if kind == "x" else 3], given[1 if kind == "x" else 5], size)
-        )
-        if coordinate is None or coordinate.dims != (name,):
-            if exact is None:
-                raise self._error(f"the dimension {name} has no coordinates", "write the coordinates of pixel centres")
-            return exact
-        try:
-            axis = regular_axis(coordinate.values)
-        except ValueError as error:
-            if size == 1 and exact is not None:
-                return exact
-            fix = "interpolate the cube to equal steps, and write it again"
-            raise self._error(f"the axis {name} {error}", fix) from error
-        return exact if exact is not None and agree(axis, exact) else axis
-
-    def _mapping(self, array: Any) -> Mapping[str, Any]:
-        """Return the attributes of the variable that describes the CRS."""
-        named = str(array.attrs.get("grid_mapping", "")).split(":")[0].strip()
-        for name in (named, *_CRS_VARIABLES):
-            if name in self.cube.variables:
-                attributes: Mapping[str, Any] = self.cube.variables[name].attrs
-                if attributes:
-                    return attributes
-        return {}
-
-    def _transform(self, array: Any) -> list[float] | None:
-        text = self._mapping(array).get("GeoTransform")
-        values = [] if text is None else str(text).split() if isinstance(text, str) else list(text)
-        try:
-            numbers = [float(value) for value in values]
-        except ValueError:
-            return None
-        return numbers if len(numbers) == 6 and not numbers[2] and not numbers[4] else None
-
-    def _lattice(self, array: Any, y: Axis, x: Axis) -> Lattice:
-        text = self._crs(array)
-        crs = crs_code(crs_of(text, where=str(self.path)))
-        size, other = abs(x.step), abs(y.step)
-        if not is_same_size(size, other):
-            raise self._error(f"has oblong pixels of {size:g} x {other:g}", "resample it to square pixels")
-        # Rounding of coordinates must not show in the corner.
-        return Lattice(crs, round(x.least, 6), round(y.greatest, 6), round(size, 9), y.size, x.size)
-
-    def _crs(self, array: Any) -> str:
-        mapping = self._mapping(array)
-        for attributes in (mapping, array.attrs, self.cube.attrs):
-            for key in _CRS_ATTRIBUTES:
-                value = attributes.get(key)
-                if isinstance(value, Mapping):
-                    value = value.get("wkt") or value.get("url")
-                if value is not None and str(value).strip():
-                    return f"EPSG:{value}" if str(value).isdigit() else str(value)
-        for name in ("epsg", "proj:epsg"):
-            if name in self.cube.variables and not self.cube.variables[name].dims:
-                return f"EPSG:{int(self.cube.variables[name].values)}"
-        if "grid_mapping_name" in mapping:
-            try:
-                return str(pyproj.CRS.from_cf(dict(mapping)).to_wkt())
-            except (pyproj.exceptions.CRSError, KeyError, ValueError) as error:
-                raise self._error(f"its grid_mapping is not a CRS: {error}", _FIX_CRS) from error
-        raise self._error("has no coordinate reference system", _FIX_CRS)
-
     def _error(self, what: str, fix: str) -> InputError:
-        return InputError(what, where=f"{self.path}, band {self.request.band.name}", fix=fix)
+        return InputError(what, where=self._where, fix=fix)
+
+    @property
+    def _where(self) -> str:
+        return f"{self.path}, band {self.request.band.name}"
 
 
 def _text(value: Any) -> str:

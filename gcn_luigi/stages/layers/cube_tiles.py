@@ -80,7 +80,7 @@ def _strip(band: CubeBand) -> tuple[int, int]:
     if not fit:
         cols = max(_MOST_BYTES // (len(band.names) * 8 * BLOCK) // BLOCK, 1) * BLOCK
         return BLOCK, cols
-    wanted = -(-max(band.chunk[0], BLOCK) // BLOCK) * BLOCK
+    wanted = -(-max(band.chunk_rows, BLOCK) // BLOCK) * BLOCK
     return min(fit, wanted), lattice.width
 
 
