@@ -19,9 +19,9 @@ _ENDINGS = (".tif", ".tiff")
 _MOST_SHOWN = 20
 _LINK_OUT = "a link to outside the data root; it is followed"
 _FIX_FORMAT = (
-    "write each band of each tile as one GeoTIFF whose bands are the years: <optical>/<tile>/x_nbr.tif. For NetCDF use "
-    "`rio convert netcdf:cube.nc:nbr x_nbr.tif`; unpack an archive; for other formats use `rio convert`. "
-    "docs/howto/own-data.md shows how, also for Zarr"
+    "write each band of each tile as one GeoTIFF whose bands are the years: <optical>/<tile>/x_nbr.tif. For NetCDF and "
+    'Zarr, give the bands path = "cube.zarr"; unpack an archive; for other formats use `rio convert`. '
+    "docs/howto/own-data.md shows how"
 )
 _FIX_PATH = "correct bands.path, or data_root, where it starts; * stands for text that does not matter"
 _FIX_DUPLICATE = "remove one of them, or set tiles.on_duplicate = 'first'"
@@ -195,16 +195,14 @@ def _fitting_files(
     chosen: dict[tuple[str, str, int | None], Candidate] = {}
     for pattern, choice in path_patterns(settings):
         band = pattern.band
-        for match in made.get(band.name, ()):
-            tile = _tile_id(match.tile, settings.tiles)
-            chosen[band.name, tile, None] = Candidate(pattern.text, tile, band, match.path, choice, None, is_made=True)
-        for match in pattern.files(root) if band.name not in made else ():
+        is_made = band.name in made
+        for match in made[band.name] if is_made else pattern.files(root):
             tile = _tile_id(match.tile, settings.tiles)
             note, name = Note(tile, band.name, match.path, ""), PurePosixPath(match.path).name
-            if _is_passed_over(name, note, settings.tiles, findings):
+            if not is_made and _is_passed_over(name, note, settings.tiles, findings):
                 continue
             path = root / match.path
-            if path.is_symlink() and not path.exists():
+            if not is_made and path.is_symlink() and not path.exists():
                 findings.problem(replace(note, reason="a link that leads nowhere, or to itself"), _FIX_LINK)
             elif match.year is not None and match.year not in settings.years:
                 findings.note("unmatched", replace(note, reason=f"{match.year} is not one of years"))
@@ -212,8 +210,8 @@ def _fitting_files(
                 reason = f"{chosen[key].path} is the same band, tile and year"
                 _report_duplicate(replace(note, reason=reason), settings.tiles, findings)
             else:
-                chosen[key] = Candidate(pattern.text, tile, band, match.path, choice, match.year)
-                if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+                chosen[key] = Candidate(pattern.text, tile, band, match.path, choice, match.year, is_made)
+                if not is_made and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
                     findings.note("linked", replace(note, reason=_LINK_OUT))
         if not any(candidate.band == band for candidate in chosen.values()):
             findings.problem(Note("", band.name, pattern.text, "no file fits this path"), _FIX_PATH)

@@ -1,5 +1,6 @@
 """Write bands of data cubes as GeoTIFFs, which the rest of the build reads like any other tile."""
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from gcn_luigi.config import Region
@@ -23,8 +24,12 @@ def cube_bands(settings: RegionSettings) -> tuple[BandSettings, ...]:
 def cubes_of(region: Region, name: str) -> dict[str, Path]:
     """Return the cubes of a band by tile, below the data root. The one tile of a path without ``{tile}`` is ``""``."""
     table = _table(region.settings, name)
-    matches = PathPattern(str(table.path), table.as_band()).files(region.root)
-    return {match.tile: region.root / match.path for match in matches}
+    excluded = region.settings.tiles.exclude
+    return {
+        match.tile: region.root / match.path
+        for match in PathPattern(str(table.path), table.as_band()).files(region.root)
+        if not any(fnmatchcase(Path(match.path).name, pattern) for pattern in excluded)
+    }
 
 
 def made_tiles(region: Region, paths: DatasetPaths) -> dict[str, list[Match]]:
