@@ -128,10 +128,15 @@ def load_region(path: Path, data_root: Path | None = None) -> Region:
 
 
 def pick(settings: RegionSettings, keys: Iterable[str]) -> dict[str, Any]:
-    """Return plain JSON values by key: ``"chips"`` gives a whole section, ``"shards.n_train"`` one value."""
+    """Return plain JSON values by key: ``"chips"`` gives a whole section, ``"shards.n_train"`` one value.
+
+    Sections that are not part of `RegionSettings.given_fields` are left out.
+    """
     dumped = settings.model_dump(mode="json")
     chosen = {}
     for key in keys:
+        if key.partition(".")[0] not in dumped:
+            continue
         value: Any = dumped
         for part in key.split("."):
             value = value[part]

@@ -50,16 +50,19 @@ def report(*, region: str, config_dir: Path, data_root: Path | None, output: Pat
     exit_if_failed(result)
     click.echo(f"{'drawn' if result.built else 'up to date'}: {root.paths.report}")
     if how["serve"]:
-        _serve(root.paths, how["port"], shows=how["shows"])
+        _serve(root, how["port"], shows=how["shows"])
     elif how["shows"]:
         webbrowser.open(root.paths.report.as_uri())
 
 
-def _serve(paths: Any, port: int, *, shows: bool) -> None:
+def _serve(root: Any, port: int, *, shows: bool) -> None:
+    from gcn_luigi.prepare.appearance import shown_names  # noqa: PLC0415
     from gcn_luigi.report.served.server import serve_pages  # noqa: PLC0415
 
-    with serve_pages(paths, port) as pages:
-        address = f"{pages}/{paths.root.name}/"
+    settings = root.configured.settings
+    composite = shown_names(settings.schema_bands.image, settings.report.composite or ())
+    with serve_pages(root.paths, port, composite) as pages:
+        address = f"{pages}/{root.paths.root.name}/"
         click.echo(f"pages, until Ctrl-C: {address}")
         click.echo(f"to link these pages from Luigi's page, set pages_url = {pages} in section [gcn] of luigi.cfg")
         if shows:

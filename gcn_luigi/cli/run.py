@@ -65,10 +65,12 @@ def build_region(
     from gcn_luigi.operate.build import build  # noqa: PLC0415
     from gcn_luigi.operate.leftovers import invalidate_damaged, sweep_temporaries  # noqa: PLC0415
     from gcn_luigi.operate.luigid import central_scheduler, running_scheduler  # noqa: PLC0415
+    from gcn_luigi.prepare.appearance import shown_names  # noqa: PLC0415
     from gcn_luigi.report.served.server import serve_pages  # noqa: PLC0415
     from gcn_luigi.stages.dataset.warnings import dataset_warnings  # noqa: PLC0415
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
 
+    composite = shown_names(settings.schema_bands.image, settings.report.composite or ())
     root = root.clone(Dataset, memory_mb=options["memory"] or share_mb(workers))
     sweep_temporaries(root)
     if deep:
@@ -81,7 +83,7 @@ def build_region(
         scheduler = central_scheduler(options["port"], output.resolve() / ".scheduler", shipped_cfg())
     with say_what_is_kept(root), scheduler as address, ExitStack() as open_:
         if address is not None:
-            pages = open_.enter_context(serve_pages(root.paths))
+            pages = open_.enter_context(serve_pages(root.paths, composite=composite))
             root = root.clone(Dataset, pages_url=pages)
             click.echo(
                 f"graph, while this runs: {address}/static/visualiser/index.html#tab=graph&taskId={root.task_id}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from gcn_luigi.bands import Band, Role
+from gcn_luigi.prepare.wavelengths import colours_of
 
 # People with any common colour blindness can distinguish the two; in grey they differ in lightness.
 SPLIT_COLOURS: Mapping[str, str] = MappingProxyType({"train": "#45398a", "dev": "#e2662f"})
@@ -22,7 +23,7 @@ MISSING_COLOURS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# Red, green, blue: the first triple of which a dataset has all three bands.
+# Red, green, blue: the first triple of which a dataset has all three bands under exactly these names.
 _TRIPLES = (
     ("tcb", "nbr", "ndsi"),
     ("nbr", "ndvi", "ndsi"),
@@ -31,6 +32,13 @@ _TRIPLES = (
     ("swir", "nir", "red"),
     ("red", "green", "blue"),
 )
+# If no band has such a name: false colour, in which snow and ice are blue, then true colour, then near infrared.
+_COLOURS = (
+    ("swir1", "nir", "red"),
+    ("swir2", "nir", "red"),
+    ("red", "green", "blue"),
+    ("nir", "red", "green"),
+)
 
 
 def colour(name: str) -> tuple[int, int, int]:
@@ -38,13 +46,52 @@ def colour(name: str) -> tuple[int, int, int]:
     return int(name[1:3], 16), int(name[3:5], 16), int(name[5:7], 16)
 
 
-def colour_bands(bands: Sequence[Band]) -> tuple[int, int, int]:
-    """Return the positions of the bands to show as red, green and blue: a known triple, or the first optical bands."""
+def colour_bands(bands: Sequence[Band], composite: Sequence[str] = ()) -> tuple[int, int, int]:
+    """Return the positions of the bands to show as red, green and blue.
+
+    These are the bands named by `composite`, if it is not empty; otherwise a known triple of names, or of colours that
+    follow from names and wavelengths; otherwise the first optical bands.
+    """
     names = {band.name: position for position, band in enumerate(bands)}
-    for triple in _TRIPLES:
-        if all(name in names for name in triple):
-            red, green, blue = (names[name] for name in triple)
-            return red, green, blue
+    if composite:
+        return _three([names[name] for name in composite])
+    colours = colours_of(bands)
+    folded = {band.name.lower(): position for position, band in enumerate(bands)}
+    for known, triples in ((names, _TRIPLES), (colours, _COLOURS), (folded, _TRIPLES)):
+        for triple in triples:
+            if all(name in known for name in triple):
+                return _three([known[name] for name in triple])
+    return _first(bands)
+
+
+def shown_names(bands: Sequence[Band], composite: Sequence[str] = ()) -> list[str]:
+    """Return the names of `colour_bands`."""
+    return [bands[position].name for position in colour_bands(bands, composite)]
+
+
+def look(bands: Sequence[Band], shown: Sequence[int]) -> str:
+    """Return ``"true colour"`` if the bands at the positions `shown` are red, green and blue; else "false colour"."""
+    colours = colours_of(bands)
+    return f"{'true' if [colours.get(name) for name in ('red', 'green', 'blue')] == [*shown] else 'false'} colour"
+
+
+def recent_choice(bands: Sequence[Band], composite: Sequence[str] = ()) -> dict[str, list[str]]:
+    """Return the names of `colour_bands` for a fingerprint; empty if the rule without `composite` and colours agrees.
+
+    Files that were made before bands were chosen by colour stay current where the choice is the same.
+    """
+    chosen = colour_bands(bands, composite)
+    names = {band.name: position for position, band in enumerate(bands)}
+    triples = (tuple(names.get(name, -1) for name in triple) for triple in _TRIPLES)
+    former = next((triple for triple in triples if -1 not in triple), _first(bands))
+    return {} if chosen == former else {"composite": shown_names(bands, composite)}
+
+
+def _first(bands: Sequence[Band]) -> tuple[int, int, int]:
     optical = [position for position, band in enumerate(bands) if band.role is Role.OPTICAL] or [*range(len(bands))]
-    red, green, blue = (optical[min(i, len(optical) - 1)] for i in range(3))
+    return _three([optical[min(i, len(optical) - 1)] for i in range(3)])
+
+
+def _three(positions: Sequence[int]) -> tuple[int, int, int]:
+    red, green, blue = positions
     return red, green, blue

@@ -3,9 +3,9 @@
 Every section of the TOML file is one class. The modules of this package open no file.
 """
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from gcn_luigi.bands import Band, BandSchema, made_bands, stacked_bands
 from gcn_luigi.settings.chips import (
@@ -19,6 +19,7 @@ from gcn_luigi.settings.chips import (
 from gcn_luigi.settings.derived import check_elevations, elevations_of
 from gcn_luigi.settings.layers import EACH_ROW, UNDATED, DistanceSettings, LabelSettings, OutlineSettings
 from gcn_luigi.settings.partitions import GridSettings, SplitSettings, YearSettings
+from gcn_luigi.settings.report import ReportSettings
 from gcn_luigi.settings.section import Section
 from gcn_luigi.settings.sources import BandSettings, ConvertSettings, LatticeSettings, TileSettings
 
@@ -37,6 +38,7 @@ __all__ = [
     "NodataSettings",
     "OutlineSettings",
     "RegionSettings",
+    "ReportSettings",
     "ShardSettings",
     "SplitSettings",
     "StorageLayout",
@@ -44,6 +46,8 @@ __all__ = [
     "YearSettings",
 ]
 
+# Sections that came later: they are left out if nothing in them is given, so that earlier datasets stay current.
+LATER_SECTIONS = ("report",)
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
@@ -68,6 +72,7 @@ class RegionSettings(Section):
     nodata: NodataSettings = NodataSettings()
     chips: ChipSettings = ChipSettings()
     shards: ShardSettings = ShardSettings()
+    report: ReportSettings = ReportSettings()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -91,6 +96,26 @@ class RegionSettings(Section):
             raise ValueError("bands: a stack needs an optical or topo band")
         check_elevations(self.bands)
         return self
+
+    @model_validator(mode="after")
+    def _composite_is_stacked(self) -> Self:
+        shown = [band.name for band in self.schema_bands.image]
+        if unknown := [name for name in self.report.composite or () if name not in shown]:
+            raise ValueError(
+                f"report.composite: {', '.join(dict.fromkeys(unknown))} is not a band of the stack that has a picture; "
+                f"these are: {', '.join(shown)}"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in plain(self).items() if key in self.given_fields}
+
+    @property
+    def given_fields(self) -> tuple[str, ...]:
+        """The keys and sections of the file, without those of `LATER_SECTIONS` in which nothing is given."""
+        fields = type(self).model_fields
+        return tuple(key for key in fields if key not in LATER_SECTIONS or getattr(self, key) != fields[key].default)
 
     @property
     def _made_bands(self) -> tuple[Band, ...]:

@@ -9,6 +9,8 @@ from gcn_luigi.bands import PLACES, Band, band_of
 from gcn_luigi.settings.derived import Derivation, check_derived, with_defaults
 from gcn_luigi.settings.section import Section
 
+# Endings of data cubes: Zarr stores and netCDF files.
+CUBES = (".zarr", ".nc", ".nc4", ".cdf")
 # The name that the sources use; it becomes part of file names, and shards store it.
 BandName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
 
@@ -97,13 +99,20 @@ class BandSettings(Section):
         if self.convert and self.role == "quality":
             raise ValueError("a quality band is never stacked, so it is not converted: remove convert")
         says_year = "{year}" in (self.path or "")
+        if self.is_cube and (says_year or "{year}" in str(self.band)):
+            raise ValueError("the years of a cube are those of its time coordinate: remove {year} from path and band")
         if self.band is not None and self.path is None:
             raise ValueError("band needs path: in tile directories, band k of an optical file is the k-th of years")
         if self.role == "topo" and (says_year or "{year}" in str(self.band)):
             raise ValueError("a topo band has no year: remove {year} from path and band")
-        if isinstance(self.band, int) and self.role != "topo" and not says_year:
+        if isinstance(self.band, int) and self.role != "topo" and not says_year and not self.is_cube:
             raise ValueError('one band number is one year: write {year} into path, or give band = "{year}"')
         return self
+
+    @property
+    def is_cube(self) -> bool:
+        """Whether the files are Zarr stores or netCDF files."""
+        return self.path is not None and self.path.rstrip("/").lower().endswith(CUBES)
 
     def as_band(self) -> Band:
         """Return the band as the rest of the package uses it."""

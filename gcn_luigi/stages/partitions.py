@@ -36,9 +36,11 @@ from gcn_luigi.prepare.partitions.overlay import (
     join_outlines,
     outside_shares,
 )
+from gcn_luigi.prepare.partitions.year_gaps import year_facts, year_remedies
 from gcn_luigi.prepare.partitions.years import partition_years, years_of_cells
 from gcn_luigi.prepare.split.leakage import audit_split
 from gcn_luigi.prepare.split.split import assign_split
+from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.mosaics import read_inventory
 
 GRID_SIZES = (128, 256, 512)
@@ -117,12 +119,13 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
     )
     catalog, split_notes = assign_split(build_catalog(cells, lattice, facts, settings.grid), joined, settings.split)
     if not catalog["used"].any():
+        told = year_facts(catalog, settings, outlines.notes)
         raise ConfigError(
-            f"no partition can be used: {count_reasons(catalog['reason'])}",
+            "; ".join([f"no partition can be used: {count_reasons(catalog['reason'])}", *told]),
             where=f"grid of {len(catalog)} cells, region {settings.region}",
-            fix=remedy(catalog["reason"]),
+            fix=remedy(catalog["reason"], year_remedies(catalog, settings)),
         )
-    _refuse_empty_split(catalog, split_notes, settings.region)
+    _refuse_empty_split(catalog, split_notes, settings)
     used = np.isin([cell.id for cell in cells], catalog.loc[catalog["used"].to_numpy(bool), "partition"])
     refuse_absent(
         facts.label_counts[used].sum(axis=0),
@@ -137,7 +140,7 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
     _write_json(audit_out, {**audit_split(catalog, joined), "notes": every_note})
 
 
-def _refuse_empty_split(catalog: gpd.GeoDataFrame, notes: list[str], region: str) -> None:
+def _refuse_empty_split(catalog: gpd.GeoDataFrame, notes: list[str], settings: RegionSettings) -> None:
     empty = [split for split in SPLITS if not (catalog["split"] == split).any()]
     if empty:
         reasons = count_reasons(catalog["reason"])
@@ -145,8 +148,8 @@ def _refuse_empty_split(catalog: gpd.GeoDataFrame, notes: list[str], region: str
         smaller = "use a smaller [split] block_partitions or buffer_partitions, or smaller cells ([grid] size)"
         raise ConfigError(
             f"no partition is left for {' and '.join(empty)}, of {int(catalog['used'].sum())} that can be used{unused}",
-            where=f"region {region}: {'; '.join(notes) or 'no note'}",
-            fix=f"{remedy(catalog['reason'])}; or {smaller}" if reasons else smaller,
+            where=f"region {settings.region}: {'; '.join(notes) or 'no note'}",
+            fix=f"{remedy(catalog['reason'], year_remedies(catalog, settings))}; or {smaller}" if reasons else smaller,
         )
 
 

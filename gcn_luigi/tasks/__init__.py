@@ -4,6 +4,7 @@
 """
 
 from gcn_luigi.luigi_host.worker import use_forkserver
+from gcn_luigi.tasks.cubes import CubeTiles
 from gcn_luigi.tasks.dataset import (
     AllRegions,
     BandStatistics,
@@ -38,6 +39,7 @@ __all__ = [
     "ChipIndex",
     "ChipShard",
     "ClassLabel",
+    "CubeTiles",
     "Dataset",
     "DatasetCard",
     "DerivedBand",

@@ -13,6 +13,7 @@ from gcn_luigi.io.publish.manifest import ManifestEntry
 from gcn_luigi.io.publish.sidecar import Record
 from gcn_luigi.io.publish.timings import read_times
 from gcn_luigi.luigi_host.guard import GuardedTask
+from gcn_luigi.prepare.appearance import recent_choice
 from gcn_luigi.prepare.disagreements import disagreements
 from gcn_luigi.report.graph_picture import TaskTime
 from gcn_luigi.report.quality.page import Provenance, write_report
@@ -34,6 +35,10 @@ EVERYTHING = tuple(name for name in RegionSettings.model_fields if name != "data
 
 def _files(tasks: Iterable[RegionTask]) -> list[PublishedFile]:
     return [target for task in tasks for target in task.targets()]
+
+
+def _composite(settings: RegionSettings) -> dict[str, list[str]]:
+    return recent_choice(settings.schema_bands.image, settings.report.composite or ())
 
 
 def tile_qualities(task: RegionTask) -> list[TileQuality]:
@@ -84,13 +89,14 @@ class LayerStyles(RegionTask):
     """Write a QGIS style next to each layer."""
 
     def dependencies(self, path: Path) -> Dependencies:
-        layer, bands = self._layers()[path], self.configured.settings.schema_bands
+        layer, settings = self._layers()[path], self.configured.settings
+        bands = settings.schema_bands
         if not styles.is_stretched(self.paths, layer):
             return Dependencies({})
-        shown = band_facts(bands, "name", "role")
+        shown: dict[str, Any] = {"bands": band_facts(bands, "name", "role"), **_composite(settings)}
         if layer == self.paths.distance:
-            shown = band_facts((bands.bands[-1],), "name", "role", "unit")
-        return Dependencies({"bands": shown}, reads=self.clone(BandStatistics).targets())
+            shown = {"bands": band_facts((bands.bands[-1],), "name", "role", "unit")}
+        return Dependencies(shown, reads=self.clone(BandStatistics).targets())
 
     def output(self) -> tuple[PublishedFile, ...]:
         return self.publishes(*self._layers())
@@ -113,7 +119,9 @@ class QualityReport(RegionTask):
     in_manifest = False
 
     def dependencies(self, _path: Path) -> Dependencies:
-        return Dependencies(pick(self.configured.settings, EVERYTHING), facets=("all",), reads=self._read_files())
+        settings = self.configured.settings
+        chosen = {**pick(settings, EVERYTHING), **_composite(settings)}
+        return Dependencies(chosen, facets=("all",), reads=self._read_files())
 
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
         """Return everything that decides the page: its dependencies, and the digests and fingerprints on it."""

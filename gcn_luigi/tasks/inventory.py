@@ -9,9 +9,11 @@ from gcn_luigi.bands import Role
 from gcn_luigi.config import band_facts, pick
 from gcn_luigi.io.inputs.matching import tile_sources
 from gcn_luigi.io.inputs.scan import scan_tiles
+from gcn_luigi.stages.layers.cube_tiles import made_tiles
 from gcn_luigi.stages.layers.tile_quality import checked_bands, write_tile_quality
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.dependencies import Dependencies, tile_paths
+from gcn_luigi.tasks.cubes import CubeTiles, cube_tasks, pixels_of
+from gcn_luigi.tasks.dependencies import Dependencies
 from gcn_luigi.tasks.target import PublishedFile
 
 
@@ -35,7 +37,11 @@ class TileInventory(RegionTask):
         return Dependencies(
             {**chosen, **pick(settings, ("lattice", "years")), "bands": bands},
             sources=tile_sources(region.root, settings),
+            reads=[target for task in self.requires() for target in task.targets()],
         )
+
+    def requires(self) -> list[CubeTiles]:
+        return cube_tasks(self)
 
     def output(self) -> PublishedFile:
         return self.publishes(self.paths.inventory)[0]
@@ -44,7 +50,9 @@ class TileInventory(RegionTask):
         region = self.configured
         region.check_sources()
         with self.output().atomic_write() as temporary:
-            temporary.write_text(scan_tiles(region.root, region.settings).to_json(), encoding="utf-8")
+            made = made_tiles(region, self.paths)
+            inventory = scan_tiles(region.root, region.settings, made, self.paths.root)
+            temporary.write_text(inventory.to_json(), encoding="utf-8")
 
 
 @requires(TileInventory)
@@ -62,14 +70,16 @@ class TileQuality(RegionTask):
         (chosen,) = [known for known in checked_bands(settings) if known.name == band]
         fields = ("name", "role", "nodata", "valid_min", "valid_max")
         is_topo = chosen.role is Role.TOPO
+        sources, reads = pixels_of(self, band)
         return Dependencies(
             {
                 "bands": band_facts((chosen,), *fields, *(("scale", "offset") if chosen.is_converted else ())),
                 "is_nodata_given": any(table.name == band and table.nodata is not None for table in settings.bands),
                 **pick(settings, ("tiles.on_suspect_nodata", *(() if is_topo else ("years",)))),
             },
-            sources=tile_paths(self.paths, region.root, band),
+            sources=sources,
             facets=(f"band:{band}",),
+            reads=reads,
         )
 
     def output(self) -> PublishedFile:

@@ -10,7 +10,8 @@ from gcn_luigi.bands import Band
 from gcn_luigi.config import band_facts, outline_keys, pick
 from gcn_luigi.stages.layers import derived, label, mosaics
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.dependencies import Dependencies, tile_paths
+from gcn_luigi.tasks.cubes import pixels_of
+from gcn_luigi.tasks.dependencies import Dependencies
 from gcn_luigi.tasks.inventory import TileInventory
 from gcn_luigi.tasks.target import PublishedFile
 
@@ -32,14 +33,16 @@ class OpticalMosaic(RegionTask):
         bands = mosaics.optical_bands(settings)
         (band,) = [band for band in bands if path in mosaics.mosaic_files(paths, band, self.year)]
         fields, keys = _mosaic_facts(path)
+        sources, reads = pixels_of(self, band.name)
         return Dependencies(
             {
                 **pick(settings, keys),
                 "source_band": settings.years.index(self.year) + 1,
                 "bands": band_facts((band,), *fields),
             },
-            sources=tile_paths(paths, region.root, band.name),
+            sources=sources,
             facets=("lattice", f"band:{band.name}"),
+            reads=reads,
         )
 
     def output(self) -> tuple[PublishedFile, ...]:
@@ -61,10 +64,12 @@ class TopoMosaic(RegionTask):
         settings = region.settings
         (band,) = [band for band in settings.topo_bands if path in mosaics.mosaic_files(paths, band, None)]
         fields, keys = _mosaic_facts(path)
+        sources, reads = pixels_of(self, band.name)
         return Dependencies(
             {**pick(settings, keys), "bands": band_facts((band,), *fields)},
-            sources=tile_paths(paths, region.root, band.name),
+            sources=sources,
             facets=("lattice", f"band:{band.name}"),
+            reads=reads,
         )
 
     def output(self) -> tuple[PublishedFile, ...]:

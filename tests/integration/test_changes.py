@@ -172,6 +172,7 @@ SETTINGS = [
     ("plain", {"shards.n_dev": 2}, REGROUPED),
     ("plain", {"shards.layout": "windows"}, REGROUPED),
     ("plain", {"shards.codec": "none"}, SHARDS),
+    ("plain", {"report.composite": ["dem", "ndsi", "dem"]}, f"LayerStyles {ALWAYS}"),
 ]
 # The name of the dataset; where the sources lie is tested below.
 NOT_CHANGED = {"region", "data_root"}

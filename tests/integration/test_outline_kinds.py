@@ -153,7 +153,7 @@ def test_dates_out_of_reach_name_the_gap_and_its_key(world, outlines, made):
     with pytest.raises(ConfigError, match=r"no partition can be used: .* x year gap") as caught:
         made(PartitionCatalog, written(world, "early", outlines.assign(BgnDate="19500701")))
 
-    assert "raise [year] max_gap_years" in caught.value.fix
+    assert "set [year] max_gap_years = 50" in caught.value.fix
 
 
 def test_outlines_without_dates_name_the_columns_and_the_key(world, outlines, made):

@@ -5,12 +5,17 @@ from xml.etree import ElementTree as ET
 
 import geopandas as gpd
 import pyogrio
+import pytest
 import rasterio
 
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.prepare.appearance import colour_bands
 from gcn_luigi.read.dataset import Dataset
 from gcn_luigi.read.validate import validate
+from gcn_luigi.report.served.pages import page_of
+from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.dataset.convert import convert_dataset
+from gcn_luigi.stages.dataset.styles import write_style
 
 
 def _style(path):
@@ -42,6 +47,30 @@ def test_a_stack_is_shown_by_the_bands_that_the_quality_page_shows(small_output)
         limits = dataset.statistics["bands"][wanted[0]]
         assert renderer.find("redContrastEnhancement/minValue").text == f"{limits['p1']:g}"
         assert renderer.find("redContrastEnhancement/maxValue").text == f"{limits['p99']:g}"
+
+
+def test_styles_and_the_pages_of_shards_show_the_bands_of_the_composite(small_output, tmp_path):
+    configuration = Dataset(small_output).description["configuration"]
+    names = ["dem", "ndsi", "distance"]
+    settings = RegionSettings.model_validate({**configuration, "data_root": ".", "report": {"composite": names}})
+    paths = DatasetPaths(small_output)
+    layer = paths.stack(settings.years[0])
+
+    write_style(settings, paths, layer, tmp_path / "stack.qml")
+
+    renderer = _style(tmp_path / "stack").find("pipe/rasterrenderer")
+    with rasterio.open(layer) as stack:
+        assert [stack.descriptions[int(renderer.get(f"{ink}Band")) - 1] for ink in ("red", "green", "blue")] == names
+    page = page_of(paths, f"shards/{next(paths.shards.glob('dev*')).stem}", names)
+    assert "in false colour (dem red, ndsi green, distance blue," in page
+
+
+@pytest.mark.parametrize("name", ["B99", "label"])
+def test_a_composite_of_a_band_that_is_not_shown_is_refused(small_output, name):
+    configuration = Dataset(small_output).description["configuration"]
+    tree = {**configuration, "data_root": ".", "report": {"composite": ["dem", name, "dem"]}}
+    with pytest.raises(ValueError, match=f"report.composite: {name} is not a band of the stack that has a picture"):
+        RegionSettings.model_validate(tree)
 
 
 def test_tables_open_as_a_layer_of_a_sensible_name_with_the_styled_column_and_a_crs(small_output):

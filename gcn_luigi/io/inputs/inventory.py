@@ -8,7 +8,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from gcn_luigi.errors import InputError
@@ -40,6 +40,8 @@ class SourceFile:
     numbers : tuple of int
         The band of the file for each configured year, counted from 1, or 0 if the file does not have this year. For
         topography, the one band that is used. Empty if band k is the k-th year.
+    is_made : bool
+        The build made the file, and `path` is relative to the dataset.
     """
 
     tile: str
@@ -51,6 +53,7 @@ class SourceFile:
     count: int
     tags: tuple[float | None, ...] = ()
     numbers: tuple[int, ...] = ()
+    is_made: bool = False
 
     def __post_init__(self) -> None:
         """Make two nan tags equal, so that equal inventories compare equal."""
@@ -58,10 +61,12 @@ class SourceFile:
         object.__setattr__(self, "tags", tuple(map(_one_nan, self.tags)))
 
     def __repr__(self) -> str:
-        """Return the fields; `numbers` only if there are any, as fingerprints are made from this text."""
+        """Return the fields; later ones only if they say something, as fingerprints are made from this text."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         if not self.numbers:
             del values["numbers"]
+        if not self.is_made:
+            del values["is_made"]
         return f"SourceFile({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
     def __eq__(self, other: object) -> bool:
@@ -76,6 +81,10 @@ class SourceFile:
 
     def _values(self) -> tuple[Any, ...]:
         return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
+
+    def place(self, root: Path, dataset: Path) -> Path:
+        """Return where the file is, given the data root and the directory of the dataset."""
+        return (dataset if self.is_made else root) / self.path
 
     def number_of(self, position: int) -> int:
         """Return the 1-based band for the year at a 0-based `position`, or 0 if the file does not have this year."""
@@ -212,6 +221,8 @@ def _plain_file(file: SourceFile) -> dict[str, Any]:
     plain["numbers"] = list(file.numbers)
     if not file.numbers:
         del plain["numbers"]
+    if not file.is_made:
+        del plain["is_made"]
     return plain | {"export_date": file.export_date}
 
 

@@ -1,7 +1,7 @@
 """Match files to tiles and bands by their names, without opening them."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.io.inputs.inventory import Note
-from gcn_luigi.io.inputs.patterns import BandChoice, PathPattern
+from gcn_luigi.io.inputs.patterns import BandChoice, Match, PathPattern
 from gcn_luigi.io.raster.drivers import other_format
 from gcn_luigi.settings import RegionSettings, TileSettings
 
@@ -19,9 +19,9 @@ _ENDINGS = (".tif", ".tiff")
 _MOST_SHOWN = 20
 _LINK_OUT = "a link to outside the data root; it is followed"
 _FIX_FORMAT = (
-    "write each band of each tile as one GeoTIFF whose bands are the years: <optical>/<tile>/x_nbr.tif. For NetCDF use "
-    "`rio convert netcdf:cube.nc:nbr x_nbr.tif`; unpack an archive; for other formats use `rio convert`. "
-    "docs/howto/own-data.md shows how, also for Zarr"
+    "write each band of each tile as one GeoTIFF whose bands are the years: <optical>/<tile>/x_nbr.tif. For NetCDF and "
+    'Zarr, give the bands path = "cube.zarr"; unpack an archive; for other formats use `rio convert`. '
+    "docs/howto/own-data.md shows how"
 )
 _FIX_PATH = "correct bands.path, or data_root, where it starts; * stands for text that does not matter"
 _FIX_DUPLICATE = "remove one of them, or set tiles.on_duplicate = 'first'"
@@ -35,7 +35,7 @@ class Candidate:
     """A file that was chosen by its name.
 
     `base` is the directory that contains its tile directory, or the pattern of its path. `choice` is None for files in
-    tile directories, and `year` is the year that a pattern found in the path.
+    tile directories, and `year` is the year that a pattern found in the path. `is_made` is that of `SourceFile`.
     """
 
     base: str
@@ -44,6 +44,7 @@ class Candidate:
     path: str
     choice: BandChoice | None = None
     year: int | None = None
+    is_made: bool = False
 
 
 @dataclass
@@ -114,10 +115,12 @@ def band_of(stem: str, bands: Iterable[Band]) -> Band | None:
     return max(matching, key=lambda band: len(band.suffix), default=None)
 
 
-def list_candidates(root: Path, settings: RegionSettings, findings: Findings) -> tuple[list[Candidate], set[str]]:
+def list_candidates(
+    root: Path, settings: RegionSettings, findings: Findings, made: Mapping[str, Sequence[Match]]
+) -> tuple[list[Candidate], set[str]]:
     """List the tile directories of a region.
 
-    Notes and problems are added to `findings`.
+    Notes and problems are added to `findings`. `made` are the files that the build made of cubes, by band.
 
     Returns
     -------
@@ -141,7 +144,7 @@ def list_candidates(root: Path, settings: RegionSettings, findings: Findings) ->
             where=f"bands.suffix: {', '.join(sorted(suffixes))}",
             fix="give each band the suffix of its own files",
         )
-    candidates = _fitting_files(root, settings, findings)
+    candidates = _fitting_files(root, settings, findings, made)
     tiles: set[str] = set()
     places = base_directories(settings)
     if not places:
@@ -164,7 +167,7 @@ def list_candidates(root: Path, settings: RegionSettings, findings: Findings) ->
 def path_patterns(settings: RegionSettings) -> list[tuple[PathPattern, BandChoice]]:
     """Return the pattern of each band that has one, and which band of the files it is."""
     return [
-        (PathPattern(table.path, band), BandChoice(band, table.band, settings.years))
+        (PathPattern(table.path, band), BandChoice(band, None if table.is_cube else table.band, settings.years))
         for table in settings.bands
         if table.path is not None
         for band in [table.as_band()]
@@ -172,26 +175,34 @@ def path_patterns(settings: RegionSettings) -> list[tuple[PathPattern, BandChoic
 
 
 def tile_sources(root: Path, settings: RegionSettings) -> list[Path]:
-    """Return the directories of tiles, and the files that fit the paths of bands. A directory may be absent."""
+    """Return the directories of tiles, and the files that fit the paths of bands. A directory may be absent.
+
+    Cubes are left out, because the inventory lists the files that are made of them.
+    """
     places = [root / place for place in settings.tile_directories.values()]
     # Bands of the same files are listed once.
-    patterns = {pattern.filled: pattern for pattern, _ in path_patterns(settings)}
+    cubes = {table.name for table in settings.bands if table.is_cube}
+    known = (pattern for pattern, _ in path_patterns(settings) if pattern.band.name not in cubes)
+    patterns = {pattern.filled: pattern for pattern in known}
     files = {match.path for pattern in patterns.values() for match in pattern.files(root)}
     return [*places, *(root / path for path in sorted(files))]
 
 
-def _fitting_files(root: Path, settings: RegionSettings, findings: Findings) -> list[Candidate]:
+def _fitting_files(
+    root: Path, settings: RegionSettings, findings: Findings, made: Mapping[str, Sequence[Match]]
+) -> list[Candidate]:
     """Return the files that fit the patterns of bands, at most one per band, tile and year."""
     chosen: dict[tuple[str, str, int | None], Candidate] = {}
     for pattern, choice in path_patterns(settings):
         band = pattern.band
-        for match in pattern.files(root):
+        is_made = band.name in made
+        for match in made[band.name] if is_made else pattern.files(root):
             tile = _tile_id(match.tile, settings.tiles)
             note, name = Note(tile, band.name, match.path, ""), PurePosixPath(match.path).name
-            if _is_passed_over(name, note, settings.tiles, findings):
+            if not is_made and _is_passed_over(name, note, settings.tiles, findings):
                 continue
             path = root / match.path
-            if path.is_symlink() and not path.exists():
+            if not is_made and path.is_symlink() and not path.exists():
                 findings.problem(replace(note, reason="a link that leads nowhere, or to itself"), _FIX_LINK)
             elif match.year is not None and match.year not in settings.years:
                 findings.note("unmatched", replace(note, reason=f"{match.year} is not one of years"))
@@ -199,8 +210,8 @@ def _fitting_files(root: Path, settings: RegionSettings, findings: Findings) -> 
                 reason = f"{chosen[key].path} is the same band, tile and year"
                 _report_duplicate(replace(note, reason=reason), settings.tiles, findings)
             else:
-                chosen[key] = Candidate(pattern.text, tile, band, match.path, choice, match.year)
-                if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+                chosen[key] = Candidate(pattern.text, tile, band, match.path, choice, match.year, is_made)
+                if not is_made and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
                     findings.note("linked", replace(note, reason=_LINK_OUT))
         if not any(candidate.band == band for candidate in chosen.values()):
             findings.problem(Note("", band.name, pattern.text, "no file fits this path"), _FIX_PATH)

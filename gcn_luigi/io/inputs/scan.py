@@ -2,9 +2,10 @@
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 import numpy as np
 import rasterio
@@ -21,6 +22,7 @@ from gcn_luigi.io.inputs.matching import (
     list_candidates,
     path_patterns,
 )
+from gcn_luigi.io.inputs.patterns import Match
 from gcn_luigi.io.raster.header import (
     COPY_FIRST,
     Header,
@@ -60,13 +62,18 @@ class _Opened:
         return Note(self.candidate.tile, self.candidate.band.name, self.candidate.path, reason)
 
 
-def scan_tiles(root: Path, settings: RegionSettings) -> Inventory:
+def scan_tiles(
+    root: Path,
+    settings: RegionSettings,
+    made: Mapping[str, Sequence[Match]] = MappingProxyType({}),
+    dataset: Path | None = None,
+) -> Inventory:
     """List the tile directories below `root` and check the header of every file that belongs to a band.
 
     A file belongs to a band if its stem ends in the band's suffix (see `band_of`). The lattice covers
     ``settings.lattice.bounds`` or, without them, the union of the optical tiles. If CRS, pixel size or alignment are
     not configured, those of most files are used. No pixel is read. All paths in the result are relative to `root`, the
-    data root.
+    data root; those of files that the build `made` of cubes, given by band, are relative to `dataset`.
 
     Raises
     ------
@@ -79,7 +86,7 @@ def scan_tiles(root: Path, settings: RegionSettings) -> Inventory:
         Two bands share a suffix, or the path of a tile directory is absolute.
     """
     findings = Findings()
-    candidates, tiles = list_candidates(root, settings, findings)
+    candidates, tiles = list_candidates(root, settings, findings, made)
     roles = {table.as_band().role for table in settings.file_tables}
     main_role = Role.OPTICAL if Role.OPTICAL in roles else Role.TOPO
     if not any(candidate.band.role is main_role for candidate in candidates):
@@ -95,7 +102,15 @@ def scan_tiles(root: Path, settings: RegionSettings) -> Inventory:
     with rasterio.Env():
         # Several bands may be in one file.
         read = functools.cache(read_header)
-        opened = [one for candidate in candidates if (one := _open(root / candidate.path, candidate, read, findings))]
+        opened = [
+            one
+            for candidate in candidates
+            if (
+                one := _open(
+                    (dataset or root if candidate.is_made else root) / candidate.path, candidate, read, findings
+                )
+            )
+        ]
     fitting = [found for one in opened if (found := _fitted(one, len(settings.years), findings)) is not None]
     _check_years(opened, settings, findings)
     if not fitting:
@@ -331,4 +346,4 @@ def _source(one: _Opened) -> SourceFile:
     place = (candidate.tile, candidate.band.name, candidate.path, one.window)
     # By their positions, the bands are the years: nothing needs to be said.
     numbers = () if one.numbers == tuple(range(1, header.count + 1)) else one.numbers
-    return SourceFile(*place, dtype, nodata, header.count, tags, numbers)
+    return SourceFile(*place, dtype, nodata, header.count, tags, numbers, candidate.is_made)

@@ -64,6 +64,11 @@ class DatasetPaths:
         """Return the file with counts of the pixels in the tiles of a band."""
         return self.root / "tile_quality" / f"{name_part(band)}.json"
 
+    def cube_tile(self, band: str, tile: str = "") -> Path:
+        """Return the GeoTIFF of a band of a cube, or of one of several cubes."""
+        directory = self.root / "cubes"
+        return directory / name_part(band) / f"{name_part(tile)}.tif" if tile else directory / f"{name_part(band)}.tif"
+
     def mosaic(self, band: Band, year: int | None = None) -> Path:
         """Return the mosaic of a band: a GeoTIFF if the band is converted. Topography has no year."""
         name = f"{band.role}_{band.name}" + ("" if year is None else f"_{year}")

@@ -58,16 +58,22 @@ class _Entry:
 
 
 def image_style(
-    bands: Sequence[Band], statistics: Mapping[str, Any], *, numbers: Sequence[int] | None = None, masked: int = 0
+    bands: Sequence[Band],
+    statistics: Mapping[str, Any],
+    *,
+    composite: Sequence[str] = (),
+    numbers: Sequence[int] | None = None,
+    masked: int = 0,
 ) -> str:
     """Return the style of a raster of image bands: three bands, stretched from the 1st to the 99th percentile of train.
 
-    The quality page shows the same three bands. `statistics` is ``bands`` of ``statistics.json``. `numbers` is the
+    The quality page shows the same three bands, see `colour_bands`; `composite` is the one of the configuration.
+    `statistics` is ``bands`` of ``statistics.json``. `numbers` is the
     number of each band in the raster, from 1; by default bands are in order. `masked` is the number of bands in the
     raster if a mask next to them marks missing pixels, otherwise 0.
     """
     placed = range(1, len(bands) + 1) if numbers is None else numbers
-    shown = dict(zip(("red", "green", "blue"), colour_bands(bands), strict=True))
+    shown = dict(zip(("red", "green", "blue"), colour_bands(bands, composite), strict=True))
     # QGIS shows the mask of a file as an additional band.
     alpha_band = masked + 1 if masked else -1
     renderer = ET.Element("rasterrenderer", type="multibandcolor", opacity="1", alphaBand=str(alpha_band))

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -203,15 +203,18 @@ def count_reasons(reasons: Iterable[str]) -> str:
     return ", ".join(f"{count:,} x {kind}" for kind, count in _by_frequency(reasons))
 
 
-def remedy(reasons: Iterable[str]) -> str:
+def remedy(reasons: Iterable[str], own: Mapping[str, str] | None = None) -> str:
     """Return what to change so that cells can be used. The most frequent reason of the catalog comes first.
+
+    `own` has remedies for this dataset, by kind of reason; they replace the general ones.
 
     Examples
     --------
     >>> remedy(["year gap 7", "year gap 9", "rejected id"])
     'raise [year] max_gap_years, or add composites nearer to the outlines; check the list of [grid] reject_ids_path'
     """
-    known = [_REMEDIES[kind] for kind, _ in _by_frequency(reasons) if kind in _REMEDIES]
+    remedies = {**_REMEDIES, **(own or {})}
+    known = [remedies[kind] for kind, _ in _by_frequency(reasons) if kind in remedies]
     return "; ".join(known) or "relax [grid] or [year], or check that grid, outlines and tiles cover the same area"
 
 

@@ -44,7 +44,10 @@ class ExportFiles:
         self._is_masked = nodata["mode"] != "strict" or not all(_cannot_hold(band, self._fill) for band in self._bands)
         self._styles = {
             "image": image_style(
-                self._bands, dataset.statistics["bands"], masked=len(self._bands) if self._is_masked else 0
+                self._bands,
+                dataset.statistics["bands"],
+                composite=dataset.description["configuration"].get("report", {}).get("composite") or (),
+                masked=len(self._bands) if self._is_masked else 0,
             ),
             "label": label_style(),
             "flags": flags_style(),

@@ -9,7 +9,6 @@ import numpy as np
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.appearance import colour_bands
 from gcn_luigi.report.pictures import Stretch, chip_pictures
 from gcn_luigi.report.quality.data import ReportData
 
@@ -85,7 +84,7 @@ def make_examples(data: ReportData, paths: DatasetPaths) -> dict[str, list[Examp
 def _stretch(data: ReportData) -> Stretch:
     """Return each shown band with the 1st and 99th percentile of train, so that all chips share one stretch."""
     stretch = []
-    for position in colour_bands(data.bands):
+    for position in data.shown:
         summary = data.statistics["bands"][data.bands[position].name]
         low, high = (summary["p1"], summary["p99"]) if summary["count"] else (0, 1)
         stretch.append((position, float(low), float(high)))

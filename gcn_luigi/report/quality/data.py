@@ -15,6 +15,7 @@ from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.equality import content_keys
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.io.tables import read_geoparquet
+from gcn_luigi.prepare.appearance import colour_bands
 from gcn_luigi.prepare.chips.duplicates import Repeats, count_repeats, footprint_keys
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.prepare.split.leakage import Leakage, measure_leakage
@@ -81,6 +82,11 @@ class ReportData:
     def bands(self) -> tuple[Band, ...]:
         """The bands of the chips, in order."""
         return self.settings.schema_bands.image
+
+    @property
+    def shown(self) -> tuple[int, int, int]:
+        """The positions of the bands that pictures show as red, green and blue."""
+        return colour_bands(self.bands, self.settings.report.composite or ())
 
     @property
     def roles(self) -> tuple[Role, ...]:

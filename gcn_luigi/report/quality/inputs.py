@@ -178,7 +178,7 @@ def configuration(data: ReportData) -> list[tuple[str, list[tuple[str, str, bool
     settings = data.settings
     top = [("region", settings.region, False), ("years", ", ".join(map(str, settings.years)), False)]
     sections = []
-    for name in type(settings).model_fields:
+    for name in settings.given_fields:
         value = getattr(settings, name)
         if isinstance(value, Section):
             sections.append((name, list(_rows(value))))

@@ -7,7 +7,7 @@ from typing import Any
 
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.publish.sidecar import Record
-from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour_bands
+from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, look
 from gcn_luigi.report.graph_picture import TaskTime
 from gcn_luigi.report.quality import inputs, tables
 from gcn_luigi.report.quality.checks import make_checks
@@ -54,7 +54,8 @@ def write_report(settings: RegionSettings, paths: DatasetPaths, out: Path, origi
         "lattice": data.inventory.lattice,
         "facts": _facts(data),
         "checks": make_checks(data),
-        "shown": [data.bands[position].name for position in colour_bands(data.bands)],
+        "look": look(data.bands, data.shown),
+        "shown": [data.bands[position].name for position in data.shown],
         "class_colours": CLASS_COLOURS,
         "missing_colours": {
             name: ink

@@ -17,11 +17,12 @@ from gcn_luigi.report.tables import NONE, Table, number
 _WIDTH, _MOST_ROWS, _MOST_BOXES = 1000.0, 2000, 20000
 
 
-def page_of(paths: DatasetPaths, name: str) -> str | None:
+def page_of(paths: DatasetPaths, name: str, composite: Sequence[str] = ()) -> str | None:
     """Return a page of a dataset, finished or not; None if there is no page of that name (yet).
 
     `name` is empty for the list of pages, ``report.html``, ``grids.html``, ``catalog``, or
-    ``shards/<file without .h5>``. Raises GcnLuigiError if a file that the page shows is damaged.
+    ``shards/<file without .h5>``. `composite` names the bands that pictures show as red, green and blue. Raises
+    GcnLuigiError if a file that the page shows is damaged.
     """
     ready = {page.name: page for page in (paths.report, paths.grids) if _is_there(page)}
     if name in ready:
@@ -36,7 +37,7 @@ def page_of(paths: DatasetPaths, name: str) -> str | None:
     # Imported here, because it draws with matplotlib, which takes a second to import.
     from gcn_luigi.report.served.shard import shard_page  # noqa: PLC0415
 
-    return shard_page(shards[name])
+    return shard_page(shards[name], composite)
 
 
 def _list(paths: DatasetPaths, ready: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
@@ -27,16 +27,17 @@ _HEADERS: Mapping[str, str] = {
 
 
 @contextmanager
-def serve_pages(paths: DatasetPaths, port: int = 0) -> Iterator[str]:
+def serve_pages(paths: DatasetPaths, port: int = 0, composite: Sequence[str] = ()) -> Iterator[str]:
     """Serve the pages of a dataset, which need not be finished, on this machine's loopback while the block runs.
 
     Port 0 takes any free port. The function yields the address; ``<address>/<region>/`` lists the pages. The address
     contains a secret word, because other users of the machine can also reach its loopback. The server only sends the
-    pages that `page_of` knows, never a file by its name. Raises SchedulerError if the port is taken.
+    pages that `page_of` knows, with pictures of the bands `composite`, never a file by its name. Raises SchedulerError
+    if the port is taken.
     """
     word = secrets.token_urlsafe(12)
     try:
-        server = _Server((LOOPBACK, port), partial(_Handler, paths, word))
+        server = _Server((LOOPBACK, port), partial(_Handler, paths, word, composite))
     except OSError as error:
         raise SchedulerError(
             f"the pages cannot be served: {error.strerror}",
@@ -69,8 +70,8 @@ class _Handler(BaseHTTPRequestHandler):
     # A client that sends nothing must not occupy a thread for ever.
     timeout = 30
 
-    def __init__(self, paths: DatasetPaths, word: str, *args: Any) -> None:
-        self._paths, self._word = paths, word
+    def __init__(self, paths: DatasetPaths, word: str, composite: Sequence[str], *args: Any) -> None:
+        self._paths, self._word, self._composite = paths, word, composite
         super().__init__(*args)
 
     def do_GET(self) -> None:
@@ -104,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not secrets.compare_digest(word.encode(), self._word.encode()) or region != self._paths.root.name:
             return HTTPStatus.NOT_FOUND, _message("No such page", "Use the whole address, including its secret word.")
         try:
-            text = page_of(self._paths, name)
+            text = page_of(self._paths, name, self._composite)
         except (GcnLuigiError, OSError) as error:
             # The file is being rebuilt, or was just removed.
             return HTTPStatus.SERVICE_UNAVAILABLE, _message("This page cannot be shown now", str(error))

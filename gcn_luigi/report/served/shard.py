@@ -1,6 +1,7 @@
 """The page of a shard: its content, the rejected chips, and some example chips."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.io.shard.reader import ShardReader, open_shard
-from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour_bands
+from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour_bands, look
 from gcn_luigi.prepare.statistics.statistics import summarise
 from gcn_luigi.report.drawing import drawing_style
 from gcn_luigi.report.pictures import chip_pictures
@@ -18,8 +19,8 @@ from gcn_luigi.report.tables import Table, number
 _N_CHIPS = 24
 
 
-def shard_page(path: Path) -> str:
-    """Return the page of one shard; only the pixels of the chips on the page are read.
+def shard_page(path: Path, composite: Sequence[str] = ()) -> str:
+    """Return the page of one shard; only the pixels of the chips on the page are read. `composite` names three bands.
 
     Raises ShardError if the shard is missing or damaged.
     """
@@ -28,15 +29,16 @@ def shard_page(path: Path) -> str:
         names, roles = (json.loads(attributes[key]) for key in ("band_names", "band_roles"))
         bands = [Band(name=name, role=Role(role)) for name, role in zip(names, roles, strict=True)]
         partitions = shard.table("partitions")
-        red, green, blue = (bands[position].name for position in colour_bands(bands))
+        shown = colour_bands(bands, composite)
+        red, green, blue = (bands[position].name for position in shown)
         return small_page(
             path.stem,
             kicker=f"{attributes['title']}",
             facts=_facts(shard, path, partitions),
-            chips=_chips(shard, bands),
+            chips=_chips(shard, bands, shown),
             shown="The chips are evenly spaced along the shard. Each is shown three times, from left to right: in "
-            f"false colour ({red} red, {green} green, {blue} blue, stretched between the 1st and 99th percentile of "
-            "this shard), as its label, and as its missing pixels.",
+            f"{look(bands, shown)} ({red} red, {green} green, {blue} blue, stretched between the 1st and 99th "
+            "percentile of this shard), as its label, and as its missing pixels.",
             colours={
                 **CLASS_COLOURS,
                 **{f"missing: {name}": ink for name, ink in MISSING_COLOURS.items() if name != "present"},
@@ -58,10 +60,10 @@ def _facts(shard: ShardReader, path: Path, partitions: dict[str, Any]) -> list[t
     ]
 
 
-def _chips(shard: ShardReader, bands: list[Band]) -> list[dict[str, Any]]:
+def _chips(shard: ShardReader, bands: list[Band], shown: tuple[int, int, int]) -> list[dict[str, Any]]:
     histogram = shard.table("statistics")["histogram"]
-    summaries = {position: summarise(histogram[position]) for position in colour_bands(bands)}
-    stretch = [(p, float(summaries[p].p1 or 0), float(summaries[p].p99 or 1)) for p in colour_bands(bands)]
+    summaries = {position: summarise(histogram[position]) for position in shown}
+    stretch = [(p, float(summaries[p].p1 or 0), float(summaries[p].p99 or 1)) for p in shown]
     columns = {name: shard.column(name) for name in ("partition", "row", "col", "year", "share_debris", "share_ice")}
     chips = []
     for row in np.linspace(0, len(shard) - 1, min(len(shard), _N_CHIPS)).round().astype(np.int64).tolist():
@@ -71,7 +73,7 @@ def _chips(shard: ShardReader, bands: list[Band]) -> list[dict[str, Any]]:
             {
                 "name": f"Chip {row}: partition {columns['partition'][row]}, {columns['year'][row]}",
                 "pictures": (
-                    (in_colour, f"Chip {row} in false colour"),
+                    (in_colour, f"Chip {row} in {look(bands, shown)}"),
                     (label, f"Its label: {shares}"),
                     (missing, f"Its missing pixels: {missing_share:.0%}"),
                 ),

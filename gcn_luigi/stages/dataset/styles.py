@@ -34,4 +34,5 @@ def _stretched(settings: RegionSettings, paths: DatasetPaths, layer: Path) -> st
         (band,) = (band for band in settings.schema_bands if band.role is Role.DISTANCE)
         return distance_style(statistics[band.name]["max"] or 1, band.unit)
     numbers = [number for number, band in enumerate(settings.schema_bands, 1) if band.role is not Role.LABEL]
-    return image_style(settings.schema_bands.image, statistics, numbers=numbers)
+    composite = settings.report.composite or ()
+    return image_style(settings.schema_bands.image, statistics, composite=composite, numbers=numbers)

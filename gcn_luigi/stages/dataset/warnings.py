@@ -15,6 +15,7 @@ from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.prepare.outlines.overlaps import SAME_GROUND
 from gcn_luigi.prepare.partitions.catalog import NOTHING_EXCLUDED
+from gcn_luigi.prepare.partitions.year_gaps import year_warnings
 from gcn_luigi.prepare.split.split import REDUCED
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.tile_quality import checked_bands
@@ -26,16 +27,16 @@ _MANY = 0.01
 def dataset_warnings(settings: RegionSettings, paths: DatasetPaths) -> list[str]:
     """Return warnings about a dataset, or about those of its files that exist already, as plain sentences.
 
-    The most serious come first: train close to dev, polygons that exclude nothing, two outlines of one glacier, no
-    outline on the tiles, a split without a class, bands with many pixels out of range, tiles with undeclared missing
-    pixels.
+    The most serious come first: train close to dev, polygons that exclude nothing, two outlines of one glacier,
+    outlines and images of different times, no outline on the tiles, a split without a class, bands with many pixels out
+    of range, tiles with undeclared missing pixels.
     """
     audit = _json(paths.split_audit)
     catalog = read_geoparquet(paths.catalog) if paths.catalog.is_file() else None
     return [
         *_about_split(audit, settings),
         *_about_inputs(audit.get("notes", {})),
-        *(() if catalog is None else _about_catalog(catalog)),
+        *(() if catalog is None else _about_catalog(catalog, settings, audit.get("notes", {}))),
         *(line for band in checked_bands(settings) for line in _about_band(band, _json(paths.tile_quality(band.name)))),
     ]
 
@@ -58,7 +59,8 @@ def _about_inputs(notes: dict[str, list[str]]) -> Iterator[str]:
     yield from (note.partition(": ")[0] for note in notes.get("outlines", []) if note.startswith(SAME_GROUND))
 
 
-def _about_catalog(catalog: gpd.GeoDataFrame) -> Iterator[str]:
+def _about_catalog(catalog: gpd.GeoDataFrame, settings: RegionSettings, notes: dict[str, list[str]]) -> Iterator[str]:
+    yield from year_warnings(catalog, settings, notes.get("outlines", []))
     if not (catalog["n_outlines"] > 0).any():
         yield "no outline lies on any partition: check the CRS of the outlines, and that they are of this region"
     for split in SPLITS:

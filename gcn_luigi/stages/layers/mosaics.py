@@ -47,6 +47,7 @@ def mosaic_band(
     *,
     source_band: int = 1,
     precedence: Literal["lowest-id", "highest-id"] = "lowest-id",
+    dataset: Path | None = None,
 ) -> VrtBand:
     """Return the mosaic of one band. Where tiles overlap, it shows the first valid pixel in order of precedence.
 
@@ -55,8 +56,8 @@ def mosaic_band(
     nodata value of the mosaic is ``band.nodata``, so every pixel of that value reads as nodata. But only the mask of a
     file decides whether a tile below is visible. The type of the mosaic is the narrowest that can hold every file and
     the nodata value. `source_band` is the 1-based position of the year (1 for topography): the band of every file whose
-    bands are the years. Files without this year are left out. Paths of files start from `root`. `precedence` says which
-    tile is on top.
+    bands are the years. Files without this year are left out. Paths of files start from `root`, or from `dataset` if
+    the build made them. `precedence` says which tile is on top.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def mosaic_band(
     root = root.absolute()
     sources = tuple(
         VrtSource(
-            root / file.path,
+            file.place(root, (dataset or root).absolute()),
             number := file.number_of(source_band - 1),
             file.window,
             float(band.nodata) if (tag := file.tag_of(number)) is None else tag,
@@ -93,19 +94,19 @@ def stack_of(region: Region, paths: DatasetPaths, inventory: Inventory, year: in
     lattice, bands = inventory.lattice, []
     for band in region.settings.schema_bands:
         is_shown = band.role is Role.OPTICAL and not band.is_converted
-        mosaic = _mosaic(region, inventory, band, year) if is_shown else None
+        mosaic = _mosaic(region, paths, inventory, band, year) if is_shown else None
         source = VrtSource(raster_of(paths, band, year).absolute(), 1, lattice.window, band.nodata, mosaic)
         bands.append(VrtBand(band.name, "int16", band.nodata, (source,)))
     return Vrt(paths.stack(year), lattice, tuple(bands))
 
 
-def _mosaic(region: Region, inventory: Inventory, band: Band, year: int | None = None) -> VrtBand:
+def _mosaic(region: Region, paths: DatasetPaths, inventory: Inventory, band: Band, year: int | None = None) -> VrtBand:
     """Return the mosaic of a band's tiles. Band k of an optical tile is the k-th configured year."""
     settings, number = region.settings, 1
     if year is not None:
         number += settings.years.index(year)
     files, precedence = inventory.of_band(band.name), settings.tiles.precedence
-    return mosaic_band(files, band, region.root, source_band=number, precedence=precedence)
+    return mosaic_band(files, band, region.root, source_band=number, precedence=precedence, dataset=paths.root)
 
 
 def raster_of(paths: DatasetPaths, band: Band, year: int) -> Path:
@@ -134,7 +135,7 @@ def write_mosaic(region: Region, paths: DatasetPaths, band: Band, year: int | No
         convert_mosaic(paths.source_mosaic(band, year), out, band, region.settings.convert)
     else:
         inventory = read_inventory(paths)
-        write_vrt(out, inventory.lattice, [_mosaic(region, inventory, band, year)])
+        write_vrt(out, inventory.lattice, [_mosaic(region, paths, inventory, band, year)])
 
 
 def write_stack(region: Region, paths: DatasetPaths, year: int, out: Path) -> None:

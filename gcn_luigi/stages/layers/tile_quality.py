@@ -66,8 +66,9 @@ def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path
     damaged: list[str] = []
     for done, file in enumerate(files, 1):
         try:
-            counted, samples = _file_rows(region.root / file.path, file, band, years)
-            _check_blocks(region.root / file.path, band, counted)
+            place = file.place(region.root, paths.root)
+            counted, samples = _file_rows(place, file, band, years)
+            _check_blocks(place, band, counted)
             rows += counted
             suspects += _find_suspects(file, band, counted, samples, trust)
         except InputError as error:
