@@ -3,11 +3,12 @@
 Every section of the TOML file is one class. The modules of this package open no file.
 """
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from gcn_luigi.bands import Band, BandSchema, Role, made_bands, stacked_bands
+from gcn_luigi.settings.alignment import OF_CLASSES, AlignSettings, Resampling
 from gcn_luigi.settings.chips import (
     ChipSettings,
     Codec,
@@ -23,7 +24,9 @@ from gcn_luigi.settings.sources import BandSettings, ConvertSettings, LatticeSet
 
 __all__ = [
     "EACH_ROW",
+    "OF_CLASSES",
     "UNDATED",
+    "AlignSettings",
     "BandSettings",
     "ChipSettings",
     "Codec",
@@ -36,6 +39,7 @@ __all__ = [
     "NodataSettings",
     "OutlineSettings",
     "RegionSettings",
+    "Resampling",
     "ShardSettings",
     "SplitSettings",
     "StorageLayout",
@@ -58,6 +62,7 @@ class RegionSettings(Section):
     outlines: OutlineSettings
     label: LabelSettings
     lattice: LatticeSettings = LatticeSettings()
+    align: AlignSettings = AlignSettings()
     tiles: TileSettings = TileSettings()
     convert: ConvertSettings = ConvertSettings()
     distance: DistanceSettings = DistanceSettings()
@@ -90,9 +95,36 @@ class RegionSettings(Section):
             raise ValueError("bands: a stack needs an optical or topo band")
         return self
 
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `align` if it is not given, so that earlier datasets stay current."""
+        return {key: value for key, value in plain(self).items() if key != "align" or self.align != AlignSettings()}
+
     @property
     def _made_bands(self) -> tuple[Band, ...]:
         return made_bands(self.distance.unit if self.distance.enabled else None)
+
+    def resampling_of(self, name: str) -> Resampling | None:
+        """Return how a band is warped onto the lattice if it is not on it; None if it would be refused.
+
+        `name` is that of a table in `bands`, or ``label`` or ``distance``, whose sources are single rasters.
+        """
+        table = next((table for table in self.bands if table.name == name), None)
+        if table is not None and table.resampling is not None:
+            return table.resampling
+        if self.align.resampling is None:
+            return None
+        is_of_classes = name == "label" or (table is not None and table.role == "quality")
+        return self.align.classes if is_of_classes else self.align.resampling
+
+    def may_average(self, name: str) -> bool:
+        """Return whether a band takes means in place of an interpolation; what it asks for itself is taken as it is."""
+        return not any(table.name == name and table.resampling is not None for table in self.bands)
+
+    @property
+    def is_aligned(self) -> bool:
+        """Whether sources of any band may be warped onto the lattice."""
+        return self.align.resampling is not None or any(table.resampling is not None for table in self.bands)
 
     @property
     def schema_bands(self) -> BandSchema:

@@ -28,12 +28,14 @@ from gcn_luigi.tasks.rasters import ClassLabel, StackFiles, TopoMosaic
 from gcn_luigi.tasks.shards import all_shards
 from gcn_luigi.tasks.target import PublishedFile
 
-# All sections of the configuration; the location of the sources is not part of the dataset's content.
-EVERYTHING = tuple(name for name in RegionSettings.model_fields if name != "data_root")
-
 
 def _files(tasks: Iterable[RegionTask]) -> list[PublishedFile]:
     return [target for task in tasks for target in task.targets()]
+
+
+def everything(settings: RegionSettings) -> dict[str, Any]:
+    """Return all sections that are given; the location of the sources is not part of the dataset's content."""
+    return settings.model_dump(mode="json", exclude={"data_root"})
 
 
 def tile_qualities(task: RegionTask) -> list[TileQuality]:
@@ -113,7 +115,7 @@ class QualityReport(RegionTask):
     in_manifest = False
 
     def dependencies(self, _path: Path) -> Dependencies:
-        return Dependencies(pick(self.configured.settings, EVERYTHING), facets=("all",), reads=self._read_files())
+        return Dependencies(everything(self.configured.settings), facets=("all",), reads=self._read_files())
 
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
         """Return everything that decides the page: its dependencies, and the digests and fingerprints on it."""
@@ -196,7 +198,7 @@ class Dataset(RegionTask):
     code_version = 4
 
     def dependencies(self, _path: Path) -> Dependencies:
-        return Dependencies(pick(self.configured.settings, EVERYTHING))
+        return Dependencies(everything(self.configured.settings))
 
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
         """Return everything that decides the manifest: the configuration, and every file with its digests."""

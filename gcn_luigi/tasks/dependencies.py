@@ -53,9 +53,21 @@ def facets_of(paths: DatasetPaths, names: Iterable[str]) -> dict[str, str | None
 
 def tile_paths(paths: DatasetPaths, root: Path, band: str) -> tuple[Path, ...]:
     """Return the tiles of a band, below the data root; none if there is no inventory yet."""
-    stamp = _stamp(paths.inventory)
-    inventory = None if stamp is None else _read(paths.inventory, stamp)
+    inventory = published_inventory(paths)
     return () if inventory is None else tuple(root / file.path for file in inventory.of_band(band))
+
+
+def shown_tile_paths(paths: DatasetPaths, root: Path, band: str) -> tuple[Path, ...]:
+    """Return the tiles of a band that its mosaics show: all but those of which they show the warped file."""
+    inventory = published_inventory(paths)
+    files = () if inventory is None else inventory.of_band(band)
+    return tuple(root / file.path for file in files if not file.resampling)
+
+
+def published_inventory(paths: DatasetPaths) -> Inventory | None:
+    """Return the published inventory; None if there is none yet."""
+    stamp = _stamp(paths.inventory)
+    return None if stamp is None else _read(paths.inventory, stamp)
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

@@ -7,6 +7,7 @@ from luigi.util import requires
 
 from gcn_luigi.bands import Role
 from gcn_luigi.config import band_facts, pick
+from gcn_luigi.io.inputs.alignment import layer_paths
 from gcn_luigi.io.inputs.matching import tile_sources
 from gcn_luigi.io.inputs.scan import scan_tiles
 from gcn_luigi.stages.layers.tile_quality import checked_bands, write_tile_quality
@@ -32,9 +33,15 @@ class TileInventory(RegionTask):
         places = [[table.name, table.path, table.band] for table in settings.bands if table.path is not None]
         if places:
             chosen["paths"] = places
+        if settings.is_aligned:
+            own = [[table.name, table.resampling] for table in settings.bands if table.resampling is not None]
+            chosen["align"] = [settings.align.model_dump(), own]
+        layers = layer_paths(settings) if settings.align.resampling is not None else {}
+        if layers:
+            chosen["layers"] = {**layers, "unit": settings.distance.unit}
         return Dependencies(
             {**chosen, **pick(settings, ("lattice", "years")), "bands": bands},
-            sources=tile_sources(region.root, settings),
+            sources=[*tile_sources(region.root, settings), *(region.root / path for path in layers.values())],
         )
 
     def output(self) -> PublishedFile:

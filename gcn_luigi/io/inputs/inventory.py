@@ -14,6 +14,9 @@ from typing import Any, Self
 from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice, Window
 
+# Fields that earlier inventories do not have; they are written only if they are set.
+_LATE_FIELDS = ("numbers", "resampling")
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -40,6 +43,9 @@ class SourceFile:
     numbers : tuple of int
         The band of the file for each configured year, counted from 1, or 0 if the file does not have this year. For
         topography, the one band that is used. Empty if band k is the k-th year.
+    resampling : str
+        How the file is warped onto the lattice, as rasterio names it; empty if its pixels are those of the lattice.
+        Then `window` is the part of the lattice that the warped file covers.
     """
 
     tile: str
@@ -51,6 +57,7 @@ class SourceFile:
     count: int
     tags: tuple[float | None, ...] = ()
     numbers: tuple[int, ...] = ()
+    resampling: str = ""
 
     def __post_init__(self) -> None:
         """Make two nan tags equal, so that equal inventories compare equal."""
@@ -58,10 +65,9 @@ class SourceFile:
         object.__setattr__(self, "tags", tuple(map(_one_nan, self.tags)))
 
     def __repr__(self) -> str:
-        """Return the fields; `numbers` only if there are any, as fingerprints are made from this text."""
+        """Return the fields; late ones only if they are set, as fingerprints are made from this text."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        if not self.numbers:
-            del values["numbers"]
+        values = {name: value for name, value in values.items() if value or name not in _LATE_FIELDS}
         return f"SourceFile({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
     def __eq__(self, other: object) -> bool:
@@ -146,6 +152,8 @@ class Inventory:
         Tiles that share pixels.
     suspect : tuple of Note
         Findings that look wrong but are accepted by configuration.
+    layers : tuple of SourceFile
+        The sources of label and distance that are warped onto the lattice, by the name of the band; without a tile.
     """
 
     lattice: Lattice
@@ -157,6 +165,14 @@ class Inventory:
     linked: tuple[Note, ...] = ()
     overlaps: tuple[Note, ...] = ()
     suspect: tuple[Note, ...] = ()
+    layers: tuple[SourceFile, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return the fields; `layers` only if there are any, as fingerprints are made from this text."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if not self.layers:
+            del values["layers"]
+        return f"Inventory({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
     @property
     def tiles(self) -> tuple[str, ...]:
@@ -169,8 +185,11 @@ class Inventory:
         return tuple(sorted({file.window for file in self.files}))
 
     def of_band(self, name: str) -> tuple[SourceFile, ...]:
-        """Return the files of one band, in tile order; empty if there are none."""
-        return tuple(file for file in self.files if file.band == name)
+        """Return the files of one band, in tile order; empty if there are none.
+
+        For label and distance, only what is warped onto the lattice.
+        """
+        return tuple(file for file in (*self.files, *self.layers) if file.band == name)
 
     def to_json(self) -> str:
         """Return JSON text. Equal inventories give equal bytes, and `from_json` returns an equal inventory."""
@@ -181,6 +200,8 @@ class Inventory:
         ]
         for kind in NOTE_KINDS:
             tree[kind] = [dataclasses.asdict(note) for note in getattr(self, kind)]
+        if self.layers:
+            tree["layers"] = [_plain_file(file) for file in self.layers]
         return json.dumps(tree, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
     @classmethod
@@ -190,7 +211,8 @@ class Inventory:
             tree = json.loads(text)
             files = tuple(_file(row["tile"], plain) for row in tree["tiles"] for plain in row["files"])
             notes = {kind: tuple(Note(**plain) for plain in tree[kind]) for kind in NOTE_KINDS}
-            return cls(Lattice(**tree["lattice"]), files, **notes)
+            layers = tuple(_file("", plain) for plain in tree.get("layers", ()))
+            return cls(Lattice(**tree["lattice"]), files, **notes, layers=layers)
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"not a tile inventory: {error}", where="inventory.json", fix="delete it and run the scan again"
@@ -210,8 +232,9 @@ def _plain_file(file: SourceFile) -> dict[str, Any]:
     if not file.tags:
         del plain["tags"]
     plain["numbers"] = list(file.numbers)
-    if not file.numbers:
-        del plain["numbers"]
+    for name in _LATE_FIELDS:
+        if not plain[name]:
+            del plain[name]
     return plain | {"export_date": file.export_date}
 
 

@@ -23,6 +23,7 @@ from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.layers.int16 import to_int16
 from gcn_luigi.settings import ConvertSettings, RegionSettings
 from gcn_luigi.stages import Say
+from gcn_luigi.stages.layers.aligned_band import in_place_of_sources
 
 # Rows and columns of a strip: 4 MB of float32 per band.
 _STRIP = (BLOCK, 4096)
@@ -93,18 +94,19 @@ def stack_of(region: Region, paths: DatasetPaths, inventory: Inventory, year: in
     lattice, bands = inventory.lattice, []
     for band in region.settings.schema_bands:
         is_shown = band.role is Role.OPTICAL and not band.is_converted
-        mosaic = _mosaic(region, inventory, band, year) if is_shown else None
+        mosaic = _mosaic(region, paths, inventory, band, year) if is_shown else None
         source = VrtSource(raster_of(paths, band, year).absolute(), 1, lattice.window, band.nodata, mosaic)
         bands.append(VrtBand(band.name, "int16", band.nodata, (source,)))
     return Vrt(paths.stack(year), lattice, tuple(bands))
 
 
-def _mosaic(region: Region, inventory: Inventory, band: Band, year: int | None = None) -> VrtBand:
+def _mosaic(region: Region, paths: DatasetPaths, inventory: Inventory, band: Band, year: int | None = None) -> VrtBand:
     """Return the mosaic of a band's tiles. Band k of an optical tile is the k-th configured year."""
     settings, number = region.settings, 1
     if year is not None:
         number += settings.years.index(year)
-    files, precedence = inventory.of_band(band.name), settings.tiles.precedence
+    files = in_place_of_sources(inventory.of_band(band.name), paths, settings)
+    precedence = settings.tiles.precedence
     return mosaic_band(files, band, region.root, source_band=number, precedence=precedence)
 
 
@@ -129,7 +131,7 @@ def write_mosaic(region: Region, paths: DatasetPaths, band: Band, year: int | No
         convert_mosaic(paths.source_mosaic(band, year), out, band, region.settings.convert)
     else:
         inventory = read_inventory(paths)
-        write_vrt(out, inventory.lattice, [_mosaic(region, inventory, band, year)])
+        write_vrt(out, inventory.lattice, [_mosaic(region, paths, inventory, band, year)])
 
 
 def write_stack(region: Region, paths: DatasetPaths, year: int, out: Path) -> None:
