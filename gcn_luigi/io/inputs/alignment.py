@@ -23,8 +23,8 @@ def region_lattice(headers: Sequence[Header], configured: LatticeSettings) -> La
     """Return the lattice of a region with alignment; only its CRS, pixel size and the place of its edges count.
 
     It is the most common alignment of the files with these `headers`, the optical ones, of which only those in the
-    configured CRS and of the configured pixel size count. If there are none, its edges are those of the configured
-    bounds or, without bounds, at whole multiples of the pixel size.
+    configured CRS, of the configured pixel size, and with pixel edges at the configured bounds count. If there are none,
+    its edges are those of the bounds or, without bounds, at whole multiples of the pixel size.
 
     Raises
     ------
@@ -36,7 +36,9 @@ def region_lattice(headers: Sequence[Header], configured: LatticeSettings) -> La
     fitting = [
         one
         for one in _lattices(headers)
-        if (crs is None or is_same_crs(one.crs, crs)) and (size is None or is_same_size(one.pixel_size, size))
+        if (crs is None or is_same_crs(one.crs, crs))
+        and (size is None or is_same_size(one.pixel_size, size))
+        and _has_edges_at(one, configured.bounds)
     ]
     if fitting:
         usual = usual_lattice(fitting)
@@ -49,6 +51,16 @@ def region_lattice(headers: Sequence[Header], configured: LatticeSettings) -> La
         )
     left, _, _, top = configured.bounds or (0.0, 0.0, 0.0, 0.0)
     return Lattice(crs, left, top, size, 1, 1)
+
+
+def _has_edges_at(lattice: Lattice, bounds: tuple[float, float, float, float] | None) -> bool:
+    if bounds is None:
+        return True
+    try:
+        lattice.window_of(bounds, where="lattice.bounds")
+    except LatticeError:
+        return False
+    return True
 
 
 def usual_lattice(lattices: Sequence[Lattice]) -> Lattice:
