@@ -12,7 +12,7 @@ from gcn_luigi.io.inputs.matching import tile_sources
 from gcn_luigi.io.inputs.scan import scan_tiles
 from gcn_luigi.stages.layers.tile_quality import checked_bands, write_tile_quality
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.dependencies import Dependencies, tile_paths
+from gcn_luigi.tasks.dependencies import Dependencies, source_facet, tile_paths
 from gcn_luigi.tasks.target import PublishedFile
 
 
@@ -76,7 +76,7 @@ class TileQuality(RegionTask):
                 **pick(settings, ("tiles.on_suspect_nodata", *(() if is_topo else ("years",)))),
             },
             sources=tile_paths(self.paths, region.root, band),
-            facets=(f"band:{band}",),
+            facets=(source_facet(self.paths, band),),
         )
 
     def output(self) -> PublishedFile:

@@ -23,8 +23,8 @@ def region_lattice(headers: Sequence[Header], configured: LatticeSettings) -> La
     """Return the lattice of a region with alignment; only its CRS, pixel size and the place of its edges count.
 
     It is the most common alignment of the files with these `headers`, the optical ones, of which only those in the
-    configured CRS, of the configured pixel size, and with pixel edges at the configured bounds count. If there are none,
-    its edges are those of the bounds or, without bounds, at whole multiples of the pixel size.
+    configured CRS, of the configured pixel size, and with pixel edges at the configured bounds count. If there are
+    none, its edges are those of the bounds or, without bounds, at whole multiples of the pixel size.
 
     Raises
     ------
@@ -36,11 +36,12 @@ def region_lattice(headers: Sequence[Header], configured: LatticeSettings) -> La
     fitting = [
         one
         for one in _lattices(headers)
-        if (crs is None or is_same_crs(one.crs, crs))
-        and (size is None or is_same_size(one.pixel_size, size))
-        and _has_edges_at(one, configured.bounds)
+        if (crs is None or is_same_crs(one.crs, crs)) and (size is None or is_same_size(one.pixel_size, size))
     ]
-    if fitting:
+    is_complete = crs is not None and size is not None
+    at_bounds = [one for one in fitting if _has_edges_at(one, configured.bounds)]
+    # Bounds between the pixels of all files are refused later, unless CRS and pixel size make a lattice of them.
+    if fitting := (at_bounds if is_complete else at_bounds or fitting):
         usual = usual_lattice(fitting)
         return replace(usual, crs=crs or usual.crs, pixel_size=size or usual.pixel_size)
     if crs is None or size is None:
