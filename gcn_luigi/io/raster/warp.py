@@ -25,7 +25,7 @@ from rasterio.warp import reproject
 from gcn_luigi.io.gdal import pin_rasters
 from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks
-from gcn_luigi.io.raster.grid import Grid
+from gcn_luigi.io.raster.grid import EVERYWHERE, Grid
 from gcn_luigi.io.raster.header import crs_of, open_raster
 from gcn_luigi.io.raster.windows import read_dataset
 from gcn_luigi.lattice import Lattice, Window
@@ -122,13 +122,14 @@ class Warp:
 
     def _fill(self, dataset: Any, window: Window, result: NDArray[Any], scale: tuple[float, float]) -> None:
         """Warp one window into `result`, (band, y, x), which holds nodata; in parts if it needs many pixels."""
-        source = self._source_of(window, scale)
+        needed = self._source_of(window, scale)
+        source = needed.intersection(Window(0, 0, self.grid.height, self.grid.width))
         n_bytes = source.height * source.width * result.itemsize * len(self.bands)
         longest = max(window.height, window.width)
         if source.is_empty:
             return
         if n_bytes <= _MOST_BYTES or longest <= _LEAST_EDGE:
-            self._warp(dataset, window, source, result, scale)
+            self._warp(dataset, window, source, result, scale, is_inside=source == needed)
             return
         height, width = ((edge + 1) // 2 if edge == longest else edge for edge in (window.height, window.width))
         for row in range(0, window.height, height):
@@ -141,17 +142,30 @@ class Warp:
                 result[place] = piece
 
     def _warp(
-        self, dataset: Any, window: Window, source: Window, result: NDArray[Any], scale: tuple[float, float]
+        self,
+        dataset: Any,
+        window: Window,
+        source: Window,
+        result: NDArray[Any],
+        scale: tuple[float, float],
+        *,
+        is_inside: bool,
     ) -> None:
+        """Warp one window in one call. `is_inside` says that the raster surely has all pixels that it needs."""
         stored = read_dataset(dataset, source, bands=self.bands, fill=0)
         valid = np.stack([_valid(plane, some) for plane, some in zip(stored, self.missing, strict=True)])
         if not valid.any():
             return
-        values = stored.astype(self.dtype)
+        onto = partial(self._reproject, window=window, source=source, scale=scale)
+        values = stored.astype(self.dtype, copy=False)
         is_whole = bool(valid.all())
+        if is_whole and is_inside:
+            # Twice as fast, because GDAL makes no masks. It then does not avoid the nodata value either.
+            onto(values, result, self.method)
+            if not (result == self.nodata).any():
+                return
         if not is_whole:
             values[~valid] = self.nodata
-        onto = partial(self._reproject, window=window, source=source, scale=scale)
         onto(values, result, self.method, src_nodata=self.nodata, dst_nodata=self.nodata)
         if self.method in _OF_AREAS:
             kept = self._at_centre(onto, np.ones_like(valid[:1]), result.shape[1:])
@@ -206,23 +220,22 @@ class Warp:
         return 1 / across if across >= _WIDENED else 1.0, 1 / down if down >= _WIDENED else 1.0
 
     def _source_of(self, window: Window, scale: tuple[float, float]) -> Window:
-        """Return the pixels of the raster that a window of the lattice needs."""
+        """Return the pixels that a window of the lattice needs; the raster may not have all of them."""
         rows, cols = (
             np.unique([*range(start, start + length, _STEP), start + length]).astype(np.float64)
             for start, length in ((window.row, window.height), (window.col, window.width))
         )
         own_rows, own_cols = self.grid.pixels_at(self.lattice, *(side.ravel() for side in np.meshgrid(rows, cols)))
         is_place = np.isfinite(own_rows) & np.isfinite(own_cols)
-        whole = Window(0, 0, self.grid.height, self.grid.width)
         if not is_place.all():
             # Near the limits of a CRS, what lies between the places cannot be told.
-            return whole if is_place.any() else Window(0, 0, 0, 0)
+            return EVERYWHERE if is_place.any() else Window(0, 0, 0, 0)
         reach = [int(np.ceil(_RADIUS[self.method] / one)) + _MARGIN for one in scale]
         col, row = (int(np.floor(side.min())) - more for side, more in zip((own_cols, own_rows), reach, strict=True))
         right, bottom = (
             int(np.ceil(side.max())) + more for side, more in zip((own_cols, own_rows), reach, strict=True)
         )
-        return Window(row, col, bottom - row, right - col).intersection(whole)
+        return Window(row, col, bottom - row, right - col)
 
 
 def suited_method(asked: str, grid: Grid, lattice: Lattice, window: Window) -> str:
