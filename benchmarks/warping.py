@@ -74,11 +74,11 @@ def _deliver(path: Path, size: int) -> None:
 
 
 def _warp(source: Path, method: str) -> Warp:
-    grid = read_header(source).grid
+    placement = read_header(source).placement
     anywhere = Lattice("EPSG:3338", 0.0, 0.0, 30.0, 1, 1)
-    lattice = anywhere.crop(grid.window_on(anywhere))
+    lattice = anywhere.crop(placement.window_on(anywhere))
     bands = tuple(range(1, _BANDS + 1))
-    return Warp(source, grid, bands, ((float(_NODATA),),) * _BANDS, lattice, method, "int16", _NODATA)
+    return Warp(source, placement, bands, ((float(_NODATA),),) * _BANDS, lattice, method, "int16", _NODATA)
 
 
 def _target(warp: Warp, path: Path) -> Any:

@@ -92,12 +92,12 @@ def find_layers(root: Path, settings: RegionSettings, lattice: Lattice, findings
             reason = "counts distances in its own pixels, which are not those of the region"
             findings.problem(replace(note, reason=reason), "supply metres, with distance.unit = 'm'")
             continue
-        inside = header.grid.window_on(lattice).intersection(lattice.window)
+        inside = header.placement.window_on(lattice).intersection(lattice.window)
         if inside.is_empty:
             fix = "use the raster of this region, or check the lattice's bounds"
             findings.problem(replace(note, reason="shares no pixel with the tiles"), fix)
             continue
-        method = suited_method(asked, header.grid, lattice, inside)
+        method = suited_method(asked, header.placement, lattice, inside)
         dtype = np.result_type(*header.dtypes).name
         found.append(SourceFile("", band, path, inside, dtype, header.nodata[0], header.count, resampling=method))
     return tuple(found)

@@ -22,7 +22,6 @@ from gcn_luigi.io.inputs.matching import (
     list_candidates,
     path_patterns,
 )
-from gcn_luigi.io.raster.grid import EVERYWHERE
 from gcn_luigi.io.raster.header import (
     COPY_FIRST,
     Header,
@@ -32,6 +31,7 @@ from gcn_luigi.io.raster.header import (
     read_header,
     window_on,
 )
+from gcn_luigi.io.raster.placement import EVERYWHERE
 from gcn_luigi.io.raster.warp import suited_method
 from gcn_luigi.lattice import Lattice, Window, WindowSet
 from gcn_luigi.prepare.missing.described_years import contradicts, described_years
@@ -189,7 +189,7 @@ def _open(
         fix = f"{error.fix}; {OFFER}" if isinstance(error, LatticeError) else error.fix
         findings.problem(Note(candidate.tile, candidate.band.name, candidate.path, error.what), fix)
         return None
-    return _Opened(candidate, header, Window(0, 0, header.grid.height, header.grid.width))
+    return _Opened(candidate, header, Window(0, 0, header.placement.height, header.placement.width))
 
 
 def _fitted(one: _Opened, n_years: int, findings: Findings) -> _Opened | None:
@@ -261,7 +261,7 @@ def _place(opened: Sequence[_Opened], settings: RegionSettings, findings: Findin
             placed.append(replace(one, window=window_on(one.header.lattice, reference, where=one.candidate.path)))
         except (InputError, LatticeError) as error:
             if asked is not None:
-                placed.append(replace(one, window=one.header.grid.window_on(reference), resampling=asked))
+                placed.append(replace(one, window=one.header.placement.window_on(reference), resampling=asked))
             else:
                 fix = _FIX_LATTICE if isinstance(error, LatticeError) else f"{error.fix}, {OFFER}"
                 findings.problem(one.note(error.what), fix)
@@ -284,7 +284,7 @@ def _within(one: _Opened, lattice: Lattice, settings: RegionSettings) -> _Opened
     """Return a file that is warped, for the pixels of the lattice alone and by the method that suits it there."""
     window, method = one.window.intersection(lattice.window), one.resampling
     if not window.is_empty and settings.may_average(one.candidate.band.name):
-        method = suited_method(method, one.header.grid, lattice, window)
+        method = suited_method(method, one.header.placement, lattice, window)
     return replace(one, window=window, resampling=method)
 
 

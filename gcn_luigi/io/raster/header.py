@@ -18,7 +18,7 @@ from rasterio.errors import CRSError, RasterioIOError
 
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.io.raster.drivers import open_local
-from gcn_luigi.io.raster.grid import Grid
+from gcn_luigi.io.raster.placement import Placement
 from gcn_luigi.lattice import Lattice, Window
 
 # Relative tolerance of pixel sizes. With a smaller difference the shift across a tile is far less than a pixel.
@@ -39,7 +39,7 @@ class Header:
 
     # What messages call the raster, and where its pixels lie.
     path: str
-    grid: Grid
+    placement: Placement
     # Number of bands.
     count: int
     # numpy names.
@@ -60,7 +60,7 @@ class Header:
     @functools.cached_property
     def lattice(self) -> Lattice:
         """The pixels as a lattice: north-up, square, projected in metres. Raise LatticeError if they are none."""
-        return _lattice_of(self.grid, self.path)
+        return _lattice_of(self.placement, self.path)
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def read_header(path: Path, *, is_lattice: bool = True) -> Header:
             )
         header = Header(
             path=str(path),
-            grid=_grid_of(dataset, path),
+            placement=_placement_of(dataset, path),
             count=dataset.count,
             dtypes=tuple(dataset.dtypes),
             nodata=_tags(dataset),
@@ -368,7 +368,7 @@ def _is_sound(handle: int, start: int, length: int, size: int) -> bool:
     return True
 
 
-def _grid_of(dataset: Any, path: Path) -> Grid:
+def _placement_of(dataset: Any, path: Path) -> Placement:
     if dataset.crs is None:
         raise InputError(
             "has no coordinate system",
@@ -376,12 +376,12 @@ def _grid_of(dataset: Any, path: Path) -> Grid:
             fix=f"write the right CRS into the file: rio edit-info --crs EPSG:... FILE{COPY_FIRST}",
         )
     a, b, left, d, e, top = tuple(dataset.transform)[:6]
-    return Grid(crs_code(dataset.crs), (a, b, left, d, e, top), dataset.height, dataset.width)
+    return Placement(crs_code(dataset.crs), (a, b, left, d, e, top), dataset.height, dataset.width)
 
 
-def _lattice_of(grid: Grid, where: str) -> Lattice:
-    crs_of(grid.crs, where=where)
-    a, b, left, d, e, top = grid.transform
+def _lattice_of(placement: Placement, where: str) -> Lattice:
+    crs_of(placement.crs, where=where)
+    a, b, left, d, e, top = placement.transform
     if b or d:
         raise LatticeError("is rotated", where=where, fix="warp it to a north-up raster on the region's lattice")
     if a < 0 or e > 0:
@@ -394,4 +394,4 @@ def _lattice_of(grid: Grid, where: str) -> Lattice:
         raise LatticeError(
             f"has oblong pixels of {a:g} x {-e:g} m", where=where, fix="resample it to the region's square pixels"
         )
-    return Lattice(grid.crs, left, top, a, grid.height, grid.width)
+    return Lattice(placement.crs, left, top, a, placement.height, placement.width)

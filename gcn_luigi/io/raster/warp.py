@@ -25,8 +25,8 @@ from rasterio.warp import reproject
 from gcn_luigi.io.gdal import pin_rasters
 from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks
-from gcn_luigi.io.raster.grid import EVERYWHERE, Grid
 from gcn_luigi.io.raster.header import crs_of, open_raster
+from gcn_luigi.io.raster.placement import EVERYWHERE, Placement
 from gcn_luigi.io.raster.windows import read_dataset
 from gcn_luigi.lattice import Lattice, Window
 
@@ -60,7 +60,7 @@ class Warp:
     ----------
     path : Path
         The raster.
-    grid : Grid
+    placement : Placement
         Its pixels.
     bands : tuple of int
         The bands, counted from 1.
@@ -77,7 +77,7 @@ class Warp:
     """
 
     path: Path
-    grid: Grid
+    placement: Placement
     bands: tuple[int, ...]
     missing: tuple[tuple[float, ...], ...]
     lattice: Lattice
@@ -123,7 +123,7 @@ class Warp:
     def _fill(self, dataset: Any, window: Window, result: NDArray[Any], scale: tuple[float, float]) -> None:
         """Warp one window into `result`, (band, y, x), which holds nodata; in parts if it needs many pixels."""
         needed = self._source_of(window, scale)
-        source = needed.intersection(Window(0, 0, self.grid.height, self.grid.width))
+        source = needed.intersection(Window(0, 0, self.placement.height, self.placement.width))
         n_bytes = source.height * source.width * result.itemsize * len(self.bands)
         longest = max(window.height, window.width)
         if source.is_empty:
@@ -195,13 +195,13 @@ class Warp:
         scale: tuple[float, float],
         **nodata: float,
     ) -> None:
-        a, b, c, d, e, f = self.grid.transform
+        a, b, c, d, e, f = self.placement.transform
         start = a * source.col + b * source.row + c, d * source.col + e * source.row + f
         reproject(
             values,
             result,
             src_transform=Affine(a, b, start[0], d, e, start[1]),
-            src_crs=CRS.from_user_input(self.grid.crs),
+            src_crs=CRS.from_user_input(self.placement.crs),
             dst_transform=Affine(*self.lattice.crop(window).transform),
             dst_crs=crs_of(self.lattice.crs, where="lattice.crs"),
             resampling=Resampling[method],
@@ -216,7 +216,7 @@ class Warp:
 
     def _scale(self) -> tuple[float, float]:
         """Return how many pixels of the lattice one pixel of the raster takes along its rows and columns; at most 1."""
-        across, down, _ = self.grid.pixels_per_pixel(self.lattice, self.lattice.window)
+        across, down, _ = self.placement.pixels_per_pixel(self.lattice, self.lattice.window)
         return 1 / across if across >= _WIDENED else 1.0, 1 / down if down >= _WIDENED else 1.0
 
     def _source_of(self, window: Window, scale: tuple[float, float]) -> Window:
@@ -225,7 +225,7 @@ class Warp:
             np.unique([*range(start, start + length, _STEP), start + length]).astype(np.float64)
             for start, length in ((window.row, window.height), (window.col, window.width))
         )
-        own_rows, own_cols = self.grid.pixels_at(self.lattice, *(side.ravel() for side in np.meshgrid(rows, cols)))
+        own_rows, own_cols = self.placement.pixels_at(self.lattice, *(side.ravel() for side in np.meshgrid(rows, cols)))
         is_place = np.isfinite(own_rows) & np.isfinite(own_cols)
         if not is_place.all():
             # Near the limits of a CRS, what lies between the places cannot be told.
@@ -238,14 +238,14 @@ class Warp:
         return Window(row, col, bottom - row, right - col)
 
 
-def suited_method(asked: str, grid: Grid, lattice: Lattice, window: Window) -> str:
+def suited_method(asked: str, placement: Placement, lattice: Lattice, window: Window) -> str:
     """Return ``average`` where `asked` would interpolate between few of many pixels that a pixel covers, else `asked`.
 
     That is so if a pixel of the lattice, in the middle of `window`, covers more than two pixels of the raster.
     """
     if asked not in ("bilinear", "cubic", "cubic_spline"):
         return asked
-    return "average" if grid.pixels_per_pixel(lattice, window)[2] > _MOST_INTERPOLATED else asked
+    return "average" if placement.pixels_per_pixel(lattice, window)[2] > _MOST_INTERPOLATED else asked
 
 
 def _valid(plane: NDArray[Any], missing: tuple[float, ...]) -> NDArray[np.bool_]:

@@ -87,7 +87,7 @@ def write_aligned(region: Region, lattice: Lattice, file: SourceFile, out: Path,
         tuple(float(value) for value in (file.tag_of(number), own) if value is not None) for number in numbers
     )
     window = lattice.crop(file.window)
-    warp = Warp(path, header.grid, numbers, meant, window, file.resampling, dtype, nodata)
+    warp = Warp(path, header.placement, numbers, meant, window, file.resampling, dtype, nodata)
     described = [names[number - 1] for number in numbers]
     with open_geotiff(out, window, dtype=dtype, nodata=nodata, names=described) as target:
         for part, values in warp.blocks(threads):

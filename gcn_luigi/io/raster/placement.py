@@ -20,7 +20,7 @@ EVERYWHERE = Window(-(1 << 30), -(1 << 30), 1 << 31, 1 << 31)
 
 
 @dataclass(frozen=True)
-class Grid:
+class Placement:
     """The pixels of a raster that need not be a lattice.
 
     Attributes
