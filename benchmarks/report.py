@@ -14,6 +14,7 @@ _TITLES = {
     "endtoend": "End to end: read, mask, cut, compress, write (one process; two threads on two cores unless stated)",
     "stacks": "Reading windows of tiles as they are delivered (one core)",
     "shapes": "Reading windows of the same pixels in other files than tiles of one band (one core)",
+    "warping": "Warping a source onto the lattice (two threads on two cores)",
     "kernels": "Mask and cut in memory (no file)",
     "writing": "Writing a shard (one core)",
     "reading": "Random batches of 64 chips (one core)",

@@ -10,7 +10,7 @@ from benchmarks import machine
 from benchmarks.plan import PLANS
 from benchmarks.region import Ground
 
-NAMES = ("endtoend", "stacks", "shapes", "kernels", "writing", "reading", "loading", "onthefly", "curves")
+NAMES = ("endtoend", "stacks", "shapes", "warping", "kernels", "writing", "reading", "loading", "onthefly", "curves")
 
 
 def main() -> None:

@@ -72,8 +72,9 @@ class Band:
         return f"Band({', '.join([repr(self.name), str(self.role), *own])})"
 
 
-# Keys of a ``[[bands]]`` table that say where its pixels are, and nothing about the band itself.
-PLACES = ("path", "band", "dem", "z_factor")
+# Keys of a ``[[bands]]`` table that say where its pixels are and how they get onto the lattice, and nothing about the
+# band itself.
+PLACES = ("path", "band", "dem", "z_factor", "resampling")
 LABEL_IGNORE = 255
 LABEL_NONE, LABEL_DEBRIS, LABEL_ICE = 0, 1, 2
 CLASS_NAMES = ("none", "debris", "ice")

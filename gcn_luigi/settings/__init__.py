@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from gcn_luigi.bands import Band, BandSchema, made_bands, stacked_bands
+from gcn_luigi.settings.alignment import OF_CLASSES, AlignSettings, Resampling
 from gcn_luigi.settings.chips import (
     ChipSettings,
     Codec,
@@ -25,7 +26,9 @@ from gcn_luigi.settings.sources import BandSettings, ConvertSettings, LatticeSet
 
 __all__ = [
     "EACH_ROW",
+    "OF_CLASSES",
     "UNDATED",
+    "AlignSettings",
     "BandSettings",
     "ChipSettings",
     "Codec",
@@ -39,6 +42,7 @@ __all__ = [
     "OutlineSettings",
     "RegionSettings",
     "ReportSettings",
+    "Resampling",
     "ShardSettings",
     "SplitSettings",
     "StorageLayout",
@@ -47,7 +51,7 @@ __all__ = [
 ]
 
 # Sections that came later: they are left out if nothing in them is given, so that earlier datasets stay current.
-LATER_SECTIONS = ("report",)
+LATER_SECTIONS = ("report", "align")
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
@@ -63,6 +67,7 @@ class RegionSettings(Section):
     outlines: OutlineSettings
     label: LabelSettings
     lattice: LatticeSettings = LatticeSettings()
+    align: AlignSettings = AlignSettings()
     tiles: TileSettings = TileSettings()
     convert: ConvertSettings = ConvertSettings()
     distance: DistanceSettings = DistanceSettings()
@@ -120,6 +125,28 @@ class RegionSettings(Section):
     @property
     def _made_bands(self) -> tuple[Band, ...]:
         return made_bands(self.distance.unit if self.distance.enabled else None)
+
+    def resampling_of(self, name: str) -> Resampling | None:
+        """Return how a band is warped onto the lattice if it is not on it; None if it would be refused.
+
+        `name` is that of a table in `bands`, or ``label`` or ``distance``, whose sources are single rasters.
+        """
+        table = next((table for table in self.bands if table.name == name), None)
+        if table is not None and table.resampling is not None:
+            return table.resampling
+        if self.align.resampling is None:
+            return None
+        is_of_classes = name == "label" or (table is not None and table.role == "quality")
+        return self.align.classes if is_of_classes else self.align.resampling
+
+    def may_average(self, name: str) -> bool:
+        """Return whether a band takes means in place of an interpolation; what it asks for itself is taken as it is."""
+        return not any(table.name == name and table.resampling is not None for table in self.bands)
+
+    @property
+    def is_aligned(self) -> bool:
+        """Whether sources of any band may be warped onto the lattice."""
+        return self.align.resampling is not None or any(table.resampling is not None for table in self.bands)
 
     @property
     def schema_bands(self) -> BandSchema:

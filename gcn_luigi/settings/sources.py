@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from gcn_luigi.bands import PLACES, Band, band_of
+from gcn_luigi.settings.alignment import OF_CLASSES, Resampling
 from gcn_luigi.settings.derived import Derivation, check_derived, with_defaults
 from gcn_luigi.settings.section import Section
 
@@ -55,6 +56,8 @@ class BandSettings(Section):
     path: str | None = None
     # Which band of these files: a number from 1, or a description, in which {year} and {name} are placeholders.
     band: Annotated[int, Field(ge=1)] | str | None = None
+    # How files that are not on the lattice get onto it, in place of align.resampling; taken as it is.
+    resampling: Resampling | None = None
     nodata: Annotated[int, Field(ge=-32768, le=32767)] | None = None
     # Optical files of any real type: stored = round(source * scale + offset). Topo files are always converted.
     convert: bool = False
@@ -98,6 +101,11 @@ class BandSettings(Section):
     def _keys_fit_together(self) -> Self:
         if self.convert and self.role == "quality":
             raise ValueError("a quality band is never stacked, so it is not converted: remove convert")
+        if self.role == "quality" and self.resampling not in (None, *OF_CLASSES):
+            raise ValueError(
+                "a quality band may hold flags or classes, and a mean of two classes is no class: give resampling = "
+                '"nearest" or "mode"'
+            )
         says_year = "{year}" in (self.path or "")
         if self.is_cube and (says_year or "{year}" in str(self.band)):
             raise ValueError("the years of a cube are those of its time coordinate: remove {year} from path and band")

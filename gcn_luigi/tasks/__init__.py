@@ -4,6 +4,7 @@
 """
 
 from gcn_luigi.luigi_host.worker import use_forkserver
+from gcn_luigi.tasks.aligned import AlignedBand
 from gcn_luigi.tasks.cubes import CubeTiles
 from gcn_luigi.tasks.dataset import (
     AllRegions,
@@ -34,6 +35,7 @@ from gcn_luigi.tasks.rasters import (
 from gcn_luigi.tasks.shards import ChipShard
 
 __all__ = [
+    "AlignedBand",
     "AllRegions",
     "BandStatistics",
     "ChipIndex",

@@ -29,9 +29,6 @@ from gcn_luigi.tasks.rasters import ClassLabel, StackFiles, TopoMosaic
 from gcn_luigi.tasks.shards import all_shards
 from gcn_luigi.tasks.target import PublishedFile
 
-# All sections of the configuration; the location of the sources is not part of the dataset's content.
-EVERYTHING = tuple(name for name in RegionSettings.model_fields if name != "data_root")
-
 
 def _files(tasks: Iterable[RegionTask]) -> list[PublishedFile]:
     return [target for task in tasks for target in task.targets()]
@@ -39,6 +36,11 @@ def _files(tasks: Iterable[RegionTask]) -> list[PublishedFile]:
 
 def _composite(settings: RegionSettings) -> dict[str, list[str]]:
     return recent_choice(settings.schema_bands.image, settings.report.composite or ())
+
+
+def everything(settings: RegionSettings) -> dict[str, Any]:
+    """Return all sections that are given; the location of the sources is not part of the dataset's content."""
+    return settings.model_dump(mode="json", exclude={"data_root"})
 
 
 def tile_qualities(task: RegionTask) -> list[TileQuality]:
@@ -120,7 +122,7 @@ class QualityReport(RegionTask):
 
     def dependencies(self, _path: Path) -> Dependencies:
         settings = self.configured.settings
-        chosen = {**pick(settings, EVERYTHING), **_composite(settings)}
+        chosen = {**everything(settings), **_composite(settings)}
         return Dependencies(chosen, facets=("all",), reads=self._read_files())
 
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
@@ -204,7 +206,7 @@ class Dataset(RegionTask):
     code_version = 4
 
     def dependencies(self, _path: Path) -> Dependencies:
-        return Dependencies(pick(self.configured.settings, EVERYTHING))
+        return Dependencies(everything(self.configured.settings))
 
     def parts(self, path: Path, snapshot: Snapshot | None = None) -> Mapping[str, Any]:
         """Return everything that decides the manifest: the configuration, and every file with its digests."""

@@ -3,13 +3,14 @@
 import functools
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.inputs.source_states import FileStates
 from gcn_luigi.io.publish.paths import DatasetPaths
+from gcn_luigi.lattice import Window
 from gcn_luigi.tasks.target import PublishedFile
 
 
@@ -19,7 +20,8 @@ class Dependencies:
 
     `settings` are values of the configuration by key, `sources` the source files and directories that are read, and
     `reads` the files of the dataset that are read. `facets` are the parts of the inventory that are used: ``lattice``,
-    ``crs``, ``windows``, ``all``, or ``band:<name>`` for the files of a band.
+    ``crs``, ``windows``, ``all``, ``band:<name>`` for the files of a band, or ``source:<name>`` for the same files
+    without how they are warped.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -53,9 +55,28 @@ def facets_of(paths: DatasetPaths, names: Iterable[str]) -> dict[str, str | None
 
 def tile_paths(paths: DatasetPaths, root: Path, band: str) -> tuple[Path, ...]:
     """Return the tiles of a band, below the data root; none if there is no inventory yet."""
-    stamp = _stamp(paths.inventory)
-    inventory = None if stamp is None else _read(paths.inventory, stamp)
+    inventory = published_inventory(paths)
     return () if inventory is None else tuple(root / file.path for file in inventory.of_band(band))
+
+
+def shown_tile_paths(paths: DatasetPaths, root: Path, band: str) -> tuple[Path, ...]:
+    """Return the tiles of a band, below the data root, that its mosaics show: not those whose warped file they show."""
+    inventory = published_inventory(paths)
+    files = () if inventory is None else inventory.of_band(band)
+    return tuple(root / file.path for file in files if not (file.resampling or file.is_made))
+
+
+def source_facet(paths: DatasetPaths, band: str) -> str:
+    """Return the facet of the files of a band as they were delivered."""
+    inventory = published_inventory(paths)
+    is_warped = inventory is not None and any(file.resampling for file in inventory.of_band(band))
+    return f"source:{band}" if is_warped else f"band:{band}"
+
+
+def published_inventory(paths: DatasetPaths) -> Inventory | None:
+    """Return the published inventory; None if there is none yet."""
+    stamp = _stamp(paths.inventory)
+    return None if stamp is None else _read(paths.inventory, stamp)
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:
@@ -88,5 +109,9 @@ def _facet(path: Path, stamp: tuple[int, ...], name: str) -> str | None:
         "lattice": lambda: inventory.lattice,
         "windows": lambda: inventory.windows,
         "band": lambda: inventory.of_band(band),
+        "source": lambda: tuple(
+            replace(file, resampling="", window=Window(0, 0, 0, 0)) if file.resampling else file
+            for file in inventory.of_band(band)
+        ),
     }[kind]()
     return hashlib.sha256(repr(value).encode()).hexdigest()[:16]

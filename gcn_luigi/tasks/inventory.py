@@ -7,13 +7,14 @@ from luigi.util import requires
 
 from gcn_luigi.bands import Role
 from gcn_luigi.config import band_facts, pick
+from gcn_luigi.io.inputs.alignment import layer_paths
 from gcn_luigi.io.inputs.matching import tile_sources
 from gcn_luigi.io.inputs.scan import scan_tiles
 from gcn_luigi.stages.layers.cube_tiles import made_tiles
 from gcn_luigi.stages.layers.tile_quality import checked_bands, write_tile_quality
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.cubes import CubeTiles, cube_tasks, pixels_of
-from gcn_luigi.tasks.dependencies import Dependencies
+from gcn_luigi.tasks.dependencies import Dependencies, source_facet
 from gcn_luigi.tasks.target import PublishedFile
 
 
@@ -34,9 +35,15 @@ class TileInventory(RegionTask):
         places = [[table.name, table.path, table.band] for table in settings.bands if table.path is not None]
         if places:
             chosen["paths"] = places
+        if settings.is_aligned:
+            own = [[table.name, table.resampling] for table in settings.bands if table.resampling is not None]
+            chosen["align"] = [settings.align.model_dump(), own]
+        layers = layer_paths(settings) if settings.align.resampling is not None else {}
+        if layers:
+            chosen["layers"] = {**layers, "unit": settings.distance.unit}
         return Dependencies(
             {**chosen, **pick(settings, ("lattice", "years")), "bands": bands},
-            sources=tile_sources(region.root, settings),
+            sources=[*tile_sources(region.root, settings), *(region.root / path for path in layers.values())],
             reads=[target for task in self.requires() for target in task.targets()],
         )
 
@@ -78,7 +85,7 @@ class TileQuality(RegionTask):
                 **pick(settings, ("tiles.on_suspect_nodata", *(() if is_topo else ("years",)))),
             },
             sources=sources,
-            facets=(f"band:{band}",),
+            facets=(source_facet(self.paths, band),),
             reads=reads,
         )
 

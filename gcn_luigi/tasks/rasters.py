@@ -9,8 +9,8 @@ from luigi.util import requires
 from gcn_luigi.bands import Band
 from gcn_luigi.config import band_facts, outline_keys, pick
 from gcn_luigi.stages.layers import derived, label, mosaics
+from gcn_luigi.tasks.aligned import aligned_bands, aligned_layer, aligned_targets, shown_pixels
 from gcn_luigi.tasks.base import RegionTask
-from gcn_luigi.tasks.cubes import pixels_of
 from gcn_luigi.tasks.dependencies import Dependencies
 from gcn_luigi.tasks.inventory import TileInventory
 from gcn_luigi.tasks.target import PublishedFile
@@ -19,7 +19,6 @@ from gcn_luigi.tasks.target import PublishedFile
 STACKED = ("name", "role", "nodata")
 
 
-@requires(TileInventory)
 class OpticalMosaic(RegionTask):
     """Join the tiles of each optical band for one year."""
 
@@ -33,7 +32,7 @@ class OpticalMosaic(RegionTask):
         bands = mosaics.optical_bands(settings)
         (band,) = [band for band in bands if path in mosaics.mosaic_files(paths, band, self.year)]
         fields, keys = _mosaic_facts(path)
-        sources, reads = pixels_of(self, band.name)
+        sources, reads = shown_pixels(self, band.name)
         return Dependencies(
             {
                 **pick(settings, keys),
@@ -45,6 +44,10 @@ class OpticalMosaic(RegionTask):
             reads=reads,
         )
 
+    def requires(self) -> list[RegionTask]:
+        """Require the list of tiles, and those that are warped onto the lattice."""
+        return [self.clone(TileInventory), *aligned_bands(self, mosaics.optical_bands(self.configured.settings))]
+
     def output(self) -> tuple[PublishedFile, ...]:
         bands = mosaics.optical_bands(self.configured.settings)
         return self.publishes(*(path for band in bands for path in mosaics.mosaic_files(self.paths, band, self.year)))
@@ -53,7 +56,6 @@ class OpticalMosaic(RegionTask):
         write_mosaics(self, mosaics.optical_bands(self.configured.settings), self.year)
 
 
-@requires(TileInventory)
 class TopoMosaic(RegionTask):
     """Join the tiles of each topographic band and convert them to int16."""
 
@@ -64,13 +66,17 @@ class TopoMosaic(RegionTask):
         settings = region.settings
         (band,) = [band for band in settings.topo_bands if path in mosaics.mosaic_files(paths, band, None)]
         fields, keys = _mosaic_facts(path)
-        sources, reads = pixels_of(self, band.name)
+        sources, reads = shown_pixels(self, band.name)
         return Dependencies(
             {**pick(settings, keys), "bands": band_facts((band,), *fields)},
             sources=sources,
             facets=("lattice", f"band:{band.name}"),
             reads=reads,
         )
+
+    def requires(self) -> list[RegionTask]:
+        """Require the list of tiles, and those that are warped onto the lattice."""
+        return [self.clone(TileInventory), *aligned_bands(self, self.configured.settings.topo_bands)]
 
     def output(self) -> tuple[PublishedFile, ...]:
         bands = self.configured.settings.topo_bands
@@ -91,6 +97,7 @@ class DerivedBand(RegionTask):
         settings = region.settings
         band = self._band()
         elevations = settings.elevations_of(band)
+        sources, reads = shown_pixels(self, elevations.name)
         keys = ("tiles.precedence", "convert.rounding", "convert.overflow")
         return Dependencies(
             {
@@ -99,8 +106,9 @@ class DerivedBand(RegionTask):
                 "elevations": band_facts((elevations,), *derived.facts_about(elevations)),
                 "z_factor": settings.table_of(band.name).z_factor,
             },
-            sources=tile_paths(self.paths, region.root, elevations.name),
+            sources=sources,
             facets=("lattice", f"band:{elevations.name}"),
+            reads=reads,
         )
 
     def output(self) -> PublishedFile:
@@ -132,7 +140,6 @@ def write_mosaics(task: RegionTask, bands: Sequence[Band], year: int | None) -> 
                     mosaics.write_mosaic(task.configured, task.paths, band, year, target.path, temporary)
 
 
-@requires(TileInventory)
 class ClassLabel(RegionTask):
     """Combine outlines and STEM votes into 0 none, 1 debris, 2 debris-free ice, 255 missing."""
 
@@ -151,7 +158,14 @@ class ClassLabel(RegionTask):
             *outline_keys(region.settings),
         )
         keys = ("tiles.on_suspect_nodata", *(of_raster if is_given else of_votes))
-        return Dependencies(pick(region.settings, keys), label.label_sources(region), ("lattice",))
+        reads = aligned_targets(self, "label")
+        sources = label.label_sources(region)
+        # The raster comes first; of one that is warped, the warped file is read.
+        return Dependencies(pick(region.settings, keys), sources[bool(reads) :], ("lattice",), reads)
+
+    def requires(self) -> list[RegionTask]:
+        """Require the lattice, and the votes or the ready-made label if they are warped onto it."""
+        return [self.clone(TileInventory), *aligned_layer(self, "label")]
 
     def output(self) -> PublishedFile:
         return self.publishes(self.paths.label)[0]
@@ -175,13 +189,15 @@ class DistanceRaster(RegionTask):
             keys = ["distance.raster", "distance.unit", "tiles.on_suspect_nodata"]
         elif settings.source == "outlines":
             keys += outline_keys(region.settings)
-        reads = self.clone(ClassLabel).targets() if settings.source == "label" else ()
-        return Dependencies(pick(region.settings, keys), label.distance_sources(region), ("lattice",), reads)
+        reads = self.clone(ClassLabel).targets() if settings.source == "label" else aligned_targets(self, "distance")
+        sources = label.distance_sources(region)
+        return Dependencies(pick(region.settings, keys), sources[bool(reads) :], ("lattice",), reads)
 
     def requires(self) -> list[RegionTask]:
-        """Require the lattice, and the label if distances are measured from it."""
-        from_label = self.configured.settings.distance.source == "label"
-        return [self.clone(TileInventory), *([self.clone(ClassLabel)] if from_label else [])]
+        """Require the lattice, and what distances are measured from: the label, or a raster that is warped."""
+        settings = self.configured.settings.distance
+        needed = [self.clone(ClassLabel)] if settings.source == "label" else []
+        return [self.clone(TileInventory), *needed, *aligned_layer(self, "distance")]
 
     def output(self) -> PublishedFile:
         return self.publishes(self.paths.distance)[0]

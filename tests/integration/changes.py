@@ -18,6 +18,7 @@ from tests.integration.commands import Tiny
 BASES: dict[str, dict[str, Any]] = {
     "plain": {},
     "copied": {"bands.0.path": "optical/{tile}/*_ndsi.tif"},
+    "warped": {"align.resampling": "bilinear", "lattice.bounds": [336010.0, 1288330.0, 345580.0, 1295980.0]},
     "cells": {"grid.path": "made/cells.gpkg"},
     "label": {"label": {"raster": "made/label.tif"}},
     "metres": {"distance.raster": "made/distance.tif"},

@@ -95,6 +95,10 @@ SETTINGS = [
         {"lattice.bounds": "the northern half"},
         f"{TILES} {LATTICE} {INVENTORY}",
     ),
+    ("plain", {"align.resampling": "bilinear"}, INVENTORY),
+    ("warped", {"align.resampling": "cubic"}, f"AlignedBand OpticalMosaic TopoMosaic {STACKS} {INVENTORY}"),
+    ("warped", {"align.classes": "mode"}, f"AlignedBand OpticalMosaic {LABEL} {INVENTORY}"),
+    ("warped", {"bands.0.resampling": "cubic"}, f"AlignedBand OpticalMosaic {STACKS} {INVENTORY}"),
     (
         "plain",
         {"tiles.optical": "made/optical"},
@@ -179,6 +183,8 @@ NOT_CHANGED = {"region", "data_root"}
 
 # Base, the input that is touched (its time changes, not its content), and the families that are rebuilt.
 INPUTS = [
+    ("warped", "optical/0123/made_0123_ndsi.tif", f"TileQuality AlignedBand {INVENTORY}"),
+    ("warped", "stem/stem_2008_debris_free_ice_votes.tif", f"AlignedBand {INVENTORY}"),
     (
         "plain",
         "optical/0123/made_0123_ndsi.tif",

@@ -14,6 +14,9 @@ from typing import Any, Self
 from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice, Window
 
+# Fields that earlier inventories do not have; they are written only if they are set.
+_LATE_FIELDS = ("numbers", "is_made", "resampling")
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -42,6 +45,9 @@ class SourceFile:
         topography, the one band that is used. Empty if band k is the k-th year.
     is_made : bool
         The build made the file, and `path` is relative to the dataset.
+    resampling : str
+        How the file is warped onto the lattice, as rasterio names it; empty if its pixels are those of the lattice.
+        Then `window` is the part of the lattice that the warped file covers.
     """
 
     tile: str
@@ -54,6 +60,7 @@ class SourceFile:
     tags: tuple[float | None, ...] = ()
     numbers: tuple[int, ...] = ()
     is_made: bool = False
+    resampling: str = ""
 
     def __post_init__(self) -> None:
         """Make two nan tags equal, so that equal inventories compare equal."""
@@ -63,10 +70,7 @@ class SourceFile:
     def __repr__(self) -> str:
         """Return the fields; later ones only if they say something, as fingerprints are made from this text."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        if not self.numbers:
-            del values["numbers"]
-        if not self.is_made:
-            del values["is_made"]
+        values = {name: value for name, value in values.items() if value or name not in _LATE_FIELDS}
         return f"SourceFile({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
     def __eq__(self, other: object) -> bool:
@@ -155,6 +159,8 @@ class Inventory:
         Tiles that share pixels.
     suspect : tuple of Note
         Findings that look wrong but are accepted by configuration.
+    layers : tuple of SourceFile
+        The sources of label and distance that are warped onto the lattice, by the name of the band; without a tile.
     """
 
     lattice: Lattice
@@ -166,6 +172,14 @@ class Inventory:
     linked: tuple[Note, ...] = ()
     overlaps: tuple[Note, ...] = ()
     suspect: tuple[Note, ...] = ()
+    layers: tuple[SourceFile, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return the fields; `layers` only if there are any, as fingerprints are made from this text."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if not self.layers:
+            del values["layers"]
+        return f"Inventory({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
     @property
     def tiles(self) -> tuple[str, ...]:
@@ -178,8 +192,11 @@ class Inventory:
         return tuple(sorted({file.window for file in self.files}))
 
     def of_band(self, name: str) -> tuple[SourceFile, ...]:
-        """Return the files of one band, in tile order; empty if there are none."""
-        return tuple(file for file in self.files if file.band == name)
+        """Return the files of one band, in tile order; empty if there are none.
+
+        For label and distance, only what is warped onto the lattice.
+        """
+        return tuple(file for file in (*self.files, *self.layers) if file.band == name)
 
     def to_json(self) -> str:
         """Return JSON text. Equal inventories give equal bytes, and `from_json` returns an equal inventory."""
@@ -190,6 +207,8 @@ class Inventory:
         ]
         for kind in NOTE_KINDS:
             tree[kind] = [dataclasses.asdict(note) for note in getattr(self, kind)]
+        if self.layers:
+            tree["layers"] = [_plain_file(file) for file in self.layers]
         return json.dumps(tree, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
     @classmethod
@@ -199,7 +218,8 @@ class Inventory:
             tree = json.loads(text)
             files = tuple(_file(row["tile"], plain) for row in tree["tiles"] for plain in row["files"])
             notes = {kind: tuple(Note(**plain) for plain in tree[kind]) for kind in NOTE_KINDS}
-            return cls(Lattice(**tree["lattice"]), files, **notes)
+            layers = tuple(_file("", plain) for plain in tree.get("layers", ()))
+            return cls(Lattice(**tree["lattice"]), files, **notes, layers=layers)
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"not a tile inventory: {error}", where="inventory.json", fix="delete it and run the scan again"
@@ -219,10 +239,9 @@ def _plain_file(file: SourceFile) -> dict[str, Any]:
     if not file.tags:
         del plain["tags"]
     plain["numbers"] = list(file.numbers)
-    if not file.numbers:
-        del plain["numbers"]
-    if not file.is_made:
-        del plain["is_made"]
+    for name in _LATE_FIELDS:
+        if not plain[name]:
+            del plain[name]
     return plain | {"export_date": file.export_date}
 
 

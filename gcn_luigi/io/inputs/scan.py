@@ -12,6 +12,7 @@ import rasterio
 
 from gcn_luigi.bands import Role
 from gcn_luigi.errors import GcnLuigiError, InputError, LatticeError
+from gcn_luigi.io.inputs.alignment import OFFER, find_layers, region_lattice, usual_lattice
 from gcn_luigi.io.inputs.inventory import NOTE_KINDS, Inventory, Note, SourceFile, tile_order
 from gcn_luigi.io.inputs.matching import (
     FIX_MISSING,
@@ -32,9 +33,11 @@ from gcn_luigi.io.raster.header import (
     read_header,
     window_on,
 )
+from gcn_luigi.io.raster.placement import EVERYWHERE
+from gcn_luigi.io.raster.warp import suited_method
 from gcn_luigi.lattice import Lattice, Window, WindowSet
 from gcn_luigi.prepare.missing.described_years import contradicts, described_years
-from gcn_luigi.settings import LatticeSettings, RegionSettings
+from gcn_luigi.settings import RegionSettings
 
 # Types that convert to int16 without loss.
 _OPTICAL_DTYPES = ("int16", "uint8", "int8")
@@ -42,7 +45,8 @@ _FIX_YEARS = (
     "correct years, or put the bands into the right order; if the descriptions are wrong, correct them with rio "
     f"edit-info --bidx 1 --description 2000 FILE, or set tiles.on_described_years = 'accept'{COPY_FIRST}"
 )
-_FIX_LATTICE = "resample the file onto the region's lattice yourself; the program never shifts pixels silently"
+_FIX_LATTICE = f"resample the file onto the region's lattice yourself, {OFFER}; pixels are never shifted silently"
+_FIX_EXTENT = "set lattice.bounds, so that only the region is warped"
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class _Opened:
     window: Window
     # See `SourceFile`.
     numbers: tuple[int, ...] = ()
+    resampling: str = ""
 
     def note(self, reason: str) -> Note:
         return Note(self.candidate.tile, self.candidate.band.name, self.candidate.path, reason)
@@ -101,16 +106,12 @@ def scan_tiles(
     # All files share one GDAL environment, because creating one takes longer than reading a header.
     with rasterio.Env():
         # Several bands may be in one file.
-        read = functools.cache(read_header)
-        opened = [
-            one
-            for candidate in candidates
-            if (
-                one := _open(
-                    (dataset or root if candidate.is_made else root) / candidate.path, candidate, read, findings
-                )
-            )
+        read = functools.cache(functools.partial(read_header, is_lattice=False))
+        tried = [
+            _open((dataset or root if one.is_made else root) / one.path, one, read, settings, findings)
+            for one in candidates
         ]
+    opened = [one for one in tried if one is not None]
     fitting = [found for one in opened if (found := _fitted(one, len(settings.years), findings)) is not None]
     _check_years(opened, settings, findings)
     if not fitting:
@@ -122,7 +123,9 @@ def scan_tiles(
     _find_overlaps(inside, findings)
     notes = {kind: tuple(sorted(findings.notes.get(kind, ()))) for kind in NOTE_KINDS}
     files = sorted((_source(one) for one in inside), key=lambda file: (tile_order(file.tile), file.path))
-    return Inventory(lattice, tuple(files), **notes)
+    layers = () if settings.align.resampling is None else find_layers(root, settings, lattice, findings)
+    findings.check(root)
+    return Inventory(lattice, tuple(files), **notes, layers=layers)
 
 
 def _find_missing(
@@ -184,13 +187,19 @@ def _find_missing_years(candidates: Iterable[Candidate], settings: RegionSetting
                     findings.problem(note, FIX_MISSING)
 
 
-def _open(path: Path, candidate: Candidate, read: Callable[[Path], Header], findings: Findings) -> _Opened | None:
+def _open(
+    path: Path, candidate: Candidate, read: Callable[[Path], Header], settings: RegionSettings, findings: Findings
+) -> _Opened | None:
     try:
         header = read(path)
+        if settings.resampling_of(candidate.band.name) is None:
+            # It is refused if it has none.
+            _ = header.lattice
     except GcnLuigiError as error:
-        findings.problem(Note(candidate.tile, candidate.band.name, candidate.path, error.what), error.fix)
+        fix = f"{error.fix}; {OFFER}" if isinstance(error, LatticeError) else error.fix
+        findings.problem(Note(candidate.tile, candidate.band.name, candidate.path, error.what), fix)
         return None
-    return _Opened(candidate, header, header.lattice.window)
+    return _Opened(candidate, header, Window(0, 0, header.placement.height, header.placement.width))
 
 
 def _fitted(one: _Opened, n_years: int, findings: Findings) -> _Opened | None:
@@ -248,7 +257,7 @@ def _check_years(opened: Iterable[_Opened], settings: RegionSettings, findings: 
 
 def _place(opened: Sequence[_Opened], settings: RegionSettings, findings: Findings) -> tuple[list[_Opened], Lattice]:
     """Return the files that fit the region's lattice, with their windows on it, and the lattice."""
-    reference = _reference([one.header.lattice for one in opened], settings.lattice)
+    reference = _reference(opened, settings)
     origin = None
     if settings.lattice.bounds is not None:
         origin = reference.window_of(settings.lattice.bounds, where="lattice.bounds")
@@ -257,33 +266,45 @@ def _place(opened: Sequence[_Opened], settings: RegionSettings, findings: Findin
             raise LatticeError("the bounds contain no pixel", where="lattice.bounds", fix=fix)
     placed = []
     for one in opened:
+        asked = settings.resampling_of(one.candidate.band.name)
         try:
-            window = window_on(one.header.lattice, reference, where=one.candidate.path)
-        except InputError as error:
-            findings.problem(one.note(error.what), error.fix)
-        except LatticeError as error:
-            findings.problem(one.note(error.what), _FIX_LATTICE)
-        else:
-            placed.append(replace(one, window=window))
+            placed.append(replace(one, window=window_on(one.header.lattice, reference, where=one.candidate.path)))
+        except (InputError, LatticeError) as error:
+            if asked is not None:
+                placed.append(replace(one, window=one.header.placement.window_on(reference), resampling=asked))
+            else:
+                fix = _FIX_LATTICE if isinstance(error, LatticeError) else f"{error.fix}, {OFFER}"
+                findings.problem(one.note(error.what), fix)
     if origin is None:
-        optical = [one.window for one in placed if one.candidate.band.role is Role.OPTICAL]
-        origin = WindowSet(optical or [one.window for one in placed] or [reference.window]).hull
+        optical = [one for one in placed if one.candidate.band.role is Role.OPTICAL] or placed
+        for one in optical:
+            if one.window == EVERYWHERE:
+                findings.problem(one.note("has pixels without coordinates in the region's CRS"), _FIX_EXTENT)
+        windows = [one.window for one in optical if one.window != EVERYWHERE]
+        origin = WindowSet(windows or [reference.window]).hull
+    lattice = reference.crop(origin)
     moved = [
         replace(one, window=replace(one.window, row=one.window.row - origin.row, col=one.window.col - origin.col))
         for one in placed
     ]
-    return moved, reference.crop(origin)
+    return [_within(one, lattice, settings) if one.resampling else one for one in moved], lattice
 
 
-def _reference(lattices: Sequence[Lattice], configured: LatticeSettings) -> Lattice:
-    """Return the first lattice with the most common alignment, so that one odd file does not make all others wrong."""
+def _within(one: _Opened, lattice: Lattice, settings: RegionSettings) -> _Opened:
+    """Return a file that is warped, for the pixels of the lattice alone and by the method that suits it there."""
+    window, method = one.window.intersection(lattice.window), one.resampling
+    if not window.is_empty and settings.may_average(one.candidate.band.name):
+        method = suited_method(method, one.header.placement, lattice, window)
+    return replace(one, window=window, resampling=method)
 
-    def alignment(lattice: Lattice) -> tuple[str, float, float, float]:
-        left, top = (edge / lattice.pixel_size % 1.0 for edge in (lattice.left, lattice.top))
-        return lattice.crs, round(lattice.pixel_size, 6), round(left, 2) % 1.0, round(top, 2) % 1.0
 
-    usual, _ = Counter(map(alignment, lattices)).most_common(1)[0]
-    reference = next(lattice for lattice in lattices if alignment(lattice) == usual)
+def _reference(opened: Sequence[_Opened], settings: RegionSettings) -> Lattice:
+    """Return the lattice that all files are placed on; only its CRS, pixel size and the place of its edges count."""
+    configured = settings.lattice
+    if settings.is_aligned:
+        optical = [one for one in opened if one.candidate.band.role is Role.OPTICAL] or opened
+        return region_lattice([one.header for one in optical], configured)
+    reference = usual_lattice([one.header.lattice for one in opened])
     if configured.crs is not None:
         reference = replace(reference, crs=crs_code(crs_of(configured.crs, where="lattice.crs")))
     if configured.pixel_size is not None:
@@ -295,7 +316,7 @@ def _check_extents(placed: Sequence[_Opened], findings: Findings) -> None:
     """Report files that cover different pixels than most files of the same tile."""
     groups: dict[tuple[str, str], list[_Opened]] = {}
     for one in placed:
-        if one.candidate.choice is None:
+        if one.candidate.choice is None and not one.resampling:
             groups.setdefault((one.candidate.base, one.candidate.tile), []).append(one)
     for group in groups.values():
         usual = Counter(one.window for one in group).most_common(1)[0][0]
@@ -346,4 +367,6 @@ def _source(one: _Opened) -> SourceFile:
     place = (candidate.tile, candidate.band.name, candidate.path, one.window)
     # By their positions, the bands are the years: nothing needs to be said.
     numbers = () if one.numbers == tuple(range(1, header.count + 1)) else one.numbers
-    return SourceFile(*place, dtype, nodata, header.count, tags, numbers, candidate.is_made)
+    return SourceFile(
+        *place, dtype, nodata, header.count, tags, numbers, is_made=candidate.is_made, resampling=one.resampling
+    )

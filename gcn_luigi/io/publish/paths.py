@@ -1,8 +1,9 @@
 """The paths of all files of a dataset. No other module joins these paths."""
 
+import hashlib
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from gcn_luigi.bands import Band
 from gcn_luigi.io.publish.safe_names import name_part
@@ -11,6 +12,9 @@ SPLITS = ("train", "dev")
 
 # Characters between the parts of a task's name, such as gcn.ChipShard(train, 0, 4).
 _BETWEEN_WORDS = re.compile(r"[(), ]+")
+# What names of sources may hold and those of this dataset do not.
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+_LONGEST_STEM = 80
 
 
 class Below:
@@ -68,6 +72,15 @@ class DatasetPaths:
         """Return the GeoTIFF of a band of a cube, or of one of several cubes."""
         directory = self.root / "cubes"
         return directory / name_part(band) / f"{name_part(tile)}.tif" if tile else directory / f"{name_part(band)}.tif"
+
+    def aligned(self, band: str, source: str) -> Path:
+        """Return the file of a source, by its path below the data root, that is warped onto the lattice for a band.
+
+        The digest distinguishes sources of equal names in several directories.
+        """
+        stem = _UNSAFE.sub("-", PurePosixPath(source).stem)[:_LONGEST_STEM]
+        digest = hashlib.sha256(source.encode()).hexdigest()[:8]
+        return self.root / "aligned" / name_part(band) / f"{stem}-{digest}.tif"
 
     def mosaic(self, band: Band, year: int | None = None) -> Path:
         """Return the mosaic of a band: a GeoTIFF if the band is converted. Topography has no year."""

@@ -18,6 +18,7 @@ from rasterio.errors import CRSError, RasterioIOError
 
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.io.raster.drivers import open_local
+from gcn_luigi.io.raster.placement import Placement
 from gcn_luigi.lattice import Lattice, Window
 
 # Relative tolerance of pixel sizes. With a smaller difference the shift across a tile is far less than a pixel.
@@ -36,8 +37,9 @@ _LARGE_BLOCK, _DENSEST = 1 << 28, 2000
 class Header:
     """The header of a readable, georeferenced raster. Dtypes, tags, names and items have one value per band."""
 
-    # North-up, with square pixels, projected in metres.
-    lattice: Lattice
+    # What messages call the raster, and where its pixels lie.
+    path: str
+    placement: Placement
     # Number of bands.
     count: int
     # numpy names.
@@ -54,6 +56,11 @@ class Header:
     items: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
     # A message about blocks that were never written in bands without a nodata tag. GDAL reads them as 0.
     unwritten: str = ""
+
+    @functools.cached_property
+    def lattice(self) -> Lattice:
+        """The pixels as a lattice: north-up, square, projected in metres. Raise LatticeError if they are none."""
+        return _lattice_of(self.placement, self.path)
 
 
 @contextmanager
@@ -78,8 +85,10 @@ def open_raster(path: Path) -> Iterator[Any]:
         yield dataset
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, *, is_lattice: bool = True) -> Header:
     """Read and check the header of any raster that `open_local` opens.
+
+    Without `is_lattice`, the raster may lie anywhere, and its pixels may have any shape.
 
     Raises
     ------
@@ -95,8 +104,9 @@ def read_header(path: Path) -> Header:
                 where=str(path),
                 fix="copy or download the file again",
             )
-        return Header(
-            lattice=_lattice_of(dataset, path),
+        header = Header(
+            path=str(path),
+            placement=_placement_of(dataset, path),
             count=dataset.count,
             dtypes=tuple(dataset.dtypes),
             nodata=_tags(dataset),
@@ -106,6 +116,10 @@ def read_header(path: Path) -> Header:
             items=tuple(dataset.tags(band) for band in dataset.indexes),
             unwritten=unwritten_blocks(dataset),
         )
+    if is_lattice:
+        # Refused here, and not when it is first used.
+        _ = header.lattice
+    return header
 
 
 def window_on(own: Lattice, lattice: Lattice, *, where: str) -> Window:
@@ -354,17 +368,20 @@ def _is_sound(handle: int, start: int, length: int, size: int) -> bool:
     return True
 
 
-def _lattice_of(dataset: Any, path: Path) -> Lattice:
-    where = str(path)
+def _placement_of(dataset: Any, path: Path) -> Placement:
     if dataset.crs is None:
         raise InputError(
             "has no coordinate system",
-            where=where,
+            where=str(path),
             fix=f"write the right CRS into the file: rio edit-info --crs EPSG:... FILE{COPY_FIRST}",
         )
-    crs = crs_code(dataset.crs)
-    crs_of(crs, where=where)
     a, b, left, d, e, top = tuple(dataset.transform)[:6]
+    return Placement(crs_code(dataset.crs), (a, b, left, d, e, top), dataset.height, dataset.width)
+
+
+def _lattice_of(placement: Placement, where: str) -> Lattice:
+    crs_of(placement.crs, where=where)
+    a, b, left, d, e, top = placement.transform
     if b or d:
         raise LatticeError("is rotated", where=where, fix="warp it to a north-up raster on the region's lattice")
     if a < 0 or e > 0:
@@ -377,4 +394,4 @@ def _lattice_of(dataset: Any, path: Path) -> Lattice:
         raise LatticeError(
             f"has oblong pixels of {a:g} x {-e:g} m", where=where, fix="resample it to the region's square pixels"
         )
-    return Lattice(crs, left, top, a, dataset.height, dataset.width)
+    return Lattice(placement.crs, left, top, a, placement.height, placement.width)

@@ -10,10 +10,12 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from gcn_luigi.errors import InputError
+from gcn_luigi.errors import InputError, LatticeError
+from gcn_luigi.io.inputs.alignment import OFFER
 from gcn_luigi.io.raster.drivers import read_xml, vrt_sources
 from gcn_luigi.io.raster.header import (
     COPY_FIRST,
+    Header,
     check_deflated,
     fix_unwritten,
     holdable,
@@ -36,11 +38,15 @@ _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*", re.ASCII |
 
 @dataclass(frozen=True)
 class AlignedRaster:
-    """The first band of a raster, read by windows of a lattice. `window` is the window of the raster on the lattice."""
+    """The first band of a raster, read by windows of a lattice. `window` is the window of the raster on the lattice.
+
+    `path` is the file that the user supplied. If it is not on the lattice, `warped` is the file it was warped into.
+    """
 
     path: Path
     window: Window
     nodata: float | None
+    warped: Path | None = None
 
     @classmethod
     def open(cls, path: Path, lattice: Lattice) -> "AlignedRaster":
@@ -49,29 +55,19 @@ class AlignedRaster:
         Raise InputError if it is unreadable or damaged, in another CRS, elsewhere, or not one plain band. Raise
         LatticeError if its pixel edges are between those of the lattice, or its pixels have another size.
         """
-        header = read_header(path)
-        own = window_on(header.lattice, lattice, where=str(path))
+        header = check_plain(path)
+        try:
+            own = window_on(header.lattice, lattice, where=str(path))
+        except (InputError, LatticeError) as error:
+            raise type(error)(error.what, where=str(path), fix=f"{error.fix}; {OFFER}") from error
         if own.intersection(lattice.window).is_empty:
             raise InputError(
                 "shares no pixel with the tiles",
                 where=str(path),
                 fix="use the raster of this region, or check the lattice's bounds",
             )
-        if header.is_scaled or header.has_mask or header.count != 1:
-            raise InputError(
-                f"has {header.count} band(s)"
-                + (", a scale or offset tag" if header.is_scaled else "")
-                + (", a mask of its own" if header.has_mask else ""),
-                where=str(path),
-                fix="write it as one plain band with the scale applied and with a declared nodata value",
-            )
-        if header.dtypes[0].startswith("complex"):
-            raise InputError(
-                f"holds complex numbers ({header.dtypes[0]})", where=str(path), fix="write it as plain numbers"
-            )
         with open_raster(path) as dataset:
             check_deflated(dataset, path)
-        _check_written(path)
         return cls(path, own, header.nodata[0])
 
     def read(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -81,7 +77,7 @@ class AlignedRaster:
         is that of the raster.
         """
         own = Window(window.row - self.window.row, window.col - self.window.col, window.height, window.width)
-        values = read_window(self.path, own, bands=[1], fill=0)[0]
+        values = read_window(self.warped or self.path, own, bands=[1], fill=0)[0]
         beyond = WindowSet([self.window]).uncovered(window)
         missing = np.zeros(values.shape, bool) if beyond is None else beyond
         if self.nodata is not None:
@@ -106,6 +102,25 @@ class AlignedRaster:
                 fix="rebuild the VRT: gdalbuildvrt -srcnodata VALUE, with a value that its sources hold where they "
                 "are missing, or None; or set tiles.on_suspect_nodata = 'accept' if they are missing",
             )
+
+
+def check_plain(path: Path) -> Header:
+    """Return the header of a raster that may lie anywhere. Raise InputError if it is not one plain band of numbers."""
+    header = read_header(path, is_lattice=False)
+    if header.is_scaled or header.has_mask or header.count != 1:
+        raise InputError(
+            f"has {header.count} band(s)"
+            + (", a scale or offset tag" if header.is_scaled else "")
+            + (", a mask of its own" if header.has_mask else ""),
+            where=str(path),
+            fix="write it as one plain band with the scale applied and with a declared nodata value",
+        )
+    if header.dtypes[0].startswith("complex"):
+        raise InputError(
+            f"holds complex numbers ({header.dtypes[0]})", where=str(path), fix="write it as plain numbers"
+        )
+    _check_written(path)
+    return header
 
 
 def _hidden(path: Path) -> set[float]:

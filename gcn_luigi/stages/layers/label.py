@@ -1,6 +1,7 @@
 """Write the label and distance rasters block by block, from outlines and STEM votes or from ready-made rasters."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
+from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.inputs.vector import read_outlines
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks, write_geotiff
@@ -28,6 +30,7 @@ from gcn_luigi.prepare.layers.label_values import (
 from gcn_luigi.prepare.layers.labels import combine_label, distance_to_glacier, halo_px, rasterize_outlines
 from gcn_luigi.settings import DistanceSettings, LabelSettings
 from gcn_luigi.stages import Say
+from gcn_luigi.stages.layers.aligned_band import aligned_files
 from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
 from gcn_luigi.stages.layers.mosaics import read_inventory
 
@@ -67,16 +70,17 @@ def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say) -> Non
     Raise InputError if a source is unreadable or holds unknown classes, LatticeError if it is not aligned with the
     lattice.
     """
-    lattice = read_inventory(paths).lattice
+    inventory = read_inventory(paths)
+    lattice = inventory.lattice
     settings = region.settings.label
     accepts = region.settings.tiles.on_suspect_nodata == "accept"
     if settings.raster is not None:
-        given = AlignedRaster.open(region.root / settings.raster, lattice)
+        given = _open(region.root / settings.raster, "label", paths, inventory)
         if not accepts:
             given.check_tag("label", _class_values(settings), fix=_FIX_LABEL)
         made = _given_label(given, lattice, settings)
     else:
-        votes = AlignedRaster.open(region.root / str(settings.stem), lattice)
+        votes = _open(region.root / str(settings.stem), "label", paths, inventory)
         if not accepts:
             votes.check_tag("votes", range(settings.max_votes + 1), fix=_FIX_VOTES)
         made = _combined_label(votes, _geometries(region, lattice), lattice, settings)
@@ -89,10 +93,11 @@ def write_distance(region: Region, paths: DatasetPaths, out: Path, say: Say) -> 
     Beyond the lattice there are outlines but no label, so the two sources differ near its edge. Errors: see
     `write_label`.
     """
-    lattice = read_inventory(paths).lattice
+    inventory = read_inventory(paths)
+    lattice = inventory.lattice
     settings = region.settings.distance
     if settings.raster is not None:
-        given = AlignedRaster.open(region.root / settings.raster, lattice)
+        given = _open(region.root / settings.raster, "distance", paths, inventory)
         if region.settings.tiles.on_suspect_nodata == "error":
             given.check_tag("distance", range(_LARGEST), fix="tag a negative value")
         made = _given_distance(given, lattice, settings.unit)
@@ -102,6 +107,13 @@ def write_distance(region: Region, paths: DatasetPaths, out: Path, say: Say) -> 
         shapes = _geometries(region, lattice)
         made = _measured_distance(lambda window: rasterize_outlines(shapes, lattice.crop(window)), lattice, settings)
     write_geotiff(out, lattice, _report(made, lattice, say), nodata=_DISTANCE_NODATA, names=["distance"], dtype="int16")
+
+
+def _open(path: Path, band: str, paths: DatasetPaths, inventory: Inventory) -> AlignedRaster:
+    """Return the source of a band that is made; if it is warped onto the lattice, with the warped pixels."""
+    for warped in aligned_files(paths, inventory, band):
+        return replace(AlignedRaster.open(warped, inventory.lattice), path=path, warped=warped)
+    return AlignedRaster.open(path, inventory.lattice)
 
 
 def _geometries(region: Region, lattice: Lattice) -> Any:

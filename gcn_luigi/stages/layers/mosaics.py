@@ -23,6 +23,7 @@ from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.layers.int16 import to_int16
 from gcn_luigi.settings import ConvertSettings, RegionSettings
 from gcn_luigi.stages import Say
+from gcn_luigi.stages.layers.aligned_band import in_place_of_sources
 
 # Rows and columns of a strip: 4 MB of float32 per band.
 _STRIP = (BLOCK, 4096)
@@ -105,7 +106,8 @@ def _mosaic(region: Region, paths: DatasetPaths, inventory: Inventory, band: Ban
     settings, number = region.settings, 1
     if year is not None:
         number += settings.years.index(year)
-    files, precedence = inventory.of_band(band.name), settings.tiles.precedence
+    files = in_place_of_sources(inventory.of_band(band.name), paths, settings)
+    precedence = settings.tiles.precedence
     return mosaic_band(files, band, region.root, source_band=number, precedence=precedence, dataset=paths.root)
 
 

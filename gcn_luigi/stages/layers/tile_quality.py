@@ -108,11 +108,12 @@ def _file_rows(
     numbers = [file.number_of(position) for position in range(len(years))]
     years = tuple(year for year, number in zip(years, numbers, strict=True) if number)
     numbers = [number for number in numbers if number]
-    samples = [PixelSample(file.window.height, file.window.width) for _ in years]
     counts = np.zeros((len(years), 3), np.int64)
     extremes = [(np.inf, -np.inf)] * len(years)
-    shape = Lattice("", 0.0, 0.0, 1.0, file.window.height, file.window.width)
     with open_raster(path) as dataset:
+        # The pixels as delivered, which the window does not count if they are warped.
+        samples = [PixelSample(dataset.height, dataset.width) for _ in years]
+        shape = Lattice("", 0.0, 0.0, 1.0, dataset.height, dataset.width)
         for window in blocks(shape, _STRIP):
             values = read_dataset(dataset, window, bands=numbers, fill=0)
             for position, plane in enumerate(values):
