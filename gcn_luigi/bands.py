@@ -32,9 +32,9 @@ class Band:
     suffix : str
         End of the source file's stem, after an underscore: ``*_{suffix}.tif``. Empty for bands that the build makes.
     nodata : int
-        Sentinel in the int16 stack.
+        Sentinel in the stack.
     scale, offset : float
-        ``stored = round(source * scale + offset)`` if the values are converted.
+        ``stored = source * scale + offset`` if the values are converted; rounded in an int16 stack.
     valid_min, valid_max : float or None
         Closed range of stored values that can be real; None leaves that side open.
     unit, description : str
@@ -57,7 +57,7 @@ class Band:
 
     @property
     def is_converted(self) -> bool:
-        """Whether the build converts the files to int16 instead of taking their values as they are."""
+        """Whether the build converts the files to the type of the stack instead of taking their values as they are."""
         return self.convert or self.role is Role.TOPO
 
     def __repr__(self) -> str:
@@ -75,7 +75,7 @@ CLASS_NAMES = ("none", "debris", "ice")
 
 @dataclass(frozen=True)
 class BandSchema:
-    """The bands of a stack, in their order: optical, topo, label, distance.
+    """The bands of a stack, in their order: optical, topo, label, distance; and the numpy name of its sample type.
 
     Raises
     ------
@@ -84,6 +84,7 @@ class BandSchema:
     """
 
     bands: tuple[Band, ...]
+    dtype: str = "int16"
 
     def __post_init__(self) -> None:
         """Check names, order and the label."""
@@ -136,11 +137,11 @@ def band_of(table: Mapping[str, Any]) -> Band:
     return Band(**values)
 
 
-def stacked_bands(tables: Iterable[Mapping[str, Any]], distance_unit: str | None) -> BandSchema:
+def stacked_bands(tables: Iterable[Mapping[str, Any]], distance_unit: str | None, dtype: str = "int16") -> BandSchema:
     """Return the bands of a stack: optical and topo ones of ``[[bands]]``, label, and distance if it has a unit."""
     read = [band_of(table) for table in tables]
     stacked = [band for role in (Role.OPTICAL, Role.TOPO) for band in read if band.role is role]
-    return BandSchema((*stacked, *made_bands(distance_unit)))
+    return BandSchema((*stacked, *made_bands(distance_unit)), dtype)
 
 
 def made_bands(distance_unit: str | None) -> tuple[Band, ...]:

@@ -128,10 +128,16 @@ def load_region(path: Path, data_root: Path | None = None) -> Region:
 
 
 def pick(settings: RegionSettings, keys: Iterable[str]) -> dict[str, Any]:
-    """Return plain JSON values by key: ``"chips"`` gives a whole section, ``"shards.n_train"`` one value."""
+    """Return plain JSON values by key: ``"chips"`` gives a whole section, ``"shards.n_train"`` one value.
+
+    Sections that are left out of the settings' own JSON, because they were not given, are left out here as well.
+    """
     dumped = settings.model_dump(mode="json")
     chosen = {}
     for key in keys:
+        section, _, _ = key.partition(".")
+        if section not in dumped and section in RegionSettings.model_fields:
+            continue
         value: Any = dumped
         for part in key.split("."):
             value = value[part]

@@ -3,9 +3,9 @@
 Every section of the TOML file is one class. The modules of this package open no file.
 """
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from gcn_luigi.bands import Band, BandSchema, Role, made_bands, stacked_bands
 from gcn_luigi.settings.chips import (
@@ -20,6 +20,7 @@ from gcn_luigi.settings.layers import EACH_ROW, UNDATED, DistanceSettings, Label
 from gcn_luigi.settings.partitions import GridSettings, SplitSettings, YearSettings
 from gcn_luigi.settings.section import Section
 from gcn_luigi.settings.sources import BandSettings, ConvertSettings, LatticeSettings, TileSettings
+from gcn_luigi.settings.stack import StackSettings, StackType
 
 __all__ = [
     "EACH_ROW",
@@ -38,6 +39,8 @@ __all__ = [
     "RegionSettings",
     "ShardSettings",
     "SplitSettings",
+    "StackSettings",
+    "StackType",
     "StorageLayout",
     "TileSettings",
     "YearSettings",
@@ -60,6 +63,7 @@ class RegionSettings(Section):
     lattice: LatticeSettings = LatticeSettings()
     tiles: TileSettings = TileSettings()
     convert: ConvertSettings = ConvertSettings()
+    stack: StackSettings = StackSettings()
     distance: DistanceSettings = DistanceSettings()
     grid: GridSettings = GridSettings()
     year: YearSettings = YearSettings()
@@ -90,6 +94,24 @@ class RegionSettings(Section):
             raise ValueError("bands: a stack needs an optical or topo band")
         return self
 
+    @model_validator(mode="after")
+    def _float_stacks_are_converted(self) -> Self:
+        # NaN, infinity and other nodata tags become the nodata of the band, so that a stack has a single one per band.
+        if self.stack.dtype != "int16":
+            converted = (
+                table.model_copy(update={"convert": True}) if table.role == "optical" else table for table in self.bands
+            )
+            object.__setattr__(self, "bands", tuple(converted))
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_sections_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `stack` if it has its default, so that earlier datasets stay current."""
+        values: dict[str, Any] = plain(self)
+        if self.stack == StackSettings():
+            del values["stack"]
+        return values
+
     @property
     def _made_bands(self) -> tuple[Band, ...]:
         return made_bands(self.distance.unit if self.distance.enabled else None)
@@ -98,7 +120,7 @@ class RegionSettings(Section):
     def schema_bands(self) -> BandSchema:
         """The stack's bands: optical, topo, label and, if enabled, distance."""
         tables = [table.model_dump() for table in self.bands]
-        return stacked_bands(tables, self.distance.unit if self.distance.enabled else None)
+        return stacked_bands(tables, self.distance.unit if self.distance.enabled else None, self.stack.dtype)
 
     @property
     def tile_directories(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gcn_luigi.errors import GcnLuigiError, ShardError
 from gcn_luigi.io.shard.codecs import codec_of, crc32, decode
-from gcn_luigi.io.shard.format import CHECKSUMS, FORMATS, PIXELS, check_footer
+from gcn_luigi.io.shard.format import CHECKSUMS, FORMATS, IMAGE_TYPES, PIXELS, check_footer
 from gcn_luigi.prepare.chips.chips import Edge, gather_chips
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ class ShardReader:
         for name, dtype in PIXELS.items():
             try:
                 checksums = self._file[CHECKSUMS[name]][...] if CHECKSUMS[name] in self._file else None
-                found[name] = find_chunks(self._file[name], dtype, checksums)
+                types = tuple(IMAGE_TYPES.values()) if name == "image" else (dtype,)
+                found[name] = find_chunks(self._file[name], types, checksums)
             except OSError as error:
                 raise OSError(f"{name} {error}") from error
         return found
@@ -341,18 +342,20 @@ def _read_into(handle: int, out: NDArray[np.uint8], offset: int) -> int:
     return len(content)
 
 
-def find_chunks(dataset: h5py.Dataset, dtype: np.dtype[Any], checksums: NDArray[np.uint32] | None) -> StoredArray:
+def find_chunks(
+    dataset: h5py.Dataset, dtypes: tuple[np.dtype[Any], ...], checksums: NDArray[np.uint32] | None
+) -> StoredArray:
     """Return where the rows of `dataset` are. `checksums` are their CRC-32, if the file has them.
 
     If the index of chunks has lost a chunk, HDF5 silently reads zeros. If it has lost the filters of a chunk, HDF5
-    silently returns the stored bytes. The check takes three microseconds per chunk. Raise OSError if the array does not
-    have `dtype`, does not have one row per chunk, or is not stored with one of our codecs.
+    silently returns the stored bytes. The check takes three microseconds per chunk. Raise OSError if the array has none of
+    `dtypes`, does not have one row per chunk, or is not stored with one of our codecs.
     """
     if not isinstance(dataset, h5py.Dataset):
         raise OSError("is not an array")
     codec = codec_of(dataset)
-    if dataset.dtype != dtype or codec is None or (codec == "none" and checksums is None):
-        raise OSError(f"is not stored as {dtype.str}, compressed or with a checksum")
+    if dataset.dtype not in dtypes or codec is None or (codec == "none" and checksums is None):
+        raise OSError(f"is not stored as {' or '.join(dtype.str for dtype in dtypes)}, compressed or with a checksum")
     if dataset.chunks != (1, *dataset.shape[1:]):
         raise OSError(f"is stored in chunks of {dataset.chunks}, not row by row")
     offsets, sizes = np.full(len(dataset), -1, np.int64), np.zeros(len(dataset), np.int64)
@@ -368,4 +371,4 @@ def find_chunks(dataset: h5py.Dataset, dtype: np.dtype[Any], checksums: NDArray[
         checksums = np.empty(0, np.uint32)
     elif len(checksums) != len(dataset):
         raise OSError(f"has {len(checksums)} checksums for {len(dataset)} rows")
-    return StoredArray(tuple(dataset.shape), dtype, codec, offsets, sizes, checksums)
+    return StoredArray(tuple(dataset.shape), np.dtype(dataset.dtype), codec, offsets, sizes, checksums)

@@ -5,9 +5,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.config import Region
@@ -20,8 +21,9 @@ from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
 from gcn_luigi.io.raster.windows import read_dataset, sources_within
 from gcn_luigi.lattice import Window
+from gcn_luigi.prepare.layers.float32 import to_float32
 from gcn_luigi.prepare.layers.int16 import to_int16
-from gcn_luigi.settings import ConvertSettings, RegionSettings
+from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 
 # Rows and columns of a strip: 4 MB of float32 per band.
@@ -89,13 +91,16 @@ def mosaic_band(
 
 
 def stack_of(region: Region, paths: DatasetPaths, inventory: Inventory, year: int) -> Vrt:
-    """Return the stack of a year: int16, named bands with their nodata. Optical bands show tiles through mosaics."""
-    lattice, bands = inventory.lattice, []
-    for band in region.settings.schema_bands:
+    """Return the stack of a year: named bands of one type, each with its nodata.
+
+    Optical bands that are not converted show tiles through mosaics.
+    """
+    lattice, bands, schema = inventory.lattice, [], region.settings.schema_bands
+    for band in schema:
         is_shown = band.role is Role.OPTICAL and not band.is_converted
         mosaic = _mosaic(region, inventory, band, year) if is_shown else None
         source = VrtSource(raster_of(paths, band, year).absolute(), 1, lattice.window, band.nodata, mosaic)
-        bands.append(VrtBand(band.name, "int16", band.nodata, (source,)))
+        bands.append(VrtBand(band.name, schema.dtype, band.nodata, (source,)))
     return Vrt(paths.stack(year), lattice, tuple(bands))
 
 
@@ -124,9 +129,9 @@ def mosaic_files(paths: DatasetPaths, band: Band, year: int | None) -> tuple[Pat
 
 
 def write_mosaic(region: Region, paths: DatasetPaths, band: Band, year: int | None, path: Path, out: Path) -> None:
-    """Write one of `mosaic_files`, `path`, to `out`: the VRT that joins a band's tiles, or its conversion to int16."""
+    """Write one of `mosaic_files`, `path`, to `out`: the VRT that joins a band's tiles, or its conversion."""
     if band.is_converted and path == paths.mosaic(band, year):
-        convert_mosaic(paths.source_mosaic(band, year), out, band, region.settings.convert)
+        convert_mosaic(paths.source_mosaic(band, year), out, band, region.settings)
     else:
         inventory = read_inventory(paths)
         write_vrt(out, inventory.lattice, [_mosaic(region, inventory, band, year)])
@@ -139,7 +144,7 @@ def write_stack(region: Region, paths: DatasetPaths, year: int, out: Path) -> No
 
 
 def write_stack_file(region: Region, paths: DatasetPaths, year: int, out: Path, say: Say) -> None:
-    """Copy the stack of `year` into one GeoTIFF: int16, bands by name, -32768 wherever a band is missing.
+    """Copy the stack of `year` into one GeoTIFF of its type: bands by name, -32768 wherever a band is missing.
 
     Nothing else changes: pixels are neither corrected nor filled, and values out of range are kept.
 
@@ -151,10 +156,10 @@ def write_stack_file(region: Region, paths: DatasetPaths, year: int, out: Path, 
     schema = region.settings.schema_bands
     source = stack_of(region, paths, read_inventory(paths), year)
     lattice = source.lattice
-    nodata = np.array([band.nodata for band in schema], np.int16)[:, np.newaxis, np.newaxis]
+    nodata = np.array([band.nodata for band in schema], schema.dtype)[:, np.newaxis, np.newaxis]
     with (
         StackReader({year: source}) as stack,
-        open_geotiff(out, lattice, dtype="int16", nodata=STACK_FILE_NODATA, names=schema.names) as target,
+        open_geotiff(out, lattice, dtype=schema.dtype, nodata=STACK_FILE_NODATA, names=schema.names) as target,
     ):
         stack.expect([(year, window) for window in blocks(lattice, _STRIP)])
         for window in blocks(lattice, _STRIP):
@@ -171,8 +176,10 @@ def write_stack_file(region: Region, paths: DatasetPaths, year: int, out: Path, 
             say(f"{year}: row {window.row} of {lattice.height}", window.row / lattice.height)
 
 
-def convert_mosaic(source: Path, path: Path, band: Band, settings: ConvertSettings) -> None:
-    """Convert a raster of one band, of any real type, to an int16 GeoTIFF on the same lattice; see `to_int16`.
+def convert_mosaic(source: Path, path: Path, band: Band, settings: RegionSettings) -> None:
+    """Convert a raster of one band, of any real type, to a GeoTIFF of the stack's type on the same lattice.
+
+    See `to_int16` and `to_float32`.
 
     Raises
     ------
@@ -184,19 +191,28 @@ def convert_mosaic(source: Path, path: Path, band: Band, settings: ConvertSettin
     header = read_header(source)
     with (
         open_raster(source) as dataset,
-        open_geotiff(path, header.lattice, dtype="int16", nodata=band.nodata, names=[band.name]) as target,
+        open_geotiff(path, header.lattice, dtype=settings.stack.dtype, nodata=band.nodata, names=[band.name]) as target,
     ):
         # Strips of one block limit memory, and blocks are written in the same order on every machine.
         for window in blocks(header.lattice, _STRIP):
             values = read_dataset(dataset, window, fill=0)
             try:
-                stored = to_int16(values, band, nodata=header.nodata[0], settings=settings, where=str(source))
+                stored = _stored(values, band, settings, nodata=header.nodata[0], where=str(source))
             except InputError as error:
                 raise _traced(error, source, window, band, settings) from error
             target.write(stored, window=window.ranges)
 
 
-def _traced(error: InputError, source: Path, window: Window, band: Band, settings: ConvertSettings) -> InputError:
+def _stored(
+    values: NDArray[Any], band: Band, settings: RegionSettings, *, nodata: float | None, where: str
+) -> NDArray[Any]:
+    """Return pixels in the type of the stack."""
+    if settings.stack.dtype == "float32":
+        return to_float32(values, band, nodata=nodata, settings=settings.convert, where=where)
+    return to_int16(values, band, nodata=nodata, settings=settings.convert, where=where)
+
+
+def _traced(error: InputError, source: Path, window: Window, band: Band, settings: RegionSettings) -> InputError:
     """Return the error with the source files behind `window` that cause it, if `source` is a mosaic."""
     culprits = []
     for path, own in sources_within(source, window):
@@ -204,7 +220,7 @@ def _traced(error: InputError, source: Path, window: Window, band: Band, setting
             values = read_dataset(dataset, own, fill=0)
             tag = dataset.nodata
         try:
-            to_int16(values, band, nodata=tag, settings=settings, where=str(path))
+            _stored(values, band, settings, nodata=tag, where=str(path))
         except InputError:
             culprits.append(str(path))
     place = f"{source}, {window.height} x {window.width} pixels from row {window.row}, column {window.col}"
