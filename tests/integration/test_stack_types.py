@@ -93,7 +93,7 @@ class Typed:
         return gcn_luigi.open_dataset(self.root / "out/tiny")
 
     def original(self, band, year, box, size):
-        """Return the pixels of a chip read from the original file: scaled in double precision, and which are missing."""
+        """Return a chip read from the original file: scaled in double precision, and which pixels are missing."""
         role, (scale, offset), nodata = self.bands[band]
         with rasterio.open(self.root / f"input/typed/{band}_{year if role == 'optical' else None}.tif") as file:
             window = rasterio.windows.from_bounds(*box, transform=file.transform)

@@ -124,8 +124,10 @@ class ShardReader:
         for name, dtype in PIXELS.items():
             try:
                 checksums = self._file[CHECKSUMS[name]][...] if CHECKSUMS[name] in self._file else None
-                types = tuple(IMAGE_TYPES.values()) if name == "image" else (dtype,)
-                found[name] = find_chunks(self._file[name], types, checksums)
+                array = self._file[name]
+                # The footer vouches for the type that the file states.
+                is_image = name == "image" and isinstance(array, h5py.Dataset) and array.dtype in IMAGE_TYPES.values()
+                found[name] = find_chunks(array, array.dtype if is_image else dtype, checksums)
             except OSError as error:
                 raise OSError(f"{name} {error}") from error
         return found
@@ -342,20 +344,18 @@ def _read_into(handle: int, out: NDArray[np.uint8], offset: int) -> int:
     return len(content)
 
 
-def find_chunks(
-    dataset: h5py.Dataset, dtypes: tuple[np.dtype[Any], ...], checksums: NDArray[np.uint32] | None
-) -> StoredArray:
+def find_chunks(dataset: h5py.Dataset, dtype: np.dtype[Any], checksums: NDArray[np.uint32] | None) -> StoredArray:
     """Return where the rows of `dataset` are. `checksums` are their CRC-32, if the file has them.
 
     If the index of chunks has lost a chunk, HDF5 silently reads zeros. If it has lost the filters of a chunk, HDF5
-    silently returns the stored bytes. The check takes three microseconds per chunk. Raise OSError if the array has none of
-    `dtypes`, does not have one row per chunk, or is not stored with one of our codecs.
+    silently returns the stored bytes. The check takes three microseconds per chunk. Raise OSError if the array does not
+    have `dtype`, does not have one row per chunk, or is not stored with one of our codecs.
     """
     if not isinstance(dataset, h5py.Dataset):
         raise OSError("is not an array")
     codec = codec_of(dataset)
-    if dataset.dtype not in dtypes or codec is None or (codec == "none" and checksums is None):
-        raise OSError(f"is not stored as {' or '.join(dtype.str for dtype in dtypes)}, compressed or with a checksum")
+    if dataset.dtype != dtype or codec is None or (codec == "none" and checksums is None):
+        raise OSError(f"is not stored as {dtype.str}, compressed or with a checksum")
     if dataset.chunks != (1, *dataset.shape[1:]):
         raise OSError(f"is stored in chunks of {dataset.chunks}, not row by row")
     offsets, sizes = np.full(len(dataset), -1, np.int64), np.zeros(len(dataset), np.int64)
@@ -371,4 +371,4 @@ def find_chunks(
         checksums = np.empty(0, np.uint32)
     elif len(checksums) != len(dataset):
         raise OSError(f"has {len(checksums)} checksums for {len(dataset)} rows")
-    return StoredArray(tuple(dataset.shape), np.dtype(dataset.dtype), codec, offsets, sizes, checksums)
+    return StoredArray(tuple(dataset.shape), dtype, codec, offsets, sizes, checksums)

@@ -84,8 +84,9 @@ class ShardWriter:
     def encode(self, pixels: Mapping[str, NDArray[Any]]) -> EncodedRows:
         """Compress rows for `write`. This does not change the writer, so threads may call it.
 
-        `pixels` are ``image`` (row, band, y, x) in the type of the header, and ``label`` and ``flags`` (row, y, x) uint8. A row is a chip
-        or, in the layout ``windows``, a corrected partition. Raise ShardError if an array has another shape or dtype.
+        `pixels` are ``image`` (row, band, y, x) in the type of the header, and ``label`` and ``flags`` (row, y, x)
+        uint8. A row is a chip or, in the layout ``windows``, a corrected partition. Raise ShardError if an array has
+        another shape or dtype.
         """
         count = len(pixels["image"])
         # HDF5 does not check compressed bytes. It would accept those of any array and return wrong pixels.

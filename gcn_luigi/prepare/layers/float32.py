@@ -1,4 +1,4 @@
-"""Convert pixels to float32 for stacks of this type: scaled and checked, with one nodata value for all that is missing."""
+"""Convert pixels to float32: values are scaled and checked, and all that is missing gets one nodata value."""
 
 import numpy as np
 from numpy.typing import NDArray

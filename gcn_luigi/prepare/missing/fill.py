@@ -100,9 +100,9 @@ def strict_nodata(
     """Fill missing samples by role, and record every one of them.
 
     A sample is missing if it equals its band's own nodata, is beyond the band's valid range or, in topography, equals
-    the largest value of the type (32767 in int16), the mark of a saturated conversion. A pixel that is missing in any band of a role gets the role's flag, and
-    the fill value in all bands of that role. A label that is missing or is no class becomes 255. It affects no other
-    band.
+    the largest value of the type (32767 in int16), the mark of a saturated conversion. A pixel that is missing in any
+    band of a role gets the role's flag, and the fill value in all bands of that role. A label that is missing or is no
+    class becomes 255. It affects no other band.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ wherever and in whatever order the counts were made. Percentiles and distances b
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -110,7 +111,7 @@ def _pieces(times: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
     while ends[-1] < len(times):
         before = int(total[ends[-1] - 1]) if ends[-1] else 0
         ends.append(max(int(np.searchsorted(total, before + _AT_ONCE, side="right")), ends[-1] + 1))
-    return list(zip(ends[:-1], ends[1:], strict=True))
+    return list(pairwise(ends))
 
 
 @dataclass

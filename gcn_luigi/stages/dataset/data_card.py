@@ -40,8 +40,8 @@ def _readme(settings: RegionSettings, paths: DatasetPaths, chips: dict[str, int]
     audit = json.loads(paths.split_audit.read_text(encoding="utf-8"))
     size, bands, is_float = settings.chips.size, settings.schema_bands.image, settings.stack.dtype == "float32"
     rows = "\n".join(
-        f"| {i} | {band.name} | {band.role} | {_number(statistics['bands'][band.name]['mean'], is_float)} "
-        f"| {_number(statistics['bands'][band.name]['std'], is_float)} | {band.unit} |"
+        f"| {i} | {band.name} | {band.role} | {_number(statistics['bands'][band.name]['mean'], is_float=is_float)} "
+        f"| {_number(statistics['bands'][band.name]['std'], is_float=is_float)} | {band.unit} |"
         for i, band in enumerate(bands)
     )
     pixels = statistics["classes"]["pixels"]
@@ -123,7 +123,7 @@ def _out_of_range(paths: DatasetPaths, settings: RegionSettings) -> str:
     )
 
 
-def _number(value: float | None, is_float: bool) -> str:
+def _number(value: float | None, *, is_float: bool) -> str:
     # Bands of whole numbers are thousands. Floats may be indices of -1 to 1.
     return "" if value is None else f"{value:.6g}" if is_float else f"{value:,.1f}"
 

@@ -168,8 +168,8 @@ class _BandCounts:
     def add(self, table: dict[str, Any]) -> None:
         for prefix, histogram in self._floats.items():
             histogram.add(table, prefix)
-        for prefix, counts in self._whole.items():
-            counts += table[f"{prefix}histogram"]
+        for prefix in self._whole:
+            self._whole[prefix] += table[f"{prefix}histogram"]
 
     def summaries(self, prefix: str) -> list[BandSummary]:
         if self._is_float:
