@@ -41,6 +41,8 @@ class Band:
         Information for readers.
     convert : bool
         Optical files may be of any real type, and are converted. Topography always is; see `is_converted`.
+    use_tags : bool
+        The scale and offset tags of the files are applied before `scale` and `offset`.
     """
 
     name: str
@@ -54,11 +56,12 @@ class Band:
     unit: str = ""
     description: str = ""
     convert: bool = False
+    use_tags: bool = False
 
     @property
     def is_converted(self) -> bool:
         """Whether the build converts the files to the type of the stack instead of taking their values as they are."""
-        return self.convert or self.role is Role.TOPO
+        return self.convert or self.use_tags or self.role is Role.TOPO
 
     def __repr__(self) -> str:
         """Return the fields that differ from their defaults."""

@@ -54,6 +54,8 @@ class BandSettings(Section):
     nodata: Annotated[int, Field(ge=-32768, le=32767)] | None = None
     # Optical files of any real type: stored = round(source * scale + offset). Topo files are always converted.
     convert: bool = False
+    # Apply the scale and offset tags of the files first; this converts an optical band.
+    use_tags: bool = False
     scale: Annotated[float, Field(gt=0)] = 1.0
     offset: float = 0.0
     valid_min: float | None = None
@@ -69,8 +71,9 @@ class BandSettings(Section):
 
     @model_validator(mode="after")
     def _keys_fit_together(self) -> Self:
-        if self.convert and self.role == "quality":
-            raise ValueError("a quality band is never stacked, so it is not converted: remove convert")
+        if (self.convert or self.use_tags) and self.role == "quality":
+            given = "convert" if self.convert else "use_tags"
+            raise ValueError(f"a quality band is never stacked, so it is not converted: remove {given}")
         says_year = "{year}" in (self.path or "")
         if self.band is not None and self.path is None:
             raise ValueError("band needs path: in tile directories, band k of an optical file is the k-th of years")
@@ -86,8 +89,8 @@ class BandSettings(Section):
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `path`, `band` and `convert` if they are not given, so that earlier datasets stay current."""
-        optional = {*PLACES, "convert"}
+        """Leave out keys that are not given and were not always there, so that earlier datasets stay current."""
+        optional = {*PLACES, "convert", "use_tags"}
         return {key: value for key, value in plain(self).items() if key not in optional or value not in (None, False)}
 
 

@@ -29,6 +29,8 @@ class TileInventory(RegionTask):
         bands = band_facts((table.as_band() for table in settings.bands), "name", "role", "suffix")
         if converted := [table.name for table in settings.bands if table.convert]:
             chosen["converted"] = converted
+        if tagged := [table.name for table in settings.bands if table.use_tags]:
+            chosen["tagged"] = tagged
         places = [[table.name, table.path, table.band] for table in settings.bands if table.path is not None]
         if places:
             chosen["paths"] = places

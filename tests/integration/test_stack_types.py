@@ -7,8 +7,10 @@ import shutil
 import numpy as np
 import pytest
 import rasterio
+from rasterio.enums import ColorInterp
 
 import gcn_luigi
+from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.read.validate import validate
 from tests.integration.builds import build_inline, dataset
 
@@ -48,16 +50,20 @@ class Typed:
         shutil.copytree(tiny.sources, root / "input", ignore=shutil.ignore_patterns("optical", "topo"))
         shutil.copytree(tiny.config, root / "config")
         self.config = root / "config/tiny.toml"
-        # In order of the stack: role, file by year, scale, offset and nodata values of the source.
-        self.bands = {}
+        # Role, scale and offset, and nodata value of each band; the number of each year; and pixels hidden by masks.
+        self.bands, self.numbers, self.hidden = {}, {}, {}
 
-    def write(self, name, plane, **profile):
+    def write(self, name, *planes, mask=None, alpha=None, **profile):
+        """Write a file of several bands; `mask` and `alpha` are False and 0 where a pixel is missing."""
         target = self.root / f"input/typed/{name}.tif"
         target.parent.mkdir(exist_ok=True)
-        with rasterio.open(
-            target, "w", **{**self.profile, "driver": "GTiff", "count": 1, "dtype": plane.dtype, **profile}
-        ) as out:
-            out.write(plane, 1)
+        given = [*planes, *([] if alpha is None else [alpha])]
+        kept = {**self.profile, "driver": "GTiff", "count": len(given), "dtype": given[0].dtype, **profile}
+        with rasterio.open(target, "w", **kept) as out:
+            out.colorinterp = [ColorInterp.undefined] * len(planes) + [ColorInterp.alpha] * (alpha is not None)
+            out.write(np.stack(given))
+            if mask is not None:
+                out.write_mask(mask)
         return target
 
     def of_type(self, dtype):
@@ -94,16 +100,22 @@ class Typed:
 
     def original(self, band, year, box, size):
         """Return a chip read from the original file: scaled in double precision, and which pixels are missing."""
-        role, (scale, offset), nodata = self.bands[band]
-        with rasterio.open(self.root / f"input/typed/{band}_{year if role == 'optical' else None}.tif") as file:
+        role, scaling, nodata = self.bands[band]
+        year = year if role == "optical" else None
+        name = band if self.numbers else f"{band}_{year}"
+        with rasterio.open(self.root / f"input/typed/{name}.tif") as file:
             window = rasterio.windows.from_bounds(*box, transform=file.transform)
             col, row = round(window.col_off), round(window.row_off)
-            whole = file.read(1)
+            whole = file.read(self.numbers.get(year, 1))
+        missing = (whole == nodata) | self.hidden.get((band, year), np.zeros(whole.shape, bool))
+        whole = np.where(missing, np.nan, whole.astype(np.float64))
         values = np.full((size, size), np.nan)
-        seen = whole[max(row, 0) : row + size, max(col, 0) : col + size]
-        kept = np.where(seen == nodata, np.nan, seen.astype(np.float64))
-        values[max(-row, 0) :, max(-col, 0) :][: seen.shape[0], : seen.shape[1]] = kept
-        return values * scale + offset, ~np.isfinite(values)
+        kept = whole[max(row, 0) : row + size, max(col, 0) : col + size]
+        values[max(-row, 0) :, max(-col, 0) :][: kept.shape[0], : kept.shape[1]] = kept
+        exact = values
+        for scale, offset in zip(scaling[::2], scaling[1::2], strict=True):
+            exact = exact * scale + offset
+        return exact, ~np.isfinite(values)
 
 
 @pytest.fixture
@@ -143,3 +155,105 @@ def test_a_source_of_any_type_gives_its_own_pixels(typed, dtype, stack):
         assert (sampled["min"], sampled["max"]) == (values.min(), values.max())
         for name, percent in (("p1", 1), ("p99", 99)):
             assert sampled[name] == pytest.approx(np.percentile(values, percent, method="inverted_cdf"), rel=1 / 128)
+
+
+def _hidden(shape, seed):
+    """Return a hole, and single pixels, that a mask hides."""
+    hidden = np.random.default_rng(seed).random(shape) < 0.05
+    hidden[40:90, 100:170] = True
+    return hidden
+
+
+@pytest.mark.parametrize(
+    ("stack", "convert", "how"),
+    [
+        ("int16", False, "alpha"),
+        ("int16", False, "inside"),
+        ("int16", True, "beside"),
+        ("float32", True, "alpha"),
+    ],
+)
+def test_pixels_that_an_alpha_band_or_a_mask_hides_are_missing(typed, stack, convert, how):
+    # What the file holds below its mask must not count, nor hide a nodata value that the mask shows.
+    planes = {("ndsi", year): typed.layers["ndsi", year] for year in YEARS} | {("dem", None): typed.layers["dem", None]}
+    for key, plane in planes.items():
+        typed.hidden[key] = _hidden(plane.shape, 5)
+    below = {key: np.where(typed.hidden[key], 0, plane).astype(np.int16) for key, plane in planes.items()}
+    shown = ~typed.hidden["dem", None]
+    alpha = np.where(shown, 255, 0).astype(np.int16)
+    profile = {"alpha": alpha} if how == "alpha" else {"mask": shown}
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=how == "inside"):
+        typed.write("ndsi", *(below["ndsi", year] for year in YEARS), nodata=-32768, **profile)
+        typed.write("dem", below["dem", None], nodata=-9999, **profile)
+    typed.numbers = {2004: 1, 2008: 2}
+    typed.bands = {"ndsi": ("optical", (1.0, 0.0), -32768), "dem": ("topo", (1.0, 0.0), -9999)}
+    tables = [
+        {"name": "ndsi", "role": "optical", "path": "typed/ndsi.tif", "convert": convert},
+        {"name": "dem", "role": "topo", "path": "typed/dem.tif"},
+    ]
+
+    made = typed.build(tables, f'[stack]\ndtype = "{stack}"')
+
+    assert (typed.root / "input/typed/dem.tif.msk").exists() is (how == "beside")
+    samples = _chips_are_the_originals(typed, made, stack)
+    assert min(values.size for values in samples.values()) > 0
+    quality = json.loads(made.paths.tile_quality("dem").read_text())["totals"]
+    lost = typed.hidden["dem", None] | (planes["dem", None] == -9999)
+    assert quality["missing"] == lost.sum()
+
+
+@pytest.mark.parametrize("stack", ["int16", "float32"])
+def test_scale_and_offset_tags_are_applied_on_request(typed, stack):
+    for key, plane in typed.layers.items():
+        whole = np.where(plane < -9000, 65535, plane + 3000).astype(np.uint16)
+        target = typed.write(f"{key[0]}_{key[1]}", whole, nodata=65535)
+        with rasterio.open(target, "r+") as file:
+            file.scales, file.offsets = (0.0001,), (-0.3,)
+    typed.bands = {
+        "ndsi": ("optical", (0.0001, -0.3, 10000.0, 0.5), 65535),
+        "dem": ("topo", (0.0001, -0.3, 100.0, 0.0), 65535),
+    }
+    tables = [
+        {"name": "ndsi", "role": "optical", "path": "typed/{name}_{year}.tif", "scale": 10000.0, "offset": 0.5},
+        {"name": "dem", "role": "topo", "path": "typed/dem_None.tif", "scale": 100.0},
+    ]
+
+    with pytest.raises(GcnLuigiError, match="carries a scale or offset tag") as refused:
+        typed.build(tables, f'[stack]\ndtype = "{stack}"')
+    assert "use_tags = true" in refused.value.fix
+    made = typed.build([table | {"use_tags": True} for table in tables])
+
+    _chips_are_the_originals(typed, made, stack)
+
+
+def test_files_with_unlike_tags_are_refused(typed):
+    for number, (key, plane) in enumerate(typed.layers.items()):
+        target = typed.write(f"{key[0]}_{key[1]}", plane.astype(np.int16), nodata=-9999)
+        with rasterio.open(target, "r+") as file:
+            file.scales = (0.5 + number,)
+    keys = {"path": "typed/{name}_{year}.tif", "use_tags": True}
+
+    with pytest.raises(GcnLuigiError, match="tagged with scale .* but most files") as refused:
+        typed.build(
+            [
+                {"name": "ndsi", "role": "optical", **keys},
+                {"name": "dem", "role": "topo", "path": "typed/dem_None.tif", "use_tags": True},
+            ]
+        )
+    assert "ndsi_2008.tif" in str(refused.value)
+
+
+@pytest.mark.parametrize("stack", ["int16", "float32"])
+def test_infinite_pixels_are_missing_and_counted(typed, stack):
+    tables = typed.of_type("float32")
+    for year, value in zip(YEARS, (np.inf, -np.inf), strict=True):
+        with rasterio.open(typed.root / f"input/typed/ndsi_{year}.tif", "r+") as file:
+            values = file.read(1)
+            values[60:64, 70:80] = value
+            file.write(values, 1)
+
+    made = typed.build(tables, f'[stack]\ndtype = "{stack}"')
+
+    _chips_are_the_originals(typed, made, stack)
+    assert json.loads(made.paths.tile_quality("ndsi").read_text())["infinite"] == 80
+    assert "infinite" not in json.loads(made.paths.tile_quality("dem").read_text())

@@ -14,6 +14,9 @@ from typing import Any, Self
 from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice, Window
 
+# Fields that an inventory leaves out if they have their default, so that earlier inventories keep their bytes.
+_LATER = ("numbers", "mask", "scaling")
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -40,6 +43,11 @@ class SourceFile:
     numbers : tuple of int
         The band of the file for each configured year, counted from 1, or 0 if the file does not have this year. For
         topography, the one band that is used. Empty if band k is the k-th year.
+    mask : int
+        What hides pixels of the file besides its nodata tag; see `gcn_luigi.io.raster.masks.mask_of`.
+    scaling : tuple of float
+        Scale and offset tags that are applied to the values of the file; 1 and 0 if there are none, or they are not
+        asked for.
     """
 
     tile: str
@@ -51,6 +59,8 @@ class SourceFile:
     count: int
     tags: tuple[float | None, ...] = ()
     numbers: tuple[int, ...] = ()
+    mask: int = 0
+    scaling: tuple[float, float] = (1.0, 0.0)
 
     def __post_init__(self) -> None:
         """Make two nan tags equal, so that equal inventories compare equal."""
@@ -58,10 +68,11 @@ class SourceFile:
         object.__setattr__(self, "tags", tuple(map(_one_nan, self.tags)))
 
     def __repr__(self) -> str:
-        """Return the fields; `numbers` only if there are any, as fingerprints are made from this text."""
+        """Return the fields; those of `_LATER` only if they are not empty, as fingerprints are made from this text."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        if not self.numbers:
-            del values["numbers"]
+        for name in _LATER:
+            if values[name] == type(self).__dataclass_fields__[name].default:
+                del values[name]
         return f"SourceFile({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
     def __eq__(self, other: object) -> bool:
@@ -209,9 +220,10 @@ def _plain_file(file: SourceFile) -> dict[str, Any]:
     plain["tags"] = list(map(_text, file.tags))
     if not file.tags:
         del plain["tags"]
-    plain["numbers"] = list(file.numbers)
-    if not file.numbers:
-        del plain["numbers"]
+    plain["numbers"], plain["scaling"] = list(file.numbers), list(file.scaling)
+    for name in _LATER:
+        if getattr(file, name) == SourceFile.__dataclass_fields__[name].default:
+            del plain[name]
     return plain | {"export_date": file.export_date}
 
 
@@ -220,6 +232,7 @@ def _file(tile: str, plain: dict[str, Any]) -> SourceFile:
     values = {key: value for key, value in plain.items() if key != "export_date"}
     values |= {"window": Window(*plain["window"]), "nodata": _tag(plain["nodata"])}
     values["numbers"] = tuple(plain.get("numbers", ()))
+    values["scaling"] = tuple(plain.get("scaling", (1.0, 0.0)))
     return SourceFile(tile=tile, **values | {"tags": tuple(map(_tag, plain.get("tags", ())))})
 
 

@@ -5,10 +5,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.config import Region
@@ -16,15 +15,11 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import Inventory, SourceFile, tile_order
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks, open_geotiff
-from gcn_luigi.io.raster.header import open_raster, read_header
 from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
-from gcn_luigi.io.raster.windows import read_dataset, sources_within
-from gcn_luigi.lattice import Window
-from gcn_luigi.prepare.layers.float32 import to_float32
-from gcn_luigi.prepare.layers.int16 import to_int16
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
+from gcn_luigi.stages.layers.conversion import Target, convert_mosaic
 
 # Rows and columns of a strip: 4 MB of float32 per band.
 _STRIP = (BLOCK, 4096)
@@ -83,6 +78,7 @@ def mosaic_band(
             number := file.number_of(source_band - 1),
             file.window,
             float(band.nodata) if (tag := file.tag_of(number)) is None else tag,
+            mask=file.mask,
         )
         for file in reversed(from_top)
     )
@@ -130,11 +126,14 @@ def mosaic_files(paths: DatasetPaths, band: Band, year: int | None) -> tuple[Pat
 
 def write_mosaic(region: Region, paths: DatasetPaths, band: Band, year: int | None, path: Path, out: Path) -> None:
     """Write one of `mosaic_files`, `path`, to `out`: the VRT that joins a band's tiles, or its conversion."""
+    inventory = read_inventory(paths)
+    mosaic = _mosaic(region, inventory, band, year)
     if band.is_converted and path == paths.mosaic(band, year):
-        convert_mosaic(paths.source_mosaic(band, year), out, band, region.settings)
+        (scaling,) = {file.scaling for file in inventory.of_band(band.name)}
+        target = Target(region.settings.convert, region.settings.stack.dtype, scaling)
+        convert_mosaic(paths.source_mosaic(band, year), out, band, target, mosaic)
     else:
-        inventory = read_inventory(paths)
-        write_vrt(out, inventory.lattice, [_mosaic(region, inventory, band, year)])
+        write_vrt(out, inventory.lattice, [mosaic])
 
 
 def write_stack(region: Region, paths: DatasetPaths, year: int, out: Path) -> None:
@@ -174,54 +173,3 @@ def write_stack_file(region: Region, paths: DatasetPaths, year: int, out: Path, 
                 )
             target.write(np.where(values == nodata, STACK_FILE_NODATA, values), window=window.ranges)
             say(f"{year}: row {window.row} of {lattice.height}", window.row / lattice.height)
-
-
-def convert_mosaic(source: Path, path: Path, band: Band, settings: RegionSettings) -> None:
-    """Convert a raster of one band, of any real type, to a GeoTIFF of the stack's type on the same lattice.
-
-    See `to_int16` and `to_float32`.
-
-    Raises
-    ------
-    InputError
-        A source is damaged, or a pixel does not fit.
-    PublishError
-        The file cannot be written.
-    """
-    header = read_header(source)
-    with (
-        open_raster(source) as dataset,
-        open_geotiff(path, header.lattice, dtype=settings.stack.dtype, nodata=band.nodata, names=[band.name]) as target,
-    ):
-        # Strips of one block limit memory, and blocks are written in the same order on every machine.
-        for window in blocks(header.lattice, _STRIP):
-            values = read_dataset(dataset, window, fill=0)
-            try:
-                stored = _stored(values, band, settings, nodata=header.nodata[0], where=str(source))
-            except InputError as error:
-                raise _traced(error, source, window, band, settings) from error
-            target.write(stored, window=window.ranges)
-
-
-def _stored(
-    values: NDArray[Any], band: Band, settings: RegionSettings, *, nodata: float | None, where: str
-) -> NDArray[Any]:
-    """Return pixels in the type of the stack."""
-    if settings.stack.dtype == "float32":
-        return to_float32(values, band, nodata=nodata, settings=settings.convert, where=where)
-    return to_int16(values, band, nodata=nodata, settings=settings.convert, where=where)
-
-
-def _traced(error: InputError, source: Path, window: Window, band: Band, settings: RegionSettings) -> InputError:
-    """Return the error with the source files behind `window` that cause it, if `source` is a mosaic."""
-    culprits = []
-    for path, own in sources_within(source, window):
-        with open_raster(path) as dataset:
-            values = read_dataset(dataset, own, fill=0)
-            tag = dataset.nodata
-        try:
-            _stored(values, band, settings, nodata=tag, where=str(path))
-        except InputError:
-            culprits.append(str(path))
-    place = f"{source}, {window.height} x {window.width} pixels from row {window.row}, column {window.col}"
-    return InputError(error.what, where=", ".join(culprits) or place, fix=error.fix)
