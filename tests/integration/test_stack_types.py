@@ -7,9 +7,11 @@ import shutil
 import numpy as np
 import pytest
 import rasterio
+from click.testing import CliRunner
 from rasterio.enums import ColorInterp
 
 import gcn_luigi
+from gcn_luigi.cli import cli
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.read.validate import validate
 from tests.integration.builds import build_inline, dataset
@@ -88,12 +90,15 @@ class Typed:
         self.bands = {table["name"]: (table["role"], (table["scale"], table["offset"]), nodata) for table in tables}
         return tables
 
-    def build(self, tables, *sections):
+    def configure(self, tables, *sections):
         head = re.sub(r"(?ms)^\[\[bands\]\].*?(?=^\[|\Z)", "", self.config.read_text())
         lines = [
             "[[bands]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in one.items()) for one in tables
         ]
         self.config.write_text("\n".join([head, *sections, *lines]))
+
+    def build(self, tables, *sections):
+        self.configure(tables, *sections)
         build_inline(dataset("tiny", self.root / "out", self.root / "input", self.root / "config"))
         assert list(validate(self.root / "out/tiny", deep=True)) == []
         return gcn_luigi.open_dataset(self.root / "out/tiny")
@@ -257,3 +262,23 @@ def test_infinite_pixels_are_missing_and_counted(typed, stack):
     _chips_are_the_originals(typed, made, stack)
     assert json.loads(made.paths.tile_quality("ndsi").read_text())["infinite"] == 80
     assert "infinite" not in json.loads(made.paths.tile_quality("dem").read_text())
+
+
+def test_a_plan_advises_a_scale_from_the_values(typed):
+    for key, plane in typed.layers.items():
+        is_missing = plane == (-9999 if key[0] == "dem" else -32768)
+        values = np.where(is_missing, np.nan, plane / 1000 if key[0] == "ndsi" else plane + 0.3)
+        typed.write(f"{key[0]}_{key[1]}", values.astype(np.float32), nodata=np.nan)
+    tables = [
+        {"name": "ndsi", "role": "optical", "path": "typed/{name}_{year}.tif", "convert": True},
+        {"name": "dem", "role": "topo", "path": "typed/dem_None.tif"},
+    ]
+    typed.configure(tables)
+    command = ["plan", str(typed.config), "--data-root", str(typed.root / "input"), "--quick"]
+
+    told = CliRunner().invoke(cli, [*command, "--output", str(typed.root / "out")])
+
+    assert told.exit_code == 0, told.output
+    (line,) = [line for line in told.output.splitlines() if "scale =" in line]
+    assert line.startswith("advice: ndsi: values from -")
+    assert 'set scale = 10000 for the band, or [stack] dtype = "float32"' in line
