@@ -32,9 +32,9 @@ class Band:
     suffix : str
         End of the source file's stem, after an underscore: ``*_{suffix}.tif``. Empty for bands that the build makes.
     nodata : int
-        Sentinel in the int16 stack.
+        Sentinel in the stack.
     scale, offset : float
-        ``stored = round(source * scale + offset)`` if the values are converted.
+        ``stored = source * scale + offset`` if the values are converted; rounded in an int16 stack.
     valid_min, valid_max : float or None
         Closed range of stored values that can be real; None leaves that side open.
     unit, description : str
@@ -45,6 +45,8 @@ class Band:
         What is computed from elevations, for example ``"slope"``; empty for a band with files of its own.
     stacked : bool
         False for elevations that only serve to compute other bands.
+    use_tags : bool
+        The scale and offset tags of the files are applied before `scale` and `offset`.
     """
 
     name: str
@@ -60,11 +62,12 @@ class Band:
     convert: bool = False
     derive: str = ""
     stacked: bool = True
+    use_tags: bool = False
 
     @property
     def is_converted(self) -> bool:
-        """Whether the build converts the files to int16 instead of taking their values as they are."""
-        return self.convert or self.role is Role.TOPO
+        """Whether the build converts the files to the type of the stack instead of taking their values as they are."""
+        return self.convert or self.use_tags or self.role is Role.TOPO
 
     def __repr__(self) -> str:
         """Return the fields that differ from their defaults."""
@@ -82,7 +85,7 @@ CLASS_NAMES = ("none", "debris", "ice")
 
 @dataclass(frozen=True)
 class BandSchema:
-    """The bands of a stack, in their order: optical, topo, label, distance.
+    """The bands of a stack, in their order: optical, topo, label, distance; and the numpy name of its sample type.
 
     Raises
     ------
@@ -91,6 +94,7 @@ class BandSchema:
     """
 
     bands: tuple[Band, ...]
+    dtype: str = "int16"
 
     def __post_init__(self) -> None:
         """Check names, order and the label."""
@@ -145,11 +149,11 @@ def band_of(table: Mapping[str, Any]) -> Band:
     return Band(**values)
 
 
-def stacked_bands(tables: Iterable[Mapping[str, Any]], distance_unit: str | None) -> BandSchema:
+def stacked_bands(tables: Iterable[Mapping[str, Any]], distance_unit: str | None, dtype: str = "int16") -> BandSchema:
     """Return the bands of a stack: optical and topo ones of ``[[bands]]``, label, and distance if it has a unit."""
     read = [band for table in tables if (band := band_of(table)).stacked]
     stacked = [band for role in (Role.OPTICAL, Role.TOPO) for band in read if band.role is role]
-    return BandSchema((*stacked, *made_bands(distance_unit)))
+    return BandSchema((*stacked, *made_bands(distance_unit)), dtype)
 
 
 def made_bands(distance_unit: str | None) -> tuple[Band, ...]:

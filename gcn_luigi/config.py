@@ -135,7 +135,8 @@ def pick(settings: RegionSettings, keys: Iterable[str]) -> dict[str, Any]:
     dumped = settings.model_dump(mode="json")
     chosen = {}
     for key in keys:
-        if key.partition(".")[0] not in dumped:
+        section, _, _ = key.partition(".")
+        if section not in dumped and section in RegionSettings.model_fields:
             continue
         value: Any = dumped
         for part in key.split("."):

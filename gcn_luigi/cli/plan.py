@@ -35,7 +35,8 @@ def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path,
     """Show which tasks a build of REGION would run, how many chips and bytes it would make, and how long it would take.
 
     The plan counts chips as the build does, from every partition. It estimates bytes and time from a trial build of a
-    few partitions. It does not change the dataset. It uses the dataset's mosaics, label, catalog and stacks if they are
+    few partitions. If an int16 stack would lose the fractions of a band, it advises a scale. It does not change the
+    dataset. It uses the dataset's mosaics, label, catalog and stacks if they are
     up to date; otherwise it makes them in a temporary directory (below TMPDIR).
 
     \b
@@ -91,6 +92,8 @@ def _lines(found: "Forecast", shards: "ShardSettings", workers: int) -> "Iterato
     repeated = plan.chips_bytes / plan.windows_bytes if plan.windows_bytes else 1.0
     stored = f"layout chips stores each pixel {repeated:.1f} times"
     yield f"advice: layout {plan.advised} ({stored}); configured: {shards.layout}"
+    for advice in found.scales:
+        yield f"advice: {advice}"
     if trial is None or found.seconds is None:
         return
     yield (

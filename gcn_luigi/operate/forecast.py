@@ -18,6 +18,7 @@ from gcn_luigi.io.publish.timings import read_times
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.dataset.warnings import dataset_warnings
 from gcn_luigi.stages.layers.mosaics import read_inventory
+from gcn_luigi.stages.layers.scale_advice import ScaleAdvice, scale_advice
 from gcn_luigi.stages.layers.tile_quality import checked_bands
 from gcn_luigi.stages.plan import Plan, Trial, build_trial, plan_dataset
 from gcn_luigi.tasks.base import RegionTask
@@ -71,7 +72,7 @@ class PlannedTask:
 class Forecast:
     """The forecast of a build; `trial` and `seconds` are None if no trial was made.
 
-    `other_bytes` is the size of all files except the shards.
+    `other_bytes` is the size of all files except the shards. `scales` are the bands that need a scale in int16.
     """
 
     tasks: tuple[PlannedTask, ...]
@@ -80,6 +81,7 @@ class Forecast:
     other_bytes: int
     seconds: float | None
     warnings: tuple[str, ...] = ()
+    scales: tuple[ScaleAdvice, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``gcn plan --json`` writes."""
@@ -95,6 +97,7 @@ class Forecast:
             "splits": {name: {key: getattr(split, key) for key in shown} for name, split in plan.splits.items()},
             "raw_bytes": {"chips": plan.chips_bytes, "windows": plan.windows_bytes},
             "advised_layout": plan.advised,
+            "advised_scales": {advice.band: advice.scale for advice in self.scales},
             "shard_bytes": None if trial is None else trial.shard_bytes,
             "other_bytes": self.other_bytes,
             "seconds": self.seconds,
@@ -124,14 +127,15 @@ def forecast(
     plan = plan_dataset(region, prepared.paths, is_exact=is_exact, say=say)
     tasks = look_ahead(root)
     warnings = tuple(dataset_warnings(region.settings, prepared.paths))
+    scales = tuple(scale_advice(region, prepared.paths))
     others = other_bytes(tasks, prepared, plan.chips)
     if not is_exact:
-        return Forecast(tasks, plan, None, others, None, warnings)
+        return Forecast(tasks, plan, None, others, None, warnings, scales)
     trial = build_trial(region, prepared.paths, plan, scratch, say)
     names = [planned.task.name for planned in tasks]
     known = {**read_times(prepared.paths, names), **read_times(root.paths, names)}
     seconds = {planned.task.name: _seconds(planned.task, plan, trial, known) for planned in tasks}
-    return Forecast(tasks, plan, trial, others, makespan(tasks, seconds, workers), warnings)
+    return Forecast(tasks, plan, trial, others, makespan(tasks, seconds, workers), warnings, scales)
 
 
 def look_ahead(root: RegionTask) -> tuple[PlannedTask, ...]:

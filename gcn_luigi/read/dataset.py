@@ -185,7 +185,8 @@ class Dataset:
         try:
             configuration = self.description["configuration"]
             distance = configuration["distance"]
-            schema = stacked_bands(configuration["bands"], distance["unit"] if distance["enabled"] else None)
+            dtype = configuration.get("stack", {}).get("dtype", "int16")
+            schema = stacked_bands(configuration["bands"], distance["unit"] if distance["enabled"] else None, dtype)
         except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
             raise ShardError(
                 "was made with settings that this version does not know, so its bands are unknown",

@@ -177,6 +177,13 @@ class PixelStore:
         self.__dict__.update(state)
         self._lock = threading.RLock()
 
+    def types(self, position: int = 0) -> dict[str, np.dtype[Any]]:
+        """Return the type of each pixel array, from the shard of the chip at `position`; of int16 without chips."""
+        if not len(self.ids):
+            return dict(PIXELS)
+        with self._shard_of_chip(position) as opened:
+            return {name: array.dtype for name, array in opened.arrays.items()}
+
     def format(self, position: int = 0) -> tuple[dict[str, tuple[int, ...]], str]:
         """Return the shape of a chip by array, and the layout, both from the shard of the chip at `position`."""
         with self._shard_of_chip(position) as opened:
@@ -214,9 +221,9 @@ class PixelStore:
     def row(self, shard: int, row: int, chip: int) -> Arrays:
         """Return a decoded row of the pixel arrays, numbered as in `places`: a chip or partition without padding.
 
-        The result holds ``image`` (band, y, x) int16, and ``label`` and ``flags`` (y, x) uint8. They are views that are
-        valid until the next call. `chip` is any chip in the row, for messages. Raise ShardError if the shard is
-        missing, damaged or incomplete.
+        The result holds ``image`` (band, y, x) in the type of the stack, and ``label`` and ``flags`` (y, x) uint8. They
+        are views that are valid until the next call. `chip` is any chip in the row, for messages. Raise ShardError if
+        the shard is missing, damaged or incomplete.
         """
         with self._lock:
             cache = self._kept()
@@ -307,7 +314,8 @@ class PixelStore:
     def _make_cache(self, n_slots: int) -> RowCache:
         with self._as_shard_error(0, 0):
             arrays = self._shards[0].arrays
-        return RowCache({name: array.shape[1:] for name, array in arrays.items()}, PIXELS, n_slots)
+        types = {name: array.dtype for name, array in arrays.items()}
+        return RowCache({name: array.shape[1:] for name, array in arrays.items()}, types, n_slots)
 
     def _cut_from_rows(self, places: Numbers, chip_of: Numbers, out: Arrays) -> None:
         """Cut chips from decoded rows, and decode missing rows first: as many at a time as fit in the cache."""

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.io.parallel import in_order
-from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.read.buffers import Batch, BufferPool
 from gcn_luigi.read.pixels import PixelStore
 
@@ -25,11 +24,11 @@ Positions = NDArray[np.int64]
 class Chip(TypedDict):
     """One sample.
 
-    ``image`` (band, y, x) int16; ``label`` (y, x) uint8: 0 none, 1 debris, 2 debris-free ice, 255 ignore;
-    ``flags`` (y, x) uint8, where set bits mean missing; ``chip_id`` str.
+    ``image`` (band, y, x) int16, or float32 if the stack is; ``label`` (y, x) uint8: 0 none, 1 debris, 2 debris-free
+    ice, 255 ignore; ``flags`` (y, x) uint8, where set bits mean missing; ``chip_id`` str.
     """
 
-    image: NDArray[np.int16]
+    image: NDArray[Any]
     label: NDArray[np.uint8]
     flags: NDArray[np.uint8]
     chip_id: str
@@ -108,8 +107,8 @@ class ChipReader:
         Returns
         -------
         Batch
-            ``image`` (chip, band, y, x) int16, ``label`` and ``flags`` (chip, y, x) uint8, ``position`` (chip,)
-            int64, in the order of `indices`.
+            ``image`` (chip, band, y, x) int16 or float32, ``label`` and ``flags`` (chip, y, x) uint8, ``position``
+            (chip,) int64, in the order of `indices`.
 
         Raises
         ------
@@ -121,11 +120,13 @@ class ChipReader:
             A shard is missing, damaged or incomplete. The message names an affected chip.
         """
         positions = self._positions(indices)
-        shapes = self._shapes(positions)
+        shapes, types = self._shapes(positions), self._types(positions)
         if out is None:
-            arrays: dict[str, NDArray[Any]] = {name: np.empty(shapes[name], PIXELS[name]) for name in PIXELS}
+            arrays: dict[str, NDArray[Any]] = {name: np.empty(shapes[name], dtype) for name, dtype in types.items()}
         else:
-            arrays = {name: _fitting(cast("Any", out).get(name), name, shapes[name]) for name in PIXELS}
+            arrays = {
+                name: _fitting(cast("Any", out).get(name), name, shapes[name], dtype) for name, dtype in types.items()
+            }
         self._store.fill(positions, arrays)
         return cast("Batch", {**arrays, "position": positions})
 
@@ -207,7 +208,7 @@ class ChipReader:
             part, following = chosen[first : min(first + size, end)], chosen[first + size : min(first + 2 * size, end)]
             # The disk reads the next batch while this one is decoded.
             self._store.prefetch(following)
-            return self.batch(part, cast("Batch", buffers.take(self._shapes(part), PIXELS)))
+            return self.batch(part, cast("Batch", buffers.take(self._shapes(part), self._types(part))))
 
         return _made_ahead([partial(make, first) for first in range(0, end, size)], ahead)
 
@@ -243,6 +244,9 @@ class ChipReader:
             return {"image": (0, 0, 0, 0), "label": (0, 0, 0), "flags": (0, 0, 0)}
         shapes, _ = self._store.format(int(positions[0]) if len(positions) else 0)
         return {name: (len(positions), *shape) for name, shape in shapes.items()}
+
+    def _types(self, positions: Positions) -> dict[str, np.dtype[Any]]:
+        return self._store.types(int(positions[0]) if len(positions) else 0)
 
     def _positions(self, indices: Sequence[int] | Positions) -> Positions:
         positions = np.asarray(indices)
@@ -294,11 +298,11 @@ def _made_ahead(calls: Sequence[Any], ahead: int) -> Iterator[Batch]:
         yield from in_order(pool, calls, ahead)
 
 
-def _fitting(array: Any, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+def _fitting(array: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     is_array = isinstance(array, np.ndarray) and array.flags.c_contiguous and array.flags.writeable
-    if not is_array or array.shape != shape or array.dtype != PIXELS[name]:
+    if not is_array or array.shape != shape or array.dtype != dtype:
         raise InputError(
-            f"{name} of {getattr(array, 'shape', None)} {getattr(array, 'dtype', None)}, not {shape} {PIXELS[name]}",
+            f"{name} of {getattr(array, 'shape', None)} {getattr(array, 'dtype', None)}, not {shape} {dtype}",
             where="ChipReader.batch, out",
             fix="give a batch with the same number of chips from this reader, or omit it",
         )

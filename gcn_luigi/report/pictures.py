@@ -54,11 +54,9 @@ def chip_pictures(
     return (in_colour, of_label, of_missing), float((flags > 0).mean())
 
 
-def false_colour(
-    image: NDArray[np.int16], flags: NDArray[np.uint8], stretch: Stretch, hiding: int
-) -> NDArray[np.uint8]:
+def false_colour(image: NDArray[Any], flags: NDArray[np.uint8], stretch: Stretch, hiding: int) -> NDArray[np.uint8]:
     """Return (y, x, 3): three bands of `image`, (band, y, x), chequered where `flags` has one of the bits `hiding`."""
-    planes = [np.clip((image[band] - low) / max(high - low, 1.0), 0, 1) for band, low, high in stretch]
+    planes = [np.clip((image[band] - low) / ((high - low) or 1.0), 0, 1) for band, low, high in stretch]
     # Neither black nor white is used, because pure primaries hide all texture.
     rgb = np.stack([(18 + 222 * plane**0.8).round().astype(np.uint8) for plane in planes], axis=-1)
     return np.where((flags & hiding)[..., None] > 0, _chequered(flags.shape), rgb)

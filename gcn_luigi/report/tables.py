@@ -1,5 +1,6 @@
 """Tables and numbers of the pages, as text ready to print."""
 
+import math
 from dataclasses import dataclass
 
 NONE = "\u2013"
@@ -42,6 +43,18 @@ def number(value: float | None, digits: int = 0) -> str:
     text = f"{value:,.{digits}f}"
     # A true minus sign, but none before zero.
     return text.replace("-", "\u2212") if any(digit in text for digit in "123456789") else text.lstrip("-")
+
+
+def measured(value: float | None) -> str:
+    """Return a number with four significant digits, or all digits before the point, or a dash if there is none.
+
+    Examples
+    --------
+    >>> measured(0.0123456), measured(12345.6), measured(0.0)
+    ('0.01235', '12,346', '0')
+    """
+    size = abs(value or 0.0)
+    return number(value, max(3 - math.floor(math.log10(size)), 0) if size else 0)
 
 
 def percent(value: float | None) -> str:

@@ -23,6 +23,7 @@ from gcn_luigi.settings.partitions import GridSettings, SplitSettings, YearSetti
 from gcn_luigi.settings.report import ReportSettings
 from gcn_luigi.settings.section import Section
 from gcn_luigi.settings.sources import BandSettings, ConvertSettings, LatticeSettings, TileSettings
+from gcn_luigi.settings.stack import StackSettings, StackType
 
 __all__ = [
     "EACH_ROW",
@@ -45,13 +46,15 @@ __all__ = [
     "Resampling",
     "ShardSettings",
     "SplitSettings",
+    "StackSettings",
+    "StackType",
     "StorageLayout",
     "TileSettings",
     "YearSettings",
 ]
 
 # Sections that came later: they are left out if nothing in them is given, so that earlier datasets stay current.
-LATER_SECTIONS = ("report", "align")
+LATER_SECTIONS = ("align", "stack", "report")
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
@@ -70,6 +73,7 @@ class RegionSettings(Section):
     align: AlignSettings = AlignSettings()
     tiles: TileSettings = TileSettings()
     convert: ConvertSettings = ConvertSettings()
+    stack: StackSettings = StackSettings()
     distance: DistanceSettings = DistanceSettings()
     grid: GridSettings = GridSettings()
     year: YearSettings = YearSettings()
@@ -112,6 +116,16 @@ class RegionSettings(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _float_stacks_are_converted(self) -> Self:
+        # NaN, infinity and other nodata tags become the nodata of the band, so that a stack has a single one per band.
+        if self.stack.dtype != "int16":
+            converted = (
+                table.model_copy(update={"convert": True}) if table.role == "optical" else table for table in self.bands
+            )
+            object.__setattr__(self, "bands", tuple(converted))
+        return self
+
     @model_serializer(mode="wrap")
     def _without_what_is_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {key: value for key, value in plain(self).items() if key in self.given_fields}
@@ -152,7 +166,7 @@ class RegionSettings(Section):
     def schema_bands(self) -> BandSchema:
         """The stack's bands: optical, topo, label and, if enabled, distance."""
         tables = [table.model_dump() for table in self.bands]
-        return stacked_bands(tables, self.distance.unit if self.distance.enabled else None)
+        return stacked_bands(tables, self.distance.unit if self.distance.enabled else None, self.stack.dtype)
 
     @property
     def tile_directories(self) -> dict[str, str]:

@@ -68,6 +68,8 @@ class BandSettings(Section):
     z_factor: Annotated[float, Field(gt=0)] = 1.0
     # False: elevations that only serve to derive other bands.
     stacked: bool = True
+    # Apply the scale and offset tags of the files first; this converts an optical band.
+    use_tags: bool = False
     scale: Annotated[float, Field(gt=0)] = 1.0
     offset: float = 0.0
     valid_min: float | None = None
@@ -99,8 +101,9 @@ class BandSettings(Section):
 
     @model_validator(mode="after")
     def _keys_fit_together(self) -> Self:
-        if self.convert and self.role == "quality":
-            raise ValueError("a quality band is never stacked, so it is not converted: remove convert")
+        if (self.convert or self.use_tags) and self.role == "quality":
+            given = "convert" if self.convert else "use_tags"
+            raise ValueError(f"a quality band is never stacked, so it is not converted: remove {given}")
         if self.role == "quality" and self.resampling not in (None, *OF_CLASSES):
             raise ValueError(
                 "a quality band may hold flags or classes, and a mean of two classes is no class: give resampling = "
@@ -129,7 +132,7 @@ class BandSettings(Section):
     @model_serializer(mode="wrap")
     def _without_what_is_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the keys that came later if they are not given, so that earlier datasets stay current."""
-        later = {*PLACES, "convert", "derive", "stacked"}
+        later = {*PLACES, "convert", "use_tags", "derive", "stacked"}
         defaults = {key: field.default for key, field in type(self).model_fields.items() if key in later}
         return {key: value for key, value in plain(self).items() if key not in later or value != defaults[key]}
 

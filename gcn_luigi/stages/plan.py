@@ -145,7 +145,7 @@ def plan_dataset(region: Region, paths: DatasetPaths, *, is_exact: bool, say: Sa
             with_chips=tuple(with_chips),
             classes=shares[split],
         )
-    pixel = 2 * len(settings.schema_bands.image) + _PLANES
+    pixel = np.dtype(settings.stack.dtype).itemsize * len(settings.schema_bands.image) + _PLANES
     stored = [place.window for split in splits.values() for place in split.with_chips]
     window = max((one.height for one in stored), default=0) * max((one.width for one in stored), default=0)
     return Plan(

@@ -73,7 +73,8 @@ class BandStatistics(RegionTask):
 
     def dependencies(self, _path: Path) -> Dependencies:
         names = [band.name for band in self.configured.settings.schema_bands.image]
-        return Dependencies({"bands": names}, reads=_files(self.requires()))
+        facts = {"bands": names, **pick(self.configured.settings, ("stack.dtype",))}
+        return Dependencies(facts, reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
         return list(all_shards(self))
@@ -178,7 +179,7 @@ class DatasetCard(RegionTask):
         keys = ("chips.size", "chips.step", "grid.size", "nodata.fill", "nodata.mode", "split.method", "shards.layout")
         return Dependencies(
             {
-                **pick(settings, keys),
+                **pick(settings, (*keys, "stack.dtype")),
                 "is_voted": settings.label.stem is not None,
                 "bands": band_facts(settings.schema_bands.image, "name", "role", "unit"),
             },

@@ -32,6 +32,8 @@ class TileInventory(RegionTask):
         bands = band_facts((table.as_band() for table in settings.file_tables), "name", "role", "suffix")
         if converted := [table.name for table in settings.bands if table.convert]:
             chosen["converted"] = converted
+        if tagged := [table.name for table in settings.bands if table.use_tags]:
+            chosen["tagged"] = tagged
         places = [[table.name, table.path, table.band] for table in settings.bands if table.path is not None]
         if places:
             chosen["paths"] = places

@@ -110,7 +110,7 @@ def corrected_dependencies(task: RegionTask, *keys: str) -> Dependencies:
     nodata = ("nodata",) if settings.nodata.mode == "legacy" else ("nodata.mode", "nodata.fill")
     return Dependencies(
         {
-            **pick(settings, (*nodata, *keys)),
+            **pick(settings, (*nodata, *keys, "stack.dtype")),
             "bands": band_facts(settings.schema_bands, *STACKED, "valid_min", "valid_max"),
         },
         facets=("lattice", "windows"),

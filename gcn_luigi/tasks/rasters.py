@@ -57,7 +57,7 @@ class OpticalMosaic(RegionTask):
 
 
 class TopoMosaic(RegionTask):
-    """Join the tiles of each topographic band and convert them to int16."""
+    """Join the tiles of each topographic band and convert them to the type of the stack."""
 
     names_sources = True
 
@@ -98,7 +98,7 @@ class DerivedBand(RegionTask):
         band = self._band()
         elevations = settings.elevations_of(band)
         sources, reads = shown_pixels(self, elevations.name)
-        keys = ("tiles.precedence", "convert.rounding", "convert.overflow")
+        keys = ("tiles.precedence", "convert.rounding", "convert.overflow", "stack.dtype")
         return Dependencies(
             {
                 **pick(settings, keys),
@@ -127,7 +127,8 @@ def _mosaic_facts(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the facts about a band, and the keys, that one of its mosaics depends on. A conversion is a GeoTIFF."""
     if path.suffix == ".vrt":
         return ("name", "nodata"), ("tiles.precedence",)
-    return ("name", "nodata", "scale", "offset"), ("tiles.precedence", "convert.rounding", "convert.overflow")
+    keys = ("tiles.precedence", "convert.rounding", "convert.overflow", "stack.dtype")
+    return ("name", "nodata", "scale", "offset"), keys
 
 
 def write_mosaics(task: RegionTask, bands: Sequence[Band], year: int | None) -> None:
@@ -214,11 +215,13 @@ class YearStack(RegionTask):
     year: luigi.Parameter[int] = luigi.IntParameter(description="year of the composite")
 
     def dependencies(self, _path: Path) -> Dependencies:
-        bands = self.configured.settings.schema_bands
+        settings = self.configured.settings
+        bands = settings.schema_bands
         stacked = {mosaics.raster_of(self.paths, band, self.year) for band in bands}
         made = (target for task in self.requires() for target in task.targets())
         return Dependencies(
-            {"bands": band_facts(bands, *STACKED)}, reads=[target for target in made if target.path in stacked]
+            {"bands": band_facts(bands, *STACKED), **pick(settings, ("stack.dtype",))},
+            reads=[target for target in made if target.path in stacked],
         )
 
     def requires(self) -> list[RegionTask]:
@@ -241,8 +244,9 @@ class StackFiles(RegionTask):
 
     def dependencies(self, path: Path) -> Dependencies:
         (year,) = [year for year in self.configured.settings.years if self.paths.stack_file(year) == path]
-        bands = band_facts(self.configured.settings.schema_bands, "name", "nodata")
-        return Dependencies({"bands": bands}, facets=("lattice",), reads=self.clone(YearStack, year=year).targets())
+        settings = self.configured.settings
+        facts = {"bands": band_facts(settings.schema_bands, "name", "nodata"), **pick(settings, ("stack.dtype",))}
+        return Dependencies(facts, facets=("lattice",), reads=self.clone(YearStack, year=year).targets())
 
     def requires(self) -> list[YearStack]:
         return [self.clone(YearStack, year=year) for year in self.configured.settings.years]

@@ -14,7 +14,8 @@ from gcn_luigi.io.raster.vrt import write_vrt
 from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Window
 from gcn_luigi.settings import ConvertSettings
-from gcn_luigi.stages.layers.mosaics import convert_mosaic, mosaic_band
+from gcn_luigi.stages.layers.conversion import Target, convert_mosaic
+from gcn_luigi.stages.layers.mosaics import mosaic_band
 from tests.reference.tile_tree import broken_tree, columbia_settings
 
 TILE = Window(340, 700, 300, 300)
@@ -148,7 +149,7 @@ def test_an_elevation_tile_with_nan_as_nodata_ends_as_the_bands_nodata(tree):
     root = tree("nan_nodata_dem")
     path, band = mosaic_of(root, "dem")
 
-    convert_mosaic(path, root / "dem.tif", band, ConvertSettings())
+    convert_mosaic(path, root / "dem.tif", band, Target(ConvertSettings()))
 
     with rasterio.open(root / f"{TOPO}dem_cubic_temp.tif") as source, rasterio.open(root / "dem.tif") as made:
         expected = source.read(1)
@@ -185,7 +186,7 @@ def test_elevations_beyond_int16_never_wrap_around(tree, policy):
     root = tree("dem_inf_and_overflow")
     path, band = mosaic_of(root, "dem")
 
-    convert_mosaic(path, root / "dem.tif", band, ConvertSettings(overflow=policy))
+    convert_mosaic(path, root / "dem.tif", band, Target(ConvertSettings(overflow=policy)))
 
     with rasterio.open(root / f"{TOPO}dem_cubic_temp.tif") as source:
         raw = source.read(1)
@@ -203,7 +204,7 @@ def test_elevations_beyond_int16_are_refused_with_the_file_they_come_from(tree):
     path, band = mosaic_of(root, "dem")
 
     with pytest.raises(InputError, match="pixels of dem do not fit int16") as caught:
-        convert_mosaic(path, root / "dem.tif", band, ConvertSettings())
+        convert_mosaic(path, root / "dem.tif", band, Target(ConvertSettings()))
 
     assert caught.value.where == str(root / f"{TOPO}dem_cubic_temp.tif")
 

@@ -48,6 +48,8 @@ SETTINGS = [
     ("plain", {"bands.0.path": "optical/{tile}/*_ndsi.tif"}, INVENTORY),
     # int16 gives the same int16.
     ("plain", {"bands.0.convert": True}, f"TileInventory TileQuality OpticalMosaic YearStack ChipShard {ALWAYS}"),
+    ("plain", {"bands.0.use_tags": True}, f"TileInventory TileQuality OpticalMosaic YearStack ChipShard {ALWAYS}"),
+    ("plain", {"stack.dtype": "float32"}, f"TileInventory TileQuality OpticalMosaic TopoMosaic {STACKS}"),
     ("copied", {"bands.0.band": "{year}"}, INVENTORY),
     ("plain", {"bands.0.nodata": -32767}, f"TileQuality OpticalMosaic YearStack ChipShard {ALWAYS}"),
     ("plain", {"bands.2.nodata": -1}, f"OpticalMosaic {ALWAYS}"),

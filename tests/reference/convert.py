@@ -8,7 +8,7 @@ from fractions import Fraction
 def to_int16(value, *, band, nodata, settings):
     """Return the stored value, or "overflow"."""
     plain = value.item()
-    if math.isnan(plain) or plain == band.nodata or (nodata is not None and plain == nodata):
+    if not math.isfinite(plain) or plain == band.nodata or (nodata is not None and plain == nodata):
         return band.nodata
     exact = float(plain) * band.scale + band.offset
     if math.isinf(exact):

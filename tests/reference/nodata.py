@@ -42,11 +42,11 @@ def legacy_nodata(
     return result
 
 
-def _verdict(band, value):
+def _verdict(band, value, largest=32767):
     """How one sample of `band` is lost: "sentinel", "range" or not at all."""
     if band.role == "label":
         return "sentinel" if value == band.nodata or value not in (0.0, 1.0, 2.0) else None
-    if not np.isfinite(value) or value == band.nodata or (band.role == "topo" and value == 32767):
+    if not np.isfinite(value) or value == band.nodata or (band.role == "topo" and value == largest):
         return "sentinel"
     too_low = band.valid_min is not None and value < band.valid_min
     too_high = band.valid_max is not None and value > band.valid_max
@@ -63,7 +63,9 @@ def strict_nodata(stack, schema, inside=None, fill=0):
         if inside is None or (
             inside.row <= y < inside.row + inside.height and inside.col <= x < inside.col + inside.width
         ):
-            verdicts = [_verdict(band, float(value)) for band, value in zip(schema, stack[:, y, x], strict=True)]
+            largest = 32767 if stack.dtype.kind == "i" else float(np.finfo(stack.dtype).max)
+            samples = zip(schema, stack[:, y, x], strict=True)
+            verdicts = [_verdict(band, float(value), largest) for band, value in samples]
         else:
             verdicts = ["sentinel"] * len(stack)
             flags[y, x] = 8

@@ -14,8 +14,8 @@ from typing import Any, Self
 from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice, Window
 
-# Fields that earlier inventories do not have; they are written only if they are set.
-_LATE_FIELDS = ("numbers", "is_made", "resampling")
+# Fields that an inventory leaves out if they have their default, so that earlier inventories keep their bytes.
+_LATER = ("numbers", "is_made", "resampling", "mask", "scaling")
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class SourceFile:
     resampling : str
         How the file is warped onto the lattice, as rasterio names it; empty if its pixels are those of the lattice.
         Then `window` is the part of the lattice that the warped file covers.
+    mask : int
+        What hides pixels of the file besides its nodata tag; see `gcn_luigi.io.raster.masks.mask_of`.
+    scaling : tuple of float
+        Scale and offset tags that are applied to the values of the file; 1 and 0 if there are none, or they are not
+        asked for.
     """
 
     tile: str
@@ -61,6 +66,8 @@ class SourceFile:
     numbers: tuple[int, ...] = ()
     is_made: bool = False
     resampling: str = ""
+    mask: int = 0
+    scaling: tuple[float, float] = (1.0, 0.0)
 
     def __post_init__(self) -> None:
         """Make two nan tags equal, so that equal inventories compare equal."""
@@ -68,9 +75,11 @@ class SourceFile:
         object.__setattr__(self, "tags", tuple(map(_one_nan, self.tags)))
 
     def __repr__(self) -> str:
-        """Return the fields; later ones only if they say something, as fingerprints are made from this text."""
+        """Return the fields; those of `_LATER` only if they are not empty, as fingerprints are made from this text."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        values = {name: value for name, value in values.items() if value or name not in _LATE_FIELDS}
+        for name in _LATER:
+            if values[name] == type(self).__dataclass_fields__[name].default:
+                del values[name]
         return f"SourceFile({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
     def __eq__(self, other: object) -> bool:
@@ -238,9 +247,9 @@ def _plain_file(file: SourceFile) -> dict[str, Any]:
     plain["tags"] = list(map(_text, file.tags))
     if not file.tags:
         del plain["tags"]
-    plain["numbers"] = list(file.numbers)
-    for name in _LATE_FIELDS:
-        if not plain[name]:
+    plain["numbers"], plain["scaling"] = list(file.numbers), list(file.scaling)
+    for name in _LATER:
+        if getattr(file, name) == SourceFile.__dataclass_fields__[name].default:
             del plain[name]
     return plain | {"export_date": file.export_date}
 
@@ -250,6 +259,7 @@ def _file(tile: str, plain: dict[str, Any]) -> SourceFile:
     values = {key: value for key, value in plain.items() if key != "export_date"}
     values |= {"window": Window(*plain["window"]), "nodata": _tag(plain["nodata"])}
     values["numbers"] = tuple(plain.get("numbers", ()))
+    values["scaling"] = tuple(plain.get("scaling", (1.0, 0.0)))
     return SourceFile(tile=tile, **values | {"tags": tuple(map(_tag, plain.get("tags", ())))})
 
 

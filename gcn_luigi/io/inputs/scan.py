@@ -114,6 +114,7 @@ def scan_tiles(
     opened = [one for one in tried if one is not None]
     fitting = [found for one in opened if (found := _fitted(one, len(settings.years), findings)) is not None]
     _check_years(opened, settings, findings)
+    _check_scalings(fitting, findings)
     if not fitting:
         findings.check(root)
     placed, lattice = _place(fitting, settings, findings)
@@ -221,15 +222,39 @@ def _fitted(one: _Opened, n_years: int, findings: Findings) -> _Opened | None:
         findings.problem(one.note(f"holds {dtypes}; optical bands are int16"), fix)
     if "complex" in dtypes:
         findings.problem(one.note(f"holds {dtypes}"), "supply real numbers")
-    if header.is_scaled:
-        fix = "apply the scale to the pixels and remove the tag; set the scale of the band in the settings"
+    if header.is_scaled and not band.use_tags:
+        fix = "set use_tags = true for the band, or remove the tag; the band's own scale and offset come after the tags"
         findings.problem(one.note("carries a scale or offset tag, which would be ignored"), fix)
-    if header.has_mask:
-        fix = "write the masked pixels as the band's nodata value and drop the mask"
-        findings.problem(one.note("carries a mask of its own, which would be ignored"), fix)
+    if len(_scalings(one)) > 1:
+        fix = "write the same scale and offset tags for all bands: rio edit-info --bidx 1 --scale 0.0001 FILE"
+        findings.problem(one.note("has bands with different scale or offset tags"), fix)
+    if header.has_mask and not band.is_converted and one.candidate.path.endswith(".vrt"):
+        fix = "set convert = true for the band, so that its masked pixels are written as nodata"
+        findings.problem(one.note("is a VRT with a mask"), fix)
     if header.unwritten:
         findings.problem(one.note(header.unwritten), fix_unwritten(header.dtypes, band.nodata))
     return one if len(findings.problems) == before else None
+
+
+def _scalings(one: _Opened) -> set[tuple[float, float]]:
+    """Return the scale and offset tags of the bands that are used, if tags are asked for."""
+    if not one.candidate.band.use_tags:
+        return {(1.0, 0.0)}
+    numbers = [number for number in one.numbers if number] or range(1, one.header.count + 1)
+    return {one.header.scalings[number - 1] for number in numbers}
+
+
+def _check_scalings(fitting: Sequence[_Opened], findings: Findings) -> None:
+    """Report files whose scale or offset tags differ from those of most files of their band."""
+    usual: dict[str, Counter[tuple[float, float]]] = {}
+    for one in fitting:
+        usual.setdefault(one.candidate.band.name, Counter()).update(_scalings(one))
+    for one in fitting:
+        (own,), ((common, _), *_rest) = _scalings(one), usual[one.candidate.band.name].most_common()
+        if own != common:
+            said, others = (f"scale {scale:g} and offset {offset:g}" for scale, offset in (own, common))
+            fix = "write the same scale and offset tags into all files of the band, with pixels that fit them"
+            findings.problem(one.note(f"is tagged with {said}, but most files of the band with {others}"), fix)
 
 
 def _check_years(opened: Iterable[_Opened], settings: RegionSettings, findings: Findings) -> None:
@@ -367,6 +392,6 @@ def _source(one: _Opened) -> SourceFile:
     place = (candidate.tile, candidate.band.name, candidate.path, one.window)
     # By their positions, the bands are the years: nothing needs to be said.
     numbers = () if one.numbers == tuple(range(1, header.count + 1)) else one.numbers
-    return SourceFile(
-        *place, dtype, nodata, header.count, tags, numbers, is_made=candidate.is_made, resampling=one.resampling
-    )
+    (scaling,) = _scalings(one)
+    late = SourceFile(*place, dtype, nodata, header.count, tags, numbers, mask=header.mask, scaling=scaling)
+    return replace(late, is_made=candidate.is_made, resampling=one.resampling)

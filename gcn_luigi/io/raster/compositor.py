@@ -16,12 +16,14 @@ from rasterio.errors import RasterioIOError
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.copied import copied_sources
 from gcn_luigi.io.raster.drivers import open_local
+from gcn_luigi.io.raster.header import can_hold
+from gcn_luigi.io.raster.masks import hidden_pixels
 from gcn_luigi.io.raster.vrt import VrtBand, VrtSource
 from gcn_luigi.io.raster.windows import read_dataset, unreadable
 from gcn_luigi.lattice import Lattice, Window, WindowSet
 
-# Types whose values int16 can hold. Only between these types does a VRT simply copy pixels.
-_PLAIN_TYPES = ("uint8", "int8", "int16")
+# Types of mosaics and stacks between which a VRT simply copies pixels, as each can hold the values of the one before.
+_PLAIN_TYPES = ("uint8", "int8", "int16", "float32")
 # Larger than any pixel of a plain type.
 _LARGE = 1 << 16
 # Blocks are read together in units of about this many pixels along the edge. Blocks may be strips of one row.
@@ -130,7 +132,7 @@ class Layer:
 
     @classmethod
     def of(cls, band: VrtBand, lattice: Lattice) -> Self | None:
-        """Return the layer of a band, or None if GDAL does more than copy pixels that int16 can hold."""
+        """Return the layer of a band, or None if GDAL does more than copy pixels that its type can hold."""
         if band.dtype not in _PLAIN_TYPES:
             return None
         if len(band.sources) == 1 and (mosaic := band.sources[0].mosaic) is not None:
@@ -139,9 +141,12 @@ class Layer:
             is_seen_through = only.nodata in (None, band.nodata) and mosaic.nodata == band.nodata
             is_kept = inner is not None and np.can_cast(inner.dtype, band.dtype)
             return inner if is_kept and is_seen_through and only.window == lattice.window else None
-        nodata, limits = float(band.nodata or 0), np.iinfo(band.dtype)
-        is_exact = nodata.is_integer() and limits.min <= nodata <= limits.max
+        nodata = float(band.nodata or 0)
+        is_exact = nodata.is_integer() and can_hold(nodata, band.dtype)
         sources = tuple(chain.from_iterable(copied_sources(source) or (source,) for source in band.sources))
+        # A pixel of a float may equal any nodata value. Only whole numbers of a plain type are compared here.
+        if band.dtype == "float32" and any(source.nodata != _matchable(source) for source in sources):
+            return None
         if not is_exact or not all(map(_is_plain, sources)):
             return None
         windows = WindowSet([source.window for source in sources])
@@ -173,7 +178,7 @@ class Plane:
     index: int
     layer: Layer | None
     window: Window
-    pixels: NDArray[np.int16]
+    pixels: NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +257,8 @@ class Compositor:
             height, width = dataset.block_shapes[part.source.band - 1]
             window = part.own
             n_blocks = -(-window.height // height) * -(-window.width // width)
-            return float(n_blocks * self._datasets.block_bytes(part.path) / (2 * window.height * window.width))
+            shown = plane.pixels.itemsize * window.height * window.width
+            return float(n_blocks * self._datasets.block_bytes(part.path) / shown)
         return None
 
     def _draw_file(self, parts: list[Part]) -> None:
@@ -288,9 +294,14 @@ class Compositor:
                 dataset.read(band, window=window, out=target)
                 if nodata is not None and nodata != layer.nodata:
                     target[target == nodata] = layer.nodata
+                if part.source.mask:
+                    target[hidden_pixels(dataset, part.source.mask, band, part.own)] = layer.nodata
             else:
                 above = dataset.read(band, window=window)
-                np.copyto(target, above, where=True if nodata is None else above != nodata)
+                is_shown = np.True_ if nodata is None else above != nodata
+                if part.source.mask:
+                    is_shown = is_shown & ~hidden_pixels(dataset, part.source.mask, band, part.own)
+                np.copyto(target, above, where=is_shown)
         except RasterioIOError as error:
             raise unreadable(part.source.path, part.seen, plane.stack.name) from error
 
@@ -313,9 +324,9 @@ class Compositor:
         dataset = self._datasets.get(str(plane.stack), plane.window, plane.stack.name)
         tag = dataset.nodatavals[plane.index]
         values = read_dataset(dataset, plane.window, bands=[plane.index + 1], fill=0 if tag is None else tag)
-        if not np.can_cast(values.dtype, np.int16):
+        if not np.can_cast(values.dtype, plane.pixels.dtype):
             raise InputError(
-                f"is {values.dtype}, but a stack must be int16",
+                f"is {values.dtype}, but the stack must be {plane.pixels.dtype}",
                 where=str(plane.stack),
                 fix="build the stack again",
             )

@@ -32,7 +32,7 @@ def copied_sources(source: VrtSource) -> tuple[VrtSource, ...] | None:
     files do not overlap, nothing is hidden. Windows are on the lattice of `source`. None if the VRT does more, or if
     its text does not say enough; then GDAL must read it.
     """
-    if source.path.suffix != ".vrt":
+    if source.path.suffix != ".vrt" or source.mask:
         return None
     try:
         status = source.path.stat()

@@ -13,11 +13,12 @@ import deflate
 import numpy as np
 import pyproj
 from rasterio.crs import CRS
-from rasterio.enums import Compression, Interleaving, MaskFlags
+from rasterio.enums import Compression, Interleaving
 from rasterio.errors import CRSError, RasterioIOError
 
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.io.raster.drivers import open_local
+from gcn_luigi.io.raster.masks import mask_of
 from gcn_luigi.io.raster.placement import Placement
 from gcn_luigi.lattice import Lattice, Window
 
@@ -50,17 +51,26 @@ class Header:
     names: tuple[str, ...]
     # True if a band has a scale or offset tag, so that stored values are not the real values.
     is_scaled: bool
-    # True if a mask or alpha band marks valid pixels. This program does not read such masks.
-    has_mask: bool = False
+    # What marks missing pixels besides nodata tags; see `mask_of`. An alpha band that is the last band is not counted,
+    # and has no dtype, tag, name or item.
+    mask: int = 0
+    # Scale and offset tags.
+    scalings: tuple[tuple[float, float], ...] = ()
     # Metadata items.
     items: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
-    # A message about blocks that were never written in bands without a nodata tag. GDAL reads them as 0.
+    # A message about blocks that were never written in bands without a nodata tag. GDAL reads them as 0. Empty if a
+    # mask says which of their pixels are missing.
     unwritten: str = ""
 
     @functools.cached_property
     def lattice(self) -> Lattice:
         """The pixels as a lattice: north-up, square, projected in metres. Raise LatticeError if they are none."""
         return _lattice_of(self.placement, self.path)
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether a mask or alpha band marks valid pixels."""
+        return self.mask != 0
 
 
 @contextmanager
@@ -104,17 +114,21 @@ def read_header(path: Path, *, is_lattice: bool = True) -> Header:
                 where=str(path),
                 fix="copy or download the file again",
             )
+        mask = mask_of(dataset)
+        count = dataset.count - (mask == dataset.count > 1)
+        scalings = tuple(zip(dataset.scales, dataset.offsets, strict=True))[:count]
         header = Header(
             path=str(path),
             placement=_placement_of(dataset, path),
-            count=dataset.count,
-            dtypes=tuple(dataset.dtypes),
-            nodata=_tags(dataset),
-            names=tuple(name or "" for name in dataset.descriptions),
-            is_scaled=set(dataset.scales) != {1.0} or set(dataset.offsets) != {0.0},
-            has_mask=any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums),
-            items=tuple(dataset.tags(band) for band in dataset.indexes),
-            unwritten=unwritten_blocks(dataset),
+            count=count,
+            dtypes=tuple(dataset.dtypes)[:count],
+            nodata=_tags(dataset)[:count],
+            names=tuple(name or "" for name in dataset.descriptions)[:count],
+            is_scaled=set(scalings) != {(1.0, 0.0)},
+            mask=mask,
+            scalings=scalings,
+            items=tuple(dataset.tags(band) for band in dataset.indexes[:count]),
+            unwritten="" if mask else unwritten_blocks(dataset),
         )
     if is_lattice:
         # Refused here, and not when it is first used.

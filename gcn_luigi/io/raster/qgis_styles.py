@@ -86,7 +86,7 @@ def image_style(
         stretch = ET.SubElement(renderer, f"{colour}ContrastEnhancement")
         ET.SubElement(stretch, "minValue").text = _number(low)
         # The difference must not be 0, because QGIS divides by it.
-        ET.SubElement(stretch, "maxValue").text = _number(max(high, low + 1))
+        ET.SubElement(stretch, "maxValue").text = _number(high if high > low else low + 1)
         ET.SubElement(stretch, "algorithm").text = "StretchToMinimumMaximum"
     return _raster(renderer)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import rasterio
@@ -12,7 +12,8 @@ from gcn_luigi.io.raster.compositor import Compositor, DatasetCache, Layer, Plan
 from gcn_luigi.io.raster.vrt import Vrt
 from gcn_luigi.lattice import Window
 
-Stack = NDArray[np.int16]
+# (band, y, x) of one of the types of a stack.
+Stack = NDArray[Any]
 Request = tuple[int, Window]
 
 # A band is read ahead if more than this many bytes are decoded per byte read. For blocks of 256 px with one band each
@@ -29,8 +30,8 @@ class StackReader:
     """Read windows of stacks. This is a context manager that belongs to one process.
 
     The pixels are those that GDAL would read from the stacks' VRTs, but without its floating point arithmetic: parts of
-    files are copied from bottom to top. If a band needs more than copies, because int16 cannot hold a type on the way,
-    GDAL reads it from the VRT.
+    files are copied from bottom to top. If a band needs more than copies, because the type of the stack cannot hold a
+    type on the way, GDAL reads it from the VRT. All stacks have one type: that of their bands.
 
     Files are opened when they are first needed; the number of open files is limited. If the blocks of a band hold far
     more than one window, such as all years of a tile or all of its columns, windows announced by `expect` are read
@@ -43,6 +44,8 @@ class StackReader:
     ) -> None:
         self._stacks = stacks
         self._room = ahead_bytes
+        is_float = any(band.dtype == "float32" for stack in stacks.values() for band in stack.bands)
+        self._dtype = np.dtype("float32" if is_float else "int16")
         self._environment = rasterio.Env(GDAL_CACHEMAX=block_bytes, GDAL_NUM_THREADS="1")
         self._datasets = DatasetCache()
         self._compositor = Compositor(self._datasets, block_bytes // 2)
@@ -52,7 +55,7 @@ class StackReader:
         # Key: number of the band.
         self._is_costly: dict[int, bool] = {}
         self._ahead: dict[Request, dict[int, Stack]] = {}
-        self._buffers = {"ahead": np.empty(0, np.int16), "asked": np.empty(0, np.int16)}
+        self._buffers = {"ahead": np.empty(0, self._dtype), "asked": np.empty(0, self._dtype)}
 
     def __enter__(self) -> Self:
         """Limit GDAL's cache of blocks."""
@@ -119,7 +122,8 @@ class StackReader:
         batch: dict[Request, None] = {}
         room = self._room
         for request in self._expected[self._place[first] :]:
-            room -= 0 if request in batch else 2 * len(indices) * request[1].height * request[1].width
+            pixels = len(indices) * request[1].height * request[1].width
+            room -= 0 if request in batch else self._dtype.itemsize * pixels
             if batch and (room < 0 or not indices):
                 break
             batch[request] = None
@@ -136,5 +140,5 @@ class StackReader:
 
     def _buffer(self, name: str, count: int) -> Stack:
         if self._buffers[name].size < count:
-            self._buffers[name] = np.empty(count, np.int16)
+            self._buffers[name] = np.empty(count, self._dtype)
         return self._buffers[name][:count]

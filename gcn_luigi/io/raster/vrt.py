@@ -37,6 +37,8 @@ class VrtSource:
     nodata: float | None
     # If the file is itself a VRT on the same lattice, the band that it was written from.
     mosaic: "VrtBand | None" = None
+    # What else makes pixels transparent; see `gcn_luigi.io.raster.masks.mask_of`.
+    mask: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def _source_lines(source: VrtSource, lattice: Lattice, directory: Path) -> list[
     seen = window.intersection(lattice.window)
     if seen.is_empty:
         return []
-    kind = "SimpleSource" if source.nodata is None else "ComplexSource"
+    kind = "SimpleSource" if source.nodata is None and not source.mask else "ComplexSource"
     name = _text(os.path.relpath(source.path, directory))
     size = f'xSize="{seen.width}" ySize="{seen.height}"'
     lines = [
@@ -114,7 +116,10 @@ def _source_lines(source: VrtSource, lattice: Lattice, directory: Path) -> list[
         f'      <SrcRect xOff="{seen.col - window.col}" yOff="{seen.row - window.row}" {size}/>',
         f'      <DstRect xOff="{seen.col}" yOff="{seen.row}" {size}/>',
     ]
-    if source.nodata is not None:
+    # GDAL heeds the nodata value or the mask, not both.
+    if source.mask:
+        lines.append("      <UseMaskBand>true</UseMaskBand>")
+    elif source.nodata is not None:
         lines.append(f"      <NODATA>{_number(source.nodata)}</NODATA>")
     return [*lines, f"    </{kind}>"]
 

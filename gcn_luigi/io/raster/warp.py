@@ -26,6 +26,7 @@ from gcn_luigi.io.gdal import pin_rasters
 from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks
 from gcn_luigi.io.raster.header import crs_of, open_raster
+from gcn_luigi.io.raster.masks import hidden_pixels
 from gcn_luigi.io.raster.placement import EVERYWHERE, Placement
 from gcn_luigi.io.raster.windows import read_dataset
 from gcn_luigi.lattice import Lattice, Window
@@ -74,6 +75,8 @@ class Warp:
         The numpy name of the result's type, which can hold the values of the raster.
     nodata : float
         The value of missing pixels in the result. Valid values that would be equal to it are moved to the next value.
+    mask : int
+        What else hides pixels of the raster; see `gcn_luigi.io.raster.masks.mask_of`.
     """
 
     path: Path
@@ -84,6 +87,7 @@ class Warp:
     method: str
     dtype: str
     nodata: float
+    mask: int = 0
 
     def blocks(self, threads: int = 1) -> Iterator[tuple[Window, NDArray[Any]]]:
         """Yield windows of the lattice with their pixels, (band, y, x) of `dtype`, row-major, one block tall.
@@ -154,6 +158,8 @@ class Warp:
         """Warp one window in one call. `is_inside` says that the raster surely has all pixels that it needs."""
         stored = read_dataset(dataset, source, bands=self.bands, fill=0)
         valid = np.stack([_valid(plane, some) for plane, some in zip(stored, self.missing, strict=True)])
+        if self.mask:
+            valid &= ~np.stack([hidden_pixels(dataset, self.mask, band, source) for band in self.bands])
         if not valid.any():
             return
         onto = partial(self._reproject, window=window, source=source, scale=scale)

@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 FORMATS: Mapping[str, str] = MappingProxyType({"chips": "gcn_luigi chips 4", "windows": "gcn_luigi windows 4"})
 # The version of the file structure: superblock 3, which HDF5 1.10 (2016) and later can read.
 LIBRARY_VERSIONS = ("v110", "v110")
-# Pixel arrays and their types. `image` also has bands.
+# The type of `image`, by the type of the stack.
+IMAGE_TYPES: Mapping[str, np.dtype[Any]] = MappingProxyType({"int16": np.dtype("<i2"), "float32": np.dtype("<f4")})
+# Pixel arrays and their types, for stacks of int16; see `pixel_types`. `image` also has bands.
 PIXELS: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {"image": np.dtype("<i2"), "label": np.dtype("u1"), "flags": np.dtype("u1")}
 )
@@ -107,6 +109,8 @@ class ShardHeader:
         Whether a row of the pixel arrays is a chip, or a corrected partition that chips are cut from.
     window : tuple of int
         Rows and columns of the largest partition, for ``windows``.
+    dtype : str
+        Type of `image`: int16, or float32.
     """
 
     region: str
@@ -122,6 +126,7 @@ class ShardHeader:
     edge: Edge = "clamp"
     layout: "StorageLayout" = "chips"
     window: tuple[int, int] = (0, 0)
+    dtype: str = "int16"
 
     @property
     def title(self) -> str:
@@ -137,6 +142,11 @@ class ShardHeader:
     def fills(self) -> dict[str, int]:
         """The value of pixels beyond the edge of a partition, by array. Their flags say that everything is missing."""
         return {"image": self.fill, "label": LABEL_IGNORE, "flags": int(outside_flags(self.bands) | Flag.LABEL)}
+
+
+def pixel_types(dtype: str) -> dict[str, np.dtype[Any]]:
+    """Return the type of each pixel array of a shard, by the type of the stack."""
+    return {**PIXELS, "image": IMAGE_TYPES[dtype]}
 
 
 @contextmanager
@@ -250,7 +260,7 @@ def describe_pixels(file: h5py.File, header: ShardHeader) -> None:
         "image": {
             "long_name": "image bands",
             "grid_mapping": "spatial_ref",
-            "missing_pixels_hold": np.int16(header.fill),
+            "missing_pixels_hold": IMAGE_TYPES[header.dtype].type(header.fill),
         },
         "label": LABEL_ATTRIBUTES,
         "flags": FLAG_ATTRIBUTES,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gcn_luigi.errors import GcnLuigiError, ShardError
 from gcn_luigi.io.shard.codecs import codec_of, crc32, decode
-from gcn_luigi.io.shard.format import CHECKSUMS, FORMATS, PIXELS, check_footer
+from gcn_luigi.io.shard.format import CHECKSUMS, FORMATS, IMAGE_TYPES, PIXELS, check_footer
 from gcn_luigi.prepare.chips.chips import Edge, gather_chips
 
 if TYPE_CHECKING:
@@ -124,7 +124,10 @@ class ShardReader:
         for name, dtype in PIXELS.items():
             try:
                 checksums = self._file[CHECKSUMS[name]][...] if CHECKSUMS[name] in self._file else None
-                found[name] = find_chunks(self._file[name], dtype, checksums)
+                array = self._file[name]
+                # The footer vouches for the type that the file states.
+                is_image = name == "image" and isinstance(array, h5py.Dataset) and array.dtype in IMAGE_TYPES.values()
+                found[name] = find_chunks(array, array.dtype if is_image else dtype, checksums)
             except OSError as error:
                 raise OSError(f"{name} {error}") from error
         return found

@@ -28,6 +28,7 @@ from gcn_luigi.io.shard.format import (
     create_small,
     describe,
     describe_pixels,
+    pixel_types,
     write_footer,
     write_scales,
 )
@@ -67,7 +68,7 @@ class ShardWriter:
         height, width = header.row_shape
         self._rows: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
             name: (dtype, (len(header.bands), height, width) if name == "image" else (height, width))
-            for name, dtype in PIXELS.items()
+            for name, dtype in pixel_types(header.dtype).items()
         }
         # Arrays are looked up once and stay open until `finish`, because finding one by name takes HDF5 as long as
         # writing a chip.
@@ -83,8 +84,9 @@ class ShardWriter:
     def encode(self, pixels: Mapping[str, NDArray[Any]]) -> EncodedRows:
         """Compress rows for `write`. This does not change the writer, so threads may call it.
 
-        `pixels` are ``image`` (row, band, y, x) int16, and ``label`` and ``flags`` (row, y, x) uint8. A row is a chip
-        or, in the layout ``windows``, a corrected partition. Raise ShardError if an array has another shape or dtype.
+        `pixels` are ``image`` (row, band, y, x) in the type of the header, and ``label`` and ``flags`` (row, y, x)
+        uint8. A row is a chip or, in the layout ``windows``, a corrected partition. Raise ShardError if an array has
+        another shape or dtype.
         """
         count = len(pixels["image"])
         # HDF5 does not check compressed bytes. It would accept those of any array and return wrong pixels.

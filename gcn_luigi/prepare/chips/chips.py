@@ -17,8 +17,8 @@ Origins = npt.NDArray[np.int64]
 
 # A summed-area table counts in 32 bits, which suffice for the pixels of one chip up to this edge length.
 _MAX_SIZE = 65535
-# int16 for stacks; uint8 for label and flags.
-_DTYPES = (np.dtype("uint8"), np.dtype("int16"))
+# int16 or float32 for stacks; uint8 for label and flags.
+_DTYPES = (np.dtype("uint8"), np.dtype("int16"), np.dtype("float32"))
 
 
 def chip_offsets(extent: int, size: int, step: int, edge: Edge) -> tuple[int, ...]:
@@ -98,7 +98,7 @@ def cut_chips(
     Parameters
     ----------
     stack : ndarray
-        (band, y, x), or a plane (y, x); uint8 or int16; not modified. All values are copied unchanged,
+        (band, y, x), or a plane (y, x); uint8, int16 or float32; not modified. All values are copied unchanged,
         including nodata.
     origins : ndarray of int64
         (chip, 2): row and column, not negative.
@@ -130,7 +130,7 @@ def cut_chips(
         raise InputError(
             f"chips cannot be cut from an array of shape {stack.shape} and dtype {stack.dtype}",
             where="stack",
-            fix="give (band, y, x) or (y, x) of uint8 or int16",
+            fix="give (band, y, x) or (y, x) of uint8, int16 or float32",
         )
     origins = check_origins(origins, size)
     rows, cols = stack.shape[-2:]
@@ -163,7 +163,7 @@ def gather_chips(
     Parameters
     ----------
     windows : ndarray
-        (partition, band, y, x), or planes (partition, y, x), C-contiguous; uint8 or int16; not modified.
+        (partition, band, y, x), or planes (partition, y, x), C-contiguous; uint8, int16 or float32; not modified.
         All values are copied unchanged.
     places : ndarray of int64
         (chip, 3): partition, row and column.
@@ -195,7 +195,7 @@ def gather_chips(
         raise InputError(
             f"chips cannot be gathered from an array of shape {windows.shape} and dtype {windows.dtype}",
             where="partitions",
-            fix="give a C-contiguous array (partition, band, y, x) or (partition, y, x) of uint8 or int16",
+            fix="give a C-contiguous array (partition, band, y, x) or (partition, y, x) of uint8, int16 or float32",
         )
     bands = windows.shape[1:-2]
     writable(out, (len(places), *bands, *out.shape[-2:]), windows.dtype)
@@ -288,7 +288,7 @@ def check_origins(origins: Origins, size: int) -> Origins:
 
 def _fitting(fill: int, dtype: np.dtype[Any]) -> int:
     """Return `fill` if `dtype` can hold it; otherwise raise ConfigError."""
-    limits = np.iinfo(dtype)
+    limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
     if not limits.min <= fill <= limits.max:
         raise ConfigError(
             f"fill {fill} does not fit {dtype}", where="nodata settings", fix=f"give a value that {dtype} can hold"

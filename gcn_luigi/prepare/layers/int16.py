@@ -1,10 +1,11 @@
-"""Convert topography to int16: values are scaled, rounded and checked, and never wrap around."""
+"""Convert pixels to int16: values are scaled, rounded and checked, and never wrap around."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band
 from gcn_luigi.errors import InputError
+from gcn_luigi.prepare.layers.source_values import UNSCALED, missing_values, scaled_values
 from gcn_luigi.settings import ConvertSettings
 
 _LOW, _HIGH = -32768, 32767
@@ -17,12 +18,13 @@ def to_int16(
     nodata: float | None,
     settings: ConvertSettings,
     where: str,
+    tags: tuple[float, float] = UNSCALED,
 ) -> NDArray[np.int16]:
     """Return ``round(values * scale + offset)`` as int16, computed in double precision.
 
-    A pixel is missing, and becomes ``band.nodata``, if it is NaN, equals `nodata`, or equals ``band.nodata``
-    *before* scaling: nodata values are never scaled. A pixel overflows if its result does not fit int16, is
-    infinite, or happens to equal ``band.nodata`` although the pixel is not missing.
+    A pixel is missing, and becomes ``band.nodata``, if it is NaN or infinite, equals `nodata`, or equals
+    ``band.nodata`` *before* scaling: nodata values are never scaled. A pixel overflows if its result does not fit
+    int16, or happens to equal ``band.nodata`` although the pixel is not missing.
 
     Parameters
     ----------
@@ -37,17 +39,17 @@ def to_int16(
         takes the nearest int16 that is not nodata (of two equally near, the one nearer to zero).
     where : str
         File and window, for error messages.
+    tags : tuple of float
+        Scale and offset tags of the file, which are applied before those of the band; see `scaled_values`.
 
     Raises
     ------
     InputError
         A pixel overflows and the policy is ``"error"``.
     """
-    missing = _missing(values, nodata, band.nodata)
+    missing = missing_values(values, nodata, band.nodata)
     # An infinite product counts as an overflow.
-    with np.errstate(over="ignore", invalid="ignore"):
-        exact = values.astype(np.float64) * band.scale + band.offset
-    exact[missing] = 0.0
+    exact = scaled_values(values, band, tags, missing)
     rounded = np.rint(exact) if settings.rounding == "half-even" else _round_half_away(exact)
     fits = (rounded >= _LOW) & (rounded <= _HIGH) & (rounded != band.nodata)
     overflow = ~(fits | missing)
@@ -66,18 +68,6 @@ def to_int16(
             missing |= overflow
     rounded[missing] = band.nodata
     return rounded.astype(np.int16)
-
-
-def _missing(values: NDArray[np.number], nodata: float | None, band_nodata: int) -> NDArray[np.bool_]:
-    """Return which pixels are NaN or equal one of the nodata values in the precision of their own dtype."""
-    missing: NDArray[np.bool_] = values != values  # noqa: PLR0124 - true for NaN alone, and for every dtype
-    for tag in (band_nodata, band_nodata if nodata is None else nodata):
-        with np.errstate(over="ignore", invalid="ignore"):
-            typed = np.asarray(tag, np.float64).astype(values.dtype)
-        # A tag that the dtype cannot hold matches no pixel. After a cast it would match wrong ones.
-        if float(typed) == tag or (values.dtype.kind == "f" and np.isinf(typed) == np.isinf(tag)):
-            missing |= values == typed
-    return missing
 
 
 def _round_half_away(exact: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from gcn_luigi.bands import Band
 from gcn_luigi.errors import InputError
+from gcn_luigi.prepare.layers.source_values import UNSCALED
 
 Surface = npt.NDArray[np.floating[Any]]
 Frame = tuple[tuple[bool, bool], tuple[bool, bool]]
@@ -200,17 +201,21 @@ def heights(
     *,
     nodata: float | None = None,
     z_factor: float = 1.0,
+    tags: tuple[float, float] = UNSCALED,
 ) -> npt.NDArray[np.float64]:
     """Return the elevations of a band in metres, with NaN where they are missing or beyond the band's valid range.
 
     `values` are as delivered, of any real dtype and shape; `nodata`, NaN and infinities are missing. The valid range of
     `band` is that of stored values, after scaling. `z_factor` is the number of metres in the unit of `values`.
+    `tags` are the scale and offset tags of the files, which are applied first.
     """
     metres = values.astype(np.float64)
     missing = ~np.isfinite(metres)
     if nodata is not None:
         missing |= values == nodata
     with np.errstate(invalid="ignore", over="ignore"):
+        if tags != UNSCALED:
+            metres = metres * tags[0] + tags[1]
         stored = metres * band.scale + band.offset
         if band.valid_min is not None:
             missing |= stored < band.valid_min

@@ -3,9 +3,10 @@
 import enum
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,12 @@ from gcn_luigi.bands import LABEL_IGNORE, Band, BandSchema, Role
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.dtypes import Array
 
-# A conversion that saturates turns a value that is too large for int16 into this one.
-_SATURATED = 32767
-_LOW, _HIGH = -32768, 32767
+# The smallest and largest value of a stack, by its type. A conversion that saturates turns a value that is too large
+# into the largest.
+_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType({
+    "int16": (-32768, 32767),
+    "float32": (float(np.finfo(np.float32).min), float(np.finfo(np.float32).max)),
+})  # fmt: skip
 
 
 class Flag(enum.IntFlag):
@@ -46,7 +50,7 @@ class Corrected:
     Attributes
     ----------
     image : ndarray
-        (band, y, x), int16: all bands except the label, in stack order.
+        (band, y, x), in the type of the stack: all bands except the label, in stack order.
     label : ndarray of uint8
         (y, x): 0 none, 1 debris, 2 debris-free ice, 255 missing.
     flags : ndarray of uint8
@@ -65,7 +69,7 @@ class Corrected:
         """Return buffers for stacks of `shape` (y, x), for reuse as ``out``. Their content is arbitrary."""
         n_image = len(schema) - 1
         return cls(
-            np.empty((n_image, *shape), np.int16),
+            np.empty((n_image, *shape), schema.dtype),
             np.empty(shape, np.uint8),
             np.empty(shape, np.uint8),
             np.empty(n_image, np.int64),
@@ -96,14 +100,14 @@ def strict_nodata(
     """Fill missing samples by role, and record every one of them.
 
     A sample is missing if it equals its band's own nodata, is beyond the band's valid range or, in topography, equals
-    32767, the mark of a saturated conversion. A pixel that is missing in any band of a role gets the role's flag, and
-    the fill value in all bands of that role. A label that is missing or is no class becomes 255. It affects no other
-    band.
+    the largest value of the type (32767 in int16), the mark of a saturated conversion. A pixel that is missing in any
+    band of a role gets the role's flag, and the fill value in all bands of that role. A label that is missing or is no
+    class becomes 255. It affects no other band.
 
     Parameters
     ----------
     stack : ndarray
-        (band, y, x) in the order of `schema`, int16; not modified.
+        (band, y, x) in the order and type of `schema`; not modified. In a float32 stack, NaN and infinity are missing.
     schema : BandSchema
         Roles, nodata and valid ranges; any number of bands per role, including none.
     inside : Window, optional
@@ -165,19 +169,30 @@ def flag_outside(
 
 
 @functools.lru_cache(maxsize=16)
-def _rule(schema: BandSchema) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]:
+def _rule(schema: BandSchema) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
     """Return limits (band, 4) and flags (band,), both read-only. The label affects no other band, so its flag is 0."""
-    limits = np.array([_limits(band) for band in schema], np.int16)
+    limits = np.array([_limits(band, schema.dtype) for band in schema], schema.dtype)
     bits = np.insert(band_flags(schema), schema.label_index, 0)
     for array in (limits, bits):
         array.flags.writeable = False
     return limits, bits
 
 
-def _limits(band: Band) -> tuple[int, int, int, int]:
-    """Return nodata, second sentinel, lowest and highest valid value as int16. Limits are rounded inwards."""
-    sentinel = _SATURATED if band.role is Role.TOPO else band.nodata
-    lowest = _LOW if band.valid_min is None else max(_LOW, math.ceil(band.valid_min))
-    highest = _HIGH if band.valid_max is None else min(_HIGH, math.floor(band.valid_max))
-    # If no value is valid, either limit may be beyond int16.
-    return (band.nodata, sentinel, lowest, highest) if lowest <= highest else (band.nodata, sentinel, _HIGH, _LOW)
+def _limits(band: Band, dtype: str) -> tuple[float, float, float, float]:
+    """Return nodata, second sentinel, lowest and highest valid value in a stack's type. Limits are rounded inwards."""
+    low, high = _RANGES[dtype]
+    sentinel = high if band.role is Role.TOPO else band.nodata
+    lowest = low if band.valid_min is None else max(low, _inwards(band.valid_min, dtype, math.inf))
+    highest = high if band.valid_max is None else min(high, _inwards(band.valid_max, dtype, -math.inf))
+    # If no value is valid, either limit may be beyond the type.
+    return (band.nodata, sentinel, lowest, highest) if lowest <= highest else (band.nodata, sentinel, high, low)
+
+
+def _inwards(limit: float, dtype: str, towards: float) -> float:
+    """Return the value of a type that is nearest to `limit` in the direction of `towards`, an infinity."""
+    if dtype == "int16":
+        return math.ceil(limit) if towards > 0 else math.floor(limit)
+    with np.errstate(over="ignore"):
+        near = np.float32(limit)
+    is_beyond = near < limit if towards > 0 else near > limit
+    return float(np.nextafter(near, np.float32(towards)) if is_beyond else near)

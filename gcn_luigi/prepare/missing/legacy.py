@@ -27,7 +27,8 @@ def legacy_nodata(stack: Array, schema: BandSchema, settings: NodataSettings) ->
     Parameters
     ----------
     stack : ndarray
-        (band, y, x) int16, C-contiguous, in the order of `schema`; modified in place and returned.
+        (band, y, x) int16 or float32, C-contiguous, in the order of `schema`; modified in place and returned. In
+        float32, NaN and infinity are filled everywhere, as in the published script.
     schema : BandSchema
         Roles of the bands.
     settings : NodataSettings
@@ -45,7 +46,7 @@ def legacy_nodata(stack: Array, schema: BandSchema, settings: NodataSettings) ->
     selects = np.full(n_bands, _SELECT_CLASS, np.uint8)
     selects[:first_topo] |= _SELECT_OPTICAL
     selects[first_topo:label] |= _SELECT_TOPO
-    sentinels = np.array([LEGACY_NODATA, LEGACY_NODATA, _TOPO_NODATA, _SATURATED, settings.fill], np.int16)
+    sentinels = np.array([LEGACY_NODATA, LEGACY_NODATA, _TOPO_NODATA, _SATURATED, settings.fill], stack.dtype)
     probes = np.array([label, optical, topo, alternative], np.int64)
     kernel.replace(stack, probes, sentinels, selects, np.empty(stack.shape[2], np.uint8), stack)
     return stack
@@ -85,7 +86,7 @@ def legacy_corrected(
     Parameters
     ----------
     stack : ndarray
-        (band, y, x) int16 in the order of `schema`, as read from this package's stack; not modified.
+        (band, y, x) in the order and type of `schema`, as read from this package's stack; not modified.
     schema : BandSchema
         Roles, nodata and valid ranges.
     settings : NodataSettings

@@ -14,6 +14,7 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.chips.chips import coverage
 from gcn_luigi.prepare.chips.selection import ChipSelection, RejectionReason
 from gcn_luigi.prepare.missing.fill import Corrected, band_flags
+from gcn_luigi.prepare.statistics.float_counts import FloatCounts
 from gcn_luigi.prepare.statistics.statistics import N_BINS, Histogram
 
 REASONS = tuple(RejectionReason)
@@ -96,6 +97,10 @@ class PixelHistograms:
             self._most += more
             kernel.add(np.ascontiguousarray(image[:, rows]), flags[rows], band_flags, weight[rows], self._packed)
 
+    def tables(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays of a shard's table ``statistics``."""
+        return {"histogram": self.once, "chip_histogram": self.weighted}
+
     def _unpack(self) -> None:
         if self._most:
             self._once += (self._packed & np.uint64(_MOST)).view(np.int64)
@@ -130,7 +135,8 @@ class ShardStatistics:
 
     def __init__(self, schema: BandSchema) -> None:
         self._band_flags = band_flags(schema)
-        self._histograms = PixelHistograms(len(schema.image))
+        is_float = schema.dtype == "float32"
+        self._histograms = (FloatCounts if is_float else PixelHistograms)(len(schema.image))
         self._classes = np.zeros((len(CLASS_NAMES), 2), np.int64)
         self._outcomes: list[list[int]] = []
         self._out_of_range: list[npt.NDArray[Any]] = []
@@ -154,8 +160,7 @@ class ShardStatistics:
         """Return the side tables of the shard; `names` and `years` are those of its partitions."""
         return {
             "statistics": {
-                "histogram": self._histograms.once,
-                "chip_histogram": self._histograms.weighted,
+                **self._histograms.tables(),
                 "class_pixels": self._classes[:, 0],
                 "chip_class_pixels": self._classes[:, 1],
             },

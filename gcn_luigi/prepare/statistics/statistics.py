@@ -1,4 +1,4 @@
-"""Exact statistics of int16 bands, computed from histograms of whole numbers.
+"""Exact statistics of int16 bands, computed from histograms of whole numbers. Float bands: `float_counts`.
 
 A histogram has one bin per value (bin = value + 32768), so the sum of histograms is the same to the bit, wherever and
 in whatever order they were made.
@@ -29,20 +29,20 @@ class BandSummary:
         Number of samples, weights included.
     mean, std : float or None
         Mean and population standard deviation (ddof 0), in stored units.
-    min, max : int or None
+    min, max : int or float or None
         Smallest and largest value.
-    p1, p99 : int or None
+    p1, p99 : int or float or None
         The smallest value that at least 1 % (99 %) of the samples do not exceed. It always occurs in the data, as
-        with numpy's method ``inverted_cdf`` (Hyndman and Fan, 1996, type 1).
+        with numpy's method ``inverted_cdf`` (Hyndman and Fan, 1996, type 1). Of floats, it is approximate.
     """
 
     count: int
     mean: float | None
     std: float | None
-    min: int | None
-    max: int | None
-    p1: int | None
-    p99: int | None
+    min: float | None
+    max: float | None
+    p1: float | None
+    p99: float | None
 
 
 def empty_histogram(n_bands: int) -> Histogram:
@@ -70,8 +70,8 @@ def summarise(histogram: Histogram) -> BandSummary:
         std=math.sqrt((count * squares - total * total) / (count * count)),
         min=values[0],
         max=values[-1],
-        p1=_percentile(values, counts, 1),
-        p99=_percentile(values, counts, 99),
+        p1=values[percentile_bin(counts, 1)],
+        p99=values[percentile_bin(counts, 99)],
     )
 
 
@@ -120,7 +120,8 @@ def ks_of_samples(one: npt.ArrayLike, other: npt.ArrayLike) -> float | None:
     return float(np.abs(below[0] - below[1]).max())
 
 
-def _percentile(values: list[int], counts: list[int], percent: int) -> int:
+def percentile_bin(counts: list[int], percent: int) -> int:
+    """Return the position of the first of the bins, in the order of their values, up to which `percent` are counted."""
     # Rounded up in whole numbers: with floating point, 0.01 * n would be off by one sample for some n.
     wanted = -(-sum(counts) * percent // 100)
-    return values[int(np.searchsorted(np.cumsum(counts), wanted))]
+    return int(np.searchsorted(np.cumsum(counts), wanted))

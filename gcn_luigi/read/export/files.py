@@ -14,7 +14,7 @@ from gcn_luigi.errors import ConfigError, GcnLuigiError, PublishError
 from gcn_luigi.io.publish.atomic import sync, temporary_sibling
 from gcn_luigi.io.raster.geotiff import open_geotiff
 from gcn_luigi.io.raster.qgis_styles import flags_style, image_style, label_style, split_style
-from gcn_luigi.io.shard.format import PIXELS
+from gcn_luigi.io.shard.format import pixel_types
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, colour
 from gcn_luigi.prepare.chips.mosaic import Planes
@@ -37,7 +37,9 @@ class ExportFiles:
 
     def __init__(self, dataset: Dataset, directory: Path, layers: tuple[Layer, ...]) -> None:
         self._dataset, self._directory, self._layers, self._bands = dataset, directory, layers, dataset.bands
-        nodata = dataset.description["configuration"]["nodata"]
+        configuration = dataset.description["configuration"]
+        nodata = configuration["nodata"]
+        self._types = pixel_types(configuration.get("stack", {}).get("dtype", "int16"))
         self._fill = int(nodata["fill"])
         # A mask marks missing pixels if the fill value may also be a valid value. With the published rule, missing
         # pixels may hold other values as well.
@@ -82,7 +84,7 @@ class ExportFiles:
         nodata = {"image": None if self._is_masked else self._fill, "label": LABEL_IGNORE, "flags": None}[layer]
         with (
             rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-            open_geotiff(path, lattice, dtype=PIXELS[layer].name, nodata=nodata, names=names) as file,
+            open_geotiff(path, lattice, dtype=self._types[layer].name, nodata=nodata, names=names) as file,
         ):
             tags = {"AREA_OR_POINT": "Area", "gcn_luigi_dataset": self._dataset.digest}
             if layer == "image":

@@ -8,7 +8,6 @@ import geopandas as gpd
 import numpy as np
 
 from gcn_luigi.errors import InputError, ShardError
-from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.lattice import Window, WindowSet
 from gcn_luigi.prepare.chips.mosaic import Canvas
 from gcn_luigi.read.dataset import Dataset
@@ -60,7 +59,8 @@ class Scene:
                 stored[place[0], place[1]] = _Stored(place[0], place[1], int(row.shard_row), row.partition, at, shown)
         self._stored = tuple(stored.values())
         self._shown = WindowSet([one.shown for one in self._stored])
-        self._like = {name: np.empty((*shape[:-2], 0, 0), PIXELS[name]) for name, shape in shapes.items()}
+        types = self._store.types()
+        self._like = {name: np.empty((*shape[:-2], 0, 0), types[name]) for name, shape in shapes.items()}
 
     @property
     def hull(self) -> Window:
@@ -71,8 +71,8 @@ class Scene:
         """Return the pixels of `window`, of only one partition if it is given.
 
         The window is on the lattice of the region and may reach beyond it. The canvas holds ``image`` (band, y, x)
-        int16, and ``label`` and ``flags`` (y, x) uint8. Where nothing is shown, they are the fill value, label 255, and
-        flags that say that everything is missing.
+        in the type of the stack, and ``label`` and ``flags`` (y, x) uint8. Where nothing is shown, they are the fill
+        value, label 255, and flags that say that everything is missing.
 
         Raises
         ------

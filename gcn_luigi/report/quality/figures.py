@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gcn_luigi.bands import CLASS_NAMES, Band
 from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, SPLIT_COLOURS
+from gcn_luigi.prepare.statistics.float_counts import bin_values
 from gcn_luigi.prepare.statistics.statistics import ks_of_samples
 from gcn_luigi.report.drawing import (
     FAINT,
@@ -32,8 +33,6 @@ from gcn_luigi.report.quality.data import ReportData
 from gcn_luigi.report.tables import Table, number
 
 _BINS, _COLUMNS = 60, 3
-# All values of int16, in the order of a histogram.
-_VALUES = np.arange(-32768, 32768)
 _DASHED = (0, (4, 2))
 _SHARES = (("debris", "Debris"), ("ice", "Debris-free ice"), ("glacier", "Glacier: debris and ice"))
 
@@ -121,21 +120,18 @@ def _band_panel(axes: Axes, data: ReportData, position: int, band: Band) -> None
         axes.set_yticks([])
         return
     low, high = min(summary["p1"] for summary in present), max(summary["p99"] for summary in present)
-    margin = -(-(high - low) // 10)
-    low = max(low - margin, min(summary["min"] for summary in present))
-    high = min(high + margin, max(summary["max"] for summary in present))
-    # Whole steps, because stored values are whole numbers: other bins would contain unequal numbers of values.
-    step = -(-(high - low + 1) // _BINS)
-    edges = low - 0.5 + step * np.arange(-(-(high - low + 1) // step) + 1)
+    edges = _edges(low, high, present, is_whole=data.settings.stack.dtype == "int16")
+    values = bin_values(data.settings.stack.dtype)
+    is_value = ~np.isnan(values)
     for split in SPLITS:
         counts, ink = data.histograms[split][position], SPLIT_COLOURS[split]
         if not counts.any():
             continue
-        shares = np.histogram(_VALUES, edges, weights=counts)[0] / counts.sum()
+        shares = np.histogram(values[is_value], edges, weights=counts[is_value])[0] / counts.sum()
         stairs(axes, shares * 100, edges, split)
         for key in ("p1", "p99"):
             axes.axvline(described[split][key], color=ink, linewidth=1, linestyle=_DASHED)
-        for value, mark in ((histogram_median(counts), "v"), (described[split]["mean"], "o")):
+        for value, mark in ((histogram_median(counts, values), "v"), (described[split]["mean"], "o")):
             axes.plot(
                 [value], [0.97], marker=mark, color=ink, markersize=7, markeredgecolor="#ffffff",
                 transform=axes.get_xaxis_transform(), zorder=4,
@@ -148,10 +144,23 @@ def _band_panel(axes: Axes, data: ReportData, position: int, band: Band) -> None
     axes.set_ylim(0, 1.06 * axes.dataLim.y1)
 
 
-def histogram_median(counts: NDArray[np.int64]) -> int:
-    """Return the lower median of a band's values, whose (65536,) counts are given."""
+def _edges(low: float, high: float, present: Sequence[dict[str, Any]], *, is_whole: bool) -> NDArray[np.float64]:
+    """Return the edges of the bins of a panel, from a tenth below `low` to a tenth above `high`, the percentiles."""
+    margin = -(-(high - low) // 10) if is_whole else (high - low) / 10
+    low = max(low - margin, min(summary["min"] for summary in present))
+    high = min(high + margin, max(summary["max"] for summary in present))
+    if not is_whole:
+        return np.linspace(low, high if high > low else low + 1, _BINS + 1)
+    # Whole steps, because stored values are whole numbers: other bins would contain unequal numbers of values.
+    step = -(-(high - low + 1) // _BINS)
+    edges: NDArray[np.float64] = low - 0.5 + step * np.arange(-(-(high - low + 1) // step) + 1)
+    return edges
+
+
+def histogram_median(counts: NDArray[np.int64], values: NDArray[np.float64]) -> float:
+    """Return the lower median of a band's values: `counts` and `values` of the bins are given, (65536,) each."""
     total = np.cumsum(counts)
-    return int(_VALUES[np.searchsorted(total, -(-int(total[-1]) // 2))])
+    return float(values[np.searchsorted(total, -(-int(total[-1]) // 2))])
 
 
 def grid_figure(data: ReportData) -> Drawing:

@@ -48,6 +48,9 @@ def input_table(data: ReportData) -> Table:
     for kind in NOTE_KINDS:
         title = _NOTE_TITLES.get(kind, kind)
         rows.append(("tiles", title[0].lower() + title[1:], number(len(getattr(data.inventory, kind)))))
+    for name, quality in data.tile_quality.items():
+        if infinite := quality.get("infinite", 0):
+            rows.append(("tiles", f"infinite pixels of {name}, which count as missing", number(infinite)))
     for kind in ("outlines", "grid", "split"):
         notes = data.audit["notes"].get(kind, [])
         if not notes:

@@ -1,10 +1,12 @@
 """Tables of the finished dataset: split, repeated chips, candidate chips, classes, bands and grids."""
 
+from functools import partial
+
 from gcn_luigi.bands import CLASS_NAMES
 from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.prepare.chips.duplicates import Repeats
 from gcn_luigi.report.quality.data import ReportData
-from gcn_luigi.report.tables import NONE, Cell, Table, count_bar, number, percent
+from gcn_luigi.report.tables import NONE, Cell, Table, count_bar, measured, number, percent
 
 # Chips that are named per set of repeats.
 _MOST_NAMES = 3
@@ -119,6 +121,8 @@ def class_table(data: ReportData) -> Table:
 def band_table(data: ReportData) -> Table:
     """Return the statistics of every band in both splits."""
     rows: list[tuple[Cell, ...]] = []
+    is_float = data.settings.stack.dtype == "float32"
+    value, mean = (measured, measured) if is_float else (number, partial(number, digits=1))
     for position, band in enumerate(data.bands):
         for split in SPLITS:
             summary = data.of_split(split)["bands"][band.name]
@@ -126,9 +130,10 @@ def band_table(data: ReportData) -> Table:
                 (
                     band.name if split == "train" else "",
                     split,
-                    *(number(summary[key]) for key in ("count", "min", "p1")),
-                    *(number(summary[key], 1) for key in ("mean", "std")),
-                    *(number(summary[key]) for key in ("p99", "max")),
+                    number(summary["count"]),
+                    *(value(summary[key]) for key in ("min", "p1")),
+                    *(mean(summary[key]) for key in ("mean", "std")),
+                    *(value(summary[key]) for key in ("p99", "max")),
                     number(data.distance(position), 3) if split == "train" else "",
                 )
             )

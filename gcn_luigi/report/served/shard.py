@@ -10,7 +10,7 @@ import numpy as np
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.io.shard.reader import ShardReader, open_shard
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour_bands, look
-from gcn_luigi.prepare.statistics.statistics import summarise
+from gcn_luigi.prepare.statistics.float_counts import summaries_of
 from gcn_luigi.report.drawing import drawing_style
 from gcn_luigi.report.pictures import chip_pictures
 from gcn_luigi.report.render import small_page
@@ -61,8 +61,7 @@ def _facts(shard: ShardReader, path: Path, partitions: dict[str, Any]) -> list[t
 
 
 def _chips(shard: ShardReader, bands: list[Band], shown: tuple[int, int, int]) -> list[dict[str, Any]]:
-    histogram = shard.table("statistics")["histogram"]
-    summaries = {position: summarise(histogram[position]) for position in shown}
+    summaries = summaries_of([shard.table("statistics")])
     stretch = [(p, float(summaries[p].p1 or 0), float(summaries[p].p99 or 1)) for p in shown]
     columns = {name: shard.column(name) for name in ("partition", "row", "col", "year", "share_debris", "share_ice")}
     chips = []

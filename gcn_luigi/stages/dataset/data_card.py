@@ -38,10 +38,10 @@ def write_card(settings: RegionSettings, paths: DatasetPaths, readme_out: Path, 
 
 def _readme(settings: RegionSettings, paths: DatasetPaths, chips: dict[str, int], statistics: dict[str, Any]) -> str:
     audit = json.loads(paths.split_audit.read_text(encoding="utf-8"))
-    size, bands = settings.chips.size, settings.schema_bands.image
+    size, bands, is_float = settings.chips.size, settings.schema_bands.image, settings.stack.dtype == "float32"
     rows = "\n".join(
-        f"| {i} | {band.name} | {band.role} | {_number(statistics['bands'][band.name]['mean'])} "
-        f"| {_number(statistics['bands'][band.name]['std'])} | {band.unit} |"
+        f"| {i} | {band.name} | {band.role} | {_number(statistics['bands'][band.name]['mean'], is_float=is_float)} "
+        f"| {_number(statistics['bands'][band.name]['std'], is_float=is_float)} | {band.unit} |"
         for i, band in enumerate(bands)
     )
     pixels = statistics["classes"]["pixels"]
@@ -59,7 +59,7 @@ import gcn_luigi
 
 dataset = gcn_luigi.open_dataset(".")
 chip = dataset.chips("train")[0]
-chip["image"], chip["label"], chip["flags"]  # (band, y, x) int16; (y, x) uint8; (y, x) uint8
+chip["image"], chip["label"], chip["flags"]  # (band, y, x) {settings.stack.dtype}; (y, x) uint8; (y, x) uint8
 ```
 
 or any HDF5 library: {_STORED[settings.shards.layout]}. `index.parquet` and `index.gpkg` say where each chip lies.
@@ -123,8 +123,9 @@ def _out_of_range(paths: DatasetPaths, settings: RegionSettings) -> str:
     )
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:,.1f}"
+def _number(value: float | None, *, is_float: bool) -> str:
+    # Bands of whole numbers are thousands. Floats may be indices of -1 to 1.
+    return "" if value is None else f"{value:.6g}" if is_float else f"{value:,.1f}"
 
 
 def _metres(value: float | None) -> str:

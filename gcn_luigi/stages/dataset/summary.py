@@ -16,7 +16,8 @@ from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.io.tables import write_geopackage, write_geoparquet
 from gcn_luigi.prepare.chips.metadata import INDEXED_COLUMNS
-from gcn_luigi.prepare.statistics.statistics import class_weights, empty_histogram, summarise
+from gcn_luigi.prepare.statistics.float_counts import FloatHistogram
+from gcn_luigi.prepare.statistics.statistics import BandSummary, class_weights, empty_histogram, summarise
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.mosaics import read_inventory
 
@@ -137,28 +138,47 @@ def _tables(
 
 def _describe(settings: RegionSettings, paths: DatasetPaths, split: str) -> dict[str, Any]:
     names = [band.name for band in settings.schema_bands.image]
-    once, sampled = empty_histogram(len(names)), empty_histogram(len(names))
+    bands = _BandCounts(len(names), settings.stack.dtype)
     classes, sampled_classes = (np.zeros(len(CLASS_NAMES), np.int64) for _ in range(2))
     out_of_range = np.zeros(len(names), np.int64)
     tables = []
     for counts, partitions in _tables(settings, paths, split):
-        once += counts["histogram"]
-        sampled += counts["chip_histogram"]
+        bands.add(counts)
         classes += counts["class_pixels"]
         sampled_classes += counts["chip_class_pixels"]
         out_of_range += partitions["out_of_range"].sum(axis=0)
         tables.append(partitions)
     return {
-        "bands": _bands(names, once),
+        "bands": _bands(names, bands.summaries("")),
         "classes": _classes(classes),
-        "as_sampled": {"bands": _bands(names, sampled), "classes": _classes(sampled_classes)},
+        "as_sampled": {"bands": _bands(names, bands.summaries("chip_")), "classes": _classes(sampled_classes)},
         "chips": _outcomes(tables),
         "out_of_range": dict(zip(names, out_of_range.tolist(), strict=True)),
     }
 
 
-def _bands(names: list[str], histogram: Any) -> dict[str, Any]:
-    return {name: vars(summarise(row)) for name, row in zip(names, histogram, strict=True)}
+class _BandCounts:
+    """The counts of all shards: each pixel once, and, with the prefix ``chip_``, once for every chip."""
+
+    def __init__(self, n_bands: int, dtype: str) -> None:
+        self._n_bands, self._is_float, prefixes = n_bands, dtype == "float32", ("", "chip_")
+        self._floats = {prefix: FloatHistogram.empty(n_bands) for prefix in prefixes if self._is_float}
+        self._whole = {prefix: empty_histogram(n_bands) for prefix in prefixes if not self._is_float}
+
+    def add(self, table: dict[str, Any]) -> None:
+        for prefix, histogram in self._floats.items():
+            histogram.add(table, prefix)
+        for prefix in self._whole:
+            self._whole[prefix] += table[f"{prefix}histogram"]
+
+    def summaries(self, prefix: str) -> list[BandSummary]:
+        if self._is_float:
+            return [self._floats[prefix].summary(band) for band in range(self._n_bands)]
+        return [summarise(row) for row in self._whole[prefix]]
+
+
+def _bands(names: list[str], summaries: list[BandSummary]) -> dict[str, Any]:
+    return {name: vars(summary) for name, summary in zip(names, summaries, strict=True)}
 
 
 def _classes(counts: Any) -> dict[str, Any]:

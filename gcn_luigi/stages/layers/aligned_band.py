@@ -46,6 +46,7 @@ def _warped(file: SourceFile, paths: DatasetPaths, settings: RegionSettings) -> 
         numbers=places,
         is_made=False,
         resampling="",
+        mask=0,
     )
 
 
@@ -95,7 +96,7 @@ def write_aligned(region: Region, lattice: Lattice, file: SourceFile, out: Path,
         tuple(float(value) for value in (file.tag_of(number), own) if value is not None) for number in numbers
     )
     window = lattice.crop(file.window)
-    warp = Warp(path, header.placement, numbers, meant, window, file.resampling, dtype, nodata)
+    warp = Warp(path, header.placement, numbers, meant, window, file.resampling, dtype, nodata, file.mask)
     described = [names[number - 1] for number in numbers]
     with open_geotiff(out, window, dtype=dtype, nodata=nodata, names=described) as target:
         for part, values in warp.blocks(threads):

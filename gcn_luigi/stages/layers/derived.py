@@ -7,12 +7,12 @@ from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks, open_geotiff
-from gcn_luigi.io.raster.header import open_raster, read_header
-from gcn_luigi.io.raster.windows import read_dataset
+from gcn_luigi.io.raster.header import read_header
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.layers.int16 import to_int16
 from gcn_luigi.prepare.layers.terrain import Frame, derive, heights
 from gcn_luigi.stages import Say
+from gcn_luigi.stages.layers.conversion import Target, strips
+from gcn_luigi.stages.layers.mosaics import mosaic_of, read_inventory
 
 # Rows and columns of a strip: 4 MB of float64, of which a curvature needs about a dozen.
 _STRIP = (BLOCK, 2048)
@@ -26,7 +26,7 @@ def facts_about(elevations: Band) -> tuple[str, ...]:
 
 
 def write_derived(region: Region, paths: DatasetPaths, band: Band, out: Path, say: Say) -> None:
-    """Compute a derived band from the mosaic of its elevations and write it to `out`, an int16 GeoTIFF.
+    """Compute a derived band from the mosaic of its elevations and write it to `out`, a GeoTIFF of the stack's type.
 
     Each strip is read with one more pixel on every side, so the result is that of the whole mosaic at once. A pixel is
     missing if one of the 9 elevations around it is. At the edge of the area the surface is continued linearly.
@@ -34,7 +34,7 @@ def write_derived(region: Region, paths: DatasetPaths, band: Band, out: Path, sa
     Raises
     ------
     InputError
-        A source is damaged, the area has fewer than 2 x 2 pixels, or a value does not fit int16.
+        A source is damaged, the area has fewer than 2 x 2 pixels, or a value does not fit the type.
     PublishError
         The file cannot be written.
     """
@@ -42,20 +42,20 @@ def write_derived(region: Region, paths: DatasetPaths, band: Band, out: Path, sa
     elevations = settings.elevations_of(band)
     z_factor = settings.table_of(band.name).z_factor
     source = paths.source_mosaic(elevations)
-    header = read_header(source)
-    lattice = header.lattice
+    header, inventory = read_header(source), read_inventory(paths)
+    lattice, made = header.lattice, Target(settings.convert, settings.stack.dtype)
+    (tags,) = {file.scaling for file in inventory.of_band(elevations.name)}
     with (
-        open_raster(source) as dataset,
-        open_geotiff(out, lattice, dtype="int16", nodata=band.nodata, names=[band.name]) as target,
+        strips(source, mosaic_of(region, paths, inventory, elevations)) as read,
+        open_geotiff(out, lattice, dtype=made.dtype, nodata=band.nodata, names=[band.name]) as target,
     ):
         for window in blocks(lattice, _STRIP):
             around, frame = _surrounding(window, lattice)
-            values = read_dataset(dataset, around, fill=0)[0]
-            metres = heights(values, elevations, nodata=header.nodata[0], z_factor=z_factor)
+            metres = heights(read(around)[0], elevations, nodata=header.nodata[0], z_factor=z_factor, tags=tags)
             surface = derive(band.derive, metres, frame, lattice.pixel_size)
             place = f"{window.height} x {window.width} pixels from row {window.row}, column {window.col}"
             try:
-                stored = to_int16(surface, band, nodata=None, settings=settings.convert, where=f"{source}, {place}")
+                stored = made.stored(surface, band, nodata=None, where=f"{source}, {place}")
             except InputError as error:
                 fix = "give the band a smaller scale, or set convert.overflow to 'nodata' or 'saturate'"
                 raise InputError(error.what, where=error.where, fix=fix) from error

@@ -15,15 +15,12 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import Inventory, SourceFile, tile_order
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks, open_geotiff
-from gcn_luigi.io.raster.header import open_raster, read_header
 from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
-from gcn_luigi.io.raster.windows import read_dataset, sources_within
-from gcn_luigi.lattice import Window
-from gcn_luigi.prepare.layers.int16 import to_int16
-from gcn_luigi.settings import ConvertSettings, RegionSettings
+from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.aligned_band import in_place_of_sources
+from gcn_luigi.stages.layers.conversion import Target, convert_mosaic
 
 # Rows and columns of a strip: 4 MB of float32 per band.
 _STRIP = (BLOCK, 4096)
@@ -83,6 +80,7 @@ def mosaic_band(
             number := file.number_of(source_band - 1),
             file.window,
             float(band.nodata) if (tag := file.tag_of(number)) is None else tag,
+            mask=file.mask,
         )
         for file in reversed(from_top)
     )
@@ -91,17 +89,22 @@ def mosaic_band(
 
 
 def stack_of(region: Region, paths: DatasetPaths, inventory: Inventory, year: int) -> Vrt:
-    """Return the stack of a year: int16, named bands with their nodata. Optical bands show tiles through mosaics."""
-    lattice, bands = inventory.lattice, []
-    for band in region.settings.schema_bands:
+    """Return the stack of a year: named bands of one type, each with its nodata.
+
+    Optical bands that are not converted show tiles through mosaics.
+    """
+    lattice, bands, schema = inventory.lattice, [], region.settings.schema_bands
+    for band in schema:
         is_shown = band.role is Role.OPTICAL and not band.is_converted
-        mosaic = _mosaic(region, paths, inventory, band, year) if is_shown else None
+        mosaic = mosaic_of(region, paths, inventory, band, year) if is_shown else None
         source = VrtSource(raster_of(paths, band, year).absolute(), 1, lattice.window, band.nodata, mosaic)
-        bands.append(VrtBand(band.name, "int16", band.nodata, (source,)))
+        bands.append(VrtBand(band.name, schema.dtype, band.nodata, (source,)))
     return Vrt(paths.stack(year), lattice, tuple(bands))
 
 
-def _mosaic(region: Region, paths: DatasetPaths, inventory: Inventory, band: Band, year: int | None = None) -> VrtBand:
+def mosaic_of(
+    region: Region, paths: DatasetPaths, inventory: Inventory, band: Band, year: int | None = None
+) -> VrtBand:
     """Return the mosaic of a band's tiles. Band k of an optical tile is the k-th configured year."""
     settings, number = region.settings, 1
     if year is not None:
@@ -132,12 +135,15 @@ def mosaic_files(paths: DatasetPaths, band: Band, year: int | None) -> tuple[Pat
 
 
 def write_mosaic(region: Region, paths: DatasetPaths, band: Band, year: int | None, path: Path, out: Path) -> None:
-    """Write one of `mosaic_files`, `path`, to `out`: the VRT that joins a band's tiles, or its conversion to int16."""
+    """Write one of `mosaic_files`, `path`, to `out`: the VRT that joins a band's tiles, or its conversion."""
+    inventory = read_inventory(paths)
+    mosaic = mosaic_of(region, paths, inventory, band, year)
     if band.is_converted and path == paths.mosaic(band, year):
-        convert_mosaic(paths.source_mosaic(band, year), out, band, region.settings.convert)
+        (scaling,) = {file.scaling for file in inventory.of_band(band.name)}
+        target = Target(region.settings.convert, region.settings.stack.dtype, scaling)
+        convert_mosaic(paths.source_mosaic(band, year), out, band, target, mosaic)
     else:
-        inventory = read_inventory(paths)
-        write_vrt(out, inventory.lattice, [_mosaic(region, paths, inventory, band, year)])
+        write_vrt(out, inventory.lattice, [mosaic])
 
 
 def write_stack(region: Region, paths: DatasetPaths, year: int, out: Path) -> None:
@@ -147,7 +153,7 @@ def write_stack(region: Region, paths: DatasetPaths, year: int, out: Path) -> No
 
 
 def write_stack_file(region: Region, paths: DatasetPaths, year: int, out: Path, say: Say) -> None:
-    """Copy the stack of `year` into one GeoTIFF: int16, bands by name, -32768 wherever a band is missing.
+    """Copy the stack of `year` into one GeoTIFF of its type: bands by name, -32768 wherever a band is missing.
 
     Nothing else changes: pixels are neither corrected nor filled, and values out of range are kept.
 
@@ -159,10 +165,10 @@ def write_stack_file(region: Region, paths: DatasetPaths, year: int, out: Path, 
     schema = region.settings.schema_bands
     source = stack_of(region, paths, read_inventory(paths), year)
     lattice = source.lattice
-    nodata = np.array([band.nodata for band in schema], np.int16)[:, np.newaxis, np.newaxis]
+    nodata = np.array([band.nodata for band in schema], schema.dtype)[:, np.newaxis, np.newaxis]
     with (
         StackReader({year: source}) as stack,
-        open_geotiff(out, lattice, dtype="int16", nodata=STACK_FILE_NODATA, names=schema.names) as target,
+        open_geotiff(out, lattice, dtype=schema.dtype, nodata=STACK_FILE_NODATA, names=schema.names) as target,
     ):
         stack.expect([(year, window) for window in blocks(lattice, _STRIP)])
         for window in blocks(lattice, _STRIP):
@@ -177,43 +183,3 @@ def write_stack_file(region: Region, paths: DatasetPaths, year: int, out: Path, 
                 )
             target.write(np.where(values == nodata, STACK_FILE_NODATA, values), window=window.ranges)
             say(f"{year}: row {window.row} of {lattice.height}", window.row / lattice.height)
-
-
-def convert_mosaic(source: Path, path: Path, band: Band, settings: ConvertSettings) -> None:
-    """Convert a raster of one band, of any real type, to an int16 GeoTIFF on the same lattice; see `to_int16`.
-
-    Raises
-    ------
-    InputError
-        A source is damaged, or a pixel does not fit.
-    PublishError
-        The file cannot be written.
-    """
-    header = read_header(source)
-    with (
-        open_raster(source) as dataset,
-        open_geotiff(path, header.lattice, dtype="int16", nodata=band.nodata, names=[band.name]) as target,
-    ):
-        # Strips of one block limit memory, and blocks are written in the same order on every machine.
-        for window in blocks(header.lattice, _STRIP):
-            values = read_dataset(dataset, window, fill=0)
-            try:
-                stored = to_int16(values, band, nodata=header.nodata[0], settings=settings, where=str(source))
-            except InputError as error:
-                raise _traced(error, source, window, band, settings) from error
-            target.write(stored, window=window.ranges)
-
-
-def _traced(error: InputError, source: Path, window: Window, band: Band, settings: ConvertSettings) -> InputError:
-    """Return the error with the source files behind `window` that cause it, if `source` is a mosaic."""
-    culprits = []
-    for path, own in sources_within(source, window):
-        with open_raster(path) as dataset:
-            values = read_dataset(dataset, own, fill=0)
-            tag = dataset.nodata
-        try:
-            to_int16(values, band, nodata=tag, settings=settings, where=str(path))
-        except InputError:
-            culprits.append(str(path))
-    place = f"{source}, {window.height} x {window.width} pixels from row {window.row}, column {window.col}"
-    return InputError(error.what, where=", ".join(culprits) or place, fix=error.fix)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from gcn_luigi.io.inputs.inventory import SourceFile
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import blocks
 from gcn_luigi.io.raster.header import COPY_FIRST, check_deflated, holdable, open_raster
+from gcn_luigi.io.raster.masks import hidden_pixels
 from gcn_luigi.io.raster.windows import read_dataset
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.missing.constants import PixelSample
@@ -48,7 +49,8 @@ def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path
     beyond the band's valid range are a sign of damage; such pixels are masked in chips.
 
     `out` is JSON with, for each tile and year, the numbers of valid, missing and out-of-range pixels, and the smallest
-    and largest valid value in source units; with the sums; and with ``suspect``, the tiles whose pixels or tags look as
+    and largest valid value in source units; with the sums; with ``infinite``, the number of missing pixels that are
+    infinite, if there are any; and with ``suspect``, the tiles whose pixels or tags look as
     if missing pixels were taken for measurements, or the reverse.
 
     Raises
@@ -66,11 +68,11 @@ def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path
     damaged: list[str] = []
     for done, file in enumerate(files, 1):
         try:
-            place = file.place(region.root, paths.root)
-            counted, samples = _file_rows(place, file, band, years)
+            place, own = file.place(region.root, paths.root), _with_tags(band, file)
+            counted, samples = _file_rows(place, file, own, years)
             _check_blocks(place, band, counted)
             rows += counted
-            suspects += _find_suspects(file, band, counted, samples, trust)
+            suspects += _find_suspects(file, own, counted, samples, trust)
         except InputError as error:
             damaged.append(f"{file.path}: {error.what}")
         say(f"{done} of {len(files)} tiles, {sum(row['out_of_range'] for row in rows)} out of range", done / len(files))
@@ -87,10 +89,26 @@ def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path
         "valid_min": band.valid_min,
         "valid_max": band.valid_max,
         "totals": {key: sum(row[key] for row in rows) for key in ("valid", "missing", "out_of_range")},
+        **({"infinite": infinite} if (infinite := sum(row.get("infinite", 0) for row in rows)) else {}),
         "tiles": rows,
         "suspect": [asdict(suspect) for suspect in suspects],
     }
     out.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _with_tags(band: Band, file: SourceFile) -> Band:
+    """Return a band whose scale and offset include the tags of a file."""
+    scale, offset = file.scaling
+    return replace(band, scale=scale * band.scale, offset=offset * band.scale + band.offset)
+
+
+def _without_hidden(plane: NDArray[Any], hidden: NDArray[np.bool_], band: Band) -> NDArray[Any]:
+    """Return pixels with the band's nodata value where they are hidden, in a type that holds both."""
+    return np.where(hidden, np.int32(band.nodata), plane)
+
+
+def _n_infinite(plane: NDArray[Any]) -> int:
+    return int(np.isinf(plane).sum()) if plane.dtype.kind == "f" else 0
 
 
 def _trust(settings: RegionSettings, band: Band) -> _Trust:
@@ -108,7 +126,7 @@ def _file_rows(
     numbers = [file.number_of(position) for position in range(len(years))]
     years = tuple(year for year, number in zip(years, numbers, strict=True) if number)
     numbers = [number for number in numbers if number]
-    counts = np.zeros((len(years), 3), np.int64)
+    counts = np.zeros((len(years), 4), np.int64)
     extremes = [(np.inf, -np.inf)] * len(years)
     with open_raster(path) as dataset:
         # The pixels as delivered, which the window does not count if they are warped.
@@ -116,10 +134,13 @@ def _file_rows(
         shape = Lattice("", 0.0, 0.0, 1.0, dataset.height, dataset.width)
         for window in blocks(shape, _STRIP):
             values = read_dataset(dataset, window, bands=numbers, fill=0)
-            for position, plane in enumerate(values):
+            for position, stored in enumerate(values):
+                number = numbers[position]
+                hidden = hidden_pixels(dataset, file.mask, number, window) if file.mask else None
+                plane = stored if hidden is None else _without_hidden(stored, hidden, band)
                 samples[position].add(window.row, window.col, plane)
-                valid, missing, wild = _classify(plane, band, file.tag_of(numbers[position]))
-                counts[position] += (valid.sum(), missing.sum(), wild.sum())
+                valid, missing, wild = _classify(plane, band, file.tag_of(number))
+                counts[position] += (valid.sum(), missing.sum(), wild.sum(), _n_infinite(plane))
                 if valid.any():
                     kept, (low, high) = plane[valid], extremes[position]
                     extremes[position] = (min(low, float(kept.min())), max(high, float(kept.max())))
@@ -128,7 +149,9 @@ def _file_rows(
             "tile": file.tile,
             "path": file.path,
             "year": year,
-            **dict(zip(("valid", "missing", "out_of_range"), row.tolist(), strict=True)),
+            **dict(zip(("valid", "missing", "out_of_range"), row[:3].tolist(), strict=True)),
+            # Only where there are any, so that the files of other tiles keep their bytes.
+            **({"infinite": int(row[3])} if row[3] else {}),
             "min": None if low > high else low,
             "max": None if low > high else high,
         }

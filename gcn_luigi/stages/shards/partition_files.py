@@ -20,7 +20,7 @@ from gcn_luigi.stages.shards.shard import used_partitions
 def write_partition_files(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:
     """Write one GeoTIFF per used partition, and to `out` a CSV that lists them.
 
-    The bands are those of the stack, in its order, int16. In the mode ``strict`` missing samples hold the fill value
+    The bands are those of the stack, in its order and type. In the mode ``strict`` missing samples hold the fill value
     and missing label pixels 255; in the mode ``legacy`` they hold the published result. No nodata value is declared,
     because no pixel holds one. The CSV has the columns split, partition, year, file, size (in bytes) and sha256.
     """
@@ -31,7 +31,7 @@ def write_partition_files(region: Region, paths: DatasetPaths, out: Path, say: S
     rows = []
     partitions = read_partitions(region, paths, inventory, places)
     for done, (place, corrected) in enumerate(zip(places, partitions, strict=True), 1):
-        stack = np.insert(corrected.image, schema.label_index, corrected.label.astype(np.int16), axis=0)
+        stack = np.insert(corrected.image, schema.label_index, corrected.label.astype(schema.dtype), axis=0)
         path = paths.partition(place.partition, place.year)
         with atomic_write(path) as temporary:
             write_geotiff(temporary, lattice.crop(place.window), stack, nodata=None, names=schema.names)

@@ -102,9 +102,9 @@ class ChipEncoder:
     ) -> Iterator[Callable[[], EncodedChips]]:
         """Yield the calls that encode one partition. There are none without chips.
 
-        `planes` are ``image`` (band, y, x) int16, and ``label`` and ``flags`` (y, x) uint8 of the partition. They must
-        not change before the calls are done. `origins` (chip, 2) are the row and column of its chips. `columns` and
-        `windows` are the metadata of the chips (chip, ...) and of the partition (1, ...).
+        `planes` are ``image`` (band, y, x) in the type of the stack, and ``label`` and ``flags`` (y, x) uint8 of the
+        partition. They must not change before the calls are done. `origins` (chip, 2) are the row and column of its
+        chips. `columns` and `windows` are the metadata of the chips (chip, ...) and of the partition (1, ...).
         """
         if not len(origins):
             return
@@ -224,6 +224,7 @@ def shard_header(
         number=number,
         total=total,
         bands=settings.schema_bands.image,
+        dtype=settings.stack.dtype,
         crs=lattice.crs,
         size=settings.chips.size,
         step=settings.chips.step,

@@ -7,6 +7,7 @@ import pytest
 
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.prepare.missing.fill import Flag
+from gcn_luigi.prepare.statistics.float_counts import bin_values
 from gcn_luigi.report.drawing import drawing_style
 from gcn_luigi.report.quality.data import read_report_data
 from gcn_luigi.report.quality.figures import histogram_median, share_figure, share_table, year_figure
@@ -96,4 +97,4 @@ def test_the_map_of_shares_has_a_panel_each_for_glacier_debris_and_ice(data, pat
 def test_the_median_of_a_histogram_is_the_lower_one(values):
     counts = np.bincount(np.array(values) + 32768, minlength=65536)
 
-    assert histogram_median(counts) == sorted(values)[(len(values) - 1) // 2]
+    assert histogram_median(counts, bin_values("int16")) == sorted(values)[(len(values) - 1) // 2]

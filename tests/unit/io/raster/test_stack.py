@@ -254,21 +254,21 @@ def test_bands_of_one_geotiff_are_read_without_a_mosaic(tmp_path):
     assert (read[:, 0] == -7).all()
 
 
-def test_a_stack_of_floats_is_refused(tmp_path):
+def test_a_stack_of_a_type_that_no_shard_has_is_refused(tmp_path):
     lattice = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, 20, 40)
-    values = np.full((1, 20, 40), 0.5, np.float32)
+    values = np.full((1, 20, 40), 0.5, np.float64)
     write_geotiff(tmp_path / "a.tif", lattice, values, nodata=None, names=("a",))
-    band = VrtBand("a", "float32", None, (VrtSource(tmp_path / "a.tif", 1, lattice.window, None),))
+    band = VrtBand("a", "float64", None, (VrtSource(tmp_path / "a.tif", 1, lattice.window, None),))
     stack = Vrt(tmp_path / "stack_0.vrt", lattice, (band,))
     write_vrt(stack.path, lattice, stack.bands)
 
-    with StackReader({0: stack}) as reader, pytest.raises(InputError, match="float32, but a stack must be int16"):
+    with StackReader({0: stack}) as reader, pytest.raises(InputError, match="float64, but the stack must be int16"):
         reader.read(0, WEST)
 
 
 def test_a_stack_that_gdal_has_to_read_and_is_not_there_is_named(tmp_path):
     lattice = Lattice("EPSG:32606", 600000.0, 7000000.0, 10.0, 20, 40)
-    stack = Vrt(tmp_path / "stack_0.vrt", lattice, (VrtBand("a", "float32", None, ()),))
+    stack = Vrt(tmp_path / "stack_0.vrt", lattice, (VrtBand("a", "float64", None, ()),))
 
     with StackReader({0: stack}) as reader, pytest.raises(InputError, match="is gone") as caught:
         reader.read(0, WEST)

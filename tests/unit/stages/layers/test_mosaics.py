@@ -9,7 +9,8 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import SourceFile
 from gcn_luigi.lattice import Window
 from gcn_luigi.settings import ConvertSettings
-from gcn_luigi.stages.layers.mosaics import convert_mosaic, mosaic_band
+from gcn_luigi.stages.layers.conversion import Target, convert_mosaic
+from gcn_luigi.stages.layers.mosaics import mosaic_band
 from tests.reference.tile_tree import write_tif
 
 BAND = Band("a", Role.OPTICAL)
@@ -53,7 +54,9 @@ def test_a_mosaic_wider_than_a_strip_is_converted_whole(tmp_path):
     values[::7, ::5] = -9999
     source = write_tif(tmp_path / "a.tif", values, nodata=-9999)
 
-    convert_mosaic(source, tmp_path / "b.tif", Band("dem", Role.TOPO, nodata=-9999, scale=100), ConvertSettings())
+    convert_mosaic(
+        source, tmp_path / "b.tif", Band("dem", Role.TOPO, nodata=-9999, scale=100), Target(ConvertSettings())
+    )
 
     with rasterio.open(tmp_path / "b.tif") as made:
         expected = np.where(values == -9999, -9999, np.rint(values.astype(np.float64) * 100))

@@ -1,0 +1,213 @@
+"""Exact statistics of float32 bands: counts in 65536 bins, with the sums of what each bin rounds away.
+
+The upper half of a float32 holds its sign, its exponent and seven bits of its mantissa. It is the number of the bin, in
+the order of the values. So bins need no range, and each is at most 1/128 of its values wide. All samples of a bin have
+one exponent, so the lower half counts equal steps from the start of the bin. The sums of these steps, and of their
+squares, are whole numbers. From counts and sums follow mean and deviation as if every sample had been added exactly,
+wherever and in whatever order the counts were made. Percentiles and distances between distributions know the bin alone.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from gcn_luigi.errors import InputError
+from gcn_luigi.prepare.statistics.statistics import N_BINS, BandSummary, Histogram, percentile_bin, summarise
+
+_ZERO_BIN = N_BINS // 2
+# Steps count from the middle of a bin: so their squares are smallest.
+_MIDDLE = 1 << 15
+# A square has at most 30 bits, so a sum of this many fits 63 bits.
+_MOST = 1 << 33
+# The sums of one call of bincount are exact below 2**53, and a square times its weight adds up to 2**30 a sample.
+_AT_ONCE = 1 << 23
+# All finite float32 are whole multiples of 2 ** -149.
+_UNIT = 149
+
+
+def bin_values(dtype: str) -> npt.NDArray[np.float64]:
+    """Return the value that each bin of a histogram stands for, (65536,): the value itself, or the middle of a bin.
+
+    `dtype` is the type of the stack. Bins of float32 that hold no finite value give nan.
+    """
+    if dtype != "float32":
+        return np.arange(-_ZERO_BIN, N_BINS - _ZERO_BIN, dtype=np.float64)
+    ordered = (np.arange(-_ZERO_BIN, N_BINS - _ZERO_BIN, dtype=np.int32) << 16) + np.int32(_MIDDLE)
+    with np.errstate(invalid="ignore"):
+        values = (ordered ^ ((ordered >> 31) & np.int32(0x7FFFFFFF))).view(np.float32).astype(np.float64)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+class FloatCounts:
+    """Counts of samples that are seen once and as often as their weight says, as `PixelHistograms` for int16.
+
+    Parameters
+    ----------
+    n_bands : int
+        Number of bands of the images.
+    """
+
+    def __init__(self, n_bands: int) -> None:
+        # By weighting: counts, sums of steps and sums of squared steps, (3, band, 65536).
+        self._once, self._weighted = np.zeros((2, 3, n_bands, N_BINS), np.int64)
+        self._low, self._high = np.full(n_bands, np.inf, np.float32), np.full(n_bands, -np.inf, np.float32)
+
+    def add(
+        self,
+        image: npt.NDArray[np.float32],
+        flags: npt.NDArray[np.uint8],
+        band_flags: npt.NDArray[np.uint8],
+        weight: npt.NDArray[np.uint32],
+    ) -> None:
+        """Count the valid samples of an image: (band, y, x) float32, finite where they are valid.
+
+        `flags`, `band_flags` and `weight` are as in `PixelHistograms.add`.
+        """
+        for band, (plane, bit) in enumerate(zip(image, band_flags.tolist(), strict=True)):
+            seen = (weight > 0) & ((flags & bit) == 0)
+            # Adding 0 turns -0 into 0, which is the same value.
+            values, times = plane[seen] + np.float32(0), weight[seen].astype(np.int64)
+            if values.size:
+                self._low[band] = min(self._low[band], values.min())
+                self._high[band] = max(self._high[band], values.max())
+            for first, end in _pieces(times):
+                self._count(band, values[first:end], times[first:end])
+
+    def _count(self, band: int, values: npt.NDArray[np.float32], times: npt.NDArray[np.int64]) -> None:
+        bits = values.view(np.int32)
+        # Read as whole numbers, negative floats rise as they should fall.
+        ordered = (bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))).astype(np.int64)
+        bins = (ordered >> 16) + _ZERO_BIN
+        steps = (ordered & 0xFFFF) - _MIDDLE
+        for power, what in enumerate((np.ones_like(steps), steps, steps * steps)):
+            for counts, weights in ((self._once, what), (self._weighted, what * times)):
+                counts[power, band] += np.bincount(bins, weights, N_BINS).astype(np.int64)
+
+    def tables(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays of a shard's table ``statistics``; raise InputError if a sum may not fit 64 bits."""
+        most = int(self._weighted[0].max(initial=0))
+        if most >= _MOST:
+            raise InputError(
+                f"{most:,} samples of one shard are nearly equal, too many to add their squares",
+                where="statistics of a shard",
+                fix="build more shards: raise n_train or n_dev in [shards]",
+            )
+        made: dict[str, npt.NDArray[Any]] = {}
+        for prefix, counts in (("", self._once), ("chip_", self._weighted)):
+            names = ("histogram", "steps", "squared_steps")
+            made |= {f"{prefix}{name}": values for name, values in zip(names, counts, strict=True)}
+        return {**made, "lowest": self._low, "highest": self._high}
+
+
+def _pieces(times: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return first and end of runs of samples whose weights add up to at most 2 ** 23, or of a single sample."""
+    ends = [0]
+    total = np.cumsum(times)
+    while ends[-1] < len(times):
+        before = int(total[ends[-1] - 1]) if ends[-1] else 0
+        ends.append(max(int(np.searchsorted(total, before + _AT_ONCE, side="right")), ends[-1] + 1))
+    return list(pairwise(ends))
+
+
+@dataclass
+class FloatHistogram:
+    """The counts of several shards, of one weighting.
+
+    Attributes
+    ----------
+    counts, steps : ndarray of int64
+        (band, 65536): number of samples, and the sum of their steps from the middle of the bin.
+    squared_steps : ndarray of object
+        (band, 65536): the sum of the squares, as Python's whole numbers, which do not overflow.
+    lowest, highest : ndarray of float32
+        (band,): the smallest and largest value; infinite if there is none.
+    """
+
+    counts: Histogram
+    steps: Histogram
+    squared_steps: npt.NDArray[Any]
+    lowest: npt.NDArray[np.float32]
+    highest: npt.NDArray[np.float32]
+
+    @classmethod
+    def empty(cls, n_bands: int) -> Self:
+        """Return a histogram without samples."""
+        counts, steps = np.zeros((2, n_bands, N_BINS), np.int64)
+        squares = np.zeros((n_bands, N_BINS), object)
+        low, high = np.full(n_bands, np.inf, np.float32), np.full(n_bands, -np.inf, np.float32)
+        return cls(counts, steps, squares, low, high)
+
+    def add(self, table: Mapping[str, npt.NDArray[Any]], prefix: str = "") -> None:
+        """Add the table ``statistics`` of a shard. With the prefix ``chip_``, samples count once for every chip."""
+        self.counts += table[f"{prefix}histogram"]
+        self.steps += table[f"{prefix}steps"]
+        squares = table[f"{prefix}squared_steps"]
+        at = np.nonzero(squares)
+        self.squared_steps[at] += squares[at].astype(object)
+        np.minimum(self.lowest, table["lowest"], out=self.lowest)
+        np.maximum(self.highest, table["highest"], out=self.highest)
+
+    def summary(self, band: int) -> BandSummary:
+        """Return the statistics of one band: exact and rounded once, except p1 and p99.
+
+        Each of these is the mean of the samples in the bin that holds the percentile, so it is off by less than 1/128
+        of its value.
+        """
+        bins = np.flatnonzero(self.counts[band])
+        counts = self.counts[band, bins].tolist()
+        count = sum(counts)
+        if count == 0:
+            return BandSummary(0, None, None, None, None, None, None)
+        steps, squared = self.steps[band, bins].tolist(), self.squared_steps[band, bins].tolist()
+        middles = [_middle(number - _ZERO_BIN) for number in bins.tolist()]
+        parts = list(zip(middles, counts, steps, squared, strict=True))
+        # In units of 2 ** -149.
+        sums = [middle * n + step * unit for (middle, unit), n, step, _ in parts]
+        squares = sum(
+            middle * middle * n + 2 * middle * unit * step + unit * unit * square
+            for (middle, unit), n, step, square in parts
+        )
+        total = sum(sums)
+        at = [percentile_bin(counts, percent) for percent in (1, 99)]
+        p1, p99 = (sums[position] / (counts[position] << _UNIT) for position in at)
+        return BandSummary(
+            count=count,
+            mean=total / (count << _UNIT),
+            std=math.sqrt((count * squares - total * total) / (count * count << 2 * _UNIT)),
+            min=float(self.lowest[band]),
+            max=float(self.highest[band]),
+            p1=p1,
+            p99=p99,
+        )
+
+
+def summaries_of(tables: Sequence[Mapping[str, npt.NDArray[Any]]], prefix: str = "") -> list[BandSummary]:
+    """Return the statistics of each band from the tables ``statistics`` of one or more shards, of either type.
+
+    With the prefix ``chip_``, samples count once for every chip that shows them.
+    """
+    n_bands = len(tables[0]["histogram"])
+    if "steps" not in tables[0]:
+        total: Histogram = sum((table[f"{prefix}histogram"] for table in tables), np.zeros((n_bands, N_BINS), np.int64))
+        return [summarise(row) for row in total]
+    merged = FloatHistogram.empty(n_bands)
+    for table in tables:
+        merged.add(table, prefix)
+    return [merged.summary(band) for band in range(n_bands)]
+
+
+def _middle(number: int) -> tuple[int, int]:
+    """Return the value in the middle of a bin, counted from that of zero, and its step, in units of 2 ** -149."""
+    ordered = (number << 16) + _MIDDLE
+    is_negative = ordered < 0
+    magnitude = -ordered - 1 if is_negative else ordered
+    exponent, mantissa = magnitude >> 23, magnitude & 0x7FFFFF
+    # Numbers with exponent 0 are subnormal: they have no hidden bit, and the step of exponent 1.
+    unit = 1 << max(exponent - 1, 0)
+    value = (mantissa | (0x800000 if exponent else 0)) * unit
+    return (-value if is_negative else value), unit
