@@ -12,12 +12,12 @@ from gcn_luigi.io.raster.header import COPY_FIRST, open_raster, read_header
 from gcn_luigi.io.raster.windows import read_dataset
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.layers.int16 import to_int16
-from gcn_luigi.prepare.layers.terrain import Frame, derive, heights
+from gcn_luigi.prepare.layers.terrain import Frame, derive, metres_of
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
 
 # Words of units in which a foot is named.
-_FEET = {"ft", "foot", "feet", "ftus", "usft"}
+_FEET = frozenset({"ft", "foot", "feet", "ftus", "usft"})
 # Rows and columns of a strip: 4 MB of float64, of which a curvature needs about a dozen.
 _STRIP = (BLOCK, 2048)
 
@@ -58,7 +58,7 @@ def write_derived(region: Region, paths: DatasetPaths, band: Band, out: Path, sa
         for window in blocks(lattice, _STRIP):
             around, frame = _surrounding(window, lattice)
             values = read_dataset(dataset, around, fill=0)[0]
-            metres = heights(values, elevations, nodata=header.nodata[0], z_factor=z_factor)
+            metres = metres_of(values, elevations, nodata=header.nodata[0], z_factor=z_factor)
             surface = derive(band.derive, metres, frame, lattice.pixel_size)
             place = f"{window.height} x {window.width} pixels from row {window.row}, column {window.col}"
             try:
