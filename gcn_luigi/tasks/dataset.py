@@ -19,6 +19,7 @@ from gcn_luigi.report.graph_picture import TaskTime
 from gcn_luigi.report.quality.page import Provenance, write_report
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.dataset import data_card, manifest, styles, summary
+from gcn_luigi.stages.layers import mosaics
 from gcn_luigi.stages.layers.tile_quality import checked_bands
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Dependencies, Snapshot
@@ -134,11 +135,12 @@ class QualityReport(RegionTask):
 
     def _read_files(self) -> list[PublishedFile]:
         shown = [*self.requires(), self.clone(PartitionGrid), self.clone(ClassLabel), *all_shards(self)]
-        if not self.configured.settings.topo_bands:
+        bands = self.configured.settings.topo_bands
+        if not bands:
             return _files(shown)
-        # For the relief; the unconverted mosaics are not read.
-        converted = [target for target in self.clone(TopoMosaic).targets() if target.path.suffix == ".tif"]
-        return [*_files(shown), *converted]
+        # For the relief; of a band that is converted, only the conversion is read.
+        read = {mosaics.mosaic_files(self.paths, band, None)[-1] for band in bands}
+        return [*_files(shown), *(target for target in self.clone(TopoMosaic).targets() if target.path in read)]
 
     def _stated_files(self) -> list[PublishedFile]:
         return [*self.clone(TileInventory).targets(), *self._read_files()]

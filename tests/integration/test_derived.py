@@ -16,6 +16,8 @@ from gcn_luigi.config import load_region
 from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.layers import terrain
 from gcn_luigi.read.validate import validate
+from gcn_luigi.report.quality.data import read_report_data
+from gcn_luigi.report.quality.maps import read_relief
 from gcn_luigi.settings.derived import DERIVED
 from gcn_luigi.stages.layers import derived
 from gcn_luigi.tasks import DerivedBand, TileInventory, TopoMosaic
@@ -148,6 +150,9 @@ def test_the_quality_page_lists_derived_bands_and_their_elevations(built, tmp_pa
 
     page = (tmp_path / "copy/out/tiny/report.html").read_text(encoding="utf-8")
     assert all(name in page for name in ("dem_cubic_temp", *(f"my_{name}" for name in ALL)))
+    paths = gcn_luigi.open_dataset(tmp_path / "copy/out/tiny").paths
+    settings = load_region(tmp_path / "copy/config/tiny.toml").settings
+    assert read_relief(read_report_data(settings, paths), paths).light.std() > 0.05
 
 
 @pytest.mark.parametrize("name", ["slope", "aspect", "planform_curvature"])
@@ -233,6 +238,27 @@ def test_values_that_do_not_fit_stop_the_build_or_are_what_the_settings_say(buil
         steep = np.degrees(terrain.slope(dem, 30.0)) > 32.768
         np.testing.assert_array_equal(made.read(1)[steep], 32767)
         assert steep.any()
+
+
+def test_elevations_in_feet_need_a_z_factor(built, tmp_path):
+    root, dem = built
+    shutil.copytree(root / "input/topo", tmp_path / "topo")
+    for path in (tmp_path / "topo").glob("*/*_dem_cubic_temp.tif"):
+        with rasterio.open(path, "r+") as tile:
+            tile.units = ("US survey foot",)
+    text = (root / "config/tiny.toml").read_text(encoding="utf-8")
+    (tmp_path / "tiny.toml").write_text(text.replace('"my_slope"', '"my_slope"\nz_factor = 0.3048'))
+    paths = gcn_luigi.open_dataset(root / "out/tiny").paths
+    plain, scaled = load_region(root / "config/tiny.toml", tmp_path), load_region(tmp_path / "tiny.toml", tmp_path)
+    (band,) = [band for band in plain.settings.derived_bands if band.derive == "slope"]
+
+    with pytest.raises(InputError, match="the elevations of dem are in the unit US survey foot") as caught:
+        derived.write_derived(plain, paths, band, tmp_path / "a.tif", lambda *_: None)
+    assert caught.value.fix.startswith("set z_factor = 0.3048")
+
+    derived.write_derived(scaled, paths, band, tmp_path / "b.tif", lambda *_: None)
+    with rasterio.open(tmp_path / "b.tif") as made:
+        np.testing.assert_array_equal(made.read(1), by_hand("slope", dem * 0.3048))
 
 
 @pytest.mark.long

@@ -195,7 +195,7 @@ def _derivatives(around: Surface, pixel_size: float) -> tuple[Surface, Surface, 
         )
 
 
-def heights(
+def metres_of(
     values: npt.NDArray[np.generic],
     band: Band,
     *,

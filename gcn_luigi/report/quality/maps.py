@@ -62,21 +62,23 @@ class Relief:
 def read_relief(data: ReportData, paths: DatasetPaths) -> Relief:
     """Read label and elevation, decimated; without an elevation band the ground has the same brightness everywhere."""
     label, _ = read_overview(paths.label, Resampling.nearest)
-    band = elevation_band(data.bands)
+    band = elevation_band((*data.bands, *data.settings.topo_bands))
     if band is None or min(label.shape) < 2:
         return Relief(label, np.ones(label.shape))
-    heights, nodata = read_overview(paths.mosaic(band), Resampling.average)
+    # Elevations that are not stacked are not converted either.
+    path, scale = (paths.mosaic(band), band.scale) if band.stacked else (paths.source_mosaic(band), 1.0)
+    heights, nodata = read_overview(path, Resampling.average)
     lattice = data.inventory.lattice
     # The pixel size is scaled like the heights, so that slopes stay true.
-    light = hillshade(heights, band.scale * lattice.pixel_size * lattice.height / label.shape[0], nodata)
+    light = hillshade(heights, scale * lattice.pixel_size * lattice.height / label.shape[0], nodata)
     # Flat ground has full brightness, so that the classes keep the colours of the legend.
     return Relief(label, np.where(np.isnan(light), 1.0, np.clip(0.55 + 0.45 * light / np.sqrt(0.5), 0.55, 1.0)))
 
 
 def elevation_band(bands: Sequence[Band]) -> Band | None:
-    """Return the topographic band that holds elevations, by its name; None if there is none."""
-    named = (band for band in bands if band.role is Role.TOPO and band.name in _ELEVATION)
-    return next((band for band in named if not band.derive), None)
+    """Return the topographic band that holds elevations, by its name, or that only serves as such; None without one."""
+    with_files = (band for band in bands if band.role is Role.TOPO and not band.derive)
+    return next((band for band in with_files if band.name in _ELEVATION or not band.stacked), None)
 
 
 def hillshade(elevation: NDArray[Any], pixel_size: float, nodata: float | None) -> NDArray[np.float64]:

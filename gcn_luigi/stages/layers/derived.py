@@ -1,5 +1,6 @@
 """Topographic bands computed from the joined tiles of an elevation model, strip by strip."""
 
+import re
 from pathlib import Path
 
 from gcn_luigi.bands import Band
@@ -7,13 +8,15 @@ from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks, open_geotiff
-from gcn_luigi.io.raster.header import read_header
+from gcn_luigi.io.raster.header import COPY_FIRST, open_raster, read_header
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.layers.terrain import Frame, derive, heights
+from gcn_luigi.prepare.layers.terrain import Frame, derive, metres_of
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.conversion import Target, strips
 from gcn_luigi.stages.layers.mosaics import mosaic_of, read_inventory
 
+# Words of units in which a foot is named.
+_FEET = frozenset({"ft", "foot", "feet", "ftus", "usft"})
 # Rows and columns of a strip: 4 MB of float64, of which a curvature needs about a dozen.
 _STRIP = (BLOCK, 2048)
 
@@ -34,13 +37,16 @@ def write_derived(region: Region, paths: DatasetPaths, band: Band, out: Path, sa
     Raises
     ------
     InputError
-        A source is damaged, the area has fewer than 2 x 2 pixels, or a value does not fit the type.
+        A source is damaged, or in feet without a `z_factor`; the area has fewer than 2 x 2 pixels; or a value does not
+        fit the type.
     PublishError
         The file cannot be written.
     """
     settings = region.settings
     elevations = settings.elevations_of(band)
     z_factor = settings.table_of(band.name).z_factor
+    if z_factor == 1.0:
+        _check_metres(region, paths, elevations)
     source = paths.source_mosaic(elevations)
     header, inventory = read_header(source), read_inventory(paths)
     lattice, made = header.lattice, Target(settings.convert, settings.stack.dtype)
@@ -51,7 +57,7 @@ def write_derived(region: Region, paths: DatasetPaths, band: Band, out: Path, sa
     ):
         for window in blocks(lattice, _STRIP):
             around, frame = _surrounding(window, lattice)
-            metres = heights(read(around)[0], elevations, nodata=header.nodata[0], z_factor=z_factor, tags=tags)
+            metres = metres_of(read(around)[0], elevations, nodata=header.nodata[0], z_factor=z_factor, tags=tags)
             surface = derive(band.derive, metres, frame, lattice.pixel_size)
             place = f"{window.height} x {window.width} pixels from row {window.row}, column {window.col}"
             try:
@@ -61,6 +67,22 @@ def write_derived(region: Region, paths: DatasetPaths, band: Band, out: Path, sa
                 raise InputError(error.what, where=error.where, fix=fix) from error
             target.write(stored, 1, window=window.ranges)
             say(f"{band.name}: row {window.row} of {lattice.height}", window.row / lattice.height)
+
+
+def _check_metres(region: Region, paths: DatasetPaths, elevations: Band) -> None:
+    """Refuse elevations whose first file says that they are in feet."""
+    file = read_inventory(paths).of_band(elevations.name)[0]
+    path = file.place(region.root, paths.root)
+    with open_raster(path) as dataset:
+        unit = dataset.units[file.number_of(0) - 1] or ""
+    words = set(re.split(r"[^a-z]+", unit.lower()))
+    if words & _FEET:
+        raise InputError(
+            f"the elevations of {elevations.name} are in the unit {unit}, by the tag of their file",
+            where=str(path),
+            fix="set z_factor = 0.3048 for the derived bands, or correct the tag: rio edit-info --bidx 1 --units m FILE"
+            f"{COPY_FIRST}",
+        )
 
 
 def _surrounding(window: Window, lattice: Lattice) -> tuple[Window, Frame]:

@@ -442,6 +442,8 @@ def test_light_falls_from_the_north_west():
 def test_only_a_topographic_band_named_as_heights_is_taken_for_relief():
     assert elevation_band([Band("dem", Role.OPTICAL), Band("slope", Role.TOPO)]) is None
     assert elevation_band([Band("slope", Role.TOPO), Band("dem", Role.TOPO)]).name == "dem"
+    assert elevation_band([Band("height", Role.TOPO, derive="slope"), Band("z", Role.TOPO)]) is None
+    assert elevation_band([Band("north", Role.TOPO), Band("z", Role.TOPO, stacked=False)]).name == "z"
 
 
 def test_numbers_are_set_for_people():

@@ -11,7 +11,7 @@ from gcn_luigi.prepare.layers.terrain import (
     derive,
     eastness,
     gradient,
-    heights,
+    metres_of,
     northness,
     planform_curvature,
     profile_curvature,
@@ -275,11 +275,11 @@ def test_heights_are_missing_where_there_is_none_or_none_that_can_be():
     dem = np.array([[100, -9999, 7000], [-60, 250, 0]], np.int16)
     band = Band("dem", Role.TOPO, scale=10, offset=5, valid_min=-500, valid_max=65000)
 
-    np.testing.assert_array_equal(heights(dem, band, nodata=-9999), [[100, np.nan, np.nan], [np.nan, 250, 0]])
+    np.testing.assert_array_equal(metres_of(dem, band, nodata=-9999), [[100, np.nan, np.nan], [np.nan, 250, 0]])
 
 
 def test_heights_in_feet_become_metres_and_the_valid_range_stays_that_of_stored_values():
     dem = np.array([[1000.0, np.inf, 20000.0]], np.float32)
     band = Band("dem", Role.TOPO, valid_max=15000)
 
-    np.testing.assert_allclose(heights(dem, band, z_factor=0.3048), [[304.8, np.nan, np.nan]])
+    np.testing.assert_allclose(metres_of(dem, band, z_factor=0.3048), [[304.8, np.nan, np.nan]])
