@@ -229,6 +229,25 @@ def test_a_geotransform_is_more_exact_than_rounded_coordinates_unless_it_is_stal
     assert part.lattice.top == LATTICE.top - 150 + 0.5
 
 
+def test_a_geotransform_from_the_north_fits_rows_from_the_south(tmp_path):
+    told = {"crs_wkt": _wkt(), "GeoTransform": "500000 30 0 7000000 0 -30"}
+    made = cube().assign_coords(y=Y + 0.4).isel(y=slice(None, None, -1)).assign_coords(spatial_ref=((), 0, told))
+
+    found, pixels = opened(tmp_path, made)
+
+    assert found.lattice == LATTICE
+    np.testing.assert_array_equal(pixels, PIXELS)
+
+
+def test_kilometres_are_understood_and_unknown_units_refused(tmp_path):
+    made = cube().assign_coords(x=("x", X / 1000, {"units": "km"}), y=("y", Y / 1000, {"units": "km"}))
+
+    assert opened(tmp_path / "km", made)[0].lattice == LATTICE
+    made["x"].attrs["units"] = "US survey foot"
+    with pytest.raises(InputError, match="the axis x is in us survey foot"):
+        opened(tmp_path / "feet", made)
+
+
 def test_degrees_are_refused(tmp_path):
     with pytest.raises(LatticeError, match="degrees"):
         opened(tmp_path, cube(crs="EPSG:4326"))
