@@ -1,7 +1,11 @@
 """Data cubes: what is found in them, and pixels read by windows."""
 
+import json
+import os
+import pickle
 import tracemalloc
 
+import h5py
 import numpy as np
 import pyproj
 import pytest
@@ -268,6 +272,55 @@ def test_a_variable_of_several_bands_needs_an_entry(tmp_path):
 
     with pytest.raises(InputError, match="the dimension band of ndvi has several entries; there are red, nir, swir"):
         opened(tmp_path, made, zarr_format=2)
+
+
+class Trap:
+    """Removes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.unlink, (self.path,)
+
+
+def test_a_store_of_pickled_objects_is_refused_before_they_are_read(tmp_path):
+    path, bait = tmp_path / "cube.zarr", tmp_path / "bait"
+    made = cube(ENTRIES, ("time", "band", "y", "x"), "s2").assign_coords(band=[1, 2, 3])
+    made.to_zarr(path, consolidated=False, zarr_format=2)
+    bait.touch()
+    array = json.loads((path / "band/.zarray").read_text())
+    array |= {"dtype": "|O", "filters": [{"id": "pickle", "protocol": 5}], "compressor": None, "fill_value": None}
+    (path / "band/.zarray").write_text(json.dumps(array).replace("pickle", "p\\u0069ckle"))
+    (path / "band/0").write_bytes(pickle.dumps(Trap(str(bait))))
+
+    with pytest.raises(InputError, match="holds pickled objects"), open_cube(path, Request(NDVI, 1, YEARS)):
+        pass
+
+    assert bait.exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "external", "virtual"])
+def test_a_netcdf_file_that_takes_values_from_elsewhere_is_refused(tmp_path, kind):
+    path, other = tmp_path / "cube.nc", tmp_path / "other.nc"
+    for name in (path, other):
+        cube().to_netcdf(name, engine="h5netcdf")
+    with h5py.File(path, "a") as file:
+        del file["ndvi"]
+        if kind == "link":
+            file["ndvi"] = h5py.ExternalLink(str(other), "/ndvi")
+        elif kind == "external":
+            file.create_dataset("ndvi", PIXELS.shape, PIXELS.dtype, external=[(str(other), 0, PIXELS.nbytes)])
+        else:
+            layout = h5py.VirtualLayout(PIXELS.shape, PIXELS.dtype)
+            layout[:] = h5py.VirtualSource(str(other), "ndvi", PIXELS.shape)
+            file.create_virtual_dataset("ndvi", layout)
+
+    with (
+        pytest.raises(InputError, match="its variable /ndvi is in another file"),
+        open_cube(path, Request(NDVI, None, YEARS)),
+    ):
+        pass
 
 
 def test_a_file_that_is_no_cube_is_refused(tmp_path):
