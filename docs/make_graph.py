@@ -21,10 +21,16 @@ from gcn_luigi.tasks.base import RegionTask
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "graph.svg"
 
+<<<<<<< HEAD
 STAGES = ("tiles", "mosaics, grid", "rasters, catalog", "stacks", "chips", "tables", "pages", "dataset")
+=======
+STAGES = ("sources", "tiles", "rasters, grid", "stacks, catalog", "chips", "tables", "pages", "dataset")
+>>>>>>> cubes
 # Only built when asked for.
 ON_REQUEST = frozenset({"GridReport", "PartitionFiles", "StackFiles", "AllRegions", "DerivedBand"})
 WRAPPERS = frozenset({"AllRegions"})
+# Families that the demo does not have, because they depend on its sources: what they publish, and what requires them.
+BY_SOURCES = {"CubeTiles": ("cubes/*.tif", "TileInventory")}
 
 # Added to the region, for the families of tasks that it has no use for.
 ADDED = """
@@ -96,9 +102,19 @@ def _parent(path: Path) -> str:
 
 def draw(config_dir: Path = ROOT / "config", region: str = "demo") -> str:
     """Return the SVG; the same text for the same graph."""
+<<<<<<< HEAD
     with task_graph(config_dir, region) as (tasks, requires):
         boxes = {name: _box(name, found) for name, found in tasks.items()}
     title = f"The task graph of gcn_luigi: {', '.join(sorted(tasks))}"
+=======
+    tasks, requires = task_graph(config_dir, region)
+    boxes = {name: _box(name, found) for name, found in tasks.items()}
+    for name, (files, reader) in BY_SOURCES.items():
+        boxes[name] = Box(name, (files,), is_dashed=True)
+        requires[name] = set()
+        requires[reader].add(name)
+    title = f"The task graph of gcn_luigi: {', '.join(sorted(boxes))}"
+>>>>>>> cubes
     return draw_graph(boxes, requires, title, heads=STAGES, wrappers=WRAPPERS)
 
 

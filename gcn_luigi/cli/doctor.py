@@ -130,7 +130,7 @@ def check_kernels() -> Iterator[Finding]:
 
 
 def check_codecs() -> Iterator[Finding]:
-    """Try the codecs of shards; codecs that need an extra library are optional, and so is torch."""
+    """Try the codecs of shards; codecs that need an extra library are optional, and so are torch and cubes."""
     from gcn_luigi.io.shard.codecs import check_codec  # noqa: PLC0415
     from gcn_luigi.settings import Codec  # noqa: PLC0415
 
@@ -146,6 +146,9 @@ def check_codecs() -> Iterator[Finding]:
     yield Finding(
         "torch", _version("torch") or "not installed; needed only for gcn_luigi.read.torch: pip install torch"
     )
+    missing = [name for name in ("xarray", "zarr", "h5netcdf") if not _version(name)]
+    needed = f"{', '.join(missing)} not installed; needed only for such sources: pip install 'gcn-luigi[cubes]'"
+    yield Finding("Zarr and netCDF", needed if missing else "available")
 
 
 def check_disk(output: Path) -> Iterator[Finding]:

@@ -307,6 +307,23 @@ def test_a_changed_chunk_rebuilds_its_band_and_what_shows_it(cubed):
     assert path.is_dir()
 
 
+def test_a_tile_that_was_made_before_an_error_is_kept(cubed, tiny_output):
+    whole = cubed.cube()
+    west, east = whole.isel(x=slice(0, 160)), whole.isel(x=slice(160, None))
+    cubed.write(east, "a.zarr")
+    path = cubed.write(west.drop_vars("spatial_ref"), "b.zarr")
+    assert "no coordinate reference system" in refusal(cubed, **every_band("{tile}.zarr")).what
+    first = cubed.root / "out/tiny/cubes/ndsi/a.tif"
+    inode = first.stat().st_ino
+
+    shutil.rmtree(path)
+    cubed.write(west, "b.zarr")
+    made = cubed.build()
+
+    assert first.stat().st_ino == inode
+    is_the_same(made, tiny_output)
+
+
 def test_a_lost_tile_is_made_again_and_nothing_else(cubed):
     cubed.write(cubed.cube())
     ran(cubed, **every_band("cube.zarr"))

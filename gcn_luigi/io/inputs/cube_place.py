@@ -20,6 +20,11 @@ _AXES: Mapping[str, frozenset[str]] = {
     "y": frozenset({"y", "northing", "lat", "latitude", "projection_y_coordinate", "yc"}),
     "time": frozenset({"t", "time", "year", "years", "date"}),
 }
+# Metres in a unit of coordinates. Degrees are refused with the CRS.
+_METRES = {
+    **dict.fromkeys(("", "1", "m", "metre", "metres", "meter", "meters", "unknown"), 1),
+    **dict.fromkeys(("km", "kilometre", "kilometres", "kilometer", "kilometers"), 1000),
+}
 # Variables that describe the CRS if no variable names another one.
 _CRS_VARIABLES = ("spatial_ref", "crs")
 _CRS_ATTRIBUTES = ("crs_wkt", "spatial_ref", "proj:code", "proj:wkt2", "proj:epsg", "epsg", "crs", "_CRS")
@@ -99,13 +104,20 @@ class _Georeference:
             if exact is None:
                 raise self._error(f"the dimension {name} has no coordinates", "write the coordinates of pixel centres")
             return exact
+        units = str(coordinate.attrs.get("units", "")).lower()
+        if units not in _METRES:
+            raise self._error(f"the axis {name} is in {units}, which is not known", "write the coordinates in metres")
         try:
-            axis = regular_axis(coordinate.values)
+            # Whole metres keep their type, whose rounding counts.
+            axis = regular_axis(coordinate.values if _METRES[units] == 1 else coordinate.values * _METRES[units])
         except ValueError as error:
             if size == 1 and exact is not None:
                 return exact
             fix = "interpolate the cube to equal steps, and write it again"
             raise self._error(f"the axis {name} {error}", fix) from error
+        if exact is not None and exact.step * axis.step < 0:
+            # GDAL writes a geotransform from the north beside rows from the south.
+            exact = Axis(exact.start + exact.step * size, -exact.step, size)
         return exact if exact is not None and agree(axis, exact) else axis
 
     @property

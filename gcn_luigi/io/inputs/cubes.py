@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import ConfigError, GcnLuigiError, InputError, few
 from gcn_luigi.io.inputs.cube_place import kind_of, kinds_of, place_of
+from gcn_luigi.io.inputs.cube_safety import refuse_foreign_values, refuse_unsafe_store
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.cube_axes import Axis, positions_of_years
 
@@ -125,10 +126,14 @@ def _opened(path: Path) -> Iterator[Any]:
         raise ConfigError(
             f"a Zarr store or netCDF file is read by xarray, and {error.name} is not installed",
             where=str(path),
-            fix=_INSTALL,
+            fix="pip install netCDF4" if error.name == "netCDF4" else _INSTALL,
         ) from error
     how = {"consolidated": False} if engine == "zarr" else {}
     try:
+        if engine == "zarr":
+            refuse_unsafe_store(path)
+        elif engine == "h5netcdf":
+            refuse_foreign_values(path)
         # Attributes stay with their variables, and data in units of time, such as days of snow, stay numbers.
         with xarray.open_dataset(
             path, engine=engine, mask_and_scale=False, decode_coords=False, decode_timedelta=False, cache=False, **how

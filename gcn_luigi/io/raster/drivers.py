@@ -88,10 +88,14 @@ def raster_driver(path: Path) -> str:
         As `open_local`.
     """
     if path.is_dir():
+        kind = other_format(path) or "a directory"
+        is_cube = kind == "Zarr" and path.suffix.lower() != ".zarr"
         raise InputError(
-            f"is {other_format(path) or 'a directory'}, but a raster file is needed",
+            f"is {kind}, but a raster file is needed",
             where=str(path),
-            fix="write it as GeoTIFF; docs/howto/own-data.md shows how",
+            fix="end its name in .zarr, so that [[bands]] path reads it as a cube"
+            if is_cube
+            else "write it as GeoTIFF; docs/howto/own-data.md shows how",
         )
     try:
         start = _head(path, 64)

@@ -3,6 +3,8 @@
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import numpy as np
+
 from gcn_luigi.config import Region
 from gcn_luigi.io.inputs.cubes import CubeBand, Request, open_cube
 from gcn_luigi.io.inputs.patterns import Match, PathPattern
@@ -13,7 +15,7 @@ from gcn_luigi.settings import BandSettings, RegionSettings
 from gcn_luigi.stages import Say
 
 # Bytes of a cube that are in memory at a time. A strip of one block is read even if it is larger.
-_MOST_BYTES = 128 << 20
+_MOST_BYTES = 64 << 20
 
 
 def cube_bands(settings: RegionSettings) -> tuple[BandSettings, ...]:
@@ -80,11 +82,10 @@ def _strip(band: CubeBand) -> tuple[int, int]:
     Blocks of a GeoTIFF are written in row-major order, so that a strip of several blocks is as wide as the raster.
     """
     lattice = band.lattice
-    row_bytes = lattice.width * len(band.names) * 8
-    fit = _MOST_BYTES // (row_bytes * BLOCK) * BLOCK
+    pixel_bytes = len(band.names) * np.dtype(band.dtype).itemsize
+    fit = _MOST_BYTES // (pixel_bytes * lattice.width * BLOCK) * BLOCK
     if not fit:
-        cols = max(_MOST_BYTES // (len(band.names) * 8 * BLOCK) // BLOCK, 1) * BLOCK
-        return BLOCK, cols
+        return BLOCK, max(_MOST_BYTES // (pixel_bytes * BLOCK) // BLOCK, 1) * BLOCK
     wanted = -(-max(band.chunk_rows, BLOCK) // BLOCK) * BLOCK
     return min(fit, wanted), lattice.width
 

@@ -1,7 +1,11 @@
 """Data cubes: what is found in them, and pixels read by windows."""
 
+import json
+import os
+import pickle
 import tracemalloc
 
+import h5py
 import numpy as np
 import pyproj
 import pytest
@@ -229,6 +233,25 @@ def test_a_geotransform_is_more_exact_than_rounded_coordinates_unless_it_is_stal
     assert part.lattice.top == LATTICE.top - 150 + 0.5
 
 
+def test_a_geotransform_from_the_north_fits_rows_from_the_south(tmp_path):
+    told = {"crs_wkt": _wkt(), "GeoTransform": "500000 30 0 7000000 0 -30"}
+    made = cube().assign_coords(y=Y + 0.4).isel(y=slice(None, None, -1)).assign_coords(spatial_ref=((), 0, told))
+
+    found, pixels = opened(tmp_path, made)
+
+    assert found.lattice == LATTICE
+    np.testing.assert_array_equal(pixels, PIXELS)
+
+
+def test_kilometres_are_understood_and_unknown_units_refused(tmp_path):
+    made = cube().assign_coords(x=("x", X / 1000, {"units": "km"}), y=("y", Y / 1000, {"units": "km"}))
+
+    assert opened(tmp_path / "km", made)[0].lattice == LATTICE
+    made["x"].attrs["units"] = "US survey foot"
+    with pytest.raises(InputError, match="the axis x is in us survey foot"):
+        opened(tmp_path / "feet", made)
+
+
 def test_degrees_are_refused(tmp_path):
     with pytest.raises(LatticeError, match="degrees"):
         opened(tmp_path, cube(crs="EPSG:4326"))
@@ -249,6 +272,55 @@ def test_a_variable_of_several_bands_needs_an_entry(tmp_path):
 
     with pytest.raises(InputError, match="the dimension band of ndvi has several entries; there are red, nir, swir"):
         opened(tmp_path, made, zarr_format=2)
+
+
+class Trap:
+    """Removes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.unlink, (self.path,)
+
+
+def test_a_store_of_pickled_objects_is_refused_before_they_are_read(tmp_path):
+    path, bait = tmp_path / "cube.zarr", tmp_path / "bait"
+    made = cube(ENTRIES, ("time", "band", "y", "x"), "s2").assign_coords(band=[1, 2, 3])
+    made.to_zarr(path, consolidated=False, zarr_format=2)
+    bait.touch()
+    array = json.loads((path / "band/.zarray").read_text())
+    array |= {"dtype": "|O", "filters": [{"id": "pickle", "protocol": 5}], "compressor": None, "fill_value": None}
+    (path / "band/.zarray").write_text(json.dumps(array).replace("pickle", "p\\u0069ckle"))
+    (path / "band/0").write_bytes(pickle.dumps(Trap(str(bait))))
+
+    with pytest.raises(InputError, match="holds pickled objects"), open_cube(path, Request(NDVI, 1, YEARS)):
+        pass
+
+    assert bait.exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "external", "virtual"])
+def test_a_netcdf_file_that_takes_values_from_elsewhere_is_refused(tmp_path, kind):
+    path, other = tmp_path / "cube.nc", tmp_path / "other.nc"
+    for name in (path, other):
+        cube().to_netcdf(name, engine="h5netcdf")
+    with h5py.File(path, "a") as file:
+        del file["ndvi"]
+        if kind == "link":
+            file["ndvi"] = h5py.ExternalLink(str(other), "/ndvi")
+        elif kind == "external":
+            file.create_dataset("ndvi", PIXELS.shape, PIXELS.dtype, external=[(str(other), 0, PIXELS.nbytes)])
+        else:
+            layout = h5py.VirtualLayout(PIXELS.shape, PIXELS.dtype)
+            layout[:] = h5py.VirtualSource(str(other), "ndvi", PIXELS.shape)
+            file.create_virtual_dataset("ndvi", layout)
+
+    with (
+        pytest.raises(InputError, match="its variable /ndvi is in another file"),
+        open_cube(path, Request(NDVI, None, YEARS)),
+    ):
+        pass
 
 
 def test_a_file_that_is_no_cube_is_refused(tmp_path):
