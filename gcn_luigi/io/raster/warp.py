@@ -175,7 +175,10 @@ class Warp:
                 kept = kept & (share >= _LEAST_SHARE)
             result[~np.broadcast_to(kept, result.shape)] = self.nodata
         elif not is_whole:
-            result[~self._at_centre(onto, valid, result.shape[1:])] = self.nodata
+            # Most often all years lack the same pixels.
+            masks = valid[:1] if (valid == valid[:1]).all() else valid
+            kept = self._at_centre(onto, masks, result.shape[1:])
+            result[~np.broadcast_to(kept, result.shape)] = self.nodata
 
     @staticmethod
     def _at_centre(onto: Callable[..., None], valid: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
