@@ -230,9 +230,13 @@ class Warp:
         )
         own_rows, own_cols = self.placement.pixels_at(self.lattice, *(side.ravel() for side in np.meshgrid(rows, cols)))
         is_place = np.isfinite(own_rows) & np.isfinite(own_cols)
+        if not is_place.any():
+            return Window(0, 0, 0, 0)
         if not is_place.all():
-            # Near the limits of a CRS, what lies between the places cannot be told.
-            return EVERYWHERE if is_place.any() else Window(0, 0, 0, 0)
+            # Near the limits of a CRS, what lies between the places cannot be told, except in the smallest parts.
+            if max(window.height, window.width) > _LEAST_EDGE:
+                return EVERYWHERE
+            own_rows, own_cols = own_rows[is_place], own_cols[is_place]
         reach = [int(np.ceil(_RADIUS[self.method] / one)) + _MARGIN for one in scale]
         col, row = (int(np.floor(side.min())) - more for side, more in zip((own_cols, own_rows), reach, strict=True))
         right, bottom = (

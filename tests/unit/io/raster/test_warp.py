@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.enums import Resampling
-from rasterio.transform import Affine
-from rasterio.warp import reproject
+from rasterio.transform import Affine, from_bounds
+from rasterio.warp import reproject, transform_bounds
 
 from gcn_luigi.io.raster import warp as module
 from gcn_luigi.io.raster.header import read_header
@@ -149,6 +149,31 @@ def test_neither_threads_nor_parts_change_a_byte(source, method, monkeypatch):
     monkeypatch.setattr(module, "_MOST_BYTES", 40_000)
     # In one CRS, the places of a row are exact, so that parts of a block give the same.
     np.testing.assert_array_equal(warped(path, method, lattice=lattice, threads=2), first)
+
+
+def test_longitudes_may_be_counted_from_greenwich_eastward(tmp_path):
+    lattice = Lattice(CRS, LEFT, TOP, 30.0, 60, 70)
+    west, south, east, north = transform_bounds(CRS, "EPSG:4326", *lattice.bounds)
+    size = {"height": 80, "width": 90, "count": 1, "dtype": "float32", "nodata": np.nan, "crs": "EPSG:4326"}
+    made = []
+    for turn in (0, 360):
+        transform = from_bounds(west + turn, south, east + turn, north, 90, 80)
+        with rasterio.open(tmp_path / f"{turn}.tif", "w", driver="GTiff", transform=transform, **size) as target:
+            target.write(smooth(80, 90)[0].astype(np.float32), 1)
+        made.append(warped(tmp_path / f"{turn}.tif", nodata=np.nan, missing=(np.nan,), lattice=lattice))
+
+    assert np.isfinite(made[0]).all()
+    np.testing.assert_allclose(made[1], made[0], atol=0.01)
+
+
+def test_nan_is_a_nodata_value_like_any_other(source):
+    values = smooth().astype(np.float32)
+    values[0, 10:14, 10:20] = np.nan
+    path = source(values, shift=(-40.0, 40.0), nodata=np.nan)
+
+    made = warped(path, "cubic", missing=(np.nan,), nodata=np.nan)
+
+    np.testing.assert_array_equal(np.isnan(made[0]), np.isnan(values[0, 1:41, 1:51]))
 
 
 def test_of_much_smaller_pixels_a_block_is_warped_in_parts(source, monkeypatch):
