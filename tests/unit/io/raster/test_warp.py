@@ -151,6 +151,19 @@ def test_neither_threads_nor_parts_change_a_byte(source, method, monkeypatch):
     np.testing.assert_array_equal(warped(path, method, lattice=lattice, threads=2), first)
 
 
+@pytest.mark.parametrize("method", ["bilinear", "cubic", "average", "mode"])
+def test_only_the_part_of_a_block_with_gaps_needs_masks(source, method, monkeypatch):
+    lattice = Lattice(CRS, LEFT, TOP, 30.0, 256, 512)
+    values = smooth(300, 530, 2).round().astype(np.int16)
+    values[0, 60:70, 80:95] = values[1, 100, 300] = NODATA
+    # The raster ends before the block does.
+    path = source(values, shift=(100.0, 70.0))
+    made = warped(path, method, lattice=lattice)
+    monkeypatch.setattr(module, "_MOST_MASKED", -1.0)
+
+    np.testing.assert_array_equal(made, warped(path, method, lattice=lattice))
+
+
 def test_longitudes_may_be_counted_from_greenwich_eastward(tmp_path):
     lattice = Lattice(CRS, LEFT, TOP, 30.0, 60, 70)
     west, south, east, north = transform_bounds(CRS, "EPSG:4326", *lattice.bounds)
