@@ -21,14 +21,12 @@ from gcn_luigi.tasks.base import RegionTask
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "graph.svg"
 
-<<<<<<< HEAD
-STAGES = ("tiles", "mosaics, grid", "rasters, catalog", "stacks", "chips", "tables", "pages", "dataset")
-=======
-STAGES = ("sources", "tiles", "rasters, grid", "stacks, catalog", "chips", "tables", "pages", "dataset")
->>>>>>> cubes
-# Only built when asked for.
-ON_REQUEST = frozenset({"GridReport", "PartitionFiles", "StackFiles", "AllRegions", "DerivedBand"})
+STAGES = ("cubes", "tiles", "warped, grid", "mosaics", "rasters, catalog", "stacks", "chips", "tables", "pages", "dataset")
+# Built only when asked for, or only if the sources need them.
+ON_REQUEST = frozenset({"AlignedBand", "GridReport", "PartitionFiles", "StackFiles", "AllRegions", "DerivedBand"})
 WRAPPERS = frozenset({"AllRegions"})
+# Files of tasks that are known only when the tiles are listed.
+LATER = {"AlignedBand": "aligned/*/*.tif"}
 # Families that the demo does not have, because they depend on its sources: what they publish, and what requires them.
 BY_SOURCES = {"CubeTiles": ("cubes/*.tif", "TileInventory")}
 
@@ -39,6 +37,9 @@ name = "slope"
 role = "topo"
 derive = "slope"
 dem = "dem"
+
+[align]
+resampling = "bilinear"
 """
 
 Edges = dict[str, set[str]]
@@ -102,25 +103,19 @@ def _parent(path: Path) -> str:
 
 def draw(config_dir: Path = ROOT / "config", region: str = "demo") -> str:
     """Return the SVG; the same text for the same graph."""
-<<<<<<< HEAD
     with task_graph(config_dir, region) as (tasks, requires):
         boxes = {name: _box(name, found) for name, found in tasks.items()}
-    title = f"The task graph of gcn_luigi: {', '.join(sorted(tasks))}"
-=======
-    tasks, requires = task_graph(config_dir, region)
-    boxes = {name: _box(name, found) for name, found in tasks.items()}
     for name, (files, reader) in BY_SOURCES.items():
         boxes[name] = Box(name, (files,), is_dashed=True)
         requires[name] = set()
         requires[reader].add(name)
     title = f"The task graph of gcn_luigi: {', '.join(sorted(boxes))}"
->>>>>>> cubes
     return draw_graph(boxes, requires, title, heads=STAGES, wrappers=WRAPPERS)
 
 
 def _box(name: str, tasks: list[luigi.Task]) -> Box:
     count = f" \u00d7{len(tasks)}" if len(tasks) > 1 else ""
-    return Box(name + count, (published(tasks),), is_dashed=name in ON_REQUEST)
+    return Box(name + count, (LATER.get(name) or published(tasks),), is_dashed=name in ON_REQUEST)
 
 
 if __name__ == "__main__":

@@ -182,9 +182,13 @@ def other_bytes(tasks: Sequence[PlannedTask], prepared: RegionTask, n_chips: int
     mosaic = _VRT_BYTES + _VRT_TILE_BYTES * len(read_inventory(prepared.paths).windows)
     total = 0
     for planned in tasks:
-        paths = planned.task.paths
+        task = planned.task
+        if not task.targets():
+            # The inventory says which files there are; so far it may only be where the plan was prepared.
+            task = task.clone(type(task), output_root=prepared.output_root)
+        paths = task.paths
         known = _known_at(planned, prepared.paths)
-        for target in planned.task.targets():
+        for target in task.targets():
             for path in (target.path, paths.sidecar(target.path)):
                 if path == target.path and isinstance(planned.task, ChipShard):
                     continue

@@ -65,8 +65,8 @@ class Warped:
             "driver": "GTiff",
             "crs": crs,
             "transform": from_origin(west + offset * size, north - offset * size, size, size),
-            "width": round((east - west) / size),
-            "height": round((north - south) / size),
+            "width": 2 * round((east - west) / size / 2),
+            "height": 2 * round((north - south) / size / 2),
             "count": len(years),
             "dtype": dtype,
             "nodata": nodata,
@@ -89,10 +89,14 @@ class Warped:
         for place in places:
             shutil.rmtree(self.root / "input" / place)
 
-    def config(self, head=ALIGN, *, lattice=True, **bands):
-        """Add sections, and keys of bands, to the TOML file."""
+    def config(self, head=ALIGN, *, lattice=True, changes=(), **bands):
+        """Add sections, and keys of bands, to the TOML file, after texts in it are changed."""
         path = self.root / "config/tiny.toml"
-        start, *tables = path.read_text().split("[[bands]]")
+        text = path.read_text()
+        for old, new in changes:
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        start, *tables = text.split("[[bands]]")
         if lattice:
             start = start.replace("pixel_size = 30.0", f"pixel_size = 30.0\nbounds = {list(BOUNDS)}")
         for name, keys in bands.items():
@@ -109,6 +113,10 @@ class Warped:
         ran = build_inline(self.task)
         assert list(validate(self.root / "out/tiny", deep=True)) == []
         return ran
+
+    @property
+    def lattice(self):
+        return Inventory.from_json((self.root / "out/tiny/inventory.json").read_text()).lattice
 
     @property
     def dataset(self):
@@ -138,11 +146,11 @@ def by_hand(paths, number, method="bilinear", nodata=MISSING, **profile):
     return joined
 
 
-def agrees(warped, band, wanted, tolerance=CLOSE):
+def agrees(warped, band, wanted, tolerance=CLOSE, *, is_tif=False):
     """Compare a mosaic with `wanted`, and every chip; both by year (None for topography), NaN where missing."""
     role = "topo" if None in wanted else "optical"
     for year, want in wanted.items():
-        ending = ".tif" if year is None else f"_{year}.vrt"
+        ending = ".tif" if year is None else f"_{year}.{'tif' if is_tif else 'vrt'}"
         with rasterio.open(warped.root / f"out/tiny/mosaics/{role}_{band}{ending}") as mosaic:
             made = np.ma.filled(mosaic.read(1, masked=True).astype(float), np.nan)
         both = ~np.isnan(want) & ~np.isnan(made)
@@ -151,11 +159,12 @@ def agrees(warped, band, wanted, tolerance=CLOSE):
         assert np.abs(made - want)[both].max() <= tolerance
     dataset = warped.dataset
     index = [one.name for one in dataset.bands].index(band)
-    n_missing = 0
+    lattice, n_missing = warped.lattice, 0
     for split in ("train", "dev"):
         table = dataset.chip_table[dataset.chip_table["split"] == split]
         for chip, (_, row) in zip(dataset.chips(split), table.iterrows(), strict=True):
-            col, line = round((row["left"] - BOUNDS[0]) / 30), round((BOUNDS[3] - row["top"]) / 30)
+            col = round((row["left"] - lattice.left) / lattice.pixel_size)
+            line = round((lattice.top - row["top"]) / lattice.pixel_size)
             want = wanted[None if role == "topo" else row["year"]][line : line + 32, col : col + 32]
             is_valid, is_wanted = chip["flags"] == 0, ~np.isnan(want)
             assert np.abs(chip["image"][index] - want)[is_valid & is_wanted].max(initial=0) <= tolerance
@@ -231,6 +240,39 @@ def test_of_smaller_pixels_the_mean_is_taken_and_a_hole_stays_where_half_is_miss
     assert {file.resampling for file in _files(warped, "ndsi")} == {"average"}
     # Quality bands may hold flags.
     assert {file.resampling for file in _files(warped, "rmse")} == {"nearest"}
+
+
+def test_bands_of_10_m_and_20_m_take_the_lattice_that_is_asked_for(warped):
+    warped.remove("optical")
+    for band, size in (("ndsi", 10), ("rmse", 20)):
+        warped.write(f"optical/0123/x_{band}.tif", "EPSG:32606", size, band=band, dtype="uint16", nodata=0)
+    to_optical = ('name = "rmse"\nrole = "quality"', 'name = "rmse"\nrole = "optical"\nconvert = true')
+    of_files = (('crs = "EPSG:3338"\n', ""), ("pixel_size = 30.0", "pixel_size = 20.0"), to_optical)
+    warped.config(lattice=False, changes=of_files, ndsi={"convert": True})
+
+    warped.build()
+
+    lattice = warped.lattice
+    assert (lattice.crs, lattice.pixel_size) == ("EPSG:32606", 20)
+    assert [file.resampling for file in (*_files(warped, "ndsi"), *_files(warped, "rmse"))] == ["average", ""]
+    grid = {"crs": lattice.crs, "transform": Affine(*lattice.transform), "height": lattice.height}
+    wanted = {}
+    with rasterio.open(warped.made["ndsi"][0]) as source:
+        for number, year in enumerate(YEARS, 1):
+            keys = {**grid, "width": lattice.width, "src_nodata": 0, "nodata": 0, "UNIFIED_SRC_NODATA": "NO"}
+            with WarpedVRT(source, resampling=Resampling.average, **keys) as seen:
+                mean = seen.read(number, masked=True)
+            with rasterio.MemoryFile() as memory:
+                profile = {**source.profile, "dtype": "float32", "count": 1, "nodata": None}
+                with memory.open(**profile) as share:
+                    share.write((source.read(number) != 0).astype("float32"), 1)
+                with (
+                    memory.open() as share,
+                    WarpedVRT(share, resampling=Resampling.average, **grid, width=lattice.width) as seen,
+                ):
+                    is_valid = seen.read(1) >= 0.5
+            wanted[year] = np.where(is_valid & ~np.ma.getmaskarray(mean), mean.filled(0), np.nan)
+    agrees(warped, "ndsi", wanted, tolerance=1, is_tif=True)
 
 
 def _files(warped, band):

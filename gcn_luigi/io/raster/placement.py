@@ -63,7 +63,12 @@ class Placement:
         A place without coordinates in the CRS of this raster gives infinity or NaN.
         """
         x, y = lattice.left + cols * lattice.pixel_size, lattice.top - rows * lattice.pixel_size
-        own_cols, own_rows = ~self._affine @ _between(lattice.crs, self.crs).transform(x, y)
+        x, y = _between(lattice.crs, self.crs).transform(x, y)
+        if _is_geographic(self.crs):
+            # Longitudes may run from -180 to 180 or from 0 to 360, in degrees.
+            west = min(self.transform[2], self.transform[2] + self.transform[0] * self.width)
+            x = west + (x - west) % 360.0
+        own_cols, own_rows = ~self._affine @ (x, y)
         return own_rows, own_cols
 
     def pixels_per_pixel(self, lattice: Lattice, window: Window) -> tuple[float, float, float]:
@@ -79,6 +84,11 @@ class Placement:
     @property
     def _affine(self) -> Affine:
         return Affine(*self.transform)
+
+
+@functools.lru_cache(maxsize=64)
+def _is_geographic(crs: str) -> bool:
+    return bool(pyproj.CRS(crs).is_geographic)
 
 
 @functools.lru_cache(maxsize=64)

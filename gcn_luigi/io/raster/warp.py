@@ -49,8 +49,13 @@ _MOST_INTERPOLATED = 2.0
 _WIDENED = 1 / 0.95
 # A mean of less than half of the area is no mean of the pixel. The rest allows for rounding.
 _LEAST_SHARE = 0.5 - 1e-6
+# If a larger share of a block has gaps, all of it is warped with masks.
+_MOST_MASKED = 0.6
 # More than a block takes, so that GDAL warps it as a whole.
 _WARP_MB = 512
+
+# How many pixels of the lattice one pixel of the raster takes along its rows and columns.
+_Scale = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ class Warp:
             )
             yield from zip(again, in_order(pool, calls, 2 * threads), strict=True)
 
-    def _lent(self, datasets: SimpleQueue[Any], window: Window, scale: tuple[float, float]) -> NDArray[Any]:
+    def _lent(self, datasets: SimpleQueue[Any], window: Window, scale: _Scale) -> NDArray[Any]:
         # A dataset of GDAL may be used by one thread at a time.
         dataset = datasets.get()
         try:
@@ -124,64 +129,70 @@ class Warp:
         finally:
             datasets.put(dataset)
 
-    def _fill(self, dataset: Any, window: Window, result: NDArray[Any], scale: tuple[float, float]) -> None:
+    def _fill(self, dataset: Any, window: Window, result: NDArray[Any], scale: _Scale) -> None:
         """Warp one window into `result`, (band, y, x), which holds nodata; in parts if it needs many pixels."""
-        needed = self._source_of(window, scale)
-        source = needed.intersection(Window(0, 0, self.placement.height, self.placement.width))
+        needed = self._needed(window, scale)
+        source = needed.whole.intersection(Window(0, 0, self.placement.height, self.placement.width))
         n_bytes = source.height * source.width * result.itemsize * len(self.bands)
         longest = max(window.height, window.width)
         if source.is_empty:
             return
         if n_bytes <= _MOST_BYTES or longest <= _LEAST_EDGE:
-            self._warp(dataset, window, source, result, scale, is_inside=source == needed)
+            self._warp(dataset, needed, source, result, scale)
             return
         height, width = ((edge + 1) // 2 if edge == longest else edge for edge in (window.height, window.width))
         for row in range(0, window.height, height):
             for col in range(0, window.width, width):
                 part = Window(window.row + row, window.col + col, height, width).intersection(window)
                 # A copy, because GDAL writes into arrays without gaps only.
-                place = (slice(None), slice(row, row + part.height), slice(col, col + part.width))
-                piece = result[place].copy()
+                piece = _within(result, part, window).copy()
                 self._fill(dataset, part, piece, scale)
-                result[place] = piece
+                _within(result, part, window)[...] = piece
 
-    def _warp(
-        self,
-        dataset: Any,
-        window: Window,
-        source: Window,
-        result: NDArray[Any],
-        scale: tuple[float, float],
-        *,
-        is_inside: bool,
-    ) -> None:
-        """Warp one window in one call. `is_inside` says that the raster surely has all pixels that it needs."""
+    def _warp(self, dataset: Any, needed: "_Needed", source: Window, result: NDArray[Any], scale: _Scale) -> None:
+        """Warp one window from the pixels `source` of the raster."""
         stored = read_dataset(dataset, source, bands=self.bands, fill=0)
         valid = np.stack([_valid(plane, some) for plane, some in zip(stored, self.missing, strict=True)])
         if self.mask:
             valid &= ~np.stack([hidden_pixels(dataset, self.mask, band, source) for band in self.bands])
         if not valid.any():
             return
-        onto = partial(self._reproject, window=window, source=source, scale=scale)
         values = stored.astype(self.dtype, copy=False)
-        is_whole = bool(valid.all())
-        if is_whole and is_inside:
-            # Twice as fast, because GDAL makes no masks. It then does not avoid the nodata value either.
-            onto(values, result, self.method)
-            if not (result == self.nodata).any():
-                return
-        if not is_whole:
-            values[~valid] = self.nodata
+        values[~valid] = self.nodata
+        window, masked = needed.window, needed.part_with_gaps(source, valid)
+        if masked.height * masked.width <= _MOST_MASKED * window.height * window.width:
+            # Without masks GDAL is two to three times as fast. It then does not avoid the nodata value.
+            self._reproject(values, result, self.method, window=window, source=source, scale=scale)
+            is_taken = result == self.nodata
+            if not masked.is_empty:
+                _within(is_taken, masked, window)[...] = False
+            if is_taken.any():
+                masked = window
+        else:
+            masked = window
+        if not masked.is_empty:
+            piece = np.full((len(self.bands), masked.height, masked.width), self.nodata, self.dtype)
+            onto = partial(self._reproject, window=masked, source=source, scale=scale)
+            self._warp_with_gaps(onto, values, valid, piece)
+            _within(result, masked, window)[...] = piece
+
+    def _warp_with_gaps(
+        self, onto: Callable[..., None], values: NDArray[Any], valid: NDArray[np.bool_], result: NDArray[Any]
+    ) -> None:
         onto(values, result, self.method, src_nodata=self.nodata, dst_nodata=self.nodata)
+        shape, is_whole = result.shape[1:], bool(valid.all())
         if self.method in _OF_AREAS:
-            kept = self._at_centre(onto, np.ones_like(valid[:1]), result.shape[1:])
+            kept = self._at_centre(onto, np.ones_like(valid[:1]), shape)
             if not is_whole:
                 share = np.zeros(result.shape, np.float32)
                 onto(valid.astype(np.float32), share, "average")
                 kept = kept & (share >= _LEAST_SHARE)
-            result[~np.broadcast_to(kept, result.shape)] = self.nodata
         elif not is_whole:
-            result[~self._at_centre(onto, valid, result.shape[1:])] = self.nodata
+            # Most often all years lack the same pixels.
+            kept = self._at_centre(onto, valid[:1] if (valid == valid[:1]).all() else valid, shape)
+        else:
+            return
+        result[~np.broadcast_to(kept, result.shape)] = self.nodata
 
     @staticmethod
     def _at_centre(onto: Callable[..., None], valid: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -198,7 +209,7 @@ class Warp:
         *,
         window: Window,
         source: Window,
-        scale: tuple[float, float],
+        scale: _Scale,
         **nodata: float,
     ) -> None:
         a, b, c, d, e, f = self.placement.transform
@@ -220,28 +231,98 @@ class Warp:
             **nodata,
         )
 
-    def _scale(self) -> tuple[float, float]:
+    def _scale(self) -> _Scale:
         """Return how many pixels of the lattice one pixel of the raster takes along its rows and columns; at most 1."""
         across, down, _ = self.placement.pixels_per_pixel(self.lattice, self.lattice.window)
         return 1 / across if across >= _WIDENED else 1.0, 1 / down if down >= _WIDENED else 1.0
 
-    def _source_of(self, window: Window, scale: tuple[float, float]) -> Window:
-        """Return the pixels that a window of the lattice needs; the raster may not have all of them."""
+    def _needed(self, window: Window, scale: _Scale) -> "_Needed":
+        """Return which pixels a window of the lattice, and each part of it, needs; the raster may not have all."""
         rows, cols = (
-            np.unique([*range(start, start + length, _STEP), start + length]).astype(np.float64)
+            np.unique([*range(start, start + length, _STEP), start + length])
             for start, length in ((window.row, window.height), (window.col, window.width))
         )
-        own_rows, own_cols = self.placement.pixels_at(self.lattice, *(side.ravel() for side in np.meshgrid(rows, cols)))
-        is_place = np.isfinite(own_rows) & np.isfinite(own_cols)
-        if not is_place.all():
-            # Near the limits of a CRS, what lies between the places cannot be told.
-            return EVERYWHERE if is_place.any() else Window(0, 0, 0, 0)
-        reach = [int(np.ceil(_RADIUS[self.method] / one)) + _MARGIN for one in scale]
-        col, row = (int(np.floor(side.min())) - more for side, more in zip((own_cols, own_rows), reach, strict=True))
-        right, bottom = (
-            int(np.ceil(side.max())) + more for side, more in zip((own_cols, own_rows), reach, strict=True)
+        places = self.placement.pixels_at(
+            self.lattice, *np.meshgrid(rows.astype(float), cols.astype(float), indexing="ij")
         )
-        return Window(row, col, bottom - row, right - col)
+        reach = [int(np.ceil(_RADIUS[self.method] / one)) + _MARGIN for one in scale]
+        return _Needed(window, rows, cols, *places, reach_rows=reach[1], reach_cols=reach[0])
+
+
+@dataclass(frozen=True, eq=False)
+class _Needed:
+    """The pixels of a raster that a window of the lattice needs.
+
+    `rows` and `cols` are places in the window. `own_rows` and `own_cols`, (rows, cols), are the same places in the
+    raster, not finite where it has no coordinates. A kernel reaches `reach_rows` and `reach_cols` pixels beyond them.
+    """
+
+    window: Window
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+    own_rows: NDArray[np.float64]
+    own_cols: NDArray[np.float64]
+    reach_rows: int
+    reach_cols: int
+
+    @property
+    def whole(self) -> Window:
+        """All pixels that are needed."""
+        is_place = self._is_place
+        if not is_place.any():
+            return Window(0, 0, 0, 0)
+        if not is_place.all() and max(self.window.height, self.window.width) > _LEAST_EDGE:
+            # Near the limits of a CRS, what lies between the places cannot be told, except in the smallest parts.
+            return EVERYWHERE
+        top, bottom = self._range(self.own_rows[is_place], self.reach_rows)
+        left, right = self._range(self.own_cols[is_place], self.reach_cols)
+        return Window(top, left, bottom - top, right - left)
+
+    def part_with_gaps(self, source: Window, valid: NDArray[np.bool_]) -> Window:
+        """Return the part of the window that needs missing pixels, or pixels beyond the raster.
+
+        `valid`, (band, y, x), says which pixels of `source` are valid.
+        """
+        if not self._is_place.all():
+            return self.window
+        n_gaps = np.zeros((valid.shape[1] + 1, valid.shape[2] + 1), np.int64)
+        n_gaps[1:, 1:] = (~valid.all(axis=0)).cumsum(axis=0).cumsum(axis=1)
+        (top, bottom), (left, right) = (
+            (np.floor(_of_corners(own, np.minimum)) - reach, np.ceil(_of_corners(own, np.maximum)) + reach)
+            for own, reach in ((self.own_rows, self.reach_rows), (self.own_cols, self.reach_cols))
+        )
+        sides = (top - source.row, bottom - source.row, left - source.col, right - source.col)
+        top, bottom, left, right = (side.astype(np.int64) for side in sides)
+        has_gap = (top < 0) | (left < 0) | (bottom > source.height) | (right > source.width)
+        top, bottom = (np.clip(side, 0, source.height) for side in (top, bottom))
+        left, right = (np.clip(side, 0, source.width) for side in (left, right))
+        has_gap |= n_gaps[bottom, right] - n_gaps[top, right] - n_gaps[bottom, left] + n_gaps[top, left] > 0
+        if not has_gap.any():
+            return Window(self.window.row, self.window.col, 0, 0)
+        down, across = np.flatnonzero(has_gap.any(axis=1)), np.flatnonzero(has_gap.any(axis=0))
+        row, col = int(self.rows[down[0]]), int(self.cols[across[0]])
+        return Window(row, col, int(self.rows[down[-1] + 1]) - row, int(self.cols[across[-1] + 1]) - col)
+
+    @property
+    def _is_place(self) -> NDArray[np.bool_]:
+        return np.isfinite(self.own_rows) & np.isfinite(self.own_cols)
+
+    @staticmethod
+    def _range(own: NDArray[np.float64], reach: int) -> tuple[int, int]:
+        return int(np.floor(own.min())) - reach, int(np.ceil(own.max())) + reach
+
+
+def _of_corners(places: NDArray[np.float64], choose: "np.ufunc") -> NDArray[np.float64]:
+    """Return the smallest or largest value at the four corners of each part between places."""
+    pairs = choose(places[1:], places[:-1])
+    chosen: NDArray[np.float64] = choose(pairs[:, 1:], pairs[:, :-1])
+    return chosen
+
+
+def _within(values: NDArray[Any], part: Window, window: Window) -> NDArray[Any]:
+    """Return the view of `part` in an array (band, y, x) of `window`."""
+    row, col = part.row - window.row, part.col - window.col
+    return values[:, row : row + part.height, col : col + part.width]
 
 
 def suited_method(asked: str, placement: Placement, lattice: Lattice, window: Window) -> str:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.enums import Resampling
-from rasterio.transform import Affine
-from rasterio.warp import reproject
+from rasterio.transform import Affine, from_bounds
+from rasterio.warp import reproject, transform_bounds
 
 from gcn_luigi.io.raster import warp as module
 from gcn_luigi.io.raster.header import read_header
@@ -151,6 +151,44 @@ def test_neither_threads_nor_parts_change_a_byte(source, method, monkeypatch):
     np.testing.assert_array_equal(warped(path, method, lattice=lattice, threads=2), first)
 
 
+@pytest.mark.parametrize("method", ["bilinear", "cubic", "average", "mode"])
+def test_only_the_part_of_a_block_with_gaps_needs_masks(source, method, monkeypatch):
+    lattice = Lattice(CRS, LEFT, TOP, 30.0, 256, 512)
+    values = smooth(300, 530, 2).round().astype(np.int16)
+    values[0, 60:70, 80:95] = values[1, 100, 300] = NODATA
+    # The raster ends before the block does.
+    path = source(values, shift=(100.0, 70.0))
+    made = warped(path, method, lattice=lattice)
+    monkeypatch.setattr(module, "_MOST_MASKED", -1.0)
+
+    np.testing.assert_array_equal(made, warped(path, method, lattice=lattice))
+
+
+def test_longitudes_may_be_counted_from_greenwich_eastward(tmp_path):
+    lattice = Lattice(CRS, LEFT, TOP, 30.0, 60, 70)
+    west, south, east, north = transform_bounds(CRS, "EPSG:4326", *lattice.bounds)
+    size = {"height": 80, "width": 90, "count": 1, "dtype": "float32", "nodata": np.nan, "crs": "EPSG:4326"}
+    made = []
+    for turn in (0, 360):
+        transform = from_bounds(west + turn, south, east + turn, north, 90, 80)
+        with rasterio.open(tmp_path / f"{turn}.tif", "w", driver="GTiff", transform=transform, **size) as target:
+            target.write(smooth(80, 90)[0].astype(np.float32), 1)
+        made.append(warped(tmp_path / f"{turn}.tif", nodata=np.nan, missing=(np.nan,), lattice=lattice))
+
+    assert np.isfinite(made[0]).all()
+    np.testing.assert_allclose(made[1], made[0], atol=0.01)
+
+
+def test_nan_is_a_nodata_value_like_any_other(source):
+    values = smooth().astype(np.float32)
+    values[0, 10:14, 10:20] = np.nan
+    path = source(values, shift=(-40.0, 40.0), nodata=np.nan)
+
+    made = warped(path, "cubic", missing=(np.nan,), nodata=np.nan)
+
+    np.testing.assert_array_equal(np.isnan(made[0]), np.isnan(values[0, 1:41, 1:51]))
+
+
 def test_of_much_smaller_pixels_a_block_is_warped_in_parts(source, monkeypatch):
     values = np.random.default_rng(2).integers(0, 1000, (1, 400, 500)).astype(np.float32)
     monkeypatch.setattr(module, "_MOST_BYTES", 30_000)
@@ -217,4 +255,4 @@ def test_a_raster_in_another_crs_covers_a_window_that_holds_all_its_pixels():
 def test_a_raster_without_coordinates_in_the_crs_covers_everything():
     world = Placement("EPSG:4326", (1.0, 0.0, -180.0, 0.0, -1.0, 90.0), 180, 360)
 
-    assert world.window_on(Lattice("EPSG:3413", 400_000.0, -900_000.0, 30.0, 10, 10)) == EVERYWHERE
+    assert world.window_on(Lattice("EPSG:3571", 400_000.0, -900_000.0, 30.0, 10, 10)) == EVERYWHERE
