@@ -16,8 +16,6 @@ from gcn_luigi.io.inputs.inventory import SourceFile
 from gcn_luigi.io.raster.composed import MaskedMosaic
 from gcn_luigi.io.raster.header import read_header
 from gcn_luigi.io.raster.masks import MASK, mask_of
-from gcn_luigi.io.raster.stack import StackReader
-from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.stages.layers.mosaics import mosaic_band
 from tests.reference.mosaic import mosaic
@@ -90,21 +88,6 @@ def test_a_mosaic_shows_what_no_mask_hides(drawn):
             for window in (LATTICE.window, Window(2, 3, 5, 4)):
                 rows, cols = (slice(*ends) for ends in window.ranges)
                 np.testing.assert_array_equal(reader.read(window)[0], expected[rows, cols])
-
-
-@settings(max_examples=40, deadline=None)
-@given(drawn=tiles("int16", [-9999, -32768, 7, None]))
-def test_a_stack_shows_what_no_mask_hides(drawn):
-    with tempfile.TemporaryDirectory() as name:
-        made, expected = written(Path(name), drawn)
-        source = VrtSource(Path(name) / "mosaic.vrt", 1, LATTICE.window, BAND.nodata, made)
-        stack = Vrt(Path(name) / "stack.vrt", LATTICE, (VrtBand("dem", "int16", BAND.nodata, (source,)),))
-
-        with StackReader({0: stack}) as reader:
-            read = reader.read(0, Window(-1, 0, 13, 14))
-
-    np.testing.assert_array_equal(read[0, 1:], expected)
-    assert (read[0, 0] == BAND.nodata).all()
 
 
 @pytest.mark.parametrize(
