@@ -9,7 +9,7 @@ from gcn_luigi.bands import Role
 from gcn_luigi.config import band_facts, pick
 from gcn_luigi.io.inputs.matching import tile_sources
 from gcn_luigi.io.inputs.scan import scan_tiles
-from gcn_luigi.stages.layers.tile_quality import checked_bands, write_tile_quality
+from gcn_luigi.stages.layers.tile_quality import checked_bands, lossy_target, write_tile_quality
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Dependencies, tile_paths
 from gcn_luigi.tasks.target import PublishedFile
@@ -64,11 +64,13 @@ class TileQuality(RegionTask):
         (chosen,) = [known for known in checked_bands(settings) if known.name == band]
         fields = ("name", "role", "nodata", "valid_min", "valid_max")
         is_topo = chosen.role is Role.TOPO
+        # Which values do not fit is counted only if they do not stop the build.
+        lossy = ("convert.overflow", "convert.rounding", "stack.dtype") if lossy_target(settings, chosen) else ()
         return Dependencies(
             {
                 "bands": band_facts((chosen,), *fields, *(("scale", "offset") if chosen.is_converted else ())),
                 "is_nodata_given": any(table.name == band and table.nodata is not None for table in settings.bands),
-                **pick(settings, ("tiles.on_suspect_nodata", *(() if is_topo else ("years",)))),
+                **pick(settings, ("tiles.on_suspect_nodata", *(() if is_topo else ("years",)), *lossy)),
             },
             sources=tile_paths(self.paths, region.root, band),
             facets=(f"band:{band}",),

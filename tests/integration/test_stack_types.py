@@ -14,6 +14,7 @@ import gcn_luigi
 from gcn_luigi.cli import cli
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.read.validate import validate
+from gcn_luigi.stages.dataset.warnings import dataset_warnings
 from tests.integration.builds import build_inline, dataset
 
 YEARS = (2004, 2008)
@@ -261,6 +262,35 @@ def test_infinite_pixels_are_missing_and_counted(typed, stack):
     _chips_are_the_originals(typed, made, stack)
     assert json.loads(made.paths.tile_quality("ndsi").read_text())["infinite"] == 80
     assert "infinite" not in json.loads(made.paths.tile_quality("dem").read_text())
+
+
+@pytest.mark.parametrize(("stack", "policy"), [("int16", "nodata"), ("int16", "saturate"), ("float32", "nodata")])
+def test_values_that_do_not_fit_are_counted_and_told(typed, stack, policy):
+    tables, (low, high) = typed.of_type("float64"), (-40000, 40000) if stack == "int16" else (-1e300, 1e300)
+    for year in YEARS:
+        with rasterio.open(typed.root / f"input/typed/ndsi_{year}.tif", "r+") as file:
+            values = file.read(1)
+            values[50:55, 20:300:2] = high
+            values[60:65, 20:300:2] = low
+            file.write(values, 1)
+    lost = np.isin(values, (low, high)).sum()
+    if policy == "nodata":
+        for year in YEARS:
+            typed.hidden["ndsi", year] = np.isin(values, (low, high))
+
+    made = typed.build(tables, f'[stack]\ndtype = "{stack}"', f'[convert]\noverflow = "{policy}"')
+
+    assert json.loads(made.paths.tile_quality("ndsi").read_text())["lost"] == 2 * lost
+    assert "lost" not in json.loads(made.paths.tile_quality("dem").read_text())
+    settings = dataset("tiny", typed.root / "out", typed.root / "input", typed.root / "config").configured.settings
+    (told,) = [line for line in dataset_warnings(settings, made.paths) if "do not fit" in line]
+    assert f"{2 * lost:,} pixels" in told
+    if policy == "nodata":
+        _chips_are_the_originals(typed, made, stack)
+    else:
+        assert made.statistics["bands"]["ndsi"]["max"] == 32767
+        # The smallest int16 is the band's nodata value.
+        assert made.statistics["bands"]["ndsi"]["min"] == -32767
 
 
 def test_a_plan_advises_a_scale_from_the_values(typed):

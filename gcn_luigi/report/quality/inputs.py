@@ -51,6 +51,10 @@ def input_table(data: ReportData) -> Table:
     for name, quality in data.tile_quality.items():
         if infinite := quality.get("infinite", 0):
             rows.append(("tiles", f"infinite pixels of {name}, which count as missing", number(infinite)))
+        if lost := quality.get("lost", 0):
+            kept = "missing" if data.settings.convert.overflow == "nodata" else "the nearest value that fits"
+            what = f"pixels of {name} that do not fit {data.settings.stack.dtype}, stored as {kept}"
+            rows.append(("tiles", what, number(lost)))
     for kind in ("outlines", "grid", "split"):
         notes = data.audit["notes"].get(kind, [])
         if not notes:
