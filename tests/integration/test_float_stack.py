@@ -11,6 +11,7 @@ import gcn_luigi
 from gcn_luigi.io.shard.codecs import CODECS
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.partitions.query import Selection
+from gcn_luigi.read.checks.shards import index_problems
 from gcn_luigi.read.export.export import Request, export
 from gcn_luigi.read.validate import validate
 from gcn_luigi.read.xarray import as_xarray
@@ -197,3 +198,14 @@ def test_the_configuration_states_the_type_only_if_it_is_given(made, tiny_output
     assert made.description["configuration"]["stack"] == {"dtype": "float32"}
     assert "stack" not in plain
     assert not any("use_tags" in band for band in plain["bands"])
+
+
+def test_a_shard_of_another_type_is_found(made, root):
+    assert made.dtype == "float32"
+    other = gcn_luigi.open_dataset(root.paths.root)
+    other.description["configuration"]["stack"]["dtype"] = "int16"
+
+    problems = list(index_problems(other, sorted(set(made.chip_table["shard"]))))
+
+    assert len(problems) == made.chip_table["shard"].nunique()
+    assert all("image is float32, but the stack of the dataset is int16" in problem for problem in problems)

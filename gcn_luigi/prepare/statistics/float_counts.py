@@ -23,8 +23,8 @@ from gcn_luigi.prepare.statistics.statistics import N_BINS, BandSummary, Histogr
 _ZERO_BIN = N_BINS // 2
 # Steps count from the middle of a bin: so their squares are smallest.
 _MIDDLE = 1 << 15
-# A square has at most 30 bits, so a sum of this many fits 63 bits.
-_MOST = 1 << 33
+# A square is at most 2 ** 30, so a sum of this many fits 63 bits.
+_MOST = (1 << 33) - 1
 # All finite float32 are whole multiples of 2 ** -149.
 _UNIT = 149
 
