@@ -21,7 +21,18 @@ from gcn_luigi.tasks.base import RegionTask
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "graph.svg"
 
-STAGES = ("cubes", "tiles", "warped, grid", "mosaics", "rasters, catalog", "stacks", "chips", "tables", "pages", "dataset")
+STAGES = (
+    "cubes",
+    "tiles",
+    "warped, grid",
+    "mosaics",
+    "rasters, catalog",
+    "stacks",
+    "chips",
+    "tables",
+    "pages",
+    "dataset",
+)
 # Built only when asked for, or only if the sources need them.
 ON_REQUEST = frozenset({"AlignedBand", "GridReport", "PartitionFiles", "StackFiles", "AllRegions", "DerivedBand"})
 WRAPPERS = frozenset({"AllRegions"})

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import luigi
+import numpy as np
 
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.timings import read_times
@@ -179,7 +180,9 @@ def other_bytes(tasks: Sequence[PlannedTask], prepared: RegionTask, n_chips: int
     The size is known if a file exists and is kept, or was made for the plan in `prepared`; otherwise it is estimated.
     """
     guessed = _guessed_sizes(prepared, n_chips, sum(len(planned.task.targets()) for planned in tasks))
-    mosaic = _VRT_BYTES + _VRT_TILE_BYTES * len(read_inventory(prepared.paths).windows)
+    inventory, dtype = read_inventory(prepared.paths), prepared.configured.settings.stack.dtype
+    mosaic = _VRT_BYTES + _VRT_TILE_BYTES * len(inventory.windows)
+    raster = inventory.lattice.height * inventory.lattice.width * np.dtype(dtype).itemsize
     total = 0
     for planned in tasks:
         task = planned.task
@@ -200,6 +203,9 @@ def other_bytes(tasks: Sequence[PlannedTask], prepared: RegionTask, n_chips: int
                     total += guessed[place]
                 elif place.suffix == ".vrt":
                     total += mosaic
+                elif place.parts[0] == "mosaics" and place.suffix == ".tif":
+                    # Before compression, like the chips of a quick plan.
+                    total += raster
                 elif place.parts[0] == ".gcn":
                     total += _SIDECAR_BYTES
                 else:

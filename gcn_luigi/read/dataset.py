@@ -120,6 +120,11 @@ class Dataset:
         """The lattice of the region. Rows and columns of partitions count from its corner."""
         return Inventory.from_json(self._verified(self.paths.inventory).read_text(encoding="utf-8")).lattice
 
+    @property
+    def dtype(self) -> str:
+        """The type of all images: ``int16``, or ``float32``."""
+        return str(self.description.get("configuration", {}).get("stack", {}).get("dtype", "int16"))
+
     @cached_property
     def bands(self) -> tuple[Band, ...]:
         """The bands of every chip's image, in order. Names and roles come from the shards, the rest from the settings.
@@ -185,8 +190,9 @@ class Dataset:
         try:
             configuration = self.description["configuration"]
             distance = configuration["distance"]
-            dtype = configuration.get("stack", {}).get("dtype", "int16")
-            schema = stacked_bands(configuration["bands"], distance["unit"] if distance["enabled"] else None, dtype)
+            schema = stacked_bands(
+                configuration["bands"], distance["unit"] if distance["enabled"] else None, self.dtype
+            )
         except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
             raise ShardError(
                 "was made with settings that this version does not know, so its bands are unknown",

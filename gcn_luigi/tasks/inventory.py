@@ -11,7 +11,7 @@ from gcn_luigi.io.inputs.alignment import layer_paths
 from gcn_luigi.io.inputs.matching import tile_sources
 from gcn_luigi.io.inputs.scan import scan_tiles
 from gcn_luigi.stages.layers.cube_tiles import made_tiles
-from gcn_luigi.stages.layers.tile_quality import checked_bands, write_tile_quality
+from gcn_luigi.stages.layers.tile_quality import checked_bands, lossy_target, write_tile_quality
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.cubes import CubeTiles, cube_tasks, pixels_of
 from gcn_luigi.tasks.dependencies import Dependencies, source_facet
@@ -80,11 +80,13 @@ class TileQuality(RegionTask):
         fields = ("name", "role", "nodata", "valid_min", "valid_max")
         is_topo = chosen.role is Role.TOPO
         sources, reads = pixels_of(self, band)
+        # Which values do not fit is counted only if they do not stop the build.
+        lossy = ("convert.overflow", "convert.rounding", "stack.dtype") if lossy_target(settings, chosen) else ()
         return Dependencies(
             {
                 "bands": band_facts((chosen,), *fields, *(("scale", "offset") if chosen.is_converted else ())),
                 "is_nodata_given": any(table.name == band and table.nodata is not None for table in settings.bands),
-                **pick(settings, ("tiles.on_suspect_nodata", *(() if is_topo else ("years",)))),
+                **pick(settings, ("tiles.on_suspect_nodata", *(() if is_topo else ("years",)), *lossy)),
             },
             sources=sources,
             facets=(source_facet(self.paths, band),),

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import luigi
+import numpy as np
 
 from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.io.raster.stack import AHEAD_BYTES, BLOCK_BYTES
+from gcn_luigi.prepare.statistics.statistics import N_BINS
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.shards.shard import BATCH, ShardRequest, build_shard
 from gcn_luigi.tasks.base import RegionTask, hidden_parameter
@@ -18,6 +20,8 @@ from gcn_luigi.tasks.target import PublishedFile
 _FIXED = 56_000_000 + BLOCK_BYTES + AHEAD_BYTES
 # Bytes per pixel for weights, class words and masks while the pixels of a partition are counted.
 _COUNTED = 24
+# Bytes per band for the counts of floats and one copy of them, beyond those of whole numbers.
+_FLOAT_COUNTS = 2 * 6 * N_BINS * 8
 _LEAST_SIZE = 32
 
 
@@ -82,15 +86,16 @@ def shard_bytes(settings: RegionSettings, threads: int, size: int | None = None)
     a partition in pixels, by default that of the settings; an imported grid may have larger ones.
     """
     pixels = (settings.grid.size if size is None else size) ** 2
-    n_image = len(settings.schema_bands.image)
-    sample = 2 * n_image + 2
+    n_image, item = len(settings.schema_bands.image), np.dtype(settings.stack.dtype).itemsize
+    sample = item * n_image + 2
+    counts = _FLOAT_COUNTS * n_image if settings.stack.dtype == "float32" else 0
     partition = pixels * sample
     piece = partition if settings.shards.layout == "windows" else BATCH * settings.chips.size**2 * sample
-    raw = 2 * (n_image + 1) * pixels
+    raw = item * (n_image + 1) * pixels
     # Without threads, one partition. With threads, those read ahead, the present one, and one for each piece of work.
     partitions, pieces = (2 * threads + 4, 2 * threads + 1) if threads > 1 else (1, 1)
     ahead = max(raw - AHEAD_BYTES, 0)
-    return _FIXED + raw + ahead + partitions * partition + (pieces + threads) * piece + _COUNTED * pixels
+    return _FIXED + counts + raw + ahead + partitions * partition + (pieces + threads) * piece + _COUNTED * pixels
 
 
 def shard_memory_advice(settings: RegionSettings, threads: int, limit: int) -> list[str]:

@@ -120,7 +120,7 @@ SETTINGS = [
     ("plain", {"tiles.on_suspect_nodata": "accept"}, f"TileQuality ClassLabel {ALWAYS}"),
     ("metres", {"tiles.on_suspect_nodata": "accept"}, f"TileQuality ClassLabel DistanceRaster {ALWAYS}"),
     ("plain", {"convert.rounding": "half-away"}, f"TopoMosaic {STACKS}"),
-    ("plain", {"convert.overflow": "nodata"}, f"TopoMosaic {ALWAYS}"),
+    ("plain", {"convert.overflow": "nodata"}, f"TileQuality TopoMosaic {ALWAYS}"),
     ("plain", {"distance.enabled": False}, STACKS),
     ("metres", {"distance.raster": "made/../made/distance.tif"}, f"DistanceRaster {ALWAYS}"),
     ("plain", {"distance.source": "label"}, f"DistanceRaster {ALWAYS}"),

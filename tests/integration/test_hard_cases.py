@@ -110,8 +110,8 @@ def test_a_scale_tag_on_the_votes_is_refused(tmp_path, world, tag):
         _build(tmp_path, world)
 
 
-def test_a_tile_with_a_mask_of_its_own_is_refused(tmp_path, world):
-    path = next((world / "optical").rglob("*_nbr.tif"))
+def test_a_mask_of_its_own_on_the_votes_is_refused(tmp_path, world):
+    path = next((world / "stem").glob("*.tif"))
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as target:
         target.write_mask(np.zeros(target.shape, bool))
 

@@ -14,6 +14,7 @@ import gcn_luigi
 from gcn_luigi.cli import cli
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.read.validate import validate
+from gcn_luigi.stages.dataset.warnings import dataset_warnings
 from tests.integration.builds import build_inline, dataset
 
 YEARS = (2004, 2008)
@@ -170,15 +171,9 @@ def _hidden(shape, seed):
 
 
 @pytest.mark.parametrize(
-    ("stack", "convert", "how"),
-    [
-        ("int16", False, "alpha"),
-        ("int16", False, "inside"),
-        ("int16", True, "beside"),
-        ("float32", True, "alpha"),
-    ],
+    ("stack", "how"), [("int16", "alpha"), ("int16", "inside"), ("int16", "beside"), ("float32", "alpha")]
 )
-def test_pixels_that_an_alpha_band_or_a_mask_hides_are_missing(typed, stack, convert, how):
+def test_pixels_that_an_alpha_band_or_a_mask_hides_are_missing(typed, stack, how):
     # What the file holds below its mask must not count, nor hide a nodata value that the mask shows.
     planes = {("ndsi", year): typed.layers["ndsi", year] for year in YEARS} | {("dem", None): typed.layers["dem", None]}
     for key, plane in planes.items():
@@ -193,9 +188,14 @@ def test_pixels_that_an_alpha_band_or_a_mask_hides_are_missing(typed, stack, con
     typed.numbers = {2004: 1, 2008: 2}
     typed.bands = {"ndsi": ("optical", (1.0, 0.0), -32768), "dem": ("topo", (1.0, 0.0), -9999)}
     tables = [
-        {"name": "ndsi", "role": "optical", "path": "typed/ndsi.tif", "convert": convert},
+        {"name": "ndsi", "role": "optical", "path": "typed/ndsi.tif"},
         {"name": "dem", "role": "topo", "path": "typed/dem.tif"},
     ]
+    if stack == "int16":
+        with pytest.raises(GcnLuigiError, match="hides pixels by a mask or an alpha band") as refused:
+            typed.build(tables)
+        assert "convert = true" in refused.value.fix
+        tables[0]["convert"] = True
 
     made = typed.build(tables, f'[stack]\ndtype = "{stack}"')
 
@@ -262,6 +262,35 @@ def test_infinite_pixels_are_missing_and_counted(typed, stack):
     _chips_are_the_originals(typed, made, stack)
     assert json.loads(made.paths.tile_quality("ndsi").read_text())["infinite"] == 80
     assert "infinite" not in json.loads(made.paths.tile_quality("dem").read_text())
+
+
+@pytest.mark.parametrize(("stack", "policy"), [("int16", "nodata"), ("int16", "saturate"), ("float32", "nodata")])
+def test_values_that_do_not_fit_are_counted_and_told(typed, stack, policy):
+    tables, (low, high) = typed.of_type("float64"), (-40000, 40000) if stack == "int16" else (-1e300, 1e300)
+    for year in YEARS:
+        with rasterio.open(typed.root / f"input/typed/ndsi_{year}.tif", "r+") as file:
+            values = file.read(1)
+            values[50:55, 20:300:2] = high
+            values[60:65, 20:300:2] = low
+            file.write(values, 1)
+    lost = np.isin(values, (low, high)).sum()
+    if policy == "nodata":
+        for year in YEARS:
+            typed.hidden["ndsi", year] = np.isin(values, (low, high))
+
+    made = typed.build(tables, f'[stack]\ndtype = "{stack}"', f'[convert]\noverflow = "{policy}"')
+
+    assert json.loads(made.paths.tile_quality("ndsi").read_text())["lost"] == 2 * lost
+    assert "lost" not in json.loads(made.paths.tile_quality("dem").read_text())
+    settings = dataset("tiny", typed.root / "out", typed.root / "input", typed.root / "config").configured.settings
+    (told,) = [line for line in dataset_warnings(settings, made.paths) if "do not fit" in line]
+    assert f"{2 * lost:,} pixels" in told
+    if policy == "nodata":
+        _chips_are_the_originals(typed, made, stack)
+    else:
+        assert made.statistics["bands"]["ndsi"]["max"] == 32767
+        # The smallest int16 is the band's nodata value.
+        assert made.statistics["bands"]["ndsi"]["min"] == -32767
 
 
 def test_a_plan_advises_a_scale_from_the_values(typed):

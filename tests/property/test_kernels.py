@@ -23,6 +23,8 @@ from tests.reference import nodata as reference_nodata
 from tests.reference import statistics as reference_statistics
 
 EDGES = ("legacy", "clamp", "drop", "pad")
+# Values of float32 alone: half numbers, the mark of saturation, and what a conversion never leaves in a stack.
+FLOAT_SPECIAL = (0.5, -0.5, float(np.finfo(np.float32).max), float(np.finfo(np.float32).min), np.nan, np.inf, -np.inf)
 SPECIAL = (-32768, -9999, -5, -3, -1, 0, 1, 2, 3, 4, 5, 7, 255, 32766, 32767)
 
 shapes = st.tuples(st.integers(0, 4), st.integers(0, 9))
@@ -31,10 +33,11 @@ wide_shapes = st.one_of(shapes, st.tuples(st.just(1), st.integers(30, 90)))
 
 
 @st.composite
-def stacks(draw, n_bands):
+def stacks(draw, n_bands, dtype):
     """A stack (band, y, x), most of its samples special values."""
     seed = draw(st.integers(0, 2**32 - 1))
-    return np.random.default_rng(seed).choice(np.array(SPECIAL, np.int16), (draw(n_bands), *draw(wide_shapes)))
+    special = SPECIAL if dtype == "int16" else (*SPECIAL, *FLOAT_SPECIAL)
+    return np.random.default_rng(seed).choice(np.array(special, dtype), (draw(n_bands), *draw(wide_shapes)))
 
 
 @st.composite
@@ -69,7 +72,8 @@ windows = st.one_of(
 @st.composite
 def stacks_with_schemas(draw):
     schema = draw(schemas())
-    return draw(stacks(st.just(len(schema)))), schema
+    schema = BandSchema(schema.bands, draw(st.sampled_from(("int16", "float32"))))
+    return draw(stacks(st.just(len(schema)), schema.dtype)), schema
 
 
 @st.composite
@@ -138,7 +142,7 @@ def test_pixels_without_a_tile_are_missing_in_every_role(case, inside, seed, sha
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.sampled_from(("uint8", "int16")),
+    st.sampled_from(("uint8", "int16", "float32")),
     st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 6), st.integers(1, 80)),
     st.tuples(st.integers(1, 4), st.sampled_from((1, 3, 32, 70))),
     st.sampled_from(("legacy", "pad")),
@@ -213,7 +217,7 @@ def cuts(draw):
 
 
 @settings(max_examples=150, deadline=None)
-@given(cuts(), st.sampled_from(("uint8", "int16")), st.integers(0, 3), st.sampled_from((0, 7, 255)))
+@given(cuts(), st.sampled_from(("uint8", "int16", "float32")), st.integers(0, 3), st.sampled_from((0, 7, 255)))
 def test_chips_are_cut_as_in_the_reference(cut, dtype, n_bands, fill):
     origins, size, edge, shape = cut
     stack = np.random.default_rng(0).integers(0, 250, (n_bands, *shape)).astype(dtype)
@@ -235,7 +239,7 @@ def large_cuts(draw):
 
 
 @settings(max_examples=60, deadline=None)
-@given(large_cuts(), st.sampled_from(("uint8", "int16")))
+@given(large_cuts(), st.sampled_from(("uint8", "int16", "float32")))
 def test_chips_of_large_planes_are_cut_as_in_the_reference(cut, dtype):
     origins, size, edge, shape = cut
     stack = np.random.default_rng(0).integers(0, 250, (2, *shape)).astype(dtype)

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from gcn_luigi.bands import Band, Role
+from gcn_luigi.config import pick
 from gcn_luigi.settings import BandSettings, DistanceSettings, LabelSettings, RegionSettings
 
 RED = {"name": "red", "role": "optical"}
@@ -194,3 +195,34 @@ def test_true_is_no_number(changes, key):
 
 def test_true_is_taken_where_it_is_meant():
     assert make(chips={"densify": True}, tiles={"strip_zeros": False}).chips.densify
+
+
+def test_a_stack_of_floats_converts_every_optical_band_and_says_so():
+    settings = make(bands=[RED, DEM, RMSE], stack={"dtype": "float32"})
+
+    assert [band.is_converted for band in settings.schema_bands][:2] == [True, True]
+    assert [table.convert for table in settings.bands] == [True, False, False]
+    assert settings.schema_bands.dtype == "float32"
+    assert settings.model_dump()["stack"] == {"dtype": "float32"}
+    assert RegionSettings.model_validate(settings.model_dump()) == settings
+
+
+@pytest.mark.parametrize("given", [{}, {"stack": {}}, {"stack": {"dtype": "int16"}}])
+def test_the_type_of_a_stack_leaves_no_trace_if_it_is_the_default(given):
+    settings = make(**given)
+
+    assert settings.schema_bands.dtype == "int16"
+    assert "stack" not in settings.model_dump(mode="json")
+    assert not settings.bands[0].convert
+    assert pick(settings, ("stack.dtype", "stack", "chips.size")) == {"chips.size": 128}
+
+
+def test_another_type_of_stack_is_refused():
+    with pytest.raises(ValidationError, match="'int16' or 'float32'"):
+        make(stack={"dtype": "float64"})
+
+
+def test_tags_convert_an_optical_band_and_are_not_for_quality_bands():
+    assert make(bands=[{**RED, "use_tags": True}]).schema_bands.bands[0].is_converted
+    with pytest.raises(ValidationError, match="remove use_tags"):
+        make(bands=[RED, {**RMSE, "use_tags": True}])

@@ -222,18 +222,26 @@ def _fitted(one: _Opened, n_years: int, findings: Findings) -> _Opened | None:
         findings.problem(one.note(f"holds {dtypes}; optical bands are int16"), fix)
     if "complex" in dtypes:
         findings.problem(one.note(f"holds {dtypes}"), "supply real numbers")
+    _check_meaning(one, findings)
+    return one if len(findings.problems) == before else None
+
+
+def _check_meaning(one: _Opened, findings: Findings) -> None:
+    """Report tags, masks and blocks that say more about pixels than their values and nodata tags."""
+    band, header = one.candidate.band, one.header
     if header.is_scaled and not band.use_tags:
         fix = "set use_tags = true for the band, or remove the tag; the band's own scale and offset come after the tags"
         findings.problem(one.note("carries a scale or offset tag, which would be ignored"), fix)
     if len(_scalings(one)) > 1:
         fix = "write the same scale and offset tags for all bands: rio edit-info --bidx 1 --scale 0.0001 FILE"
         findings.problem(one.note("has bands with different scale or offset tags"), fix)
-    if header.has_mask and not band.is_converted and one.candidate.path.endswith(".vrt"):
-        fix = "set convert = true for the band, so that its masked pixels are written as nodata"
-        findings.problem(one.note("is a VRT with a mask"), fix)
+    if header.has_mask and not band.is_converted:
+        fix = "set convert = true for the band, so that its hidden pixels are written as nodata"
+        if band.role is Role.QUALITY:
+            fix = "write the hidden pixels as the band's nodata value and drop the mask or alpha band"
+        findings.problem(one.note("hides pixels by a mask or an alpha band, which is not heeded here"), fix)
     if header.unwritten:
         findings.problem(one.note(header.unwritten), fix_unwritten(header.dtypes, band.nodata))
-    return one if len(findings.problems) == before else None
 
 
 def _scalings(one: _Opened) -> set[tuple[float, float]]:

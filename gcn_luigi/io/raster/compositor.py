@@ -17,7 +17,6 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.copied import copied_sources
 from gcn_luigi.io.raster.drivers import open_local
 from gcn_luigi.io.raster.header import can_hold
-from gcn_luigi.io.raster.masks import hidden_pixels
 from gcn_luigi.io.raster.vrt import VrtBand, VrtSource
 from gcn_luigi.io.raster.windows import read_dataset, unreadable
 from gcn_luigi.lattice import Lattice, Window, WindowSet
@@ -294,14 +293,9 @@ class Compositor:
                 dataset.read(band, window=window, out=target)
                 if nodata is not None and nodata != layer.nodata:
                     target[target == nodata] = layer.nodata
-                if part.source.mask:
-                    target[hidden_pixels(dataset, part.source.mask, band, part.own)] = layer.nodata
             else:
                 above = dataset.read(band, window=window)
-                is_shown = np.True_ if nodata is None else above != nodata
-                if part.source.mask:
-                    is_shown = is_shown & ~hidden_pixels(dataset, part.source.mask, band, part.own)
-                np.copyto(target, above, where=is_shown)
+                np.copyto(target, above, where=True if nodata is None else above != nodata)
         except RasterioIOError as error:
             raise unreadable(part.source.path, part.seen, plane.stack.name) from error
 

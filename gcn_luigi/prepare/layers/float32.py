@@ -75,6 +75,8 @@ def _nearest(exact: NDArray[np.float64], nodata: int) -> NDArray[np.float32]:
     """Return the finite float32 nearest to each value, other than `nodata`."""
     nearest = np.clip(exact, -LARGEST, LARGEST).astype(np.float32)
     mark = np.float32(nodata)
-    beyond = np.where(exact == nodata, -np.sign(float(nodata)) or 1.0, np.sign(exact - nodata))
-    beside = np.nextafter(mark, np.where(beyond > 0, np.float32(np.inf), np.float32(-np.inf)), dtype=np.float32)
-    return np.where(nearest == mark, beside, nearest).astype(np.float32)
+    below, above = (float(np.nextafter(mark, np.float32(end))) for end in (-np.inf, np.inf))
+    # The steps on both sides of a power of two have different lengths.
+    to_below, to_above = exact - below, above - exact
+    is_above = to_above <= to_below if nodata <= 0 else to_above < to_below
+    return np.where(nearest == mark, np.where(is_above, above, below), nearest).astype(np.float32)

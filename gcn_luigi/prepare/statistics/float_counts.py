@@ -10,22 +10,21 @@ wherever and in whatever order the counts were made. Percentiles and distances b
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import product
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from gcn_luigi._core import histogram as kernel
 from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.statistics.statistics import N_BINS, BandSummary, Histogram, percentile_bin, summarise
 
 _ZERO_BIN = N_BINS // 2
 # Steps count from the middle of a bin: so their squares are smallest.
 _MIDDLE = 1 << 15
-# A square has at most 30 bits, so a sum of this many fits 63 bits.
-_MOST = 1 << 33
-# The sums of one call of bincount are exact below 2**53, and a square times its weight adds up to 2**30 a sample.
-_AT_ONCE = 1 << 23
+# A square is at most 2 ** 30, so a sum of this many fits 63 bits.
+_MOST = (1 << 33) - 1
 # All finite float32 are whole multiples of 2 ** -149.
 _UNIT = 149
 
@@ -39,7 +38,7 @@ def bin_values(dtype: str) -> npt.NDArray[np.float64]:
         return np.arange(-_ZERO_BIN, N_BINS - _ZERO_BIN, dtype=np.float64)
     ordered = (np.arange(-_ZERO_BIN, N_BINS - _ZERO_BIN, dtype=np.int32) << 16) + np.int32(_MIDDLE)
     with np.errstate(invalid="ignore"):
-        values = (ordered ^ ((ordered >> 31) & np.int32(0x7FFFFFFF))).view(np.float32).astype(np.float64)
+        values = _floats(ordered).astype(np.float64)
     return np.where(np.isfinite(values), values, np.nan)
 
 
@@ -53,9 +52,12 @@ class FloatCounts:
     """
 
     def __init__(self, n_bands: int) -> None:
-        # By weighting: counts, sums of steps and sums of squared steps, (3, band, 65536).
-        self._once, self._weighted = np.zeros((2, 3, n_bands, N_BINS), np.int64)
-        self._low, self._high = np.full(n_bands, np.inf, np.float32), np.full(n_bands, -np.inf, np.float32)
+        # Of each bin: counts, sums of steps and sums of squared steps, once per sample and then by weight.
+        self._sums = np.zeros((n_bands, N_BINS, 6), np.int64)
+        limits = np.iinfo(np.int32)
+        self._extremes = np.tile(np.array([limits.max, limits.min], np.int32), (n_bands, 1))
+        # No bin has a larger sum of weights.
+        self._most = 0
 
     def add(
         self,
@@ -66,52 +68,38 @@ class FloatCounts:
     ) -> None:
         """Count the valid samples of an image: (band, y, x) float32, finite where they are valid.
 
-        `flags`, `band_flags` and `weight` are as in `PixelHistograms.add`.
+        `flags`, `band_flags` and `weight` are as in `PixelHistograms.add`. Raise InputError if the sum of the squares
+        in a bin may not fit 63 bits.
         """
-        for band, (plane, bit) in enumerate(zip(image, band_flags.tolist(), strict=True)):
-            seen = (weight > 0) & ((flags & bit) == 0)
-            # Adding 0 turns -0 into 0, which is the same value.
-            values, times = plane[seen] + np.float32(0), weight[seen].astype(np.int64)
-            if values.size:
-                self._low[band] = min(self._low[band], values.min())
-                self._high[band] = max(self._high[band], values.max())
-            for first, end in _pieces(times):
-                self._count(band, values[first:end], times[first:end])
-
-    def _count(self, band: int, values: npt.NDArray[np.float32], times: npt.NDArray[np.int64]) -> None:
-        bits = values.view(np.int32)
-        # Read as whole numbers, negative floats rise as they should fall.
-        ordered = (bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))).astype(np.int64)
-        bins = (ordered >> 16) + _ZERO_BIN
-        steps = (ordered & 0xFFFF) - _MIDDLE
-        for power, what in enumerate((np.ones_like(steps), steps, steps * steps)):
-            for counts, weights in ((self._once, what), (self._weighted, what * times)):
-                counts[power, band] += np.bincount(bins, weights, N_BINS).astype(np.int64)
-
-    def tables(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays of a shard's table ``statistics``; raise InputError if a sum may not fit 64 bits."""
-        most = int(self._weighted[0].max(initial=0))
-        if most >= _MOST:
+        more = int(weight.sum(dtype=np.int64))
+        if self._most + more > _MOST:
+            self._most = int(self._sums[..., 3].max(initial=0))
+        self._most += more
+        if self._most > _MOST:
             raise InputError(
-                f"{most:,} samples of one shard are nearly equal, too many to add their squares",
+                f"{self._most:,} samples of one shard may be nearly equal, too many to add their squares",
                 where="statistics of a shard",
                 fix="build more shards: raise n_train or n_dev in [shards]",
             )
-        made: dict[str, npt.NDArray[Any]] = {}
-        for prefix, counts in (("", self._once), ("chip_", self._weighted)):
-            names = ("histogram", "steps", "squared_steps")
-            made |= {f"{prefix}{name}": values for name, values in zip(names, counts, strict=True)}
-        return {**made, "lowest": self._low, "highest": self._high}
+        bits = np.ascontiguousarray(image).view(np.int32)
+        kernel.add_floats(bits, flags, band_flags, weight, self._sums, self._extremes)
+
+    def tables(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays of a shard's table ``statistics``."""
+        names = ("histogram", "steps", "squared_steps")
+        made: dict[str, npt.NDArray[Any]] = {
+            f"{prefix}{name}": np.ascontiguousarray(self._sums[..., position])
+            for position, (prefix, name) in enumerate(product(("", "chip_"), names))
+        }
+        is_seen = self._sums[..., 0].any(axis=1)
+        for name, values, nothing in zip(("lowest", "highest"), self._extremes.T, (np.inf, -np.inf), strict=True):
+            made[name] = np.where(is_seen, _floats(values), np.float32(nothing))
+        return made
 
 
-def _pieces(times: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Return first and end of runs of samples whose weights add up to at most 2 ** 23, or of a single sample."""
-    ends = [0]
-    total = np.cumsum(times)
-    while ends[-1] < len(times):
-        before = int(total[ends[-1] - 1]) if ends[-1] else 0
-        ends.append(max(int(np.searchsorted(total, before + _AT_ONCE, side="right")), ends[-1] + 1))
-    return list(pairwise(ends))
+def _floats(ordered: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+    """Return the floats of whole numbers that are in their order."""
+    return np.ascontiguousarray(ordered ^ ((ordered >> 31) & np.int32(0x7FFFFFFF))).view(np.float32)
 
 
 @dataclass

@@ -27,7 +27,7 @@ def index_problems(dataset: Dataset, names: list[str]) -> Iterator[str]:
         yield f"index.parquet: shard {name} is not part of the dataset"
     for name in sorted(names):
         try:
-            problems = list(_shard(dataset.paths.shards / name, index[index["shard"] == name]))
+            problems = list(_shard(dataset.paths.shards / name, index[index["shard"] == name], dataset.dtype))
         except _UNREADABLE as error:
             problems = [f"cannot be read: {error}"]
         yield from (f"{name}: {problem}" for problem in problems)
@@ -74,7 +74,7 @@ def _named(ids: NDArray[np.str_]) -> str:
     return f"chip{'s' if len(ids) > 1 else ''} {few(ids, _MOST_NAMED)}"
 
 
-def _shard(path: Path, rows: gpd.GeoDataFrame) -> Iterator[str]:
+def _shard(path: Path, rows: gpd.GeoDataFrame, dtype: str) -> Iterator[str]:
     with ShardReader(path) as shard:
         said = shard.attributes
         if said.get("format") not in FORMATS.values():
@@ -82,6 +82,8 @@ def _shard(path: Path, rows: gpd.GeoDataFrame) -> Iterator[str]:
             return
         shard.check()
         size = int(said["chip_size"])
+        if (found := shard.arrays["image"].dtype) != dtype:
+            yield f"image is {found}, but the stack of the dataset is {dtype}"
         for name, array in shard.arrays.items():
             if shard.layout == "chips" and array.shape[-2:] != (size, size):
                 yield f"{name} has shape {array.shape}, which does not fit chips of {size} px"

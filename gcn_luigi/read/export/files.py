@@ -37,9 +37,8 @@ class ExportFiles:
 
     def __init__(self, dataset: Dataset, directory: Path, layers: tuple[Layer, ...]) -> None:
         self._dataset, self._directory, self._layers, self._bands = dataset, directory, layers, dataset.bands
-        configuration = dataset.description["configuration"]
-        nodata = configuration["nodata"]
-        self._types = pixel_types(configuration.get("stack", {}).get("dtype", "int16"))
+        nodata = dataset.description["configuration"]["nodata"]
+        self._types = pixel_types(dataset.dtype)
         self._fill = int(nodata["fill"])
         # A mask marks missing pixels if the fill value may also be a valid value. With the published rule, missing
         # pixels may hold other values as well.

@@ -48,15 +48,16 @@ def input_table(data: ReportData) -> Table:
     for kind in NOTE_KINDS:
         title = _NOTE_TITLES.get(kind, kind)
         rows.append(("tiles", title[0].lower() + title[1:], number(len(getattr(data.inventory, kind)))))
-<<<<<<< HEAD
     for name, quality in data.tile_quality.items():
         if infinite := quality.get("infinite", 0):
             rows.append(("tiles", f"infinite pixels of {name}, which count as missing", number(infinite)))
-=======
+        if lost := quality.get("lost", 0):
+            kept = "missing" if data.settings.convert.overflow == "nodata" else "the nearest value that fits"
+            what = f"pixels of {name} that do not fit {data.settings.stack.dtype}, stored as {kept}"
+            rows.append(("tiles", what, number(lost)))
     warped = sum(bool(file.resampling) for file in (*data.inventory.files, *data.inventory.layers))
     if warped:
         rows.append(("tiles", "files that are warped onto the lattice", number(warped)))
->>>>>>> align
     for kind in ("outlines", "grid", "split"):
         notes = data.audit["notes"].get(kind, [])
         if not notes:

@@ -84,6 +84,11 @@ def _about_band(band: Band, quality: dict[str, Any]) -> Iterator[str]:
             f"band {band.name}: {totals['out_of_range'] / measured:.1%} of its pixels lie beyond the valid range "
             f"({limits.strip()}) and count as missing: check valid_min, valid_max and the scale of the tiles"
         )
+    if lost := quality.get("lost", 0):
+        yield (
+            f"band {band.name}: {lost:,} pixels do not fit the type of the stack after scaling, and are stored as "
+            "[convert] overflow says: check the scale of the band"
+        )
     # If a tag declares missing pixels, another frequent value is usually flat water. Only the quality page lists it.
     if suspect := [row for row in quality.get("suspect", ()) if row["is_error"] or row["is_tag"]]:
         n_tiles, first = len({row["path"] for row in suspect}), suspect[0]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from gcn_luigi.io.raster.windows import read_dataset, sources_within
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.layers.float32 import to_float32
 from gcn_luigi.prepare.layers.int16 import to_int16
-from gcn_luigi.prepare.layers.source_values import UNSCALED
+from gcn_luigi.prepare.layers.source_values import UNSCALED, missing_values
 from gcn_luigi.settings import ConvertSettings, StackType
 
 # Rows and columns of a strip: 4 MB of float32 per band.
@@ -51,6 +51,12 @@ class Target:
             values, band, nodata=nodata, settings=self.settings, where=where, tags=self.scaling
         )
         return made
+
+    def n_lost(self, values: NDArray[Any], band: Band, *, nodata: float | None) -> int:
+        """Return how many pixels overflow, whatever the settings say about them."""
+        settings = self.settings.model_copy(update={"overflow": "nodata"})
+        stored = replace(self, settings=settings).stored(values, band, nodata=nodata, where="")
+        return int(((stored == band.nodata) & ~missing_values(values, nodata, band.nodata)).sum())
 
 
 def convert_mosaic(source: Path, path: Path, band: Band, target: Target, mosaic: VrtBand | None = None) -> None:

@@ -23,6 +23,7 @@ from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.missing.constants import PixelSample
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
+from gcn_luigi.stages.layers.conversion import Target
 from gcn_luigi.stages.layers.mosaics import read_inventory
 
 # When the configured nodata value is trusted for a file without a tag: "nothing" if it is not configured; "where seen"
@@ -32,6 +33,8 @@ _Trust = Literal["nothing", "where seen", "flat water"]
 # Whole blocks of all years are read at once, so that files interleaved by pixel are also decoded once.
 _STRIP = (256, 4096)
 _MOST_NAMED = 20
+# Counts that are written only where they are not 0, so that the files of other tiles keep their bytes.
+_RARE = ("infinite", "lost")
 # Beyond this, a float cannot hold every whole number.
 _LARGEST_WHOLE = 2.0**53
 
@@ -50,8 +53,9 @@ def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path
 
     `out` is JSON with, for each tile and year, the numbers of valid, missing and out-of-range pixels, and the smallest
     and largest valid value in source units; with the sums; with ``infinite``, the number of missing pixels that are
-    infinite, if there are any; and with ``suspect``, the tiles whose pixels or tags look as
-    if missing pixels were taken for measurements, or the reverse.
+    infinite, and ``lost``, the number of pixels that overflow and are not stored as they are, if there are any; and
+    with ``suspect``, the tiles whose pixels or tags look as if missing pixels were taken for measurements, or the
+    reverse.
 
     Raises
     ------
@@ -62,6 +66,7 @@ def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path
     (band,) = (band for band in checked_bands(region.settings) if band.name == name)
     years = region.settings.years if band.role is Role.OPTICAL else (None,)
     files = read_inventory(paths).of_band(name)
+    lossy = lossy_target(region.settings, band)
     trust = _trust(region.settings, band)
     rows: list[dict[str, Any]] = []
     suspects: list[_Suspect] = []
@@ -69,7 +74,7 @@ def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path
     for done, file in enumerate(files, 1):
         try:
             place, own = file.place(region.root, paths.root), _with_tags(band, file)
-            counted, samples = _file_rows(place, file, own, years)
+            counted, samples = _file_rows(place, file, own, years, lossy)
             _check_blocks(place, band, counted)
             rows += counted
             suspects += _find_suspects(file, own, counted, samples, trust)
@@ -89,11 +94,18 @@ def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path
         "valid_min": band.valid_min,
         "valid_max": band.valid_max,
         "totals": {key: sum(row[key] for row in rows) for key in ("valid", "missing", "out_of_range")},
-        **({"infinite": infinite} if (infinite := sum(row.get("infinite", 0) for row in rows)) else {}),
+        **{key: count for key in _RARE if (count := sum(row.get(key, 0) for row in rows))},
         "tiles": rows,
         "suspect": [asdict(suspect) for suspect in suspects],
     }
     out.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def lossy_target(settings: RegionSettings, band: Band) -> Target | None:
+    """Return what a band is converted to if values that do not fit are not refused; otherwise None."""
+    if not band.is_converted or settings.convert.overflow == "error":
+        return None
+    return Target(settings.convert, settings.stack.dtype)
 
 
 def _with_tags(band: Band, file: SourceFile) -> Band:
@@ -120,13 +132,13 @@ def _trust(settings: RegionSettings, band: Band) -> _Trust:
 
 
 def _file_rows(
-    path: Path, file: SourceFile, band: Band, years: tuple[int | None, ...]
+    path: Path, file: SourceFile, band: Band, years: tuple[int | None, ...], lossy: Target | None
 ) -> tuple[list[dict[str, Any]], list[PixelSample]]:
     """Return the counts and extremes of each year of a file, and a sample of its pixels."""
     numbers = [file.number_of(position) for position in range(len(years))]
     years = tuple(year for year, number in zip(years, numbers, strict=True) if number)
     numbers = [number for number in numbers if number]
-    counts = np.zeros((len(years), 4), np.int64)
+    counts = np.zeros((len(years), 3 + len(_RARE)), np.int64)
     extremes = [(np.inf, -np.inf)] * len(years)
     with open_raster(path) as dataset:
         # The pixels as delivered, which the window does not count if they are warped.
@@ -140,7 +152,8 @@ def _file_rows(
                 plane = stored if hidden is None else _without_hidden(stored, hidden, band)
                 samples[position].add(window.row, window.col, plane)
                 valid, missing, wild = _classify(plane, band, file.tag_of(number))
-                counts[position] += (valid.sum(), missing.sum(), wild.sum(), _n_infinite(plane))
+                lost = 0 if lossy is None else lossy.n_lost(plane, band, nodata=file.tag_of(number))
+                counts[position] += (valid.sum(), missing.sum(), wild.sum(), _n_infinite(plane), lost)
                 if valid.any():
                     kept, (low, high) = plane[valid], extremes[position]
                     extremes[position] = (min(low, float(kept.min())), max(high, float(kept.max())))
@@ -150,8 +163,7 @@ def _file_rows(
             "path": file.path,
             "year": year,
             **dict(zip(("valid", "missing", "out_of_range"), row[:3].tolist(), strict=True)),
-            # Only where there are any, so that the files of other tiles keep their bytes.
-            **({"infinite": int(row[3])} if row[3] else {}),
+            **{key: count for key, count in zip(_RARE, row[3:].tolist(), strict=True) if count},
             "min": None if low > high else low,
             "max": None if low > high else high,
         }

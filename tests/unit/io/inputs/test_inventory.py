@@ -63,3 +63,16 @@ def test_the_export_date_is_read_from_the_file_name_and_seasons_are_no_dates(nam
     assert file.export_date == date
     assert Inventory.from_json(Inventory(LATTICE, (file,)).to_json()).files == (file,)
     assert f'"export_date": {json.dumps(date)}' in Inventory(LATTICE, (file,)).to_json()
+
+
+def test_masks_and_tags_are_kept_and_leave_no_trace_without_any():
+    plain = SourceFile("7", "a", "a.tif", Window(0, 0, 4, 4), "uint16", None, 1)
+    odd = SourceFile("8", "a", "b.tif", Window(0, 0, 4, 4), "uint16", None, 1, mask=-1, scaling=(0.0001, -0.1))
+    text = Inventory(LATTICE, (plain, odd)).to_json()
+
+    assert Inventory.from_json(text).files == (plain, odd)
+    assert plain != odd
+    first, second = (json.loads(text)["tiles"][number]["files"][0] for number in (0, 1))
+    assert set(second) - set(first) == {"mask", "scaling"}
+    assert "mask" not in repr(plain)
+    assert "mask=-1, scaling=(0.0001, -0.1)" in repr(odd)

@@ -103,7 +103,7 @@ def test_topography_is_checked_after_scaling_and_described_before_it(make):
 
     # value * 10 + 5 within -500 .. 65 000
     expected = counts(values, values == -9999, -50.5, 6499.5)
-    assert content["tiles"] == [{"tile": "0123", "path": "0123_dem.tif", "year": None, **expected}]
+    assert content["tiles"] == [{"tile": "0123", "path": "0123_dem.tif", "year": None, "infinite": 2, **expected}]
 
 
 def test_both_the_files_own_tag_and_the_bands_nodata_are_missing(make):
@@ -218,3 +218,46 @@ def test_a_block_that_only_its_checksum_betrays_is_damage(make, tmp_path):
     with pytest.raises(InputError, match="1 of 1 files of band a are damaged") as caught:
         make.run("a", [SourceFile("0123", "a", "0123_a.tif", Window(0, 0, 16, 16), "int16", -32768, 2)])
     assert "checksum" in caught.value.where
+
+
+@pytest.mark.parametrize("below", [0, 77])
+def test_hidden_pixels_are_missing_and_never_suspect(make, tmp_path, below):
+    # One value fills a third of the tile, below the mask, and bytes cannot hold the band's nodata.
+    values = np.random.default_rng(2).integers(1, 200, (40, 50)).astype(np.uint8)
+    hidden = np.zeros(values.shape, bool)
+    hidden[:, :17] = True
+    values[hidden] = below
+    write_tif(tmp_path / "0123_dem.tif", values, nodata=None)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(tmp_path / "0123_dem.tif", "r+") as file:
+        file.write_mask(~hidden)
+    tile = SourceFile("0123", "dem", "0123_dem.tif", Window(0, 0, 40, 50), "uint8", None, 1, mask=-1)
+
+    content, _ = make.run("dem", [tile])
+
+    assert content["totals"] == {"valid": 40 * 33, "missing": 40 * 17, "out_of_range": 0}
+    assert content["suspect"] == []
+    assert content["tiles"][0]["max"] == values[~hidden].max()
+
+
+def test_infinite_pixels_are_missing_and_counted_in_their_tile(make):
+    fine, odd = (np.random.default_rng(seed).normal(500, 9, (20, 20)).astype(np.float32) for seed in (1, 2))
+    odd[0, :3], odd[5, 5] = np.inf, -np.inf
+
+    content, _ = make("dem", [("1", fine, -9999.0), ("2", odd, -9999.0)])
+
+    assert content["infinite"] == 4
+    assert [row.get("infinite") for row in content["tiles"]] == [None, 4]
+    assert content["totals"]["missing"] == 4
+
+
+def test_values_are_compared_with_the_valid_range_after_the_tags_of_the_file(make, tmp_path):
+    values = np.array([[0, 1000, 20000, 65535]], np.uint16)
+    write_tif(tmp_path / "1_a.tif", np.stack([values, values]), nodata=65535)
+    window = Window(0, 0, 1, 4)
+    tile = SourceFile("1", "a", "1_a.tif", window, "uint16", 65535.0, 2, scaling=(0.0001, -0.1))
+    bands = [{"name": "a", "role": "optical", "use_tags": True, "scale": 1000, "valid_min": 0, "valid_max": 1000}]
+
+    content, _ = make.run("a", [tile], bands)
+
+    # After the tags: -0.1, 0, 1.9.
+    assert content["totals"] == {"valid": 2, "missing": 2, "out_of_range": 4}
