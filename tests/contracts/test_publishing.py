@@ -10,6 +10,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from gcn_luigi.version import __version__
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 READER = tomllib.loads((ROOT / "packaging/reader/pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -112,6 +114,16 @@ def test_reading_alone_holds_nothing_that_builds_a_dataset(reader, shipped, impo
         for name in imports.find_modules_directly_imported_by(module.removesuffix(".__init__"))
     }
     assert {*reader.DONE_WITHOUT} - named == set()
+
+
+def test_the_conda_recipe_names_the_libraries_and_the_version_of_the_package():
+    text = (ROOT / "packaging/conda/recipe.yaml").read_text(encoding="utf-8")
+    recipe = yaml.safe_load(text.replace("${{ compiler('c') }}", "compiler"))
+    asked = [one.replace("matplotlib-base", "matplotlib") for one in recipe["requirements"]["run"]]
+    python = f"python {PROJECT['requires-python']}"
+
+    assert {*map(Requirement, asked)} == {*map(Requirement, [*PROJECT["dependencies"], python])}
+    assert recipe["context"]["version"] == __version__
 
 
 def test_hooks_run_the_versions_that_the_checks_run():
