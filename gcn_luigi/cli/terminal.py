@@ -35,7 +35,11 @@ _PATIENCE = b"stopping: ending processes and removing unfinished files; press Ct
 def progress_bar() -> Iterator["Say"]:
     """Yield a function that shows a message and the completed fraction as a bar, but only in a terminal."""
     console = Console(stderr=True)
-    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+    if not console.is_terminal:
+        # A bar that is disabled still writes an empty line in older versions of rich.
+        yield lambda _message, _share: None
+        return
+    with Bar(console=console, transient=True) as bar:
         shown = bar.add_task("", total=1.0)
         yield lambda message, share: bar.update(shown, description=message, completed=share)
 

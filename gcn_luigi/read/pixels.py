@@ -17,6 +17,7 @@ from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
 from gcn_luigi.io.publish.safe_names import inside
 from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.io.shard.reader import ShardReader
+from gcn_luigi.read.memory import free_bytes, with_progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -254,12 +255,7 @@ class PixelStore:
         """
         if self._is_whole:
             return
-        # Imported here, because importing them takes longer than reading a batch.
-        import psutil  # noqa: PLC0415
-        from rich.console import Console  # noqa: PLC0415
-        from rich.progress import track  # noqa: PLC0415
-
-        needed, available = self.nbytes, psutil.virtual_memory().available
+        needed, available = self.nbytes, free_bytes()
         if needed > _MOST_OF_MEMORY * available:
             raise ConfigError(
                 f"{needed / 1e9:.1f} GB of pixels do not fit in {available / 1e9:.1f} GB of free memory",
@@ -270,8 +266,7 @@ class PixelStore:
         cache = self._make_cache(len(rows))
         wanted = [((shard, row), cache.claim((shard, row)), chip) for shard, row, chip in rows.tolist()]
         loaded = self._shards.each(partial(self._load, cache), wanted)
-        console = Console(stderr=True)
-        for _ in track(loaded, "reading", len(rows), console=console, transient=True, disable=not progress):
+        for _ in with_progress(loaded, len(rows)) if progress else loaded:
             pass
         with self._lock:
             self._cache, self._is_whole = cache, True

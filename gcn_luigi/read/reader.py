@@ -218,7 +218,7 @@ class ChipReader:
         Parameters
         ----------
         progress : bool
-            Show a bar on standard error.
+            Say on standard error how much is read.
 
         Returns
         -------

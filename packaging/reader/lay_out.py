@@ -4,49 +4,31 @@ Run: python packaging/reader/lay_out.py DIRECTORY
 Then: python -m build DIRECTORY, or pip install DIRECTORY
 """
 
+import ast
 import shutil
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-# What builds, checks or exports a dataset, and so needs more libraries than reading does.
-LEFT_OUT = (
-    "cli",
-    "operate",
-    "report",
-    "stages",
-    "synthetic",
-    "tasks",
-    "luigi_host",
-    "command.py",
-    "config.py",
-    "params.py",
-    "settings",
-    "demo.toml",
-    "luigi.cfg",
-    "io/raster",
-    "io/gdal.py",
-    "io/tables.py",
-    "io/inputs/matching.py",
-    "io/inputs/scan.py",
-    "io/inputs/source_states.py",
-    "io/inputs/vector.py",
-    "read/checks",
-    "read/export",
-    "read/validate.py",
-    "prepare/chips/duplicates.py",
-    "prepare/chips/metadata.py",
-    "prepare/chips/selection.py",
-    "prepare/layers",
-    "prepare/missing/legacy.py",
-    "prepare/outlines",
-    "prepare/partitions",
-    "prepare/split/blocks.py",
-    "prepare/split/leakage.py",
-    "prepare/split/split.py",
-    "prepare/statistics",
+# What users of the reader import. What these modules import comes along, and nothing else.
+OFFERED = (
+    "gcn_luigi",
+    "gcn_luigi.bands",
+    "gcn_luigi.errors",
+    "gcn_luigi.prepare.missing.fill",
+    # The former place of Flag.
+    "gcn_luigi.prepare.nodata",
+    "gcn_luigi.read.dataset",
+    "gcn_luigi.read.labels",
+    "gcn_luigi.read.normalise",
+    "gcn_luigi.read.reader",
+    "gcn_luigi.read.torch",
+    "gcn_luigi.read.transforms",
+    "gcn_luigi.read.xarray",
 )
+# What they import for types, or only for shapes, and reading does without.
+DONE_WITHOUT = ("gcn_luigi.io.tables", "gcn_luigi.settings")
 # Copied whole: what is compiled, and how.
 WHOLE = ("_ext", "setup.py", "LICENSE")
 # Tests that need none of what is left out. They run on each wheel.
@@ -56,12 +38,14 @@ TESTS = (
     "property/test_filters.py",
     "property/test_repeats.py",
     "property/test_transforms.py",
-    "reference",
+    "reference/__init__.py",
+    "reference/filters.py",
     "unit/io/shard/test_flipped_chunks.py",
     "unit/io/test_parallel.py",
     "unit/prepare/chips/test_gather.py",
     "unit/read/test_buffers.py",
     "unit/read/test_label_mapping.py",
+    "unit/read/test_memory.py",
     "unit/read/test_normalise.py",
     "unit/read/test_row_cache.py",
     "unit/read/test_sampling.py",
@@ -69,6 +53,35 @@ TESTS = (
     "unit/test_kernels.py",
     "unit/test_lattice.py",
 )
+
+
+def modules() -> dict[str, Path]:
+    """Return the modules that `OFFERED` names and all that they import, with their packages."""
+    files = {}
+    for path in (ROOT / "gcn_luigi").rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    found, ahead = {}, list(OFFERED)
+    while ahead:
+        name = ahead.pop()
+        if name in found or name in DONE_WITHOUT:
+            continue
+        found[name] = files[name]
+        imported = _imported(files[name]) & files.keys()
+        package = name.rpartition(".")[0]
+        ahead += [*imported, *([package] if package else [])]
+    return found
+
+
+def _imported(path: Path) -> set[str]:
+    """Return the names that a module imports. Those of functions count; a name may be a module or what is in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+    return names
 
 
 def lay_out(target: Path) -> None:
@@ -80,18 +93,15 @@ def lay_out(target: Path) -> None:
     for name in ("pyproject.toml", "README.md", "MANIFEST.in"):
         shutil.copy2(HERE / name, target / name)
     package = ROOT / "gcn_luigi"
-    for path in sorted(package.rglob("*")):
-        place = path.relative_to(package).as_posix()
-        is_left_out = any(place == name or place.startswith(f"{name}/") for name in LEFT_OUT)
-        if path.suffix not in {".py", ".pyi", ".typed"} or is_left_out:
-            continue
-        (target / "gcn_luigi" / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target / "gcn_luigi" / place)
+    described = [*package.rglob("*.pyi"), *package.rglob("py.typed")]
+    for path in sorted([*modules().values(), *described]):
+        place = target / path.relative_to(ROOT)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, place)
     for name in TESTS:
         place = target / "tests" / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        copy = shutil.copytree if (ROOT / "tests" / name).is_dir() else shutil.copy2
-        copy(ROOT / "tests" / name, place)
+        shutil.copy2(ROOT / "tests" / name, place)
 
 
 if __name__ == "__main__":

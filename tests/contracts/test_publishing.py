@@ -1,12 +1,16 @@
 """Files around the package say the same as pyproject.toml and the constraints."""
 
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
 
+import grimp
 import pytest
 import yaml
 from packaging.requirements import Requirement
+
+from gcn_luigi.version import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -36,8 +40,8 @@ def test_the_oldest_constraints_are_the_floors():
     stated = floors(PROJECT["dependencies"]) | floors(PROJECT["optional-dependencies"]["codecs"])
     oldest = pinned("constraints-oldest.txt")
 
-    # A library of matplotlib, whose newest version is too new for the oldest matplotlib.
-    assert oldest.keys() == {*stated, "pyparsing"}
+    # Libraries of matplotlib and of rasterio, whose newest versions are too new for these old ones.
+    assert oldest.keys() == {*stated, "pyparsing", "affine"}
     assert {name: oldest[name] for name in stated if not versions_equal(stated[name], oldest[name])} == {}
 
 
@@ -48,6 +52,78 @@ def test_reading_alone_needs_five_libraries_of_the_same_floors():
     # Old HDF5 libraries read the same, and write other bytes.
     assert {name for name in reading if reading[name] != everything[name]} == {"h5py"}
     assert READER["requires-python"] == PROJECT["requires-python"]
+
+
+@pytest.fixture(scope="module")
+def reader():
+    """Return the script that lays the source tree of reading alone out."""
+    spec = importlib.util.spec_from_file_location("lay_out", ROOT / "packaging/reader/lay_out.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def shipped(reader, tmp_path_factory):
+    """Return the modules of reading alone, as files of its source tree."""
+    tree = tmp_path_factory.mktemp("reading") / "tree"
+    reader.lay_out(tree)
+    return {
+        path.relative_to(tree).with_suffix("").as_posix().replace("/", ".") for path in tree.glob("gcn_luigi/**/*.py")
+    }
+
+
+@pytest.fixture(scope="module")
+def imports():
+    return grimp.build_graph("gcn_luigi", cache_dir=None)
+
+
+def test_every_module_of_reading_alone_is_offered_there_or_imported_by_one_that_is(reader, shipped, imports):
+    reached, ahead = set(), [*reader.OFFERED]
+    while ahead:
+        name = ahead.pop()
+        if name not in reached and {name, f"{name}.__init__"} & shipped:
+            reached.add(name)
+            ahead += imports.find_modules_directly_imported_by(name)
+
+    modules = {name for name in shipped if not name.endswith(".__init__")}
+    assert modules - reached == set()
+    assert {*reader.OFFERED} - reached == set()
+
+
+def test_reading_alone_holds_nothing_that_builds_a_dataset(reader, shipped, imports):
+    rooms = {name.split(".")[1] for name in shipped}
+    building = {
+        "cli",
+        "command",
+        "config",
+        "luigi_host",
+        "operate",
+        "params",
+        "report",
+        "settings",
+        "stages",
+        "synthetic",
+    }
+
+    assert rooms & (building | {"tasks"}) == set()
+    # What is left out on purpose is something that a module of the reader names.
+    named = {
+        name
+        for module in shipped
+        for name in imports.find_modules_directly_imported_by(module.removesuffix(".__init__"))
+    }
+    assert {*reader.DONE_WITHOUT} - named == set()
+
+
+def test_the_conda_recipe_names_the_libraries_and_the_version_of_the_package():
+    text = (ROOT / "packaging/conda/recipe.yaml").read_text(encoding="utf-8")
+    recipe = yaml.safe_load(text.replace("${{ compiler('c') }}", "compiler"))
+    asked = [one.replace("matplotlib-base", "matplotlib") for one in recipe["requirements"]["run"]]
+    python = f"python {PROJECT['requires-python']}"
+
+    assert {*map(Requirement, asked)} == {*map(Requirement, [*PROJECT["dependencies"], python])}
+    assert recipe["context"]["version"] == __version__
 
 
 def test_hooks_run_the_versions_that_the_checks_run():

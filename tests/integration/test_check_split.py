@@ -3,6 +3,7 @@
 import json
 
 import geopandas as gpd
+import pandas as pd
 import pytest
 from shapely.geometry import box
 
@@ -62,8 +63,7 @@ def test_shared_glaciers_are_told_and_fail_only_when_asked(gcn, small_output):
 
 def test_a_leak_in_somebodys_files_is_found(gcn, files):
     train, dev = files
-    leaked = gpd.read_file(dev)
-    leaked.loc[len(leaked)] = gpd.read_file(train).iloc[0]
+    leaked = pd.concat([gpd.read_file(dev), gpd.read_file(train).iloc[:1]], ignore_index=True)
     leaked.to_file(dev)
 
     code, out, err = gcn("check-split", train, dev)

@@ -168,6 +168,8 @@ import importlib.util, json, sys, gcn_luigi
 made = gcn_luigi.open_dataset(sys.argv[1])
 chips = made.chips("dev")
 batch = next(chips.batches(4))
+whole = made.chips("dev").preload(progress=True)
+assert (whole.batch(range(4))["image"] == batch["image"]).all()
 try:
     made.partition_table
 except gcn_luigi.ConfigError as error:
@@ -241,6 +243,8 @@ def test_every_module_of_reading_alone_can_be_imported_but_those_of_its_extras(r
         "        importlib.import_module(found.name)\n"
         "    except ImportError as error:\n"
         "        print(found.name, error.name)\n"
+        "for name in gcn_luigi.__all__:\n"
+        "    getattr(gcn_luigi, name)\n"
     )
 
     told = {tuple(line.split()) for line in _run(reading_alone, "-W", "ignore", "-c", code, cwd="/").splitlines()}
