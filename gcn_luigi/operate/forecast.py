@@ -189,28 +189,28 @@ def other_bytes(tasks: Sequence[PlannedTask], prepared: RegionTask, n_chips: int
         if not task.targets():
             # The inventory says which files there are; so far it may only be where the plan was prepared.
             task = task.clone(type(task), output_root=prepared.output_root)
-        paths = task.paths
-        known = _known_at(planned, prepared.paths)
+        root, known = task.paths.root, _known_at(planned, prepared.paths)
         for target in task.targets():
-            for path in (target.path, paths.sidecar(target.path)):
+            for path in (target.path, task.paths.sidecar(target.path)):
                 if path == target.path and isinstance(planned.task, ChipShard):
                     continue
-                place = path.relative_to(paths.root)
+                place = path.relative_to(root)
                 made = None if known is None else known / place
                 if made is not None and made.is_file():
                     total += made.stat().st_size
-                elif place in guessed:
-                    total += guessed[place]
-                elif place.suffix == ".vrt":
-                    total += mosaic
-                elif place.parts[0] == "mosaics" and place.suffix == ".tif":
-                    # Before compression, like the chips of a quick plan.
-                    total += raster
-                elif place.parts[0] == ".gcn":
-                    total += _SIDECAR_BYTES
                 else:
-                    total += _SMALL_BYTES.get(place.suffix, _FILE_BYTES)
+                    total += guessed.get(place) or _usual_size(place, mosaic, raster)
     return total
+
+
+def _usual_size(place: Path, mosaic: int, raster: int) -> int:
+    """Return the size of a file by its name; `mosaic` and `raster` are those of a mosaic as VRT and as pixels."""
+    if place.suffix == ".vrt":
+        return mosaic
+    if place.parts[0] == "mosaics" and place.suffix == ".tif":
+        # Before compression, like the chips of a quick plan.
+        return raster
+    return _SIDECAR_BYTES if place.parts[0] == ".gcn" else _SMALL_BYTES.get(place.suffix, _FILE_BYTES)
 
 
 def _known_at(planned: PlannedTask, prepared: DatasetPaths) -> Path | None:
