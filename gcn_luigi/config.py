@@ -71,6 +71,8 @@ class Region:
             "outlines.path": self.settings.outlines.path,
             "label.stem": self.settings.label.stem,
             "label.raster": self.settings.label.raster,
+            "label.debris_outlines": self.settings.label.debris_outlines,
+            "label.debris_raster": self.settings.label.debris_raster,
             "distance.raster": self.settings.distance.raster if self.settings.distance.enabled else None,
             "grid.path": self.settings.grid.path,
             "grid.reject_ids_path": self.settings.grid.reject_ids_path,
@@ -128,15 +130,29 @@ def load_region(path: Path, data_root: Path | None = None) -> Region:
 
 
 def pick(settings: RegionSettings, keys: Iterable[str]) -> dict[str, Any]:
-    """Return plain JSON values by key: ``"chips"`` gives a whole section, ``"shards.n_train"`` one value."""
+    """Return plain JSON values by key: ``"chips"`` gives a whole section, ``"shards.n_train"`` one value.
+
+    A key that settings leave out when it is not given is left out here, too.
+    """
     dumped = settings.model_dump(mode="json")
     chosen = {}
     for key in keys:
         value: Any = dumped
-        for part in key.split("."):
-            value = value[part]
-        chosen[key] = value
+        *sections, name = key.split(".")
+        for section in sections:
+            value = value[section]
+        if name in value:
+            chosen[key] = value[name]
+        elif name not in _fields(sections):
+            raise KeyError(key)
     return chosen
+
+
+def _fields(sections: Iterable[str]) -> Mapping[str, Any]:
+    model: type[BaseModel] = RegionSettings
+    for name in sections:
+        model = _section(model.model_fields[name].annotation) or model
+    return model.model_fields
 
 
 def outline_keys(settings: RegionSettings) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from gcn_luigi.settings.chips import (
     ShardSettings,
     StorageLayout,
 )
-from gcn_luigi.settings.layers import EACH_ROW, UNDATED, DistanceSettings, LabelSettings, OutlineSettings
+from gcn_luigi.settings.label import LabelSettings
+from gcn_luigi.settings.layers import EACH_ROW, UNDATED, DistanceSettings, OutlineSettings
 from gcn_luigi.settings.partitions import GridSettings, SplitSettings, YearSettings
 from gcn_luigi.settings.section import Section
 from gcn_luigi.settings.sources import BandSettings, ConvertSettings, LatticeSettings, TileSettings
@@ -78,6 +79,11 @@ class RegionSettings(Section):
             raise ValueError(
                 'outlines.analyses = "nearest" needs year.source = "outlines": '
                 "if the grid gives several years, no outline is nearest to all of them"
+            )
+        if self.label.class_column is not None and self.outlines.analyses in {"newest", "nearest"}:
+            raise ValueError(
+                f'outlines.analyses = "{self.outlines.analyses}" cannot be used with label.class_column, which takes '
+                'every polygon of the file: keep one analysis of each glacier in the file, or choose "all"'
             )
         spelled = [*(table.name for table in self.bands), *(band.name for band in self._made_bands)]
         # Some file systems, for example on macOS and Windows, do not distinguish upper and lower case.

@@ -126,8 +126,8 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
     used = np.isin([cell.id for cell in cells], catalog.loc[catalog["used"].to_numpy(bool), "partition"])
     refuse_absent(
         facts.label_counts[used].sum(axis=0),
-        settings.label.allow_absent,
-        of_votes=settings.label.raster is None,
+        settings.label.may_lack,
+        source=settings.label.made_from,
         region=settings.region,
     )
     write_geoparquet(table_out, catalog)

@@ -48,6 +48,9 @@ class PartitionCatalog(RegionTask):
 
     def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured
+        grid, label = self.requires()
+        # The classes that must occur.
+        label_keys = ("allow_absent", "source", "debris_outlines", "debris_raster", "class_column")
         used_keys = (
             "max_outside_share",
             "min_outline_share",
@@ -58,11 +61,16 @@ class PartitionCatalog(RegionTask):
         return Dependencies(
             pick(
                 region.settings,
-                ("outlines", "year", "years", "split", "label.allow_absent", *(f"grid.{key}" for key in used_keys)),
+                (
+                    *("outlines", "year", "years", "split"),
+                    *(f"label.{key}" for key in label_keys),
+                    *(f"grid.{key}" for key in used_keys),
+                ),
             ),
             sources=partitions.catalog_sources(region),
             facets=("lattice", "windows"),
-            reads=[target for task in self.requires() for target in task.targets()],
+            # The first target of the label is its raster.
+            reads=[*grid.targets(), *label.targets()[:1]],
         )
 
     def output(self) -> tuple[PublishedFile, ...]:
@@ -159,7 +167,7 @@ class GridReport(RegionTask):
             pick(region.settings, keys),
             partitions.comparison_sources(region),
             ("lattice",),
-            (*comparison.targets(), catalog.targets()[0], *label.targets()),
+            (*comparison.targets(), catalog.targets()[0], label.targets()[0]),
         )
 
     def output(self) -> PublishedFile:

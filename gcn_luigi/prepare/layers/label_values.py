@@ -6,7 +6,8 @@ gaps. Such ambiguous values are refused until the settings say which meaning is 
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,24 @@ _ONE = 1.000001
 # The published study requires 4 of 7 votes. With a limit at a tenth of the range nearly everything would be ice.
 _FAR_ABOVE, _HALF = 10, 50
 
+LabelSource = Literal["votes", "raster", "outlines"]
+# Why a class may have no pixel.
+_CAUSES: Mapping[LabelSource, Mapping[str, str]] = MappingProxyType({
+    "votes": {
+        "ice": "no pixel inside an outline has as many votes as [label] min_votes",
+        "debris": "every pixel inside an outline is missing or has at least [label] min_votes votes",
+    },
+    "raster": {},
+    "outlines": {
+        "ice": "no pixel is inside an outline, or all of these are debris",
+        "debris": "no pixel inside an outline is in the map of debris",
+    },
+})  # fmt: skip
+_TO_CHECK: Mapping[LabelSource, str] = MappingProxyType({
+    "votes": "votes, min_votes and outlines",
+    "raster": "the raster and [label] classes",
+    "outlines": "outlines, debris and [label] classes",
+})  # fmt: skip
 Planes = Iterable[tuple[NDArray[Any], NDArray[np.bool_]]]
 
 
@@ -139,28 +158,25 @@ def refuse_percentages(most: int, min_votes: int, where: str) -> None:
         )
 
 
-def refuse_absent(counts: NDArray[np.int64], allowed: Collection[str], *, of_votes: bool, region: str) -> None:
+def refuse_absent(counts: NDArray[np.int64], allowed: Collection[str], *, source: LabelSource, region: str) -> None:
     """Raise ConfigError if a class that is not `allowed` to be absent has no pixel in any used partition.
 
-    `counts` are the pixels of the used partitions: none, debris, ice and missing. `of_votes` is True if the label was
-    made from votes.
+    `counts` are the pixels of the used partitions: none, debris, ice and missing. `source` says what the label was made
+    from.
     """
     pixels = dict(zip((*CLASS_NAMES, "missing"), counts.tolist(), strict=True))
     lacking = [name for name in CLASS_NAMES if not pixels[name] and name not in allowed]
     if not lacking:
         return
-    causes = {
-        "ice": "no pixel inside an outline has as many votes as [label] min_votes",
-        "debris": "every pixel inside an outline is missing or has at least [label] min_votes votes",
-    }
-    hints = [causes[name] for name in lacking if name in causes] if of_votes else []
-    if len(hints) == len(causes):
+    causes = _CAUSES[source]
+    hints = [causes[name] for name in lacking if name in causes]
+    if source == "votes" and len(hints) == len(causes):
         hints = ["no outline covers a pixel with votes: check the CRS of the outlines"]
     listed = ", ".join(f"{name} {count:,}" for name, count in pixels.items())
     raise ConfigError(
         f"no partition in use has a pixel of class {' or '.join(lacking)}",
         where="; ".join([f"region {region}, pixels by class: {listed}", *hints]),
-        fix="check votes, min_votes and outlines; if this is intended, write [label] allow_absent = "
+        fix=f"check {_TO_CHECK[source]}; if this is intended, write [label] allow_absent = "
         f"{_toml_list(lacking)}",
     )
 

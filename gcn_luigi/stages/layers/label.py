@@ -1,4 +1,4 @@
-"""Write the label and distance rasters block by block, from outlines and STEM votes or from ready-made rasters."""
+"""Write the label and distance rasters block by block: from outlines, with or without votes, or from ready-made ones."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +30,7 @@ from gcn_luigi.settings import DistanceSettings, LabelSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
 from gcn_luigi.stages.layers.mosaics import read_inventory
+from gcn_luigi.stages.layers.outline_label import OutlineLabel, debris_sources
 
 Blocks = Iterator[tuple[Window, NDArray[Any]]]
 
@@ -50,6 +51,8 @@ def label_sources(region: Region) -> tuple[Path, ...]:
     label = region.settings.label
     if label.raster is not None:
         return (region.root / label.raster,)
+    if label.source is not None:
+        return (region.root / region.settings.outlines.path, *debris_sources(region))
     return (region.root / str(label.stem), region.root / region.settings.outlines.path)
 
 
@@ -61,8 +64,11 @@ def distance_sources(region: Region) -> tuple[Path, ...]:
     return (region.root / (settings.raster if settings.raster is not None else region.settings.outlines.path),)
 
 
-def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:
+def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say, notes_out: Path | None = None) -> None:
     """Write the label raster: GeoTIFF, uint8, 0 none, 1 debris, 2 debris-free ice, 255 missing.
+
+    `notes_out` gets notes on a label from outlines alone, as JSON: pixels of debris outside every outline, pixels that
+    outlines of several classes contain, and what was repaired or left out. Other labels have no notes.
 
     Raise InputError if a source is unreadable or holds unknown classes, LatticeError if it is not aligned with the
     lattice.
@@ -70,7 +76,11 @@ def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say) -> Non
     lattice = read_inventory(paths).lattice
     settings = region.settings.label
     accepts = region.settings.tiles.on_suspect_nodata == "accept"
-    if settings.raster is not None:
+    of_outlines = None
+    if settings.source is not None:
+        of_outlines = OutlineLabel(region, lattice, _STRIP)
+        made = of_outlines.blocks()
+    elif settings.raster is not None:
         given = AlignedRaster.open(region.root / settings.raster, lattice)
         if not accepts:
             given.check_tag("label", _class_values(settings), fix=_FIX_LABEL)
@@ -81,6 +91,8 @@ def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say) -> Non
             votes.check_tag("votes", range(settings.max_votes + 1), fix=_FIX_VOTES)
         made = _combined_label(votes, _geometries(region, lattice), lattice, settings)
     write_geotiff(out, lattice, _report(made, lattice, say), nodata=LABEL_IGNORE, names=["label"], dtype="uint8")
+    if of_outlines is not None and notes_out is not None:
+        of_outlines.write_notes(notes_out)
 
 
 def write_distance(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:

@@ -84,10 +84,10 @@ def test_votes_of_a_plausible_range_pass(most, min_votes):
 def test_a_class_without_a_pixel_is_refused_unless_it_may_be_absent(counts, lacking):
     array = np.array(counts, np.int64)
     with pytest.raises(ConfigError, match=f"has a pixel of class {lacking}") as caught:
-        refuse_absent(array, (), of_votes=True, region="here")
+        refuse_absent(array, (), source="votes", region="here")
     assert "allow_absent" in caught.value.fix
 
-    refuse_absent(array, tuple(lacking.split(" or ")), of_votes=True, region="here")
+    refuse_absent(array, tuple(lacking.split(" or ")), source="votes", region="here")
 
 
 def test_the_reason_that_takes_most_cells_decides_the_remedy():
