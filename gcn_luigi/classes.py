@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gcn_luigi.errors import ConfigError, few
 
 IGNORE = 255
@@ -35,6 +38,11 @@ class LabelClass:
     glacier: bool = False
 
     @property
+    def heading(self) -> str:
+        """A short name for people, with a capital letter."""
+        return {"ice": "Debris-free ice"}.get(self.name, self.name.replace("_", " ").capitalize())
+
+    @property
     def title(self) -> str:
         """The name for people."""
         return _TITLES.get(self.name, self.name.replace("_", " "))
@@ -60,16 +68,15 @@ class ClassTable:
             raise ConfigError(
                 f"the classes of the label cannot be used: {'; '.join(problems)}",
                 where="[[classes]]",
-                fix="give each class a name and a value of its own, for example name = \"lake\", value = 3",
+                fix='give each class a name and a value of its own, for example name = "lake", value = 3',
             )
 
     def _problems(self) -> Iterator[str]:
         names, values = [each.name for each in self.classes], [each.value for each in self.classes]
         if not FEWEST <= len(names) <= MOST:
             yield f"there are {len(names)}, but a label has {FEWEST} to {MOST} classes"
-        for what, found in (("name", names), ("value", values)):
-            twice = sorted({str(one) for one in found if found.count(one) > 1})
-            if twice:
+        for what, found in (("name", names), ("value", list(map(str, values)))):
+            if twice := sorted({one for one in found if found.count(one) > 1}):
                 yield f"two classes have the {what} {few(twice)}"
         for each in self.classes:
             if each.value == IGNORE:
@@ -125,6 +132,21 @@ class ClassTable:
         return tuple(each.value for each in self.classes)
 
     @cached_property
+    def value_array(self) -> NDArray[np.uint8]:
+        """Values, rising, as the kernels take them: uint8 (class,)."""
+        return np.array(self.values, np.uint8)
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Whether each byte is the value of a class: bool (256,)."""
+        return np.isin(np.arange(256), self.values)
+
+    @cached_property
+    def is_glacier(self) -> NDArray[np.bool_]:
+        """Whether each byte is the value of a class that is glacier: bool (256,)."""
+        return np.isin(np.arange(256), [each.value for each in self.classes if each.glacier])
+
+    @cached_property
     def colours(self) -> dict[str, str]:
         """Colours by name."""
         return {each.name: each.colour for each in self.classes}
@@ -142,6 +164,11 @@ class ClassTable:
     def facts(self, *fields: str) -> list[dict[str, Any]]:
         """Return `fields` of each class as plain JSON values."""
         return [{name: asdict(each)[name] for name in fields} for each in self.classes]
+
+    def unusual(self, *fields: str) -> dict[str, Any]:
+        """Return `facts` under the key ``classes``; nothing if they are those of the default classes."""
+        found = self.facts(*fields)
+        return {} if found == DEFAULT_CLASSES.facts(*fields) else {"classes": found}
 
     def described(self) -> str:
         """Return values and titles, for a sentence: ``0 none, 1 supraglacial debris``."""

@@ -38,6 +38,8 @@ _WANTED: Mapping[str, str] = MappingProxyType({
 })  # fmt: skip
 # Pydantic's names for the kinds of value that a key takes, if it takes several.
 _KINDS = frozenset({"int", "float", "str", "bool", "constrained-int", "constrained-float", "constrained-str"})
+# Keys that hold a list of tables, and what each table describes.
+_LISTS: Mapping[str, str] = MappingProxyType({"bands": "band", "classes": "class"})
 _MOST_SHOWN = 60
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -273,15 +275,15 @@ def _key(location: Sequence[int | str], text: str) -> str:
     """Return the name of a key for the user: with its section; a band is named by its number and name."""
     if not location:
         return ""
-    if location[0] == "bands" and len(location) > 1 and isinstance(location[1], int):
-        band = f"[[bands]] number {location[1] + 1}{_band_name(location[1], text)}"
-        return f"{band}: {_key(location[2:], text)}" if len(location) > 2 else band
+    if location[0] in _LISTS and len(location) > 1 and isinstance(location[1], int):
+        table = f"[[{location[0]}]] number {location[1] + 1}{_table_name(str(location[0]), location[1], text)}"
+        return f"{table}: {_key(location[2:], text)}" if len(location) > 2 else table
     parts = [f", value {part + 1}" if isinstance(part, int) else f".{part}" for part in location]
     return "".join(parts).removeprefix(".")
 
 
-def _band_name(place: int, text: str) -> str:
-    tables = tomllib.loads(text)["bands"]
+def _table_name(key: str, place: int, text: str) -> str:
+    tables = tomllib.loads(text)[key]
     name = tables[place].get("name") if isinstance(tables[place], dict) else None
     return f" ({name})" if isinstance(name, str) else ""
 
@@ -318,8 +320,9 @@ def _wanted(item: ErrorDetails) -> str:
 
 
 def _wanted_list(item: ErrorDetails) -> str:
-    if item["loc"] == ("bands",):
-        return "a table [[bands]], with two brackets, for each band"
+    if item["loc"] in {(key,) for key in _LISTS}:
+        key = item["loc"][0]
+        return f"a table [[{key}]], with two brackets, for each {_LISTS[str(key)]}"
     given = item["input"]
     if not isinstance(given, (str, int, float)):
         return "a list"

@@ -3,11 +3,15 @@
 Every section of the TOML file is one class. The modules of this package open no file.
 """
 
-from typing import Annotated, Self
+import difflib
+import functools
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from gcn_luigi.bands import Band, BandSchema, Role, made_bands, stacked_bands
+from gcn_luigi.classes import ClassTable
+from gcn_luigi.errors import ConfigError
 from gcn_luigi.settings.chips import (
     ChipSettings,
     Codec,
@@ -16,6 +20,7 @@ from gcn_luigi.settings.chips import (
     ShardSettings,
     StorageLayout,
 )
+from gcn_luigi.settings.classes import ClassSettings
 from gcn_luigi.settings.label import LabelSettings
 from gcn_luigi.settings.layers import EACH_ROW, UNDATED, DistanceSettings, OutlineSettings
 from gcn_luigi.settings.partitions import GridSettings, SplitSettings, YearSettings
@@ -27,6 +32,7 @@ __all__ = [
     "UNDATED",
     "BandSettings",
     "ChipSettings",
+    "ClassSettings",
     "Codec",
     "ConvertSettings",
     "DistanceSettings",
@@ -56,6 +62,8 @@ class RegionSettings(Section):
     # Band k of every optical file is the composite of years[k - 1].
     years: Annotated[tuple[int, ...], Field(min_length=1)]
     bands: Annotated[tuple[BandSettings, ...], Field(min_length=1)]
+    # The classes of the label; none, debris and ice if no table is given.
+    classes: tuple[ClassSettings, ...] = ()
     outlines: OutlineSettings
     label: LabelSettings
     lattice: LatticeSettings = LatticeSettings()
@@ -96,6 +104,44 @@ class RegionSettings(Section):
             raise ValueError("bands: a stack needs an optical or topo band")
         return self
 
+    @model_validator(mode="after")
+    def _classes_fit(self) -> Self:
+        try:
+            table = self.class_table
+        except ConfigError as error:
+            raise ValueError(f"classes: {error.what}") from error
+        label, known = self.label, ", ".join(table.names)
+        named = [
+            *((f"label.classes.{value}", name) for value, name in label.classes.items() if name != "ignore"),
+            *((f"label.allow_absent, value {place}", name) for place, name in enumerate(label.allow_absent, 1)),
+            *((f"chips.min_share.{name}", name) for name in self.chips.min_share),
+        ]
+        if unknown := [f"{key}: {_no_class(name, key, table)}" for key, name in named if name not in table.names]:
+            raise ValueError("; ".join(unknown))
+        if lacking := [name for name in label.names_used if name not in table.names]:
+            raise ValueError(
+                f"classes: a label of {label.made_from} needs a class {' and '.join(lacking)}; classes are {known}"
+            )
+        if not table.glacier and (self.chips.min_glacier_share or self.distance.source == "label"):
+            key = "chips.min_glacier_share" if self.chips.min_glacier_share else 'distance.source = "label"'
+            raise ValueError(f"classes: {key} needs a class that is glacier: write glacier = true in its table")
+        if self.nodata.mode == "legacy" and not table.is_default:
+            raise ValueError('classes: nodata.mode = "legacy" knows none, debris and ice alone: use mode = "strict"')
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the classes if they are the default, so that earlier datasets stay current."""
+        dumped = plain(self)
+        table = self.class_table
+        given = [] if table.is_default else table.facts("name", "value", "colour", "glacier")
+        return {key: given if key == "classes" else value for key, value in dumped.items() if key != "classes" or given}
+
+    @property
+    def class_table(self) -> ClassTable:
+        """The classes of the label."""
+        return _class_table(self.classes)
+
     @property
     def _made_bands(self) -> tuple[Band, ...]:
         return made_bands(self.distance.unit if self.distance.enabled else None)
@@ -104,7 +150,7 @@ class RegionSettings(Section):
     def schema_bands(self) -> BandSchema:
         """The stack's bands: optical, topo, label and, if enabled, distance."""
         tables = [table.model_dump() for table in self.bands]
-        return stacked_bands(tables, self.distance.unit if self.distance.enabled else None)
+        return stacked_bands(tables, self.distance.unit if self.distance.enabled else None, self.class_table)
 
     @property
     def tile_directories(self) -> dict[str, str]:
@@ -123,3 +169,16 @@ class RegionSettings(Section):
     def quality_bands(self) -> tuple[Band, ...]:
         """Bands that are mosaicked and never stacked."""
         return tuple(table.as_band() for table in self.bands if table.role == "quality")
+
+
+def _no_class(name: str, key: str, table: ClassTable) -> str:
+    """Return what a key takes that names a class."""
+    names = [*table.names, *(["ignore"] if key.startswith("label.classes") else [])]
+    near = difflib.get_close_matches(name, names, n=1)
+    *first, last = (f'"{one}"' for one in names)
+    return f'give {", ".join(first)} or {last}{f" (did you mean {near[0]}?)" if near else ""}, not "{name}"'
+
+
+@functools.lru_cache(maxsize=16)
+def _class_table(tables: tuple[ClassSettings, ...]) -> ClassTable:
+    return ClassTable.of(table.model_dump() for table in tables)

@@ -1,12 +1,12 @@
 """Settings of the label: votes, a ready-made raster, or outlines alone."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from gcn_luigi.bands import CLASS_NAMES
-from gcn_luigi.settings.section import ClassName, Count, Section
+from gcn_luigi.settings.section import Count, Section
 
 # Keys that belong to `source`, with the values that they have where they are not given.
 _OF_OUTLINES = {
@@ -44,9 +44,9 @@ class LabelSettings(Section):
     # Column of the outlines that says the class of each polygon.
     class_column: str | None = None
     # What the values of `raster` or of `class_column` mean, for example "1" = "ice".
-    classes: dict[str, Literal[ClassName, "ignore"]] = Field(default={})
+    classes: dict[str, str] = Field(default={})
     # Classes of which the used partitions may hold no pixel at all.
-    allow_absent: tuple[ClassName, ...] = ()
+    allow_absent: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -89,19 +89,26 @@ class LabelSettings(Section):
         return self.debris_outlines is not None or self.debris_raster is not None
 
     @property
-    def may_lack(self) -> tuple[str, ...]:
-        """Classes of which there may be no pixel: those that are allowed to, and those that outlines cannot give."""
+    def names_used(self) -> tuple[str, ...]:
+        """The classes that a label of votes or outlines gives, apart from those that `classes` names."""
+        if self.raster is not None:
+            return ()
         if self.source is None:
+            return "none", "debris", "ice"
+        return ("none", *(["debris", "ice"] if self.has_debris else [] if self.class_column is not None else ["ice"]))
+
+    def may_lack(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return of which of all classes there may be no pixel: those that are allowed to, or that nothing can give."""
+        if self.raster is not None:
             return self.allow_absent
-        given = {"none", *(["debris"] if self.has_debris else [])}
-        given |= {"ice"} if self.class_column is None else set(self.classes.values() or CLASS_NAMES)
-        return (*self.allow_absent, *(name for name in CLASS_NAMES if name not in {*self.allow_absent, *given}))
+        given = set(self.names_used)
+        if self.class_column is not None:
+            given |= set(self.classes.values() or names)
+        return (*self.allow_absent, *(name for name in names if name not in {*self.allow_absent, *given}))
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the keys of `source` if they are not given, so that earlier datasets stay current."""
         return {
-            key: value
-            for key, value in plain(self).items()
-            if key not in _OF_OUTLINES or value != _OF_OUTLINES[key]
+            key: value for key, value in plain(self).items() if key not in _OF_OUTLINES or value != _OF_OUTLINES[key]
         }

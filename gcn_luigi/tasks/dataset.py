@@ -46,7 +46,9 @@ class ChipIndex(RegionTask):
 
     def dependencies(self, _path: Path) -> Dependencies:
         keys = ("nodata.mode", "grid.size", "chips.size", "chips.step")
-        return Dependencies(pick(self.configured.settings, keys), facets=("crs",), reads=_files(self.requires()))
+        settings = self.configured.settings
+        found = {**pick(settings, keys), **settings.class_table.unusual("name")}
+        return Dependencies(found, facets=("crs",), reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
         return list(all_shards(self))
@@ -65,8 +67,9 @@ class BandStatistics(RegionTask):
     """Compute exact statistics of bands and classes over valid pixels."""
 
     def dependencies(self, _path: Path) -> Dependencies:
-        names = [band.name for band in self.configured.settings.schema_bands.image]
-        return Dependencies({"bands": names}, reads=_files(self.requires()))
+        settings = self.configured.settings
+        names = [band.name for band in settings.schema_bands.image]
+        return Dependencies({"bands": names, **settings.class_table.unusual("name")}, reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
         return list(all_shards(self))
@@ -85,6 +88,8 @@ class LayerStyles(RegionTask):
 
     def dependencies(self, path: Path) -> Dependencies:
         layer, bands = self._layers()[path], self.configured.settings.schema_bands
+        if layer == self.paths.label:
+            return Dependencies(self.configured.settings.class_table.unusual("name", "value", "colour"))
         if not styles.is_stretched(self.paths, layer):
             return Dependencies({})
         shown = band_facts(bands, "name", "role")
@@ -171,6 +176,7 @@ class DatasetCard(RegionTask):
                 **pick(settings, keys),
                 "is_voted": settings.label.stem is not None,
                 "bands": band_facts(settings.schema_bands.image, "name", "role", "unit"),
+                **settings.class_table.unusual("name", "value"),
             },
             reads=_files([*self.requires(), self.clone(PartitionCatalog)]),
         )

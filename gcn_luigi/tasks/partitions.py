@@ -59,7 +59,8 @@ class PartitionCatalog(RegionTask):
             "exclude_polygons_path",
         )
         return Dependencies(
-            pick(
+            region.settings.class_table.unusual("name", "value", "glacier")
+            | pick(
                 region.settings,
                 (
                     *("outlines", "year", "years", "split"),
@@ -119,6 +120,7 @@ def corrected_dependencies(task: RegionTask, *keys: str) -> Dependencies:
     return Dependencies(
         {
             **pick(settings, (*nodata, *keys)),
+            **settings.class_table.unusual("value"),
             "bands": band_facts(settings.schema_bands, *STACKED, "valid_min", "valid_max"),
         },
         facets=("lattice", "windows"),
@@ -164,7 +166,7 @@ class GridReport(RegionTask):
         comparison, catalog, label = self.requires()
         keys = (*outline_keys(region.settings), "grid.size", "chips.size", "chips.step", "chips.edge", "chips.densify")
         return Dependencies(
-            pick(region.settings, keys),
+            {**pick(region.settings, keys), **region.settings.class_table.unusual("value", "glacier")},
             partitions.comparison_sources(region),
             ("lattice",),
             (*comparison.targets(), catalog.targets()[0], label.targets()[0]),

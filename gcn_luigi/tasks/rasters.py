@@ -122,7 +122,8 @@ class ClassLabel(RegionTask):
         )
         own = of_raster if settings.raster is not None else of_outlines if settings.source is not None else of_votes
         keys = ("tiles.on_suspect_nodata", *own)
-        return Dependencies(pick(region.settings, keys), label.label_sources(region), ("lattice",))
+        classes = region.settings.class_table.unusual("name", "value")
+        return Dependencies({**pick(region.settings, keys), **classes}, label.label_sources(region), ("lattice",))
 
     def output(self) -> tuple[PublishedFile, ...]:
         """Return the label, and the notes on it if it is made from outlines alone."""
@@ -150,8 +151,11 @@ class DistanceRaster(RegionTask):
             keys = ["distance.raster", "distance.unit", "tiles.on_suspect_nodata"]
         elif settings.source == "outlines":
             keys += outline_keys(region.settings)
-        reads = self.clone(ClassLabel).targets()[:1] if settings.source == "label" else ()
-        return Dependencies(pick(region.settings, keys), label.distance_sources(region), ("lattice",), reads)
+        from_label = settings.source == "label"
+        reads = self.clone(ClassLabel).targets()[:1] if from_label else ()
+        classes = region.settings.class_table.unusual("value", "glacier") if from_label else {}
+        found = {**pick(region.settings, keys), **classes}
+        return Dependencies(found, label.distance_sources(region), ("lattice",), reads)
 
     def requires(self) -> list[RegionTask]:
         """Require the lattice, and the label if distances are measured from it."""

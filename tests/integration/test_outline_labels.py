@@ -49,7 +49,9 @@ def make(tiny, tmp_path):
 def write(tiny, name, shapes, columns=None, crs="EPSG:3338", layer=None):
     """Write polygons below the sources; return their path for the configuration."""
     frame = gpd.GeoDataFrame(columns or {}, geometry=list(shapes), crs=crs)
-    pyogrio.write_dataframe(frame, tiny.sources / name, layer=layer or "shapes", driver="GPKG", append=layer is not None)
+    pyogrio.write_dataframe(
+        frame, tiny.sources / name, layer=layer or "shapes", driver="GPKG", append=layer is not None
+    )
     return name
 
 

@@ -12,10 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.bands import CLASS_NAMES, LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
+from gcn_luigi.bands import LABEL_IGNORE
+from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.errors import ConfigError, InputError
 
-CLASS_VALUES = {"none": LABEL_NONE, "debris": LABEL_DEBRIS, "ice": LABEL_ICE, "ignore": LABEL_IGNORE}
 # The largest number of values listed in a message.
 _MOST_SHOWN = 10
 # Keys of the map [label] classes have at most nine digits.
@@ -67,42 +67,49 @@ def count_values(planes: Planes, where: str) -> Counter[float]:
 
 
 def class_table(
-    counts: Mapping[float, int], classes: Mapping[str, str], absent: Collection[str], where: str
+    counts: Mapping[float, int],
+    classes: Mapping[str, str],
+    absent: Collection[str],
+    where: str,
+    known_classes: ClassTable = DEFAULT_CLASSES,
 ) -> NDArray[np.float64]:
     """Return the values of a ready-made label in ascending order, each with its stored class: float64 (value, 2).
 
-    `counts` come from `count_values`. `classes` is the map in the settings, from whole numbers as text to ``"none"``,
-    ``"debris"``, ``"ice"`` or ``"ignore"``. If it is empty, 0, 1, 2 and 255 mean these classes. `absent` are classes
-    that the settings allow to be absent.
+    `counts` come from `count_values`. `classes` is the map in the settings, from whole numbers as text to names of
+    `known_classes` or ``"ignore"``. If it is empty, the values of these classes mean them, and 255 means ignore.
+    `absent` are classes that the settings allow to be absent.
 
     Raise InputError if a value has no class. Also raise it if there is no map and a class does not occur that the
     settings do not allow to be absent, because the values could then be read in two ways.
     """
+    value_of = known_classes.value_of
     if classes:
-        table = {float(value): CLASS_VALUES[name] for value, name in classes.items()}
+        table = {float(value): value_of[name] for value, name in classes.items()}
     else:
-        table = {float(value): value for value in CLASS_VALUES.values()}
+        table = {float(value): value for value in value_of.values()}
     if unknown := [value for value in counts if value not in table]:
         known = ", ".join(f"{value:g}" for value in sorted(table))
         raise InputError(
             f"the label has values other than {known}: {_listed(unknown, counts)}",
             where=where,
-            fix=_map_to_fill_in(counts, classes),
+            fix=_map_to_fill_in(counts, classes, known_classes),
         )
-    lacking = [name for name in CLASS_NAMES if float(CLASS_VALUES[name]) not in counts and name not in absent]
+    names = known_classes.names
+    lacking = [name for name in names if float(value_of[name]) not in counts and name not in absent]
     if not classes and lacking and counts:
-        wanted = ", ".join(f"{CLASS_VALUES[name]} ({name})" for name in lacking)
+        wanted = ", ".join(f"{value_of[name]} ({name})" for name in lacking)
+        meant = ", ".join(f"{value_of[name]} {'means ' if name == names[0] else ''}{name}" for name in names)
         raise InputError(
             f"the label has {_listed(counts, counts)}, but not {wanted}: these values could be read in two ways",
             where=where,
-            fix=f"{_map_to_fill_in(counts, {})}; or, if 0 means none, 1 debris, 2 ice and 255 missing, "
+            fix=f"{_map_to_fill_in(counts, {}, known_classes)}; or, if {meant} and 255 missing, "
             f"write [label] allow_absent = {_toml_list(lacking)}",
         )
     return np.array(sorted(table.items()), np.float64)
 
 
 def reclassify(values: NDArray[Any], missing: NDArray[np.bool_], table: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return a ready-made label in our classes, uint8 (y, x): 0, 1, 2, and 255 where missing or ignored.
+    """Return a ready-made label in our classes, uint8 (y, x), and 255 where missing or ignored.
 
     `table` comes from `class_table` and contains every value that is not missing.
     """
@@ -158,14 +165,21 @@ def refuse_percentages(most: int, min_votes: int, where: str) -> None:
         )
 
 
-def refuse_absent(counts: NDArray[np.int64], allowed: Collection[str], *, source: LabelSource, region: str) -> None:
+def refuse_absent(
+    counts: NDArray[np.int64],
+    allowed: Collection[str],
+    *,
+    source: LabelSource,
+    region: str,
+    classes: ClassTable = DEFAULT_CLASSES,
+) -> None:
     """Raise ConfigError if a class that is not `allowed` to be absent has no pixel in any used partition.
 
-    `counts` are the pixels of the used partitions: none, debris, ice and missing. `source` says what the label was made
-    from.
+    `counts` are the pixels of the used partitions: of each class, and missing ones. `source` says what the label was
+    made from.
     """
-    pixels = dict(zip((*CLASS_NAMES, "missing"), counts.tolist(), strict=True))
-    lacking = [name for name in CLASS_NAMES if not pixels[name] and name not in allowed]
+    pixels = dict(zip((*classes.names, "missing"), counts.tolist(), strict=True))
+    lacking = [name for name in classes.names if not pixels[name] and name not in allowed]
     if not lacking:
         return
     causes = _CAUSES[source]
@@ -176,8 +190,7 @@ def refuse_absent(counts: NDArray[np.int64], allowed: Collection[str], *, source
     raise ConfigError(
         f"no partition in use has a pixel of class {' or '.join(lacking)}",
         where="; ".join([f"region {region}, pixels by class: {listed}", *hints]),
-        fix=f"check {_TO_CHECK[source]}; if this is intended, write [label] allow_absent = "
-        f"{_toml_list(lacking)}",
+        fix=f"check {_TO_CHECK[source]}; if this is intended, write [label] allow_absent = {_toml_list(lacking)}",
     )
 
 
@@ -188,7 +201,7 @@ def _listed(values: Iterable[float], counts: Mapping[float, int]) -> str:
     return ", ".join(f"{value:g} ({counts[value]:,} pixels)" for value in ordered[:_MOST_SHOWN]) + more
 
 
-def _map_to_fill_in(values: Iterable[float], classes: Mapping[str, str]) -> str:
+def _map_to_fill_in(values: Iterable[float], classes: Mapping[str, str], known: ClassTable) -> str:
     """Return a map of the raster's values that the user can complete: the program does not guess what they mean."""
     ordered = sorted(values)
     if any(abs(value) >= _MOST_KEY for value in ordered):
@@ -199,7 +212,7 @@ def _map_to_fill_in(values: Iterable[float], classes: Mapping[str, str]) -> str:
     keys = [f"{value:.0f}" for value in ordered[:_MOST_SHOWN]]
     pairs = ", ".join(f'"{key}" = "{classes.get(key, "...")}"' for key in keys)
     more = ", and so on" if len(ordered) > _MOST_SHOWN else ""
-    return f"give each value a class (none, debris, ice or ignore): [label] classes = {{ {pairs}{more} }}"
+    return f"give each value a class ({', '.join(known.names)} or ignore): [label] classes = {{ {pairs}{more} }}"
 
 
 def _toml_list(names: Iterable[str]) -> str:

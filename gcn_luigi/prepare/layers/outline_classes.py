@@ -10,34 +10,34 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
-from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
+from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.errors import InputError, few
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.layers.label_values import CLASS_VALUES
 from gcn_luigi.prepare.layers.labels import rasterize_outlines
 
 _OUTSIDE = -1
-_DEBRIS_OUTSIDE = {"none": LABEL_NONE, "ignore": LABEL_IGNORE, "debris": LABEL_DEBRIS}
 # The largest number of values listed in a message.
 _MOST_SHOWN = 10
 
 
-def classes_of_values(values: Sequence[str], classes: Mapping[str, str], column: str, where: str) -> NDArray[np.int16]:
+def classes_of_values(
+    values: Sequence[str], classes: Mapping[str, str], table: ClassTable, column: str, where: str
+) -> NDArray[np.int16]:
     """Return the stored class of each polygon, int16 (polygon,), from its value in the column of classes.
 
-    `classes` is the map of the settings, from values as text to names of classes or ``"ignore"``. If it is empty, the
+    `classes` is the map of the settings, from values as text to names of `table` or ``"ignore"``. If it is empty, the
     values are such names. Raise InputError if a value has no class; the message counts the polygons.
     """
-    known = dict(classes) or {name: name for name in CLASS_VALUES}
+    known = dict(classes) or {name: name for name in table.value_of}
     if unknown := {value: count for value, count in Counter(values).items() if value not in known}:
         listed = few((f"{value or 'nothing'} ({unknown[value]} polygons)" for value in sorted(unknown)), _MOST_SHOWN)
         pairs = ", ".join(f'"{value}" = "{classes.get(value, "...")}"' for value in sorted({*classes, *unknown}))
         raise InputError(
             f"the column {column!r} has values without a class: {listed}",
             where=where,
-            fix=f"give each value a class ({', '.join(CLASS_VALUES)}): [label] classes = {{ {pairs} }}",
+            fix=f"give each value a class ({', '.join(table.value_of)}): [label] classes = {{ {pairs} }}",
         )
-    return np.array([CLASS_VALUES[known[value]] for value in values], np.int16)
+    return np.array([table.value_of[known[value]] for value in values], np.int16)
 
 
 class ClassPolygons:
@@ -91,6 +91,7 @@ def label_of_outlines(
     debris: NDArray[np.bool_],
     unknown: NDArray[np.bool_],
     debris_outside: Literal["none", "ignore", "debris"],
+    table: ClassTable = DEFAULT_CLASSES,
 ) -> NDArray[np.uint8]:
     """Return the class of each pixel from the polygons around it, and from a map of debris.
 
@@ -103,17 +104,21 @@ def label_of_outlines(
     unknown : ndarray
         Axes (y, x), bool: True beyond the map of debris. There, ice may be debris, so it becomes 255.
     debris_outside : str
-        Class of debris outside every polygon: ``"none"`` gives 0, ``"ignore"`` 255, and ``"debris"`` 1.
+        Class of debris outside every polygon.
+    table : ClassTable
+        The classes of the label. There is a class none, and ice and debris if there is a map of debris.
 
     Returns
     -------
     ndarray
         Axes (y, x), uint8: debris replaces ice and no other class; none outside every polygon.
     """
-    outside = classes == _OUTSIDE
-    label = np.where(outside, LABEL_NONE, classes).astype(np.uint8)
-    is_ice = label == LABEL_ICE
-    label[is_ice & unknown] = LABEL_IGNORE
-    label[is_ice & debris] = LABEL_DEBRIS
-    label[outside & debris] = _DEBRIS_OUTSIDE[debris_outside]
+    outside, value_of = classes == _OUTSIDE, table.value_of
+    label = np.where(outside, value_of["none"], classes).astype(np.uint8)
+    if not debris.any() and not unknown.any():
+        return label
+    is_ice = ~outside & (classes == value_of["ice"])
+    label[is_ice & unknown] = value_of["ignore"]
+    label[is_ice & debris] = value_of["debris"]
+    label[outside & debris] = value_of[debris_outside]
     return label

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gcn_luigi.bands import CLASS_NAMES
 from gcn_luigi.io.inputs.inventory import NOTE_KINDS
 from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.prepare.outlines.columns import COLUMN_CHOSEN
@@ -52,9 +51,7 @@ def _of_chips(data: ReportData) -> Iterator[Check]:
     for split in SPLITS:
         pixels = data.of_split(split)["classes"]["pixels"]
         total = max(sum(pixels.values()), 1)
-        rare += [
-            f"{name} {pixels[name] / total:.1%} of {split}" for name in CLASS_NAMES if pixels[name] < _RARE * total
-        ]
+        rare += [f"{name} {pixels[name] / total:.1%} of {split}" for name in pixels if pixels[name] < _RARE * total]
     yield Check(f"Does every class have at least {_RARE:.0%} of the pixels?", "; ".join(rare) or "yes", not rare)
     rejected = {}
     for split in SPLITS:

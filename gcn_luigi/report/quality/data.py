@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band, Role
+from gcn_luigi.classes import ClassTable, LabelClass
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.equality import content_keys
@@ -81,6 +82,18 @@ class ReportData:
     def bands(self) -> tuple[Band, ...]:
         """The bands of the chips, in order."""
         return self.settings.schema_bands.image
+
+    @property
+    def classes(self) -> ClassTable:
+        """The classes of the label."""
+        return self.settings.class_table
+
+    def shown_classes(self, most: int) -> tuple[LabelClass, ...]:
+        """Return the `most` classes with most train pixels, in the order of the table, without the class none."""
+        pixels = self.of_split("train")["classes"]["pixels"]
+        named = [each for each in self.classes if each.name != "none"]
+        frequent = sorted(named, key=lambda each: -pixels[each.name])[:most]
+        return tuple(each for each in named if each in frequent)
 
     @property
     def roles(self) -> tuple[Role, ...]:

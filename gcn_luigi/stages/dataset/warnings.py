@@ -4,13 +4,13 @@ The files of the dataset contain all of this as well. It is collected here becau
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 
-from gcn_luigi.bands import CLASS_NAMES, Band
+from gcn_luigi.bands import Band
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.prepare.outlines.overlaps import SAME_GROUND
@@ -35,7 +35,7 @@ def dataset_warnings(settings: RegionSettings, paths: DatasetPaths) -> list[str]
     return [
         *_about_split(audit, settings),
         *_about_inputs(audit.get("notes", {})),
-        *(() if catalog is None else _about_catalog(catalog)),
+        *(() if catalog is None else _about_catalog(catalog, settings.class_table.names)),
         *(line for band in checked_bands(settings) for line in _about_band(band, _json(paths.tile_quality(band.name)))),
     ]
 
@@ -58,7 +58,7 @@ def _about_inputs(notes: dict[str, list[str]]) -> Iterator[str]:
     yield from (note.partition(": ")[0] for note in notes.get("outlines", []) if note.startswith(SAME_GROUND))
 
 
-def _about_catalog(catalog: gpd.GeoDataFrame) -> Iterator[str]:
+def _about_catalog(catalog: gpd.GeoDataFrame, classes: Sequence[str]) -> Iterator[str]:
     if not (catalog["n_outlines"] > 0).any():
         yield "no outline lies on any partition: check the CRS of the outlines, and that they are of this region"
     for split in SPLITS:
@@ -66,7 +66,7 @@ def _about_catalog(catalog: gpd.GeoDataFrame) -> Iterator[str]:
         # The build itself reports a class that is in neither split.
         lacking = [
             name
-            for name in CLASS_NAMES
+            for name in classes
             if len(cells) and not cells[f"share_{name}"].any() and catalog.loc[catalog["used"], f"share_{name}"].any()
         ]
         if lacking:

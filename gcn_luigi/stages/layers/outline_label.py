@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.bands import LABEL_ICE
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.vector import read_areas, read_outlines
@@ -16,7 +15,6 @@ from gcn_luigi.io.raster.geotiff import blocks
 from gcn_luigi.lattice import Lattice, Window, WindowSet
 from gcn_luigi.prepare.layers.labels import rasterize_outlines
 from gcn_luigi.prepare.layers.outline_classes import ClassPolygons, classes_of_values, label_of_outlines
-from gcn_luigi.settings import LabelSettings
 from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
 
 _FIX_DEBRIS = "remove the tag (rio edit-info --unset-nodata FILE), or write other values where there is debris"
@@ -42,7 +40,7 @@ class OutlineLabel:
     def __init__(self, region: Region, lattice: Lattice, strip: tuple[int, int]) -> None:
         """Read the polygons; `strip` is the height and width of a block."""
         self._lattice, self._strip = lattice, strip
-        self._settings = region.settings.label
+        self._settings, self._table = region.settings.label, region.settings.class_table
         self._notes: list[str] = []
         self._n_outside = 0
         self._polygons = self._read_polygons(region)
@@ -54,7 +52,7 @@ class OutlineLabel:
             classes = self._polygons.burn(self._lattice.crop(window))
             debris, unknown = self._debris(window)
             self._n_outside += int(np.count_nonzero(debris & (classes < 0)))
-            yield window, label_of_outlines(classes, debris, unknown, self._settings.debris_outside)
+            yield window, label_of_outlines(classes, debris, unknown, self._settings.debris_outside, self._table)
 
     def write_notes(self, out: Path) -> None:
         """Write what is to be known about the label, as JSON."""
@@ -71,10 +69,11 @@ class OutlineLabel:
         if column is None:
             # The catalog tells the notes on these.
             shapes = read_outlines(path, outlines, self._lattice, region.settings.years).table.geometry.to_numpy()
-            return ClassPolygons(shapes, np.full(len(shapes), LABEL_ICE, np.int16))
+            return ClassPolygons(shapes, np.full(len(shapes), self._table.value_of["ice"], np.int16))
         areas, notes = read_areas(path, outlines.layer, outlines, self._lattice, column)
         self._notes += [f"outlines: {note}" for note in notes]
-        classes = classes_of_values(areas["value"].tolist(), self._settings.classes, column, str(path))
+        values, named = areas["value"].tolist(), self._settings.classes
+        classes = classes_of_values(values, named, self._table, column, str(path))
         return ClassPolygons(areas.geometry.to_numpy(), classes)
 
     def _open_debris(self, region: Region) -> _Debris:
