@@ -136,8 +136,8 @@ def build_catalog(
         partition, row, col, height, width (pixels), left, bottom, right, top (metres), split (from an imported
         grid, otherwise empty), block (empty), year, year_gap, outline_year, outline_year_min, outline_year_max
         (Int64), n_outlines, rgi_ids (separated by ";", largest area first), glacier_share (the share that outlines
-        cover, where overlaps count once), the share of each class, such as share_ice, share_missing, outside_share (0 to
-        1), used and reason. The geometry is the cell's box.
+        cover, where overlaps count once), the share of each class, such as share_ice, share_missing and outside_share
+        (0 to 1), used and reason. The geometry is the cell's box.
     """
     ids = [cell.id for cell in cells]
     boxes = cell_boxes(cells, lattice)

@@ -62,6 +62,8 @@ class ReportData:
         What train and dev share, measured on the finished chips.
     same_bytes, same_place : Repeats
         Chips that are equal to the byte, and chips that show the same pixels of the same year.
+    label_notes : dict or None
+        ``label.json``, which only a label from outlines alone has.
     """
 
     settings: RegionSettings
@@ -77,6 +79,7 @@ class ReportData:
     leaks: Leakage
     same_bytes: Repeats
     same_place: Repeats
+    label_notes: dict[str, Any] | None = None
 
     @property
     def bands(self) -> tuple[Band, ...]:
@@ -141,6 +144,7 @@ def read_report_data(settings: RegionSettings, paths: DatasetPaths) -> ReportDat
         leaks=measure_leakage(index, catalog, inventory.lattice),
         same_bytes=count_repeats(content_keys(paths.shards, places), splits, ids),
         same_place=count_repeats(footprint_keys(index, inventory.lattice), splits, ids),
+        label_notes=_read_json(paths.label_notes) if settings.label.source is not None else None,
     )
 
 

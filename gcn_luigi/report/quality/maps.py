@@ -75,9 +75,8 @@ def read_relief(data: ReportData, paths: DatasetPaths) -> Relief:
     # The pixel size is scaled like the heights, so that slopes stay true.
     light = hillshade(heights, band.scale * lattice.pixel_size * lattice.height / label.shape[0], nodata)
     # Flat ground has full brightness, so that the classes keep the colours of the legend.
-    return Relief(
-        label, np.where(np.isnan(light), 1.0, np.clip(0.55 + 0.45 * light / np.sqrt(0.5), 0.55, 1.0)), data.classes
-    )
+    light = np.where(np.isnan(light), 1.0, np.clip(0.55 + 0.45 * light / np.sqrt(0.5), 0.55, 1.0))
+    return Relief(label, light, data.classes)
 
 
 def elevation_band(bands: Sequence[Band]) -> Band | None:

@@ -99,8 +99,8 @@ def _partition_table(catalog: gpd.GeoDataFrame) -> Table:
         for row in catalog.head(_MOST_ROWS).itertuples()
     )
     more = f"These are the first {number(_MOST_ROWS)} of {number(len(catalog))}." if len(catalog) > _MOST_ROWS else ""
-    shares = [f"#{column.removeprefix('share_').replace('_', ' ')} %" for column in columns]
-    head = ("partition", "split", "#year", "#gap in years", "#glacier %", *shares, "reason")
+    names = [f"#{column.removeprefix('share_').replace('_', ' ')} %" for column in columns]
+    head = ("partition", "split", "#year", "#gap in years", "#glacier %", *names, "reason")
     return Table("Partitions", head, rows, more)
 
 

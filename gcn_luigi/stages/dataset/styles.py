@@ -1,8 +1,6 @@
 """Write the QGIS styles for the layers of a dataset."""
 
 import json
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from gcn_luigi.bands import Role
@@ -25,12 +23,11 @@ def is_stretched(paths: DatasetPaths, layer: Path) -> bool:
 
 def write_style(settings: RegionSettings, paths: DatasetPaths, layer: Path, out: Path) -> None:
     """Write the ``.qml`` of one of `styled_layers`. Stretched layers need the band statistics."""
-    fixed: dict[Path, Callable[[], str]] = {
-        paths.label: partial(label_style, settings.class_table),
-        paths.catalog_map: catalog_style,
-        paths.index_map: split_style,
-    }
-    text = fixed[layer]() if layer in fixed else _stretched(settings, paths, layer)
+    fixed = {paths.catalog_map: catalog_style, paths.index_map: split_style}
+    if layer == paths.label:
+        text = label_style(settings.class_table)
+    else:
+        text = fixed[layer]() if layer in fixed else _stretched(settings, paths, layer)
     out.write_text(text, encoding="utf-8")
 
 
