@@ -33,6 +33,11 @@ FEWER_CELLS = f"PartitionCatalog GridComparison ChipShard DatasetCard {ALWAYS}"
 OUTLINES = f"ClassLabel DistanceRaster PartitionCatalog GridComparison {ALWAYS}"
 LABEL = f"ClassLabel PartitionCatalog GridComparison {STACKS}"
 
+_THREE = [{"name": name, "value": value} for value, name in enumerate(("none", "debris", "ice"))]
+# Another value, and another colour of one class.
+OTHER = [*_THREE[:2], {"name": "ice", "value": 5}]
+PAINTED = [*_THREE[:2], {"name": "ice", "value": 2, "colour": "#0000ff"}]
+
 # Base, what is changed, and the families that are rebuilt. Where a result is made anew with the same bytes, nothing
 # that reads it follows: `label.max_votes` makes the label again, and no chip.
 SETTINGS = [
@@ -60,6 +65,8 @@ SETTINGS = [
     ("plain", {"bands.2.valid_max": 9}, ALWAYS),
     ("plain", {"bands.0.unit": "1"}, f"DatasetCard {ALWAYS}"),
     ("plain", {"bands.0.description": "snow"}, ALWAYS),
+    ("plain", {"classes": OTHER}, f"DatasetCard LayerStyles {LABEL}"),
+    ("plain", {"classes": PAINTED}, f"LayerStyles {ALWAYS}"),
     ("plain", {"outlines.path": "made/outlines.gpkg"}, OUTLINES),
     ("plain", {"outlines.layer": "outlines"}, OUTLINES),
     ("plain", {"outlines.id_field": "RGIId"}, OUTLINES),

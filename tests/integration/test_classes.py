@@ -17,8 +17,8 @@ from gcn_luigi.errors import ConfigError, GcnLuigiError
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.prepare.partitions.query import Selection
-from gcn_luigi.read.export.export import Request, export
 from gcn_luigi.read.checks.shards import index_problems
+from gcn_luigi.read.export.export import Request, export
 from gcn_luigi.read.labels import map_label
 from gcn_luigi.read.validate import validate
 from gcn_luigi.report.served.pages import page_of
