@@ -153,7 +153,13 @@ def test_page_card_and_style_name_every_class_in_its_colour(built):
     assert "0 none, 2 supraglacial debris, 3 debris-free ice, 7 rock glacier, 40 lake, 255 ignore" in card
     assert re.search(r"lake \d+", card)
     assert "#0000ee" in page.lower()
-    for text in ("Rock glacier", "Lake-rich", "Share of each partition", "Glacier: debris, ice and rock glacier"):
+    for text in (
+        "Rock glacier",
+        "Lake-rich",
+        "Share of each partition",
+        "Glacier: debris, ice and rock glacier",
+        "several classes contain",
+    ):
         assert text in page
     style = built.paths.style(built.paths.label).read_text(encoding="utf-8")
     assert 'value="40"' in style

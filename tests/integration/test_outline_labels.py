@@ -18,6 +18,7 @@ from gcn_luigi.tasks import ClassLabel
 from tests.integration.builds import build_inline, dataset
 from tests.integration.changes import write_config
 from tests.integration.commands import make_tiny
+from tests.integration.test_outline_kinds import glims
 
 NONE, DEBRIS, ICE, IGNORE = 0, 1, 2, 255
 
@@ -190,6 +191,23 @@ def test_a_column_says_the_class_and_the_smallest_polygon_counts(make, tiny, out
     assert all((expected == number).sum() > 500 for number in (NONE, DEBRIS, ICE))
     assert_chips_hold(paths, expected)
     assert json.loads(paths.label_notes.read_text())["contested_pixels"] > 500
+
+
+def test_every_row_of_a_glims_download_gives_the_class_of_its_ground(make, tiny, outlines):
+    frame = glims(outlines)
+    pyogrio.write_dataframe(frame, tiny.sources / "glims.gpkg", driver="GPKG")
+    value = {"glac_bound": ICE, "intrnl_rock": NONE, "debris_cov": DEBRIS}
+    classes = {"glac_bound": "ice", "intrnl_rock": "none", "debris_cov": "debris"}
+
+    paths = make({"class_column": "line_type", "classes": classes}, **{"outlines.path": "glims.gpkg"})
+
+    rows = sorted(zip(frame.geometry, frame["line_type"], strict=True), key=lambda row: -row[0].area)
+    with rasterio.open(paths.label) as source:
+        shape, transform = source.shape, source.transform
+    pairs = [(polygon, value[kind]) for polygon, kind in rows]
+    expected = rasterize(pairs, out_shape=shape, transform=transform, dtype="uint8")
+    assert all((expected == number).sum() > 100 for number in value.values())
+    assert_chips_hold(paths, expected)
 
 
 def test_a_value_without_a_class_is_counted_and_the_map_completed(make, tiny, outlines):

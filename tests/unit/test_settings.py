@@ -171,3 +171,23 @@ def test_true_is_no_number(changes, key):
 
 def test_true_is_taken_where_it_is_meant():
     assert make(chips={"densify": True}, tiles={"strip_zeros": False}).chips.densify
+
+
+@pytest.mark.parametrize(
+    ("label", "lacking"),
+    [
+        ({"stem": "a.tif"}, ("lake",)),
+        ({"raster": "a.tif"}, ()),
+        ({"raster": "a.tif", "classes": {"1": "ice"}}, ()),
+        ({"source": "outlines"}, ("debris", "lake")),
+        ({"source": "outlines", "debris_raster": "a.tif"}, ("lake",)),
+        ({"source": "outlines", "allow_absent": ["lake"]}, ("lake", "debris")),
+        (COLUMN, ()),
+        (COLUMN | {"classes": {"a": "lake", "b": "ignore"}}, ("debris", "ice")),
+    ],
+    ids=str,
+)
+def test_only_classes_that_the_label_can_give_must_occur(label, lacking):
+    settings = make(label=label, classes=CLASSES)
+
+    assert settings.label.may_lack(settings.class_table.names) == lacking

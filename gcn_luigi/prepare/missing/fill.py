@@ -49,7 +49,7 @@ class Corrected:
     image : ndarray
         (band, y, x), int16: all bands except the label, in stack order.
     label : ndarray of uint8
-        (y, x): 0 none, 1 debris, 2 debris-free ice, 255 missing.
+        (y, x): values of the classes of the schema, 255 missing.
     flags : ndarray of uint8
         (y, x): bits of `Flag`.
     out_of_range : ndarray of int64
