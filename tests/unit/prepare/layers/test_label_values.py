@@ -22,6 +22,7 @@ from gcn_luigi.settings import LabelSettings
 from gcn_luigi.tasks.partitions import PartitionCatalog
 from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import make_tiny
+from tests.reference.tile_tree import region
 
 
 def counts_of(values):
@@ -132,7 +133,7 @@ def test_the_remedy_lists_every_value_and_guesses_no_meaning(values):
     told = tomllib.loads(f"classes = {shown}")["classes"]
     assert told == {str(value): "..." for value in values}
     with pytest.raises(ValidationError):
-        LabelSettings(raster="label.tif", classes=told)
+        region(label={"raster": "label.tif", "classes": told})
 
 
 def test_a_value_that_cannot_be_a_key_is_no_class():
