@@ -22,9 +22,10 @@ RESERVED = ("ignore", "missing")
 _TITLES = {"debris": "supraglacial debris", "ice": "debris-free ice"}
 _GLACIER = ("debris", "ice")
 _COLOURS = {"none": "#ddd8cb", "debris": "#80593a", "ice": "#86c5e4"}
-# Muted scheme of Paul Tol (2021, colour schemes, SRON technical note), for classes without a colour of their own.
+# For classes without a colour of their own: the muted scheme of Paul Tol (2021, colour schemes, SRON technical note) and
+# two more. The first differ from ice and from the colours of the splits.
 _PALETTE = (
-    "#332288", "#44aa99", "#ddcc77", "#cc6677", "#117733", "#882255", "#aa4499", "#999933", "#4477aa", "#ee8866",
+    "#44aa99", "#ddcc77", "#cc6677", "#117733", "#882255", "#999933", "#aa4499", "#4477aa", "#ee8866", "#332288",
 )  # fmt: skip
 
 
@@ -66,7 +67,7 @@ class ClassTable:
         object.__setattr__(self, "classes", tuple(sorted(self.classes, key=lambda each: (each.value, each.name))))
         if problems := list(self._problems()):
             raise ConfigError(
-                f"the classes of the label cannot be used: {'; '.join(problems)}",
+                "; ".join(problems),
                 where="[[classes]]",
                 fix='give each class a name and a value of its own, for example name = "lake", value = 3',
             )

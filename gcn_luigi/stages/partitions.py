@@ -20,6 +20,7 @@ from gcn_luigi.io.tables import read_geoparquet, write_geopackage, write_geoparq
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.layers.label_values import refuse_absent
 from gcn_luigi.prepare.layers.labels import count_classes
+from gcn_luigi.prepare.outlines.overlaps import SAME_GROUND
 from gcn_luigi.prepare.partitions.catalog import (
     NOTHING_EXCLUDED,
     CellFacts,
@@ -137,7 +138,10 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
     write_geoparquet(table_out, catalog)
     write_geopackage(map_out, catalog, "catalog")
     grid_notes = json.loads(paths.grid_notes.read_text(encoding="utf-8"))["notes"] + exclusions.notes(cells, lattice)
-    every_note = {"outlines": list(outlines.notes), "grid": grid_notes, "split": split_notes}
+    # Lakes and debris are drawn within glaciers: where the class of a polygon counts, that needs no note.
+    of_classes = settings.label.class_column is not None
+    told = [note for note in outlines.notes if not (of_classes and note.startswith(SAME_GROUND))]
+    every_note = {"outlines": told, "grid": grid_notes, "split": split_notes}
     _write_json(audit_out, {**audit_split(catalog, joined, classes), "notes": every_note})
 
 

@@ -145,6 +145,8 @@ def test_statistics_and_catalog_count_every_class(built, opened, expected):
             share = (pixels == value).sum() / (row.height * row.width)
             assert getattr(row, f"share_{name}") == pytest.approx(share)
     audit = json.loads(built.paths.split_audit.read_text())
+    # Patches lie within glaciers on purpose.
+    assert audit["notes"]["outlines"] == []
     assert {"glacier_share_mean", "debris_share_mean", "rock_glacier_share_mean", "lake_share_mean"} <= set(audit)
 
 
