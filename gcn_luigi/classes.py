@@ -22,8 +22,8 @@ RESERVED = ("ignore", "missing")
 _TITLES = {"debris": "supraglacial debris", "ice": "debris-free ice"}
 _GLACIER = ("debris", "ice")
 _COLOURS = {"none": "#ddd8cb", "debris": "#80593a", "ice": "#86c5e4"}
-# For classes without a colour of their own: the muted scheme of Paul Tol (2021, colour schemes, SRON technical note) and
-# two more. The first differ from ice and from the colours of the splits.
+# For classes without a colour of their own: the muted scheme of Paul Tol (2021, colour schemes, SRON technical note),
+# and two more. The first differ from ice and from the colours of the splits.
 _PALETTE = (
     "#44aa99", "#ddcc77", "#cc6677", "#117733", "#882255", "#999933", "#aa4499", "#4477aa", "#ee8866", "#332288",
 )  # fmt: skip

@@ -65,7 +65,7 @@ SETTINGS = [
     ("plain", {"bands.2.valid_max": 9}, ALWAYS),
     ("plain", {"bands.0.unit": "1"}, f"DatasetCard {ALWAYS}"),
     ("plain", {"bands.0.description": "snow"}, ALWAYS),
-    ("plain", {"classes": OTHER}, f"DatasetCard LayerStyles {LABEL}"),
+    ("plain", {"classes": OTHER}, f"ClassLabel PartitionCatalog {STACKS}"),
     ("plain", {"classes": PAINTED}, f"LayerStyles {ALWAYS}"),
     ("plain", {"outlines.path": "made/outlines.gpkg"}, OUTLINES),
     ("plain", {"outlines.layer": "outlines"}, OUTLINES),
