@@ -100,7 +100,7 @@ class ClassTable:
         given = [dict(table) for table in tables]
         if not given:
             return DEFAULT_CLASSES
-        spare = iter(_PALETTE * MOST)
+        spare = _spare_colours()
         for table in sorted(given, key=lambda table: int(table["value"])):
             name = str(table["name"])
             if table.get("colour") is None:
@@ -192,6 +192,16 @@ class ClassTable:
             next((name for name in ("none", *others) if name in others), ""),
         }
         return tuple(name for name in self.names if name not in left_out)
+
+
+def _spare_colours() -> Iterator[str]:
+    """Yield 32 different colours: the palette, then lighter and darker ones, then two greys."""
+    # The share of white or black in the mixture.
+    for towards, share in ((0, 0.0), (255, 0.5), (0, 0.45)):
+        for colour in _PALETTE:
+            channels = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+            yield "#" + "".join(f"{round(value + (towards - value) * share):02x}" for value in channels)
+    yield from ("#777777", "#222222")
 
 
 DEFAULT_CLASSES = ClassTable(

@@ -35,8 +35,10 @@ _BINS, _COLUMNS = 60, 3
 # All values of int16, in the order of a histogram.
 _VALUES = np.arange(-32768, 32768)
 _DASHED = (0, (4, 2))
+# Height of a line of a legend.
+_LINE = 22
 # Panels of class shares, apart from that of glacier.
-_MOST_PANELS = 4
+_MOST_PANELS, _MOST_NAMED = 4, 3
 
 
 def class_figure(data: ReportData) -> Drawing:
@@ -49,7 +51,8 @@ def class_figure(data: ReportData) -> Drawing:
             names.append(f"{split}, {text}")
             rows.append(pixels / max(pixels.sum(), 1.0))
     shares = np.array(rows)
-    figure = new_figure(1000, 250)
+    n_columns = 3 if len(classes) <= 6 else 5
+    figure = new_figure(1000, 250 + _LINE * (-(-len(classes) // n_columns) - 1))
     axes = figure.subplots()
     stacked_bars(axes, shares, [each.colour for each in classes], height=0.72, line=1)
     for position, each in enumerate(classes):
@@ -62,7 +65,7 @@ def class_figure(data: ReportData) -> Drawing:
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.set_xlabel("Share of labelled pixels")
-    legend_below(figure, [Patch(color=each.colour, label=each.name) for each in classes], 3)
+    legend_below(figure, [Patch(color=each.colour, label=each.name) for each in classes], n_columns)
     listed = "; ".join(
         f"{row_name}: " + ", ".join(f"{name} {value:.1%}" for name, value in zip(classes.names, row, strict=True))
         for row_name, row in zip(names, shares, strict=True)
@@ -235,7 +238,10 @@ def _share_kinds(data: ReportData, names: Sequence[str]) -> list[tuple[str, list
         return kinds
     # "Debris and ice" in place of two longer titles.
     listed = [each.name.replace("_", " ") for each in glacier]
-    title = "Glacier: " + " and ".join(filter(None, (", ".join(listed[:-1]), listed[-1])))
+    few = len(listed) <= _MOST_NAMED
+    title = "Glacier: " + (
+        " and ".join(filter(None, (", ".join(listed[:-1]), listed[-1]))) if few else "all its classes"
+    )
     return [*kinds, (title, [f"share_{each.name}" for each in glacier])]
 
 

@@ -38,6 +38,8 @@ _SHARE_STEPS = (
 _OUTLINES = ("glacier_share", "Glacier (outlines)")
 # Maps of class shares, apart from that of outlines, and maps in a row.
 _MOST_MAPS, _IN_A_ROW = 5, 3
+# Entries in a line of the legend of classes, and its height.
+_IN_A_LINE, _LINE = 6, 22
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six")
 # Bright scheme of Paul Tol; each colour has its own pattern, for print in grey.
 _REASONS = (
@@ -99,7 +101,9 @@ def split_map(data: ReportData, relief: Relief) -> Drawing:
     """Draw the partitions by split over relief and label; partitions that are not used are hatched."""
     catalog, n_all = data.catalog, len(data.catalog)
     width, height = _map_size(data, 1000, 760)
-    figure = new_figure(width, height + 60)
+    # Two splits, partitions that are not used, and the classes.
+    n_lines = -(-(len(SPLITS) + 1 + len(data.classes)) // _IN_A_LINE)
+    figure = new_figure(width, height + 60 + _LINE * (n_lines - 1))
     axes = figure.subplots()
     _start_map(axes, data, relief.picture(classes=True))
     used = catalog["used"].to_numpy(bool)
@@ -116,7 +120,7 @@ def split_map(data: ReportData, relief: Relief) -> Drawing:
         handles.append(_key(ink, f"{split}: {len(rows):,} partitions", alpha=tint))
     handles.append(Patch(facecolor="#ffffff", edgecolor=UNUSED, hatch="///", label=f"not used: {len(unused):,}"))
     handles += [_key(each.colour, f"{each.name} (label)") for each in data.classes]
-    legend_below(figure, handles, 6)
+    legend_below(figure, handles, _IN_A_LINE)
     lattice, audit = data.inventory.lattice, data.audit
     crs = lattice.crs if len(lattice.crs) <= 20 else "the region's own projection"
     counts = f"{audit['n_train']} train, {audit['n_dev']} dev, {len(unused)} not used"
