@@ -188,6 +188,8 @@ class ClassTable:
         glacier = [name for name in self.names if name in self.glacier]
         others = [name for name in self.names if name not in self.glacier]
         left_out = {
+            # The share of glacier has this name already.
+            "glacier",
             next((name for name in ("glacier", "ice", *reversed(glacier)) if name in glacier), ""),
             next((name for name in ("none", *others) if name in others), ""),
         }
