@@ -15,14 +15,17 @@ from torch.nn import functional
 
 import gcn_luigi
 from gcn_luigi import Dataset, Flag
-from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE
+from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.read.torch import ChipStream
 
 Tensors = dict[str, torch.Tensor]
 
 
 class Normalised(nn.Module):
-    """Turn int16 images into float32 ones of mean 0 and deviation 1, on the device; missing pixels become 0."""
+    """Turn int16 images into float32 ones of mean 0 and deviation 1, on the device; missing pixels become 0.
+
+    `places` gives the output of the network for each value of a label: classes count from 0, whatever their values.
+    """
 
     def __init__(self, dataset: Dataset) -> None:
         super().__init__()
@@ -34,6 +37,9 @@ class Normalised(nn.Module):
             ("bits", flags, torch.uint8),
         ):
             self.register_buffer(name, torch.tensor(values, dtype=dtype)[:, None, None])
+        places = torch.full((256,), LABEL_IGNORE)
+        places[list(dataset.classes.values)] = torch.arange(len(dataset.classes))
+        self.register_buffer("places", places)
 
     def forward(self, image: torch.Tensor, flags: torch.Tensor) -> torch.Tensor:
         """Return (chip, band, y, x) float32."""
@@ -61,12 +67,14 @@ def endless(stream: ChipStream, device: torch.device) -> Iterator[Tensors]:
 def intersection_over_union(model: nn.Module, scale: nn.Module, dataset: Dataset, device: torch.device) -> list[float]:
     """Return it for each class over all pixels of dev that have a label."""
     model.eval()
-    hits = torch.zeros(len(CLASS_NAMES), len(CLASS_NAMES), dtype=torch.int64)
+    n_classes = len(dataset.classes)
+    hits = torch.zeros(n_classes, n_classes, dtype=torch.int64)
     for batch in ChipStream(dataset.chips("dev"), 32):
         image, label, flags = (batch[name].to(device) for name in ("image", "label", "flags"))
         found = model(scale(image, flags)).argmax(1)
-        valid = label != LABEL_IGNORE
-        pairs = label[valid].long() * len(CLASS_NAMES) + found[valid]
+        place = scale.places[label.long()]
+        valid = place != LABEL_IGNORE
+        pairs = place[valid] * n_classes + found[valid]
         hits += torch.bincount(pairs, minlength=hits.numel()).reshape(hits.shape).cpu()
     model.train()
     union = hits.sum(0) + hits.sum(1) - hits.diagonal()
@@ -80,14 +88,14 @@ def train(
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     weights = dataset.statistics["classes"]["weights"]["median_frequency"]
-    weight = torch.tensor([weights[name] for name in CLASS_NAMES], device=device)
-    scale, model = Normalised(dataset).to(device), network(len(dataset.bands), len(CLASS_NAMES)).to(device)
+    weight = torch.tensor([weights[name] for name in dataset.class_names], device=device)
+    scale, model = Normalised(dataset).to(device), network(len(dataset.bands), len(dataset.classes)).to(device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     stream = ChipStream(dataset.chips("train", threads=threads), size, seed=seed, drop_last=True)
     losses, start = [], time.monotonic()
     for step, batch in zip(range(steps), endless(stream, device), strict=False):
         found = model(scale(batch["image"], batch["flags"]))
-        loss = functional.cross_entropy(found, batch["label"].long(), weight, ignore_index=LABEL_IGNORE)
+        loss = functional.cross_entropy(found, scale.places[batch["label"].long()], weight, ignore_index=LABEL_IGNORE)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -107,7 +115,7 @@ def main() -> None:
     asked = parser.parse_args()
     dataset = gcn_luigi.open_dataset(asked.directory)
     _, scores = train(dataset, steps=asked.steps, size=asked.size, threads=asked.threads)
-    for name, score in zip(CLASS_NAMES, scores, strict=True):
+    for name, score in zip(dataset.class_names, scores, strict=True):
         print(f"{name}: intersection over union {score:.2f} on dev")
 
 

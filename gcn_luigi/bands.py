@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from gcn_luigi.classes import DEFAULT_CLASSES, IGNORE, ClassTable
 from gcn_luigi.errors import ConfigError
 
 
@@ -78,14 +79,17 @@ class Band:
 # Keys of a ``[[bands]]`` table that say where its pixels are and how they get onto the lattice, and nothing about the
 # band itself.
 PLACES = ("path", "band", "dem", "z_factor", "resampling")
-LABEL_IGNORE = 255
-LABEL_NONE, LABEL_DEBRIS, LABEL_ICE = 0, 1, 2
-CLASS_NAMES = ("none", "debris", "ice")
+LABEL_IGNORE = IGNORE
+# The default classes. Other labels have a table of their own.
+LABEL_NONE, LABEL_DEBRIS, LABEL_ICE = DEFAULT_CLASSES.values
+CLASS_NAMES = DEFAULT_CLASSES.names
 
 
 @dataclass(frozen=True)
 class BandSchema:
-    """The bands of a stack, in their order: optical, topo, label, distance; and the numpy name of its sample type.
+    """The bands of a stack, in their order: optical, topo, label, distance.
+
+    `dtype` is the numpy name of the type of its samples, and `classes` are those of the label.
 
     Raises
     ------
@@ -95,6 +99,7 @@ class BandSchema:
 
     bands: tuple[Band, ...]
     dtype: str = "int16"
+    classes: ClassTable = DEFAULT_CLASSES
 
     def __post_init__(self) -> None:
         """Check names, order and the label."""
@@ -149,16 +154,21 @@ def band_of(table: Mapping[str, Any]) -> Band:
     return Band(**values)
 
 
-def stacked_bands(tables: Iterable[Mapping[str, Any]], distance_unit: str | None, dtype: str = "int16") -> BandSchema:
+def stacked_bands(
+    tables: Iterable[Mapping[str, Any]],
+    distance_unit: str | None,
+    dtype: str = "int16",
+    classes: ClassTable = DEFAULT_CLASSES,
+) -> BandSchema:
     """Return the bands of a stack: optical and topo ones of ``[[bands]]``, label, and distance if it has a unit."""
     read = [band for table in tables if (band := band_of(table)).stacked]
     stacked = [band for role in (Role.OPTICAL, Role.TOPO) for band in read if band.role is role]
-    return BandSchema((*stacked, *made_bands(distance_unit)), dtype)
+    return BandSchema((*stacked, *made_bands(distance_unit, classes)), dtype, classes)
 
 
-def made_bands(distance_unit: str | None) -> tuple[Band, ...]:
+def made_bands(distance_unit: str | None, classes: ClassTable = DEFAULT_CLASSES) -> tuple[Band, ...]:
     """Return the bands that are not read from tiles: the label, and the distance if it has a unit."""
-    label = Band("label", Role.LABEL, nodata=LABEL_IGNORE, valid_min=0, valid_max=2)
+    label = Band("label", Role.LABEL, nodata=LABEL_IGNORE, valid_min=min(classes.values), valid_max=max(classes.values))
     if distance_unit is None:
         return (label,)
     what = "distance to the nearest glacier"

@@ -38,6 +38,8 @@ _WANTED: Mapping[str, str] = MappingProxyType({
 })  # fmt: skip
 # Pydantic's names for the kinds of value that a key takes, if it takes several.
 _KINDS = frozenset({"int", "float", "str", "bool", "constrained-int", "constrained-float", "constrained-str"})
+# Keys that hold a list of tables, and what each table describes.
+_LISTS: Mapping[str, str] = MappingProxyType({"bands": "band", "classes": "class"})
 _MOST_SHOWN = 60
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -71,6 +73,8 @@ class Region:
             "outlines.path": self.settings.outlines.path,
             "label.stem": self.settings.label.stem,
             "label.raster": self.settings.label.raster,
+            "label.debris_outlines": self.settings.label.debris_outlines,
+            "label.debris_raster": self.settings.label.debris_raster,
             "distance.raster": self.settings.distance.raster if self.settings.distance.enabled else None,
             "grid.path": self.settings.grid.path,
             "grid.reject_ids_path": self.settings.grid.reject_ids_path,
@@ -130,7 +134,7 @@ def load_region(path: Path, data_root: Path | None = None) -> Region:
 def pick(settings: RegionSettings, keys: Iterable[str]) -> dict[str, Any]:
     """Return plain JSON values by key: ``"chips"`` gives a whole section, ``"shards.n_train"`` one value.
 
-    Sections that are not part of `RegionSettings.given_fields` are left out.
+    Keys and sections that the settings leave out, because they were not given, are left out here as well.
     """
     dumped = settings.model_dump(mode="json")
     chosen = {}
@@ -139,10 +143,21 @@ def pick(settings: RegionSettings, keys: Iterable[str]) -> dict[str, Any]:
         if section not in dumped and section in RegionSettings.model_fields:
             continue
         value: Any = dumped
-        for part in key.split("."):
-            value = value[part]
-        chosen[key] = value
+        *sections, name = key.split(".")
+        for section in sections:
+            value = value[section]
+        if name in value:
+            chosen[key] = value[name]
+        elif name not in _fields(sections):
+            raise KeyError(key)
     return chosen
+
+
+def _fields(sections: Iterable[str]) -> Mapping[str, Any]:
+    model: type[BaseModel] = RegionSettings
+    for name in sections:
+        model = _section(model.model_fields[name].annotation) or model
+    return model.model_fields
 
 
 def outline_keys(settings: RegionSettings) -> tuple[str, ...]:
@@ -263,15 +278,15 @@ def _key(location: Sequence[int | str], text: str) -> str:
     """Return the name of a key for the user: with its section; a band is named by its number and name."""
     if not location:
         return ""
-    if location[0] == "bands" and len(location) > 1 and isinstance(location[1], int):
-        band = f"[[bands]] number {location[1] + 1}{_band_name(location[1], text)}"
-        return f"{band}: {_key(location[2:], text)}" if len(location) > 2 else band
+    if location[0] in _LISTS and len(location) > 1 and isinstance(location[1], int):
+        table = f"[[{location[0]}]] number {location[1] + 1}{_table_name(str(location[0]), location[1], text)}"
+        return f"{table}: {_key(location[2:], text)}" if len(location) > 2 else table
     parts = [f", value {part + 1}" if isinstance(part, int) else f".{part}" for part in location]
     return "".join(parts).removeprefix(".")
 
 
-def _band_name(place: int, text: str) -> str:
-    tables = tomllib.loads(text)["bands"]
+def _table_name(key: str, place: int, text: str) -> str:
+    tables = tomllib.loads(text)[key]
     name = tables[place].get("name") if isinstance(tables[place], dict) else None
     return f" ({name})" if isinstance(name, str) else ""
 
@@ -308,8 +323,9 @@ def _wanted(item: ErrorDetails) -> str:
 
 
 def _wanted_list(item: ErrorDetails) -> str:
-    if item["loc"] == ("bands",):
-        return "a table [[bands]], with two brackets, for each band"
+    if item["loc"] in {(key,) for key in _LISTS}:
+        key = item["loc"][0]
+        return f"a table [[{key}]], with two brackets, for each {_LISTS[str(key)]}"
     given = item["input"]
     if not isinstance(given, (str, int, float)):
         return "a list"

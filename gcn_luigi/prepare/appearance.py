@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from gcn_luigi.bands import Band, Role
+from gcn_luigi.classes import DEFAULT_CLASSES
 from gcn_luigi.prepare.wavelengths import colours_of
 
 # People with any common colour blindness can distinguish the two; in grey they differ in lightness.
 SPLIT_COLOURS: Mapping[str, str] = MappingProxyType({"train": "#45398a", "dev": "#e2662f"})
 UNUSED = "#8a8a8a"
-CLASS_COLOURS: Mapping[str, str] = MappingProxyType({"none": "#ddd8cb", "debris": "#80593a", "ice": "#86c5e4"})
+# Those of the default classes.
+CLASS_COLOURS: Mapping[str, str] = MappingProxyType(DEFAULT_CLASSES.colours)
 # Bright scheme of Paul Tol (2021, colour schemes, SRON technical note).
 MISSING_COLOURS: Mapping[str, str] = MappingProxyType(
     {
@@ -44,6 +46,12 @@ _COLOURS = (
 def colour(name: str) -> tuple[int, int, int]:
     """Return red, green and blue, 0 to 255, of ``#rrggbb``."""
     return int(name[1:3], 16), int(name[3:5], 16), int(name[5:7], 16)
+
+
+def is_dark(name: str) -> bool:
+    """Return whether white text is easier to read on ``#rrggbb`` than black: by its luma (ITU-R BT.601)."""
+    red, green, blue = colour(name)
+    return 0.299 * red + 0.587 * green + 0.114 * blue < 128
 
 
 def colour_bands(bands: Sequence[Band], composite: Sequence[str] = ()) -> tuple[int, int, int]:

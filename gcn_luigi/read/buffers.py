@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 class Batch(TypedDict):
     """Several samples.
 
-    ``image`` (chip, band, y, x) int16, or float32 if the stack is; ``label`` (chip, y, x) uint8: 0 none, 1 debris, 2
-    debris-free ice, 255 ignore; ``flags`` (chip, y, x) uint8, where set bits mean missing; ``position`` (chip,) int64,
-    the position in the reader.
+    ``image`` (chip, band, y, x) int16, or float32 if the stack is; ``label`` (chip, y, x) uint8: values of
+    `Dataset.classes`, 255 ignore; ``flags`` (chip, y, x) uint8, where set bits mean missing; ``position`` (chip,)
+    int64, the position in the reader.
     """
 
     image: NDArray[Any]

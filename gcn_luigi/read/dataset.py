@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gcn_luigi.bands import Band, Role, stacked_bands
+from gcn_luigi.classes import ClassTable
 from gcn_luigi.errors import ConfigError, ShardError
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.publish.atomic import digest
@@ -147,6 +148,19 @@ class Dataset:
         found = (Band(name, Role(role)) for name, role in zip(names, roles, strict=True))
         return tuple(known.get((band.name, band.role), band) for band in found)
 
+    @cached_property
+    def classes(self) -> ClassTable:
+        """The classes of the label, by rising value: names, values, colours, and which of them are glacier."""
+        try:
+            return ClassTable.of(self.description["configuration"].get("classes", ()))
+        except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
+            raise self._unknown("classes") from error
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, by rising value."""
+        return self.classes.names
+
     def chips(self, split: str, *, threads: int = 1, cache_mb: int = 256) -> ChipReader:
         """Return the chips of ``train`` or ``dev``. ``val`` and ``validation`` are accepted for ``dev``.
 
@@ -194,12 +208,15 @@ class Dataset:
                 configuration["bands"], distance["unit"] if distance["enabled"] else None, self.dtype
             )
         except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
-            raise ShardError(
-                "was made with settings that this version does not know, so its bands are unknown",
-                where=str(self.paths.dataset),
-                fix="read it with the version that made it, or build it again: gcn run <region>",
-            ) from error
+            raise self._unknown("bands") from error
         return schema.image
+
+    def _unknown(self, what: str) -> ShardError:
+        return ShardError(
+            f"was made with settings that this version does not know, so its {what} are unknown",
+            where=str(self.paths.dataset),
+            fix="read it with the version that made it, or build it again: gcn run <region>",
+        )
 
     def _shapes(self, path: Path) -> "gpd.GeoDataFrame":
         try:

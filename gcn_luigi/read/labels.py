@@ -1,23 +1,21 @@
 """Map the classes of the label to those that a model needs."""
 
-from typing import Literal, get_args
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
+from gcn_luigi.bands import LABEL_IGNORE
+from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.errors import ConfigError, InputError
 
-LabelMapping = Literal["three", "binary", "debris"]
-
-_TABLES: dict[str, dict[int, int]] = {
-    "three": {LABEL_NONE: 0, LABEL_DEBRIS: 1, LABEL_ICE: 2, LABEL_IGNORE: LABEL_IGNORE},
-    "binary": {LABEL_NONE: 0, LABEL_DEBRIS: 1, LABEL_ICE: 1, LABEL_IGNORE: LABEL_IGNORE},
-    "debris": {LABEL_NONE: 0, LABEL_DEBRIS: 1, LABEL_ICE: 0, LABEL_IGNORE: LABEL_IGNORE},
-}
+# "three", "classes", "binary", or the name of a class.
+LabelMapping = str
 
 
-def map_label(label: NDArray[np.uint8], mapping: LabelMapping) -> NDArray[np.uint8]:
+def map_label(
+    label: NDArray[np.uint8], mapping: LabelMapping, classes: ClassTable = DEFAULT_CLASSES
+) -> NDArray[np.uint8]:
     """Return the label with some classes merged.
 
     A missing label stays 255 in every mapping. Give this value to the loss as the class to ignore.
@@ -25,10 +23,14 @@ def map_label(label: NDArray[np.uint8], mapping: LabelMapping) -> NDArray[np.uin
     Parameters
     ----------
     label : ndarray of uint8
-        Any shape: 0 none, 1 debris, 2 debris-free ice, 255 missing. Not modified.
+        Any shape: values of `classes`, 255 missing. Not modified.
     mapping : str
-        ``"three"`` keeps the classes. ``"binary"`` separates glacier (1: debris and debris-free ice) from none (0), as
-        in the published training. ``"debris"`` separates debris (1) from everything else (0).
+        ``"classes"`` numbers the classes from 0, in the order of their values; ``"three"`` does the same for the three
+        default classes. ``"binary"`` separates glacier (1: by default debris and debris-free ice) from everything else
+        (0), as in the published training. The name of a class, such as ``"debris"``, separates it (1) from everything
+        else (0).
+    classes : ClassTable
+        The classes of the dataset, `Dataset.classes`; by default none, debris and ice.
 
     Returns
     -------
@@ -47,23 +49,36 @@ def map_label(label: NDArray[np.uint8], mapping: LabelMapping) -> NDArray[np.uin
     >>> map_label(np.array([0, 1, 2, 255], np.uint8), "binary").tolist()
     [0, 1, 1, 255]
     """
-    if mapping not in _TABLES:
-        raise ConfigError(
-            f"there is no mapping {mapping!r} of labels",
-            where="map_label, mapping",
-            fix=f"use {', '.join(get_args(LabelMapping))}",
-        )
     if label.dtype != np.uint8:
         raise InputError(
             f"the label is {label.dtype}", where="map_label", fix="give the label as stored in the shard, uint8"
         )
     table, is_known = np.zeros(256, np.uint8), np.zeros(256, bool)
-    for value, mapped in _TABLES[mapping].items():
+    for value, mapped in _mapped(mapping, classes).items():
         table[value], is_known[value] = mapped, True
     if not is_known[label].all():
         raise InputError(
             f"the label holds {', '.join(map(str, np.unique(label[~is_known[label]])))}",
             where="map_label",
-            fix="map the label only once, as stored in the shard: 0 none, 1 debris, 2 debris-free ice, 255 missing",
+            fix=f"map the label only once, as stored in the shard: {classes.described()}, 255 missing; if these are "
+            "not the classes of the dataset, give Dataset.classes",
         )
     return np.asarray(table[label], np.uint8)
+
+
+def _mapped(mapping: str, classes: ClassTable) -> Mapping[int, int]:
+    """Return the new value of each value of a label."""
+    if mapping == "classes" or (mapping == "three" and classes.is_default):
+        new = {each.value: place for place, each in enumerate(classes)}
+    elif mapping == "binary" and classes.glacier:
+        new = {each.value: int(each.glacier) for each in classes}
+    elif mapping in classes.names:
+        new = {each.value: int(each.name == mapping) for each in classes}
+    else:
+        known = ["classes", *(["three"] if classes.is_default else []), *(["binary"] if classes.glacier else [])]
+        raise ConfigError(
+            f"there is no mapping {mapping!r} of labels",
+            where="map_label, mapping",
+            fix=f"use {', '.join([*known, *classes.names])}",
+        )
+    return {**new, LABEL_IGNORE: LABEL_IGNORE}

@@ -24,8 +24,8 @@ Positions = NDArray[np.int64]
 class Chip(TypedDict):
     """One sample.
 
-    ``image`` (band, y, x) int16, or float32 if the stack is; ``label`` (y, x) uint8: 0 none, 1 debris, 2 debris-free
-    ice, 255 ignore; ``flags`` (y, x) uint8, where set bits mean missing; ``chip_id`` str.
+    ``image`` (band, y, x) int16, or float32 if the stack is; ``label`` (y, x) uint8: values of `Dataset.classes`, 255
+    ignore; ``flags`` (y, x) uint8, where set bits mean missing; ``chip_id`` str.
     """
 
     image: NDArray[Any]

@@ -13,17 +13,15 @@ import numpy as np
 from pyproj import CRS
 
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.shard.format import FLAG_ATTRIBUTES, LABEL_ATTRIBUTES
+from gcn_luigi.io.shard.format import FLAG_ATTRIBUTES, label_attributes
 from gcn_luigi.prepare.missing.fill import outside_flags
 from gcn_luigi.read.reader import ChipReader
 
 if TYPE_CHECKING:
     from gcn_luigi.read.dataset import Dataset
 
-_COLUMNS = (
-    "split", "partition", "row", "col", "year", "year_gap", "left", "bottom", "right", "top",
-    "share_none", "share_debris", "share_ice", "valid_label", "valid_optical", "valid_topo", "valid_share",
-)  # fmt: skip
+_PLACED = ("split", "partition", "row", "col", "year", "year_gap", "left", "bottom", "right", "top")
+_VALID = ("valid_label", "valid_optical", "valid_topo", "valid_share")
 
 
 def as_xarray(dataset: "Dataset", chips: Sequence[str], *, masked: bool = False) -> Any:
@@ -69,7 +67,7 @@ def as_xarray(dataset: "Dataset", chips: Sequence[str], *, masked: bool = False)
     found = xr.Dataset(
         {
             "image": (("chip", "band", "y", "x"), image, {"long_name": "image bands", "grid_mapping": "spatial_ref"}),
-            "label": (axes, batch["label"], LABEL_ATTRIBUTES),
+            "label": (axes, batch["label"], label_attributes(dataset.classes)),
             "flags": (axes, batch["flags"], FLAG_ATTRIBUTES),
             "spatial_ref": ((), np.int32(0), {"crs_wkt": CRS.from_user_input(dataset.lattice.crs).to_wkt()}),
         },
@@ -80,7 +78,7 @@ def as_xarray(dataset: "Dataset", chips: Sequence[str], *, masked: bool = False)
             "unit": ("band", [band.unit for band in bands]),
             "y": np.arange(size),
             "x": np.arange(size),
-            **{name: ("chip", _plain(rows[name])) for name in _COLUMNS},
+            **{name: ("chip", _plain(rows[name])) for name in (*_PLACED, *dataset.classes.shares(), *_VALID)},
         },
         attrs={"region": dataset.description["region"], "digest": dataset.digest, "crs": dataset.lattice.crs},
     ).set_coords("spatial_ref")

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioIOError
 
-from gcn_luigi.bands import CLASS_NAMES, Band
+from gcn_luigi.bands import Band
+from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.io.shard.reader import ShardReader
-from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour
+from gcn_luigi.prepare.appearance import MISSING_COLOURS, colour
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.report.drawing import png_uri
 
@@ -40,7 +41,7 @@ def read_overview(path: Path, resampling: Resampling) -> tuple[NDArray[Any], flo
 
 
 def chip_pictures(
-    shard: ShardReader, row: int, bands: Sequence[Band], stretch: Stretch
+    shard: ShardReader, row: int, bands: Sequence[Band], stretch: Stretch, classes: ClassTable = DEFAULT_CLASSES
 ) -> tuple[tuple[str, str, str], float]:
     """Return a chip in false colour, its label and its missing pixels as data URIs, and the share of missing pixels."""
     image, label, flags = (shard.pixels(name, row) for name in ("image", "label", "flags"))
@@ -49,7 +50,7 @@ def chip_pictures(
     hiding = Flag.OUTSIDE
     for position, _, _ in stretch:
         hiding |= Flag[bands[position].role.name]
-    pictures = (false_colour(image, flags, stretch, int(hiding)), label_picture(label), missing_picture(flags))
+    pictures = (false_colour(image, flags, stretch, int(hiding)), label_picture(label, classes), missing_picture(flags))
     in_colour, of_label, of_missing = (png_uri(picture) for picture in pictures)
     return (in_colour, of_label, of_missing), float((flags > 0).mean())
 
@@ -62,11 +63,11 @@ def false_colour(image: NDArray[Any], flags: NDArray[np.uint8], stretch: Stretch
     return np.where((flags & hiding)[..., None] > 0, _chequered(flags.shape), rgb)
 
 
-def label_picture(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def label_picture(label: NDArray[np.uint8], classes: ClassTable = DEFAULT_CLASSES) -> NDArray[np.uint8]:
     """Return (y, x, 3): the classes in their colours, and a chequered pattern where there is no class."""
     rgb = _chequered(label.shape)
-    for value, name in enumerate(CLASS_NAMES):
-        rgb[label == value] = colour(CLASS_COLOURS[name])
+    for each in classes:
+        rgb[label == each.value] = colour(each.colour)
     return rgb
 
 

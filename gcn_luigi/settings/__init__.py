@@ -3,11 +3,15 @@
 Every section of the TOML file is one class. The modules of this package open no file.
 """
 
+import difflib
+import functools
 from typing import Annotated, Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from gcn_luigi.bands import Band, BandSchema, made_bands, stacked_bands
+from gcn_luigi.classes import ClassTable
+from gcn_luigi.errors import ConfigError
 from gcn_luigi.settings.alignment import OF_CLASSES, AlignSettings, Resampling
 from gcn_luigi.settings.chips import (
     ChipSettings,
@@ -17,8 +21,10 @@ from gcn_luigi.settings.chips import (
     ShardSettings,
     StorageLayout,
 )
+from gcn_luigi.settings.classes import ClassSettings
 from gcn_luigi.settings.derived import check_elevations, elevations_of
-from gcn_luigi.settings.layers import EACH_ROW, UNDATED, DistanceSettings, LabelSettings, OutlineSettings
+from gcn_luigi.settings.label import LabelSettings
+from gcn_luigi.settings.layers import EACH_ROW, UNDATED, DistanceSettings, OutlineSettings
 from gcn_luigi.settings.partitions import GridSettings, SplitSettings, YearSettings
 from gcn_luigi.settings.report import ReportSettings
 from gcn_luigi.settings.section import Section
@@ -32,6 +38,7 @@ __all__ = [
     "AlignSettings",
     "BandSettings",
     "ChipSettings",
+    "ClassSettings",
     "Codec",
     "ConvertSettings",
     "DistanceSettings",
@@ -67,6 +74,8 @@ class RegionSettings(Section):
     # Band k of every optical file is the composite of years[k - 1].
     years: Annotated[tuple[int, ...], Field(min_length=1)]
     bands: Annotated[tuple[BandSettings, ...], Field(min_length=1)]
+    # The classes of the label; none, debris and ice if no table is given.
+    classes: tuple[ClassSettings, ...] = ()
     outlines: OutlineSettings
     label: LabelSettings
     lattice: LatticeSettings = LatticeSettings()
@@ -93,6 +102,11 @@ class RegionSettings(Section):
             raise ValueError(
                 'outlines.analyses = "nearest" needs year.source = "outlines": '
                 "if the grid gives several years, no outline is nearest to all of them"
+            )
+        if self.label.class_column is not None and self.outlines.analyses in {"newest", "nearest"}:
+            raise ValueError(
+                f'outlines.analyses = "{self.outlines.analyses}" cannot be used with label.class_column, which takes '
+                'every polygon of the file: keep one analysis of each glacier in the file, or choose "all"'
             )
         spelled = [*(table.name for table in self.bands), *(band.name for band in self._made_bands)]
         # Some file systems, for example on macOS and Windows, do not distinguish upper and lower case.
@@ -126,15 +140,52 @@ class RegionSettings(Section):
             object.__setattr__(self, "bands", tuple(converted))
         return self
 
+    @model_validator(mode="after")
+    def _classes_fit(self) -> Self:
+        try:
+            table = self.class_table
+        except ConfigError as error:
+            raise ValueError(f"classes: {error.what}") from error
+        label, known = self.label, ", ".join(table.names)
+        named = [
+            *((f"label.classes.{value}", name) for value, name in label.classes.items() if name != "ignore"),
+            *((f"label.allow_absent, value {place}", name) for place, name in enumerate(label.allow_absent, 1)),
+            *((f"chips.min_share.{name}", name) for name in self.chips.min_share),
+        ]
+        if unknown := [f"{key}: {_no_class(name, key, table)}" for key, name in named if name not in table.names]:
+            raise ValueError("; ".join(unknown))
+        if lacking := [name for name in label.names_used if name not in table.names]:
+            raise ValueError(
+                f"classes: a label of {label.made_from} needs a class {' and '.join(lacking)}; classes are {known}"
+            )
+        if not table.glacier and (self.chips.min_glacier_share or self.distance.source == "label"):
+            key = "chips.min_glacier_share" if self.chips.min_glacier_share else 'distance.source = "label"'
+            raise ValueError(f"classes: {key} needs a class that is glacier: write glacier = true in its table")
+        if self.nodata.mode == "legacy" and not table.is_default:
+            raise ValueError('classes: nodata.mode = "legacy" knows none, debris and ice alone: use mode = "strict"')
+        return self
+
     @model_serializer(mode="wrap")
     def _without_what_is_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in plain(self).items() if key in self.given_fields}
+        """Leave out what came later and is not given, so that earlier datasets stay current."""
+        values = {key: value for key, value in plain(self).items() if key in self.given_fields}
+        if "classes" in values:
+            values["classes"] = self.class_table.facts("name", "value", "colour", "glacier")
+        return values
 
     @property
     def given_fields(self) -> tuple[str, ...]:
         """The keys and sections of the file, without those of `LATER_SECTIONS` in which nothing is given."""
         fields = type(self).model_fields
-        return tuple(key for key in fields if key not in LATER_SECTIONS or getattr(self, key) != fields[key].default)
+        left_out = {key for key in LATER_SECTIONS if getattr(self, key) == fields[key].default}
+        if self.class_table.is_default:
+            left_out.add("classes")
+        return tuple(key for key in fields if key not in left_out)
+
+    @property
+    def class_table(self) -> ClassTable:
+        """The classes of the label."""
+        return _class_table(self.classes)
 
     @property
     def _made_bands(self) -> tuple[Band, ...]:
@@ -166,7 +217,8 @@ class RegionSettings(Section):
     def schema_bands(self) -> BandSchema:
         """The stack's bands: optical, topo, label and, if enabled, distance."""
         tables = [table.model_dump() for table in self.bands]
-        return stacked_bands(tables, self.distance.unit if self.distance.enabled else None, self.stack.dtype)
+        distance = self.distance.unit if self.distance.enabled else None
+        return stacked_bands(tables, distance, self.stack.dtype, self.class_table)
 
     @property
     def tile_directories(self) -> dict[str, str]:
@@ -204,3 +256,16 @@ class RegionSettings(Section):
     def quality_bands(self) -> tuple[Band, ...]:
         """Bands that are mosaicked and never stacked."""
         return tuple(table.as_band() for table in self.bands if table.role == "quality")
+
+
+def _no_class(name: str, key: str, table: ClassTable) -> str:
+    """Return what a key takes that names a class."""
+    names = [*table.names, *(["ignore"] if key.startswith("label.classes") else [])]
+    near = difflib.get_close_matches(name, names, n=1)
+    *first, last = (f'"{one}"' for one in names)
+    return f'give {", ".join(first)} or {last}{f" (did you mean {near[0]}?)" if near else ""}, not "{name}"'
+
+
+@functools.lru_cache(maxsize=16)
+def _class_table(tables: tuple[ClassSettings, ...]) -> ClassTable:
+    return ClassTable.of(table.model_dump() for table in tables)

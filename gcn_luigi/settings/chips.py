@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from gcn_luigi.settings.section import ClassName, Count, Section, Share
+from gcn_luigi.settings.section import Count, Section, Share
 
 # How the chunks of a shard are compressed, and what one row of its pixels holds.
 Codec = Literal["deflate", "bitshuffle-lz4", "zstd", "none"]
@@ -45,9 +45,9 @@ class ChipSettings(Section):
     edge: Literal["clamp", "drop", "pad", "legacy"] = "clamp"
     # Halve the step on partitions with 40 to 60 % glacier (train only).
     densify: bool = False
-    # Least share of each class, by name: none, debris, ice.
-    min_share: dict[ClassName, Share] = Field(default={})
-    # Least share of glacier pixels: debris and ice together.
+    # Least share of each class, by name.
+    min_share: dict[str, Share] = Field(default={})
+    # Least share of glacier pixels: all classes that are glacier together.
     min_glacier_share: Share = 0.0
     min_valid_label_share: Share = 0.5
     min_valid_optical_share: Share = 0.5

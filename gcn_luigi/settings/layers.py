@@ -1,11 +1,11 @@
-"""Settings of the layers that come from outlines: the outlines, the label and the distance."""
+"""Settings of the outlines and of the distance to them; the label, which comes from outlines too, has a module."""
 
 import time
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gcn_luigi.settings.section import ClassName, Count, Section, Share
+from gcn_luigi.settings.section import Section, Share
 
 # In place of a column: every row is a separate outline; no outline is dated.
 EACH_ROW, UNDATED = "row", "none"
@@ -43,37 +43,6 @@ class OutlineSettings(Section):
         if year != 2013:
             raise ValueError(f'{form!r} is not a date format with a year, such as "%d.%m.%Y"')
         return form
-
-
-class LabelSettings(Section):
-    """The class label: STEM votes inside and outside the outlines, or a ready-made raster."""
-
-    table = "label"
-    stem: str | None = None
-    # A pixel with at least this many votes is debris-free ice.
-    min_votes: int = 4
-    # Largest possible count. Larger or negative values are missing data without a nodata tag, and are refused.
-    max_votes: Count = 100
-    # Class of such ice outside every outline: none (as published), ignore, or ice.
-    ice_outside: Literal["none", "ignore", "ice"] = "none"
-    # In place of `stem`, a raster: 0 none, 1 debris, 2 debris-free ice; 255 or its nodata value is missing.
-    raster: str | None = None
-    # What the values of `raster` mean if they differ, for example "1" = "ice".
-    classes: dict[Annotated[str, Field(pattern=r"^(0|-?[1-9][0-9]{0,8})$")], Literal[ClassName, "ignore"]] = Field(
-        default={}
-    )
-    # Classes of which the used partitions may hold no pixel at all.
-    allow_absent: tuple[ClassName, ...] = ()
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.stem is None) == (self.raster is None):
-            raise ValueError("give either stem or raster")
-        if self.raster is not None and self.ice_outside != "none":
-            raise ValueError("ice_outside needs stem: a ready-made raster is used unchanged")
-        if self.classes and self.raster is None:
-            raise ValueError("classes needs raster: votes are counts and have no classes")
-        return self
 
 
 class DistanceSettings(Section):

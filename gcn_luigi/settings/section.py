@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, ValuesView
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -10,7 +10,6 @@ from gcn_luigi.old_keys import OLD_KEYS, renew_section
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
-ClassName = Literal["none", "debris", "ice"]
 
 
 class Section(BaseModel):
@@ -50,8 +49,8 @@ class Section(BaseModel):
         # A section checks its own keys.
         held = value.values() if get_origin(annotation) is dict and isinstance(value, dict) else value
         items = held if isinstance(held, (list, tuple, ValuesView)) else (held,)
-        if annotation is not bool and any(isinstance(item, bool) for item in items):
+        if annotation not in (bool, bool | None) and any(isinstance(item, bool) for item in items):
             raise ValueError("this key does not take true or false")
-        if annotation is bool and not isinstance(value, bool):
+        if annotation in (bool, bool | None) and value is not None and not isinstance(value, bool):
             raise ValueError(f"give true or false, without quotation marks, not {value!r}")
         return value

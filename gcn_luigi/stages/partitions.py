@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcn_luigi.bands import LABEL_IGNORE
+from gcn_luigi.classes import ClassTable
 from gcn_luigi.config import Region
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.inputs.vector import Outlines, read_grid, read_outlines, read_polygons, read_reject_ids
@@ -19,6 +20,7 @@ from gcn_luigi.io.tables import read_geoparquet, write_geopackage, write_geoparq
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.layers.label_values import refuse_absent
 from gcn_luigi.prepare.layers.labels import count_classes
+from gcn_luigi.prepare.outlines.overlaps import SAME_GROUND
 from gcn_luigi.prepare.partitions.catalog import (
     NOTHING_EXCLUDED,
     CellFacts,
@@ -112,12 +114,14 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
     facts = CellFacts(
         joined=joined,
         years=partition_years(dated, settings.years, settings.year, [cell.id for cell in cells]),
-        label_counts=_label_counts(paths.label, cells),
+        label_counts=_label_counts(paths.label, cells, settings.class_table),
         outside_share=outside_shares(cells, inventory.windows),
         exclusions=exclusions,
         is_far=None if max_m is None else far_from_outlines(cells, lattice, outlines.table, max_m),
     )
-    catalog, split_notes = assign_split(build_catalog(cells, lattice, facts, settings.grid), joined, settings.split)
+    classes = settings.class_table
+    unsplit = build_catalog(cells, lattice, facts, settings.grid, classes)
+    catalog, split_notes = assign_split(unsplit, joined, settings.split, classes)
     if not catalog["used"].any():
         told = year_facts(catalog, settings, outlines.notes)
         raise ConfigError(
@@ -129,15 +133,19 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
     used = np.isin([cell.id for cell in cells], catalog.loc[catalog["used"].to_numpy(bool), "partition"])
     refuse_absent(
         facts.label_counts[used].sum(axis=0),
-        settings.label.allow_absent,
-        of_votes=settings.label.raster is None,
+        settings.label.may_lack(classes.names),
+        source=settings.label.made_from,
         region=settings.region,
+        classes=classes,
     )
     write_geoparquet(table_out, catalog)
     write_geopackage(map_out, catalog, "catalog")
     grid_notes = json.loads(paths.grid_notes.read_text(encoding="utf-8"))["notes"] + exclusions.notes(cells, lattice)
-    every_note = {"outlines": list(outlines.notes), "grid": grid_notes, "split": split_notes}
-    _write_json(audit_out, {**audit_split(catalog, joined), "notes": every_note})
+    # Lakes and debris are drawn within glaciers: where the class of a polygon counts, that needs no note.
+    of_classes = settings.label.class_column is not None
+    told = [note for note in outlines.notes if not (of_classes and note.startswith(SAME_GROUND))]
+    every_note = {"outlines": told, "grid": grid_notes, "split": split_notes}
+    _write_json(audit_out, {**audit_split(catalog, joined, classes), "notes": every_note})
 
 
 def _refuse_empty_split(catalog: gpd.GeoDataFrame, notes: list[str], settings: RegionSettings) -> None:
@@ -191,12 +199,12 @@ def _read_exclusions(region: Region, lattice: Lattice) -> Exclusions:
     return Exclusions(ids, tuple(polygons), tuple(notes))
 
 
-def _label_counts(label: Path, cells: list[Cell]) -> Any:
-    """Return pixel counts (cell, class). The window of each cell is read once."""
-    counts = np.zeros((len(cells), 4), np.int64)
+def _label_counts(label: Path, cells: list[Cell], classes: ClassTable) -> Any:
+    """Return pixel counts (cell, class), missing ones last. The window of each cell is read once."""
+    counts = np.zeros((len(cells), len(classes) + 1), np.int64)
     with open_raster(label) as dataset:
         for position, cell in enumerate(cells):
-            counts[position] = count_classes(read_dataset(dataset, cell.window, fill=LABEL_IGNORE)[0])
+            counts[position] = count_classes(read_dataset(dataset, cell.window, fill=LABEL_IGNORE)[0], classes)
     return counts
 
 

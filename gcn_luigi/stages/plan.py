@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE
+from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.config import Region
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.raster.header import open_raster
@@ -124,7 +124,7 @@ def plan_dataset(region: Region, paths: DatasetPaths, *, is_exact: bool, say: Sa
     reads_all = is_exact and not label_decides(settings)
     select = _by_all_bands if reads_all else _by_label
     selections = select(region, paths, [place for split in SPLITS for place in places[split]])
-    shares = _class_shares(paths)
+    shares = _class_shares(paths, settings.class_table.names)
     total, done, splits = sum(map(len, places.values())), 0, {}
     for split in SPLITS:
         reasons: Counter[str] = Counter()
@@ -157,7 +157,7 @@ def plan_dataset(region: Region, paths: DatasetPaths, *, is_exact: bool, say: Sa
     )
 
 
-def _class_shares(paths: DatasetPaths) -> dict[str, dict[str, float]]:
+def _class_shares(paths: DatasetPaths, names: Sequence[str]) -> dict[str, dict[str, float]]:
     """Return the share of each class among all pixels of the used partitions, by split."""
     catalog = read_geoparquet(paths.catalog)
     shares = {}
@@ -166,7 +166,7 @@ def _class_shares(paths: DatasetPaths) -> dict[str, dict[str, float]]:
         pixels = (cells["height"] * cells["width"]).to_numpy(float)
         shares[split] = {
             name: float((cells[f"share_{name}"].to_numpy() * pixels).sum() / max(pixels.sum(), 1.0))
-            for name in (*CLASS_NAMES, "missing")
+            for name in (*names, "missing")
         }
     return shares
 
@@ -194,7 +194,15 @@ def _by_label(region: Region, paths: DatasetPaths, places: Sequence[Partition]) 
 def _select(
     settings: RegionSettings, place: Partition, label: NDArray[np.uint8], flags: NDArray[np.uint8], beyond: int
 ) -> ChipSelection:
-    return select_chips(settings.chips, label, flags, split=place.split, extent=place.window.height, beyond=beyond)
+    return select_chips(
+        settings.chips,
+        label,
+        flags,
+        split=place.split,
+        extent=place.window.height,
+        beyond=beyond,
+        classes=settings.class_table,
+    )
 
 
 def build_trial(region: Region, paths: DatasetPaths, plan: Plan, scratch: Path, say: Say) -> Trial:

@@ -54,7 +54,9 @@ class ChipIndex(RegionTask):
 
     def dependencies(self, _path: Path) -> Dependencies:
         keys = ("nodata.mode", "grid.size", "chips.size", "chips.step")
-        return Dependencies(pick(self.configured.settings, keys), facets=("crs",), reads=_files(self.requires()))
+        settings = self.configured.settings
+        found = {**pick(settings, keys), **settings.class_table.unusual("name")}
+        return Dependencies(found, facets=("crs",), reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
         return list(all_shards(self))
@@ -73,8 +75,9 @@ class BandStatistics(RegionTask):
     """Compute exact statistics of bands and classes over valid pixels."""
 
     def dependencies(self, _path: Path) -> Dependencies:
-        names = [band.name for band in self.configured.settings.schema_bands.image]
-        facts = {"bands": names, **pick(self.configured.settings, ("stack.dtype",))}
+        settings = self.configured.settings
+        names = [band.name for band in settings.schema_bands.image]
+        facts = {"bands": names, **pick(settings, ("stack.dtype",)), **settings.class_table.unusual("name")}
         return Dependencies(facts, reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
@@ -95,6 +98,8 @@ class LayerStyles(RegionTask):
     def dependencies(self, path: Path) -> Dependencies:
         layer, settings = self._layers()[path], self.configured.settings
         bands = settings.schema_bands
+        if layer == self.paths.label:
+            return Dependencies(settings.class_table.unusual("name", "value", "colour"))
         if not styles.is_stretched(self.paths, layer):
             return Dependencies({})
         shown: dict[str, Any] = {"bands": band_facts(bands, "name", "role"), **_composite(settings)}
@@ -184,6 +189,7 @@ class DatasetCard(RegionTask):
                 **pick(settings, (*keys, "stack.dtype")),
                 "is_voted": settings.label.stem is not None,
                 "bands": band_facts(settings.schema_bands.image, "name", "role", "unit"),
+                **settings.class_table.unusual("name", "value"),
             },
             reads=_files([*self.requires(), self.clone(PartitionCatalog)]),
         )

@@ -48,6 +48,9 @@ class PartitionCatalog(RegionTask):
 
     def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured
+        grid, label = self.requires()
+        # The classes that must occur.
+        label_keys = ("allow_absent", "source", "debris_outlines", "debris_raster", "class_column")
         used_keys = (
             "max_outside_share",
             "min_outline_share",
@@ -56,13 +59,19 @@ class PartitionCatalog(RegionTask):
             "exclude_polygons_path",
         )
         return Dependencies(
-            pick(
+            region.settings.class_table.unusual("name", "value", "glacier")
+            | pick(
                 region.settings,
-                ("outlines", "year", "years", "split", "label.allow_absent", *(f"grid.{key}" for key in used_keys)),
+                (
+                    *("outlines", "year", "years", "split"),
+                    *(f"label.{key}" for key in label_keys),
+                    *(f"grid.{key}" for key in used_keys),
+                ),
             ),
             sources=partitions.catalog_sources(region),
             facets=("lattice", "windows"),
-            reads=[target for task in self.requires() for target in task.targets()],
+            # The first target of the label is its raster.
+            reads=[*grid.targets(), *label.targets()[:1]],
         )
 
     def output(self) -> tuple[PublishedFile, ...]:
@@ -111,6 +120,7 @@ def corrected_dependencies(task: RegionTask, *keys: str) -> Dependencies:
     return Dependencies(
         {
             **pick(settings, (*nodata, *keys, "stack.dtype")),
+            **settings.class_table.unusual("value"),
             "bands": band_facts(settings.schema_bands, *STACKED, "valid_min", "valid_max"),
         },
         facets=("lattice", "windows"),
@@ -156,10 +166,10 @@ class GridReport(RegionTask):
         comparison, catalog, label = self.requires()
         keys = (*outline_keys(region.settings), "grid.size", "chips.size", "chips.step", "chips.edge", "chips.densify")
         return Dependencies(
-            pick(region.settings, keys),
+            {**pick(region.settings, keys), **region.settings.class_table.unusual("value", "glacier")},
             partitions.comparison_sources(region),
             ("lattice",),
-            (*comparison.targets(), catalog.targets()[0], *label.targets()),
+            (*comparison.targets(), catalog.targets()[0], label.targets()[0]),
         )
 
     def output(self) -> PublishedFile:

@@ -1,5 +1,6 @@
 """Mosaics, label, distance and the stack of each year."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -142,15 +143,24 @@ def write_mosaics(task: RegionTask, bands: Sequence[Band], year: int | None) -> 
 
 
 class ClassLabel(RegionTask):
-    """Combine outlines and STEM votes into 0 none, 1 debris, 2 debris-free ice, 255 missing."""
+    """Make the label from outlines and STEM votes, from outlines alone, or from a ready-made raster."""
 
     # 2: outlines are distinguished by date and rock.
     code_version = 2
 
     def dependencies(self, _path: Path) -> Dependencies:
-        region = self.configured
-        is_given = region.settings.label.raster is not None
+        region, settings = self.configured, self.configured.settings.label
         of_raster = ("label.raster", "label.classes", "label.allow_absent")
+        of_outlines = (
+            "label.source",
+            "label.debris_outlines",
+            "label.debris_layer",
+            "label.debris_raster",
+            "label.debris_outside",
+            "label.class_column",
+            "label.classes",
+            *outline_keys(region.settings),
+        )
         of_votes = (
             "label.stem",
             "label.min_votes",
@@ -158,22 +168,28 @@ class ClassLabel(RegionTask):
             "label.ice_outside",
             *outline_keys(region.settings),
         )
-        keys = ("tiles.on_suspect_nodata", *(of_raster if is_given else of_votes))
-        reads = aligned_targets(self, "label")
-        sources = label.label_sources(region)
-        # The raster comes first; of one that is warped, the warped file is read.
-        return Dependencies(pick(region.settings, keys), sources[bool(reads) :], ("lattice",), reads)
+        own = of_raster if settings.raster is not None else of_outlines if settings.source is not None else of_votes
+        keys = ("tiles.on_suspect_nodata", *own)
+        classes = region.settings.class_table.unusual("name", "value")
+        sources, reads = label.label_sources(region), aligned_targets(self, "label")
+        # A raster comes first; of one that is warped, the warped file is read.
+        found = {**pick(region.settings, keys), **classes}
+        return Dependencies(found, sources[bool(reads) :], ("lattice",), reads)
 
     def requires(self) -> list[RegionTask]:
         """Require the lattice, and the votes or the ready-made label if they are warped onto it."""
         return [self.clone(TileInventory), *aligned_layer(self, "label")]
 
-    def output(self) -> PublishedFile:
-        return self.publishes(self.paths.label)[0]
+    def output(self) -> tuple[PublishedFile, ...]:
+        """Return the label, and the notes on it if it is made from outlines alone."""
+        has_notes = self.configured.settings.label.source is not None
+        return self.publishes(self.paths.label, *([self.paths.label_notes] if has_notes else []))
 
     def make(self) -> None:
-        with self.output().atomic_write() as temporary:
-            label.write_label(self.configured, self.paths, temporary, self.say)
+        raster, *notes = self.output()
+        with raster.atomic_write() as temporary, contextlib.ExitStack() as stack:
+            text = stack.enter_context(notes[0].atomic_write()) if notes else None
+            label.write_label(self.configured, self.paths, temporary, self.say, text)
 
 
 class DistanceRaster(RegionTask):
@@ -190,9 +206,11 @@ class DistanceRaster(RegionTask):
             keys = ["distance.raster", "distance.unit", "tiles.on_suspect_nodata"]
         elif settings.source == "outlines":
             keys += outline_keys(region.settings)
-        reads = self.clone(ClassLabel).targets() if settings.source == "label" else aligned_targets(self, "distance")
-        sources = label.distance_sources(region)
-        return Dependencies(pick(region.settings, keys), sources[bool(reads) :], ("lattice",), reads)
+        from_label = settings.source == "label"
+        reads = self.clone(ClassLabel).targets()[:1] if from_label else aligned_targets(self, "distance")
+        classes = region.settings.class_table.unusual("value", "glacier") if from_label else {}
+        sources, found = label.distance_sources(region), {**pick(region.settings, keys), **classes}
+        return Dependencies(found, sources[bool(reads) :], ("lattice",), reads)
 
     def requires(self) -> list[RegionTask]:
         """Require the lattice, and what distances are measured from: the label, or a raster that is warped."""

@@ -1,5 +1,6 @@
 """The shards of chips of each split."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import luigi
@@ -42,7 +43,9 @@ class ChipShard(RegionTask):
     resources = {"io": 1}  # noqa: RUF012  luigi reads a plain attribute
 
     def dependencies(self, _path: Path) -> Dependencies:
-        return corrected_dependencies(self, "chips", "shards.codec", "shards.layout")
+        classes = self.configured.settings.class_table.unusual("name", "value", "glacier")
+        corrected = corrected_dependencies(self, "chips", "shards.codec", "shards.layout")
+        return replace(corrected, settings={**corrected.settings, **classes})
 
     def requires(self) -> list[RegionTask]:
         stacks = (self.clone(YearStack, year=year) for year in self.configured.settings.years)

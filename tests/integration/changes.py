@@ -10,6 +10,7 @@ from typing import Any
 
 import geopandas as gpd
 import pyogrio
+import rasterio
 
 from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import Tiny
@@ -21,6 +22,12 @@ BASES: dict[str, dict[str, Any]] = {
     "warped": {"align.resampling": "bilinear", "lattice.bounds": [336010.0, 1288330.0, 345580.0, 1295980.0]},
     "cells": {"grid.path": "made/cells.gpkg"},
     "label": {"label": {"raster": "made/label.tif"}},
+    "outlined": {"label": {"source": "outlines"}},
+    "debris": {"label": {"source": "outlines", "debris_outlines": "made/debris.gpkg"}},
+    "typed": {
+        "outlines.path": "made/outlines.gpkg",
+        "label": {"source": "outlines", "class_column": "type", "classes": {"a": "ice", "b": "debris"}},
+    },
     "metres": {"distance.raster": "made/distance.tif"},
     "excluding": {"grid.reject_ids_path": "made/rejects.csv", "grid.exclude_polygons_path": "made/away.gpkg"},
     "gaps": {"tiles.on_missing": "gap"},
@@ -44,7 +51,13 @@ def add_sources(sources: Path, built: Path) -> None:
     outlines = pyogrio.read_dataframe(sources / "rgi/outlines.gpkg")
     outlines["own_id"] = outlines["RGIId"]
     outlines["own_date"] = outlines["BgnDate"]
+    outlines["type"] = ["a" if row % 2 else "b" for row in range(len(outlines))]
+    outlines["other_type"] = outlines["type"]
     outlines.to_file(made / "outlines.gpkg", engine="pyogrio")
+    debris = gpd.GeoDataFrame(geometry=outlines.geometry.centroid.buffer(500.0), crs=outlines.crs)
+    debris.to_file(made / "debris.gpkg", layer="debris", engine="pyogrio")
+    with rasterio.open(made / "label.tif") as label, rasterio.open(made / "debris.tif", "w", **label.profile) as out:
+        out.write(label.read() == 1)
     shutil.copyfile(next((sources / "stem").glob("*.tif")), made / "votes.tif")
     shutil.copytree(sources / "optical", made / "optical")
     shutil.copytree(sources / "topo", made / "topo")

@@ -33,6 +33,11 @@ FEWER_CELLS = f"PartitionCatalog GridComparison ChipShard DatasetCard {ALWAYS}"
 OUTLINES = f"ClassLabel DistanceRaster PartitionCatalog GridComparison {ALWAYS}"
 LABEL = f"ClassLabel PartitionCatalog GridComparison {STACKS}"
 
+_THREE = [{"name": name, "value": value} for value, name in enumerate(("none", "debris", "ice"))]
+# Another value, and another colour of one class.
+OTHER = [*_THREE[:2], {"name": "ice", "value": 5}]
+PAINTED = [*_THREE[:2], {"name": "ice", "value": 2, "colour": "#0000ff"}]
+
 # Base, what is changed, and the families that are rebuilt. Where a result is made anew with the same bytes, nothing
 # that reads it follows: `label.max_votes` makes the label again, and no chip.
 SETTINGS = [
@@ -70,6 +75,8 @@ SETTINGS = [
     ("derived", {"convert.overflow": "nodata"}, f"TopoMosaic DerivedBand {ALWAYS}"),
     ("plain", {"bands.0.unit": "1"}, f"DatasetCard {ALWAYS}"),
     ("plain", {"bands.0.description": "snow"}, ALWAYS),
+    ("plain", {"classes": OTHER}, f"ClassLabel PartitionCatalog {STACKS}"),
+    ("plain", {"classes": PAINTED}, f"LayerStyles {ALWAYS}"),
     ("plain", {"outlines.path": "made/outlines.gpkg"}, OUTLINES),
     ("plain", {"outlines.layer": "outlines"}, OUTLINES),
     ("plain", {"outlines.id_field": "RGIId"}, OUTLINES),
@@ -88,6 +95,13 @@ SETTINGS = [
     ("plain", {"label.ice_outside": "ice"}, LABEL),
     ("label", {"label.raster": "made/../made/label.tif"}, f"ClassLabel {ALWAYS}"),
     ("label", {"label.classes": {"0": "none", "1": "debris", "2": "ice", "255": "ignore"}}, f"ClassLabel {ALWAYS}"),
+    ("plain", {"label.stem": None, "label.source": "outlines"}, LABEL),
+    ("outlined", {"label.debris_outlines": "made/debris.gpkg"}, LABEL),
+    ("outlined", {"label.debris_raster": "made/debris.tif"}, LABEL),
+    ("debris", {"label.debris_layer": "debris"}, f"ClassLabel {ALWAYS}"),
+    ("debris", {"label.debris_outside": "debris"}, LABEL),
+    ("typed", {"label.class_column": "other_type"}, f"ClassLabel PartitionCatalog {ALWAYS}"),
+    ("typed", {"label.classes": {"a": "debris", "b": "ice"}}, LABEL),
     ("plain", {"label.allow_absent": ["debris"]}, f"PartitionCatalog {ALWAYS}"),
     ("label", {"label.allow_absent": ["debris"]}, f"ClassLabel PartitionCatalog {ALWAYS}"),
     ("plain", {"lattice.crs": None}, INVENTORY),
@@ -205,6 +219,8 @@ INPUTS = [
     ("plain", "rgi/outlines_rgi7.gpkg", ""),
     ("label", "made/label.tif", f"ClassLabel {ALWAYS}"),
     ("label", "stem/stem_2008_debris_free_ice_votes.tif", ""),
+    ("debris", "made/debris.gpkg", f"ClassLabel {ALWAYS}"),
+    ("outlined", "stem/stem_2008_debris_free_ice_votes.tif", ""),
     ("metres", "made/distance.tif", "DistanceRaster Dataset"),
     ("cells", "made/cells.gpkg", f"PartitionGrid {ALWAYS}"),
     ("excluding", "made/rejects.csv", f"PartitionCatalog {ALWAYS}"),

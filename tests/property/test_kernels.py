@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gcn_luigi.bands import Band, BandSchema, Role
+from gcn_luigi.classes import ClassTable
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.chips.chips import chip_offsets, chip_origins, coverage, cut_chips, gather_chips
 from gcn_luigi.prepare.chips.selection import count_chips
@@ -276,7 +277,7 @@ def test_counts_are_those_of_the_cut_chips(cut, seed, beyond):
 
     counts = count_chips(label, flags, origins, size, edge=edge, beyond=beyond)
 
-    columns = np.stack([getattr(counts, field.name) for field in dataclasses.fields(counts)], axis=1)
+    columns = reference_chips.count_columns(counts)
     for row, (top, left) in zip(columns.tolist(), origins, strict=True):
         chip = reference_chips.cut_chip(label[None], top, left, size, edge, 255)[0]
         missing = reference_chips.cut_chip(flags[None], top, left, size, edge, beyond)[0]
@@ -294,7 +295,7 @@ def test_counts_in_tall_planes_are_those_of_the_cut_chips(size):
 
     counts = count_chips(label, flags, origins, size, edge="pad", beyond=8)
 
-    columns = np.stack([getattr(counts, field.name) for field in dataclasses.fields(counts)], axis=1)
+    columns = reference_chips.count_columns(counts)
     for row, (top, left) in zip(columns.tolist(), origins, strict=True):
         chip = reference_chips.cut_chip(label[None], top, left, size, "pad", 255)[0]
         missing = reference_chips.cut_chip(flags[None], top, left, size, "pad", 8)[0]
@@ -311,6 +312,32 @@ def test_classes_are_those_of_numpy(label):
     assert count_classes(label).tolist() == expected
     # Whatever the order in memory.
     assert count_classes(label.T).tolist() == expected
+
+
+# As many as there may be, with the smallest and largest values.
+tables = st.lists(st.integers(0, 254), min_size=2, max_size=32, unique=True).map(
+    lambda values: ClassTable.of({"name": f"c{value}", "value": value} for value in values)
+)
+
+
+@settings(deadline=None)
+@given(cuts(), tables, st.integers(0, 2**32 - 1))
+def test_counts_of_any_classes_are_those_of_the_cut_chips(cut, table, seed):
+    origins, size, edge, shape = cut
+    random = np.random.default_rng(seed)
+    label = random.choice(np.array([*table.values, 255, 99], np.uint8), shape)
+    flags, weight = random.integers(0, 32, shape, np.uint8), random.integers(0, 5, shape, np.uint32)
+
+    counts = count_chips(label, flags, origins, size, edge=edge, beyond=8, classes=table)
+
+    for row, (top, left) in zip(reference_chips.count_columns(counts).tolist(), origins, strict=True):
+        chip = reference_chips.cut_chip(label[None], top, left, size, edge, 255)[0]
+        missing = reference_chips.cut_chip(flags[None], top, left, size, edge, 8)[0]
+        assert row == reference_chips.count_chip(chip, missing, table.values)
+    assert count_classes(label, table).tolist() == reference_chips.count_classes(label, table.values)
+    of_each = [label == value for value in table.values]
+    expected = [[int((weight[here] > 0).sum()), int(weight[here].sum())] for here in of_each]
+    assert weighted_classes(label, weight, table).tolist() == expected
 
 
 def test_classes_are_counted_beyond_what_a_byte_holds():

@@ -1,8 +1,11 @@
 """Cutting and counting chips in plain Python, written from the specification and nothing else."""
 
+import dataclasses
 import math
 
 import numpy as np
+
+from gcn_luigi.prepare.chips.selection import ChipCounts
 
 
 def chip_offsets(extent, size, step, edge):
@@ -39,13 +42,22 @@ def cut_window(stack, row, col, size, edge, fill):
     return chip
 
 
-def count_chip(label, flags):
-    """Counts in the order of the fields of ChipCounts, of one cut chip."""
+def chip_counts(none, debris, ice, *others):
+    """Return counts of chips with the default classes, from one array (chip,) for each kind."""
+    return ChipCounts(np.stack([none, debris, ice], axis=1), *others)
+
+
+def count_columns(counts):
+    """Return counts of chips as one array (chip, kind): classes, then the other fields."""
+    others = [getattr(counts, field.name) for field in dataclasses.fields(counts)[1:]]
+    return np.column_stack([counts.classes, *others])
+
+
+def count_chip(label, flags, values=(0, 1, 2)):
+    """Counts in the order of `count_columns`, of one cut chip."""
     return [
-        int((label == 0).sum()),
-        int((label == 1).sum()),
-        int((label == 2).sum()),
-        int((label > 2).sum()),
+        *(int((label == value).sum()) for value in values),
+        int((~np.isin(label, values)).sum()),
         int((flags & 1 != 0).sum()),
         int((flags & 2 != 0).sum()),
         int((flags & (1 | 2 | 8 | 16) != 0).sum()),
@@ -59,7 +71,7 @@ def coverage(origins, size, shape):
     return seen
 
 
-def count_classes(label):
-    """Counts of none, debris, ice and everything else."""
-    counts = [int((label == value).sum()) for value in range(3)]
+def count_classes(label, values=(0, 1, 2)):
+    """Counts of each class and of everything else."""
+    counts = [int((label == value).sum()) for value in values]
     return [*counts, label.size - sum(counts)]

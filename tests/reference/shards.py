@@ -9,7 +9,7 @@ from gcn_luigi.io.shard.format import ShardHeader
 from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.chips.metadata import Partition, chip_columns, empty_columns
-from gcn_luigi.prepare.chips.selection import ChipCounts
+from tests.reference.chips import chip_counts
 
 LATTICE = Lattice("EPSG:32606", left=500_000.0, top=6_800_000.0, pixel_size=30.0, height=512, width=512)
 TABLES = {"statistics": {"histogram": np.arange(3000).reshape(3, 1000), "classes": np.arange(3)}}
@@ -37,7 +37,7 @@ def make_columns(count, size=16, first=0):
     """Return the columns of chips that lie side by side."""
     place = Partition("r0001_c0002", "train", 2004, 1, Window(0, 0, 512, 512), LATTICE)
     origins = np.column_stack([np.arange(first, first + count) * size, np.full(count, 3)]).astype(np.int64)
-    counts = ChipCounts(*(np.full(count, number, np.int64) for number in range(7)))
+    counts = chip_counts(*(np.full(count, number, np.int64) for number in range(7)))
     return chip_columns("alps", place, origins, counts, size)
 
 

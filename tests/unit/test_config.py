@@ -223,8 +223,9 @@ class TestWhatIsRefused:
             for key in model.model_fields:
                 # One letter too many, so that it is no other key.
                 wrong = f"{key}x" if len(key) > 3 else f"{key}{key[-1]}"
-                named = f"[[bands]] number 1: {wrong}" if section == "bands" else f"{section}.{wrong}".removeprefix(".")
-                table = f"[[{section}]]" if section == "bands" else f"[{section}]"
+                is_list = section in {"bands", "classes"}
+                named = f"[[{section}]] number 1: {wrong}" if is_list else f"{section}.{wrong}".removeprefix(".")
+                table = f"[[{section}]]" if is_list else f"[{section}]"
                 text = f"{wrong} = 1\n{PLAIN}" if not section else f"{_without(PLAIN, table)}\n{table}\n{wrong} = 1\n"
                 error = refused(write(tmp_path, text))
                 assert f"{named} is unknown (did you mean {key}?)" in error.what

@@ -141,6 +141,7 @@ CASES = [
         {
             "label": _zeros(4, 5, dtype=np.uint8),
             "flags": _zeros(4, 5, dtype=np.uint8),
+            "values": np.arange(3, dtype=np.uint8),
             "masks": _zeros(3, dtype=np.uint8),
             "origins": _origins((0, 0), (9, 9)),
             "size": 2,
@@ -151,6 +152,7 @@ CASES = [
         },
         {
             "flags": [_zeros(3, 5, dtype=np.uint8), _zeros(4, 4, dtype=np.uint8)],
+            "values": [_zeros(2, dtype=np.uint8), _zeros(4, dtype=np.uint8)],
             "masks": [_zeros(2, dtype=np.uint8)],
             "origins": [
                 _origins((0, 0)),
@@ -181,18 +183,25 @@ CASES = [
         counts.weigh,
         {
             "label": _zeros(4, 5, dtype=np.uint8),
+            "values": np.arange(3, dtype=np.uint8),
             "weight": _zeros(4, 5, dtype=np.uint32),
             "counts": _zeros(3, 2, dtype=np.int64),
         },
         {
+            "values": [_zeros(2, dtype=np.uint8), _zeros(4, dtype=np.uint8)],
             "weight": [_zeros(3, 5, dtype=np.uint32), _zeros(4, 4, dtype=np.uint32)],
             "counts": [_zeros(2, 2, dtype=np.int64), _zeros(3, 1, dtype=np.int64)],
         },
     ),
     (
         counts.count_classes,
-        {"label": _zeros(9, dtype=np.uint8), "counts": _zeros(4, dtype=np.int64)},
         {
+            "label": _zeros(9, dtype=np.uint8),
+            "values": np.arange(3, dtype=np.uint8),
+            "counts": _zeros(4, dtype=np.int64),
+        },
+        {
+            "values": [_zeros(2, dtype=np.uint8), _zeros(4, dtype=np.uint8)],
             "label": [_zeros(3, 3, dtype=np.uint8), np.zeros(18, np.uint8)[::2], None],
             "counts": [_zeros(3, dtype=np.int64), _zeros(5, dtype=np.int64)],
         },

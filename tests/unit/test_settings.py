@@ -7,6 +7,9 @@ from gcn_luigi.bands import Band, Role
 from gcn_luigi.config import pick
 from gcn_luigi.settings import BandSettings, DistanceSettings, LabelSettings, RegionSettings
 
+CLASSES = [{"name": name, "value": value} for value, name in enumerate(("none", "debris", "ice", "lake"))]
+TWO = [CLASSES[0], CLASSES[3]]
+COLUMN = {"source": "outlines", "class_column": "type"}
 RED = {"name": "red", "role": "optical"}
 DEM = {"name": "dem", "role": "topo"}
 RMSE = {"name": "rmse", "role": "quality"}
@@ -114,6 +117,39 @@ def test_settings_cannot_be_changed():
         ({"label": {}}, "either stem or raster"),
         ({"label": {"stem": "a.tif", "raster": "b.tif"}}, "either stem or raster"),
         ({"label": {"raster": "b.tif", "ice_outside": "ice"}}, "ice_outside needs stem"),
+        ({"label": {"stem": "a.tif", "source": "outlines"}}, "either stem or raster, or source"),
+        ({"label": {"source": "outlines", "ice_outside": "ice"}}, "ice_outside needs stem"),
+        ({"label": {"stem": "a.tif", "debris_raster": "d.tif"}}, 'debris_raster needs source = "outlines"'),
+        ({"label": {"stem": "a.tif", "class_column": "type"}}, 'class_column needs source = "outlines"'),
+        ({"label": {"source": "outlines", "debris_layer": "a"}}, "debris_layer needs debris_outlines"),
+        ({"label": {"source": "outlines", "debris_outside": "ignore"}}, "debris_outside needs debris"),
+        ({"label": {"source": "outlines", "debris_outlines": "a", "debris_raster": "b"}}, "not both"),
+        ({"label": {"source": "outlines", "classes": {"a": "ice"}}}, "classes needs raster or class_column"),
+        ({"label": {"raster": "b.tif", "classes": {"ice": "ice"}}}, "whole numbers"),
+        (
+            {"label": {"raster": "b.tif", "classes": {"1": "snow"}}},
+            'label.classes.1: give "none".* or "ignore", not "snow"',
+        ),
+        ({"label": {"raster": "b.tif", "allow_absent": ["lakes"]}, "classes": CLASSES}, r"did you mean lake\?"),
+        ({"label": COLUMN, "outlines": {"path": "o", "analyses": "newest"}}, "cannot be used with label.class_column"),
+        ({"classes": CLASSES[:1]}, "there are 1, but a label has 2 to 32 classes"),
+        ({"classes": [{"name": f"c{n}", "value": n} for n in range(33)]}, "there are 33, but"),
+        ({"classes": [*CLASSES, {"name": "pond", "value": 3}]}, "two classes have the value 3"),
+        ({"classes": [*CLASSES, {"name": "lake", "value": 4}]}, "two classes have the name lake"),
+        ({"classes": [*CLASSES, {"name": "gap", "value": 255}]}, "gap has the value 255, which means a pixel without"),
+        ({"classes": [*CLASSES, {"name": "gap", "value": -1}]}, "gap has the value -1, but values are from 0 to 254"),
+        ({"classes": [*CLASSES, {"name": "ignore", "value": 9}]}, "ignore means a pixel without a class"),
+        ({"classes": [*CLASSES, {"name": "Ice cliff", "value": 9}]}, "'Ice cliff' is no name"),
+        ({"classes": [*CLASSES, {"name": "cliff", "value": 9, "colour": "blue"}]}, "colour of cliff is 'blue'"),
+        ({"classes": [*CLASSES, {"name": "cliff", "value": 9, "glacier": "yes"}]}, "give true or false"),
+        ({"classes": CLASSES, "nodata": {"mode": "legacy"}}, 'use mode = "strict"'),
+        ({"classes": TWO}, "a label of votes needs a class debris and ice; classes are none, lake"),
+        ({"classes": TWO, "label": {"source": "outlines"}}, "a label of outlines needs a class ice"),
+        (
+            {"classes": TWO, "label": {"raster": "b"}, "chips": {"min_glacier_share": 0.1}},
+            "needs a class that is glacier",
+        ),
+        ({"classes": CLASSES, "chips": {"min_share": {"lakes": 0.1}}}, r"chips.min_share.lakes: .*did you mean lake\?"),
         ({"distance": {"raster": "d.tif", "source": "label"}}, "either raster or source"),
         ({"distance": {"max_m": 40_000}}, "max_m"),
         ({"bands": []}, "bands"),
@@ -226,3 +262,23 @@ def test_tags_convert_an_optical_band_and_are_not_for_quality_bands():
     assert make(bands=[{**RED, "use_tags": True}]).schema_bands.bands[0].is_converted
     with pytest.raises(ValidationError, match="remove use_tags"):
         make(bands=[RED, {**RMSE, "use_tags": True}])
+
+
+@pytest.mark.parametrize(
+    ("label", "lacking"),
+    [
+        ({"stem": "a.tif"}, ("lake",)),
+        ({"raster": "a.tif"}, ()),
+        ({"raster": "a.tif", "classes": {"1": "ice"}}, ()),
+        ({"source": "outlines"}, ("debris", "lake")),
+        ({"source": "outlines", "debris_raster": "a.tif"}, ("lake",)),
+        ({"source": "outlines", "allow_absent": ["lake"]}, ("lake", "debris")),
+        (COLUMN, ()),
+        (COLUMN | {"classes": {"a": "lake", "b": "ignore"}}, ("debris", "ice")),
+    ],
+    ids=str,
+)
+def test_only_classes_that_the_label_can_give_must_occur(label, lacking):
+    settings = make(label=label, classes=CLASSES)
+
+    assert settings.label.may_lack(settings.class_table.names) == lacking

@@ -24,7 +24,7 @@ from gcn_luigi.io.gdal import pin_vectors
 from gcn_luigi.io.raster.drivers import check_vector
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.prepare.outlines.columns import outline_rows
+from gcn_luigi.prepare.outlines.columns import column_texts, outline_rows
 from gcn_luigi.prepare.outlines.identity import unite_outlines
 from gcn_luigi.prepare.outlines.overlaps import note_overlaps
 from gcn_luigi.prepare.outlines.polygons import RepairRules, drop_unusable, only_polygons, repair_polygons
@@ -105,6 +105,33 @@ def read_outlines(
     late = [f"{undated} of {len(table)} outlines have no usable date"] if undated else []
     notes = (*encoding, *rows.notes, *unusable, *repaired, *skipped, *united, *note_overlaps(table), *late)
     return Outlines(table, notes)
+
+
+def read_areas(
+    path: Path, layer: str | None, settings: OutlineSettings, onto: Lattice, column: str | None = None
+) -> tuple[gpd.GeoDataFrame, tuple[str, ...]]:
+    """Read polygons whose ids and dates do not matter, and notes on what was repaired or left out.
+
+    Broken polygons and rows without polygons are treated as `settings` say for outlines. The table has a row for each
+    polygon with an area, in the order of the file: row (int, its number from 0), value (str, what it holds in `column`;
+    blank without a column) and geometry (valid flat polygons). Raise InputError as `read_outlines` does for a file that
+    is missing, unreadable, empty, elsewhere or broken, or that lacks the column.
+    """
+    table, encoding = _read(path, layer)
+    frame, where = _located(table, path), str(path)
+    if frame.empty:
+        raise InputError("no polygons in the file: it has no rows", where=where, fix="give a file with polygons")
+    values = [""] * len(frame)
+    if column is not None:
+        values = column_texts(frame.drop(columns=frame.geometry.name), column, where)
+    names = [f"row {row}" for row in range(len(frame))]
+    shapes, unusable = only_polygons(frame.geometry.to_numpy(), names, settings.on_unusable, where, _LEAVE_OUT)
+    fix = "fix them, for example with the tool Fix geometries of QGIS, or raise outlines.max_repaired_share"
+    rules = RepairRules(settings.on_invalid, settings.max_repaired_share, fix)
+    shapes, repaired = repair_polygons(_reprojected(shapes, frame.crs, onto, where), names, rules, where)
+    areas = gpd.GeoDataFrame({"row": range(len(frame)), "value": values}, geometry=shapes, crs=onto.crs)
+    has_area = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
+    return areas[has_area].reset_index(drop=True), (*encoding, *unusable, *repaired)
 
 
 def read_grid(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE, Band
-from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, SPLIT_COLOURS, UNUSED, colour_bands
+from gcn_luigi.bands import LABEL_IGNORE, Band
+from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
+from gcn_luigi.prepare.appearance import MISSING_COLOURS, SPLIT_COLOURS, UNUSED, colour_bands
 from gcn_luigi.prepare.missing.fill import Flag
 
 # QGIS reads the options of symbols since this version.
@@ -22,11 +23,6 @@ _OPAQUE = 255
 _DISTANCES = ("#f2fbff", "#7fb8d8", "#3f6f9f", "#1d2f57")
 # Opacity of fills. Layers below shine through. Chips overlap, so their opacities add up.
 _TINT, _FAINT_TINT, _CHIP_TINT = 60, 40, 14
-_CLASSES = {
-    LABEL_NONE: ("none", "none"),
-    LABEL_DEBRIS: ("supraglacial debris", "debris"),
-    LABEL_ICE: ("debris-free ice", "ice"),
-}
 # Reasons of the catalog that differ only in a number or year form one group.
 _REASONS = {
     "buffer": ("between train and dev", "#ccbb44"),
@@ -91,9 +87,9 @@ def image_style(
     return _raster(renderer)
 
 
-def label_style() -> str:
+def label_style(classes: ClassTable = DEFAULT_CLASSES) -> str:
     """Return the style of the class label."""
-    entries = [_Entry(value, f"{value} {text}", CLASS_COLOURS[name]) for value, (text, name) in _CLASSES.items()]
+    entries = [_Entry(each.value, f"{each.value} {each.title}", each.colour) for each in classes]
     return _paletted([*entries, _Entry(LABEL_IGNORE, f"{LABEL_IGNORE} ignore", "#ffffff", 0)])
 
 

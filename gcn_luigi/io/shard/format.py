@@ -31,7 +31,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE, Band
+from gcn_luigi.bands import LABEL_IGNORE, Band
+from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.prepare.chips.chips import Edge
 from gcn_luigi.prepare.missing.fill import Flag, outside_flags
 
@@ -61,16 +62,30 @@ PACKED: Mapping[str, Any] = MappingProxyType(
 )
 
 # The meaning of the values of label and flags, in the form of the CF conventions.
-LABEL_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({
-    "long_name": "class label",
-    "flag_values": np.array([0, 1, 2, LABEL_IGNORE], dtype="u1"),
-    "flag_meanings": " ".join((*CLASS_NAMES, "ignore")),
-})  # fmt: skip
 FLAG_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({
     "long_name": "what is missing",
     "flag_masks": np.array([1, 2, 4, 8, 16], dtype="u1"),
     "flag_meanings": "optical_missing topo_missing label_missing outside_mosaic distance_missing",
 })  # fmt: skip
+
+
+def label_attributes(classes: ClassTable) -> dict[str, Any]:
+    """Return the attributes of a label with these classes."""
+    return {
+        "long_name": "class label",
+        "flag_values": np.array([*classes.values, LABEL_IGNORE], dtype="u1"),
+        "flag_meanings": " ".join((*classes.names, "ignore")),
+    }
+
+
+def classes_of(attributes: Mapping[str, Any]) -> ClassTable:
+    """Return the classes of the label from the attributes of a shard, which name them only if they are not default.
+
+    A shard does not hold the colours of classes. Raise ConfigError, KeyError, TypeError or ValueError if they
+    cannot be read.
+    """
+    return ClassTable.of(json.loads(attributes.get("classes", "[]")))
+
 
 _AFFINE = ("a", "b", "c", "d", "e", "f")
 # An array of at most this many bytes is stored in its header. HDF5 allows 64 kB.
@@ -111,6 +126,8 @@ class ShardHeader:
         Rows and columns of the largest partition, for ``windows``.
     dtype : str
         Type of `image`: int16, or float32.
+    classes : ClassTable
+        Classes of the label.
     """
 
     region: str
@@ -127,6 +144,7 @@ class ShardHeader:
     layout: "StorageLayout" = "chips"
     window: tuple[int, int] = (0, 0)
     dtype: str = "int16"
+    classes: ClassTable = DEFAULT_CLASSES
 
     @property
     def title(self) -> str:
@@ -216,6 +234,8 @@ def write_scales(file: h5py.File, header: ShardHeader) -> None:
             "nodata_mode": header.nodata_mode,
             "band_names": json.dumps([band.name for band in header.bands]),
             "band_roles": json.dumps([band.role.value for band in header.bands]),
+            # Not their colours, which do not matter to a training, and a change of which would rebuild every shard.
+            **{key: json.dumps(facts) for key, facts in header.classes.unusual("name", "value", "glacier").items()},
         },
     )
     for axis in dict.fromkeys(("chip", ROW_AXES[header.layout])):
@@ -262,7 +282,7 @@ def describe_pixels(file: h5py.File, header: ShardHeader) -> None:
             "grid_mapping": "spatial_ref",
             "missing_pixels_hold": IMAGE_TYPES[header.dtype].type(header.fill),
         },
-        "label": LABEL_ATTRIBUTES,
+        "label": label_attributes(header.classes),
         "flags": FLAG_ATTRIBUTES,
     }
     for name in PIXELS:

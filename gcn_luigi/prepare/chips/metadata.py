@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.chips.selection import ChipCounts
@@ -13,11 +14,13 @@ from gcn_luigi.prepare.chips.selection import ChipCounts
 # In bytes. Texts of fixed width let a single row be read, however many chips there are.
 _ID_WIDTH = 128
 _PARTITION_WIDTH = 64
-# Columns of a shard that are copied to the index unchanged.
-INDEXED_COLUMNS = (
-    "chip_id", "partition", "row", "col", "year", "year_gap", "share_none", "share_debris", "share_ice",
-    "valid_label", "valid_optical", "valid_topo", "valid_share",
-)  # fmt: skip
+_PLACED = ("chip_id", "partition", "row", "col", "year", "year_gap")
+_VALID = ("valid_label", "valid_optical", "valid_topo", "valid_share")
+
+
+def indexed_columns(classes: ClassTable) -> tuple[str, ...]:
+    """Return the columns of a shard that are copied to the index unchanged."""
+    return (*_PLACED, *classes.shares(), *_VALID)
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,20 @@ class Partition:
 
 
 def chip_columns(
-    region: str, place: Partition, origins: NDArray[np.int64], counts: ChipCounts, size: int
+    region: str,
+    place: Partition,
+    origins: NDArray[np.int64],
+    counts: ChipCounts,
+    size: int,
+    classes: ClassTable = DEFAULT_CLASSES,
 ) -> dict[str, NDArray[Any]]:
     """Return the metadata of a partition's chips as (chip,) arrays.
 
     The columns are ``chip_id`` (which starts with `region`), ``partition``, ``row``, ``col``, ``year``, ``year_gap``,
     the shares of the chip's pixels by class and by validity (0 to 1), and ``transform`` (chip, 6), the affine
     coefficients a to f. `origins` (chip, 2) are the row and column of each chip in the partition, `counts` the counts
-    of the same chips, and `size` the edge length of a chip in pixels. Raise InputError if the id of the partition has
-    more than 64 characters or characters outside ASCII.
+    of the same chips, `size` the edge length of a chip in pixels, and `classes` those of the label. Raise InputError if
+    the id of the partition has more than 64 characters or characters outside ASCII.
     """
     if len(place.partition) > _PARTITION_WIDTH or not place.partition.isascii():
         raise InputError(
@@ -80,22 +88,25 @@ def chip_columns(
         "col": origins[:, 1].astype(np.int32),
         "year": np.full(n_chips, place.year, np.int16),
         "year_gap": np.full(n_chips, place.year_gap, np.int16),
-        "share_none": (counts.none / area).astype(np.float32),
-        "share_debris": (counts.debris / area).astype(np.float32),
-        "share_ice": (counts.ice / area).astype(np.float32),
+        **{
+            column: (counts.classes[:, position] / area).astype(np.float32)
+            for position, column in enumerate(classes.shares())
+        },
         **{f"valid_{role}": (1.0 - count / area).astype(np.float32) for role, count in missing.items()},
         "valid_share": (1.0 - counts.any_missing / area).astype(np.float32),
         "transform": transform,
     }
 
 
-def empty_columns(region: str, split: str, lattice: Lattice, *, in_windows: bool = False) -> dict[str, NDArray[Any]]:
+def empty_columns(
+    region: str, split: str, lattice: Lattice, *, in_windows: bool = False, classes: ClassTable = DEFAULT_CLASSES
+) -> dict[str, NDArray[Any]]:
     """Return columns without rows: an empty shard has the same column names and types as any other shard.
 
     `in_windows` adds ``in_window``, the row of the window that a chip is cut from.
     """
     no_origins = np.zeros((0, 2), np.int64)
-    columns = chip_columns(region, _nowhere(split, lattice), no_origins, ChipCounts.empty(), 1)
+    columns = chip_columns(region, _nowhere(split, lattice), no_origins, ChipCounts.empty(len(classes)), 1, classes)
     return columns | {"in_window": np.zeros(0, np.int32)} if in_windows else columns
 
 

@@ -6,15 +6,16 @@ gaps. Such ambiguous values are refused until the settings say which meaning is 
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.bands import CLASS_NAMES, LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
+from gcn_luigi.bands import LABEL_IGNORE
+from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.errors import ConfigError, InputError
 
-CLASS_VALUES = {"none": LABEL_NONE, "debris": LABEL_DEBRIS, "ice": LABEL_ICE, "ignore": LABEL_IGNORE}
 # The largest number of values listed in a message.
 _MOST_SHOWN = 10
 # Keys of the map [label] classes have at most nine digits.
@@ -24,6 +25,24 @@ _ONE = 1.000001
 # The published study requires 4 of 7 votes. With a limit at a tenth of the range nearly everything would be ice.
 _FAR_ABOVE, _HALF = 10, 50
 
+LabelSource = Literal["votes", "raster", "outlines"]
+# Why a class may have no pixel.
+_CAUSES: Mapping[LabelSource, Mapping[str, str]] = MappingProxyType({
+    "votes": {
+        "ice": "no pixel inside an outline has as many votes as [label] min_votes",
+        "debris": "every pixel inside an outline is missing or has at least [label] min_votes votes",
+    },
+    "raster": {},
+    "outlines": {
+        "ice": "no pixel is inside an outline, or all of these are debris",
+        "debris": "no pixel inside an outline is in the map of debris",
+    },
+})  # fmt: skip
+_TO_CHECK: Mapping[LabelSource, str] = MappingProxyType({
+    "votes": "votes, min_votes and outlines",
+    "raster": "the raster and [label] classes",
+    "outlines": "outlines, debris and [label] classes",
+})  # fmt: skip
 Planes = Iterable[tuple[NDArray[Any], NDArray[np.bool_]]]
 
 
@@ -48,42 +67,49 @@ def count_values(planes: Planes, where: str) -> Counter[float]:
 
 
 def class_table(
-    counts: Mapping[float, int], classes: Mapping[str, str], absent: Collection[str], where: str
+    counts: Mapping[float, int],
+    classes: Mapping[str, str],
+    absent: Collection[str],
+    where: str,
+    known_classes: ClassTable = DEFAULT_CLASSES,
 ) -> NDArray[np.float64]:
     """Return the values of a ready-made label in ascending order, each with its stored class: float64 (value, 2).
 
-    `counts` come from `count_values`. `classes` is the map in the settings, from whole numbers as text to ``"none"``,
-    ``"debris"``, ``"ice"`` or ``"ignore"``. If it is empty, 0, 1, 2 and 255 mean these classes. `absent` are classes
-    that the settings allow to be absent.
+    `counts` come from `count_values`. `classes` is the map in the settings, from whole numbers as text to names of
+    `known_classes` or ``"ignore"``. If it is empty, the values of these classes mean them, and 255 means ignore.
+    `absent` are classes that the settings allow to be absent.
 
     Raise InputError if a value has no class. Also raise it if there is no map and a class does not occur that the
     settings do not allow to be absent, because the values could then be read in two ways.
     """
+    value_of = known_classes.value_of
     if classes:
-        table = {float(value): CLASS_VALUES[name] for value, name in classes.items()}
+        table = {float(value): value_of[name] for value, name in classes.items()}
     else:
-        table = {float(value): value for value in CLASS_VALUES.values()}
+        table = {float(value): value for value in value_of.values()}
     if unknown := [value for value in counts if value not in table]:
         known = ", ".join(f"{value:g}" for value in sorted(table))
         raise InputError(
             f"the label has values other than {known}: {_listed(unknown, counts)}",
             where=where,
-            fix=_map_to_fill_in(counts, classes),
+            fix=_map_to_fill_in(counts, classes, known_classes),
         )
-    lacking = [name for name in CLASS_NAMES if float(CLASS_VALUES[name]) not in counts and name not in absent]
+    names = known_classes.names
+    lacking = [name for name in names if float(value_of[name]) not in counts and name not in absent]
     if not classes and lacking and counts:
-        wanted = ", ".join(f"{CLASS_VALUES[name]} ({name})" for name in lacking)
+        wanted = ", ".join(f"{value_of[name]} ({name})" for name in lacking)
+        meant = ", ".join(f"{value_of[name]} {'means ' if name == names[0] else ''}{name}" for name in names)
         raise InputError(
             f"the label has {_listed(counts, counts)}, but not {wanted}: these values could be read in two ways",
             where=where,
-            fix=f"{_map_to_fill_in(counts, {})}; or, if 0 means none, 1 debris, 2 ice and 255 missing, "
+            fix=f"{_map_to_fill_in(counts, {}, known_classes)}; or, if {meant} and 255 missing, "
             f"write [label] allow_absent = {_toml_list(lacking)}",
         )
     return np.array(sorted(table.items()), np.float64)
 
 
 def reclassify(values: NDArray[Any], missing: NDArray[np.bool_], table: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return a ready-made label in our classes, uint8 (y, x): 0, 1, 2, and 255 where missing or ignored.
+    """Return a ready-made label in our classes, uint8 (y, x), and 255 where missing or ignored.
 
     `table` comes from `class_table` and contains every value that is not missing.
     """
@@ -139,29 +165,32 @@ def refuse_percentages(most: int, min_votes: int, where: str) -> None:
         )
 
 
-def refuse_absent(counts: NDArray[np.int64], allowed: Collection[str], *, of_votes: bool, region: str) -> None:
+def refuse_absent(
+    counts: NDArray[np.int64],
+    allowed: Collection[str],
+    *,
+    source: LabelSource,
+    region: str,
+    classes: ClassTable = DEFAULT_CLASSES,
+) -> None:
     """Raise ConfigError if a class that is not `allowed` to be absent has no pixel in any used partition.
 
-    `counts` are the pixels of the used partitions: none, debris, ice and missing. `of_votes` is True if the label was
-    made from votes.
+    `counts` are the pixels of the used partitions: of each class, and missing ones. `source` says what the label was
+    made from.
     """
-    pixels = dict(zip((*CLASS_NAMES, "missing"), counts.tolist(), strict=True))
-    lacking = [name for name in CLASS_NAMES if not pixels[name] and name not in allowed]
+    pixels = dict(zip((*classes.names, "missing"), counts.tolist(), strict=True))
+    lacking = [name for name in classes.names if not pixels[name] and name not in allowed]
     if not lacking:
         return
-    causes = {
-        "ice": "no pixel inside an outline has as many votes as [label] min_votes",
-        "debris": "every pixel inside an outline is missing or has at least [label] min_votes votes",
-    }
-    hints = [causes[name] for name in lacking if name in causes] if of_votes else []
-    if len(hints) == len(causes):
+    causes = _CAUSES[source]
+    hints = [causes[name] for name in lacking if name in causes]
+    if source == "votes" and len(hints) == len(causes):
         hints = ["no outline covers a pixel with votes: check the CRS of the outlines"]
     listed = ", ".join(f"{name} {count:,}" for name, count in pixels.items())
     raise ConfigError(
         f"no partition in use has a pixel of class {' or '.join(lacking)}",
         where="; ".join([f"region {region}, pixels by class: {listed}", *hints]),
-        fix="check votes, min_votes and outlines; if this is intended, write [label] allow_absent = "
-        f"{_toml_list(lacking)}",
+        fix=f"check {_TO_CHECK[source]}; if this is intended, write [label] allow_absent = {_toml_list(lacking)}",
     )
 
 
@@ -172,7 +201,7 @@ def _listed(values: Iterable[float], counts: Mapping[float, int]) -> str:
     return ", ".join(f"{value:g} ({counts[value]:,} pixels)" for value in ordered[:_MOST_SHOWN]) + more
 
 
-def _map_to_fill_in(values: Iterable[float], classes: Mapping[str, str]) -> str:
+def _map_to_fill_in(values: Iterable[float], classes: Mapping[str, str], known: ClassTable) -> str:
     """Return a map of the raster's values that the user can complete: the program does not guess what they mean."""
     ordered = sorted(values)
     if any(abs(value) >= _MOST_KEY for value in ordered):
@@ -183,7 +212,7 @@ def _map_to_fill_in(values: Iterable[float], classes: Mapping[str, str]) -> str:
     keys = [f"{value:.0f}" for value in ordered[:_MOST_SHOWN]]
     pairs = ", ".join(f'"{key}" = "{classes.get(key, "...")}"' for key in keys)
     more = ", and so on" if len(ordered) > _MOST_SHOWN else ""
-    return f"give each value a class (none, debris, ice or ignore): [label] classes = {{ {pairs}{more} }}"
+    return f"give each value a class ({', '.join(known.names)} or ignore): [label] classes = {{ {pairs}{more} }}"
 
 
 def _toml_list(names: Iterable[str]) -> str:

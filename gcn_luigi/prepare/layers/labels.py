@@ -12,11 +12,11 @@ from rasterio.transform import Affine
 from scipy import ndimage
 
 from gcn_luigi._core import counts as kernel
-from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
+from gcn_luigi.bands import LABEL_IGNORE
+from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.lattice import Lattice
 
-_ICE_OUTSIDE = {"none": LABEL_NONE, "ignore": LABEL_IGNORE, "ice": LABEL_ICE}
 _INT16_MAX = 32767
 
 
@@ -46,6 +46,7 @@ def combine_label(
     min_votes: int,
     *,
     ice_outside: Literal["none", "ignore", "ice"] = "none",
+    classes: ClassTable = DEFAULT_CLASSES,
 ) -> NDArray[np.uint8]:
     """Return the class of each pixel from the outlines and the STEM votes.
 
@@ -64,35 +65,39 @@ def combine_label(
     ice_outside : str
         Class of debris-free ice outside all outlines: ``"none"`` gives 0 (the published rule), ``"ignore"`` gives
         255, and ``"ice"`` gives 2.
+    classes : ClassTable
+        The classes of the label; none, debris and ice are among them, here with their default values.
 
     Returns
     -------
     ndarray
         Axes (y, x), uint8: 0, 1, 2 or 255.
     """
-    is_ice = votes >= min_votes
-    label = np.where(inside, LABEL_DEBRIS, LABEL_NONE).astype(np.uint8)
-    label[inside & is_ice] = LABEL_ICE
-    label[~inside & is_ice] = _ICE_OUTSIDE[ice_outside]
+    is_ice, value_of = votes >= min_votes, classes.value_of
+    label = np.where(inside, value_of["debris"], value_of["none"]).astype(np.uint8)
+    label[inside & is_ice] = value_of["ice"]
+    label[~inside & is_ice] = value_of[ice_outside]
     label[votes_missing] = LABEL_IGNORE
     return label
 
 
-def count_classes(label: NDArray[np.uint8]) -> NDArray[np.int64]:
+def count_classes(label: NDArray[np.uint8], classes: ClassTable = DEFAULT_CLASSES) -> NDArray[np.int64]:
     """Return the number of pixels of each class.
 
     Parameters
     ----------
     label : ndarray
-        Any shape, uint8: 0, 1 or 2; other values are missing.
+        Any shape, uint8: values of `classes`; other values are missing.
+    classes : ClassTable
+        The classes of the label.
 
     Returns
     -------
     ndarray
-        Axes (class,) = none, debris, ice, missing; int64.
+        Axes (class,) = each class by rising value, then missing; int64.
     """
-    counts = np.empty(4, np.int64)
-    kernel.count_classes(np.ascontiguousarray(label).reshape(-1), counts)
+    counts = np.empty(len(classes) + 1, np.int64)
+    kernel.count_classes(np.ascontiguousarray(label).reshape(-1), classes.value_array, counts)
     return counts
 
 

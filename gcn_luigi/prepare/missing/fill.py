@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gcn_luigi._core import nodata as kernel
 from gcn_luigi.bands import LABEL_IGNORE, Band, BandSchema, Role
+from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.dtypes import Array
 
@@ -52,7 +53,7 @@ class Corrected:
     image : ndarray
         (band, y, x), in the type of the stack: all bands except the label, in stack order.
     label : ndarray of uint8
-        (y, x): 0 none, 1 debris, 2 debris-free ice, 255 missing.
+        (y, x): values of the classes of the schema, 255 missing.
     flags : ndarray of uint8
         (y, x): bits of `Flag`.
     out_of_range : ndarray of int64
@@ -137,7 +138,10 @@ def strict_nodata(
     counts = np.zeros(len(schema), np.int64)
     if not part.is_empty:
         kernel.mark_missing(stack, limits, bits, np.array([*rows, *cols], np.int64), out.flags, counts)
-    kernel.read_label(stack[label_at], limits[label_at, 0].item(), int(Flag.LABEL), out.flags, out.label)
+    if schema.classes.values == DEFAULT_CLASSES.values:
+        kernel.read_label(stack[label_at], limits[label_at, 0].item(), int(Flag.LABEL), out.flags, out.label)
+    else:
+        _read_label(stack[label_at], schema.classes, out)
     out.out_of_range[...] = np.delete(counts, label_at)
     kernel.fill_missing(stack, bits, out.flags, fill, out.image)
     return out
@@ -166,6 +170,15 @@ def flag_outside(
             corrected.image[:, outside] = fill
             corrected.label[outside] = LABEL_IGNORE
     return corrected
+
+
+def _read_label(plane: npt.NDArray[Any], classes: ClassTable, out: Corrected) -> None:
+    """Write the values of classes, and 255 elsewhere or where the label is flagged, which is then flagged there."""
+    is_byte = (plane >= 0) & (plane < LABEL_IGNORE)
+    found = np.where(is_byte, plane, LABEL_IGNORE).astype(np.uint8)
+    lost = ~classes.known[found] | ((out.flags & Flag.LABEL) > 0)
+    out.label[...] = np.where(lost, LABEL_IGNORE, found)
+    out.flags[lost] |= int(Flag.LABEL)
 
 
 @functools.lru_cache(maxsize=16)

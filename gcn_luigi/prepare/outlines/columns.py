@@ -99,6 +99,17 @@ def find_column(table: pd.DataFrame, *names: str) -> str | None:
     return next((columns[name.lower()] for name in names if name.lower() in columns), None)
 
 
+def column_texts(columns: pd.DataFrame, name: str, where: str) -> list[str]:
+    """Return the values of a column as texts: whole numbers without a fraction, and nothing as a blank text.
+
+    Raise InputError if there is no such column; upper and lower case count as the same.
+    """
+    return [
+        "" if value is None or pd.isna(value) else id_text(value) or str(value).strip()
+        for value in columns[_named(columns, name, where)]
+    ]
+
+
 def _named(columns: pd.DataFrame, wanted: str, where: str) -> str:
     found = find_column(columns, wanted)
     if found is None:

@@ -12,13 +12,13 @@ import numpy.typing as npt
 import pandas as pd
 import shapely
 
+from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.partitions.grid import Cell, cell_id
 from gcn_luigi.prepare.partitions.overlay import cell_boxes
 from gcn_luigi.settings import GridSettings
 
 _MOST_NAMED = 10
-_CLASSES = ("share_none", "share_debris", "share_ice", "share_missing")
 # The first words of the note that no exclusion polygon is on a cell.
 NOTHING_EXCLUDED = "exclude_polygons_path leaves out no cell"
 
@@ -86,8 +86,8 @@ class CellFacts:
     years : DataFrame
         From `gcn_luigi.prepare.partitions.years.partition_years`.
     label_counts : ndarray
-        Axes (cell, class) = none, debris, ice, missing; int64 pixels, cells in the order given to `build_catalog`.
-        Pixels that are in none of the four, because they are beyond the lattice, count as missing.
+        Axes (cell, class) = each class of the label, then missing; int64 pixels, cells in the order given to
+        `build_catalog`. Pixels that are in none of these, because they are beyond the lattice, count as missing.
     outside_share : ndarray
         Axes (cell,), float64: share of the cell beyond the tiles.
     exclusions : Exclusions
@@ -105,7 +105,11 @@ class CellFacts:
 
 
 def build_catalog(
-    cells: Sequence[Cell], lattice: Lattice, facts: CellFacts, settings: GridSettings
+    cells: Sequence[Cell],
+    lattice: Lattice,
+    facts: CellFacts,
+    settings: GridSettings,
+    classes: ClassTable = DEFAULT_CLASSES,
 ) -> gpd.GeoDataFrame:
     """Return the catalog before the split: one row per cell, sorted by id.
 
@@ -123,6 +127,8 @@ def build_catalog(
         What is known about each cell.
     settings : GridSettings
         `max_outside_share` and `min_outline_share`.
+    classes : ClassTable
+        The classes of the label.
 
     Returns
     -------
@@ -130,8 +136,8 @@ def build_catalog(
         partition, row, col, height, width (pixels), left, bottom, right, top (metres), split (from an imported
         grid, otherwise empty), block (empty), year, year_gap, outline_year, outline_year_min, outline_year_max
         (Int64), n_outlines, rgi_ids (separated by ";", largest area first), glacier_share (the share that outlines
-        cover, where overlaps count once), share_none, share_debris, share_ice, share_missing, outside_share (0 to 1),
-        used and reason. The geometry is the cell's box.
+        cover, where overlaps count once), the share of each class, such as share_ice, share_missing and outside_share
+        (0 to 1), used and reason. The geometry is the cell's box.
     """
     ids = [cell.id for cell in cells]
     boxes = cell_boxes(cells, lattice)
@@ -154,8 +160,8 @@ def build_catalog(
     table["rgi_ids"] = glaciers["rgi_ids"].fillna("").astype("str").array
     table["glacier_share"] = np.minimum(glaciers["union_m2"].fillna(0.0).to_numpy(float) / shapely.area(boxes), 1.0)
     shares = facts.label_counts / (table["height"] * table["width"]).to_numpy(float)[:, None]
-    shares[:, 3] = np.maximum(1.0 - shares[:, :3].sum(axis=1), 0.0)
-    table[list(_CLASSES)] = shares
+    shares[:, -1] = np.maximum(1.0 - shares[:, :-1].sum(axis=1), 0.0)
+    table[[*classes.shares(), "share_missing"]] = shares
     table["outside_share"] = facts.outside_share
     reason = _reasons(table, years["reason"], boxes, facts, settings)
     table["used"] = reason == ""

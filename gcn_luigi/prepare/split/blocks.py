@@ -4,13 +4,14 @@ The cost of a choice is the sum of these terms. All are dimensionless, and 0 is 
 
     2 |dev share - wanted| / wanted
     + |mean glacier share of dev - of train| / of all
-    + |mean debris share of dev - of train| / of all
+    + |mean debris share of dev - of train| / of all; likewise for other classes, see `ClassTable.balanced`
     + share of partitions lost to the buffer
     + share of outline area in both splits; outlines too large to tie blocks count a quarter
 
 The dev share refers to the partitions that stay in use.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,6 +129,8 @@ class BlockSearch:
         Least number of pixels between train and dev. With 0 they only share no pixel.
     dev_share : float
         The wanted share of dev.
+    traits : sequence of str
+        Columns of `catalog` whose means are to be alike in train and dev.
     """
 
     def __init__(
@@ -138,6 +141,7 @@ class BlockSearch:
         *,
         buffer_px: int,
         dev_share: float,
+        traits: Sequence[str] = ("glacier_share", "share_debris"),
     ) -> None:
         self._group = groups.number
         self._n_groups = int(groups.number.max()) + 1
@@ -154,9 +158,7 @@ class BlockSearch:
         self._in_both_cost = area / max(area.sum(), 1.0)
         self._in_both_cost[pd.Index(names).isin(groups.giants)] *= _GIANT_COST
         self._weight = glacier_weight(catalog)
-        self._traits = [
-            trait for name in ("glacier_share", "share_debris") if (trait := catalog[name].to_numpy(float)).any()
-        ]
+        self._traits = [trait for name in traits if (trait := catalog[name].to_numpy(float)).any()]
 
     def best(self, seed: int) -> Choice:
         """Return the cheapest of many random choices after improving it by moving one group at a time."""

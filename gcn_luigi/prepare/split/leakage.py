@@ -13,6 +13,7 @@ import shapely
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.errors import InputError, LatticeError, few
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.outlines.reproject import reproject
@@ -30,7 +31,9 @@ _TOLERANCE_M = 1e-3
 _WEB_MERCATOR = "EPSG:3857"
 
 
-def audit_split(catalog: gpd.GeoDataFrame, joined: pd.DataFrame) -> dict[str, Any]:
+def audit_split(
+    catalog: gpd.GeoDataFrame, joined: pd.DataFrame, classes: ClassTable = DEFAULT_CLASSES
+) -> dict[str, Any]:
     """Measure how well train and dev partitions are separated.
 
     Parameters
@@ -39,13 +42,16 @@ def audit_split(catalog: gpd.GeoDataFrame, joined: pd.DataFrame) -> dict[str, An
         From `gcn_luigi.prepare.split.split.assign_split`. Only used partitions count.
     joined : DataFrame
         Columns cell, outline.
+    classes : ClassTable
+        The classes of the label.
 
     Returns
     -------
     dict
         n_train, n_dev, n_unused; dev_share (of used partitions); shared_pixels; shared_glaciers (sorted ids);
         least_distance_px and least_distance_m (straight, edge to edge; None if a split is empty);
-        glacier_share_mean and debris_share_mean for each split (None if it is empty); unused (counts by reason).
+        glacier_share_mean, and debris_share_mean or that of other classes that the split balances, for each split
+        (None if it is empty); unused (counts by reason).
     """
     sides = {name: catalog[catalog["used"] & (catalog["split"] == name)] for name in ("train", "dev")}
     windows = [partition_windows(side) for side in sides.values()]
@@ -53,9 +59,10 @@ def audit_split(catalog: gpd.GeoDataFrame, joined: pd.DataFrame) -> dict[str, An
     gap, _ = _nearest(*windows)
     pixel_size = float(((catalog["right"] - catalog["left"]) / catalog["width"]).median()) if len(catalog) else 0.0
     unused = catalog.loc[~catalog["used"].to_numpy(bool), "reason"].value_counts().sort_index()
+    balanced = classes.balanced()
     means = {
         column: {name: float(side[column].mean()) if len(side) else None for name, side in sides.items()}
-        for column in ("glacier_share", "share_debris")
+        for column in ("glacier_share", *(f"share_{name}" for name in balanced))
     }
     return {
         "n_train": n_train,
@@ -67,7 +74,7 @@ def audit_split(catalog: gpd.GeoDataFrame, joined: pd.DataFrame) -> dict[str, An
         "least_distance_px": gap,
         "least_distance_m": None if gap is None else gap * pixel_size,
         "glacier_share_mean": means["glacier_share"],
-        "debris_share_mean": means["share_debris"],
+        **{f"{name}_share_mean": means[f"share_{name}"] for name in balanced},
         "unused": {str(reason): int(count) for reason, count in unused.items()},
     }
 

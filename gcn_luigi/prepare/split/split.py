@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.errors import InputError, few
 from gcn_luigi.prepare.split.blocks import (
     BlockSearch,
@@ -30,7 +31,10 @@ REDUCED = "the region is too small for blocks"
 
 
 def assign_split(
-    catalog: gpd.GeoDataFrame, joined: pd.DataFrame, settings: SplitSettings
+    catalog: gpd.GeoDataFrame,
+    joined: pd.DataFrame,
+    settings: SplitSettings,
+    classes: ClassTable = DEFAULT_CLASSES,
 ) -> tuple[gpd.GeoDataFrame, list[str]]:
     """Return the catalog with split, block, used and reason filled in, and notes about compromises.
 
@@ -52,6 +56,8 @@ def assign_split(
         Columns cell, outline, area_m2.
     settings : SplitSettings
         The method and its numbers.
+    classes : ClassTable
+        The classes of the label.
 
     Returns
     -------
@@ -68,7 +74,7 @@ def assign_split(
     used = np.flatnonzero(result["used"].to_numpy(bool))
     cells = result.iloc[used].reset_index(drop=True)
     if settings.method == "blocks":
-        assigned = _by_blocks(cells, joined, settings)
+        assigned = _by_blocks(cells, joined, settings, classes)
     elif settings.method == "legacy":
         assigned = _at_random(cells, settings)
     else:
@@ -98,19 +104,23 @@ class _Assigned:
     notes: list[str]
 
 
-def _by_blocks(cells: gpd.GeoDataFrame, joined: pd.DataFrame, settings: SplitSettings) -> _Assigned:
+def _by_blocks(
+    cells: gpd.GeoDataFrame, joined: pd.DataFrame, settings: SplitSettings, classes: ClassTable
+) -> _Assigned:
     if cells.empty:
         nothing = np.empty(0, dtype=object)
         return _Assigned(nothing, nothing, nothing, [])
     edge = int(max(cells["height"].max(), cells["width"].max()))
     # Without by_glacier, outlines neither tie blocks nor add to the cost.
     seen = joined if settings.by_glacier else joined.iloc[:0]
-    fallback = None
+    fallback, traits = None, ("glacier_share", *(f"share_{name}" for name in classes.balanced()))
     for buffer in range(settings.buffer_partitions, -1, -1):
         for block in (settings.block_partitions >> i for i in range(settings.block_partitions.bit_length())):
             blocks = block_ids(cells, block)
             groups = group_blocks(cells, seen, blocks, buffer_px=buffer * edge, dev_share=settings.dev_share)
-            search = BlockSearch(cells, seen, groups, buffer_px=buffer * edge, dev_share=settings.dev_share)
+            search = BlockSearch(
+                cells, seen, groups, buffer_px=buffer * edge, dev_share=settings.dev_share, traits=traits
+            )
             choice = search.best(settings.seed)
             found = choice, blocks, _shrunk(settings, block, buffer), buffer
             if _is_good(choice, cells, settings.dev_share):

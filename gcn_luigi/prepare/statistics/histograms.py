@@ -9,15 +9,14 @@ import numpy.typing as npt
 
 from gcn_luigi._core import counts as counting
 from gcn_luigi._core import histogram as kernel
-from gcn_luigi.bands import CLASS_NAMES, BandSchema
+from gcn_luigi.bands import BandSchema
+from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.chips.chips import coverage
-from gcn_luigi.prepare.chips.selection import ChipSelection, RejectionReason
+from gcn_luigi.prepare.chips.selection import ChipSelection, RejectionReason, reasons_of
 from gcn_luigi.prepare.missing.fill import Corrected, band_flags
 from gcn_luigi.prepare.statistics.float_counts import FloatCounts
 from gcn_luigi.prepare.statistics.statistics import N_BINS, Histogram
-
-REASONS = tuple(RejectionReason)
 
 # The largest number that fits half a word.
 _MOST = 2**32 - 1
@@ -109,14 +108,16 @@ class PixelHistograms:
             self._most = 0
 
 
-def weighted_classes(label: npt.NDArray[np.uint8], weight: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+def weighted_classes(
+    label: npt.NDArray[np.uint8], weight: npt.NDArray[np.uint32], classes: ClassTable = DEFAULT_CLASSES
+) -> npt.NDArray[np.int64]:
     """Return how many pixels of each class have a weight above 0, and the sum of their weights, (class, 2).
 
-    `label` is (y, x): 0 none, 1 debris, 2 debris-free ice; other values are left out. `weight` is (y, x), for example
-    how many chips show a pixel.
+    `label` is (y, x), with values of `classes`; other values are left out. `weight` is (y, x), for example how many
+    chips show a pixel.
     """
-    counts = np.zeros((len(CLASS_NAMES), 2), np.int64)
-    counting.weigh(label, weight, counts)
+    counts = np.zeros((len(classes), 2), np.int64)
+    counting.weigh(label, classes.value_array, weight, counts)
     return counts
 
 
@@ -137,7 +138,8 @@ class ShardStatistics:
         self._band_flags = band_flags(schema)
         is_float = schema.dtype == "float32"
         self._histograms = (FloatCounts if is_float else PixelHistograms)(len(schema.image))
-        self._classes = np.zeros((len(CLASS_NAMES), 2), np.int64)
+        self._table, self._reasons = schema.classes, reasons_of(schema.classes)
+        self._classes = np.zeros((len(self._table), 2), np.int64)
         self._outcomes: list[list[int]] = []
         self._out_of_range: list[npt.NDArray[Any]] = []
         self._steps: list[int] = []
@@ -147,9 +149,9 @@ class ShardStatistics:
         """Count one partition. Its chips have an edge length of `size` pixels."""
         seen = coverage(selection.origins[selection.kept], size, corrected.label.shape)
         self._histograms.add(corrected.image, corrected.flags, self._band_flags, seen)
-        self._classes += weighted_classes(corrected.label, seen)
+        self._classes += weighted_classes(corrected.label, seen, self._table)
         outcomes = Counter(selection.reasons.tolist())
-        self._outcomes.append([outcomes[reason] for reason in REASONS])
+        self._outcomes.append([outcomes[reason] for reason in self._reasons])
         self.n_kept += outcomes[RejectionReason.KEPT]
         self.n_rejected += len(selection.reasons) - outcomes[RejectionReason.KEPT]
         # The buffers are reused, so a copy is kept.
@@ -168,8 +170,8 @@ class ShardStatistics:
                 "name": np.array(names, dtype="S64"),
                 "year": np.array(years, np.int16),
                 "step": np.array(self._steps, np.int32),
-                "verdicts": np.array(self._outcomes, np.int64).reshape(-1, len(REASONS)),
-                "reasons": np.array([reason.value for reason in REASONS], dtype="S64"),
+                "verdicts": np.array(self._outcomes, np.int64).reshape(-1, len(self._reasons)),
+                "reasons": np.array(self._reasons, dtype="S64"),
                 "out_of_range": np.array(self._out_of_range, np.int64).reshape(-1, len(self._band_flags)),
             },
         }

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gcn_luigi.bands import CLASS_NAMES
-
 Histogram = npt.NDArray[np.int64]
 
 N_BINS = 65536
@@ -80,14 +78,14 @@ def class_weights(counts: Mapping[str, int]) -> dict[str, dict[str, float]]:
 
     ``inverse_frequency``: all pixels / (number of classes present * count), which is 1 if classes are equally frequent.
     ``median_frequency``: median count of the classes present / count (after Eigen and Fergus, 2015). `counts` are the
-    pixels of none, debris and ice.
+    pixels of each class.
     """
     present = [n for n in counts.values() if n > 0]
     total = sum(present)
     middle = float(np.median(present)) if present else 0.0
     return {
-        "inverse_frequency": {k: total / (len(present) * counts[k]) if counts[k] else 0.0 for k in CLASS_NAMES},
-        "median_frequency": {k: middle / counts[k] if counts[k] else 0.0 for k in CLASS_NAMES},
+        "inverse_frequency": {k: total / (len(present) * counts[k]) if counts[k] else 0.0 for k in counts},
+        "median_frequency": {k: middle / counts[k] if counts[k] else 0.0 for k in counts},
     }
 
 

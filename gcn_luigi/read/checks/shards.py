@@ -8,13 +8,16 @@ import geopandas as gpd
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.errors import few
-from gcn_luigi.io.shard.format import FORMATS
+from gcn_luigi.classes import ClassTable
+from gcn_luigi.errors import ConfigError, few
+from gcn_luigi.io.shard.format import FORMATS, classes_of
 from gcn_luigi.io.shard.reader import ShardReader
-from gcn_luigi.prepare.chips.metadata import INDEXED_COLUMNS
+from gcn_luigi.prepare.chips.metadata import indexed_columns
 from gcn_luigi.read.dataset import Dataset
 
-_UNREADABLE = (OSError, KeyError, RuntimeError)
+_UNREADABLE = (OSError, KeyError, RuntimeError, ConfigError, TypeError)
+# What the classes of a shard and of its dataset must agree on.
+_MEANING = ("name", "value", "glacier")
 _MOST_NAMED = 3
 
 
@@ -27,7 +30,8 @@ def index_problems(dataset: Dataset, names: list[str]) -> Iterator[str]:
         yield f"index.parquet: shard {name} is not part of the dataset"
     for name in sorted(names):
         try:
-            problems = list(_shard(dataset.paths.shards / name, index[index["shard"] == name], dataset.dtype))
+            rows = index[index["shard"] == name]
+            problems = list(_shard(dataset.paths.shards / name, rows, dataset.dtype, dataset.classes))
         except _UNREADABLE as error:
             problems = [f"cannot be read: {error}"]
         yield from (f"{name}: {problem}" for problem in problems)
@@ -74,30 +78,38 @@ def _named(ids: NDArray[np.str_]) -> str:
     return f"chip{'s' if len(ids) > 1 else ''} {few(ids, _MOST_NAMED)}"
 
 
-def _shard(path: Path, rows: gpd.GeoDataFrame, dtype: str) -> Iterator[str]:
+def _shard(path: Path, rows: gpd.GeoDataFrame, dtype: str, classes: ClassTable) -> Iterator[str]:
     with ShardReader(path) as shard:
         said = shard.attributes
         if said.get("format") not in FORMATS.values():
             yield f"not a shard of the formats {', '.join(FORMATS.values())}"
             return
         shard.check()
+        if (own := classes_of(said).facts(*_MEANING)) != classes.facts(*_MEANING):
+            yield f"its label has the classes {', '.join(str(each['name']) for each in own)}, the dataset has others"
+            return
         size = int(said["chip_size"])
-        if (found := shard.arrays["image"].dtype) != dtype:
-            yield f"image is {found}, but the stack of the dataset is {dtype}"
-        for name, array in shard.arrays.items():
-            if shard.layout == "chips" and array.shape[-2:] != (size, size):
-                yield f"{name} has shape {array.shape}, which does not fit chips of {size} px"
+        yield from _form(shard, size, dtype)
         if len(shard) != len(rows) or rows["shard_row"].tolist() != list(range(len(shard))):
             yield f"{len(shard)} chips, but the index lists {len(rows)}, or lists them in another order"
             return
         if not (rows["split"] == said["split"]).all():
             yield f"a shard of {said['split']}, but the index gives another split"
-        for column in INDEXED_COLUMNS:
+        for column in indexed_columns(classes):
             unequal = shard.column(column) != rows[column].to_numpy()
             if unequal.any():
                 yield f"{column} of row {int(np.argmax(unequal))} differs from the index"
         if not _is_in_place(shard.column("transform"), size, rows):
             yield "the georeference of a chip differs from the index"
+
+
+def _form(shard: ShardReader, size: int, dtype: str) -> Iterator[str]:
+    """Yield what is wrong with the types and shapes of the arrays."""
+    if (found := shard.arrays["image"].dtype) != dtype:
+        yield f"image is {found}, but the stack of the dataset is {dtype}"
+    for name, array in shard.arrays.items():
+        if shard.layout == "chips" and array.shape[-2:] != (size, size):
+            yield f"{name} has shape {array.shape}, which does not fit chips of {size} px"
 
 
 def _is_in_place(transform: Any, size: int, rows: gpd.GeoDataFrame) -> bool:

@@ -16,7 +16,7 @@ from gcn_luigi.io.raster.geotiff import open_geotiff
 from gcn_luigi.io.raster.qgis_styles import flags_style, image_style, label_style, split_style
 from gcn_luigi.io.shard.format import pixel_types
 from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.appearance import CLASS_COLOURS, colour
+from gcn_luigi.prepare.appearance import colour
 from gcn_luigi.prepare.chips.mosaic import Planes
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.read.dataset import Dataset
@@ -50,7 +50,7 @@ class ExportFiles:
                 composite=dataset.description["configuration"].get("report", {}).get("composite") or (),
                 masked=len(self._bands) if self._is_masked else 0,
             ),
-            "label": label_style(),
+            "label": label_style(dataset.classes),
             "flags": flags_style(),
         }
 
@@ -92,12 +92,12 @@ class ExportFiles:
                     if band.description:
                         file.update_tags(number, description=band.description)
             elif layer == "label":
-                tags["classes"] = ", ".join(f"{value} {name}" for value, name in enumerate(CLASS_COLOURS))
+                tags["classes"] = ", ".join(f"{each.value} {each.name}" for each in self._dataset.classes)
             else:
                 tags["bits"] = ", ".join(f"{flag.value} {flag.name}" for flag in Flag).lower()
             file.update_tags(**tags)
             if layer == "label":
-                file.write_colormap(1, {value: (*colour(ink), 255) for value, ink in enumerate(CLASS_COLOURS.values())})
+                file.write_colormap(1, {each.value: (*colour(each.colour), 255) for each in self._dataset.classes})
             yield file
 
     def close(self, form: str, n_chips: int) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
+from gcn_luigi.bands import LABEL_IGNORE
+from gcn_luigi.classes import ClassTable
 from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.prepare.appearance import SPLIT_COLOURS, colour
 from gcn_luigi.report.drawing import (
@@ -73,7 +75,7 @@ def cell_maps(data: GridPageData, label: Path) -> Drawing:
     high = round(min(max(300 * (top - bottom) / (right - left), 130), 460))
     figure = new_figure(1000, 2 * high + 190)
     panels = figure.subplots(2, len(data.sizes), sharex=True, sharey=True, squeeze=False)
-    ground = _ground(label)
+    ground = _ground(label, data.settings.class_table)
     for (upper, lower), grid in zip(panels.T, data.sizes, strict=True):
         for axes, picture in zip((upper, lower), _cell_pictures(grid), strict=True):
             axes.imshow(ground, extent=(left, right, bottom, top), interpolation="none", zorder=0)
@@ -132,12 +134,13 @@ def _extent(grid: GridSize, data: GridPageData) -> tuple[float, float, float, fl
     return left, right, bottom, top
 
 
-def _ground(label: Path) -> NDArray[np.uint8]:
+def _ground(label: Path, classes: ClassTable) -> NDArray[np.uint8]:
     """Return (y, x, 3): glaciers, other ground, and white where there is no label."""
-    classes, _ = read_overview(label, Resampling.nearest)
-    rgb = np.full((*classes.shape, 3), colour(_BEYOND), np.uint8)
-    rgb[classes == 0] = colour(_GROUND)
-    rgb[(classes == 1) | (classes == 2)] = colour(_GLACIER)
+    values, _ = read_overview(label, Resampling.nearest)
+    rgb = np.full((*values.shape, 3), colour(_BEYOND), np.uint8)
+    values = np.clip(values, 0, LABEL_IGNORE).astype(np.uint8)
+    rgb[classes.known[values]] = colour(_GROUND)
+    rgb[classes.is_glacier[values]] = colour(_GLACIER)
     return rgb
 
 

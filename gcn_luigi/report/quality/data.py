@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band, Role
+from gcn_luigi.classes import ClassTable, LabelClass
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.equality import content_keys
@@ -62,6 +63,8 @@ class ReportData:
         What train and dev share, measured on the finished chips.
     same_bytes, same_place : Repeats
         Chips that are equal to the byte, and chips that show the same pixels of the same year.
+    label_notes : dict or None
+        ``label.json``, which only a label from outlines alone has.
     """
 
     settings: RegionSettings
@@ -77,6 +80,7 @@ class ReportData:
     leaks: Leakage
     same_bytes: Repeats
     same_place: Repeats
+    label_notes: dict[str, Any] | None = None
 
     @property
     def bands(self) -> tuple[Band, ...]:
@@ -87,6 +91,18 @@ class ReportData:
     def shown(self) -> tuple[int, int, int]:
         """The positions of the bands that pictures show as red, green and blue."""
         return colour_bands(self.bands, self.settings.report.composite or ())
+
+    @property
+    def classes(self) -> ClassTable:
+        """The classes of the label."""
+        return self.settings.class_table
+
+    def shown_classes(self, most: int) -> tuple[LabelClass, ...]:
+        """Return the `most` classes with most train pixels, in the order of the table, without the class none."""
+        pixels = self.of_split("train")["classes"]["pixels"]
+        named = [each for each in self.classes if each.name != "none"]
+        frequent = sorted(named, key=lambda each: -pixels[each.name])[:most]
+        return tuple(each for each in named if each in frequent)
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -134,6 +150,7 @@ def read_report_data(settings: RegionSettings, paths: DatasetPaths) -> ReportDat
         leaks=measure_leakage(index, catalog, inventory.lattice),
         same_bytes=count_repeats(content_keys(paths.shards, places), splits, ids),
         same_place=count_repeats(footprint_keys(index, inventory.lattice), splits, ids),
+        label_notes=_read_json(paths.label_notes) if settings.label.source is not None else None,
     )
 
 

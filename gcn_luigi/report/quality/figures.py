@@ -11,9 +11,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from gcn_luigi.bands import CLASS_NAMES, Band
+from gcn_luigi.bands import Band
 from gcn_luigi.io.publish.paths import SPLITS
-from gcn_luigi.prepare.appearance import CLASS_COLOURS, SPLIT_COLOURS
+from gcn_luigi.prepare.appearance import SPLIT_COLOURS, is_dark
 from gcn_luigi.prepare.statistics.float_counts import bin_values
 from gcn_luigi.prepare.statistics.statistics import ks_of_samples
 from gcn_luigi.report.drawing import (
@@ -34,35 +34,39 @@ from gcn_luigi.report.tables import Table, number
 
 _BINS, _COLUMNS = 60, 3
 _DASHED = (0, (4, 2))
-_SHARES = (("debris", "Debris"), ("ice", "Debris-free ice"), ("glacier", "Glacier: debris and ice"))
+# Height of a line of a legend.
+_LINE = 22
+# Panels of class shares, apart from that of glacier.
+_MOST_PANELS, _MOST_NAMED = 4, 3
 
 
 def class_figure(data: ReportData) -> Drawing:
     """Draw the share of each class, with each pixel once and as the chips sample it."""
-    names, rows = [], []
+    classes, names, rows = data.classes, [], []
     for split in SPLITS:
         described = data.of_split(split)
         for text, part in (("each pixel once", described), ("as sampled by chips", described["as_sampled"])):
-            pixels = np.array([part["classes"]["pixels"][name] for name in CLASS_NAMES], float)
+            pixels = np.array([part["classes"]["pixels"][name] for name in classes.names], float)
             names.append(f"{split}, {text}")
             rows.append(pixels / max(pixels.sum(), 1.0))
     shares = np.array(rows)
-    figure = new_figure(1000, 250)
+    n_columns = 3 if len(classes) <= 6 else 5
+    figure = new_figure(1000, 250 + _LINE * (-(-len(classes) // n_columns) - 1))
     axes = figure.subplots()
-    stacked_bars(axes, shares, [CLASS_COLOURS[name] for name in CLASS_NAMES], height=0.72, line=1)
-    for position, name in enumerate(CLASS_NAMES):
+    stacked_bars(axes, shares, [each.colour for each in classes], height=0.72, line=1)
+    for position, each in enumerate(classes):
         for row, values in enumerate(shares):
             if (value := values[position]) >= 0.05:
-                text = "#ffffff" if name == "debris" else INK
+                text = "#ffffff" if is_dark(each.colour) else INK
                 middle = values[:position].sum() + value / 2
                 axes.text(middle, row, f"{value:.1%}", ha="center", va="center", color=text)
     axes.set_yticks(np.arange(len(names)), names)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.set_xlabel("Share of labelled pixels")
-    legend_below(figure, [Patch(color=CLASS_COLOURS[name], label=name) for name in CLASS_NAMES], 3)
+    legend_below(figure, [Patch(color=each.colour, label=each.name) for each in classes], n_columns)
     listed = "; ".join(
-        f"{row_name}: " + ", ".join(f"{name} {value:.1%}" for name, value in zip(CLASS_NAMES, row, strict=True))
+        f"{row_name}: " + ", ".join(f"{name} {value:.1%}" for name, value in zip(classes.names, row, strict=True))
         for row_name, row in zip(names, shares, strict=True)
     )
     return to_svg(
@@ -188,10 +192,11 @@ def grid_figure(data: ReportData) -> Drawing:
 def share_figure(data: ReportData) -> Drawing:
     """Draw histograms of class shares over chips, and the cumulative curves, whose largest distance is KS."""
     figure = new_figure(1000, 500)
-    panels = figure.subplots(2, len(_SHARES), sharey="row")
+    shown = _share_kinds(data, [each.name for each in data.shown_classes(_MOST_PANELS)])
+    panels = figure.subplots(2, len(shown), sharey="row", squeeze=False)
     results = []
-    for (upper, lower), (kind, title) in zip(panels.T, _SHARES, strict=True):
-        values = _shares_by_split(data.index, kind)
+    for (upper, lower), (title, columns) in zip(panels.T, shown, strict=True):
+        values = _shares_by_split(data.index, columns)
         most = max((float(part.max(initial=0.0)) for part in values), default=0.0)
         high = min(max(0.1, np.ceil(most * 10) / 10), 1.0)
         edges = np.linspace(0, high, 21)
@@ -226,18 +231,32 @@ def share_table(data: ReportData) -> Table:
     used = data.catalog[data.catalog["used"].to_numpy(bool)]
     rows = []
     for what, table in (("chips", data.index), ("partitions", used)):
-        for kind, title in _SHARES:
-            values = _shares_by_split(table, kind)
+        for title, columns in _share_kinds(data, [name for name in data.classes.names if name != "none"]):
+            values = _shares_by_split(table, columns)
             cells = [f"{float(of(part)) if len(part) else 0.0:.2%}" for part in values for of in (np.mean, np.median)]
             rows.append((f"{title}, {what}", *cells, number(ks_of_samples(*values), 3)))
     head = ("share of", "#train mean", "#train median", "#dev mean", "#dev median", "#KS")
     return Table("Class shares of chips and of used partitions; each chip or partition counts once", head, tuple(rows))
 
 
-def _shares_by_split(table: gpd.GeoDataFrame, kind: str) -> list[NDArray[np.float64]]:
-    """Return the share, 0 to 1, of ``debris``, ``ice`` or ``glacier`` in each chip or partition of train and of dev."""
-    names = ["share_debris", "share_ice"] if kind == "glacier" else [f"share_{kind}"]
-    shares = table[names].to_numpy(float).sum(axis=1)
+def _share_kinds(data: ReportData, names: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Return the heading of each share that is shown, and the columns that it adds up: classes, then glacier."""
+    kinds = [(each.heading, [f"share_{each.name}"]) for each in data.classes if each.name in names]
+    glacier = [each for each in data.classes if each.glacier]
+    if not glacier:
+        return kinds
+    # "Debris and ice" in place of two longer titles.
+    listed = [each.name.replace("_", " ") for each in glacier]
+    few = len(listed) <= _MOST_NAMED
+    title = "Glacier: " + (
+        " and ".join(filter(None, (", ".join(listed[:-1]), listed[-1]))) if few else "all its classes"
+    )
+    return [*kinds, (title, [f"share_{each.name}" for each in glacier])]
+
+
+def _shares_by_split(table: gpd.GeoDataFrame, columns: list[str]) -> list[NDArray[np.float64]]:
+    """Return the sum of shares, 0 to 1, in each chip or partition of train and of dev."""
+    shares = table[columns].to_numpy(float).sum(axis=1)
     return [shares[(table["split"] == split).to_numpy(bool)] for split in SPLITS]
 
 

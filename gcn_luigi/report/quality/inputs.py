@@ -136,13 +136,26 @@ def inventory_tables(data: ReportData) -> Iterator[Table]:
 
 
 def note_lists(data: ReportData) -> list[tuple[str, list[str], str]]:
-    """Return the notes on outlines, grid and split: title, the first notes, and how many more there are."""
-    lists = []
-    for kind, title in (("outlines", "Outlines: repaired and skipped"), ("grid", "Grid"), ("split", "Split")):
-        notes = data.audit["notes"].get(kind, [])
-        more = _left_out(len(notes), _MOST_NOTES, "split.json")
-        lists.append((title, [_shortened(note) for note in notes[:_MOST_NOTES]], more))
-    return lists
+    """Return the notes on outlines, label, grid and split: title, the first notes, and how many more there are."""
+    every = [
+        (title, data.audit["notes"].get(kind, []), "split.json")
+        for kind, title in (("outlines", "Outlines: repaired and skipped"), ("grid", "Grid"), ("split", "Split"))
+    ]
+    if data.label_notes is not None:
+        every.insert(1, ("Label", _label_notes(data.label_notes), "label.json"))
+    return [
+        (title, [_shortened(note) for note in notes[:_MOST_NOTES]], _left_out(len(notes), _MOST_NOTES, where))
+        for title, notes, where in every
+    ]
+
+
+def _label_notes(content: dict[str, Any]) -> list[str]:
+    """Return what is to be known about a label that was made from outlines alone."""
+    counts = {
+        "debris_pixels_outside": "pixels of debris outside every outline",
+        "contested_pixels": "pixels that polygons of several classes contain; the smallest polygon counts",
+    }
+    return [*(f"{number(content[key])} {text}" for key, text in counts.items() if content[key]), *content["notes"]]
 
 
 def _shortened(note: str) -> str:
@@ -192,6 +205,8 @@ def configuration(data: ReportData) -> list[tuple[str, list[tuple[str, str, bool
         value = getattr(settings, name)
         if isinstance(value, Section):
             sections.append((name, list(_rows(value))))
+        elif name == "classes":
+            top.append((name, data.classes.described(), not data.classes.is_default))
         elif name not in {"region", "years", "bands", "data_root"}:
             top.append((name, _plain(value), False))
     return [("region", top), *sections]
@@ -212,7 +227,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {item:g}" for key, item in value.items()) or NONE
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items()) or NONE
     if isinstance(value, Iterable) and not isinstance(value, str):
         return ", ".join(map(str, value)) or NONE
     return f"{value:g}" if isinstance(value, float) and value != int(value) else str(value)

@@ -13,9 +13,10 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
-from gcn_luigi.bands import CLASS_NAMES, Band, Role
+from gcn_luigi.bands import Band, Role
+from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
-from gcn_luigi.prepare.appearance import CLASS_COLOURS, SPLIT_COLOURS, UNUSED, colour
+from gcn_luigi.prepare.appearance import SPLIT_COLOURS, UNUSED, colour
 from gcn_luigi.prepare.layers.terrain import gradient
 from gcn_luigi.report.drawing import INK, Drawing, legend_below, map_axes, new_figure, title_panel, to_svg
 from gcn_luigi.report.pictures import read_overview
@@ -34,7 +35,12 @@ _SHARE_STEPS = (
     (0.25, "10 to 25%", "#2b6ca3"),
     (1.0, "over 25%", "#12315f"),
 )
-_SHARES = (("glacier_share", "Glacier (outlines)"), ("share_debris", "Debris (label)"), ("share_ice", "Ice (label)"))
+_OUTLINES = ("glacier_share", "Glacier (outlines)")
+# Maps of class shares, apart from that of outlines, and maps in a row.
+_MOST_MAPS, _IN_A_ROW = 5, 3
+# Entries in a line of the legend of classes, and its height.
+_IN_A_LINE, _LINE = 6, 22
+_NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six")
 # Bright scheme of Paul Tol; each colour has its own pattern, for print in grey.
 _REASONS = (
     ("#ee6677", "///"), ("#ccbb44", "..."), ("#4477aa", "\\\\\\"), ("#228833", "xxx"), ("#aa3377", "---"),
@@ -49,13 +55,14 @@ class Relief:
 
     label: NDArray[np.uint8]
     light: NDArray[np.float64]
+    table: ClassTable = DEFAULT_CLASSES
 
     def picture(self, *, classes: bool, step: int = 1) -> NDArray[np.uint8]:
         """Return (y, x, 3) of every `step`-th pixel: shaded classes or shaded grey; white where there is no label."""
         label, light = self.label[::step, ::step], self.light[::step, ::step]
         rgb = np.full((*label.shape, 3), 255.0)
-        for value, name in enumerate(CLASS_NAMES):
-            rgb[label == value] = colour(CLASS_COLOURS[name]) if classes else (240, 240, 238)
+        for each in self.table:
+            rgb[label == each.value] = colour(each.colour) if classes else (240, 240, 238)
         return np.asarray((rgb * light[..., None]).round(), np.uint8)
 
 
@@ -64,7 +71,7 @@ def read_relief(data: ReportData, paths: DatasetPaths) -> Relief:
     label, _ = read_overview(paths.label, Resampling.nearest)
     band = elevation_band((*data.bands, *data.settings.topo_bands))
     if band is None or min(label.shape) < 2:
-        return Relief(label, np.ones(label.shape))
+        return Relief(label, np.ones(label.shape), data.classes)
     # Elevations that are not stacked are not converted either.
     path, scale = (paths.mosaic(band), band.scale) if band.stacked else (paths.source_mosaic(band), 1.0)
     heights, nodata = read_overview(path, Resampling.average)
@@ -72,7 +79,8 @@ def read_relief(data: ReportData, paths: DatasetPaths) -> Relief:
     # The pixel size is scaled like the heights, so that slopes stay true.
     light = hillshade(heights, scale * lattice.pixel_size * lattice.height / label.shape[0], nodata)
     # Flat ground has full brightness, so that the classes keep the colours of the legend.
-    return Relief(label, np.where(np.isnan(light), 1.0, np.clip(0.55 + 0.45 * light / np.sqrt(0.5), 0.55, 1.0)))
+    light = np.where(np.isnan(light), 1.0, np.clip(0.55 + 0.45 * light / np.sqrt(0.5), 0.55, 1.0))
+    return Relief(label, light, data.classes)
 
 
 def elevation_band(bands: Sequence[Band]) -> Band | None:
@@ -96,7 +104,9 @@ def split_map(data: ReportData, relief: Relief) -> Drawing:
     """Draw the partitions by split over relief and label; partitions that are not used are hatched."""
     catalog, n_all = data.catalog, len(data.catalog)
     width, height = _map_size(data, 1000, 760)
-    figure = new_figure(width, height + 60)
+    # Two splits, partitions that are not used, and the classes.
+    n_lines = -(-(len(SPLITS) + 1 + len(data.classes)) // _IN_A_LINE)
+    figure = new_figure(width, height + 60 + _LINE * (n_lines - 1))
     axes = figure.subplots()
     _start_map(axes, data, relief.picture(classes=True))
     used = catalog["used"].to_numpy(bool)
@@ -112,8 +122,8 @@ def split_map(data: ReportData, relief: Relief) -> Drawing:
         _write_names(axes, rows, rows["partition"].tolist(), n_all=n_all, ink=ink)
         handles.append(_key(ink, f"{split}: {len(rows):,} partitions", alpha=tint))
     handles.append(Patch(facecolor="#ffffff", edgecolor=UNUSED, hatch="///", label=f"not used: {len(unused):,}"))
-    handles += [_key(CLASS_COLOURS[name], f"{name} (label)") for name in CLASS_NAMES]
-    legend_below(figure, handles, 6)
+    handles += [_key(each.colour, f"{each.name} (label)") for each in data.classes]
+    legend_below(figure, handles, _IN_A_LINE)
     lattice, audit = data.inventory.lattice, data.audit
     crs = lattice.crs if len(lattice.crs) <= 20 else "the region's own projection"
     counts = f"{audit['n_train']} train, {audit['n_dev']} dev, {len(unused)} not used"
@@ -163,15 +173,19 @@ def year_map(data: ReportData, relief: Relief) -> Drawing:
 
 
 def share_map(data: ReportData, relief: Relief) -> Drawing:
-    """Draw the share of glacier, debris and ice of every partition; used partitions have a dark edge."""
+    """Draw the share of glacier and of classes of every partition; used partitions have a dark edge."""
     catalog = data.catalog
     picture = relief.picture(classes=False, step=3)
     width, height = _map_size(data, 333, 420)
-    figure = new_figure(3 * width, height + 70)
-    parts: Any = figure.subfigures(1, len(_SHARES))
+    classes = data.shown_classes(_MOST_MAPS)
+    labels = [(f"share_{each.name}", f"{each.name.replace('_', ' ').capitalize()} (label)") for each in classes]
+    shown = [_OUTLINES, *labels]
+    n_rows = -(-len(shown) // _IN_A_ROW)
+    figure = new_figure(3 * width, n_rows * height + 70)
+    parts: Any = figure.subfigures(n_rows, _IN_A_ROW, squeeze=False).ravel()
     used = catalog["used"].to_numpy(bool)
     limits = [limit for limit, *_ in _SHARE_STEPS[:-1]]
-    for part, (column, title) in zip(parts, _SHARES, strict=True):
+    for part, (column, title) in zip(parts, shown, strict=False):
         axes = part.subplots()
         _start_map(axes, data, picture)
         steps = np.searchsorted(limits, catalog[column].to_numpy(float), side="left")
@@ -182,13 +196,13 @@ def share_map(data: ReportData, relief: Relief) -> Drawing:
         title_panel(axes, title)
     handles = [Patch(facecolor=ink, edgecolor=INK, linewidth=0.5, label=text) for _, text, ink in _SHARE_STEPS]
     legend_below(figure, handles, 6)
-    means = ", ".join(f"{title} {catalog[column].mean():.1%}" for column, title in _SHARES)
+    means = ", ".join(f"{title} {catalog[column].mean():.1%}" for column, title in shown)
     return to_svg(
         figure,
         "share-map",
-        alt=f"Three maps of {len(catalog)} partitions by share of their pixels; means: {means}.",
-        caption="Share of each partition that is inside an outline (left), labelled as debris (middle), and labelled "
-        f"as debris-free ice (right). Used partitions have a dark edge. Means over all partitions: {means}.",
+        alt=f"{_NUMBERS[len(shown)]} maps of {len(catalog)} partitions by share of their pixels; means: {means}.",
+        caption="Share of each partition that is inside an outline, and that is labelled as each class. Used "
+        f"partitions have a dark edge. Means over all partitions: {means}.",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.publish.sidecar import Record
-from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, look
+from gcn_luigi.prepare.appearance import MISSING_COLOURS, look
 from gcn_luigi.report.graph_picture import TaskTime
 from gcn_luigi.report.quality import inputs, tables
 from gcn_luigi.report.quality.checks import make_checks
@@ -18,6 +18,8 @@ from gcn_luigi.report.tables import NONE, Cell, Table, number
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.version import __version__
 
+# Classes whose share is a key figure.
+_MOST_FACTS = 6
 _SHARDS = "shards/"
 
 
@@ -56,7 +58,9 @@ def write_report(settings: RegionSettings, paths: DatasetPaths, out: Path, origi
         "checks": make_checks(data),
         "look": look(data.bands, data.shown),
         "shown": [data.bands[position].name for position in data.shown],
-        "class_colours": CLASS_COLOURS,
+        "class_colours": data.classes.colours,
+        "classes": data.classes,
+        "shown_classes": [each.name for each in data.shown_classes(_MOST_FACTS)],
         "missing_colours": {
             name: ink
             for name, ink in MISSING_COLOURS.items()
@@ -136,8 +140,10 @@ def _facts(data: ReportData) -> list[tuple[str, str, str]]:
         ("Dev chips", number(data.n_chips("dev")), f"{len(data.bands)} bands"),
         ("Partitions used", n_used, used_of),
         ("Labelled ground", f"{number(ground)} km²", "in at least one chip"),
-        ("Debris", f"{train['debris']:.1%}", "of labelled train pixels"),
-        ("Debris-free ice", f"{train['ice']:.1%}", "of labelled train pixels"),
+        *(
+            (each.heading, f"{train[each.name]:.1%}", "of labelled train pixels")
+            for each in data.shown_classes(_MOST_FACTS)
+        ),
         (
             "From train to dev",
             "not measured" if gap is None else f"{number(gap)} m",

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from gcn_luigi.bands import CLASS_NAMES
 from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.prepare.chips.duplicates import Repeats
 from gcn_luigi.report.quality.data import ReportData
@@ -28,10 +27,10 @@ def leakage_table(data: ReportData) -> Table:
     ]
     for split, name in zip(SPLITS, leaks.nearest or (NONE, NONE), strict=True):
         rows.append((f"Nearest {split} chip", name, NONE))
-    for kind in ("glacier", "debris"):
+    for kind in ("glacier", *data.classes.balanced()):
         means = audit[f"{kind}_share_mean"]
         text = ", ".join(f"{split} {percent(means[split])}" for split in SPLITS)
-        rows.append((f"Mean {kind} share of a partition", NONE, text))
+        rows.append((f"Mean {kind.replace('_', ' ')} share of a partition", NONE, text))
     head = ("measure", "finished chips, measured", "used partitions, as planned")
     return Table("What train and dev share", head, tuple(rows))
 
@@ -104,7 +103,7 @@ def class_table(data: ReportData) -> Table:
     pixels = {split: data.of_split(split)["classes"]["pixels"] for split in SPLITS}
     weights = data.statistics["classes"]["weights"]
     rows: list[tuple[Cell, ...]] = []
-    for name in CLASS_NAMES:
+    for name in data.classes.names:
         cells = [name]
         for split in SPLITS:
             total = max(sum(pixels[split].values()), 1)

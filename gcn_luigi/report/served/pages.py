@@ -85,18 +85,23 @@ def catalog_page(paths: DatasetPaths) -> str:
 
 
 def _partition_table(catalog: gpd.GeoDataFrame) -> Table:
+    # The share of each class but none; missing pixels are no class.
+    columns = [
+        name for name in catalog.columns if name.startswith("share_") and name not in {"share_none", "share_missing"}
+    ]
     rows = tuple(
         (
             str(row.partition),
             str(row.split) if row.used else NONE,
             *(NONE if pd.isna(value) else f"{value:.0f}" for value in (row.year, row.year_gap)),
-            *(f"{100 * value:.1f}" for value in (row.glacier_share, row.share_debris, row.share_ice)),
+            *(f"{100 * getattr(row, column):.1f}" for column in ("glacier_share", *columns)),
             str(row.reason) or "used",
         )
         for row in catalog.head(_MOST_ROWS).itertuples()
     )
     more = f"These are the first {number(_MOST_ROWS)} of {number(len(catalog))}." if len(catalog) > _MOST_ROWS else ""
-    head = ("partition", "split", "#year", "#gap in years", "#glacier %", "#debris %", "#ice %", "reason")
+    names = [f"#{column.removeprefix('share_').replace('_', ' ')} %" for column in columns]
+    head = ("partition", "split", "#year", "#gap in years", "#glacier %", *names, "reason")
     return Table("Partitions", head, rows, more)
 
 

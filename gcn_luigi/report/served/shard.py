@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from gcn_luigi.bands import Band, Role
+from gcn_luigi.classes import ClassTable
+from gcn_luigi.io.shard.format import classes_of
 from gcn_luigi.io.shard.reader import ShardReader, open_shard
-from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour_bands, look
+from gcn_luigi.prepare.appearance import MISSING_COLOURS, colour_bands, look
 from gcn_luigi.prepare.statistics.float_counts import summaries_of
 from gcn_luigi.report.drawing import drawing_style
 from gcn_luigi.report.pictures import chip_pictures
@@ -28,19 +30,19 @@ def shard_page(path: Path, composite: Sequence[str] = ()) -> str:
         attributes = shard.attributes
         names, roles = (json.loads(attributes[key]) for key in ("band_names", "band_roles"))
         bands = [Band(name=name, role=Role(role)) for name, role in zip(names, roles, strict=True)]
-        partitions = shard.table("partitions")
+        partitions, classes = shard.table("partitions"), classes_of(attributes)
         shown = colour_bands(bands, composite)
         red, green, blue = (bands[position].name for position in shown)
         return small_page(
             path.stem,
             kicker=f"{attributes['title']}",
             facts=_facts(shard, path, partitions),
-            chips=_chips(shard, bands, shown),
+            chips=_chips(shard, bands, shown, classes),
             shown="The chips are evenly spaced along the shard. Each is shown three times, from left to right: in "
             f"{look(bands, shown)} ({red} red, {green} green, {blue} blue, stretched between the 1st and 99th "
             "percentile of this shard), as its label, and as its missing pixels.",
             colours={
-                **CLASS_COLOURS,
+                **classes.colours,
                 **{f"missing: {name}": ink for name, ink in MISSING_COLOURS.items() if name != "present"},
             },
             tables=(_partition_table(partitions),),
@@ -60,14 +62,19 @@ def _facts(shard: ShardReader, path: Path, partitions: dict[str, Any]) -> list[t
     ]
 
 
-def _chips(shard: ShardReader, bands: list[Band], shown: tuple[int, int, int]) -> list[dict[str, Any]]:
+def _chips(
+    shard: ShardReader, bands: list[Band], shown: tuple[int, int, int], classes: ClassTable
+) -> list[dict[str, Any]]:
     summaries = summaries_of([shard.table("statistics")])
     stretch = [(p, float(summaries[p].p1 or 0), float(summaries[p].p99 or 1)) for p in shown]
-    columns = {name: shard.column(name) for name in ("partition", "row", "col", "year", "share_debris", "share_ice")}
+    named = [name for name in classes.names if name != "none"]
+    columns = {
+        name: shard.column(name) for name in ("partition", "row", "col", "year", *(f"share_{each}" for each in named))
+    }
     chips = []
     for row in np.linspace(0, len(shard) - 1, min(len(shard), _N_CHIPS)).round().astype(np.int64).tolist():
-        (in_colour, label, missing), missing_share = chip_pictures(shard, row, bands, stretch)
-        shares = f"debris {columns['share_debris'][row]:.1%}, ice {columns['share_ice'][row]:.1%}"
+        (in_colour, label, missing), missing_share = chip_pictures(shard, row, bands, stretch, classes)
+        shares = ", ".join(f"{name} {columns[f'share_{name}'][row]:.1%}" for name in named)
         chips.append(
             {
                 "name": f"Chip {row}: partition {columns['partition'][row]}, {columns['year'][row]}",

@@ -69,7 +69,7 @@ or any HDF5 library: {_STORED[settings.shards.layout]}. `index.parquet` and `ind
 {rows}
 
 Means and deviations are of valid train pixels, each once (`statistics.json` has more).
-Label: 0 none, 1 supraglacial debris, 2 debris-free ice, 255 ignore. Train pixels: {classes}.
+Label: {settings.class_table.described()}, 255 ignore. Train pixels: {classes}.
 Flags: bits 1 optical, 2 topo, 4 label, 8 outside the mosaic, 16 distance; a set bit means missing,
 and missing image pixels hold {settings.nodata.fill} (mode `{settings.nodata.mode}`).
 

@@ -23,8 +23,11 @@ def is_stretched(paths: DatasetPaths, layer: Path) -> bool:
 
 def write_style(settings: RegionSettings, paths: DatasetPaths, layer: Path, out: Path) -> None:
     """Write the ``.qml`` of one of `styled_layers`. Stretched layers need the band statistics."""
-    fixed = {paths.label: label_style, paths.catalog_map: catalog_style, paths.index_map: split_style}
-    text = fixed[layer]() if layer in fixed else _stretched(settings, paths, layer)
+    fixed = {paths.catalog_map: catalog_style, paths.index_map: split_style}
+    if layer == paths.label:
+        text = label_style(settings.class_table)
+    else:
+        text = fixed[layer]() if layer in fixed else _stretched(settings, paths, layer)
     out.write_text(text, encoding="utf-8")
 
 

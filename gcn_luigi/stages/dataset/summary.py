@@ -1,7 +1,7 @@
 """Collect the index, the statistics and the published workflow's log from the shards."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from gcn_luigi.bands import CLASS_NAMES
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.io.tables import write_geopackage, write_geoparquet
-from gcn_luigi.prepare.chips.metadata import INDEXED_COLUMNS
+from gcn_luigi.prepare.chips.metadata import indexed_columns
 from gcn_luigi.prepare.statistics.float_counts import FloatHistogram
 from gcn_luigi.prepare.statistics.statistics import BandSummary, class_weights, empty_histogram, summarise
 from gcn_luigi.settings import RegionSettings
@@ -35,7 +34,8 @@ def write_index(settings: RegionSettings, paths: DatasetPaths, table_out: Path, 
     `log_out` gets the eight lines of the published workflow's metadata log.
     """
     crs = read_inventory(paths).lattice.crs
-    parts = [_shard_rows(split, path) for split in SPLITS for path in shard_paths(settings, paths, split)]
+    columns = indexed_columns(settings.class_table)
+    parts = [_shard_rows(split, path, columns) for split in SPLITS for path in shard_paths(settings, paths, split)]
     rows = pd.concat(parts, ignore_index=True)
     if settings.nodata.mode == "legacy":
         rows["published_name"] = published_names(rows)
@@ -99,9 +99,9 @@ def _outcomes(tables: Iterable[dict[str, Any]]) -> dict[str, int]:
     return outcomes
 
 
-def _shard_rows(split: str, path: Path) -> pd.DataFrame:
+def _shard_rows(split: str, path: Path, columns: Sequence[str]) -> pd.DataFrame:
     with open_shard(path) as shard:
-        rows = pd.DataFrame({name: shard.column(name) for name in INDEXED_COLUMNS})
+        rows = pd.DataFrame({name: shard.column(name) for name in columns})
         transform = shard.column("transform")
         edge = int(shard.attributes["chip_size"])
     rows.insert(1, "split", split)
@@ -138,8 +138,8 @@ def _tables(
 
 def _describe(settings: RegionSettings, paths: DatasetPaths, split: str) -> dict[str, Any]:
     names = [band.name for band in settings.schema_bands.image]
-    bands = _BandCounts(len(names), settings.stack.dtype)
-    classes, sampled_classes = (np.zeros(len(CLASS_NAMES), np.int64) for _ in range(2))
+    bands, of_label = _BandCounts(len(names), settings.stack.dtype), settings.class_table.names
+    classes, sampled_classes = (np.zeros(len(of_label), np.int64) for _ in range(2))
     out_of_range = np.zeros(len(names), np.int64)
     tables = []
     for counts, partitions in _tables(settings, paths, split):
@@ -150,8 +150,11 @@ def _describe(settings: RegionSettings, paths: DatasetPaths, split: str) -> dict
         tables.append(partitions)
     return {
         "bands": _bands(names, bands.summaries("")),
-        "classes": _classes(classes),
-        "as_sampled": {"bands": _bands(names, bands.summaries("chip_")), "classes": _classes(sampled_classes)},
+        "classes": _classes(of_label, classes),
+        "as_sampled": {
+            "bands": _bands(names, bands.summaries("chip_")),
+            "classes": _classes(of_label, sampled_classes),
+        },
         "chips": _outcomes(tables),
         "out_of_range": dict(zip(names, out_of_range.tolist(), strict=True)),
     }
@@ -181,6 +184,6 @@ def _bands(names: list[str], summaries: list[BandSummary]) -> dict[str, Any]:
     return {name: vars(summary) for name, summary in zip(names, summaries, strict=True)}
 
 
-def _classes(counts: Any) -> dict[str, Any]:
-    by_name = dict(zip(CLASS_NAMES, counts.tolist(), strict=True))
+def _classes(names: Sequence[str], counts: Any) -> dict[str, Any]:
+    by_name = dict(zip(names, counts.tolist(), strict=True))
     return {"pixels": by_name, "weights": class_weights(by_name)}

@@ -10,7 +10,7 @@ from typing import Any
 
 import geopandas as gpd
 
-from gcn_luigi.bands import CLASS_NAMES, Band
+from gcn_luigi.bands import Band
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.prepare.outlines.overlaps import SAME_GROUND
@@ -68,7 +68,7 @@ def _about_catalog(catalog: gpd.GeoDataFrame, settings: RegionSettings, notes: d
         # The build itself reports a class that is in neither split.
         lacking = [
             name
-            for name in CLASS_NAMES
+            for name in settings.class_table.names
             if len(cells) and not cells[f"share_{name}"].any() and catalog.loc[catalog["used"], f"share_{name}"].any()
         ]
         if lacking:

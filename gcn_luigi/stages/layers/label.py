@@ -1,4 +1,4 @@
-"""Write the label and distance rasters block by block, from outlines and STEM votes or from ready-made rasters."""
+"""Write the label and distance rasters block by block, from outlines with or without votes, or ready-made."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.bands import LABEL_DEBRIS, LABEL_ICE, LABEL_IGNORE, LABEL_NONE
+from gcn_luigi.bands import LABEL_IGNORE
+from gcn_luigi.classes import ClassTable
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import Inventory
@@ -19,7 +20,6 @@ from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.io.raster.windows import read_dataset
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.layers.label_values import (
-    CLASS_VALUES,
     class_table,
     count_values,
     fractional_votes,
@@ -33,6 +33,7 @@ from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.aligned_band import aligned_files
 from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
 from gcn_luigi.stages.layers.mosaics import read_inventory
+from gcn_luigi.stages.layers.outline_label import OutlineLabel, debris_sources
 
 Blocks = Iterator[tuple[Window, NDArray[Any]]]
 
@@ -53,6 +54,8 @@ def label_sources(region: Region) -> tuple[Path, ...]:
     label = region.settings.label
     if label.raster is not None:
         return (region.root / label.raster,)
+    if label.source is not None:
+        return (region.root / region.settings.outlines.path, *debris_sources(region))
     return (region.root / str(label.stem), region.root / region.settings.outlines.path)
 
 
@@ -64,27 +67,36 @@ def distance_sources(region: Region) -> tuple[Path, ...]:
     return (region.root / (settings.raster if settings.raster is not None else region.settings.outlines.path),)
 
 
-def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:
-    """Write the label raster: GeoTIFF, uint8, 0 none, 1 debris, 2 debris-free ice, 255 missing.
+def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say, notes_out: Path | None = None) -> None:
+    """Write the label raster: GeoTIFF, uint8, the values of the classes, and 255 where it is missing.
+
+    `notes_out` gets notes on a label from outlines alone, as JSON: pixels of debris outside every outline, pixels that
+    outlines of several classes contain, and what was repaired or left out. Other labels have no notes.
 
     Raise InputError if a source is unreadable or holds unknown classes, LatticeError if it is not aligned with the
     lattice.
     """
     inventory = read_inventory(paths)
     lattice = inventory.lattice
-    settings = region.settings.label
+    settings, classes = region.settings.label, region.settings.class_table
     accepts = region.settings.tiles.on_suspect_nodata == "accept"
-    if settings.raster is not None:
+    of_outlines = None
+    if settings.source is not None:
+        of_outlines = OutlineLabel(region, lattice, _STRIP)
+        made = of_outlines.blocks()
+    elif settings.raster is not None:
         given = _open(region.root / settings.raster, "label", paths, inventory)
         if not accepts:
-            given.check_tag("label", _class_values(settings), fix=_FIX_LABEL)
-        made = _given_label(given, lattice, settings)
+            given.check_tag("label", _class_values(settings, classes), fix=_FIX_LABEL)
+        made = _given_label(given, lattice, settings, classes)
     else:
         votes = _open(region.root / str(settings.stem), "label", paths, inventory)
         if not accepts:
             votes.check_tag("votes", range(settings.max_votes + 1), fix=_FIX_VOTES)
-        made = _combined_label(votes, _geometries(region, lattice), lattice, settings)
+        made = _combined_label(votes, _geometries(region, lattice), lattice, settings, classes)
     write_geotiff(out, lattice, _report(made, lattice, say), nodata=LABEL_IGNORE, names=["label"], dtype="uint8")
+    if of_outlines is not None and notes_out is not None:
+        of_outlines.write_notes(notes_out)
 
 
 def write_distance(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:
@@ -102,7 +114,7 @@ def write_distance(region: Region, paths: DatasetPaths, out: Path, say: Say) -> 
             given.check_tag("distance", range(_LARGEST), fix="tag a negative value")
         made = _given_distance(given, lattice, settings.unit)
     elif settings.source == "label":
-        made = _distance_from_label(paths.label, lattice, settings)
+        made = _distance_from_label(paths.label, lattice, settings, region.settings.class_table)
     else:
         shapes = _geometries(region, lattice)
         made = _measured_distance(lambda window: rasterize_outlines(shapes, lattice.crop(window)), lattice, settings)
@@ -122,17 +134,17 @@ def _geometries(region: Region, lattice: Lattice) -> Any:
     return read_outlines(path, settings, lattice, region.settings.years).table.geometry.to_numpy()
 
 
-def _class_values(settings: LabelSettings) -> tuple[int, ...]:
+def _class_values(settings: LabelSettings, classes: ClassTable) -> tuple[int, ...]:
     """Return the values of a ready-made label that mean a class."""
     if not settings.classes:
-        return (LABEL_NONE, LABEL_DEBRIS, LABEL_ICE)
-    return tuple(int(value) for value, name in settings.classes.items() if CLASS_VALUES[name] != LABEL_IGNORE)
+        return classes.values
+    return tuple(int(value) for value, name in settings.classes.items() if name != "ignore")
 
 
-def _given_label(raster: AlignedRaster, lattice: Lattice, settings: LabelSettings) -> Blocks:
+def _given_label(raster: AlignedRaster, lattice: Lattice, settings: LabelSettings, classes: ClassTable) -> Blocks:
     # The whole raster is read first, because the meaning of its values depends on which values occur.
     counts = count_values(_planes(raster, lattice), str(raster.path))
-    table = class_table(counts, settings.classes, settings.allow_absent, str(raster.path))
+    table = class_table(counts, settings.classes, settings.allow_absent, str(raster.path), classes)
     for window in blocks(lattice, _STRIP):
         yield window, reclassify(*raster.read(window), table)
 
@@ -141,7 +153,9 @@ def _planes(raster: AlignedRaster, lattice: Lattice) -> Iterator[tuple[NDArray[A
     return (raster.read(window) for window in blocks(lattice, _STRIP))
 
 
-def _combined_label(votes: AlignedRaster, geometries: Any, lattice: Lattice, settings: LabelSettings) -> Blocks:
+def _combined_label(
+    votes: AlignedRaster, geometries: Any, lattice: Lattice, settings: LabelSettings, classes: ClassTable
+) -> Blocks:
     most = 0
     for window in blocks(lattice, _STRIP):
         values, missing = votes.read(window)
@@ -159,7 +173,8 @@ def _combined_label(votes: AlignedRaster, geometries: Any, lattice: Lattice, set
             )
         most = max(most, int(valid.max(initial=0)))
         inside = rasterize_outlines(geometries, lattice.crop(window))
-        yield window, combine_label(inside, values, missing, settings.min_votes, ice_outside=settings.ice_outside)
+        outside = settings.ice_outside
+        yield window, combine_label(inside, values, missing, settings.min_votes, ice_outside=outside, classes=classes)
     if "max_votes" not in settings.model_fields_set:
         refuse_percentages(most, settings.min_votes, str(votes.path))
 
@@ -177,11 +192,12 @@ def _given_distance(raster: AlignedRaster, lattice: Lattice, unit: str) -> Block
         yield window, np.where(missing, _DISTANCE_NODATA, np.rint(np.where(missing, 0, values))).astype(np.int16)
 
 
-def _distance_from_label(label: Path, lattice: Lattice, settings: DistanceSettings) -> Blocks:
+def _distance_from_label(label: Path, lattice: Lattice, settings: DistanceSettings, classes: ClassTable) -> Blocks:
     with open_raster(label) as dataset:
 
         def glaciers(window: Window) -> NDArray[np.bool_]:
-            return np.isin(read_dataset(dataset, window, fill=LABEL_IGNORE)[0], (LABEL_DEBRIS, LABEL_ICE))
+            values: NDArray[np.uint8] = read_dataset(dataset, window, fill=LABEL_IGNORE)[0]
+            return classes.is_glacier[values]
 
         yield from _measured_distance(glaciers, lattice, settings)
 

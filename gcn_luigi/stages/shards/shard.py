@@ -207,7 +207,13 @@ def write_partitions(
         for part in encoded:
             writer.write(*part)
         writer.finish(
-            empty_columns(settings.region, request.split, inventory.lattice, in_windows=header.layout == "windows"),
+            empty_columns(
+                settings.region,
+                request.split,
+                inventory.lattice,
+                in_windows=header.layout == "windows",
+                classes=settings.class_table,
+            ),
             statistics.tables([place.partition for place in places], [place.year for place in places]),
             empty_window_columns(inventory.lattice),
         )
@@ -234,6 +240,7 @@ def shard_header(
         layout=settings.shards.layout,
         # The maximum over the whole dataset, so that the arrays of all shards have the same shape.
         window=(max(window.height for window in windows), max(window.width for window in windows)),
+        classes=settings.class_table,
     )
 
 
@@ -247,7 +254,7 @@ def _encode_calls(
 ) -> Iterator[Callable[[], EncodedChips]]:
     """Select and count the chips of each partition in turn, and yield the calls that encode them."""
     began, size = time.perf_counter(), settings.chips.size
-    beyond = encoder.header.fills["flags"]
+    beyond, classes = encoder.header.fills["flags"], settings.class_table
     for done, (place, corrected) in enumerate(zip(places, read, strict=True), 1):
         selection = select_chips(
             settings.chips,
@@ -256,10 +263,11 @@ def _encode_calls(
             split=place.split,
             extent=place.window.height,
             beyond=beyond,
+            classes=classes,
         )
         statistics.add(corrected, selection, size)
         origins, counts = selection.origins[selection.kept], selection.counts.of(selection.kept)
-        columns = chip_columns(settings.region, place, origins, counts, size)
+        columns = chip_columns(settings.region, place, origins, counts, size, classes)
         planes = {"image": corrected.image, "label": corrected.label, "flags": corrected.flags}
         yield from encoder.calls(planes, origins, columns, window_columns(place))
         rate = statistics.n_kept / max(time.perf_counter() - began, 1e-9)

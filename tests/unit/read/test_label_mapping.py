@@ -42,5 +42,5 @@ def test_an_array_of_another_type_is_refused(dtype):
 
 
 def test_an_unknown_mapping_is_refused_with_those_there_are():
-    with pytest.raises(ConfigError, match="three, binary, debris"):
-        map_label(LABEL, "ice")
+    with pytest.raises(ConfigError, match="classes, three, binary, none, debris, ice"):
+        map_label(LABEL, "snow")

@@ -17,6 +17,7 @@ from gcn_luigi.prepare.chips.selection import (
 )
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.settings import ChipSettings
+from tests.reference.chips import chip_counts
 
 # Flags of a pixel beyond the planes.
 BEYOND = Flag.OPTICAL | Flag.TOPO | Flag.LABEL | Flag.OUTSIDE
@@ -196,11 +197,9 @@ class TestCounts:
         counts = count_chips(label, flags, chip_origins((3, 3), 2, 1, "drop"), 2, edge="drop", beyond=BEYOND)
 
         assert dataclasses.asdict(counts).keys() == {
-            "none", "debris", "ice", "ignore", "optical_missing", "topo_missing", "any_missing",
+            "classes", "ignore", "optical_missing", "topo_missing", "any_missing",
         }  # fmt: skip
-        assert counts.none.tolist() == [1, 0, 2, 2]
-        assert counts.debris.tolist() == [2, 2, 1, 1]
-        assert counts.ice.tolist() == [0, 2, 0, 1]
+        assert counts.classes.T.tolist() == [[1, 0, 2, 2], [2, 2, 1, 1], [0, 2, 0, 1]]
         assert counts.ignore.tolist() == [1, 0, 1, 0]
         assert counts.optical_missing.tolist() == [2, 2, 1, 1]
         assert counts.topo_missing.tolist() == [1, 2, 1, 1]
@@ -212,9 +211,9 @@ class TestCounts:
         padded = count_chips(plane, plane, np.array([[1, 1], [5, 5]]), 2, edge="pad", beyond=BEYOND)
         stretched = count_chips(plane, plane, np.array([[1, 1], [5, 5]]), 2, edge="legacy", beyond=BEYOND)
 
-        assert (padded.none.tolist(), padded.ignore.tolist()) == ([1, 0], [3, 4])
+        assert (padded.classes[:, 0].tolist(), padded.ignore.tolist()) == ([1, 0], [3, 4])
         assert padded.any_missing.tolist() == padded.topo_missing.tolist() == [3, 4]
-        assert (stretched.none.tolist(), stretched.ignore.tolist()) == ([4, 0], [0, 4])
+        assert (stretched.classes[:, 0].tolist(), stretched.ignore.tolist()) == ([4, 0], [0, 4])
 
     def test_roles_that_a_schema_lacks_are_not_missing_beyond_the_edge(self):
         plane = np.zeros((1, 1), np.uint8)
@@ -252,8 +251,9 @@ class TestCounts:
 
 def _counts(**given):
     """Counts of one chip of 10 x 10 pixels without a fault, but for what is given."""
-    fields = dict.fromkeys((field.name for field in dataclasses.fields(ChipCounts)), 0) | {"none": 100} | given
-    return ChipCounts(**{name: np.array([value], np.int64) for name, value in fields.items()})
+    others = (field.name for field in dataclasses.fields(ChipCounts)[1:])
+    fields = {"none": 100, "debris": 0, "ice": 0} | dict.fromkeys(others, 0) | given
+    return chip_counts(*(np.array([value], np.int64) for value in fields.values()))
 
 
 class TestRejection:

@@ -22,7 +22,7 @@ from gcn_luigi.prepare.chips.metadata import (
     empty_window_columns,
     window_columns,
 )
-from gcn_luigi.prepare.chips.selection import ChipCounts
+from tests.reference.chips import chip_counts
 from tests.reference.shards import LATTICE, TABLES, append, make_columns, make_header, make_pixels
 
 
@@ -94,7 +94,7 @@ def test_chips_of_windows_are_compared_as_they_are_cut(tmp_path, edge):
     with create_shard(path, header, "deflate") as writer:
         for number, image in enumerate(windows):
             place = Partition(f"p{number}", "train", 2004, 1, window, LATTICE)
-            counts = ChipCounts(*(np.full(n, value, np.int64) for value in range(7)))
+            counts = chip_counts(*(np.full(n, value, np.int64) for value in range(7)))
             columns = chip_columns("alps", place, origins, counts, size) | {"in_window": np.full(n, number, np.int32)}
             zeros = np.zeros((1, 24, 40), np.uint8)
             pixels = {"image": image[None], "label": zeros, "flags": zeros}

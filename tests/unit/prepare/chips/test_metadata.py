@@ -15,6 +15,7 @@ from gcn_luigi.prepare.chips.metadata import (
     window_columns,
 )
 from gcn_luigi.prepare.chips.selection import ChipCounts
+from tests.reference.chips import chip_counts
 
 LATTICE = Lattice("EPSG:32606", left=500_000.0, top=6_800_000.0, pixel_size=12.5, height=100, width=80)
 ORIGINS = np.array([[0, 0], [0, 4], [12, 8]], np.int64)
@@ -26,7 +27,7 @@ def make_place(partition="r0001_c0002", row=16, col=32):
 
 def make_counts(n=3):
     # Chips of 4 x 4 pixels; every kind has a number of its own.
-    return ChipCounts(*(np.arange(n, dtype=np.int64) + offset for offset in range(len(fields(ChipCounts)))))
+    return chip_counts(*(np.arange(n, dtype=np.int64) + offset for offset in range(7)))
 
 
 def test_ids_tell_region_split_partition_year_and_place():
@@ -61,9 +62,9 @@ def test_shares_are_of_the_pixels_of_a_chip():
     columns = chip_columns("alps", make_place(), ORIGINS, counts, 4)
 
     taken = {
-        "share_none": counts.none / 16,
-        "share_debris": counts.debris / 16,
-        "share_ice": counts.ice / 16,
+        "share_none": counts.classes[:, 0] / 16,
+        "share_debris": counts.classes[:, 1] / 16,
+        "share_ice": counts.classes[:, 2] / 16,
         "valid_label": 1 - counts.ignore / 16,
         "valid_optical": 1 - counts.optical_missing / 16,
         "valid_topo": 1 - counts.topo_missing / 16,

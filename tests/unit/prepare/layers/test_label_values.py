@@ -22,6 +22,7 @@ from gcn_luigi.settings import LabelSettings
 from gcn_luigi.tasks.partitions import PartitionCatalog
 from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import make_tiny
+from tests.reference.tile_tree import region
 
 
 def counts_of(values):
@@ -84,10 +85,10 @@ def test_votes_of_a_plausible_range_pass(most, min_votes):
 def test_a_class_without_a_pixel_is_refused_unless_it_may_be_absent(counts, lacking):
     array = np.array(counts, np.int64)
     with pytest.raises(ConfigError, match=f"has a pixel of class {lacking}") as caught:
-        refuse_absent(array, (), of_votes=True, region="here")
+        refuse_absent(array, (), source="votes", region="here")
     assert "allow_absent" in caught.value.fix
 
-    refuse_absent(array, tuple(lacking.split(" or ")), of_votes=True, region="here")
+    refuse_absent(array, tuple(lacking.split(" or ")), source="votes", region="here")
 
 
 def test_the_reason_that_takes_most_cells_decides_the_remedy():
@@ -132,7 +133,7 @@ def test_the_remedy_lists_every_value_and_guesses_no_meaning(values):
     told = tomllib.loads(f"classes = {shown}")["classes"]
     assert told == {str(value): "..." for value in values}
     with pytest.raises(ValidationError):
-        LabelSettings(raster="label.tif", classes=told)
+        region(label={"raster": "label.tif", "classes": told})
 
 
 def test_a_value_that_cannot_be_a_key_is_no_class():

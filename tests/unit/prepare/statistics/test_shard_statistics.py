@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from gcn_luigi.bands import CLASS_NAMES, LABEL_IGNORE, Band, BandSchema, Role
-from gcn_luigi.prepare.chips.selection import ChipCounts, ChipSelection, RejectionReason
+from gcn_luigi.classes import DEFAULT_CLASSES
+from gcn_luigi.prepare.chips.selection import ChipCounts, ChipSelection, RejectionReason, reasons_of
 from gcn_luigi.prepare.missing.fill import Corrected, Flag
-from gcn_luigi.prepare.statistics.histograms import REASONS, ShardStatistics
+from gcn_luigi.prepare.statistics.histograms import ShardStatistics
 
 SCHEMA = BandSchema(
     (
@@ -111,7 +112,7 @@ def test_tables_hold_one_row_a_partition():
     assert partitions["step"].tolist() == [2, 1]
     assert partitions["out_of_range"].tolist() == [[1, 2, 0], [2, 4, 0]]
     reasons = [reason.decode() for reason in partitions["reasons"]]
-    assert reasons == [reason.value for reason in REASONS]
+    assert reasons == list(reasons_of(DEFAULT_CLASSES))
     for row, expected in enumerate([{"kept": 1, "too-little-ice": 1}, {"label-missing": 1}]):
         assert {k: n for k, n in zip(reasons, partitions["verdicts"][row].tolist(), strict=True) if n} == expected
     statistics = tables["statistics"]
