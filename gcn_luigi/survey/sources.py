@@ -22,7 +22,9 @@ _MOST_VRTS = 500
 # Bands of one file whose values are sampled.
 _MOST_BANDS = 16
 # A label is read at more places, because every value that it holds needs a meaning.
-LABEL_WINDOWS = 64
+_LABEL_WINDOWS = 64
+# The scale of floats follows from their smallest and largest value.
+_FLOAT_WINDOWS = 21
 
 
 @dataclass(frozen=True)
@@ -195,8 +197,9 @@ def _merge(images: Sequence[Image]) -> list[Image]:
 def _sample(root: Path, image: Image) -> dict[int, Values]:
     paths = list(image.looks)
     step = max(1, len(paths) // _SAMPLED)
-    is_label = image.look.count == 1 and len(image.group.files) == 1 and not image.look.dtypes[0].startswith("float")
-    windows = LABEL_WINDOWS if is_label else 5
+    is_float = image.look.dtypes[0].startswith("float")
+    is_label = image.look.count == 1 and len(image.group.files) == 1 and not is_float
+    windows = _LABEL_WINDOWS if is_label else _FLOAT_WINDOWS if is_float else 5
     bands = range(1, min(image.look.count, _MOST_BANDS) + 1)
     samples = [
         sample_values(root / path, [band for band in bands if band <= image.looks[path].count], windows)

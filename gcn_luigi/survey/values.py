@@ -15,7 +15,8 @@ _LANDSAT_SCALE, _LANDSAT_OFFSET, _LANDSAT_TAGS = 0.275, -2000, (2.75e-05, -0.2)
 _SENTINELS = (-9999.0, -32768.0, -32767.0, -99.0, -999.0)
 # The share of the pixels seen that makes a constant at the edge suspect.
 _SUSPECT = 0.03
-_ROOM_OF_CURVATURE = 20
+_TOPO_NODATA = -9999
+_ROOM_OF_CURVATURE = 4
 
 
 def value_lines(band: BandGuess) -> tuple[list[Line], list[str]]:
@@ -25,7 +26,7 @@ def value_lines(band: BandGuess) -> tuple[list[Line], list[str]]:
     if band.kind == "quality":
         return lines, questions
     lines += _nodata(band, questions)
-    lines += _scale(band)
+    lines += [line for line in _scale(band) if line.key not in {known.key for known in lines}]
     return lines, questions
 
 
@@ -70,7 +71,15 @@ def _scale(band: BandGuess) -> list[Line]:
     # Curvature is small nearly everywhere, and large on a few crests that a sample misses.
     room = _ROOM_OF_CURVATURE if "curv" in band.name.lower() else 1
     scale = advised_scale(room * values.low, room * values.high, values.has_fractions)
+    if band.kind == "topo" and _reaches_nodata(values.low * (scale or 1.0)):
+        why = f"with this scale, -9999 is a value; {values.low:.6g} is the smallest seen"
+        lines.append(Line("nodata", -32768, why))
     return [*lines, *_advised(scale, values.low, values.high)]
+
+
+def _reaches_nodata(low: float) -> bool:
+    """Return whether stored values of topography may be -9999, its nodata; a sample of blocks shows half of them."""
+    return 2 * low <= _TOPO_NODATA + 1
 
 
 def _advised(scale: float | None, low: float, high: float) -> list[Line]:
