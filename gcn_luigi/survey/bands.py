@@ -103,24 +103,31 @@ def _one_band(image: Image) -> list[BandGuess]:
 def _kind_of_file(image: Image) -> tuple[Kind, str]:
     """Return what a file of one band is, and why if its name does not say it."""
     group, look = image.group, image.look
-    stem = PurePosixPath(group.pattern).stem
-    is_whole = look.dtypes[0].startswith(("int", "uint"))
-    if not group.band or looks_like(stem, "votes"):
-        values = image.values.get(1)
-        if looks_like(stem if looks_like(stem, "label") else group.pattern, "votes") and is_whole:
-            return "votes", ""
-        if looks_like(stem, "distance"):
-            return "distance", ""
-        if looks_like(group.pattern, "label") and is_whole and values is not None and values.known:
-            return ("label", "") if len(values.known) <= _MOST_CLASSES else ("", "")
+    special = _special_kind(image)
     role = role_of(group.band) or role_of(look.names[0])
-    if role:
-        return _as_kind(role), ""
+    if special or role:
+        return special or _as_kind(role), ""
     if looks_like(group.pattern, "topo"):
         return "topo", "its directory"
-    if len(group.years) > 1:
-        return "optical", "it has years"
-    return "", ""
+    return ("optical", "it has years") if len(group.years) > 1 else ("", "")
+
+
+def _special_kind(image: Image) -> Kind:
+    """Return whether a file holds votes, a label or distances, and so is not a band; empty if it does not."""
+    group, look = image.group, image.look
+    stem = PurePosixPath(group.pattern).stem
+    if group.band and not looks_like(stem, "votes"):
+        return ""
+    is_whole = look.dtypes[0].startswith(("int", "uint"))
+    says_label = looks_like(group.pattern, "label")
+    # A label may be in the directory of the votes.
+    if is_whole and looks_like(stem if looks_like(stem, "label") else group.pattern, "votes"):
+        return "votes"
+    if looks_like(stem, "distance"):
+        return "distance"
+    values = image.values.get(1)
+    is_label = says_label and is_whole and values is not None and 0 < len(values.known) <= _MOST_CLASSES
+    return "label" if is_label else ""
 
 
 def _as_kind(role: str) -> Kind:

@@ -16,6 +16,8 @@ from gcn_luigi.survey.draft import Line
 
 # A hundredth of a pixel is an error of writing coordinates.
 _OFFSET = 0.01
+# The files of a band may be some pixels smaller than those of the others.
+_COVERED = 0.97
 _DEGREE_M = 111_320.0
 _TREE = re.compile(r"(?:(?P<base>[^{}*]+)/)?\{tile\}/[^/]+")
 
@@ -88,9 +90,14 @@ def choose_frame(bands: Sequence[BandGuess]) -> Frame | None:
     of_size = [look for look in of_crs if is_same_size(look.pixel_size, size)]
     if len(of_size) < len(of_crs):
         guess = "the smallest of the optical files"
-    reference = of_size[0]
+    usual, _ = Counter(map(_alignment, of_size)).most_common(1)[0]
+    reference = next(look for look in of_size if _alignment(look) == usual)
     off = [f"{band.name} ({why})" for band in bands if (why := _difference(band, reference))]
     return Frame(crs, size, _union(of_size), tuple(off), guess)
+
+
+def _alignment(look: Look) -> tuple[float, float]:
+    return round(look.bounds[0] % look.pixel_size, 2), round(look.bounds[3] % look.pixel_size, 2)
 
 
 def _in_metres(looks: Sequence[Look], bands: Iterable[BandGuess]) -> Frame:
@@ -160,8 +167,8 @@ def choose_years(bands: Sequence[BandGuess], given: Sequence[int], outline_years
         )
         return YearChoice(tuple(sorted(common)), "the years that all optical bands have", (text,))
     text = (
-        f"No year is there for all optical bands. Missing are: {few(lacking, 8)}. Pixels of a band are missing where its "
-        "year is."
+        f"No year is there for all optical bands. Missing are: {few(lacking, 8)}. Where its "
+        "year is missing, so are the pixels of a band."
     )
     return YearChoice(tuple(sorted(union)), "all years of any band", (text,), is_gap=True)
 
@@ -187,8 +194,8 @@ def _undated(optical: Sequence[BandGuess], outline_years: Sequence[int]) -> Year
         return YearChoice((), "", (text,))
     year = Counter(outline_years).most_common(1)[0][0]
     text = (
-        f"Which year is the composite from? Neither names nor descriptions say so. {year} is the year of most outlines. "
-        "The year decides which outlines are close enough in time ([year] max_gap_years)."
+        f"Which year is the composite from? Neither names nor descriptions say so. Most outlines are of {year}. The "
+        "year decides which outlines are close enough in time ([year] max_gap_years)."
     )
     return YearChoice((year,), "the year of most outlines, because nothing says the year of the composite", (text,))
 
@@ -250,6 +257,25 @@ def lacking_files(bands: Sequence[BandGuess], years: Sequence[int]) -> list[str]
         if gone:
             names = [" ".join(str(part) for part in one if part) for one in gone]
             found.append(f"{band.name} ({few(names, 3)})")
+    return found
+
+
+def partial_cover(bands: Sequence[BandGuess], frame: Frame) -> list[str]:
+    """Return the bands whose files cover clearly less than the area, each with the share that they cover.
+
+    Only bands all of whose files were looked at, and whose CRS is that of the frame, are compared.
+    """
+    left, bottom, right, top = frame.bounds
+    found = []
+    for band in bands:
+        looks = list(band.image.looks.values())
+        if len(looks) < len(band.image.group.files) or not is_same_crs(looks[0].crs or frame.crs, frame.crs):
+            continue
+        own = _union(looks)
+        width, height = min(own[2], right) - max(own[0], left), min(own[3], top) - max(own[1], bottom)
+        share = max(width, 0.0) * max(height, 0.0) / ((right - left) * (top - bottom))
+        if share < _COVERED:
+            found.append(f"{band.name} ({share:.0%})")
     return found
 
 

@@ -34,8 +34,8 @@ def label_table(guesses: Sequence[BandGuess], draft: Draft) -> Table:
 def _of_outlines(draft: Draft) -> Table:
     if has_key("label", "source"):
         draft.questions.append(
-            "The label comes from the outlines alone, because no raster of votes or classes was found: ice inside, none "
-            "outside. Debris within the outlines is therefore called ice."
+            "The label comes from the outlines alone, because no raster of votes or classes was found: ice inside, "
+            "none outside. Debris within the outlines is therefore called ice."
         )
         why = "no raster of votes or classes was found"
         return Table(
@@ -43,8 +43,8 @@ def _of_outlines(draft: Draft) -> Table:
             (Line("source", "outlines", why), Line("allow_absent", ["debris"], "outlines do not say where debris is")),
         )
     draft.questions.append(
-        "No raster of votes or classes was found, so there is no label, and `gcn plan` stops. Write the path of a raster "
-        "of votes into stem, or that of a finished label into raster."
+        "No raster of votes or classes was found, so there is no label, and `gcn plan` stops. Write the path of a "
+        "raster of votes into stem, or that of a finished label into raster."
     )
     return Table("[label]", (Line("stem", "votes.tif", "no such raster was found"),))
 
@@ -57,8 +57,8 @@ def _of_votes(chosen: BandGuess, draft: Draft) -> list[Line]:
     most = int(values.high)
     if most > _MOST_VOTES:
         draft.questions.append(
-            f"{chosen.path} holds up to {most}, which looks like a percentage. How large must it be for debris-free ice? "
-            "Write the limit into [label] min_votes."
+            f"{chosen.path} holds up to {most}, which looks like a percentage. How large must it be for debris-free "
+            "ice? Write the limit into [label] min_votes."
         )
         return [*lines, Line("min_votes", most // 2 + 1, f"more than half of {most}, the most seen")]
     needed = most // 2 + 1
@@ -82,8 +82,8 @@ def _of_raster(chosen: BandGuess, draft: Draft) -> list[Line]:
     used = {str(value): name for value, name in classes.items() if value in found or value == 255}
     absent = [name for name in ("none", "debris", "ice") if name not in used.values()]
     draft.questions.append(
-        f"What do the values of {chosen.path} mean? Found were {', '.join(map(str, found))}. [label] classes gives each "
-        "value its class: none, debris, ice or ignore."
+        f"What do the values of {chosen.path} mean? Found were {', '.join(map(str, found))}. [label] classes gives "
+        "each value its class: none, debris, ice or ignore."
     )
     lines.append(Line("classes", used, "from the values seen in some blocks"))
     if absent:

@@ -1,4 +1,4 @@
-"""Group file names that differ only in the year, the tile or something that does not matter, and write their pattern."""
+"""Group file names that differ only in the year, the tile or something that does not matter."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -182,7 +182,9 @@ def _group(files: Sequence[tuple[str, list[_Token]]], words: Sequence[int] = ())
     if tile:
         first, last = tile[0][0], tile[0][-1]
         names = ["".join(column[row] for column in columns[first : last + 1]) for row in range(len(rows))]
-    free = {*differ, *(place + 1 for place in years if rows[0][place].kind is _Kind.YEAR)}
+    dates = [place for place, token in enumerate(rows[0]) if token.kind is _Kind.YEAR]
+    free = {*differ, *(place + 1 for place in dates if place in years)}
+    free |= {place for place in dates if place + 1 in differ}
     pattern = _pattern(rows[0], free, years, tile)
     made = [
         NamedFile(path, tile=names[row], year=int(known[row]) if years else None) for row, (path, _) in enumerate(files)
@@ -218,7 +220,7 @@ def _year_places(
 def _is_rest(
     rows: Sequence[Sequence[_Token]], columns: Sequence[Sequence[str]], years: Sequence[int], place: int
 ) -> bool:
-    """Return whether a position is the month or day of a date, or belongs to a later date, such as that of processing."""
+    """Return whether a position is the month or day of a date, or belongs to a later date, that of processing."""
     if rows[0][place].kind in (_Kind.REST, _Kind.YEAR):
         return True
     is_short = all(len(text) == 2 and text.isdigit() and int(text) <= 31 for text in columns[place])

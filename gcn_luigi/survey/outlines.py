@@ -111,8 +111,8 @@ def year_lines(guess: OutlineGuess, years: Sequence[int]) -> tuple[list[Line], l
         return [], []
     if not guess.years:
         text = (
-            f"The outlines have no dates. Every partition therefore uses the composite of {years[-1]} ([year] no_year). "
-            "Which composite shows the glaciers as they were outlined?"
+            f"The outlines have no dates. Every partition therefore uses the composite of {years[-1]} ([year] "
+            "no_year). Which composite shows the glaciers as they were outlined?"
         )
         return [Line("no_year", years[-1], "the newest composite, because the outlines have no dates")], [text]
     gaps = np.abs(np.array(guess.years)[:, np.newaxis] - np.array(years)).min(axis=1)
@@ -120,7 +120,7 @@ def year_lines(guess: OutlineGuess, years: Sequence[int]) -> tuple[list[Line], l
         return [], []
     least = int(gaps.min())
     text = (
-        f"No outline is within {MAX_GAP} years of a composite: outlines are from {guess.years[0]} to {guess.years[-1]}, "
+        f"No outline is within {MAX_GAP} years of a composite: outlines are of {guess.years[0]} to {guess.years[-1]}, "
         f"composites from {years[0]} to {years[-1]}. Glaciers change in {least} years or more. [year] max_gap_years "
         "says how large a gap is accepted; without outlines of the right time, labels are wrong where ice was lost."
     )

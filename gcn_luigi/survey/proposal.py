@@ -12,6 +12,7 @@ from gcn_luigi.survey.choice import (
     choose_frame,
     choose_years,
     lacking_files,
+    partial_cover,
     place_lines,
     shortened,
     tile_tree,
@@ -29,6 +30,10 @@ _STACKED = ("optical", "topo", "quality")
 _GRID, _SMALLEST_GRID = 256, 64
 # An area of fewer cells along its shorter side gets smaller cells, so that both splits have some.
 _FEWEST_CELLS = 4
+_NO_BUFFER = (
+    "The area is only {} cells across, so there is no room for a buffer between train and dev ([split] "
+    "buffer_partitions = 0), and scores on dev will be too good. Take smaller cells ([grid] size), or accept this."
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,12 @@ def propose(found: Findings, wishes: Wishes) -> Draft:
     )
     if frame is not None:
         _add_lattice(draft, frame)
+        partial = partial_cover(stacked, frame)
+        if partial:
+            draft.questions.append(
+                f"These bands cover only a part of the area: {few(partial, 8)}. Elsewhere their pixels count as "
+                "missing. Are all of their files there?"
+            )
     tree = tile_tree(stacked)
     _add_tiles(draft, stacked, choice.years, tree, is_gap=choice.is_gap)
     for band in sorted(stacked, key=lambda band: _STACKED.index(band.kind)):
@@ -142,8 +153,8 @@ def _add_tiles(
     if repeated:
         names = few((band.name for band in repeated), 6)
         draft.questions.append(
-            f"Several files are of the same year and place, as single scenes are: bands {names}. Only the first of each "
-            "year by name is used. A composite of each year, for example a median, is usually better."
+            f"Several files are of the same year and place, as single scenes are: bands {names}. Only the first of "
+            "each year by name is used. A composite of each year, for example a median, is usually better."
         )
         lines.append(Line("on_duplicate", "first", "several files of one year and place"))
     if lines:
@@ -190,7 +201,7 @@ def _add_distance(draft: Draft, guesses: Sequence[BandGuess], frame: Frame | Non
     lines = (Line("enabled", value=True, guess="a raster of distances was found"), Line("raster", rasters[0].path))
     draft.tables.append(Table("[distance]", lines))
     draft.questions.append(
-        f"Is {PurePosixPath(rasters[0].path).name} in whole metres? If not, give [distance] unit, or remove the section."
+        f"Is {PurePosixPath(rasters[0].path).name} in whole metres? If not, give [distance] unit, or remove [distance]."
     )
 
 
@@ -216,7 +227,10 @@ def _add_partitions(draft: Draft, frame: Frame, grid: GridGuess | None) -> None:
         if least < 4 * _FEWEST_CELLS:
             lines = [Line("block_partitions", max(1, min(4, least // 3)), why)]
             if least < 2 * _FEWEST_CELLS:
-                lines.append(Line("buffer_partitions", int(least > _FEWEST_CELLS), why))
+                has_buffer = least > _FEWEST_CELLS
+                lines.append(Line("buffer_partitions", int(has_buffer), why))
+                if not has_buffer:
+                    draft.questions.append(_NO_BUFFER.format(least))
             draft.tables.append(Table("[split]", tuple(lines)))
     if size < _GRID:
         chip = max(size // 2, 1)

@@ -1,5 +1,6 @@
 """A directory of files goes from `gcn init` to a dataset whose chips hold what rasterio reads from the files."""
 
+import re
 import shutil
 import tomllib
 from dataclasses import dataclass, field
@@ -121,7 +122,9 @@ def compare(world, settings):
 
 
 def questions(text):
-    return [line for line in text.splitlines() if line.startswith("# ") and line[2:].strip()[:2].rstrip(".").isdigit()]
+    """Return the open questions of a file, without the one that every area of a few cells gets."""
+    found = re.split(r"^# \d+\. ", text.partition("\n\n")[0], flags=re.MULTILINE)[1:]
+    return [" ".join(question.replace("#", "").split()) for question in found if "buffer between" not in question]
 
 
 def test_a_tree_of_tiles(world, gcn, tiny):
@@ -251,7 +254,8 @@ def test_names_of_sentinel_2(world, gcn):
 
 def test_names_of_landsat(world, gcn):
     for year, date in zip(YEARS, ("20040716", "20080702"), strict=True):
-        plane = np.where(world.planes["nbr", year] == -32768, 0, world.planes["nbr", year].astype(np.int32) * 10 + 20000)
+        stored = world.planes["nbr", year].astype(np.int32)
+        plane = np.where(stored == -32768, 0, stored * 10 + 20000)
         name = f"LT05_L2SP_066017_{date}_{date[:4]}0911_02_T1_SR_B4.TIF"
         path = world.write(name, {"#": plane.astype(np.uint16)}, nodata=0)
         world.expect("SR_B4", year, path, scale=0.275, offset=-2000)
@@ -279,4 +283,5 @@ def test_a_finished_label_of_two_values(world, gcn):
     text, _ = build(world, gcn)
 
     assert 'classes = { "0" = "none", "1" = "ice", "255" = "ignore" }  # guess' in text
-    assert len(questions(text)) == 1
+    (question,) = questions(text)
+    assert question.startswith("What do the values of glacier_mask.tif mean? Found were 0, 1.")
