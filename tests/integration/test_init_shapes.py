@@ -3,8 +3,6 @@
 import re
 import shutil
 import tomllib
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,68 +14,14 @@ from rasterio.windows import Window
 import gcn_luigi
 from gcn_luigi.read.validate import validate
 from tests.integration.builds import build_inline, dataset
+from tests.integration.user_files import OPTICAL, YEARS, World, arrays_of
 
-YEARS = (2004, 2008)
-OPTICAL = ("nbr", "ndsi")
 SIZE = (160, 200)
-
-
-@dataclass
-class World:
-    """The tiny region's rasters as arrays, and the directory of a user who keeps them in another shape."""
-
-    root: Path
-    sources: Path
-    planes: dict
-    profile: dict
-    # What each band should hold: files, the number of the band in them, scale and offset, by name and year.
-    originals: dict = field(default_factory=dict)
-
-    @property
-    def files(self):
-        return self.root / "kenai"
-
-    def write(self, path, planes, part=None, **profile):
-        """Write `planes`, by description, into one file, or only a part of their rows and columns."""
-        target = self.files / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        first = next(iter(planes.values()))
-        part = part or Window(0, 0, first.shape[1], first.shape[0])
-        transform = rasterio.windows.transform(part, self.profile["transform"])
-        size = {"height": part.height, "width": part.width, "transform": transform}
-        profile = {**self.profile, **size, "driver": "GTiff", "dtype": first.dtype, "count": len(planes), **profile}
-        with rasterio.open(target, "w", **profile) as out:
-            for number, (name, plane) in enumerate(planes.items(), 1):
-                out.write(plane[part.toslices()], number)
-                if not name.startswith("#"):
-                    out.set_band_description(number, name)
-        return target
-
-    def expect(self, name, year, paths, number=1, scale=1.0, offset=0.0):
-        self.originals[name, year] = (paths if isinstance(paths, list) else [paths], number, scale, offset)
-
-    def elevation(self, path="dem.tif"):
-        self.expect("dem", None, self.write(path, {"#": self.planes["dem", None]}, nodata=-9999, dtype="float32"))
-
-    def votes_and_outlines(self):
-        shutil.copytree(self.sources / "stem", self.files / "stem")
-        (self.files / "rgi").mkdir()
-        shutil.copy(self.sources / "rgi/outlines.gpkg", self.files / "rgi/outlines.gpkg")
 
 
 @pytest.fixture(scope="module")
 def arrays(tiny):
-    planes = {}
-    for band in (*OPTICAL, "rmse", "dem_cubic_temp"):
-        files = sorted(tiny.sources.glob(f"*/*/made_*_{band}.tif"))
-        bands, transform = merge(files)
-        names = (None,) if band.startswith("dem") else YEARS
-        planes |= {(band[:3] if None in names else band, year): bands[n] for n, year in enumerate(names)}
-    with rasterio.open(files[0]) as source:
-        crs = source.crs
-    height, width = planes["nbr", 2004].shape
-    profile = {"crs": crs, "transform": transform, "height": height, "width": width, "nodata": -32768}
-    return planes, profile
+    return arrays_of(tiny.sources)
 
 
 @pytest.fixture

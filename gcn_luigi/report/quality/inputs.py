@@ -201,7 +201,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {item:g}" for key, item in value.items()) or NONE
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items()) or NONE
     if isinstance(value, Iterable) and not isinstance(value, str):
         return ", ".join(map(str, value)) or NONE
     return f"{value:g}" if isinstance(value, float) and value != int(value) else str(value)
