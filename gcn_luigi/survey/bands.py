@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
+from gcn_luigi.io.inputs.cube_looks import CubeLook
 from gcn_luigi.io.inputs.looks import Values
 from gcn_luigi.prepare.missing.described_years import described_years
+from gcn_luigi.survey.names import NamedFile, NameGroup
 from gcn_luigi.survey.sources import Image
 from gcn_luigi.survey.words import looks_like, role_of
 
@@ -75,6 +77,21 @@ def bands_of(image: Image) -> list[BandGuess]:
     """Return the bands of a group of rasters, in the order of the files."""
     found = _one_band(image) if image.look.count == 1 else _several_bands(image)
     return [_without_year(guess) for guess in found]
+
+
+def band_of_cube(path: str, look: CubeLook) -> BandGuess:
+    """Return a band of a cube. Its years are those of its times, and without a time it is topography."""
+    file = NamedFile(path, "", None)
+    variable, _, entry = look.band.partition("/")
+    name = fitted_name(entry if role_of(entry) or not entry.isdigit() else f"{variable}_{entry}") if entry else ""
+    name = name or fitted_name(variable)
+    group = NameGroup(path, (file,), name, name)
+    image = Image(group, {path: look.look}, {} if look.values is None else {1: look.values})
+    role = role_of(name)
+    kind: Kind = _as_kind(role) if role else "optical" if look.n_times else "topo"
+    band = None if look.band == name else look.band
+    why = "" if role else "its times" if look.n_times else "it has no times"
+    return BandGuess(name, kind, image, path, band, look.years if kind != "topo" else (), why=why)
 
 
 def fitted_name(text: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from gcn_luigi.settings import BandSettings, RegionSettings
+from gcn_luigi.settings import BandSettings, RegionSettings, sources
 
 
 def has_key(section: str, key: str = "") -> bool:
@@ -17,6 +17,11 @@ def has_key(section: str, key: str = "") -> bool:
     """
     model = BandSettings if section == "bands" else _model(section)
     return model is not None and (not key or key in model.model_fields)
+
+
+def reads_cubes() -> bool:
+    """Return whether ``[[bands]] path`` takes Zarr stores and netCDF files."""
+    return bool(getattr(sources, "CUBES", ()))
 
 
 def _model(section: str) -> type[BaseModel] | None:

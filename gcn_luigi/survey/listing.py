@@ -18,7 +18,9 @@ def listing(found: Findings) -> Iterator[str]:
         name = found.layer_path(layer) + (f", layer {layer.layer}" if layer.layer else "")
         yield f"{name}: {len(layer.table):,} x {layer.kind}, {layer.crs or 'no CRS'}; columns {listed_columns(layer)}"
     for path in found.cubes:
-        yield f"{path}: a cube"
+        bands = [look for place, look in found.in_cubes if place == path]
+        years = sorted({year for look in bands for year in look.years})
+        yield f"{path}: a cube, bands {few((look.band for look in bands), 12)}, years {few(map(str, years), 20)}"
     for path in found.datasets:
         yield f"{path}: a finished dataset, which is no source"
     if found.n_in_vrts:

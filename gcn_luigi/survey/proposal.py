@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from gcn_luigi.errors import few
-from gcn_luigi.survey.bands import BandGuess, bands_of
+from gcn_luigi.survey.bands import BandGuess, band_of_cube, bands_of
 from gcn_luigi.survey.choice import (
     Frame,
     choose_frame,
@@ -19,13 +19,15 @@ from gcn_luigi.survey.choice import (
     without_rivals,
 )
 from gcn_luigi.survey.draft import Draft, Line, Table
-from gcn_luigi.survey.known_keys import has_key
+from gcn_luigi.survey.known_keys import has_key, reads_cubes
 from gcn_luigi.survey.label import label_table
 from gcn_luigi.survey.outlines import GridGuess, choose_grid, choose_outlines, year_lines
 from gcn_luigi.survey.sources import Findings
 from gcn_luigi.survey.values import value_lines
 
 _ELEVATIONS = frozenset({"dem", "dsm", "dtm", "elevation", "elev"})
+# What the published study computed from elevations, in forms without a jump at north.
+_DERIVED = ("slope", "northness", "eastness", "curvature")
 _STACKED = ("optical", "topo", "quality")
 _GRID, _SMALLEST_GRID = 256, 64
 # An area of fewer cells along its shorter side gets smaller cells, so that both splits have some.
@@ -51,6 +53,8 @@ def propose(found: Findings, wishes: Wishes) -> Draft:
         wishes.region, title=f"Region {wishes.region}, proposed by `gcn init` from the files below data_root."
     )
     guesses = [guess for image in found.images for guess in bands_of(image)]
+    if reads_cubes():
+        guesses += [band_of_cube(path, look) for path, look in found.in_cubes]
     stacked, left_out = without_rivals([guess for guess in guesses if guess.kind in _STACKED])
     draft.unused += left_out
     frame = choose_frame(stacked)
@@ -80,6 +84,7 @@ def propose(found: Findings, wishes: Wishes) -> Draft:
     _add_tiles(draft, stacked, choice.years, tree, is_gap=choice.is_gap)
     for band in sorted(stacked, key=lambda band: _STACKED.index(band.kind)):
         _add_band(draft, band, tree)
+    _add_derived(draft, stacked)
     _ask_of_bands(draft, found, stacked, guesses)
     if outlines is None:
         draft.questions.append("No glacier outlines were found. Supply them, and write their path into [outlines].")
@@ -91,7 +96,7 @@ def propose(found: Findings, wishes: Wishes) -> Draft:
                 f"{few(outlines.others, 6)}."
             )
         draft.tables.append(Table("[outlines]", outlines.lines))
-    draft.tables.append(label_table(guesses, draft))
+    draft.tables.append(label_table(guesses, found, draft))
     _add_distance(draft, guesses, frame)
     if frame is not None:
         grid = choose_grid(found, frame.pixel_size, frame.bounds, frame.crs)
@@ -170,6 +175,17 @@ def _add_band(draft: Draft, band: BandGuess, tree: dict[str, str]) -> None:
     draft.tables.append(Table("[[bands]]", (*lines, *more)))
 
 
+def _add_derived(draft: Draft, bands: Sequence[BandGuess]) -> None:
+    """Add bands that the build computes from elevations, if elevations are the only topography."""
+    topo = [band for band in bands if band.kind == "topo"]
+    if not topo or not has_key("bands", "derive") or not {band.name.lower() for band in topo} <= _ELEVATIONS:
+        return
+    for name in _DERIVED:
+        lines = [Line("name", name), Line("role", "topo"), Line("derive", name, f"computed from {topo[0].path}")]
+        lines += [Line("dem", topo[0].name)] if len(topo) > 1 else []
+        draft.tables.append(Table("[[bands]]", tuple(lines)))
+
+
 def _ask_of_bands(draft: Draft, found: Findings, bands: Sequence[BandGuess], guesses: Sequence[BandGuess]) -> None:
     unnamed = [band for band in bands if band.why == "band without a description"]
     if unnamed:
@@ -179,16 +195,11 @@ def _ask_of_bands(draft: Draft, found: Findings, bands: Sequence[BandGuess], gue
         )
     if not any(band.kind == "optical" for band in bands):
         draft.questions.append("No optical band was found. Name the files of your composites in [[bands]] tables.")
-    topo = [band for band in bands if band.kind == "topo"]
-    if not topo:
+    if not any(band.kind == "topo" for band in bands):
         draft.questions.append("No elevation was found. Topography is not required, but it helps to find debris.")
-    elif has_key("bands", "derive") and {band.name.lower() for band in topo} <= _ELEVATIONS:
-        draft.questions.append(
-            f"Slope and aspect can be made from {topo[0].path}: add [[bands]] tables with its path and derive = "
-            '"slope", "northness", "eastness" or "curvature".'
-        )
     draft.unused += [f"{guess.path}: nothing shows what it is" for guess in guesses if not guess.kind]
-    draft.unused += [f"{path}: a cube" for path in found.cubes]
+    if not reads_cubes():
+        draft.unused += [f"{path}: a cube, and only rasters are read" for path in found.cubes]
     draft.unused += [f"{path}: a finished dataset" for path in found.datasets]
     draft.unused += [f"{path}: its format is not read" for path in found.others[:10]]
     draft.unused += found.unreadable[:10]

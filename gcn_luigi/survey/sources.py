@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import rasterio
 
 from gcn_luigi.errors import GcnLuigiError
+from gcn_luigi.io.inputs.cube_looks import CubeLook, look_at_cube
 from gcn_luigi.io.inputs.layers import LayerLook, look_at_layers
 from gcn_luigi.io.inputs.looks import Look, Values, look_at, sample_values
 from gcn_luigi.io.raster.drivers import vrt_sources
@@ -63,6 +64,8 @@ class Findings:
     images: list[Image] = field(default_factory=list)
     layers: list[LayerLook] = field(default_factory=list)
     cubes: list[str] = field(default_factory=list)
+    # The bands of cubes, each with the path of its cube.
+    in_cubes: list[tuple[str, CubeLook]] = field(default_factory=list)
     datasets: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     # Files that cannot be read, each with the reason.
@@ -100,6 +103,11 @@ def survey(root: Path, say: Say) -> Findings:
         for number, image in enumerate(merged):
             say(f"values of {image.path}", number / max(len(merged), 1))
             found.images.append(replace(image, values=_sample(root, image)))
+    for path in listed.cubes:
+        try:
+            found.in_cubes += [(path, look) for look in look_at_cube(root / path)]
+        except GcnLuigiError as error:
+            found.unreadable.append(f"{path}: {error.what}")
     for path in listed.vectors:
         try:
             found.layers += look_at_layers(root / path)

@@ -161,7 +161,7 @@ def sample_values(path: Path, bands: Sequence[int], windows: int = 5) -> dict[in
                 if rows * cols <= _LARGEST_BLOCK:
                     places = _windows(dataset.height, dataset.width, windows)
                     planes = [dataset.read(band, window=place) for place in places]
-                    found[band] = _values(planes, dataset.nodatavals[band - 1])
+                    found[band] = values_of(planes, dataset.nodatavals[band - 1])
             return found
     except (GcnLuigiError, RasterioError):
         return {}
@@ -180,7 +180,11 @@ def _windows(height: int, width: int, count: int) -> list[Window]:
     return [Window(col, row, cols, rows) for row, col in dict.fromkeys(places)]
 
 
-def _values(planes: Sequence[NDArray[Any]], tag: float | None) -> Values:
+def values_of(planes: Sequence[NDArray[Any]], tag: float | None) -> Values:
+    """Return what some planes (y, x) of one band hold, the first four of which lie at the corners of the raster.
+
+    Not finite values, and those equal to `tag`, count as missing.
+    """
     everything = np.concatenate([plane.ravel() for plane in planes])
     is_valid = np.isfinite(everything)
     if tag is not None and not math.isnan(tag):
