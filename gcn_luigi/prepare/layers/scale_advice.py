@@ -7,7 +7,7 @@ _HIGHEST = 32767
 _ROOM = 2.0
 
 
-def advised_scale(low: float, high: float, has_fractions: bool) -> float | None:
+def advised_scale(low: float, high: float, has_fractions: bool) -> float | None:  # noqa: FBT001 - see the example
     """Return the scale that a band needs to be stored as int16, or None if 1, the default, is right.
 
     The scale is a power of ten. With fractions it is the largest one that keeps twice the largest value seen within
