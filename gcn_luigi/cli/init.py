@@ -102,9 +102,7 @@ def _proposal(directory: Path, name: str, config_dir: Path, years: tuple[int, ..
             )
         draft = propose(found, Wishes(name, _seen_from(config_dir, directory), years))
         say("checking the proposal", 0.95)
-        draft.questions += problems(
-            draft.text(), root, n_outlines=max((len(one.table) for one in found.layers), default=0)
-        )
+        draft.questions += problems(draft.text(), found)
     for line in listing(found):
         click.echo(line)
     click.echo("")

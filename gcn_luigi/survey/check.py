@@ -2,44 +2,43 @@
 
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 
 from pydantic import ValidationError
 
 from gcn_luigi.errors import GcnLuigiError
-from gcn_luigi.io.inputs.matching import Findings, list_candidates
 from gcn_luigi.io.inputs.scan import scan_tiles
 from gcn_luigi.io.inputs.vector import read_outlines
 from gcn_luigi.settings import RegionSettings
+from gcn_luigi.survey.sources import Findings
 
 # Headers of more files, and shapes of more outlines, are read by the build only.
 _MOST_FILES, _MOST_OUTLINES = 1500, 5000
 
 
-def problems(text: str, root: Path, *, n_outlines: int) -> Iterator[str]:
-    """Yield what would stop a build with the TOML file `text` and the sources below `root`, each with how to fix it.
+def problems(text: str, found: Findings) -> Iterator[str]:
+    """Yield what would stop a build with the TOML file `text` and the sources that were found, each with its fix.
 
-    With many files, only their names are compared with the settings.
+    Nothing is checked if the file cannot be used before a question is answered, if there are very many files, or if
+    bands are in cubes, which the build first turns into tiles.
     """
     try:
         settings = RegionSettings.model_validate(tomllib.loads(text))
     except ValidationError:
-        # A question says what must be written into the file first.
         return
-    onto = None
+    cubes = set(found.cubes)
+    n_files = sum(len(image.group.files) for image in found.images)
+    if n_files > _MOST_FILES or any(table.path in cubes for table in settings.bands):
+        return
     try:
-        findings = Findings()
-        candidates, _ = list_candidates(root, settings, findings)
-        if len(candidates) <= _MOST_FILES:
-            onto = scan_tiles(root, settings).lattice
-        else:
-            findings.check(root)
+        lattice = scan_tiles(found.root, settings).lattice
     except GcnLuigiError as error:
         yield _told(error)
-    path = root / settings.outlines.path
-    if onto is not None and n_outlines and n_outlines <= _MOST_OUTLINES and path.exists():
+        return
+    path = found.root / settings.outlines.path
+    n_outlines = max((len(layer.table) for layer in found.layers), default=0)
+    if 0 < n_outlines <= _MOST_OUTLINES and path.exists():
         try:
-            read_outlines(path, settings.outlines, onto, settings.years)
+            read_outlines(path, settings.outlines, lattice, settings.years)
         except GcnLuigiError as error:
             yield _told(error)
 

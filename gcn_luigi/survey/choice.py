@@ -1,11 +1,12 @@
 """Choose the bands of the stack, the lattice and the years among what a first look found."""
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+
+from rasterio.warp import transform_bounds
 
 from gcn_luigi.errors import few
 from gcn_luigi.io.inputs.looks import Look
@@ -27,14 +28,16 @@ class Frame:
     """The lattice that most optical files share.
 
     `bounds` are left, bottom, right, top of the files that were looked at. `off` names bands with other files, each
-    with the difference. `guess` says what CRS and pixel size were guessed from; it is empty if all files share them.
+    with the difference. `crs_guess` and `size_guess` say what these were guessed from; they are empty if all optical
+    files share them.
     """
 
     crs: str
     pixel_size: float
     bounds: tuple[float, float, float, float]
     off: tuple[str, ...]
-    guess: str = ""
+    crs_guess: str = ""
+    size_guess: str = ""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -75,25 +78,28 @@ def _rank(guess: BandGuess) -> tuple[float, int, int]:
     return size, -len(guess.years), -len(guess.image.group.files)
 
 
-def choose_frame(bands: Sequence[BandGuess]) -> Frame | None:
-    """Return the lattice of most optical files, or of topography without them; None if no file has a CRS."""
+def choose_frame(bands: Sequence[BandGuess], others: Sequence[BandGuess]) -> Frame | None:
+    """Return the lattice of most optical files, or of topography without them; None if no file has a CRS.
+
+    `others` are rasters that are not bands, and must be on it as well.
+    """
     main = [band for band in bands if band.kind == "optical"] or list(bands)
     looks = [look for band in main for look in band.image.looks.values() if look.crs]
     if not looks:
         return None
     crs, _ = Counter(look.crs for look in looks).most_common(1)[0]
     of_crs = [look for look in looks if look.crs == crs]
-    guess = "" if len(of_crs) == len(looks) else "that of most optical files"
+    crs_guess = "" if len(of_crs) == len(looks) else "that of most optical files"
     if not of_crs[0].is_metric:
-        return _in_metres(of_crs, bands)
+        return _in_metres(of_crs, [*bands, *others])
     size = min(look.pixel_size for look in of_crs)
     of_size = [look for look in of_crs if is_same_size(look.pixel_size, size)]
-    if len(of_size) < len(of_crs):
-        guess = "the smallest of the optical files"
+    sizes = {round(look.pixel_size, 6) for look in looks if look.is_metric}
+    size_guess = "" if len(sizes) == 1 else "the smallest of the optical files"
     usual, _ = Counter(map(_alignment, of_size)).most_common(1)[0]
     reference = next(look for look in of_size if _alignment(look) == usual)
-    off = [f"{band.name} ({why})" for band in bands if (why := _difference(band, reference))]
-    return Frame(crs, size, _union(of_size), tuple(off), guess)
+    off = [f"{band.name} ({why})" for band in (*bands, *others) if (why := _difference(band, reference))]
+    return Frame(crs, size, _union_in(crs, looks), tuple(off), crs_guess, size_guess)
 
 
 def _alignment(look: Look) -> tuple[float, float]:
@@ -108,14 +114,21 @@ def _in_metres(looks: Sequence[Look], bands: Iterable[BandGuess]) -> Frame:
     code = f"EPSG:{326 if top + bottom > 0 else 327}{zone:02d}"
     height = abs(looks[0].transform[4]) * _DEGREE_M
     size = float(f"{height:.1g}") if height < 1 else float(round(height / 5) * 5 or round(height))
-    east, north = _DEGREE_M * math.cos(math.radians((top + bottom) / 2)), _DEGREE_M
-    bounds = (left * east, bottom * north, right * east, top * north)
+    bounds = _union_in(code, looks)
     off = tuple(f"{band.name} (in degrees)" for band in bands if not band.image.look.is_metric)
-    return Frame(code, size, bounds, off, "the UTM zone of the middle, because the files are in degrees")
+    why = "because the files are in degrees"
+    return Frame(code, size, bounds, off, f"the UTM zone of the middle, {why}", f"about that of the files, {why}")
 
 
 def _union(looks: Iterable[Look]) -> tuple[float, float, float, float]:
     edges = list(zip(*(look.bounds for look in looks), strict=True))
+    return min(edges[0]), min(edges[1]), max(edges[2]), max(edges[3])
+
+
+def _union_in(crs: str, looks: Iterable[Look]) -> tuple[float, float, float, float]:
+    """Return the bounds of rasters in a CRS."""
+    placed = [look.bounds if look.crs == crs else transform_bounds(look.crs, crs, *look.bounds) for look in looks]
+    edges = list(zip(*placed, strict=True))
     return min(edges[0]), min(edges[1]), max(edges[2]), max(edges[3])
 
 
@@ -263,15 +276,15 @@ def lacking_files(bands: Sequence[BandGuess], years: Sequence[int]) -> list[str]
 def partial_cover(bands: Sequence[BandGuess], frame: Frame) -> list[str]:
     """Return the bands whose files cover clearly less than the area, each with the share that they cover.
 
-    Only bands all of whose files were looked at, and whose CRS is that of the frame, are compared.
+    Only bands all of whose files were looked at are compared.
     """
     left, bottom, right, top = frame.bounds
     found = []
     for band in bands:
         looks = list(band.image.looks.values())
-        if len(looks) < len(band.image.group.files) or not is_same_crs(looks[0].crs or frame.crs, frame.crs):
+        if len(looks) < len(band.image.group.files) or not all(look.crs for look in looks):
             continue
-        own = _union(looks)
+        own = _union_in(frame.crs, looks)
         width, height = min(own[2], right) - max(own[0], left), min(own[3], top) - max(own[1], bottom)
         share = max(width, 0.0) * max(height, 0.0) / ((right - left) * (top - bottom))
         if share < _COVERED:

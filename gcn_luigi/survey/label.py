@@ -58,8 +58,8 @@ def _of_outlines(debris: Sequence[BandGuess], found: Findings, draft: Draft) -> 
     else:
         draft.questions.append(
             "The label comes from the outlines alone, because no raster of votes or classes was found: ice inside, "
-            "none outside. Debris within the outlines is therefore called ice. If you have outlines or a map of debris, "
-            "write its path into [label] debris_outlines or debris_raster."
+            "none outside. Debris within the outlines is therefore called ice. If you have outlines or a map of "
+            "debris, write its path into [label] debris_outlines or debris_raster."
         )
     return Table("[label]", tuple(lines))
 

@@ -57,7 +57,8 @@ def propose(found: Findings, wishes: Wishes) -> Draft:
         guesses += [band_of_cube(path, look) for path, look in found.in_cubes]
     stacked, left_out = without_rivals([guess for guess in guesses if guess.kind in _STACKED])
     draft.unused += left_out
-    frame = choose_frame(stacked)
+    rasters = [guess for guess in guesses if guess.kind in {"votes", "label", "distance"}]
+    frame = choose_frame(stacked, rasters)
     outlines = choose_outlines(found)
     choice = choose_years(stacked, wishes.years, outlines.years if outlines else ())
     draft.questions += choice.questions
@@ -123,20 +124,20 @@ def _with_all_years(bands: list[BandGuess], years: Sequence[int], draft: Draft) 
 
 
 def _add_lattice(draft: Draft, frame: Frame) -> None:
-    lines = (Line("crs", frame.crs, frame.guess), Line("pixel_size", frame.pixel_size, frame.guess))
+    lines = (Line("crs", frame.crs, frame.crs_guess), Line("pixel_size", frame.pixel_size, frame.size_guess))
     draft.tables.append(Table("[lattice]", lines))
     if not frame.off:
         return
     names = few(frame.off, 8)
     if has_key("align"):
-        draft.tables.append(Table("[align]", (Line("resampling", "bilinear", "bands that are not on the lattice"),)))
+        draft.tables.append(Table("[align]", (Line("resampling", "bilinear", "some files are not on the lattice"),)))
         draft.questions.append(
-            f"These bands are not on the lattice and are resampled: {names}. Bilinear is right for most measurements; "
+            f"These are not on the lattice and are resampled: {names}. Bilinear is right for most measurements; "
             "[align] and `resampling` of a band choose another method."
         )
     else:
         draft.questions.append(
-            f"These bands are not on the lattice of {frame.crs[:40]} with pixels of {frame.pixel_size:g} m, so "
+            f"These are not on the lattice of {frame.crs[:40]} with pixels of {frame.pixel_size:g} m, so "
             f"`gcn plan` refuses them: {names}. Warp them onto the lattice first: rio warp IN OUT --dst-crs "
             f"{frame.crs[:40]} --res {frame.pixel_size:g} --target-aligned-pixels --resampling bilinear"
         )

@@ -16,6 +16,7 @@ _SENTINELS = (-9999.0, -32768.0, -32767.0, -99.0, -999.0)
 # The share of the pixels seen that makes a constant at the edge suspect.
 _SUSPECT = 0.03
 _TOPO_NODATA = -9999
+_OF_SHARES = 10_000.0
 _ROOM_OF_CURVATURE = 4
 
 
@@ -61,8 +62,10 @@ def _scale(band: BandGuess) -> list[Line]:
         if values is None:
             return lines
         ends = [end * look.scales[at] + look.offsets[at] for end in (values.low, values.high)]
-        scale = advised_scale(min(ends), max(ends), has_fractions=True)
-        return [*lines, *_advised(scale, min(ends), max(ends))]
+        return [
+            *lines,
+            *_advised(_capped(band, advised_scale(min(ends), max(ends), has_fractions=True)), min(ends), max(ends)),
+        ]
     if _LANDSAT.fullmatch(band.name) and band.dtype == "uint16" and band.kind == "optical":
         why = "Landsat Collection 2: reflectance x 10000"
         return [*lines, Line("scale", _LANDSAT_SCALE, why), Line("offset", _LANDSAT_OFFSET, why)]
@@ -70,11 +73,16 @@ def _scale(band: BandGuess) -> list[Line]:
         return lines
     # Curvature is small nearly everywhere, and large on a few crests that a sample misses.
     room = _ROOM_OF_CURVATURE if "curv" in band.name.lower() else 1
-    scale = advised_scale(room * values.low, room * values.high, values.has_fractions)
+    scale = _capped(band, advised_scale(room * values.low, room * values.high, values.has_fractions))
     if band.kind == "topo" and _reaches_nodata(values.low * (scale or 1.0)):
         why = f"with this scale, -9999 is a value; {values.low:.6g} is the smallest seen"
         lines.append(Line("nodata", -32768, why))
     return [*lines, *_advised(scale, values.low, values.high)]
+
+
+def _capped(band: BandGuess, scale: float | None) -> float | None:
+    """Return a scale with which indices and reflectances up to 1, and somewhat more, fit even if none was seen."""
+    return min(scale, _OF_SHARES) if band.kind == "optical" and scale is not None else scale
 
 
 def _reaches_nodata(low: float) -> bool:
