@@ -137,8 +137,8 @@ def _special_kind(image: Image) -> Kind:
         return ""
     is_whole = look.dtypes[0].startswith(("int", "uint"))
     says_label = looks_like(group.pattern, "label")
-    # A label may be in the directory of the votes.
-    if is_whole and looks_like(stem if looks_like(stem, "label") else group.pattern, "votes"):
+    # A label may be in the directory of the votes. Votes of another type are refused by the build, with the reason.
+    if looks_like(stem, "votes") or (is_whole and not looks_like(stem, "label") and looks_like(group.pattern, "votes")):
         return "votes"
     if looks_like(stem, "distance"):
         return "distance"

@@ -75,7 +75,8 @@ def _wrapped(text: str, mark: str) -> list[str]:
 
 def _written(line: Line) -> str:
     off = "# " if line.is_off else ""
-    guess = f"  # guess: {line.guess}" if line.guess else ""
+    mark = "" if line.is_off else "guess: "
+    guess = f"  # {mark}{line.guess}" if line.guess else ""
     return f"{off}{line.key} = {toml_value(line.value)}{guess}"
 
 

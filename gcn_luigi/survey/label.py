@@ -69,6 +69,12 @@ def _of_votes(chosen: BandGuess, draft: Draft) -> list[Line]:
     values = chosen.image.values.get(1)
     if values is None:
         return lines
+    if values.has_fractions:
+        draft.questions.append(
+            f"{chosen.path} holds {values.low:g} to {values.high:g}, and not whole numbers of votes, so `gcn plan` "
+            "stops. If these are shares, multiply them by the number of classifications and round."
+        )
+        return lines
     most = int(values.high)
     if most > _MOST_VOTES:
         draft.questions.append(
@@ -88,10 +94,10 @@ def _of_raster(chosen: BandGuess, draft: Draft) -> list[Line]:
     found = [int(value) for value in values.known] if values is not None else []
     if {0, 1, 2} <= set(found) <= set(_OURS):
         return lines
-    if set(found) <= {0, 1, 255}:
-        classes = {0: "none", 1: "ice", 255: "ignore"}
-    elif set(found) <= {0, 255}:
+    if set(found) == {0, 255}:
         classes = {0: "none", 255: "ice"}
+    elif set(found) <= {0, 1, 255}:
+        classes = {0: "none", 1: "ice", 255: "ignore"}
     else:
         classes = {value: _OURS.get(value, "ignore") for value in found}
     used = {str(value): name for value, name in classes.items() if value in found or value == 255}

@@ -64,6 +64,7 @@ def _score(found: Findings, layer: LayerLook) -> int:
         return 0
     known = 3 * bool(layer.column(*_IDS)) + 2 * bool(layer.column(*_DATES))
     named = 3 * (looks_like(path, "outlines") or looks_like(layer.layer, "outlines"))
+    named += looks_like(layer.path.stem, "outlines")
     is_of_debris = "debris" in path.lower() or "debris" in layer.layer.lower()
     # Of two copies, the one with more glaciers is that of the region.
     return known + named + (len(layer.table) > 1) - 6 * is_of_debris

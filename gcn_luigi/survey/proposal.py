@@ -21,7 +21,7 @@ from gcn_luigi.survey.choice import (
 from gcn_luigi.survey.draft import Draft, Line, Table
 from gcn_luigi.survey.known_keys import has_key, reads_cubes
 from gcn_luigi.survey.label import label_table
-from gcn_luigi.survey.outlines import GridGuess, choose_grid, choose_outlines, year_lines
+from gcn_luigi.survey.outlines import GridGuess, OutlineGuess, choose_grid, choose_outlines, year_lines
 from gcn_luigi.survey.sources import Findings
 from gcn_luigi.survey.values import value_lines
 
@@ -73,6 +73,7 @@ def propose(found: Findings, wishes: Wishes) -> Draft:
             ),
         )
     )
+    _add_stack(draft, stacked)
     if frame is not None:
         _add_lattice(draft, frame)
         partial = partial_cover(stacked, frame)
@@ -87,16 +88,7 @@ def propose(found: Findings, wishes: Wishes) -> Draft:
         _add_band(draft, band, tree)
     _add_derived(draft, stacked)
     _ask_of_bands(draft, found, stacked, guesses)
-    if outlines is None:
-        draft.questions.append("No glacier outlines were found. Supply them, and write their path into [outlines].")
-        draft.tables.append(Table("[outlines]", (Line("path", "outlines.gpkg", "no polygons were found"),)))
-    else:
-        if outlines.others:
-            draft.questions.append(
-                f"Several files can be the outlines: {outlines.lines[0].value} was chosen, and not "
-                f"{few(outlines.others, 6)}."
-            )
-        draft.tables.append(Table("[outlines]", outlines.lines))
+    _add_outlines(draft, outlines)
     draft.tables.append(label_table(guesses, found, draft))
     _add_distance(draft, guesses, frame)
     if frame is not None:
@@ -110,6 +102,19 @@ def propose(found: Findings, wishes: Wishes) -> Draft:
     return draft
 
 
+def _add_outlines(draft: Draft, outlines: OutlineGuess | None) -> None:
+    if outlines is None:
+        draft.questions.append("No glacier outlines were found. Supply them, and write their path into [outlines].")
+        draft.tables.append(Table("[outlines]", (Line("path", "outlines.gpkg", "no polygons were found"),)))
+    else:
+        if outlines.others:
+            draft.questions.append(
+                f"Several files can be the outlines: {outlines.lines[0].value} was chosen, and not "
+                f"{few(outlines.others, 6)}."
+            )
+        draft.tables.append(Table("[outlines]", outlines.lines))
+
+
 def _with_all_years(bands: list[BandGuess], years: Sequence[int], draft: Draft) -> list[BandGuess]:
     """Return the bands without quality bands that lack a year."""
     kept = []
@@ -121,6 +126,12 @@ def _with_all_years(bands: list[BandGuess], years: Sequence[int], draft: Draft) 
         else:
             kept.append(band)
     return kept
+
+
+def _add_stack(draft: Draft, stacked: Sequence[BandGuess]) -> None:
+    if has_key("stack", "dtype") and any(band.dtype.startswith("float") for band in stacked if band.kind == "optical"):
+        why = "keeps all digits of the floats; shards are twice as large"
+        draft.tables.append(Table("[stack]", (Line("dtype", "float32", why, is_off=True),)))
 
 
 def _add_lattice(draft: Draft, frame: Frame) -> None:

@@ -294,7 +294,7 @@ def test_what_would_stop_the_build_is_said(place, gcn):
 
     _, text, out = proposed(place, gcn)
 
-    assert "between the pixels of the others" in text
+    assert "between the pixels of the others" in " ".join(text.replace("#", "").split())
     assert "off the pixel lattice by" in out
     assert "nbr (between the pixels" in out
 
@@ -309,3 +309,59 @@ def test_a_damaged_file_does_not_stop_the_look(place, gcn):
     assert list(bands(settings)) == ["ndvi"]
     assert "unreadable: nbr_2004.tif: cannot be opened as a raster: it has 0 bytes" in out
     assert "outlines.gpkg: not a readable vector file" in text
+
+
+def test_votes_that_are_shares_are_asked_about(place, gcn):
+    write(place / "data/ndvi_2004.tif", plane())
+    write(place / "data/ice_votes.tif", plane("float32", 0, 0.9))
+
+    settings, text, _ = proposed(place, gcn)
+
+    assert settings["label"] == {"stem": "ice_votes.tif"}
+    assert "and not whole numbers of votes" in " ".join(text.replace("#", "").split())
+
+
+@pytest.mark.parametrize(
+    ("high", "wanted"), [(7, {}), (1, {"min_votes": 1}), (20, {"min_votes": 11}), (100, {"min_votes": 51})]
+)
+def test_more_than_half_of_the_votes_are_ice(place, gcn, high, wanted):
+    write(place / "data/ndvi_2004.tif", plane())
+    write(place / "data/stem/ice_2004.tif", plane("uint8", 0, high), nodata=255)
+
+    settings, _, out = proposed(place, gcn)
+
+    assert settings["label"] == {"stem": "stem/ice_2004.tif"} | wanted
+    assert ("looks like a percentage" in out) == (high == 100)
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted", "absent"),
+    [
+        ((0, 1, 2), None, None),
+        ((0, 2), {"0": "none", "2": "ice"}, ["debris"]),
+        ((0, 255), {"0": "none", "255": "ice"}, ["debris"]),
+        ((1, 2, 7), {"1": "debris", "2": "ice", "7": "ignore"}, ["none"]),
+    ],
+)
+def test_what_the_values_of_a_label_mean_is_guessed(place, gcn, values, wanted, absent):
+    write(place / "data/ndvi_2004.tif", plane())
+    classes = np.resize(np.array(values, "uint8"), (64, 64))
+    write(place / "data/landcover.tif", classes, nodata=None)
+
+    settings, _, out = proposed(place, gcn)
+
+    label = settings["label"]
+    assert label["raster"] == "landcover.tif"
+    assert (label.get("classes"), label.get("allow_absent")) == (wanted, absent)
+    assert ("What do the values of landcover.tif mean?" in out) == (wanted is not None)
+
+
+def test_parts_of_votes_are_not_a_label(place, gcn):
+    for number in (1, 2):
+        left = 400000.0 + 640 * number
+        write(place / f"data/ndvi_{number}_2004.tif", plane(), left=left)
+        write(place / f"data/votes_{number}.tif", plane("uint8", 0, 7), left=left, nodata=255)
+
+    _, text, _ = proposed(place, gcn)
+
+    assert "are the parts of one raster of votes" in " ".join(text.replace("#", "").split())
