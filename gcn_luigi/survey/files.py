@@ -2,10 +2,12 @@
 
 import os
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.drivers import other_format
+from gcn_luigi.settings import TileSettings
 
 _RASTERS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".asc"})
 _VECTORS = frozenset({".shp", ".gpkg", ".geojson", ".json", ".fgb", ".parquet", ".geoparquet", ".sqlite"})
@@ -80,11 +82,16 @@ def _add(found: FileList, path: str) -> None:
         found.others.append(path)
 
 
+def _is_usable(name: str) -> bool:
+    # What the build leaves out without being asked is not proposed.
+    is_excluded = any(fnmatchcase(name, pattern) for pattern in TileSettings().exclude)
+    return name.isprintable() and not name.startswith(".") and not is_excluded
+
+
 def _entries(directory: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(directory) as entries:
-            usable = (entry for entry in entries if not entry.name.startswith(".") and entry.name.isprintable())
-            return sorted(usable, key=lambda entry: entry.name)
+            return sorted((entry for entry in entries if _is_usable(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
         raise InputError(
             f"the directory cannot be listed: {error.strerror}", where=str(directory), fix="check the permissions"

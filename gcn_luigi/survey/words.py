@@ -3,7 +3,7 @@
 import re
 
 _OPTICAL = re.compile(
-    r"b\d{1,2}a?|nd[a-z]i\d?|nbr2?|mndwi|m?savi2?|evi2?|tc[abgw]|(?:coastal|blue|green|red|nir|swir|pan|tir|thermal)\d{0,2}|"
+    r"b\d{1,2}a?|n[d][a-z]i\d?|nbr2?|mndwi|m?savi2?|evi2?|tc[abgw]|(?:coastal|blue|green|red|nir|swir|pan|tir|thermal)\d{0,2}|"
     r"rededge\d?|red_edge\d?|re\d|lst|albedo|cirrus|vv|vh|hh|hv|(?:brightness|greenness|wetness)",
     re.IGNORECASE,
 )

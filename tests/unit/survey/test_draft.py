@@ -26,7 +26,7 @@ def test_questions_come_first_and_guesses_are_marked():
 
 
 @pytest.mark.parametrize(
-    "value", ["plain", 'quo"te\\', "Bj\u00f8rn", 7, -32768, 0.275, 1e-7, 1e22, [1, 2], ["a"], True, {"0": "none"}]
+    "value", ["plain", 'say "so" \\', "Bj\u00f8rn", 7, -32768, 0.275, 1e-7, 1e22, [1, 2], ["a"], True, {"0": "none"}]
 )
 def test_a_value_is_read_back_as_it_was(value):
     read = tomllib.loads(f"value = {toml_value(value)}")["value"]
