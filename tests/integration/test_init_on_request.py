@@ -102,9 +102,9 @@ def test_scenes_of_two_zones_and_elevations_in_degrees(world, gcn):
                     grid |= {"height": valid.shape[0], "width": valid.shape[1], "resampling": Resampling.bilinear}
                     with WarpedVRT(source, src_nodata=source.nodata, nodata=source.nodata, **grid, **keys) as vrt:
                         seen.append(vrt.read(1).astype(float))
-            # Where zones overlap, either is right. How far a kernel reaches is chosen by GDAL for each call.
+            # Where zones overlap, either is right. GDAL places pixels to an eighth of a pixel: some metres on a slope.
             gap = np.min([np.abs(chip["image"][number] - plane) for plane in seen], axis=0)[valid]
-            differ[name] += int((gap > 3).sum())
+            differ[name] += int((gap > (8 if name == "DEM" else 3)).sum())
             compared += gap.size
     assert compared > 10_000
     assert max(differ.values()) < 0.01 * compared, differ
