@@ -10,13 +10,12 @@ import rasterio
 from rasterio.enums import Resampling
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import reproject, transform_bounds
 
 import gcn_luigi
 from gcn_luigi.read.validate import validate
 from gcn_luigi.survey.known_keys import has_key, reads_cubes
 from tests.integration.builds import build_inline, dataset
-from tests.integration.user_files import YEARS, World, arrays_of
+from tests.integration.user_files import YEARS, World, arrays_of, cube_of_all, scenes_of_two_zones
 
 
 @pytest.fixture
@@ -45,45 +44,9 @@ def chips(made):
             yield chip, int(row["year"]), row[["left", "bottom", "right", "top"]].to_numpy(float)
 
 
-def warped(world, path, plane, crs, size, bounds, nodata):
-    """Write a part of a plane in another CRS and pixel size."""
-    left, bottom, right, top = transform_bounds(world.profile["crs"], crs, *bounds)
-    width, height = round((right - left) / size), round((top - bottom) / size)
-    profile = {"crs": crs, "transform": from_origin(left, top, size, size), "height": height, "width": width}
-    out = np.full((height, width), nodata, plane.dtype)
-    missing = -32768 if plane.dtype == np.int16 else nodata
-    reproject(
-        plane, out, src_transform=world.profile["transform"], src_crs=world.profile["crs"], src_nodata=missing,
-        dst_transform=profile["transform"], dst_crs=crs, dst_nodata=nodata, resampling=Resampling.nearest,
-    )  # fmt: skip
-    with rasterio.open(
-        world.files / path, "w", driver="GTiff", count=1, dtype=plane.dtype, nodata=nodata, **profile
-    ) as file:
-        file.write(out, 1)
-    return world.files / path
-
-
 @pytest.mark.skipif(not has_key("align"), reason="this version does not align sources")
 def test_scenes_of_two_zones_and_elevations_in_degrees(world, gcn):
-    bounds = rasterio.transform.array_bounds(
-        world.profile["height"], world.profile["width"], world.profile["transform"]
-    )
-    middle = (bounds[0] + bounds[2]) / 2
-    zones = {
-        "T06VUN": ("EPSG:32606", (bounds[0], bounds[1], middle + 300, bounds[3])),
-        "T07VCH": ("EPSG:32607", (middle - 300, bounds[1], bounds[2], bounds[3])),
-    }
-    paths = {}
-    for zone, (crs, part) in zones.items():
-        for year, date in zip(YEARS, ("20040716T211521", "20080713T210519"), strict=True):
-            for band, size in (("B04", 30), ("B11", 60)):
-                plane = np.where(world.planes["nbr", year] == -32768, 0, world.planes["nbr", year] + 3000)
-                name = f"{zone}_{date}_{band}_{size}m.tif"
-                path = warped(world, name, plane.astype("uint16"), crs, size, part, 0)
-                paths.setdefault((band, year), []).append(path)
-    dem = world.planes["dem", None].astype("float32")
-    name = "Copernicus_DSM_COG_10_N61_00_W148_00_DEM.tif"
-    paths["DEM", None] = [warped(world, name, dem, "EPSG:4326", 0.0006, bounds, -9999)]
+    paths = scenes_of_two_zones(world)
 
     settings, made, out = build(world, gcn)
 
@@ -113,26 +76,9 @@ def test_scenes_of_two_zones_and_elevations_in_degrees(world, gcn):
 @pytest.mark.skipif(not reads_cubes(), reason="this version does not read cubes")
 @pytest.mark.parametrize("name", ["kenai.zarr", "kenai.nc"])
 def test_a_cube(world, gcn, name):
-    xr = pytest.importorskip("xarray")
+    pytest.importorskip("xarray")
     pytest.importorskip("zarr" if name.endswith("zarr") else "h5netcdf")
-    transform, height, width = (world.profile[key] for key in ("transform", "height", "width"))
-    coordinates = {
-        "time": np.array([f"{year}-08-01" for year in YEARS], "datetime64[ns]"),
-        "y": transform.f + (np.arange(height) + 0.5) * transform.e,
-        "x": transform.c + (np.arange(width) + 0.5) * transform.a,
-        "spatial_ref": ((), 0, {"crs_wkt": world.profile["crs"].to_wkt()}),
-    }
-    facts = {"grid_mapping": "spatial_ref", "_FillValue": -32768}
-    indices = {
-        band: (("time", "y", "x"), np.stack([world.planes[key, year] for year in YEARS]), facts)
-        for band, key in {"ndvi": "ndsi", "nbr": "nbr"}.items()
-    }
-    dem = (("y", "x"), world.planes["dem", None], {"grid_mapping": "spatial_ref"})
-    cube = xr.Dataset({**indices, "dem": dem}, coordinates)
-    if name.endswith("zarr"):
-        cube.to_zarr(world.files / name, consolidated=False)
-    else:
-        cube.to_netcdf(world.files / name, engine="h5netcdf")
+    cube = cube_of_all(world, name)
 
     settings, made, _ = build(world, gcn)
 
