@@ -62,6 +62,12 @@ class BandGuess:
         return self.image.look.dtypes[self.number - 1]
 
     @property
+    def dtypes(self) -> tuple[str, ...]:
+        """The types of all files that were looked at, sorted."""
+        looks = [look for look in self.image.looks.values() if look.count >= self.number]
+        return tuple(sorted({look.dtypes[self.number - 1] for look in looks}))
+
+    @property
     def nodata(self) -> float | None:
         """The nodata tag of the first file."""
         return self.image.look.nodata[self.number - 1]

@@ -16,8 +16,8 @@ from gcn_luigi.survey.names import NameGroup, group_names, merge_tiles, without_
 
 Say = Callable[[str, float], None]
 
-# Files of a group whose headers are read, and whose values are sampled.
-_LOOKED_AT, _SAMPLED = 12, 3
+# Files whose headers are read, in all, and at least of each group; and files of a group whose values are sampled.
+_LOOKED_AT, _LEAST_LOOKED_AT, _SAMPLED = 2000, 12, 3
 # VRTs that are searched for the files they name.
 _MOST_VRTS = 500
 # Bands of one file whose values are sampled.
@@ -96,7 +96,7 @@ def survey(root: Path, say: Say) -> Findings:
         images = []
         for number, group in enumerate(groups):
             say(f"{group.pattern}: {len(group.files):,} files", number / max(len(groups), 1))
-            image = _look(root, group, found)
+            image = _look(root, group, max(_LOOKED_AT // len(groups), _LEAST_LOOKED_AT), found)
             if image is not None:
                 images.append(_checked_tile(root, image, found))
         merged = _merge(images)
@@ -149,11 +149,11 @@ def _in_vrts(root: Path, rasters: Sequence[str]) -> set[str]:
     return used
 
 
-def _look(root: Path, group: NameGroup, found: Findings) -> Image | None:
-    """Return a group with the headers of some of its files, spread evenly; None if none can be read."""
-    step = max(1, len(group.files) // _LOOKED_AT)
+def _look(root: Path, group: NameGroup, most: int, found: Findings) -> Image | None:
+    """Return a group with the headers of at most `most` of its files, spread evenly; None if none can be read."""
+    step = -(-len(group.files) // most)
     looks = {}
-    for file in group.files[::step][:_LOOKED_AT]:
+    for file in group.files[::step]:
         try:
             looks[file.path] = look_at(root / file.path)
         except GcnLuigiError as error:

@@ -26,6 +26,11 @@ def value_lines(band: BandGuess) -> tuple[list[Line], list[str]]:
     questions: list[str] = []
     if band.kind == "quality":
         return lines, questions
+    if len(band.dtypes) > 1:
+        questions.append(
+            f"The files of band {band.name} hold different types: {', '.join(band.dtypes)}. Do their values mean the "
+            "same? One scale is used for all of them."
+        )
     lines += _nodata(band, questions)
     lines += [line for line in _scale(band) if line.key not in {known.key for known in lines}]
     return lines, questions
@@ -52,7 +57,7 @@ def _nodata(band: BandGuess, questions: list[str]) -> list[Line]:
 
 def _scale(band: BandGuess) -> list[Line]:
     look, at = band.image.look, band.number - 1
-    is_plain = band.kind == "optical" and band.dtype == "int16" and not look.is_scaled
+    is_plain = band.kind == "optical" and band.dtypes == ("int16",) and not look.is_scaled
     if is_plain:
         return []
     lines = [] if band.kind == "topo" else [Line("convert", value=True)]

@@ -221,6 +221,16 @@ def test_a_type_and_its_values_give_a_scale(place, gcn, dtype, low, high, wanted
     assert {key: found[key] for key in found if key not in {"name", "role", "path"}} == wanted
 
 
+def test_types_that_differ_within_a_band_are_asked_about(place, gcn):
+    write(place / "data/ndvi_2004.tif", plane())
+    write(place / "data/ndvi_2008.tif", plane("float32", 1, 900.5), nodata=None)
+
+    settings, _, out = proposed(place, gcn)
+
+    assert bands(settings)["ndvi"]["convert"]
+    assert "The files of band ndvi hold different types: float32, int16." in out
+
+
 def test_a_constant_at_the_edge_without_a_tag_is_nodata(place, gcn):
     values = plane()
     values[:, :20] = -9999
