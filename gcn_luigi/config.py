@@ -240,7 +240,7 @@ def _no_such_region(path: Path) -> ConfigError:
     return ConfigError(
         f"no configuration for region {path.stem}: there is no file {path.name}",
         where=str(path),
-        fix=f"{hint} Write one like config/demo.toml",
+        fix=f"{hint} `gcn init DIR` writes one for your files",
     )
 
 

@@ -12,6 +12,7 @@ from gcn_luigi.cli.check_split import check_split
 from gcn_luigi.cli.completion import completion
 from gcn_luigi.cli.doctor import doctor
 from gcn_luigi.cli.export import convert, export
+from gcn_luigi.cli.init import init
 from gcn_luigi.cli.plan import plan
 from gcn_luigi.cli.report import grids, report
 from gcn_luigi.cli.run import demo, run
@@ -67,8 +68,8 @@ def import_params(*, params: Path, region: str) -> None:
 
 
 for _command in (
-    run, plan, report, status, why, validate, check_split, clean, grids, convert, export, demo, doctor, import_params,
-    upgrade_config, completion,
+    init, run, plan, report, status, why, validate, check_split, clean, grids, convert, export, demo, doctor,
+    import_params, upgrade_config, completion,
 ):  # fmt: skip
     cli.add_command(_command)
 
