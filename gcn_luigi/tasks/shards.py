@@ -19,8 +19,8 @@ from gcn_luigi.tasks.target import PublishedFile
 
 # Bytes in addition to partitions and chips: blocks decoded by GDAL, windows read ahead, tables, HDF5; measured.
 _FIXED = 56_000_000 + BLOCK_BYTES + AHEAD_BYTES
-# Bytes per pixel for weights, class words and masks while the pixels of a partition are counted.
-_COUNTED = 24
+# Bytes per pixel, for each class and for three masks, while the pixels of a partition are counted.
+_COUNTED, _N_MASKS = 4, 3
 # Bytes per band for the counts of floats and one copy of them, beyond those of whole numbers.
 _FLOAT_COUNTS = 2 * 6 * N_BINS * 8
 _LEAST_SIZE = 32
@@ -98,7 +98,8 @@ def shard_bytes(settings: RegionSettings, threads: int, size: int | None = None)
     # Without threads, one partition. With threads, those read ahead, the present one, and one for each piece of work.
     partitions, pieces = (2 * threads + 4, 2 * threads + 1) if threads > 1 else (1, 1)
     ahead = max(raw - AHEAD_BYTES, 0)
-    return _FIXED + counts + raw + ahead + partitions * partition + (pieces + threads) * piece + _COUNTED * pixels
+    counted = _COUNTED * (len(settings.class_table) + _N_MASKS) * pixels
+    return _FIXED + counts + raw + ahead + partitions * partition + (pieces + threads) * piece + counted
 
 
 def shard_memory_advice(settings: RegionSettings, threads: int, limit: int) -> list[str]:
