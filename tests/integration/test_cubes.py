@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from gcn_luigi.errors import ConfigError, GcnLuigiError
 from gcn_luigi.read.validate import validate
 from gcn_luigi.tasks import TileInventory
 from tests.integration.builds import build_inline, dataset
+from tests.integration.changes import write_config
 
 xr = pytest.importorskip("xarray", reason="xarray is an extra: pip install 'gcn-luigi[cubes]'")
 zarr = pytest.importorskip("zarr", reason="zarr is an extra: pip install 'gcn-luigi[cubes]'")
@@ -330,3 +332,26 @@ def test_a_lost_tile_is_made_again_and_nothing_else(cubed):
     (cubed.root / "out/tiny/cubes/ndsi.tif").unlink()
 
     assert ran(cubed) == {"CubeTiles"}
+
+
+def test_a_sentinel_2_cube_is_shown_in_its_colours(cubed, tiny, tmp_path):
+    names = ["B02", "B03", "B04", "B08", "B11"]
+    stack = np.stack([cubed.layers["ndsi"]] * len(names), axis=1)
+    cube = cubed.cube(reflectance=(("time", "band", "y", "x"), stack, {"_FillValue": FILL}))
+    cubed.write(cube.assign_coords(band=names), zarr_format=2)
+    bands = [{"name": name, "role": "optical", "path": "cube.zarr"} for name in names]
+
+    def shown(**more):
+        config = write_config(tmp_path / "config", tiny, {"bands": bands, **more})
+        root = dataset("tiny", cubed.root / "out", cubed.root / "input", config)
+        ran_now = build_inline(root)
+        renderer = ET.fromstring((root.paths.root / "stacks/2004.qml").read_text().split("\n", 1)[1])  # noqa: S314  our own
+        found = renderer.find("pipe/rasterrenderer")
+        with rasterio.open(root.paths.root / "stacks/2004.vrt") as layer:
+            inks = [layer.descriptions[int(found.get(f"{ink}Band")) - 1] for ink in ("red", "green", "blue")]
+        return inks, {name.split("(")[0].removeprefix("gcn.") for name in ran_now}
+
+    assert shown()[0] == ["B11", "B08", "B04"]
+    inks, families = shown(**{"report.composite": ["B04", "B03", "B02"]})
+    assert inks == ["B04", "B03", "B02"]
+    assert families == {"LayerStyles", "QualityReport", "Dataset"}

@@ -206,7 +206,7 @@ def count_reasons(reasons: Iterable[str]) -> str:
     >>> count_reasons(["year gap 7", "", "year gap 9", "rejected id"])
     '2 x year gap, 1 x rejected id'
     """
-    return ", ".join(f"{count:,} x {kind}" for kind, count in _by_frequency(reasons))
+    return ", ".join(f"{count:,} x {kind.removesuffix(' for')}" for kind, count in _by_frequency(reasons))
 
 
 def remedy(reasons: Iterable[str], own: Mapping[str, str] | None = None) -> str:

@@ -193,6 +193,7 @@ def test_a_catalog_of_no_cells_has_all_columns():
 def test_reasons_are_counted_without_their_numbers_and_equally_frequent_ones_are_in_order():
     reasons = ["year gap 7", "", "too little glacier", "year gap 12", "rejected id", "no outline", "no outline"]
     assert count_reasons(reasons) == "2 x no outline, 2 x year gap, 1 x rejected id, 1 x too little glacier"
+    assert count_reasons(["no composite for 2010", "no composite for 2012"]) == "2 x no composite"
     assert count_reasons(["", ""]) == ""
 
 
