@@ -33,8 +33,8 @@ CLOSE, FEW = 2, 0.002
 
 
 def field(x, y, year):
-    """Return smooth, positive values anywhere on the map, x and y in EPSG:3338; about 3 per pixel of change."""
-    return 900 + 300 * np.sin(x / 1700 + year) + 300 * np.cos(y / 1300)
+    """Return smooth values from 10 to 890 anywhere on the map, x and y in EPSG:3338, about 4 apart per pixel."""
+    return 450 + 220 * np.sin(x / 1700 + year) + 220 * np.cos(y / 1300)
 
 
 def hole(x, y, year):

@@ -6,6 +6,7 @@ memory does not grow with the raster.
 """
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 from rasterio.warp import reproject
 
@@ -109,6 +111,9 @@ class Warp:
         pin_rasters()
         scale = self._scale()
         with ExitStack() as stack:
+            # rasterio silences this in each call, but one thread's call restores the filters during another's.
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
             datasets: SimpleQueue[Any] = SimpleQueue()
             for _ in range(threads):
                 datasets.put(stack.enter_context(open_raster(self.path)))
@@ -174,32 +179,20 @@ class Warp:
             piece = np.full((len(self.bands), masked.height, masked.width), self.nodata, self.dtype)
             onto = partial(self._reproject, window=masked, source=source, scale=scale)
             self._warp_with_gaps(onto, values, valid, piece)
+            if self.method in _OF_AREAS or not valid.all():
+                # Also of means, whose pixels must have their centre in the raster.
+                of = np.ones_like(valid[:1]) if self.method in _OF_AREAS else valid
+                piece[~np.broadcast_to(needed.at_centres(masked, source, of), piece.shape)] = self.nodata
             _within(result, masked, window)[...] = piece
 
     def _warp_with_gaps(
         self, onto: Callable[..., None], values: NDArray[Any], valid: NDArray[np.bool_], result: NDArray[Any]
     ) -> None:
         onto(values, result, self.method, src_nodata=self.nodata, dst_nodata=self.nodata)
-        shape, is_whole = result.shape[1:], bool(valid.all())
-        if self.method in _OF_AREAS:
-            kept = self._at_centre(onto, np.ones_like(valid[:1]), shape)
-            if not is_whole:
-                share = np.zeros(result.shape, np.float32)
-                onto(valid.astype(np.float32), share, "average")
-                kept = kept & (share >= _LEAST_SHARE)
-        elif not is_whole:
-            # Most often all years lack the same pixels.
-            kept = self._at_centre(onto, valid[:1] if (valid == valid[:1]).all() else valid, shape)
-        else:
-            return
-        result[~np.broadcast_to(kept, result.shape)] = self.nodata
-
-    @staticmethod
-    def _at_centre(onto: Callable[..., None], valid: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-        """Return, (band, y, x), whether the pixel of the raster at the centre of each pixel is valid and exists."""
-        found = np.zeros((len(valid), *shape), np.uint8)
-        onto(valid.astype(np.uint8), found, "nearest")
-        return found.astype(bool)
+        if self.method in _OF_AREAS and not valid.all():
+            share = np.zeros(result.shape, np.float32)
+            onto(valid.astype(np.float32), share, "average")
+            result[share < _LEAST_SHARE] = self.nodata
 
     def _reproject(
         self,
@@ -303,6 +296,25 @@ class _Needed:
         row, col = int(self.rows[down[0]]), int(self.cols[across[0]])
         return Window(row, col, int(self.rows[down[-1] + 1]) - row, int(self.cols[across[-1] + 1]) - col)
 
+    def at_centres(self, part: Window, source: Window, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return, (band, y, x) of `part`, whether the raster's pixel at the centre of each pixel is there and valid.
+
+        `valid`, (band, y, x), says which pixels of `source` are valid. Between the places, coordinates are
+        interpolated, which is exact within about a thousandth of a pixel.
+        """
+        down, across = (
+            _between_places(places, start, length)
+            for places, start, length in ((self.rows, part.row, part.height), (self.cols, part.col, part.width))
+        )
+        own = (down @ places @ across.T for places in (self.own_rows, self.own_cols))
+        rows, cols = (
+            np.nan_to_num(np.floor(side), nan=-1.0, posinf=-1.0, neginf=-1.0).astype(np.int64) for side in own
+        )
+        rows, cols = rows - source.row, cols - source.col
+        is_in = (rows >= 0) & (rows < source.height) & (cols >= 0) & (cols < source.width)
+        found: NDArray[np.bool_] = valid[:, np.where(is_in, rows, 0), np.where(is_in, cols, 0)] & is_in
+        return found
+
     @property
     def _is_place(self) -> NDArray[np.bool_]:
         return np.isfinite(self.own_rows) & np.isfinite(self.own_cols)
@@ -310,6 +322,16 @@ class _Needed:
     @staticmethod
     def _range(own: NDArray[np.float64], reach: int) -> tuple[int, int]:
         return int(np.floor(own.min())) - reach, int(np.ceil(own.max())) + reach
+
+
+def _between_places(places: NDArray[np.int64], start: int, length: int) -> NDArray[np.float64]:
+    """Return the weights, (pixel, place), that interpolate from places to the centres of pixels from `start` on."""
+    centres = np.arange(start, start + length) + 0.5
+    before = np.searchsorted(places, centres) - 1
+    share = (centres - places[before]) / (places[before + 1] - places[before])
+    weights = np.zeros((length, len(places)))
+    weights[np.arange(length), before], weights[np.arange(length), before + 1] = 1 - share, share
+    return weights
 
 
 def _of_corners(places: NDArray[np.float64], choose: "np.ufunc") -> NDArray[np.float64]:
