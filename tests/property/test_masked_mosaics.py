@@ -111,6 +111,16 @@ def test_alpha_counts_in_a_file_of_any_number_of_bands(tmp_path):
     assert (read_header(tmp_path / "a.tif").mask, read_header(tmp_path / "a.tif").count) == (3, 2)
 
 
+def test_a_single_band_is_no_mask_of_itself_nor_one_before_the_last(tmp_path):
+    for n_bands in (1, 3):
+        write_tif(tmp_path / f"{n_bands}.tif", np.ones((n_bands, 4, 4), np.int16))
+        with rasterio.open(tmp_path / f"{n_bands}.tif", "r+") as file:
+            file.colorinterp = (ColorInterp.alpha, *[ColorInterp.undefined] * (n_bands - 1))
+
+        header = read_header(tmp_path / f"{n_bands}.tif")
+        assert (header.mask, header.count) == (0, n_bands)
+
+
 def test_a_damaged_file_of_a_masked_mosaic_is_named(tmp_path):
     values = np.random.default_rng(0).integers(0, 99, (30, 30)).astype(np.int16)
     write_masked(tmp_path / "1.tif", values, values < 9, "inside")

@@ -51,8 +51,8 @@ class Header:
     names: tuple[str, ...]
     # True if a band has a scale or offset tag, so that stored values are not the real values.
     is_scaled: bool
-    # What marks missing pixels besides nodata tags; see `mask_of`. An alpha band that is the last band is not counted,
-    # and has no dtype, tag, name or item.
+    # What marks missing pixels besides nodata tags; see `mask_of`. An alpha band is not counted, and has
+    # no dtype, tag, name or item.
     mask: int = 0
     # Scale and offset tags.
     scalings: tuple[tuple[float, float], ...] = ()
@@ -115,7 +115,7 @@ def read_header(path: Path, *, is_lattice: bool = True) -> Header:
                 fix="copy or download the file again",
             )
         mask = mask_of(dataset)
-        count = dataset.count - (mask == dataset.count > 1)
+        count = dataset.count - (mask == dataset.count)
         scalings = tuple(zip(dataset.scales, dataset.offsets, strict=True))[:count]
         header = Header(
             path=str(path),

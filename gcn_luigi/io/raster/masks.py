@@ -17,12 +17,11 @@ _NO_MASK = frozenset({MaskFlags.all_valid, MaskFlags.nodata})
 def mask_of(dataset: Any) -> int:
     """Return what hides pixels of an open raster: the number of its alpha band, `MASK`, or 0 for nothing.
 
-    `MASK` is a mask in the file or in ``.msk`` next to it. A band whose colour is alpha counts in a file of any number
-    of bands. GDAL itself takes it for a mask only in a file of two or four.
+    `MASK` is a mask in the file or in ``.msk`` next to it. The last of several bands is an alpha band if its colour
+    says so, in a file of any number of bands. GDAL itself takes it for a mask only in a file of two or four.
     """
-    for band, colour in zip(dataset.indexes, dataset.colorinterp, strict=True):
-        if colour is ColorInterp.alpha:
-            return int(band)
+    if dataset.count > 1 and dataset.colorinterp[-1] is ColorInterp.alpha:
+        return int(dataset.count)
     return MASK if any(_NO_MASK.isdisjoint(flags) for flags in dataset.mask_flag_enums) else 0
 
 

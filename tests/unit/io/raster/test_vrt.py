@@ -7,6 +7,7 @@ import rasterio
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.header import read_header
+from gcn_luigi.io.raster.masks import MASK
 from gcn_luigi.io.raster.vrt import VrtBand, VrtSource, write_vrt
 from gcn_luigi.io.raster.windows import read_window
 from gcn_luigi.lattice import Lattice, Window
@@ -127,3 +128,16 @@ def test_names_that_xml_cannot_hold_are_refused(tmp_path):
 def test_a_type_that_gdal_lacks_is_refused(tmp_path):
     with pytest.raises(InputError, match="float16"):
         write_vrt(tmp_path / "a.vrt", LATTICE, [VrtBand("a", "float16", None, ())])
+
+
+def test_a_masked_source_is_transparent_where_its_mask_hides_it(tmp_path):
+    below, above = (write_tif(tmp_path / f"{name}.tif", ramp() + first) for name, first in (("a", 0), ("b", 100)))
+    hidden = ramp()[0] % 3 == 0
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(above, "r+") as file:
+        file.write_mask(~hidden)
+    sources = (VrtSource(below, 1, LATTICE.window, -32768), VrtSource(above, 1, LATTICE.window, -32768, mask=MASK))
+
+    write_vrt(tmp_path / "a.vrt", LATTICE, [VrtBand("a", "int16", -32768, sources)])
+
+    with rasterio.open(tmp_path / "a.vrt") as dataset:
+        np.testing.assert_array_equal(dataset.read(1), ramp()[0] + np.where(hidden, 0, 100))
