@@ -101,12 +101,14 @@ def test_a_batch_script_can_be_parsed(path):
     assert subprocess.run(["bash", "-n", path], capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("page", ["howto/legacy.md", "howto/outlines.md", "nodata.md"])
+@pytest.mark.parametrize("page", ["explanation/labels.md", "howto/legacy.md", "howto/outlines.md", "nodata.md"])
 def test_the_toml_of_a_page_is_understood(page):
     """Each block, laid over the template, loads."""
     template = tomllib.loads((ROOT / "config" / "southern.toml").read_text("utf-8"))
     found = [tomllib.loads(block.text) for block in blocks(ROOT / "docs" / page) if block.kind == "toml"]
     assert found
     for tables in found:
-        merged = {**template, **{name: {**template.get(name, {}), **table} for name, table in tables.items()}}
+        # A label has one source, so another one replaces that of the template.
+        kept = {name: {} if "source" in table else template.get(name, {}) for name, table in tables.items()}
+        merged = {**template, **{name: {**kept[name], **table} for name, table in tables.items()}}
         RegionSettings.model_validate(merged)
