@@ -132,6 +132,20 @@ def test_a_window_of_a_packed_cube_takes_the_memory_of_its_chunks(tmp_path):
     assert peak < 4e6
 
 
+def test_composites_that_xarray_made_by_year_are_understood(tmp_path):
+    dates = np.array(["2004-08-01", "2004-09-01", "2008-08-01", "2008-09-01"], "datetime64[ns]")
+    scenes = xr.Dataset(
+        {"ndvi": (("time", "y", "x"), np.repeat(PIXELS, 2, axis=0), {"grid_mapping": "spatial_ref"})},
+        {"time": dates, "y": Y, "x": X, "spatial_ref": ((), 0, {"crs_wkt": _wkt()})},
+    )
+
+    found, pixels = opened(tmp_path, scenes.groupby("time.year").median())
+
+    assert found.names == ("2004", "2008")
+    assert is_same_crs(found.lattice.crs, UTM)
+    np.testing.assert_array_equal(pixels, PIXELS)
+
+
 ENTRIES = np.stack([PIXELS, PIXELS + 1, PIXELS + 2], axis=1)
 
 
