@@ -118,7 +118,7 @@ def test_many_samples_in_different_bins_are_not_refused():
 
 
 def test_an_empty_histogram_has_no_figures():
-    assert FloatHistogram.empty(1).summary(0).count == 0
+    assert FloatHistogram(1).summary(0).count == 0
 
 
 @pytest.mark.parametrize(
