@@ -127,7 +127,7 @@ cdef void _add_floats(
         # Negative zero is the same value as zero.
         bits = run[i] if run[i] != INT32_MIN else 0
         # Read as whole numbers, negative floats are in reverse order.
-        bits = bits if bits >= 0 else bits ^ 0x7FFFFFFF
+        bits = bits if bits >= 0 else <int32_t>(bits ^ 0x7FFFFFFF)
         # An int32 has an upper half of -32768 to 32767, so the bin is one of 65536.
         of_bin = counts + N_COUNTS * ((bits >> 16) + ZERO_BIN)
         step = (bits & 0xFFFF) - MIDDLE

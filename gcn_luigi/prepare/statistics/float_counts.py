@@ -9,9 +9,8 @@ wherever and in whatever order the counts were made. Percentiles and distances b
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -102,9 +101,13 @@ def _floats(ordered: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray(ordered ^ ((ordered >> 31) & np.int32(0x7FFFFFFF))).view(np.float32)
 
 
-@dataclass
 class FloatHistogram:
-    """The counts of several shards, of one weighting.
+    """The sum of the counts of several shards, of one weighting.
+
+    Parameters
+    ----------
+    n_bands : int
+        Number of bands.
 
     Attributes
     ----------
@@ -116,19 +119,10 @@ class FloatHistogram:
         (band,): the smallest and largest value; infinite if there is none.
     """
 
-    counts: Histogram
-    steps: Histogram
-    squared_steps: npt.NDArray[Any]
-    lowest: npt.NDArray[np.float32]
-    highest: npt.NDArray[np.float32]
-
-    @classmethod
-    def empty(cls, n_bands: int) -> Self:
-        """Return a histogram without samples."""
-        counts, steps = np.zeros((2, n_bands, N_BINS), np.int64)
-        squares = np.zeros((n_bands, N_BINS), object)
-        low, high = np.full(n_bands, np.inf, np.float32), np.full(n_bands, -np.inf, np.float32)
-        return cls(counts, steps, squares, low, high)
+    def __init__(self, n_bands: int) -> None:
+        self.counts, self.steps = np.zeros((2, n_bands, N_BINS), np.int64)
+        self.squared_steps: npt.NDArray[Any] = np.zeros((n_bands, N_BINS), object)
+        self.lowest, self.highest = (np.full(n_bands, end, np.float32) for end in (np.inf, -np.inf))
 
     def add(self, table: Mapping[str, npt.NDArray[Any]], prefix: str = "") -> None:
         """Add the table ``statistics`` of a shard. With the prefix ``chip_``, samples count once for every chip."""
@@ -183,7 +177,7 @@ def summaries_of(tables: Sequence[Mapping[str, npt.NDArray[Any]]], prefix: str =
     if "steps" not in tables[0]:
         total: Histogram = sum((table[f"{prefix}histogram"] for table in tables), np.zeros((n_bands, N_BINS), np.int64))
         return [summarise(row) for row in total]
-    merged = FloatHistogram.empty(n_bands)
+    merged = FloatHistogram(n_bands)
     for table in tables:
         merged.add(table, prefix)
     return [merged.summary(band) for band in range(n_bands)]

@@ -165,7 +165,7 @@ class _BandCounts:
 
     def __init__(self, n_bands: int, dtype: str) -> None:
         self._n_bands, self._is_float, prefixes = n_bands, dtype == "float32", ("", "chip_")
-        self._floats = {prefix: FloatHistogram.empty(n_bands) for prefix in prefixes if self._is_float}
+        self._floats = {prefix: FloatHistogram(n_bands) for prefix in prefixes if self._is_float}
         self._whole = {prefix: empty_histogram(n_bands) for prefix in prefixes if not self._is_float}
 
     def add(self, table: dict[str, Any]) -> None:
