@@ -265,6 +265,30 @@ def test_elevation_within_a_composite_is_topography_of_one_year(place, gcn):
     assert bands(settings)["ndvi"]["path"] == "all_{year}.tif"
 
 
+def test_descriptions_that_repeat_the_year_of_their_file(place, gcn):
+    for year in (2004, 2008):
+        write(place / f"data/ls_{year}.tif", plane(), plane(), names=(f"ndvi_{year}", f"nbr_{year}"))
+
+    settings, _, out = proposed(place, gcn)
+
+    assert settings["years"] == [2004, 2008]
+    assert [(band["path"], band["band"]) for band in settings["bands"]] == [("ls_{year}.tif", "{name}_{year}")] * 2
+    assert "will stop here: 2 problems" not in out
+
+
+def test_an_alpha_band_is_no_band_of_the_image(place, gcn):
+    write(place / "data/mosaic_2004.tif", *[plane()] * 3, names=("B4", "B3", "alpha"))
+
+    assert list(bands(proposed(place, gcn)[0])) == ["B4", "B3"]
+
+
+def test_a_known_product_of_elevations_is_a_dem_in_metres(place, gcn):
+    write(place / "data/ndvi_2004.tif", plane())
+    write(place / "data/ArcticDEM_32m.tif", plane("float32", 1, 900), nodata=-9999)
+
+    assert bands(proposed(place, gcn)[0])["dem"] == {"name": "dem", "role": "topo", "path": "ArcticDEM_32m.tif"}
+
+
 def test_bands_without_a_description_are_asked_about(place, gcn):
     for year in (2004, 2008):
         write(place / f"data/all_{year}.tif", plane(), plane())
