@@ -90,7 +90,11 @@ def survey(root: Path, say: Say) -> Findings:
     found = Findings(root, cubes=listed.cubes, datasets=listed.datasets, others=listed.others)
     used = _in_vrts(root, listed.rasters)
     rasters = [path for path in listed.rasters if path not in used]
-    found.n_in_vrts = len(listed.rasters) - len(rasters)
+    # In a pattern, these letters have a meaning.
+    strange = [path for path in rasters if set(path) & set("{}*")]
+    found.unreadable += [f"{path}: a pattern cannot hold a brace or an asterisk; rename it" for path in strange]
+    rasters = [path for path in rasters if path not in set(strange)]
+    found.n_in_vrts = len(used & set(listed.rasters))
     groups = group_names(rasters)
     with rasterio.Env():
         images = []

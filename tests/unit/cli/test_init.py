@@ -333,6 +333,16 @@ def test_what_would_stop_the_build_is_said(place, gcn):
     assert "nbr (between the pixels" in out
 
 
+def test_a_name_that_no_pattern_can_hold_is_named(place, gcn):
+    write(place / "data/ndvi_2004.tif", plane())
+    write(place / "data/nbr{1}_2004.tif", plane())
+
+    settings, _, out = proposed(place, gcn)
+
+    assert list(bands(settings)) == ["ndvi"]
+    assert "nbr{1}_2004.tif: a pattern cannot hold a brace" in out
+
+
 def test_a_damaged_file_does_not_stop_the_look(place, gcn):
     write(place / "data/ndvi_2004.tif", plane())
     (place / "data/nbr_2004.tif").write_bytes(b"")
