@@ -135,11 +135,7 @@ def merge_tiles(groups: Sequence[NameGroup]) -> NameGroup | None:
 def _unambiguous(files: Sequence[tuple[str, list[_Token]]]) -> list[NameGroup]:
     """Return the group of files, or one for each text that does not matter if ``*`` could take a part of the tile."""
     group = _group(files)
-    pattern = PathPattern(group.pattern, Band("any", Role.OPTICAL))
-    found = [pattern.match(file.path) for file in group.files]
-    if all(
-        one and (one.tile, one.year) == (file.tile, file.year) for one, file in zip(found, group.files, strict=True)
-    ):
+    if _is_found(group):
         return [group]
     texts = [[token.text for token in tokens] for _, tokens in files]
     differ = [place for place, column in enumerate(zip(*texts, strict=True)) if len(set(column)) > 1]
@@ -155,7 +151,7 @@ def _unambiguous(files: Sequence[tuple[str, list[_Token]]]) -> list[NameGroup]:
 
 
 def _is_found(group: NameGroup) -> bool:
-    """Return whether the reader of the build finds the files of a group by its pattern, with the same tiles and years."""
+    """Return whether the reader of the build finds the files by the pattern, with the same tiles and years."""
     pattern = PathPattern(group.pattern, Band("any", Role.OPTICAL))
     found = [pattern.match(file.path) for file in group.files]
     return all(
