@@ -111,7 +111,7 @@ def survey(root: Path, say: Say) -> Findings:
         try:
             found.in_cubes += [(path, look) for look in look_at_cube(root / path)]
         except GcnLuigiError as error:
-            found.unreadable.append(f"{path}: {error.what}")
+            found.unreadable.append(f"{path}: {error.what}: {error.fix}")
     for path in listed.vectors:
         try:
             found.layers += look_at_layers(root / path)
