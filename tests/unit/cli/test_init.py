@@ -241,7 +241,7 @@ def test_a_constant_at_the_edge_without_a_tag_is_nodata(place, gcn):
 
     settings, text, _ = proposed(place, gcn)
 
-    assert {name: band["nodata"] for name, band in bands(settings).items()} == {"ndvi": -9999, "dem": -9999}
+    assert [bands(settings)[name]["nodata"] for name in ("ndvi", "dem")] == [-9999, -9999]
     assert text.count("no file has a nodata tag, and -9999 fills") == 2
 
 
@@ -321,16 +321,24 @@ def test_files_used_by_a_vrt_are_not_listed_themselves(place, gcn):
     assert "1 rasters are parts of these VRTs" in out
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_what_would_stop_the_build_is_said(place, gcn):
     for name in ("ndvi", "tcb"):
         write(place / f"data/{name}_2004.tif", plane())
-    write(place / "data/nbr_2004.tif", plane(), left=400003.0)
+    write(place / "data/nbr_2004.tif", plane(), crs=None)
 
     _, text, out = proposed(place, gcn)
 
-    assert "between the pixels of the others" in " ".join(text.replace("#", "").split())
-    assert "off the pixel lattice by" in out
-    assert "nbr (between the pixels" in out
+    assert "nbr (without a CRS)" in out
+    assert "`gcn plan` will stop here: 1 problem with the tiles, first: band nbr nbr_2004.tif: has no coordinate" in out
+    assert "has no coordinate system. To fix it:" in " ".join(text.replace("#", "").split())
+
+
+def test_files_between_the_pixels_of_the_others_are_named(place, gcn):
+    for name, left in {"ndvi": 4e5, "tcb": 4e5, "nbr": 400003.0}.items():
+        write(place / f"data/{name}_2004.tif", plane(), left=left)
+
+    assert "nbr (between the pixels of the others)" in proposed(place, gcn)[2]
 
 
 def test_a_name_that_no_pattern_can_hold_is_named(place, gcn):
