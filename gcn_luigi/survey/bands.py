@@ -15,6 +15,8 @@ from gcn_luigi.survey.words import looks_like, role_of
 
 Kind = Literal["optical", "topo", "quality", "votes", "label", "distance", ""]
 _YEAR = re.compile(r"(?<!\d)(?:19[5-9]|20[0-4])\d(?!\d)")
+# Products of elevations whose names hold no word such as dem.
+_TALL = re.compile(r"arcticdem|copdem|ifsar|srtm", re.IGNORECASE)
 # Names that the build gives to bands of its own.
 _TAKEN = frozenset({"label", "distance"})
 _MOST_CLASSES = 32
@@ -119,6 +121,8 @@ def _one_band(image: Image) -> list[BandGuess]:
     name = group.band or group.ending or look.names[0] or PurePosixPath(group.files[0].path).stem
     if not group.band and role_of(look.names[0]):
         name = look.names[0]
+    if kind == "topo" and not role_of(name) and _TALL.search(group.pattern):
+        name = "dem"
     said = "" if role_of(name) else why or "the name of the file"
     return [BandGuess(fitted_name(name), kind, image, group.pattern, years=group.years, why=said)]
 
@@ -131,7 +135,7 @@ def _kind_of_file(image: Image) -> tuple[Kind, str]:
     if special or role:
         return special or _as_kind(role), ""
     if looks_like(group.pattern, "topo"):
-        return "topo", "its directory"
+        return "topo", "its path"
     return ("optical", "it has years") if len(group.years) > 1 else ("", "")
 
 
@@ -170,7 +174,9 @@ def _several_bands(image: Image) -> list[BandGuess]:
     if any("{year}" in template for template in templates):
         return _of_templates(image, templates)
     if named and len(set(named)) == len(look.names):
-        return [_of_name(image, number, name) for number, name in enumerate(look.names, 1)]
+        numbered = enumerate(look.names, 1)
+        # An alpha band marks valid pixels, and is none of the image.
+        return [_of_name(image, number, name) for number, name in numbered if name.lower() != "alpha"]
     if (group.band or looks_like(group.pattern, "topo")) and len(group.years) < 2:
         # Bands without a description, in files of one known band: they are years.
         return [_of_years(image, (), None, [])]
@@ -216,15 +222,16 @@ def _of_templates(image: Image, templates: Sequence[str]) -> list[BandGuess]:
             for number, name in enumerate(image.look.names, 1)
             if _templates([name]) == [template]
         }
+        # Files of one year may repeat it in their descriptions.
+        is_of_path = set(years) == {image.group.files[0].year}
         rest = re.sub(r"[_\-. ]{2,}", "_", template.replace("{year}", "")).strip("_-. ")
         name, role = fitted_name(rest), role_of(rest)
         band = template.replace(rest, "{name}") if name == rest else template
-        found.append(
-            BandGuess(
-                name, _as_kind(role), image, image.group.pattern.replace("{year}", "*"), band,
-                tuple(sorted(years)), number=min(years.values()), why="" if role else "its description",
-            )
-        )  # fmt: skip
+        path, own = image.group.pattern, image.group.years
+        if not is_of_path:
+            path, own = path.replace("{year}", "*"), tuple(sorted(years))
+        why = "" if role else "its description"
+        found.append(BandGuess(name, _as_kind(role), image, path, band, own, number=min(years.values()), why=why))
     return found
 
 

@@ -7,6 +7,8 @@ from enum import Enum
 from itertools import combinations
 from pathlib import PurePosixPath
 
+from gcn_luigi.bands import Band, Role
+from gcn_luigi.io.inputs.patterns import PathPattern
 from gcn_luigi.survey.words import is_prefix, role_of
 
 # Separators, a date or a date with a time, and words. 20200716T211521Z is a year and a rest.
@@ -106,7 +108,8 @@ def group_names(paths: Iterable[str]) -> list[NameGroup]:
     for path in sorted(set(paths)):
         tokens = _tokens(path)
         alike.setdefault(_key(tokens), []).append((path, tokens))
-    return sorted((_group(files) for files in alike.values()), key=lambda group: group.pattern)
+    groups = [group for files in alike.values() for group in _unambiguous(files)]
+    return sorted(groups, key=lambda group: group.pattern)
 
 
 def merge_tiles(groups: Sequence[NameGroup]) -> NameGroup | None:
@@ -126,7 +129,35 @@ def merge_tiles(groups: Sequence[NameGroup]) -> NameGroup | None:
     if len(values) != 1 or any(everything[0][1][place].kind is _Kind.SIGN for place in words):
         return None
     merged = _group(everything, words)
-    return merged if not merged.is_repeated else None
+    return merged if _is_found(merged) and not merged.is_repeated else None
+
+
+def _unambiguous(files: Sequence[tuple[str, list[_Token]]]) -> list[NameGroup]:
+    """Return the group of files, or one for each text that does not matter if ``*`` could take a part of the tile."""
+    group = _group(files)
+    if _is_found(group):
+        return [group]
+    texts = [[token.text for token in tokens] for _, tokens in files]
+    differ = [place for place, column in enumerate(zip(*texts, strict=True)) if len(set(column)) > 1]
+    # The word with the fewest values is the one that is not the tile: a satellite, an orbit, a version.
+    words = [place for place in differ if files[0][1][place].kind in (_Kind.NUMBER, _Kind.MIXED)]
+    if not words:
+        return [group]
+    place = min(words, key=lambda place: len({own[place] for own in texts}))
+    parts: dict[str, list[tuple[str, list[_Token]]]] = {}
+    for file, own in zip(files, texts, strict=True):
+        parts.setdefault(own[place], []).append(file)
+    return [made for part in parts.values() for made in _unambiguous(part)]
+
+
+def _is_found(group: NameGroup) -> bool:
+    """Return whether the reader of the build finds the files by the pattern, with the same tiles and years."""
+    pattern = PathPattern(group.pattern, Band("any", Role.OPTICAL))
+    found = [pattern.match(file.path) for file in group.files]
+    return all(
+        one is not None and (one.tile, one.year) == (file.tile, file.year)
+        for one, file in zip(found, group.files, strict=True)
+    )
 
 
 def _tokens(path: str) -> list[_Token]:

@@ -90,7 +90,11 @@ def survey(root: Path, say: Say) -> Findings:
     found = Findings(root, cubes=listed.cubes, datasets=listed.datasets, others=listed.others)
     used = _in_vrts(root, listed.rasters)
     rasters = [path for path in listed.rasters if path not in used]
-    found.n_in_vrts = len(listed.rasters) - len(rasters)
+    # In a pattern, these letters have a meaning.
+    strange = [path for path in rasters if set(path) & set("{}*")]
+    found.unreadable += [f"{path}: a pattern cannot hold a brace or an asterisk; rename it" for path in strange]
+    rasters = [path for path in rasters if path not in set(strange)]
+    found.n_in_vrts = len(used & set(listed.rasters))
     groups = group_names(rasters)
     with rasterio.Env():
         images = []
@@ -107,7 +111,7 @@ def survey(root: Path, say: Say) -> Findings:
         try:
             found.in_cubes += [(path, look) for look in look_at_cube(root / path)]
         except GcnLuigiError as error:
-            found.unreadable.append(f"{path}: {error.what}")
+            found.unreadable.append(f"{path}: {error.what}: {error.fix}")
     for path in listed.vectors:
         try:
             found.layers += look_at_layers(root / path)

@@ -13,6 +13,7 @@ _LANDSAT = re.compile(r"sr_b\d", re.IGNORECASE)
 _LANDSAT_SCALE, _LANDSAT_OFFSET, _LANDSAT_TAGS = 0.275, -2000, (2.75e-05, -0.2)
 # Values that programs write for missing pixels if no nodata tag says so.
 _SENTINELS = (-9999.0, -32768.0, -32767.0, -99.0, -999.0)
+_ELEVATION, _HIGHEST = re.compile(r"dem|dsm|dtm|elev|altitude", re.IGNORECASE), 16000
 # The share of the pixels seen that makes a constant at the edge suspect.
 _SUSPECT = 0.03
 _TOPO_NODATA = -9999
@@ -74,7 +75,8 @@ def _scale(band: BandGuess) -> list[Line]:
     if _LANDSAT.fullmatch(band.name) and band.dtype == "uint16" and band.kind == "optical":
         why = "Landsat Collection 2: reflectance x 10000"
         return [*lines, Line("scale", _LANDSAT_SCALE, why), Line("offset", _LANDSAT_OFFSET, why)]
-    if values is None:
+    if values is None or (_ELEVATION.search(band.name) and values.high <= _HIGHEST):
+        # Whole metres are exact enough, and a sample misses the highest summit.
         return lines
     # Curvature is small nearly everywhere, and large on a few crests that a sample misses.
     room = _ROOM_OF_CURVATURE if "curv" in band.name.lower() else 1

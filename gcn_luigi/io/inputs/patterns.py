@@ -100,7 +100,7 @@ class PathPattern:
         InputError
             A directory cannot be listed.
         """
-        matches = (self._match(path) for path in _walk(root, "", self._parts))
+        matches = (self.match(path) for path in _walk(root, "", self._parts))
         return sorted((found for found in matches if found is not None), key=lambda found: found.path)
 
     @cached_property
@@ -112,7 +112,8 @@ class PathPattern:
     def _whole(self) -> re.Pattern[str]:
         return re.compile(_regex(self.filled))
 
-    def _match(self, path: str) -> Match | None:
+    def match(self, path: str) -> Match | None:
+        """Return what the placeholders stand for in a path relative to the root; None if it does not fit."""
         found = self._whole.fullmatch(path)
         if found is None:
             return None

@@ -241,7 +241,7 @@ def test_a_constant_at_the_edge_without_a_tag_is_nodata(place, gcn):
 
     settings, text, _ = proposed(place, gcn)
 
-    assert {name: band["nodata"] for name, band in bands(settings).items()} == {"ndvi": -9999, "dem": -9999}
+    assert [bands(settings)[name]["nodata"] for name in ("ndvi", "dem")] == [-9999, -9999]
     assert text.count("no file has a nodata tag, and -9999 fills") == 2
 
 
@@ -263,6 +263,30 @@ def test_elevation_within_a_composite_is_topography_of_one_year(place, gcn):
 
     assert bands(settings)["slope"] == {"name": "slope", "role": "topo", "path": "all_2008.tif"}
     assert bands(settings)["ndvi"]["path"] == "all_{year}.tif"
+
+
+def test_descriptions_that_repeat_the_year_of_their_file(place, gcn):
+    for year in (2004, 2008):
+        write(place / f"data/ls_{year}.tif", plane(), plane(), names=(f"ndvi_{year}", f"nbr_{year}"))
+
+    settings, _, out = proposed(place, gcn)
+
+    assert settings["years"] == [2004, 2008]
+    assert [(band["path"], band["band"]) for band in settings["bands"]] == [("ls_{year}.tif", "{name}_{year}")] * 2
+    assert "will stop here: 2 problems" not in out
+
+
+def test_an_alpha_band_is_no_band_of_the_image(place, gcn):
+    write(place / "data/mosaic_2004.tif", *[plane()] * 3, names=("B4", "B3", "alpha"))
+
+    assert list(bands(proposed(place, gcn)[0])) == ["B4", "B3"]
+
+
+def test_a_known_product_of_elevations_is_a_dem_in_metres(place, gcn):
+    write(place / "data/ndvi_2004.tif", plane())
+    write(place / "data/ArcticDEM_32m.tif", plane("float32", 1, 900), nodata=-9999)
+
+    assert bands(proposed(place, gcn)[0])["dem"] == {"name": "dem", "role": "topo", "path": "ArcticDEM_32m.tif"}
 
 
 def test_bands_without_a_description_are_asked_about(place, gcn):
@@ -297,16 +321,34 @@ def test_files_used_by_a_vrt_are_not_listed_themselves(place, gcn):
     assert "1 rasters are parts of these VRTs" in out
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_what_would_stop_the_build_is_said(place, gcn):
     for name in ("ndvi", "tcb"):
         write(place / f"data/{name}_2004.tif", plane())
-    write(place / "data/nbr_2004.tif", plane(), left=400003.0)
+    write(place / "data/nbr_2004.tif", plane(), crs=None)
 
     _, text, out = proposed(place, gcn)
 
-    assert "between the pixels of the others" in " ".join(text.replace("#", "").split())
-    assert "off the pixel lattice by" in out
-    assert "nbr (between the pixels" in out
+    assert "nbr (without a CRS)" in out
+    assert "`gcn plan` will stop here: 1 problem with the tiles, first: band nbr nbr_2004.tif: has no coordinate" in out
+    assert "has no coordinate system. To fix it:" in " ".join(text.replace("#", "").split())
+
+
+def test_files_between_the_pixels_of_the_others_are_named(place, gcn):
+    for name, left in {"ndvi": 4e5, "tcb": 4e5, "nbr": 400003.0}.items():
+        write(place / f"data/{name}_2004.tif", plane(), left=left)
+
+    assert "nbr (between the pixels of the others)" in proposed(place, gcn)[2]
+
+
+def test_a_name_that_no_pattern_can_hold_is_named(place, gcn):
+    write(place / "data/ndvi_2004.tif", plane())
+    write(place / "data/nbr{1}_2004.tif", plane())
+
+    settings, _, out = proposed(place, gcn)
+
+    assert list(bands(settings)) == ["ndvi"]
+    assert "nbr{1}_2004.tif: a pattern cannot hold a brace" in out
 
 
 def test_a_damaged_file_does_not_stop_the_look(place, gcn):
