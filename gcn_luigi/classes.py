@@ -104,7 +104,8 @@ class ClassTable:
         for table in sorted(given, key=lambda table: int(table["value"])):
             name = str(table["name"])
             if table.get("colour") is None:
-                table["colour"] = _COLOURS.get(name) or next(spare)
+                # Where the colours end, there are too many classes, which is refused below with a message.
+                table["colour"] = _COLOURS.get(name) or next(spare, _COLOURS["none"])
             if table.get("glacier") is None:
                 table["glacier"] = name in _GLACIER
         return cls(tuple(LabelClass(**table) for table in given))

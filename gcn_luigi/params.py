@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gcn_luigi.errors import ConfigError, LatticeError
-from gcn_luigi.io.raster.header import crs_of
+from gcn_luigi.io.raster.crs import crs_of
 
 _PATHS = ("image_tiles_dir", "topo_tiles_dir", "class_label_raster", "distance_raster", "grid")
 _WHOLE = ("image_chip_size", "chip_step")

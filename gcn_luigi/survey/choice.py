@@ -10,7 +10,8 @@ from rasterio.warp import transform_bounds
 
 from gcn_luigi.errors import few
 from gcn_luigi.io.inputs.looks import Look
-from gcn_luigi.io.raster.header import is_same_crs, is_same_size
+from gcn_luigi.io.raster.crs import is_same_crs
+from gcn_luigi.io.raster.header import is_same_size
 from gcn_luigi.prepare.missing.described_years import described_years
 from gcn_luigi.survey.bands import BandGuess
 from gcn_luigi.survey.draft import Line

@@ -68,6 +68,7 @@ def test_each_stored_value_equals_decimal_arithmetic(values, band, nodata, round
 )
 @example(np.array([3.5e38, -3.5e38]), Band("dem", Role.TOPO, nodata=-9999), None, "saturate")
 @example(np.array([-9999.0000001]), Band("dem", Role.TOPO, nodata=-9999), None, "saturate")
+@example(np.array([-6.35509482e-262]), Band("dem", Role.TOPO, nodata=0), None, "saturate")
 @example(np.array([1e-60, -1e-60]), Band("dem", Role.TOPO, nodata=0), None, "saturate")
 @example(np.array([-9999.0]), Band("dem", Role.TOPO, nodata=-1, scale=0.1, offset=998.9), None, "saturate")
 @example(np.array([1.00000001, 0.99999999]), Band("dem", Role.TOPO, nodata=1), None, "saturate")

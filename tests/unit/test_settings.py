@@ -8,7 +8,7 @@ from gcn_luigi.config import pick
 from gcn_luigi.settings import BandSettings, DistanceSettings, LabelSettings, RegionSettings
 
 CLASSES = [{"name": name, "value": value} for value, name in enumerate(("none", "debris", "ice", "lake"))]
-TWO = [CLASSES[0], CLASSES[3]]
+NO_GLACIER = [CLASSES[0], CLASSES[3]]
 COLUMN = {"source": "outlines", "class_column": "type"}
 RED = {"name": "red", "role": "optical"}
 DEM = {"name": "dem", "role": "topo"}
@@ -16,7 +16,7 @@ RMSE = {"name": "rmse", "role": "quality"}
 DISTANCE = {"name": "distance", "role": "topo"}
 SLOPE = {"name": "slope", "role": "topo", "derive": "slope"}
 SOURCE = DEM | {"stacked": False}
-TWO = [RED, DEM, {"name": "dsm", "role": "topo"}]
+DEMS = [RED, DEM, {"name": "dsm", "role": "topo"}]
 
 
 def make(**changes):
@@ -71,7 +71,7 @@ def test_a_derived_band_is_stacked_without_files_and_its_elevations_only_if_want
 
 
 def test_the_elevations_of_a_derived_band_are_named_if_there_are_several():
-    settings = make(bands=[*TWO, SLOPE | {"dem": "dsm"}])
+    settings = make(bands=[*DEMS, SLOPE | {"dem": "dsm"}])
 
     assert settings.elevations_of(settings.derived_bands[0]).name == "dsm"
 
@@ -143,10 +143,10 @@ def test_settings_cannot_be_changed():
         ({"classes": [*CLASSES, {"name": "cliff", "value": 9, "colour": "blue"}]}, "colour of cliff is 'blue'"),
         ({"classes": [*CLASSES, {"name": "cliff", "value": 9, "glacier": "yes"}]}, "give true or false"),
         ({"classes": CLASSES, "nodata": {"mode": "legacy"}}, 'use mode = "strict"'),
-        ({"classes": TWO}, "a label of votes needs a class debris and ice; classes are none, lake"),
-        ({"classes": TWO, "label": {"source": "outlines"}}, "a label of outlines needs a class ice"),
+        ({"classes": NO_GLACIER}, "a label of votes needs a class debris and ice; classes are none, lake"),
+        ({"classes": NO_GLACIER, "label": {"source": "outlines"}}, "a label of outlines needs a class ice"),
         (
-            {"classes": TWO, "label": {"raster": "b"}, "chips": {"min_glacier_share": 0.1}},
+            {"classes": NO_GLACIER, "label": {"raster": "b"}, "chips": {"min_glacier_share": 0.1}},
             "needs a class that is glacier",
         ),
         ({"classes": CLASSES, "chips": {"min_share": {"lakes": 0.1}}}, r"chips.min_share.lakes: .*did you mean lake\?"),
@@ -159,11 +159,14 @@ def test_settings_cannot_be_changed():
         ({"bands": [RED, DISTANCE], "distance": {"enabled": True}}, "distance is used twice"),
         ({"bands": [RMSE]}, "an optical or topo band"),
         ({"bands": [RED, SLOPE]}, "say with dem which band slope is derived from .topo bands with files: none"),
-        ({"bands": [*TWO, SLOPE]}, "say with dem which band slope is derived from .topo bands with files: dem, dsm"),
-        ({"bands": [*TWO, SLOPE | {"dem": "red"}]}, 'dem = "red" of slope is no topo band with files'),
-        ({"bands": [*TWO, SLOPE | {"dem": "slope"}]}, 'dem = "slope" of slope is no topo band with files'),
+        (
+            {"bands": [*DEMS, SLOPE]},
+            "say with dem which band slope is derived from .topo bands with files: dem, dsm",
+        ),
+        ({"bands": [*DEMS, SLOPE | {"dem": "red"}]}, 'dem = "red" of slope is no topo band with files'),
+        ({"bands": [*DEMS, SLOPE | {"dem": "slope"}]}, 'dem = "slope" of slope is no topo band with files'),
         ({"bands": [RED, SOURCE]}, "dem is not stacked, and no band is derived from it"),
-        ({"bands": [*TWO, SOURCE | {"name": "d2"}, SLOPE | {"dem": "dem"}]}, "d2 is not stacked, and no band"),
+        ({"bands": [*DEMS, SOURCE | {"name": "d2"}, SLOPE | {"dem": "dem"}]}, "d2 is not stacked, and no band"),
         ({"bands": [RED | {"stacked": False}, DEM]}, "stacked = false is for the topo band with the elevations"),
         ({"bands": [DEM, SLOPE | {"stacked": False}]}, "stacked = false is for the topo band with the elevations"),
         ({"bands": [DEM, RED | {"dem": "dem"}]}, "dem and z_factor need derive"),

@@ -11,7 +11,8 @@ import numpy as np
 from gcn_luigi.errors import GcnLuigiError, InputError, LatticeError
 from gcn_luigi.io.inputs.inventory import Note, SourceFile
 from gcn_luigi.io.inputs.matching import Findings
-from gcn_luigi.io.raster.header import Header, crs_code, crs_of, is_same_crs, is_same_size, read_header, window_on
+from gcn_luigi.io.raster.crs import crs_code, crs_of, is_same_crs
+from gcn_luigi.io.raster.header import Header, is_same_size, read_header, window_on
 from gcn_luigi.io.raster.warp import suited_method
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.settings import LatticeSettings, RegionSettings

@@ -13,7 +13,7 @@ from rasterio.errors import CRSError
 
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.looks import Look, Values, values_of
-from gcn_luigi.io.raster.header import crs_code
+from gcn_luigi.io.raster.crs import crs_code
 
 # Names of dimensions in CF files and in what rioxarray, odc-geo and stackstac write.
 _X = frozenset({"x", "easting", "lon", "longitude", "xc"})

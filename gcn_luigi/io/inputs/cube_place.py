@@ -11,7 +11,8 @@ from typing import Any
 import pyproj
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.raster.header import crs_code, crs_of, is_same_size
+from gcn_luigi.io.raster.crs import crs_code, crs_of
+from gcn_luigi.io.raster.header import is_same_size
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.cube_axes import Axis, agree, regular_axis
 

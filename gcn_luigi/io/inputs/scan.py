@@ -24,15 +24,8 @@ from gcn_luigi.io.inputs.matching import (
     path_patterns,
 )
 from gcn_luigi.io.inputs.patterns import Match
-from gcn_luigi.io.raster.header import (
-    COPY_FIRST,
-    Header,
-    crs_code,
-    crs_of,
-    fix_unwritten,
-    read_header,
-    window_on,
-)
+from gcn_luigi.io.raster.crs import crs_code, crs_of
+from gcn_luigi.io.raster.header import COPY_FIRST, Header, fix_unwritten, read_header, window_on
 from gcn_luigi.io.raster.placement import EVERYWHERE
 from gcn_luigi.io.raster.warp import suited_method
 from gcn_luigi.lattice import Lattice, Window, WindowSet

@@ -13,7 +13,8 @@ from rasterio.transform import Affine
 
 from gcn_luigi.errors import InputError, PublishError
 from gcn_luigi.io.gdal import pin_rasters
-from gcn_luigi.io.raster.header import crs_of, read_header
+from gcn_luigi.io.raster.crs import crs_of
+from gcn_luigi.io.raster.header import read_header
 from gcn_luigi.lattice import Lattice, Window
 
 # Pixels along the edge of a GeoTIFF block. GDAL requires multiples of 16.

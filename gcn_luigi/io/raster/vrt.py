@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.raster.header import crs_of
+from gcn_luigi.io.raster.crs import crs_of
 from gcn_luigi.lattice import Lattice, Window
 
 # Edge length of the blocks that GDAL computes at once, in pixels.

@@ -26,8 +26,9 @@ from rasterio.warp import reproject
 
 from gcn_luigi.io.gdal import pin_rasters
 from gcn_luigi.io.parallel import in_order
+from gcn_luigi.io.raster.crs import crs_of
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks
-from gcn_luigi.io.raster.header import crs_of, open_raster
+from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.io.raster.masks import hidden_pixels
 from gcn_luigi.io.raster.placement import EVERYWHERE, Placement
 from gcn_luigi.io.raster.windows import read_dataset

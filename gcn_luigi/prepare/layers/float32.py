@@ -76,7 +76,7 @@ def _nearest(exact: NDArray[np.float64], nodata: int) -> NDArray[np.float32]:
     nearest = np.clip(exact, -LARGEST, LARGEST).astype(np.float32)
     mark = np.float32(nodata)
     below, above = (float(np.nextafter(mark, np.float32(end))) for end in (-np.inf, np.inf))
-    # The steps on both sides of a power of two have different lengths.
-    to_below, to_above = exact - below, above - exact
-    is_above = to_above <= to_below if nodata <= 0 else to_above < to_below
+    # The steps on both sides of a power of two have different lengths. Differences would lose values near zero.
+    middle = (below + above) / 2
+    is_above = exact >= middle if nodata <= 0 else exact > middle
     return np.where(nearest == mark, np.where(is_above, above, below), nearest).astype(np.float32)

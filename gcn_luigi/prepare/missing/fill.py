@@ -207,5 +207,6 @@ def _inwards(limit: float, dtype: str, towards: float) -> float:
         return math.ceil(limit) if towards > 0 else math.floor(limit)
     with np.errstate(over="ignore"):
         near = np.float32(limit)
-    is_beyond = near < limit if towards > 0 else near > limit
+    # As doubles: otherwise numpy would round the limit to float32 first.
+    is_beyond = float(near) < limit if towards > 0 else float(near) > limit
     return float(np.nextafter(near, np.float32(towards)) if is_beyond else near)

@@ -13,7 +13,7 @@ import pytest
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.io.inputs.cubes import Request, open_cube
-from gcn_luigi.io.raster.header import is_same_crs
+from gcn_luigi.io.raster.crs import is_same_crs
 from gcn_luigi.lattice import Lattice, Window
 
 xr = pytest.importorskip("xarray", reason="xarray is an extra: pip install 'gcn-luigi[cubes]'")

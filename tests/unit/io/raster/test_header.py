@@ -6,7 +6,8 @@ import rasterio
 from rasterio.transform import Affine
 
 from gcn_luigi.errors import InputError, LatticeError
-from gcn_luigi.io.raster.header import crs_of, is_same_crs, read_header
+from gcn_luigi.io.raster.crs import crs_of, is_same_crs
+from gcn_luigi.io.raster.header import read_header
 from gcn_luigi.lattice import Lattice
 from tests.reference.tile_tree import write_tif
 

@@ -228,7 +228,7 @@ def test_the_area_that_rings_enclose_is_that_of_pixels():
 
 def test_the_page_shows_the_start_of_a_long_note():
     note = f"130 broken polygons repaired: {', '.join(f'glacier {number} (crossed)' for number in range(130))}"
-    evidence = SimpleNamespace(audit={"notes": {"outlines": [note, "short"]}})
+    evidence = SimpleNamespace(audit={"notes": {"outlines": [note, "short"]}}, label_notes=None)
 
     (_, shown, _), *_ = note_lists(evidence)
 
