@@ -5,6 +5,7 @@ Every section of the TOML file is one class. The modules of this package open no
 
 import difflib
 import functools
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -22,7 +23,7 @@ from gcn_luigi.settings.chips import (
     StorageLayout,
 )
 from gcn_luigi.settings.classes import ClassSettings
-from gcn_luigi.settings.derived import check_elevations, elevations_of
+from gcn_luigi.settings.derived import check_elevations, check_scales, elevations_of, without_scales
 from gcn_luigi.settings.label import LabelSettings
 from gcn_luigi.settings.layers import EACH_ROW, UNDATED, DistanceSettings, OutlineSettings
 from gcn_luigi.settings.partitions import GridSettings, SplitSettings, YearSettings
@@ -92,6 +93,13 @@ class RegionSettings(Section):
     shards: ShardSettings = ShardSettings()
     report: ReportSettings = ReportSettings()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _floats_need_no_scale(cls, values: Any) -> Any:
+        stack = values.get("stack") if isinstance(values, Mapping) else None
+        dtype = stack.get("dtype") if isinstance(stack, Mapping) else getattr(stack, "dtype", None)
+        return {**values, "bands": without_scales(values.get("bands"))} if dtype == "float32" else values
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if list(self.years) != sorted(set(self.years)):
@@ -118,6 +126,8 @@ class RegionSettings(Section):
         if all(table.role == "quality" for table in self.bands):
             raise ValueError("bands: a stack needs an optical or topo band")
         check_elevations(self.bands)
+        if self.stack.dtype == "int16":
+            check_scales(self.bands)
         return self
 
     @model_validator(mode="after")

@@ -85,24 +85,39 @@ def stored_unit(derived: Derived, scale: float) -> str:
 
 
 def check_derived(derive: str, band: Band, given: Iterable[str]) -> None:
-    """Raise ValueError if a derived band names files, has no role that fits, or is stored with too few values.
+    """Raise ValueError if a derived band names files, has no role that fits, or a nodata that could be a value.
 
     `given` are those of the keys path, band, suffix and convert that its table gives.
     """
-    known = DERIVED[derive]
     if band.role is not Role.TOPO:
         raise ValueError(f'a derived band has role = "topo", not "{band.role}"')
     if files := sorted(given):
         raise ValueError(f"a derived band has no files of its own: remove {', '.join(files)}")
-    if band.scale < known.least:
-        raise ValueError(
-            f"with scale = {band.scale:g}, {derive} would be stored as a few whole numbers only: "
-            f"give a scale of {known.least:g} or more, or none, which means {known.scale:g}"
-        )
     if abs(band.nodata) < _NEAREST_NODATA:
         raise ValueError(
             f"nodata = {band.nodata} could be a value of {derive}: leave it out, which means -9999, or give -32768"
         )
+
+
+def without_scales(tables: Any) -> Any:
+    """Return ``[[bands]]`` tables for a stack of floats, in which a derived band has scale 1 if it gives none."""
+    if not isinstance(tables, (list, tuple)):
+        return tables
+    return [
+        {"scale": 1.0, **table} if isinstance(table, Mapping) and table.get("derive") is not None else table
+        for table in tables
+    ]
+
+
+def check_scales(tables: Iterable["BandSettings"]) -> None:
+    """Raise ValueError if a derived band is stored as whole numbers of which only a few would be used."""
+    for table in tables:
+        known = None if table.derive is None else DERIVED[table.derive]
+        if known is not None and table.scale < known.least:
+            raise ValueError(
+                f"bands: with scale = {table.scale:g}, {table.name} would be stored as a few whole numbers only: "
+                f"give a scale of {known.least:g} or more, or none, which means {known.scale:g}"
+            )
 
 
 def check_elevations(tables: Iterable["BandSettings"]) -> None:

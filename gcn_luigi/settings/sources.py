@@ -91,7 +91,7 @@ class BandSettings(Section):
     @model_validator(mode="after")
     def _is_derived_as_it_can_be(self) -> Self:
         if self.derive is not None:
-            given = {"path", "band", "suffix", "convert"} & self.model_fields_set
+            given = [key for key in ("path", "band", "suffix", "convert") if getattr(self, key)]
             check_derived(self.derive, self.as_band(), given)
         elif self.dem is not None or self.z_factor != 1.0:
             raise ValueError("dem and z_factor need derive: they say from which elevations a band is computed")

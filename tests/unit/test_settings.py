@@ -256,6 +256,20 @@ def test_the_type_of_a_stack_leaves_no_trace_if_it_is_the_default(given):
     assert pick(settings, ("stack.dtype", "stack", "chips.size")) == {"chips.size": 128}
 
 
+@pytest.mark.parametrize(("dtype", "scale", "unit"), [("int16", 100, "1/10000 m"), ("float32", 1, "1/100 m")])
+def test_a_derived_band_of_a_float_stack_is_not_scaled(dtype, scale, unit):
+    settings = make(bands=[DEM, SLOPE | {"derive": "curvature"}], stack={"dtype": dtype})
+
+    assert (settings.bands[1].scale, settings.bands[1].unit) == (scale, unit)
+    assert RegionSettings.model_validate(settings.model_dump()) == settings
+
+
+def test_a_float_stack_takes_every_scale_of_a_derived_band():
+    settings = make(bands=[DEM, SLOPE | {"derive": "north", "scale": 0.5}], stack={"dtype": "float32"})
+
+    assert settings.bands[1].scale == 0.5
+
+
 def test_another_type_of_stack_is_refused():
     with pytest.raises(ValidationError, match="'int16' or 'float32'"):
         make(stack={"dtype": "float64"})
