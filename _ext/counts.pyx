@@ -55,7 +55,7 @@ def count_windows(
         or sums.shape[1] != n_kinds
         or sums.shape[2] != width + 1
     ):
-        raise ValueError("sums must have a table for each kind, one column more than label, and a row for each window edge")
+        raise ValueError("sums must have a table per kind, one column more than label, and a row for each window edge")
     for chip in range(origins.shape[0]):
         if origins[chip, 0] < 0 or origins[chip, 1] < 0:
             raise ValueError("a window starts before the planes")

@@ -315,6 +315,30 @@ def test_votes_on_another_grid_take_no_value_between_two(warped, classes):
     assert set(np.unique(ours.compressed())) <= set(np.unique(values))
 
 
+def test_a_map_of_debris_on_another_grid_is_warped_for_a_label_from_outlines(warped):
+    stem = warped.root / "input/stem/stem_2008_debris_free_ice_votes.tif"
+    debris = stem.with_name("debris.tif")
+    with rasterio.open(stem) as source:
+        votes, transform, profile = source.read(1), source.transform, source.profile
+    place = {"transform": transform @ Affine.translation(0.3, 0.4), "nodata": None, "dtype": "uint8"}
+    with rasterio.open(debris, "w", **{**profile, **place}) as target:
+        target.write((votes < 3).astype(np.uint8), 1)
+    voted = 'stem = "stem/stem_2008_debris_free_ice_votes.tif"\n'
+    warped.config(changes=[(voted, 'source = "outlines"\ndebris_raster = "stem/debris.tif"\n')])
+
+    warped.build()
+
+    (made,) = (warped.root / "out/tiny/aligned/label").glob("*.tif")
+    with rasterio.open(warped.root / "out/tiny/label.tif") as label, rasterio.open(made) as seen:
+        classes = label.read(1)
+        lattice = {"crs": label.crs, "transform": label.transform, "height": label.height, "width": label.width}
+        with WarpedVRT(seen, **lattice) as there:
+            is_debris, is_known = there.read(1) > 0, there.read_masks(1) > 0
+    glacier = (classes == 1) | (classes == 2)
+    assert glacier.any()
+    np.testing.assert_array_equal(classes[glacier & is_known] == 1, is_debris[glacier & is_known])
+
+
 def test_after_a_kill_only_what_lacks_is_made(warped, monkeypatch):
     two_zones(warped)
     warped.config()

@@ -107,7 +107,8 @@ def find_layers(root: Path, settings: RegionSettings, lattice: Lattice, findings
 def layer_paths(settings: RegionSettings) -> dict[str, str]:
     """Return the single rasters that label and distance are taken from, by the band that is made from them."""
     distance = settings.distance.raster if settings.distance.enabled else None
-    paths = {"label": settings.label.raster or settings.label.stem, "distance": distance}
+    label = settings.label
+    paths = {"label": label.raster or label.stem or label.debris_raster, "distance": distance}
     return {band: path for band, path in paths.items() if path is not None}
 
 

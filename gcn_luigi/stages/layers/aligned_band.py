@@ -15,7 +15,7 @@ from gcn_luigi.io.raster.warp import Warp
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
-from gcn_luigi.stages.layers.aligned_raster import check_plain
+from gcn_luigi.stages.layers.aligned_raster import AlignedRaster, check_plain
 
 # Of label and distance, which have no table: no source of theirs may hold it.
 _LAYER_NODATA = -32768
@@ -24,6 +24,16 @@ _LAYER_NODATA = -32768
 def aligned_files(paths: DatasetPaths, inventory: Inventory, band: str) -> dict[Path, SourceFile]:
     """Return the sources of a band that are warped, by the path of the file that each is warped into."""
     return {paths.aligned(band, file.path): file for file in inventory.of_band(band) if file.resampling}
+
+
+def open_layer(path: Path, band: str, paths: DatasetPaths, inventory: Inventory) -> AlignedRaster:
+    """Return the raster that label or distance is taken from; if it is warped onto the lattice, its warped pixels.
+
+    Raise InputError or LatticeError if it cannot be used; see `AlignedRaster.open`.
+    """
+    for warped in aligned_files(paths, inventory, band):
+        return replace(AlignedRaster.open(warped, inventory.lattice), path=path, warped=warped)
+    return AlignedRaster.open(path, inventory.lattice)
 
 
 def in_place_of_sources(files: Iterable[SourceFile], paths: DatasetPaths, settings: RegionSettings) -> list[SourceFile]:

@@ -1,7 +1,7 @@
 """Write the label and distance rasters block by block, from outlines with or without votes, or ready-made."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.classes import ClassTable
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.inputs.vector import read_outlines
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks, write_geotiff
@@ -30,7 +29,7 @@ from gcn_luigi.prepare.layers.label_values import (
 from gcn_luigi.prepare.layers.labels import combine_label, distance_to_glacier, halo_px, rasterize_outlines
 from gcn_luigi.settings import DistanceSettings, LabelSettings
 from gcn_luigi.stages import Say
-from gcn_luigi.stages.layers.aligned_band import aligned_files
+from gcn_luigi.stages.layers.aligned_band import open_layer
 from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
 from gcn_luigi.stages.layers.mosaics import read_inventory
 from gcn_luigi.stages.layers.outline_label import OutlineLabel, debris_sources
@@ -55,7 +54,7 @@ def label_sources(region: Region) -> tuple[Path, ...]:
     if label.raster is not None:
         return (region.root / label.raster,)
     if label.source is not None:
-        return (region.root / region.settings.outlines.path, *debris_sources(region))
+        return (*debris_sources(region), region.root / region.settings.outlines.path)
     return (region.root / str(label.stem), region.root / region.settings.outlines.path)
 
 
@@ -82,15 +81,16 @@ def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say, notes_
     accepts = region.settings.tiles.on_suspect_nodata == "accept"
     of_outlines = None
     if settings.source is not None:
-        of_outlines = OutlineLabel(region, lattice, _STRIP)
+        opened = partial(open_layer, band="label", paths=paths, inventory=inventory)
+        of_outlines = OutlineLabel(region, lattice, _STRIP, opened)
         made = of_outlines.blocks()
     elif settings.raster is not None:
-        given = _open(region.root / settings.raster, "label", paths, inventory)
+        given = open_layer(region.root / settings.raster, "label", paths, inventory)
         if not accepts:
             given.check_tag("label", _class_values(settings, classes), fix=_FIX_LABEL)
         made = _given_label(given, lattice, settings, classes)
     else:
-        votes = _open(region.root / str(settings.stem), "label", paths, inventory)
+        votes = open_layer(region.root / str(settings.stem), "label", paths, inventory)
         if not accepts:
             votes.check_tag("votes", range(settings.max_votes + 1), fix=_FIX_VOTES)
         made = _combined_label(votes, _geometries(region, lattice), lattice, settings, classes)
@@ -109,7 +109,7 @@ def write_distance(region: Region, paths: DatasetPaths, out: Path, say: Say) -> 
     lattice = inventory.lattice
     settings = region.settings.distance
     if settings.raster is not None:
-        given = _open(region.root / settings.raster, "distance", paths, inventory)
+        given = open_layer(region.root / settings.raster, "distance", paths, inventory)
         if region.settings.tiles.on_suspect_nodata == "error":
             given.check_tag("distance", range(_LARGEST), fix="tag a negative value")
         made = _given_distance(given, lattice, settings.unit)
@@ -119,13 +119,6 @@ def write_distance(region: Region, paths: DatasetPaths, out: Path, say: Say) -> 
         shapes = _geometries(region, lattice)
         made = _measured_distance(lambda window: rasterize_outlines(shapes, lattice.crop(window)), lattice, settings)
     write_geotiff(out, lattice, _report(made, lattice, say), nodata=_DISTANCE_NODATA, names=["distance"], dtype="int16")
-
-
-def _open(path: Path, band: str, paths: DatasetPaths, inventory: Inventory) -> AlignedRaster:
-    """Return the source of a band that is made; if it is warped onto the lattice, with the warped pixels."""
-    for warped in aligned_files(paths, inventory, band):
-        return replace(AlignedRaster.open(warped, inventory.lattice), path=path, warped=warped)
-    return AlignedRaster.open(path, inventory.lattice)
 
 
 def _geometries(region: Region, lattice: Lattice) -> Any:

@@ -28,7 +28,7 @@ _Debris = Callable[[Window], tuple[NDArray[np.bool_], NDArray[np.bool_]]]
 def debris_sources(region: Region) -> tuple[Path, ...]:
     """Return the file that debris comes from, if there is one."""
     label = region.settings.label
-    return tuple(region.root / path for path in (label.debris_outlines, label.debris_raster) if path is not None)
+    return tuple(region.root / path for path in (label.debris_raster, label.debris_outlines) if path is not None)
 
 
 class OutlineLabel:
@@ -37,14 +37,16 @@ class OutlineLabel:
     Raise InputError if a file cannot be used, or if a polygon has no class.
     """
 
-    def __init__(self, region: Region, lattice: Lattice, strip: tuple[int, int]) -> None:
-        """Read the polygons; `strip` is the height and width of a block."""
+    def __init__(
+        self, region: Region, lattice: Lattice, strip: tuple[int, int], opened: Callable[[Path], AlignedRaster]
+    ) -> None:
+        """Read the polygons; `strip` is the height and width of a block, and `opened` opens the raster of debris."""
         self._lattice, self._strip = lattice, strip
         self._settings, self._table = region.settings.label, region.settings.class_table
         self._notes: list[str] = []
         self._n_outside = 0
         self._polygons = self._read_polygons(region)
-        self._debris = self._open_debris(region)
+        self._debris = self._open_debris(region, opened)
 
     def blocks(self) -> Iterator[tuple[Window, NDArray[Any]]]:
         """Yield each block of the label, uint8 (y, x)."""
@@ -76,7 +78,7 @@ class OutlineLabel:
         classes = classes_of_values(values, named, self._table, column, str(path))
         return ClassPolygons(areas.geometry.to_numpy(), classes)
 
-    def _open_debris(self, region: Region) -> _Debris:
+    def _open_debris(self, region: Region, opened: Callable[[Path], AlignedRaster]) -> _Debris:
         settings = self._settings
         if settings.debris_outlines is not None:
             path = region.root / settings.debris_outlines
@@ -85,7 +87,7 @@ class OutlineLabel:
             shapes = areas.geometry.to_numpy()
             return lambda window: (rasterize_outlines(shapes, self._lattice.crop(window)), _nowhere(window))
         if settings.debris_raster is not None:
-            raster = AlignedRaster.open(region.root / settings.debris_raster, self._lattice)
+            raster = opened(region.root / settings.debris_raster)
             if region.settings.tiles.on_suspect_nodata == "error":
                 raster.check_tag("debris map", (1,), fix=_FIX_DEBRIS)
             return _DebrisRaster(raster)
