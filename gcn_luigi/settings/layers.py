@@ -1,5 +1,6 @@
 """Settings of the outlines and of the distance to them; the label, which comes from outlines too, has a module."""
 
+import contextlib
 import time
 from typing import Annotated, Literal, Self
 
@@ -36,10 +37,11 @@ class OutlineSettings(Section):
     def _is_a_form_of_dates(cls, form: str | None) -> str | None:
         if form is None:
             return None
-        try:
-            year = time.strptime(time.strftime(form, (2013, 9, 21, 0, 0, 0, 5, 264, 0)), form).tm_year
-        except ValueError:
-            year = 0
+        year = 0
+        # strptime would warn of a format without a year.
+        if any(f"%{directive}" in form for directive in "YyGDFcx"):
+            with contextlib.suppress(ValueError):
+                year = time.strptime(time.strftime(form, (2013, 9, 21, 0, 0, 0, 5, 264, 0)), form).tm_year
         if year != 2013:
             raise ValueError(f'{form!r} is not a date format with a year, such as "%d.%m.%Y"')
         return form

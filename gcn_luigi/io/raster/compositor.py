@@ -142,7 +142,9 @@ class Layer:
             return inner if is_kept and is_seen_through and only.window == lattice.window else None
         nodata = float(band.nodata or 0)
         is_exact = nodata.is_integer() and can_hold(nodata, band.dtype)
-        sources = tuple(chain.from_iterable(copied_sources(source) or (source,) for source in band.sources))
+        sources = band.sources
+        if any(source.path.suffix == ".vrt" for source in sources):
+            sources = tuple(chain.from_iterable(copied_sources(source) or (source,) for source in sources))
         # A pixel of a float may equal any nodata value. Only whole numbers of a plain type are compared here.
         if band.dtype == "float32" and any(source.nodata != _matchable(source) for source in sources):
             return None

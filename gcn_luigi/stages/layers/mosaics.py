@@ -109,7 +109,9 @@ def mosaic_of(
     settings, number = region.settings, 1
     if year is not None:
         number += settings.years.index(year)
-    files = in_place_of_sources(inventory.of_band(band.name), paths, settings)
+    files: Sequence[SourceFile] = inventory.of_band(band.name)
+    if any(file.resampling for file in files):
+        files = in_place_of_sources(files, paths, settings)
     precedence = settings.tiles.precedence
     return mosaic_band(files, band, region.root, source_band=number, precedence=precedence, dataset=paths.root)
 

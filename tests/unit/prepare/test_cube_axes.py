@@ -62,7 +62,7 @@ def test_axes_agree_to_a_tenth_of_a_pixel_at_both_ends():
     ("time", "year"),
     [
         (np.datetime64("1999-12-31T23:59:59.999999999"), 1999),
-        (np.datetime64("NaT"), None),
+        (np.datetime64("NaT", "D"), None),
         (dt.datetime(2004, 7, 1), 2004),  # noqa: DTZ001  times of cubes have no zone
         (np.int32(2008), 2008),
         (2008.0, 2008),

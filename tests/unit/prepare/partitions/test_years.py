@@ -34,7 +34,7 @@ def joined(cells):
         (dt.date(2001, 2, 3), 2001), (dt.datetime(2001, 2, 3, tzinfo=dt.UTC), 2001), (pd.Timestamp("2001-02-03"), 2001),
         (np.datetime64("2001-02-03"), 2001), ("200708", 2007), (" 2007 ", 2007),
         ("-9999999", None), (-9999999, None), (-9999999.0, None), ("9999", None), (9999, None), ("99999999", None),
-        (None, None), (np.nan, None), (pd.NaT, None), (pd.NA, None), (np.datetime64("NaT"), None), ("", None),
+        (None, None), (np.nan, None), (pd.NaT, None), (pd.NA, None), (np.datetime64("NaT", "D"), None), ("", None),
         ("unknown", None), ("06.09.2009", None), ("20091306", None), ("20090145", None), ("18991231", None),
         ("2101", None), (True, None), (2005.5, None), (np.inf, None), ("0", None), (0, None),
     ],
