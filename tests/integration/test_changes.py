@@ -72,7 +72,7 @@ SETTINGS = [
     ("derived", {"bands.3.scale": 50}, f"DerivedBand {STACKS}"),
     ("derived", {"bands.1.stacked": False}, STACKS),
     ("derived", {"bands.1.valid_max": 1500}, f"TileQuality DerivedBand {STACKS}"),
-    ("derived", {"convert.overflow": "nodata"}, f"TopoMosaic DerivedBand {ALWAYS}"),
+    ("derived", {"convert.overflow": "nodata"}, f"TileQuality TopoMosaic DerivedBand {ALWAYS}"),
     ("plain", {"bands.0.unit": "1"}, f"DatasetCard {ALWAYS}"),
     ("plain", {"bands.0.description": "snow"}, ALWAYS),
     ("plain", {"classes": OTHER}, f"ClassLabel PartitionCatalog {STACKS}"),

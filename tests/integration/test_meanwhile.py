@@ -62,7 +62,7 @@ def test_settings_that_change_and_change_back_while_a_file_is_made_publish_nothi
 def test_a_task_whose_files_turn_stale_under_luigi_says_so_in_three_lines(place, monkeypatch, harm):
     _, task = place
     if harm == "what it required":
-        task.requires().output().path.unlink()
+        task.requires()[0].output().path.unlink()
     else:
         monkeypatch.setattr(OpticalMosaic, "complete", lambda _: False)
     told, results = [], SimpleQueue()
