@@ -15,6 +15,7 @@ from rasterio.transform import Affine
 
 from benchmarks.region import Ground
 from benchmarks.rows import Claim, Row, evaluate
+from benchmarks.stacks import Windows, windows_of
 from benchmarks.timing import Contestant, race
 from gcn_luigi.config import Region
 from gcn_luigi.io.inputs.scan import scan_tiles
@@ -22,12 +23,11 @@ from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.header import read_header
 from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
-from gcn_luigi.lattice import Lattice, Window, hilbert_order
+from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.mosaics import stack_of
 
 CORES = 1
-_SIZE, _SHIFT = 256, 100
 # At most a tenth more time than the tile tree takes.
 _TARGET = 0.9
 _BANDS = ("nbr", "ndsi", "ndvi", "tcb", "tcw")
@@ -56,7 +56,7 @@ def rows(ground: Ground) -> list[Row]:
     if not (directory / "done").exists():
         _write(directory, lattice, _planes(ground), ground.settings.years)
     stacks = {name: _stacks(ground.settings, directory, keys) for name, (_, keys) in _SHAPES.items()}
-    windows = _windows(lattice, ground.plan.few_partitions * 5, ground.settings.years)
+    windows = windows_of(lattice, ground.plan.few_partitions * 5, ground.settings.years)
     _check(stacks, windows)
     run = race([Contestant(name, partial(_read, stacks[name], windows)) for name in _SHAPES], ground.plan.rounds)
     claims = [
@@ -179,17 +179,9 @@ def _region(settings: RegionSettings, directory: Path, keys: Mapping[str, object
     return Region(RegionSettings.model_validate(given | changed), directory)
 
 
-def _windows(lattice: Lattice, count: int, years: tuple[int, ...]) -> list[tuple[int, Window]]:
-    """Return cells off the blocks, in the order in which a shard reads them."""
-    rows, cols = (np.arange(_SHIFT, extent - _SIZE, _SIZE) for extent in lattice.shape)
-    cells = np.stack(np.meshgrid(rows, cols, indexing="ij"), axis=-1).reshape(-1, 2)
-    ordered = cells[hilbert_order(cells[:, 0], cells[:, 1])][:count]
-    return [(years[k % len(years)], Window(int(row), int(col), _SIZE, _SIZE)) for k, (row, col) in enumerate(ordered)]
-
-
 def _read(
     stacks: Mapping[int, Vrt],
-    windows: list[tuple[int, Window]],
+    windows: Windows,
     see: Callable[[npt.NDArray[np.int16]], None] = lambda _: None,
 ) -> int:
     with StackReader(stacks) as reader:
@@ -199,7 +191,7 @@ def _read(
     return len(windows)
 
 
-def _check(stacks: Mapping[str, Mapping[int, Vrt]], windows: list[tuple[int, Window]]) -> None:
+def _check(stacks: Mapping[str, Mapping[int, Vrt]], windows: Windows) -> None:
     seen: dict[str, list[npt.NDArray[np.int16]]] = {}
     for name, of_shape in stacks.items():
         found = seen.setdefault(name, [])

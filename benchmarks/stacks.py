@@ -4,7 +4,7 @@ No cell is aligned with the blocks of such tiles, and one block holds all years:
 wanted unless somebody remembers it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def rows(ground: Ground) -> list[Row]:
     lattice = read_header(ground.base.stack(ground.settings.years[0])).lattice
     tiles = _deliver(ground, directory)
     stacks = {number: _lay_stack(directory / f"{number}.vrt", lattice, tiles, number) for number in _READ}
-    windows = _windows(lattice, ground.plan.few_partitions * 5)
+    windows = windows_of(lattice, ground.plan.few_partitions * 5, _READ)
     _check(directory, stacks, windows)
     contestants = [
         Contestant("ours", partial(_by_us, stacks, windows)),
@@ -85,12 +85,12 @@ def _lay_stack(path: Path, lattice: Lattice, tiles: list[tuple[str, Path]], numb
     return Vrt(path, lattice, tuple(bands))
 
 
-def _windows(lattice: Lattice, count: int) -> Windows:
-    """Return cells off the blocks of the tiles, in the order in which a shard reads them, of either year in turns."""
+def windows_of(lattice: Lattice, count: int, years: Sequence[int]) -> Windows:
+    """Return cells off the blocks of the tiles, in the order in which a shard reads them, of `years` in turns."""
     rows, cols = (np.arange(_SHIFT, extent - _SIZE, _SIZE) for extent in lattice.shape)
     cells = np.stack(np.meshgrid(rows, cols, indexing="ij"), axis=-1).reshape(-1, 2)
     ordered = cells[hilbert_order(cells[:, 0], cells[:, 1])][:count]
-    return [(_READ[k % 2], Window(int(row), int(col), _SIZE, _SIZE)) for k, (row, col) in enumerate(ordered)]
+    return [(years[k % len(years)], Window(int(row), int(col), _SIZE, _SIZE)) for k, (row, col) in enumerate(ordered)]
 
 
 def _by_us(
