@@ -58,7 +58,7 @@ def scale_advice(region: Region, paths: DatasetPaths) -> Iterator[ScaleAdvice]:
             continue
         files = inventory.of_band(band.name)
         chosen = np.linspace(0, len(files) - 1, min(len(files), _MOST_FILES)).round().astype(int).tolist()
-        parts = [_values(region.root / files[number].path, files[number], band) for number in chosen]
+        parts = [_values(files[number].place(region.root, paths.root), files[number], band) for number in chosen]
         seen = np.concatenate(parts) if parts else np.empty(0)
         if seen.size:
             low, high = float(seen.min()), float(seen.max())
