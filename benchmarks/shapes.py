@@ -39,7 +39,7 @@ _MANY, _FEW, _EDGE = 2000, 8, 16
 Planes = Mapping[tuple[str, int], npt.NDArray[np.int16]]
 # The keys of a [[bands]] table for a band, in each shape.
 _SHAPES: Mapping[str, tuple[str, dict[str, object]]] = {
-    "tree": ("one directory a tile, one file a band", {}),
+    "tree": ("a directory per tile with a file per band", {}),
     "year": ("one file of five bands for each year", {"path": "year/{year}.tif"}),
     "band": ("one file for each band and year", {"path": "band/{name}_{year}.tif"}),
     "all": ("one file for everything", {"path": "all/all.tif", "band": "{name} {year}"}),
