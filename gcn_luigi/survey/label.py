@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from gcn_luigi.survey.bands import BandGuess
 from gcn_luigi.survey.draft import Draft, Line, Table
-from gcn_luigi.survey.known_keys import has_key
 from gcn_luigi.survey.sources import Findings
 
 # Values of a label in the classes of this package, and what they mean.
@@ -40,12 +39,6 @@ def _is_of_debris(path: str) -> bool:
 
 
 def _of_outlines(debris: Sequence[BandGuess], found: Findings, draft: Draft) -> Table:
-    if not has_key("label", "source"):
-        draft.questions.append(
-            "No raster of votes or classes was found, so there is no label, and `gcn plan` stops. Write the path of a "
-            "raster of votes into stem, or that of a finished label into raster."
-        )
-        return Table("[label]", (Line("stem", "votes.tif", "no such raster was found"),))
     lines = [Line("source", "outlines", "no raster of votes or classes was found")]
     polygons = [
         layer for layer in found.layers if layer.is_polygons and _is_of_debris(f"{layer.path.stem}/{layer.layer}")

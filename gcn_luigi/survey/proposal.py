@@ -19,7 +19,6 @@ from gcn_luigi.survey.choice import (
     without_rivals,
 )
 from gcn_luigi.survey.draft import Draft, Line, Table
-from gcn_luigi.survey.known_keys import has_key, reads_cubes
 from gcn_luigi.survey.label import label_table
 from gcn_luigi.survey.outlines import GridGuess, OutlineGuess, choose_grid, choose_outlines, year_lines
 from gcn_luigi.survey.sources import Findings
@@ -53,8 +52,7 @@ def propose(found: Findings, wishes: Wishes) -> Draft:
         wishes.region, title=f"Region {wishes.region}, proposed by `gcn init` from the files below data_root."
     )
     guesses = [guess for image in found.images for guess in bands_of(image)]
-    if reads_cubes():
-        guesses += [band_of_cube(path, look) for path, look in found.in_cubes]
+    guesses += [band_of_cube(path, look) for path, look in found.in_cubes]
     stacked, left_out = without_rivals([guess for guess in guesses if guess.kind in _STACKED])
     draft.unused += left_out
     rasters = [guess for guess in guesses if guess.kind in {"votes", "label", "distance"}]
@@ -129,7 +127,7 @@ def _with_all_years(bands: list[BandGuess], years: Sequence[int], draft: Draft) 
 
 
 def _add_stack(draft: Draft, stacked: Sequence[BandGuess]) -> None:
-    if has_key("stack", "dtype") and any(band.dtype.startswith("float") for band in stacked if band.kind == "optical"):
+    if any(band.dtype.startswith("float") for band in stacked if band.kind == "optical"):
         why = "keeps all digits of the floats; shards are twice as large"
         draft.tables.append(Table("[stack]", (Line("dtype", "float32", why, is_off=True),)))
 
@@ -140,18 +138,11 @@ def _add_lattice(draft: Draft, frame: Frame) -> None:
     if not frame.off:
         return
     names = few(frame.off, 8)
-    if has_key("align"):
-        draft.tables.append(Table("[align]", (Line("resampling", "bilinear", "some files are not on the lattice"),)))
-        draft.questions.append(
-            f"These are not on the lattice and are resampled: {names}. Bilinear is right for most measurements; "
-            "[align] and `resampling` of a band choose another method."
-        )
-    else:
-        draft.questions.append(
-            f"These are not on the lattice of {frame.crs[:40]} with pixels of {frame.pixel_size:g} m, so "
-            f"`gcn plan` refuses them: {names}. Warp them onto the lattice first: rio warp IN OUT --dst-crs "
-            f"{frame.crs[:40]} --res {frame.pixel_size:g} --target-aligned-pixels --resampling bilinear"
-        )
+    draft.tables.append(Table("[align]", (Line("resampling", "bilinear", "some files are not on the lattice"),)))
+    draft.questions.append(
+        f"These are not on the lattice and are resampled: {names}. Bilinear is right for most measurements; "
+        "[align] and `resampling` of a band choose another method."
+    )
 
 
 def _add_tiles(
@@ -190,7 +181,7 @@ def _add_band(draft: Draft, band: BandGuess, tree: dict[str, str]) -> None:
 def _add_derived(draft: Draft, bands: Sequence[BandGuess]) -> None:
     """Add bands that the build computes from elevations, if elevations are the only topography."""
     topo = [band for band in bands if band.kind == "topo"]
-    if not topo or not has_key("bands", "derive") or not {band.name.lower() for band in topo} <= _ELEVATIONS:
+    if not topo or not {band.name.lower() for band in topo} <= _ELEVATIONS:
         return
     for name in _DERIVED:
         lines = [Line("name", name), Line("role", "topo"), Line("derive", name, f"computed from {topo[0].path}")]
@@ -210,8 +201,6 @@ def _ask_of_bands(draft: Draft, found: Findings, bands: Sequence[BandGuess], gue
     if not any(band.kind == "topo" for band in bands):
         draft.questions.append("No elevation was found. Topography is not required, but it helps to find debris.")
     draft.unused += [f"{guess.path}: nothing shows what it is" for guess in guesses if not guess.kind]
-    if not reads_cubes():
-        draft.unused += [f"{path}: a cube, and only rasters are read" for path in found.cubes]
     draft.unused += [f"{path}: a finished dataset" for path in found.datasets]
     draft.unused += [f"{path}: its format is not read" for path in found.others[:10]]
     draft.unused += found.unreadable[:10]

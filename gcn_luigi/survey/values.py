@@ -5,7 +5,6 @@ import re
 from gcn_luigi.prepare.layers.scale_advice import advised_scale
 from gcn_luigi.survey.bands import BandGuess
 from gcn_luigi.survey.draft import Line
-from gcn_luigi.survey.known_keys import has_key
 
 # Surface reflectance of Landsat Collection 2: reflectance = 2.75e-05 x number - 0.2 (USGS, Landsat 8-9 Collection 2
 # Level 2 Science Product Guide, LSDS-1619). Times 10,000.
@@ -63,7 +62,7 @@ def _scale(band: BandGuess) -> list[Line]:
         return []
     lines = [] if band.kind == "topo" else [Line("convert", value=True)]
     values = band.values
-    if look.is_scaled and has_key("bands", "use_tags"):
+    if look.is_scaled:
         lines.append(Line("use_tags", value=True))
         if values is None:
             return lines

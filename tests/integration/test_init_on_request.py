@@ -13,7 +13,6 @@ from rasterio.vrt import WarpedVRT
 
 import gcn_luigi
 from gcn_luigi.read.validate import validate
-from gcn_luigi.survey.known_keys import has_key, reads_cubes
 from tests.integration.builds import build_inline, dataset
 from tests.integration.user_files import YEARS, World, arrays_of, cube_of_all, scenes_of_two_zones
 
@@ -44,7 +43,6 @@ def chips(made):
             yield chip, int(row["year"]), row[["left", "bottom", "right", "top"]].to_numpy(float)
 
 
-@pytest.mark.skipif(not has_key("align"), reason="this version does not align sources")
 def test_scenes_of_two_zones_and_elevations_in_degrees(world, gcn):
     paths = scenes_of_two_zones(world)
 
@@ -73,7 +71,6 @@ def test_scenes_of_two_zones_and_elevations_in_degrees(world, gcn):
     assert max(differ.values()) < 0.01 * compared, differ
 
 
-@pytest.mark.skipif(not reads_cubes(), reason="this version does not read cubes")
 @pytest.mark.parametrize("name", ["kenai.zarr", "kenai.nc"])
 def test_a_cube(world, gcn, name):
     pytest.importorskip("xarray")
@@ -96,7 +93,6 @@ def test_a_cube(world, gcn, name):
     assert compared > 10_000
 
 
-@pytest.mark.skipif(not has_key("label", "debris_outlines"), reason="this version needs votes or a label")
 def test_outlines_alone_with_outlines_of_debris(world, gcn):
     shutil.rmtree(world.files / "stem")
     outlines = gpd.read_file(world.files / "rgi/outlines.gpkg")
@@ -112,7 +108,6 @@ def test_outlines_alone_with_outlines_of_debris(world, gcn):
     assert set(np.unique(labels)) == {0, 1, 2}
 
 
-@pytest.mark.skipif(not has_key("bands", "derive"), reason="this version does not derive topography")
 def test_topography_from_elevations(world, gcn):
     for year in YEARS:
         world.write(f"nbr_{year}.tif", {"#": world.planes["nbr", year]})
@@ -127,7 +122,6 @@ def test_topography_from_elevations(world, gcn):
         assert ((slope >= 0) & (slope <= 9000)).all()
 
 
-@pytest.mark.skipif(not has_key("bands", "use_tags"), reason="this version refuses files with scale tags")
 def test_scale_tags_of_files(world, gcn):
     for year, day in zip(YEARS, ("2004198T211521", "2008195T210519"), strict=True):
         path = world.write(f"HLS.L30.T06VUN.{day}.v2.0.B04.tif", {"#": world.planes["nbr", year]})

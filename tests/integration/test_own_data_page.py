@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from rasterio.windows import Window
 
-from gcn_luigi.survey.known_keys import has_key, reads_cubes
 from tests.contracts.fences import blocks
 from tests.integration.user_files import YEARS, World, arrays_of, cube_of_all, scenes_of_two_zones
 
@@ -72,19 +71,19 @@ def cube(world):
     cube_of_all(world, "kenai.zarr")
 
 
-# The directory of each section, what writes it, and whether this version reads it.
+# The directory of each section, what and what writes it.
 MADE = {
-    "An Earth Engine export": ("exports", earth_engine, True),
-    "Sentinel-2 in two zones": ("scenes", two_zones, has_key("align")),
-    "Whole-area rasters": ("rasters", whole_area, True),
-    "A Zarr or netCDF cube": ("cube", cube, reads_cubes()),
-    "A STEM tree of tiles": ("stem-tiles", tile_tree, True),
+    "An Earth Engine export": ("exports", earth_engine),
+    "Sentinel-2 in two zones": ("scenes", two_zones),
+    "Whole-area rasters": ("rasters", whole_area),
+    "A Zarr or netCDF cube": ("cube", cube),
+    "A STEM tree of tiles": ("stem-tiles", tile_tree),
 }
 
 
 def test_every_shape_of_the_page_is_known_here():
     assert set(sections()) == set(MADE)
-    for heading, (directory, _, _) in MADE.items():
+    for heading, (directory, _) in MADE.items():
         assert sections()[heading][0].startswith(f"gcn init {directory} --region ")
         assert [line.split()[1] for line in sections()[heading]] == ["init", "plan", "run", "validate"]
 
@@ -92,9 +91,7 @@ def test_every_shape_of_the_page_is_known_here():
 @pytest.mark.long
 @pytest.mark.parametrize("heading", MADE)
 def test_the_commands_of_a_section_give_a_valid_dataset(heading, tiny, tmp_path):
-    directory, make, is_read = MADE[heading]
-    if not is_read:
-        pytest.skip("this version does not have the keys")
+    directory, make = MADE[heading]
     world = World(tmp_path, tiny.sources, *arrays_of(tiny.sources), directory=directory)
     world.files.mkdir()
     make(world)

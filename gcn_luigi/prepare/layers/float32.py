@@ -4,8 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band
-from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.layers.source_values import UNSCALED, missing_values, scaled_values
+from gcn_luigi.prepare.layers.source_values import UNSCALED, missing_values, scaled_values, values_lost
 from gcn_luigi.settings import ConvertSettings
 
 # The mark of a value that was too large and was saturated.
@@ -55,14 +54,11 @@ def to_float32(
     overflow = ~(missing | (np.isfinite(stored) & (stored != band.nodata)))
     if overflow.any():
         if settings.overflow == "error":
-            lost = exact[overflow]
-            raise InputError(
-                f"{lost.size} pixels of {band.name} do not fit float32 with nodata {band.nodata}: "
-                f"{lost.min():g} to {lost.max():g} after scaling by {band.scale:g} and adding {band.offset:g}",
-                where=where,
-                fix="correct the source or the band's scale, give the band a nodata value that does not occur, or set "
-                "convert.overflow to 'nodata' or 'saturate'",
+            fix = (
+                "correct the source or the band's scale, give the band a nodata value that does not occur, or set "
+                "convert.overflow to 'nodata' or 'saturate'"
             )
+            raise values_lost(exact[overflow], band, "float32", where=where, fix=fix)
         if settings.overflow == "saturate":
             stored[overflow] = _nearest(exact[overflow], band.nodata)
         else:

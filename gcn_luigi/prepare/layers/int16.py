@@ -4,8 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band
-from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.layers.source_values import UNSCALED, missing_values, scaled_values
+from gcn_luigi.prepare.layers.source_values import UNSCALED, missing_values, scaled_values, values_lost
 from gcn_luigi.settings import ConvertSettings
 
 _LOW, _HIGH = -32768, 32767
@@ -55,13 +54,8 @@ def to_int16(
     overflow = ~(fits | missing)
     if overflow.any():
         if settings.overflow == "error":
-            lost = exact[overflow]
-            raise InputError(
-                f"{lost.size} pixels of {band.name} do not fit int16 with nodata {band.nodata}: "
-                f"{lost.min():g} to {lost.max():g} after scaling by {band.scale:g} and adding {band.offset:g}",
-                where=where,
-                fix="correct the source or the band's scale, or set convert.overflow to 'nodata' or 'saturate'",
-            )
+            fix = "correct the source or the band's scale, or set convert.overflow to 'nodata' or 'saturate'"
+            raise values_lost(exact[overflow], band, "int16", where=where, fix=fix)
         if settings.overflow == "saturate":
             rounded[overflow] = _nearest(exact[overflow], band.nodata)
         else:

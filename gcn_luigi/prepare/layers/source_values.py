@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band
+from gcn_luigi.errors import InputError
 
 # Scale and offset of a file that carries no such tags.
 UNSCALED = (1.0, 0.0)
@@ -47,3 +48,13 @@ def scaled_values(
         exact = exact * band.scale + band.offset
     exact[missing] = 0.0
     return exact
+
+
+def values_lost(exact: NDArray[np.float64], band: Band, dtype: str, *, where: str, fix: str) -> InputError:
+    """Return the error for the scaled values (sample,) of a band that do not fit the type of the stack."""
+    return InputError(
+        f"{exact.size} pixels of {band.name} do not fit {dtype} with nodata {band.nodata}: "
+        f"{exact.min():g} to {exact.max():g} after scaling by {band.scale:g} and adding {band.offset:g}",
+        where=where,
+        fix=fix,
+    )

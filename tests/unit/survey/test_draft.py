@@ -6,7 +6,6 @@ import tomllib
 import pytest
 
 from gcn_luigi.survey.draft import Draft, Line, Table, toml_value
-from gcn_luigi.survey.known_keys import has_key
 from gcn_luigi.survey.words import role_of
 
 
@@ -33,15 +32,6 @@ def test_a_value_is_read_back_as_it_was(value):
 
     assert read == value
     assert isinstance(read, type(value)) or math.isclose(read, value)
-
-
-def test_only_known_keys_are_proposed():
-    assert has_key("label", "stem")
-    assert has_key("bands", "scale")
-    assert not has_key("label", "no_such_key")
-    assert not has_key("no_such_section")
-    # A key at the top of the file is no section.
-    assert not has_key("region", "name")
 
 
 @pytest.mark.parametrize(
