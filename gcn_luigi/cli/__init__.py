@@ -8,18 +8,18 @@ from typing import Any
 
 import click
 
-from gcn_luigi.cli.check_split import check_split
 from gcn_luigi.cli.completion import completion
+from gcn_luigi.cli.datasets.check_split import check_split
+from gcn_luigi.cli.datasets.export import convert, export
+from gcn_luigi.cli.datasets.report import grids, report
+from gcn_luigi.cli.datasets.validate import validate
 from gcn_luigi.cli.doctor import doctor
-from gcn_luigi.cli.export import convert, export
 from gcn_luigi.cli.init import init
 from gcn_luigi.cli.plan import plan
-from gcn_luigi.cli.report import grids, report
 from gcn_luigi.cli.run import demo, run
 from gcn_luigi.cli.status import clean, status, why
 from gcn_luigi.cli.terminal import STOPPED, interrupts
 from gcn_luigi.cli.upgrade_config import upgrade_config
-from gcn_luigi.cli.validate import validate
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.io.gdal import set_aside, told
 from gcn_luigi.params import import_params as toml_of

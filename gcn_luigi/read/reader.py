@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.io.parallel import in_order
-from gcn_luigi.read.buffers import Batch, BufferPool
-from gcn_luigi.read.pixels import PixelStore
+from gcn_luigi.read.store.buffers import Batch, BufferPool
+from gcn_luigi.read.store.pixels import PixelStore
 
 if TYPE_CHECKING:
     import pandas as pd

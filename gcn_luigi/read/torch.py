@@ -8,9 +8,9 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, default_collate, get_worker_info
 
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.read.buffers import Batch
 from gcn_luigi.read.epochs import EpochCounter
 from gcn_luigi.read.reader import ChipReader, Positions
+from gcn_luigi.read.store.buffers import Batch
 
 Tensors = dict[str, torch.Tensor]
 

@@ -5,7 +5,6 @@
 
 from gcn_luigi.luigi_host.worker import use_forkserver
 from gcn_luigi.tasks.aligned import AlignedBand
-from gcn_luigi.tasks.cubes import CubeTiles
 from gcn_luigi.tasks.dataset import (
     AllRegions,
     BandStatistics,
@@ -15,7 +14,7 @@ from gcn_luigi.tasks.dataset import (
     LayerStyles,
     QualityReport,
 )
-from gcn_luigi.tasks.inventory import TileInventory, TileQuality
+from gcn_luigi.tasks.inventory import CubeTiles, TileInventory, TileQuality
 from gcn_luigi.tasks.partitions import (
     GridComparison,
     GridReport,

@@ -15,9 +15,8 @@ from gcn_luigi.io.inputs.inventory import SourceFile
 from gcn_luigi.stages.layers import aligned_band
 from gcn_luigi.stages.layers.mosaics import read_inventory
 from gcn_luigi.tasks.base import RegionTask, hidden_parameter
-from gcn_luigi.tasks.cubes import CubeTiles, pixels_of
 from gcn_luigi.tasks.dependencies import Dependencies, published_inventory, shown_tile_paths
-from gcn_luigi.tasks.inventory import TileInventory
+from gcn_luigi.tasks.inventory import CubeTiles, TileInventory, pixels_of
 from gcn_luigi.tasks.target import PublishedFile
 
 # Bytes for GDAL's caches and the blocks waiting to be written, and for each thread: the pixels of a block as stored,

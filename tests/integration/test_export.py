@@ -403,7 +403,7 @@ def test_what_cannot_be_meant_is_told_and_nothing_is_written(gcn, small, tmp_pat
 
 
 def test_chips_of_one_partition_that_contradict_each_other_are_refused(small, monkeypatch):
-    from gcn_luigi.read.pixels import PixelStore  # noqa: PLC0415
+    from gcn_luigi.read.store.pixels import PixelStore  # noqa: PLC0415
 
     read = PixelStore.row
     calls = []

@@ -11,7 +11,7 @@ from gcn_luigi.errors import InputError, ShardError
 from gcn_luigi.lattice import Window, WindowSet
 from gcn_luigi.prepare.chips.mosaic import Canvas
 from gcn_luigi.read.dataset import Dataset
-from gcn_luigi.read.pixels import PixelStore
+from gcn_luigi.read.store.pixels import PixelStore
 
 _CACHE_MB = 256
 

@@ -241,7 +241,7 @@ class TestProcesses:
 
 class TestPreload:
     def test_what_does_not_fit_in_memory_is_refused_with_what_to_do(self, stored, monkeypatch):
-        monkeypatch.setattr("gcn_luigi.read.pixels.free_bytes", lambda: 1000)
+        monkeypatch.setattr("gcn_luigi.read.store.pixels.free_bytes", lambda: 1000)
         reader = gcn_luigi.open_dataset(stored["windows"]).chips("train")
 
         with pytest.raises(ConfigError, match="do not fit") as caught:

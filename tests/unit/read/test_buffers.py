@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gcn_luigi.read.buffers import BufferPool
+from gcn_luigi.read.store.buffers import BufferPool
 
 SHAPES = {"image": (2, 3, 4, 4), "label": (2, 4, 4)}
 DTYPES = {"image": np.dtype("<i2"), "label": np.dtype("u1")}

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from gcn_luigi.read.memory import free_bytes, with_progress
+from gcn_luigi.read.store.memory import free_bytes, with_progress
 
 
 class _Terminal(io.StringIO):

@@ -17,7 +17,7 @@ from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
 from gcn_luigi.io.publish.safe_names import inside
 from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.io.shard.reader import ShardReader
-from gcn_luigi.read.memory import free_bytes, with_progress
+from gcn_luigi.read.store.memory import free_bytes, with_progress
 
 if TYPE_CHECKING:
     import pandas as pd
