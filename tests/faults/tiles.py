@@ -1,6 +1,5 @@
 """Broken tiles: scanned, counted, mosaicked and read in windows, beside what plain rasterio reads of the same bytes."""
 
-import io
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 
 from gcn_luigi.bands import Band
@@ -84,10 +84,10 @@ def _file(count: int, form: Mapping[str, Any], nodata: float) -> bytes:
     if profile["nodata"] is not None:
         values[:, 5:12, 30:] = profile["nodata"]
     whole = {"crs": "EPSG:32606", "transform": Affine(10.0, 0.0, 600_000.0, 0.0, -10.0, 7_000_000.0), **profile}
-    with io.BytesIO() as memory:
-        with rasterio.open(memory, "w", count=count, height=_HEIGHT, width=_WIDTH, **whole) as dataset:
+    with MemoryFile() as memory:
+        with memory.open(count=count, height=_HEIGHT, width=_WIDTH, **whole) as dataset:
             dataset.write(values)
-        return memory.getvalue()
+        return bytes(memory.getbuffer())
 
 
 def _optical_samples(_: Path) -> list[Sample]:

@@ -69,7 +69,7 @@ def open_geotiff(
         # With this, windows of any width give the same order of blocks in the file.
         "interleave": "pixel",
         "compress": "deflate",
-        "predictor": 2 if np.issubdtype(np.dtype(dtype), np.integer) else 3,
+        "predictor": _predictor(np.dtype(dtype)),
         "bigtiff": "IF_SAFER",
     }
     pin_rasters()
@@ -135,6 +135,13 @@ def _rows(data: NDArray[Any], lattice: Lattice, *, where: str) -> Iterator[tuple
         )
     for window in blocks(lattice, (BLOCK, lattice.width)):
         yield window, data[..., window.row : window.row + window.height, :]
+
+
+def _predictor(dtype: np.dtype[Any]) -> int:
+    """Return the TIFF predictor; 1 is none. Older versions of libtiff have none for integers of 64 bits."""
+    if dtype.kind == "f":
+        return 3
+    return 2 if dtype.itemsize < 8 else 1
 
 
 def _unwritable(path: Path, reason: str) -> PublishError:

@@ -47,7 +47,9 @@ class Placement:
         sides = [np.stack([edge, np.full_like(edge, end)]) for end in (0.0, 1.0)]
         parts = [*sides, *(side[::-1] for side in sides), np.stack(np.meshgrid(inner, inner)).reshape(2, -1)]
         across, down = np.concatenate(parts, axis=1)
-        x, y = _between(self.crs, lattice.crs).transform(*(self._affine @ (across * self.width, down * self.height)))
+        x, y = _between(self.crs, lattice.crs).transform(
+            *_applied(self.transform, across * self.width, down * self.height)
+        )
         if not (np.isfinite(x).all() and np.isfinite(y).all()):
             return EVERYWHERE
         cols, rows = (x - lattice.left) / lattice.pixel_size, (lattice.top - y) / lattice.pixel_size
@@ -68,7 +70,7 @@ class Placement:
             # Longitudes may run from -180 to 180 or from 0 to 360, in degrees.
             west = min(self.transform[2], self.transform[2] + self.transform[0] * self.width)
             x = west + (x - west) % 360.0
-        own_cols, own_rows = ~self._affine @ (x, y)
+        own_cols, own_rows = _applied(tuple(~Affine(*self.transform))[:6], x, y)
         return own_rows, own_cols
 
     def pixels_per_pixel(self, lattice: Lattice, window: Window) -> tuple[float, float, float]:
@@ -81,9 +83,16 @@ class Placement:
         (by_x, by_y), (down_x, down_y) = (values[1:] - values[0] for values in (cols, rows))
         return math.hypot(by_x, by_y), math.hypot(down_x, down_y), abs(by_x * down_y - by_y * down_x)
 
-    @property
-    def _affine(self) -> Affine:
-        return Affine(*self.transform)
+
+def _applied(
+    transform: tuple[float, ...], x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the image of places under affine coefficients a, b, c, d, e, f.
+
+    The versions 2 and 3 of affine have different operators for this.
+    """
+    a, b, c, d, e, f = transform
+    return a * x + b * y + c, d * x + e * y + f
 
 
 @functools.lru_cache(maxsize=64)
