@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 from gcn_luigi.errors import SchedulerError
@@ -59,6 +60,10 @@ def _is_scheduler(address: str) -> bool:
     try:
         with opener.open(f"{address}/api/resource_list", timeout=5) as reply:
             content = json.load(reply)
+    except HTTPError as error:
+        # The error is also the connection.
+        error.close()
+        return False
     except (OSError, HTTPException, ValueError):
         return False
     return isinstance(content, dict) and "response" in content
