@@ -85,7 +85,7 @@ class ClassTable:
             elif not 0 <= each.value < IGNORE:
                 yield f"{each.name} has the value {each.value}, but values are from 0 to {IGNORE - 1}"
             if not re.match(NAME, each.name):
-                yield f"{each.name!r} is no name of 1 to 32 lower-case letters, digits and _, a letter first"
+                yield f"{each.name!r} is not a name of 1 to 32 lower-case letters, digits and _, a letter first"
             if each.name in RESERVED:
                 yield f"{each.name} means a pixel without a class"
             if not re.match(COLOUR, each.colour):
@@ -120,7 +120,7 @@ class ClassTable:
 
     @property
     def is_default(self) -> bool:
-        """Whether these are none, debris and ice as ever, so that nothing needs to say so."""
+        """Whether these are the default classes none, debris and ice, which no file needs to record."""
         return self == DEFAULT_CLASSES
 
     @cached_property

@@ -31,7 +31,7 @@ class _Years(click.ParamType):  # type: ignore[type-arg]
 @click.argument("directory", default=".", type=SOURCE_PATH, metavar="[DIR]")
 @click.option("--region", help="Name of the region and of its TOML file.  [default: the name of DIR]")
 @click.option("--config-dir", default="config", show_default=True, type=LOCAL_PATH, help="Directory of REGION.toml.")
-@click.option("--years", type=_Years(), help="The years of the composites, if no name says them: 2004,2008.")
+@click.option("--years", type=_Years(), help="The years of the composites, if the files do not give them: 2004,2008.")
 @click.option("--example", is_flag=True, help="Write the settings of the demo instead, to look at or to copy.")
 def init(
     *, directory: Path, region: str | None, config_dir: Path, years: tuple[int, ...] | None, example: bool

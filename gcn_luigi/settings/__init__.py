@@ -215,7 +215,7 @@ class RegionSettings(Section):
         return self.align.classes if is_of_classes else self.align.resampling
 
     def may_average(self, name: str) -> bool:
-        """Return whether a band takes means in place of an interpolation; what it asks for itself is taken as it is."""
+        """Return whether means may replace interpolation: not if the band's own table chooses the method."""
         return not any(table.name == name and table.resampling is not None for table in self.bands)
 
     @property
@@ -269,7 +269,7 @@ class RegionSettings(Section):
 
 
 def _no_class(name: str, key: str, table: ClassTable) -> str:
-    """Return what a key takes that names a class."""
+    """Return a message that lists the classes that a key accepts."""
     names = [*table.names, *(["ignore"] if key.startswith("label.classes") else [])]
     near = difflib.get_close_matches(name, names, n=1)
     *first, last = (f'"{one}"' for one in names)

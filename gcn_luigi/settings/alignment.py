@@ -8,12 +8,12 @@ from gcn_luigi.settings.section import Section
 
 # Names of GDAL's methods, in rasterio's spelling. Lanczos is left out, because it overshoots next to missing pixels.
 Resampling = Literal["nearest", "bilinear", "cubic", "cubic_spline", "average", "mode"]
-# A value between two classes is no class.
+# A value between two classes is not a class.
 OF_CLASSES = ("nearest", "mode")
 
 
 class AlignSettings(Section):
-    """How sources in another CRS, of another pixel size or between the pixels get onto the lattice."""
+    """How sources in another CRS, of another pixel size or between the pixels are warped onto the lattice."""
 
     # Of optical and topo bands and of a ready-made distance. If this is not given, such sources are refused.
     resampling: Resampling | None = None

@@ -135,7 +135,7 @@ def elevations_of(derived: "BandSettings", tables: Iterable["BandSettings"]) -> 
         return derived.dem
     known = f"topo bands with files: {', '.join(names) or 'none'}"
     if derived.dem is not None:
-        raise ValueError(f'bands: dem = "{derived.dem}" of {derived.name} is no topo band with files ({known})')
+        raise ValueError(f'bands: dem = "{derived.dem}" of {derived.name} is not a topo band with files ({known})')
     if len(names) != 1:
         raise ValueError(f"bands: say with dem which band {derived.name} is derived from ({known})")
     return names[0]

@@ -98,7 +98,7 @@ class LabelSettings(Section):
         return ("none", *(["debris", "ice"] if self.has_debris else [] if self.class_column is not None else ["ice"]))
 
     def may_lack(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return of which of all classes there may be no pixel: those that are allowed to, or that nothing can give."""
+        """Return the classes that may have no pixel: those that are allowed to be absent, or that nothing can give."""
         if self.raster is not None:
             return self.allow_absent
         given = set(self.names_used)

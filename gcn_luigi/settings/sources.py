@@ -56,7 +56,7 @@ class BandSettings(Section):
     path: str | None = None
     # Which band of these files: a number from 1, or a description, in which {year} and {name} are placeholders.
     band: Annotated[int, Field(ge=1)] | str | None = None
-    # How files that are not on the lattice get onto it, in place of align.resampling; taken as it is.
+    # How files that are not on the lattice are warped onto it, in place of align.resampling and its means.
     resampling: Resampling | None = None
     nodata: Annotated[int, Field(ge=-32768, le=32767)] | None = None
     # Optical files of any real type: stored = round(source * scale + offset). Topo files are always converted.
@@ -106,7 +106,7 @@ class BandSettings(Section):
             raise ValueError(f"a quality band is never stacked, so it is not converted: remove {given}")
         if self.role == "quality" and self.resampling not in (None, *OF_CLASSES):
             raise ValueError(
-                "a quality band may hold flags or classes, and a mean of two classes is no class: give resampling = "
+                "a quality band may hold flags or classes, and a mean of two classes is not a class: give resampling = "
                 '"nearest" or "mode"'
             )
         says_year = "{year}" in (self.path or "")

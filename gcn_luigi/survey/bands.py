@@ -43,7 +43,7 @@ class BandGuess:
     n_undated : int
         Number of bands that are years, if nothing says which years.
     number : int
-        One of the bands in the files that belongs to it, from 1, for its type and tags.
+        The number, from 1, of a band in the files that belongs to this one; its type and tags are used.
     why : str
         What the name or role was guessed from; empty if it is clear.
     """
@@ -88,7 +88,7 @@ def bands_of(image: Image) -> list[BandGuess]:
 
 
 def band_of_cube(path: str, look: CubeLook) -> BandGuess:
-    """Return a band of a cube. Its years are those of its times, and without a time it is topography."""
+    """Return a band of a cube. Its times give its years; a band without times is topography."""
     file = NamedFile(path, "", None)
     variable, _, entry = look.band.partition("/")
     name = fitted_name(entry if role_of(entry) or not entry.isdigit() else f"{variable}_{entry}") if entry else ""
@@ -140,7 +140,7 @@ def _kind_of_file(image: Image) -> tuple[Kind, str]:
 
 
 def _special_kind(image: Image) -> Kind:
-    """Return whether a file holds votes, a label or distances, and so is not a band; empty if it does not."""
+    """Return votes, label or distance if the file holds these and is not a band; otherwise an empty text."""
     group, look = image.group, image.look
     stem = PurePosixPath(group.pattern).stem
     if group.band and not looks_like(stem, "votes"):

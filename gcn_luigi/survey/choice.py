@@ -58,7 +58,7 @@ class YearChoice:
 
 
 def without_rivals(guesses: Sequence[BandGuess]) -> tuple[list[BandGuess], list[str]]:
-    """Return one band for each name, and a line for each that is left out: the finest pixels, then the most files."""
+    """Return one band per name, that with the finest pixels, then the most files; and a line for each other."""
     kept: dict[str, BandGuess] = {}
     left_out = []
     for guess in guesses:
@@ -82,7 +82,7 @@ def _rank(guess: BandGuess) -> tuple[float, int, int]:
 def choose_frame(bands: Sequence[BandGuess], others: Sequence[BandGuess]) -> Frame | None:
     """Return the lattice of most optical files, or of topography without them; None if no file has a CRS.
 
-    `others` are rasters that are not bands, and must be on it as well.
+    `others` are rasters that are not bands; they must be on the lattice as well.
     """
     main = [band for band in bands if band.kind == "optical"] or list(bands)
     looks = [look for band in main for look in band.image.looks.values() if look.crs]
@@ -157,7 +157,7 @@ def _difference(band: BandGuess, reference: Look) -> str:
 def choose_years(bands: Sequence[BandGuess], given: Sequence[int], outline_years: Sequence[int]) -> YearChoice:
     """Return the years that all optical bands have, or as many as can be known.
 
-    `given` are years that the user names. `outline_years` are the years of the outlines; they decide if there is a
+    `given` are years that the user names. `outline_years` are the years of the outlines; they decide the year of a
     single composite without a date.
     """
     optical = [band for band in bands if band.kind == "optical"]
@@ -181,8 +181,8 @@ def choose_years(bands: Sequence[BandGuess], given: Sequence[int], outline_years
         )
         return YearChoice(tuple(sorted(common)), "the years that all optical bands have", (text,))
     text = (
-        f"No year is there for all optical bands. Missing are: {few(lacking, 8)}. Where its "
-        "year is missing, so are the pixels of a band."
+        f"No year has files for all optical bands. Missing are: {few(lacking, 8)}. In a year without its file, all "
+        "pixels of a band are missing."
     )
     return YearChoice(tuple(sorted(union)), "all years of any band", (text,), is_gap=True)
 
@@ -204,7 +204,7 @@ def _undated(optical: Sequence[BandGuess], outline_years: Sequence[int]) -> Year
             (), "", ("There is no optical band, and so no year. Write the year of your data into years.",)
         )
     if not outline_years:
-        text = "Which year is the composite from? Neither names nor descriptions say so. Write it into years."
+        text = "Which year is the composite from? Neither names nor descriptions say so. Write the year into years."
         return YearChoice((), "", (text,))
     year = Counter(outline_years).most_common(1)[0][0]
     text = (

@@ -71,8 +71,8 @@ def _of_votes(chosen: BandGuess, draft: Draft) -> list[Line]:
     most = int(values.high)
     if most > _MOST_VOTES:
         draft.questions.append(
-            f"{chosen.path} holds up to {most}, which looks like a percentage. How large must it be for debris-free "
-            "ice? Write the limit into [label] min_votes."
+            f"{chosen.path} holds up to {most}, which looks like a percentage. From which value on is a pixel "
+            "debris-free ice? Write this value into [label] min_votes."
         )
         return [*lines, Line("min_votes", most // 2 + 1, f"more than half of {most}, the most seen")]
     needed = most // 2 + 1

@@ -22,7 +22,7 @@ def listing(found: Findings) -> Iterator[str]:
         years = sorted({year for look in bands for year in look.years})
         yield f"{path}: a cube, bands {few((look.band for look in bands), 12)}, years {few(map(str, years), 20)}"
     for path in found.datasets:
-        yield f"{path}: a finished dataset, which is no source"
+        yield f"{path}: a finished dataset, which is not a source"
     if found.n_in_vrts:
         yield f"{found.n_in_vrts:,} rasters are parts of these VRTs"
     for line in found.unreadable:

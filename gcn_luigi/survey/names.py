@@ -45,7 +45,7 @@ class _Token:
 
 @dataclass(frozen=True)
 class NamedFile:
-    """A file, with what its name says about it. `tile` and `year` are empty or None if the name does not say them."""
+    """A file and what its name says about it. Without them in the name, `tile` is empty and `year` is None."""
 
     path: str
     tile: str
@@ -63,9 +63,9 @@ class NameGroup:
     files : tuple of NamedFile
         Sorted by path.
     band : str
-        The word of the name that says the band, as written; empty if no known word does.
+        The word of the name that identifies the band, as written; empty if no known word does.
     ending : str
-        The end of the name, without extension, from the word of the band on; or the whole constant end.
+        The end of the name without its extension, from the word of the band on; or the whole constant end.
     is_season : bool
         True if names give the first and the last year of a season; the year is then the last one.
     """
@@ -303,7 +303,7 @@ def _pattern(tokens: Sequence[_Token], differ: set[int], years: Sequence[int], t
 
 
 def _band(tokens: Sequence[_Token], free: set[int]) -> tuple[str, str]:
-    """Return the word of the band, the last in the name of the file, and the end of the name from it on."""
+    """Return the last word of the file name that names a band, and the end of the name from this word on."""
     body = tokens[:-1]
     start = max((place + 1 for place, token in enumerate(body) if token.text == "/"), default=0)
     fixed = max((place + 1 for place in free if place >= start), default=start)

@@ -122,7 +122,7 @@ def year_lines(guess: OutlineGuess, years: Sequence[int]) -> tuple[list[Line], l
     least = int(gaps.min())
     text = (
         f"No outline is within {MAX_GAP} years of a composite: outlines are of {guess.years[0]} to {guess.years[-1]}, "
-        f"composites from {years[0]} to {years[-1]}. Glaciers change in {least} years or more. [year] max_gap_years "
+        f"composites from {years[0]} to {years[-1]}. Glaciers change over {least} years or more. [year] max_gap_years "
         "says how large a gap is accepted; without outlines of the right time, labels are wrong where ice was lost."
     )
     return [Line("max_gap_years", int(np.median(gaps)), "the median gap between outlines and composites")], [text]

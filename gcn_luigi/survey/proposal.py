@@ -140,8 +140,8 @@ def _add_lattice(draft: Draft, frame: Frame) -> None:
     names = few(frame.off, 8)
     draft.tables.append(Table("[align]", (Line("resampling", "bilinear", "some files are not on the lattice"),)))
     draft.questions.append(
-        f"These are not on the lattice and are resampled: {names}. Bilinear is right for most measurements; "
-        "[align] and `resampling` of a band choose another method."
+        f"The build warps these onto the lattice: {names}. Bilinear interpolation suits most measurements; to choose "
+        "another method, change [align] or the `resampling` of a band."
     )
 
 
@@ -161,8 +161,8 @@ def _add_tiles(
     if repeated:
         names = few((band.name for band in repeated), 6)
         draft.questions.append(
-            f"Several files are of the same year and place, as single scenes are: bands {names}. Only the first of "
-            "each year by name is used. A composite of each year, for example a median, is usually better."
+            f"Several files show the same place in the same year, as single scenes do: bands {names}. Only the first "
+            "of each year by name is used. A composite of each year, for example a median, is usually better."
         )
         lines.append(Line("on_duplicate", "first", "several files of one year and place"))
     if lines:

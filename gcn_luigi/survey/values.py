@@ -87,7 +87,7 @@ def _scale(band: BandGuess) -> list[Line]:
 
 
 def _capped(band: BandGuess, scale: float | None) -> float | None:
-    """Return a scale with which indices and reflectances up to 1, and somewhat more, fit even if none was seen."""
+    """Return a scale that leaves room for values somewhat above 1, as of indices, even if none was seen."""
     return min(scale, _OF_SHARES) if band.kind == "optical" and scale is not None else scale
 
 

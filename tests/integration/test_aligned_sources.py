@@ -427,7 +427,7 @@ def test_without_the_section_the_refusal_of_votes_offers_it(warped):
 @pytest.mark.parametrize(
     ("head", "bands", "said"),
     [
-        (ALIGN, {"rmse": {"resampling": "bilinear"}}, "mean of two classes is no class"),
+        (ALIGN, {"rmse": {"resampling": "bilinear"}}, "mean of two classes is not a class"),
         (f'{ALIGN}classes = "bilinear"\n', {}, "align.classes: give"),
         ('[align]\nresampling = "lanczos"\n', {}, "align.resampling: give"),
         ('[align]\nclasses = "mode"\n', {}, "give resampling"),

@@ -1,4 +1,4 @@
-"""Sources that are not on the region's lattice: which lattice it is, and where and how they get there."""
+"""Find the lattice of a region with alignment, and how sources that are not on it are warped onto it."""
 
 import contextlib
 from collections import Counter
@@ -23,9 +23,9 @@ OFFER = 'or let the build warp it: add [align] resampling = "bilinear" to the TO
 def region_lattice(headers: Sequence[Header], configured: LatticeSettings) -> Lattice:
     """Return the lattice of a region with alignment; only its CRS, pixel size and the place of its edges count.
 
-    It is the most common alignment of the files with these `headers`, the optical ones, of which only those in the
-    configured CRS, of the configured pixel size, and with pixel edges at the configured bounds count. If there are
-    none, its edges are those of the bounds or, without bounds, at whole multiples of the pixel size.
+    It is the most common alignment of the optical files, which have these `headers`. Only files in the configured CRS,
+    of the configured pixel size, and with pixel edges at the configured bounds count. If there are none, pixel edges
+    are at the bounds or, without bounds, at whole multiples of the pixel size.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def usual_lattice(lattices: Sequence[Lattice]) -> Lattice:
 
 
 def find_layers(root: Path, settings: RegionSettings, lattice: Lattice, findings: Findings) -> tuple[SourceFile, ...]:
-    """Return the sources of label and distance that must be warped onto the lattice. Others are not listed."""
+    """Return the sources of label and distance that must be warped onto the lattice."""
     found = []
     for band, path in layer_paths(settings).items():
         asked = settings.resampling_of(band)

@@ -117,7 +117,7 @@ class _Georeference:
             fix = "interpolate the cube to equal steps, and write it again"
             raise self._error(f"the axis {name} {error}", fix) from error
         if exact is not None and exact.step * axis.step < 0:
-            # GDAL writes a geotransform from the north beside rows from the south.
+            # GDAL writes a geotransform from the north even if rows start in the south.
             exact = Axis(exact.start + exact.step * size, -exact.step, size)
         return exact if exact is not None and agree(axis, exact) else axis
 

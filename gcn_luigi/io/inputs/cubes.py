@@ -28,7 +28,7 @@ _FIX_BAND = 'name the variable, or the entry of its band dimension: band = "ndvi
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted of a cube: a band, by `wanted` (see `[[bands]] band`) or by its own name; and the years."""
+    """What to read from a cube: a band, by `wanted` (see `[[bands]] band`) or by its own name, and the years."""
 
     band: Band
     wanted: int | str | None
@@ -106,7 +106,7 @@ def open_cube(path: Path, request: Request) -> Iterator[CubeBand]:
     ConfigError
         xarray, or the library for this kind of file, is not installed.
     InputError
-        The cube cannot be read, has no CRS, no regular axes or not the band; or a year is missing or there repeatedly.
+        The cube cannot be read, has no CRS, no regular axes or not the band; or a year is missing or occurs twice.
     LatticeError
         The CRS is not projected or not in metres.
     """

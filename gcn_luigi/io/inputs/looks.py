@@ -184,7 +184,7 @@ def _windows(height: int, width: int, count: int) -> list[Window]:
 def values_of(planes: Sequence[NDArray[Any]], tag: float | None) -> Values:
     """Return what some planes (y, x) of one band hold, the first four of which lie at the corners of the raster.
 
-    Not finite values, and those equal to `tag`, count as missing.
+    Values that are not finite or that equal `tag` count as missing.
     """
     everything = np.concatenate([plane.ravel() for plane in planes])
     is_valid = np.isfinite(everything)

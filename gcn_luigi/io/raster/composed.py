@@ -1,4 +1,4 @@
-"""Draw a mosaic of masked files. GDAL does not, if they have nodata values too, or alpha in a file of three bands."""
+"""Draw a mosaic of masked files. GDAL cannot if they also have nodata values, or alpha in a file of three bands."""
 
 from types import TracebackType
 from typing import Any, Self

@@ -26,7 +26,7 @@ class Placement:
     Attributes
     ----------
     crs : str
-        An authority code or WKT, of any kind, also geographic.
+        An authority code or WKT of any CRS, projected or geographic.
     transform : tuple of float
         Affine coefficients a, b, c, d, e, f: ``x = a col + b row + c``, ``y = d col + e row + f``, in units of the CRS.
     height, width : int

@@ -2,7 +2,7 @@
 
 Every block is warped by one call of ``rasterio.warp.reproject``, from the pixels that it needs. The blocks depend on
 the raster and the lattice alone. So the result is the same for any number of threads and any amount of memory, and
-memory does not grow with the raster.
+a larger raster needs no more memory.
 """
 
 import itertools
@@ -217,7 +217,7 @@ class Warp:
             dst_crs=crs_of(self.lattice.crs, where="lattice.crs"),
             resampling=Resampling[method],
             warp_mem_limit=_WARP_MB,
-            # GDAL would guess the widening of its kernels anew for every block.
+            # GDAL would guess the widening of its kernels again for every block.
             XSCALE=scale[0],
             YSCALE=scale[1],
             # Otherwise a year that is missing would count as valid where another year is valid.
@@ -323,7 +323,7 @@ class _Needed:
 
 
 def _between_places(places: NDArray[np.int64], start: int, length: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return, for the centre of each pixel from `start` on, which place is before it, and how far it is to the next."""
+    """Return, for each pixel centre from `start` on, the place before it and the distance to the next place."""
     centres = np.arange(start, start + length) + 0.5
     before = np.searchsorted(places, centres) - 1
     return before, (centres - places[before]) / (places[before + 1] - places[before])
@@ -352,9 +352,9 @@ def _within(values: NDArray[Any], part: Window, window: Window) -> NDArray[Any]:
 
 
 def suited_method(asked: str, placement: Placement, lattice: Lattice, window: Window) -> str:
-    """Return ``average`` where `asked` would interpolate between few of many pixels that a pixel covers, else `asked`.
+    """Return the method to use: ``average`` if `asked` would interpolate and skip many pixels, otherwise `asked`.
 
-    That is so if a pixel of the lattice, in the middle of `window`, covers more than two pixels of the raster.
+    It skips many if a pixel of the lattice, in the middle of `window`, covers more than two pixels of the raster.
     """
     if asked not in ("bilinear", "cubic", "cubic_spline"):
         return asked

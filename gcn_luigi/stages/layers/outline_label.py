@@ -57,7 +57,7 @@ class OutlineLabel:
             yield window, label_of_outlines(classes, debris, unknown, self._settings.debris_outside, self._table)
 
     def write_notes(self, out: Path) -> None:
-        """Write what is to be known about the label, as JSON."""
+        """Write the notes and counts of the label as JSON."""
         content = {
             "contested_pixels": self._polygons.n_contested,
             "debris_pixels_outside": self._n_outside,
@@ -69,7 +69,7 @@ class OutlineLabel:
         outlines, column = region.settings.outlines, self._settings.class_column
         path = region.root / outlines.path
         if column is None:
-            # The catalog tells the notes on these.
+            # The catalog reports the notes on these.
             shapes = read_outlines(path, outlines, self._lattice, region.settings.years).table.geometry.to_numpy()
             return ClassPolygons(shapes, np.full(len(shapes), self._table.value_of["ice"], np.int16))
         areas, notes = read_areas(path, outlines.layer, outlines, self._lattice, column)

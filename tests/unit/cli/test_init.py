@@ -168,7 +168,7 @@ def test_scenes_of_one_year_are_not_taken_for_tiles(place, gcn):
     assert bands(settings)["B04"]["path"] == "T06VUN_{year}*_{name}_10m.tif"
     assert settings["years"] == [2020, 2021]
     assert settings["tiles"]["on_duplicate"] == "first"
-    assert "Several files are of the same year and place" in text
+    assert "Several files show the same place in the same year" in text
 
 
 def test_numbers_of_files_at_one_place_are_not_tiles(place, gcn):
