@@ -96,8 +96,9 @@ def _lines(found: "Forecast", shards: "ShardSettings", workers: int) -> "Iterato
         yield f"advice: {advice}"
     if trial is None or found.seconds is None:
         return
+    n_shards = sum(map(len, trial.shard_seconds.values()))
     yield (
-        f"shards: {trial.shard_bytes / 1e6:,.1f} MB in {shards.n_train + shards.n_dev} files ({shards.layout}, "
+        f"shards: {trial.shard_bytes / 1e6:,.1f} MB in {n_shards} files ({shards.layout}, "
         f"{shards.codec}); other files: about {found.other_bytes / 1e6:,.1f} MB"
     )
     yield f"time: about {duration(found.seconds)} with {workers} workers"

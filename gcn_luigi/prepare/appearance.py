@@ -7,8 +7,8 @@ from gcn_luigi.bands import Band, Role
 from gcn_luigi.classes import DEFAULT_CLASSES
 from gcn_luigi.prepare.wavelengths import colours_of
 
-# People with any common colour blindness can distinguish the two; in grey they differ in lightness.
-SPLIT_COLOURS: Mapping[str, str] = MappingProxyType({"train": "#45398a", "dev": "#e2662f"})
+# People with any common colour blindness can distinguish the three; in grey they differ in lightness.
+SPLIT_COLOURS: Mapping[str, str] = MappingProxyType({"train": "#45398a", "dev": "#e2662f", "test": "#00a3a6"})
 UNUSED = "#8a8a8a"
 # Those of the default classes.
 CLASS_COLOURS: Mapping[str, str] = MappingProxyType(DEFAULT_CLASSES.colours)

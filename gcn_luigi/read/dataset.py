@@ -15,7 +15,7 @@ from gcn_luigi.errors import ConfigError, ShardError
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import DIGEST, ManifestEntry, data_digest, read_manifest
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import SPLITS, WITH_TEST, DatasetPaths
 from gcn_luigi.io.publish.safe_names import inside
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.lattice import Lattice
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Chip", "ChipReader", "Dataset"]
 
-# Names of a third split, which no dataset has so far. They are refused, because under such a name users would take dev
-# for pixels that were never used for tuning.
-_THIRD = ("test", "testing")
 _OLD_NAMES = {"index": "chip_boxes", "catalog": "partition_table", "layout": "paths"}
 
 
@@ -57,7 +54,8 @@ class Dataset:
         self.description: dict[str, Any] = read_manifest(self.paths.dataset)
 
     def __repr__(self) -> str:
-        shards = " and ".join(f"{count} {split}" for split, count in self._shard_counts().items())
+        *first, last = (f"{count} {split}" for split, count in self._shard_counts().items())
+        shards = f"{', '.join(first)} and {last}"
         return f"<gcn_luigi.Dataset {self.description.get('region', '?')}: {shards} shards>"
 
     def _repr_html_(self) -> str:
@@ -161,8 +159,13 @@ class Dataset:
         """The names of the classes, by rising value."""
         return self.classes.names
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits of the dataset: train, dev, and test if it was built with one."""
+        return tuple(split for split in WITH_TEST if split in SPLITS or self._count_shards(split))
+
     def chips(self, split: str, *, threads: int = 1, cache_mb: int = 256) -> ChipReader:
-        """Return the chips of ``train`` or ``dev``. ``val`` and ``validation`` are accepted for ``dev``.
+        """Return the chips of ``train``, ``dev`` or ``test``. ``val`` and ``validation`` are accepted for ``dev``.
 
         Parameters
         ----------
@@ -174,14 +177,17 @@ class Dataset:
         Raises
         ------
         ConfigError
-            There is no such split. A third split for testing does not exist yet.
+            The dataset has no such split. Without a test split, ``test`` is refused: under this name, users would take
+            dev for pixels that were never used for tuning.
         """
-        name = split_of(split)
-        if name not in SPLITS or split in _THIRD or split != split.strip().lower():
+        name = split_of(split, has_test=True)
+        if name not in self.splits or split != split.strip().lower():
+            *first, last = self.splits
+            more = "; to build a test split, set [split] test_share" if name == "test" else ""
             raise ConfigError(
-                f"there is no split {split!r}: a dataset has two splits, train and dev",
+                f"there is no split {split!r}: this dataset has {', '.join(first)} and {last}",
                 where=str(self.paths.root),
-                fix="use train or dev",
+                fix=f"use {', '.join(first)} or {last}{more}",
             )
         table = self.chip_table
         return ChipReader(self.paths.shards, table[table["split"] == name], threads=threads, cache_mb=cache_mb)
@@ -197,8 +203,10 @@ class Dataset:
         return [entry for entry in files if isinstance(entry, dict)] if isinstance(files, list) else []
 
     def _shard_counts(self) -> dict[str, int]:
-        names = [str(entry.get("path", "")) for entry in self._entries()]
-        return {split: sum(name.startswith(f"shards/{split}-") for name in names) for split in SPLITS}
+        return {split: self._count_shards(split) for split in self.splits}
+
+    def _count_shards(self, split: str) -> int:
+        return sum(str(entry.get("path", "")).startswith(f"shards/{split}-") for entry in self._entries())
 
     def _configured_bands(self) -> tuple[Band, ...]:
         try:

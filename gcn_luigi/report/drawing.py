@@ -5,9 +5,10 @@ import io
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib as mpl
@@ -23,11 +24,12 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.prepare.appearance import SPLIT_COLOURS
 
 INK, FAINT = "#222222", "#8a8a8a"
 
+# Lines of splits that are not solid.
+_DASHES: Mapping[str, Any] = MappingProxyType({"test": (0, (5, 1.5))})
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "gcn_luigi",
@@ -139,28 +141,31 @@ def title_panel(axes: Axes, left: str, right: str = "") -> None:
 
 
 def stairs(axes: Axes, values: NDArray[np.float64], edges: NDArray[np.float64], split: str) -> None:
-    """Draw a histogram of one split: train filled, dev as a line."""
+    """Draw a histogram of one split: train filled, the others as a line, that of test dashed."""
     ink = SPLIT_COLOURS[split]
     if split == "train":
         axes.stairs(values, edges, fill=True, color=(ink, 0.28))
-    axes.stairs(values, edges, color=ink, linewidth=1.5)
+    axes.stairs(values, edges, color=ink, linewidth=1.5, linestyle=_DASHES.get(split, "-"))
 
 
-def share_stairs(axes: Axes, described: dict[str, Any]) -> None:
-    """Draw the distribution of a share, 0 to 1, over the cells of a grid in train and dev, in bins of 5 %."""
-    for split in SPLITS:
+def share_stairs(axes: Axes, described: dict[str, Any], splits: Sequence[str]) -> None:
+    """Draw the distribution of a share, 0 to 1, over the cells of a grid in each split, in bins of 5 %."""
+    for split in splits:
         counts = np.asarray(described[split]["histogram"], float).reshape(20, -1).sum(axis=1)
         stairs(axes, counts / max(float(counts.sum()), 1.0) * 100, np.linspace(0, 1, 21), split)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
 
 
-def split_keys() -> list[Any]:
+def split_keys(splits: Sequence[str]) -> list[Any]:
     """Return the legend entries of `stairs`."""
-    train, dev = (SPLIT_COLOURS[split] for split in SPLITS)
+    train = SPLIT_COLOURS["train"]
     return [
         Patch(facecolor=(train, 0.28), edgecolor=train, linewidth=1.5, label="train"),
-        Line2D([], [], color=dev, linewidth=1.5, label="dev"),
+        *(
+            Line2D([], [], color=SPLIT_COLOURS[split], linewidth=1.5, linestyle=_DASHES.get(split, "-"), label=split)
+            for split in splits[1:]
+        ),
     ]
 
 

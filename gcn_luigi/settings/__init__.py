@@ -131,6 +131,15 @@ class RegionSettings(Section):
         return self
 
     @model_validator(mode="after")
+    def _test_split_is_asked_for(self) -> Self:
+        if self.shards.n_test is not None and not self.has_test:
+            raise ValueError(
+                "shards.n_test is given, but there is no test split: set split.test_share above 0 "
+                '(only split.method = "column" takes the test split from the grid)'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _composite_is_stacked(self) -> Self:
         shown = [band.name for band in self.schema_bands.image]
         if unknown := [name for name in self.report.composite or () if name not in shown]:
@@ -196,6 +205,30 @@ class RegionSettings(Section):
     def class_table(self) -> ClassTable:
         """The classes of the label."""
         return _class_table(self.classes)
+
+    @property
+    def has_test(self) -> bool:
+        """Whether a test split is held back in addition to dev."""
+        is_in_grid = self.split.method == "column" and self.shards.n_test is not None
+        return self.split.test_share > 0.0 or is_in_grid
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits of the dataset: train, dev, and test if it was asked for."""
+        return ("train", "dev", "test") if self.has_test else ("train", "dev")
+
+    @property
+    def n_shards(self) -> dict[str, int]:
+        """The number of shards of each split, in the order of `splits`."""
+        shards = self.shards
+        n_test = shards.n_dev if shards.n_test is None else shards.n_test
+        counts = {"train": shards.n_train, "dev": shards.n_dev, "test": n_test}
+        return {split: counts[split] for split in self.splits}
+
+    @property
+    def unusual_splits(self) -> dict[str, list[str]]:
+        """The splits for a fingerprint, if they are not train and dev alone."""
+        return {"splits": list(self.splits)} if self.has_test else {}
 
     @property
     def _made_bands(self) -> tuple[Band, ...]:

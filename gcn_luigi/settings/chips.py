@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from gcn_luigi.settings.section import Count, Section, Share
 
@@ -60,7 +60,14 @@ class ShardSettings(Section):
     table = "shards"
     n_train: Count = 16
     n_dev: Count = 4
+    # None: as many as dev, if there is a test split.
+    n_test: Count | None = None
     # Store every chip, or store every corrected partition once, with the chips as windows in it.
     layout: StorageLayout = "chips"
     # Every HDF5 library reads deflate and none; the others need hdf5plugin.
     codec: Codec = "deflate"
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the key that came later if it is not given, so that earlier datasets stay current."""
+        return {key: value for key, value in plain(self).items() if key != "n_test" or value is not None}

@@ -1,10 +1,13 @@
 """Settings of the partitions: the grid, the year of each cell, and the split."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from gcn_luigi.settings.section import Count, Section, Share
+
+# Keys of the split that came later.
+_LATER_KEYS = frozenset({"test_share"})
 
 
 class GridSettings(Section):
@@ -52,6 +55,8 @@ class SplitSettings(Section):
     table = "split"
     method: Literal["blocks", "legacy", "column"] = "blocks"
     dev_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    # Share that is held back for the final test; 0: no test split.
+    test_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     seed: int = 8
     # Partitions along the edge of a block, all of which belong to the same split.
     block_partitions: Count = 4
@@ -59,3 +64,20 @@ class SplitSettings(Section):
     buffer_partitions: Annotated[int, Field(ge=0)] = 1
     # Keep each glacier in a single split where possible.
     by_glacier: bool = True
+
+    @model_validator(mode="after")
+    def _leaves_a_train_split(self) -> Self:
+        if self.dev_share + self.test_share >= 1.0:
+            raise ValueError(
+                f"dev_share {self.dev_share:g} and test_share {self.test_share:g} leave nothing for train: "
+                "their sum must be below 1"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the keys that came later if they are not given, so that earlier datasets stay current."""
+        fields = type(self).model_fields
+        return {
+            key: value for key, value in plain(self).items() if key not in _LATER_KEYS or value != fields[key].default
+        }

@@ -13,7 +13,7 @@ from gcn_luigi.classes import ClassTable
 from gcn_luigi.config import Region
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.inputs.vector import Outlines, read_grid, read_outlines, read_polygons, read_reject_ids
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.io.raster.windows import read_dataset
 from gcn_luigi.io.tables import read_geoparquet, write_geopackage, write_geoparquet
@@ -94,13 +94,13 @@ def write_grid(region: Region, paths: DatasetPaths, out: Path, notes_out: Path) 
 def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out: Path, audit_out: Path) -> None:
     """Determine the year, shares and split of every cell, or the reason why it is not used.
 
-    `table_out` and `map_out` are the catalog as GeoParquet and as GeoPackage. `audit_out` is JSON with what train and
-    dev share, and with all notes about outlines, grid and split.
+    `table_out` and `map_out` are the catalog as GeoParquet and as GeoPackage. `audit_out` is JSON with what the
+    splits share, and with all notes about outlines, grid and split.
 
     Raises
     ------
     ConfigError
-        No cell is left for train or for dev, or the cells that are left have no pixel of a class.
+        No cell is left for one of the splits, or the cells that are left have no pixel of a class.
     """
     inventory = read_inventory(paths)
     lattice, settings = inventory.lattice, region.settings
@@ -121,7 +121,7 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
     )
     classes = settings.class_table
     unsplit = build_catalog(cells, lattice, facts, settings.grid, classes)
-    catalog, split_notes = assign_split(unsplit, joined, settings.split, classes)
+    catalog, split_notes = assign_split(unsplit, joined, settings.split, classes, settings.splits)
     if not catalog["used"].any():
         told = year_facts(catalog, settings, outlines.notes)
         raise ConfigError(
@@ -145,11 +145,11 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
     of_classes = settings.label.class_column is not None
     told = [note for note in outlines.notes if not (of_classes and note.startswith(SAME_GROUND))]
     every_note = {"outlines": told, "grid": grid_notes, "split": split_notes}
-    _write_json(audit_out, {**audit_split(catalog, joined, classes), "notes": every_note})
+    _write_json(audit_out, {**audit_split(catalog, joined, classes, settings.splits), "notes": every_note})
 
 
 def _refuse_empty_split(catalog: gpd.GeoDataFrame, notes: list[str], settings: RegionSettings) -> None:
-    empty = [split for split in SPLITS if not (catalog["split"] == split).any()]
+    empty = [split for split in settings.splits if not (catalog["split"] == split).any()]
     if empty:
         reasons = count_reasons(catalog["reason"])
         unused = f"; {reasons} of {len(catalog)} cells" if reasons else ""

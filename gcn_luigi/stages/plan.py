@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.config import Region
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.io.raster.windows import read_dataset
 from gcn_luigi.io.shard.reader import open_shard
@@ -120,13 +120,13 @@ def plan_dataset(region: Region, paths: DatasetPaths, *, is_exact: bool, say: Sa
     reject some of the chips later. Raise InputError if a source cannot be read.
     """
     began, settings = time.perf_counter(), region.settings
-    places = {split: used_partitions(paths, read_inventory(paths).lattice, split) for split in SPLITS}
+    places = {split: used_partitions(paths, read_inventory(paths).lattice, split) for split in settings.splits}
     reads_all = is_exact and not label_decides(settings)
     select = _by_all_bands if reads_all else _by_label
-    selections = select(region, paths, [place for split in SPLITS for place in places[split]])
-    shares = _class_shares(paths, settings.class_table.names)
+    selections = select(region, paths, [place for split in settings.splits for place in places[split]])
+    shares = _class_shares(paths, settings)
     total, done, splits = sum(map(len, places.values())), 0, {}
-    for split in SPLITS:
+    for split in settings.splits:
         reasons: Counter[str] = Counter()
         with_chips = []
         for place in places[split]:
@@ -157,16 +157,16 @@ def plan_dataset(region: Region, paths: DatasetPaths, *, is_exact: bool, say: Sa
     )
 
 
-def _class_shares(paths: DatasetPaths, names: Sequence[str]) -> dict[str, dict[str, float]]:
+def _class_shares(paths: DatasetPaths, settings: RegionSettings) -> dict[str, dict[str, float]]:
     """Return the share of each class among all pixels of the used partitions, by split."""
     catalog = read_geoparquet(paths.catalog)
     shares = {}
-    for split in SPLITS:
+    for split in settings.splits:
         cells = catalog[catalog["used"] & (catalog["split"] == split)]
         pixels = (cells["height"] * cells["width"]).to_numpy(float)
         shares[split] = {
             name: float((cells[f"share_{name}"].to_numpy() * pixels).sum() / max(pixels.sum(), 1.0))
-            for name in (*names, "missing")
+            for name in (*settings.class_table.names, "missing")
         }
     return shares
 
@@ -212,11 +212,11 @@ def build_trial(region: Region, paths: DatasetPaths, plan: Plan, scratch: Path, 
     Bytes and seconds are 0 if no chip is kept. Raise InputError if a source cannot be read.
     """
     settings = region.settings
-    places = {split: plan.splits[split].with_chips for split in SPLITS}
-    totals = {"train": settings.shards.n_train, "dev": settings.shards.n_dev}
-    everything = [place for split in SPLITS for place in places[split]]
+    places = {split: plan.splits[split].with_chips for split in settings.splits}
+    totals = settings.n_shards
+    everything = [place for split in settings.splits for place in places[split]]
     if not everything:
-        return Trial(0, {split: [0.0] * totals[split] for split in SPLITS}, 0, 0)
+        return Trial(0, {split: [0.0] * totals[split] for split in settings.splits}, 0, 0)
     # More overlap repeats pixels but does not make a chip larger.
     step = max(settings.chips.step, settings.chips.size // 4)
     thinned = settings.model_copy(update={"chips": settings.chips.model_copy(update={"step": step})})
@@ -236,16 +236,18 @@ def build_trial(region: Region, paths: DatasetPaths, plan: Plan, scratch: Path, 
         for split, total in totals.items()
     }
     pixels = last.pixels / max(last.rows, 1) * (len(everything) if is_windows else plan.chips)
-    others = sum(_other_bytes(files, chips) for split in SPLITS for _, chips in shares[split])
+    others = sum(_other_bytes(files, chips) for split in settings.splits for _, chips in shares[split])
     # The time is that of reading each partition plus that of making each chip.
     to_read = plan.seconds_read / max(plan.partitions, 1)
     to_make = max(last.seconds - to_read * len(chosen), 0.2 * last.seconds) / max(last.chips, 1)
-    seconds = {split: [count * to_read + chips * to_make for count, chips in shares[split]] for split in SPLITS}
+    seconds = {
+        split: [count * to_read + chips * to_make for count, chips in shares[split]] for split in settings.splits
+    }
     return Trial(round(pixels + others), seconds, last.chips, len(chosen))
 
 
 def spread_over(places: Mapping[str, Sequence[Partition]], count: int) -> list[Partition]:
-    """Return about `count` partitions of both splits, evenly spaced along the Hilbert curve that shards follow."""
+    """Return about `count` partitions of all splits, evenly spaced along the Hilbert curve that shards follow."""
     total = sum(map(len, places.values()))
     chosen: list[Partition] = []
     for some in places.values():

@@ -55,7 +55,7 @@ class ChipIndex(RegionTask):
     def dependencies(self, _path: Path) -> Dependencies:
         keys = ("nodata.mode", "grid.size", "chips.size", "chips.step")
         settings = self.configured.settings
-        found = {**pick(settings, keys), **settings.class_table.unusual("name")}
+        found = {**pick(settings, keys), **settings.class_table.unusual("name"), **settings.unusual_splits}
         return Dependencies(found, facets=("crs",), reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
@@ -78,6 +78,7 @@ class BandStatistics(RegionTask):
         settings = self.configured.settings
         names = [band.name for band in settings.schema_bands.image]
         facts = {"bands": names, **pick(settings, ("stack.dtype",)), **settings.class_table.unusual("name")}
+        facts |= settings.unusual_splits
         return Dependencies(facts, reads=_files(self.requires()))
 
     def requires(self) -> list[RegionTask]:
@@ -101,7 +102,7 @@ class LayerStyles(RegionTask):
         if layer == self.paths.label:
             return Dependencies(settings.class_table.unusual("name", "value", "colour"))
         if not styles.is_stretched(self.paths, layer):
-            return Dependencies({})
+            return Dependencies(settings.unusual_splits)
         shown: dict[str, Any] = {"bands": band_facts(bands, "name", "role"), **_composite(settings)}
         if layer == self.paths.distance:
             shown = {"bands": band_facts((bands.bands[-1],), "name", "role", "unit")}
@@ -190,6 +191,7 @@ class DatasetCard(RegionTask):
                 "is_voted": settings.label.stem is not None,
                 "bands": band_facts(settings.schema_bands.image, "name", "role", "unit"),
                 **settings.class_table.unusual("name", "value"),
+                **settings.unusual_splits,
             },
             reads=_files([*self.requires(), self.clone(PartitionCatalog)]),
         )
@@ -249,7 +251,7 @@ class Dataset(RegionTask):
 
 
 class AllRegions(GuardedTask, luigi.WrapperTask):
-    """Build several regions, each with train and dev, in one graph."""
+    """Build several regions, each with its splits, in one graph."""
 
     task_namespace = "gcn"
     regions: luigi.Parameter[tuple[str, ...]] = luigi.ListParameter(

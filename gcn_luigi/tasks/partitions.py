@@ -60,6 +60,7 @@ class PartitionCatalog(RegionTask):
         )
         return Dependencies(
             region.settings.class_table.unusual("name", "value", "glacier")
+            | region.settings.unusual_splits
             | pick(
                 region.settings,
                 (

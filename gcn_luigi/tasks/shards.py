@@ -6,7 +6,7 @@ from pathlib import Path
 import luigi
 import numpy as np
 
-from gcn_luigi.io.publish.paths import SPLITS
+from gcn_luigi.io.publish.paths import WITH_TEST
 from gcn_luigi.io.raster.stack import AHEAD_BYTES, BLOCK_BYTES
 from gcn_luigi.prepare.statistics.statistics import N_BINS
 from gcn_luigi.settings import RegionSettings
@@ -31,7 +31,7 @@ class ChipShard(RegionTask):
 
     # 4: HDF5's own checksum on every compressed chunk, and on headers, indices and columns.
     code_version = 4
-    split: luigi.Parameter[str] = luigi.ChoiceParameter(choices=SPLITS, description="train or dev")
+    split: luigi.Parameter[str] = luigi.ChoiceParameter(choices=WITH_TEST, description="train, dev or test")
     number: luigi.Parameter[int] = luigi.IntParameter(
         description="number of the shard within its split, counted from 0"
     )
@@ -72,11 +72,10 @@ class ChipShard(RegionTask):
 
 
 def all_shards(task: RegionTask) -> list[ChipShard]:
-    """Return the shard tasks of train, then of dev; the settings give their number."""
-    counts = task.configured.settings.shards
+    """Return the shard tasks of train, then of dev and of test; the settings give their number."""
     return [
         task.clone(ChipShard, split=split, number=number, total=total)
-        for split, total in (("train", counts.n_train), ("dev", counts.n_dev))
+        for split, total in task.configured.settings.n_shards.items()
         for number in range(total)
     ]
 

@@ -1,7 +1,9 @@
-"""`gcn check-split`: measure what train and dev share, in a dataset or in a user's own files."""
+"""`gcn check-split`: measure what the splits share, in a dataset or in a user's own files."""
 
+import itertools
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +17,17 @@ from gcn_luigi.errors import ConfigError, few
 if TYPE_CHECKING:
     import geopandas as gpd
 
+_OF_FILES = ("train", "dev", "test")
+_SUMS = ("shared_pixels", "shared_area_m2", "n_overlapping", "n_duplicates")
+
 
 @click.command("check-split")
-@click.argument("what", nargs=-1, required=True, type=SOURCE_PATH, metavar="DATASET | FILE | TRAIN DEV",
+@click.argument("what", nargs=-1, required=True, type=SOURCE_PATH, metavar="DATASET | FILE | TRAIN DEV [TEST]",
                 shell_complete=complete_dataset)  # fmt: skip
 @output_option
 @click.option("--min-distance", type=click.FloatRange(0), default=0.0, show_default=True, metavar="M",
-              help="Smallest allowed distance between train and dev, in metres.")  # fmt: skip
-@click.option("--no-shared-glaciers", is_flag=True, help="Also count a glacier in both splits as a leak.")
+              help="Smallest allowed distance between two splits, in metres.")  # fmt: skip
+@click.option("--no-shared-glaciers", is_flag=True, help="Also count a glacier in two splits as a leak.")
 @click.option("--crs", metavar="CRS", help="Projected CRS in which files are measured.  [default: the first file's]")
 @click.option("--glacier-field", metavar="NAME", help="Column with the glacier ids, for files.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
@@ -35,28 +40,29 @@ def check_split(
     glacier_field: str | None,
     **limits: Any,
 ) -> None:
-    """Measure what train and dev share; the exit code is 1 if there is a leak.
+    """Measure what every two splits share; the exit code is 1 if there is a leak.
 
     DATASET is the directory of a finished dataset, or a region's name. The command also measures splits made
-    elsewhere: give two vector files of footprints, TRAIN and DEV, or one FILE with a column `split`. Files are measured
-    in a projected CRS.
+    elsewhere: give two or three vector files of footprints, TRAIN, DEV and TEST, or one FILE with a column `split`.
+    Files are measured in a projected CRS.
 
     Shared pixels or area, duplicates, and a distance below --min-distance are leaks. Shared glaciers are reported. A
-    warning says if train and dev are closer to each other than the edge of one chip: they share no pixel then, but show
+    warning says if two splits are closer to each other than the edge of one chip: they share no pixel then, but show
     nearly the same ground.
 
-    JSON keys: what, n_train, n_dev, shared_pixels (of a dataset) or shared_area_m2 and n_overlapping (of files),
-    n_duplicates, shared_glaciers (null if they were not compared), least_distance_m, nearest, edge_m (of a chip or
-    footprint), left_out (how many rows of FILE are in neither split, for each other word in the column `split`), leaks
-    and warnings (lists of texts).
+    JSON keys: what, n_train, n_dev and n_test (if there is a test split), shared_pixels (of a dataset) or
+    shared_area_m2 and n_overlapping (of files), n_duplicates, shared_glaciers (null if they were not compared),
+    least_distance_m, nearest, edge_m (of a chip or footprint), left_out (how many rows of FILE are in no split, for
+    each other word in the column `split`), pairs (the same measures for each two splits, which `splits` names), leaks
+    and warnings (lists of texts). With several pairs, the measures above pairs are their sums, and the least distance.
 
     \b
     Example:
       gcn check-split output/demo --min-distance 5000
       gcn check-split train.gpkg dev.gpkg --crs EPSG:3338
     """  # noqa: D301  click reads the control character
-    if len(what) > 2:
-        raise click.UsageError("give a dataset, a file with a column `split`, or two files: train first, then dev")
+    if len(what) > len(_OF_FILES):
+        raise click.UsageError("give a dataset, a file with a column `split`, or files: train, then dev, then test")
     place = _dataset_place(what, output)
     if place is not None:
         if crs or glacier_field:
@@ -68,8 +74,9 @@ def check_split(
         if limits["no_shared_glaciers"] and glacier_field is None:
             raise click.UsageError("--no-shared-glaciers needs --glacier-field, the column with the glacier ids")
         found = _of_files(what, crs, glacier_field)
-    found["leaks"] = _leaks(found, **limits)
-    found["warnings"] = _warnings(found)
+    found = {**found, **_together(found["pairs"])}
+    found["leaks"] = [leak for pair in found["pairs"] for leak in _leaks(found, pair, **limits)]
+    found["warnings"] = [warning for pair in found["pairs"] for warning in _warnings(found, pair)]
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
@@ -79,7 +86,7 @@ def check_split(
 
 
 def _dataset_place(what: tuple[Path, ...], output: Path) -> Path | None:
-    if len(what) == 2 or what[0].is_file():
+    if len(what) > 1 or what[0].is_file():
         return None
     if what[0].is_dir() or what[0].suffix or len(what[0].parts) > 1:
         return what[0]
@@ -91,14 +98,17 @@ def _of_dataset(place: Path) -> dict[str, Any]:
     from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
 
     dataset = Dataset(place)
-    leaks = measure_leakage(dataset.chip_table, dataset.partition_table, dataset.lattice)
     index = dataset.chip_table
+    leaks = measure_leakage(index, dataset.partition_table, dataset.lattice, dataset.splits)
     boxes = index[["left", "bottom", "right", "top"]].apply(tuple, axis=1)
-    train, dev = (set(boxes[index["split"] == split]) for split in ("train", "dev"))
+    of_split = {split: set(boxes[index["split"] == split]) for split in dataset.splits}
     return {
         "what": str(place),
-        **asdict(leaks),
-        "n_duplicates": len(train & dev),
+        **{f"n_{split}": count for split, count in leaks.counts.items()},
+        "pairs": [
+            {**asdict(pair), "n_duplicates": len(set.intersection(*(of_split[split] for split in pair.splits)))}
+            for pair in leaks.pairs
+        ],
         "edge_m": float((index["right"] - index["left"]).median()) if len(index) else None,
         "left_out": {},
     }
@@ -106,37 +116,65 @@ def _of_dataset(place: Path) -> dict[str, Any]:
 
 def _of_files(what: tuple[Path, ...], crs: str | None, glacier_field: str | None) -> dict[str, Any]:
     from gcn_luigi.io.inputs.vector import read_footprints  # noqa: PLC0415
-    from gcn_luigi.prepare.split.leakage import measure_footprints  # noqa: PLC0415
+    from gcn_luigi.prepare.split.footprints import measure_footprints  # noqa: PLC0415
 
     frames = [read_footprints(path) for path in what]
-    train, dev, left_out = (*frames, {}) if len(frames) == 2 else _parts(frames[0], what[0])
-    leaks = measure_footprints(train, dev, crs=crs, glaciers=glacier_field)
-    nearest = None
-    if leaks.nearest is not None:
-        nearest = [_name(frame, row) for frame, row in zip((train, dev), leaks.nearest, strict=True)]
+    if len(frames) > 1:
+        sides, left_out = dict(zip(_OF_FILES, frames, strict=False)), dict[str, int]()
+    else:
+        sides, left_out = _parts(frames[0], what[0])
+    pairs, counts, edges = [], dict[str, int](), dict[tuple[str, str], float | None]()
+    # All pairs are measured in the CRS of the first file.
+    crs = crs or (frames[0].crs.to_wkt() if frames[0].crs is not None else None)
+    for one, other in itertools.combinations(sides, 2):
+        leaks = measure_footprints(sides[one], sides[other], crs=crs, glaciers=glacier_field)
+        counts |= {one: leaks.n_train, other: leaks.n_dev}
+        edges[one, other] = leaks.edge_m
+        named = [_name(sides[side], row) for side, row in zip((one, other), leaks.nearest or (), strict=False)]
+        pairs.append(
+            {
+                "splits": [one, other],
+                **{key: getattr(leaks, key) for key in ("shared_area_m2", "n_overlapping", "n_duplicates")},
+                "shared_glaciers": None if glacier_field is None else leaks.shared_glaciers,
+                "least_distance_m": leaks.least_distance_m,
+                "nearest": named or None,
+            }
+        )
     return {
         "what": ", ".join(map(str, what)),
-        **asdict(leaks),
-        "shared_glaciers": None if glacier_field is None else leaks.shared_glaciers,
-        "nearest": nearest,
+        **{f"n_{side}": count for side, count in counts.items()},
+        "pairs": pairs,
+        "edge_m": min((edge for edge in edges.values() if edge is not None), default=None),
         "left_out": left_out,
     }
 
 
-def _parts(frame: "gpd.GeoDataFrame", path: Path) -> tuple["gpd.GeoDataFrame", "gpd.GeoDataFrame", dict[str, int]]:
-    """Return train and dev of one file, and how many of its rows are in neither split, by their word."""
-    from gcn_luigi.prepare.split.names import refuse_third_split, split_of  # noqa: PLC0415
+def _parts(frame: "gpd.GeoDataFrame", path: Path) -> tuple[dict[str, "gpd.GeoDataFrame"], dict[str, int]]:
+    """Return the splits of one file, and how many of its rows are in none, by their word."""
+    from gcn_luigi.prepare.split.names import names_test, split_of  # noqa: PLC0415
 
     if "split" not in frame.columns:
         raise ConfigError(
             "the file has no column 'split'", where=str(path), fix="give two files, train and dev, or add the column"
         )
     words = frame["split"].fillna("").astype(str).str.strip()
-    refuse_third_split(words, where=str(path), fix="compare two at a time: give two files, each with one split")
-    splits = words.map(split_of)
-    left_out = words[~splits.isin(["train", "dev"])].value_counts().sort_index()
-    counts = {str(word): int(count) for word, count in left_out.items()}
-    return frame[splits == "train"], frame[splits == "dev"], counts
+    has_test = names_test(words)
+    splits = words.map(lambda word: split_of(word, has_test=has_test))
+    sides = _OF_FILES if has_test else _OF_FILES[:2]
+    left_out = words[~splits.isin(sides)].value_counts().sort_index()
+    return {side: frame[splits == side] for side in sides}, {str(word): int(n) for word, n in left_out.items()}
+
+
+def _together(pairs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the measures of all pairs as one: sums, all shared glaciers, and the least distance."""
+    measured = [pair for pair in pairs if pair["least_distance_m"] is not None]
+    closest = min(measured, key=lambda pair: float(pair["least_distance_m"]), default=pairs[0])
+    compared = [pair["shared_glaciers"] for pair in pairs if pair["shared_glaciers"] is not None]
+    return {
+        **{key: sum(pair[key] for pair in pairs) for key in _SUMS if key in pairs[0]},
+        "shared_glaciers": sorted({name for names in compared for name in names}) if compared else None,
+        **{key: closest[key] for key in ("least_distance_m", "nearest")},
+    }
 
 
 def _name(frame: "gpd.GeoDataFrame", row: int) -> str:
@@ -147,57 +185,72 @@ def _name(frame: "gpd.GeoDataFrame", row: int) -> str:
     return f"row {kept.index[row]}"
 
 
-def _leaks(found: dict[str, Any], *, min_distance: float, no_shared_glaciers: bool) -> list[str]:
-    leaks = []
-    if not found["n_train"] or not found["n_dev"]:
-        leaks.append(f"nothing to compare: {found['n_train']} train, {found['n_dev']} dev")
-    if found.get("shared_pixels"):
-        leaks.append(f"{found['shared_pixels']:,} pixels are in both train and dev")
-    if found.get("n_overlapping"):
-        leaks.append(f"{found['n_overlapping']:,} pairs overlap on {found['shared_area_m2'] / 1e6:,.3f} km2")
-    if found["n_duplicates"]:
-        leaks.append(f"{found['n_duplicates']:,} footprints are in both train and dev")
-    distance = found["least_distance_m"]
+def _leaks(
+    found: Mapping[str, Any], pair: Mapping[str, Any], *, min_distance: float, no_shared_glaciers: bool
+) -> list[str]:
+    one, other = pair["splits"]
+    between = f"both {one} and {other}"
+    leaks, counts = [], {side: found[f"n_{side}"] for side in pair["splits"]}
+    if not all(counts.values()):
+        leaks.append(f"nothing to compare: {', '.join(f'{count} {side}' for side, count in counts.items())}")
+    if pair.get("shared_pixels"):
+        leaks.append(f"{pair['shared_pixels']:,} pixels are in {between}")
+    if pair.get("n_overlapping"):
+        area = f"{pair['shared_area_m2'] / 1e6:,.3f} km2"
+        leaks.append(f"{pair['n_overlapping']:,} pairs of {one} and {other} overlap on {area}")
+    if pair["n_duplicates"]:
+        leaks.append(f"{pair['n_duplicates']:,} footprints are in {between}")
+    distance = pair["least_distance_m"]
     if distance is not None and distance < min_distance:
-        leaks.append(f"{' and '.join(found['nearest'])} are {distance:,.0f} m apart, less than {min_distance:,.0f} m")
-    if no_shared_glaciers and found["shared_glaciers"]:
-        leaks.append(f"{len(found['shared_glaciers'])} glaciers are in both train and dev")
+        leaks.append(f"{' and '.join(pair['nearest'])} are {distance:,.0f} m apart, less than {min_distance:,.0f} m")
+    if no_shared_glaciers and pair["shared_glaciers"]:
+        leaks.append(f"{len(pair['shared_glaciers'])} glaciers are in {between}")
     return leaks
 
 
-def _warnings(found: dict[str, Any]) -> list[str]:
-    distance, edge = found["least_distance_m"], found["edge_m"]
-    is_shared = found.get("shared_pixels") or found.get("n_overlapping")
+def _warnings(found: Mapping[str, Any], pair: Mapping[str, Any]) -> list[str]:
+    distance, edge = pair["least_distance_m"], found["edge_m"]
+    is_shared = pair.get("shared_pixels") or pair.get("n_overlapping")
     if distance is None or edge is None or is_shared or distance >= edge:
         return []
     apart = f"are {distance:,.0f} m apart" if distance else "touch"
-    pair = " and ".join(found["nearest"])
     same = "they share no pixel, but show nearly the same ground"
-    return [f"{pair} {apart}, less than the edge of one chip ({edge:,.0f} m): {same}"]
+    return [f"{' and '.join(pair['nearest'])} {apart}, less than the edge of one chip ({edge:,.0f} m): {same}"]
 
 
-def _print(found: dict[str, Any]) -> None:
-    distance, glaciers = found["least_distance_m"], found["shared_glaciers"]
-    apart = "none" if distance is None else f"{distance:,.0f} m, {' to '.join(found['nearest'])}"
-    shared = (
-        f"{found['shared_pixels']:,} pixels"
-        if "shared_pixels" in found
-        else f"{found['shared_area_m2'] / 1e6:,.3f} km2 in {found['n_overlapping']:,} pairs"
-    )
-    click.echo(f"{found['n_train']:,} train, {found['n_dev']:,} dev: {found['what']}")
-    click.echo(f"shared:          {shared}, {found['n_duplicates']:,} duplicates")
-    click.echo(f"least distance:  {apart}")
-    click.echo(f"shared glaciers: {_glaciers(glaciers)}")
+def _print(found: Mapping[str, Any]) -> None:
+    sides = [side for side in _OF_FILES if f"n_{side}" in found]
+    counts = ", ".join(f"{found['n_' + side]:,} {side}" for side in sides)
+    click.echo(f"{counts}: {found['what']}")
+    for pair in found["pairs"]:
+        if len(found["pairs"]) > 1:
+            click.echo(f"{' and '.join(pair['splits'])}:")
+        _print_pair(pair)
     if found["left_out"]:
         words = ", ".join(f"{count:,} {word or 'without a split'}" for word, count in found["left_out"].items())
-        click.echo(f"in neither:      {words}")
+        click.echo(f"in {'neither' if len(sides) < 3 else 'no split'}:{' ' * (6 if len(sides) < 3 else 5)}{words}")
     for leak in found["leaks"]:
         click.echo(f"leak: {leak}", err=True)
     for warning in found["warnings"]:
         click.echo(f"warning: {warning}", err=True)
     if not found["leaks"]:
-        no_leak = "no leak, but train and dev are too close for a fair test" if found["warnings"] else "no leak"
-        click.echo(no_leak + ("; shared glaciers are allowed unless you give --no-shared-glaciers" if glaciers else ""))
+        which = "train and dev" if len(sides) < 3 else "two of the splits"
+        no_leak = f"no leak, but {which} are too close for a fair test" if found["warnings"] else "no leak"
+        told = "; shared glaciers are allowed unless you give --no-shared-glaciers"
+        click.echo(no_leak + (told if found["shared_glaciers"] else ""))
+
+
+def _print_pair(pair: Mapping[str, Any]) -> None:
+    distance = pair["least_distance_m"]
+    apart = "none" if distance is None else f"{distance:,.0f} m, {' to '.join(pair['nearest'])}"
+    shared = (
+        f"{pair['shared_pixels']:,} pixels"
+        if "shared_pixels" in pair
+        else f"{pair['shared_area_m2'] / 1e6:,.3f} km2 in {pair['n_overlapping']:,} pairs"
+    )
+    click.echo(f"shared:          {shared}, {pair['n_duplicates']:,} duplicates")
+    click.echo(f"least distance:  {apart}")
+    click.echo(f"shared glaciers: {_glaciers(pair['shared_glaciers'])}")
 
 
 def _glaciers(ids: list[str] | None) -> str:

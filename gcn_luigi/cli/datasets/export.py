@@ -48,7 +48,7 @@ _LAYERS = ("image", "label", "flags")
     help="Write the pixels or chips that overlap this box.",
 )
 @click.option("--bbox-crs", metavar="CRS", help="CRS of the box, such as EPSG:4326.  [default: the dataset's]")
-@click.option("--split", type=click.Choice(["train", "dev"]), help="Write this split only.")
+@click.option("--split", type=click.Choice(["train", "dev", "test"]), help="Write this split only.")
 @click.option(
     "--year", "years", type=int, multiple=True, help="Write the composite of this year only; may be repeated."
 )
@@ -112,7 +112,7 @@ def _selection(dataset: "Dataset", **options: Any) -> "Selection":
     if box_crs is not None and not box:
         raise click.UsageError("--bbox-crs needs --bbox")
     crs = dataset.lattice.crs
-    split: Literal["train", "dev"] | None = options["split"]
+    split: Literal["train", "dev", "test"] | None = options["split"]
     return Selection(
         chips=_ids(options["chips"]),
         partitions=_ids(options["partitions"]),

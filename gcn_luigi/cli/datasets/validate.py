@@ -95,7 +95,7 @@ def _check(directory: Path, whose: str, *, deep: bool, prints: bool) -> _Report:
     dataset = Dataset(directory)
     report.sound, report.digest, report.data_digest = True, dataset.digest, dataset.data_digest
     report.files = len(listed(dataset)) - len(left_out_of(dataset))
-    report.chips = {split: len(dataset.chips(split)) for split in ("train", "dev")}
+    report.chips = {split: len(dataset.chips(split)) for split in dataset.splits}
     if prints:
         counts = ", ".join(f"{count} {split} chips" for split, count in report.chips.items())
         click.echo(f"{whose}sound: {report.files} files, {counts}, digest {report.digest}")

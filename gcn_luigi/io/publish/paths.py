@@ -8,7 +8,9 @@ from pathlib import Path, PurePosixPath
 from gcn_luigi.bands import Band
 from gcn_luigi.io.publish.safe_names import name_part
 
+# What every dataset has, and what it has if a test split was asked for.
 SPLITS = ("train", "dev")
+WITH_TEST = (*SPLITS, "test")
 
 # Characters between the parts of a task's name, such as gcn.ChipShard(train, 0, 4).
 _BETWEEN_WORDS = re.compile(r"[(), ]+")

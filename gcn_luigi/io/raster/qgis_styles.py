@@ -38,6 +38,7 @@ _REASONS = {
     "too little glacier": ("too little glacier", "#5f5f5f"),
     "no split in the grid": ("no split in the grid", "#8f7a4a"),
 }
+_REASONS_OF_TEST = {"overlaps test": ("overlaps test", "#2f8f90")}
 
 
 @dataclass(frozen=True)
@@ -139,23 +140,25 @@ def distance_style(farthest: float, unit: str) -> str:
     return _raster(renderer)
 
 
-def split_style() -> str:
+def split_style(splits: Sequence[str] = ("train", "dev")) -> str:
     """Return the style of chips: coloured by split."""
-    return _categories("split", _splits(_CHIP_TINT))
+    return _categories("split", _splits(splits, _CHIP_TINT))
 
 
-def catalog_style() -> str:
+def catalog_style(splits: Sequence[str] = ("train", "dev")) -> str:
     """Return the style of partitions: coloured by split if they are used, and by reason otherwise."""
     # "year gap 7" and "no composite for 2004" without their numbers.
     attribute = (
         "CASE WHEN \"reason\" = '' THEN \"split\" ELSE trim(regexp_replace(\"reason\", '( for)? ?-?[0-9]+$', '')) END"
     )
-    reasons = [_Entry(reason, f"not used: {text}", colour, _FAINT_TINT) for reason, (text, colour) in _REASONS.items()]
-    return _categories(attribute, [*_splits(_TINT), *reasons, _Entry("", "not used: other", UNUSED, _FAINT_TINT)])
+    known = {**_REASONS, **(_REASONS_OF_TEST if "test" in splits else {})}
+    reasons = [_Entry(reason, f"not used: {text}", colour, _FAINT_TINT) for reason, (text, colour) in known.items()]
+    other = _Entry("", "not used: other", UNUSED, _FAINT_TINT)
+    return _categories(attribute, [*_splits(splits, _TINT), *reasons, other])
 
 
-def _splits(tint: int) -> list[_Entry]:
-    return [_Entry(split, split, colour, tint) for split, colour in SPLIT_COLOURS.items()]
+def _splits(splits: Sequence[str], tint: int) -> list[_Entry]:
+    return [_Entry(split, split, SPLIT_COLOURS[split], tint) for split in splits]
 
 
 def _paletted(entries: Sequence[_Entry]) -> str:

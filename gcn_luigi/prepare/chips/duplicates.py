@@ -9,7 +9,8 @@ import numpy as np
 
 from gcn_luigi.lattice import Lattice
 
-SPLITS = ("train", "dev")
+# A chip may be in one of these only. A repeat counts in the later one.
+_ORDER = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Repeats:
     n_sets: int
     # For each split, the chips that equal another chip of this split, without the first chip of each set.
     n_spare: Mapping[str, int]
-    # Chips of dev that equal a chip of train.
+    # Chips of dev that equal a chip of train, and chips of test that equal a chip of train or dev.
     n_leaked: int
     # Chip ids of the first sets. Sets that are in both splits come first; otherwise sets are ordered by id.
     examples: tuple[tuple[str, ...], ...]
@@ -31,18 +32,19 @@ class Repeats:
 def count_repeats(keys: Sequence[Hashable], splits: Sequence[str], ids: Sequence[str], n_examples: int = 5) -> Repeats:
     """Count chips that have equal keys. The order of the chips does not matter.
 
-    `keys`, `splits` (``train`` or ``dev``) and `ids` have one entry per chip. At most `n_examples` sets are named.
+    `keys`, `splits` (``train``, ``dev`` or ``test``) and `ids` have one entry per chip. At most `n_examples`
+    sets are named.
     """
     sets: dict[Hashable, list[tuple[str, str]]] = defaultdict(list)
     for key, split, name in zip(keys, splits, ids, strict=True):
         sets[key].append((split, name))
     alike = [sorted(members, key=lambda member: member[1]) for members in sets.values() if len(members) > 1]
-    spare, leaked = dict.fromkeys(SPLITS, 0), 0
+    spare, leaked = dict.fromkeys(_ORDER, 0), 0
     for members in alike:
-        counts = {split: sum(one == split for one, _ in members) for split in SPLITS}
+        counts = {split: sum(one == split for one, _ in members) for split in _ORDER}
         for split, count in counts.items():
             spare[split] += max(count - 1, 0)
-        leaked += counts["dev"] if counts["train"] else 0
+        leaked += sum(counts[split] for i, split in enumerate(_ORDER) if any(counts[one] for one in _ORDER[:i]))
     ranked = sorted(
         (len({split for split, _ in members}) == 1, tuple(name for _, name in members)) for members in alike
     )

@@ -36,6 +36,7 @@ _REMEDIES = {
     "too little glacier": "lower [grid] min_outline_share",
     "buffer": "lower [split] buffer_partitions or block_partitions",
     "overlaps dev": "import a grid in which train and dev cells do not overlap",
+    "overlaps test": "import a grid in which test cells overlap no others",
     "no split in the grid": "fill the split column of the grid",
 }
 
@@ -196,6 +197,11 @@ def _on_polygons(boxes: npt.NDArray[Any], polygons: tuple[Any, ...]) -> npt.NDAr
     shares_area = ~shapely.touches(shapes[which_shape], boxes[which_box])
     hit[which_box[shares_area]] = True
     return hit
+
+
+def present_splits(catalog: pd.DataFrame) -> tuple[str, ...]:
+    """Return train, dev, and test if the catalog or index has rows of it."""
+    return ("train", "dev", "test") if (catalog["split"] == "test").any() else ("train", "dev")
 
 
 def count_reasons(reasons: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 import shapely
 
 from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.prepare.partitions.catalog import present_splits
 from gcn_luigi.prepare.partitions.grid import Cell
 from gcn_luigi.prepare.partitions.overlay import cell_boxes, join_outlines
 from gcn_luigi.prepare.statistics.statistics import ks_of_samples
@@ -38,15 +39,15 @@ def compare_grids(
     Returns
     -------
     dict
-        ``{"128": {"train": {...}, "dev": {...}, "ks": ..., "glacier_m2": {...}}, ...}``. train and dev come from
-        `describe_shares`, ks from `ks_of_samples` (None if a split has no cell). glacier_m2 holds the area of outlines
-        in the cells of train, in those of dev, and on the whole lattice. Only areas on the lattice count, and outlines
-        that overlap count once.
+        ``{"128": {"train": {...}, "dev": {...}, "ks": ..., "glacier_m2": {...}}, ...}``. train, dev, and test if the
+        catalog has it, come from `describe_shares`, ks, of train and dev, from `ks_of_samples` (None if either has no
+        cell). glacier_m2 holds the area of outlines in the cells of each split, and on the whole lattice. Only areas
+        on the lattice count, and outlines that overlap count once.
     """
     result = {}
     for size in sizes:
         cells = describe_cells(lattice, outlines, catalog, size)
-        of_split = {name: cells[cells["split"] == name] for name in ("train", "dev")}
+        of_split = {name: cells[cells["split"] == name] for name in present_splits(catalog)}
         shares = {name: rows["share"].to_numpy(float) for name, rows in of_split.items()}
         area = {name: float(rows["glacier_m2"].sum()) for name, rows in of_split.items()}
         result[str(size)] = {
@@ -61,15 +62,16 @@ def describe_cells(lattice: Lattice, outlines: gpd.GeoDataFrame, catalog: gpd.Ge
     """Return the cells of `size` pixels with their split and glacier area.
 
     The table has one row per cell, in row-major order: row, col (int64, the first pixel, which may be outside the
-    lattice if the cell hangs over), split ("train", "dev", or "" if neither covers half), share (float64, 0 to 1, of
+    lattice if the cell hangs over), split (or "" if none covers half), share (float64, 0 to 1, of
     the whole cell) and glacier_m2 (float64, only on the lattice). Other arguments as in `compare_grids`.
     """
     cells = _aligned_cells(lattice, catalog, size)
     boxes = cell_boxes(cells, lattice)
     area = _glacier_area(cells, lattice, outlines)
-    cover = {name: _cover(boxes, catalog[catalog["used"] & (catalog["split"] == name)]) for name in ("train", "dev")}
-    is_dev = (cover["dev"] >= 0.5) & (cover["dev"] > cover["train"])
-    is_train = (cover["train"] >= 0.5) & ~is_dev
+    splits = present_splits(catalog)
+    cover = np.stack([_cover(boxes, catalog[catalog["used"] & (catalog["split"] == name)]) for name in splits])
+    # Of equal shares, the first split's counts.
+    most = np.array(splits, dtype=object)[cover.argmax(axis=0)]
     inside = area.copy()
     parts = [cell.window.intersection(lattice.window) for cell in cells]
     hangs = np.array([part != cell.window for part, cell in zip(parts, cells, strict=True)], bool)
@@ -79,7 +81,7 @@ def describe_cells(lattice: Lattice, outlines: gpd.GeoDataFrame, catalog: gpd.Ge
         {
             "row": np.array([cell.window.row for cell in cells], np.int64),
             "col": np.array([cell.window.col for cell in cells], np.int64),
-            "split": pd.array(np.select([is_dev, is_train], ["dev", "train"], ""), dtype="str"),
+            "split": pd.array(np.where(cover.max(axis=0) >= 0.5, most, ""), dtype="str"),
             "share": np.minimum(area / shapely.area(boxes), 1.0),
             "glacier_m2": inside,
         }

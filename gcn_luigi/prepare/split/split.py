@@ -1,5 +1,7 @@
-"""Assign partitions to train, to dev, or to the buffer between them."""
+"""Assign partitions to train, dev and test, or to the buffer between them."""
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,17 +37,19 @@ def assign_split(
     joined: pd.DataFrame,
     settings: SplitSettings,
     classes: ClassTable = DEFAULT_CLASSES,
+    splits: Sequence[str] = ("train", "dev"),
 ) -> tuple[gpd.GeoDataFrame, list[str]]:
     """Return the catalog with split, block, used and reason filled in, and notes about compromises.
 
-    With every method, no train partition shares a pixel with a dev partition: if cells overlap, the train partition is
-    not used (reason ``overlaps dev``).
+    With every method, no pixel is in two splits: if cells overlap, train gives way to dev and to test, and dev gives
+    way to test (reasons ``overlaps dev`` and ``overlaps test``).
 
-    * ``blocks``: see `gcn_luigi.prepare.split.blocks`. Train partitions that are closer to dev than
-      `buffer_partitions` times the edge length of a partition are not used (reason ``buffer``). If the region is too
-      small for this, smaller blocks are tried, then a smaller buffer, and a note says so.
-    * ``legacy``: `dev_share` of the used partitions, drawn at random from the list sorted by id, become dev. There are
-      no blocks and no buffer.
+    * ``blocks``: see `gcn_luigi.prepare.split.blocks`. Test is chosen first, then dev among the partitions that test
+      and its buffer leave. Train partitions that are closer to dev, and train and dev partitions that are closer to
+      test, than `buffer_partitions` times the edge length of a partition are not used (reason ``buffer``). If the
+      region is too small for this, smaller blocks are tried, then a smaller buffer, and a note says so.
+    * ``legacy``: `dev_share` and `test_share` of the used partitions, drawn at random from the list sorted by id,
+      become dev and test. There are no blocks and no buffer.
     * ``column``: the imported grid decides. There is no buffer. Cells without a split are not used.
 
     Parameters
@@ -58,33 +62,35 @@ def assign_split(
         The method and its numbers.
     classes : ClassTable
         The classes of the label.
+    splits : sequence of str
+        The splits of the dataset: train and dev, or also test.
 
     Returns
     -------
     GeoDataFrame, list of str
-        split is ``"train"`` or ``"dev"`` for used partitions, otherwise empty. block is filled by ``blocks`` only.
+        split is one of `splits` for used partitions, otherwise empty. block is filled by ``blocks`` only.
 
     Raises
     ------
     InputError
-        The method is ``column`` and the column is empty, holds words that name no split, or names more than two
-        splits.
+        The method is ``column`` and the column is empty, holds words that name no split, or names a test split that
+        `splits` does not have.
     """
     result = catalog.sort_values("partition", ignore_index=True)
     used = np.flatnonzero(result["used"].to_numpy(bool))
     cells = result.iloc[used].reset_index(drop=True)
     if settings.method == "blocks":
-        assigned = _by_blocks(cells, joined, settings, classes)
+        assigned = _by_blocks(cells, joined, settings, classes, splits)
     elif settings.method == "legacy":
         assigned = _at_random(cells, settings)
     else:
-        assigned = _by_column(cells, result["split"].tolist())
+        assigned = _by_column(cells, result["split"].tolist(), has_test="test" in splits)
     for name, values in (("split", assigned.split), ("block", assigned.block), ("reason", assigned.reason)):
         whole = result["reason"].to_numpy(object) if name == "reason" else np.full(len(result), "", dtype=object)
         whole[used] = values
         result[name] = pd.array(whole, dtype="str")
     result["used"] = (result["reason"] == "").to_numpy(bool)
-    empty = [name for name in ("train", "dev") if not (result["split"] == name).any()]
+    empty = [name for name in splits if not (result["split"] == name).any()]
     return result, [*assigned.notes, *(f"no partition is left for {name}" for name in empty)]
 
 
@@ -104,33 +110,83 @@ class _Assigned:
     notes: list[str]
 
 
+@dataclass(frozen=True)
+class _Held:
+    """Partitions of test, of dev, and those lost to the buffer around either; axes (partition,), bool."""
+
+    is_test: npt.NDArray[np.bool_]
+    is_dev: npt.NDArray[np.bool_]
+    is_lost: npt.NDArray[np.bool_]
+    # The block of each partition, and the buffer in partitions.
+    blocks: npt.NDArray[Any]
+    buffer: int
+    is_possible: bool = True
+    is_good: bool = True
+
+
 def _by_blocks(
-    cells: gpd.GeoDataFrame, joined: pd.DataFrame, settings: SplitSettings, classes: ClassTable
+    cells: gpd.GeoDataFrame, joined: pd.DataFrame, settings: SplitSettings, classes: ClassTable, splits: Sequence[str]
 ) -> _Assigned:
     if cells.empty:
         nothing = np.empty(0, dtype=object)
         return _Assigned(nothing, nothing, nothing, [])
-    edge = int(max(cells["height"].max(), cells["width"].max()))
     # Without by_glacier, outlines neither tie blocks nor add to the cost.
     seen = joined if settings.by_glacier else joined.iloc[:0]
-    fallback, traits = None, ("glacier_share", *(f"share_{name}" for name in classes.balanced()))
+    search = _Search(cells, seen, settings.seed, ("glacier_share", *(f"share_{name}" for name in classes.balanced())))
+    fallback = None
     for buffer in range(settings.buffer_partitions, -1, -1):
         for block in (settings.block_partitions >> i for i in range(settings.block_partitions.bit_length())):
-            blocks = block_ids(cells, block)
-            groups = group_blocks(cells, seen, blocks, buffer_px=buffer * edge, dev_share=settings.dev_share)
-            search = BlockSearch(
-                cells, seen, groups, buffer_px=buffer * edge, dev_share=settings.dev_share, traits=traits
-            )
-            choice = search.best(settings.seed)
-            found = choice, blocks, _shrunk(settings, block, buffer), buffer
-            if _is_good(choice, cells, settings.dev_share):
-                return _from_choice(cells, joined, *found)
-            if fallback is None and np.isfinite(choice.cost):
+            held = search.hold_back(block, buffer, settings.dev_share, settings.test_share)
+            found = held, _shrunk(settings, block, buffer)
+            if held.is_good:
+                return _from_choice(cells, joined, splits, *found)
+            if fallback is None and held.is_possible:
                 fallback = found
     if fallback is None:
         nothing = np.zeros(len(cells), dtype=bool)
-        fallback = Choice(nothing, nothing, np.inf), block_ids(cells, 1), ["too few partitions for two splits"], 0
-    return _from_choice(cells, joined, *fallback)
+        number = "three" if len(splits) > 2 else "two"
+        fallback = _Held(nothing, nothing, nothing, block_ids(cells, 1), 0), [f"too few partitions for {number} splits"]
+    return _from_choice(cells, joined, splits, *fallback)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The search for the blocks of test and of dev, in this order."""
+
+    cells: gpd.GeoDataFrame
+    joined: pd.DataFrame
+    seed: int
+    traits: Sequence[str]
+
+    def hold_back(self, block: int, buffer: int, dev_share: float, test_share: float) -> _Held:
+        """Choose test among all blocks, then dev among the partitions that test and its buffer leave."""
+        blocks = block_ids(self.cells, block)
+        buffer_px = buffer * int(max(self.cells["height"].max(), self.cells["width"].max()))
+        is_test, is_lost = np.zeros((2, len(self.cells)), dtype=bool)
+        test = None
+        if test_share > 0.0:
+            test = self._choose(np.ones(len(self.cells), dtype=bool), blocks, buffer_px, test_share)
+            is_test, is_lost = test.is_dev, test.is_lost
+        left = ~is_test & ~is_lost
+        is_dev = np.zeros(len(self.cells), dtype=bool)
+        if not left.any() or (test is not None and not np.isfinite(test.cost)):
+            return _Held(is_test, is_dev, is_lost, blocks, buffer, is_possible=False, is_good=False)
+        # The share among those that are left, so that dev has its share of all.
+        share = dev_share / (1.0 - test_share)
+        dev = self._choose(left, blocks, buffer_px, share)
+        is_good = _is_good(dev, self.cells[left], share)
+        if test is not None:
+            is_good = is_good and _is_good(test, self.cells, test_share)
+        is_lost = is_lost.copy()
+        is_dev[left], is_lost[left] = dev.is_dev, dev.is_lost
+        is_possible = bool(np.isfinite(dev.cost))
+        return _Held(is_test, is_dev, is_lost, blocks, buffer, is_possible=is_possible, is_good=is_good)
+
+    def _choose(self, among: npt.NDArray[np.bool_], blocks: npt.NDArray[Any], buffer_px: int, share: float) -> Choice:
+        cells = self.cells[among].reset_index(drop=True)
+        groups = group_blocks(cells, self.joined, blocks[among], buffer_px=buffer_px, dev_share=share)
+        search = BlockSearch(cells, self.joined, groups, buffer_px=buffer_px, dev_share=share, traits=self.traits)
+        return search.best(self.seed)
 
 
 def _shrunk(settings: SplitSettings, block: int, buffer: int) -> list[str]:
@@ -140,62 +196,95 @@ def _shrunk(settings: SplitSettings, block: int, buffer: int) -> list[str]:
     return [f"{asked}: blocks of {block} and a buffer of {buffer} are used"]
 
 
-def _is_good(choice: Choice, cells: gpd.GeoDataFrame, dev_share: float) -> bool:
+def _is_good(choice: Choice, cells: gpd.GeoDataFrame, wanted: float) -> bool:
     if not np.isfinite(choice.cost):
         return False
     weight = glacier_weight(cells)
-    dev, kept = weight[choice.is_dev].sum(), weight[~choice.is_lost].sum()
-    odds = dev / max(kept - dev, 1.0) / (dev_share / (1.0 - dev_share))
+    held, kept = weight[choice.is_dev].sum(), weight[~choice.is_lost].sum()
+    odds = held / max(kept - held, 1.0) / (wanted / (1.0 - wanted))
     return bool(1.0 / _MAX_ODDS <= odds <= _MAX_ODDS and choice.is_lost.mean() <= _MAX_LOST)
 
 
 def _from_choice(
     cells: gpd.GeoDataFrame,
     joined: pd.DataFrame,
-    choice: Choice,
-    blocks: npt.NDArray[Any],
+    splits: Sequence[str],
+    held: _Held,
     notes: list[str],
-    buffer: int,
 ) -> _Assigned:
-    split = np.where(choice.is_lost, "", np.where(choice.is_dev, "dev", "train")).astype(object)
-    reason = np.where(choice.is_lost, "buffer" if buffer else "overlaps dev", "").astype(object)
-    shared = shared_outlines(joined, *(cells.loc[split == name, "partition"] for name in ("train", "dev")))
+    split = np.select([held.is_lost, held.is_test, held.is_dev], ["", "test", "dev"], "train").astype(object)
+    reason = np.where(held.is_lost, "buffer", "").astype(object)
+    if not held.buffer:
+        windows = partition_windows(cells)
+        first, _ = near_pairs(windows[held.is_lost], windows[held.is_test])
+        reason[held.is_lost] = "overlaps dev"
+        reason[np.flatnonzero(held.is_lost)[first]] = "overlaps test"
+    shared = {
+        name
+        for one, other in itertools.combinations(splits, 2)
+        for name in shared_outlines(joined, *(cells.loc[split == side, "partition"] for side in (one, other)))
+    }
     if shared:
-        notes = [*notes, f"{len(shared)} outlines lie in both splits, they could not be kept in one: {few(shared)}"]
-    return _Assigned(split, blocks, reason, notes)
+        where = "both splits" if len(splits) == 2 else "several splits"
+        told = f"{len(shared)} outlines lie in {where}, they could not be kept in one: {few(sorted(shared))}"
+        notes = [*notes, told]
+    return _Assigned(split, held.blocks, reason, notes)
 
 
 def _at_random(cells: gpd.GeoDataFrame, settings: SplitSettings) -> _Assigned:
-    n_dev = int(np.clip(round(settings.dev_share * len(cells)), 1, max(len(cells) - 1, 1))) if len(cells) > 1 else 0
-    drawn = np.random.default_rng([settings.seed, 0x1E6AC]).permutation(len(cells))[:n_dev]
+    n_dev = _drawn(settings.dev_share, len(cells))
+    order = np.random.default_rng([settings.seed, 0x1E6AC]).permutation(len(cells))
     split = np.full(len(cells), "train", dtype=object)
-    split[drawn] = "dev"
+    split[order[:n_dev]] = "dev"
+    if settings.test_share > 0.0:
+        # At least one stays for train.
+        n_test = min(_drawn(settings.test_share, len(cells)), max(len(cells) - n_dev - 1, 0))
+        split[order[n_dev : n_dev + n_test]] = "test"
     return _without_overlap(cells, split, ["split.method = legacy: neighbouring partitions lie in different splits"])
 
 
-def _by_column(cells: gpd.GeoDataFrame, all_names: list[str]) -> _Assigned:
-    refuse_third_split(
-        all_names,
-        where=_BY_COLUMN,
-        fix="leave the column empty for the cells of one of them, so that they are not used; or name both dev",
-    )
-    stated = [(name, split_of(name)) for name in cells["split"]]
+def _drawn(share: float, count: int) -> int:
+    return int(np.clip(round(share * count), 1, max(count - 1, 1))) if count > 1 else 0
+
+
+def _by_column(cells: gpd.GeoDataFrame, all_names: list[str], *, has_test: bool) -> _Assigned:
+    if not has_test:
+        refuse_third_split(
+            all_names,
+            where=_BY_COLUMN,
+            fix="set [shards] n_test to take the test split as it is; or leave the column empty for the cells of one "
+            "of them, so that they are not used; or name both dev",
+        )
+    stated = [(name, split_of(name, has_test=has_test)) for name in cells["split"]]
     unknown = sorted({name for name, split in stated if split is None})
     if unknown or (stated and not any(split for _, split in stated)):
         raise InputError(
             f"the grid's split column holds {few(unknown)}" if unknown else "the grid gives no partition a split name",
             where=_BY_COLUMN,
-            fix="import a grid whose split column says train or dev (val or test is read as dev)",
+            fix="import a grid whose split column says train or dev (val or test is read as dev; with [shards] n_test, "
+            "test is the test split)",
+        )
+    if has_test and all(split_of(name, has_test=True) != "test" for name in all_names):
+        raise InputError(
+            "a test split was asked for, but the grid's split column names no cell test",
+            where=_BY_COLUMN,
+            fix="name the cells of the test split test in the grid, or remove [shards] n_test and [split] test_share",
         )
     notes = [f"{_BY_COLUMN}: the grid's own split is kept, no buffer is made"]
-    if renamed := sorted({name for name, split in stated if split == "dev"} - {"dev"}):
-        notes.append(f"{_BY_COLUMN}: the grid's {few(renamed)} is dev here")
+    notes += [
+        f"{_BY_COLUMN}: the grid's {few(renamed)} is {kind} here"
+        for kind in ("dev", "test")
+        if (renamed := sorted({name for name, split in stated if split == kind} - {kind}))
+    ]
     return _without_overlap(cells, np.array([split for _, split in stated], dtype=object), notes)
 
 
 def _without_overlap(cells: gpd.GeoDataFrame, split: npt.NDArray[Any], notes: list[str]) -> _Assigned:
     reason = np.where(split == "", "no split in the grid", "").astype(object)
-    windows, train = partition_windows(cells), np.flatnonzero(split == "train")
-    first, _ = near_pairs(windows[train], windows[split == "dev"])
-    split[train[first]], reason[train[first]] = "", "overlaps dev"
+    windows = partition_windows(cells)
+    # Dev gives way to test first, so that train gives way only to the dev that stays.
+    for side, other in (("dev", "test"), ("train", "test"), ("train", "dev")):
+        giving = np.flatnonzero(split == side)
+        first, _ = near_pairs(windows[giving], windows[split == other])
+        split[giving[first]], reason[giving[first]] = "", f"overlaps {other}"
     return _Assigned(split, np.full(len(cells), "", dtype=object), reason, notes)

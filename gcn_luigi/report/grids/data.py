@@ -9,7 +9,7 @@ import pandas as pd
 from gcn_luigi.config import Region
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.inputs.vector import read_outlines
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.chips.chips import ChipLoad, chip_load
@@ -56,7 +56,7 @@ class GridSize:
 
         1.358 sqrt((n + m) / (n m)) for n and m cells: Smirnov (1948), Annals of Mathematical Statistics 19, 279-281.
         """
-        train, dev = (self.n_cells(split) for split in SPLITS)
+        train, dev = (self.n_cells(split) for split in ("train", "dev"))
         return None if not train or not dev else float(min(1.358 * ((train + dev) / (train * dev)) ** 0.5, 1.0))
 
 
@@ -67,6 +67,11 @@ class GridPageData:
     settings: RegionSettings
     lattice: Lattice
     sizes: tuple[GridSize, ...]
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits of the dataset."""
+        return self.settings.splits
 
 
 def read_grid_data(region: Region, paths: DatasetPaths) -> GridPageData:

@@ -1,5 +1,6 @@
 """Figures of grid sizes: histograms, and maps of the cells."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from rasterio.enums import Resampling
 
 from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.classes import ClassTable
-from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.prepare.appearance import SPLIT_COLOURS, colour
 from gcn_luigi.report.drawing import (
     INK,
@@ -44,8 +44,8 @@ def share_figure(data: GridPageData) -> Drawing:
     panels = figure.subplots(1, len(data.sizes), squeeze=False).ravel()
     results = []
     for axes, grid in zip(panels, data.sizes, strict=True):
-        share_stairs(axes, grid.described)
-        for split in SPLITS:
+        share_stairs(axes, grid.described, data.splits)
+        for split in data.splits:
             if (mean := grid.mean(split)) is not None:
                 axes.axvline(mean, color=SPLIT_COLOURS[split], linewidth=1.2, linestyle=_DASHED)
         ks = "KS not defined" if grid.ks is None else f"KS {grid.ks:.2f}"
@@ -53,12 +53,12 @@ def share_figure(data: GridPageData) -> Drawing:
         # Each panel has its own axis, because a single large cell would be 100 %.
         axes.set_ylim(0, 1.06 * axes.dataLim.y1 or 1.0)
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
-        axes.set_xlabel(f"Glacier share of a cell\n{_counts(grid)}")
-        means = ", ".join(f"{split} {percent(grid.mean(split))}" for split in SPLITS)
-        results.append(f"{grid.size} px: {_counts(grid)}, mean {means}, {ks}")
+        axes.set_xlabel(f"Glacier share of a cell\n{_counts(grid, data.splits)}")
+        means = ", ".join(f"{split} {percent(grid.mean(split))}" for split in data.splits)
+        results.append(f"{grid.size} px: {_counts(grid, data.splits)}, mean {means}, {ks}")
     panels[0].set_ylabel("Cells (%)")
     mean_key = Line2D([], [], color=INK, linewidth=1.2, linestyle=_DASHED, label="mean")
-    legend_below(figure, [*split_keys(), mean_key], 3)
+    legend_below(figure, [*split_keys(data.splits), mean_key], 4)
     return to_svg(
         figure,
         "shares",
@@ -81,7 +81,7 @@ def cell_maps(data: GridPageData, label: Path) -> Drawing:
             axes.imshow(ground, extent=(left, right, bottom, top), interpolation="none", zorder=0)
             axes.imshow(picture, extent=_extent(grid, data), interpolation="none", zorder=1)
             map_axes(axes, bounds, (4, 5))
-        title_panel(upper, f"{grid.size} px", _counts(grid))
+        title_panel(upper, f"{grid.size} px", _counts(grid, data.splits))
         lower.set_xlabel("Easting (km)")
     for axes in panels[:, 0]:
         axes.set_ylabel("Northing (km)")
@@ -96,11 +96,16 @@ def cell_maps(data: GridPageData, label: Path) -> Drawing:
     scale.set_label("Glacier share of a cell")
     scale.ax.xaxis.set_major_formatter(PercentFormatter(1.0))
     scale.outline.set_visible(False)
-    inks = {**SPLIT_COLOURS, "glacier, in neither": _GLACIER, "other ground, in neither": _GROUND}
+    none = "neither" if len(data.splits) == 2 else "none"
+    inks = {
+        **{split: SPLIT_COLOURS[split] for split in data.splits},
+        f"glacier, in {none}": _GLACIER,
+        f"other ground, in {none}": _GROUND,
+    }
     keys = [Patch(facecolor=ink, edgecolor=INK, linewidth=0.4, label=name) for name, ink in inks.items()]
-    legend_below(figure, keys, 4)
+    legend_below(figure, keys, 5)
     sizes = ", ".join(str(grid.size) for grid in data.sizes)
-    counts = "; ".join(f"{grid.size} px: {_counts(grid)}" for grid in data.sizes)
+    counts = "; ".join(f"{grid.size} px: {_counts(grid, data.splits)}" for grid in data.sizes)
     return to_svg(
         figure,
         "cells",
@@ -116,7 +121,7 @@ def _cell_pictures(grid: GridSize) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
     rows, cols = (rows - rows.min(initial=rows[0])) // grid.size, (cols - cols.min(initial=cols[0])) // grid.size
     by_split = np.zeros((int(rows.max(initial=0)) + 1, int(cols.max(initial=0)) + 1, 4), np.uint8)
     by_share = by_split.copy()
-    for split in SPLITS:
+    for split in SPLIT_COLOURS:
         chosen = (grid.cells["split"] == split).to_numpy(bool)
         by_split[rows[chosen], cols[chosen]] = (*colour(SPLIT_COLOURS[split]), 190)
     chosen = (grid.cells["split"] != "").to_numpy(bool)
@@ -144,5 +149,5 @@ def _ground(label: Path, classes: ClassTable) -> NDArray[np.uint8]:
     return rgb
 
 
-def _counts(grid: GridSize) -> str:
-    return ", ".join(f"{grid.n_cells(split):,} {split}" for split in SPLITS)
+def _counts(grid: GridSize, splits: Sequence[str]) -> str:
+    return ", ".join(f"{grid.n_cells(split):,} {split}" for split in splits)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gcn_luigi.config import Region
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.report.grids.data import GridPageData, GridSize, read_grid_data
 from gcn_luigi.report.render import render
 from gcn_luigi.report.tables import NONE, Table, number, percent
@@ -45,7 +45,7 @@ def share_table(data: GridPageData) -> Table:
     """Return count, mean, variance and std of glacier share by size and split, and the KS distance of the splits."""
     rows = []
     for grid in data.sizes:
-        for split in SPLITS:
+        for split in data.splits:
             cells = grid.described[split]
             moments = (number(cells[key], 4) for key in ("mean", "variance", "std"))
             # Size and distance are only in the row of the first split.
@@ -66,16 +66,16 @@ def chip_table(data: GridPageData) -> Table:
             (
                 f"{grid.size}\u00a0px",
                 number(load.n_chips),
-                *(number(grid.n_chips(split)) for split in SPLITS),
+                *(number(grid.n_chips(split)) for split in data.splits),
                 number(load.overlap, 1) if load.n_chips else NONE,
                 number(load.most) if load.n_chips else NONE,
                 f"{load.unseen:.1%}",
-                *(percent(grid.glacier_share(split)) for split in SPLITS),
+                *(percent(grid.glacier_share(split)) for split in data.splits),
             )
         )
     head = (
-        "cell size", "#chips per cell", "#train chips", "#dev chips", "#chips per pixel", "#most", "#cell unseen",
-        "#glacier in train", "#glacier in dev",
+        "cell size", "#chips per cell", *(f"#{split} chips" for split in data.splits), "#chips per pixel", "#most",
+        "#cell unseen", *(f"#glacier in {split}" for split in data.splits),
     )  # fmt: skip
     caption = "Chips before any is rejected, and the share of the region's glacier area in the cells"
     return Table(caption, head, tuple(rows))
@@ -104,7 +104,7 @@ def caveats(data: GridPageData) -> list[str]:
     """Return the limits of the numbers, in words."""
     chips, few = data.settings.chips, []
     for grid in data.sizes:
-        counts = [(split, grid.n_cells(split)) for split in SPLITS if grid.n_cells(split) < FEW_CELLS]
+        counts = [(split, grid.n_cells(split)) for split in data.splits if grid.n_cells(split) < FEW_CELLS]
         if counts:
             few.append(f"{grid.size} px ({', '.join(f'{count} {split}' for split, count in counts)})")
     lines = [
@@ -158,7 +158,7 @@ def _likeness(grid: GridSize) -> str:
 
 
 def _empty(grid: GridSize) -> str:
-    names = [split for split in SPLITS if not grid.n_cells(split)]
+    names = [split for split in ("train", "dev") if not grid.n_cells(split)]
     return " and ".join(names) + (" has" if len(names) == 1 else " have")
 
 
@@ -194,6 +194,7 @@ def _chips(data: GridPageData) -> str:
 def _ground(data: GridPageData) -> str:
     parts = []
     for grid in data.sizes:
-        both = sum(grid.glacier_share(split) or 0.0 for split in SPLITS)
+        both = sum(grid.glacier_share(split) or 0.0 for split in data.splits)
         parts.append(f"{both:.1%} at {grid.size} px")
-    return f"The cells of train and dev together contain this share of the region's glacier area: {', '.join(parts)}."
+    named = " and ".join(data.splits)
+    return f"The cells of {named} together contain this share of the region's glacier area: {', '.join(parts)}."

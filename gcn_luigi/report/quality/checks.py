@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from gcn_luigi.errors import few
 from gcn_luigi.io.inputs.inventory import NOTE_KINDS
-from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.prepare.outlines.columns import COLUMN_CHOSEN
 from gcn_luigi.report.quality.data import ReportData
 from gcn_luigi.report.tables import counted, number
@@ -32,35 +31,39 @@ def make_checks(data: ReportData) -> list[Check]:
 def _of_split(data: ReportData) -> Iterator[Check]:
     leaks, edge = data.leaks, data.settings.chips.size * data.inventory.lattice.pixel_size
     pixels, glaciers, gap = leaks.shared_pixels, len(leaks.shared_glaciers), leaks.least_distance_m
-    yield Check("Do train and dev share pixels?", counted(pixels, "pixel") if pixels else "no", not pixels)
-    yield Check("Do train and dev share glaciers?", counted(glaciers, "glacier") if glaciers else "no", not glaciers)
+    sides = "train and dev" if len(data.splits) == 2 else "any two splits"
+    yield Check(f"Do {sides} share pixels?", counted(pixels, "pixel") if pixels else "no", not pixels)
+    yield Check(f"Do {sides} share glaciers?", counted(glaciers, "glacier") if glaciers else "no", not glaciers)
     apart = "not measured, one split is empty" if gap is None else f"{number(gap)} m"
-    yield Check(
-        f"Are train and dev at least one chip apart ({number(edge)} m)?", apart, gap is not None and gap >= edge
-    )
+    all_sides = sides.replace("any two", "all")
+    question = f"Are {all_sides} at least one chip apart ({number(edge)} m)?"
+    yield Check(question, apart, gap is not None and gap >= edge)
     repeats = "; ".join(
         f"{counted(found.n_sets, 'set')} of chips with the same {what}"
         for what, found in (("bytes", data.same_bytes), ("footprint and year", data.same_place))
         if found.n_sets
     )
     yield Check("Does every chip occur only once?", repeats or "yes", not repeats)
-    dev, total = data.n_chips("dev"), len(data.index)
-    held_back = f"{number(dev)} of {number(total)} chips"
-    yield Check(f"Are at least {_FEW_DEV:.0%} of the chips in dev?", held_back, dev >= _FEW_DEV * total and dev > 0)
+    total = len(data.index)
+    for split in data.splits[1:]:
+        held = data.n_chips(split)
+        answer = f"{number(held)} of {number(total)} chips"
+        is_enough = held >= _FEW_DEV * total and held > 0
+        yield Check(f"Are at least {_FEW_DEV:.0%} of the chips in {split}?", answer, is_enough)
 
 
 def _of_chips(data: ReportData) -> Iterator[Check]:
     rare = []
     # Many classes cannot all have many pixels.
     least = min(_RARE, 0.5 / len(data.classes))
-    for split in SPLITS:
+    for split in data.splits:
         pixels = data.of_split(split)["classes"]["pixels"]
         total = max(sum(pixels.values()), 1)
         rare += [f"{name} {pixels[name] / total:.1%} of {split}" for name in pixels if pixels[name] < least * total]
     question = f"Does every class have at least {100 * least:.2g}% of the pixels?"
     yield Check(question, few(rare, _MOST_RARE).replace(", ", "; ") or "yes", not rare)
     rejected = {}
-    for split in SPLITS:
+    for split in data.splits:
         outcomes = data.statistics["chips"][split]
         rejected[split] = 1 - outcomes.get("kept", 0) / max(sum(outcomes.values()), 1)
     answer = ", ".join(f"{split} {share:.0%} rejected" for split, share in rejected.items())
@@ -77,7 +80,7 @@ def _of_bands(data: ReportData) -> Iterator[Check]:
     question = f"Are train and dev similar in every band (KS at most {_FAR:g})?"
     yield Check(question, ", ".join(unlike) or "yes", not unlike)
     counts = data.statistics["out_of_range"]
-    beyond = _listed({band.name: sum(counts[split][band.name] for split in SPLITS) for band in data.bands})
+    beyond = _listed({band.name: sum(counts[split][band.name] for split in data.splits) for band in data.bands})
     yield Check("Are all pixels of the used partitions in the valid range of their band?", beyond or "yes", not beyond)
 
 

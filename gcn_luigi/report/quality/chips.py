@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.report.pictures import Stretch, chip_pictures
@@ -92,7 +92,7 @@ def make_examples(data: ReportData, paths: DatasetPaths) -> dict[str, list[Examp
     """Return the chips that are shown, by split; only these are read."""
     examples: dict[str, list[Example]] = {}
     stretch, rich = _stretch(data), [each.name for each in data.shown_classes(_MOST_RICH)]
-    for split in SPLITS:
+    for split in data.splits:
         chips = data.index[data.index["split"] == split].reset_index(drop=True)
         examples[split] = []
         for kind, why, position in choose_chips(chips, data.inventory.lattice, data.classes, rich):

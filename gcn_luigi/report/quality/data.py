@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.classes import ClassTable, LabelClass
 from gcn_luigi.io.inputs.inventory import Inventory
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.shard.equality import content_keys
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.io.tables import read_geoparquet
@@ -60,7 +60,7 @@ class ReportData:
     histograms : dict of ndarray
         By split: (band, 65536) int64, each valid pixel once.
     leaks : Leakage
-        What train and dev share, measured on the finished chips.
+        What every two splits share, measured on the finished chips.
     same_bytes, same_place : Repeats
         Chips that are equal to the byte, and chips that show the same pixels of the same year.
     label_notes : dict or None
@@ -81,6 +81,11 @@ class ReportData:
     same_bytes: Repeats
     same_place: Repeats
     label_notes: dict[str, Any] | None = None
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits of the dataset: train, dev, and test if it has one."""
+        return self.settings.splits
 
     @property
     def bands(self) -> tuple[Band, ...]:
@@ -117,7 +122,7 @@ class ReportData:
 
     def distance(self, position: int) -> float | None:
         """Return the Kolmogorov-Smirnov distance of train and dev in a band; None if either has no valid pixel."""
-        train, dev = (self.histograms[split][position] for split in SPLITS)
+        train, dev = (self.histograms[split][position] for split in ("train", "dev"))
         return ks_distance(train, dev) if train.any() and dev.any() else None
 
     def n_chips(self, split: str) -> int:
@@ -145,9 +150,9 @@ def read_report_data(settings: RegionSettings, paths: DatasetPaths) -> ReportDat
         audit=_read_json(paths.split_audit),
         grids=_read_json(paths.grid_comparison),
         tile_quality={band.name: _read_json(paths.tile_quality(band.name)) for band in from_tiles},
-        histograms={split: _histogram(settings, paths, split) for split in SPLITS},
-        flags={split: _count_flags(index[index["split"] == split], paths.shards) for split in SPLITS},
-        leaks=measure_leakage(index, catalog, inventory.lattice),
+        histograms={split: _histogram(settings, paths, split) for split in settings.splits},
+        flags={split: _count_flags(index[index["split"] == split], paths.shards) for split in settings.splits},
+        leaks=measure_leakage(index, catalog, inventory.lattice, settings.splits),
         same_bytes=count_repeats(content_keys(paths.shards, places), splits, ids),
         same_place=count_repeats(footprint_keys(index, inventory.lattice), splits, ids),
         label_notes=_read_json(paths.label_notes) if settings.label.source is not None else None,
@@ -161,7 +166,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _histogram(settings: RegionSettings, paths: DatasetPaths, split: str) -> Histogram:
     total = empty_histogram(len(settings.schema_bands.image))
-    n_shards = settings.shards.n_train if split == "train" else settings.shards.n_dev
+    n_shards = settings.n_shards[split]
     for number in range(n_shards):
         with open_shard(paths.shard(split, number, n_shards)) as shard:
             total += shard.table("statistics")["histogram"]

@@ -1,6 +1,6 @@
 """Figures of classes, bands, class shares, years and grid sizes, and the table of class shares."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import geopandas as gpd
@@ -12,7 +12,6 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band
-from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.prepare.appearance import SPLIT_COLOURS, is_dark
 from gcn_luigi.prepare.statistics.float_counts import bin_values
 from gcn_luigi.prepare.statistics.statistics import ks_of_samples
@@ -43,7 +42,7 @@ _MOST_PANELS, _MOST_NAMED = 4, 3
 def class_figure(data: ReportData) -> Drawing:
     """Draw the share of each class, with each pixel once and as the chips sample it."""
     classes, names, rows = data.classes, [], []
-    for split in SPLITS:
+    for split in data.splits:
         described = data.of_split(split)
         for text, part in (("each pixel once", described), ("as sampled by chips", described["as_sampled"])):
             pixels = np.array([part["classes"]["pixels"][name] for name in classes.names], float)
@@ -79,7 +78,7 @@ def class_figure(data: ReportData) -> Drawing:
 
 
 def band_figure(data: ReportData) -> Drawing:
-    """Draw the distribution of every band in train and dev."""
+    """Draw the distribution of every band in each split."""
     bands = data.bands
     n_rows = -(-len(bands) // _COLUMNS)
     figure = new_figure(1000, 190 * n_rows + 70)
@@ -95,21 +94,21 @@ def band_figure(data: ReportData) -> Drawing:
         Line2D([], [], color=INK, marker=mark, linestyle="", markersize=7, label=name)
         for mark, name in (("v", "median"), ("o", "mean"))
     ]
-    legend_below(figure, [*split_keys(), dash, *marks], 5)
+    legend_below(figure, [*split_keys(data.splits), dash, *marks], 6)
     return to_svg(
         figure,
         "bands",
-        alt="Histograms of " + ", ".join(band.name for band in bands) + " for train and dev.",
+        alt="Histograms of " + ", ".join(band.name for band in bands) + f" for {' and '.join(data.splits)}.",
         caption="Stored values of every band, over valid pixels. Each pixel is counted once. The unit is in brackets "
         "if one is configured. The text below each panel says how many pixels of the used partitions were outside the "
-        "valid range, if one is set; these pixels count as missing. KS is the largest difference between the two "
-        "cumulative distributions, from 0 to 1. The axes cover the 1st to 99th percentiles of both splits, extended by "
-        "at most a tenth at each end.",
+        "valid range, if one is set; these pixels count as missing. KS is the largest difference between the "
+        "cumulative distributions of train and dev, from 0 to 1. The axes cover the 1st to 99th percentiles of all "
+        "splits, extended by at most a tenth at each end.",
     )
 
 
 def _band_panel(axes: Axes, data: ReportData, position: int, band: Band) -> None:
-    described = {split: data.of_split(split)["bands"][band.name] for split in SPLITS}
+    described = {split: data.of_split(split)["bands"][band.name] for split in data.splits}
     distance = data.distance(position)
     title_panel(
         axes,
@@ -127,7 +126,7 @@ def _band_panel(axes: Axes, data: ReportData, position: int, band: Band) -> None
     edges = _edges(low, high, present, is_whole=data.settings.stack.dtype == "int16")
     values = bin_values(data.settings.stack.dtype)
     is_value = ~np.isnan(values)
-    for split in SPLITS:
+    for split in data.splits:
         counts, ink = data.histograms[split][position], SPLIT_COLOURS[split]
         if not counts.any():
             continue
@@ -141,7 +140,7 @@ def _band_panel(axes: Axes, data: ReportData, position: int, band: Band) -> None
                 transform=axes.get_xaxis_transform(), zorder=4,
             )  # fmt: skip
     axes.set_xlim(edges[0], edges[-1])
-    beyond = sum(data.statistics["out_of_range"][split][band.name] for split in SPLITS)
+    beyond = sum(data.statistics["out_of_range"][split][band.name] for split in data.splits)
     has_range = band.valid_min is not None or band.valid_max is not None
     remark = f"{beyond:,} pixels out of range" if has_range else "no valid range set"
     axes.set_xlabel(f"Stored value ({remark})", fontsize=11.5)
@@ -173,17 +172,17 @@ def grid_figure(data: ReportData) -> Drawing:
     figure = new_figure(1000, 290)
     panels = figure.subplots(1, max(len(sizes), 1), sharey=True, squeeze=False).ravel()
     for axes, size in zip(panels, sizes, strict=False):
-        share_stairs(axes, data.grids[size])
+        share_stairs(axes, data.grids[size], data.splits)
         title_panel(
-            axes, f"{size} px", ", ".join(f"{split} {data.grids[size][split]['n_cells']:,}" for split in SPLITS)
+            axes, f"{size} px", ", ".join(f"{split} {data.grids[size][split]['n_cells']:,}" for split in data.splits)
         )
         axes.set_xlabel("Glacier share of a cell")
     panels[0].set_ylabel("Cells (%)")
-    legend_below(figure, split_keys(), 2)
+    legend_below(figure, split_keys(data.splits), 3)
     return to_svg(
         figure,
         "grids",
-        alt=f"Histograms of glacier share for cells of {', '.join(sizes)} pixels, train and dev.",
+        alt=f"Histograms of glacier share for cells of {', '.join(sizes)} pixels, by split.",
         caption="Glacier share of grid cells of three sizes, in the area of the used partitions. "
         "The number of cells is above each panel; bins are 5% wide.",
     )
@@ -196,16 +195,16 @@ def share_figure(data: ReportData) -> Drawing:
     panels = figure.subplots(2, len(shown), sharey="row", squeeze=False)
     results = []
     for (upper, lower), (title, columns) in zip(panels.T, shown, strict=True):
-        values = _shares_by_split(data.index, columns)
+        values = _shares_by_split(data.index, columns, data.splits)
         most = max((float(part.max(initial=0.0)) for part in values), default=0.0)
         high = min(max(0.1, np.ceil(most * 10) / 10), 1.0)
         edges = np.linspace(0, high, 21)
-        for split, part in zip(SPLITS, values, strict=True):
+        for split, part in zip(data.splits, values, strict=True):
             if len(part):
                 counts = np.histogram(np.clip(part, 0, high), bins=edges)[0] / len(part)
                 stairs(upper, counts * 100, edges, split)
-        _cumulative_curves(lower, values, high)
-        distance = ks_of_samples(*values)
+        _cumulative_curves(lower, dict(zip(data.splits, values, strict=True)), high)
+        distance = ks_of_samples(*values[:2])
         ks = "KS not defined" if distance is None else f"KS {distance:.3f}"
         title_panel(upper, title, ks)
         results.append(f"{title.lower()}: {ks}")
@@ -215,14 +214,14 @@ def share_figure(data: ReportData) -> Drawing:
         lower.set_xlabel("Share of a chip")
     panels[0, 0].set_ylabel("Chips per bin (%)")
     panels[1, 0].set_ylabel("Cumulative share of chips (%)")
-    legend_below(figure, split_keys(), 2)
+    legend_below(figure, split_keys(data.splits), 3)
     return to_svg(
         figure,
         "shares",
-        alt=f"Histograms and cumulative curves of class shares over train and dev chips; {'; '.join(results)}.",
+        alt=f"Histograms and cumulative curves of class shares over the chips of each split; {'; '.join(results)}.",
         caption="Class shares of chips, as histograms in 20 bins (above) and as cumulative curves (below). KS is the "
-        "largest distance between the curves (Kolmogorov-Smirnov, from 0 to 1). It is computed from the unbinned "
-        "values and drawn as a black line.",
+        "largest distance between the curves of train and dev (Kolmogorov-Smirnov, from 0 to 1). It is "
+        "computed from the unbinned values and drawn as a black line.",
     )
 
 
@@ -232,10 +231,10 @@ def share_table(data: ReportData) -> Table:
     rows = []
     for what, table in (("chips", data.index), ("partitions", used)):
         for title, columns in _share_kinds(data, [name for name in data.classes.names if name != "none"]):
-            values = _shares_by_split(table, columns)
+            values = _shares_by_split(table, columns, data.splits)
             cells = [f"{float(of(part)) if len(part) else 0.0:.2%}" for part in values for of in (np.mean, np.median)]
-            rows.append((f"{title}, {what}", *cells, number(ks_of_samples(*values), 3)))
-    head = ("share of", "#train mean", "#train median", "#dev mean", "#dev median", "#KS")
+            rows.append((f"{title}, {what}", *cells, number(ks_of_samples(*values[:2]), 3)))
+    head = ("share of", *(f"#{split} {of}" for split in data.splits for of in ("mean", "median")), "#KS")
     return Table("Class shares of chips and of used partitions; each chip or partition counts once", head, tuple(rows))
 
 
@@ -254,20 +253,20 @@ def _share_kinds(data: ReportData, names: Sequence[str]) -> list[tuple[str, list
     return [*kinds, (title, [f"share_{each.name}" for each in glacier])]
 
 
-def _shares_by_split(table: gpd.GeoDataFrame, columns: list[str]) -> list[NDArray[np.float64]]:
-    """Return the sum of shares, 0 to 1, in each chip or partition of train and of dev."""
+def _shares_by_split(table: gpd.GeoDataFrame, columns: list[str], splits: Sequence[str]) -> list[NDArray[np.float64]]:
+    """Return the sum of shares, 0 to 1, in each chip or partition of each split."""
     shares = table[columns].to_numpy(float).sum(axis=1)
-    return [shares[(table["split"] == split).to_numpy(bool)] for split in SPLITS]
+    return [shares[(table["split"] == split).to_numpy(bool)] for split in splits]
 
 
-def _cumulative_curves(axes: Axes, values: Sequence[NDArray[np.float64]], high: float) -> None:
-    for split, part in zip(SPLITS, values, strict=True):
+def _cumulative_curves(axes: Axes, values: Mapping[str, NDArray[np.float64]], high: float) -> None:
+    for split, part in values.items():
         if len(part):
             at = np.concatenate([[0.0], np.sort(part), [high]])
             below = np.append(np.arange(len(part) + 1), len(part)) / len(part) * 100
             axes.step(at, below, where="post", color=SPLIT_COLOURS[split], linewidth=1.6)
     axes.set_ylim(0, 103)
-    one, other = (np.sort(part) for part in values)
+    one, other = (np.sort(values[split]) for split in ("train", "dev"))
     if len(one) and len(other):
         at = np.concatenate([one, other])
         first, second = (np.searchsorted(part, at, side="right") / len(part) * 100 for part in (one, other))
@@ -289,34 +288,36 @@ def year_figure(data: ReportData) -> Drawing:
     )
     results = []
     for axes, (title, rows, column, what) in zip(panels, tables, strict=True):
-        values = [rows.loc[rows["split"] == split, column].dropna().to_numpy(int) for split in SPLITS]
-        _year_bars(axes, values)
+        values = [rows.loc[rows["split"] == split, column].dropna().to_numpy(int) for split in data.splits]
+        _year_bars(axes, dict(zip(data.splits, values, strict=True)))
         title_panel(axes, title)
         axes.set_ylabel(what)
         axes.set_xlabel("Years" if column == "year_gap" else "Year")
         means = ", ".join(
-            f"{split} {np.mean(part):.1f}" for split, part in zip(SPLITS, values, strict=True) if len(part)
+            f"{split} {np.mean(part):.1f}" for split, part in zip(data.splits, values, strict=True) if len(part)
         )
-        distance = ks_of_samples(*values)
+        distance = ks_of_samples(*values[:2])
         ks = "none" if distance is None else f"{distance:.2f}"
         results.append(f"{title}: mean {means or 'none'}, KS {ks}")
-    legend_below(figure, split_keys(), 2)
+    legend_below(figure, split_keys(data.splits), 3)
     undated = len(index) - len(dated)
     more = f" The left panel leaves out {undated:,} chips of partitions without a dated outline." if undated else ""
     return to_svg(
         figure,
         "years",
-        alt=f"Bars of years for train and dev. {'; '.join(results)}.",
-        caption=f"Years of images and outlines in train and dev. {'. '.join(results)}.{more}",
+        alt=f"Bars of years for each split. {'; '.join(results)}.",
+        caption=f"Years of images and outlines in each split. {'. '.join(results)}.{more}",
     )
 
 
-def _year_bars(axes: Axes, values: Sequence[NDArray[np.int64]]) -> None:
-    years = sorted({int(value) for part in values for value in part})
-    for shift, split, part in zip((-0.2, 0.2), SPLITS, values, strict=True):
+def _year_bars(axes: Axes, values: Mapping[str, NDArray[np.int64]]) -> None:
+    years = sorted({int(value) for part in values.values() for value in part})
+    step = 0.8 / len(values)
+    for position, (split, part) in enumerate(values.items()):
+        shift = (position - (len(values) - 1) / 2) * step
         heights = [100 * float(np.mean(part == year)) if len(part) else 0.0 for year in years]
         face: Any = (SPLIT_COLOURS[split], 0.28 if split == "train" else 0.0)
         places = np.arange(len(years)) + shift
-        axes.bar(places, heights, width=0.38, facecolor=face, edgecolor=SPLIT_COLOURS[split], linewidth=1.5)
+        axes.bar(places, heights, width=0.95 * step, facecolor=face, edgecolor=SPLIT_COLOURS[split], linewidth=1.5)
     shown = range(0, len(years), max(-(-len(years) // 6), 1))
     axes.set_xticks(list(shown), [str(years[i]) for i in shown])

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from gcn_luigi.io.inputs.inventory import NOTE_KINDS
-from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.report.quality.data import ReportData
 from gcn_luigi.report.tables import NONE, Cell, Table, count_bar, number
 from gcn_luigi.settings.section import Section
@@ -30,7 +29,7 @@ def stage_table(data: ReportData) -> Table:
     """Return how many tile files, partitions and candidate chips were found, used and left out."""
     inventory = data.inventory
     passed_over = len(inventory.duplicates) + len(inventory.rejected)
-    outcomes = [data.statistics["chips"][split] for split in SPLITS]
+    outcomes = [data.statistics["chips"][split] for split in data.splits]
     candidates = sum(sum(counts.values()) for counts in outcomes)
     kept = sum(counts.get("kept", 0) for counts in outcomes)
     stages = (

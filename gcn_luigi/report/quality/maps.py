@@ -15,7 +15,7 @@ from rasterio.enums import Resampling
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.prepare.appearance import SPLIT_COLOURS, UNUSED, colour
 from gcn_luigi.prepare.layers.terrain import gradient
 from gcn_luigi.report.drawing import INK, Drawing, legend_below, map_axes, new_figure, title_panel, to_svg
@@ -104,8 +104,8 @@ def split_map(data: ReportData, relief: Relief) -> Drawing:
     """Draw the partitions by split over relief and label; partitions that are not used are hatched."""
     catalog, n_all = data.catalog, len(data.catalog)
     width, height = _map_size(data, 1000, 760)
-    # Two splits, partitions that are not used, and the classes.
-    n_lines = -(-(len(SPLITS) + 1 + len(data.classes)) // _IN_A_LINE)
+    # The splits, partitions that are not used, and the classes.
+    n_lines = -(-(len(data.splits) + 1 + len(data.classes)) // _IN_A_LINE)
     figure = new_figure(width, height + 60 + _LINE * (n_lines - 1))
     axes = figure.subplots()
     _start_map(axes, data, relief.picture(classes=True))
@@ -115,7 +115,7 @@ def split_map(data: ReportData, relief: Relief) -> Drawing:
     _write_names(axes, unused, unused["partition"].tolist(), n_all=n_all)
     handles = []
     tint = 0.1 if n_all <= _MOST_NAMES else 0.25 if n_all <= _MOST_OUTLINED else 0.5
-    for split in SPLITS:
+    for split in data.splits:
         rows = catalog[used & (catalog["split"] == split).to_numpy(bool)]
         ink = SPLIT_COLOURS[split]
         _draw_boxes(axes, rows, face=(ink, tint), edge=ink, n_all=n_all)
@@ -126,7 +126,8 @@ def split_map(data: ReportData, relief: Relief) -> Drawing:
     legend_below(figure, handles, _IN_A_LINE)
     lattice, audit = data.inventory.lattice, data.audit
     crs = lattice.crs if len(lattice.crs) <= 20 else "the region's own projection"
-    counts = f"{audit['n_train']} train, {audit['n_dev']} dev, {len(unused)} not used"
+    planned = ", ".join(f"{audit[f'n_{split}']} {split}" for split in data.splits)
+    counts = f"{planned}, {len(unused)} not used"
     return to_svg(
         figure,
         "split-map",

@@ -4,7 +4,6 @@ import numpy as np
 from matplotlib.patches import Patch
 
 from gcn_luigi.bands import Band, Role
-from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.report.drawing import Drawing, legend_below, new_figure, stacked_bars, title_panel, to_svg, write_totals
 from gcn_luigi.report.quality.data import ReportData
@@ -21,8 +20,8 @@ _IN_CHIPS = (("outside the tiles", "#333333"), ("in a band of its role", "#aa337
 
 def missing_figure(data: ReportData) -> Drawing:
     """Draw the share of missing pixels by layer, split and cause."""
-    names = [f"{role.value}, {split}" for role in data.roles for split in SPLITS]
-    shares = np.array([_layer_shares(data, role, split) for role in data.roles for split in SPLITS])
+    names = [f"{role.value}, {split}" for role in data.roles for split in data.splits]
+    shares = np.array([_layer_shares(data, role, split) for role in data.roles for split in data.splits])
     shares = shares.reshape(-1, len(_BY_LAYER))
     figure = new_figure(1000, 36 * len(names) + 100)
     axes = figure.subplots()

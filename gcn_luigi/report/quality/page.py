@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import Record
 from gcn_luigi.prepare.appearance import MISSING_COLOURS, look
 from gcn_luigi.report.graph_picture import TaskTime
@@ -128,16 +128,20 @@ def _drawn(data: ReportData, paths: DatasetPaths) -> dict[str, Any]:
 def _facts(data: ReportData) -> list[tuple[str, str, str]]:
     """Return the key figures: name, value, remark."""
     audit, chips, leaks = data.audit, data.settings.chips, data.leaks
-    pixels = {split: data.of_split(split)["classes"]["pixels"] for split in SPLITS}
+    pixels = {split: data.of_split(split)["classes"]["pixels"] for split in data.splits}
     train = {name: count / max(sum(pixels["train"].values()), 1) for name, count in pixels["train"].items()}
     pixel_km2 = (data.inventory.lattice.pixel_size / 1000) ** 2
-    ground = sum(sum(pixels[split].values()) for split in SPLITS) * pixel_km2
-    n_used = number(audit["n_train"] + audit["n_dev"])
-    used_of = f"of {number(len(data.catalog))}; {number(audit['n_train'])} train, {number(audit['n_dev'])} dev"
+    ground = sum(sum(pixels[split].values()) for split in data.splits) * pixel_km2
+    planned = {split: audit[f"n_{split}"] for split in data.splits}
+    n_used = number(sum(planned.values()))
+    listed = ", ".join(f"{number(count)} {split}" for split, count in planned.items())
+    used_of = f"of {number(len(data.catalog))}; {listed}"
+    has_test = len(data.splits) > 2
     gap = leaks.least_distance_m
     return [
         ("Train chips", number(data.n_chips("train")), f"{chips.size} px across, every {chips.step} px"),
         ("Dev chips", number(data.n_chips("dev")), f"{len(data.bands)} bands"),
+        *([("Test chips", number(data.n_chips("test")), "for the final test only")] if has_test else []),
         ("Partitions used", n_used, used_of),
         ("Labelled ground", f"{number(ground)} km²", "in at least one chip"),
         *(
@@ -145,14 +149,14 @@ def _facts(data: ReportData) -> list[tuple[str, str, str]]:
             for each in data.shown_classes(_MOST_FACTS)
         ),
         (
-            "From train to dev",
+            "Between splits" if has_test else "From train to dev",
             "not measured" if gap is None else f"{number(gap)} m",
             "least distance between chips, edge to edge",
         ),
         (
             "Shared",
             number(len(leaks.shared_glaciers)),
-            f"glaciers in both splits; {number(leaks.shared_pixels)} pixels",
+            f"glaciers in {'two' if has_test else 'both'} splits; {number(leaks.shared_pixels)} pixels",
         ),
     ]
 

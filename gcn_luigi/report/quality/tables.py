@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from gcn_luigi.io.publish.paths import SPLITS
 from gcn_luigi.prepare.chips.duplicates import Repeats
 from gcn_luigi.report.quality.data import ReportData
 from gcn_luigi.report.tables import NONE, Cell, Table, count_bar, measured, number, percent
@@ -12,27 +11,45 @@ _MOST_NAMES = 3
 
 
 def leakage_table(data: ReportData) -> Table:
-    """Return what train and dev share, measured on the finished chips and as planned for partitions."""
+    """Return what every two splits share, measured on the finished chips and as planned for partitions."""
     audit, leaks, pixel = data.audit, data.leaks, data.inventory.lattice.pixel_size
-    planned = ", ".join(f"{split} {number(audit[f'n_{split}'])}" for split in SPLITS)
+    planned = ", ".join(f"{split} {number(audit[f'n_{split}'])}" for split in data.splits)
     rows: list[tuple[Cell, ...]] = [
-        ("Counted", f"chips: train {number(leaks.n_train)}, dev {number(leaks.n_dev)}", f"partitions: {planned}"),
-        ("Pixels in both", number(leaks.shared_pixels), number(audit["shared_pixels"])),
-        ("Glaciers in both", number(len(leaks.shared_glaciers)), number(len(audit["shared_glaciers"]))),
         (
-            "Least distance, edge to edge",
-            _distance(leaks.least_distance_m, pixel),
-            _distance(audit["least_distance_m"], pixel),
-        ),
+            "Counted",
+            "chips: " + ", ".join(f"{split} {number(count)}" for split, count in leaks.counts.items()),
+            f"partitions: {planned}",
+        )
     ]
-    for split, name in zip(SPLITS, leaks.nearest or (NONE, NONE), strict=True):
-        rows.append((f"Nearest {split} chip", name, NONE))
+    # Without a test split, the audit is that of its only pair.
+    for pair, stated in zip(leaks.pairs, audit.get("pairs", [audit]), strict=True):
+        what = "both" if len(leaks.pairs) == 1 else " and ".join(pair.splits)
+        between = "" if len(leaks.pairs) == 1 else f", {what}"
+        rows += [
+            (f"Pixels in {what}", number(pair.shared_pixels), number(stated["shared_pixels"])),
+            (f"Glaciers in {what}", number(len(pair.shared_glaciers)), number(len(stated["shared_glaciers"]))),
+            (
+                f"Least distance, edge to edge{between}",
+                _distance(pair.least_distance_m, pixel),
+                _distance(stated["least_distance_m"], pixel),
+            ),
+        ]
+        near = pair.nearest or (NONE, NONE)
+        if len(leaks.pairs) == 1:
+            rows += [(f"Nearest {split} chip", name, NONE) for split, name in zip(pair.splits, near, strict=True)]
+        else:
+            rows.append((f"Nearest chips{between}", " and ".join(dict.fromkeys(near)), NONE))
     for kind in ("glacier", *data.classes.balanced()):
         means = audit[f"{kind}_share_mean"]
-        text = ", ".join(f"{split} {percent(means[split])}" for split in SPLITS)
+        text = ", ".join(f"{split} {percent(means[split])}" for split in data.splits)
         rows.append((f"Mean {kind.replace('_', ' ')} share of a partition", NONE, text))
     head = ("measure", "finished chips, measured", "used partitions, as planned")
-    return Table("What train and dev share", head, tuple(rows))
+    return Table(f"What {_named(data)} share", head, tuple(rows))
+
+
+def _named(data: ReportData) -> str:
+    *first, last = data.splits
+    return f"{', '.join(first)} and {last}"
 
 
 def _distance(metres: float | None, pixel_size: float) -> str:
@@ -52,12 +69,13 @@ def repeat_table(data: ReportData) -> Table:
             name,
             number(found.n_chips),
             number(found.n_sets),
-            *(number(found.n_spare[split]) for split in SPLITS),
+            *(number(found.n_spare[split]) for split in data.splits),
             number(found.n_leaked),
         )
         for name, found in _repeats(data)
     )
-    head = ("chips with the", "#compared", "#sets", "#surplus in train", "#surplus in dev", "#dev chips also in train")
+    leaked = "#dev chips also in train" if len(data.splits) == 2 else "#chips also in another split"
+    head = ("chips with the", "#compared", "#sets", *(f"#surplus in {split}" for split in data.splits), leaked)
     return Table("Chips that repeat others", head, rows)
 
 
@@ -79,16 +97,16 @@ def _set_lines(found: Repeats) -> list[str]:
 def candidate_table(data: ReportData) -> Table:
     """Return how many candidate chips were kept or rejected, by reason."""
     counts = data.statistics["chips"]
-    reasons = dict.fromkeys((*counts["train"], *counts["dev"]))
-    totals = {split: sum(counts[split].values()) for split in SPLITS}
-    found = [reason for reason in reasons if any(counts[split].get(reason, 0) for split in SPLITS)]
+    reasons = dict.fromkeys(reason for split in data.splits for reason in counts[split])
+    totals = {split: sum(counts[split].values()) for split in data.splits}
+    found = [reason for reason in reasons if any(counts[split].get(reason, 0) for split in data.splits)]
     rows: list[tuple[Cell, ...]] = [
-        (reason.replace("-", " "), *(count_bar(counts[split].get(reason, 0), totals[split]) for split in SPLITS))
+        (reason.replace("-", " "), *(count_bar(counts[split].get(reason, 0), totals[split]) for split in data.splits))
         for reason in found
     ]
     idle = ", ".join(reason.replace("-", " ") for reason in reasons if reason not in found)
     more = f"No chip was rejected for: {idle}." if idle else ""
-    return Table("Candidate chips by outcome", ("outcome", "#train", "#dev"), tuple(rows), more)
+    return Table("Candidate chips by outcome", ("outcome", *(f"#{split}" for split in data.splits)), tuple(rows), more)
 
 
 def unused_table(data: ReportData) -> Table:
@@ -100,30 +118,28 @@ def unused_table(data: ReportData) -> Table:
 
 def class_table(data: ReportData) -> Table:
     """Return pixels, share and weights by class."""
-    pixels = {split: data.of_split(split)["classes"]["pixels"] for split in SPLITS}
+    pixels = {split: data.of_split(split)["classes"]["pixels"] for split in data.splits}
     weights = data.statistics["classes"]["weights"]
     rows: list[tuple[Cell, ...]] = []
     for name in data.classes.names:
         cells = [name]
-        for split in SPLITS:
+        for split in data.splits:
             total = max(sum(pixels[split].values()), 1)
             cells += [number(pixels[split][name]), f"{pixels[split][name] / total:.1%}"]
         cells += [number(weights[kind][name], 3) for kind in ("inverse_frequency", "median_frequency")]
         rows.append(tuple(cells))
-    return Table(
-        "Labelled pixels, each counted once, and class weights of the train split",
-        ("class", "#train pixels", "#share", "#dev pixels", "#share", "#inverse frequency", "#median frequency"),
-        tuple(rows),
-    )
+    pixels_of = (name for split in data.splits for name in (f"#{split} pixels", "#share"))
+    head = ("class", *pixels_of, "#inverse frequency", "#median frequency")
+    return Table("Labelled pixels, each counted once, and class weights of the train split", head, tuple(rows))
 
 
 def band_table(data: ReportData) -> Table:
-    """Return the statistics of every band in both splits."""
+    """Return the statistics of every band in each split."""
     rows: list[tuple[Cell, ...]] = []
     is_float = data.settings.stack.dtype == "float32"
     value, mean = (measured, measured) if is_float else (number, partial(number, digits=1))
     for position, band in enumerate(data.bands):
-        for split in SPLITS:
+        for split in data.splits:
             summary = data.of_split(split)["bands"][band.name]
             rows.append(
                 (
@@ -148,13 +164,13 @@ def range_table(data: ReportData) -> Table:
             band.name,
             number(band.valid_min),
             number(band.valid_max),
-            *(number(counts[split][band.name]) for split in SPLITS),
+            *(number(counts[split][band.name]) for split in data.splits),
         )
         for band in data.bands
     )
     return Table(
         "Pixels of the used partitions outside the valid range of their band; they are flagged as missing",
-        ("band", "#lowest", "#highest", "#train", "#dev"),
+        ("band", "#lowest", "#highest", *(f"#{split}" for split in data.splits)),
         rows,
     )
 
@@ -163,7 +179,7 @@ def grid_table(data: ReportData) -> Table:
     """Return mean, variance and std of glacier share by grid size and split."""
     rows: list[tuple[Cell, ...]] = []
     for size in sorted(data.grids, key=int):
-        for split in SPLITS:
+        for split in data.splits:
             cells = data.grids[size][split]
             moments = (number(cells[key], 4) for key in ("mean", "variance", "std"))
             rows.append((f"{size} px", split, number(cells["n_cells"]), *moments))

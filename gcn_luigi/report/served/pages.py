@@ -8,13 +8,15 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.prepare.appearance import SPLIT_COLOURS, UNUSED
+from gcn_luigi.prepare.partitions.catalog import present_splits
 from gcn_luigi.report.render import small_page
 from gcn_luigi.report.tables import NONE, Table, number
 
 _WIDTH, _MOST_ROWS, _MOST_BOXES = 1000.0, 2000, 20000
+_COLOUR_NAMES = {"train": "violet", "dev": "orange", "test": "teal"}
 
 
 def page_of(paths: DatasetPaths, name: str, composite: Sequence[str] = ()) -> str | None:
@@ -69,7 +71,10 @@ def catalog_page(paths: DatasetPaths) -> str:
     used, reasons = catalog[is_used], Counter(catalog.loc[~is_used, "reason"].astype(str))
     years = used["year"].dropna()
     facts = [
-        *((f"{split} partitions", number(int((used["split"] == split).sum())), "used") for split in SPLITS),
+        *(
+            (f"{split} partitions", number(int((used["split"] == split).sum())), "used")
+            for split in present_splits(catalog)
+        ),
         ("Not used", number(len(catalog) - len(used)), f"of {number(len(catalog))}"),
         ("Years", NONE if years.empty else f"{int(years.min())} to {int(years.max())}", "of the composites"),
     ]
@@ -122,11 +127,14 @@ def _map(catalog: gpd.GeoDataFrame) -> dict[str, Any]:
         }
         for row in catalog.head(_MOST_BOXES).itertuples()
     ]
-    n_train, n_dev = (int((catalog["used"] & (catalog["split"] == split)).sum()) for split in SPLITS)
+    shown = ", ".join(
+        f"{int((catalog['used'] & (catalog['split'] == split)).sum())} {split} ({_COLOUR_NAMES[split]})"
+        for split in present_splits(catalog)
+    )
     return {
         "width": round((right - left) * scale, 2),
         "height": round((top - bottom) * scale, 2),
         "boxes": boxes,
-        "alt": f"Map of {len(catalog):,} partitions, with north at the top: {n_train} train (violet), {n_dev} dev "
-        "(orange), and partitions that are not used (grey).",
+        "alt": f"Map of {len(catalog):,} partitions, with north at the top: {shown}, and "
+        "partitions that are not used (grey).",
     }

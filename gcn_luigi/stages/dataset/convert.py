@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from gcn_luigi.errors import ConfigError, GcnLuigiError, PublishError, ShardError
 from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import ManifestEntry, read_manifest
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.shard.codecs import check_codec
 from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.io.shard.reader import ShardReader
@@ -92,7 +92,7 @@ def _convert_files(
 ) -> list[ManifestEntry]:
     old, new = DatasetPaths(source), DatasetPaths(temporary)
     lattice = read_inventory(old).lattice
-    places = {place.partition: place for split in SPLITS for place in used_partitions(old, lattice, split)}
+    places = {place.partition: place for split in settings.splits for place in used_partitions(old, lattice, split)}
     written = (new.readme, new.citation)
     # The style of a virtual raster is left out as well.
     left_out = {entry["path"] for entry in description["files"] if entry["path"].endswith(".vrt")}

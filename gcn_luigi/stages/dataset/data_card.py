@@ -1,10 +1,11 @@
 """Write the data card (README.md) and CITATION.md of a dataset, with its figures and sources."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.tile_quality import checked_bands
@@ -29,7 +30,7 @@ def write_card(settings: RegionSettings, paths: DatasetPaths, readme_out: Path, 
     """Write both Markdown pages from the index, the catalog, the statistics and the audit of the split."""
     statistics = json.loads(paths.statistics.read_text(encoding="utf-8"))
     index = read_geoparquet(paths.index)
-    chips = {split: int((index["split"] == split).sum()) for split in SPLITS}
+    chips = {split: int((index["split"] == split).sum()) for split in settings.splits}
     readme_out.write_text(_readme(settings, paths, chips, statistics), encoding="utf-8")
     catalog = read_geoparquet(paths.catalog)
     ids = {name for names in catalog["rgi_ids"] for name in str(names).split(";")}
@@ -46,10 +47,9 @@ def _readme(settings: RegionSettings, paths: DatasetPaths, chips: dict[str, int]
     )
     pixels = statistics["classes"]["pixels"]
     classes = ", ".join(f"{name} {count:,}" for name, count in pixels.items())
-    shared = ", ".join(audit["shared_glaciers"]) or "none"
     return f"""# {settings.region}: training chips of glacier ice and debris
 
-{chips["train"]:,} train and {chips["dev"]:,} dev chips of {size} x {size} px in {len(bands)} bands, cut every
+{_listed({split: f"{n:,}" for split, n in chips.items()})} chips of {size} x {size} px in {len(bands)} bands, cut every
 {settings.chips.step} px from partitions of {settings.grid.size} px. Made by gcn_luigi {__version__}.
 
 Open it with
@@ -79,11 +79,24 @@ and missing image pixels hold {settings.nodata.fill} (mode `{settings.nodata.mod
 
 ## Split
 
-Method `{settings.split.method}`: {audit["n_train"]} train and {audit["n_dev"]} dev partitions,
+Method `{settings.split.method}`: {_listed({split: audit[f"n_{split}"] for split in settings.splits})} partitions,
 {audit["n_unused"]} not used.
-Pixels in both: {audit["shared_pixels"]}. Least distance between train and dev: {_metres(audit["least_distance_m"])}.
-Glaciers in both: {shared}.
+{_shared(audit, has_test=settings.has_test)}
 """
+
+
+def _listed(counts: Mapping[str, object]) -> str:
+    """Return ``8 train and 2 dev``, or the same with a comma for three."""
+    *first, last = (f"{count} {split}" for split, count in counts.items())
+    return f"{', '.join(first)} and {last}"
+
+
+def _shared(audit: dict[str, Any], *, has_test: bool) -> str:
+    """Return what the splits share; with a test split, what any two of them share."""
+    glaciers = ", ".join(audit["shared_glaciers"]) or "none"
+    both, between = ("two splits", "two splits") if has_test else ("both", "train and dev")
+    distance = f"Least distance between {between}: {_metres(audit['least_distance_m'])}."
+    return f"Pixels in {both}: {audit['shared_pixels']}. {distance}\nGlaciers in {both}: {glaciers}."
 
 
 def _citation(settings: RegionSettings, ids: set[str]) -> str:

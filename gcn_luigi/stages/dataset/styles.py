@@ -27,7 +27,7 @@ def write_style(settings: RegionSettings, paths: DatasetPaths, layer: Path, out:
     if layer == paths.label:
         text = label_style(settings.class_table)
     else:
-        text = fixed[layer]() if layer in fixed else _stretched(settings, paths, layer)
+        text = fixed[layer](settings.splits) if layer in fixed else _stretched(settings, paths, layer)
     out.write_text(text, encoding="utf-8")
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import shapely
 
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.io.tables import write_geopackage, write_geoparquet
 from gcn_luigi.prepare.chips.metadata import indexed_columns
@@ -23,7 +23,7 @@ from gcn_luigi.stages.layers.mosaics import read_inventory
 
 def shard_paths(settings: RegionSettings, paths: DatasetPaths, split: str) -> list[Path]:
     """Return the shards of a split, in order."""
-    total = settings.shards.n_train if split == "train" else settings.shards.n_dev
+    total = settings.n_shards[split]
     return [paths.shard(split, number, total) for number in range(total)]
 
 
@@ -35,7 +35,8 @@ def write_index(settings: RegionSettings, paths: DatasetPaths, table_out: Path, 
     """
     crs = read_inventory(paths).lattice.crs
     columns = indexed_columns(settings.class_table)
-    parts = [_shard_rows(split, path, columns) for split in SPLITS for path in shard_paths(settings, paths, split)]
+    every = ((split, path) for split in settings.splits for path in shard_paths(settings, paths, split))
+    parts = [_shard_rows(split, path, columns) for split, path in every]
     rows = pd.concat(parts, ignore_index=True)
     if settings.nodata.mode == "legacy":
         rows["published_name"] = published_names(rows)
@@ -51,19 +52,22 @@ def write_statistics(settings: RegionSettings, paths: DatasetPaths, out: Path) -
     """Merge the counts of all shards, which are whole numbers, into band statistics and class weights, as JSON.
 
     ``bands`` and ``classes`` describe the train split. Each pixel in a kept chip counts once there. In ``as_sampled``
-    it counts once for every chip that shows it, as in a training epoch. Missing pixels never count. The dev split is
-    described as well, for comparison but never for normalisation.
+    it counts once for every chip that shows it, as in a training epoch. Missing pixels never count. The other splits
+    are described as well, for comparison but never for normalisation.
     """
-    described = {split: _describe(settings, paths, split) for split in SPLITS}
+    described = {split: _describe(settings, paths, split) for split in settings.splits}
     content = {
         "split": "train",
         "pixels": "valid pixels of the train split, each once",
         "bands": described["train"]["bands"],
         "classes": described["train"]["classes"],
         "as_sampled": described["train"]["as_sampled"],
-        "dev": {key: described["dev"][key] for key in ("bands", "classes", "as_sampled")},
-        "chips": {split: described[split]["chips"] for split in SPLITS},
-        "out_of_range": {split: described[split]["out_of_range"] for split in SPLITS},
+        **{
+            split: {key: described[split][key] for key in ("bands", "classes", "as_sampled")}
+            for split in settings.splits[1:]
+        },
+        "chips": {split: described[split]["chips"] for split in settings.splits},
+        "out_of_range": {split: described[split]["out_of_range"] for split in settings.splits},
     }
     out.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -79,7 +83,7 @@ def published_names(rows: pd.DataFrame) -> pd.Series:
 
 
 def _refuse_empty(settings: RegionSettings, paths: DatasetPaths, present: set[str]) -> None:
-    for split in SPLITS:
+    for split in settings.splits:
         if split not in present:
             outcomes = _outcomes(partitions for _, partitions in _tables(settings, paths, split))
             reasons = ", ".join(f"{count} {reason}" for reason, count in outcomes.items() if count) or "no partition"
@@ -120,7 +124,7 @@ def _log(settings: RegionSettings, index: gpd.GeoDataFrame) -> str:
         "Partitions processed": index["partition"].nunique(),
         "Chips processed": len(index),
         "Time for extraction": "not recorded, see the scheduler",
-        "njobs": settings.shards.n_train + settings.shards.n_dev,
+        "njobs": sum(settings.n_shards.values()),
         "Partition size": settings.grid.size,
         "Chip size": settings.chips.size,
         "Step size": settings.chips.step,

@@ -11,7 +11,7 @@ from typing import Any
 import geopandas as gpd
 
 from gcn_luigi.bands import Band
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.prepare.outlines.overlaps import SAME_GROUND
 from gcn_luigi.prepare.partitions.catalog import NOTHING_EXCLUDED
@@ -63,7 +63,7 @@ def _about_catalog(catalog: gpd.GeoDataFrame, settings: RegionSettings, notes: d
     yield from year_warnings(catalog, settings, notes.get("outlines", []))
     if not (catalog["n_outlines"] > 0).any():
         yield "no outline lies on any partition: check the CRS of the outlines, and that they are of this region"
-    for split in SPLITS:
+    for split in settings.splits:
         cells = catalog[catalog["split"] == split]
         # The build itself reports a class that is in neither split.
         lacking = [

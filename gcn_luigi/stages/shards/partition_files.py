@@ -8,7 +8,7 @@ import pandas as pd
 
 from gcn_luigi.config import Region
 from gcn_luigi.io.publish.atomic import atomic_write, digest
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.safe_names import inside
 from gcn_luigi.io.raster.geotiff import write_geotiff
 from gcn_luigi.stages import Say
@@ -27,7 +27,8 @@ def write_partition_files(region: Region, paths: DatasetPaths, out: Path, say: S
     inventory = read_inventory(paths)
     lattice = inventory.lattice
     schema = region.settings.schema_bands
-    places = [place for split in SPLITS for place in used_partitions(paths, lattice, split)]
+    splits = region.settings.splits
+    places = [place for split in splits for place in used_partitions(paths, lattice, split)]
     rows = []
     partitions = read_partitions(region, paths, inventory, places)
     for done, (place, corrected) in enumerate(zip(places, partitions, strict=True), 1):
@@ -37,7 +38,7 @@ def write_partition_files(region: Region, paths: DatasetPaths, out: Path, say: S
             write_geotiff(temporary, lattice.crop(place.window), stack, nodata=None, names=schema.names)
         rows.append((place.split, place.partition, place.year, path.name, path.stat().st_size, digest(path)))
         say(f"{done} of {len(places)} partitions", done / len(places))
-    rows.sort(key=lambda row: (SPLITS.index(row[0]), row[1]))
+    rows.sort(key=lambda row: (splits.index(row[0]), row[1]))
     table = pd.DataFrame(rows, columns=["split", "partition", "year", "file", "size", "sha256"])
     table.to_csv(out, index=False, lineterminator="\n")
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gcn_luigi.config import Region
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.parallel import in_order
-from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.shard.format import ShardHeader
 from gcn_luigi.io.shard.writer import EncodedRows, ShardWriter, create_shard
 from gcn_luigi.io.tables import read_geoparquet
@@ -178,10 +178,10 @@ def build_shard(request: ShardRequest, out: Path, say: Say) -> None:
     if a source cannot be decoded. The message names the file.
     """
     inventory = read_inventory(request.paths)
-    everything = {split: used_partitions(request.paths, inventory.lattice, split) for split in SPLITS}
+    everything = {split: used_partitions(request.paths, inventory.lattice, split) for split in request.settings.splits}
     of_split = everything[request.split]
     places = of_split[share_of(len(of_split), request.number, request.total)]
-    all_places = [place for split in SPLITS for place in everything[split]]
+    all_places = [place for places in everything.values() for place in places]
     header = shard_header(request.settings, all_places, inventory.lattice, request.split, request.number, request.total)
     write_partitions(request, header, inventory, places, out, say)
 

@@ -11,7 +11,7 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.vector import read_outlines, read_polygons
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.outlines.reproject import check_degrees, check_on_region, reproject
-from gcn_luigi.prepare.split.leakage import measure_footprints
+from gcn_luigi.prepare.split.footprints import measure_footprints
 from gcn_luigi.settings import OutlineSettings
 
 ALBERS, UTM, DEGREES = "EPSG:3338", "EPSG:32606", "EPSG:4326"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shapely.geometry import Point, Polygon, box
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.prepare.split.leakage import measure_footprints
+from gcn_luigi.prepare.split.footprints import measure_footprints
 
 ALASKA = "EPSG:3338"
 PLACE = st.integers(0, 8)
