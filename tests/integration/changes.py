@@ -17,6 +17,7 @@ from tests.integration.commands import Tiny
 
 # What else a base configuration says than that of the tiny region.
 BASES: dict[str, dict[str, Any]] = {
+    "tested": {"split.test_share": 0.2, "split.buffer_partitions": 0, "split.block_partitions": 1},
     "plain": {},
     "copied": {"bands.0.path": "optical/{tile}/*_ndsi.tif"},
     "warped": {"align.resampling": "bilinear", "lattice.bounds": [336010.0, 1288330.0, 345580.0, 1295980.0]},

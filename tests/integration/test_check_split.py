@@ -71,7 +71,7 @@ def test_a_leak_in_somebodys_files_is_found(gcn, files):
     assert code == 1
     assert "1 duplicates" in out
     assert "leak: 1 footprints are in both" in err
-    assert "pairs overlap" in err
+    assert "pairs of train and dev overlap" in err
 
 
 def test_one_file_with_a_column_split_is_two(gcn, small_output):
@@ -120,14 +120,36 @@ def test_a_dataset_whose_splits_touch_is_warned_of(gcn, small_output, monkeypatc
     assert f"touch, less than the edge of one chip ({first['right'] - first['left']:,.0f} m)" in err
 
 
-def test_a_third_split_in_one_file_is_refused_and_other_words_are_told(gcn, tmp_path):
-    _cells(0, 5, 9, 12, split=["train", "val", "test", "train"]).to_file(tmp_path / "three.gpkg")
+def test_every_pair_of_three_splits_is_measured(gcn, tmp_path):
+    _cells(0, 5, 9, 9, split=["train", "val", "test", "train"]).to_file(tmp_path / "three.gpkg")
+    parts = [tmp_path / f"{name}.gpkg" for name in ("train", "dev", "test")]
+    for path, at in zip(parts, ((0,), (5,), (9,)), strict=True):
+        _cells(*at).to_file(path)
+
+    code, out, err = gcn("check-split", tmp_path / "three.gpkg", "--json")
+    apart = gcn("check-split", *parts)
+
+    found = json.loads(out)
+    assert (code, err) == (1, "")
+    assert [found[f"n_{split}"] for split in ("train", "dev", "test")] == [2, 1, 1]
+    assert [(pair["splits"], pair["n_duplicates"]) for pair in found["pairs"]] == [
+        (["train", "dev"], 0),
+        (["train", "test"], 1),
+        (["dev", "test"], 0),
+    ]
+    assert found["leaks"] == [
+        "1 pairs of train and test overlap on 0.922 km2",
+        "1 footprints are in both train and test",
+    ]
+    assert (apart[0], apart[2]) == (0, "")
+    assert "dev and test:\nshared:          0.000 km2 in 0 pairs, 0 duplicates\nleast distance:  2,880 m" in apart[1]
+
+
+def test_other_words_than_those_of_splits_are_told(gcn, tmp_path):
     _cells(0, 5, 9, 12, split=["Training", "validation ", "buffer", None]).to_file(tmp_path / "two.gpkg")
 
-    refused, two = gcn("check-split", tmp_path / "three.gpkg"), gcn("check-split", tmp_path / "two.gpkg")
+    two = gcn("check-split", tmp_path / "two.gpkg")
 
-    assert refused[0] == 1
-    assert "test (1), train (2), val (1)" in refused[2]
     assert two[0] == 0
     assert "1 train, 1 dev" in two[1]
     assert "in neither:      1 without a split, 1 buffer" in two[1]

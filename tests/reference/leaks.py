@@ -1,13 +1,14 @@
-"""What train and dev chips share, pixel by pixel and pair by pair."""
+"""What the chips of two splits share, pixel by pixel and pair by pair."""
 
 import itertools
 import math
 
 
-def leaks_by_hand(chips, catalog, lattice):
+def leaks_by_hand(chips, catalog, lattice, one="train", other="dev"):
     """Return the fields of a measurement as a dict: sets of pixels, and every pair of chips."""
+    chips = chips[chips["split"].isin([one, other])]
     cells = {row.partition: row for row in catalog.itertuples()}
-    shown = {"train": {}, "dev": {}}
+    shown = {one: {}, other: {}}
     for chip in chips.itertuples():
         cell = cells[chip.partition]
         row, col = (
@@ -34,16 +35,15 @@ def leaks_by_hand(chips, catalog, lattice):
     }
     pairs = sorted(
         (_gap(pixels_a, pixels_b), a, b)
-        for (a, pixels_a), (b, pixels_b) in itertools.product(shown["train"].items(), shown["dev"].items())
+        for (a, pixels_a), (b, pixels_b) in itertools.product(shown[one].items(), shown[other].items())
         if pixels_a and pixels_b
     )
     return {
-        "shared_pixels": len(pixels["train"] & pixels["dev"]),
-        "shared_glaciers": tuple(sorted(glaciers["train"] & glaciers["dev"])),
+        "shared_pixels": len(pixels[one] & pixels[other]),
+        "shared_glaciers": tuple(sorted(glaciers[one] & glaciers[other])),
         "least_distance_m": pairs[0][0] * lattice.pixel_size if pairs else None,
         "nearest": pairs[0][1:] if pairs else None,
-        "n_train": len(shown["train"]),
-        "n_dev": len(shown["dev"]),
+        "splits": (one, other),
     }
 
 

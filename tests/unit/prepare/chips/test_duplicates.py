@@ -125,18 +125,19 @@ def test_nothing_is_read_where_there_is_nothing_to_compare(tmp_path):
 
 
 def counted_by_loop(keys, splits):
-    """Return sets, spare chips of train and dev, and leaked chips, counted chip by chip."""
+    """Return sets, spare chips of each split, and leaked chips, counted chip by chip."""
     n = range(len(keys))
     firsts = {keys[i] for i in n if keys.count(keys[i]) > 1}
     spare = {
         split: sum(any(keys[j] == keys[i] and splits[j] == split for j in range(i)) for i in n if splits[i] == split)
-        for split in ("train", "dev")
+        for split in ("train", "dev", "test")
     }
-    leaked = sum(splits[i] == "dev" and any(keys[j] == keys[i] and splits[j] == "train" for j in n) for i in n)
+    before = {"train": (), "dev": ("train",), "test": ("train", "dev")}
+    leaked = sum(any(keys[j] == keys[i] and splits[j] in before[splits[i]] for j in n) for i in n)
     return len(firsts), spare, leaked
 
 
-@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["train", "dev"])), max_size=12), st.randoms())
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["train", "dev", "test"])), max_size=12), st.randoms())
 def test_repeats_are_counted_as_a_plain_loop_counts_them_in_any_order(chips, random):
     keys, splits = [key for key, _ in chips], [split for _, split in chips]
     ids = [f"chip{i}" for i in range(len(chips))]

@@ -1,4 +1,6 @@
-"""What train and dev chips share, against pixels counted one by one."""
+"""What the chips of two splits share, against pixels counted one by one."""
+
+import itertools
 
 import geopandas as gpd
 import numpy as np
@@ -11,9 +13,10 @@ from hypothesis import strategies as st
 from gcn_luigi.errors import InputError, LatticeError
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.split import leakage
-from gcn_luigi.prepare.split.leakage import chip_windows, count_shared, measure_leakage
+from gcn_luigi.prepare.split.leakage import Leakage, PairLeakage, chip_windows, count_shared, measure_leakage
 from tests.reference.leaks import leaks_by_hand
 
+SPLITS = ("train", "dev", "test")
 LATTICE = Lattice("EPSG:32607", left=500_000.0, top=6_800_000.0, pixel_size=20.0, height=60, width=80)
 
 
@@ -44,7 +47,8 @@ def test_chips_that_lie_apart_share_nothing_and_know_their_distance():
 
     measured = measure_leakage(chips, TWO, LATTICE)
 
-    assert measured == leakage.Leakage(0, ("G2",), 20 * 20.0, ("u", "d"), 2, 1)
+    pair = PairLeakage(("train", "dev"), 0, ("G2",), 20 * 20.0, ("u", "d"))
+    assert measured == Leakage((pair,), {"train": 2, "dev": 1})
 
 
 def test_whole_distances_are_whole_numbers_of_pixels():
@@ -101,11 +105,13 @@ def test_glaciers_count_only_where_chips_were_cut():
 
     measured = measure_leakage(chips, TWO, LATTICE)
 
-    assert measured == leakage.Leakage(0, (), None, None, 1, 0)
+    pair = PairLeakage(("train", "dev"), 0, (), None, None)
+    assert measured == Leakage((pair,), {"train": 1, "dev": 0})
 
 
 def test_no_chips_at_all_share_nothing():
-    assert measure_leakage(make_chips(LATTICE), TWO, LATTICE) == leakage.Leakage(0, (), None, None, 0, 0)
+    pair = PairLeakage(("train", "dev"), 0, (), None, None)
+    assert measure_leakage(make_chips(LATTICE), TWO, LATTICE) == Leakage((pair,), {"train": 0, "dev": 0})
 
 
 def test_a_chip_wholly_beyond_the_lattice_is_near_to_nothing():
@@ -114,7 +120,7 @@ def test_a_chip_wholly_beyond_the_lattice_is_near_to_nothing():
 
     measured = measure_leakage(chips, catalog, LATTICE)
 
-    assert (measured.least_distance_m, measured.n_dev) == (None, 1)
+    assert (measured.least_distance_m, measured.counts["dev"]) == (None, 1)
 
 
 def test_of_many_pairs_equally_near_the_first_by_id_is_named():
@@ -168,7 +174,7 @@ def worlds(draw):
     )
     size = draw(st.integers(1, 16))
     chip = st.tuples(
-        st.sampled_from(["train", "dev"]), st.integers(0, len(partitions) - 1), st.integers(-4, 30), st.integers(-4, 30)
+        st.sampled_from(SPLITS), st.integers(0, len(partitions) - 1), st.integers(-4, 30), st.integers(-4, 30)
     )
     chips = [
         (f"c{i:02d}", split, f"p{which}", partitions[which][0] + row, partitions[which][1] + col, size)
@@ -184,9 +190,14 @@ def test_everything_measured_is_what_counting_pixel_by_pixel_gives(world, block)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(leakage, "_BLOCK", block)
-        measured = measure_leakage(chips, catalog, LATTICE)
+        measured = measure_leakage(chips, catalog, LATTICE, SPLITS)
 
-    assert vars(measured) == leaks_by_hand(chips, catalog, LATTICE)
+    by_hand = [leaks_by_hand(chips, catalog, LATTICE, *pair) for pair in itertools.combinations(SPLITS, 2)]
+    assert [vars(pair) for pair in measured.pairs] == by_hand
+    assert measured.counts == {split: (chips["split"] == split).sum() for split in SPLITS}
+    assert measured.shared_pixels == sum(pair["shared_pixels"] for pair in by_hand)
+    distances = [pair["least_distance_m"] for pair in by_hand if pair["least_distance_m"] is not None]
+    assert measured.least_distance_m == min(distances, default=None)
 
 
 def test_the_order_of_rows_does_not_matter():
