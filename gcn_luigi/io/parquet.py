@@ -1,5 +1,6 @@
 """Parquet tables read without their shapes, which needs pyarrow and pandas alone."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -24,3 +25,18 @@ def read_columns(path: Path) -> pd.DataFrame:
     except (OSError, ValueError, LookupError, pa.ArrowException) as error:
         raise InputError(f"not a Parquet file: {error}", where=str(path), fix="build the table again") from error
     return found
+
+
+def write_columns(path: Path, frame: pd.DataFrame, metadata: Mapping[str, str]) -> None:
+    """Write a table with zstd, without its index, and with texts as metadata of the file, by key. NaN becomes null."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
+    pq.write_table(table, path, compression="zstd")
+
+
+def read_metadata(path: Path, key: str) -> str:
+    """Return a text that `write_columns` stored with a table; raise InputError if the file has none."""
+    try:
+        return str(pq.read_schema(path).metadata[key.encode()].decode())
+    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
+        raise InputError(f"has no metadata {key!r}: {error}", where=str(path), fix="build the table again") from error

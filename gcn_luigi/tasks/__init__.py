@@ -14,6 +14,7 @@ from gcn_luigi.tasks.dataset import (
     LayerStyles,
     QualityReport,
 )
+from gcn_luigi.tasks.evaluation import TrainingDistances
 from gcn_luigi.tasks.inventory import CubeTiles, TileInventory, TileQuality
 from gcn_luigi.tasks.partitions import (
     GridComparison,
@@ -57,6 +58,7 @@ __all__ = [
     "TileInventory",
     "TileQuality",
     "TopoMosaic",
+    "TrainingDistances",
     "YearStack",
 ]
 

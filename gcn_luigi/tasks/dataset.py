@@ -23,6 +23,7 @@ from gcn_luigi.stages.layers import mosaics
 from gcn_luigi.stages.layers.tile_quality import checked_bands
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Dependencies, Snapshot
+from gcn_luigi.tasks.evaluation import TrainingDistances
 from gcn_luigi.tasks.graph import explain, upstream
 from gcn_luigi.tasks.inventory import TileInventory, TileQuality
 from gcn_luigi.tasks.partitions import GridComparison, GridReport, PartitionCatalog, PartitionFiles, PartitionGrid
@@ -157,6 +158,7 @@ class QualityReport(RegionTask):
             self.clone(BandStatistics),
             self.clone(PartitionCatalog),
             self.clone(GridComparison),
+            self.clone(TrainingDistances),
             *tile_qualities(self),
         ]
 
@@ -208,7 +210,7 @@ class DatasetCard(RegionTask):
             data_card.write_card(self.configured.settings, self.paths, page, sources)
 
 
-@requires(QualityReport, DatasetCard, LayerStyles, ChipIndex, BandStatistics)
+@requires(QualityReport, DatasetCard, LayerStyles, ChipIndex, BandStatistics, TrainingDistances)
 class Dataset(RegionTask):
     """Complete the dataset: ``dataset.json`` lists every file with size and digest."""
 

@@ -53,6 +53,9 @@ class DatasetPaths:
     # The audit of what train and dev share; band statistics and class counts.
     split_audit = Below("split.json")
     statistics = Below("statistics.json")
+    # Distances of dev, test and the whole area to training; the features of chips that they are measured in.
+    distances = Below("distances.json")
+    features = Below("features.parquet")
     # The quality page, and the page that compares grid sizes, which is made on request.
     report = Below("report.html")
     grids = Below("grids.html")

@@ -1,0 +1,1 @@
+"""Sections of the quality page about evaluation; each module has one section."""

@@ -1,0 +1,1 @@
+"""Stages that measure what an evaluation on a dataset has to know."""

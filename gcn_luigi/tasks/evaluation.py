@@ -1,0 +1,36 @@
+"""Tasks that measure what an evaluation on a dataset has to know."""
+
+from pathlib import Path
+
+from gcn_luigi.stages.evaluation.training_distances import write_training_distances
+from gcn_luigi.tasks.base import RegionTask
+from gcn_luigi.tasks.dependencies import Dependencies
+from gcn_luigi.tasks.partitions import PartitionCatalog, corrected_dependencies
+from gcn_luigi.tasks.rasters import YearStack
+from gcn_luigi.tasks.shards import all_shards
+from gcn_luigi.tasks.target import PublishedFile
+
+
+class TrainingDistances(RegionTask):
+    """Measure how far dev and the whole area are from training, in metres and in feature space."""
+
+    # As for a shard: it reads windows of all stacks.
+    resources = {"io": 1}  # noqa: RUF012  luigi reads a plain attribute
+
+    def dependencies(self, _path: Path) -> Dependencies:
+        # Shards bring the pixels and places of chips. The catalog and the stacks are the whole area.
+        return corrected_dependencies(self, "years", "grid.size", "chips.size", "split.block_partitions")
+
+    def requires(self) -> list[RegionTask]:
+        stacks = (self.clone(YearStack, year=year) for year in self.configured.settings.years)
+        return [self.clone(PartitionCatalog), *stacks, *all_shards(self)]
+
+    def output(self) -> tuple[PublishedFile, ...]:
+        """Return the features of chips, and the distances to training."""
+        return self.publishes(self.paths.features, self.paths.distances)
+
+    def make(self) -> None:
+        features, distances = self.output()
+        shards = [shard.output().path for shard in all_shards(self)]
+        with features.atomic_write() as table, distances.atomic_write() as text:
+            write_training_distances(self.configured, self.paths, shards, table, text, self.say)
