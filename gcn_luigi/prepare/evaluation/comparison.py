@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gcn_luigi.prepare.evaluation.dissimilarity import SEED, TrainingSpace, has_folds
 from gcn_luigi.prepare.evaluation.distances import nearest, quantile_curve, sampled, wasserstein
-from gcn_luigi.prepare.evaluation.features import Floats
+from gcn_luigi.prepare.evaluation.features import Floats, is_complete
 
 # Points of a kind from which distances are measured; each is compared with all training points.
 MOST_POINTS = 5000
@@ -85,8 +85,7 @@ def _in_features(places: Places, space: TrainingSpace, gaps: list[str]) -> dict[
     chips, scaling = places.chips, space.scaling
     points = scaling.apply(chips[list(places.names)].to_numpy(np.float32))
     area = scaling.apply(places.area)
-    has: NDArray[np.bool_] = ~np.isnan(points).any(axis=1)
-    seen: NDArray[np.bool_] = ~np.isnan(area).any(axis=1)
+    has, seen = is_complete(points), is_complete(area)
     for found, what in ((has, "chips"), (seen, "windows of the area")):
         if not found.all():
             gaps.append(

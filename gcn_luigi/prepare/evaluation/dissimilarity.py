@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from gcn_luigi.prepare.evaluation.distances import applicability_threshold, mean_distance, nearest
-from gcn_luigi.prepare.evaluation.features import Floats, Scaling
+from gcn_luigi.prepare.evaluation.features import Floats, Scaling, is_complete
 
 # Where the threshold comes from, best first: what the score of a model was measured on.
 FROM_FOLDS = "chips of each fold, to the chips of the other folds"
@@ -68,7 +68,7 @@ class TrainingSpace:
         """
         features = chips[list(names)].to_numpy(np.float32)
         split = chips["split"].to_numpy(str)
-        has = ~np.isnan(features).any(axis=1)
+        has = is_complete(features)
         is_train = has & (split == "train")
         if not is_train.any():
             return None
@@ -105,7 +105,7 @@ class TrainingSpace:
         """
         points = self.scaling.apply(features)
         found = np.full(len(points), np.nan)
-        has = ~np.isnan(points).any(axis=1)
+        has = is_complete(points)
         if has.any():
             found[has] = self._tree.query(points[has])[0] / self.mean_distance
         return found

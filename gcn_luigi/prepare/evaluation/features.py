@@ -138,6 +138,12 @@ def missing_pixels(
     return missing
 
 
+def is_complete(features: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which rows of `features` (place, feature) have no NaN: (place,) bool."""
+    complete: NDArray[np.bool_] = np.logical_and.reduce(~np.isnan(features), axis=1)
+    return complete
+
+
 def _missing_in(plane: NDArray[Any], band: Band, mark: float | None, largest: float | None) -> NDArray[np.bool_]:
     missing = ~np.isfinite(plane) if plane.dtype.kind == "f" else np.zeros(plane.shape, bool)
     for sentinel in (mark, largest if band.role is Role.TOPO else None):
@@ -199,7 +205,7 @@ class Scaling:
         """
         used = self.weights > 0
         scaled: Floats = (features[:, used] - self.mean[used]) / self.std[used] * self.weights[used]
-        scaled[np.isnan(scaled).any(axis=1)] = np.nan
+        scaled[~is_complete(scaled)] = np.nan
         return scaled
 
     def as_dict(self) -> dict[str, dict[str, float]]:

@@ -1,1 +1,1 @@
-"""Sections of the quality page about evaluation; each module has one section."""
+"""Sections of the quality page on evaluation: each module makes the HTML of one."""
