@@ -115,6 +115,19 @@ class Dataset:
         return content
 
     @cached_property
+    def distances(self) -> dict[str, Any]:
+        """Distances of dev and of the whole area to the train chips, from ``distances.json``."""
+        content: dict[str, Any] = json.loads(self._verified(self.paths.distances).read_text(encoding="utf-8"))
+        return content
+
+    @cached_property
+    def chip_features(self) -> "pd.DataFrame":
+        """One row per chip: id, split, partition, block, centre, and the mean and standard deviation of each band."""
+        from gcn_luigi.io.parquet import read_columns  # noqa: PLC0415
+
+        return read_columns(self._verified(self.paths.features))
+
+    @cached_property
     def lattice(self) -> Lattice:
         """The lattice of the region. Rows and columns of partitions count from its corner."""
         return Inventory.from_json(self._verified(self.paths.inventory).read_text(encoding="utf-8")).lattice

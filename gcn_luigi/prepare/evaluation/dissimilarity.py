@@ -17,9 +17,9 @@ from gcn_luigi.prepare.evaluation.distances import applicability_threshold, mean
 from gcn_luigi.prepare.evaluation.features import Floats, Scaling, is_complete
 
 # Where the threshold comes from, best first: what the score of a model was measured on.
-FROM_FOLDS = "chips of each fold, to the chips of the other folds"
-FROM_DEV = "dev chips, to train chips"
-FROM_BLOCKS = "train chips, to train chips of other blocks"
+FROM_FOLDS = "the distances of the chips of each fold to the chips of other folds"
+FROM_DEV = "the distances of dev chips to train chips"
+FROM_BLOCKS = "the distances of train chips to train chips of other blocks"
 # The seed of samples: the same dataset gives the same figures.
 SEED = 0
 

@@ -109,7 +109,11 @@ def _sums(columns: Floats, cols: NDArray[np.int64], size: int) -> Floats:
 
 
 def missing_pixels(
-    values: NDArray[Any], bands: Sequence[Band], nodata: Sequence[float | None], largest: float | None
+    values: NDArray[Any],
+    bands: Sequence[Band],
+    nodata: Sequence[float | None],
+    largest: float | None,
+    masked: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
     """Return which pixels are missing, by the rules of `strict_nodata`: a band is missing with others of its role.
 
@@ -123,6 +127,8 @@ def missing_pixels(
         The value of missing pixels of each band; None if no value means missing. NaN and infinity always do.
     largest : float or None
         The value that marks a saturated conversion in topography: the largest of the stack's type.
+    masked : ndarray of bool, optional
+        (band, y, x): pixels that are missing for another reason, such as the mask of a file.
 
     Returns
     -------
@@ -131,6 +137,8 @@ def missing_pixels(
     """
     planes = zip(values, bands, nodata, strict=True)
     missing = np.array([_missing_in(plane, band, mark, largest) for plane, band, mark in planes])
+    if masked is not None:
+        missing |= masked
     # Quality is flagged together with distance.
     kinds = np.array([Role.DISTANCE if band.role is Role.QUALITY else band.role for band in bands], object)
     for kind in dict.fromkeys(kinds.tolist()):

@@ -69,7 +69,7 @@ def _figure(content: Mapping[str, Any]) -> Drawing:
     if limit is not None:
         right.axvline(limit, color=FAINT, linestyle=_LIMIT, linewidth=1.6)
         keys.append(Line2D([], [], color=FAINT, linestyle=_LIMIT, linewidth=1.6, label="limit of applicability"))
-    legend_below(figure, keys, 4)
+    legend_below(figure, keys, 3)
     medians = "; ".join(f"{WORDS[kind]} {number(curve['quantiles']['50%'])} m" for kind, curve in _kinds(space))
     return to_svg(
         figure,

@@ -1,0 +1,199 @@
+"""Rasters that are read by windows with the bands of a dataset: files, lazy or loaded DataArrays, and arrays."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcn_luigi.errors import ConfigError, InputError
+from gcn_luigi.prepare.evaluation.features import missing_pixels
+
+if TYPE_CHECKING:
+    from gcn_luigi.bands import Band
+    from gcn_luigi.read.dataset import Dataset
+
+# Pixels of a file and of the dataset may differ by this share of their edge.
+_SAME_SIZE = 1e-3
+_LARGEST_INT16 = 32767
+
+# One value, or one for each band of the source; None is what the source declares.
+Nodata = float | Sequence[float | None] | None
+
+
+@dataclass(frozen=True)
+class Raster:
+    """A raster with the bands of a dataset.
+
+    Attributes
+    ----------
+    height, width : int
+        Rows and columns.
+    read : callable
+        Gets rows and columns as slices, and returns values (band, y, x) and which are missing, (band, y, x) bool.
+    place : dict
+        CRS and transform of a file, as rasterio gives them.
+    """
+
+    height: int
+    width: int
+    read: Callable[[slice, slice], tuple[NDArray[Any], NDArray[np.bool_]]]
+    place: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def opened(source: Any, dataset: "Dataset", bands: Sequence[str] | None, nodata: Nodata) -> Iterator[Raster]:
+    """Yield a file, a DataArray or an array as a `Raster`; see `gcn_luigi.read.applicability.applicability`.
+
+    Raises
+    ------
+    ConfigError
+        A band is missing, an axis or a nodata value does not fit, pixels have another size, or rasterio is missing.
+    InputError
+        The file cannot be read.
+    """
+    if isinstance(source, (str, PathLike)):
+        with _file(Path(source), dataset, bands, nodata) as raster:
+            yield raster
+        return
+    array, names = source, bands
+    if hasattr(source, "dims"):
+        if {*source.dims} != {"band", "y", "x"}:
+            raise _unfit(f"its dimensions are {', '.join(map(str, source.dims))}", "give a DataArray (band, y, x)")
+        array = source.transpose("band", "y", "x")
+        named = [str(name) for name in array.coords["band"].values.tolist()] if "band" in array.coords else []
+        if names is None and {band.name for band in dataset.bands} <= {*named}:
+            names = named
+    if array.ndim != 3:
+        raise _unfit(f"an array of shape {array.shape} is not (band, y, x)", "give three axes, in this order")
+    positions = _positions(dataset, names, int(array.shape[0]), "the array")
+    of_band = [band.nodata for band in dataset.bands] if nodata is None else _marks(nodata, positions, array.shape[0])
+    missing = _rule(dataset, of_band)
+
+    def read(rows: slice, cols: slice) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        values = np.asarray(array[positions, rows, cols])
+        return values, missing(values)
+
+    yield Raster(int(array.shape[1]), int(array.shape[2]), read)
+
+
+@contextmanager
+def _file(path: Path, dataset: "Dataset", bands: Sequence[str] | None, nodata: Nodata) -> Iterator[Raster]:
+    rasterio = _rasterio()
+    if not path.is_file():
+        raise InputError("is not a file on this machine", where=str(path), fix="correct the path")
+    try:
+        file = rasterio.open(path)
+    except rasterio.errors.RasterioIOError as error:
+        raise _unreadable(path, error) from error
+    with file:
+        edge = dataset.lattice.pixel_size
+        if any(abs(size / edge - 1) > _SAME_SIZE for size in file.res):
+            raise ConfigError(
+                f"its pixels are {file.res[0]:g} x {file.res[1]:g}, but those of the dataset are {edge:g} m",
+                where=str(path),
+                fix="resample it first: a window must show as much ground as a chip",
+            )
+        described = [name or "" for name in file.descriptions]
+        names = described if bands is None and any(described) else bands
+        positions = _positions(dataset, names, file.count, str(path))
+        numbers = [position + 1 for position in positions]
+        marks: list[float | None] = [None] * len(positions)
+        if nodata is not None:
+            marks = _marks(nodata, positions, file.count)
+        elif all(file.mask_flag_enums[at] == [rasterio.enums.MaskFlags.all_valid] for at in positions):
+            # The file declares nothing.
+            marks = [band.nodata for band in dataset.bands]
+        missing = _rule(dataset, marks)
+
+        def read(rows: slice, cols: slice) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+            window = ((rows.start, rows.stop), (cols.start, cols.stop))
+            try:
+                values = np.stack([file.read(number, window=window) for number in numbers])
+                masked = file.read_masks(numbers, window=window) == 0 if nodata is None else None
+            except rasterio.errors.RasterioIOError as error:
+                raise _unreadable(path, error) from error
+            return values, missing(values, masked)
+
+        yield Raster(file.height, file.width, read, {"crs": file.crs, "transform": file.transform})
+
+
+@contextmanager
+def created(path: Path, like: Raster, names: Sequence[str]) -> Iterator[Any]:
+    """Yield a new GeoTIFF of float32 with NaN as nodata, in the place of `like` and with named bands, to write to."""
+    size = {"height": like.height, "width": like.width, "count": len(names), **like.place}
+    tiled = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate", "bigtiff": "if_safer"}
+    rasterio = _rasterio()
+    try:
+        target = rasterio.open(path, "w", driver="GTiff", dtype="float32", nodata=np.nan, **size, **tiled)
+    except rasterio.errors.RasterioIOError as error:
+        raise InputError(f"cannot be written: {error}", where=str(path), fix="name a place in a directory") from error
+    with target:
+        target.descriptions = tuple(names)
+        yield target
+
+
+def _positions(dataset: "Dataset", names: Sequence[str] | None, count: int, where: str) -> list[int]:
+    """Return where the bands of the dataset are in a source of `count` bands, whose names may be known."""
+    wanted = [band.name for band in dataset.bands]
+    if names is None:
+        if count == len(wanted):
+            return list(range(count))
+        raise ConfigError(
+            f"it has {count} bands without names, and the dataset has {len(wanted)}",
+            where=where,
+            fix=f"give bands=, the names of its bands in order; needed are {', '.join(wanted)}",
+        )
+    lost = [name for name in wanted if name not in names]
+    if lost or len(names) != count:
+        raise ConfigError(
+            f"it lacks the bands {', '.join(lost)}" if lost else f"{len(names)} names are given for {count} bands",
+            where=where,
+            fix=f"needed are {', '.join(wanted)}, in any order; give the names of all bands with bands=",
+        )
+    return [list(names).index(name) for name in wanted]
+
+
+def _marks(nodata: float | Sequence[float | None], positions: Sequence[int], count: int) -> list[float | None]:
+    """Return the nodata value of each band of the dataset."""
+    if not isinstance(nodata, Sequence):
+        return [float(nodata)] * len(positions)
+    if len(nodata) != count:
+        raise ConfigError(
+            f"{len(nodata)} nodata values are given for {count} bands", where="nodata", fix="give one for each band"
+        )
+    return [nodata[position] for position in positions]
+
+
+def _rule(dataset: "Dataset", marks: Sequence[float | None]) -> Callable[..., NDArray[np.bool_]]:
+    bands: Sequence[Band] = dataset.bands
+    largest = _LARGEST_INT16 if dataset.dtype == "int16" else float(np.finfo(np.float32).max)
+
+    def missing(values: NDArray[Any], masked: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+        return missing_pixels(values, bands, marks, largest, masked)
+
+    return missing
+
+
+def _rasterio() -> Any:
+    try:
+        return import_module("rasterio")
+    except ImportError as error:
+        raise ConfigError(
+            f"a raster file needs rasterio, which is not installed ({error})",
+            where="gcn_luigi.read.applicability",
+            fix="pip install rasterio, or give the pixels as an array",
+        ) from error
+
+
+def _unfit(what: str, fix: str) -> ConfigError:
+    return ConfigError(what, where="the raster", fix=fix)
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"cannot be read as a raster: {error}", where=str(path), fix="copy or download the file again")
