@@ -54,6 +54,8 @@ _LONGEST_MAP, _LONGEST_CHIP = 1000, 256
 # Bytes of the manifest without its list, of a file in this list, and of a file in its sidecar.
 _MANIFEST_BYTES, _LISTED_BYTES, _STATED_BYTES = 1_500, 240, 150
 _STATISTICS_BYTES, _BAND_BYTES = 2_000, 720
+# Features: per column, and two of four bytes per band and chip. Distances: four or five curves in two spaces.
+_COLUMN_BYTES, _FEATURE_BYTES, _DISTANCE_BYTES = 900, 8, 15_500
 # Bytes of a mosaic of one band and year, and of each tile that it lists.
 _VRT_BYTES, _VRT_TILE_BYTES = 1_300, 330
 _SMALL_BYTES = {".json": 5_500, ".qml": 2_000, ".md": 1_100, ".txt": 220}
@@ -227,9 +229,11 @@ def _guessed_sizes(prepared: RegionTask, n_chips: int, n_files: int) -> dict[Pat
     paths, settings, lattice = prepared.paths, prepared.configured.settings, read_inventory(prepared.paths).lattice
     factor = max(max(lattice.shape) / _LONGEST_MAP, 1.0)
     map_pixels = round(lattice.height / factor) * round(lattice.width / factor)
-    shown = min(settings.chips.size, _LONGEST_CHIP) ** 2
+    shown, n_bands = min(settings.chips.size, _LONGEST_CHIP) ** 2, len(settings.schema_bands.image)
     sizes = {
         paths.index: _TABLE_BYTES + _TABLE_CHIP_BYTES * n_chips,
+        paths.features: n_bands * 2 * _COLUMN_BYTES + (n_bands * _FEATURE_BYTES + _TABLE_CHIP_BYTES) * n_chips,
+        paths.distances: _DISTANCE_BYTES,
         paths.index_map: _MAP_BYTES + _MAP_CHIP_BYTES * n_chips,
         paths.report: round(_PAGE_BYTES + _RELIEF_PIXEL_BYTES * map_pixels + _CHIP_PIXEL_BYTES * shown),
         paths.sidecar(paths.report): _STATED_BYTES * n_files,

@@ -19,7 +19,7 @@ from tests.reference.timeless import NO_PAGE
 # They show and seal the whole configuration.
 ALWAYS = "QualityReport Dataset"
 # What follows from other shards, and from other chips.
-SHARDS = f"ChipShard ChipIndex BandStatistics {ALWAYS}"
+SHARDS = f"ChipShard ChipIndex BandStatistics TrainingDistances {ALWAYS}"
 # Other chips of the same pixels, and chips of other pixels: styles are stretched by the statistics.
 REGROUPED = f"{SHARDS} DatasetCard"
 CHIPS = f"{REGROUPED} LayerStyles"
@@ -27,9 +27,9 @@ RENAMED_CELLS = f"PartitionGrid PartitionCatalog GridComparison {REGROUPED}"
 CELLS = f"PartitionCatalog GridComparison {CHIPS}"
 STACKS = f"YearStack {CHIPS}"
 INVENTORY = f"TileInventory {ALWAYS}"
-TILES = "OpticalMosaic TopoMosaic YearStack ChipShard DatasetCard"
+TILES = "OpticalMosaic TopoMosaic YearStack ChipShard TrainingDistances DatasetCard"
 LATTICE = "ClassLabel DistanceRaster PartitionGrid PartitionCatalog GridComparison"
-FEWER_CELLS = f"PartitionCatalog GridComparison ChipShard DatasetCard {ALWAYS}"
+FEWER_CELLS = f"PartitionCatalog GridComparison ChipShard TrainingDistances DatasetCard {ALWAYS}"
 OUTLINES = f"ClassLabel DistanceRaster PartitionCatalog GridComparison {ALWAYS}"
 LABEL = f"ClassLabel PartitionCatalog GridComparison {STACKS}"
 
@@ -52,8 +52,16 @@ SETTINGS = [
     # Files below tiles in place of tile directories: the same pixels, of the same files.
     ("plain", {"bands.0.path": "optical/{tile}/*_ndsi.tif"}, INVENTORY),
     # int16 gives the same int16.
-    ("plain", {"bands.0.convert": True}, f"TileInventory TileQuality OpticalMosaic YearStack ChipShard {ALWAYS}"),
-    ("plain", {"bands.0.use_tags": True}, f"TileInventory TileQuality OpticalMosaic YearStack ChipShard {ALWAYS}"),
+    (
+        "plain",
+        {"bands.0.convert": True},
+        f"TileInventory TileQuality OpticalMosaic YearStack ChipShard TrainingDistances {ALWAYS}",
+    ),
+    (
+        "plain",
+        {"bands.0.use_tags": True},
+        f"TileInventory TileQuality OpticalMosaic YearStack ChipShard TrainingDistances {ALWAYS}",
+    ),
     ("plain", {"stack.dtype": "float32"}, f"TileInventory TileQuality OpticalMosaic TopoMosaic {STACKS}"),
     ("copied", {"bands.0.band": "{year}"}, INVENTORY),
     ("plain", {"bands.0.nodata": -32767}, f"TileQuality OpticalMosaic YearStack ChipShard {ALWAYS}"),
@@ -118,7 +126,7 @@ SETTINGS = [
     (
         "plain",
         {"tiles.optical": "made/optical"},
-        f"TileQuality OpticalMosaic YearStack ChipShard DatasetCard {INVENTORY}",
+        f"TileQuality OpticalMosaic YearStack ChipShard TrainingDistances DatasetCard {INVENTORY}",
     ),
     ("plain", {"tiles.topo": "made/topo"}, f"TileQuality TopoMosaic DatasetCard {INVENTORY}"),
     ("plain", {"tiles.exclude": ["*none*"]}, INVENTORY),
@@ -127,7 +135,11 @@ SETTINGS = [
         {"tiles.strip_zeros": False},
         f"TileQuality {TILES} {INVENTORY}",
     ),
-    ("plain", {"tiles.precedence": "highest-id"}, f"OpticalMosaic TopoMosaic YearStack ChipShard {ALWAYS}"),
+    (
+        "plain",
+        {"tiles.precedence": "highest-id"},
+        f"OpticalMosaic TopoMosaic YearStack ChipShard TrainingDistances {ALWAYS}",
+    ),
     ("plain", {"tiles.on_missing": "gap"}, INVENTORY),
     ("plain", {"tiles.on_duplicate": "first"}, INVENTORY),
     ("plain", {"tiles.on_described_years": "accept"}, INVENTORY),
@@ -155,12 +167,12 @@ SETTINGS = [
     (
         "plain",
         {"grid.reject_ids_path": "made/rejects.csv"},
-        f"PartitionCatalog GridComparison ChipShard DatasetCard {ALWAYS}",
+        f"PartitionCatalog GridComparison ChipShard TrainingDistances DatasetCard {ALWAYS}",
     ),
     (
         "plain",
         {"grid.exclude_polygons_path": "made/away.gpkg"},
-        f"PartitionCatalog GridComparison ChipShard DatasetCard {ALWAYS}",
+        f"PartitionCatalog GridComparison ChipShard TrainingDistances DatasetCard {ALWAYS}",
     ),
     ("plain", {"year.source": "grid", "year.no_year": 2004}, CELLS),
     ("plain", {"year.rule": "area-weighted"}, f"PartitionCatalog GridComparison {REGROUPED}"),
@@ -206,7 +218,7 @@ INPUTS = [
     (
         "plain",
         "optical/0123/made_0123_ndsi.tif",
-        f"TileInventory TileQuality OpticalMosaic YearStack ChipShard {ALWAYS}",
+        f"TileInventory TileQuality OpticalMosaic YearStack ChipShard TrainingDistances {ALWAYS}",
     ),
     ("plain", "optical/0124/made_0124_rmse.tif", f"TileInventory OpticalMosaic {ALWAYS}"),
     ("plain", "optical/0123/made_0123_tcw.tif", f"TileInventory {ALWAYS}"),

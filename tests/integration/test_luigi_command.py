@@ -21,7 +21,8 @@ LOCAL = "--local-scheduler"
 FAMILIES = {
     "gcn.BandStatistics", "gcn.ChipIndex", "gcn.ChipShard", "gcn.ClassLabel", "gcn.Dataset", "gcn.DatasetCard",
     "gcn.DistanceRaster", "gcn.GridComparison", "gcn.LayerStyles", "gcn.OpticalMosaic", "gcn.PartitionCatalog",
-    "gcn.PartitionGrid", "gcn.QualityReport", "gcn.TileInventory", "gcn.TileQuality", "gcn.TopoMosaic", "gcn.YearStack",
+    "gcn.PartitionGrid", "gcn.QualityReport", "gcn.TileInventory", "gcn.TileQuality", "gcn.TopoMosaic",
+    "gcn.TrainingDistances", "gcn.YearStack",
 }  # fmt: skip
 
 
