@@ -21,6 +21,7 @@ from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.split.names import split_of
 from gcn_luigi.read.reader import Chip, ChipReader
+from gcn_luigi.read.selection import chosen_rows
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -177,21 +178,42 @@ class Dataset:
         """The splits of the dataset: train, dev, and test if it was built with one."""
         return tuple(split for split in WITH_TEST if split in SPLITS or self._count_shards(split))
 
-    def chips(self, split: str, *, threads: int = 1, cache_mb: int = 256) -> ChipReader:
+    @property
+    def n_folds(self) -> int:
+        """The number of folds; 0 if the dataset was built without."""
+        return int(self.description.get("configuration", {}).get("split", {}).get("folds", 0))
+
+    @cached_property
+    def fold_table(self) -> "pd.DataFrame | None":
+        """What each fold does with each train and dev partition; None without folds.
+
+        Columns fold (int64, from 0), partition and role: ``held out``, ``train``, or ``left out`` if the partition is
+        within the buffer around those held out.
+        """
+        if not self.n_folds:
+            return None
+        from gcn_luigi.io.parquet import read_columns  # noqa: PLC0415  as for the index
+
+        return read_columns(self._verified(self.paths.folds))
+
+    def chips(self, split: str, *, fold: int | None = None, threads: int = 1, cache_mb: int = 256) -> ChipReader:
         """Return the chips of ``train``, ``dev`` or ``test``. ``val`` and ``validation`` are accepted for ``dev``.
 
         Parameters
         ----------
         split : str
             Name of the split.
+        fold : int or None
+            With a fold, ``train`` are the train and dev chips that this fold trains on, and ``dev`` are those that it
+            holds out. Chips within its buffer are in neither.
         threads, cache_mb : int
             See `ChipReader`.
 
         Raises
         ------
         ConfigError
-            The dataset has no such split. Without a test split, ``test`` is refused: under this name, users would take
-            dev for pixels that were never used for tuning.
+            The dataset has no such split or fold. Without a test split, ``test`` is refused: under this name, users
+            would take dev for pixels that were never used for tuning.
         """
         name = split_of(split, has_test=True)
         if name not in self.splits or split != split.strip().lower():
@@ -202,8 +224,9 @@ class Dataset:
                 where=str(self.paths.root),
                 fix=f"use {', '.join(first)} or {last}{more}",
             )
-        table = self.chip_table
-        return ChipReader(self.paths.shards, table[table["split"] == name], threads=threads, cache_mb=cache_mb)
+        table, folds = self.chip_table, None if fold is None else self.fold_table
+        rows = chosen_rows(table, name, fold=fold, folds=folds)
+        return ChipReader(self.paths.shards, table[rows], threads=threads, cache_mb=cache_mb)
 
     def to_xarray(self, chips: Sequence[str], *, masked: bool = False) -> Any:
         """Return the chips with these ids as an `xarray.Dataset`; see `gcn_luigi.read.xarray.as_xarray`."""

@@ -134,8 +134,8 @@ class RegionSettings(Section):
     def _test_split_is_asked_for(self) -> Self:
         if self.shards.n_test is not None and not self.has_test:
             raise ValueError(
-                "shards.n_test is given, but there is no test split: set split.test_share above 0 "
-                '(only split.method = "column" takes the test split from the grid)'
+                "shards.n_test is given, but there is no test split: set split.test_share "
+                'above 0, or split.test_regions (only split.method = "column" takes the test split from the grid)'
             )
         return self
 
@@ -210,7 +210,7 @@ class RegionSettings(Section):
     def has_test(self) -> bool:
         """Whether a test split is held back in addition to dev."""
         is_in_grid = self.split.method == "column" and self.shards.n_test is not None
-        return self.split.test_share > 0.0 or is_in_grid
+        return self.split.test_share > 0.0 or bool(self.split.test_regions) or is_in_grid
 
     @property
     def splits(self) -> tuple[str, ...]:

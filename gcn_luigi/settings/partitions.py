@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from gcn_luigi.settings.section import Count, Section, Share
 
 # Keys of the split that came later.
-_LATER_KEYS = frozenset({"test_share"})
+_LATER_KEYS = frozenset({"test_share", "folds", "by", "regions", "regions_layer", "region_column", "test_regions"})
+_MOST_FOLDS = 50
 
 
 class GridSettings(Section):
@@ -64,6 +65,20 @@ class SplitSettings(Section):
     buffer_partitions: Annotated[int, Field(ge=0)] = 1
     # Keep each glacier in a single split where possible.
     by_glacier: bool = True
+    # Folds of the train and dev partitions for cross-validation; 0: none.
+    folds: Annotated[int, Field(ge=0, le=_MOST_FOLDS)] = 0
+    # What goes whole into one split and one fold: blocks, the partitions of one glacier, or those of one region.
+    by: Literal["blocks", "glacier", "regions"] | None = None
+    # A file of polygons, whose column `region_column` names the region; and regions that are held back as test.
+    regions: str | None = None
+    regions_layer: str | None = None
+    region_column: str | None = None
+    test_regions: tuple[str, ...] = ()
+
+    @property
+    def unit(self) -> Literal["blocks", "glacier", "regions"]:
+        """What goes whole into one split and one fold."""
+        return self.by or ("regions" if self.regions is not None else "blocks")
 
     @model_validator(mode="after")
     def _leaves_a_train_split(self) -> Self:
@@ -74,10 +89,33 @@ class SplitSettings(Section):
             )
         return self
 
+    @field_validator("folds")
+    @classmethod
+    def _one_is_no_fold(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("a single fold leaves nothing to train on: give 2 or more, or 0 for none")
+        return value
+
+    @model_validator(mode="after")
+    def _regions_fit(self) -> Self:
+        if self.regions is None:
+            named = ("regions_layer", "region_column", "test_regions")
+            if given := [key for key in named if getattr(self, key)] + (["by"] if self.by == "regions" else []):
+                raise ValueError(f"{given[0]} needs regions, the file of polygons that has the regions")
+            return self
+        if self.region_column is None:
+            raise ValueError("regions needs region_column, the column with the name of each region")
+        if self.unit != "regions":
+            raise ValueError(f'regions cannot be used with by = "{self.by}": leave by out, or write by = "regions"')
+        if self.test_regions and self.method != "blocks":
+            raise ValueError(f'test_regions needs method = "blocks", not "{self.method}"')
+        if self.test_regions and self.test_share > 0.0:
+            raise ValueError("give test_share or test_regions, not both: the named regions are the test split")
+        return self
+
     @model_serializer(mode="wrap")
     def _without_what_is_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the keys that came later if they are not given, so that earlier datasets stay current."""
-        fields = type(self).model_fields
-        return {
-            key: value for key, value in plain(self).items() if key not in _LATER_KEYS or value != fields[key].default
-        }
+        unset = {key: field.default for key, field in type(self).model_fields.items() if key in _LATER_KEYS}
+        # JSON has lists in place of tuples.
+        return {key: value for key, value in plain(self).items() if key not in unset or value not in (unset[key], [])}

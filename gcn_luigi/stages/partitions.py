@@ -43,6 +43,7 @@ from gcn_luigi.prepare.partitions.years import partition_years, years_of_cells
 from gcn_luigi.prepare.split.leakage import audit_split
 from gcn_luigi.prepare.split.split import assign_split
 from gcn_luigi.settings import RegionSettings
+from gcn_luigi.stages.folds import fold_audit, make_folds, read_regions, with_folds, write_folds
 from gcn_luigi.stages.layers.mosaics import read_inventory
 
 GRID_SIZES = (128, 256, 512)
@@ -57,7 +58,7 @@ def grid_sources(region: Region) -> tuple[Path, ...]:
 def catalog_sources(region: Region) -> tuple[Path, ...]:
     """Return the files that `write_catalog` reads."""
     settings = region.settings
-    optional = (settings.grid.reject_ids_path, settings.grid.exclude_polygons_path)
+    optional = (settings.grid.reject_ids_path, settings.grid.exclude_polygons_path, settings.split.regions)
     return tuple(region.root / path for path in (settings.outlines.path, *optional) if path is not None)
 
 
@@ -91,16 +92,20 @@ def write_grid(region: Region, paths: DatasetPaths, out: Path, notes_out: Path) 
     _write_json(notes_out, {"n_cells": len(cells), "size_px": settings.size, "notes": notes})
 
 
-def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out: Path, audit_out: Path) -> None:
+def write_catalog(
+    region: Region, paths: DatasetPaths, table_out: Path, map_out: Path, audit_out: Path, *folds_out: Path
+) -> None:
     """Determine the year, shares and split of every cell, or the reason why it is not used.
 
     `table_out` and `map_out` are the catalog as GeoParquet and as GeoPackage. `audit_out` is JSON with what the
-    splits share, and with all notes about outlines, grid and split.
+    splits share, and with all notes about outlines, grid and split. `folds_out` are the table of folds as Parquet and
+    as CSV, if the settings ask for folds.
 
     Raises
     ------
     ConfigError
-        No cell is left for one of the splits, or the cells that are left have no pixel of a class.
+        No cell is left for one of the splits, there are too few cells for the folds, or the cells that are left have
+        no pixel of a class.
     """
     inventory = read_inventory(paths)
     lattice, settings = inventory.lattice, region.settings
@@ -121,7 +126,9 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
     )
     classes = settings.class_table
     unsplit = build_catalog(cells, lattice, facts, settings.grid, classes)
-    catalog, split_notes = assign_split(unsplit, joined, settings.split, classes, settings.splits)
+    regions, region_notes = read_regions(region, unsplit, lattice)
+    catalog, split_notes = assign_split(unsplit, joined, settings.split, classes, settings.splits, regions)
+    split_notes = [*region_notes, *split_notes]
     if not catalog["used"].any():
         told = year_facts(catalog, settings, outlines.notes)
         raise ConfigError(
@@ -138,6 +145,11 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
         region=settings.region,
         classes=classes,
     )
+    audit = audit_split(catalog, joined, classes, settings.splits)
+    if (folds := make_folds(region, catalog, joined, regions)) is not None:
+        audit |= fold_audit(region, catalog, joined, folds)
+        catalog, split_notes = with_folds(catalog, folds), [*split_notes, *folds.notes]
+        write_folds(folds.table, *folds_out)
     write_geoparquet(table_out, catalog)
     write_geopackage(map_out, catalog, "catalog")
     grid_notes = json.loads(paths.grid_notes.read_text(encoding="utf-8"))["notes"] + exclusions.notes(cells, lattice)
@@ -145,7 +157,7 @@ def write_catalog(region: Region, paths: DatasetPaths, table_out: Path, map_out:
     of_classes = settings.label.class_column is not None
     told = [note for note in outlines.notes if not (of_classes and note.startswith(SAME_GROUND))]
     every_note = {"outlines": told, "grid": grid_notes, "split": split_notes}
-    _write_json(audit_out, {**audit_split(catalog, joined, classes, settings.splits), "notes": every_note})
+    _write_json(audit_out, {**audit, "notes": every_note})
 
 
 def _refuse_empty_split(catalog: gpd.GeoDataFrame, notes: list[str], settings: RegionSettings) -> None:

@@ -57,7 +57,11 @@ class ChipIndex(RegionTask):
         keys = ("nodata.mode", "grid.size", "chips.size", "chips.step")
         settings = self.configured.settings
         found = {**pick(settings, keys), **settings.class_table.unusual("name"), **settings.unusual_splits}
-        return Dependencies(found, facets=("crs",), reads=_files(self.requires()))
+        reads = _files(self.requires())
+        if settings.split.folds:
+            # The fold of each chip.
+            reads += self.clone(PartitionCatalog).targets()[:1]
+        return Dependencies(found, facets=("crs",), reads=reads)
 
     def requires(self) -> list[RegionTask]:
         return list(all_shards(self))

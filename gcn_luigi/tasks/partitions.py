@@ -1,5 +1,6 @@
 """The grid, the catalog of partitions, and the files that are made from partitions on request."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from luigi.util import requires
@@ -76,15 +77,17 @@ class PartitionCatalog(RegionTask):
         )
 
     def output(self) -> tuple[PublishedFile, ...]:
-        return self.publishes(self.paths.catalog, self.paths.catalog_map, self.paths.split_audit)
+        paths = self.paths
+        folds = (paths.folds, paths.folds_csv) if self.configured.settings.split.folds else ()
+        return self.publishes(paths.catalog, paths.catalog_map, paths.split_audit, *folds)
 
     def page(self) -> str:
         return "catalog"
 
     def make(self) -> None:
-        catalog, map_, audit = self.output()
-        with catalog.atomic_write() as table, map_.atomic_write() as layer, audit.atomic_write() as text:
-            partitions.write_catalog(self.configured, self.paths, table, layer, text)
+        with ExitStack() as files:
+            written = [files.enter_context(target.atomic_write()) for target in self.output()]
+            partitions.write_catalog(self.configured, self.paths, *written)
 
 
 @requires(PartitionCatalog)

@@ -44,10 +44,10 @@ def pixels(catalog, split):
     return found
 
 
-def least_gap(catalog):
-    """Return the least number of pixels between train and dev, along rows and columns alike; -1 where they overlap."""
+def least_gap(catalog, one="train", other="dev"):
+    """Return the least number of pixels between two splits, along rows and columns alike; -1 where they overlap."""
     gaps = []
-    train, dev = (catalog[catalog["split"] == name] for name in ("train", "dev"))
+    train, dev = (catalog[catalog["split"] == name] for name in (one, other))
     for a, b in itertools.product(train.itertuples(), dev.itertuples()):
         down = max(a.row - b.row - b.height, b.row - a.row - a.height)
         across = max(a.col - b.col - b.width, b.col - a.col - a.width)

@@ -16,8 +16,12 @@ from gcn_luigi.errors import ConfigError, few
 
 if TYPE_CHECKING:
     import geopandas as gpd
+    import pandas as pd
+
+    from gcn_luigi.read.dataset import Dataset
 
 _OF_FILES = ("train", "dev", "test")
+_OF_FOLD = ("train", "held out")
 _SUMS = ("shared_pixels", "shared_area_m2", "n_overlapping", "n_duplicates")
 
 
@@ -53,8 +57,9 @@ def check_split(
     JSON keys: what, n_train, n_dev and n_test (if there is a test split), shared_pixels (of a dataset) or
     shared_area_m2 and n_overlapping (of files), n_duplicates, shared_glaciers (null if they were not compared),
     least_distance_m, nearest, edge_m (of a chip or footprint), left_out (how many rows of FILE are in no split, for
-    each other word in the column `split`), pairs (the same measures for each two splits, which `splits` names), leaks
-    and warnings (lists of texts). With several pairs, the measures above pairs are their sums, and the least distance.
+    each other word in the column `split`), pairs (the same measures for each two splits, which `splits` names), folds
+    (for a dataset with folds: fold, n_train, n_held_out and the same measures), leaks and warnings (lists of texts).
+    With several pairs, the measures above pairs are their sums, and the least distance.
 
     \b
     Example:
@@ -75,8 +80,9 @@ def check_split(
             raise click.UsageError("--no-shared-glaciers needs --glacier-field, the column with the glacier ids")
         found = _of_files(what, crs, glacier_field)
     found = {**found, **_together(found["pairs"])}
-    found["leaks"] = [leak for pair in found["pairs"] for leak in _leaks(found, pair, **limits)]
-    found["warnings"] = [warning for pair in found["pairs"] for warning in _warnings(found, pair)]
+    every = [*(("", found, pair) for pair in found["pairs"]), *_as_pairs(found)]
+    found["leaks"] = [about + leak for about, counts, pair in every for leak in _leaks(counts, pair, **limits)]
+    found["warnings"] = [about + line for about, _, pair in every for line in _warnings(pair, found["edge_m"])]
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
@@ -100,18 +106,40 @@ def _of_dataset(place: Path) -> dict[str, Any]:
     dataset = Dataset(place)
     index = dataset.chip_table
     leaks = measure_leakage(index, dataset.partition_table, dataset.lattice, dataset.splits)
-    boxes = index[["left", "bottom", "right", "top"]].apply(tuple, axis=1)
-    of_split = {split: set(boxes[index["split"] == split]) for split in dataset.splits}
     return {
         "what": str(place),
         **{f"n_{split}": count for split, count in leaks.counts.items()},
-        "pairs": [
-            {**asdict(pair), "n_duplicates": len(set.intersection(*(of_split[split] for split in pair.splits)))}
-            for pair in leaks.pairs
-        ],
+        "pairs": [{**asdict(pair), "n_duplicates": _count_duplicates(index, *pair.splits)} for pair in leaks.pairs],
+        **({"folds": _folds_of(dataset)} if dataset.n_folds else {}),
         "edge_m": float((index["right"] - index["left"]).median()) if len(index) else None,
         "left_out": {},
     }
+
+
+def _folds_of(dataset: "Dataset") -> list[dict[str, Any]]:
+    """Return what the train chips and the held-out chips of each fold share."""
+    from gcn_luigi.prepare.split.leakage import measure_leakage  # noqa: PLC0415
+    from gcn_luigi.read.selection import chosen_rows  # noqa: PLC0415
+
+    found = []
+    for fold in range(dataset.n_folds):
+        # Whatever is in no part of the fold has another word in the column.
+        parts = dataset.chip_table.assign(split="left out")
+        for split, side in zip(("train", "dev"), _OF_FOLD, strict=True):
+            rows = chosen_rows(dataset.chip_table, split, fold=fold, folds=dataset.fold_table)
+            parts.loc[rows, "split"] = side
+        leaks = measure_leakage(parts, dataset.partition_table, dataset.lattice, _OF_FOLD)
+        counts = {f"n_{side.replace(' ', '_')}": count for side, count in leaks.counts.items()}
+        shared = {key: value for key, value in asdict(leaks.pairs[0]).items() if key != "splits"}
+        found.append({"fold": fold, **counts, **shared, "n_duplicates": _count_duplicates(parts, *_OF_FOLD)})
+    return found
+
+
+def _count_duplicates(index: "pd.DataFrame", one: str, other: str) -> int:
+    """Return how many boxes chips of both splits have."""
+    edges = ["left", "bottom", "right", "top"]
+    boxes = (index.loc[index["split"] == split, edges].drop_duplicates() for split in (one, other))
+    return len(next(boxes).merge(next(boxes), on=edges))
 
 
 def _of_files(what: tuple[Path, ...], crs: str | None, glacier_field: str | None) -> dict[str, Any]:
@@ -208,8 +236,20 @@ def _leaks(
     return leaks
 
 
-def _warnings(found: Mapping[str, Any], pair: Mapping[str, Any]) -> list[str]:
-    distance, edge = pair["least_distance_m"], found["edge_m"]
+def _as_pairs(found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
+    """Return for each fold how messages about it begin, its counts, and its train and held-out chips as a pair."""
+    return [
+        (
+            f"fold {fold['fold']}: ",
+            {f"n_{side}": fold[f"n_{side.replace(' ', '_')}"] for side in _OF_FOLD},
+            {**fold, "splits": list(_OF_FOLD)},
+        )
+        for fold in found.get("folds", [])
+    ]
+
+
+def _warnings(pair: Mapping[str, Any], edge: float | None) -> list[str]:
+    distance = pair["least_distance_m"]
     is_shared = pair.get("shared_pixels") or pair.get("n_overlapping")
     if distance is None or edge is None or is_shared or distance >= edge:
         return []
@@ -226,6 +266,8 @@ def _print(found: Mapping[str, Any]) -> None:
         if len(found["pairs"]) > 1:
             click.echo(f"{' and '.join(pair['splits'])}:")
         _print_pair(pair)
+    for fold in found.get("folds", []):
+        _print_fold(fold)
     if found["left_out"]:
         words = ", ".join(f"{count:,} {word or 'without a split'}" for word, count in found["left_out"].items())
         click.echo(f"in {'neither' if len(sides) < 3 else 'no split'}:{' ' * (6 if len(sides) < 3 else 5)}{words}")
@@ -234,10 +276,21 @@ def _print(found: Mapping[str, Any]) -> None:
     for warning in found["warnings"]:
         click.echo(f"warning: {warning}", err=True)
     if not found["leaks"]:
-        which = "train and dev" if len(sides) < 3 else "two of the splits"
+        only_two = len(sides) < 3 and "folds" not in found
+        which = "train and dev" if only_two else "some of these"
         no_leak = f"no leak, but {which} are too close for a fair test" if found["warnings"] else "no leak"
         told = "; shared glaciers are allowed unless you give --no-shared-glaciers"
         click.echo(no_leak + (told if found["shared_glaciers"] else ""))
+
+
+def _print_fold(fold: Mapping[str, Any]) -> None:
+    distance = fold["least_distance_m"]
+    apart = "no distance" if distance is None else f"{distance:,.0f} m apart"
+    click.echo(
+        f"fold {fold['fold']}: {fold['n_train']:,} train, {fold['n_held_out']:,} held out, {apart}; "
+        f"shared: {fold['shared_pixels']:,} pixels, {fold['n_duplicates']:,} duplicates, "
+        f"{len(fold['shared_glaciers'])} glaciers"
+    )
 
 
 def _print_pair(pair: Mapping[str, Any]) -> None:

@@ -52,6 +52,9 @@ class DatasetPaths:
     index_map = Below("index.gpkg")
     # The audit of what train and dev share; band statistics and class counts.
     split_audit = Below("split.json")
+    # What each fold does with each partition, if folds were asked for.
+    folds = Below("folds.parquet")
+    folds_csv = Below("folds.csv")
     statistics = Below("statistics.json")
     # Distances of dev, test and the whole area to training; the features of chips that they are measured in.
     distances = Below("distances.json")

@@ -65,7 +65,7 @@ def audit_split(
         column: {name: float(side[column].mean()) if len(side) else None for name, side in sides.items()}
         for column in ("glacier_share", *(f"share_{name}" for name in balanced))
     }
-    pairs = [_audit_pair(pair, sides, joined, pixel_size) for pair in itertools.combinations(splits, 2)]
+    pairs = [audit_pair(pair, sides, joined, pixel_size) for pair in itertools.combinations(splits, 2)]
     gaps = [(pair["least_distance_px"], pair["least_distance_m"]) for pair in pairs]
     gap = min((one for one in gaps if one[0] is not None), default=(None, None))
     return {
@@ -83,9 +83,10 @@ def audit_split(
     }
 
 
-def _audit_pair(
+def audit_pair(
     pair: tuple[str, str], sides: Mapping[str, gpd.GeoDataFrame], joined: pd.DataFrame, pixel_size: float
 ) -> dict[str, Any]:
+    """Measure what the partitions of two of `sides` share; the keys are those of pairs in `audit_split`."""
     one, other = (sides[name] for name in pair)
     windows = partition_windows(one), partition_windows(other)
     gap, _ = _nearest(*windows)

@@ -22,6 +22,7 @@ from gcn_luigi.prepare.split.blocks import (
     partition_windows,
 )
 from gcn_luigi.prepare.split.names import refuse_third_split, split_of
+from gcn_luigi.prepare.split.units import unit_ids
 from gcn_luigi.settings import SplitSettings
 
 _BY_COLUMN = "split.method = column"
@@ -30,6 +31,8 @@ _MAX_LOST = 0.5
 _MAX_ODDS = 3.0
 # The first words of the note that blocks or buffer are smaller than the settings ask for.
 REDUCED = "the region is too small for blocks"
+# The same where glaciers or regions go whole into a split.
+TOO_NEAR = "the buffer is smaller than asked for"
 
 
 def assign_split(
@@ -38,6 +41,7 @@ def assign_split(
     settings: SplitSettings,
     classes: ClassTable = DEFAULT_CLASSES,
     splits: Sequence[str] = ("train", "dev"),
+    regions: "pd.Series[str] | None" = None,
 ) -> tuple[gpd.GeoDataFrame, list[str]]:
     """Return the catalog with split, block, used and reason filled in, and notes about compromises.
 
@@ -64,6 +68,8 @@ def assign_split(
         The classes of the label.
     splits : sequence of str
         The splits of the dataset: train and dev, or also test.
+    regions : Series or None
+        The region of each partition, "" for none, by the id of the partition; for settings with regions.
 
     Returns
     -------
@@ -80,7 +86,7 @@ def assign_split(
     used = np.flatnonzero(result["used"].to_numpy(bool))
     cells = result.iloc[used].reset_index(drop=True)
     if settings.method == "blocks":
-        assigned = _by_blocks(cells, joined, settings, classes, splits)
+        assigned = _by_blocks(cells, joined, settings, classes, splits, regions)
     elif settings.method == "legacy":
         assigned = _at_random(cells, settings)
     else:
@@ -125,18 +131,28 @@ class _Held:
 
 
 def _by_blocks(
-    cells: gpd.GeoDataFrame, joined: pd.DataFrame, settings: SplitSettings, classes: ClassTable, splits: Sequence[str]
+    cells: gpd.GeoDataFrame,
+    joined: pd.DataFrame,
+    settings: SplitSettings,
+    classes: ClassTable,
+    splits: Sequence[str],
+    regions: "pd.Series[str] | None",
 ) -> _Assigned:
     if cells.empty:
         nothing = np.empty(0, dtype=object)
         return _Assigned(nothing, nothing, nothing, [])
     # Without by_glacier, outlines neither tie blocks nor add to the cost.
     seen = joined if settings.by_glacier else joined.iloc[:0]
-    search = _Search(cells, seen, settings.seed, ("glacier_share", *(f"share_{name}" for name in classes.balanced())))
+    traits = ("glacier_share", *(f"share_{name}" for name in classes.balanced()))
+    search = _Search(cells, joined, seen, settings, traits, regions)
+    sizes = [settings.block_partitions >> i for i in range(settings.block_partitions.bit_length())]
+    if settings.unit != "blocks":
+        # Other units have no smaller size.
+        sizes = sizes[:1]
     fallback = None
     for buffer in range(settings.buffer_partitions, -1, -1):
-        for block in (settings.block_partitions >> i for i in range(settings.block_partitions.bit_length())):
-            held = search.hold_back(block, buffer, settings.dev_share, settings.test_share)
+        for block in sizes:
+            held = search.hold_back(block, buffer)
             found = held, _shrunk(settings, block, buffer)
             if held.is_good:
                 return _from_choice(cells, joined, splits, *found)
@@ -155,21 +171,32 @@ class _Search:
 
     cells: gpd.GeoDataFrame
     joined: pd.DataFrame
-    seed: int
+    # The rows of `joined` that tie units.
+    seen: pd.DataFrame
+    settings: SplitSettings
     traits: Sequence[str]
+    regions: "pd.Series[str] | None"
 
-    def hold_back(self, block: int, buffer: int, dev_share: float, test_share: float) -> _Held:
-        """Choose test among all blocks, then dev among the partitions that test and its buffer leave."""
-        blocks = block_ids(self.cells, block)
+    def hold_back(self, block: int, buffer: int) -> _Held:
+        """Choose test among all units, then dev among the partitions that test and its buffer leave."""
+        settings = self.settings
+        dev_share, test_share = settings.dev_share, settings.test_share
+        blocks = unit_ids(self.cells, self.joined, settings.unit, block, self.regions)
         buffer_px = buffer * int(max(self.cells["height"].max(), self.cells["width"].max()))
         is_test, is_lost = np.zeros((2, len(self.cells)), dtype=bool)
         test = None
         if test_share > 0.0:
             test = self._choose(np.ones(len(self.cells), dtype=bool), blocks, buffer_px, test_share)
             is_test, is_lost = test.is_dev, test.is_lost
+        elif settings.test_regions:
+            is_test = np.isin(blocks.astype(str), settings.test_regions)
+            windows = partition_windows(self.cells)
+            others = np.flatnonzero(~is_test)
+            is_lost[others[near_pairs(windows[others], windows[is_test], buffer_px)[0]]] = True
         left = ~is_test & ~is_lost
         is_dev = np.zeros(len(self.cells), dtype=bool)
-        if not left.any() or (test is not None and not np.isfinite(test.cost)):
+        is_held = not settings.test_regions or is_test.any()
+        if not left.any() or not is_held or (test is not None and not np.isfinite(test.cost)):
             return _Held(is_test, is_dev, is_lost, blocks, buffer, is_possible=False, is_good=False)
         # The share among those that are left, so that dev has its share of all.
         share = dev_share / (1.0 - test_share)
@@ -184,14 +211,18 @@ class _Search:
 
     def _choose(self, among: npt.NDArray[np.bool_], blocks: npt.NDArray[Any], buffer_px: int, share: float) -> Choice:
         cells = self.cells[among].reset_index(drop=True)
-        groups = group_blocks(cells, self.joined, blocks[among], buffer_px=buffer_px, dev_share=share)
-        search = BlockSearch(cells, self.joined, groups, buffer_px=buffer_px, dev_share=share, traits=self.traits)
-        return search.best(self.seed)
+        groups = group_blocks(cells, self.seen, blocks[among], buffer_px=buffer_px, dev_share=share)
+        search = BlockSearch(cells, self.seen, groups, buffer_px=buffer_px, dev_share=share, traits=self.traits)
+        return search.best(self.settings.seed)
 
 
 def _shrunk(settings: SplitSettings, block: int, buffer: int) -> list[str]:
     if (block, buffer) == (settings.block_partitions, settings.buffer_partitions):
         return []
+    if settings.unit != "blocks":
+        kind = {"glacier": "glaciers", "regions": "regions"}[settings.unit]
+        asked = f"{TOO_NEAR}: {kind} lie too close for a buffer of {settings.buffer_partitions} partitions"
+        return [f"{asked}: a buffer of {buffer} is used"]
     asked = f"{REDUCED} of {settings.block_partitions} and a buffer of {settings.buffer_partitions} partitions"
     return [f"{asked}: blocks of {block} and a buffer of {buffer} are used"]
 

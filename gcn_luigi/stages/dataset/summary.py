@@ -13,7 +13,7 @@ import shapely
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.shard.reader import open_shard
-from gcn_luigi.io.tables import write_geopackage, write_geoparquet
+from gcn_luigi.io.tables import read_geoparquet, write_geopackage, write_geoparquet
 from gcn_luigi.prepare.chips.metadata import indexed_columns
 from gcn_luigi.prepare.statistics.float_counts import FloatHistogram
 from gcn_luigi.prepare.statistics.statistics import BandSummary, class_weights, empty_histogram, summarise
@@ -40,6 +40,10 @@ def write_index(settings: RegionSettings, paths: DatasetPaths, table_out: Path, 
     rows = pd.concat(parts, ignore_index=True)
     if settings.nodata.mode == "legacy":
         rows["published_name"] = published_names(rows)
+    if settings.split.folds:
+        folds = read_geoparquet(paths.catalog).set_index("partition")["fold"]
+        rows["fold"] = folds.reindex(rows["partition"]).to_numpy()
+        rows["fold"] = rows["fold"].astype("Int64")
     _refuse_empty(settings, paths, set(rows["split"]))
     boxes = shapely.box(rows["left"], rows["bottom"], rows["right"], rows["top"])
     index = gpd.GeoDataFrame(rows, geometry=boxes, crs=crs)

@@ -16,7 +16,7 @@ from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.prepare.outlines.overlaps import SAME_GROUND
 from gcn_luigi.prepare.partitions.catalog import NOTHING_EXCLUDED
 from gcn_luigi.prepare.partitions.year_gaps import year_warnings
-from gcn_luigi.prepare.split.split import REDUCED
+from gcn_luigi.prepare.split.split import REDUCED, TOO_NEAR
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.tile_quality import checked_bands
 
@@ -43,7 +43,7 @@ def dataset_warnings(settings: RegionSettings, paths: DatasetPaths) -> list[str]
 
 def _about_split(audit: dict[str, Any], settings: RegionSettings) -> Iterator[str]:
     notes = audit.get("notes", {}).get("split", [])
-    yield from (note for note in notes if note.startswith(REDUCED))
+    yield from (note for note in notes if note.startswith((REDUCED, TOO_NEAR)))
     gap = audit.get("least_distance_px")
     if gap is not None and gap < settings.chips.size:
         apart = "touch" if gap == 0 else f"are {audit['least_distance_m']:,.0f} m apart, less than one chip"
