@@ -161,6 +161,11 @@ class Dataset:
         """The names of the classes, by rising value."""
         return self.classes.names
 
+    @property
+    def has_confidence(self) -> bool:
+        """Whether chips have a ``confidence``, which says how sure the label of each pixel is."""
+        return bool(self.description.get("configuration", {}).get("label", {}).get("confidence"))
+
     def chips(self, split: str, *, threads: int = 1, cache_mb: int = 256) -> ChipReader:
         """Return the chips of ``train`` or ``dev``. ``val`` and ``validation`` are accepted for ``dev``.
 

@@ -5,14 +5,22 @@ from pathlib import Path
 
 from gcn_luigi.bands import Role
 from gcn_luigi.io.publish.paths import DatasetPaths
-from gcn_luigi.io.raster.qgis_styles import catalog_style, distance_style, image_style, label_style, split_style
+from gcn_luigi.io.raster.qgis_styles import (
+    catalog_style,
+    confidence_style,
+    distance_style,
+    image_style,
+    label_style,
+    split_style,
+)
 from gcn_luigi.settings import RegionSettings
 
 
 def styled_layers(settings: RegionSettings, paths: DatasetPaths) -> tuple[Path, ...]:
     """Return the files of a dataset that get a style: first the stack of each year, then the single layers."""
     distance = (paths.distance,) if settings.distance.enabled else ()
-    once = (paths.label, *distance, paths.catalog_map, paths.index_map)
+    confidence = (paths.confidence,) if settings.label.confidence else ()
+    once = (paths.label, *distance, *confidence, paths.catalog_map, paths.index_map)
     return (*(paths.stack(year) for year in settings.years), *once)
 
 
@@ -23,7 +31,7 @@ def is_stretched(paths: DatasetPaths, layer: Path) -> bool:
 
 def write_style(settings: RegionSettings, paths: DatasetPaths, layer: Path, out: Path) -> None:
     """Write the ``.qml`` of one of `styled_layers`. Stretched layers need the band statistics."""
-    fixed = {paths.catalog_map: catalog_style, paths.index_map: split_style}
+    fixed = {paths.catalog_map: catalog_style, paths.index_map: split_style, paths.confidence: confidence_style}
     if layer == paths.label:
         text = label_style(settings.class_table)
     else:
