@@ -1,5 +1,7 @@
 """Weights for a loss, from the confidence of the label."""
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,9 +9,6 @@ from gcn_luigi.errors import InputError
 
 # Percent. Higher values are missing.
 _SURE = 100
-_WEIGHTS = np.zeros(256, np.float32)
-_WEIGHTS[: _SURE + 1] = np.arange(_SURE + 1) / np.float32(_SURE)
-_WEIGHTS.flags.writeable = False
 
 
 def weights(confidence: NDArray[np.uint8], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
@@ -39,4 +38,13 @@ def weights(confidence: NDArray[np.uint8], out: NDArray[np.float32] | None = Non
             fix="give the confidence as stored in the shard, uint8 in percent",
         )
     # With "clip", numpy writes into `out` without a copy; a byte is never out of range.
-    return np.take(_WEIGHTS, confidence, out=out, mode="clip")
+    return np.take(_table(), confidence, out=out, mode="clip")
+
+
+@functools.lru_cache(maxsize=1)
+def _table() -> NDArray[np.float32]:
+    """Return the weight of each byte, (256,)."""
+    table = np.zeros(256, np.float32)
+    table[: _SURE + 1] = np.arange(_SURE + 1) / np.float32(_SURE)
+    table.flags.writeable = False
+    return table

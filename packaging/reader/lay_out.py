@@ -19,6 +19,7 @@ OFFERED = (
     "gcn_luigi.prepare.missing.fill",
     # The former place of Flag.
     "gcn_luigi.prepare.nodata",
+    "gcn_luigi.read.confidence",
     "gcn_luigi.read.dataset",
     "gcn_luigi.read.labels",
     "gcn_luigi.read.normalise",
