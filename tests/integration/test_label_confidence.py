@@ -21,6 +21,7 @@ from gcn_luigi.errors import ConfigError, ShardError
 from gcn_luigi.io.shard.codecs import CODECS
 from gcn_luigi.io.shard.format import write_footer
 from gcn_luigi.prepare.partitions.query import Selection
+from gcn_luigi.read.checks.shards import index_problems
 from gcn_luigi.read.confidence import weights
 from gcn_luigi.read.export.export import Request, export
 from gcn_luigi.read.transforms import dihedral
@@ -174,15 +175,17 @@ class TestSources:
         assert_planes(tmp_path / "out/tiny", edge, lost=1.0)
 
 
-class TestReading:
-    @pytest.fixture(scope="class", params=["chips", "windows"])
-    def opened(self, request, built, tmp_path_factory):
-        if request.param == "chips":
-            return gcn_luigi.open_dataset(built.root)
-        target = tmp_path_factory.mktemp("windows") / "tiny"
-        convert_dataset(built.root, target, "windows", None, lambda *_: None)
-        return gcn_luigi.open_dataset(target)
+@pytest.fixture(scope="module", params=["chips", "windows"])
+def opened(request, built, tmp_path_factory):
+    """Return the dataset in either layout."""
+    if request.param == "chips":
+        return gcn_luigi.open_dataset(built.root)
+    target = tmp_path_factory.mktemp("windows") / "tiny"
+    convert_dataset(built.root, target, "windows", None, lambda *_: None)
+    return gcn_luigi.open_dataset(target)
 
+
+class TestReading:
     @pytest.mark.parametrize("is_preloaded", [False, True])
     def test_batches_hold_it_however_they_are_read(self, built, opened, is_preloaded):
         plain = np.concatenate([
@@ -312,7 +315,9 @@ class TestStorage:
         name = min((copy / "shards").glob("train-*.h5")).name
         shutil.copy(built.plain / "shards" / name, copy / "shards" / name)
 
-        assert any("it has no confidence of the label" in problem for problem in validate(copy))
+        found = list(index_problems(gcn_luigi.open_dataset(copy), [name]))
+
+        assert f"{name}: it has no confidence of the label, but the dataset has one" in found
 
     def test_statistics_count_what_the_chips_hold(self, tiny, tmp_path):
         # Chips side by side, so that no pixel is in two of them.

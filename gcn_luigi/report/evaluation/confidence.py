@@ -16,8 +16,8 @@ from gcn_luigi.settings import LabelSettings
 # First percent of each part of a bar, its name, and its colour, from unsure to sure. They differ in grey as well.
 _PARTS = (
     (0, "below 50 %", "#5b1a57"),
-    (50, "50 to 59 %", "#8f3a5c"),
-    (60, "60 to 69 %", "#c0605a"),
+    (50, "50 to 59 %", "#87345b"),
+    (60, "60 to 69 %", "#b5525c"),
     (70, "70 to 79 %", "#e2915a"),
     (80, "80 to 89 %", "#efbf74"),
     (90, "90 to 99 %", "#f7e3a8"),
