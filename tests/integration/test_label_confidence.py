@@ -19,6 +19,7 @@ import gcn_luigi
 from gcn_luigi import Flag
 from gcn_luigi.errors import ConfigError, ShardError
 from gcn_luigi.io.shard.codecs import CODECS
+from gcn_luigi.io.shard.equality import content_keys
 from gcn_luigi.io.shard.format import write_footer
 from gcn_luigi.prepare.partitions.query import Selection
 from gcn_luigi.read.checks.shards import index_problems
@@ -28,9 +29,11 @@ from gcn_luigi.read.transforms import dihedral
 from gcn_luigi.read.validate import validate
 from gcn_luigi.settings import LabelSettings, RegionSettings
 from gcn_luigi.stages.dataset.convert import convert_dataset
+from gcn_luigi.tasks import LabelConfidence
 from tests.integration.builds import build_inline, dataset, once_per_run
 from tests.integration.changes import write_config
 from tests.integration.commands import make_tiny
+from tests.integration.test_examples import _training
 from tests.integration.test_outline_labels import write
 
 EDGE_PX, LOST, LIMIT = 3, 4.0, 70
@@ -381,6 +384,103 @@ class TestExport:
         assert not list((tmp_path / "all").glob("*confidence*"))
         with pytest.raises(ConfigError, match="the dataset has no confidence"):
             export(plain, tmp_path / "one", Request(Selection(limit=1), layers=("confidence",)), lambda *_: None)
+
+
+class TestOtherSettings:
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"nodata.mode": "legacy", "nodata.legacy.topo_band": -2, "nodata.fill": 1},
+            {"chips.edge": "pad", "chips.step": 24, "shards.layout": "windows"},
+            {"chips.edge": "legacy", "chips.step": 24},
+            {"label.ice_outside": "ignore"},
+            {"label.ice_outside": "ice"},
+            {"stack.dtype": "float32"},
+            {"lattice.bounds": [336010.0, 1288330.0, 345580.0, 1295980.0], "align.resampling": "bilinear"},
+        ],
+        ids=str,
+    )
+    def test_a_dataset_is_sound_to_the_bottom(self, tiny, tmp_path, changes):
+        config = write_config(tmp_path / "config", tiny, VOTES, changes)
+        build_inline(dataset(tiny.region, tmp_path / "out", tiny.sources, config))
+
+        assert list(validate(tmp_path / "out/tiny", deep=True)) == []
+        opened = gcn_luigi.open_dataset(tmp_path / "out/tiny")
+        chips = opened.chips("train")
+        batch = chips.batch(range(len(chips)))
+        missing = batch["flags"] & Flag.LABEL > 0
+        assert missing.any()
+        assert (batch["confidence"][missing] == 255).all()
+        assert not batch["weight"][missing].any()
+        assert not (batch["flags"][missing] & Flag.UNCERTAIN).any()
+        assert (batch["confidence"][~missing] <= 100).all()
+
+    def test_votes_count_outside_where_they_make_ice(self, tiny, tmp_path):
+        found = {}
+        for outside in ("none", "ice"):
+            changes = {**VOTES, "label.confidence": ["votes"], "label.ice_outside": outside}
+            del changes["label.edge_px"], changes["label.confidence_lost_per_year"]
+            config = write_config(tmp_path / f"config-{outside}", tiny, changes)
+            root = dataset(tiny.region, tmp_path / outside, tiny.sources, config)
+            build_inline(root.clone(LabelConfidence))
+            with rasterio.open(root.paths.confidence) as source:
+                found[outside] = source.read(1)
+            inside = burnt(outlines_of(tiny.sources), root.paths.label, 0)
+
+        np.testing.assert_array_equal(found["none"][inside], found["ice"][inside])
+        known = found["none"] != 255
+        assert (found["none"][~inside & known] == 100).all()
+        assert (found["ice"][~inside & known] < 100).any()
+
+    def test_a_plan_counts_its_bytes(self, tiny, built, tmp_path):
+        from gcn_luigi.operate.forecast import forecast, tasks_to_prepare  # noqa: PLC0415
+
+        config = write_config(tmp_path / "config", tiny, VOTES)
+        root = dataset(tiny.region, tmp_path / "out", tiny.sources, config)
+        for task in tasks_to_prepare(root, is_exact=True):
+            build_inline(task)
+        (tmp_path / "scratch").mkdir()
+
+        found = forecast(root, root, tmp_path / "scratch", lambda *_: None, workers=1, is_exact=True)
+
+        chips = len(gcn_luigi.open_dataset(built.root).chip_table)
+        n_bands = len(gcn_luigi.open_dataset(built.root).bands)
+        assert found.plan.chips == chips
+        assert found.plan.chips_bytes == chips * 32**2 * (2 * n_bands + 3)
+        assert "gcn.LabelConfidence()" in [planned.task.name for planned in found.tasks]
+
+    def test_equal_chips_are_equal_whatever_their_confidence(self, built, tmp_path):
+        copy = shutil.copytree(built.root / "shards", tmp_path / "shards")
+        name = min(copy.glob("train-*.h5")).name
+        with h5py.File(copy / name, "r+", libver=("v110", "v110")) as file:
+            for plane in ("image", "label", "flags"):
+                # Both are written by HDF5, whose zlib compresses otherwise than a build does.
+                file[plane][:2] = np.stack([file[plane][0]] * 2)
+            file["confidence"][1] = 100 - file["confidence"][0] % 7
+        write_footer(copy / name)
+
+        first, second, third = content_keys(copy, [(name, 0), (name, 1), (name, 2)])
+
+        assert first == second != third
+
+
+def test_a_loss_counts_pixels_by_their_weight():
+    torch = pytest.importorskip("torch")
+    loss_of, same = _training().loss_of, torch.testing.assert_close
+    found, of_class = torch.randn(2, 3, 5, 5), torch.tensor([1.0, 3.0, 2.0])
+    place = torch.randint(0, 3, (2, 5, 5))
+    place[0, 0] = 255
+    sure = (place != 255).float()
+
+    same(loss_of(found, place, of_class, sure), loss_of(found, place, of_class))
+    # Half the weight everywhere is the same mean.
+    same(loss_of(found, place, of_class, sure / 2), loss_of(found, place, of_class))
+    # A pixel without weight does not count, whatever the network says of it.
+    sure[1, 2] = 0
+    before = loss_of(found, place, of_class, sure)
+    found[1, :, 2] += 50 * torch.randn(3, 5)
+    same(loss_of(found, place, of_class, sure), before)
+    assert loss_of(found, place, of_class, torch.zeros_like(sure)) == 0
 
 
 class TestSettings:
