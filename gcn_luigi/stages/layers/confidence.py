@@ -30,8 +30,9 @@ from gcn_luigi.stages.layers.aligned_band import open_layer
 from gcn_luigi.stages.layers.mosaics import read_inventory
 from gcn_luigi.stages.layers.outline_label import read_class_polygons
 
-# One block tall, so that blocks are always written in the same order.
-_STRIP = (BLOCK, 4096)
+# One block tall, so that blocks are always written in the same order; narrow, because distances are only made where
+# outlines are.
+_STRIP = (BLOCK, 1024)
 
 # Where glaciers are, by outline: bool (y, x) for a window, which may reach beyond the lattice.
 _Inside = Callable[[Window], NDArray[np.bool_]]
