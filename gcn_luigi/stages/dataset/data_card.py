@@ -102,14 +102,14 @@ def _confidence(settings: RegionSettings, statistics: dict[str, Any]) -> str:
     limit, of_train = label.min_confidence, statistics["confidence"]["train"]
     lines = [
         "",
-        "Confidence: `confidence` (uint8) is how sure the label is, in percent, 255 where it is missing: the least of",
-        f"{'; '.join(said[source] for source in label.confidence)}.",
+        "Confidence: the array `confidence` (uint8) says how sure the label is, in percent; 255 where it is missing.",
+        f"The least of its sources counts: {'; '.join(said[source] for source in label.confidence)}.",
     ]
     if limit is not None:
         shares = ", ".join(
             f"{name} {found['uncertain'] / max(found['pixels'], 1):.1%}" for name, found in of_train.items()
         )
-        lines.append(f"Bit 32 of the flags marks labels below {limit} percent. Train pixels: {shares}.")
+        lines.append(f"Bit 32 of the flags marks labels below {limit} percent: of the train pixels, {shares}.")
     return "\n".join(lines) + "\n"
 
 
