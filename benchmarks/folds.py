@@ -75,7 +75,9 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     audit = audit_split(catalog, joined, splits=splits)
     folds = audit_folds(catalog, joined, plan.table)
     print(f"{given.partitions:,} partitions, {joined['outline'].nunique():,} glaciers")
-    print(f"split {split_s:.1f} s, {given.folds} folds {folds_s:.1f} s, measured in {time.perf_counter() - began:.1f} s")
+    print(
+        f"split {split_s:.1f} s, {given.folds} folds {folds_s:.1f} s, measured in {time.perf_counter() - began:.1f} s"
+    )
     print({key: audit[key] for key in ("n_train", "n_dev", "n_test", "n_unused", "glacier_share_mean")})
     for pair in audit["pairs"]:
         print({**pair, "shared_glaciers": len(pair["shared_glaciers"])})

@@ -34,7 +34,9 @@ STAGES = (
     "dataset",
 )
 # Built only when asked for, or only if the sources need them.
-ON_REQUEST = frozenset({"AlignedBand", "GridReport", "PartitionFiles", "StackFiles", "AllRegions", "DerivedBand"})
+ON_REQUEST = frozenset(
+    {"AlignedBand", "GridReport", "PartitionFiles", "StackFiles", "AllRegions", "DerivedBand", "LabelConfidence"}
+)
 WRAPPERS = frozenset({"AllRegions"})
 # Files of tasks that are known only when the tiles are listed.
 LATER = {"AlignedBand": "aligned/*/*.tif"}
@@ -52,6 +54,8 @@ dem = "dem"
 [align]
 resampling = "bilinear"
 """
+# Added to tables that the region has, for the same reason.
+ADDED_TO = {"[label]\n": 'confidence = ["edge"]\n'}
 
 Edges = dict[str, set[str]]
 
@@ -63,6 +67,8 @@ def task_graph(config_dir: Path, region: str) -> Iterator[tuple[dict[str, list[l
     output = str(Path(tempfile.gettempdir()) / "graph")
     with tempfile.TemporaryDirectory() as directory:
         text = (config_dir / f"{region}.toml").read_text(encoding="utf-8")
+        for head, key in ADDED_TO.items():
+            text = text.replace(head, head + key)
         (Path(directory) / f"{region}.toml").write_text(text + ADDED, encoding="utf-8")
         yield _task_graph(Path(directory), region, output)
 

@@ -1,7 +1,8 @@
 """Train a small network on a dataset: ``python examples/train.py output/demo --steps 60``.
 
 It shows what any training on these chips has to do: normalise by the numbers of train, let the loss pass over missing
-labels, weigh the classes, and measure on dev. The network is small on purpose; put your own in its place.
+labels, weigh the classes, count uncertain labels for less if the dataset says which these are, and measure on dev. The
+network is small on purpose; put your own in its place.
 """
 # ruff: noqa: INP001, T201  a script that tells how far it is
 
@@ -55,6 +56,21 @@ def network(bands: int, classes: int, width: int = 24) -> nn.Module:
     return nn.Sequential(*layers, nn.Conv2d(width, classes, 1))
 
 
+def loss_of(
+    found: torch.Tensor, place: torch.Tensor, weight: torch.Tensor, sure: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return the mean cross entropy over the pixels that have a label, each with the weight of its class.
+
+    `sure` (chip, y, x) float32, 0 to 1, is the batch's ``weight``, which is 0 where the label is missing: a pixel
+    whose label is half as certain counts half as much. Without it, all labels count in full.
+    """
+    if sure is None:
+        return functional.cross_entropy(found, place, weight, ignore_index=LABEL_IGNORE)
+    each = functional.cross_entropy(found, place, weight, ignore_index=LABEL_IGNORE, reduction="none")
+    share = weight[place.clamp(max=len(weight) - 1)] * sure
+    return (each * sure).sum() / share.sum().clamp(min=1e-6)
+
+
 def endless(stream: ChipStream, device: torch.device) -> Iterator[Tensors]:
     """Yield batches on the device, epoch after epoch, each in an order of its own."""
     while True:
@@ -95,7 +111,7 @@ def train(
     losses, start = [], time.monotonic()
     for step, batch in zip(range(steps), endless(stream, device), strict=False):
         found = model(scale(batch["image"], batch["flags"]))
-        loss = functional.cross_entropy(found, scale.places[batch["label"].long()], weight, ignore_index=LABEL_IGNORE)
+        loss = loss_of(found, scale.places[batch["label"].long()], weight, batch.get("weight"))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

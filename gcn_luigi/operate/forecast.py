@@ -28,7 +28,7 @@ from gcn_luigi.tasks.dependencies import Snapshot
 from gcn_luigi.tasks.graph import State, explain, upstream
 from gcn_luigi.tasks.inventory import TileQuality
 from gcn_luigi.tasks.partitions import PartitionCatalog
-from gcn_luigi.tasks.rasters import YearStack
+from gcn_luigi.tasks.rasters import YearStack, label_confidence
 from gcn_luigi.tasks.shards import ChipShard
 
 # What a build does with a task, by its state. A task whose inputs are built now is looked at again: it is rebuilt only
@@ -114,7 +114,8 @@ def tasks_to_prepare(root: RegionTask, *, is_exact: bool) -> list[RegionTask]:
     settings = root.configured.settings
     stacks = [root.clone(YearStack, year=year) for year in settings.years] if is_exact else []
     tiles = [root.clone(TileQuality, band=band.name) for band in checked_bands(settings)] if is_exact else []
-    return [root.clone(PartitionCatalog), *stacks, *tiles]
+    sure = label_confidence(root) if is_exact else []
+    return [root.clone(PartitionCatalog), *stacks, *tiles, *sure]
 
 
 def forecast(

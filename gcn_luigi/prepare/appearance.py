@@ -20,6 +20,7 @@ MISSING_COLOURS: Mapping[str, str] = MappingProxyType(
         "topo": "#228833",
         "label": "#ccbb44",
         "distance": "#aa3377",
+        "uncertain": "#ee6677",
         "several": "#8c8c8c",
         "outside": "#333333",
     }

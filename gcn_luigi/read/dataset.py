@@ -196,6 +196,11 @@ class Dataset:
 
         return read_columns(self._verified(self.paths.folds))
 
+    @property
+    def has_confidence(self) -> bool:
+        """Whether chips have a ``confidence``, which says how sure the label of each pixel is."""
+        return bool(self.description.get("configuration", {}).get("label", {}).get("confidence"))
+
     def chips(self, split: str, *, fold: int | None = None, threads: int = 1, cache_mb: int = 256) -> ChipReader:
         """Return the chips of ``train``, ``dev`` or ``test``. ``val`` and ``validation`` are accepted for ``dev``.
 

@@ -1,16 +1,18 @@
 """Read the chips of one split, one by one or in batches, in any layout."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypedDict, cast
+from typing import TYPE_CHECKING, Any, NotRequired, Self, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.io.parallel import in_order
+from gcn_luigi.io.shard.format import CONFIDENCE
+from gcn_luigi.read.confidence import weights
 from gcn_luigi.read.store.buffers import Batch, BufferPool
 from gcn_luigi.read.store.pixels import PixelStore
 
@@ -25,13 +27,17 @@ class Chip(TypedDict):
     """One sample.
 
     ``image`` (band, y, x) int16, or float32 if the stack is; ``label`` (y, x) uint8: values of `Dataset.classes`, 255
-    ignore; ``flags`` (y, x) uint8, where set bits mean missing; ``chip_id`` str.
+    ignore; ``flags`` (y, x) uint8, where set bits mean missing; ``chip_id`` str. If the dataset was built with a
+    confidence of the label, also ``confidence`` (y, x) uint8, percent, 255 where the label is missing, and ``weight``
+    (y, x) float32, the same as a share, 0 to 1, and 0 where the label is missing.
     """
 
     image: NDArray[Any]
     label: NDArray[np.uint8]
     flags: NDArray[np.uint8]
     chip_id: str
+    confidence: NotRequired[NDArray[np.uint8]]
+    weight: NotRequired[NDArray[np.float32]]
 
 
 class ChipReader:
@@ -75,9 +81,9 @@ class ChipReader:
         ShardError
             The shard is missing, damaged or incomplete.
         """
-        batch = self.batch([position])
-        image, label, flags = batch["image"][0], batch["label"][0], batch["flags"][0]
-        return Chip(image=image, label=label, flags=flags, chip_id=str(self._store.ids[position]))
+        batch: Mapping[str, Any] = self.batch([position])
+        planes = {name: values[0] for name, values in batch.items() if name != "position"}
+        return cast("Chip", {**planes, "chip_id": str(self._store.ids[position])})
 
     @property
     def layout(self) -> str:
@@ -108,7 +114,8 @@ class ChipReader:
         -------
         Batch
             ``image`` (chip, band, y, x) int16 or float32, ``label`` and ``flags`` (chip, y, x) uint8, ``position``
-            (chip,) int64, in the order of `indices`.
+            (chip,) int64, in the order of `indices`. If the dataset was built with a confidence of the label, also
+            ``confidence`` (chip, y, x) uint8 and ``weight`` (chip, y, x) float32; see `Chip`.
 
         Raises
         ------
@@ -127,7 +134,9 @@ class ChipReader:
             arrays = {
                 name: _fitting(cast("Any", out).get(name), name, shapes[name], dtype) for name, dtype in types.items()
             }
-        self._store.fill(positions, arrays)
+        self._store.fill(positions, {name: array for name, array in arrays.items() if name != "weight"})
+        if "weight" in arrays:
+            weights(arrays[CONFIDENCE], out=arrays["weight"])
         return cast("Batch", {**arrays, "position": positions})
 
     def order(self, *, seed: int, epoch: int = 0, group: int | None = None) -> Positions:
@@ -243,10 +252,12 @@ class ChipReader:
         if not len(self):
             return {"image": (0, 0, 0, 0), "label": (0, 0, 0), "flags": (0, 0, 0)}
         shapes, _ = self._store.format(int(positions[0]) if len(positions) else 0)
-        return {name: (len(positions), *shape) for name, shape in shapes.items()}
+        found = {name: (len(positions), *shape) for name, shape in shapes.items()}
+        return {**found, "weight": found[CONFIDENCE]} if CONFIDENCE in found else found
 
     def _types(self, positions: Positions) -> dict[str, np.dtype[Any]]:
-        return self._store.types(int(positions[0]) if len(positions) else 0)
+        found = self._store.types(int(positions[0]) if len(positions) else 0)
+        return {**found, "weight": np.dtype(np.float32)} if CONFIDENCE in found else found
 
     def _positions(self, indices: Sequence[int] | Positions) -> Positions:
         positions = np.asarray(indices)

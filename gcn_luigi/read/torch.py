@@ -33,8 +33,10 @@ class ChipDataset(Dataset[Tensors]):
     """A map-style dataset, for any sampler.
 
     Samples are dicts of tensors: ``image`` (band, y, x) int16, ``label`` and ``flags`` (y, x) uint8, ``position`` ()
-    int64. Normalise on the device, as in `gcn_luigi.read.normalise`. A DataLoader requests one batch at a time, and
-    `collate` returns it unchanged: ``DataLoader(ChipDataset(reader), batch_size=64, collate_fn=collate)``.
+    int64; with a confidence of the label also ``confidence`` uint8 and ``weight`` float32 (y, x), which is 0 to 1, and
+    0 where the label is missing. Normalise on the device, as in `gcn_luigi.read.normalise`. A DataLoader requests one
+    batch at a time, and `collate` returns it unchanged: ``DataLoader(ChipDataset(reader), batch_size=64,
+    collate_fn=collate)``.
 
     Parameters
     ----------

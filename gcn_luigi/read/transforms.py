@@ -1,7 +1,7 @@
-"""The eight rotations and reflections of a square chip, reproducible and equal for image, label and flags."""
+"""The eight rotations and reflections of a square chip, reproducible and equal for all its arrays."""
 
 import hashlib
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from gcn_luigi.read.reader import Chip
 
 N_DIHEDRAL = 8
 _N_TURNS = 4
+# The last two are optional.
+_TURNED = ("image", "label", "flags", "confidence", "weight")
 
 _Pixel = TypeVar("_Pixel", bound=np.generic)
 
@@ -29,7 +31,7 @@ def dihedral(chip: Chip, k: int) -> Chip:
     ----------
     chip : Chip
         ``image`` (..., y, x) of any dtype, ``label`` and ``flags`` (y, x), as from `ChipReader`, or with a normalised
-        image. Not modified.
+        image; ``confidence`` and ``weight`` (y, x), if it has them. Not modified.
     k : int
         0 to 7: ``k % 4`` quarter turns counter-clockwise. From 4, the chip is first mirrored left to right.
         0 changes nothing; 2 and 4 to 7 are their own inverse; 1 and 3 are inverse to each other.
@@ -50,18 +52,16 @@ def dihedral(chip: Chip, k: int) -> Chip:
     if k not in range(N_DIHEDRAL):
         raise ConfigError(f"a square has no orientation {k!r}", where="dihedral, k", fix="use 0 to 7")
     edge = chip["label"].shape[-1]
-    shapes = {name: array.shape for name, array in (("image", chip["image"]), ("flags", chip["flags"]))}
-    if chip["label"].shape != (edge, edge) or any(shape[-2:] != (edge, edge) for shape in shapes.values()):
+    planes: dict[str, NDArray[Any]] = {name: cast("Any", chip)[name] for name in _TURNED if name in chip}
+    if any(array.shape[-2:] != (edge, edge) or array.ndim < 2 for array in planes.values()):
+        shapes = ", ".join(f"{name} of {array.shape}" for name, array in planes.items())
         raise InputError(
-            f"the chip has a label of {chip['label'].shape}, an image of {shapes['image']} and flags of "
-            f"{shapes['flags']}, so it is not square",
+            f"the chip has {shapes}, so it is not square",
             where=f"chip {chip['chip_id']}",
             fix="give image (band, y, x), label (y, x) and flags (y, x) with y = x",
         )
-    return Chip(
-        image=_laid(chip["image"], k), label=_laid(chip["label"], k), flags=_laid(chip["flags"], k),
-        chip_id=chip["chip_id"],
-    )  # fmt: skip
+    turned: dict[str, Any] = {name: _laid(array, k) for name, array in planes.items()}
+    return cast("Chip", {**turned, "chip_id": chip["chip_id"]})
 
 
 def dihedral_of(chip_id: str, epoch: int, seed: int) -> int:

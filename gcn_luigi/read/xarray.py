@@ -13,7 +13,7 @@ import numpy as np
 from pyproj import CRS
 
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.shard.format import FLAG_ATTRIBUTES, label_attributes
+from gcn_luigi.io.shard.format import CONFIDENCE, CONFIDENCE_ATTRIBUTES, flag_attributes, label_attributes
 from gcn_luigi.prepare.missing.fill import outside_flags
 from gcn_luigi.read.reader import ChipReader
 
@@ -41,9 +41,10 @@ def as_xarray(dataset: "Dataset", chips: Sequence[str], *, masked: bool = False)
     -------
     xarray.Dataset
         ``image`` (chip, band, y, x), and ``label`` and ``flags`` (chip, y, x) uint8 with the meanings of their values
-        in the form of the CF conventions. Coordinates are ``chip`` (id), ``band`` (name), ``role``, ``unit``, and the
-        columns of the index. For one chip ``x`` and ``y`` are the centres of its pixels in metres, with north up. For
-        several chips they count pixels; select one with `sel` and use `locate` to get its position.
+        in the form of the CF conventions; ``confidence`` (chip, y, x) uint8, in percent, 255 where the label is
+        missing, if the dataset was built with it. Coordinates are ``chip`` (id), ``band`` (name), ``role``, ``unit``,
+        and the columns of the index. For one chip ``x`` and ``y`` are the centres of its pixels in metres, with north
+        up. For several chips they count pixels; select one with `sel` and use `locate` to get its position.
 
     Raises
     ------
@@ -64,11 +65,14 @@ def as_xarray(dataset: "Dataset", chips: Sequence[str], *, masked: bool = False)
         image = np.where(lost, np.float32(np.nan), image.astype(np.float32))
     axes = ("chip", "y", "x")
     size = image.shape[-1]
+    confidence = batch.get(CONFIDENCE)
+    more = {} if confidence is None else {CONFIDENCE: (axes, confidence, dict(CONFIDENCE_ATTRIBUTES))}
     found = xr.Dataset(
         {
             "image": (("chip", "band", "y", "x"), image, {"long_name": "image bands", "grid_mapping": "spatial_ref"}),
             "label": (axes, batch["label"], label_attributes(dataset.classes)),
-            "flags": (axes, batch["flags"], FLAG_ATTRIBUTES),
+            "flags": (axes, batch["flags"], flag_attributes(has_confidence=bool(more))),
+            **more,
             "spatial_ref": ((), np.int32(0), {"crs_wkt": CRS.from_user_input(dataset.lattice.crs).to_wkt()}),
         },
         coords={

@@ -15,7 +15,7 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.header import open_raster
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.prepare.appearance import MISSING_COLOURS, colour
-from gcn_luigi.prepare.missing.fill import Flag
+from gcn_luigi.prepare.missing.fill import MISSING, Flag
 from gcn_luigi.report.drawing import png_uri
 
 # Pixels along the longer side; larger chips and rasters are decimated to this length.
@@ -45,6 +45,7 @@ def chip_pictures(
 ) -> tuple[tuple[str, str, str], float]:
     """Return a chip in false colour, its label and its missing pixels as data URIs, and the share of missing pixels."""
     image, label, flags = (shard.pixels(name, row) for name in ("image", "label", "flags"))
+    flags = flags & np.uint8(MISSING)
     thin = slice(None, None, -(-max(label.shape) // _LONGEST_CHIP))
     image, label, flags = image[:, thin, thin], label[thin, thin], flags[thin, thin]
     hiding = Flag.OUTSIDE
@@ -76,7 +77,7 @@ def missing_picture(flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
     rgb = np.empty((*flags.shape, 3), np.uint8)
     rgb[...] = colour(MISSING_COLOURS["several"])
     rgb[flags == 0] = colour(MISSING_COLOURS["present"])
-    for flag in Flag:
+    for flag in MISSING:
         rgb[flags == flag] = colour(MISSING_COLOURS[str(flag.name).lower()])
     rgb[flags & Flag.OUTSIDE > 0] = colour(MISSING_COLOURS["outside"])
     return rgb

@@ -140,6 +140,15 @@ class RegionSettings(Section):
         return self
 
     @model_validator(mode="after")
+    def _confidence_of_years_has_dates(self) -> Self:
+        if "years" in self.label.confidence and self.outlines.date_field == UNDATED:
+            raise ValueError(
+                f'label.confidence = ["years"] needs dates: outlines.date_field = "{UNDATED}" says that the outlines '
+                "have none"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _composite_is_stacked(self) -> Self:
         shown = [band.name for band in self.schema_bands.image]
         if unknown := [name for name in self.report.composite or () if name not in shown]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -17,6 +17,9 @@ _OF_OUTLINES = {
     "debris_outside": "none",
     "class_column": None,
 }
+# Keys of the confidence, with the values that they have where they are not given, and the source that each belongs to.
+_OF_CONFIDENCE = {"confidence": (), "edge_px": 2, "confidence_lost_per_year": 1.0, "min_confidence": None}
+_SOURCE_OF = {"edge_px": "edge", "confidence_lost_per_year": "years"}
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,8}")
 
 
@@ -47,6 +50,14 @@ class LabelSettings(Section):
     classes: dict[str, str] = Field(default={})
     # Classes of which the used partitions may hold no pixel at all.
     allow_absent: tuple[str, ...] = ()
+    # What the confidence of the label comes from; nothing: chips have no confidence.
+    confidence: tuple[Literal["votes", "edge", "years"], ...] = ()
+    # Pixels closer to an outline than this are uncertain, on both sides.
+    edge_px: Annotated[int, Field(ge=1, le=100)] = 2
+    # Percent that each year between outline and image takes away.
+    confidence_lost_per_year: Annotated[float, Field(gt=0.0, le=100.0)] = 1.0
+    # Percent. Pixels below are flagged as uncertain.
+    min_confidence: Annotated[int, Field(ge=1, le=100)] | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -78,6 +89,37 @@ class LabelSettings(Section):
             raise ValueError(f'classes: the values of a raster are whole numbers, such as "1", not "{wrong[0]}"')
         return self
 
+    @model_validator(mode="after")
+    def _confidence_has_its_sources(self) -> Self:
+        if len(set(self.confidence)) != len(self.confidence):
+            raise ValueError("confidence names a source twice")
+        for key, source in _SOURCE_OF.items():
+            if key in self.model_fields_set and source not in self.confidence:
+                raise ValueError(f'{key} needs confidence = ["{source}"], alone or with other sources')
+        if self.min_confidence is not None and not self.confidence:
+            raise ValueError('min_confidence needs confidence, the list of its sources: "votes", "edge", "years"')
+        if "votes" in self.confidence:
+            if self.stem is None:
+                raise ValueError(
+                    'confidence = ["votes"] needs stem: a label from a raster or from outlines has no votes; '
+                    'use "edge" or "years"'
+                )
+            if "max_votes" not in self.model_fields_set:
+                raise ValueError(
+                    'confidence = ["votes"] needs max_votes, the number of votes if all models agree, such as 7'
+                )
+            if not 1 <= self.min_votes <= self.max_votes:
+                raise ValueError(
+                    f'confidence = ["votes"] needs a min_votes from 1 to max_votes ({self.max_votes}), '
+                    f"not {self.min_votes}"
+                )
+        return self
+
+    @property
+    def year_loss(self) -> float:
+        """Percent of confidence that each year between outline and image takes away; 0 if years do not count."""
+        return self.confidence_lost_per_year if "years" in self.confidence else 0.0
+
     @property
     def made_from(self) -> Literal["votes", "raster", "outlines"]:
         """What the label is made from."""
@@ -108,7 +150,10 @@ class LabelSettings(Section):
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the keys of `source` if they are not given, so that earlier datasets stay current."""
+        """Leave out keys that came later if they are not given, so that earlier datasets stay current."""
+        later = _OF_OUTLINES | _OF_CONFIDENCE
         return {
-            key: value for key, value in plain(self).items() if key not in _OF_OUTLINES or value != _OF_OUTLINES[key]
+            key: value
+            for key, value in plain(self).items()
+            if key not in later or (tuple(value) if isinstance(value, list) else value) != later[key]
         }

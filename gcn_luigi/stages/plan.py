@@ -146,6 +146,7 @@ def plan_dataset(region: Region, paths: DatasetPaths, *, is_exact: bool, say: Sa
             classes=shares[split],
         )
     pixel = np.dtype(settings.stack.dtype).itemsize * len(settings.schema_bands.image) + _PLANES
+    pixel += bool(settings.label.confidence)
     stored = [place.window for split in splits.values() for place in split.with_chips]
     window = max((one.height for one in stored), default=0) * max((one.width for one in stored), default=0)
     return Plan(

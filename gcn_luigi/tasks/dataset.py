@@ -82,7 +82,8 @@ class BandStatistics(RegionTask):
     def dependencies(self, _path: Path) -> Dependencies:
         settings = self.configured.settings
         names = [band.name for band in settings.schema_bands.image]
-        facts = {"bands": names, **pick(settings, ("stack.dtype",)), **settings.class_table.unusual("name")}
+        sure = ("label.confidence", "label.min_confidence")
+        facts = {"bands": names, **pick(settings, ("stack.dtype", *sure)), **settings.class_table.unusual("name")}
         facts |= settings.unusual_splits
         return Dependencies(facts, reads=_files(self.requires()))
 
@@ -193,7 +194,7 @@ class DatasetCard(RegionTask):
         keys = ("chips.size", "chips.step", "grid.size", "nodata.fill", "nodata.mode", "split.method", "shards.layout")
         return Dependencies(
             {
-                **pick(settings, (*keys, "stack.dtype")),
+                **pick(settings, (*keys, "stack.dtype", *(f"label.{key}" for key in data_card.OF_CONFIDENCE))),
                 "is_voted": settings.label.stem is not None,
                 "bands": band_facts(settings.schema_bands.image, "name", "role", "unit"),
                 **settings.class_table.unusual("name", "value"),

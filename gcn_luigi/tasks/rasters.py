@@ -3,13 +3,14 @@
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import luigi
 from luigi.util import requires
 
 from gcn_luigi.bands import Band
 from gcn_luigi.config import band_facts, outline_keys, pick
-from gcn_luigi.stages.layers import derived, label, mosaics
+from gcn_luigi.stages.layers import confidence, derived, label, mosaics
 from gcn_luigi.tasks.aligned import aligned_bands, aligned_layer, aligned_targets, shown_pixels
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Dependencies
@@ -190,6 +191,43 @@ class ClassLabel(RegionTask):
         with raster.atomic_write() as temporary, contextlib.ExitStack() as stack:
             text = stack.enter_context(notes[0].atomic_write()) if notes else None
             label.write_label(self.configured, self.paths, temporary, self.say, text)
+
+
+class LabelConfidence(RegionTask):
+    """Say how sure the label of each pixel is, from votes and from the distance to outlines; only if asked for."""
+
+    def dependencies(self, _path: Path) -> Dependencies:
+        region, settings = self.configured, self.configured.settings
+        keys, classes = ["label.confidence"], dict[str, Any]()
+        votes = aligned_targets(self, "label") if "votes" in settings.label.confidence else ()
+        if "votes" in settings.label.confidence:
+            keys += ["label.stem", "label.min_votes", "label.max_votes", "label.ice_outside"]
+        if "edge" in settings.label.confidence:
+            keys.append("label.edge_px")
+        if {"votes", "edge"} & {*settings.label.confidence}:
+            keys += outline_keys(settings)
+        if settings.label.class_column is not None:
+            keys += ["label.class_column", "label.classes"]
+            classes = settings.class_table.unusual("name", "value", "glacier")
+        sources = confidence.confidence_sources(region)
+        reads = [*self.clone(ClassLabel).targets()[:1], *votes]
+        return Dependencies({**pick(settings, keys), **classes}, sources[bool(votes) :], ("lattice",), reads)
+
+    def requires(self) -> list[RegionTask]:
+        """Require the label, and the votes if they are warped onto the lattice."""
+        return [self.clone(ClassLabel), *aligned_layer(self, "label")]
+
+    def output(self) -> PublishedFile:
+        return self.publishes(self.paths.confidence)[0]
+
+    def make(self) -> None:
+        with self.output().atomic_write() as temporary:
+            confidence.write_confidence(self.configured, self.paths, temporary, self.say)
+
+
+def label_confidence(task: RegionTask) -> list[LabelConfidence]:
+    """Return the task that makes the confidence of the label, if it is asked for."""
+    return [task.clone(LabelConfidence)] if task.configured.settings.label.confidence else []
 
 
 class DistanceRaster(RegionTask):

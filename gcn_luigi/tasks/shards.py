@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import luigi
 import numpy as np
 
+from gcn_luigi.config import pick
 from gcn_luigi.io.publish.paths import WITH_TEST
 from gcn_luigi.io.raster.stack import AHEAD_BYTES, BLOCK_BYTES
 from gcn_luigi.prepare.statistics.statistics import N_BINS
@@ -14,7 +16,7 @@ from gcn_luigi.stages.shards.shard import BATCH, ShardRequest, build_shard
 from gcn_luigi.tasks.base import RegionTask, hidden_parameter
 from gcn_luigi.tasks.dependencies import Dependencies
 from gcn_luigi.tasks.partitions import PartitionCatalog, corrected_dependencies
-from gcn_luigi.tasks.rasters import YearStack
+from gcn_luigi.tasks.rasters import YearStack, label_confidence
 from gcn_luigi.tasks.target import PublishedFile
 
 # Bytes in addition to partitions and chips: blocks decoded by GDAL, windows read ahead, tables, HDF5; measured.
@@ -45,11 +47,11 @@ class ChipShard(RegionTask):
     def dependencies(self, _path: Path) -> Dependencies:
         classes = self.configured.settings.class_table.unusual("name", "value", "glacier")
         corrected = corrected_dependencies(self, "chips", "shards.codec", "shards.layout")
-        return replace(corrected, settings={**corrected.settings, **classes})
+        return replace(corrected, settings={**corrected.settings, **classes, **_confidence(self.configured.settings)})
 
     def requires(self) -> list[RegionTask]:
         stacks = (self.clone(YearStack, year=year) for year in self.configured.settings.years)
-        return [self.clone(PartitionCatalog), *stacks]
+        return [self.clone(PartitionCatalog), *stacks, *label_confidence(self)]
 
     def output(self) -> PublishedFile:
         return self.publishes(self.paths.shard(self.split, self.number, self.total))[0]
@@ -71,6 +73,15 @@ class ChipShard(RegionTask):
             build_shard(request, temporary, self.say)
 
 
+def _confidence(settings: RegionSettings) -> dict[str, Any]:
+    """Return what the confidence in a shard depends on, apart from the raster; nothing if there is none."""
+    label = settings.label
+    if not label.confidence:
+        return {}
+    # An attribute names the sources.
+    return {**pick(settings, ("label.confidence", "label.min_confidence")), "year_loss": label.year_loss}
+
+
 def all_shards(task: RegionTask) -> list[ChipShard]:
     """Return the shard tasks of train, then of dev and of test; the settings give their number."""
     return [
@@ -89,7 +100,7 @@ def shard_bytes(settings: RegionSettings, threads: int, size: int | None = None)
     """
     pixels = (settings.grid.size if size is None else size) ** 2
     n_image, item = len(settings.schema_bands.image), np.dtype(settings.stack.dtype).itemsize
-    sample = item * n_image + 2
+    sample = item * n_image + 2 + bool(settings.label.confidence)
     counts = _FLOAT_COUNTS * n_image if settings.stack.dtype == "float32" else 0
     partition = pixels * sample
     piece = partition if settings.shards.layout == "windows" else BATCH * settings.chips.size**2 * sample

@@ -20,6 +20,7 @@ OFFERED = (
     # The former place of Flag.
     "gcn_luigi.prepare.nodata",
     "gcn_luigi.read.applicability",
+    "gcn_luigi.read.confidence",
     "gcn_luigi.read.dataset",
     "gcn_luigi.read.labels",
     "gcn_luigi.read.normalise",

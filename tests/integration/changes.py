@@ -34,6 +34,13 @@ BASES: dict[str, dict[str, Any]] = {
     "gaps": {"tiles.on_missing": "gap"},
     "from label": {"distance.source": "label"},
     "derived": {"bands.3.name": "slope", "bands.3.role": "topo", "bands.3.derive": "slope"},
+    "sure": {
+        "label.max_votes": 7,
+        "label.confidence": ["votes", "edge", "years"],
+        "label.edge_px": 2,
+        "label.confidence_lost_per_year": 1.0,
+        "label.min_confidence": 70,
+    },
     "legacy": {"nodata.mode": "legacy", "nodata.legacy.topo_band": -2},
 }
 

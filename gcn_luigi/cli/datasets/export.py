@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gcn_luigi.prepare.partitions.query import Selection
     from gcn_luigi.read.dataset import Dataset
 
-_LAYERS = ("image", "label", "flags")
+_LAYERS = ("image", "label", "flags", "confidence")
 
 
 @click.command()
@@ -72,9 +72,10 @@ _LAYERS = ("image", "label", "flags")
 def export(*, dataset: Path, out: Path, form: str | None, overwrite: bool, as_json: bool, **options: Any) -> None:
     """Write chips, partitions or a box of the dataset in DATASET as GeoTIFFs into the new directory OUT.
 
-    The export needs no sources. Next to each image (int16, bands by name) are its label and flags (uint8), and styles
-    that QGIS loads automatically. The file footprints.gpkg holds each footprint with all columns of the index or
-    catalog. A box gives one mosaic per year: years are never mixed, and pixels that no partition covers are missing.
+    The export needs no sources. Next to each image (int16, bands by name) are its label and flags (uint8), the
+    confidence of the label if the dataset has it, and styles that QGIS loads automatically. The file footprints.gpkg
+    holds each footprint with all columns of the index or catalog. A box gives one mosaic per year: years are never
+    mixed, and pixels that no partition covers are missing.
 
     JSON keys: format, region, dataset, digest, form, crs, n_chips, n_rasters, bytes, files.
 
@@ -95,7 +96,7 @@ def export(*, dataset: Path, out: Path, form: str | None, overwrite: bool, as_js
     if selection.is_empty and not everything:
         raise click.UsageError("say what to export: --chip, --partition, --bbox, --split, --year, --sample, or --all")
     usual = "mosaic" if selection.bounds is not None else "partitions" if selection.partitions else "chips"
-    wanted = tuple(layer for layer in _LAYERS if not layers or layer in layers)
+    wanted = tuple(layer for layer in _LAYERS if layer in layers) or None
     request = Request(selection, cast("Form", form or usual), cast("Any", wanted), overwrite)
     with progress_bar() as say:
         said = write(opened, out, request, say)

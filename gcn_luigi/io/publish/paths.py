@@ -41,6 +41,8 @@ class DatasetPaths:
     # What is to be known about a label that was made from outlines alone.
     label_notes = Below("label.json")
     distance = Below("distance.tif")
+    # The confidence of the label, where it is asked for.
+    confidence = Below("confidence.tif")
     # The cells that partitions are cut from; changes made when they were imported; a comparison of three cell sizes.
     grid = Below("grid.gpkg")
     grid_notes = Below("grid.json")

@@ -21,6 +21,8 @@ _VERSION = "3.22.0"
 _OPAQUE = 255
 # Colours of the distance, from near to far. They differ in grey as well.
 _DISTANCES = ("#f2fbff", "#7fb8d8", "#3f6f9f", "#1d2f57")
+# Colours of the confidence, from none to full. They differ in grey as well.
+_CONFIDENCES = ("#5b1a57", "#b5525c", "#e9a65a", "#fdf3c6")
 # Opacity of fills. Layers below shine through. Chips overlap, so their opacities add up.
 _TINT, _FAINT_TINT, _CHIP_TINT = 60, 40, 14
 # Reasons of the catalog that differ only in a number or year form one group.
@@ -94,8 +96,8 @@ def label_style(classes: ClassTable = DEFAULT_CLASSES) -> str:
     return _paletted([*entries, _Entry(LABEL_IGNORE, f"{LABEL_IGNORE} ignore", "#ffffff", 0)])
 
 
-def flags_style() -> str:
-    """Return the style of the flags. The legend names every combination of bits."""
+def flags_style(*, has_confidence: bool = False) -> str:
+    """Return the style of the flags. The legend names every combination of bits; uncertain labels are a bit of some."""
     single = {
         Flag.OPTICAL: "optical",
         Flag.TOPO: "topo",
@@ -110,7 +112,19 @@ def flags_style() -> str:
         if value & Flag.OUTSIDE:
             kind = "outside"
         entries.append(_Entry(value, f"{value} missing: {', '.join(parts)}", MISSING_COLOURS[kind]))
+    if has_confidence:
+        bit, gaps = int(Flag.UNCERTAIN), list(enumerate(entries))[1:]
+        entries.append(_Entry(bit, f"{bit} uncertain label, nothing missing", MISSING_COLOURS["uncertain"]))
+        for value, entry in gaps:
+            entries.append(
+                _Entry(bit + value, f"{bit + value} uncertain; {entry.label.partition(' ')[2]}", entry.colour)
+            )
     return _paletted(entries)
+
+
+def confidence_style() -> str:
+    """Return the style of the confidence of the label, from 0 to 100 percent, with a ramp of four colours."""
+    return _ramp(_CONFIDENCES, 100, " %")
 
 
 def distance_style(farthest: float, unit: str) -> str:
@@ -118,7 +132,12 @@ def distance_style(farthest: float, unit: str) -> str:
 
     `unit` follows the numbers in the legend.
     """
-    share = 1 / (len(_DISTANCES) - 1)
+    return _ramp(_DISTANCES, farthest, f" {unit}" if unit else "")
+
+
+def _ramp(colours: Sequence[str], farthest: float, suffix: str) -> str:
+    """Return the style of a raster whose first band is drawn in a ramp of colours, from 0 to `farthest`."""
+    share = 1 / (len(colours) - 1)
     renderer = _single_band("singlebandpseudocolor")
     renderer.set("classificationMin", "0")
     renderer.set("classificationMax", str(round(farthest)))
@@ -133,10 +152,10 @@ def distance_style(farthest: float, unit: str) -> str:
         minimumValue="0",
         maximumValue=str(round(farthest)),
     )
-    for step, colour in enumerate(_DISTANCES):
+    for step, colour in enumerate(colours):
         value = str(round(farthest * step * share))
         _item(ramp, "item", _Entry(value, value, colour))
-    ET.SubElement(ramp, "rampLegendSettings", minimumLabel="", maximumLabel="", suffix=f" {unit}" if unit else "")
+    ET.SubElement(ramp, "rampLegendSettings", minimumLabel="", maximumLabel="", suffix=suffix)
     return _raster(renderer)
 
 

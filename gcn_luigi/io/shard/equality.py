@@ -20,6 +20,8 @@ _DIGEST_BYTES = 16
 def content_keys(shards: Path, places: Sequence[Place]) -> list[bytes]:
     """Return a key for each chip. Two keys are equal if image, label and flags of both chips are equal to the byte.
 
+    The confidence of the label does not count: it may differ between chips of the same ground.
+
     `places` (chip,) are the name of each chip's shard in the directory `shards`, and its position there. In the layout
     ``chips`` stored chunks are compared, because codecs are deterministic and store equal chips as equal bytes. Chips
     are compared first by their sizes, then by their last bytes; only chips that are equal in both are read completely.
@@ -43,7 +45,7 @@ def content_keys(shards: Path, places: Sequence[Place]) -> list[bytes]:
 
 def _sizes(shard: ShardReader, rows: list[int]) -> Iterator[bytes]:
     """Yield the sizes of chips from the shard's index, without reading chips; an empty key for windows."""
-    arrays = shard.arrays.values() if shard.layout == "chips" else ()
+    arrays = [shard.arrays[name] for name in PIXELS] if shard.layout == "chips" else []
     for row in rows:
         known = [int(array.sizes[row]) for array in arrays]
         known += [int(array.checksums[row]) for array in arrays if array.codec == "none"]
@@ -71,7 +73,7 @@ def _digests_of_windows(shard: ShardReader, rows: list[int]) -> Iterator[bytes]:
     """Yield digests of chips after cutting them. Each window is decoded once."""
     digests = {row: blake2b(digest_size=_DIGEST_BYTES) for row in rows}
     asked = np.array(sorted(digests))
-    for name, array in shard.arrays.items():
+    for name, array in ((name, shard.arrays[name]) for name in PIXELS):
         window = np.empty((1, *array.shape[1:]), array.dtype)
         # One chip is cut at a time, because with a small step all chips of a window need many times its memory.
         chip = np.empty((1, *array.shape[1:-2], shard.chip_size, shard.chip_size), array.dtype)

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from gcn_luigi.bands import LABEL_IGNORE, Band
 from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.prepare.chips.chips import Edge
-from gcn_luigi.prepare.missing.fill import Flag, outside_flags
+from gcn_luigi.prepare.missing.fill import NO_CONFIDENCE, Flag, outside_flags
 
 if TYPE_CHECKING:
     # pydantic is not needed to read.
@@ -51,8 +51,10 @@ IMAGE_TYPES: Mapping[str, np.dtype[Any]] = MappingProxyType({"int16": np.dtype("
 PIXELS: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {"image": np.dtype("<i2"), "label": np.dtype("u1"), "flags": np.dtype("u1")}
 )
+# The array that a shard has only if its dataset was built with a confidence of the label.
+CONFIDENCE = "confidence"
 # Columns of CRC-32, one value per row of a pixel array that is stored without a filter.
-CHECKSUMS: Mapping[str, str] = MappingProxyType({name: f"{name}_crc32" for name in PIXELS})
+CHECKSUMS: Mapping[str, str] = MappingProxyType({name: f"{name}_crc32" for name in (*PIXELS, CONFIDENCE)})
 # The first axis of the pixel arrays, by layout.
 ROW_AXES: Mapping[str, str] = MappingProxyType({"chips": "chip", "windows": "window"})
 # Options for the chunks of arrays that are not pixels.
@@ -67,6 +69,23 @@ FLAG_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({
     "flag_masks": np.array([1, 2, 4, 8, 16], dtype="u1"),
     "flag_meanings": "optical_missing topo_missing label_missing outside_mosaic distance_missing",
 })  # fmt: skip
+# The same if there is a confidence of the label.
+_FLAG_ATTRIBUTES_WITH_CONFIDENCE: Mapping[str, Any] = MappingProxyType({
+    "long_name": "what is missing, and where the label is uncertain",
+    "flag_masks": np.array([1, 2, 4, 8, 16, 32], dtype="u1"),
+    "flag_meanings": f"{FLAG_ATTRIBUTES['flag_meanings']} label_uncertain",
+})  # fmt: skip
+# In the form of the CF conventions, but without _FillValue: xarray would turn whole percents into floats.
+CONFIDENCE_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({
+    "long_name": "confidence of the label",
+    "units": "percent",
+    "missing_pixels_hold": np.uint8(255),
+})  # fmt: skip
+
+
+def flag_attributes(*, has_confidence: bool) -> Mapping[str, Any]:
+    """Return the attributes of the flags of a shard."""
+    return _FLAG_ATTRIBUTES_WITH_CONFIDENCE if has_confidence else FLAG_ATTRIBUTES
 
 
 def label_attributes(classes: ClassTable) -> dict[str, Any]:
@@ -128,6 +147,8 @@ class ShardHeader:
         Type of `image`: int16, or float32.
     classes : ClassTable
         Classes of the label.
+    confidence : tuple of str
+        What the confidence of the label comes from. If it is empty, the shard has no such array.
     """
 
     region: str
@@ -145,6 +166,7 @@ class ShardHeader:
     window: tuple[int, int] = (0, 0)
     dtype: str = "int16"
     classes: ClassTable = DEFAULT_CLASSES
+    confidence: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -159,12 +181,14 @@ class ShardHeader:
     @property
     def fills(self) -> dict[str, int]:
         """The value of pixels beyond the edge of a partition, by array. Their flags say that everything is missing."""
-        return {"image": self.fill, "label": LABEL_IGNORE, "flags": int(outside_flags(self.bands) | Flag.LABEL)}
+        beyond = int(outside_flags(self.bands) | Flag.LABEL)
+        return {"image": self.fill, "label": LABEL_IGNORE, "flags": beyond, CONFIDENCE: NO_CONFIDENCE}
 
 
-def pixel_types(dtype: str) -> dict[str, np.dtype[Any]]:
+def pixel_types(dtype: str, *, has_confidence: bool = False) -> dict[str, np.dtype[Any]]:
     """Return the type of each pixel array of a shard, by the type of the stack."""
-    return {**PIXELS, "image": IMAGE_TYPES[dtype]}
+    more = {CONFIDENCE: np.dtype("u1")} if has_confidence else {}
+    return {**PIXELS, "image": IMAGE_TYPES[dtype], **more}
 
 
 @contextmanager
@@ -283,9 +307,10 @@ def describe_pixels(file: h5py.File, header: ShardHeader) -> None:
             "missing_pixels_hold": IMAGE_TYPES[header.dtype].type(header.fill),
         },
         "label": label_attributes(header.classes),
-        "flags": FLAG_ATTRIBUTES,
+        "flags": flag_attributes(has_confidence=bool(header.confidence)),
+        CONFIDENCE: {**CONFIDENCE_ATTRIBUTES, "made_from": " ".join(header.confidence)},
     }
-    for name in PIXELS:
+    for name in pixel_types(header.dtype, has_confidence=bool(header.confidence)):
         with closing(file[name]) as dataset:
             describe(dataset, attributes[name])
             axes: tuple[str, ...] = ("band", "y", "x") if dataset.ndim == 4 else ("y", "x")
@@ -330,7 +355,7 @@ def check_footer(handle: int) -> None:
 
 def _pixel_chunks(file: h5py.File) -> Iterator[tuple[int, int]]:
     """Yield the offset and size of each chunk of the pixel arrays."""
-    for name in PIXELS:
+    for name in (*PIXELS, CONFIDENCE):
         dataset = file.get(name)
         if isinstance(dataset, h5py.Dataset) and dataset.chunks is not None:
             found: list[tuple[int, int]] = []

@@ -12,10 +12,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.errors import GcnLuigiError, ShardError
 from gcn_luigi.io.shard.codecs import codec_of, crc32, decode
-from gcn_luigi.io.shard.format import CHECKSUMS, FORMATS, IMAGE_TYPES, PIXELS, check_footer
+from gcn_luigi.io.shard.format import CHECKSUMS, CONFIDENCE, FORMATS, IMAGE_TYPES, PIXELS, check_footer
 from gcn_luigi.prepare.chips.chips import Edge, gather_chips
+from gcn_luigi.prepare.missing.fill import NO_CONFIDENCE
 
 if TYPE_CHECKING:
     # pydantic is not needed to read.
@@ -73,8 +75,13 @@ class ShardReader:
 
     @property
     def stored_pixels(self) -> int:
-        """Bytes of chips, or of windows, in the file: image, label and flags, as compressed."""
-        return sum(int(self._file[name].id.get_storage_size()) for name in PIXELS)
+        """Bytes of chips, or of windows, in the file: all pixel arrays, as compressed."""
+        return sum(int(self._file[name].id.get_storage_size()) for name in self._pixels)
+
+    @property
+    def _pixels(self) -> dict[str, np.dtype[Any]]:
+        """The pixel arrays that the shard must have, with their types. The footer vouches for what the file lists."""
+        return {**PIXELS, CONFIDENCE: np.dtype("u1")} if CONFIDENCE in self._file else dict(PIXELS)
 
     @property
     def is_complete(self) -> bool:
@@ -118,10 +125,10 @@ class ShardReader:
 
     @cached_property
     def arrays(self) -> dict[str, "StoredArray"]:
-        """Where the rows of ``image``, ``label`` and ``flags`` are in the file."""
+        """Where the rows of ``image``, ``label``, ``flags`` and, if there is one, ``confidence`` are in the file."""
         self.check_format()
         found = {}
-        for name, dtype in PIXELS.items():
+        for name, dtype in self._pixels.items():
             try:
                 checksums = self._file[CHECKSUMS[name]][...] if CHECKSUMS[name] in self._file else None
                 array = self._file[name]
@@ -162,7 +169,8 @@ class ShardReader:
     def fills(self) -> dict[str, int]:
         """The value of pixels beyond the edge of a window, by array."""
         attributes = self._file.attrs
-        return {"image": int(attributes["fill"]), "label": 255, "flags": int(attributes["beyond_flags"])}
+        fill, beyond = int(attributes["fill"]), int(attributes["beyond_flags"])
+        return {"image": fill, "label": LABEL_IGNORE, "flags": beyond, CONFIDENCE: NO_CONFIDENCE}
 
     def read_row(self, name: str, row: int, out: NDArray[Any]) -> None:
         """Decode one row of a pixel array into `out`, which is C-contiguous and has the shape and dtype of the row.
@@ -194,7 +202,7 @@ class ShardReader:
         return gather_chips(windows, places, out, edge=self.edge, extents=extents, fill=self.fills[name])
 
     def pixels(self, name: str, position: int) -> NDArray[Any]:
-        """Return ``image``, ``label`` or ``flags`` of one chip."""
+        """Return one of `arrays`, such as ``image``, of one chip."""
         array = self.arrays[name]
         row, *corner = self.places[position].tolist()
         whole = np.empty((1, *array.shape[1:]), array.dtype)
@@ -213,7 +221,7 @@ class ShardReader:
         return {
             name: node[...]
             for name, node in self._file.items()
-            if isinstance(node, h5py.Dataset) and node.ndim and name not in (*PIXELS, axis)
+            if isinstance(node, h5py.Dataset) and node.ndim and name not in (*PIXELS, CONFIDENCE, axis)
             and axis in [scale.name.removeprefix("/") for scale in node.dims[0].values()]
         }  # fmt: skip
 

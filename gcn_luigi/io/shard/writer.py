@@ -20,7 +20,6 @@ from gcn_luigi.io.shard.format import (
     CHECKSUMS,
     LIBRARY_VERSIONS,
     PACKED,
-    PIXELS,
     ROW_AXES,
     ShardHeader,
     attach,
@@ -68,7 +67,7 @@ class ShardWriter:
         height, width = header.row_shape
         self._rows: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
             name: (dtype, (len(header.bands), height, width) if name == "image" else (height, width))
-            for name, dtype in pixel_types(header.dtype).items()
+            for name, dtype in pixel_types(header.dtype, has_confidence=bool(header.confidence)).items()
         }
         # Arrays are looked up once and stay open until `finish`, because finding one by name takes HDF5 as long as
         # writing a chip.
@@ -84,9 +83,9 @@ class ShardWriter:
     def encode(self, pixels: Mapping[str, NDArray[Any]]) -> EncodedRows:
         """Compress rows for `write`. This does not change the writer, so threads may call it.
 
-        `pixels` are ``image`` (row, band, y, x) in the type of the header, and ``label`` and ``flags`` (row, y, x)
-        uint8. A row is a chip or, in the layout ``windows``, a corrected partition. Raise ShardError if an array has
-        another shape or dtype.
+        `pixels` are ``image`` (row, band, y, x) in the type of the header, and ``label``, ``flags`` and, if the header
+        has sources of it, ``confidence`` (row, y, x) uint8. A row is a chip or, in the layout ``windows``, a corrected
+        partition. Raise ShardError if an array has another shape or dtype.
         """
         count = len(pixels["image"])
         # HDF5 does not check compressed bytes. It would accept those of any array and return wrong pixels.
@@ -144,11 +143,11 @@ class ShardWriter:
         for axis, writer in self._columns.items():
             empty = {**(empty_columns if axis == "chip" else empty_windows)}
             if axis == self._axis and self.codec == "none":
-                empty |= {name: np.empty(0, np.uint32) for name in CHECKSUMS.values()}
+                empty |= {name: np.empty(0, np.uint32) for name in map(CHECKSUMS.__getitem__, self._rows)}
             if len(writer):
                 self._refuse(writer.unlike(empty))
             writer.finish(empty)
-        for name in PIXELS:
+        for name in self._rows:
             self._stored[name].close()
             with closing(self._file[name]) as dataset:
                 attach(self._file, dataset, 0, self._axis)

@@ -26,14 +26,23 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType({
 
 
 class Flag(enum.IntFlag):
-    """Bits of the flags plane. A set bit means that the pixel is missing in this respect."""
+    """Bits of the flags plane. A set bit means that the pixel is missing in this respect.
+
+    Only ``UNCERTAIN`` does not: such a pixel has a label, whose confidence is below ``[label] min_confidence``.
+    """
 
     OPTICAL = 1
     TOPO = 2
     LABEL = 4
     OUTSIDE = 8
     DISTANCE = 16
+    UNCERTAIN = 32
 
+
+# The confidence of a label that is missing.
+NO_CONFIDENCE = 255
+# All bits that mean missing.
+MISSING = Flag.OPTICAL | Flag.TOPO | Flag.LABEL | Flag.OUTSIDE | Flag.DISTANCE
 
 _FLAG_OF = {
     Role.OPTICAL: Flag.OPTICAL,

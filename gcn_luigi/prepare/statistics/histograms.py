@@ -18,6 +18,8 @@ from gcn_luigi.prepare.missing.fill import Corrected, band_flags
 from gcn_luigi.prepare.statistics.float_counts import FloatCounts
 from gcn_luigi.prepare.statistics.statistics import N_BINS, Histogram
 
+# Percent: the highest confidence of a label.
+_SURE = 100
 # The largest number that fits half a word.
 _MOST = 2**32 - 1
 
@@ -121,6 +123,25 @@ def weighted_classes(
     return counts
 
 
+def confidence_counts(
+    label: npt.NDArray[np.uint8],
+    confidence: npt.NDArray[np.uint8],
+    weight: npt.NDArray[np.uint32],
+    classes: ClassTable = DEFAULT_CLASSES,
+) -> npt.NDArray[np.int64]:
+    """Return how many pixels of each class have each confidence, (class, 101); the second axis is in percent.
+
+    `label` and `confidence` are (y, x); values above 100 percent are missing and are left out, and so are pixels whose
+    `weight`, (y, x), is 0. Each pixel counts once.
+    """
+    chosen = (weight > 0) & (confidence <= _SURE)
+    # Places of the classes, by value.
+    places = np.searchsorted(classes.value_array, label[chosen])
+    known = classes.known[label[chosen]]
+    bins = places[known] * (_SURE + 1) + confidence[chosen][known]
+    return np.bincount(bins, minlength=len(classes) * (_SURE + 1)).reshape(len(classes), _SURE + 1).astype(np.int64)
+
+
 class ShardStatistics:
     """Counts over the partitions of one shard: pixel histograms, rejected chips, and values out of range.
 
@@ -134,22 +155,32 @@ class ShardStatistics:
         Number of chips so far.
     """
 
-    def __init__(self, schema: BandSchema) -> None:
+    def __init__(self, schema: BandSchema, *, has_confidence: bool = False) -> None:
         self._band_flags = band_flags(schema)
         is_float = schema.dtype == "float32"
         self._histograms = (FloatCounts if is_float else PixelHistograms)(len(schema.image))
         self._table, self._reasons = schema.classes, reasons_of(schema.classes)
         self._classes = np.zeros((len(self._table), 2), np.int64)
+        self._confidence = np.zeros((len(self._table), _SURE + 1), np.int64) if has_confidence else None
         self._outcomes: list[list[int]] = []
         self._out_of_range: list[npt.NDArray[Any]] = []
         self._steps: list[int] = []
         self.n_kept, self.n_rejected = 0, 0
 
-    def add(self, corrected: Corrected, selection: ChipSelection, size: int) -> None:
-        """Count one partition. Its chips have an edge length of `size` pixels."""
+    def add(
+        self,
+        corrected: Corrected,
+        selection: ChipSelection,
+        size: int,
+        *,
+        confidence: npt.NDArray[np.uint8] | None = None,
+    ) -> None:
+        """Count one partition. Its chips have an edge length of `size` pixels. `confidence` is (y, x), in percent."""
         seen = coverage(selection.origins[selection.kept], size, corrected.label.shape)
         self._histograms.add(corrected.image, corrected.flags, self._band_flags, seen)
         self._classes += weighted_classes(corrected.label, seen, self._table)
+        if self._confidence is not None and confidence is not None:
+            self._confidence += confidence_counts(corrected.label, confidence, seen, self._table)
         outcomes = Counter(selection.reasons.tolist())
         self._outcomes.append([outcomes[reason] for reason in self._reasons])
         self.n_kept += outcomes[RejectionReason.KEPT]
@@ -165,6 +196,7 @@ class ShardStatistics:
                 **self._histograms.tables(),
                 "class_pixels": self._classes[:, 0],
                 "chip_class_pixels": self._classes[:, 1],
+                **({} if self._confidence is None else {"confidence_pixels": self._confidence}),
             },
             "partitions": {
                 "name": np.array(names, dtype="S64"),

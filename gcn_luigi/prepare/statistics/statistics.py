@@ -73,6 +73,46 @@ def summarise(histogram: Histogram) -> BandSummary:
     )
 
 
+@dataclass(frozen=True)
+class ConfidenceSummary:
+    """The confidence of one class.
+
+    Attributes
+    ----------
+    pixels : int
+        Number of pixels with a confidence.
+    mean : float or None
+        Mean confidence in percent; None without pixels.
+    uncertain : int or None
+        Number of pixels below the limit; None without a limit.
+    by_tens : list of int
+        Number of pixels with 0 to 9 percent, 10 to 19 percent, and so on; the eleventh number is that of 100 percent.
+    """
+
+    pixels: int
+    mean: float | None
+    uncertain: int | None
+    by_tens: list[int]
+
+
+def summarise_confidence(histogram: Histogram, limit: int | None) -> ConfidenceSummary:
+    """Return the summary of one class. `histogram` is (101,) int64: pixels by percent; `limit` is in percent.
+
+    Examples
+    --------
+    >>> counts = np.bincount([50, 100, 100], minlength=101)
+    >>> found = summarise_confidence(counts, 70)
+    >>> found.pixels, found.uncertain, round(found.mean, 1)
+    (3, 1, 83.3)
+    """
+    counts = histogram.tolist()
+    pixels = sum(counts)
+    total = sum(percent * count for percent, count in enumerate(counts))
+    below = None if limit is None else sum(counts[:limit])
+    by_tens = [sum(counts[first : first + 10]) for first in range(0, len(counts), 10)]
+    return ConfidenceSummary(pixels, total / pixels if pixels else None, below, by_tens)
+
+
 def class_weights(counts: Mapping[str, int]) -> dict[str, dict[str, float]]:
     """Return weights by class name that give rare classes more influence; 0 for a class that is absent.
 

@@ -1,6 +1,6 @@
 """Compare shards with the index and the catalog, and verify the checksums of their chunks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +8,20 @@ import geopandas as gpd
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.classes import ClassTable
+from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.errors import ConfigError, few
-from gcn_luigi.io.shard.format import FORMATS, classes_of
+from gcn_luigi.io.shard.format import CONFIDENCE, FORMATS, classes_of
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.prepare.chips.metadata import indexed_columns
+from gcn_luigi.prepare.missing.fill import NO_CONFIDENCE, Flag
 from gcn_luigi.read.dataset import Dataset
 
 _UNREADABLE = (OSError, KeyError, RuntimeError, ConfigError, TypeError)
 # What the classes of a shard and of its dataset must agree on.
 _MEANING = ("name", "value", "glacier")
 _MOST_NAMED = 3
+# Percent.
+_SURE = 100
 
 
 def index_problems(dataset: Dataset, names: list[str]) -> Iterator[str]:
@@ -31,7 +34,7 @@ def index_problems(dataset: Dataset, names: list[str]) -> Iterator[str]:
     for name in sorted(names):
         try:
             rows = index[index["shard"] == name]
-            problems = list(_shard(dataset.paths.shards / name, rows, dataset.dtype, dataset.classes))
+            problems = list(_shard(dataset, name, rows))
         except _UNREADABLE as error:
             problems = [f"cannot be read: {error}"]
         yield from (f"{name}: {problem}" for problem in problems)
@@ -70,16 +73,28 @@ def _damaged_rows(shard: ShardReader) -> Iterator[tuple[int, str]]:
                 shard.read_row(name, row, out)
             except OSError as error:
                 damaged.append(f"{name}: {error}")
+        if not damaged and CONFIDENCE in rows:
+            damaged += _wrong_confidence(rows)
         if damaged:
             yield row, "; ".join(damaged)
+
+
+def _wrong_confidence(planes: Mapping[str, NDArray[Any]]) -> list[str]:
+    """Return what is wrong with the confidence of one row: 0 to 100 percent, or 255 where the label is missing."""
+    confidence, is_missing = planes[CONFIDENCE], planes["label"] == LABEL_IGNORE
+    # The published rule for missing pixels may give them a class.
+    is_missing |= (planes["flags"] & Flag.LABEL) > 0
+    wrong = np.where(is_missing, confidence != NO_CONFIDENCE, confidence > _SURE)
+    return [f"{CONFIDENCE}: {confidence[wrong][0]} is no percentage, or does not fit the label"] if wrong.any() else []
 
 
 def _named(ids: NDArray[np.str_]) -> str:
     return f"chip{'s' if len(ids) > 1 else ''} {few(ids, _MOST_NAMED)}"
 
 
-def _shard(path: Path, rows: gpd.GeoDataFrame, dtype: str, classes: ClassTable) -> Iterator[str]:
-    with ShardReader(path) as shard:
+def _shard(dataset: Dataset, name: str, rows: gpd.GeoDataFrame) -> Iterator[str]:
+    classes = dataset.classes
+    with ShardReader(dataset.paths.shards / name) as shard:
         said = shard.attributes
         if said.get("format") not in FORMATS.values():
             yield f"not a shard of the formats {', '.join(FORMATS.values())}"
@@ -89,7 +104,10 @@ def _shard(path: Path, rows: gpd.GeoDataFrame, dtype: str, classes: ClassTable) 
             yield f"its label has the classes {', '.join(str(each['name']) for each in own)}, the dataset has others"
             return
         size = int(said["chip_size"])
-        yield from _form(shard, size, dtype)
+        yield from _form(shard, size, dataset.dtype)
+        if (CONFIDENCE in shard.arrays) != dataset.has_confidence:
+            has, other = ("no", "one") if dataset.has_confidence else ("a", "none")
+            yield f"it has {has} confidence of the label, but the dataset has {other}"
         if len(shard) != len(rows) or rows["shard_row"].tolist() != list(range(len(shard))):
             yield f"{len(shard)} chips, but the index lists {len(rows)}, or lists them in another order"
             return

@@ -32,7 +32,8 @@ class Request:
 
     selection: Selection
     form: Form = "chips"
-    layers: tuple[Layer, ...] = LAYERS
+    # None: all that the dataset has.
+    layers: tuple[Layer, ...] | None = None
     overwrite: bool = False
 
 
@@ -62,9 +63,16 @@ def export(dataset: Dataset, out: Path, request: Request, say: Say) -> dict[str,
             fix="leave out --sample and --limit, or use --as chips",
         )
     where = str(dataset.paths.root)
+    layers = dataset_layers(dataset) if request.layers is None else request.layers
+    if unknown := [layer for layer in layers if layer not in dataset_layers(dataset)]:
+        raise ConfigError(
+            f"the dataset has no {unknown[0]}",
+            where=where,
+            fix="leave this layer out, or build the dataset with [label] confidence",
+        )
     rows = select(dataset.chip_boxes, selection, "chip_id" if request.form == "chips" else "partition", where=where)
     with published(dataset, out, overwrite=request.overwrite) as directory:
-        files = ExportFiles(dataset, directory, request.layers)
+        files = ExportFiles(dataset, directory, layers)
         if request.form == "chips":
             footprints = _chips(dataset, rows, files, say)
         elif request.form == "partitions":
@@ -73,6 +81,11 @@ def export(dataset: Dataset, out: Path, request: Request, say: Say) -> dict[str,
             footprints = _mosaics(dataset, rows, files, selection, say)
         write_geopackage(directory / "footprints.gpkg", footprints, "footprints")
         return files.close(request.form, len(rows))
+
+
+def dataset_layers(dataset: Dataset) -> tuple[Layer, ...]:
+    """Return the layers that a dataset has."""
+    return tuple(layer for layer in LAYERS if layer != "confidence" or dataset.has_confidence)
 
 
 def _chips(dataset: Dataset, rows: gpd.GeoDataFrame, files: ExportFiles, say: Say) -> gpd.GeoDataFrame:
@@ -88,7 +101,8 @@ def _chips(dataset: Dataset, rows: gpd.GeoDataFrame, files: ExportFiles, say: Sa
                 # The position from the shard, to the last digit.
                 left, top = float(row["left"]), float(row["top"])
                 own = Lattice(dataset.lattice.crs, left, top, dataset.lattice.pixel_size, size, size)
-                pixels: dict[str, Any] = {layer: batch[layer][number] for layer in LAYERS}
+                planes: Any = batch
+                pixels: dict[str, Any] = {layer: planes[layer][number] for layer in dataset_layers(dataset)}
                 files.write(names[position], own, [(own.window, pixels)])
                 say(names[position], (position + 1) / len(rows))
     finally:

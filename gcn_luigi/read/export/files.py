@@ -13,16 +13,17 @@ from gcn_luigi.bands import LABEL_IGNORE, Band
 from gcn_luigi.errors import ConfigError, GcnLuigiError, PublishError
 from gcn_luigi.io.publish.atomic import sync, temporary_sibling
 from gcn_luigi.io.raster.geotiff import open_geotiff
-from gcn_luigi.io.raster.qgis_styles import flags_style, image_style, label_style, split_style
+from gcn_luigi.io.raster.qgis_styles import confidence_style, flags_style, image_style, label_style, split_style
 from gcn_luigi.io.shard.format import pixel_types
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.appearance import colour
 from gcn_luigi.prepare.chips.mosaic import Planes
-from gcn_luigi.prepare.missing.fill import Flag
+from gcn_luigi.prepare.missing.fill import MISSING, NO_CONFIDENCE, Flag
 from gcn_luigi.read.dataset import Dataset
 
-Layer = Literal["image", "label", "flags"]
-LAYERS: tuple[Layer, ...] = ("image", "label", "flags")
+Layer = Literal["image", "label", "flags", "confidence"]
+# The last one only of datasets that have it.
+LAYERS: tuple[Layer, ...] = ("image", "label", "flags", "confidence")
 LISTING = "export.json"
 FORMAT = "gcn_luigi export 1"
 
@@ -38,7 +39,7 @@ class ExportFiles:
     def __init__(self, dataset: Dataset, directory: Path, layers: tuple[Layer, ...]) -> None:
         self._dataset, self._directory, self._layers, self._bands = dataset, directory, layers, dataset.bands
         nodata = dataset.description["configuration"]["nodata"]
-        self._types = pixel_types(dataset.dtype)
+        self._types = pixel_types(dataset.dtype, has_confidence=dataset.has_confidence)
         self._fill = int(nodata["fill"])
         # A mask marks missing pixels if the fill value may also be a valid value. With the published rule, missing
         # pixels may hold other values as well.
@@ -51,14 +52,16 @@ class ExportFiles:
                 masked=len(self._bands) if self._is_masked else 0,
             ),
             "label": label_style(dataset.classes),
-            "flags": flags_style(),
+            "flags": flags_style(has_confidence=dataset.has_confidence),
+            "confidence": confidence_style(),
         }
 
     def write(self, name: str, lattice: Lattice, pieces: Iterable[tuple[Window, Planes]]) -> None:
         """Write the GeoTIFFs of one chip, partition or mosaic, and their styles.
 
         `name` is the name of the image; the names of other layers are appended to it. `pieces` are windows, one block
-        tall and in row-major order, with their ``image``, ``label`` and ``flags``.
+        tall and in row-major order, with their ``image``, ``label``, ``flags`` and, if the dataset has it,
+        ``confidence``.
         """
         paths = {
             layer: self._directory / f"{name}{'' if layer == 'image' else f'_{layer}'}.tif" for layer in self._layers
@@ -80,7 +83,12 @@ class ExportFiles:
     def _opened(self, layer: Layer, path: Path, lattice: Lattice) -> Iterator[Any]:
         """Yield a new GeoTIFF of a layer as a rasterio dataset, with units, descriptions, colours and readable tags."""
         names = [band.name for band in self._bands] if layer == "image" else [layer]
-        nodata = {"image": None if self._is_masked else self._fill, "label": LABEL_IGNORE, "flags": None}[layer]
+        nodata = {
+            "image": None if self._is_masked else self._fill,
+            "label": LABEL_IGNORE,
+            "flags": None,
+            "confidence": NO_CONFIDENCE,
+        }[layer]
         with (
             rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
             open_geotiff(path, lattice, dtype=self._types[layer].name, nodata=nodata, names=names) as file,
@@ -93,8 +101,11 @@ class ExportFiles:
                         file.update_tags(number, description=band.description)
             elif layer == "label":
                 tags["classes"] = ", ".join(f"{each.value} {each.name}" for each in self._dataset.classes)
+            elif layer == "flags":
+                bits = Flag if self._dataset.has_confidence else MISSING
+                tags["bits"] = ", ".join(f"{flag.value} {flag.name}" for flag in bits).lower()
             else:
-                tags["bits"] = ", ".join(f"{flag.value} {flag.name}" for flag in Flag).lower()
+                file.units = ["percent"]
             file.update_tags(**tags)
             if layer == "label":
                 file.write_colormap(1, {each.value: (*colour(each.colour), 255) for each in self._dataset.classes})

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,16 @@ class Batch(TypedDict):
 
     ``image`` (chip, band, y, x) int16, or float32 if the stack is; ``label`` (chip, y, x) uint8: values of
     `Dataset.classes`, 255 ignore; ``flags`` (chip, y, x) uint8, where set bits mean missing; ``position`` (chip,)
-    int64, the position in the reader.
+    int64, the position in the reader. If the dataset was built with a confidence of the label, also ``confidence``
+    (chip, y, x) uint8, percent, 255 where the label is missing, and ``weight`` (chip, y, x) float32, 0 to 1.
     """
 
     image: NDArray[Any]
     label: NDArray[np.uint8]
     flags: NDArray[np.uint8]
     position: NDArray[np.int64]
+    confidence: NotRequired[NDArray[np.uint8]]
+    weight: NotRequired[NDArray[np.float32]]
 
 
 class BufferPool:

@@ -222,9 +222,9 @@ class PixelStore:
     def row(self, shard: int, row: int, chip: int) -> Arrays:
         """Return a decoded row of the pixel arrays, numbered as in `places`: a chip or partition without padding.
 
-        The result holds ``image`` (band, y, x) in the type of the stack, and ``label`` and ``flags`` (y, x) uint8. They
-        are views that are valid until the next call. `chip` is any chip in the row, for messages. Raise ShardError if
-        the shard is missing, damaged or incomplete.
+        The result holds ``image`` (band, y, x) in the type of the stack, and ``label``, ``flags`` and, if there is one,
+        ``confidence`` (y, x) uint8. They are views that are valid until the next call. `chip` is any chip in the row,
+        for messages. Raise ShardError if the shard is missing, damaged or incomplete.
         """
         with self._lock:
             cache = self._kept()

@@ -102,6 +102,7 @@ def _drawn(data: ReportData, paths: DatasetPaths) -> dict[str, Any]:
     """Return the figures, the example chips, and the tables that belong to figures."""
     # Imported here, so that the other tasks start without matplotlib, which takes a second and may scan for fonts.
     from gcn_luigi.report.drawing import drawing_style  # noqa: PLC0415
+    from gcn_luigi.report.evaluation.confidence import confidence_section  # noqa: PLC0415
     from gcn_luigi.report.evaluation.distances import distance_section  # noqa: PLC0415
     from gcn_luigi.report.quality import chips, figures, maps, missing  # noqa: PLC0415
 
@@ -120,7 +121,10 @@ def _drawn(data: ReportData, paths: DatasetPaths) -> dict[str, Any]:
             "causes": missing.cause_figure(data),
             "missing": missing.missing_figure(data),
         }
-        sections = {"distances": distance_section(json.loads(paths.distances.read_text(encoding="utf-8")))}
+        sections = {
+            "distances": distance_section(json.loads(paths.distances.read_text(encoding="utf-8"))),
+            "confidence": confidence_section(data.statistics, data.settings.label, data.classes.names),
+        }
     return {
         "drawings": drawings,
         "sections": sections,

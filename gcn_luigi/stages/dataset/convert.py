@@ -15,7 +15,6 @@ from gcn_luigi.io.publish.atomic import digest
 from gcn_luigi.io.publish.manifest import ManifestEntry, read_manifest
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.shard.codecs import check_codec
-from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.lattice import Lattice
@@ -173,7 +172,7 @@ def _partitions(
     starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])) if len(ids) else np.empty(0, np.int64)
     for first, end in zip(starts.tolist(), [*starts[1:].tolist(), len(ids)], strict=True):
         place, part = places[ids[first]], slice(first, end)
-        planes = {name: _plane(shard, name, place, (first, origins[part])) for name in PIXELS}
+        planes = {name: _plane(shard, name, place, (first, origins[part])) for name in shard.arrays}
         yield place, planes, origins[part], {name: values[part] for name, values in columns.items()}
 
 

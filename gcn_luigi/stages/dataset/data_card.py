@@ -19,6 +19,9 @@ _PAPER = (
     "doi:10.3390/rs14184582"
 )
 
+# The keys of [label] that the card tells if there is a confidence.
+OF_CONFIDENCE = ("confidence", "edge_px", "confidence_lost_per_year", "min_confidence")
+
 _STORED = {
     "chips": "`shards/*.h5`, one row of `image`, `label` and `flags` a chip",
     "windows": "`shards/*.h5`, one row of `image`, `label` and `flags` a partition; chip i lies in row `in_window[i]`, "
@@ -72,7 +75,7 @@ Means and deviations are of valid train pixels, each once (`statistics.json` has
 Label: {settings.class_table.described()}, 255 ignore. Train pixels: {classes}.
 Flags: bits 1 optical, 2 topo, 4 label, 8 outside the mosaic, 16 distance; a set bit means missing,
 and missing image pixels hold {settings.nodata.fill} (mode `{settings.nodata.mode}`).
-
+{_confidence(settings, statistics)}
 ## Input
 
 {_out_of_range(paths, settings)}
@@ -97,6 +100,30 @@ def _shared(audit: dict[str, Any], *, has_test: bool) -> str:
     both, between = ("two splits", "two splits") if has_test else ("both", "train and dev")
     distance = f"Least distance between {between}: {_metres(audit['least_distance_m'])}."
     return f"Pixels in {both}: {audit['shared_pixels']}. {distance}\nGlaciers in {both}: {glaciers}."
+
+
+def _confidence(settings: RegionSettings, statistics: dict[str, Any]) -> str:
+    """Return the paragraph about the confidence of the label; nothing if there is none."""
+    label = settings.label
+    if not label.confidence:
+        return ""
+    said = {
+        "votes": "votes (50 at the threshold, 100 if all models agree)",
+        "edge": f"the distance to outlines (50 on an outline, 100 from {label.edge_px} px on)",
+        "years": f"the years between outline and image ({label.confidence_lost_per_year:g} less for each)",
+    }
+    limit, of_train = label.min_confidence, statistics["confidence"]["train"]
+    lines = [
+        "",
+        "Confidence: the array `confidence` (uint8) says how sure the label is, in percent; 255 where it is missing.",
+        f"The least of its sources counts: {'; '.join(said[source] for source in label.confidence)}.",
+    ]
+    if limit is not None:
+        shares = ", ".join(
+            f"{name} {found['uncertain'] / max(found['pixels'], 1):.1%}" for name, found in of_train.items()
+        )
+        lines.append(f"Bit 32 of the flags marks labels below {limit} percent: of the train pixels, {shares}.")
+    return "\n".join(lines) + "\n"
 
 
 def _citation(settings: RegionSettings, ids: set[str]) -> str:

@@ -5,14 +5,22 @@ from pathlib import Path
 
 from gcn_luigi.bands import Role
 from gcn_luigi.io.publish.paths import DatasetPaths
-from gcn_luigi.io.raster.qgis_styles import catalog_style, distance_style, image_style, label_style, split_style
+from gcn_luigi.io.raster.qgis_styles import (
+    catalog_style,
+    confidence_style,
+    distance_style,
+    image_style,
+    label_style,
+    split_style,
+)
 from gcn_luigi.settings import RegionSettings
 
 
 def styled_layers(settings: RegionSettings, paths: DatasetPaths) -> tuple[Path, ...]:
     """Return the files of a dataset that get a style: first the stack of each year, then the single layers."""
     distance = (paths.distance,) if settings.distance.enabled else ()
-    once = (paths.label, *distance, paths.catalog_map, paths.index_map)
+    confidence = (paths.confidence,) if settings.label.confidence else ()
+    once = (paths.label, *distance, *confidence, paths.catalog_map, paths.index_map)
     return (*(paths.stack(year) for year in settings.years), *once)
 
 
@@ -23,11 +31,13 @@ def is_stretched(paths: DatasetPaths, layer: Path) -> bool:
 
 def write_style(settings: RegionSettings, paths: DatasetPaths, layer: Path, out: Path) -> None:
     """Write the ``.qml`` of one of `styled_layers`. Stretched layers need the band statistics."""
-    fixed = {paths.catalog_map: catalog_style, paths.index_map: split_style}
     if layer == paths.label:
         text = label_style(settings.class_table)
+    elif layer == paths.confidence:
+        text = confidence_style()
     else:
-        text = fixed[layer](settings.splits) if layer in fixed else _stretched(settings, paths, layer)
+        by_split = {paths.catalog_map: catalog_style, paths.index_map: split_style}
+        text = by_split[layer](settings.splits) if layer in by_split else _stretched(settings, paths, layer)
     out.write_text(text, encoding="utf-8")
 
 

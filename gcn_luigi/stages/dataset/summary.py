@@ -16,7 +16,13 @@ from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.io.tables import read_geoparquet, write_geopackage, write_geoparquet
 from gcn_luigi.prepare.chips.metadata import indexed_columns
 from gcn_luigi.prepare.statistics.float_counts import FloatHistogram
-from gcn_luigi.prepare.statistics.statistics import BandSummary, class_weights, empty_histogram, summarise
+from gcn_luigi.prepare.statistics.statistics import (
+    BandSummary,
+    class_weights,
+    empty_histogram,
+    summarise,
+    summarise_confidence,
+)
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages.layers.mosaics import read_inventory
 
@@ -73,6 +79,13 @@ def write_statistics(settings: RegionSettings, paths: DatasetPaths, out: Path) -
         "chips": {split: described[split]["chips"] for split in settings.splits},
         "out_of_range": {split: described[split]["out_of_range"] for split in settings.splits},
     }
+    if settings.label.confidence:
+        content["confidence"] = {
+            "sources": list(settings.label.confidence),
+            "min_confidence": settings.label.min_confidence,
+            "unit": "percent; labelled pixels, each once",
+            **{split: described[split]["confidence"] for split in settings.splits},
+        }
     out.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
@@ -149,12 +162,14 @@ def _describe(settings: RegionSettings, paths: DatasetPaths, split: str) -> dict
     bands, of_label = _BandCounts(len(names), settings.stack.dtype), settings.class_table.names
     classes, sampled_classes = (np.zeros(len(of_label), np.int64) for _ in range(2))
     out_of_range = np.zeros(len(names), np.int64)
+    sure = np.zeros((len(of_label), 101), np.int64)
     tables = []
     for counts, partitions in _tables(settings, paths, split):
         bands.add(counts)
         classes += counts["class_pixels"]
         sampled_classes += counts["chip_class_pixels"]
         out_of_range += partitions["out_of_range"].sum(axis=0)
+        sure += counts.get("confidence_pixels", 0)
         tables.append(partitions)
     return {
         "bands": _bands(names, bands.summaries("")),
@@ -165,6 +180,10 @@ def _describe(settings: RegionSettings, paths: DatasetPaths, split: str) -> dict
         },
         "chips": _outcomes(tables),
         "out_of_range": dict(zip(names, out_of_range.tolist(), strict=True)),
+        "confidence": {
+            name: vars(summarise_confidence(row, settings.label.min_confidence))
+            for name, row in zip(of_label, sure, strict=True)
+        },
     }
 
 

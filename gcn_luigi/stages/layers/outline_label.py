@@ -31,6 +31,20 @@ def debris_sources(region: Region) -> tuple[Path, ...]:
     return tuple(region.root / path for path in (label.debris_raster, label.debris_outlines) if path is not None)
 
 
+def read_class_polygons(region: Region, lattice: Lattice) -> tuple[ClassPolygons, list[str]]:
+    """Return the outlines with the class of each, and notes on what was repaired or left out."""
+    outlines, column, table = region.settings.outlines, region.settings.label.class_column, region.settings.class_table
+    path = region.root / outlines.path
+    if column is None:
+        # The catalog tells the notes on these.
+        shapes = read_outlines(path, outlines, lattice, region.settings.years).table.geometry.to_numpy()
+        return ClassPolygons(shapes, np.full(len(shapes), table.value_of["ice"], np.int16)), []
+    areas, notes = read_areas(path, outlines.layer, outlines, lattice, column)
+    values, named = areas["value"].tolist(), region.settings.label.classes
+    classes = classes_of_values(values, named, table, column, str(path))
+    return ClassPolygons(areas.geometry.to_numpy(), classes), [f"outlines: {note}" for note in notes]
+
+
 class OutlineLabel:
     """The label from outlines; `notes` say what was repaired, left out or contested once all blocks are made.
 
@@ -45,7 +59,8 @@ class OutlineLabel:
         self._settings, self._table = region.settings.label, region.settings.class_table
         self._notes: list[str] = []
         self._n_outside = 0
-        self._polygons = self._read_polygons(region)
+        self._polygons, notes = read_class_polygons(region, lattice)
+        self._notes += notes
         self._debris = self._open_debris(region, opened)
 
     def blocks(self) -> Iterator[tuple[Window, NDArray[Any]]]:
@@ -64,19 +79,6 @@ class OutlineLabel:
             "notes": self._notes,
         }
         out.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-    def _read_polygons(self, region: Region) -> ClassPolygons:
-        outlines, column = region.settings.outlines, self._settings.class_column
-        path = region.root / outlines.path
-        if column is None:
-            # The catalog reports the notes on these.
-            shapes = read_outlines(path, outlines, self._lattice, region.settings.years).table.geometry.to_numpy()
-            return ClassPolygons(shapes, np.full(len(shapes), self._table.value_of["ice"], np.int16))
-        areas, notes = read_areas(path, outlines.layer, outlines, self._lattice, column)
-        self._notes += [f"outlines: {note}" for note in notes]
-        values, named = areas["value"].tolist(), self._settings.classes
-        classes = classes_of_values(values, named, self._table, column, str(path))
-        return ClassPolygons(areas.geometry.to_numpy(), classes)
 
     def _open_debris(self, region: Region, opened: Callable[[Path], AlignedRaster]) -> _Debris:
         settings = self._settings

@@ -36,6 +36,7 @@ from gcn_luigi.prepare.statistics.histograms import ShardStatistics
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
+from gcn_luigi.stages.shards.confidence import open_confidence
 from gcn_luigi.stages.shards.partition_reader import read_partitions
 
 # Number of chips that are cut and compressed at once: 10 MB of pixels with ten bands, for any step.
@@ -102,9 +103,10 @@ class ChipEncoder:
     ) -> Iterator[Callable[[], EncodedChips]]:
         """Yield the calls that encode one partition. There are none without chips.
 
-        `planes` are ``image`` (band, y, x) in the type of the stack, and ``label`` and ``flags`` (y, x) uint8 of the
-        partition. They must not change before the calls are done. `origins` (chip, 2) are the row and column of its
-        chips. `columns` and `windows` are the metadata of the chips (chip, ...) and of the partition (1, ...).
+        `planes` are ``image`` (band, y, x) in the type of the stack, and ``label``, ``flags`` and, if the label has
+        one, ``confidence`` (y, x) uint8 of the partition. They must not change before the calls are done. `origins`
+        (chip, 2) are the row and column of its chips. `columns` and `windows` are the metadata of the chips (chip, ...)
+        and of the partition (1, ...).
         """
         if not len(origins):
             return
@@ -196,13 +198,17 @@ def write_partitions(
 ) -> None:
     """Write the chips of `places` into one file, even if they are of different shards; otherwise as `build_shard`."""
     settings = request.settings
-    statistics = ShardStatistics(settings.schema_bands)
+    statistics = ShardStatistics(settings.schema_bands, has_confidence=bool(header.confidence))
     in_threads = request.threads > 1
     pool = ThreadPoolExecutor(request.threads) if in_threads else nullcontext()
-    with create_shard(out, header, settings.shards.codec) as writer, pool as threads:
+    with (
+        create_shard(out, header, settings.shards.codec) as writer,
+        open_confidence(settings.label, request.paths) as sure,
+        pool as threads,
+    ):
         encoder = ChipEncoder(header, writer, in_threads=in_threads)
         read = read_partitions(request.region, request.paths, inventory, places, in_thread=in_threads)
-        calls = _encode_calls(settings, places, read, encoder, statistics, say)
+        calls = _encode_calls(settings, places, sure.added_to(read, places), encoder, statistics, say)
         encoded = (call() for call in calls) if threads is None else in_order(threads, calls, 2 * request.threads)
         for part in encoded:
             writer.write(*part)
@@ -241,21 +247,25 @@ def shard_header(
         # The maximum over the whole dataset, so that the arrays of all shards have the same shape.
         window=(max(window.height for window in windows), max(window.width for window in windows)),
         classes=settings.class_table,
+        confidence=settings.label.confidence,
     )
 
 
 def _encode_calls(
     settings: RegionSettings,
     places: Sequence[Partition],
-    read: Iterable[Corrected],
+    read: Iterable[tuple[Corrected, Planes]],
     encoder: ChipEncoder,
     statistics: ShardStatistics,
     say: Say,
 ) -> Iterator[Callable[[], EncodedChips]]:
-    """Select and count the chips of each partition in turn, and yield the calls that encode them."""
+    """Select and count the chips of each partition in turn, and yield the calls that encode them.
+
+    `read` are the partitions, each with the planes that only some datasets have.
+    """
     began, size = time.perf_counter(), settings.chips.size
     beyond, classes = encoder.header.fills["flags"], settings.class_table
-    for done, (place, corrected) in enumerate(zip(places, read, strict=True), 1):
+    for done, (place, (corrected, more)) in enumerate(zip(places, read, strict=True), 1):
         selection = select_chips(
             settings.chips,
             corrected.label,
@@ -265,10 +275,10 @@ def _encode_calls(
             beyond=beyond,
             classes=classes,
         )
-        statistics.add(corrected, selection, size)
+        statistics.add(corrected, selection, size, **more)
         origins, counts = selection.origins[selection.kept], selection.counts.of(selection.kept)
         columns = chip_columns(settings.region, place, origins, counts, size, classes)
-        planes = {"image": corrected.image, "label": corrected.label, "flags": corrected.flags}
+        planes = {"image": corrected.image, "label": corrected.label, "flags": corrected.flags, **more}
         yield from encoder.calls(planes, origins, columns, window_columns(place))
         rate = statistics.n_kept / max(time.perf_counter() - began, 1e-9)
         chips = f"{statistics.n_kept:,} chips, {statistics.n_rejected:,} rejected, {rate:,.0f} chips/s"
