@@ -8,6 +8,7 @@ import socket
 import mlcroissant
 import numpy as np
 import pystac
+import pystac.validation
 import pytest
 import shapely
 import yaml
