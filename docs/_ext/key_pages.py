@@ -25,10 +25,20 @@ def sections() -> Iterator[tuple[str, type[BaseModel]]]:
     for name, field in RegionSettings.model_fields.items():
         for annotation in (field.annotation, *get_args(field.annotation)):
             if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-                yield (f"[{name}]" if annotation is field.annotation else f"[[{name}]]"), annotation
+                yield _heading(name, field.annotation), annotation
                 for inner, key in annotation.model_fields.items():
+                    for one in get_args(key.annotation):
+                        if isinstance(one, type) and issubclass(one, BaseModel):
+                            yield _heading(f"{name}.{inner}", key.annotation), one
                     if isinstance(key.annotation, type) and issubclass(key.annotation, BaseModel):
                         yield f"[{name}.{inner}]", key.annotation
+
+
+def _heading(name: str, annotation: Any) -> str:
+    """Return how a table begins: one section, one of a list, or one with a name of its own."""
+    if get_origin(annotation) is dict:
+        return f"[{name}.NAME]"
+    return f"[[{name}]]" if get_origin(annotation) is tuple else f"[{name}]"
 
 
 def kind(annotation: Any, metadata: Iterable[Any] = ()) -> str:

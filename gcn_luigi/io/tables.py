@@ -1,11 +1,12 @@
 """Tables on disk: GeoParquet and GeoPackage. Equal tables give equal bytes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
@@ -35,6 +36,22 @@ def read_geoparquet(path: Path) -> gpd.GeoDataFrame:
             return gpd.read_parquet(path)
     except (OSError, ValueError, LookupError, pa.ArrowException, CRSError, ShapelyError) as error:
         raise InputError(f"not a GeoParquet file: {error}", where=str(path), fix="build the table again") from error
+
+
+def read_columns(path: Path, names: Sequence[str]) -> pd.DataFrame:
+    """Read some columns of a Parquet file. Raise InputError for any other file, or if a column is not there."""
+    try:
+        table = pq.read_table(path, columns=list(names))
+        table.validate(full=True)
+        frame: pd.DataFrame = table.select(list(names)).to_pandas()
+    except (OSError, ValueError, LookupError, pa.ArrowException) as error:
+        raise InputError(f"not a table of this dataset: {error}", where=str(path), fix="build it again") from error
+    return frame
+
+
+def column_types(path: Path) -> dict[str, str]:
+    """Return the columns of a Parquet file, in order, with the names of their Arrow types, such as ``int16``."""
+    return {field.name: str(field.type) for field in pq.read_schema(path)}
 
 
 def write_geopackage(path: Path, frame: gpd.GeoDataFrame, layer: str) -> None:

@@ -23,6 +23,7 @@ from gcn_luigi.settings.chips import (
     StorageLayout,
 )
 from gcn_luigi.settings.classes import ClassSettings
+from gcn_luigi.settings.dataset import CreatorSettings, DatasetSettings, DatasheetSettings, Sources, SourceSettings
 from gcn_luigi.settings.derived import check_elevations, check_scales, elevations_of, without_scales
 from gcn_luigi.settings.label import LabelSettings
 from gcn_luigi.settings.layers import EACH_ROW, UNDATED, DistanceSettings, OutlineSettings
@@ -35,6 +36,7 @@ from gcn_luigi.settings.stack import StackSettings, StackType
 __all__ = [
     "EACH_ROW",
     "OF_CLASSES",
+    "SOURCE_KINDS",
     "UNDATED",
     "AlignSettings",
     "BandSettings",
@@ -42,6 +44,9 @@ __all__ = [
     "ClassSettings",
     "Codec",
     "ConvertSettings",
+    "CreatorSettings",
+    "DatasetSettings",
+    "DatasheetSettings",
     "DistanceSettings",
     "GridSettings",
     "LabelSettings",
@@ -53,6 +58,7 @@ __all__ = [
     "ReportSettings",
     "Resampling",
     "ShardSettings",
+    "SourceSettings",
     "SplitSettings",
     "StackSettings",
     "StackType",
@@ -62,7 +68,9 @@ __all__ = [
 ]
 
 # Sections that came later: they are left out if nothing in them is given, so that earlier datasets stay current.
-LATER_SECTIONS = ("align", "stack", "report")
+LATER_SECTIONS = ("align", "stack", "report", "dataset", "sources", "datasheet")
+# Names of tables in [sources], besides those of bands.
+SOURCE_KINDS = ("optical", "topo", "outlines", "label", "debris", "distance", "grid")
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
@@ -92,6 +100,10 @@ class RegionSettings(Section):
     chips: ChipSettings = ChipSettings()
     shards: ShardSettings = ShardSettings()
     report: ReportSettings = ReportSettings()
+    dataset: DatasetSettings = DatasetSettings()
+    # By kind of source, or by band.
+    sources: Sources = Field(default={})
+    datasheet: DatasheetSettings = DatasheetSettings()
 
     @model_validator(mode="before")
     @classmethod
@@ -191,6 +203,19 @@ class RegionSettings(Section):
             raise ValueError(f"classes: {key} needs a class that is glacier: write glacier = true in its table")
         if self.nodata.mode == "legacy" and not table.is_default:
             raise ValueError('classes: nodata.mode = "legacy" knows none, debris and ice alone: use mode = "strict"')
+        return self
+
+    @model_validator(mode="after")
+    def _sources_are_read(self) -> Self:
+        named = [*SOURCE_KINDS, *(table.name for table in self.file_tables)]
+        for name in self.sources:
+            if name not in named:
+                near = difflib.get_close_matches(name, named, n=1)
+                hint = f" (did you mean {near[0]}?)" if near else ""
+                raise ValueError(
+                    f"sources.{name} is no kind of source{hint}: give {', '.join(SOURCE_KINDS)}, or the name of a band "
+                    "that has files"
+                )
         return self
 
     @model_serializer(mode="wrap")
@@ -303,6 +328,20 @@ class RegionSettings(Section):
     def elevations_of(self, derived: Band) -> Band:
         """Return the topographic band that a derived band is computed from."""
         return self.table_of(elevations_of(self.table_of(derived.name), self.bands)).as_band()
+
+    @property
+    def source_kinds(self) -> tuple[str, ...]:
+        """The kinds of sources that are read; a table in ``[sources]`` about another kind is not used."""
+        is_read = {
+            "optical": any(table.role != "topo" for table in self.file_tables),
+            "topo": bool(self.topo_bands),
+            "outlines": True,
+            "label": self.label.made_from != "outlines",
+            "debris": self.label.has_debris,
+            "distance": self.distance.enabled and self.distance.raster is not None,
+            "grid": self.grid.path is not None,
+        }
+        return tuple(kind for kind in SOURCE_KINDS if is_read[kind])
 
     @property
     def quality_bands(self) -> tuple[Band, ...]:

@@ -7,8 +7,6 @@ from gcn_luigi.luigi_host.worker import use_forkserver
 from gcn_luigi.tasks.aligned import AlignedBand
 from gcn_luigi.tasks.dataset import (
     AllRegions,
-    BandStatistics,
-    ChipIndex,
     Dataset,
     DatasetCard,
     LayerStyles,
@@ -16,6 +14,7 @@ from gcn_luigi.tasks.dataset import (
 )
 from gcn_luigi.tasks.evaluation import TrainingDistances
 from gcn_luigi.tasks.inventory import CubeTiles, TileInventory, TileQuality
+from gcn_luigi.tasks.metadata import DatasetMetadata, StacCatalog
 from gcn_luigi.tasks.partitions import (
     GridComparison,
     GridReport,
@@ -33,7 +32,7 @@ from gcn_luigi.tasks.rasters import (
     TopoMosaic,
     YearStack,
 )
-from gcn_luigi.tasks.shards import ChipShard
+from gcn_luigi.tasks.shards import BandStatistics, ChipIndex, ChipShard
 
 __all__ = [
     "AlignedBand",
@@ -45,6 +44,7 @@ __all__ = [
     "CubeTiles",
     "Dataset",
     "DatasetCard",
+    "DatasetMetadata",
     "DerivedBand",
     "DistanceRaster",
     "GridComparison",
@@ -56,6 +56,7 @@ __all__ = [
     "PartitionFiles",
     "PartitionGrid",
     "QualityReport",
+    "StacCatalog",
     "StackFiles",
     "TileInventory",
     "TileQuality",

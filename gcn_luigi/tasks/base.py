@@ -4,7 +4,7 @@ import html
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
@@ -296,6 +296,11 @@ class RegionTask(GuardedTask):
         if isinstance(exception, GcnLuigiError):
             return str(exception)
         return str(super().on_failure(exception))
+
+
+def files_of(tasks: Iterable[RegionTask]) -> list[PublishedFile]:
+    """Return the files of tasks, in order."""
+    return [target for task in tasks for target in task.targets()]
 
 
 def _says_that_files_changed(exception: BaseException) -> bool:

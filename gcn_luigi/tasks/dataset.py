@@ -1,4 +1,4 @@
-"""Tasks that complete a dataset: index, statistics, styles, report, card and manifest."""
+"""Tasks that complete a dataset: styles, report, card and manifest."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,22 +18,19 @@ from gcn_luigi.prepare.disagreements import disagreements
 from gcn_luigi.report.graph_picture import TaskTime
 from gcn_luigi.report.quality.page import Provenance, write_report
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages.dataset import data_card, manifest, styles, summary
+from gcn_luigi.stages.dataset import data_card, manifest, styles
 from gcn_luigi.stages.layers import mosaics
 from gcn_luigi.stages.layers.tile_quality import checked_bands
-from gcn_luigi.tasks.base import RegionTask
+from gcn_luigi.tasks.base import RegionTask, files_of
 from gcn_luigi.tasks.dependencies import Dependencies, Snapshot
 from gcn_luigi.tasks.evaluation import TrainingDistances
 from gcn_luigi.tasks.graph import explain, upstream
 from gcn_luigi.tasks.inventory import TileInventory, TileQuality
+from gcn_luigi.tasks.metadata import DATASET_KEYS, DatasetMetadata, StacCatalog
 from gcn_luigi.tasks.partitions import GridComparison, GridReport, PartitionCatalog, PartitionFiles, PartitionGrid
 from gcn_luigi.tasks.rasters import ClassLabel, StackFiles, TopoMosaic
-from gcn_luigi.tasks.shards import all_shards
+from gcn_luigi.tasks.shards import BandStatistics, ChipIndex, all_shards
 from gcn_luigi.tasks.target import PublishedFile
-
-
-def _files(tasks: Iterable[RegionTask]) -> list[PublishedFile]:
-    return [target for task in tasks for target in task.targets()]
 
 
 def _composite(settings: RegionSettings) -> dict[str, list[str]]:
@@ -48,54 +45,6 @@ def everything(settings: RegionSettings) -> dict[str, Any]:
 def tile_qualities(task: RegionTask) -> list[TileQuality]:
     """Return the tasks that read every pixel of the tiles, one per band."""
     return [task.clone(TileQuality, band=band.name) for band in checked_bands(task.configured.settings)]
-
-
-class ChipIndex(RegionTask):
-    """List every chip of every shard, with its position and its class shares."""
-
-    def dependencies(self, _path: Path) -> Dependencies:
-        keys = ("nodata.mode", "grid.size", "chips.size", "chips.step")
-        settings = self.configured.settings
-        found = {**pick(settings, keys), **settings.class_table.unusual("name"), **settings.unusual_splits}
-        reads = _files(self.requires())
-        if settings.split.folds:
-            # The fold of each chip.
-            reads += self.clone(PartitionCatalog).targets()[:1]
-        return Dependencies(found, facets=("crs",), reads=reads)
-
-    def requires(self) -> list[RegionTask]:
-        return list(all_shards(self))
-
-    def output(self) -> tuple[PublishedFile, ...]:
-        """Return the index as GeoParquet and GeoPackage, and the published workflow's log."""
-        return self.publishes(self.paths.index, self.paths.index_map, self.paths.metadata_log)
-
-    def make(self) -> None:
-        index, map_, log = self.output()
-        with index.atomic_write() as table, map_.atomic_write() as layer, log.atomic_write() as text:
-            summary.write_index(self.configured.settings, self.paths, table, layer, text)
-
-
-class BandStatistics(RegionTask):
-    """Compute exact statistics of bands and classes over valid pixels."""
-
-    def dependencies(self, _path: Path) -> Dependencies:
-        settings = self.configured.settings
-        names = [band.name for band in settings.schema_bands.image]
-        sure = ("label.confidence", "label.min_confidence")
-        facts = {"bands": names, **pick(settings, ("stack.dtype", *sure)), **settings.class_table.unusual("name")}
-        facts |= settings.unusual_splits
-        return Dependencies(facts, reads=_files(self.requires()))
-
-    def requires(self) -> list[RegionTask]:
-        return list(all_shards(self))
-
-    def output(self) -> PublishedFile:
-        return self.publishes(self.paths.statistics)[0]
-
-    def make(self) -> None:
-        with self.output().atomic_write() as temporary:
-            summary.write_statistics(self.configured.settings, self.paths, temporary)
 
 
 @requires(BandStatistics)
@@ -149,10 +98,10 @@ class QualityReport(RegionTask):
         shown = [*self.requires(), self.clone(PartitionGrid), self.clone(ClassLabel), *all_shards(self)]
         bands = self.configured.settings.topo_bands
         if not bands:
-            return _files(shown)
+            return files_of(shown)
         # For the relief; of a band that is converted, only the conversion is read.
         read = {mosaics.mosaic_files(self.paths, band, None)[-1] for band in bands}
-        return [*_files(shown), *(target for target in self.clone(TopoMosaic).targets() if target.path in read)]
+        return [*files_of(shown), *(target for target in self.clone(TopoMosaic).targets() if target.path in read)]
 
     def _stated_files(self) -> list[PublishedFile]:
         return [*self.clone(TileInventory).targets(), *self._read_files()]
@@ -189,18 +138,30 @@ class QualityReport(RegionTask):
 class DatasetCard(RegionTask):
     """Write the data card: what the dataset is, and how to cite it."""
 
+    # 2: the header for Hugging Face, and the sources that [sources] names.
+    code_version = 2
+
     def dependencies(self, _path: Path) -> Dependencies:
         settings = self.configured.settings
         keys = ("chips.size", "chips.step", "grid.size", "nodata.fill", "nodata.mode", "split.method", "shards.layout")
         return Dependencies(
             {
-                **pick(settings, (*keys, "stack.dtype", *(f"label.{key}" for key in data_card.OF_CONFIDENCE))),
+                **pick(
+                    settings,
+                    (
+                        *keys,
+                        "stack.dtype",
+                        "sources",
+                        *DATASET_KEYS,
+                        *(f"label.{key}" for key in data_card.OF_CONFIDENCE),
+                    ),
+                ),
                 "is_voted": settings.label.stem is not None,
                 "bands": band_facts(settings.schema_bands.image, "name", "role", "unit"),
                 **settings.class_table.unusual("name", "value"),
                 **settings.unusual_splits,
             },
-            reads=_files([*self.requires(), self.clone(PartitionCatalog)]),
+            reads=files_of([*self.requires(), self.clone(PartitionCatalog)]),
         )
 
     def requires(self) -> list[RegionTask]:
@@ -215,7 +176,16 @@ class DatasetCard(RegionTask):
             data_card.write_card(self.configured.settings, self.paths, page, sources)
 
 
-@requires(QualityReport, DatasetCard, LayerStyles, ChipIndex, BandStatistics, TrainingDistances)
+@requires(
+    QualityReport,
+    DatasetCard,
+    DatasetMetadata,
+    StacCatalog,
+    LayerStyles,
+    ChipIndex,
+    BandStatistics,
+    TrainingDistances,
+)
 class Dataset(RegionTask):
     """Complete the dataset: ``dataset.json`` lists every file with size and digest."""
 

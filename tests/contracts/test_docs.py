@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 from types import ModuleType
-from typing import get_args
+from typing import get_args, get_origin
 
 import luigi
 import pytest
@@ -65,8 +65,15 @@ def models() -> dict[str, type[BaseModel]]:
     for name, field in RegionSettings.model_fields.items():
         for annotation in (field.annotation, *get_args(field.annotation)):
             if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-                found[f"[{name}]" if annotation is field.annotation else f"[[{name}]]"] = annotation
+                listed = f"[{name}.NAME]" if get_origin(field.annotation) is dict else f"[[{name}]]"
+                found[f"[{name}]" if annotation is field.annotation else listed] = annotation
                 found |= {f"[{name}.{key}]": inner.annotation for key, inner in tables(annotation)}
+                found |= {
+                    f"[[{name}.{key}]]": model
+                    for key, inner in annotation.model_fields.items()
+                    for model in get_args(inner.annotation)
+                    if isinstance(model, type) and issubclass(model, BaseModel)
+                }
     return found
 
 

@@ -8,7 +8,7 @@ import rasterio
 
 from gcn_luigi.config import load_region
 from gcn_luigi.read.validate import validate
-from gcn_luigi.settings import RegionSettings
+from gcn_luigi.settings import DatasheetSettings, RegionSettings
 from gcn_luigi.settings.section import Section
 from gcn_luigi.tasks.graph import upstream
 from tests.integration.builds import dataset
@@ -19,7 +19,9 @@ from tests.reference.timeless import NO_PAGE
 # They show and seal the whole configuration.
 ALWAYS = "QualityReport Dataset"
 # What follows from other shards, and from other chips.
-SHARDS = f"ChipShard ChipIndex BandStatistics TrainingDistances {ALWAYS}"
+# They name every shard with its digest.
+DESCRIBED = "DatasetMetadata StacCatalog"
+SHARDS = f"ChipShard ChipIndex BandStatistics TrainingDistances {DESCRIBED} {ALWAYS}"
 # Other chips of the same pixels, and chips of other pixels: styles are stretched by the statistics.
 REGROUPED = f"{SHARDS} DatasetCard"
 CHIPS = f"{REGROUPED} LayerStyles"
@@ -37,6 +39,19 @@ _THREE = [{"name": name, "value": value} for value, name in enumerate(("none", "
 # Another value, and another colour of one class.
 OTHER = [*_THREE[:2], {"name": "ice", "value": 5}]
 PAINTED = [*_THREE[:2], {"name": "ice", "value": 2, "colour": "#0000ff"}]
+
+SAID = {
+    "title": "Ice",
+    "description": "Of ice.",
+    "creators": [{"given_names": "A", "family_names": "B"}],
+    "licence": "CC-BY-4.0",
+    "licence_url": "https://example.org/terms",
+    "doi": "10.5281/zenodo.1",
+    "version": "2.0.0",
+    "released": "2027-03-01",
+    "url": "https://example.org",
+    "keywords": ["ice"],
+}
 
 # Base, what is changed, and the families that are rebuilt. Where a result is made anew with the same bytes, nothing
 # that reads it follows: `label.max_votes` makes the label again, and no chip.
@@ -81,10 +96,10 @@ SETTINGS = [
     ("derived", {"bands.1.stacked": False}, STACKS),
     ("derived", {"bands.1.valid_max": 1500}, f"TileQuality DerivedBand {STACKS}"),
     ("derived", {"convert.overflow": "nodata"}, f"TileQuality TopoMosaic DerivedBand {ALWAYS}"),
-    ("plain", {"bands.0.unit": "1"}, f"DatasetCard {ALWAYS}"),
-    ("plain", {"bands.0.description": "snow"}, ALWAYS),
+    ("plain", {"bands.0.unit": "1"}, f"DatasetCard {DESCRIBED} {ALWAYS}"),
+    ("plain", {"bands.0.description": "snow"}, f"{DESCRIBED} {ALWAYS}"),
     ("plain", {"classes": OTHER}, f"ClassLabel PartitionCatalog {STACKS}"),
-    ("plain", {"classes": PAINTED}, f"LayerStyles {ALWAYS}"),
+    ("plain", {"classes": PAINTED}, f"LayerStyles StacCatalog {ALWAYS}"),
     ("plain", {"outlines.path": "made/outlines.gpkg"}, OUTLINES),
     ("plain", {"outlines.layer": "outlines"}, OUTLINES),
     ("plain", {"outlines.id_field": "RGIId"}, OUTLINES),
@@ -122,7 +137,7 @@ SETTINGS = [
     (
         "plain",
         {"lattice.bounds": "the northern half"},
-        f"{TILES} {LATTICE} {INVENTORY}",
+        f"{TILES} {LATTICE} {DESCRIBED} {INVENTORY}",
     ),
     ("plain", {"align.resampling": "bilinear"}, INVENTORY),
     ("warped", {"align.resampling": "cubic"}, f"AlignedBand OpticalMosaic TopoMosaic {STACKS} {INVENTORY}"),
@@ -172,12 +187,12 @@ SETTINGS = [
     (
         "plain",
         {"grid.reject_ids_path": "made/rejects.csv"},
-        f"PartitionCatalog GridComparison ChipShard TrainingDistances DatasetCard {ALWAYS}",
+        f"PartitionCatalog GridComparison ChipShard TrainingDistances DatasetCard {DESCRIBED} {ALWAYS}",
     ),
     (
         "plain",
         {"grid.exclude_polygons_path": "made/away.gpkg"},
-        f"PartitionCatalog GridComparison ChipShard TrainingDistances DatasetCard {ALWAYS}",
+        f"PartitionCatalog GridComparison ChipShard TrainingDistances DatasetCard {DESCRIBED} {ALWAYS}",
     ),
     ("plain", {"year.source": "grid", "year.no_year": 2004}, CELLS),
     ("plain", {"year.rule": "area-weighted"}, f"PartitionCatalog GridComparison {REGROUPED}"),
@@ -203,7 +218,7 @@ SETTINGS = [
     ("plain", {"chips.densify": True}, f"ChipShard {ALWAYS}"),
     ("plain", {"chips.min_share": {"ice": 0.01}}, CHIPS),
     ("plain", {"chips.min_glacier_share": 0.6}, CHIPS),
-    ("plain", {"chips.min_valid_label_share": 0.999}, f"ChipShard {ALWAYS}"),
+    ("plain", {"chips.min_valid_label_share": 0.999}, f"ChipShard DatasetMetadata {ALWAYS}"),
     ("plain", {"chips.min_valid_optical_share": 0.99}, CHIPS),
     ("plain", {"chips.min_valid_topo_share": 1.0}, CHIPS),
     ("plain", {"shards.n_train": 3}, REGROUPED),
@@ -212,6 +227,12 @@ SETTINGS = [
     ("plain", {"shards.layout": "windows"}, REGROUPED),
     ("plain", {"shards.codec": "none"}, SHARDS),
     ("plain", {"report.composite": ["dem", "ndsi", "dem"]}, f"LayerStyles {ALWAYS}"),
+    # What is said about the dataset reaches no pixel.
+    *(("plain", {f"dataset.{key}": value}, f"DatasetCard {DESCRIBED} {ALWAYS}") for key, value in SAID.items()),
+    ("plain", {"dataset.contact": "a@example.org"}, f"DatasetMetadata {ALWAYS}"),
+    ("plain", {"sources": None}, f"DatasetCard {DESCRIBED} {ALWAYS}"),
+    ("plain", {"sources.outlines.attribution": "RGI"}, f"DatasetCard {DESCRIBED} {ALWAYS}"),
+    *(("plain", {f"datasheet.{key}": "known"}, f"DatasetMetadata {ALWAYS}") for key in DatasheetSettings.model_fields),
 ]
 # The name of the dataset; where the sources lie is tested below.
 NOT_CHANGED = {"region", "data_root"}

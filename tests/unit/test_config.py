@@ -224,8 +224,10 @@ class TestWhatIsRefused:
                 # One letter too many, so that it is no other key.
                 wrong = f"{key}x" if len(key) > 3 else f"{key}{key[-1]}"
                 is_list = section in {"bands", "classes"}
-                named = f"[[{section}]] number 1: {wrong}" if is_list else f"{section}.{wrong}".removeprefix(".")
-                table = f"[[{section}]]" if is_list else f"[{section}]"
+                # Its tables have names.
+                name = "sources.outlines" if section == "sources" else section
+                named = f"[[{section}]] number 1: {wrong}" if is_list else f"{name}.{wrong}".removeprefix(".")
+                table = f"[[{section}]]" if is_list else f"[{name}]"
                 text = f"{wrong} = 1\n{PLAIN}" if not section else f"{_without(PLAIN, table)}\n{table}\n{wrong} = 1\n"
                 error = refused(write(tmp_path, text))
                 assert f"{named} is unknown (did you mean {key}?)" in error.what

@@ -68,6 +68,11 @@ class DatasetPaths:
     readme = Below("README.md")
     citation = Below("CITATION.md")
     metadata_log = Below("metadata_log.txt")
+    # The same for programs: Croissant, the Citation File Format, a STAC collection; and the datasheet, for people.
+    croissant = Below("croissant.json")
+    citation_file = Below("CITATION.cff")
+    datasheet = Below("datasheet.md")
+    stac = Below("stac/collection.json")
     # The manifest: every file with size and digest.
     dataset = Below("dataset.json")
     shards = Below("shards")
@@ -118,6 +123,10 @@ class DatasetPaths:
     def shard(self, split: str, number: int, total: int) -> Path:
         """Return one shard of a split."""
         return self.shards / f"{name_part(split)}-{number:05d}-of-{total:05d}.h5"
+
+    def stac_item(self, shard: Path) -> Path:
+        """Return the STAC item that describes `shard`."""
+        return self.stac.with_name(f"{shard.stem}.json")
 
     def partition(self, name: str, year: int) -> Path:
         """Return the file of a corrected partition, with the name that the published workflow gave it."""

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from gcn_luigi.errors import ConfigError, GcnLuigiError, PublishError, ShardError
 from gcn_luigi.io.publish.atomic import digest
-from gcn_luigi.io.publish.manifest import ManifestEntry, read_manifest
+from gcn_luigi.io.publish.manifest import ManifestEntry, is_data, read_manifest
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.shard.codecs import check_codec
 from gcn_luigi.io.shard.reader import ShardReader
@@ -26,6 +26,7 @@ from gcn_luigi.stages import Say
 from gcn_luigi.stages.dataset.data_card import write_card
 from gcn_luigi.stages.dataset.manifest import write_manifest
 from gcn_luigi.stages.layers.mosaics import read_inventory
+from gcn_luigi.stages.metadata.write import write_all
 from gcn_luigi.stages.shards.shard import ChipEncoder, Columns, Planes, shard_header, used_partitions
 
 
@@ -92,7 +93,8 @@ def _convert_files(
     old, new = DatasetPaths(source), DatasetPaths(temporary)
     lattice = read_inventory(old).lattice
     places = {place.partition: place for split in settings.splits for place in used_partitions(old, lattice, split)}
-    written = (new.readme, new.citation)
+    cards = (new.readme, new.citation)
+    written = {*cards, new.croissant, new.datasheet, new.citation_file}
     # The style of a virtual raster is left out as well.
     left_out = {entry["path"] for entry in description["files"] if entry["path"].endswith(".vrt")}
     left_out |= {path.removesuffix(".vrt") + ".qml" for path in left_out}
@@ -106,15 +108,23 @@ def _convert_files(
         if path.parent == new.shards:
             _check_bytes(source / entry["path"], entry["sha256"])
             convert_shard(source / entry["path"], path, settings, places, lattice)
-        elif path not in written:
+        elif path not in written and path.parent != new.stac.parent:
             _check_bytes(source / entry["path"], entry["sha256"], copied_to=path)
         copied.append(path)
         say(entry["path"], done / len(entries))
-    write_card(settings, new, *written)
+    write_card(settings, new, *cards)
+    found = {path: _entry(path, temporary) for path in copied if is_data(path.relative_to(temporary).as_posix())}
+    if new.croissant in copied:
+        # A dataset of an earlier version has no descriptions.
+        write_all(settings, new, found.values())
     if old.report.is_file():
         # The page is not part of the dataset, but people look for it.
         shutil.copyfile(old.report, new.report)
-    return [ManifestEntry(path.relative_to(temporary).as_posix(), path.stat().st_size, digest(path)) for path in copied]
+    return [found.get(path) or _entry(path, temporary) for path in copied]
+
+
+def _entry(path: Path, root: Path) -> ManifestEntry:
+    return ManifestEntry(path.relative_to(root).as_posix(), path.stat().st_size, digest(path))
 
 
 def _check_bytes(source: Path, sha256: str, copied_to: Path | None = None) -> None:

@@ -7,8 +7,11 @@ from typing import Any
 
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
-from gcn_luigi.settings import RegionSettings
+from gcn_luigi.settings import RegionSettings, SourceSettings
 from gcn_luigi.stages.layers.tile_quality import checked_bands
+from gcn_luigi.stages.metadata import words
+from gcn_luigi.stages.metadata.citation import card_header
+from gcn_luigi.stages.metadata.facts import default_title
 from gcn_luigi.version import __version__
 
 _RGI_7 = "RGI 7.0 Consortium (2023). Randolph Glacier Inventory 7.0. doi:10.5067/f6jmovy5navz"
@@ -18,6 +21,7 @@ _PAPER = (
     "Roberts-Pierel et al. (2022), for the method (GlacierCoverNet). Remote Sensing 14(18), 4582. "
     "doi:10.3390/rs14184582"
 )
+_AS_ASKED = "The optical composites and the elevation model that the tiles were made from, as their providers ask."
 
 # The keys of [label] that the card tells if there is a confidence.
 OF_CONFIDENCE = ("confidence", "edge_px", "confidence_lost_per_year", "min_confidence")
@@ -50,8 +54,10 @@ def _readme(settings: RegionSettings, paths: DatasetPaths, chips: dict[str, int]
     )
     pixels = statistics["classes"]["pixels"]
     classes = ", ".join(f"{name} {count:,}" for name, count in pixels.items())
-    return f"""# {settings.region}: training chips of glacier ice and debris
-
+    said = f"\n{settings.dataset.description}\n" if settings.dataset.description else ""
+    return f"""{card_header(settings, chips)}
+# {settings.dataset.title or default_title(settings)}
+{said}
 {_listed({split: f"{n:,}" for split, n in chips.items()})} chips of {size} x {size} px in {len(bands)} bands, cut every
 {settings.chips.step} px from partitions of {settings.grid.size} px. Made by gcn_luigi {__version__}.
 
@@ -127,6 +133,11 @@ def _confidence(settings: RegionSettings, statistics: dict[str, Any]) -> str:
 
 
 def _citation(settings: RegionSettings, ids: set[str]) -> str:
+    dataset = settings.dataset
+    own = words.citation(dataset, dataset.title or default_title(settings))
+    cited = (
+        f"This dataset: {own}" if own else "The dataset itself: its authors are not named yet (`[[dataset.creators]]`)."
+    )
     sources = [_PAPER]
     if any(name.startswith("RGI60-") for name in ids):
         sources.append(_RGI_6)
@@ -134,16 +145,31 @@ def _citation(settings: RegionSettings, ids: set[str]) -> str:
         sources.append(_RGI_7)
     if settings.label.stem is not None:
         sources.append(_STEM)
+    named = dict(words.sources(settings))
+    sources += [_of_source(source) for source in named.values() if source is not None]
+    if any(kind in named and named[kind] is None for kind in ("optical", "topo")):
+        sources.append(_AS_ASKED)
     listed = "\n".join(f"* {source}" for source in sources)
     return f"""# What to cite
+
+{cited}
 
 A publication that uses this dataset cites the sources it was made from:
 
 {listed}
-* The optical composites and the elevation model that the tiles were made from, as their providers ask.
 
 Made by gcn_luigi {__version__}.
 """
+
+
+def _of_source(source: SourceSettings) -> str:
+    page = words.source_page(source)
+    given = [
+        source.attribution or source.title,
+        *([source.licence] if source.licence else []),
+        *([page] if page else []),
+    ]
+    return ". ".join(given)
 
 
 def _out_of_range(paths: DatasetPaths, settings: RegionSettings) -> str:

@@ -69,7 +69,7 @@ def test_all_is_current_in_a_finished_dataset(gcn, copied):
     said = gcn("status", "tiny", "--output", output)
 
     assert "gcn.ChipShard         3 current\n" in said
-    assert said.endswith(f"22 of 22 tasks are current: {output}/tiny\n")
+    assert said.endswith(f"24 of 24 tasks are current: {output}/tiny\n")
     assert state_of(output) == before
 
 
@@ -175,12 +175,13 @@ class TestClean:
         assert state_of(output) == before
         gone = gcn("clean", "tiny", "--output", output, "--yes")
 
-        old = {f"tiny/shards/train-0000{number}-of-00002.h5" for number in range(2)}
+        stems = [f"train-0000{number}-of-00002" for number in range(2)]
+        old = {path for stem in stems for path in (f"tiny/shards/{stem}.h5", f"tiny/stac/{stem}.json")}
         assert before.keys() - state_of(output).keys() == old
         assert not list((output / "tiny/.gcn/shards").glob("train-*-of-00002.h5.json"))
         assert all(f"{output}/{name}: not part of the dataset with the present settings" in listed for name in old)
-        assert "would remove 4 files" in listed
-        assert "removed: 4 files" in gone
+        assert "would remove 8 files" in listed
+        assert "removed: 8 files" in gone
 
     def test_json_says_what_would_go_and_what_went(self, gcn, copied):
         tiny, output = copied
@@ -194,7 +195,7 @@ class TestClean:
         assert [item["path"] for item in listed["kept"]] == [str(output / "tiny" / SHARD)]
         assert listed["bytes"] > 0
         assert listed["removed"] is None
-        assert gone["removed"] == len(listed["removable"]) == 2
+        assert gone["removed"] == len(listed["removable"]) == 6
 
     def test_a_file_that_somebody_changed_is_kept(self, gcn, copied):
         tiny, output = copied

@@ -514,7 +514,7 @@ class TestSidecars:
         assert list(validate(copied, deep=True)) == []
         assert result.exit_code == 0
         assert result.stderr == (
-            f"note: .gcn: without a sidecar: CITATION.md, README.md, catalog.gpkg and {len(files) - 2} more\n"
+            f"note: .gcn: without a sidecar: CITATION.cff, CITATION.md, README.md and {len(files) - 2} more\n"
         )
 
     def test_where_the_manifest_is_damaged_sidecars_still_tell_what_else_is(self, copied):
