@@ -101,6 +101,7 @@ def _drawn(data: ReportData, paths: DatasetPaths) -> dict[str, Any]:
     """Return the figures, the example chips, and the tables that belong to figures."""
     # Imported here, so that the other tasks start without matplotlib, which takes a second and may scan for fonts.
     from gcn_luigi.report.drawing import drawing_style  # noqa: PLC0415
+    from gcn_luigi.report.evaluation.folds import fold_section  # noqa: PLC0415
     from gcn_luigi.report.quality import chips, figures, maps, missing  # noqa: PLC0415
 
     relief = maps.read_relief(data, paths)
@@ -118,8 +119,10 @@ def _drawn(data: ReportData, paths: DatasetPaths) -> dict[str, Any]:
             "causes": missing.cause_figure(data),
             "missing": missing.missing_figure(data),
         }
+        sections = {"folds": fold_section(data.catalog, data.index, data.folds, data.audit.get("folds", ()))}
     return {
         "drawings": drawings,
+        "sections": sections,
         "examples": chips.make_examples(data, paths),
         "tables": {"shares": figures.share_table(data), "causes": missing.cause_table(data)},
     }
