@@ -55,4 +55,4 @@ def chosen_rows(
             fix="use one of its folds" if count else "set [split] folds and build the dataset again",
         )
     rows: Any = folds[(folds["fold"] == fold) & (folds["role"] == ROLES[split])]
-    return index["partition"].isin(rows["partition"]).to_numpy(bool)
+    return (index["partition"].isin(rows["partition"]) & index["split"].isin(list(ROLES))).to_numpy(bool)

@@ -11,6 +11,7 @@ from typing import Any
 import geopandas as gpd
 import pyogrio
 import rasterio
+from shapely.geometry import box
 
 from tests.integration.builds import build_inline, dataset
 from tests.integration.commands import Tiny
@@ -18,6 +19,13 @@ from tests.integration.commands import Tiny
 # What else a base configuration says than that of the tiny region.
 BASES: dict[str, dict[str, Any]] = {
     "tested": {"split.test_share": 0.2, "split.buffer_partitions": 0, "split.block_partitions": 1},
+    "folded": {"split.folds": 2, "split.buffer_partitions": 0, "split.block_partitions": 1},
+    "regions": {
+        "split.regions": "made/ranges.gpkg",
+        "split.regions_layer": "ranges",
+        "split.region_column": "name",
+        "split.buffer_partitions": 0,
+    },
     "plain": {},
     "copied": {"bands.0.path": "optical/{tile}/*_ndsi.tif"},
     "warped": {"align.resampling": "bilinear", "lattice.bounds": [336010.0, 1288330.0, 345580.0, 1295980.0]},
@@ -69,6 +77,13 @@ def add_sources(sources: Path, built: Path) -> None:
     shutil.copyfile(next((sources / "stem").glob("*.tif")), made / "votes.tif")
     shutil.copytree(sources / "optical", made / "optical")
     shutil.copytree(sources / "topo", made / "topo")
+    # Two regions that share an edge, and the same ones under other names.
+    left, bottom, right, top = cells.total_bounds
+    middle = (left + right) / 2
+    halves = [box(left, bottom, middle, top), box(middle, bottom, right, top)]
+    ranges = gpd.GeoDataFrame({"name": ["West", "East"], "second": ["W", "E"]}, geometry=halves, crs=cells.crs)
+    for layer in ("ranges", "others"):
+        ranges.to_file(made / "ranges.gpkg", layer=layer, engine="pyogrio")
     (made / "rejects.csv").write_text(f"{cells['label'].iloc[0]}\n")
     gpd.GeoDataFrame(geometry=cells.geometry.iloc[[1]], crs=cells.crs).to_file(made / "away.gpkg", engine="pyogrio")
 

@@ -202,6 +202,18 @@ SETTINGS = [
     ("plain", {"split.method": "legacy"}, CELLS),
     ("plain", {"split.dev_share": 0.4}, CELLS),
     ("plain", {"split.test_share": 0.2}, CELLS),
+    # Shards are read again from the catalog, but get the same bytes.
+    ("folded", {"split.folds": 3}, f"ChipIndex {FEWER_CELLS}"),
+    ("plain", {"split.by": "glacier"}, CELLS),
+    (
+        "plain",
+        {"split.regions": "made/ranges.gpkg", "split.regions_layer": "ranges", "split.region_column": "name"},
+        CELLS,
+    ),
+    ("regions", {"split.regions_layer": "others"}, f"PartitionCatalog {ALWAYS}"),
+    ("regions", {"split.region_column": "second"}, FEWER_CELLS),
+    ("regions", {"split.test_regions": ["East"], "split.dev_share": 0.5, "split.by": None}, CELLS),
+    ("regions", {"split.by": "regions"}, f"PartitionCatalog {ALWAYS}"),
     ("plain", {"split.seed": 10}, f"PartitionCatalog {ALWAYS}"),
     ("plain", {"split.block_partitions": 1}, CELLS),
     ("plain", {"split.buffer_partitions": 0}, CELLS),
@@ -264,6 +276,7 @@ INPUTS = [
     ("metres", "made/distance.tif", "DistanceRaster Dataset"),
     ("cells", "made/cells.gpkg", f"PartitionGrid {ALWAYS}"),
     ("excluding", "made/rejects.csv", f"PartitionCatalog {ALWAYS}"),
+    ("regions", "made/ranges.gpkg", f"PartitionCatalog {ALWAYS}"),
     ("excluding", "made/away.gpkg", f"PartitionCatalog {ALWAYS}"),
 ]
 

@@ -118,16 +118,19 @@ def _of_dataset(place: Path) -> dict[str, Any]:
 
 def _folds_of(dataset: "Dataset") -> list[dict[str, Any]]:
     """Return what the train chips and the held-out chips of each fold share."""
+    import pandas as pd  # noqa: PLC0415
+
     from gcn_luigi.prepare.split.leakage import measure_leakage  # noqa: PLC0415
     from gcn_luigi.read.selection import chosen_rows  # noqa: PLC0415
 
     found = []
     for fold in range(dataset.n_folds):
-        # Whatever is in no part of the fold has another word in the column.
-        parts = dataset.chip_table.assign(split="left out")
+        sides = []
         for split, side in zip(("train", "dev"), _OF_FOLD, strict=True):
             rows = chosen_rows(dataset.chip_table, split, fold=fold, folds=dataset.fold_table)
-            parts.loc[rows, "split"] = side
+            sides.append(dataset.chip_table[rows].assign(split=side))
+        # A chip that is in both parts is in the table twice.
+        parts = pd.concat(sides, ignore_index=True)
         leaks = measure_leakage(parts, dataset.partition_table, dataset.lattice, _OF_FOLD)
         counts = {f"n_{side.replace(' ', '_')}": count for side, count in leaks.counts.items()}
         shared = {key: value for key, value in asdict(leaks.pairs[0]).items() if key != "splits"}

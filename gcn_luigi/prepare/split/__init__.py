@@ -1,1 +1,1 @@
-"""Train and dev: how partitions are split, and what the two splits share."""
+"""Train, dev, test and folds: how partitions are split, and what two splits share."""

@@ -120,7 +120,15 @@ def assign_folds(
     notes = []
     if request.unit == "blocks" and block != request.block:
         notes.append(f"the region is too small for {request.count} folds of blocks of {request.block}: {block} is used")
-    return FoldPlan(fold, fold_table(cells, number, request), notes)
+    table = fold_table(cells, number, request)
+    train = (table["role"] == TRAIN).groupby(table["fold"]).mean()
+    if (few := train[train < _LEAST_TRAIN]).any():
+        least = int((table["role"] == TRAIN).groupby(table["fold"]).sum().min())
+        notes.append(
+            f"{len(few)} of {request.count} folds train on less than {_LEAST_TRAIN:.0%} of the train and dev "
+            f"partitions, the smallest on {least} of {len(cells)}: the buffer leaves out the others"
+        )
+    return FoldPlan(fold, table, notes)
 
 
 def fold_table(cells: gpd.GeoDataFrame, number: npt.NDArray[np.int64], request: FoldRequest) -> pd.DataFrame:

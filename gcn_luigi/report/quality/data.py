@@ -7,11 +7,13 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from gcn_luigi.bands import Band, Role
 from gcn_luigi.classes import ClassTable, LabelClass
 from gcn_luigi.io.inputs.inventory import Inventory
+from gcn_luigi.io.parquet import read_columns
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.shard.equality import content_keys
 from gcn_luigi.io.shard.reader import open_shard
@@ -65,6 +67,8 @@ class ReportData:
         Chips that are equal to the byte, and chips that show the same pixels of the same year.
     label_notes : dict or None
         ``label.json``, which only a label from outlines alone has.
+    folds : DataFrame or None
+        ``folds.parquet``, which only a dataset with folds has.
     """
 
     settings: RegionSettings
@@ -81,6 +85,7 @@ class ReportData:
     same_bytes: Repeats
     same_place: Repeats
     label_notes: dict[str, Any] | None = None
+    folds: pd.DataFrame | None = None
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -156,6 +161,7 @@ def read_report_data(settings: RegionSettings, paths: DatasetPaths) -> ReportDat
         same_bytes=count_repeats(content_keys(paths.shards, places), splits, ids),
         same_place=count_repeats(footprint_keys(index, inventory.lattice), splits, ids),
         label_notes=_read_json(paths.label_notes) if settings.label.source is not None else None,
+        folds=read_columns(paths.folds) if settings.split.folds else None,
     )
 
 

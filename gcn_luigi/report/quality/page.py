@@ -104,6 +104,7 @@ def _drawn(data: ReportData, paths: DatasetPaths) -> dict[str, Any]:
     from gcn_luigi.report.drawing import drawing_style  # noqa: PLC0415
     from gcn_luigi.report.evaluation.confidence import confidence_section  # noqa: PLC0415
     from gcn_luigi.report.evaluation.distances import distance_section  # noqa: PLC0415
+    from gcn_luigi.report.evaluation.folds import fold_section  # noqa: PLC0415
     from gcn_luigi.report.quality import chips, figures, maps, missing  # noqa: PLC0415
 
     relief = maps.read_relief(data, paths)
@@ -122,6 +123,7 @@ def _drawn(data: ReportData, paths: DatasetPaths) -> dict[str, Any]:
             "missing": missing.missing_figure(data),
         }
         sections = {
+            "folds": fold_section(data.catalog, data.index, data.folds, data.audit.get("folds", ())),
             "distances": distance_section(json.loads(paths.distances.read_text(encoding="utf-8"))),
             "confidence": confidence_section(data.statistics, data.settings.label, data.classes.names),
         }
