@@ -33,6 +33,8 @@ MOST_TRAIN, MOST_OTHER, MOST_WINDOWS = 40_000, 10_000, 2_000
 _BATCH = 32
 # A cell counts as a part of the area if at most this share of it is outside the tiles.
 _MOST_OUTSIDE = 1 - LEAST_VALID
+# Columns of a dataset with folds.
+_OF_FOLDS = ("fold", "left_out")
 # The key of the parquet file's metadata that holds scaling, mean distance and threshold as JSON.
 SPACE = "gcn_luigi"
 
@@ -65,7 +67,9 @@ def write_training_distances(
     of_area = _read_windows(region, paths, windows, say)
     table = pd.concat(
         [
-            chosen[["chip_id", "split", "partition", "block", *(["fold"] if "fold" in chosen else []), "x", "y"]],
+            chosen[
+                ["chip_id", "split", "partition", "block", *(name for name in _OF_FOLDS if name in chosen), "x", "y"]
+            ],
             pd.DataFrame(features, columns=list(names), index=chosen.index),
         ],
         axis=1,
