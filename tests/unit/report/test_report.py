@@ -82,6 +82,8 @@ def make_catalog():
     table["glacier_share"] = table["share_debris"] = 0.25
     table["share_ice"] = 0.0
     table["outline_year"] = table["year"]
+    table["block"] = pd.array(split, dtype="str")
+    table["outside_share"] = 0.0
     table["rgi_ids"] = "RGI<1>"
     table["left"] = LATTICE.left + 20.0 * table["col"]
     table["top"] = LATTICE.top - 20.0 * table["row"]
