@@ -18,6 +18,7 @@ from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.timings import read_times
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.dataset.warnings import dataset_warnings
+from gcn_luigi.stages.evaluation.training_distances import MOST_OTHER, MOST_TRAIN
 from gcn_luigi.stages.layers.mosaics import read_inventory
 from gcn_luigi.stages.layers.scale_advice import ScaleAdvice, scale_advice
 from gcn_luigi.stages.layers.tile_quality import checked_bands
@@ -231,9 +232,10 @@ def _guessed_sizes(prepared: RegionTask, n_chips: int, n_files: int) -> dict[Pat
     factor = max(max(lattice.shape) / _LONGEST_MAP, 1.0)
     map_pixels = round(lattice.height / factor) * round(lattice.width / factor)
     shown, n_bands = min(settings.chips.size, _LONGEST_CHIP) ** 2, len(settings.schema_bands.image)
+    described = min(n_chips, MOST_TRAIN + MOST_OTHER)
     sizes = {
         paths.index: _TABLE_BYTES + _TABLE_CHIP_BYTES * n_chips,
-        paths.features: n_bands * 2 * _COLUMN_BYTES + (n_bands * _FEATURE_BYTES + _TABLE_CHIP_BYTES) * n_chips,
+        paths.features: n_bands * 2 * _COLUMN_BYTES + described * (n_bands * _FEATURE_BYTES + _TABLE_CHIP_BYTES),
         paths.distances: _DISTANCE_BYTES,
         paths.index_map: _MAP_BYTES + _MAP_CHIP_BYTES * n_chips,
         paths.report: round(_PAGE_BYTES + _RELIEF_PIXEL_BYTES * map_pixels + _CHIP_PIXEL_BYTES * shown),

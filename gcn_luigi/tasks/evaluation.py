@@ -1,5 +1,6 @@
 """Tasks that measure what an evaluation on a dataset has to know."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from gcn_luigi.stages.evaluation.training_distances import write_training_distances
@@ -19,7 +20,9 @@ class TrainingDistances(RegionTask):
 
     def dependencies(self, _path: Path) -> Dependencies:
         # Shards bring the pixels and places of chips. The catalog and the stacks are the whole area.
-        return corrected_dependencies(self, "years", "grid.size", "chips.size", "split.block_partitions")
+        found = corrected_dependencies(self, "years", "grid.size", "chips.size", "split.block_partitions")
+        folds = (target for target in self.clone(PartitionCatalog).targets() if target.path == self.paths.folds)
+        return replace(found, reads=(*found.reads, *folds))
 
     def requires(self) -> list[RegionTask]:
         stacks = (self.clone(YearStack, year=year) for year in self.configured.settings.years)

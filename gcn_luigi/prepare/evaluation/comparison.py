@@ -1,30 +1,42 @@
 """Compare distances of held-out chips to training with distances of the whole area to training."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gcn_luigi.prepare.evaluation.dissimilarity import SEED, TrainingSpace, has_folds
+from gcn_luigi.prepare.evaluation.dissimilarity import MOST_POINTS, SEED, TrainingSpace, fold_distances, has_folds
 from gcn_luigi.prepare.evaluation.distances import nearest, quantile_curve, sampled, wasserstein
 from gcn_luigi.prepare.evaluation.features import Floats, is_complete
 
-# Points of a kind from which distances are measured; each is compared with all training points.
-MOST_POINTS = 5000
 _QUANTILES = (0, 5, 25, 50, 75, 95, 100)
 AREA = "area"
 # What is compared with the area: ways to hold out chips.
-WORDS = {
-    "train": "train, one chip left out",
-    "train_block": "train, one block left out",
-    "fold": "folds, one left out",
-    "dev": "dev",
-    "test": "test",
-    AREA: "whole area",
-}
+WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "train": "train, one chip left out",
+        "train_block": "train, one block left out",
+        "fold": "folds, one left out",
+        "dev": "dev",
+        "test": "test",
+        AREA: "whole area",
+    }
+)
+# What is said if a kind has no distance.
+_GAPS: Mapping[str, str] = MappingProxyType(
+    {
+        "train": "There is a single train chip, so there is no distance to another.",
+        "train_block": "Train chips are all in one block, so there is no distance to another block.",
+        "fold": "No fold has both held-out chips and train chips, so distances of folds are not measured.",
+        "dev": "There is no dev chip, so distances of dev are not measured.",
+        AREA: "No cell of the catalog has an image, so distances of the area are not measured.",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +46,8 @@ class Places:
     Attributes
     ----------
     chips : DataFrame
-        One row per chip: split, block, fold if there are folds; x and y in metres, and features if there are `names`.
+        One row per chip: split, block, fold and left_out if there are folds; x and y in metres, and features if there
+        are `names`.
     area : ndarray
         (place, axis): places of the whole area; x and y, or features.
     names : tuple of str
@@ -117,47 +130,44 @@ def _in_features(places: Places, space: TrainingSpace, gaps: list[str]) -> dict[
 
 def _distances(chips: pd.DataFrame, points: Floats, area: Floats, gaps: list[str]) -> dict[str, tuple[Floats, int]]:
     """Return, for each kind of place, the distances of at most `MOST_POINTS` to training, and how many there are."""
-    split = chips["split"].to_numpy(str)
-    train = points[split == "train"]
+    train = points[chips["split"].to_numpy(str) == "train"]
     found: dict[str, tuple[Floats, int]] = {}
-    for kind, own, reference, groups in _kinds(chips, points, area, split):
-        chosen = sampled(len(own), MOST_POINTS, SEED)
-        apart = nearest(own[chosen], reference, None if groups is None else (groups[0][chosen], groups[1]))
+    for kind, count, measure in _kinds(chips, points, train, area):
+        apart = measure(sampled(count, MOST_POINTS, SEED))
         known = apart[~np.isnan(apart)]
         if known.size:
-            found[kind] = known, len(own)
-        elif kind == "train_block" and len(train):
-            gaps.append("Train chips are all in one block, so there is no distance to another block.")
-        elif kind == "train" and len(train):
-            gaps.append("There is a single train chip, so there is no distance to another.")
-        elif kind in {"dev", AREA} and len(train):
-            gaps.append(
-                "There is no dev chip, so distances of dev are not measured."
-                if kind == "dev"
-                else "No cell of the catalog has an image, so distances of the area are not measured."
-            )
+            found[kind] = known, count
+        elif kind in _GAPS and len(train):
+            gaps.append(_GAPS[kind])
     if not len(train):
         gaps.append("There is no train chip to measure distances to.")
     return found
 
 
 def _kinds(
-    chips: pd.DataFrame, points: Floats, area: Floats, split: NDArray[Any]
-) -> Iterator[tuple[str, Floats, Floats, tuple[NDArray[Any], NDArray[Any]] | None]]:
-    """Yield kinds of places with their points, the points of training, and the groups that must not meet."""
-    train = points[split == "train"]
+    chips: pd.DataFrame, points: Floats, train: Floats, area: Floats
+) -> Iterator[tuple[str, int, Callable[[NDArray[np.intp]], Floats]]]:
+    """Yield kinds of places, how many there are, and what measures the distances of some of them, by position."""
+    split = chips["split"].to_numpy(str)
     one = np.arange(len(train))
-    yield "train", train, train, (one, one)
     block = np.unique(chips["block"].to_numpy(str)[split == "train"], return_inverse=True)[1]
-    yield "train_block", train, train, (block, block)
+    for kind, group in (("train", one), ("train_block", block)):
+        yield kind, len(train), partial(_elsewhere, train, group)
     if has_folds(chips):
-        held = chips["fold"].notna().to_numpy(bool)
-        fold = chips["fold"][held].to_numpy(np.int64)
-        yield "fold", points[held], points[held], (fold, fold)
-    yield "dev", points[split == "dev"], train, None
-    if (split == "test").any():
-        yield "test", points[split == "test"], train, None
-    yield AREA, area, train, None
+        held = np.flatnonzero(chips["fold"].notna().to_numpy(bool))
+        yield "fold", len(held), lambda chosen: fold_distances(chips, points, held[chosen])
+    for kind in ("dev", "test"):
+        if kind == "dev" or (split == kind).any():
+            yield kind, int((split == kind).sum()), partial(_to_train, points[split == kind], train)
+    yield AREA, len(area), partial(_to_train, area, train)
+
+
+def _elsewhere(train: Floats, group: NDArray[np.intp], chosen: NDArray[np.intp]) -> Floats:
+    return nearest(train[chosen], train, (group[chosen], group))
+
+
+def _to_train(places: Floats, train: Floats, chosen: NDArray[np.intp]) -> Floats:
+    return nearest(places[chosen], train)
 
 
 def _described(distances: dict[str, tuple[Floats, int]]) -> dict[str, Any]:

@@ -13,13 +13,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from gcn_luigi.prepare.evaluation.distances import applicability_threshold, mean_distance, nearest
+from gcn_luigi.prepare.evaluation.distances import applicability_threshold, mean_distance, nearest, sampled
 from gcn_luigi.prepare.evaluation.features import Floats, Scaling, is_complete
 
 # Where the threshold comes from, best first: what the score of a model was measured on.
-FROM_FOLDS = "the distances of the chips of each fold to the chips of other folds"
+FROM_FOLDS = "the distances of the held-out chips of each fold to its train chips"
 FROM_DEV = "the distances of dev chips to train chips"
 FROM_BLOCKS = "the distances of train chips to train chips of other blocks"
+# Points of a kind from which distances are measured.
+MOST_POINTS = 5000
 # The seed of samples: the same dataset gives the same figures.
 SEED = 0
 
@@ -27,6 +29,34 @@ SEED = 0
 def has_folds(chips: pd.DataFrame) -> bool:
     """Return whether the chips of a table are in at least two folds."""
     return "fold" in chips.columns and len(chips["fold"].dropna().unique()) > 1
+
+
+def fold_distances(chips: pd.DataFrame, points: Floats, chosen: NDArray[np.intp]) -> Floats:
+    """Return the distance of each held-out chip to the nearest chip that its fold trains on.
+
+    Parameters
+    ----------
+    chips : DataFrame
+        One row per chip: fold, missing for a chip of none, and left_out, the folds that may not use the chip because
+        of the buffer, separated by ";".
+    points : ndarray of float64
+        (chip, axis): their coordinates.
+    chosen : ndarray of intp
+        (held-out chip,): positions of the chips to measure from, each in a fold.
+
+    Returns
+    -------
+    ndarray of float64
+        (held-out chip,); NaN for a fold without train chips.
+    """
+    fold = chips["fold"].fillna(-1).to_numpy(np.int64)
+    left_out = chips["left_out"].to_numpy(str)
+    found = np.full(len(chosen), np.nan)
+    for number in np.unique(fold[chosen]).tolist():
+        may_train = np.array([str(number) not in text.split(";") for text in left_out], bool)
+        held = fold[chosen] == number
+        found[held] = nearest(points[chosen[held]], points[(fold >= 0) & (fold != number) & may_train])
+    return found
 
 
 @dataclass(frozen=True)
@@ -60,7 +90,8 @@ class TrainingSpace:
         Parameters
         ----------
         chips : DataFrame
-            One row per chip: split, block, fold if there are folds (missing for a chip of none), and the features.
+            One row per chip: split, block, the features and, if there are folds, fold and left_out; see
+            `fold_distances`.
         names : tuple of str
             The columns of features.
         weights : mapping, optional
@@ -87,12 +118,13 @@ class TrainingSpace:
         """Yield sources of the threshold and the distances that they give, best first."""
         split = chips["split"].to_numpy(str)
         if has_folds(chips):
-            held = chips["fold"].notna().to_numpy(bool)
-            fold = chips["fold"][held].to_numpy(np.int64)
-            yield FROM_FOLDS, nearest(points[held], points[held], (fold, fold))
-        yield FROM_DEV, nearest(points[split == "dev"], self.points)
+            held = np.flatnonzero(chips["fold"].notna().to_numpy(bool))
+            yield FROM_FOLDS, fold_distances(chips, points, held[sampled(len(held), MOST_POINTS, SEED)])
+        dev = points[split == "dev"]
+        yield FROM_DEV, nearest(dev[sampled(len(dev), MOST_POINTS, SEED)], self.points)
         block = np.unique(chips["block"].to_numpy(str)[split == "train"], return_inverse=True)[1]
-        yield FROM_BLOCKS, nearest(self.points, self.points, (block, block))
+        chosen = sampled(len(block), MOST_POINTS, SEED)
+        yield FROM_BLOCKS, nearest(self.points[chosen], self.points, (block[chosen], block))
 
     @cached_property
     def _tree(self) -> KDTree:

@@ -56,12 +56,13 @@ def chip_features(images: NDArray[Any], flags: NDArray[np.uint8], bits: NDArray[
     area = float(np.prod(shape))
     for band, bit in enumerate(bits.tolist()):
         valid = (flags & (bit | int(Flag.OUTSIDE))) == 0
-        values = images[:, band].astype(np.float64)
         count = valid.sum(axis=(1, 2))
         has = count >= max(LEAST_VALID * area, 1.0)
-        mean = values.sum(axis=(1, 2), where=valid)[has] / count[has]
-        apart = values[has] - mean[:, np.newaxis, np.newaxis]
-        square = (apart * apart).sum(axis=(1, 2), where=valid[has]) / count[has]
+        # Missing pixels are 0 in both sums.
+        values = np.where(valid[has], images[has, band], 0.0)
+        mean = values.sum(axis=(1, 2)) / count[has]
+        apart = np.where(valid[has], values - mean[:, np.newaxis, np.newaxis], 0.0)
+        square = np.einsum("nyx,nyx->n", apart, apart) / count[has]
         out[has, band], out[has, n_bands + band] = mean, np.sqrt(square)
     return out
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gcn_luigi.config import Region
-from gcn_luigi.io.parquet import write_columns
+from gcn_luigi.io.parquet import read_columns, write_columns
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.shard.reader import ShardReader, open_shard
 from gcn_luigi.io.tables import read_geoparquet
@@ -22,6 +22,7 @@ from gcn_luigi.prepare.evaluation.dissimilarity import SEED, TrainingSpace
 from gcn_luigi.prepare.evaluation.distances import sampled
 from gcn_luigi.prepare.evaluation.features import LEAST_VALID, chip_features, feature_names
 from gcn_luigi.prepare.missing.fill import band_flags
+from gcn_luigi.prepare.split.folds import LEFT_OUT
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
@@ -33,6 +34,8 @@ MOST_TRAIN, MOST_OTHER, MOST_WINDOWS = 40_000, 10_000, 2_000
 _BATCH = 32
 # A cell counts as a part of the area if at most this share of it is outside the tiles.
 _MOST_OUTSIDE = 1 - LEAST_VALID
+# Columns of a dataset with folds.
+_OF_FOLDS = ("fold", "left_out")
 # The key of the parquet file's metadata that holds scaling, mean distance and threshold as JSON.
 SPACE = "gcn_luigi"
 
@@ -55,7 +58,8 @@ def write_training_distances(
     settings, lattice = region.settings, read_inventory(paths).lattice
     names = feature_names([band.name for band in settings.schema_bands.image])
     catalog = read_geoparquet(paths.catalog)
-    chips = _chips(shards, catalog, settings, lattice)
+    folds = read_columns(paths.folds) if settings.split.folds else None
+    chips = _chips(shards, catalog, folds, settings, lattice)
     chosen = _chosen(chips)
     features = np.full((len(chosen), len(names)), np.nan, np.float32)
     for rows, found in _read_chips(shards, settings, chosen, say):
@@ -65,7 +69,9 @@ def write_training_distances(
     of_area = _read_windows(region, paths, windows, say)
     table = pd.concat(
         [
-            chosen[["chip_id", "split", "partition", "block", *(["fold"] if "fold" in chosen else []), "x", "y"]],
+            chosen[
+                ["chip_id", "split", "partition", "block", *(name for name in _OF_FOLDS if name in chosen), "x", "y"]
+            ],
             pd.DataFrame(features, columns=list(names), index=chosen.index),
         ],
         axis=1,
@@ -89,9 +95,16 @@ def write_training_distances(
 
 
 def _chips(
-    shards: Sequence[Path], catalog: gpd.GeoDataFrame, settings: RegionSettings, lattice: Lattice
+    shards: Sequence[Path],
+    catalog: gpd.GeoDataFrame,
+    folds: pd.DataFrame | None,
+    settings: RegionSettings,
+    lattice: Lattice,
 ) -> pd.DataFrame:
-    """Return one row per chip: id, split, partition, block, fold if there are folds, centre, shard and row there."""
+    """Return one row per chip: id, split, partition, block, centre, shard and row there.
+
+    With `folds`, the table of what each fold does with each partition, also fold and left_out.
+    """
     found = []
     for number, path in enumerate(shards):
         with open_shard(path) as shard:
@@ -103,8 +116,11 @@ def _chips(
         found.append(rows)
     chips = pd.concat(found, ignore_index=True).astype(dict.fromkeys(("chip_id", "partition", "split"), "str"))
     by_partition = catalog.set_index("partition")
-    if "fold" in catalog:
+    if folds is not None:
         chips["fold"] = chips["partition"].map(by_partition["fold"]).astype("Int64")
+        lost = folds.loc[folds["role"] == LEFT_OUT].sort_values("fold").astype({"fold": "str"})
+        texts = lost.groupby("partition")["fold"].agg(";".join)
+        chips["left_out"] = chips["partition"].map(texts).fillna("").astype("str")
     chips["block"] = chips["partition"].map(by_partition["block"]).astype("str")
     if (chips["block"] == "").all():
         # Only one method of the split makes blocks. Squares of the same size serve for the others.

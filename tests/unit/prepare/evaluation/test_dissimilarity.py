@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gcn_luigi.prepare.evaluation.comparison import Places, compare
-from gcn_luigi.prepare.evaluation.dissimilarity import FROM_BLOCKS, FROM_DEV, FROM_FOLDS, TrainingSpace
+from gcn_luigi.prepare.evaluation.dissimilarity import FROM_BLOCKS, FROM_DEV, FROM_FOLDS, TrainingSpace, fold_distances
 
 NAMES = ("red_mean", "red_std")
 
@@ -16,6 +16,7 @@ def chips(features, split, block=None, fold=None):
     table = pd.DataFrame({"split": split, "block": "a" if block is None else block})
     if fold is not None:
         table["fold"] = pd.array(fold, "Int64")
+        table["left_out"] = ""
     table[list(NAMES)] = np.asarray(features, np.float32)
     table["x"], table["y"] = table["red_mean"].fillna(0.0) * 1000.0, 0.0
     return table
@@ -101,6 +102,17 @@ def test_a_test_split_and_folds_have_curves_of_their_own():
     for part in ("space", "features"):
         assert list(found[part]["curves"]) == ["train", "train_block", "fold", "dev", "test", "area"]
     assert found["features"]["curves"]["fold"]["places"] == 30
+
+
+def test_chips_in_the_buffer_of_a_fold_are_no_training_of_that_fold():
+    table = chips([[0, 0], [1, 0], [3, 0], [7, 0]], ["train"] * 4, fold=[0, 1, 1, None])
+    at = table[["x"]].to_numpy() / 1000
+
+    assert fold_distances(table, at, np.array([0, 1, 2])).tolist() == [1.0, 1.0, 3.0]
+    table["left_out"] = ["", "0;2", "", ""]
+    assert fold_distances(table, at, np.array([0, 1, 2])).tolist() == [3.0, 1.0, 3.0]
+    table["left_out"] = ["1", "0;2", "10", ""]
+    assert fold_distances(table, at, np.array([0, 1])).tolist() == pytest.approx([3.0, np.nan], nan_ok=True)
 
 
 @pytest.mark.parametrize(
