@@ -20,11 +20,12 @@ MISSING_COLOURS: Mapping[str, str] = MappingProxyType(
         "topo": "#228833",
         "label": "#ccbb44",
         "distance": "#aa3377",
-        "uncertain": "#ee6677",
         "several": "#8c8c8c",
         "outside": "#333333",
     }
 )
+# Of labels that are there, but uncertain; from the same scheme.
+UNCERTAIN_COLOUR = "#ee6677"
 
 # Red, green, blue: the first triple of which a dataset has all three bands under exactly these names.
 _TRIPLES = (

@@ -516,6 +516,14 @@ class TestSettings:
         with pytest.raises(ConfigError, match="needs dates"):
             load_region(config / "tiny.toml")
 
+    def test_a_finished_label_needs_outlines_for_its_edge(self, tiny, tmp_path):
+        from gcn_luigi.config import load_region  # noqa: PLC0415
+
+        config = write_config(tmp_path, tiny, {"label": {"raster": "a.tif", "confidence": ["edge"]}, "outlines": None})
+
+        with pytest.raises(ConfigError, match="outlines"):
+            load_region(config / "tiny.toml")
+
     def test_a_label_without_confidence_says_nothing_of_it(self):
         said = LabelSettings(stem="a.tif").model_dump(mode="json")
 

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 from gcn_luigi.bands import LABEL_IGNORE, Band
 from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
-from gcn_luigi.prepare.appearance import MISSING_COLOURS, SPLIT_COLOURS, UNUSED, colour_bands
+from gcn_luigi.prepare.appearance import MISSING_COLOURS, SPLIT_COLOURS, UNCERTAIN_COLOUR, UNUSED, colour_bands
 from gcn_luigi.prepare.missing.fill import Flag
 
 # QGIS reads the options of symbols since this version.
@@ -114,7 +114,7 @@ def flags_style(*, has_confidence: bool = False) -> str:
         entries.append(_Entry(value, f"{value} missing: {', '.join(parts)}", MISSING_COLOURS[kind]))
     if has_confidence:
         bit, gaps = int(Flag.UNCERTAIN), list(enumerate(entries))[1:]
-        entries.append(_Entry(bit, f"{bit} uncertain label, nothing missing", MISSING_COLOURS["uncertain"]))
+        entries.append(_Entry(bit, f"{bit} uncertain label, nothing missing", UNCERTAIN_COLOUR))
         for value, entry in gaps:
             entries.append(
                 _Entry(bit + value, f"{bit + value} uncertain; {entry.label.partition(' ')[2]}", entry.colour)
