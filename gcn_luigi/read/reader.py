@@ -57,10 +57,21 @@ class ChipReader:
         Number of threads that decode the chips of a batch.
     cache_mb : int
         Megabytes for the most recently decoded partitions, in the layout ``windows``.
+    conditions : str
+        The conditions by which the rows were chosen, for the message of a reader without chips.
     """
 
-    def __init__(self, directory: Path, index: "pd.DataFrame", *, threads: int = 1, cache_mb: int = 256) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        index: "pd.DataFrame",
+        *,
+        threads: int = 1,
+        cache_mb: int = 256,
+        conditions: str = "",
+    ) -> None:
         self._store = PixelStore(directory, index, threads=threads, cache_mb=cache_mb)
+        self._conditions = conditions
 
     def __repr__(self) -> str:
         return f"<gcn_luigi.ChipReader: {len(self)} chips of {self._store.n_shards} shards>"
@@ -95,6 +106,15 @@ class ChipReader:
         """The memory that `preload` needs, in bytes."""
         return self._store.nbytes
 
+    def check_not_empty(self) -> None:
+        """Raise ConfigError if conditions left no chip: a training would otherwise end without having begun."""
+        if self._conditions and not len(self):
+            raise ConfigError(
+                f"no chip of the split fulfils {self._conditions}",
+                where="Dataset.chips",
+                fix="relax the conditions; Dataset.chip_table shows the values of all chips",
+            )
+
     def ids(self, positions: Sequence[int] | Positions) -> list[str]:
         """Return the ids of the chips at these positions."""
         return [str(self._store.ids[position]) for position in positions]
@@ -123,9 +143,12 @@ class ChipReader:
             There is no such chip.
         InputError
             `out` does not match.
+        ConfigError
+            The reader is empty, because no chip fulfils its conditions.
         ShardError
             A shard is missing, damaged or incomplete. The message names an affected chip.
         """
+        self.check_not_empty()
         positions = self._positions(indices)
         shapes, types = self._shapes(positions), self._types(positions)
         if out is None:
@@ -158,7 +181,7 @@ class ChipReader:
         Raises
         ------
         ConfigError
-            A number is too small.
+            A number is too small, or no chip fulfils the conditions of the reader.
         """
         if min(seed, epoch) < 0 or (group is not None and group < 1):
             raise ConfigError(
@@ -166,6 +189,7 @@ class ChipReader:
                 where="ChipReader.order",
                 fix="use whole numbers: seed and epoch from 0, group from 1",
             )
+        self.check_not_empty()
         if group is None:
             return shuffled(len(self), seed=seed, epoch=epoch)
         places = self._store.places(np.arange(len(self)))
@@ -198,7 +222,7 @@ class ChipReader:
         Raises
         ------
         ConfigError
-            `size` or `ahead` is below 1.
+            `size` or `ahead` is below 1, or no chip fulfils the conditions of the reader.
         IndexError, ShardError
             As `batch`.
         """
@@ -208,6 +232,7 @@ class ChipReader:
                 where="ChipReader.batches",
                 fix="use at least 1 for both size and ahead",
             )
+        self.check_not_empty()
         chosen = np.arange(len(self)) if order is None else self._positions(order)
         end = len(chosen) - (len(chosen) % size if drop_last else 0)
         # Buffers for batches that are ready, for the one in preparation, and for those that the caller still uses.
