@@ -66,7 +66,7 @@ def selected(index: "pd.DataFrame", *, years: int | Iterable[int] | None = None,
     ------
     ConfigError
         A year is not a whole number or no chip of `index` has it, or the condition cannot be computed: it names a
-        column that does not exist, compares a text with a number, or holds anything else, such as a call or an attribute.
+        column that does not exist, compares a text with a number, or holds anything else, such as a call.
     """
     mask: Mask = np.ones(len(index), bool)
     if years is not None:
@@ -131,10 +131,8 @@ class _Condition:
     def _truth(self, node: ast.expr) -> Mask:
         if isinstance(node, ast.BoolOp):
             join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
-            return np.asarray(
-                join.reduce([self._truth(part) for part in ast.iter_child_nodes(node) if isinstance(part, ast.expr)]),
-                bool,
-            )
+            parts = [self._truth(part) for part in node.values]  # noqa: PD011  these are nodes
+            return np.asarray(join.reduce(parts), bool)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.Invert):
             return ~self._truth(node.operand)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):

@@ -202,7 +202,7 @@ class Dataset:
         """Whether chips have a ``confidence``, which says how sure the label of each pixel is."""
         return bool(self.description.get("configuration", {}).get("label", {}).get("confidence"))
 
-    def chips(  # noqa: PLR0913  what is read, and how
+    def chips(
         self,
         split: str,
         *,

@@ -13,6 +13,7 @@ from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.shard.format import CONFIDENCE
 from gcn_luigi.read.confidence import weights
+from gcn_luigi.read.series import Series, join_series
 from gcn_luigi.read.store.buffers import Batch, BufferPool
 from gcn_luigi.read.store.pixels import PixelStore
 
@@ -72,6 +73,7 @@ class ChipReader:
     ) -> None:
         self._store = PixelStore(directory, index, threads=threads, cache_mb=cache_mb)
         self._conditions = conditions
+        self._placed = index[[name for name in ("partition", "row", "col", "year", "left", "top") if name in index]]
 
     def __repr__(self) -> str:
         return f"<gcn_luigi.ChipReader: {len(self)} chips of {self._store.n_shards} shards>"
@@ -161,6 +163,42 @@ class ChipReader:
         if "weight" in arrays:
             weights(arrays[CONFIDENCE], out=arrays["weight"])
         return cast("Batch", {**arrays, "position": positions})
+
+    def series(self, place: str) -> Series:
+        """Return what the chips of this reader show of a partition, or of the ground of one chip, year by year.
+
+        Parameters
+        ----------
+        place : str
+            The id of a partition, or a `place` of the index, which is the ground of one chip.
+
+        Returns
+        -------
+        Series
+            ``years`` (year,), ``image`` (year, band, y, x), ``label`` and ``flags`` (year, y, x). A dataset with the
+            year rule ``all`` has several years of a place, others have one.
+
+        Raises
+        ------
+        ConfigError
+            No chip of this reader shows the place, or chips were stretched over edges (chips.edge = "legacy"), so that
+            their pixels do not lie on one another.
+        ShardError
+            A shard is missing, damaged or incomplete.
+        """
+        self.check_not_empty()
+        edge, fills = self._store.edges()
+        if edge == "legacy":
+            raise ConfigError(
+                "chips that are stretched over the edge of a partition cannot be joined",
+                where='ChipReader.series, chips.edge = "legacy"',
+                fix='build the dataset with chips.edge = "clamp", "drop" or "pad"',
+            )
+
+        def pixels(positions: Positions) -> Mapping[str, Any]:
+            return cast("Mapping[str, Any]", self.batch(positions))
+
+        return join_series(place, self._placed, fills, pixels)
 
     def order(self, *, seed: int, epoch: int = 0, group: int | None = None) -> Positions:
         """Return the positions of all chips, each once, in an order that depends only on the arguments.
