@@ -231,8 +231,8 @@ class Dataset:
         Raises
         ------
         ConfigError
-            The dataset has no such split or fold, or a condition cannot be computed. Without a test split, ``test`` is refused: under this name, users
-            would take dev for pixels that were never used for tuning.
+            The dataset has no such split or fold, or a condition cannot be computed. Without a test split,
+            ``test`` is refused: under this name, users would take dev for pixels that were never used for tuning.
         """
         name = split_of(split, has_test=True)
         if name not in self.splits or split != split.strip().lower():

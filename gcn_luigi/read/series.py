@@ -81,6 +81,8 @@ def join_series(place: str, chips: "pd.DataFrame", fills: Mapping[str, int], pix
         size = batch["label"].shape[-1]
         extent = int(rows.max()) - first_row + size, int(cols.max()) - first_col + size
         for name, fill in fills.items():
+            if name not in batch:
+                continue
             values = batch[name]
             if name not in planes:
                 planes[name] = np.full((len(years), *values.shape[1:-2], *extent), fill, values.dtype)

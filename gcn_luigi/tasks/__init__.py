@@ -8,13 +8,12 @@ from gcn_luigi.tasks.aligned import AlignedBand
 from gcn_luigi.tasks.dataset import (
     AllRegions,
     BandStatistics,
-    ChipIndex,
     Dataset,
     DatasetCard,
     LayerStyles,
     QualityReport,
 )
-from gcn_luigi.tasks.evaluation import TrainingDistances
+from gcn_luigi.tasks.evaluation import StrataTables, TrainingDistances
 from gcn_luigi.tasks.inventory import CubeTiles, TileInventory, TileQuality
 from gcn_luigi.tasks.partitions import (
     GridComparison,
@@ -33,7 +32,7 @@ from gcn_luigi.tasks.rasters import (
     TopoMosaic,
     YearStack,
 )
-from gcn_luigi.tasks.shards import ChipShard
+from gcn_luigi.tasks.shards import ChipIndex, ChipShard
 
 __all__ = [
     "AlignedBand",
@@ -57,6 +56,7 @@ __all__ = [
     "PartitionGrid",
     "QualityReport",
     "StackFiles",
+    "StrataTables",
     "TileInventory",
     "TileQuality",
     "TopoMosaic",

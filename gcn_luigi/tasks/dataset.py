@@ -23,12 +23,12 @@ from gcn_luigi.stages.layers import mosaics
 from gcn_luigi.stages.layers.tile_quality import checked_bands
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Dependencies, Snapshot
-from gcn_luigi.tasks.evaluation import TrainingDistances
+from gcn_luigi.tasks.evaluation import StrataTables, TrainingDistances
 from gcn_luigi.tasks.graph import explain, upstream
 from gcn_luigi.tasks.inventory import TileInventory, TileQuality
 from gcn_luigi.tasks.partitions import GridComparison, GridReport, PartitionCatalog, PartitionFiles, PartitionGrid
 from gcn_luigi.tasks.rasters import ClassLabel, StackFiles, TopoMosaic
-from gcn_luigi.tasks.shards import all_shards
+from gcn_luigi.tasks.shards import ChipIndex, all_shards
 from gcn_luigi.tasks.target import PublishedFile
 
 
@@ -48,35 +48,6 @@ def everything(settings: RegionSettings) -> dict[str, Any]:
 def tile_qualities(task: RegionTask) -> list[TileQuality]:
     """Return the tasks that read every pixel of the tiles, one per band."""
     return [task.clone(TileQuality, band=band.name) for band in checked_bands(task.configured.settings)]
-
-
-class ChipIndex(RegionTask):
-    """List every chip of every shard, with its position and its class shares."""
-
-    def dependencies(self, _path: Path) -> Dependencies:
-        keys = ("nodata.mode", "grid.size", "chips.size", "chips.step")
-        settings = self.configured.settings
-        found = {**pick(settings, keys), **settings.class_table.unusual("name"), **settings.unusual_splits}
-        if settings.year.rule == "all":
-            # Then the index has a column more.
-            found |= pick(settings, ("year.rule",))
-        reads = _files(self.requires())
-        if settings.split.folds:
-            # The fold of each chip.
-            reads += self.clone(PartitionCatalog).targets()[:1]
-        return Dependencies(found, facets=("crs",), reads=reads)
-
-    def requires(self) -> list[RegionTask]:
-        return list(all_shards(self))
-
-    def output(self) -> tuple[PublishedFile, ...]:
-        """Return the index as GeoParquet and GeoPackage, and the published workflow's log."""
-        return self.publishes(self.paths.index, self.paths.index_map, self.paths.metadata_log)
-
-    def make(self) -> None:
-        index, map_, log = self.output()
-        with index.atomic_write() as table, map_.atomic_write() as layer, log.atomic_write() as text:
-            summary.write_index(self.configured.settings, self.paths, table, layer, text)
 
 
 class BandStatistics(RegionTask):
@@ -167,6 +138,7 @@ class QualityReport(RegionTask):
             self.clone(PartitionCatalog),
             self.clone(GridComparison),
             self.clone(TrainingDistances),
+            self.clone(StrataTables),
             *tile_qualities(self),
         ]
 
@@ -218,7 +190,7 @@ class DatasetCard(RegionTask):
             data_card.write_card(self.configured.settings, self.paths, page, sources)
 
 
-@requires(QualityReport, DatasetCard, LayerStyles, ChipIndex, BandStatistics, TrainingDistances)
+@requires(QualityReport, DatasetCard, LayerStyles, ChipIndex, BandStatistics, TrainingDistances, StrataTables)
 class Dataset(RegionTask):
     """Complete the dataset: ``dataset.json`` lists every file with size and digest."""
 

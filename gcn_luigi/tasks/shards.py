@@ -1,4 +1,4 @@
-"""The shards of chips of each split."""
+"""The shards of chips of each split, and the index of their chips."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from gcn_luigi.io.publish.paths import WITH_TEST
 from gcn_luigi.io.raster.stack import AHEAD_BYTES, BLOCK_BYTES
 from gcn_luigi.prepare.statistics.statistics import N_BINS
 from gcn_luigi.settings import RegionSettings
+from gcn_luigi.stages.dataset import summary
 from gcn_luigi.stages.shards.shard import BATCH, ShardRequest, build_shard
 from gcn_luigi.tasks.base import RegionTask, hidden_parameter
 from gcn_luigi.tasks.dependencies import Dependencies
@@ -89,6 +90,35 @@ def all_shards(task: RegionTask) -> list[ChipShard]:
         for split, total in task.configured.settings.n_shards.items()
         for number in range(total)
     ]
+
+
+class ChipIndex(RegionTask):
+    """List every chip of every shard, with its position and its class shares."""
+
+    def dependencies(self, _path: Path) -> Dependencies:
+        keys = ("nodata.mode", "grid.size", "chips.size", "chips.step")
+        settings = self.configured.settings
+        found = {**pick(settings, keys), **settings.class_table.unusual("name"), **settings.unusual_splits}
+        if settings.year.rule == "all":
+            # Then the index has a column more.
+            found |= pick(settings, ("year.rule",))
+        reads = [target for shard in self.requires() for target in shard.targets()]
+        if settings.split.folds:
+            # The fold of each chip.
+            reads += self.clone(PartitionCatalog).targets()[:1]
+        return Dependencies(found, facets=("crs",), reads=reads)
+
+    def requires(self) -> list[RegionTask]:
+        return list(all_shards(self))
+
+    def output(self) -> tuple[PublishedFile, ...]:
+        """Return the index as GeoParquet and GeoPackage, and the published workflow's log."""
+        return self.publishes(self.paths.index, self.paths.index_map, self.paths.metadata_log)
+
+    def make(self) -> None:
+        index, map_, log = self.output()
+        with index.atomic_write() as table, map_.atomic_write() as layer, log.atomic_write() as text:
+            summary.write_index(self.configured.settings, self.paths, table, layer, text)
 
 
 def shard_bytes(settings: RegionSettings, threads: int, size: int | None = None) -> int:

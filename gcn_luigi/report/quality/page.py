@@ -104,6 +104,7 @@ def _drawn(data: ReportData, paths: DatasetPaths) -> dict[str, Any]:
     from gcn_luigi.report.drawing import drawing_style  # noqa: PLC0415
     from gcn_luigi.report.evaluation.confidence import confidence_section  # noqa: PLC0415
     from gcn_luigi.report.evaluation.distances import distance_section  # noqa: PLC0415
+    from gcn_luigi.report.evaluation.strata import read_strata, strata_section  # noqa: PLC0415
     from gcn_luigi.report.quality import chips, figures, maps, missing  # noqa: PLC0415
 
     relief = maps.read_relief(data, paths)
@@ -123,6 +124,9 @@ def _drawn(data: ReportData, paths: DatasetPaths) -> dict[str, Any]:
         }
         sections = {
             "distances": distance_section(json.loads(paths.distances.read_text(encoding="utf-8"))),
+            "strata": strata_section(
+                read_strata(paths.strata), [each.name for each in data.shown_classes(_MOST_FACTS)]
+            ),
             "confidence": confidence_section(data.statistics, data.settings.label, data.classes.names),
         }
     return {
