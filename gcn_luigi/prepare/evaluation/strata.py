@@ -154,8 +154,8 @@ class Strata:
         DataFrame
             stratum, value, split (text), n_chips (chips with at least one labelled pixel there), n_pixels, n_ and
             share_ of each class (share of the labelled pixels of the row, 0 to 1), and share_of_split (share of the
-            labelled pixels of the split). Shares have six decimals, and are missing where there is no pixel. Rows are sorted by
-            stratum, value and split.
+            labelled pixels of the split). Shares have six decimals, and are missing where there is no pixel. Rows are
+            sorted by stratum, value and split.
         """
         order = ("region", "fold", "year", "year gap", "elevation", "aspect")
         splits = ("train", "dev", "test")

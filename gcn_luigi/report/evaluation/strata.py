@@ -1,5 +1,6 @@
 """The section on strata: where the labelled pixels of each split are, and how the classes differ there."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from gcn_luigi.report.render import render
-from gcn_luigi.report.tables import NONE, Bar, Cell, Table, number
+from gcn_luigi.report.tables import NONE, Cell, Table, number
 
 # Stratum, caption, and heading of the first column. Region and split are in the table of classes.
 _TABLES = (
@@ -18,6 +19,8 @@ _TABLES = (
     ("year gap", "Labelled pixels by years between outline and composite", "years"),
     ("fold", "Labelled pixels by fold", "fold"),
 )
+# A true minus sign before a number.
+_SIGN = re.compile(r"-(?=\d)")
 # Further classes are in the file.
 _MOST_CLASSES = 5
 
@@ -52,18 +55,18 @@ def strata_section(table: pd.DataFrame, classes: Sequence[str]) -> str:
 def _table(rows: pd.DataFrame, splits: Sequence[str], shown: Sequence[str], caption: str, first: str) -> Table:
     head = [first]
     for split in splits:
-        head += [f"#{split}: chips", f"#{split}: pixels", *(f"#{split}: {name}" for name in shown)]
+        head += [f"#{split}: chips", "#pixels", *(f"#{name}" for name in shown)]
     lines: list[tuple[Cell, ...]] = []
     for value in rows["value"].drop_duplicates():
-        line: list[Cell] = [str(value)]
+        line: list[Cell] = [_SIGN.sub("\u2212", str(value)).replace(" ", "\u00a0")]
         for split in splits:
             found = rows[(rows["value"] == value) & (rows["split"] == split)]
             if found.empty:
                 line += [NONE] * (2 + len(shown))
                 continue
             row = found.iloc[0]
-            share = float(row["share_of_split"])
-            line += [number(int(row["n_chips"])), Bar(f"{share:.1%}", share)]
+            # Plain numbers: two splits with bars would be wider than the page.
+            line += [number(int(row["n_chips"])), _percent(row["share_of_split"])]
             line += [_percent(row[f"share_{name}"]) for name in shown]
         lines.append(tuple(line))
     return Table(caption, tuple(head), tuple(lines))
