@@ -4,7 +4,7 @@ import html
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from gcn_luigi.io.publish.safe_names import inside
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.split.names import split_of
+from gcn_luigi.read.conditions import described, selected
 from gcn_luigi.read.reader import Chip, ChipReader
 from gcn_luigi.read.selection import chosen_rows
 
@@ -201,7 +202,16 @@ class Dataset:
         """Whether chips have a ``confidence``, which says how sure the label of each pixel is."""
         return bool(self.description.get("configuration", {}).get("label", {}).get("confidence"))
 
-    def chips(self, split: str, *, fold: int | None = None, threads: int = 1, cache_mb: int = 256) -> ChipReader:
+    def chips(
+        self,
+        split: str,
+        *,
+        fold: int | None = None,
+        years: int | Iterable[int] | None = None,
+        where: str | None = None,
+        threads: int = 1,
+        cache_mb: int = 256,
+    ) -> ChipReader:
         """Return the chips of ``train``, ``dev`` or ``test``. ``val`` and ``validation`` are accepted for ``dev``.
 
         Parameters
@@ -211,14 +221,18 @@ class Dataset:
         fold : int or None
             With a fold, ``train`` are the train and dev chips that this fold trains on, and ``dev`` are those that it
             holds out. Chips within its buffer are in neither.
+        years, where
+            Only chips of these years, and only those that fulfil a condition on columns of the index, such as
+            ``where="share_debris > 0.1"``; see `gcn_luigi.read.conditions.selected`. If no chip does, the reader is
+            empty, and asking it for a chip, a batch or an order raises an error that names the conditions.
         threads, cache_mb : int
             See `ChipReader`.
 
         Raises
         ------
         ConfigError
-            The dataset has no such split or fold. Without a test split, ``test`` is refused: under this name, users
-            would take dev for pixels that were never used for tuning.
+            The dataset has no such split or fold, or a condition cannot be computed. Without a test split,
+            ``test`` is refused: under this name, users would take dev for pixels that were never used for tuning.
         """
         name = split_of(split, has_test=True)
         if name not in self.splits or split != split.strip().lower():
@@ -230,8 +244,9 @@ class Dataset:
                 fix=f"use {', '.join(first)} or {last}{more}",
             )
         table, folds = self.chip_table, None if fold is None else self.fold_table
-        rows = chosen_rows(table, name, fold=fold, folds=folds)
-        return ChipReader(self.paths.shards, table[rows], threads=threads, cache_mb=cache_mb)
+        rows = table[chosen_rows(table, name, fold=fold, folds=folds)]
+        chosen, conditions = rows[selected(rows, years=years, where=where)], described(years, where)
+        return ChipReader(self.paths.shards, chosen, threads=threads, cache_mb=cache_mb, conditions=conditions)
 
     def to_xarray(self, chips: Sequence[str], *, masked: bool = False) -> Any:
         """Return the chips with these ids as an `xarray.Dataset`; see `gcn_luigi.read.xarray.as_xarray`."""

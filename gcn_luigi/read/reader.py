@@ -13,6 +13,7 @@ from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.shard.format import CONFIDENCE
 from gcn_luigi.read.confidence import weights
+from gcn_luigi.read.series import Series, join_series
 from gcn_luigi.read.store.buffers import Batch, BufferPool
 from gcn_luigi.read.store.pixels import PixelStore
 
@@ -57,10 +58,22 @@ class ChipReader:
         Number of threads that decode the chips of a batch.
     cache_mb : int
         Megabytes for the most recently decoded partitions, in the layout ``windows``.
+    conditions : str
+        The conditions by which the rows were chosen, for the message of a reader without chips.
     """
 
-    def __init__(self, directory: Path, index: "pd.DataFrame", *, threads: int = 1, cache_mb: int = 256) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        index: "pd.DataFrame",
+        *,
+        threads: int = 1,
+        cache_mb: int = 256,
+        conditions: str = "",
+    ) -> None:
         self._store = PixelStore(directory, index, threads=threads, cache_mb=cache_mb)
+        self._conditions = conditions
+        self._placed = index[[name for name in ("partition", "row", "col", "year", "left", "top") if name in index]]
 
     def __repr__(self) -> str:
         return f"<gcn_luigi.ChipReader: {len(self)} chips of {self._store.n_shards} shards>"
@@ -95,6 +108,15 @@ class ChipReader:
         """The memory that `preload` needs, in bytes."""
         return self._store.nbytes
 
+    def check_not_empty(self) -> None:
+        """Raise ConfigError if conditions left no chip: a training would otherwise end without having begun."""
+        if self._conditions and not len(self):
+            raise ConfigError(
+                f"no chip of the split fulfils {self._conditions}",
+                where="Dataset.chips",
+                fix="relax the conditions; Dataset.chip_table shows the values of all chips",
+            )
+
     def ids(self, positions: Sequence[int] | Positions) -> list[str]:
         """Return the ids of the chips at these positions."""
         return [str(self._store.ids[position]) for position in positions]
@@ -123,9 +145,12 @@ class ChipReader:
             There is no such chip.
         InputError
             `out` does not match.
+        ConfigError
+            The reader is empty, because no chip fulfils its conditions.
         ShardError
             A shard is missing, damaged or incomplete. The message names an affected chip.
         """
+        self.check_not_empty()
         positions = self._positions(indices)
         shapes, types = self._shapes(positions), self._types(positions)
         if out is None:
@@ -138,6 +163,42 @@ class ChipReader:
         if "weight" in arrays:
             weights(arrays[CONFIDENCE], out=arrays["weight"])
         return cast("Batch", {**arrays, "position": positions})
+
+    def series(self, place: str) -> Series:
+        """Return what the chips of this reader show of a partition, or of the ground of one chip, year by year.
+
+        Parameters
+        ----------
+        place : str
+            The id of a partition, or a `place` of the index, which is the ground of one chip.
+
+        Returns
+        -------
+        Series
+            ``years`` (year,), ``image`` (year, band, y, x), ``label`` and ``flags`` (year, y, x). A dataset with the
+            year rule ``all`` has several years of a place, others have one.
+
+        Raises
+        ------
+        ConfigError
+            No chip of this reader shows the place, or chips were stretched over edges (chips.edge = "legacy"), so that
+            their pixels do not lie on one another.
+        ShardError
+            A shard is missing, damaged or incomplete.
+        """
+        self.check_not_empty()
+        edge, fills = self._store.edges()
+        if edge == "legacy":
+            raise ConfigError(
+                "chips that are stretched over the edge of a partition cannot be joined",
+                where='ChipReader.series, chips.edge = "legacy"',
+                fix='build the dataset with chips.edge = "clamp", "drop" or "pad"',
+            )
+
+        def pixels(positions: Positions) -> Mapping[str, Any]:
+            return cast("Mapping[str, Any]", self.batch(positions))
+
+        return join_series(place, self._placed, fills, pixels)
 
     def order(self, *, seed: int, epoch: int = 0, group: int | None = None) -> Positions:
         """Return the positions of all chips, each once, in an order that depends only on the arguments.
@@ -158,7 +219,7 @@ class ChipReader:
         Raises
         ------
         ConfigError
-            A number is too small.
+            A number is too small, or no chip fulfils the conditions of the reader.
         """
         if min(seed, epoch) < 0 or (group is not None and group < 1):
             raise ConfigError(
@@ -166,6 +227,7 @@ class ChipReader:
                 where="ChipReader.order",
                 fix="use whole numbers: seed and epoch from 0, group from 1",
             )
+        self.check_not_empty()
         if group is None:
             return shuffled(len(self), seed=seed, epoch=epoch)
         places = self._store.places(np.arange(len(self)))
@@ -198,7 +260,7 @@ class ChipReader:
         Raises
         ------
         ConfigError
-            `size` or `ahead` is below 1.
+            `size` or `ahead` is below 1, or no chip fulfils the conditions of the reader.
         IndexError, ShardError
             As `batch`.
         """
@@ -208,6 +270,7 @@ class ChipReader:
                 where="ChipReader.batches",
                 fix="use at least 1 for both size and ahead",
             )
+        self.check_not_empty()
         chosen = np.arange(len(self)) if order is None else self._positions(order)
         end = len(chosen) - (len(chosen) % size if drop_last else 0)
         # Buffers for batches that are ready, for the one in preparation, and for those that the caller still uses.

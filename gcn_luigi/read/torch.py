@@ -45,6 +45,7 @@ class ChipDataset(Dataset[Tensors]):
     """
 
     def __init__(self, reader: ChipReader) -> None:
+        reader.check_not_empty()
         self._reader = reader
 
     def __len__(self) -> int:
@@ -87,7 +88,8 @@ class ChipStream(IterableDataset[Tensors]):
     Raises
     ------
     ConfigError
-        The rank is not below the number of processes, or the size is below 1.
+        The rank is not below the number of processes, the size is below 1, or no chip fulfils the conditions of the
+        reader.
     PublishError
         The small temporary file in which worker processes look up the epoch cannot be written.
     """
@@ -102,6 +104,7 @@ class ChipStream(IterableDataset[Tensors]):
         drop_last: bool = False,
         part: tuple[int, int] = (0, 1),
     ) -> None:
+        reader.check_not_empty()
         rank, world = part
         if not 0 <= rank < world or size < 1:
             raise ConfigError(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from gcn_luigi.read.dataset import Dataset
 
 _PLACED = ("split", "partition", "row", "col", "year", "year_gap", "left", "bottom", "right", "top")
+# Columns that only some datasets have.
+_OPTIONAL = ("place",)
 _VALID = ("valid_label", "valid_optical", "valid_topo", "valid_share")
 
 
@@ -82,7 +84,7 @@ def as_xarray(dataset: "Dataset", chips: Sequence[str], *, masked: bool = False)
             "unit": ("band", [band.unit for band in bands]),
             "y": np.arange(size),
             "x": np.arange(size),
-            **{name: ("chip", _plain(rows[name])) for name in (*_PLACED, *dataset.classes.shares(), *_VALID)},
+            **{name: ("chip", _plain(rows[name])) for name in (*_placed(rows), *dataset.classes.shares(), *_VALID)},
         },
         attrs={"region": dataset.description["region"], "digest": dataset.digest, "crs": dataset.lattice.crs},
     ).set_coords("spatial_ref")
@@ -130,6 +132,10 @@ def _rows(dataset: "Dataset", chips: Sequence[str]) -> Any:
             fix="give ids from dataset.chip_table.chip_id",
         )
     return index.loc[wanted]
+
+
+def _placed(rows: Any) -> tuple[str, ...]:
+    return (*_PLACED, *(name for name in _OPTIONAL if name in rows.columns))
 
 
 def _plain(column: Any) -> Any:

@@ -43,7 +43,8 @@ class YearSettings(Section):
     table = "year"
     # The dates of the outlines in the cell, or the year column of an imported grid.
     source: Literal["outlines", "grid"] = "outlines"
-    rule: Literal["legacy", "nearest", "area-weighted"] = "nearest"
+    # "all": each composite within the gap gives chips of its own.
+    rule: Literal["legacy", "nearest", "area-weighted", "all"] = "nearest"
     # Largest gap between outline and image; partitions with a larger gap are not used.
     max_gap_years: Annotated[int, Field(ge=0)] = 5
     # If the cell has no dated outline: leave the cell out, or use this composite.

@@ -12,7 +12,7 @@ from gcn_luigi.tasks.dataset import (
     LayerStyles,
     QualityReport,
 )
-from gcn_luigi.tasks.evaluation import TrainingDistances
+from gcn_luigi.tasks.evaluation import StrataTables, TrainingDistances
 from gcn_luigi.tasks.inventory import CubeTiles, TileInventory, TileQuality
 from gcn_luigi.tasks.metadata import DatasetMetadata, StacCatalog
 from gcn_luigi.tasks.partitions import (
@@ -58,6 +58,7 @@ __all__ = [
     "QualityReport",
     "StacCatalog",
     "StackFiles",
+    "StrataTables",
     "TileInventory",
     "TileQuality",
     "TopoMosaic",

@@ -23,7 +23,7 @@ from gcn_luigi.stages.layers import mosaics
 from gcn_luigi.stages.layers.tile_quality import checked_bands
 from gcn_luigi.tasks.base import RegionTask, files_of
 from gcn_luigi.tasks.dependencies import Dependencies, Snapshot
-from gcn_luigi.tasks.evaluation import TrainingDistances
+from gcn_luigi.tasks.evaluation import StrataTables, TrainingDistances
 from gcn_luigi.tasks.graph import explain, upstream
 from gcn_luigi.tasks.inventory import TileInventory, TileQuality
 from gcn_luigi.tasks.metadata import DATASET_KEYS, DatasetMetadata, StacCatalog
@@ -113,6 +113,7 @@ class QualityReport(RegionTask):
             self.clone(PartitionCatalog),
             self.clone(GridComparison),
             self.clone(TrainingDistances),
+            self.clone(StrataTables),
             *tile_qualities(self),
         ]
 
@@ -185,6 +186,7 @@ class DatasetCard(RegionTask):
     ChipIndex,
     BandStatistics,
     TrainingDistances,
+    StrataTables,
 )
 class Dataset(RegionTask):
     """Complete the dataset: ``dataset.json`` lists every file with size and digest."""

@@ -3,12 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+from gcn_luigi.config import band_facts, pick
+from gcn_luigi.stages.evaluation.strata import elevation_file, strata_elevations, write_strata
 from gcn_luigi.stages.evaluation.training_distances import write_training_distances
+from gcn_luigi.tasks.aligned import shown_pixels
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Dependencies
 from gcn_luigi.tasks.partitions import PartitionCatalog, corrected_dependencies
-from gcn_luigi.tasks.rasters import YearStack
-from gcn_luigi.tasks.shards import all_shards
+from gcn_luigi.tasks.rasters import ClassLabel, TopoMosaic, YearStack
+from gcn_luigi.tasks.shards import ChipIndex, all_shards
 from gcn_luigi.tasks.target import PublishedFile
 
 
@@ -37,3 +40,35 @@ class TrainingDistances(RegionTask):
         shards = [shard.output().path for shard in all_shards(self)]
         with features.atomic_write() as table, distances.atomic_write() as text:
             write_training_distances(self.configured, self.paths, shards, table, text, self.say)
+
+
+class StrataTables(RegionTask):
+    """Count the labelled pixels of each class by elevation, aspect, year, split and fold."""
+
+    def dependencies(self, _path: Path) -> Dependencies:
+        settings = self.configured.settings
+        index, catalog, label, *_ = self.requires()
+        facts = {**pick(settings, ("region", "chips.size")), **settings.class_table.unusual("name", "value")}
+        reads = [index.targets()[0], catalog.targets()[0], label.targets()[0]]
+        band = strata_elevations(settings)
+        if band is None:
+            return Dependencies(facts, facets=("lattice", "windows"), reads=reads)
+        fields = ("name", "nodata", "scale", "offset", "valid_min", "valid_max")
+        facts["elevations"] = band_facts((band,), *fields)
+        path = elevation_file(self.paths, band)
+        reads += [target for target in self.clone(TopoMosaic).targets() if target.path == path]
+        # A virtual mosaic says nothing about the pixels of its sources.
+        sources, more = shown_pixels(self, band.name) if path.suffix == ".vrt" else ((), ())
+        facets = ("lattice", "windows", *([f"band:{band.name}"] if sources else []))
+        return Dependencies(facts, sources=sources, facets=facets, reads=[*reads, *more])
+
+    def requires(self) -> list[RegionTask]:
+        topography = [self.clone(TopoMosaic)] if strata_elevations(self.configured.settings) else []
+        return [self.clone(ChipIndex), self.clone(PartitionCatalog), self.clone(ClassLabel), *topography]
+
+    def output(self) -> PublishedFile:
+        return self.publishes(self.paths.strata)[0]
+
+    def make(self) -> None:
+        with self.output().atomic_write() as temporary:
+            write_strata(self.configured, self.paths, temporary, self.say)

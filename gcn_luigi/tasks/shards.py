@@ -99,6 +99,9 @@ class ChipIndex(RegionTask):
         keys = ("nodata.mode", "grid.size", "chips.size", "chips.step")
         settings = self.configured.settings
         found = {**pick(settings, keys), **settings.class_table.unusual("name"), **settings.unusual_splits}
+        if settings.year.rule == "all":
+            # Then the index has a column more.
+            found |= pick(settings, ("year.rule",))
         reads = files_of(self.requires())
         if settings.split.folds:
             # The fold of each chip.

@@ -196,6 +196,7 @@ SETTINGS = [
     ),
     ("plain", {"year.source": "grid", "year.no_year": 2004}, CELLS),
     ("plain", {"year.rule": "area-weighted"}, f"PartitionCatalog GridComparison {REGROUPED}"),
+    ("plain", {"year.rule": "all"}, CELLS),
     ("plain", {"year.max_gap_years": 1}, f"PartitionCatalog {ALWAYS}"),
     ("plain", {"year.max_gap_years": 0}, CELLS),
     ("plain", {"year.no_year": 2004}, CELLS),

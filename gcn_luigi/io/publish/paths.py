@@ -61,6 +61,8 @@ class DatasetPaths:
     # Distances of dev, test and the whole area to training; the features of chips that they are measured in.
     distances = Below("distances.json")
     features = Below("features.parquet")
+    # Class counts and shares by elevation, aspect, year, split and fold.
+    strata = Below("strata.csv")
     # The quality page, and the page that compares grid sizes, which is made on request.
     report = Below("report.html")
     grids = Below("grids.html")

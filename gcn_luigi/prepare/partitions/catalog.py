@@ -138,7 +138,8 @@ def build_catalog(
         grid, otherwise empty), block (empty), year, year_gap, outline_year, outline_year_min, outline_year_max
         (Int64), n_outlines, rgi_ids (separated by ";", largest area first), glacier_share (the share that outlines
         cover, where overlaps count once), the share of each class, such as share_ice, share_missing and outside_share
-        (0 to 1), used and reason. The geometry is the cell's box.
+        (0 to 1), used and reason. With the year rule ``all`` also years: those of all composites that are used, as
+        text, separated by ";". The geometry is the cell's box.
     """
     ids = [cell.id for cell in cells]
     boxes = cell_boxes(cells, lattice)
@@ -152,6 +153,8 @@ def build_catalog(
     years = facts.years.reindex(ids)
     for name in ("year", "year_gap", "outline_year", "outline_year_min", "outline_year_max"):
         table[name] = years[name].astype("Int64").array
+    if "years" in years.columns:
+        table["years"] = years["years"].fillna("").astype("str").array
     largest_first = facts.joined.sort_values(["cell", "area_m2", "outline"], ascending=[True, False, True])
     glaciers = largest_first.groupby("cell").agg(
         n_outlines=("outline", "size"), rgi_ids=("outline", ";".join), union_m2=("union_m2", "first")

@@ -22,6 +22,7 @@ def partition_years(
       composite of the result must exist; `max_gap_years` is ignored.
     * ``nearest``: the most frequent year, or the smallest on a tie; then the nearest composite, or the earlier on a
       tie.
+    * ``all``: as ``nearest``; the column `years` also has every composite that is near enough.
     * ``area-weighted``: the year with the largest outline area in the cell, or the smallest on a tie; then as above.
 
     An outline counts once per cell. Outlines without a year do not count.
@@ -41,7 +42,9 @@ def partition_years(
     -------
     DataFrame
         Sorted and indexed by cell: year, year_gap, outline_year, outline_year_min, outline_year_max (Int64, NA if
-        there is none; the gap is absolute) and reason (empty if `year` can be used).
+        there is none; the gap is absolute) and reason (empty if `year` can be used). With the rule ``all`` also years:
+        all composites at most `max_gap_years` from `outline_year`, or the one for cells without a date, in ascending
+        order and separated by ";"; empty if `year` cannot be used.
 
     Raises
     ------
@@ -81,7 +84,24 @@ def partition_years(
     usable = reason == ""
     table.insert(0, "year", _nullable(year, usable))
     table.insert(1, "year_gap", _nullable(gap, has_year))
+    if settings.rule == "all":
+        is_near = np.abs(asked[:, np.newaxis] - known) <= settings.max_gap_years
+        is_near[~has_year] = known == settings.no_year
+        every = [joined_years(known[near]) if usable[row] else "" for row, near in enumerate(is_near)]
+        table["years"] = pd.array(every, dtype="str")
     return table.assign(reason=pd.array(reason, dtype="str"))
+
+
+def joined_years(years: Iterable[int]) -> str:
+    """Return years as the column `years` holds them."""
+    return ";".join(str(int(year)) for year in years)
+
+
+def years_of_rows(catalog: pd.DataFrame) -> list[tuple[int, ...]]:
+    """Return the composites that each row of the catalog is cut from: one or none, or those of the column `years`."""
+    if "years" not in catalog.columns:
+        return [() if pd.isna(year) else (int(year),) for year in catalog["year"]]
+    return [tuple(int(year) for year in str(years).split(";") if year) for years in catalog["years"]]
 
 
 def years_of_cells(cells: Iterable[Cell], rule: str) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from gcn_luigi.io.shard.format import CONFIDENCE, FORMATS, classes_of
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.prepare.chips.metadata import indexed_columns
 from gcn_luigi.prepare.missing.fill import NO_CONFIDENCE, Flag
+from gcn_luigi.prepare.partitions.years import years_of_rows
 from gcn_luigi.read.dataset import Dataset
 
 _UNREADABLE = (OSError, KeyError, RuntimeError, ConfigError, TypeError)
@@ -40,7 +41,9 @@ def index_problems(dataset: Dataset, names: list[str]) -> Iterator[str]:
         yield from (f"{name}: {problem}" for problem in problems)
     used = catalog.loc[index["partition"]]
     wrong = (used["split"].to_numpy() != index["split"].to_numpy()) | ~used["used"].to_numpy(bool)
-    wrong |= used["year"].to_numpy(np.int64) != index["year"].to_numpy(np.int64)
+    cut_from = dict(zip(used.index, years_of_rows(used), strict=True))
+    years = zip(index["partition"], index["year"].to_numpy(np.int64).tolist(), strict=True)
+    wrong |= np.array([year not in cut_from[partition] for partition, year in years], bool)
     for chip_id in index["chip_id"][wrong]:
         yield f"index.parquet: {chip_id} does not agree with its partition in catalog.parquet"
 

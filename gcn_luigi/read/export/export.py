@@ -119,7 +119,7 @@ def _partitions(dataset: Dataset, rows: gpd.GeoDataFrame, files: ExportFiles, sa
     for done, row in enumerate(used.itertuples(), 1):
         names.append(name_part(f"{dataset.description['region']}_{row.partition}_{row.year}"))
         window = Window(int(row.row), int(row.col), int(row.height), int(row.width))
-        files.write(names[-1], dataset.lattice.crop(window), _pieces(scene, window, row.partition))
+        files.write(names[-1], dataset.lattice.crop(window), _pieces(scene, window, row.partition, int(row.year)))
         say(names[-1], done / len(used))
     scene.close()
     return used.assign(file=pd.array([f"{name}.tif" for name in names], dtype="str"))
@@ -132,7 +132,8 @@ def _mosaics(
     years = sorted(rows["year"].unique().tolist())
     for done, year in enumerate(years, 1):
         shown = rows[rows["year"] == year]
-        scene = Scene(dataset, dataset.chip_table[dataset.chip_table["partition"].isin(shown["partition"])])
+        of_year = dataset.chip_table[dataset.chip_table["year"] == year]
+        scene = Scene(dataset, of_year[of_year["partition"].isin(shown["partition"])])
         window = scene.hull
         if selection.bounds is not None:
             there = WindowSet([dataset.lattice.window, scene.hull]).hull
@@ -146,14 +147,17 @@ def _mosaics(
 
 
 def _used(dataset: Dataset, rows: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return the rows of these partitions in the catalog, in the order of the index."""
+    """Return the rows of these partitions in the catalog, in the order of the index, one for each year of `rows`."""
     table = dataset.partition_table.set_index("partition", drop=False)
-    return table.loc[rows["partition"].unique()].reset_index(drop=True)
+    shown = rows[["partition", "year"]].drop_duplicates()
+    return table.loc[shown["partition"]].assign(year=shown["year"].to_numpy()).reset_index(drop=True)
 
 
-def _pieces(scene: Scene, window: Window, partition: str | None = None) -> Iterator[tuple[Window, Any]]:
+def _pieces(
+    scene: Scene, window: Window, partition: str | None = None, year: int | None = None
+) -> Iterator[tuple[Window, Any]]:
     """Yield parts of `window`, with positions relative to its corner, and their pixels."""
     frame = Lattice("", 0.0, 0.0, 1.0, window.height, window.width)
     for part in blocks(frame, _STRIP):
         placed = Window(window.row + part.row, window.col + part.col, part.height, part.width)
-        yield part, scene.read(placed, partition).planes
+        yield part, scene.read(placed, partition, year).planes

@@ -18,12 +18,13 @@ _CACHE_MB = 256
 
 @dataclass(frozen=True)
 class _Stored:
-    """A stored row of pixels: where it is stored, and where it is on the lattice."""
+    """A stored row of pixels: where it is stored, what it shows, and where that is on the lattice."""
 
     shard: int
     row: int
     chip: int
     partition: str
+    year: int
     at: Window
     shown: Window
 
@@ -33,7 +34,8 @@ class Scene:
 
     In the layout ``windows`` whole partitions are stored and shown. In the layout ``chips`` only pixels of kept chips
     exist. A chip that was stretched over the edge of its partition shows no pixels of the lattice and is left out.
-    There must be at least one row in `rows`, and all must have the same year unless their partitions do not touch.
+    There must be at least one row in `rows`, and all must have the same year unless their partitions do not
+    touch or are read one by one.
 
     Raises
     ------
@@ -56,7 +58,8 @@ class Scene:
                 at = Window(whole.row + row.row, whole.col + row.col, *shapes["label"])
             shown = at.intersection(whole)
             if edge != "legacy" or shown == at:
-                stored[place[0], place[1]] = _Stored(place[0], place[1], int(row.shard_row), row.partition, at, shown)
+                what = (row.partition, int(row.year))
+                stored[place[0], place[1]] = _Stored(place[0], place[1], int(row.shard_row), *what, at, shown)
         self._stored = tuple(stored.values())
         self._shown = WindowSet([one.shown for one in self._stored])
         types = self._store.types()
@@ -67,8 +70,8 @@ class Scene:
         """The smallest window that contains all shown pixels."""
         return self._shown.hull
 
-    def read(self, window: Window, partition: str | None = None) -> Canvas:
-        """Return the pixels of `window`, of only one partition if it is given.
+    def read(self, window: Window, partition: str | None = None, year: int | None = None) -> Canvas:
+        """Return the pixels of `window`, of only one partition and one year if they are given.
 
         The window is on the lattice of the region and may reach beyond it. The canvas holds ``image`` (band, y, x)
         in the type of the stack, and ``label`` and ``flags`` (y, x) uint8. Where nothing is shown, they are the fill
@@ -84,7 +87,7 @@ class Scene:
         canvas = Canvas.empty(window, self._like, self.fills)
         lying: set[str] = set()
         for one in (self._stored[position] for position in self._shown.meeting(window)):
-            if partition not in (None, one.partition):
+            if partition not in (None, one.partition) or year not in (None, one.year):
                 continue
             piece = self._store.row(one.shard, one.row, one.chip)
             if piece["label"].shape != (one.at.height, one.at.width):

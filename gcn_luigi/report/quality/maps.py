@@ -13,16 +13,15 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
-from gcn_luigi.bands import Band, Role
 from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.prepare.appearance import SPLIT_COLOURS, UNUSED, colour
+from gcn_luigi.prepare.evaluation.strata import elevation_band
 from gcn_luigi.prepare.layers.terrain import gradient
 from gcn_luigi.report.drawing import INK, Drawing, legend_below, map_axes, new_figure, title_panel, to_svg
 from gcn_luigi.report.pictures import read_overview
 from gcn_luigi.report.quality.data import ReportData
 
-_ELEVATION = ("dem", "elevation", "dsm", "dtm", "height", "altitude")
 _MOST_NAMES, _MOST_OUTLINED, _MOST_SHAPES = 60, 600, 5000
 _GAPS = ("#fde9a8", "#f5bd63", "#e38a45", "#c2573f", "#8f2f4a", "#561c48")
 _YEARS = ("#fbe723", "#a5db36", "#4ac16d", "#1fa187", "#277f8e", "#365c8d", "#46327e", "#440154")
@@ -81,12 +80,6 @@ def read_relief(data: ReportData, paths: DatasetPaths) -> Relief:
     # Flat ground has full brightness, so that the classes keep the colours of the legend.
     light = np.where(np.isnan(light), 1.0, np.clip(0.55 + 0.45 * light / np.sqrt(0.5), 0.55, 1.0))
     return Relief(label, light, data.classes)
-
-
-def elevation_band(bands: Sequence[Band]) -> Band | None:
-    """Return the topographic band that holds elevations, by its name, or that only serves as such; None without one."""
-    with_files = (band for band in bands if band.role is Role.TOPO and not band.derive)
-    return next((band for band in with_files if band.name in _ELEVATION or not band.stacked), None)
 
 
 def hillshade(elevation: NDArray[Any], pixel_size: float, nodata: float | None) -> NDArray[np.float64]:

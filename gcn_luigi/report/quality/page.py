@@ -105,6 +105,7 @@ def _drawn(data: ReportData, paths: DatasetPaths) -> dict[str, Any]:
     from gcn_luigi.report.evaluation.confidence import confidence_section  # noqa: PLC0415
     from gcn_luigi.report.evaluation.distances import distance_section  # noqa: PLC0415
     from gcn_luigi.report.evaluation.folds import fold_section  # noqa: PLC0415
+    from gcn_luigi.report.evaluation.strata import read_strata, strata_section  # noqa: PLC0415
     from gcn_luigi.report.quality import chips, figures, maps, missing  # noqa: PLC0415
 
     relief = maps.read_relief(data, paths)
@@ -125,6 +126,9 @@ def _drawn(data: ReportData, paths: DatasetPaths) -> dict[str, Any]:
         sections = {
             "folds": fold_section(data.catalog, data.index, data.folds, data.audit.get("folds", ())),
             "distances": distance_section(json.loads(paths.distances.read_text(encoding="utf-8"))),
+            "strata": strata_section(
+                read_strata(paths.strata), [each.name for each in data.shown_classes(_MOST_FACTS)]
+            ),
             "confidence": confidence_section(data.statistics, data.settings.label, data.classes.names),
         }
     return {

@@ -92,7 +92,11 @@ def _convert_files(
 ) -> list[ManifestEntry]:
     old, new = DatasetPaths(source), DatasetPaths(temporary)
     lattice = read_inventory(old).lattice
-    places = {place.partition: place for split in settings.splits for place in used_partitions(old, lattice, split)}
+    places = {
+        (place.partition, place.year): place
+        for split in settings.splits
+        for place in used_partitions(old, lattice, split)
+    }
     cards = (new.readme, new.citation)
     written = {*cards, new.croissant, new.datasheet, new.citation_file}
     # The style of a virtual raster is left out as well.
@@ -140,9 +144,9 @@ def _check_bytes(source: Path, sha256: str, copied_to: Path | None = None) -> No
 
 
 def convert_shard(
-    source: Path, out: Path, settings: RegionSettings, places: Mapping[str, Partition], lattice: Lattice
+    source: Path, out: Path, settings: RegionSettings, places: Mapping[tuple[str, int], Partition], lattice: Lattice
 ) -> None:
-    """Convert a finished shard and write it to `out`, which the caller publishes. `places` are all partitions by id.
+    """Convert a finished shard and write it to `out`, which the caller publishes. `places`: partitions by id and year.
 
     From ``windows`` to ``chips`` the result is byte for byte the shard that a build with that layout makes. In the
     other direction, pixels that no kept chip shows are unknown, so they are missing in all roles. Chips are always
@@ -171,17 +175,18 @@ def convert_shard(
 
 
 def _partitions(
-    shard: ShardReader, places: Mapping[str, Partition], names: list[str]
+    shard: ShardReader, places: Mapping[tuple[str, int], Partition], names: list[str]
 ) -> Iterator[tuple[Partition, Planes, NDArray[np.int64], Columns]]:
     """Yield each partition with its planes, the origins of its chips and their columns, in the shard's order."""
     stored = shard.columns("chip")
     columns = {name: stored[name] for name in names if name != "in_window"}
     origins = np.column_stack([stored["row"], stored["col"]]).astype(np.int64)
-    ids = stored["partition"].astype(str)
-    # The chips of a partition are consecutive.
-    starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])) if len(ids) else np.empty(0, np.int64)
+    ids, years = stored["partition"].astype(str), stored["year"].astype(np.int64)
+    # The chips of a partition and year are consecutive.
+    is_next = (ids[1:] != ids[:-1]) | (years[1:] != years[:-1])
+    starts = np.flatnonzero(np.append(True, is_next)) if len(ids) else np.empty(0, np.int64)
     for first, end in zip(starts.tolist(), [*starts[1:].tolist(), len(ids)], strict=True):
-        place, part = places[ids[first]], slice(first, end)
+        place, part = places[ids[first], int(years[first])], slice(first, end)
         planes = {name: _plane(shard, name, place, (first, origins[part])) for name in shard.arrays}
         yield place, planes, origins[part], {name: values[part] for name, values in columns.items()}
 

@@ -14,7 +14,7 @@ from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.io.tables import read_geoparquet, write_geopackage, write_geoparquet
-from gcn_luigi.prepare.chips.metadata import indexed_columns
+from gcn_luigi.prepare.chips.metadata import indexed_columns, place_ids
 from gcn_luigi.prepare.statistics.float_counts import FloatHistogram
 from gcn_luigi.prepare.statistics.statistics import (
     BandSummary,
@@ -36,7 +36,8 @@ def shard_paths(settings: RegionSettings, paths: DatasetPaths, split: str) -> li
 def write_index(settings: RegionSettings, paths: DatasetPaths, table_out: Path, map_out: Path, log_out: Path) -> None:
     """Write the index, with one row per chip: id, shard, position and shares.
 
-    `table_out` and `map_out` are the index as GeoParquet and as GeoPackage; the geometry is the box of the chip.
+    `table_out` and `map_out` are the index as GeoParquet and as GeoPackage; the geometry is the box of the chip. With
+    the year rule ``all``, the column `place` is equal for chips that show the same ground in several years.
     `log_out` gets the eight lines of the published workflow's metadata log.
     """
     crs = read_inventory(paths).lattice.crs
@@ -50,6 +51,10 @@ def write_index(settings: RegionSettings, paths: DatasetPaths, table_out: Path, 
         folds = read_geoparquet(paths.catalog).set_index("partition")["fold"]
         rows["fold"] = folds.reindex(rows["partition"]).to_numpy()
         rows["fold"] = rows["fold"].astype("Int64")
+    if settings.year.rule == "all":
+        ids = place_ids(*(rows[name].tolist() for name in ("partition", "row", "col")))
+        rows["place"] = np.array(ids, dtype=object)
+        rows = rows.astype({"place": "str"})
     _refuse_empty(settings, paths, set(rows["split"]))
     boxes = shapely.box(rows["left"], rows["bottom"], rows["right"], rows["top"])
     index = gpd.GeoDataFrame(rows, geometry=boxes, crs=crs)

@@ -32,6 +32,7 @@ from gcn_luigi.prepare.chips.metadata import (
 )
 from gcn_luigi.prepare.chips.selection import select_chips
 from gcn_luigi.prepare.missing.fill import Corrected
+from gcn_luigi.prepare.partitions.years import years_of_rows
 from gcn_luigi.prepare.statistics.histograms import ShardStatistics
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
@@ -155,7 +156,7 @@ def used_partitions(paths: DatasetPaths, lattice: Lattice, split: str) -> list[P
     """Return the used partitions of a split along the Hilbert curve, so that the share of a shard is a compact area.
 
     Consecutive partitions are close together and often in the same blocks of the tiles. Cells that start at the same
-    pixel are ordered by id.
+    pixel are ordered by id. A partition that is cut from several composites occurs once for each, earliest first.
     """
     catalog = read_geoparquet(paths.catalog)
     rows = catalog[catalog["used"] & (catalog["split"] == split)]
@@ -164,12 +165,13 @@ def used_partitions(paths: DatasetPaths, lattice: Lattice, split: str) -> list[P
         Partition(
             partition=str(row.partition),
             split=split,
-            year=int(row.year),
-            year_gap=NO_OUTLINE if pd.isna(row.year_gap) else int(row.year_gap),
+            year=year,
+            year_gap=NO_OUTLINE if pd.isna(row.outline_year) else abs(year - int(row.outline_year)),
             window=Window(int(row.row), int(row.col), int(row.height), int(row.width)),
             lattice=lattice,
         )
-        for row in rows.itertuples()
+        for row, years in zip(rows.itertuples(), years_of_rows(rows), strict=True)
+        for year in years
     ]
 
 

@@ -10,7 +10,7 @@ from gcn_luigi.errors import ConfigError
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.outlines.dates import read_date
 from gcn_luigi.prepare.partitions.grid import Cell
-from gcn_luigi.prepare.partitions.years import partition_years, years_of_cells
+from gcn_luigi.prepare.partitions.years import partition_years, years_of_cells, years_of_rows
 from gcn_luigi.settings import YearSettings
 
 EVEN = range(1986, 2022, 2)
@@ -133,6 +133,21 @@ def test_the_years_of_an_imported_grid_follow_the_same_rules():
     assert near["reason"].tolist() == ["", "no dated outline"]
     assert (near.loc["a", "year"], near.loc["a", "year_gap"]) == (2000, 3)
     assert legacy.loc["a", "reason"] == "no composite for 2004"
+
+
+def test_all_composites_within_the_gap_are_listed_and_the_nearest_stays_the_year():
+    rows = joined({"a": [2007], "b": [2001], "c": [1980], "d": [None]})
+    composites = [2012, 2000, 2004, 2008]
+
+    every = partition_years(rows, composites, YearSettings(rule="all", max_gap_years=4))
+    nearest = partition_years(rows, composites, YearSettings(rule="nearest", max_gap_years=4))
+    stated = partition_years(rows, composites, YearSettings(rule="all", max_gap_years=4, no_year=2012))
+
+    assert every["years"].tolist() == ["2004;2008", "2000;2004", "", ""]
+    assert stated["years"].tolist() == ["2004;2008", "2000;2004", "", "2012"]
+    pd.testing.assert_frame_equal(every.drop(columns="years"), nearest)
+    assert years_of_rows(every.reset_index()) == [(2004, 2008), (2000, 2004), (), ()]
+    assert years_of_rows(nearest.reset_index()) == [(2008,), (2000,), (), ()]
 
 
 def test_no_outlines_at_all_is_a_table_without_rows():
