@@ -24,6 +24,7 @@ from gcn_luigi.settings.chips import (
 )
 from gcn_luigi.settings.classes import ClassSettings
 from gcn_luigi.settings.derived import check_elevations, check_scales, elevations_of, without_scales
+from gcn_luigi.settings.evaluation import EvaluationSettings
 from gcn_luigi.settings.label import LabelSettings
 from gcn_luigi.settings.layers import EACH_ROW, UNDATED, DistanceSettings, OutlineSettings
 from gcn_luigi.settings.partitions import GridSettings, SplitSettings, YearSettings
@@ -43,6 +44,7 @@ __all__ = [
     "Codec",
     "ConvertSettings",
     "DistanceSettings",
+    "EvaluationSettings",
     "GridSettings",
     "LabelSettings",
     "LatticeSettings",
@@ -62,7 +64,7 @@ __all__ = [
 ]
 
 # Sections that came later: they are left out if nothing in them is given, so that earlier datasets stay current.
-LATER_SECTIONS = ("align", "stack", "report")
+LATER_SECTIONS = ("align", "stack", "report", "evaluation")
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
@@ -92,6 +94,7 @@ class RegionSettings(Section):
     chips: ChipSettings = ChipSettings()
     shards: ShardSettings = ShardSettings()
     report: ReportSettings = ReportSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
 
     @model_validator(mode="before")
     @classmethod

@@ -14,7 +14,7 @@ from gcn_luigi.tasks.dataset import (
     LayerStyles,
     QualityReport,
 )
-from gcn_luigi.tasks.evaluation import TrainingDistances
+from gcn_luigi.tasks.evaluation import Autocorrelation, TrainingDistances
 from gcn_luigi.tasks.inventory import CubeTiles, TileInventory, TileQuality
 from gcn_luigi.tasks.partitions import (
     GridComparison,
@@ -38,6 +38,7 @@ from gcn_luigi.tasks.shards import ChipShard
 __all__ = [
     "AlignedBand",
     "AllRegions",
+    "Autocorrelation",
     "BandStatistics",
     "ChipIndex",
     "ChipShard",

@@ -23,7 +23,7 @@ from gcn_luigi.stages.layers import mosaics
 from gcn_luigi.stages.layers.tile_quality import checked_bands
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Dependencies, Snapshot
-from gcn_luigi.tasks.evaluation import TrainingDistances
+from gcn_luigi.tasks.evaluation import Autocorrelation, TrainingDistances
 from gcn_luigi.tasks.graph import explain, upstream
 from gcn_luigi.tasks.inventory import TileInventory, TileQuality
 from gcn_luigi.tasks.partitions import GridComparison, GridReport, PartitionCatalog, PartitionFiles, PartitionGrid
@@ -164,6 +164,7 @@ class QualityReport(RegionTask):
             self.clone(PartitionCatalog),
             self.clone(GridComparison),
             self.clone(TrainingDistances),
+            *([self.clone(Autocorrelation)] if self.configured.settings.evaluation.autocorrelation else []),
             *tile_qualities(self),
         ]
 

@@ -61,6 +61,9 @@ class DatasetPaths:
     # Distances of dev, test and the whole area to training; the features of chips that they are measured in.
     distances = Below("distances.json")
     features = Below("features.parquet")
+    # Variograms of bands and label, and their bins as a table.
+    autocorrelation = Below("autocorrelation.json")
+    autocorrelation_lags = Below("autocorrelation.csv")
     # The quality page, and the page that compares grid sizes, which is made on request.
     report = Below("report.html")
     grids = Below("grids.html")

@@ -65,6 +65,8 @@ class ReportData:
         Chips that are equal to the byte, and chips that show the same pixels of the same year.
     label_notes : dict or None
         ``label.json``, which only a label from outlines alone has.
+    autocorrelation : dict or None
+        ``autocorrelation.json``, if the settings ask for it.
     """
 
     settings: RegionSettings
@@ -81,6 +83,7 @@ class ReportData:
     same_bytes: Repeats
     same_place: Repeats
     label_notes: dict[str, Any] | None = None
+    autocorrelation: dict[str, Any] | None = None
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -156,6 +159,7 @@ def read_report_data(settings: RegionSettings, paths: DatasetPaths) -> ReportDat
         same_bytes=count_repeats(content_keys(paths.shards, places), splits, ids),
         same_place=count_repeats(footprint_keys(index, inventory.lattice), splits, ids),
         label_notes=_read_json(paths.label_notes) if settings.label.source is not None else None,
+        autocorrelation=_read_json(paths.autocorrelation) if settings.evaluation.autocorrelation else None,
     )
 
 
