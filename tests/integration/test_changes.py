@@ -212,6 +212,7 @@ SETTINGS = [
     ("plain", {"shards.layout": "windows"}, REGROUPED),
     ("plain", {"shards.codec": "none"}, SHARDS),
     ("plain", {"report.composite": ["dem", "ndsi", "dem"]}, f"LayerStyles {ALWAYS}"),
+    ("plain", {"evaluation.autocorrelation": True}, f"Autocorrelation {ALWAYS}"),
 ]
 # The name of the dataset; where the sources lie is tested below.
 NOT_CHANGED = {"region", "data_root"}

@@ -49,9 +49,8 @@ class ChipPlaces:
 
     def reach_in_a_year(self) -> float:
         """Return the longest distance to examine among chips of one year, in pixels, for the year with the largest."""
-        return max(
-            (self.reach(np.flatnonzero(self.year == year)) for year in np.unique(self.year)), default=self.reach()
-        )
+        reaches = [self.reach(np.flatnonzero(self.year == year)) for year in np.unique(self.year)]
+        return max(reaches, default=self.reach())
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,8 @@ def _starts(places: ChipPlaces, rows: NDArray[np.int64], chance: np.random.Gener
     shuffled = chance.permutation(rows)
     _, first = np.unique(places.partition[shuffled], return_index=True)
     if len(first) >= _SEEDS:
-        return shuffled[chance.choice(first, _SEEDS, replace=False)]
+        chosen: NDArray[np.int64] = shuffled[chance.choice(first, _SEEDS, replace=False)]
+        return chosen
     return np.concatenate([shuffled[first], chance.choice(rows, _SEEDS - len(first))])
 
 
@@ -146,14 +146,13 @@ def _around(
 ) -> NDArray[np.int64]:
     """Return each start and, for each of several distances in a random direction, the chip nearest to that place."""
     corners = np.column_stack([places.left[rows], places.top[rows]])
-    distance = np.geomspace(places.size / 2, places.reach(rows), _RINGS) * chance.uniform(
-        0.75, 1.0, (len(starts), _RINGS)
-    )
-    angle = chance.uniform(0, 2 * np.pi, (len(starts), _RINGS))
+    shape = len(starts), _RINGS
+    distance = np.geomspace(places.size / 2, places.reach(rows), _RINGS) * chance.uniform(0.75, 1.0, shape)
+    angle = chance.uniform(0, 2 * np.pi, shape)
     aims = np.stack([distance * np.cos(angle), distance * np.sin(angle)], axis=-1)
     aims += np.column_stack([places.left[starts], places.top[starts]])[:, np.newaxis]
     _, nearest = cKDTree(corners).query(aims.reshape(-1, 2))
-    return np.column_stack([starts, rows[nearest].reshape(len(starts), _RINGS)]).ravel()
+    return np.column_stack([starts, rows[nearest].reshape(shape)]).ravel()
 
 
 def _pixels(

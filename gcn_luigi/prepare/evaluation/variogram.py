@@ -188,7 +188,7 @@ def measure_variogram(
     middles = (edges[:-1] + edges[1:]) / 2
     lags, semivariance, pairs = _pooled(middles, sums, counts)
     finding, model = _judge(lags, semivariance, variance, len(values))
-    is_range = model is not None and finding is Finding.RANGE
+    ranged = model if finding is Finding.RANGE else None
     return Variogram(
         lags,
         semivariance,
@@ -196,9 +196,9 @@ def measure_variogram(
         len(values),
         variance,
         finding,
-        model.range if is_range else None,
+        None if ranged is None else ranged.range,
         model,
-        _spread(model, middles, sums, counts, variance) if is_range else (),
+        () if ranged is None else _spread(ranged, middles, sums, counts, variance),
     )
 
 
@@ -224,8 +224,8 @@ def _spread(
         # Neighbouring draws are of one year, so that every part has several years.
         of_part = _pooled(lags, sums[part::_PARTS], counts[part::_PARTS])
         fitted = _best_model(*of_part[:2], variance, (model.name,)) if len(of_part[0]) >= FEWEST_BINS else None
-        reached = fitted is not None and fitted.range <= of_part[0][-1]
-        ranges.append(fitted.range if reached else np.inf)
+        reached = np.inf if fitted is None else fitted.range
+        ranges.append(reached if np.isfinite(reached) and reached <= of_part[0][-1] else np.inf)
     return float(min(ranges)), float(max(ranges))
 
 

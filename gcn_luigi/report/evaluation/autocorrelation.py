@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentF
 from gcn_luigi.prepare.evaluation.words import metres, parts_in_words, range_in_words
 from gcn_luigi.report.drawing import FAINT, INK, Drawing, legend_below, new_figure, title_panel, to_svg
 from gcn_luigi.report.render import render
-from gcn_luigi.report.tables import NONE, Cell, Table, measured, number
+from gcn_luigi.report.tables import NONE, Cell, Table, number
 
 _COLUMNS = 4
 _POINTS, _RANGE, _BUFFER = "#2a6a9e", "#0b7a75", "#c2410c"
@@ -31,7 +31,7 @@ def autocorrelation_section(found: Mapping[str, Any] | None) -> str:
             "hints": found["comparison"]["hints"],
             "drawing": _figure(found),
             "table": _table(found),
-            "years": ", ".join(f"{year} {number(count)}" for year, count in found["pixels_by_year"].items()),
+            "years": ", ".join(f"{year}: {number(count)}" for year, count in found["pixels_by_year"].items()),
         }
     # The template escapes its texts.
     return Markup(render("evaluation/autocorrelation.html", content))  # noqa: S704
@@ -134,7 +134,7 @@ def _table(found: Mapping[str, Any]) -> Table:
                 NONE if found["buffer_m"] is None else ("yes" if is_longer else "no" if model else NONE),
                 NONE if model is None else model["name"].lower(),
                 share,
-                NONE if model is None else measured(model["r2"]),
+                NONE if model is None else number(model["r2"], 2),
                 number(layer["n_pairs"]),
             )
         )

@@ -27,9 +27,9 @@ _MANY = 0.01
 def dataset_warnings(settings: RegionSettings, paths: DatasetPaths) -> list[str]:
     """Return warnings about a dataset, or about those of its files that exist already, as plain sentences.
 
-    The most serious come first: train close to dev, a buffer shorter than the measured autocorrelation, polygons that exclude nothing, two outlines of one glacier,
-    outlines and images of different times, no outline on the tiles, a split without a class, bands with many pixels out
-    of range, tiles with undeclared missing pixels.
+    The most serious come first: train close to dev, a buffer shorter than the measured autocorrelation, polygons that
+    exclude nothing, two outlines of one glacier, outlines and images of different times, no outline on the tiles, a
+    split without a class, bands with many pixels out of range, tiles with undeclared missing pixels.
     """
     audit = _json(paths.split_audit)
     catalog = read_geoparquet(paths.catalog) if paths.catalog.is_file() else None

@@ -164,6 +164,9 @@ def _read_places(shards: Sequence[Path]) -> _Chips:
         for name, column in columns.items():
             parts.setdefault(name, []).append(column)
     whole = {name: np.concatenate(columns) for name, columns in parts.items()}
+    # By place, so that the number of shards and their order do not decide which chips are chosen.
+    order = np.lexsort([whole["top"], whole["left"], whole["partition"], whole["year"]])
+    whole = {name: column[order] for name, column in whole.items()}
     _, partition = np.unique(whole["partition"], return_inverse=True)
     places = ChipPlaces(
         whole["left"] / pixel_size, whole["top"] / pixel_size, partition.astype(np.int64), whole["year"], size
