@@ -38,6 +38,8 @@ def autocorrelation(*, what: Path, output: Path, seed: int, directory: Path | No
     from gcn_luigi.prepare.evaluation.variogram import check_library  # noqa: PLC0415
 
     check_library()
+    if directory is not None:
+        _refuse_dataset(directory)
     found = _measure(_place(what, output), seed)
     if directory is not None:
         _write(found, directory)
@@ -66,16 +68,19 @@ def _measure(place: Path, seed: int) -> dict[str, Any]:
         return measure_autocorrelation(dataset.paths, shards, dataset.classes, method, say, seed)
 
 
-def _write(found: dict[str, Any], directory: Path) -> None:
-    from gcn_luigi.io.publish.atomic import atomic_write  # noqa: PLC0415
-    from gcn_luigi.stages.evaluation.autocorrelation import write_results  # noqa: PLC0415
-
+def _refuse_dataset(directory: Path) -> None:
     if (directory / "dataset.json").exists():
         raise PublishError(
             "this is the directory of a dataset, whose files are sealed",
             where=str(directory),
             fix="give another directory; [evaluation] autocorrelation = true makes the files a part of the dataset",
         )
+
+
+def _write(found: dict[str, Any], directory: Path) -> None:
+    from gcn_luigi.io.publish.atomic import atomic_write  # noqa: PLC0415
+    from gcn_luigi.stages.evaluation.autocorrelation import write_results  # noqa: PLC0415
+
     with (
         atomic_write(directory / "autocorrelation.json") as text,
         atomic_write(directory / "autocorrelation.csv") as table,

@@ -28,7 +28,10 @@ _NOISE = 0.9
 _LEAST_R2 = 0.7
 # Share of the sill that the last bin may exceed the one before, if the range is more than half of the longest distance.
 _RISE = 0.05
+# The first is kept unless another leaves less than this share of its squared errors: noise in the bins alone would
+# otherwise choose between models whose ranges differ by a third, and the range of the first is the longest.
 _MODELS = ("Exponential", "Spherical", "Gaussian")
+_CLEARLY = 1 / 3
 _FIRST_EDGE = 0.7
 # Parts of the sample whose ranges are compared.
 _PARTS = 4
@@ -251,14 +254,15 @@ def _judge(
 def _best_model(
     lags: NDArray[np.float64], semivariance: NDArray[np.float64], variance: float, names: Sequence[str] = _MODELS
 ) -> Model | None:
-    """Return the model with the least squared errors; None if none can be fitted.
+    """Return the first of the models that no later one clearly beats by its squared errors; None if none is fitted.
 
     Bins count equally: weighted by pairs, the many long distances would outweigh the short ones that show the rise.
     """
-    library, best = geostatistics(), None
+    library, fitted = geostatistics(), []
     # In units near 1, in which the limits and tolerances of the fit are meant.
     scale, height = float(lags[-1]), variance
     for name in names:
+        best: Model | None = None
         for start in (0.03, 0.3):
             covariance = getattr(library, name)(dim=2)
             try:
@@ -278,4 +282,8 @@ def _best_model(
             found = Model(name, nugget, nugget + rise, float(covariance.len_scale) * scale, float(r2))
             if np.isfinite(found.r2) and (best is None or found.r2 > best.r2 + 1e-6):
                 best = found
-    return best
+        fitted += [] if best is None else [best]
+    if not fitted:
+        return None
+    least = min(fitted, key=lambda model: 1 - model.r2)
+    return least if 1 - least.r2 < _CLEARLY * (1 - fitted[0].r2) else fitted[0]
