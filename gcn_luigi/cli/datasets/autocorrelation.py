@@ -21,7 +21,7 @@ from gcn_luigi.errors import PublishError
 def autocorrelation(*, what: Path, output: Path, seed: int, directory: Path | None, as_json: bool) -> None:
     """Measure how far the bands and the label resemble themselves, and compare this with the buffer of the split.
 
-    The dataset must be finished: give its directory, or the name of its region. About 6,000 pixels of its shards are
+    The dataset must be finished: give its directory, or the name of its region. About 8,000 pixels of its shards are
     compared, which takes seconds for a dataset of any size. The dataset is not changed. With another --seed other
     pixels are chosen, which shows how certain the ranges are. This needs the extra `variogram`.
 
@@ -93,7 +93,7 @@ def _print(found: dict[str, Any]) -> None:
     apart = "one split has no partition" if buffer is None else f"{buffer:,.0f} m"
     click.echo(f"least distance between splits: {apart}; partitions of {found['partition_m']:,.0f} m")
     click.echo(f"{found['n_pixels']:,} pixels of {found['n_chips']:,} chips, seed {found['seed']}")
-    head = ("layer", "kind", "range", "in parts", "model", "pairs")
+    head = ("layer", "kind", "range", "in parts", "exponent", "pairs")
     rows = [head, *(_row(layer) for layer in found["layers"])]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     for row in rows:
@@ -111,6 +111,6 @@ def _row(layer: dict[str, Any]) -> tuple[str, ...]:
         layer["kind"],
         range_in_words(layer),
         parts_in_words(layer),
-        "" if model is None or layer["range_m"] is None else model["name"].lower(),
+        "" if model is None or layer["range_m"] is None else f"{model['exponent']:.2f}",
         f"{layer['n_pairs']:,}",
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 # A draw is a set of pixels of one year that are compared with each other: about 500 in these many stars.
-N_DRAWS, _MOST_DRAWS = 12, 24
+N_DRAWS, _MOST_DRAWS = 16, 24
 _SEEDS, _RINGS, _ARMS = 8, 6, 11
 
 
@@ -84,7 +84,7 @@ def choose_pixels(places: ChipPlaces, seed: int) -> PixelSample:
     """Return a nested sample of pixels.
 
     Every draw begins at chips of partitions that are chosen at random, so that partitions with many chips do not count
-    more. A region of any size gives 12 to 24 draws of about 500 pixels. If there are more than 24 years, 24 of them
+    more. A region of any size gives 16 to 24 draws of about 500 pixels. If there are more than 24 years, 24 of them
     are chosen at random.
 
     Parameters

@@ -5,7 +5,6 @@ rises with the distance as long as pixels resemble each other, and is level beyo
 """
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
@@ -28,10 +27,11 @@ _NOISE = 0.9
 _LEAST_R2 = 0.7
 # Share of the sill that the last bin may exceed the one before, if the range is more than half of the longest distance.
 _RISE = 0.05
-# The first is kept unless another leaves less than this share of its squared errors: noise in the bins alone would
-# otherwise choose between models whose ranges differ by a third, and the range of the first is the longest.
-_MODELS = ("Exponential", "Spherical", "Gaussian")
-_CLEARLY = 1 / 3
+# The stable model, exp(-(h / length) ^ exponent), is exponential at the first exponent and Gaussian at the second. A
+# smaller one would let slow trends decide. Models of their own would be chosen by noise, with ranges that jump.
+_EXPONENTS = (1.0, 2.0)
+# Where the fit begins: the exponent, and the length as a share of the longest distance.
+_START = (1.2, 0.1)
 _FIRST_EDGE = 0.7
 # Parts of the sample whose ranges are compared.
 _PARTS = 4
@@ -95,12 +95,12 @@ class Variogram:
 
 @dataclass(frozen=True)
 class Model:
-    """A model of a variogram: its name in GSTools, nugget, sill (with the nugget), length scale, and fit."""
+    """The stable model of a variogram: nugget, sill (with the nugget), length, exponent, and R2 of the fit."""
 
-    name: str
     nugget: float
     sill: float
     length: float
+    exponent: float
     r2: float
 
     @property
@@ -114,8 +114,9 @@ class Model:
         return found
 
     def _covariance(self) -> Any:
-        kind = getattr(geostatistics(), self.name)
-        return kind(dim=2, var=self.sill - self.nugget, len_scale=self.length, nugget=self.nugget)
+        return geostatistics().Stable(
+            dim=2, var=self.sill - self.nugget, len_scale=self.length, nugget=self.nugget, alpha=self.exponent
+        )
 
 
 def geostatistics() -> Any:
@@ -201,7 +202,7 @@ def measure_variogram(
         finding,
         None if ranged is None else ranged.range,
         model,
-        () if ranged is None else _spread(ranged, middles, sums, counts, variance),
+        () if ranged is None else _spread(middles, sums, counts, variance),
     )
 
 
@@ -215,18 +216,17 @@ def _pooled(
 
 
 def _spread(
-    model: "Model",
     lags: NDArray[np.float64],
     sums: NDArray[np.float64],
     counts: NDArray[np.int64],
     variance: float,
 ) -> tuple[float, ...]:
-    """Return the least and the greatest range that the same kind of model gives for quarters of the draws."""
+    """Return the least and the greatest range of models of quarters of the draws."""
     ranges = []
     for part in range(_PARTS):
         # Neighbouring draws are of one year, so that every part has several years.
         of_part = _pooled(lags, sums[part::_PARTS], counts[part::_PARTS])
-        fitted = _best_model(*of_part[:2], variance, (model.name,)) if len(of_part[0]) >= FEWEST_BINS else None
+        fitted = _fitted(*of_part[:2], variance) if len(of_part[0]) >= FEWEST_BINS else None
         reached = np.inf if fitted is None else fitted.range
         ranges.append(reached if np.isfinite(reached) and reached <= of_part[0][-1] else np.inf)
     return float(min(ranges)), float(max(ranges))
@@ -243,7 +243,7 @@ def _judge(
     third = max(len(lags) // 3, 2)
     if np.median(semivariance[:2]) >= _NOISE * np.median(semivariance[-third:]):
         return Finding.NO_CORRELATION, None
-    model = _best_model(lags, semivariance, variance)
+    model = _fitted(lags, semivariance, variance)
     if model is None or model.r2 < _LEAST_R2:
         return Finding.NO_MODEL, model
     # Near the longest distance, a model may see a plateau where the values still rise.
@@ -251,39 +251,28 @@ def _judge(
     return Finding.NO_PLATEAU if model.range > lags[-1] or still_rises else Finding.RANGE, model
 
 
-def _best_model(
-    lags: NDArray[np.float64], semivariance: NDArray[np.float64], variance: float, names: Sequence[str] = _MODELS
-) -> Model | None:
-    """Return the first of the models that no later one clearly beats by its squared errors; None if none is fitted.
+def _fitted(lags: NDArray[np.float64], semivariance: NDArray[np.float64], variance: float) -> Model | None:
+    """Return the model with the least squared errors; None if it cannot be fitted.
 
     Bins count equally: weighted by pairs, the many long distances would outweigh the short ones that show the rise.
     """
-    library, fitted = geostatistics(), []
     # In units near 1, in which the limits and tolerances of the fit are meant.
     scale, height = float(lags[-1]), variance
-    for name in names:
-        best: Model | None = None
-        for start in (0.03, 0.3):
-            covariance = getattr(library, name)(dim=2)
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    _, _, r2 = covariance.fit_variogram(
-                        lags / scale,
-                        semivariance / height,
-                        nugget=True,
-                        loss="linear",
-                        init_guess={"default": "default", "len_scale": start},
-                        return_r2=True,
-                    )
-            except (RuntimeError, ValueError):
-                continue
-            nugget, rise = float(covariance.nugget) * height, float(covariance.var) * height
-            found = Model(name, nugget, nugget + rise, float(covariance.len_scale) * scale, float(r2))
-            if np.isfinite(found.r2) and (best is None or found.r2 > best.r2 + 1e-6):
-                best = found
-        fitted += [] if best is None else [best]
-    if not fitted:
+    covariance = geostatistics().Stable(dim=2, alpha=_EXPONENTS[0])
+    covariance.set_arg_bounds(alpha=list(_EXPONENTS))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _, _, r2 = covariance.fit_variogram(
+                lags / scale,
+                semivariance / height,
+                nugget=True,
+                loss="linear",
+                init_guess={"default": "default", "alpha": _START[0], "len_scale": _START[1]},
+                return_r2=True,
+            )
+    except (RuntimeError, ValueError):
         return None
-    least = min(fitted, key=lambda model: 1 - model.r2)
-    return least if 1 - least.r2 < _CLEARLY * (1 - fitted[0].r2) else fitted[0]
+    nugget, rise = float(covariance.nugget) * height, float(covariance.var) * height
+    found = Model(nugget, nugget + rise, float(covariance.len_scale) * scale, float(covariance.alpha), float(r2))
+    return found if np.isfinite(found.r2) else None

@@ -115,7 +115,7 @@ def _table(found: Mapping[str, Any]) -> Table:
         "#range",
         "ranges of quarters",
         "longer than the buffer",
-        "model",
+        "#exponent",
         "#nugget",
         "#R²",
         "#pairs",
@@ -132,7 +132,7 @@ def _table(found: Mapping[str, Any]) -> Table:
                 range_in_words(layer),
                 parts_in_words(layer) or NONE,
                 NONE if found["buffer_m"] is None else ("yes" if is_longer else "no" if model else NONE),
-                NONE if model is None else model["name"].lower(),
+                NONE if model is None else number(model["exponent"], 2),
                 share,
                 NONE if model is None else number(model["r2"], 2),
                 number(layer["n_pairs"]),
@@ -143,5 +143,6 @@ def _table(found: Mapping[str, Any]) -> Table:
         head,
         tuple(rows),
         "The ranges of quarters are the least and the greatest range of four parts of the sample. The nugget is the "
-        "share of the sill that is there at the shortest distance: noise, and detail smaller than a pixel.",
+        "share of the sill that is there at the shortest distance: noise, and detail smaller than a pixel. "
+        "The model is exponential at the exponent 1, and Gaussian at 2.",
     )

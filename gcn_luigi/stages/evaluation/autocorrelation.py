@@ -244,10 +244,10 @@ def _layer(name: str, kind: str, found: Variogram) -> dict[str, Any]:
         "model": None
         if found.model is None
         else {
-            "name": found.model.name,
             "nugget": _rounded(found.model.nugget, _DIGITS_OF_RANGES, found.model.sill),
             "sill": _rounded(found.model.sill, _DIGITS_OF_RANGES),
             "length_m": _rounded(found.model.length, _DIGITS_OF_RANGES),
+            "exponent": round(found.model.exponent, 2),
             "r2": round(found.model.r2, 3),
         },
         "lags": [

@@ -45,14 +45,14 @@ def measured(sample, field, unit=30.0):
 
 
 @pytest.mark.parametrize(("length", "seed"), [(8, 1), (15, 2), (25, 0)])
-def test_the_range_of_a_simulated_field_is_found_within_a_fifth(sample, length, seed):
+def test_the_range_of_a_simulated_field_is_found_within_a_quarter(sample, length, seed):
     found = measured(sample, simulated(length, seed))
 
     # The covariance has fallen to 5 % at ln(20) times the length.
     assert found.finding is Finding.RANGE
-    assert found.range == pytest.approx(np.log(20) * length * 30.0, rel=0.2)
+    assert found.range == pytest.approx(np.log(20) * length * 30.0, rel=0.25)
     assert found.model.sill == pytest.approx(1.0, abs=0.25)
-    assert found.model.nugget < 0.06
+    assert found.model.nugget < 0.1
     assert found.spread[0] <= found.range * 1.05
     assert found.spread[1] >= found.range * 0.95
 
