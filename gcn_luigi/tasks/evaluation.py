@@ -47,7 +47,11 @@ class Autocorrelation(RegionTask):
         return Dependencies(
             {**pick(settings, ("split.method",)), **settings.class_table.unusual("name", "value")},
             reads=(
-                *(target for target in catalog.targets() if target.path != self.paths.catalog_map),
+                *(
+                    target
+                    for target in catalog.targets()
+                    if target.path in {self.paths.catalog, self.paths.split_audit}
+                ),
                 *(target for shard in shards for target in shard.targets()),
             ),
         )
