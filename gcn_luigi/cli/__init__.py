@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from gcn_luigi.cli.completion import completion
+from gcn_luigi.cli.datasets.autocorrelation import autocorrelation
 from gcn_luigi.cli.datasets.check_split import check_split
 from gcn_luigi.cli.datasets.export import convert, export
 from gcn_luigi.cli.datasets.report import grids, report
@@ -68,8 +69,8 @@ def import_params(*, params: Path, region: str) -> None:
 
 
 for _command in (
-    init, run, plan, report, status, why, validate, check_split, clean, grids, convert, export, demo, doctor,
-    import_params, upgrade_config, completion,
+    init, run, plan, report, status, why, validate, check_split, autocorrelation, clean, grids, convert, export, demo,
+    doctor, import_params, upgrade_config, completion,
 ):  # fmt: skip
     cli.add_command(_command)
 

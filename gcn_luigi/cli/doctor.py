@@ -130,7 +130,7 @@ def check_kernels() -> Iterator[Finding]:
 
 
 def check_codecs() -> Iterator[Finding]:
-    """Try the codecs of shards; codecs that need an extra library are optional, and so are torch and cubes."""
+    """Try the codecs of shards; codecs that need an extra library are optional, and so are torch, cubes and GSTools."""
     from gcn_luigi.io.shard.codecs import check_codec  # noqa: PLC0415
     from gcn_luigi.settings import Codec  # noqa: PLC0415
 
@@ -149,6 +149,8 @@ def check_codecs() -> Iterator[Finding]:
     missing = [name for name in ("xarray", "zarr", "h5netcdf") if not _version(name)]
     needed = f"{', '.join(missing)} not installed; needed only for such sources: pip install 'gcn-luigi[cubes]'"
     yield Finding("Zarr and netCDF", needed if missing else "available")
+    needed = "not installed; needed only for gcn autocorrelation: pip install 'gcn-luigi[variogram]'"
+    yield Finding("variograms", f"GSTools {_version('gstools')}" if _version("gstools") else needed)
 
 
 def check_disk(output: Path) -> Iterator[Finding]:

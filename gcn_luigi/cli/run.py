@@ -61,6 +61,10 @@ def build_region(
     root = dataset_task(path, output, data_root, is_built=True)
     settings = root.configured.settings
     check_codec(settings.shards.codec)
+    if settings.evaluation.autocorrelation:
+        from gcn_luigi.prepare.evaluation.variogram import check_library  # noqa: PLC0415
+
+        check_library()
     from gcn_luigi.luigi_host.memory_limit import share_mb  # noqa: PLC0415
     from gcn_luigi.operate.build import build  # noqa: PLC0415
     from gcn_luigi.operate.leftovers import invalidate_damaged, sweep_temporaries  # noqa: PLC0415

@@ -25,6 +25,7 @@ from gcn_luigi.settings.chips import (
 from gcn_luigi.settings.classes import ClassSettings
 from gcn_luigi.settings.dataset import CreatorSettings, DatasetSettings, DatasheetSettings, Sources, SourceSettings
 from gcn_luigi.settings.derived import check_elevations, check_scales, elevations_of, without_scales
+from gcn_luigi.settings.evaluation import EvaluationSettings
 from gcn_luigi.settings.label import LabelSettings
 from gcn_luigi.settings.layers import EACH_ROW, UNDATED, DistanceSettings, OutlineSettings
 from gcn_luigi.settings.partitions import GridSettings, SplitSettings, YearSettings
@@ -48,6 +49,7 @@ __all__ = [
     "DatasetSettings",
     "DatasheetSettings",
     "DistanceSettings",
+    "EvaluationSettings",
     "GridSettings",
     "LabelSettings",
     "LatticeSettings",
@@ -68,10 +70,9 @@ __all__ = [
 ]
 
 # Sections that came later: they are left out if nothing in them is given, so that earlier datasets stay current.
-LATER_SECTIONS = ("align", "stack", "report", "dataset", "sources", "datasheet")
+LATER_SECTIONS = ("align", "stack", "report", "evaluation", "dataset", "sources", "datasheet")
 # Names of tables in [sources], besides those of bands.
 SOURCE_KINDS = ("optical", "topo", "outlines", "label", "debris", "distance", "grid")
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
 class RegionSettings(Section):
@@ -104,6 +105,7 @@ class RegionSettings(Section):
     # By kind of source, or by band.
     sources: Sources = Field(default={})
     datasheet: DatasheetSettings = DatasheetSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
 
     @model_validator(mode="before")
     @classmethod

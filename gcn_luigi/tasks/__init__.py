@@ -12,7 +12,7 @@ from gcn_luigi.tasks.dataset import (
     LayerStyles,
     QualityReport,
 )
-from gcn_luigi.tasks.evaluation import StrataTables, TrainingDistances
+from gcn_luigi.tasks.evaluation import Autocorrelation, StrataTables, TrainingDistances
 from gcn_luigi.tasks.inventory import CubeTiles, TileInventory, TileQuality
 from gcn_luigi.tasks.metadata import DatasetMetadata, StacCatalog
 from gcn_luigi.tasks.partitions import (
@@ -37,6 +37,7 @@ from gcn_luigi.tasks.shards import BandStatistics, ChipIndex, ChipShard
 __all__ = [
     "AlignedBand",
     "AllRegions",
+    "Autocorrelation",
     "BandStatistics",
     "ChipIndex",
     "ChipShard",

@@ -23,7 +23,7 @@ from gcn_luigi.stages.layers import mosaics
 from gcn_luigi.stages.layers.tile_quality import checked_bands
 from gcn_luigi.tasks.base import RegionTask, files_of
 from gcn_luigi.tasks.dependencies import Dependencies, Snapshot
-from gcn_luigi.tasks.evaluation import StrataTables, TrainingDistances
+from gcn_luigi.tasks.evaluation import Autocorrelation, StrataTables, TrainingDistances
 from gcn_luigi.tasks.graph import explain, upstream
 from gcn_luigi.tasks.inventory import TileInventory, TileQuality
 from gcn_luigi.tasks.metadata import DATASET_KEYS, DatasetMetadata, StacCatalog
@@ -114,6 +114,7 @@ class QualityReport(RegionTask):
             self.clone(GridComparison),
             self.clone(TrainingDistances),
             self.clone(StrataTables),
+            *([self.clone(Autocorrelation)] if self.configured.settings.evaluation.autocorrelation else []),
             *tile_qualities(self),
         ]
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gcn_luigi.config import band_facts, pick
+from gcn_luigi.stages.evaluation.autocorrelation import write_autocorrelation
 from gcn_luigi.stages.evaluation.strata import elevation_file, strata_elevations, write_strata
 from gcn_luigi.stages.evaluation.training_distances import write_training_distances
 from gcn_luigi.tasks.aligned import shown_pixels
@@ -72,3 +73,35 @@ class StrataTables(RegionTask):
     def make(self) -> None:
         with self.output().atomic_write() as temporary:
             write_strata(self.configured, self.paths, temporary, self.say)
+
+
+class Autocorrelation(RegionTask):
+    """Measure how far bands and label resemble themselves, and compare this with the buffer of the split."""
+
+    def dependencies(self, _path: Path) -> Dependencies:
+        catalog, *shards = self.requires()
+        settings = self.configured.settings
+        return Dependencies(
+            {**pick(settings, ("split.method",)), **settings.class_table.unusual("name", "value")},
+            reads=(
+                *(
+                    target
+                    for target in catalog.targets()
+                    if target.path in {self.paths.catalog, self.paths.split_audit}
+                ),
+                *(target for shard in shards for target in shard.targets()),
+            ),
+        )
+
+    def requires(self) -> list[RegionTask]:
+        return [self.clone(PartitionCatalog), *all_shards(self)]
+
+    def output(self) -> tuple[PublishedFile, ...]:
+        """Return the variograms as JSON, and their bins as CSV."""
+        return self.publishes(self.paths.autocorrelation, self.paths.autocorrelation_lags)
+
+    def make(self) -> None:
+        text, table = self.output()
+        shards = [shard.output().path for shard in all_shards(self)]
+        with text.atomic_write() as json_out, table.atomic_write() as csv_out:
+            write_autocorrelation(self.configured.settings, self.paths, shards, (json_out, csv_out), self.say)

@@ -37,7 +37,8 @@ def versions_equal(short, full):
 
 
 def test_the_oldest_constraints_are_the_floors():
-    stated = floors(PROJECT["dependencies"]) | floors(PROJECT["optional-dependencies"]["codecs"])
+    extras = PROJECT["optional-dependencies"]
+    stated = floors(PROJECT["dependencies"]) | floors(extras["codecs"]) | floors(extras["variogram"])
     oldest = pinned("constraints-oldest.txt")
 
     # Libraries of matplotlib and of rasterio, whose newest versions are too new for these old ones.

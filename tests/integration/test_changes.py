@@ -246,6 +246,7 @@ SETTINGS = [
     ("plain", {"sources": None}, f"DatasetCard {DESCRIBED} {ALWAYS}"),
     ("plain", {"sources.outlines.attribution": "RGI"}, f"DatasetCard {DESCRIBED} {ALWAYS}"),
     *(("plain", {f"datasheet.{key}": "known"}, f"DatasetMetadata {ALWAYS}") for key in DatasheetSettings.model_fields),
+    ("plain", {"evaluation.autocorrelation": True}, f"Autocorrelation {ALWAYS}"),
 ]
 # The name of the dataset; where the sources lie is tested below.
 NOT_CHANGED = {"region", "data_root"}

@@ -63,6 +63,9 @@ class DatasetPaths:
     features = Below("features.parquet")
     # Class counts and shares by elevation, aspect, year, split and fold.
     strata = Below("strata.csv")
+    # Variograms of bands and label, and their bins as a table.
+    autocorrelation = Below("autocorrelation.json")
+    autocorrelation_lags = Below("autocorrelation.csv")
     # The quality page, and the page that compares grid sizes, which is made on request.
     report = Below("report.html")
     grids = Below("grids.html")

@@ -69,6 +69,8 @@ class ReportData:
         ``label.json``, which only a label from outlines alone has.
     folds : DataFrame or None
         ``folds.parquet``, which only a dataset with folds has.
+    autocorrelation : dict or None
+        ``autocorrelation.json``, if the settings ask for it.
     """
 
     settings: RegionSettings
@@ -86,6 +88,7 @@ class ReportData:
     same_place: Repeats
     label_notes: dict[str, Any] | None = None
     folds: pd.DataFrame | None = None
+    autocorrelation: dict[str, Any] | None = None
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -162,6 +165,7 @@ def read_report_data(settings: RegionSettings, paths: DatasetPaths) -> ReportDat
         same_place=count_repeats(footprint_keys(index, inventory.lattice), splits, ids),
         label_notes=_read_json(paths.label_notes) if settings.label.source is not None else None,
         folds=read_columns(paths.folds) if settings.split.folds else None,
+        autocorrelation=_read_json(paths.autocorrelation) if settings.evaluation.autocorrelation else None,
     )
 
 

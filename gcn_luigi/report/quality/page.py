@@ -102,6 +102,7 @@ def _drawn(data: ReportData, paths: DatasetPaths) -> dict[str, Any]:
     """Return the figures, the example chips, and the tables that belong to figures."""
     # Imported here, so that the other tasks start without matplotlib, which takes a second and may scan for fonts.
     from gcn_luigi.report.drawing import drawing_style  # noqa: PLC0415
+    from gcn_luigi.report.evaluation.autocorrelation import autocorrelation_section  # noqa: PLC0415
     from gcn_luigi.report.evaluation.confidence import confidence_section  # noqa: PLC0415
     from gcn_luigi.report.evaluation.distances import distance_section  # noqa: PLC0415
     from gcn_luigi.report.evaluation.folds import fold_section  # noqa: PLC0415
@@ -125,6 +126,7 @@ def _drawn(data: ReportData, paths: DatasetPaths) -> dict[str, Any]:
         }
         sections = {
             "folds": fold_section(data.catalog, data.index, data.folds, data.audit.get("folds", ())),
+            "autocorrelation": autocorrelation_section(data.autocorrelation),
             "distances": distance_section(json.loads(paths.distances.read_text(encoding="utf-8"))),
             "strata": strata_section(
                 read_strata(paths.strata), [each.name for each in data.shown_classes(_MOST_FACTS)]

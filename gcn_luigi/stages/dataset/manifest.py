@@ -48,4 +48,5 @@ def versions(settings: RegionSettings) -> dict[str, str]:
         "python": platform.python_version(),
         "gdal": rasterio.__gdal_version__,
         **{name: version(name) for name in (*_LIBRARIES, *_OF_CODEC.get(settings.shards.codec, ()))},
+        **({"gstools": version("gstools")} if settings.evaluation.autocorrelation else {}),
     }

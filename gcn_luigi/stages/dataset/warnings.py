@@ -27,14 +27,15 @@ _MANY = 0.01
 def dataset_warnings(settings: RegionSettings, paths: DatasetPaths) -> list[str]:
     """Return warnings about a dataset, or about those of its files that exist already, as plain sentences.
 
-    The most serious come first: train close to dev, polygons that exclude nothing, two outlines of one glacier,
-    outlines and images of different times, no outline on the tiles, a split without a class, bands with many pixels out
-    of range, tiles with undeclared missing pixels.
+    The most serious come first: train close to dev, a buffer shorter than the measured autocorrelation, polygons that
+    exclude nothing, two outlines of one glacier, outlines and images of different times, no outline on the tiles, a
+    split without a class, bands with many pixels out of range, tiles with undeclared missing pixels.
     """
     audit = _json(paths.split_audit)
     catalog = read_geoparquet(paths.catalog) if paths.catalog.is_file() else None
     return [
         *_about_split(audit, settings),
+        *_about_buffer(settings, paths),
         *_about_inputs(audit.get("notes", {})),
         *(() if catalog is None else _about_catalog(catalog, settings, audit.get("notes", {}))),
         *(line for band in checked_bands(settings) for line in _about_band(band, _json(paths.tile_quality(band.name)))),
@@ -49,6 +50,12 @@ def _about_split(audit: dict[str, Any], settings: RegionSettings) -> Iterator[st
         apart = "touch" if gap == 0 else f"are {audit['least_distance_m']:,.0f} m apart, less than one chip"
         keys = "block_partitions and buffer_partitions"
         yield f"train and dev {apart}: scores on dev will be too good (see [split] {keys})"
+
+
+def _about_buffer(settings: RegionSettings, paths: DatasetPaths) -> Iterator[str]:
+    found = _json(paths.autocorrelation) if settings.evaluation.autocorrelation else {}
+    if found and found["comparison"]["longer"]:
+        yield " ".join(found["comparison"]["hints"])
 
 
 def _about_inputs(notes: dict[str, list[str]]) -> Iterator[str]:
