@@ -179,3 +179,16 @@ def test_a_grid_without_the_test_split_that_was_asked_for_is_refused():
 
     with pytest.raises(InputError, match="names no cell test"):
         assign_split(catalog, NOTHING, SplitSettings(method="column"), splits=("train", "dev", "test"))
+
+
+def test_as_many_folds_as_regions_hold_out_one_region_each():
+    catalog = in_a_row(12)
+    # A column of a grid, such as one with the number of a fold, is used in the same way.
+    names = ["a"] * 3 + ["b"] * 5 + ["c"] * 4
+    regions = pd.Series(names, index=catalog["partition"].to_numpy(object))
+    joined = join({"wide": ["p0002", "p0003"]})
+
+    plan = assign_folds(catalog, joined, FoldRequest(3, buffer_px=256, unit="regions", by_glacier=False), regions)
+
+    assert len(set(zip(names, plan.fold.tolist(), strict=True))) == 3
+    assert sorted(set(plan.fold.tolist())) == [0, 1, 2]
