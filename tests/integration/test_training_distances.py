@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 
 import gcn_luigi
 from gcn_luigi.errors import ConfigError, InputError, ShardError
-from gcn_luigi.prepare.evaluation.dissimilarity import TrainingSpace
+from gcn_luigi.prepare.evaluation.dissimilarity import FROM_FOLDS, TrainingSpace
 from gcn_luigi.prepare.evaluation.features import feature_names, is_complete
 from gcn_luigi.read.applicability import (
     INSIDE,
@@ -25,6 +25,7 @@ from gcn_luigi.read.applicability import (
 )
 from tests.contracts.fences import blocks
 from tests.integration.builds import build_inline, dataset
+from tests.integration.commands import make_tiny
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -255,6 +256,29 @@ def test_both_layouts_give_the_same_bytes(tiny, tiny_dataset, tmp_path):
 
     for path in (tiny_dataset.paths.distances, tiny_dataset.paths.features):
         assert (output / tiny.region / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.long
+def test_folds_and_test_are_measured_as_the_reader_gives_them(tmp_path):
+    smaller = (("block_partitions = 2", "block_partitions = 1"), ("dev_share = 0.2", "dev_share = 0.2\nfolds = 3"))
+    tiny = make_tiny(tmp_path, "tiny", *smaller, ("seed = 8", "seed = 8\ntest_share = 0.2"))
+    build_inline(dataset(tiny.region, tmp_path / "output", tiny.sources, tiny.config))
+    made = gcn_luigi.open_dataset(tmp_path / "output" / tiny.region)
+    table = made.chip_table.set_index("chip_id")
+    centres = np.column_stack([(table["left"] + table["right"]) / 2, (table["bottom"] + table["top"]) / 2])
+
+    def places(split, **fold):
+        chips = made.chips(split, **fold)
+        return centres[table.index.get_indexer([str(name) for name in chips.ids(np.arange(len(chips)))])]
+
+    held = [cdist(places("dev", fold=fold), places("train", fold=fold)).min(axis=1) for fold in range(3)]
+    curves = made.distances["space"]["curves"]
+    assert curves["fold"]["mean"] == pytest.approx(np.concatenate(held).mean(), rel=1e-6)
+    assert curves["test"]["mean"] == pytest.approx(cdist(places("test"), places("train")).min(axis=1).mean(), rel=1e-6)
+    assert set(made.chip_features["split"]) == {"train", "dev", "test"}
+    assert made.distances["features"]["space"]["threshold_from"] == FROM_FOLDS
+    # With a buffer, some fold leaves something out.
+    assert (made.chip_features["left_out"] != "").any()
 
 
 def test_the_json_is_plain(tiny_dataset):
