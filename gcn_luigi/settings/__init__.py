@@ -73,6 +73,7 @@ __all__ = [
 LATER_SECTIONS = ("align", "stack", "report", "evaluation", "dataset", "sources", "datasheet")
 # Names of tables in [sources], besides those of bands.
 SOURCE_KINDS = ("optical", "topo", "outlines", "label", "debris", "distance", "grid")
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
 class RegionSettings(Section):
