@@ -415,6 +415,18 @@ class TestOtherSettings:
         assert not (batch["flags"][missing] & Flag.UNCERTAIN).any()
         assert (batch["confidence"][~missing] <= 100).all()
 
+    def test_a_third_split_has_it_as_well(self, tiny, tmp_path):
+        changes = {"split.test_share": 0.2, "split.block_partitions": 1, "split.buffer_partitions": 0}
+        config = write_config(tmp_path / "config", tiny, VOTES, changes)
+        build_inline(dataset(tiny.region, tmp_path / "out", tiny.sources, config))
+        opened = gcn_luigi.open_dataset(tmp_path / "out/tiny")
+
+        weight = opened.chips("test").batch([0, 1])["weight"]
+
+        assert weight.any()
+        assert set(opened.statistics["confidence"]) >= {"train", "dev", "test"}
+        assert opened.statistics["confidence"]["test"]["none"]["pixels"] > 0
+
     def test_votes_count_outside_where_they_make_ice(self, tiny, tmp_path):
         found = {}
         for outside in ("none", "ice"):
