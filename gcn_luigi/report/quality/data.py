@@ -64,7 +64,7 @@ class ReportData:
     same_bytes, same_place : Repeats
         Chips that are equal to the byte, and chips that show the same pixels of the same year.
     label_notes : dict or None
-        ``label.json``, which only a label from outlines alone has.
+        ``label.json``, which a ready-made label does not have.
     """
 
     settings: RegionSettings
@@ -155,7 +155,7 @@ def read_report_data(settings: RegionSettings, paths: DatasetPaths) -> ReportDat
         leaks=measure_leakage(index, catalog, inventory.lattice, settings.splits),
         same_bytes=count_repeats(content_keys(paths.shards, places), splits, ids),
         same_place=count_repeats(footprint_keys(index, inventory.lattice), splits, ids),
-        label_notes=_read_json(paths.label_notes) if settings.label.source is not None else None,
+        label_notes=_read_json(paths.label_notes) if settings.label.raster is None else None,
     )
 
 

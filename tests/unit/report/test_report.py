@@ -283,7 +283,7 @@ def test_the_checks_tell_of_shared_glaciers_and_of_remarks(rich):
     shared = checks["Do train and dev share glaciers?"]
     assert (shared.answer, shared.is_fine) == ("1 glacier", False)
     assert checks["Do train and dev share pixels?"].is_fine
-    assert checks["Did the scan of the tiles find anything unusual?"].answer == "overlaps 40"
+    assert checks["Are all tile files there, used once, and laid out as expected?"].answer == "overlaps 40"
 
 
 @pytest.mark.parametrize(("repairs", "answer"), [([], "yes"), (["1 rows without area skipped: a"], "1 note")])
