@@ -60,6 +60,6 @@ def vote_warnings(notes: Mapping[str, Any], settings: LabelSettings) -> Iterator
     if settings.ice_outside == "none" and is_much_outside(notes):
         yield (
             f"{share_outside(notes):.0%} of the pixels with {settings.min_votes} votes or more lie outside every "
-            f"outline ({notes[_OUTSIDE]:,} pixels), and the label calls them none. Are outlines of some glaciers "
-            f'missing? [label] ice_outside = "ignore" leaves these pixels out, and "ice" labels them as ice'
+            f"outline ({notes[_OUTSIDE]:,} pixels), and the label calls them none. Are they late snow, or glaciers "
+            f'without an outline? [label] ice_outside = "ignore" leaves these pixels out, and "ice" labels them as ice'
         )

@@ -11,6 +11,8 @@ from gcn_luigi.prepare.partitions.catalog import count_reasons
 from gcn_luigi.settings import RegionSettings
 
 _MOST_NAMED = 8
+# A warning is given if more than this share of the composites is not used.
+_MANY = 0.5
 # Cells that are made larger, so that more chips fit, get room for this many more chips along each edge.
 _MORE_CHIPS = 2
 
@@ -44,6 +46,8 @@ class Overview:
         """Yield what `gcn plan` shows about the cells."""
         why = f"; not used: {self.reasons}" if self.reasons else ""
         yield f"cells: {self.n_used:,} of {self.n_cells:,} used{why}"
+        if self.unused_years:
+            yield f"composites that no cell uses: {few(map(str, self.unused_years), _MOST_NAMED)}"
         if self.shared_glaciers:
             where = "both splits" if self.n_splits == 2 else "two splits"
             yield f"glaciers in {where}: {few(self.shared_glaciers, _MOST_NAMED)}"
@@ -97,17 +101,18 @@ def unused_years(catalog: pd.DataFrame, years: Sequence[int]) -> tuple[int, ...]
 
 
 def unused_years_warning(catalog: pd.DataFrame, settings: RegionSettings) -> Iterator[str]:
-    """Yield a warning if no used cell is cut from some of the composites; the columns are those of `make_overview`."""
+    """Yield a warning if no used cell is cut from most of the composites; the columns are those of `make_overview`.
+
+    That one or two of a series are not used is usual; `Overview` and the quality page name these as well.
+    """
     unused = unused_years(catalog, settings.years)
-    if not unused:
+    if len(unused) <= _MANY * len(settings.years):
         return
-    listed = few(map(str, unused), _MOST_NAMED)
-    those = "the composite of" if len(unused) == 1 else "the composites of"
-    source = "the year column of the grid" if settings.year.source == "grid" else "the dates of the outlines"
+    decides = "the grid says which" if settings.year.source == "grid" else "the dates of the outlines say which"
     yield (
-        f"no partition is cut from {those} {listed}: each partition uses one composite, which {source} decide"
-        f"{'s' if settings.year.source == 'grid' else ''} (see [year] rule). The build takes less time if `years` "
-        f"leaves out what is not needed"
+        f"no partition is cut from {len(unused)} of the {len(settings.years)} composites, "
+        f"{few(map(str, unused), _MOST_NAMED)}: each partition uses one composite, and {decides} (see [year]). Leave "
+        f"those that are not needed out of `years` to save time"
     )
 
 

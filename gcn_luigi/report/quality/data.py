@@ -155,8 +155,14 @@ def read_report_data(settings: RegionSettings, paths: DatasetPaths) -> ReportDat
         leaks=measure_leakage(index, catalog, inventory.lattice, settings.splits),
         same_bytes=count_repeats(content_keys(paths.shards, places), splits, ids),
         same_place=count_repeats(footprint_keys(index, inventory.lattice), splits, ids),
-        label_notes=_read_json(paths.label_notes) if settings.label.raster is None else None,
+        label_notes=_label_notes(settings, paths),
     )
+
+
+def _label_notes(settings: RegionSettings, paths: DatasetPaths) -> dict[str, Any] | None:
+    # Earlier versions wrote no notes on a label from votes.
+    is_there = settings.label.source is not None or (settings.label.stem is not None and paths.label_notes.is_file())
+    return _read_json(paths.label_notes) if is_there else None
 
 
 def _read_json(path: Path) -> dict[str, Any]:
