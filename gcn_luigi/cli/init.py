@@ -108,6 +108,20 @@ def _proposal(directory: Path, name: str, config_dir: Path, years: tuple[int, ..
     click.echo("")
     for number, question in enumerate(draft.questions, 1):
         click.echo(f"question {number}: {question}")
-    guesses = "1 guess" if draft.n_guesses == 1 else f"{draft.n_guesses} guesses"
-    click.echo(f"{guesses} and {len(draft.questions)} open questions are marked in the file")
+    for line in draft.guesses():
+        click.echo(f"guess: {line}")
+    click.echo(_marked(draft.n_guesses, len(draft.questions)))
     return draft.text()
+
+
+def _marked(n_guesses: int, n_questions: int) -> str:
+    """Return how many guesses and open questions the file marks.
+
+    Examples
+    --------
+    >>> _marked(1, 0), _marked(0, 1)
+    ('1 guess and 0 open questions are marked in the file', '0 guesses and 1 open question are marked in the file')
+    """
+    guesses = f"{n_guesses} guess{'' if n_guesses == 1 else 'es'}"
+    questions = f"{n_questions} open question{'' if n_questions == 1 else 's'}"
+    return f"{guesses} and {questions} are marked in the file"

@@ -11,7 +11,7 @@ import click
 
 from gcn_luigi.cli.options import dataset_task, output_option, region_file, region_options
 from gcn_luigi.cli.run import exit_if_failed, print_warnings
-from gcn_luigi.cli.terminal import duration, progress_bar
+from gcn_luigi.cli.terminal import duration, progress_bar, watch_with
 from gcn_luigi.io.shard.codecs import check_codec
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def plan(*, region: str, config_dir: Path, data_root: Path | None, output: Path,
         if not all(task.complete() for task in tasks_to_prepare(root, is_exact=is_exact)):
             prepared = root.clone(Dataset, output_root=str(Path(scratch).resolve() / "output"))
             say("preparing in a temporary directory", 0.0)
-            result = build(tasks_to_prepare(prepared, is_exact=is_exact), workers=workers, address=None)
+            wanted = tasks_to_prepare(prepared, is_exact=is_exact)
+            result = build(wanted, workers=workers, address=None, watch=watch_with(say))
             exit_if_failed(result)
         busy = min(workers, os.cpu_count() or 1)
         found = forecast(root, prepared, Path(scratch), say, workers=busy, is_exact=is_exact)
@@ -74,12 +75,14 @@ def _lines(found: "Forecast", shards: "ShardSettings", workers: int) -> "Iterato
     counts = Counter(planned.action for planned in found.tasks)
     doing = ", ".join(f"{count} to {action}" for action, count in sorted(counts.items()))
     yield f"tasks: {len(found.tasks)}, {doing}"
+    if found.cells is not None:
+        yield from found.cells.lines()
     for name, split in plan.splits.items():
         most = "" if plan.is_exact else "at most "
         why = ", ".join(f"{count:,} {reason}" for reason, count in split.rejected.items())
         yield (
-            f"{name}: {most}{split.chips:,} chips of {split.candidates:,} cut from {split.partitions:,} partitions"
-            + (f"; rejected: {why}" if why else "")
+            f"{name}: {most}{split.chips:,} of {split.candidates:,} candidate chips, cut from "
+            f"{_counted(split.partitions, 'partition')}" + (f"; rejected: {why}" if why else "")
         )
         if split.partitions:
             shares = ", ".join(f"{kind} {share:.1%}" for kind, share in split.classes.items())
@@ -91,15 +94,22 @@ def _lines(found: "Forecast", shards: "ShardSettings", workers: int) -> "Iterato
         yield f"layout {layout}: {size / 1e6:,.1f} MB of pixels before compression"
     repeated = plan.chips_bytes / plan.windows_bytes if plan.windows_bytes else 1.0
     stored = f"layout chips stores each pixel {repeated:.1f} times"
-    yield f"advice: layout {plan.advised} ({stored}); configured: {shards.layout}"
-    for advice in found.scales:
+    is_so = plan.advised == shards.layout
+    done = "which is configured" if is_so else f'set [shards] layout = "{plan.advised}" to use it'
+    yield f"advice: layout {plan.advised} ({stored}); {done}"
+    for advice in (*found.advice, *found.scales):
         yield f"advice: {advice}"
     if trial is None or found.seconds is None:
         return
     n_shards = sum(map(len, trial.shard_seconds.values()))
     yield (
-        f"shards: {trial.shard_bytes / 1e6:,.1f} MB in {n_shards} files ({shards.layout}, "
+        f"shards: {trial.shard_bytes / 1e6:,.1f} MB in {_counted(n_shards, 'file')} ({shards.layout}, "
         f"{shards.codec}); other files: about {found.other_bytes / 1e6:,.1f} MB"
     )
-    yield f"time: about {duration(found.seconds)} with {workers} workers"
-    yield f"bytes and time are estimated from a trial of {trial.n_chips:,} chips in {trial.n_partitions} partitions"
+    yield f"time: about {duration(found.seconds)} with {_counted(workers, 'worker')}"
+    tried = f"{_counted(trial.n_chips, 'chip')} in {_counted(trial.n_partitions, 'partition')}"
+    yield f"bytes and time are estimated from a trial of {tried}"
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"

@@ -26,6 +26,8 @@ Watch = Callable[["Progress"], None]
 _BAR = 24
 # After this time without a finished task, the log shows that the build is still working.
 _QUIET_S = 60.0
+# Least seconds between two lines about the progress of work that is no build. Quick work says nothing.
+_LINE_S = 5.0
 # The exit code that a shell reports for a command that Ctrl-C ended.
 STOPPED = 128 + signal.SIGINT
 _PATIENCE = b"stopping: ending processes and removing unfinished files; press Ctrl-C again to end at once\n"
@@ -33,11 +35,10 @@ _PATIENCE = b"stopping: ending processes and removing unfinished files; press Ct
 
 @contextmanager
 def progress_bar() -> Iterator["Say"]:
-    """Yield a function that shows a message and the completed fraction as a bar, but only in a terminal."""
+    """Yield a function that shows a message and the completed fraction: a bar, or now and then a line in a log."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        # A bar that is disabled still writes an empty line in older versions of rich.
-        yield lambda _message, _share: None
+        yield _spoken_now_and_then()
         return
     with Bar(console=console, transient=True) as bar:
         shown = bar.add_task("", total=1.0)
@@ -86,6 +87,31 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02d} min"
     return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+
+
+def _spoken_now_and_then() -> "Say":
+    """Return a function that writes a message to the log if the last one, or the start, is some seconds ago."""
+    last_time = time.monotonic()
+
+    def say(message: str, share: float) -> None:
+        nonlocal last_time
+        now = time.monotonic()
+        if now - last_time >= _LINE_S:
+            last_time = now
+            click.echo(f"{message} ({share:.0%})", err=True)
+
+    return say
+
+
+def watch_with(say: "Say") -> Watch:
+    """Return a function that shows the progress of a build by `say`."""
+
+    def watch(moment: "Progress") -> None:
+        done, total = moment.counts.get("DONE", 0), sum(moment.counts.values())
+        running = ", ".join(one.name for one in moment.running) or "none"
+        say(f"preparing: {done} of {total} tasks; running: {running}", done / max(total, 1))
+
+    return watch
 
 
 def _plain_lines() -> Watch:

@@ -6,6 +6,7 @@ were fitted to finished datasets.
 """
 
 import heapq
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ import numpy as np
 
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.timings import read_times
+from gcn_luigi.io.tables import read_geoparquet
+from gcn_luigi.prepare.partitions.overview import Overview, larger_cells, make_overview
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.dataset.warnings import dataset_warnings
 from gcn_luigi.stages.evaluation.training_distances import MOST_OTHER, MOST_TRAIN
@@ -77,6 +80,7 @@ class Forecast:
     """The forecast of a build; `trial` and `seconds` are None if no trial was made.
 
     `other_bytes` is the size of all files except the shards. `scales` are the bands that need a scale in int16.
+    `cells` says which cells are used, and `advice` what would give more chips.
     """
 
     tasks: tuple[PlannedTask, ...]
@@ -86,6 +90,8 @@ class Forecast:
     seconds: float | None
     warnings: tuple[str, ...] = ()
     scales: tuple[ScaleAdvice, ...] = ()
+    cells: Overview | None = None
+    advice: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``gcn plan --json`` writes."""
@@ -99,6 +105,8 @@ class Forecast:
             "chips": plan.chips,
             "is_exact": plan.is_exact,
             "splits": {name: {key: getattr(split, key) for key in shown} for name, split in plan.splits.items()},
+            "cells": None if self.cells is None else self.cells.as_dict(),
+            "advice": list(self.advice),
             "raw_bytes": {"chips": plan.chips_bytes, "windows": plan.windows_bytes},
             "advised_layout": plan.advised,
             "advised_scales": {advice.band: advice.scale for advice in self.scales},
@@ -134,13 +142,23 @@ def forecast(
     warnings = tuple(dataset_warnings(region.settings, prepared.paths))
     scales = tuple(scale_advice(region, prepared.paths))
     others = other_bytes(tasks, prepared, plan.chips)
+    cells, advice = _about_cells(prepared, plan)
     if not is_exact:
-        return Forecast(tasks, plan, None, others, None, warnings, scales)
+        return Forecast(tasks, plan, None, others, None, warnings, scales, cells, advice)
     trial = build_trial(region, prepared.paths, plan, scratch, say)
     names = [planned.task.name for planned in tasks]
     known = {**read_times(prepared.paths, names), **read_times(root.paths, names)}
     seconds = {planned.task.name: _seconds(planned.task, plan, trial, known) for planned in tasks}
-    return Forecast(tasks, plan, trial, others, makespan(tasks, seconds, workers), warnings, scales)
+    return Forecast(tasks, plan, trial, others, makespan(tasks, seconds, workers), warnings, scales, cells, advice)
+
+
+def _about_cells(prepared: RegionTask, plan: Plan) -> tuple[Overview, tuple[str, ...]]:
+    """Return which cells are used, and advice on their size."""
+    settings, paths = prepared.configured.settings, prepared.paths
+    audit = json.loads(paths.split_audit.read_text(encoding="utf-8"))
+    candidates = sum(split.candidates for split in plan.splits.values())
+    advice = tuple(larger_cells(settings, candidates, plan.partitions))
+    return make_overview(read_geoparquet(paths.catalog), audit, settings), advice
 
 
 def look_ahead(root: RegionTask) -> tuple[PlannedTask, ...]:

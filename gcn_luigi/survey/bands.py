@@ -118,7 +118,11 @@ def fitted_name(text: str) -> str:
 def _one_band(image: Image) -> list[BandGuess]:
     group, look = image.group, image.look
     kind, why = _kind_of_file(image)
-    name = group.band or group.ending or look.names[0] or PurePosixPath(group.files[0].path).stem
+    stem = PurePosixPath(group.files[0].path).stem
+    name = group.band or group.ending or look.names[0] or stem
+    if kind in {"votes", "label", "distance"}:
+        # These are no bands: a description may be a whole sentence, and the file is what the settings name.
+        return [BandGuess(fitted_name(stem), kind, image, group.pattern, years=group.years, why=why)]
     if not group.band and role_of(look.names[0]):
         name = look.names[0]
     if kind == "topo" and not role_of(name) and _TALL.search(group.pattern):

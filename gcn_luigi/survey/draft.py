@@ -2,11 +2,15 @@
 
 import json
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gcn_luigi.errors import few
+
 _WIDTH = 110
+# Bands that a line about their guesses names.
+_MOST_BANDS = 12
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,23 @@ class Draft:
     def n_guesses(self) -> int:
         """How many values are guessed."""
         return sum(bool(line.guess) and not line.is_off for table in self.tables for line in table.lines)
+
+    def guesses(self) -> Iterator[str]:
+        """Yield the guesses for the terminal: one line per key, and one for all bands that have the key."""
+        of_bands: dict[str, list[str]] = {}
+        lines = []
+        for table in self.tables:
+            guessed = [line for line in table.lines if line.guess and not line.is_off]
+            if table.header != "[[bands]]":
+                where = f"{table.header} " if table.header else ""
+                lines += [f"{where}{line.key} = {toml_value(line.value)}: {line.guess}" for line in guessed]
+                continue
+            name = next((str(line.value) for line in table.lines if line.key == "name"), "")
+            for line in guessed:
+                told = name if line.value == name else f"{name} {toml_value(line.value)}"
+                of_bands.setdefault(line.key, []).append(told)
+        yield from (f"[[bands]] {key}: {few(told, _MOST_BANDS)}" for key, told in of_bands.items())
+        yield from lines
 
     def text(self) -> str:
         """Return the TOML file."""

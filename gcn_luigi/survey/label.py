@@ -10,7 +10,6 @@ from gcn_luigi.survey.sources import Findings
 # Values of a label in the classes of this package, and what they mean.
 _OURS = {0: "none", 1: "debris", 2: "ice", 255: "ignore"}
 _MOST_VOTES = 50
-_VOTES_OF_STUDY = 4
 
 
 def label_table(guesses: Sequence[BandGuess], found: Findings, draft: Draft) -> Table:
@@ -75,10 +74,8 @@ def _of_votes(chosen: BandGuess, draft: Draft) -> list[Line]:
             "debris-free ice? Write this value into [label] min_votes."
         )
         return [*lines, Line("min_votes", most // 2 + 1, f"more than half of {most}, the most seen")]
-    needed = most // 2 + 1
-    if needed != _VOTES_OF_STUDY:
-        lines.append(Line("min_votes", needed, f"more than half of {most} votes, the most seen"))
-    return lines
+    # Written even if it is the default, because everything about the label depends on it.
+    return [*lines, Line("min_votes", most // 2 + 1, f"more than half of {most} votes, the most seen")]
 
 
 def _of_raster(chosen: BandGuess, draft: Draft) -> list[Line]:

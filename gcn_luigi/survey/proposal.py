@@ -230,7 +230,10 @@ def _add_partitions(draft: Draft, frame: Frame, grid: GridGuess | None) -> None:
         n_cells = rows * cols
         if min(rows, cols) < 4 * _FEWEST_CELLS:
             lines = [Line("size", size, why)] if size != _GRID else []
-            lines.append(Line("origin", "lattice", f"{why}, and no cell reaches beyond the tiles"))
+            sides = zip(("bottom", "right"), frame.shape, strict=True)
+            cut_off = [side for side, length in sides if length % size]
+            beyond = f"; those that reach beyond the {' and '.join(cut_off)} edge are not used" if cut_off else ""
+            lines.append(Line("origin", "lattice", f"{why}, so cells begin at its top left corner{beyond}"))
             draft.tables.append(Table("[grid]", tuple(lines)))
     if grid is not None and grid.has_split:
         draft.tables.append(Table("[split]", (Line("method", "column", "the grid has a column split"),)))

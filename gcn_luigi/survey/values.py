@@ -17,6 +17,7 @@ _ELEVATION, _HIGHEST = re.compile(r"dem|dsm|dtm|elev|altitude", re.IGNORECASE), 
 _SUSPECT = 0.03
 _TOPO_NODATA = -9999
 _OF_SHARES = 10_000.0
+_INT16_MAX = 32767
 _ROOM_OF_CURVATURE = 4
 
 
@@ -76,7 +77,8 @@ def _scale(band: BandGuess) -> list[Line]:
         return [*lines, Line("scale", _LANDSAT_SCALE, why), Line("offset", _LANDSAT_OFFSET, why)]
     if values is None or (_ELEVATION.search(band.name) and values.high <= _HIGHEST):
         # Whole metres are exact enough, and a sample misses the highest summit.
-        return lines
+        is_rounded = values is not None and values.has_fractions
+        return [*lines, *([Line("scale", 1, "elevations are stored in whole metres")] if is_rounded else [])]
     # Curvature is small nearly everywhere, and large on a few crests that a sample misses.
     room = _ROOM_OF_CURVATURE if "curv" in band.name.lower() else 1
     scale = _capped(band, advised_scale(room * values.low, room * values.high, values.has_fractions))
@@ -99,4 +101,7 @@ def _reaches_nodata(low: float) -> bool:
 def _advised(scale: float | None, low: float, high: float) -> list[Line]:
     if scale is None:
         return []
-    return [Line("scale", scale, f"the values seen are {low:.6g} to {high:.6g}; stored as int16 = value x scale")]
+    why = f"the values seen are {low:.6g} to {high:.6g}; stored as int16 = value x scale"
+    if max(abs(low), abs(high)) * scale * 10 <= _INT16_MAX and scale < _OF_SHARES:
+        why += f", and {10 * scale:g} would leave no room for values twice as large"
+    return [Line("scale", scale, why)]

@@ -182,8 +182,8 @@ class ClassLabel(RegionTask):
         return [self.clone(TileInventory), *aligned_layer(self, "label")]
 
     def output(self) -> tuple[PublishedFile, ...]:
-        """Return the label, and the notes on it if it is made from outlines alone."""
-        has_notes = self.configured.settings.label.source is not None
+        """Return the label, and the notes on it unless it is a ready-made raster."""
+        has_notes = self.configured.settings.label.raster is None
         return self.publishes(self.paths.label, *([self.paths.label_notes] if has_notes else []))
 
     def make(self) -> None:

@@ -38,7 +38,7 @@ class DatasetPaths:
     # The content of the tile directories; the label and distance rasters.
     inventory = Below("inventory.json")
     label = Below("label.tif")
-    # What is to be known about a label that was made from outlines alone.
+    # What is to be known about a label that is no ready-made raster.
     label_notes = Below("label.json")
     distance = Below("distance.tif")
     # The confidence of the label, where it is asked for.

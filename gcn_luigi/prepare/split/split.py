@@ -257,7 +257,11 @@ def _from_choice(
     }
     if shared:
         where = "both splits" if len(splits) == 2 else "several splits"
-        told = f"{len(shared)} outlines lie in {where}, they could not be kept in one: {few(sorted(shared))}"
+        one = len(shared) == 1
+        told = (
+            f"{len(shared)} {'outline lies' if one else 'outlines lie'} in {where}, because "
+            f"{'it' if one else 'they'} could not be kept in one: {few(sorted(shared))}"
+        )
         notes = [*notes, told]
     return _Assigned(split, held.blocks, reason, notes)
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 from gcn_luigi.errors import few
 from gcn_luigi.io.inputs.inventory import NOTE_KINDS
+from gcn_luigi.prepare.layers.vote_counts import is_much_outside, share_outside
 from gcn_luigi.prepare.outlines.columns import COLUMN_CHOSEN
+from gcn_luigi.prepare.partitions.overview import unused_years
 from gcn_luigi.report.quality.data import ReportData
 from gcn_luigi.report.tables import counted, number
 
 _RARE, _FAR, _FEW_DEV, _MUCH = 0.05, 0.2, 0.05, 0.5
-# Classes that are named as rare.
-_MOST_RARE = 8
+# Classes that are named as rare, and composites that are named as unused.
+_MOST_RARE = _MOST_YEARS = 8
 
 
 @dataclass(frozen=True)
@@ -77,22 +79,28 @@ def _of_bands(data: ReportData) -> Iterator[Check]:
     distances = {band.name: data.distance(position) for position, band in enumerate(data.bands)}
     unlike = [f"{name} {value:.2f}" for name, value in distances.items() if value is not None and value > _FAR]
     unlike += [f"{name} has no valid pixel in one split" for name, value in distances.items() if value is None]
-    question = f"Are train and dev similar in every band (KS at most {_FAR:g})?"
+    question = f"Are train and dev similar in every band (Kolmogorov-Smirnov distance, KS, at most {_FAR:g})?"
     yield Check(question, ", ".join(unlike) or "yes", not unlike)
     counts = data.statistics["out_of_range"]
     beyond = _listed({band.name: sum(counts[split][band.name] for split in data.splits) for band in data.bands})
-    yield Check("Are all pixels of the used partitions in the valid range of their band?", beyond or "yes", not beyond)
+    unchecked = [band.name for band in data.bands if band.valid_min is None and band.valid_max is None]
+    question = "Are all pixels of the used partitions in the valid range of their band?"
+    yield _of_ranges(question, beyond, unchecked, len(data.bands))
 
 
 def _of_inputs(data: ReportData) -> Iterator[Check]:
     unused, total = data.audit["n_unused"], len(data.catalog)
     used = f"{number(total - unused)} of {number(total)}"
     yield Check(f"Are at least {_MUCH:.0%} of the partitions used?", used, unused <= _MUCH * total)
+    yield _of_years(data)
+    yield from _of_votes(data)
     notes = _listed({kind: len(getattr(data.inventory, kind)) for kind in NOTE_KINDS})
-    yield Check("Did the scan of the tiles find anything unusual?", notes or "no", not notes)
+    # About the files as such; the next two are about their pixels.
+    yield Check("Are all tile files there, used once, and laid out as expected?", notes or "yes", not notes)
     yield _of_tiles(data)
     suspect = {name: {row["path"] for row in found.get("suspect", ())} for name, found in data.tile_quality.items()}
-    answer = ", ".join(f"{name} {counted(len(paths), 'file')}" for name, paths in suspect.items() if paths)
+    answer = ", ".join(f"{name} in {counted(len(paths), 'file')}" for name, paths in suspect.items() if paths)
+    answer = f"perhaps not: {answer}" if answer else ""
     yield Check("Are all pixels that look missing declared as missing?", answer or "yes", not answer)
     # A note about the column that was read is not about a changed outline.
     repaired = sum(COLUMN_CHOSEN not in note for note in data.audit["notes"].get("outlines", []))
@@ -105,12 +113,33 @@ def _of_tiles(data: ReportData) -> Check:
     beyond = _listed({name: int(found["totals"]["out_of_range"]) for name, found in tiles.items()}, " out of range")
     # The values of these bands cannot be out of range.
     unchecked = [name for name, found in tiles.items() if found["valid_min"] is None and found["valid_max"] is None]
-    is_checked = len(unchecked) < len(tiles)
+    return _of_ranges("Are all values of the tiles in the valid range of their band?", beyond, unchecked, len(tiles))
+
+
+def _of_ranges(question: str, beyond: str, unchecked: list[str], n_bands: int) -> Check:
+    """Return a check of valid ranges; bands without one are not checked."""
+    is_checked = len(unchecked) < n_bands
     answers = [beyond or ("yes" if is_checked else "not checked")]
     if unchecked:
         answers.append(f"no range is set for {', '.join(unchecked)}")
-    question = "Are all values of the tiles in the valid range of their band?"
     return Check(question, "; ".join(answers), is_checked and not beyond)
+
+
+def _of_years(data: ReportData) -> Check:
+    unused = unused_years(data.catalog, data.settings.years)
+    answer = f"not used: {few(map(str, unused), _MOST_YEARS)}" if unused else "yes"
+    return Check("Is a partition cut from every composite?", answer, not unused)
+
+
+def _of_votes(data: ReportData) -> Iterator[Check]:
+    """Yield whether the ice of the votes lies inside the outlines, for a label that is made from both."""
+    notes = data.label_notes or {}
+    share = share_outside(notes)
+    if data.settings.label.stem is not None and share is not None:
+        becomes = data.settings.label.ice_outside
+        answer = f"{share:.1%} lie outside; the label gives them the class {becomes}" if share else "yes"
+        is_fine = becomes != "none" or not is_much_outside(notes)
+        yield Check("Do the pixels with enough votes for ice lie inside the outlines?", answer, is_fine)
 
 
 def _listed(counts: dict[str, int], more: str = "") -> str:

@@ -66,7 +66,7 @@ class ReportData:
     same_bytes, same_place : Repeats
         Chips that are equal to the byte, and chips that show the same pixels of the same year.
     label_notes : dict or None
-        ``label.json``, which only a label from outlines alone has.
+        ``label.json``, which a ready-made label does not have.
     folds : DataFrame or None
         ``folds.parquet``, which only a dataset with folds has.
     autocorrelation : dict or None
@@ -163,10 +163,16 @@ def read_report_data(settings: RegionSettings, paths: DatasetPaths) -> ReportDat
         leaks=measure_leakage(index, catalog, inventory.lattice, settings.splits),
         same_bytes=count_repeats(content_keys(paths.shards, places), splits, ids),
         same_place=count_repeats(footprint_keys(index, inventory.lattice), splits, ids),
-        label_notes=_read_json(paths.label_notes) if settings.label.source is not None else None,
+        label_notes=_label_notes(settings, paths),
         folds=read_columns(paths.folds) if settings.split.folds else None,
         autocorrelation=_read_json(paths.autocorrelation) if settings.evaluation.autocorrelation else None,
     )
+
+
+def _label_notes(settings: RegionSettings, paths: DatasetPaths) -> dict[str, Any] | None:
+    # Earlier versions wrote no notes on a label from votes.
+    is_there = settings.label.source is not None or (settings.label.stem is not None and paths.label_notes.is_file())
+    return _read_json(paths.label_notes) if is_there else None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

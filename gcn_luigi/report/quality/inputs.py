@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from gcn_luigi.bands import Band
 from gcn_luigi.io.inputs.inventory import NOTE_KINDS
 from gcn_luigi.report.quality.data import ReportData
 from gcn_luigi.report.tables import NONE, Cell, Table, count_bar, number
+from gcn_luigi.settings import RegionSettings
 from gcn_luigi.settings.section import Section
 
 _MOST_NOTES, _MOST_TILES = 25, 20
@@ -149,12 +151,14 @@ def note_lists(data: ReportData) -> list[tuple[str, list[str], str]]:
 
 
 def _label_notes(content: dict[str, Any]) -> list[str]:
-    """Return what is to be known about a label that was made from outlines alone."""
+    """Return what is to be known about a label that was made from outlines, with or without votes."""
     counts = {
+        "ice_pixels_outside": "pixels with enough votes for ice outside every outline",
+        "ice_pixels_inside": "pixels with enough votes for ice inside outlines",
         "debris_pixels_outside": "pixels of debris outside every outline",
         "contested_pixels": "pixels that polygons of several classes contain; the smallest polygon counts",
     }
-    return [*(f"{number(content[key])} {text}" for key, text in counts.items() if content[key]), *content["notes"]]
+    return [*(f"{number(content[key])} {text}" for key, text in counts.items() if content.get(key)), *content["notes"]]
 
 
 def _shortened(note: str) -> str:
@@ -181,7 +185,7 @@ def band_settings(data: ReportData) -> Table:
         (
             band.name,
             band.role.value,
-            band.suffix or NONE,
+            _place(band, settings),
             str(band.nodata).replace("-", "\u2212"),
             f"{band.scale:g}",
             f"{band.offset:g}",
@@ -191,8 +195,17 @@ def band_settings(data: ReportData) -> Table:
         )
         for band in (*settings.schema_bands, *unstacked, *settings.quality_bands)
     )
-    head = ("band", "role", "end of the file name", "#nodata", "#scale", "#offset", "#lowest", "#highest", "unit")
+    head = ("band", "role", "files", "#nodata", "#scale", "#offset", "#lowest", "#highest", "unit")
     return Table("Bands of the stack in their order, then bands of which only mosaics are made", head, rows)
+
+
+def _place(band: Band, settings: RegionSettings) -> str:
+    """Return where the files of a band are: a pattern, the end of their names, or what the band is derived from."""
+    if band.derive:
+        return "derived"
+    # Label and distance have no table of their own.
+    paths = [table.path for table in settings.bands if table.name == band.name and table.path]
+    return paths[0] if paths else f"names end in {band.suffix}" if band.suffix else NONE
 
 
 def configuration(data: ReportData) -> list[tuple[str, list[tuple[str, str, bool]]]]:

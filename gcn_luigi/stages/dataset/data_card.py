@@ -182,7 +182,15 @@ def _out_of_range(paths: DatasetPaths, settings: RegionSettings) -> str:
             count = content["totals"]["out_of_range"]
             lines.append(f"* {band.name}: {count:,} values out of range in {', '.join(tiles[:10])}")
     if not lines:
-        return "Every pixel of every tile was read; no value lies beyond its band's valid range."
+        unchecked = [band.name for band in checked_bands(settings) if band.valid_min is None and band.valid_max is None]
+        if not unchecked:
+            return "Every pixel of every tile was read; no value lies beyond its band's valid range."
+        if len(unchecked) == len(checked_bands(settings)):
+            return "Every pixel of every tile was read. Values were not checked, because no band has a valid range."
+        return (
+            "Every pixel of every tile was read; no value lies beyond its band's valid range. No range is set for "
+            f"{', '.join(unchecked)}."
+        )
     return (
         "Values beyond their band's valid range are missing in the chips. They may betray damaged files:\n\n"
         + "\n".join(lines)

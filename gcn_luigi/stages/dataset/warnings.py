@@ -13,8 +13,10 @@ import geopandas as gpd
 from gcn_luigi.bands import Band
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
+from gcn_luigi.prepare.layers.vote_counts import vote_warnings
 from gcn_luigi.prepare.outlines.overlaps import SAME_GROUND
 from gcn_luigi.prepare.partitions.catalog import NOTHING_EXCLUDED
+from gcn_luigi.prepare.partitions.overview import unused_years_warning
 from gcn_luigi.prepare.partitions.year_gaps import year_warnings
 from gcn_luigi.prepare.split.split import REDUCED, TOO_NEAR
 from gcn_luigi.settings import RegionSettings
@@ -27,17 +29,20 @@ _MANY = 0.01
 def dataset_warnings(settings: RegionSettings, paths: DatasetPaths) -> list[str]:
     """Return warnings about a dataset, or about those of its files that exist already, as plain sentences.
 
-    The most serious come first: train close to dev, a buffer shorter than the measured autocorrelation, polygons that
-    exclude nothing, two outlines of one glacier, outlines and images of different times, no outline on the tiles, a
-    split without a class, bands with many pixels out of range, tiles with undeclared missing pixels.
+    The most serious come first: train close to dev, a buffer shorter than the measured autocorrelation, ice outside all
+    outlines, polygons that exclude nothing, two outlines of one glacier, outlines and images of different times, no
+    outline on the tiles, a split without a class, composites that are not used, bands with many pixels out of range,
+    tiles with undeclared missing pixels.
     """
     audit = _json(paths.split_audit)
     catalog = read_geoparquet(paths.catalog) if paths.catalog.is_file() else None
     return [
         *_about_split(audit, settings),
         *_about_buffer(settings, paths),
+        *vote_warnings(_json(paths.label_notes), settings.label),
         *_about_inputs(audit.get("notes", {})),
         *(() if catalog is None else _about_catalog(catalog, settings, audit.get("notes", {}))),
+        *(() if catalog is None else unused_years_warning(catalog, settings)),
         *(line for band in checked_bands(settings) for line in _about_band(band, _json(paths.tile_quality(band.name)))),
     ]
 

@@ -1,5 +1,6 @@
 """Write the label and distance rasters block by block, from outlines with or without votes, or ready-made."""
 
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from gcn_luigi.prepare.layers.label_values import (
     refuse_percentages,
 )
 from gcn_luigi.prepare.layers.labels import combine_label, distance_to_glacier, halo_px, rasterize_outlines
+from gcn_luigi.prepare.layers.vote_counts import VoteCounts
 from gcn_luigi.settings import DistanceSettings, LabelSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.aligned_band import open_layer
@@ -69,8 +71,9 @@ def distance_sources(region: Region) -> tuple[Path, ...]:
 def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say, notes_out: Path | None = None) -> None:
     """Write the label raster: GeoTIFF, uint8, the values of the classes, and 255 where it is missing.
 
-    `notes_out` gets notes on a label from outlines alone, as JSON: pixels of debris outside every outline, pixels that
-    outlines of several classes contain, and what was repaired or left out. Other labels have no notes.
+    `notes_out` gets notes on the label, as JSON. For a label from votes, these are the pixels of debris-free ice inside
+    and outside the outlines. For a label from outlines alone, they are the pixels of debris outside every outline, the
+    pixels that outlines of several classes contain, and what was repaired or left out. A ready-made label has no notes.
 
     Raise InputError if a source is unreadable or holds unknown classes, LatticeError if it is not aligned with the
     lattice.
@@ -79,11 +82,11 @@ def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say, notes_
     lattice = inventory.lattice
     settings, classes = region.settings.label, region.settings.class_table
     accepts = region.settings.tiles.on_suspect_nodata == "accept"
-    of_outlines = None
+    noted: OutlineLabel | VoteCounts | None = None
     if settings.source is not None:
         opened = partial(open_layer, band="label", paths=paths, inventory=inventory)
-        of_outlines = OutlineLabel(region, lattice, _STRIP, opened)
-        made = of_outlines.blocks()
+        noted = OutlineLabel(region, lattice, _STRIP, opened)
+        made = noted.blocks()
     elif settings.raster is not None:
         given = open_layer(region.root / settings.raster, "label", paths, inventory)
         if not accepts:
@@ -93,10 +96,11 @@ def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say, notes_
         votes = open_layer(region.root / str(settings.stem), "label", paths, inventory)
         if not accepts:
             votes.check_tag("votes", range(settings.max_votes + 1), fix=_FIX_VOTES)
-        made = _combined_label(votes, _geometries(region, lattice), lattice, settings, classes)
+        noted = VoteCounts()
+        made = _combined_label(votes, _geometries(region, lattice), lattice, settings, classes, noted)
     write_geotiff(out, lattice, _report(made, lattice, say), nodata=LABEL_IGNORE, names=["label"], dtype="uint8")
-    if of_outlines is not None and notes_out is not None:
-        of_outlines.write_notes(notes_out)
+    if noted is not None and notes_out is not None:
+        notes_out.write_text(json.dumps(noted.as_dict(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def write_distance(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:
@@ -147,7 +151,12 @@ def _planes(raster: AlignedRaster, lattice: Lattice) -> Iterator[tuple[NDArray[A
 
 
 def _combined_label(
-    votes: AlignedRaster, geometries: Any, lattice: Lattice, settings: LabelSettings, classes: ClassTable
+    votes: AlignedRaster,
+    geometries: Any,
+    lattice: Lattice,
+    settings: LabelSettings,
+    classes: ClassTable,
+    counts: VoteCounts,
 ) -> Blocks:
     most = 0
     for window in blocks(lattice, _STRIP):
@@ -166,6 +175,7 @@ def _combined_label(
             )
         most = max(most, int(valid.max(initial=0)))
         inside = rasterize_outlines(geometries, lattice.crop(window))
+        counts.add(inside, values >= settings.min_votes, missing)
         outside = settings.ice_outside
         yield window, combine_label(inside, values, missing, settings.min_votes, ice_outside=outside, classes=classes)
     if "max_votes" not in settings.model_fields_set:

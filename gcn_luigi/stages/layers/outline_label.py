@@ -1,6 +1,5 @@
 """Write the label from outlines alone, block by block: no votes are needed."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -71,14 +70,13 @@ class OutlineLabel:
             self._n_outside += int(np.count_nonzero(debris & (classes < 0)))
             yield window, label_of_outlines(classes, debris, unknown, self._settings.debris_outside, self._table)
 
-    def write_notes(self, out: Path) -> None:
-        """Write the notes and counts of the label as JSON."""
-        content = {
+    def as_dict(self) -> dict[str, Any]:
+        """Return the notes and counts of the label as ``label.json`` has them."""
+        return {
             "contested_pixels": self._polygons.n_contested,
             "debris_pixels_outside": self._n_outside,
             "notes": self._notes,
         }
-        out.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     def _open_debris(self, region: Region, opened: Callable[[Path], AlignedRaster]) -> _Debris:
         settings = self._settings

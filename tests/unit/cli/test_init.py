@@ -286,7 +286,13 @@ def test_a_known_product_of_elevations_is_a_dem_in_metres(place, gcn):
     write(place / "data/ndvi_2004.tif", plane())
     write(place / "data/ArcticDEM_32m.tif", plane("float32", 1, 900), nodata=-9999)
 
-    assert bands(proposed(place, gcn)[0])["dem"] == {"name": "dem", "role": "topo", "path": "ArcticDEM_32m.tif"}
+    # The values have fractions: the file says that the stack does not keep them.
+    assert bands(proposed(place, gcn)[0])["dem"] == {
+        "name": "dem",
+        "role": "topo",
+        "path": "ArcticDEM_32m.tif",
+        "scale": 1,
+    }
 
 
 def test_bands_without_a_description_are_asked_about(place, gcn):
@@ -374,7 +380,8 @@ def test_votes_that_are_shares_are_asked_about(place, gcn):
 
 
 @pytest.mark.parametrize(
-    ("high", "wanted"), [(7, {}), (1, {"min_votes": 1}), (20, {"min_votes": 11}), (100, {"min_votes": 51})]
+    ("high", "wanted"),
+    [(7, {"min_votes": 4}), (1, {"min_votes": 1}), (20, {"min_votes": 11}), (100, {"min_votes": 51})],
 )
 def test_more_than_half_of_the_votes_are_ice(place, gcn, high, wanted):
     write(place / "data/ndvi_2004.tif", plane())
@@ -384,6 +391,27 @@ def test_more_than_half_of_the_votes_are_ice(place, gcn, high, wanted):
 
     assert settings["label"] == {"stem": "stem/ice_2004.tif"} | wanted
     assert ("looks like a percentage" in out) == (high == 100)
+    assert f"guess: [label] min_votes = {wanted['min_votes']}: " in out
+
+
+def test_votes_are_called_after_their_file_and_not_after_a_sentence(place, gcn):
+    write(place / "data/ndvi_2004.tif", plane())
+    write(place / "data/ice_votes_2004.tif", plane("uint8", 0, 7), names=["votes 0..7, >3 debris-free ice"], nodata=255)
+
+    assert "taken for: ice_votes_2004 (votes)" in proposed(place, gcn)[2]
+
+
+def test_every_guess_is_printed_and_the_edge_that_cells_hang_over_is_named(place, gcn):
+    write(place / "data/ndvi_2004.tif", plane("float32", 0, 0.9, size=1000), nodata=-9999)
+    write(place / "data/tcb_2004.tif", plane("float32", 0, 1.9, size=1000), nodata=-9999)
+
+    settings, text, out = proposed(place, gcn)
+
+    assert "guess: [[bands]] scale: ndvi 10000, tcb 1000\n" in out
+    assert "guess: [chips] size = " in out
+    assert f"guess: [grid] size = {settings['grid']['size']}: the area is small\n" in out
+    assert "those that reach beyond the bottom and right edge are not used" in text
+    assert "and 10000 would leave no room for values twice as large" in text
 
 
 @pytest.mark.parametrize(

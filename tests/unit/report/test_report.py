@@ -288,7 +288,7 @@ def test_the_checks_tell_of_shared_glaciers_and_of_remarks(rich):
     shared = checks["Do train and dev share glaciers?"]
     assert (shared.answer, shared.is_fine) == ("1 glacier", False)
     assert checks["Do train and dev share pixels?"].is_fine
-    assert checks["Did the scan of the tiles find anything unusual?"].answer == "overlaps 40"
+    assert checks["Are all tile files there, used once, and laid out as expected?"].answer == "overlaps 40"
 
 
 @pytest.mark.parametrize(("repairs", "answer"), [([], "yes"), (["1 rows without area skipped: a"], "1 note")])
@@ -338,6 +338,25 @@ def test_the_checks_tell_of_wild_values_and_of_bands_without_a_range(rich, bare)
         False,
     )
     assert (untold[asked].answer, untold[asked].is_fine) == ("not checked; no range is set for b7", False)
+    used = "Are all pixels of the used partitions in the valid range of their band?"
+    assert "no range is set for tcb, ndsi, dem" in told[used].answer
+    assert (untold[used].answer, untold[used].is_fine) == ("not checked; no range is set for b7", False)
+
+
+@pytest.mark.parametrize(("outside", "is_fine"), [(0, True), (1, True), (50, False)])
+def test_ice_outside_the_outlines_and_unused_composites_are_checked(rich, outside, is_fine):
+    data = read_report_data(*rich)
+    notes = {"ice_pixels_inside": 100 - outside, "ice_pixels_outside": outside, "notes": []}
+    last = max(data.settings.years)
+    catalog = data.catalog.assign(year=min(data.settings.years))
+    asked = {check.question: check for check in make_checks(replace(data, label_notes=notes, catalog=catalog))}
+
+    ice = asked["Do the pixels with enough votes for ice lie inside the outlines?"]
+    assert ice.is_fine == is_fine
+    assert ice.answer == (f"{outside}.0% lie outside; the label gives them the class none" if outside else "yes")
+    years = asked["Is a partition cut from every composite?"]
+    assert not years.is_fine
+    assert f"{last}" in years.answer
 
 
 def test_tiles_within_their_ranges_are_fine(rich, tmp_path):

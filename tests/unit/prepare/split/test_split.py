@@ -138,7 +138,7 @@ def test_a_giant_is_left_in_both_splits_and_named(large):
     catalog, notes = assign_split(large, joined, SplitSettings())
 
     assert counts(catalog)["dev"] / (counts(catalog)["dev"] + counts(catalog)["train"]) == pytest.approx(0.2, abs=0.02)
-    assert notes == ["1 outlines lie in both splits, they could not be kept in one: giant"]
+    assert notes == ["1 outline lies in both splits, because it could not be kept in one: giant"]
 
 
 def test_every_giant_is_named_and_a_small_glacier_still_ties_its_blocks():
