@@ -1,8 +1,8 @@
 """Show how the split decides the score: ``python examples/compare_splits.py output/every --make --range-m 2180 11000``.
 
 The same small network learns from equally many chips and is measured on two sets: on dev, which the split made, and on
-test, a region that was held back first, with a wide buffer. The dev score should foretell the test score. The difference
-dev - test is the optimism of the split. Five ways to split the partitions that test leaves are compared:
+test, a region that was held back first, with a wide buffer. The dev score should foretell the test score; dev - test is
+the optimism of the split. Four ways to split the partitions that test leaves are compared:
 
 * random chips: chips overlap, so train and dev show the same pixels;
 * random partitions: no shared pixel, but most dev partitions touch a train partition;
@@ -10,7 +10,7 @@ dev - test is the optimism of the split. Five ways to split the partitions that 
 * blocks with a buffer of each `--range-m`, rounded up to whole partitions. ``gcn autocorrelation`` measures ranges.
 
 Shards are not built again: chips are only assigned in other ways. Each seed has a test region, splits and a network of
-its own. scores.csv (every run), summary.csv, summary.md and optimism.svg are written.
+its own. The files scores.csv (every run), summary.md and optimism.svg are written.
 """
 # ruff: noqa: INP001, T201  a script that tells how far it is
 
@@ -100,7 +100,7 @@ def make(directory: Path) -> None:
     config.mkdir(parents=True, exist_ok=True)
     (config / f"{directory.name}.toml").write_text(text, encoding="utf-8")
     asked = ["run", directory.name, "--config-dir", str(config), "--output", str(output), "--local-scheduler"]
-    subprocess.run([sys.executable, "-c", "from gcn_luigi.command import main; main()", *asked], check=True)
+    subprocess.run([sys.executable, "-c", "from gcn_luigi.command import main; main()", *asked], check=True)  # noqa: S603
 
 
 def load(dataset: Dataset) -> Chips:
@@ -122,14 +122,16 @@ def load(dataset: Dataset) -> Chips:
 def plans(chips: Chips, seed: int, buffers: dict[str, int], block: int) -> list[Plan]:
     """Return all ways to split for one seed; `buffers` are names and widths in partitions, the widest one for test."""
     catalog = chips.dataset.partition_table
-    pairs = [(one, name) for one, ids in zip(catalog["partition"], catalog["rgi_ids"], strict=True) for name in ids.split(";") if name]
+    ids = catalog["rgi_ids"].str.split(";")
+    pairs = [(cell, one) for cell, several in zip(catalog["partition"], ids, strict=True) for one in several if one]
     joined = pd.DataFrame(pairs, columns=["cell", "outline"]).assign(area_m2=1.0)
 
     def assign(among: set[str], method: str, width: int = 0) -> tuple[gpd.GeoDataFrame, list[str]]:
         used = catalog["partition"].isin(among)
         cells = catalog.assign(used=used, reason=np.where(used, "", "not asked for"))
         # Glaciers do not tie blocks, so that only the buffer differs.
-        settings = SplitSettings(method=method, dev_share=HELD_SHARE, seed=seed, block_partitions=block, buffer_partitions=width, by_glacier=False)
+        sizes = {"block_partitions": block, "buffer_partitions": width}
+        settings = SplitSettings(method=method, dev_share=HELD_SHARE, seed=seed, by_glacier=False, **sizes)
         return assign_split(cells, joined, settings)
 
     def of(cells: gpd.GeoDataFrame, split: str) -> Positions:
@@ -163,7 +165,7 @@ def separation(chips: Chips, one: Positions, other: Positions) -> tuple[int, flo
     return count_shared(chips.windows[one], chips.windows[other]), float(distance.min())
 
 
-def learn(chips: Chips, plan: Plan, kept: list[int], *, steps: int, size: int, width: int) -> tuple[Any, Any]:
+def learn(chips: Chips, plan: Plan, kept: list[int], *, steps: int, size: int) -> tuple[Any, Any]:
     """Train on the train chips of a plan; return the scaling and the network. Only train decides the scaling."""
     torch.manual_seed(plan.seed)
     n_classes = len(chips.dataset.classes)
@@ -176,7 +178,7 @@ def learn(chips: Chips, plan: Plan, kept: list[int], *, steps: int, size: int, w
     scale.std = square.sqrt().clamp(min=1e-6)[:, None, None]
     place = scale.places[chips.label[plan.train].long()]
     seen = torch.bincount(place[place != LABEL_IGNORE], minlength=n_classes).clamp(min=1).float()
-    model = network(len(kept), n_classes, width)
+    model = network(len(kept), n_classes)
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for position in batches(plan, steps, size):
         found = model(scale(chips.image[position], chips.flags[position])[:, kept])
@@ -211,85 +213,96 @@ def scores(chips: Chips, positions: Positions, kept: list[int], scale: Any, mode
     return {"mean": sum(each) / len(each), **dict(zip(names, each, strict=True))}
 
 
-def summary(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return mean and standard deviation over the seeds for each split, in the order of the runs."""
-    shown = [name for name in runs if name.startswith(("dev_", "test_", "optimism_"))]
-    grouped = runs.groupby("split", sort=False)
-    spread = grouped[shown].agg(["mean", "std"])
-    spread.columns = pd.Index([f"{name}_{kind}" for name, kind in spread.columns])
-    plain = grouped.agg(seeds=("seed", "count"), n_train=("n_train", "mean"), n_dev=("n_dev", "mean"),
-                        n_test=("n_test", "mean"), shared_pixels=("shared_train_dev", "mean"),
-                        distance_m=("distance_m", "min"))  # fmt: skip
-    return plain.join(spread).reset_index()
-
-
-def markdown(table: pd.DataFrame, classes: Sequence[str]) -> str:
-    """Return the summary as a table for a page: mean ± standard deviation."""
-    head = ["split", "least distance, train to dev", "dev chips", *(f"{what}, {name}" for name in classes for what in ("dev", "test", "optimism"))]
+def markdown(runs: pd.DataFrame, classes: Sequence[str]) -> str:
+    """Return a table for a page with mean ± standard deviation over the seeds, splits in the order of the runs."""
+    columns = [f"{what}_{name}" for name in classes for what in ("dev", "test", "optimism")]
+    head = ["split", "train to dev", "dev chips", *(" ".join(column.split("_")) for column in columns)]
     lines = [head, ["---"] * len(head)]
-    for row in table.to_dict("records"):
-        values = [(row[f"{what}_{name}_mean"], row[f"{what}_{name}_std"]) for name in classes for what in ("dev", "test", "optimism")]
-        apart = "shared pixels" if row["shared_pixels"] else f"{row['distance_m']:,.0f} m"
-        lines.append([row["split"], apart, f"{row['n_dev']:.0f}", *(f"{mean:.3f} ± {std:.3f}" for mean, std in values)])
+    for name, some in runs.groupby("split", sort=False):
+        apart = "shared pixels" if some["shared_train_dev"].any() else f"{some['distance_m'].min():,.0f} m"
+        values = [f"{some[column].mean():.3f} ± {some[column].std():.3f}" for column in columns]
+        lines.append([str(name), apart, f"{some['n_dev'].mean():.0f}", *values])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def draw(runs: pd.DataFrame, classes: Sequence[str], path: Path) -> None:
     """Draw dev and test scores of every run, and their means, for each split."""
-    style = {"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "gcn_luigi", "axes.spines.top": False, "axes.spines.right": False}
+    style = {"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "gcn_luigi"}
+    style |= {f"axes.spines.{side}": False for side in ("top", "right", "left")}
     names = list(dict.fromkeys(runs["split"]))[::-1]
+    place = runs["split"].map(names.index)
     with mpl.rc_context(style):
         figure = Figure((8.6, 1.1 + 0.5 * len(names)), layout="constrained")
         panels = figure.subplots(1, len(classes), sharey=True, squeeze=False)[0]
-        for axes, (column, title) in zip(panels, zip(classes, [f"{name}: intersection over union" for name in classes], strict=True), strict=True):
-            for (side, colour), up in itertools.product([("dev", SPLIT_COLOURS["dev"]), ("test", SPLIT_COLOURS["test"])], [0.14]):
-                line = np.array([names.index(name) for name in runs["split"]]) + (up if side == "dev" else -up)
-                axes.plot(runs[f"{side}_{column}"], line, "o", color=colour, markersize=4, alpha=0.35, markeredgewidth=0)
-                means = [runs.loc[runs["split"] == name, f"{side}_{column}"].mean() for name in names]
-                shift = up if side == "dev" else -up
-                axes.plot(means, np.arange(len(names)) + shift, "|", color=colour, markersize=13, markeredgewidth=2.4, label=f"{side}, mean of the seeds")
-            axes.set_title(title, fontsize=9.5, loc="left")
+        for (axes, name), (side, up) in itertools.product(
+            zip(panels, classes, strict=True), (("dev", 0.14), ("test", -0.14))
+        ):
+            values, colour = runs[f"{side}_{name}"], SPLIT_COLOURS[side]
+            axes.plot(values, place + up, "o", color=colour, markersize=4, alpha=0.4, markeredgewidth=0)
+            mean = values.groupby(place).mean()
+            axes.plot(mean, mean.index + up, "|", color=colour, markersize=13, markeredgewidth=2.4, label=side)
+            title = "mean of the classes" if name == "mean" else name
+            axes.set_title(f"intersection over union, {title}", fontsize=9.5, loc="left")
             axes.grid(axis="x", color="#e5e7eb", linewidth=0.6)
-            axes.set_axisbelow(True)
             axes.tick_params(axis="y", length=0)
         panels[0].set_yticks(range(len(names)), names)
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower right", ncols=2, frameon=False)
+        told = "a dot is a run, a bar the mean of the seeds"
+        figure.legend(
+            *panels[0].get_legend_handles_labels(), loc="outside lower right", ncols=2, frameon=False, title=told
+        )
         figure.savefig(path, metadata={"Date": None, "Creator": None})
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    add = parser.add_argument
+    add("dataset", nargs="?", type=Path, default=Path("output/demo"), help="directory of a finished dataset")
+    add("--make", action="store_true", help="build it first: the demo's made-up region, with smaller cells, all in use")
+    add("--range-m", type=float, nargs="+", default=[2000.0], help="measured ranges in metres, one buffer for each")
+    add("--block", type=int, default=2, help="partitions along the edge of a block (2)")
+    add("--seeds", type=int, default=6, help="number of repetitions (6)")
+    add("--steps", type=int, default=120, help="steps of each training (120)")
+    add("--size", type=int, default=8, help="chips of a batch (8)")
+    without = "bands that the network does not see (distance: it tells what is near a glacier)"
+    add("--leave-out", nargs="*", default=["distance"], help=without)
+    add("--threads", type=int, default=1, help="threads of torch (1)")
+    add("--output", type=Path, default=Path("output/compare-splits"), help="directory for tables and figure")
+    return parser
+
+
+def planned(chips: Chips, ranges: Sequence[float], block: int, seeds: int) -> list[Plan]:
+    """Return the plans of all seeds, with equally many train chips; leave with a message if a split is empty."""
+    catalog = chips.dataset.partition_table
+    edge = float((catalog["right"] - catalog["left"]).max())
+    buffers = {"blocks": 0} | {f"blocks, buffer for {metres:,.0f} m": math.ceil(metres / edge) for metres in ranges}
+    made = [plan for seed in range(seeds) for plan in plans(chips, seed, buffers, block)]
+    for plan in made:
+        if not min(len(plan.train), len(plan.dev), len(plan.test)):
+            count = chips.table["partition"].nunique()
+            sys.exit(
+                f"{count} partitions with chips are too few for {plan.name!r}: {'; '.join(plan.notes)}. "
+                "Give a smaller --range-m or --block, or a larger dataset, or --make one"
+            )
+    return thinned(made)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, run the experiment, and write its tables and figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", nargs="?", type=Path, default=Path("output/demo"), help="directory of a finished dataset")
-    parser.add_argument("--make", action="store_true", help="build the dataset first: the demo's made-up region, with smaller cells that are all in use")
-    parser.add_argument("--range-m", type=float, nargs="+", default=[2000.0], help="measured ranges in metres, one buffer for each")
-    parser.add_argument("--block", type=int, default=3, help="partitions along the edge of a block")
-    parser.add_argument("--seeds", type=int, default=4, help="number of repetitions")
-    parser.add_argument("--steps", type=int, default=120, help="of each training")
-    parser.add_argument("--size", type=int, default=8, help="chips of a batch")
-    parser.add_argument("--width", type=int, default=24, help="channels of the network")
-    parser.add_argument("--leave-out", nargs="*", default=["distance"], help="bands that the network does not see; the distance to the outlines nearly gives the label away")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--output", type=Path, default=Path("output/compare-splits"), help="directory for tables and figure")
-    asked = parser.parse_args(arguments)
+    asked = command_line().parse_args(arguments)
     torch.set_num_threads(asked.threads)
     if asked.make:
         make(asked.dataset)
     chips = load(gcn_luigi.open_dataset(asked.dataset))
     kept = [place for place, band in enumerate(chips.dataset.bands) if band.name not in asked.leave_out]
-    catalog = chips.dataset.partition_table
-    edge = float((catalog["right"] - catalog["left"]).max())
-    buffers = {"blocks": 0, **{f"blocks, buffer of {metres:,.0f} m": math.ceil(metres / edge) for metres in asked.range_m}}
-    made = thinned([plan for seed in range(asked.seeds) for plan in plans(chips, seed, buffers, asked.block)])
-    empty = [f"{plan.name}, seed {plan.seed}: {'; '.join(plan.notes)}" for plan in made if not min(len(plan.train), len(plan.dev), len(plan.test))]
-    if empty:
-        sys.exit(f"{asked.dataset} has too few partitions with chips ({chips.table['partition'].nunique()}) for these splits. {empty[0]}. Try a smaller --range-m or --block, or a larger dataset.")
-    asked.output.mkdir(parents=True, exist_ok=True)
+    made = planned(chips, asked.range_m, asked.block, asked.seeds)
     classes = ["mean", *(name for name in chips.dataset.class_names if name == "debris")]
+    asked.output.mkdir(parents=True, exist_ok=True)
     runs: list[dict[str, Any]] = []
     for plan in made:
         began = time.process_time()
-        scale, model = learn(chips, plan, kept, steps=asked.steps, size=asked.size, width=asked.width)
+        scale, model = learn(chips, plan, kept, steps=asked.steps, size=asked.size)
         dev, test = (scores(chips, side, kept, scale, model) for side in (plan.dev, plan.test))
         sides = itertools.combinations((plan.train, plan.dev, plan.test), 2)
         (shared, metres), (with_test, to_test), (dev_test, _) = (separation(chips, *pair) for pair in sides)
@@ -304,17 +317,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{len(runs)} of {len(made)}: {plan.name}, seed {plan.seed}: {told}", flush=True)
         # After each run, so that an interrupted experiment keeps what it measured.
         pd.DataFrame(runs).to_csv(asked.output / "scores.csv", index=False, float_format="%.4f")
-    report(pd.DataFrame(runs), classes, asked.output)
-
-
-def report(runs: pd.DataFrame, classes: Sequence[str], output: Path) -> None:
-    """Write and print the summary, and draw the figure."""
-    table = summary(runs)
-    table.to_csv(output / "summary.csv", index=False, float_format="%.4f")
-    text = markdown(table, classes)
-    (output / "summary.md").write_text(text, encoding="utf-8")
-    draw(runs, classes, output / "optimism.svg")
-    print(text + f"{runs['cpu_s'].sum() / 60:.1f} minutes of processor time; files in {output}")
+    found = pd.DataFrame(runs)
+    text = markdown(found, classes)
+    (asked.output / "summary.md").write_text(text, encoding="utf-8")
+    draw(found, classes, asked.output / "optimism.svg")
+    print(text + f"{found['cpu_s'].sum() / 60:.1f} minutes of processor time; files in {asked.output}")
 
 
 if __name__ == "__main__":
