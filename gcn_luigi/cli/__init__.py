@@ -12,6 +12,7 @@ from gcn_luigi.cli.completion import completion
 from gcn_luigi.cli.datasets.autocorrelation import autocorrelation
 from gcn_luigi.cli.datasets.check_split import check_split
 from gcn_luigi.cli.datasets.export import convert, export
+from gcn_luigi.cli.datasets.publish import publish
 from gcn_luigi.cli.datasets.report import grids, report
 from gcn_luigi.cli.datasets.validate import validate
 from gcn_luigi.cli.doctor import doctor
@@ -69,8 +70,8 @@ def import_params(*, params: Path, region: str) -> None:
 
 
 for _command in (
-    init, run, plan, report, status, why, validate, check_split, autocorrelation, clean, grids, convert, export, demo,
-    doctor, import_params, upgrade_config, completion,
+    init, run, plan, report, status, why, validate, check_split, autocorrelation, clean, grids, convert, export, publish,
+    demo, doctor, import_params, upgrade_config, completion,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gcn_luigi.errors import GcnLuigiError, ShardError, few
-from gcn_luigi.io.publish.manifest import ManifestEntry
+from gcn_luigi.io.publish.manifest import CHECKSUMS, ManifestEntry
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.read.checks.files import (
     FileChecker,
@@ -119,7 +119,7 @@ def unlisted(directory: Path) -> Iterator[str]:
     root, records = dataset.paths.root, dataset.paths.sidecar(dataset.paths.dataset).parent
     names = (*listed(dataset), *(said.path for said in listed_partitions(dataset.paths)))
     unlisted_ones = (dataset.paths.dataset, dataset.paths.report, dataset.paths.partition_list)
-    known = {*unlisted_ones, *(root / name for name in names)}
+    known = {*unlisted_ones, root / CHECKSUMS, *(root / name for name in names)}
     if has_grid_page(FileChecker(dataset.paths, None)):
         known.add(dataset.paths.grids)
     others: dict[str, list[str]] = {}

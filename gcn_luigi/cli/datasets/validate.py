@@ -2,17 +2,14 @@
 
 import json
 import sys
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from gcn_luigi.cli.completion import complete_dataset
 from gcn_luigi.cli.options import SOURCE_PATH
-
-if TYPE_CHECKING:
-    from gcn_luigi.read.dataset import Dataset
 
 
 @dataclass
@@ -36,12 +33,13 @@ class _Report:
 @click.option("--deep", is_flag=True, help="Also read every chip, and check the records in .gcn.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, one object per dataset.")
 def validate(*, directory: tuple[Path, ...], deep: bool, as_json: bool) -> None:
-    """Check every file, digest, shape and index row of the dataset in DIRECTORY.
+    """Check every file, digest, shape and index row of the dataset in DIRECTORY, which may also be a .tar archive.
 
     Given several directories, the command also says whether each dataset is the same as the first. If one is not, it
     says whether at least the data are the same: shards, index, catalog and statistics.
 
-    A copy of a part of a dataset, without .gcn, is sound if it has every file that chips are read from.
+    A copy of a part of a dataset, without .gcn, is sound if it has every file that chips are read from. An archive of
+    `gcn publish` is such a part; a tar file is unpacked below TMPDIR for the check.
 
     JSON keys of a dataset: directory, sound, problems, notes, files (how many exist), chips, digest, data_digest, and
     differences (from the first dataset; null if they were not compared).
@@ -52,32 +50,38 @@ def validate(*, directory: tuple[Path, ...], deep: bool, as_json: bool) -> None:
       gcn validate --deep output/columbia
       gcn validate output/columbia /mnt/copy/columbia
     """  # noqa: D301  click reads the control character
+    from gcn_luigi.read.archive.unpacking import opened  # noqa: PLC0415
     from gcn_luigi.read.checks.files import differences  # noqa: PLC0415
     from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
 
-    whose = [f"{place}: " if len(directory) > 1 else "" for place in directory]
-    # Every dataset is checked, even if an earlier one is damaged.
-    reports = [_check(place, name, deep=deep, prints=not as_json) for place, name in zip(directory, whose, strict=True)]
-    if all(report.sound for report in reports):
-        first, *others = (Dataset(place) for place in directory)
-        for other, report in zip(others, reports[1:], strict=True):
-            report.differences = list(differences(first, other))
-            if not as_json:
-                _print_differences(first, other, report.differences)
+    with ExitStack() as stack:
+        places = [stack.enter_context(opened(place)) for place in directory]
+        # Every dataset is checked, even if an earlier one is damaged.
+        reports = [
+            _check(place, str(name), f"{name}: " if len(directory) > 1 else "", deep=deep, prints=not as_json)
+            for place, name in zip(places, directory, strict=True)
+        ]
+        if all(report.sound for report in reports):
+            first, *others = (Dataset(place) for place in places)
+            for other, report in zip(others, reports[1:], strict=True):
+                report.differences = list(differences(first, other))
+                if not as_json:
+                    is_same_data = first.data_digest == other.data_digest
+                    _print_differences(reports[0], report, is_same_data=is_same_data)
     if as_json:
         click.echo(json.dumps([asdict(report) for report in reports], indent=1))
     if any(report.problems or report.differences for report in reports):
         sys.exit(1)
 
 
-def _check(directory: Path, whose: str, *, deep: bool, prints: bool) -> _Report:
+def _check(directory: Path, name: str, whose: str, *, deep: bool, prints: bool) -> _Report:
     """Look for problems in a dataset, and print each one when it is found."""
     from gcn_luigi.read.checks.files import left_out_of, listed  # noqa: PLC0415
     from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
     from gcn_luigi.read.validate import absent, unlisted, unrecorded  # noqa: PLC0415
     from gcn_luigi.read.validate import validate as find_problems  # noqa: PLC0415
 
-    report = _Report(str(directory))
+    report = _Report(name)
     for problem in find_problems(directory, deep=deep):
         report.problems.append(problem)
         if prints:
@@ -104,14 +108,14 @@ def _check(directory: Path, whose: str, *, deep: bool, prints: bool) -> _Report:
     return report
 
 
-def _print_differences(first: "Dataset", other: "Dataset", found: list[str]) -> None:
+def _print_differences(first: _Report, other: _Report, *, is_same_data: bool) -> None:
     """Print whether a dataset is the same as the first, or what differs."""
+    found, places = other.differences or [], f"{first.directory} and {other.directory}"
     for difference in found:
-        click.echo(f"{other.paths.root}: {difference}", err=True)
-    if found:
-        click.echo(f"not the same: {first.paths.root} and {other.paths.root}, {len(found)} difference(s)", err=True)
-        if first.data_digest == other.data_digest:
-            places = f"{first.paths.root} and {other.paths.root}"
-            click.echo(f"the same data: {places}; shards, index, catalog and statistics are equal")
-    else:
-        click.echo(f"the same: {first.paths.root} and {other.paths.root}")
+        click.echo(f"{other.directory}: {difference}", err=True)
+    if not found:
+        click.echo(f"the same: {places}")
+        return
+    click.echo(f"not the same: {places}, {len(found)} difference(s)", err=True)
+    if is_same_data:
+        click.echo(f"the same data: {places}; shards, index, catalog and statistics are equal")

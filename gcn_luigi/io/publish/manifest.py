@@ -13,6 +13,8 @@ DIGEST = "digest"
 DATA_DIGEST = "data_digest"
 # The files that chips are read from, besides the shards.
 DATA_TABLES = ("catalog.parquet", "index.parquet", "statistics.json")
+# Lists the SHA-256 of every file of an archive, in the form that `sha256sum --check` reads.
+CHECKSUMS = "SHA256SUMS"
 _SHARDS = "shards/"
 
 
