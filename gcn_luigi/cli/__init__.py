@@ -70,8 +70,8 @@ def import_params(*, params: Path, region: str) -> None:
 
 
 for _command in (
-    init, run, plan, report, status, why, validate, check_split, autocorrelation, clean, grids, convert, export, publish,
-    demo, doctor, import_params, upgrade_config, completion,
+    init, run, plan, report, status, why, validate, check_split, autocorrelation, clean, grids, convert, export,
+    publish, demo, doctor, import_params, upgrade_config, completion,
 ):  # fmt: skip
     cli.add_command(_command)
 
