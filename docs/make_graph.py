@@ -35,7 +35,10 @@ STAGES = (
 )
 # Built only when asked for, or only if the sources need them.
 ON_REQUEST = frozenset(
-    {"AlignedBand", "GridReport", "PartitionFiles", "StackFiles", "AllRegions", "DerivedBand", "LabelConfidence"}
+    {
+        *("AlignedBand", "Autocorrelation", "GridReport", "PartitionFiles", "StackFiles", "AllRegions", "DerivedBand"),
+        "LabelConfidence",
+    }
 )
 WRAPPERS = frozenset({"AllRegions"})
 # Files of tasks that are known only when the tiles are listed.
@@ -53,6 +56,9 @@ dem = "dem"
 
 [align]
 resampling = "bilinear"
+
+[evaluation]
+autocorrelation = true
 """
 # Added to tables that the region has, for the same reason.
 ADDED_TO = {"[label]\n": 'confidence = ["edge"]\n'}

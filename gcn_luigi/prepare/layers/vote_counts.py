@@ -55,11 +55,12 @@ def is_much_outside(notes: Mapping[str, Any]) -> bool:
 def vote_warnings(notes: Mapping[str, Any], settings: LabelSettings) -> Iterator[str]:
     """Yield a warning if much of the ice in the votes lies outside all outlines and the label calls it none.
 
-    `notes` is the content of ``label.json``; it may lack the counts, as that of a label without votes does.
+    `notes` is the content of ``label.json``; it may lack the counts, as that of a label without votes does. Settings
+    that say ``ice_outside = "none"`` themselves need no warning.
     """
-    if settings.ice_outside == "none" and is_much_outside(notes):
+    if "ice_outside" not in settings.model_fields_set and is_much_outside(notes):
         yield (
             f"{share_outside(notes):.0%} of the pixels with {settings.min_votes} votes or more lie outside every "
             f"outline ({notes[_OUTSIDE]:,} pixels), and the label calls them none. Are they late snow, or glaciers "
-            f'without an outline? [label] ice_outside = "ignore" leaves these pixels out, and "ice" labels them as ice'
+            f'without an outline? [label] ice_outside = "ignore" leaves these pixels out, "ice" labels them as ice, and "none" keeps them'
         )
