@@ -13,6 +13,7 @@ SUMMARY = {
     "gcn.QualityReport",
     "gcn.DatasetCard",
     "gcn.Dataset",
+    "gcn.StrataTables",
     "gcn.TrainingDistances",
 }
 SHARDS = {"gcn.ChipShard", *SUMMARY}

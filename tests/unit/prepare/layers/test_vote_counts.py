@@ -38,7 +38,7 @@ def test_more_than_a_twentieth_outside_is_told_with_the_key(outside, is_told):
     assert all(f"{outside}% of the pixels with 3 votes" in one and "[label] ice_outside" in one for one in told)
 
 
-@pytest.mark.parametrize("choice", ["ignore", "ice"])
+@pytest.mark.parametrize("choice", ["none", "ignore", "ice"])
 def test_who_chose_what_becomes_of_this_ice_is_not_warned(choice):
     notes = {"ice_pixels_inside": 1, "ice_pixels_outside": 1}
 
