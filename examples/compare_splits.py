@@ -7,7 +7,7 @@ the optimism of the split. Four ways to split the partitions that test leaves ar
 * random chips: chips overlap, so train and dev show the same pixels;
 * random partitions: no shared pixel, but most dev partitions touch a train partition;
 * blocks of partitions;
-* blocks with a buffer of each `--range-m`, rounded up to whole partitions. ``gcn autocorrelation`` measures ranges.
+* blocks with a buffer for each `--range-m`, the range of a variogram, rounded up to whole partitions.
 
 Shards are not built again: chips are only assigned in other ways. Each seed has a test region, splits and a network of
 its own. The files scores.csv (every run), summary.md and optimism.svg are written.
@@ -245,6 +245,7 @@ def draw(runs: pd.DataFrame, classes: Sequence[str], path: Path) -> None:
             axes.set_title(f"intersection over union, {title}", fontsize=9.5, loc="left")
             axes.grid(axis="x", color="#e5e7eb", linewidth=0.6)
             axes.tick_params(axis="y", length=0)
+            axes.locator_params(axis="x", nbins=6)
         panels[0].set_yticks(range(len(names)), names)
         told = "a dot is a run, a bar the mean of the seeds"
         figure.legend(
