@@ -62,5 +62,6 @@ def vote_warnings(notes: Mapping[str, Any], settings: LabelSettings) -> Iterator
         yield (
             f"{share_outside(notes):.0%} of the pixels with {settings.min_votes} votes or more lie outside every "
             f"outline ({notes[_OUTSIDE]:,} pixels), and the label calls them none. Are they late snow, or glaciers "
-            f'without an outline? [label] ice_outside = "ignore" leaves these pixels out, "ice" labels them as ice, and "none" keeps them'
+            f'without an outline? [label] ice_outside = "ignore" leaves these pixels out, "ice" labels them as ice, '
+            'and "none" accepts this'
         )
