@@ -33,7 +33,16 @@ class DatasetMetadata(RegionTask):
         if path == self.paths.citation_file:
             return Dependencies(said)
         chips = (*_KEPT, "chips.min_glacier_share", "chips.min_share")
-        keys = ("grid.size", "nodata.fill", "nodata.mode", "split.method", "stack.dtype", "shards.layout", "datasheet")
+        keys = (
+            "grid.size",
+            "nodata.fill",
+            "nodata.mode",
+            "split.method",
+            "stack.dtype",
+            "shards.layout",
+            "datasheet",
+            "label.confidence",
+        )
         contact = ("dataset.contact",) if path == self.paths.datasheet else ()
         return Dependencies(
             {
@@ -62,7 +71,7 @@ class StacCatalog(RegionTask):
 
     def dependencies(self, _path: Path) -> Dependencies:
         settings = self.configured.settings
-        keys = ("chips.size", "stack.dtype", "shards.layout", "sources", *DATASET_KEYS)
+        keys = ("chips.size", "stack.dtype", "shards.layout", "label.confidence", "sources", *DATASET_KEYS)
         return Dependencies(
             {
                 **pick(settings, keys),

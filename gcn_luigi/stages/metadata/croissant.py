@@ -241,7 +241,7 @@ def _record_sets(facts: Facts) -> Iterator[dict[str, Any]]:
         "chips",
         "index.parquet",
         "chip_id",
-        f"One record per chip. {words.PIXELS[facts.settings.shards.layout]} The column shard names the HDF5 file. "
+        f"One record per chip. {words.pixels(facts.settings)} The column shard names the HDF5 file. "
         "Croissant cannot address arrays in HDF5, so they have no fields.",
     )
     yield _table(

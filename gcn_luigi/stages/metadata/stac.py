@@ -185,8 +185,7 @@ def _shard(facts: Facts, path: str) -> dict[str, Any]:
         **_checked(facts, path),
         "type": _HDF5,
         "title": "Chips",
-        "description": f"{words.PIXELS[settings.shards.layout]} The classes are those of label; a pixel without a "
-        "class holds 255.",
+        "description": f"{words.pixels(settings)} The classes are those of label; a pixel without a class holds 255.",
         "roles": ["data"],
         "bands": bands,
         "classification:classes": classes,

@@ -8,12 +8,13 @@ from gcn_luigi.stages.metadata.facts import Facts
 from gcn_luigi.version import __version__
 
 # Where the pixels of a chip are, by the layout of the shards.
-PIXELS = {
+_PIXELS = {
     "chips": "The pixels of a chip are row shard_row of the arrays image (chip, band, y, x), label and flags "
     "(chip, y, x).",
     "windows": "The arrays image (window, band, y, x), label and flags (window, y, x) hold whole partitions. A chip "
     "starts at its row and col in the row of these arrays that column in_window of the shard names.",
 }
+_SURE = " The array confidence, of the same shape as label, says how sure the label is."
 KINDS = {
     "optical": "the optical composites",
     "topo": "the elevation model and what is derived from it",
@@ -33,6 +34,11 @@ _MADE_FROM = {
     "raster": "The label is a raster that was given, on the lattice of the images.",
     "outlines": "The label is made from the outlines alone{debris}.",
 }
+
+
+def pixels(settings: RegionSettings) -> str:
+    """Return where the pixels of a chip are."""
+    return _PIXELS[settings.shards.layout] + (_SURE if settings.label.confidence else "")
 
 
 def collection(facts: Facts) -> str:

@@ -191,3 +191,12 @@ def test_answers_of_people_reach_croissant():
     assert content["rai:personalSensitiveInformation"] == ["None."]
     assert (content["rai:dataSocialImpact"], content["rai:dataReleaseMaintenancePlan"]) == ("Low.", "Yearly.")
     assert not {"rai:dataUseCases", "rai:dataBiases"} & croissant(facts()).keys()
+
+
+def test_a_confidence_is_named_where_there_is_one():
+    with_it = facts(label={"source": "outlines", "confidence": ["edge"]})
+
+    for known, is_there in ((with_it, True), (facts(), False)):
+        (chips,) = (one for one in croissant(known)["recordSet"] if one["@id"] == "chips")
+        for text in (chips["description"], item(known, SHARDS[2])["assets"]["chips"]["description"]):
+            assert ("The array confidence" in text) is is_there
