@@ -71,9 +71,11 @@ def test_the_command_finds_the_same_and_changes_nothing(gcn, measured, tmp_path)
 
 
 def test_the_table_of_the_command_tells_ranges_and_the_buffer(gcn, measured):
-    by_name = gcn("autocorrelation", "alike", "-o", measured.paths.root.parent)[1]
-
     found = json.loads(measured.paths.autocorrelation.read_text())
+    with mock.patch("gcn_luigi.cli.datasets.autocorrelation._measure", return_value=found) as measure:
+        by_name = gcn("autocorrelation", "alike", "-o", measured.paths.root.parent)[1]
+
+    assert measure.call_args.args == (measured.paths.root, 0)
     assert by_name.startswith(f"least distance between splits: {found['buffer_m']:,.0f} m")
     for layer in found["layers"]:
         (line,) = [line for line in by_name.splitlines() if line.startswith(f"{layer['name']}  ")]
