@@ -69,7 +69,7 @@ def test_the_page_shows_what_the_table_says(made, table):
 
 
 def test_without_elevations_the_page_says_how_to_get_them(table):
-    section = strata_section(table[~table["stratum"].isin(["elevation", "aspect"])], ["debris", "ice"])
+    section = strata_section(table[~table["stratum"].isin(["elevation", "aspect"])], ["debris", "ice"], {})
 
     assert "no band of elevations" in section
     assert "Labelled pixels by year" in section

@@ -129,7 +129,9 @@ def _drawn(data: ReportData, paths: DatasetPaths) -> dict[str, Any]:
             "autocorrelation": autocorrelation_section(data.autocorrelation),
             "distances": distance_section(json.loads(paths.distances.read_text(encoding="utf-8"))),
             "strata": strata_section(
-                read_strata(paths.strata), [each.name for each in data.shown_classes(_MOST_FACTS)]
+                read_strata(paths.strata),
+                [each.name for each in data.shown_classes(_MOST_FACTS)],
+                data.classes.colours,
             ),
             "confidence": confidence_section(data.statistics, data.settings.label, data.classes.names),
         }
