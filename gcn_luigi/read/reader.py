@@ -13,9 +13,9 @@ from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.shard.format import CONFIDENCE
 from gcn_luigi.read.confidence import weights
-from gcn_luigi.read.series import Series, join_series
 from gcn_luigi.read.store.buffers import Batch, BufferPool
 from gcn_luigi.read.store.pixels import PixelStore
+from gcn_luigi.read.store.series import Series, join_series
 
 if TYPE_CHECKING:
     import pandas as pd
