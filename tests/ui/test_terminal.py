@@ -63,11 +63,11 @@ def test_a_terminal_shows_bars_while_it_works_and_a_summary_in_the_end(tmp_path)
     moments = [moment.strip("\r\n") for moment in _TAKEN_BACK.split(run) if "tasks," in moment]
     assert len(moments) > 5
     plain = [Text.from_ansi(moment).plain for moment in moments]
-    assert re.search(rf"^\S+ \d+ of 40 tasks, {_DURATION}", plain[-1], re.MULTILINE)
+    assert re.search(rf"^\S+ \d+ of 42 tasks, {_DURATION}", plain[-1], re.MULTILINE)
     busy = [moment for moment in plain if re.search(r"gcn\.ChipShard\(.*\) +\d+ of \d+ partitions, ", moment)]
     assert busy, plain[-1]
     ended = _TAKEN_BACK.split(run)[-1]
-    assert "done: 40 tasks built" in ended
+    assert "done: 42 tasks built" in ended
     assert "Traceback" not in run
     chosen = moments[plain.index(max(busy, key=lambda moment: moment.count("ChipShard")))]
     graph = next(line for line in run.splitlines() if line.startswith("graph, ")).partition("#")[0] + "…"
