@@ -96,7 +96,11 @@ def unused_years(catalog: pd.DataFrame, years: Sequence[int]) -> tuple[int, ...]
     >>> unused_years(cells, [1990, 2010, 2018])
     (1990, 2018)
     """
-    taken = {int(year) for year in catalog.loc[catalog["used"].astype(bool), "year"].dropna()}
+    used = catalog[catalog["used"].astype(bool)]
+    taken = {int(year) for year in used["year"].dropna()}
+    if "years" in used.columns:
+        # With the rule "all", a cell is cut from several composites.
+        taken |= {int(year) for years in used["years"] for year in str(years).split(";") if year}
     return tuple(year for year in years if year not in taken) if taken else ()
 
 
