@@ -8,6 +8,7 @@ import pandas as pd
 
 from gcn_luigi.errors import few
 from gcn_luigi.prepare.partitions.catalog import count_reasons
+from gcn_luigi.prepare.partitions.years import years_of_rows
 from gcn_luigi.settings import RegionSettings
 
 _MOST_NAMED = 8
@@ -97,10 +98,7 @@ def unused_years(catalog: pd.DataFrame, years: Sequence[int]) -> tuple[int, ...]
     (1990, 2018)
     """
     used = catalog[catalog["used"].astype(bool)]
-    taken = {int(year) for year in used["year"].dropna()}
-    if "years" in used.columns:
-        # With the rule "all", a cell is cut from several composites.
-        taken |= {int(year) for years in used["years"] for year in str(years).split(";") if year}
+    taken = {year for row in years_of_rows(used) for year in row}
     return tuple(year for year in years if year not in taken) if taken else ()
 
 
