@@ -8,6 +8,7 @@ import pandas as pd
 
 from gcn_luigi.errors import few
 from gcn_luigi.prepare.partitions.catalog import count_reasons
+from gcn_luigi.prepare.partitions.years import years_of_rows
 from gcn_luigi.settings import RegionSettings
 
 _MOST_NAMED = 8
@@ -96,7 +97,8 @@ def unused_years(catalog: pd.DataFrame, years: Sequence[int]) -> tuple[int, ...]
     >>> unused_years(cells, [1990, 2010, 2018])
     (1990, 2018)
     """
-    taken = {int(year) for year in catalog.loc[catalog["used"].astype(bool), "year"].dropna()}
+    used = catalog[catalog["used"].astype(bool)]
+    taken = {year for row in years_of_rows(used) for year in row}
     return tuple(year for year in years if year not in taken) if taken else ()
 
 

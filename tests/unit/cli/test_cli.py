@@ -389,10 +389,8 @@ class TestPlan:
         )
 
         assert code == 0
-        # Late snow got votes, as the synthetic region has it; a slow machine also says how far it is.
-        (warning,) = [line for line in err.splitlines() if not line.endswith("%)")]
-        assert warning.startswith("warning: ")
-        assert "lie outside every outline" in warning
+        # A slow machine also says how far it is.
+        assert [line for line in err.splitlines() if not line.endswith("%)")] == []
         assert "\ncells: " in out
         assert "0 to keep" not in out
         assert " to build" in out

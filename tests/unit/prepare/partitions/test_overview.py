@@ -35,6 +35,12 @@ def test_where_all_is_used_nothing_more_is_said():
     assert list(found.lines()) == ["cells: 2 of 2 used"]
 
 
+def test_a_cell_that_is_cut_from_several_composites_uses_them_all():
+    every = CELLS.assign(years=["2006;2010", "2010", "2018", "", "2010"])
+
+    assert unused_years(every, [2000, 2006, 2010, 2018]) == (2000, 2018)
+
+
 def test_without_a_used_cell_no_composite_is_called_unused():
     assert unused_years(CELLS[2:], [2010, 2018]) == ()
 
