@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -85,7 +85,29 @@ class Worker(luigi.worker.Worker):
         Luigi would stop here, and report tasks as unfinished that the other run is about to finish.
         """
         is_freed = self._see_what_others_did()
-        return is_freed or bool(get_work_response.running_tasks) or super()._keep_alive(get_work_response)
+        # In any case: after the machine slept, both may be true.
+        is_back = self._return_if_forgotten()
+        return is_freed or is_back or bool(get_work_response.running_tasks) or super()._keep_alive(get_work_response)
+
+    def _return_if_forgotten(self) -> bool:
+        """Tell the scheduler again which tasks to make if it has forgotten this worker; return whether it had.
+
+        A scheduler forgets a worker that it did not hear of for some time ([scheduler] worker_disconnect_delay), for
+        example because the machine slept. It then has no work for it, and Luigi would end with unfinished tasks.
+        """
+        waiting = self.waiting()
+        if not waiting:
+            return False
+        known = self._scheduler.task_list(status="", upstream_status="", limit=False)
+        # Nobody is ever asked to run a task that has no `run`.
+        wanted = {task_id: task for task_id, task in waiting.items() if task.run is not None}
+        forgotten = [task for task_id, task in wanted.items() if self._is_forgotten(known.get(task_id))]
+        for task in forgotten:
+            self.add(task)
+        return bool(forgotten)
+
+    def _is_forgotten(self, known: Mapping[str, Any] | None) -> bool:
+        return known is None or (known["status"] == "PENDING" and self._id not in known["workers"])
 
     def waiting(self) -> dict[str, Any]:
         """Return the tasks that are known and neither done nor failed, by id."""

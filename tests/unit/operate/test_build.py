@@ -166,3 +166,42 @@ def test_an_impossible_region_is_refused_before_luigi_starts(tmp_path):
 
     with pytest.raises(ValueError, match="no configuration for region nowhere"):
         build([root], workers=1, address=None)
+
+
+def test_a_worker_that_the_scheduler_forgot_goes_on(tmp_path, monkeypatch):
+    """A machine that slept is silent for longer than the scheduler waits, and the scheduler gives its tasks away."""
+    pruned, get_work = [], luigi.scheduler.Scheduler.get_work
+
+    def forgetting(self, *, worker, **more):
+        done = self.task_list(status="DONE", upstream_status="", limit=False)
+        if done and not pruned:
+            pruned.append(worker)
+            self._state.inactivate_workers([worker])
+        return get_work(self, worker=worker, **more)
+
+    monkeypatch.setattr(luigi.scheduler.Scheduler, "get_work", forgetting)
+
+    result = build([_task(_Chain, tmp_path)], workers=1, address=None)
+
+    assert pruned
+    assert (result.exit_code, result.failures) == (0, {})
+    assert _task(_Chain, tmp_path).complete()
+
+
+def test_a_scheduler_that_lost_all_tasks_is_told_them_again(tmp_path, monkeypatch):
+    lost, get_work = [], luigi.scheduler.Scheduler.get_work
+
+    def forgetting(self, *, worker, **more):
+        done = self.task_list(status="DONE", upstream_status="", limit=False)
+        if done and not lost:
+            lost.append(worker)
+            self._state.inactivate_workers([worker])
+            self._state.inactivate_tasks([task.id for task in self._state.get_active_tasks()])
+        return get_work(self, worker=worker, **more)
+
+    monkeypatch.setattr(luigi.scheduler.Scheduler, "get_work", forgetting)
+
+    result = build([_task(_Chain, tmp_path)], workers=1, address=None)
+
+    assert lost
+    assert (result.exit_code, result.failures) == (0, {})
