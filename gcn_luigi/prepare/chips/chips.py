@@ -1,6 +1,7 @@
 """Place chips in a partition, cut them, and count how many chips show each pixel."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -309,3 +310,11 @@ def refuse_overhang(edge: Edge, hangs: npt.NDArray[np.bool_], where: str) -> Non
             where=f"{where}, edge policy {edge}",
             fix="take the origins from chip_origins with the stack's own shape, or use the policy pad",
         )
+
+
+def place_ids(partitions: Sequence[str], rows: Sequence[int], cols: Sequence[int]) -> list[str]:
+    """Return an id for the ground of each chip, (chip,): chips of one partition and origin have the same in all years.
+
+    `rows` and `cols` are the origins of the chips in their partitions.
+    """
+    return [f"{name}_r{row:04d}_c{col:04d}" for name, row, col in zip(partitions, rows, cols, strict=True)]

@@ -1,6 +1,5 @@
 """The columns of chip metadata in a shard."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,14 +96,6 @@ def chip_columns(
         "valid_share": (1.0 - counts.any_missing / area).astype(np.float32),
         "transform": transform,
     }
-
-
-def place_ids(partitions: Sequence[str], rows: Sequence[int], cols: Sequence[int]) -> list[str]:
-    """Return an id for the ground of each chip, (chip,): chips of one partition and origin have the same in all years.
-
-    `rows` and `cols` are the origins of the chips in their partitions.
-    """
-    return [f"{name}_r{row:04d}_c{col:04d}" for name, row, col in zip(partitions, rows, cols, strict=True)]
 
 
 def empty_columns(

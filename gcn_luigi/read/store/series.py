@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.prepare.chips.metadata import place_ids
+from gcn_luigi.prepare.chips.chips import place_ids
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,8 @@ from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.io.tables import read_geoparquet, write_geopackage, write_geoparquet
-from gcn_luigi.prepare.chips.metadata import indexed_columns, place_ids
+from gcn_luigi.prepare.chips.chips import place_ids
+from gcn_luigi.prepare.chips.metadata import indexed_columns
 from gcn_luigi.prepare.statistics.float_counts import FloatHistogram
 from gcn_luigi.prepare.statistics.statistics import (
     BandSummary,

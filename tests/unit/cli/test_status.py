@@ -69,7 +69,7 @@ def test_all_is_current_in_a_finished_dataset(gcn, copied):
     said = gcn("status", "tiny", "--output", output)
 
     assert "gcn.ChipShard         3 current\n" in said
-    assert said.endswith(f"24 of 24 tasks are current: {output}/tiny\n")
+    assert said.endswith(f"26 of 26 tasks are current: {output}/tiny\n")
     assert state_of(output) == before
 
 
@@ -81,7 +81,8 @@ def test_a_changed_setting_is_named_and_what_waits_for_it(gcn, copied):
     said = gcn("why", output / "tiny" / SHARD)
 
     assert rows["gcn.ClassLabel()"]["state"] == "stale"
-    assert rows["gcn.ClassLabel()"]["reasons"] == ["label.tif: setting label.min_votes was 4, is now 6"]
+    said_of_label = [f"{name}: setting label.min_votes was 4, is now 6" for name in ("label.tif", "label.json")]
+    assert rows["gcn.ClassLabel()"]["reasons"] == said_of_label
     assert rows["gcn.ChipShard(train, 0, 2)"]["state"] == "waiting"
     assert rows["gcn.DistanceRaster()"]["state"] == "current"
     assert "gcn.ChipShard(train, 0, 2): waiting\n" in said

@@ -36,6 +36,7 @@ from gcn_luigi.report.quality.page import write_report
 from gcn_luigi.report.tables import number
 from gcn_luigi.settings import OutlineSettings, RegionSettings
 from gcn_luigi.stages.dataset.summary import write_index, write_statistics
+from gcn_luigi.stages.evaluation.strata import write_strata
 from gcn_luigi.stages.evaluation.training_distances import write_training_distances
 from gcn_luigi.stages.shards.shard import ShardRequest, build_shard
 from tests.reference.html_page import Page
@@ -160,6 +161,7 @@ def make_dataset(root, bands):
     write_statistics(settings, paths, paths.statistics)
     shards = [paths.shard("train", shard, 3) for shard in range(3)] + [paths.shard("dev", 0, 1)]
     write_training_distances(region, paths, shards, paths.features, paths.distances, lambda _said, _share: None)
+    write_strata(region, paths, paths.strata, lambda _said, _share: None)
     return settings, paths
 
 
@@ -185,7 +187,7 @@ def test_the_page_is_well_formed_with_unique_ids(text):
 
     assert page.open == []
     assert len(set(page.ids)) == len(page.ids)
-    assert len(page.all("svg")) == 12
+    assert len(page.all("svg")) == 13
 
 
 def test_every_reference_stays_within_the_page(text):
@@ -254,7 +256,7 @@ def test_one_optical_band_without_topography_and_a_split_without_chips_are_enoug
     assert "false colour (b7 red, b7 green, b7 blue" in said
     assert "topo missing" not in said.split("Example chips")[1]
     assert "This split has no chip." in said
-    assert len(page.all("svg")) == 12
+    assert len(page.all("svg")) == 13
 
 
 def test_a_damaged_raster_is_named(rich, tmp_path):
