@@ -256,7 +256,7 @@ def test_one_optical_band_without_topography_and_a_split_without_chips_are_enoug
     assert "false colour (b7 red, b7 green, b7 blue" in said
     assert "topo missing" not in said.split("Example chips")[1]
     assert "This split has no chip." in said
-    assert len(page.all("svg")) == 13
+    assert len(page.all("svg")) == 12
 
 
 def test_a_damaged_raster_is_named(rich, tmp_path):
