@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import math
 import os
 import subprocess
 import sys
@@ -131,6 +132,9 @@ def demo_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def gcn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Return a function that runs the command as installed, and gives exit code, stdout and stderr."""
     from gcn_luigi.cli import main  # noqa: PLC0415
+
+    # Lines about progress depend on how busy the machine is.
+    monkeypatch.setattr("gcn_luigi.cli.terminal._LINE_S", math.inf)
 
     def run(*arguments: object) -> tuple[Any, str, str]:
         monkeypatch.setattr(sys, "argv", ["gcn", *map(str, arguments)])

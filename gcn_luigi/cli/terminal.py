@@ -27,7 +27,7 @@ _BAR = 24
 # After this time without a finished task, the log shows that the build is still working.
 _QUIET_S = 60.0
 # Least seconds between two lines about the progress of work that is no build. Quick work says nothing.
-_LINE_S = 5.0
+_LINE_S = 10.0
 # The exit code that a shell reports for a command that Ctrl-C ended.
 STOPPED = 128 + signal.SIGINT
 _PATIENCE = b"stopping: ending processes and removing unfinished files; press Ctrl-C again to end at once\n"

@@ -66,7 +66,7 @@ def test_the_unit_of_the_distance_band_reaches_the_settings_of_the_stack(tmp_pat
 @pytest.mark.parametrize(("choice", "value"), [("ignore", 255), ("ice", 2)])
 def test_ice_outside_the_outlines_follows_the_choice(tmp_path, small_world, choice, value):
     default, _ = _made(tmp_path / "default", small_world, ClassLabel)
-    chosen, _ = _made(tmp_path, small_world, ClassLabel, ("min_votes = 4", f'min_votes = 4\nice_outside = "{choice}"'))
+    chosen, _ = _made(tmp_path, small_world, ClassLabel, ('ice_outside = "none"', f'ice_outside = "{choice}"'))
     before, after = _pixels(default.label), _pixels(chosen.label)
     with (
         rasterio.open(default.label) as label,

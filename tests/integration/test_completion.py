@@ -68,7 +68,11 @@ def test_chips_partitions_and_splits_are_those_of_the_dataset_on_the_line(place,
 
     assert [value for value, _ in chips] == sorted(index["chip_id"][index["split"] == "dev"])
     assert [value for value, _ in partitions] == [f"zzz,{name}" for name in sorted(index["partition"].unique())]
-    assert _proposed(["export", "output/tiny", "out", "--split"], "") == [("train", "plain"), ("dev", "plain")]
+    assert _proposed(["export", "output/tiny", "out", "--split"], "") == [
+        ("train", "plain"),
+        ("dev", "plain"),
+        ("test", "plain"),
+    ]
     assert _proposed(["export", "output/unfinished", "out", "--chip"], "") == []
 
 

@@ -22,7 +22,7 @@ FAMILIES = {
     "gcn.BandStatistics", "gcn.ChipIndex", "gcn.ChipShard", "gcn.ClassLabel", "gcn.Dataset", "gcn.DatasetCard",
     "gcn.DistanceRaster", "gcn.GridComparison", "gcn.LayerStyles", "gcn.OpticalMosaic", "gcn.PartitionCatalog",
     "gcn.PartitionGrid", "gcn.QualityReport", "gcn.TileInventory", "gcn.TileQuality", "gcn.TopoMosaic",
-    "gcn.StrataTables", "gcn.TrainingDistances", "gcn.YearStack",
+    "gcn.DatasetMetadata", "gcn.StacCatalog", "gcn.StrataTables", "gcn.TrainingDistances", "gcn.YearStack",
 }  # fmt: skip
 
 

@@ -212,7 +212,9 @@ class TestZenodo:
         code, _, err = gcn("publish", small_output, tmp_path / "record", "--for", "zenodo", "--with-pages")
 
         assert code == 0
-        assert "Zenodo asks for title, creators, licence and description" in err
+        metadata = json.loads((tmp_path / "record/zenodo.json").read_text(encoding="utf-8"))["metadata"]
+        assert metadata["title"] == "An imaginary piece of Alaska"
+        assert ("creators" in metadata) == ("Zenodo asks for creators" not in err)
         names = {path.name for path in (tmp_path / "record").iterdir()}
         assert {"tiny.tar", "README.md", "report.html", "zenodo.json", "SHA256SUMS"} <= names
         assert all(path.is_file() for path in (tmp_path / "record").iterdir())
@@ -248,6 +250,14 @@ class TestZenodo:
             "upload_type", "title", "description", "creators", "license", "doi", "related_identifiers"
         }  # fmt: skip
 
+    def test_what_nobody_said_is_asked_for(self):
+        content, notes = deposit({}, "ab12")
+
+        assert notes == [
+            "Zenodo asks for title, creators, licence and description: set them in [dataset], or fill them in"
+        ]
+        assert set(content["metadata"]) == {"upload_type", "description"}
+
     def test_a_directory_is_needed(self, gcn, small_output, tmp_path):
         code, _, err = gcn("publish", small_output, tmp_path / "a.tar", "--for", "zenodo")
 
@@ -255,10 +265,12 @@ class TestZenodo:
         assert "writes a directory" in err
 
 
-def test_the_directory_for_a_hub_is_plain_and_says_what_its_card_lacks(gcn, small_output, tmp_path):
+def test_the_directory_for_a_hub_is_plain_and_has_a_card(gcn, small_output, tmp_path):
     code, out, _ = gcn("publish", small_output, tmp_path / "hub", "--for", "huggingface", "--json")
 
     said = json.loads(out)
     assert code == 0
-    assert "README.md has no header" in said["notes"][0]
+    # Its README.md begins with the header of a dataset card.
+    assert said["notes"] == []
+    assert (tmp_path / "hub/README.md").read_text(encoding="utf-8").startswith("---\n")
     assert gcn("validate", tmp_path / "hub")[0] == 0

@@ -20,7 +20,7 @@ def test_the_page_is_whole_and_small(columbia_output):
     assert page.open == []
     assert len(set(page.ids)) == len(page.ids)
     # Eleven figures and the graph.
-    assert len(page.all("svg")) == 12
+    assert len(page.all("svg")) == 14
     # Six kinds of chips in two splits, three pictures each.
     assert len(page.all("img")) == 36
     assert path.stat().st_size < 4_000_000

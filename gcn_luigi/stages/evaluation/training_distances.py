@@ -120,7 +120,7 @@ def _chips(
         chips["fold"] = chips["partition"].map(by_partition["fold"]).astype("Int64")
         lost = folds.loc[folds["role"] == LEFT_OUT].sort_values("fold").astype({"fold": "str"})
         texts = lost.groupby("partition")["fold"].agg(";".join)
-        chips["left_out"] = chips["partition"].map(texts).fillna("").astype("str")
+        chips["left_out"] = pd.array([texts.get(name, "") for name in chips["partition"]], dtype="str")
     chips["block"] = chips["partition"].map(by_partition["block"]).astype("str")
     if (chips["block"] == "").all():
         # Only one method of the split makes blocks. Squares of the same size serve for the others.
