@@ -11,8 +11,9 @@ from typing import Any
 import geopandas as gpd
 
 from gcn_luigi.bands import Band
+from gcn_luigi.errors import few
 from gcn_luigi.io.publish.paths import DatasetPaths
-from gcn_luigi.io.tables import read_geoparquet
+from gcn_luigi.io.tables import read_columns, read_geoparquet
 from gcn_luigi.prepare.layers.vote_counts import vote_warnings
 from gcn_luigi.prepare.outlines.overlaps import SAME_GROUND
 from gcn_luigi.prepare.partitions.catalog import NOTHING_EXCLUDED
@@ -29,16 +30,17 @@ _MANY = 0.01
 def dataset_warnings(settings: RegionSettings, paths: DatasetPaths) -> list[str]:
     """Return warnings about a dataset, or about those of its files that exist already, as plain sentences.
 
-    The most serious come first: train close to dev, a buffer shorter than the measured autocorrelation, ice outside all
-    outlines, polygons that exclude nothing, two outlines of one glacier, outlines and images of different times, no
-    outline on the tiles, a split without a class, composites that are not used, bands with many pixels out of range,
-    tiles with undeclared missing pixels.
+    The most serious come first: train close to dev, a buffer shorter than the measured autocorrelation, a fold without
+    a chip, ice outside all outlines, polygons that exclude nothing, two outlines of one glacier, outlines and images of
+    different times, no outline on the tiles, a split without a class, composites that are not used, bands with many
+    pixels out of range, tiles with undeclared missing pixels.
     """
     audit = _json(paths.split_audit)
     catalog = read_geoparquet(paths.catalog) if paths.catalog.is_file() else None
     return [
         *_about_split(audit, settings),
         *_about_buffer(settings, paths),
+        *_about_folds(settings, paths),
         *vote_warnings(_json(paths.label_notes), settings.label),
         *_about_inputs(audit.get("notes", {})),
         *(() if catalog is None else _about_catalog(catalog, settings, audit.get("notes", {}))),
@@ -61,6 +63,17 @@ def _about_buffer(settings: RegionSettings, paths: DatasetPaths) -> Iterator[str
     found = _json(paths.autocorrelation) if settings.evaluation.autocorrelation else {}
     if found and found["comparison"]["longer"]:
         yield " ".join(found["comparison"]["hints"])
+
+
+def _about_folds(settings: RegionSettings, paths: DatasetPaths) -> Iterator[str]:
+    """Yield a warning about folds whose partitions gave no chip: nothing can be scored on them."""
+    if not settings.split.folds or not paths.index.is_file():
+        return
+    held_out = set(read_columns(paths.index, ["fold"])["fold"].dropna().astype(int))
+    empty = [str(fold) for fold in range(settings.split.folds) if fold not in held_out]
+    if empty:
+        which = f"fold {empty[0]} holds" if len(empty) == 1 else f"folds {few(empty)} hold"
+        yield f"{which} out no chip: lower [split] folds, or the minimum shares in [chips]"
 
 
 def _about_inputs(notes: dict[str, list[str]]) -> Iterator[str]:

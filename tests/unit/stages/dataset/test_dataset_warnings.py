@@ -169,3 +169,16 @@ def test_a_plan_and_a_run_tell_the_same_warnings(tmp_path, gcn):
     code, _, err = gcn("run", "tiny", *places, "--local-scheduler", "--workers", "1")
     assert code == 0
     assert set(warnings) <= {line.removeprefix("warning: ") for line in err.splitlines()}
+
+
+@pytest.mark.parametrize(
+    ("folds", "told"),
+    [([0, 1, 2, None], []), ([0, 2, 2, None], ["fold 1 holds out no chip"]), ([0], ["folds 1, 2 hold out no chip"])],
+)
+def test_folds_without_a_chip_are_named(settings, paths, folds, told):
+    pd.DataFrame({"fold": pd.array(folds, dtype="Int64")}).to_parquet(paths.index)
+    folded = settings.model_copy(update={"split": settings.split.model_copy(update={"folds": 3})})
+
+    found = [one.partition(":")[0] for one in dataset_warnings(folded, paths) if "fold" in one]
+
+    assert found == told
