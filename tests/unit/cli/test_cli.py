@@ -297,10 +297,10 @@ def test_work_that_takes_long_says_so_now_and_then_where_there_is_no_terminal(ca
     now = 100.0
     monkeypatch.setattr("gcn_luigi.cli.terminal.time.monotonic", lambda: now)
     with progress_bar() as say:
-        for now in (101.0, 105.5, 106.0, 111.0):
+        for now in (101.0, 110.5, 111.0, 121.0):
             say(f"counting at {now:g}", 0.5)
 
-    assert capsys.readouterr().err.splitlines() == ["counting at 105.5 (50%)", "counting at 111 (50%)"]
+    assert capsys.readouterr().err.splitlines() == ["counting at 110.5 (50%)", "counting at 121 (50%)"]
 
 
 def test_progress_is_told_in_plain_lines_where_there_is_no_terminal(capsys):
