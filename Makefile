@@ -50,8 +50,9 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 test: dev lint types contracts
 	$(PYTEST) -m "not long" $(PYTEST_ARGS)
 
-test-all: test
-	$(PYTEST) -m long $(PYTEST_ARGS)
+# In one go, because each run of pytest builds its shared datasets anew.
+test-all: dev lint types contracts
+	$(PYTEST) $(PYTEST_ARGS)
 	$(MAKE) checked
 
 KERNEL_TESTS := tests/contracts tests/property tests/unit -k "checked or sanitize or kernel or nodata or chips or statistics or histograms or labels or legacy or selection or cutting or filters or repeats or codec"
