@@ -59,7 +59,7 @@ def test_a_central_scheduler_shows_the_whole_graph_by_stages(commands, tiny, tin
     assert len(nodes) <= 60
     families = {node["name"] for node in nodes.values()}
     assert families == FAMILIES
-    assert all(11 <= len(family) <= 20 for family in families)
+    assert all(11 <= len(family) <= 21 for family in families)
     for node in nodes.values():
         assert node["name"] not in {nodes[name]["name"] for name in node["deps"]}
     assert len(messages) == 3
