@@ -7,6 +7,8 @@ import pytest
 from tests.integration.builds import build_inline, dataset, small_config
 
 SUMMARY = {
+    "gcn.DatasetMetadata",
+    "gcn.StacCatalog",
     "gcn.ChipIndex",
     "gcn.BandStatistics",
     "gcn.LayerStyles",
