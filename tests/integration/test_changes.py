@@ -31,7 +31,7 @@ STACKS = f"YearStack {CHIPS}"
 INVENTORY = f"TileInventory {ALWAYS}"
 TILES = "OpticalMosaic TopoMosaic YearStack ChipShard TrainingDistances DatasetCard"
 LATTICE = "ClassLabel DistanceRaster PartitionGrid PartitionCatalog GridComparison"
-FEWER_CELLS = f"PartitionCatalog GridComparison ChipShard TrainingDistances DatasetCard {ALWAYS}"
+FEWER_CELLS = f"PartitionCatalog GridComparison ChipShard TrainingDistances DatasetCard {DESCRIBED} {ALWAYS}"
 OUTLINES = f"ClassLabel DistanceRaster PartitionCatalog GridComparison {ALWAYS}"
 LABEL = f"ClassLabel PartitionCatalog GridComparison {STACKS}"
 
@@ -213,7 +213,7 @@ SETTINGS = [
     ),
     ("regions", {"split.regions_layer": "others"}, f"PartitionCatalog {ALWAYS}"),
     ("regions", {"split.region_column": "second"}, FEWER_CELLS),
-    ("regions", {"split.test_regions": ["East"], "split.dev_share": 0.5, "split.by": None}, CELLS),
+    ("regions", {"split.test_regions": ["East"], "split.by": "blocks", "split.block_partitions": 1}, CELLS),
     ("regions", {"split.by": "regions"}, f"PartitionCatalog {ALWAYS}"),
     ("plain", {"split.seed": 10}, f"PartitionCatalog {ALWAYS}"),
     ("plain", {"split.block_partitions": 1}, CELLS),
