@@ -1,6 +1,7 @@
 """Regions for tests of staleness: the same small world under configurations of which one value is changed."""
 
 import copy
+import itertools
 import json
 import shutil
 import tomllib
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pyogrio
 import rasterio
 from shapely.geometry import box
@@ -77,11 +79,12 @@ def add_sources(sources: Path, built: Path) -> None:
     shutil.copyfile(next((sources / "stem").glob("*.tif")), made / "votes.tif")
     shutil.copytree(sources / "optical", made / "optical")
     shutil.copytree(sources / "topo", made / "topo")
-    # Two regions that share an edge, and the same ones under other names.
+    # Three regions that share edges, and the same ones under other names.
     left, bottom, right, top = cells.total_bounds
-    middle = (left + right) / 2
-    halves = [box(left, bottom, middle, top), box(middle, bottom, right, top)]
-    ranges = gpd.GeoDataFrame({"name": ["West", "East"], "second": ["W", "E"]}, geometry=halves, crs=cells.crs)
+    edges = np.linspace(left, right, 4)
+    parts = [box(west, bottom, east, top) for west, east in itertools.pairwise(edges)]
+    names = {"name": ["West", "Middle", "East"], "second": ["W", "M", "E"]}
+    ranges = gpd.GeoDataFrame(names, geometry=parts, crs=cells.crs)
     for layer in ("ranges", "others"):
         ranges.to_file(made / "ranges.gpkg", layer=layer, engine="pyogrio")
     (made / "rejects.csv").write_text(f"{cells['label'].iloc[0]}\n")

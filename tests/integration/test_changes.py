@@ -213,7 +213,7 @@ SETTINGS = [
     ),
     ("regions", {"split.regions_layer": "others"}, f"PartitionCatalog {ALWAYS}"),
     ("regions", {"split.region_column": "second"}, FEWER_CELLS),
-    ("regions", {"split.test_regions": ["East"], "split.by": "blocks", "split.block_partitions": 1}, CELLS),
+    ("regions", {"split.test_regions": ["East"], "split.dev_share": 0.5}, CELLS),
     ("regions", {"split.by": "regions"}, f"PartitionCatalog {ALWAYS}"),
     ("plain", {"split.seed": 10}, f"PartitionCatalog {ALWAYS}"),
     ("plain", {"split.block_partitions": 1}, CELLS),
