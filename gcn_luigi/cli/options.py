@@ -135,3 +135,9 @@ def dataset_task(path: Path, output: Path, data_root: Path | None, *, is_built: 
         config_dir=str(path.resolve().parent),
         data_root=str(region.root) if data_root is not None else "",
     )
+
+
+def dataset_place(what: Path, output: Path) -> Path:
+    """Return the directory of a dataset that is named by its directory, or by its region below `output`."""
+    is_region = not what.is_dir() and not what.suffix and len(what.parts) == 1
+    return output / what if is_region else what

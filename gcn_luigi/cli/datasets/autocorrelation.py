@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gcn_luigi.cli.completion import complete_dataset
-from gcn_luigi.cli.options import LOCAL_PATH, output_option
+from gcn_luigi.cli.options import LOCAL_PATH, dataset_place, output_option
 from gcn_luigi.errors import PublishError
 
 
@@ -40,18 +40,13 @@ def autocorrelation(*, what: Path, output: Path, seed: int, directory: Path | No
     check_library()
     if directory is not None:
         _refuse_dataset(directory)
-    found = _measure(_place(what, output), seed)
+    found = _measure(dataset_place(what, output), seed)
     if directory is not None:
         _write(found, directory)
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
         _print(found)
-
-
-def _place(what: Path, output: Path) -> Path:
-    is_name = not what.is_dir() and not what.suffix and len(what.parts) == 1
-    return output / what if is_name else what
 
 
 def _measure(place: Path, seed: int) -> dict[str, Any]:

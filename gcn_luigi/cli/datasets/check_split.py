@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gcn_luigi.cli.completion import complete_dataset
-from gcn_luigi.cli.options import SOURCE_PATH, output_option
+from gcn_luigi.cli.options import SOURCE_PATH, dataset_place, output_option
 from gcn_luigi.errors import ConfigError, few
 
 if TYPE_CHECKING:
@@ -68,13 +68,12 @@ def check_split(
     """  # noqa: D301  click reads the control character
     if len(what) > len(_OF_FILES):
         raise click.UsageError("give a dataset, a file with a column `split`, or files: train, then dev, then test")
-    place = _dataset_place(what, output)
-    if place is not None:
+    if len(what) == 1 and not what[0].is_file():
         if crs or glacier_field:
             raise click.UsageError(
                 "--crs and --glacier-field are for files only: a dataset has its own CRS and glacier ids"
             )
-        found = _of_dataset(place)
+        found = _of_dataset(dataset_place(what[0], output))
     else:
         if limits["no_shared_glaciers"] and glacier_field is None:
             raise click.UsageError("--no-shared-glaciers needs --glacier-field, the column with the glacier ids")
@@ -89,14 +88,6 @@ def check_split(
         _print(found)
     if found["leaks"]:
         sys.exit(1)
-
-
-def _dataset_place(what: tuple[Path, ...], output: Path) -> Path | None:
-    if len(what) > 1 or what[0].is_file():
-        return None
-    if what[0].is_dir() or what[0].suffix or len(what[0].parts) > 1:
-        return what[0]
-    return output / what[0]
 
 
 def _of_dataset(place: Path) -> dict[str, Any]:

@@ -17,12 +17,22 @@ import numpy.typing as npt
 
 from gcn_luigi.bands import Band
 from gcn_luigi.errors import InputError
+from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.layers.source_values import UNSCALED
 
 Surface = npt.NDArray[np.floating[Any]]
 Frame = tuple[tuple[bool, bool], tuple[bool, bool]]
 # The aspect of a flat pixel, in degrees, as in ArcGIS.
 _FLAT = -1.0
+
+
+def with_neighbours(window: Window, lattice: Lattice) -> tuple[Window, Frame]:
+    """Return a window with one more pixel on each side where the lattice has one, and where it has."""
+    above, left = window.row > 0, window.col > 0
+    below = window.row + window.height < lattice.height
+    right = window.col + window.width < lattice.width
+    grown = Window(window.row - above, window.col - left, window.height + above + below, window.width + left + right)
+    return grown, ((above, below), (left, right))
 
 
 def gradient(

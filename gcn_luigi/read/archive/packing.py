@@ -123,9 +123,8 @@ def pack(directory: Path, out: Path, say: Say, *, with_pages: bool = False) -> P
             _write_tar(root, files, temporary, str(dataset.description["region"]), say)
         else:
             _write_directory(root, files, temporary, say)
-    n_listed = len(listed(dataset)) + 1
-    kept = sum(file.path in listed(dataset) for file in files) + 1
-    return Packed(tuple(files), n_listed - kept, dataset.digest, dataset.data_digest)
+    left_out = listed(dataset).keys() - {file.path for file in files}
+    return Packed(tuple(files), len(left_out), dataset.digest, dataset.data_digest)
 
 
 def check_free(out: Path, root: Path) -> None:

@@ -42,18 +42,17 @@ def lay_out(directory: Path, out: Path, say: Say, *, with_pages: bool = False) -
     """
     root = Path(directory).resolve()
     check_free(out, root)
+    description = Dataset(root).description
     with atomic_write(out) as temporary:
         temporary.mkdir()
-        region = Dataset(root).description["region"]
-        packed = pack(root, temporary / f"{region}{TAR}", say, with_pages=with_pages)
+        packed = pack(root, temporary / f"{description['region']}{TAR}", say, with_pages=with_pages)
         names = [file.path for file in packed.files if file.path in _BESIDE]
         if with_pages:
             names.append("report.html")
         for name in names:
             shutil.copyfile(root / name, temporary / name)
             sync(temporary / name)
-        configuration = Dataset(root).description["configuration"]
-        content, notes = deposit(configuration, packed.digest)
+        content, notes = deposit(description["configuration"], packed.digest)
         (temporary / METADATA).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         made = sorted(path for path in temporary.iterdir() if path.is_file())
         files = [ManifestEntry(path.name, path.stat().st_size, digest(path)) for path in made]

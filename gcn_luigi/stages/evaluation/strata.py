@@ -24,7 +24,7 @@ from gcn_luigi.prepare.evaluation.strata import (
     elevation_band,
     elevation_codes,
 )
-from gcn_luigi.prepare.layers.terrain import Frame
+from gcn_luigi.prepare.layers.terrain import with_neighbours
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import mosaic_files, read_inventory
@@ -90,7 +90,7 @@ def _shown(chips: pd.DataFrame) -> Iterator[Shown]:
 
 def _terrain(heights: Any, window: Window, lattice: Lattice, band: Band) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the codes of elevation and aspect, (y, x), of a window that may reach beyond the lattice."""
-    grown, frame = _surrounding(window, lattice)
+    grown, frame = with_neighbours(window, lattice)
     stored = read_dataset(heights, grown, fill=band.nodata if heights.nodata is None else heights.nodata)[0]
     metres = stored.astype(np.float64)
     lost = ~np.isfinite(metres) | (metres == band.nodata)
@@ -107,12 +107,3 @@ def _terrain(heights: Any, window: Window, lattice: Lattice, band: Band) -> tupl
     (above, below), (left, right) = frame
     own = values[int(above) : values.shape[0] - int(below), int(left) : values.shape[1] - int(right)]
     return elevation_codes(own), aspect_codes(aspects(values, frame, lattice.pixel_size))
-
-
-def _surrounding(window: Window, lattice: Lattice) -> tuple[Window, Frame]:
-    """Return a window with one more pixel on each side on which the lattice goes on, and where it does."""
-    above, left = window.row > 0, window.col > 0
-    below = window.row + window.height < lattice.height
-    right = window.col + window.width < lattice.width
-    grown = Window(window.row - above, window.col - left, window.height + above + below, window.width + left + right)
-    return grown, ((above, below), (left, right))

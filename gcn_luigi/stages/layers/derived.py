@@ -9,8 +9,7 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks, open_geotiff
 from gcn_luigi.io.raster.header import COPY_FIRST, open_raster, read_header
-from gcn_luigi.lattice import Lattice, Window
-from gcn_luigi.prepare.layers.terrain import Frame, derive, metres_of
+from gcn_luigi.prepare.layers.terrain import derive, metres_of, with_neighbours
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.conversion import Target, strips
 from gcn_luigi.stages.layers.mosaics import mosaic_of, read_inventory
@@ -56,7 +55,7 @@ def write_derived(region: Region, paths: DatasetPaths, band: Band, out: Path, sa
         open_geotiff(out, lattice, dtype=made.dtype, nodata=band.nodata, names=[band.name]) as target,
     ):
         for window in blocks(lattice, _STRIP):
-            around, frame = _surrounding(window, lattice)
+            around, frame = with_neighbours(window, lattice)
             metres = metres_of(read(around)[0], elevations, nodata=header.nodata[0], z_factor=z_factor, tags=tags)
             surface = derive(band.derive, metres, frame, lattice.pixel_size)
             place = f"{window.height} x {window.width} pixels from row {window.row}, column {window.col}"
@@ -83,12 +82,3 @@ def _check_metres(region: Region, paths: DatasetPaths, elevations: Band) -> None
             fix="set z_factor = 0.3048 for the derived bands, or correct the tag: rio edit-info --bidx 1 --units m FILE"
             f"{COPY_FIRST}",
         )
-
-
-def _surrounding(window: Window, lattice: Lattice) -> tuple[Window, Frame]:
-    """Return a window with one more pixel on each side where the lattice has one, and where it has."""
-    above, left = window.row > 0, window.col > 0
-    below = window.row + window.height < lattice.height
-    right = window.col + window.width < lattice.width
-    grown = Window(window.row - above, window.col - left, window.height + above + below, window.width + left + right)
-    return grown, ((above, below), (left, right))
