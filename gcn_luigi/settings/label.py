@@ -121,6 +121,16 @@ class LabelSettings(Section):
         return self.confidence_lost_per_year if "years" in self.confidence else 0.0
 
     @property
+    def confidence_in_words(self) -> tuple[str, ...]:
+        """What each source of the confidence says, in percent."""
+        said = {
+            "votes": "the votes (50 at the threshold, 100 if all models agree)",
+            "edge": f"the distance to outlines (50 on an outline, 100 from {self.edge_px} px on)",
+            "years": f"the years between outline and image ({self.confidence_lost_per_year:g} less for each)",
+        }
+        return tuple(said[source] for source in self.confidence)
+
+    @property
     def made_from(self) -> Literal["votes", "raster", "outlines"]:
         """What the label is made from."""
         return "raster" if self.raster is not None else "votes" if self.source is None else "outlines"

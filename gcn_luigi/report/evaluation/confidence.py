@@ -49,12 +49,7 @@ def confidence_section(statistics: Mapping[str, Any], label: LabelSettings, clas
 
 
 def _sources(label: LabelSettings) -> str:
-    said = {
-        "votes": "the votes (50 at the threshold, 100 if all models agree)",
-        "edge": f"the distance to outlines (50 on an outline, 100 from {label.edge_px} px on)",
-        "years": f"the years between outline and image ({label.confidence_lost_per_year:g} less for each)",
-    }
-    *first, last = (said[source] for source in label.confidence)
+    *first, last = label.confidence_in_words
     return f"{', '.join(first)} and {last}" if first else last
 
 

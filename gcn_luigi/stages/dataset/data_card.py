@@ -113,16 +113,11 @@ def _confidence(settings: RegionSettings, statistics: dict[str, Any]) -> str:
     label = settings.label
     if not label.confidence:
         return ""
-    said = {
-        "votes": "votes (50 at the threshold, 100 if all models agree)",
-        "edge": f"the distance to outlines (50 on an outline, 100 from {label.edge_px} px on)",
-        "years": f"the years between outline and image ({label.confidence_lost_per_year:g} less for each)",
-    }
     limit, of_train = label.min_confidence, statistics["confidence"]["train"]
     lines = [
         "",
         "Confidence: the array `confidence` (uint8) says how sure the label is, in percent; 255 where it is missing.",
-        f"The least of its sources counts: {'; '.join(said[source] for source in label.confidence)}.",
+        f"The least of its sources counts: {'; '.join(label.confidence_in_words)}.",
     ]
     if limit is not None:
         shares = ", ".join(
