@@ -15,7 +15,8 @@ from gcn_luigi.luigi_host.memory_limit import explain_killed
 from gcn_luigi.luigi_host.trust import is_loopback
 from gcn_luigi.luigi_host.worker import start_server, use_forkserver, worker_context
 from gcn_luigi.operate.progress import Observer, Progress, title
-from gcn_luigi.tasks.base import MADE, RegionTask
+from gcn_luigi.tasks.base import MADE, RegionTask, share_look
+from gcn_luigi.tasks.dependencies import Snapshot
 from gcn_luigi.tasks.graph import upstream
 
 _EXIT_CODES = {
@@ -102,7 +103,7 @@ class Worker(luigi.worker.Worker):
         # Nobody is ever asked to run a task that has no `run`.
         wanted = {task_id: task for task_id, task in waiting.items() if task.run is not None}
         forgotten = [task for task_id, task in wanted.items() if self._is_forgotten(known.get(task_id))]
-        for task in forgotten:
+        for task in share_look(forgotten, Snapshot()):
             self.add(task)
         return bool(forgotten)
 

@@ -1,5 +1,6 @@
 """What all tasks of a region share: parameters, settings, fingerprint."""
 
+import copy
 import html
 import os
 import re
@@ -96,6 +97,9 @@ class RegionTask(GuardedTask):
     in_manifest: ClassVar[bool] = True
     # Whether the last `run` made the files.
     was_made: bool = False
+    # The snapshots that the next `complete` and the next `deps` use; each is used once.
+    _handed: Snapshot | None = None
+    _seen: Snapshot | None = None
 
     region: luigi.Parameter[str] = luigi.Parameter(
         description="name of the region, which is also the name of its file: config/<region>.toml"
@@ -211,15 +215,28 @@ class RegionTask(GuardedTask):
         Luigi stops at the first complete task and never looks at the tasks upstream of it. Without this check, a lost
         shard would never be rebuilt once the index is finished.
         """
-        return self.is_complete_upstream(Snapshot())
+        snapshot, self._handed = self._handed or Snapshot(), None
+        is_complete = self.is_complete_upstream(snapshot)
+        self._seen = None if is_complete else snapshot
+        return is_complete
+
+    def deps(self) -> list[luigi.Task]:
+        """Return the tasks that Luigi asks next whether they are complete; they share one look at the files.
+
+        Luigi asks every task of a graph, and each answer depends on all upstream files. Tasks that looked at these
+        anew would need minutes for a large region on a network disk. The look is that of this task's last `complete`,
+        if it has not been passed on yet; so a whole graph is scheduled from one look.
+        """
+        snapshot, self._seen = self._seen or Snapshot(), None
+        return share_look(super().deps(), snapshot)
 
     def is_complete_upstream(self, snapshot: Snapshot) -> bool:
         """Return `complete`, asking each upstream task once."""
-        if self.name not in snapshot.whole:
+        if self.task_id not in snapshot.whole:
             required = luigi.task.flatten(self.requires())
             upstream_is_complete = all(task.is_complete_upstream(snapshot) for task in required)
-            snapshot.whole[self.name] = upstream_is_complete and self.is_published(snapshot)
-        return snapshot.whole[self.name]
+            snapshot.whole[self.task_id] = upstream_is_complete and self.is_published(snapshot)
+        return snapshot.whole[self.task_id]
 
     def run(self) -> None:
         """Make this task's files, unless they are published and current and only an upstream file was lost."""
@@ -296,6 +313,17 @@ class RegionTask(GuardedTask):
         if isinstance(exception, GcnLuigiError):
             return str(exception)
         return str(super().on_failure(exception))
+
+
+def share_look(tasks: Iterable[_T], snapshot: Snapshot) -> list[_T]:
+    """Return copies of tasks that answer their next `complete`, and only this one, from `snapshot`.
+
+    They are copies because Luigi keeps one instance of each task, and its later answers must not be old.
+    """
+    copies = [copy.copy(task) for task in tasks]
+    for task in copies:
+        task._handed = snapshot  # noqa: SLF001  a function of this class's module
+    return copies
 
 
 def files_of(tasks: Iterable[RegionTask]) -> list[PublishedFile]:

@@ -1,0 +1,87 @@
+"""Scheduling a graph looks at each file once, and a later question looks anew."""
+
+import collections
+import shutil
+
+import luigi
+import pytest
+
+from gcn_luigi.operate.build import Worker
+from gcn_luigi.tasks import BandStatistics, ChipShard
+from gcn_luigi.tasks.graph import upstream
+from gcn_luigi.tasks.target import PublishedFile
+from tests.integration.builds import build_inline, dataset
+
+
+@pytest.fixture
+def root(tiny, tmp_path):
+    """The root task of a finished dataset whose shards were lost."""
+    root = dataset(tiny.region, tmp_path, tiny.sources, tiny.config)
+    build_inline(root)
+    shutil.rmtree(root.paths.root / "shards")
+    return root
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """How often each published file was compared with its sidecar."""
+    found = collections.Counter()
+    is_intact = PublishedFile.is_intact
+
+    def counted(target, record, **options):
+        found[target.path] += 1
+        return is_intact(target, record, **options)
+
+    monkeypatch.setattr(PublishedFile, "is_intact", counted)
+    return found
+
+
+def _shards(root):
+    return [task for task in upstream(root) if isinstance(task, ChipShard)]
+
+
+def test_a_graph_is_scheduled_from_one_look_at_its_files(root, looks):
+    worker = Worker(scheduler=luigi.scheduler.Scheduler())
+    assert worker.add(root)
+    assert len(worker.waiting()) > len(_shards(root)) > 1
+    assert set(looks.values()) == {1}
+
+
+def test_a_task_that_starts_looks_once_at_what_it_requires(root, looks):
+    shard = _shards(root)[0]
+    assert all(task.complete() for task in shard.deps())
+    assert set(looks.values()) == {1}
+
+
+def test_every_later_question_is_answered_anew(root):
+    statistics = next(task for task in upstream(root) if isinstance(task, BandStatistics))
+    assert not statistics.complete()
+    shards = statistics.deps()
+    assert not any(shard.complete() for shard in shards)
+    for shard in shards:
+        shard.run()
+    # The answers of before have been given once; the same tasks now look at what is there now.
+    assert all(shard.complete() for shard in shards)
+    assert all(shard.complete() for shard in statistics.deps())
+    shards[0].targets()[0].path.unlink()
+    assert [shard.complete() for shard in statistics.deps()].count(False) == 1
+
+
+def test_a_look_is_passed_on_once(root):
+    statistics = next(task for task in upstream(root) if isinstance(task, BandStatistics))
+    assert not statistics.complete()
+    statistics.deps()
+    for shard in _shards(root):
+        shard.run()
+    assert all(shard.complete() for shard in statistics.deps())
+
+
+def test_two_regions_do_not_answer_for_each_other(root, tiny, tmp_path):
+    """Tasks of two regions have the same name, but not the same files."""
+    other = dataset(tiny.region, tmp_path / "other", tiny.sources, tiny.config)
+    assert [task.name for task in upstream(other)] == [task.name for task in upstream(root)]
+    assert not other.complete()
+    snapshot = other._seen
+    shard = _shards(root)[0]
+    shard.run()
+    assert shard.is_complete_upstream(snapshot)
