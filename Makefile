@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tools call each other by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# The tests start hundreds of commands; without stored bytecode each of them would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 SOURCES := $(wildcard _ext/*.pyx _ext/*.pxd _ext/*.h) setup.py pyproject.toml constraints.txt
 
 .PHONY: env dev demo docs notebook pictures test test-all checked sanitize lint types contracts format bench faults mutants clean help

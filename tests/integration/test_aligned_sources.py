@@ -196,8 +196,11 @@ def test_two_zones_of_utm_become_one_region(warped):
 
 @pytest.mark.parametrize(
     ("crs", "size", "method"),
-    [("EPSG:3413", 40, "bilinear"), ("EPSG:4326", 0.0006, "cubic"), ("EPSG:3338", 30.5, "bilinear")],
-    ids=["polar stereographic", "degrees", "another pixel size"],
+    [
+        pytest.param("EPSG:4326", 0.0006, "cubic", id="degrees"),
+        pytest.param("EPSG:3413", 40, "bilinear", id="polar stereographic", marks=pytest.mark.long),
+        pytest.param("EPSG:3338", 30.5, "bilinear", id="another pixel size", marks=pytest.mark.long),
+    ],
 )
 def test_a_dem_on_another_grid(warped, crs, size, method):
     warped.remove("topo")
@@ -346,6 +349,7 @@ def test_a_map_of_debris_on_another_grid_is_warped_for_a_label_from_outlines(war
     np.testing.assert_array_equal(classes[glacier & is_known] == 1, is_debris[glacier & is_known])
 
 
+@pytest.mark.long
 def test_after_a_kill_only_what_lacks_is_made(warped, monkeypatch):
     two_zones(warped)
     warped.config()
@@ -388,6 +392,7 @@ def test_a_changed_source_remakes_its_own_file_alone(warped):
     agrees(warped, "ndsi", {year: by_hand(warped.made["ndsi"], number) for number, year in enumerate(YEARS, 1)})
 
 
+@pytest.mark.long
 def test_a_touched_source_is_warped_again_and_nothing_follows(warped):
     two_zones(warped)
     warped.config()

@@ -95,6 +95,7 @@ def test_the_page_draws_a_panel_for_each_band_and_class(measured):
     assert found["comparison"]["hints"][0] in section
 
 
+@pytest.mark.long
 def test_another_number_of_shards_gives_the_same_bytes(measured, tmp_path, small_world):
     config = small_config(tmp_path / "config", "alike", WANTED, ("train = 2", "train = 3"))
     shutil.copytree(measured.paths.root, tmp_path / "out" / "alike")

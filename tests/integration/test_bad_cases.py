@@ -1,8 +1,9 @@
 """The 29 broken inputs, each through the whole graph: a clear error, or a dataset that says what was done."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,6 +42,23 @@ REFUSED = {
 }
 
 
+# Regions that are built to the end.
+SLOW = {
+    "all_nodata_tile",
+    "corrupt_block",
+    "grid_cell_outside",
+    "grid_year_without_epoch",
+    "mixed_optical_nodata",
+    "nan_nodata_dem",
+    "rgi_bowtie_missing_dates",
+    "silent_garbage",
+}
+
+
+def _each(cases: Iterable[str]) -> list[Any]:
+    return [pytest.param(case, marks=pytest.mark.long) if case in SLOW else case for case in sorted(cases)]
+
+
 def _cases(columbia_bad: Path) -> dict[str, dict[str, list[str]]]:
     cases: dict[str, dict[str, list[str]]] = json.loads((columbia_bad / "cases.json").read_text())
     return cases
@@ -67,7 +85,7 @@ def test_every_case_has_a_test(columbia_bad):
     assert set(_cases(columbia_bad)) == tested
 
 
-@pytest.mark.parametrize("case", sorted(REFUSED))
+@pytest.mark.parametrize("case", _each(REFUSED))
 def test_a_bad_input_is_refused_by_name(build, case, tmp_path):
     with pytest.raises(GcnLuigiError) as refusal:
         build(case)
@@ -163,7 +181,7 @@ REPAIRED = {
 }
 
 
-@pytest.mark.parametrize("case", sorted(REPAIRED))
+@pytest.mark.parametrize("case", _each(REPAIRED))
 def test_a_bad_input_is_mended_or_left_out_and_said(build, case, request):
     check = REPAIRED[case]
     extra = [request.getfixturevalue("columbia_dataset")] if check.__code__.co_argcount > 1 else []
@@ -171,6 +189,7 @@ def test_a_bad_input_is_mended_or_left_out_and_said(build, case, request):
     check(build, *extra)
 
 
+@pytest.mark.long
 def test_an_accepted_gap_is_recorded_and_stays_nodata(build):
     made = build("missing_band_file", ('topo = "topo"', 'topo = "topo"\non_missing = "gap"'))
     inventory = json.loads(made.paths.inventory.read_text())
@@ -180,6 +199,7 @@ def test_an_accepted_gap_is_recorded_and_stays_nodata(build):
     assert lost
 
 
+@pytest.mark.long
 def test_wild_values_are_reported_where_no_checksum_betrays_them(columbia, columbia_bad, tmp_path):
     root = overlaid(columbia, columbia_bad / "silent_garbage", [], tmp_path / "input")
     path = root / "optical/1125/ltsim_1125_nbr.tif"

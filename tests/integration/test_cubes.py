@@ -189,6 +189,7 @@ def test_a_netcdf_file_with_packed_values(cubed, tiny_output, file_format):
         assert np.isnan(tile.nodata)
 
 
+@pytest.mark.long
 def test_a_cube_for_each_tile(cubed, tiny_output):
     whole = cubed.cube()
     for tile, columns in (("w", slice(0, 160)), ("e", slice(160, None))):
@@ -334,6 +335,7 @@ def test_a_lost_tile_is_made_again_and_nothing_else(cubed):
     assert ran(cubed) == {"CubeTiles"}
 
 
+@pytest.mark.long
 def test_a_sentinel_2_cube_is_shown_in_its_colours(cubed, tiny, tmp_path):
     names = ["B02", "B03", "B04", "B08", "B11"]
     stack = np.stack([cubed.layers["ndsi"]] * len(names), axis=1)

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 
 
+@pytest.mark.long
 def test_the_region_of_another_sensor_is_built_as_it_stands(tmp_path):
     settings = load_region(EXAMPLES / "patagonia.toml").settings
     world = WorldSettings(

@@ -224,7 +224,7 @@ def test_nodata_is_the_fill_where_no_band_can_hold_it(tmp_path, built):
         assert rasterio.enums.MaskFlags.per_dataset not in file.mask_flag_enums[0]
 
 
-@pytest.mark.parametrize("edge", ["pad", "legacy"])
+@pytest.mark.parametrize("edge", ["legacy", pytest.param("pad", marks=pytest.mark.long)])
 def test_of_chips_that_hang_over_their_partition_only_what_lies_within_is_shown(tmp_path, edge, built):
     cut = ('size = 32\nstep = 16\nedge = "clamp"', f'size = 32\nstep = 20\nedge = "{edge}"')
     tiny = make_tiny(tmp_path, "tiny", cut, ('mode = "strict"', 'mode = "legacy"'))

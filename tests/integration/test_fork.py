@@ -157,6 +157,7 @@ def test_a_dataset_of_each_process_shows_its_own_rows(tmp_path):
     assert set(_python(_SHARED, tmp_path / "rows.tif", "own").split()) == {"0"}
 
 
+@pytest.mark.long
 def test_a_program_that_forks_and_holds_the_very_stack_open_gets_the_right_bytes(tiny, tiny_output, tmp_path):
     made = tmp_path / "made"
     where = (tiny.region, made, tiny.config, tiny.sources)
@@ -170,7 +171,10 @@ def test_a_program_that_forks_and_holds_the_very_stack_open_gets_the_right_bytes
         assert (made / "tiny" / path.relative_to(tiny_output / "tiny")).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@pytest.mark.parametrize(
+    "method",
+    ["fork", pytest.param("forkserver", marks=pytest.mark.long), pytest.param("spawn", marks=pytest.mark.long)],
+)
 def test_a_worker_holds_no_file_that_the_program_has_open(tiny, tiny_output, tmp_path, method):
     raster = next(tiny.sources.rglob("*.tif"))
     shard = next((tiny_output / "tiny").rglob("*.h5"))

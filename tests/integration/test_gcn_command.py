@@ -44,6 +44,7 @@ def _schedulers(running):
 
 
 @pytest.mark.luigid
+@pytest.mark.long
 def test_after_a_kill_one_worker_makes_the_same_bytes_and_its_scheduler_is_private_and_gone_afterwards(
     commands, tiny, tiny_output, tmp_path
 ):
@@ -123,7 +124,9 @@ def test_a_truncated_tile_stops_the_build_and_is_named(commands, tmp_path):
 
 @pytest.mark.fault
 @pytest.mark.luigid
-@pytest.mark.parametrize("stop", ["kill", "interrupt", "Ctrl-C"])
+@pytest.mark.parametrize(
+    "stop", ["Ctrl-C", pytest.param("kill", marks=pytest.mark.long), pytest.param("interrupt", marks=pytest.mark.long)]
+)
 def test_nothing_outlives_a_stopped_run(commands, tiny, tmp_path, stop):
     running = commands.start(*gcn_command(tiny, tmp_path), "--port", "0")
     wait_for(running.writer, pause=0.01)
@@ -157,7 +160,7 @@ class _Page(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.mark.luigid
-@pytest.mark.parametrize("handler", [_Page, Mail])
+@pytest.mark.parametrize("handler", [Mail, pytest.param(_Page, marks=pytest.mark.long)])
 def test_a_port_held_by_something_else_is_left_alone(commands, tiny, finished, handler):
     with served(handler) as port:
         ended = commands.gcn_run(tiny, finished, "--port", str(port))
@@ -168,6 +171,7 @@ def test_a_port_held_by_something_else_is_left_alone(commands, tiny, finished, h
 
 
 @pytest.mark.luigid
+@pytest.mark.long
 def test_a_free_port_is_used_as_asked_also_twice_in_a_row_and_past_a_proxy(commands, tiny, finished):
     port = free_port()
     for _ in range(2):

@@ -65,9 +65,9 @@ def test_legacy_chips_equal_the_published_rules_bit_for_bit(tmp_path, small_worl
 @pytest.mark.parametrize(
     ("edge", "step", "offsets"),
     [
-        ("clamp", 48, {0, 48, 64}),
         ("pad", 48, {0, 48, 96}),
         # The rule itself is tried on arrays, in less time.
+        pytest.param("clamp", 48, {0, 48, 64}, marks=pytest.mark.long),
         pytest.param("drop", 48, {0, 48}, marks=pytest.mark.long),
         pytest.param("clamp", 64, {0, 64}, marks=pytest.mark.long),
     ],
@@ -157,6 +157,7 @@ def test_rejected_ids_and_excluded_ground_are_never_used(tmp_path, small_world):
     assert notes == ["1 of 2 rejected ids name no cell: no-such-cell"]
 
 
+@pytest.mark.long
 def test_balanced_train_partitions_are_cut_twice_as_densely(tmp_path, small_world):
     made = _built(
         tmp_path,
@@ -185,6 +186,7 @@ def test_class_filters_reject_and_count(tmp_path, small_world):
     assert made.statistics["chips"]["train"]["too-little-ice"] > 0
 
 
+@pytest.mark.long
 def test_the_default_split_shares_no_pixel_and_keeps_its_distance(tmp_path, small_world):
     made = _built(tmp_path, small_world)
     audit = json.loads(made.paths.split_audit.read_text())

@@ -73,6 +73,7 @@ def questions(text):
     return [" ".join(question.replace("#", "").split()) for question in found if "buffer between" not in question]
 
 
+@pytest.mark.long
 def test_a_tree_of_tiles(world, gcn, tiny):
     shutil.copytree(tiny.sources / "optical", world.files / "optical")
     shutil.copytree(tiny.sources / "topo", world.files / "topo")
@@ -91,6 +92,7 @@ def test_a_tree_of_tiles(world, gcn, tiny):
     assert questions(text) == []
 
 
+@pytest.mark.long
 def test_one_file_of_several_bands_for_each_year(world, gcn):
     for year in YEARS:
         planes = {name: world.planes[name, year] for name in OPTICAL}
@@ -106,7 +108,14 @@ def test_one_file_of_several_bands_for_each_year(world, gcn):
     assert questions(text) == []
 
 
-@pytest.mark.parametrize(("driver", "ending"), [("GTiff", "tif"), ("COG", "tiff"), ("VRT", "vrt")])
+@pytest.mark.parametrize(
+    ("driver", "ending"),
+    [
+        ("GTiff", "tif"),
+        pytest.param("COG", "tiff", marks=pytest.mark.long),
+        pytest.param("VRT", "vrt", marks=pytest.mark.long),
+    ],
+)
 def test_one_file_for_each_band_and_year(world, gcn, driver, ending):
     for name in (*OPTICAL, "rmse"):
         for year in YEARS:
@@ -126,6 +135,7 @@ def test_one_file_for_each_band_and_year(world, gcn, driver, ending):
     assert questions(text) == []
 
 
+@pytest.mark.long
 def test_one_file_for_each_band_whose_bands_are_years_in_any_order(world, gcn):
     for name in OPTICAL:
         path = world.write(f"{name}.tif", {f"y{year}": world.planes[name, year] for year in reversed(YEARS)})
@@ -198,6 +208,7 @@ def test_names_of_sentinel_2(world, gcn):
     assert questions(text) == []
 
 
+@pytest.mark.long
 def test_names_of_landsat(world, gcn):
     for year, date in zip(YEARS, ("20040716", "20080702"), strict=True):
         stored = world.planes["nbr", year].astype(np.int32)

@@ -274,7 +274,7 @@ class TestStorage:
         for path in (built.root / "shards").iterdir():
             assert (tmp_path / "chips/shards" / path.name).read_bytes() == path.read_bytes()
 
-    @pytest.mark.parametrize("layout", ["chips", "windows"])
+    @pytest.mark.parametrize("layout", ["windows", pytest.param("chips", marks=pytest.mark.long)])
     def test_a_build_gives_what_a_conversion_gives(self, tiny, built, tmp_path, layout):
         config = write_config(tmp_path / "config", tiny, {**VOTES, "shards.layout": layout, "shards.codec": "none"})
         build_inline(dataset(tiny.region, tmp_path / "out", tiny.sources, config))
@@ -391,10 +391,10 @@ class TestOtherSettings:
         "changes",
         [
             {"nodata.mode": "legacy", "nodata.legacy.topo_band": -2, "nodata.fill": 1},
-            {"chips.edge": "pad", "chips.step": 24, "shards.layout": "windows"},
-            {"chips.edge": "legacy", "chips.step": 24},
-            {"label.ice_outside": "ignore"},
-            {"label.ice_outside": "ice"},
+            pytest.param({"chips.edge": "pad", "chips.step": 24, "shards.layout": "windows"}, marks=pytest.mark.long),
+            pytest.param({"chips.edge": "legacy", "chips.step": 24}, marks=pytest.mark.long),
+            pytest.param({"label.ice_outside": "ignore"}, marks=pytest.mark.long),
+            pytest.param({"label.ice_outside": "ice"}, marks=pytest.mark.long),
             {"stack.dtype": "float32"},
             {"lattice.bounds": [336010.0, 1288330.0, 345580.0, 1295980.0], "align.resampling": "bilinear"},
         ],

@@ -42,6 +42,7 @@ def test_a_build_by_luigi_itself_equals_one_in_this_process_and_is_not_repeated(
 
 
 @pytest.mark.luigid
+@pytest.mark.long
 def test_a_central_scheduler_shows_the_whole_graph_by_stages(commands, tiny, tiny_output, tmp_path):
     with luigid(commands) as port:
         where = ("--scheduler-host", "127.0.0.1", "--scheduler-port", str(port))
@@ -105,6 +106,7 @@ def test_a_misspelt_key_stops_the_command_before_any_task(commands, tiny, tmp_pa
 
 
 @pytest.mark.fault
+@pytest.mark.long
 def test_a_killed_worker_fails_its_task_and_the_next_run_mends_it(commands, tiny, tiny_output, tmp_path):
     running = commands.start(*luigi_command("gcn.ChipIndex", tiny, tmp_path), LOCAL, LUIGI_CONFIG_PATH=str(LUIGI_CFG))
     wait_for(running.writer, pause=0.01).kill()
@@ -120,6 +122,7 @@ def test_a_killed_worker_fails_its_task_and_the_next_run_mends_it(commands, tiny
     assert [digest(tmp_path / "tiny" / entry["path"]) for entry in made] == [entry["sha256"] for entry in made]
 
 
+@pytest.mark.long
 def test_two_regions_are_built_in_one_graph(commands, tmp_path):
     first = make_tiny(tmp_path, "first")
     make_tiny(tmp_path, "second", ("seed = 8", "seed = 9"))
@@ -138,6 +141,7 @@ def test_two_regions_are_built_in_one_graph(commands, tmp_path):
         assert set(made.chip_table["split"]) == {"train", "dev"}
 
 
+@pytest.mark.long
 def test_partition_files_hold_the_pixels_of_the_chips_and_a_lost_one_is_made_again(
     commands, tiny, tiny_output, tmp_path
 ):

@@ -35,6 +35,7 @@ print(int(held.split()[1]) * 1024 - before)
 
 
 @pytest.mark.fault
+@pytest.mark.long
 def test_too_little_memory_is_told_with_what_to_lower_and_leaves_nothing_half_made(commands, tiny, tmp_path):
     ended = commands.gcn_run(tiny, tmp_path, "--local-scheduler", "--memory", "240")
 

@@ -253,6 +253,7 @@ def test_all_of_it_is_sealed_and_names_no_place(described):
     assert list(validate(described)) == []
 
 
+@pytest.mark.long
 def test_another_build_elsewhere_gives_the_same_bytes(described, tmp_path):
     tiny = make_tiny(tmp_path, "tiny", SAID)
     build_inline(dataset("tiny", tmp_path / "another/place", tiny.sources, tiny.config))

@@ -23,8 +23,8 @@ def finished(small_world, tmp_path_factory):
     ("lost", "rebuilt"),
     [
         ("shards/train-00000-of-00002.h5", ("gcn.ChipShard(train, 0, 2)",)),
-        ("label.tif", ("gcn.ClassLabel()",)),
-        ("stacks/2008.vrt", ("gcn.YearStack(2008)",)),
+        pytest.param("label.tif", ("gcn.ClassLabel()",), marks=pytest.mark.long),
+        pytest.param("stacks/2008.vrt", ("gcn.YearStack(2008)",), marks=pytest.mark.long),
     ],
 )
 def test_a_file_lost_in_the_middle_of_the_graph_is_made_again_and_nothing_else(finished, lost, rebuilt):
@@ -42,6 +42,7 @@ def test_a_file_lost_in_the_middle_of_the_graph_is_made_again_and_nothing_else(f
     assert list(validate(finished / "out" / "small")) == []
 
 
+@pytest.mark.long
 def test_a_lost_sidecar_rebuilds_its_file_alone(finished):
     shutil.rmtree(finished / "out" / "small" / ".gcn" / "mosaics")
 

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.report.quality.page import write_report
@@ -41,6 +43,7 @@ def test_the_page_states_what_the_files_hold(columbia_output):
     assert all(partition in facts for partition in catalog["partition"])
 
 
+@pytest.mark.long
 def test_the_page_can_be_drawn_again_to_the_same_bytes_but_for_times(columbia, columbia_output, tmp_path):
     paths = DatasetPaths(columbia_output)
     task = dataset("columbia", columbia_output.parent, columbia).clone(QualityReport)

@@ -194,6 +194,7 @@ def test_another_machine_is_asked_where_the_settings_trust_it(commands, tiny, tm
 
 
 @pytest.mark.luigid
+@pytest.mark.long
 def test_gcn_run_uses_the_scheduler_it_is_given(commands, tiny, tmp_path):
     with luigid(commands) as port:
         ended = commands.gcn_run(tiny, tmp_path / "out", "--scheduler-url", f"http://127.0.0.1:{port}/")

@@ -28,6 +28,8 @@ SOURCES = {
     "float32": ((1000.0, 0.25), (1.0, 0.0), np.nan),
     "float64": ((1000.0, 0.0), (1.0, 0.125), None),
 }
+# Each type of source and each type of stack once; all pairs take half a minute.
+FEW = {("uint8", "float32"), ("uint16", "int16"), ("int16", "float32"), ("int32", "int16"), ("float64", "int16")}
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +149,14 @@ def _chips_are_the_originals(typed, made, dtype, fill=0):
     return {band: np.concatenate(parts) for band, parts in valid.items()}
 
 
-@pytest.mark.parametrize("stack", ["int16", "float32"])
-@pytest.mark.parametrize("dtype", list(SOURCES))
+@pytest.mark.parametrize(
+    ("dtype", "stack"),
+    [
+        pytest.param(dtype, stack, marks=() if (dtype, stack) in FEW else pytest.mark.long)
+        for dtype in SOURCES
+        for stack in ("int16", "float32")
+    ],
+)
 def test_a_source_of_any_type_gives_its_own_pixels(typed, dtype, stack):
     made = typed.build(typed.of_type(dtype), f'[stack]\ndtype = "{stack}"')
 
@@ -171,7 +179,13 @@ def _hidden(shape, seed):
 
 
 @pytest.mark.parametrize(
-    ("stack", "how"), [("int16", "alpha"), ("int16", "inside"), ("int16", "beside"), ("float32", "alpha")]
+    ("stack", "how"),
+    [
+        ("int16", "inside"),
+        ("float32", "alpha"),
+        pytest.param("int16", "alpha", marks=pytest.mark.long),
+        pytest.param("int16", "beside", marks=pytest.mark.long),
+    ],
 )
 def test_pixels_that_an_alpha_band_or_a_mask_hides_are_missing(typed, stack, how):
     # What the file holds below its mask must not count, nor hide a nodata value that the mask shows.
@@ -207,7 +221,7 @@ def test_pixels_that_an_alpha_band_or_a_mask_hides_are_missing(typed, stack, how
     assert quality["missing"] == lost.sum()
 
 
-@pytest.mark.parametrize("stack", ["int16", "float32"])
+@pytest.mark.parametrize("stack", ["int16", pytest.param("float32", marks=pytest.mark.long)])
 def test_scale_and_offset_tags_are_applied_on_request(typed, stack):
     for key, plane in typed.layers.items():
         whole = np.where(plane < -9000, 65535, plane + 3000).astype(np.uint16)
@@ -248,7 +262,7 @@ def test_files_with_unlike_tags_are_refused(typed):
     assert "ndsi_2008.tif" in str(refused.value)
 
 
-@pytest.mark.parametrize("stack", ["int16", "float32"])
+@pytest.mark.parametrize("stack", ["float32", pytest.param("int16", marks=pytest.mark.long)])
 def test_infinite_pixels_are_missing_and_counted(typed, stack):
     tables = typed.of_type("float32")
     for year, value in zip(YEARS, (np.inf, -np.inf), strict=True):
@@ -264,7 +278,10 @@ def test_infinite_pixels_are_missing_and_counted(typed, stack):
     assert "infinite" not in json.loads(made.paths.tile_quality("dem").read_text())
 
 
-@pytest.mark.parametrize(("stack", "policy"), [("int16", "nodata"), ("int16", "saturate"), ("float32", "nodata")])
+@pytest.mark.parametrize(
+    ("stack", "policy"),
+    [("int16", "saturate"), ("float32", "nodata"), pytest.param("int16", "nodata", marks=pytest.mark.long)],
+)
 def test_values_that_do_not_fit_are_counted_and_told(typed, stack, policy):
     tables, (low, high) = typed.of_type("float64"), (-40000, 40000) if stack == "int16" else (-1e300, 1e300)
     for year in YEARS:

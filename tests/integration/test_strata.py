@@ -90,6 +90,7 @@ def test_a_dataset_without_elevations_has_the_other_strata(tmp_path):
     assert set(table["stratum"]) == {"region", "year", "year gap"}
 
 
+@pytest.mark.long
 def test_elevations_that_are_not_stacked_give_the_same_bands(tmp_path, table):
     made = make_tiny(tmp_path)
     path = made.config / "tiny.toml"

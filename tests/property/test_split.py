@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gcn_luigi.errors import ConfigError
@@ -25,6 +25,7 @@ windows = st.lists(st.tuples(st.integers(-30, 60), st.integers(-30, 60)), min_si
     st.integers(1, 4),
     st.integers(0, 99),
 )
+@example([(0, 0), (0, 1)], "legacy", 0, 1, 0)
 def test_train_and_dev_share_no_pixel_and_the_audit_agrees(corners, method, buffer, block, seed):
     rng = np.random.default_rng(seed)
     catalog = make_catalog([(r, c, 8, 8) for r, c in corners], glacier=rng.random(len(corners)))
@@ -41,7 +42,8 @@ def test_train_and_dev_share_no_pixel_and_the_audit_agrees(corners, method, buff
     assert not pixels(result, "train") & pixels(result, "dev")
     assert audit["shared_pixels"] == 0
     assert len(train) + len(dev) == result["used"].sum()
-    assert len(train) > 0
+    # By the published rule chance decides: of a few cells that overlap, train may keep none.
+    assert len(train) > 0 or method == "legacy"
     assert (result["reason"] == "").equals(result["used"])
     if method == "blocks" and len(dev) and not any("too small" in note for note in notes):
         assert least_gap(result) >= buffer * 8

@@ -39,6 +39,7 @@ def test_a_page_that_is_up_to_date_is_left_alone(built):
     assert page.stat().st_mtime_ns == before
 
 
+@pytest.mark.long
 def test_a_lost_page_is_drawn_and_so_is_one_asked_for_again(built):
     page = built / "out/tiny/report.html"
     page.unlink()

@@ -150,6 +150,7 @@ def test_a_dataset_without_repeats_says_so(rich):
     assert repeat_examples(data) == []
 
 
+@pytest.mark.long
 def test_partitions_stored_once_give_the_same_page_but_for_how_they_are_stored(rich, tmp_path):
     settings, paths = mirrored(rich, tmp_path / "tiny")
     settings = settings.model_copy(update={"shards": settings.shards.model_copy(update={"layout": "windows"})})

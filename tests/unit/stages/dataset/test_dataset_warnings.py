@@ -152,6 +152,7 @@ def test_extents_of_two_years_are_told_without_the_list_of_names(settings, paths
     assert told == note.removesuffix(": b on a")
 
 
+@pytest.mark.long
 def test_a_plan_and_a_run_tell_the_same_warnings(tmp_path, gcn):
     tiny = make_tiny(
         tmp_path,
