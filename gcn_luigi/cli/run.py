@@ -30,15 +30,27 @@ _DEMO_DATA_ROOT = 'data_root = "../output/demo-input"'
 @region_options
 @shared_options
 @click.option("--deep", is_flag=True, help="First read every finished file, and rebuild those whose bytes changed.")
+@click.option(
+    "--task",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Build only this task and what it requires, such as 'ChipShard(train, 7)'; a family stands for all its "
+    "tasks. May be given several times.",
+)
 def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, **options: Any) -> None:
     """Build the dataset of REGION: a name in the config directory, or a TOML file.
 
     Run it again after a failure or a change: it builds only the files that are missing or out of date. It also rebuilds
     a finished file that somebody has written to. With --deep it also finds files that the disk has damaged.
 
+    With --task, the parts of a dataset can be built by jobs that know nothing of each other, in any order and again
+    after a failure; a run without it then builds what is left.
+
     \b
     Example:
       gcn run columbia --workers 2
+      gcn run columbia --local-scheduler --task 'ChipShard(train, 7)'
     """  # noqa: D301  click reads the control character
     _check_scheduler_options(options)
     build_region(region_file(region, config_dir), output, data_root, **options)
@@ -50,12 +62,19 @@ def _check_scheduler_options(options: dict[str, Any]) -> None:
 
 
 def build_region(
-    path: Path, output: Path, data_root: Path | None, *, workers: int, deep: bool = False, **options: Any
+    path: Path,
+    output: Path,
+    data_root: Path | None,
+    *,
+    workers: int,
+    deep: bool = False,
+    names: tuple[str, ...] = (),
+    **options: Any,
 ) -> None:
     """Build the region that `path` configures below `output`, and exit with Luigi's exit code if that fails.
 
     `data_root` replaces the one of the TOML file. With `deep` the bytes of all finished files are first compared with
-    their digests. `options` are the other ones of `shared_options`. Raises ConfigError or SchedulerError if a setting
+    their digests. `names` are the tasks to build; without any, the whole dataset is built. `options` are the other ones of `shared_options`. Raises ConfigError or SchedulerError if a setting
     cannot be used, or if the scheduler does not answer or is not trusted.
     """
     root = dataset_task(path, output, data_root, is_built=True)
@@ -65,6 +84,7 @@ def build_region(
         from gcn_luigi.prepare.evaluation.variogram import check_library  # noqa: PLC0415
 
         check_library()
+    from gcn_luigi.cli.chosen import chosen_tasks  # noqa: PLC0415
     from gcn_luigi.luigi_host.memory_limit import share_mb  # noqa: PLC0415
     from gcn_luigi.operate.build import build  # noqa: PLC0415
     from gcn_luigi.operate.leftovers import invalidate_damaged, sweep_temporaries  # noqa: PLC0415
@@ -76,6 +96,9 @@ def build_region(
 
     composite = shown_names(settings.schema_bands.image, settings.report.composite or ())
     root = root.clone(Dataset, memory_mb=options["memory"] or share_mb(workers))
+    if names:
+        # A name that fits no task is told before anything starts.
+        chosen_tasks(root, names)
     sweep_temporaries(root)
     if deep:
         for damaged in invalidate_damaged(root):
@@ -95,28 +118,33 @@ def build_region(
         with watching() as watch:
             # A scheduler that the user named must be used; one that another run started here may end with that run.
             goes_on = options["scheduler_url"] is None
-            result = build([root], workers=workers, address=address, watch=watch, goes_on=goes_on)
-    if result.exit_code == 0 and not root.complete():
+            tasks = chosen_tasks(root, names) if names else [root]
+            result = build(tasks, workers=workers, address=address, watch=watch, goes_on=goes_on)
+    if result.exit_code == 0 and not all(task.complete() for task in tasks):
         click.echo(
             "not finished: sources or settings changed during the run, or another run is building this dataset with "
             "other settings. Wait for that run to end, then run again.",
             err=True,
         )
         sys.exit(NOT_RUN)
-    if not result.exit_code:
+    if not result.exit_code and not names:
         print_warnings(dataset_warnings(settings, root.paths))
-    print_result(result, root.paths.root)
+    print_result(result, root.paths.root, is_whole=not names)
 
 
-def print_result(result: "BuildResult", directory: Path) -> None:
-    """Say how the build of the dataset in `directory` ended; exit with Luigi's exit code if that is not 0."""
+def print_result(result: "BuildResult", directory: Path, *, is_whole: bool = True) -> None:
+    """Say how the build of the dataset in `directory` ended; exit with Luigi's exit code if that is not 0.
+
+    `is_whole` is False if only some of its tasks were asked for.
+    """
     exit_if_failed(result, f"not finished: {len(result.built)} tasks built. {_advice(result)}")
     if result.lost_scheduler:
         click.echo("the scheduler ended during the run; the rest was built without its page", err=True)
     built = f"{len(result.built)} tasks built" if result.built else "nothing to build, everything is up to date"
     if result.built_elsewhere:
         built = f"{len(result.built)} tasks built, {len(result.built_elsewhere)} more by another run"
-    click.echo(f"done: {built}\ndataset: {directory}\nreport:  {directory / 'report.html'}")
+    shown = f"dataset: {directory}\nreport:  {directory / 'report.html'}" if is_whole else f"parts of {directory}"
+    click.echo(f"done: {built}\n{shown}")
 
 
 def print_warnings(warnings: "Iterable[str]") -> None:

@@ -15,6 +15,7 @@ from benchmarks import limits, machine
 from benchmarks.rows import Claim, Row, evaluate
 from benchmarks.suite import NAMES
 from benchmarks.timing import Contestant, Race, Sample, race
+from tests.integration.builds import once_per_run
 
 ROOT = Path(__file__).resolve().parents[2]
 # Not measured by a quick run.
@@ -25,12 +26,13 @@ _OPTIONAL = ("torch", "hdf5plugin")
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("bench")
-    command = [sys.executable, "-m", "benchmarks", "--quick", "--directory", str(directory)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Random batches" in done.stdout
-    return directory / "quick" / "results"
+    def measure(directory: Path) -> None:
+        command = [sys.executable, "-m", "benchmarks", "--quick", "--directory", str(directory)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "Random batches" in done.stdout
+
+    return once_per_run(tmp_path_factory, "bench", measure) / "quick" / "results"
 
 
 def suite(results: Path, name: str) -> dict[str, Any]:

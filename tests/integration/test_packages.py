@@ -21,6 +21,7 @@ from packaging.requirements import Requirement
 
 import gcn_luigi
 from gcn_luigi.version import __version__
+from tests.integration.builds import once_per_run
 from tests.reference.building import BUILDING
 
 pytestmark = pytest.mark.long
@@ -67,41 +68,52 @@ def _files(directory, *parts):
     return {path.relative_to(directory).as_posix() for path in below}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def clone(tmp_path_factory):
     """Return a tree as a clone has it: nothing compiled, no list of files left by an earlier build."""
-    target = tmp_path_factory.mktemp("clone") / "gcn_luigi"
-    return shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*NOT_OURS))
+
+    def copy(place):
+        shutil.copytree(ROOT, place / "gcn_luigi", ignore=shutil.ignore_patterns(*NOT_OURS))
+
+    return once_per_run(tmp_path_factory, "clone", copy) / "gcn_luigi"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sdist(clone, tmp_path_factory):
     """Return the source distribution made from the clone."""
-    target = tmp_path_factory.mktemp("sdist")
-    return target / _run(sys.executable, "-c", _SDIST, target, cwd=clone).splitlines()[-1]
-
-
-@pytest.fixture(scope="module")
-def wheel(sdist, tmp_path_factory):
-    """Return the wheel made from the source distribution."""
-    target = tmp_path_factory.mktemp("wheel")
-    offline = ("--no-build-isolation", "--no-deps", "--no-index", "--disable-pip-version-check")
-    _run(sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", target, sdist, cwd=target)
-    (made,) = target.glob("*.whl")
+    place = once_per_run(
+        tmp_path_factory, "sdist", lambda target: _run(sys.executable, "-c", _SDIST, target, cwd=clone)
+    )
+    (made,) = place.glob("*.tar.gz")
     return made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def wheel(sdist, tmp_path_factory):
+    """Return the wheel made from the source distribution."""
+
+    def build(target):
+        offline = ("--no-build-isolation", "--no-deps", "--no-index", "--disable-pip-version-check")
+        _run(sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", target, sdist, cwd=target)
+
+    (made,) = once_per_run(tmp_path_factory, "wheel", build).glob("*.whl")
+    return made
+
+
+@pytest.fixture(scope="session")
 def installed(wheel, tmp_path_factory):
     """Return an environment in which the package is the wheel's, and the libraries are those of the tests."""
-    place = tmp_path_factory.mktemp("installed") / "venv"
-    _run(sys.executable, "-m", "venv", "--without-pip", place, cwd=place.parent)
-    pip = (sys.executable, "-m", "pip", "--python", place / "bin/python", "--disable-pip-version-check")
-    _run(*pip, "install", "--no-deps", "--no-index", wheel, cwd=place.parent)
-    # A directory that a .pth file adds comes last, and its own .pth files, those of this tree, are not read.
-    (packages,) = place.glob("lib/python*/site-packages")
-    (packages / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
-    return place / "bin"
+
+    def install(directory):
+        place = directory / "venv"
+        _run(sys.executable, "-m", "venv", "--without-pip", place, cwd=place.parent)
+        pip = (sys.executable, "-m", "pip", "--python", place / "bin/python", "--disable-pip-version-check")
+        _run(*pip, "install", "--no-deps", "--no-index", wheel, cwd=place.parent)
+        # A directory that a .pth file adds comes last, and its own .pth files, those of this tree, are not read.
+        (packages,) = place.glob("lib/python*/site-packages")
+        (packages / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+
+    return once_per_run(tmp_path_factory, "installed", install) / "venv/bin"
 
 
 def test_a_source_distribution_holds_every_file_that_builds_tests_and_documents_the_package(clone, sdist):
@@ -195,10 +207,14 @@ def _libraries_of(name):
     return list(found.values())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def reading_alone(clone, tmp_path_factory):
     """Return a Python in which gcn-luigi-reader is installed with the libraries that it names, and nothing else."""
-    place = tmp_path_factory.mktemp("reading")
+    place = once_per_run(tmp_path_factory, "reading", lambda place: _install_reader(clone, place))
+    return place / "venv/bin/python"
+
+
+def _install_reader(clone, place):
     _run(sys.executable, "packaging/reader/lay_out.py", place / "tree", cwd=clone)
     offline = ("--no-build-isolation", "--no-deps", "--no-index", "--disable-pip-version-check")
     _run(sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", place, place / "tree", cwd=place)
@@ -218,7 +234,6 @@ def reading_alone(clone, tmp_path_factory):
             for top in {path.parts[0] for path in distribution.files if ".." not in path.parts} - {"__pycache__"}:
                 if not (packages / top).exists():
                     (packages / top).symlink_to(distribution.locate_file(top))
-    return python
 
 
 def test_a_dataset_is_read_where_nothing_that_builds_is_installed(reading_alone, demo_output):
