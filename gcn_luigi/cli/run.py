@@ -74,8 +74,9 @@ def build_region(
     """Build the region that `path` configures below `output`, and exit with Luigi's exit code if that fails.
 
     `data_root` replaces the one of the TOML file. With `deep` the bytes of all finished files are first compared with
-    their digests. `names` are the tasks to build; without any, the whole dataset is built. `options` are the other ones of `shared_options`. Raises ConfigError or SchedulerError if a setting
-    cannot be used, or if the scheduler does not answer or is not trusted.
+    their digests. `names` are the tasks to build; without any, the whole dataset is built. `options` are the other ones
+    of `shared_options`. Raises ConfigError or SchedulerError if a setting cannot be used, or if the scheduler does not
+    answer or is not trusted.
     """
     root = dataset_task(path, output, data_root, is_built=True)
     settings = root.configured.settings
