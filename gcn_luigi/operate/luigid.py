@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -19,8 +20,6 @@ from gcn_luigi.luigi_host.trust import check_address, is_loopback, is_own, is_wr
 LOOPBACK = "127.0.0.1"
 _PATIENCE_S = 30.0
 _RIVAL_S = 3.0
-_STATE = "scheduler-state"
-_LOG = "luigid.log"
 _FIX = "remove it or choose another --output; `gcn run --local-scheduler` needs no such directory"
 # The scheduler ends with its parent, however that ends (1 is PR_SET_PDEATHSIG, 15 is SIGTERM; Linux only).
 _LUIGID = """
@@ -93,9 +92,10 @@ def central_scheduler(port: int, state: Path, config: Path) -> Iterator[str]:
         yield f"http://{LOOPBACK}:{port}"
         return
     port = free_port(port)
-    descriptor, log = _create_log(state), state / _LOG
+    descriptor = _create_log(state)
+    log, kept = (state / name for name in _file_names())
     with os.fdopen(descriptor, "wb") as stream:
-        options = ["--address", LOOPBACK, "--port", str(port), "--state-path", str(state / _STATE)]
+        options = ["--address", LOOPBACK, "--port", str(port), "--state-path", str(kept)]
         process = subprocess.Popen(  # noqa: S603  our own interpreter, fixed arguments
             [sys.executable, "-c", _LUIGID, *options],
             env={**os.environ, "LUIGI_CONFIG_PATH": str(config)},
@@ -153,6 +153,12 @@ def _not_private(path: Path, why: str) -> SchedulerError:
     return SchedulerError(f"the scheduler's directory cannot be made private: {why}", where=str(path), fix=_FIX)
 
 
+def _file_names() -> tuple[str, str]:
+    """Return the names of log and state; machines that share the directory have a scheduler each."""
+    machine = re.sub(r"[^\w.-]", "_", socket.gethostname())
+    return f"luigid-{machine}.log", f"scheduler-state-{machine}"
+
+
 def _create_log(state: Path) -> int:
     """Make the directory private, remove an earlier scheduler's files, and return a descriptor of a new log.
 
@@ -161,12 +167,12 @@ def _create_log(state: Path) -> int:
     """
     handle = private_directory(state)
     try:
-        for name in (_STATE, _LOG):
+        for name in _file_names():
             # A link is removed, not followed.
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=handle)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(_LOG, flags, 0o600, dir_fd=handle)
+        return os.open(_file_names()[0], flags, 0o600, dir_fd=handle)
     except OSError as error:
         raise SchedulerError(
             f"the scheduler's directory cannot be cleared: {error.strerror}", where=str(state), fix=_FIX

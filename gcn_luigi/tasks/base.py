@@ -21,6 +21,7 @@ from gcn_luigi.io.publish.sidecar import fingerprint_of
 from gcn_luigi.io.publish.timings import write_time
 from gcn_luigi.luigi_host.guard import GuardedTask, ignore_gdal_settings
 from gcn_luigi.luigi_host.memory_limit import within_memory
+from gcn_luigi.tasks.awaited import look_when_complete
 from gcn_luigi.tasks.dependencies import Dependencies, Snapshot, facets_of
 from gcn_luigi.tasks.target import PublishedFile
 
@@ -225,10 +226,11 @@ class RegionTask(GuardedTask):
 
         Luigi asks every task of a graph, and each answer depends on all upstream files. Tasks that looked at these
         anew would need minutes for a large region on a network disk. The look is that of this task's last `complete`,
-        if it has not been passed on yet; so a whole graph is scheduled from one look.
+        if it has not been passed on yet; so a whole graph is scheduled from one look. Otherwise Luigi is about to run
+        this task, and on a shared file system the look waits for files that other machines have published.
         """
-        snapshot, self._seen = self._seen or Snapshot(), None
-        return share_look(super().deps(), snapshot)
+        required, snapshot, self._seen = super().deps(), self._seen, None
+        return share_look(required, snapshot or look_when_complete(required, self.paths.root))
 
     def is_complete_upstream(self, snapshot: Snapshot) -> bool:
         """Return `complete`, asking each upstream task once."""

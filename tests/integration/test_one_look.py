@@ -2,10 +2,12 @@
 
 import collections
 import shutil
+import threading
 
 import luigi
 import pytest
 
+from gcn_luigi.io.publish.filesystems import FileSystem
 from gcn_luigi.operate.build import Worker
 from gcn_luigi.tasks import BandStatistics, ChipShard
 from gcn_luigi.tasks.graph import upstream
@@ -85,3 +87,39 @@ def test_two_regions_do_not_answer_for_each_other(root, tiny, tmp_path):
     shard = _shards(root)[0]
     shard.run()
     assert shard.is_complete_upstream(snapshot)
+
+
+@pytest.fixture
+def shared(monkeypatch):
+    """A file system that machines share, and a short patience with it."""
+    monkeypatch.setattr("gcn_luigi.tasks.awaited.file_system_of", lambda _: FileSystem("nfs4"))
+    monkeypatch.setattr("gcn_luigi.tasks.awaited._PAUSE_S", 0.05)
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_file_that_another_machine_has_published_is_waited_for(root):
+    statistics = next(task for task in upstream(root) if isinstance(task, BandStatistics))
+    for shard in _shards(root):
+        shard.run()
+    late = root.paths.shards.rename(root.paths.root / "not-seen-yet")
+    shown = threading.Timer(0.5, late.rename, [root.paths.shards])
+    shown.start()
+
+    # What `deps` does when Luigi is about to run the task.
+    assert all(shard.complete() for shard in statistics.deps())
+    shown.join()
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_file_that_does_not_come_is_not_waited_for_for_ever(root, monkeypatch):
+    monkeypatch.setattr("gcn_luigi.tasks.awaited._PATIENCE_S", 0.2)
+    statistics = next(task for task in upstream(root) if isinstance(task, BandStatistics))
+
+    assert not any(shard.complete() for shard in statistics.deps())
+
+
+@pytest.mark.usefixtures("shared")
+def test_scheduling_waits_for_nothing(root, monkeypatch):
+    monkeypatch.setattr("gcn_luigi.tasks.awaited.time.sleep", lambda _: pytest.fail("it waits"))
+
+    assert Worker(scheduler=luigi.scheduler.Scheduler()).add(root)

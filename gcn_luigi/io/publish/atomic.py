@@ -1,7 +1,8 @@
 """Atomic writes: afterwards a file is complete and synced under its name, or it does not exist.
 
 A file or directory is first written under a temporary name: a hidden sibling of the final name, which begins with eight
-hexadecimal digits between two dots. It is locked as long as its writer lives.
+hexadecimal digits between two dots. It is locked as long as its writer lives, and its lock names the machine of the
+writer.
 """
 
 import errno
@@ -11,11 +12,13 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gcn_luigi.errors import GcnLuigiError, PublishError
+from gcn_luigi.io.publish.filesystems import file_system_of, is_elsewhere, this_machine
 
 # The errors with which a file system refuses a file. Any other error belongs to the writer.
 _REFUSED = "ENOSPC EDQUOT EFBIG EROFS EACCES EPERM ENOTDIR EISDIR EEXIST"
@@ -26,6 +29,10 @@ _PROBE_BYTES = 1 << 18
 _TOKEN = "[0-9a-f]" * 8
 _TEMPORARY = re.compile(rf"\.{_TOKEN}\..+", re.DOTALL)
 _LOCK = ".lock"
+# No file takes as long to write; and clocks of machines that share a disk do not differ as much.
+_FORSAKEN_S = 86_400
+# Bytes of the name of a machine that are read.
+_MOST_NAME = 400
 
 
 @contextmanager
@@ -62,9 +69,10 @@ def temporary_sibling(final: Path) -> Iterator[Path]:
     """Yield the path of a hidden sibling of `final` to write, which is locked as long as this process lives.
 
     It keeps the suffixes of `final`, because drivers look at them. The lock distinguishes a file that is being written
-    from one whose writer was killed: the kernel releases the lock when the process ends, on any machine that shares the
-    directory. Leftovers of dead writers of `final` are removed first. At the end, all files with the token of the
-    sibling (a journal, a side file of a driver) are removed as well.
+    from one whose writer was killed: the kernel releases the lock when the process ends. Where machines share a file
+    system whose locks hold on one machine alone, a file of another machine is left alone for a day. Leftovers of dead
+    writers of `final` are removed first. At the end, all files with the token of the sibling (a journal, a side file of
+    a driver) are removed as well.
     """
     remove_dead_temporaries(final.parent, final.name)
     token, lock = _locked(final)
@@ -179,9 +187,18 @@ def _dead(directory: Path, name: str) -> Iterator[str]:
             handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield lock.name[1:9]
+                if not _may_live(handle, directory):
+                    yield lock.name[1:9]
             finally:
                 os.close(handle)
+
+
+def _may_live(handle: int, directory: Path) -> bool:
+    """Return whether the writer of a lock that is free here may hold it on another machine."""
+    machine = os.pread(handle, _MOST_NAME, 0).decode("utf-8", "replace")
+    if not is_elsewhere(machine) or file_system_of(directory).locks_everywhere:
+        return False
+    return time.time() - os.fstat(handle).st_mtime < _FORSAKEN_S
 
 
 def _locked(final: Path) -> tuple[str, int | None]:
@@ -202,6 +219,9 @@ def _locked(final: Path) -> tuple[str, int | None]:
             lock.unlink(missing_ok=True)
             return token, None
         if os.fstat(handle).st_nlink:
+            # On a full disk the lock stays empty and counts as one of this machine.
+            with suppress(OSError):
+                os.write(handle, this_machine().encode())
             return token, handle
         os.close(handle)
 

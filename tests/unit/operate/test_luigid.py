@@ -153,7 +153,7 @@ def test_a_planted_state_is_never_loaded_and_an_open_directory_is_closed(tmp_pat
     state = tmp_path / "state"
     state.mkdir(mode=0o777)
     state.chmod(0o777)
-    (state / "scheduler-state").write_bytes(pickle.dumps(_Intruder(tmp_path / "intruded")))
+    (state / central._file_names()[1]).write_bytes(pickle.dumps(_Intruder(tmp_path / "intruded")))
 
     with central_scheduler(0, state, LUIGI_CFG):
         assert state.stat().st_mode & 0o777 == 0o700
@@ -212,23 +212,23 @@ def test_a_link_in_place_of_the_log_is_replaced_and_never_followed(tmp_path, vic
     monkeypatch.setattr(central, "_LUIGID", "raise SystemExit('no port for me')")
     state = tmp_path / "state"
     state.mkdir()
-    (state / "luigid.log").symlink_to(victim / "kept")
-    (state / "scheduler-state").symlink_to(victim / "kept")
+    (state / central._file_names()[0]).symlink_to(victim / "kept")
+    (state / central._file_names()[1]).symlink_to(victim / "kept")
 
     with pytest.raises(SchedulerError, match="did not start"), central_scheduler(0, state, LUIGI_CFG):
         pass
 
     assert (victim / "kept").read_text() == "kept"
-    assert not (state / "luigid.log").is_symlink()
-    assert (state / "luigid.log").stat().st_mode & 0o777 == 0o600
-    assert not (state / "scheduler-state").is_symlink()
+    assert not (state / central._file_names()[0]).is_symlink()
+    assert (state / central._file_names()[0]).stat().st_mode & 0o777 == 0o600
+    assert not (state / central._file_names()[1]).is_symlink()
 
 
 def test_a_log_with_a_second_name_elsewhere_is_not_written_through_it(tmp_path, victim, monkeypatch):
     monkeypatch.setattr(central, "_LUIGID", "raise SystemExit('no port for me')")
     state = tmp_path / "state"
     state.mkdir()
-    os.link(victim / "kept", state / "luigid.log")
+    os.link(victim / "kept", state / central._file_names()[0])
 
     with pytest.raises(SchedulerError, match="did not start"), central_scheduler(0, state, LUIGI_CFG):
         pass
@@ -253,7 +253,7 @@ def test_a_scheduler_that_does_not_start_is_reported_with_its_log(tmp_path, monk
     with pytest.raises(SchedulerError) as failure, central_scheduler(0, tmp_path / "state", LUIGI_CFG):
         pass
 
-    assert failure.value.where == str(tmp_path / "state/luigid.log")
+    assert failure.value.where == str(tmp_path / "state" / central._file_names()[0])
     assert "no port for me" in Path(failure.value.where).read_text()
     assert "--local-scheduler" in failure.value.fix
     assert _started() == []

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from gcn_luigi.io.publish import atomic
+from gcn_luigi.io.publish import atomic, filesystems
 from gcn_luigi.io.publish.atomic import dead_temporaries, is_temporary, remove_dead_temporaries, temporary_sibling
 
 _WRITER = """
@@ -147,3 +147,36 @@ def test_a_sweeper_that_is_faster_makes_the_writer_take_another_name(tmp_path, m
 )
 def test_temporaries_are_told_by_their_names(tmp_path, name, answer):
     assert is_temporary(tmp_path / name) == answer
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("machine", "kind", "age_days", "is_swept"),
+    [
+        ("node8 2222", "fuse.sshfs", 0, False),
+        ("node8 2222", "fuse.sshfs", 2, True),
+        # The kernel of a disk's only machine cannot be mistaken, but its disk may be another machine's by the network.
+        ("node8 2222", "ext4", 0, False),
+        ("node8 2222", "nfs4", 0, True),
+        # The same machine before it was started again, and a lock that names no machine.
+        ("node7 0000", "fuse.sshfs", 0, True),
+        ("", "fuse.sshfs", 0, True),
+    ],
+)
+def test_a_lock_that_is_free_here_may_be_held_elsewhere(
+    writer, tmp_path, monkeypatch, machine, kind, age_days, is_swept
+):
+    process = writer(tmp_path / "a.gpkg")
+    process.kill()
+    process.wait()
+    (lock,) = tmp_path.glob(".*.lock")
+    assert lock.read_text() == filesystems.this_machine()
+    lock.write_text(machine)
+    written = lock.stat().st_mtime - 86_400 * age_days
+    os.utime(lock, (written, written))
+    monkeypatch.setattr(filesystems, "this_machine", lambda: "node7 1111")
+    monkeypatch.setattr(atomic, "file_system_of", lambda _: filesystems.FileSystem(kind))
+
+    assert len(dead_temporaries(tmp_path)) == 2 * is_swept
+    with temporary_sibling(tmp_path / "a.gpkg"):
+        assert lock.exists() != is_swept
