@@ -212,6 +212,7 @@ def test_a_dem_on_another_grid(warped, crs, size, method):
     agrees(warped, "dem", {None: by_hand(warped.made["dem"], 1, method)})
 
 
+@pytest.mark.long
 def test_tiles_between_the_pixels(warped):
     warped.remove("optical")
     for band in ("ndsi", "rmse"):
@@ -246,6 +247,7 @@ def test_of_smaller_pixels_the_mean_is_taken_and_a_hole_stays_where_half_is_miss
     assert {file.resampling for file in _files(warped, "rmse")} == {"nearest"}
 
 
+@pytest.mark.long
 def test_bands_of_10_m_and_20_m_take_the_lattice_that_is_asked_for(warped):
     warped.remove("optical")
     for band, size in (("ndsi", 10), ("rmse", 20)):
@@ -300,7 +302,7 @@ def shifted(transform, cols, rows):
     return Affine(a, b, c + a * cols + b * rows, d, e, f + d * cols + e * rows)
 
 
-@pytest.mark.parametrize("classes", ["nearest", "mode"])
+@pytest.mark.parametrize("classes", ["nearest", pytest.param("mode", marks=pytest.mark.long)])
 def test_votes_on_another_grid_take_no_value_between_two(warped, classes):
     votes = warped.root / "input/stem/stem_2008_debris_free_ice_votes.tif"
     with rasterio.open(votes) as source:
@@ -325,6 +327,7 @@ def test_votes_on_another_grid_take_no_value_between_two(warped, classes):
     assert set(np.unique(ours.compressed())) <= set(np.unique(values))
 
 
+@pytest.mark.long
 def test_a_map_of_debris_on_another_grid_is_warped_for_a_label_from_outlines(warped):
     stem = warped.root / "input/stem/stem_2008_debris_free_ice_votes.tif"
     debris = stem.with_name("debris.tif")

@@ -16,6 +16,8 @@ from tests.reference.timeless import timeless
 
 pytest.importorskip("gstools", reason="gstools is an extra: pip install 'gcn-luigi[variogram]'")
 
+pytestmark = pytest.mark.long
+
 WANTED = ("[chips]", "[evaluation]\nautocorrelation = true\n\n[chips]")
 
 

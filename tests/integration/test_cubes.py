@@ -149,6 +149,7 @@ def test_a_zarr_store_of_variables(cubed, tiny_output):
     assert "cubes/ndsi.tif" in {entry["path"] for entry in made.description["files"]}
 
 
+@pytest.mark.long
 def test_entries_of_a_band_dimension_in_a_cube_whose_rows_rise(cubed, tiny_output):
     stack = np.stack([cubed.layers["ndsi"], cubed.layers["rmse"]], axis=1)
     cube = cubed.cube(
@@ -167,7 +168,7 @@ def test_entries_of_a_band_dimension_in_a_cube_whose_rows_rise(cubed, tiny_outpu
     equals_the_original(made, path, "composite", "ndsi", {"band": "NDSI"}, engine="zarr", consolidated=False)
 
 
-@pytest.mark.parametrize("file_format", ["NETCDF4", "NETCDF3_64BIT"])
+@pytest.mark.parametrize("file_format", ["NETCDF4", pytest.param("NETCDF3_64BIT", marks=pytest.mark.long)])
 def test_a_netcdf_file_with_packed_values(cubed, tiny_output, file_format):
     cube = cubed.cube()
     cube["time"] = [2004, 2008]
@@ -310,6 +311,7 @@ def test_a_changed_chunk_rebuilds_its_band_and_what_shows_it(cubed):
     assert path.is_dir()
 
 
+@pytest.mark.long
 def test_a_tile_that_was_made_before_an_error_is_kept(cubed, tiny_output):
     whole = cubed.cube()
     west, east = whole.isel(x=slice(0, 160)), whole.isel(x=slice(160, None))

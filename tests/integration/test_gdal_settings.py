@@ -289,6 +289,7 @@ print(CRS.from_epsg(3338).to_string())
     assert ran.stdout.splitlines() == ["('PROJ_DATA',)", "EPSG:3338"]
 
 
+@pytest.mark.long
 def test_tasks_of_a_program_without_the_command_read_the_same(tmp_path):
     tiny = make_tiny(tmp_path)
     for path in (tiny.sources / "optical").rglob("*.tif"):

@@ -24,7 +24,7 @@ def _built(tmp_path, small_world, *replacements, region="small"):
     return gcn_luigi.open_dataset(tmp_path / "out" / region)
 
 
-@pytest.mark.parametrize("distance", [True, pytest.param(False, marks=pytest.mark.long)])
+@pytest.mark.parametrize("distance", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_legacy_chips_equal_the_published_rules_bit_for_bit(tmp_path, small_world, distance):
     made = _built(
         tmp_path,
@@ -86,6 +86,7 @@ def test_offsets_follow_the_edge_policy(tmp_path, small_world, edge, step, offse
         assert (chip["image"][:, 32:] == 0).all()
 
 
+@pytest.mark.long
 def test_a_world_in_utm_with_ten_metre_pixels_and_other_bands(tmp_path):
     settings = WorldSettings(seed=3, shape=(400, 420), crs="EPSG:32606", pixel_size=10.0, left=400000.0, top=6800000.0)
     write_world(make_world(settings), tmp_path / "input")
@@ -179,6 +180,7 @@ def test_balanced_train_partitions_are_cut_twice_as_densely(tmp_path, small_worl
     assert dense == balanced
 
 
+@pytest.mark.long
 def test_class_filters_reject_and_count(tmp_path, small_world):
     made = _built(tmp_path, small_world, ('edge = "clamp"', 'edge = "clamp"\nmin_share = { ice = 0.1 }'))
 

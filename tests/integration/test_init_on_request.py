@@ -43,6 +43,7 @@ def chips(made):
             yield chip, int(row["year"]), row[["left", "bottom", "right", "top"]].to_numpy(float)
 
 
+@pytest.mark.long
 def test_scenes_of_two_zones_and_elevations_in_degrees(world, gcn):
     paths = scenes_of_two_zones(world)
 

@@ -150,6 +150,7 @@ def test_one_file_for_each_band_whose_bands_are_years_in_any_order(world, gcn):
     assert questions(text) == []
 
 
+@pytest.mark.long
 def test_one_file_for_everything(world, gcn):
     planes = {f"{name} {year}": world.planes[name, year] for year in YEARS for name in OPTICAL}
     path = world.write("all.tif", planes)
@@ -225,6 +226,7 @@ def test_names_of_landsat(world, gcn):
     assert questions(text) == []
 
 
+@pytest.mark.long
 def test_a_finished_label_of_two_values(world, gcn):
     for year in YEARS:
         world.expect("nbr", year, world.write(f"nbr_{year}.tif", {"#": world.planes["nbr", year]}))

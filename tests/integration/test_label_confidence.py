@@ -146,6 +146,7 @@ class TestSources:
         assert {57, 58, 255} <= seen
         assert opened.chip_table["year_gap"].max() > 0
 
+    @pytest.mark.long
     def test_a_finished_label_gets_the_edge_of_the_outlines(self, tiny, built, tmp_path):
         shutil.copy(built.root / "label.tif", tiny.sources / "finished.tif")
         label = {"raster": "finished.tif", "confidence": ["edge"], "edge_px": 2}
@@ -415,6 +416,7 @@ class TestOtherSettings:
         assert not (batch["flags"][missing] & Flag.UNCERTAIN).any()
         assert (batch["confidence"][~missing] <= 100).all()
 
+    @pytest.mark.long
     def test_a_third_split_has_it_as_well(self, tiny, tmp_path):
         changes = {"split.test_share": 0.2, "split.block_partitions": 1, "split.buffer_partitions": 0}
         config = write_config(tmp_path / "config", tiny, VOTES, changes)
@@ -476,6 +478,7 @@ class TestOtherSettings:
         assert first == second != third
 
 
+@pytest.mark.long
 def test_a_loss_counts_pixels_by_their_weight():
     torch = pytest.importorskip("torch")
     loss_of, same = _training().loss_of, torch.testing.assert_close

@@ -230,7 +230,9 @@ def test_partitions_of_different_size_are_stored_padded(tmp_path, region, paths,
         np.testing.assert_array_equal(chip["flags"], wanted["flags"][0])
 
 
-@pytest.fixture(scope="module", params=[("clamp", 16), ("pad", 24), ("legacy", 24)], ids=str)
+@pytest.fixture(
+    scope="module", params=[("clamp", 16), pytest.param(("pad", 24), marks=pytest.mark.long), ("legacy", 24)], ids=str
+)
 def datasets(request, tmp_path_factory):
     """Return one dataset built in both layouts."""
     edge, step = request.param

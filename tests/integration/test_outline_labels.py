@@ -193,6 +193,7 @@ def test_a_column_says_the_class_and_the_smallest_polygon_counts(make, tiny, out
     assert json.loads(paths.label_notes.read_text())["contested_pixels"] > 500
 
 
+@pytest.mark.long
 def test_every_row_of_a_glims_download_gives_the_class_of_its_ground(make, tiny, outlines):
     frame = glims(outlines)
     pyogrio.write_dataframe(frame, tiny.sources / "glims.gpkg", driver="GPKG")

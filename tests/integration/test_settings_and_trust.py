@@ -97,6 +97,7 @@ def test_the_demo_makes_nothing_before_the_settings_are_found_good(commands, tmp
     _refused(ended, tmp_path / "out", "[workre] is unknown (did you mean [worker]?)")
 
 
+@pytest.mark.long
 def test_workers_of_a_local_scheduler_do_not_mind_another_one_in_the_settings(commands, tiny, tmp_path, settings):
     path = settings("")
     text = LUIGI_CFG.read_text().replace("[core]\n", f"[core]\ndefault_scheduler_host = {ELSEWHERE}\n")

@@ -89,6 +89,7 @@ def _is_the_same(made, tiny_output):
                 np.testing.assert_array_equal(ours[name], theirs[name])
 
 
+@pytest.mark.long
 def test_one_file_of_several_bands_for_each_year(shaped, tiny_output):
     for year in YEARS:
         planes = {band: shaped.layers[band, year] for band in reversed(OPTICAL)}
@@ -120,7 +121,12 @@ def test_one_file_for_each_band_and_year(shaped, tiny_output, driver, ending):
 
 @pytest.mark.parametrize(
     ("dtype", "scale", "offset", "nodata"),
-    [("float32", 1000, 0, np.nan), ("float64", 1000, 0, None), ("uint16", 1, -2000, 65535), ("int32", 0.1, 0, -99999)],
+    [
+        ("float32", 1000, 0, np.nan),
+        ("uint16", 1, -2000, 65535),
+        pytest.param("float64", 1000, 0, None, marks=pytest.mark.long),
+        pytest.param("int32", 0.1, 0, -99999, marks=pytest.mark.long),
+    ],
 )
 def test_values_of_other_types_are_converted_on_request(shaped, tiny_output, dtype, scale, offset, nodata):
     for year in YEARS:
@@ -166,6 +172,7 @@ def test_a_value_is_never_cast_silently(shaped, change, keys, named):
         assert text in str(refused.value)
 
 
+@pytest.mark.long
 def test_one_file_for_everything_with_descriptions(shaped, tiny_output):
     planes = {f"{band} {year}": shaped.layers[band, year] for year in reversed(YEARS) for band in OPTICAL}
     shaped.write("all.tif", planes, interleave="pixel")
@@ -230,6 +237,7 @@ def test_a_part_that_is_missing_is_named_or_stays_missing(shaped, tiny_output, p
     assert [(note.tile, note.band) for note in missing] == [("200", "ndsi")]
 
 
+@pytest.mark.long
 def test_bands_of_both_kinds_stand_in_one_region(shaped, tiny, tiny_output):
     shutil.copytree(tiny.sources / "optical", shaped.root / "input/optical")
     shaped.dem()
@@ -262,6 +270,7 @@ def test_files_that_do_not_fit_are_refused_with_what_to_mend(shaped, tmp_path, w
     assert not (tmp_path / "out/tiny/dataset.json").exists()
 
 
+@pytest.mark.long
 def test_a_new_file_that_fits_is_noticed(shaped):
     for band in OPTICAL:
         for year in YEARS:

@@ -65,6 +65,7 @@ def mirrored(rich, root, **tables):
     return settings, copy
 
 
+@pytest.mark.long
 def test_only_what_stands_between_the_comments_depends_on_times(rich, path, tmp_path):
     known, slow, unknown = (
         path,
