@@ -11,11 +11,12 @@ from gcn_luigi.tasks.graph import upstream
 _NAME = re.compile(r"\s*(?:gcn\.)?(?P<family>\w+)\s*(?:\((?P<values>[^()]*)\))?\s*")
 
 
-def chosen_tasks(root: Dataset, names: Sequence[str]) -> list[RegionTask]:
+def chosen_tasks(root: Dataset, names: Sequence[str], part: tuple[int, int] | None = None) -> list[RegionTask]:
     """Return the tasks of a graph, or made on request beside it, that fit one of `names`, requirements first.
 
     A name is a family and its first parameters: ``ChipShard(train, 7)`` is the eighth train shard whatever the number
-    of shards, ``ChipShard(dev)`` are all dev shards, and ``ChipShard`` all shards. Raises ConfigError if a name fits no
+    of shards, ``ChipShard(dev)`` are all dev shards, and ``ChipShard`` all shards. With ``part = (i, n)`` only every
+    n-th of them is returned, from the i-th on, counted from 0; there may be none. Raises ConfigError if a name fits no
     task.
     """
     tasks = (*upstream(root), *root.extras(), root)
@@ -29,7 +30,8 @@ def chosen_tasks(root: Dataset, names: Sequence[str]) -> list[RegionTask]:
                 fix="give a name that `gcn status --json` lists, such as 'ChipShard(train, 0)'",
             )
         chosen |= found
-    return [task for task in tasks if task.task_id in chosen]
+    first, step = part or (0, 1)
+    return [task for task in tasks if task.task_id in chosen][first::step]
 
 
 def _fits(name: str, asked: str) -> bool:

@@ -32,6 +32,25 @@ class LocalPath(click.Path):
         return super().convert(value, param, ctx)
 
 
+class PartOf(click.ParamType):
+    """One part of several, ``3/20``: the number of the part, counted from 0, and how many there are."""
+
+    name = "part"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Return both numbers."""
+        if isinstance(value, tuple):
+            return value
+        number, _, total = str(value).partition("/")
+        if not (_is_count(number) and _is_count(total) and int(number) < int(total)):
+            self.fail(f"{value!r} is no part: give I/N with I from 0 to N - 1, such as 3/20", param, ctx)
+        return int(number), int(total)
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
 LOCAL_PATH = LocalPath()
 SOURCE_PATH = LocalPath(is_source=True)
 _TUNNEL = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcn_luigi.cli.options import configure_luigi, dataset_task, region_file, region_options, shared_options
+from gcn_luigi.cli.options import PartOf, configure_luigi, dataset_task, region_file, region_options, shared_options
 from gcn_luigi.cli.terminal import say_what_is_kept, watching
 from gcn_luigi.io.shard.codecs import check_codec
 from gcn_luigi.luigi_host.cfg_files import shipped_cfg
@@ -38,6 +38,12 @@ _DEMO_DATA_ROOT = 'data_root = "../output/demo-input"'
     help="Build only this task and what it requires, such as 'ChipShard(train, 7)'; a family stands for all its "
     "tasks. May be given several times.",
 )
+@click.option(
+    "--part",
+    type=PartOf(),
+    metavar="I/N",
+    help="Of the tasks that --task chooses, build only part I of N, counted from 0: one part for each job of an array.",
+)
 def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, **options: Any) -> None:
     """Build the dataset of REGION: a name in the config directory, or a TOML file.
 
@@ -51,8 +57,11 @@ def run(*, region: str, config_dir: Path, data_root: Path | None, output: Path, 
     Example:
       gcn run columbia --workers 2
       gcn run columbia --local-scheduler --task 'ChipShard(train, 7)'
+      gcn run columbia --local-scheduler --task ChipShard --part 3/20
     """  # noqa: D301  click reads the control character
     _check_scheduler_options(options)
+    if options["part"] and not options["names"]:
+        raise click.UsageError("--part divides the tasks that --task chooses: give --task as well, such as ChipShard")
     build_region(region_file(region, config_dir), output, data_root, **options)
 
 
@@ -75,8 +84,8 @@ def build_region(
 
     `data_root` replaces the one of the TOML file. With `deep` the bytes of all finished files are first compared with
     their digests. `names` are the tasks to build; without any, the whole dataset is built. `options` are the other ones
-    of `shared_options`. Raises ConfigError or SchedulerError if a setting cannot be used, or if the scheduler does not
-    answer or is not trusted.
+    of `shared_options`, and with `names` also the `part` of these tasks. Raises ConfigError or SchedulerError if a
+    setting cannot be used, or if the scheduler does not answer or is not trusted.
     """
     root = dataset_task(path, output, data_root, is_built=True)
     settings = root.configured.settings
@@ -119,7 +128,7 @@ def build_region(
         with watching() as watch:
             # A scheduler that the user named must be used; one that another run started here may end with that run.
             goes_on = options["scheduler_url"] is None
-            tasks = chosen_tasks(root, names) if names else [root]
+            tasks = chosen_tasks(root, names, options["part"]) if names else [root]
             result = build(tasks, workers=workers, address=address, watch=watch, goes_on=goes_on)
     if result.exit_code == 0 and not all(task.complete() for task in tasks):
         click.echo(
