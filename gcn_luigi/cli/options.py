@@ -32,7 +32,7 @@ class LocalPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-class PartOf(click.ParamType):
+class PartOf(click.ParamType):  # type: ignore[type-arg]  # generic in later versions only
     """One part of several, ``3/20``: the number of the part, counted from 0, and how many there are."""
 
     name = "part"

@@ -14,21 +14,22 @@ _PATIENCE_S = 90.0
 _PAUSE_S = 1.0
 
 
-def look_when_complete(tasks: Iterable[Any], directory: Path) -> Snapshot:
-    """Return a look at the files of `tasks`; where machines share `directory`, wait until it shows them complete.
+def look_at_required(tasks: Iterable[Any], directory: Path) -> Snapshot:
+    """Return a look at what `tasks` themselves have published, for a task that requires them and is about to run.
 
-    The scheduler gives out a task when those that it requires are done. Another machine may have done them, and what it
-    has published may not be seen here for some seconds. After a bounded time the last look is returned as it is.
+    Luigi gives out a task when those that it requires are done, so what lies further upstream was looked at before. If
+    it changes meanwhile, nothing is published from it, or the dataset is not sealed. Where machines share `directory`,
+    files that another machine has published may not be seen here for some seconds: then this waits for them, and after
+    a bounded time returns the last look as it is.
     """
-    snapshot = Snapshot()
-    if not file_system_of(directory).is_shared:
-        return snapshot
-    wanted, deadline = list(tasks), time.monotonic() + _PATIENCE_S
-    while not all(task.is_complete_upstream(snapshot) for task in wanted) and time.monotonic() < deadline:
+    wanted, waits, deadline = list(tasks), file_system_of(directory).is_shared, time.monotonic() + _PATIENCE_S
+    while True:
+        snapshot = Snapshot()
+        snapshot.whole.update({task.task_id: task.is_published(snapshot) for task in wanted})
+        if all(snapshot.whole.values()) or not waits or time.monotonic() > deadline:
+            return snapshot
         time.sleep(_PAUSE_S)
         for place in {target.path.parent for task in wanted for target in task.targets()}:
             # Reading a directory makes the system ask for it anew.
             with suppress(OSError):
                 list(place.iterdir())
-        snapshot = Snapshot()
-    return snapshot

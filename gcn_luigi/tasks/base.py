@@ -21,7 +21,7 @@ from gcn_luigi.io.publish.sidecar import fingerprint_of
 from gcn_luigi.io.publish.timings import write_time
 from gcn_luigi.luigi_host.guard import GuardedTask, ignore_gdal_settings
 from gcn_luigi.luigi_host.memory_limit import within_memory
-from gcn_luigi.tasks.awaited import look_when_complete
+from gcn_luigi.tasks.awaited import look_at_required
 from gcn_luigi.tasks.dependencies import Dependencies, Snapshot, facets_of
 from gcn_luigi.tasks.target import PublishedFile
 
@@ -101,6 +101,8 @@ class RegionTask(GuardedTask):
     # The snapshots that the next `complete` and the next `deps` use; each is used once.
     _handed: Snapshot | None = None
     _seen: Snapshot | None = None
+    # What the required tasks had published when Luigi was about to run this one.
+    _before_run: Snapshot | None = None
 
     region: luigi.Parameter[str] = luigi.Parameter(
         description="name of the region, which is also the name of its file: config/<region>.toml"
@@ -227,10 +229,12 @@ class RegionTask(GuardedTask):
         Luigi asks every task of a graph, and each answer depends on all upstream files. Tasks that looked at these
         anew would need minutes for a large region on a network disk. The look is that of this task's last `complete`,
         if it has not been passed on yet; so a whole graph is scheduled from one look. Otherwise Luigi is about to run
-        this task, and on a shared file system the look waits for files that other machines have published.
+        this task, and the look is at what the required tasks themselves have published.
         """
         required, snapshot, self._seen = super().deps(), self._seen, None
-        return share_look(required, snapshot or look_when_complete(required, self.paths.root))
+        if snapshot is None:
+            snapshot = self._before_run = look_at_required(required, self.paths.root)
+        return share_look(required, snapshot)
 
     def is_complete_upstream(self, snapshot: Snapshot) -> bool:
         """Return `complete`, asking each upstream task once."""
@@ -243,6 +247,10 @@ class RegionTask(GuardedTask):
     def run(self) -> None:
         """Make this task's files, unless they are published and current and only an upstream file was lost."""
         self.was_made = False
+        before, self._before_run = self._before_run, None
+        if before is not None:
+            # Luigi asks afterwards whether the task is complete: then this depends on its own files alone.
+            self._handed = Snapshot(whole=before.whole)
         if self.is_published():
             self.say("kept: already published and current", 1.0)
             return

@@ -49,10 +49,20 @@ def test_a_graph_is_scheduled_from_one_look_at_its_files(root, looks):
     assert set(looks.values()) == {1}
 
 
-def test_a_task_that_starts_looks_once_at_what_it_requires(root, looks):
+def test_a_task_that_runs_looks_at_what_it_requires_and_at_its_own_file(root, looks):
+    """Luigi asks before and after: not for all upstream files, which were looked at when the task was scheduled."""
     shard = _shards(root)[0]
+    required = [target.path for task in shard.requires() for target in task.targets()]
+
     assert all(task.complete() for task in shard.deps())
-    assert set(looks.values()) == {1}
+    assert sorted(looks.elements()) == sorted(required)
+    shard.run()
+    looks.clear()
+    assert shard.complete()
+    assert list(looks.elements()) == [shard.output().path]
+    # Any later question is about everything again.
+    assert shard.complete()
+    assert len(looks) > len(required)
 
 
 def test_every_later_question_is_answered_anew(root):
