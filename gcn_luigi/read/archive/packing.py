@@ -21,6 +21,8 @@ TAR = ".tar"
 # Rasters of the whole region and what only a further build needs. Virtual rasters point at tiles that stay behind.
 _LEFT_OUT_ROOMS = ("aligned/", "cubes/", "mosaics/", "partitions/", "stacks/", "tile_quality/")
 _LEFT_OUT_KINDS = (".tif", ".vrt")
+# What only tells a build that shards are current.
+_LEFT_OUT_NAMES = frozenset({"catalog_without_folds.parquet"})
 _CHUNK = 1 << 20
 _MOST_NAMED = 3
 
@@ -150,7 +152,7 @@ def _add_to_tar(tar: tarfile.TarFile, name: str, size: int, stream: Any) -> None
 
 
 def _is_left_out(name: str) -> bool:
-    return name.startswith(_LEFT_OUT_ROOMS) or name.endswith(_LEFT_OUT_KINDS)
+    return name in _LEFT_OUT_NAMES or name.startswith(_LEFT_OUT_ROOMS) or name.endswith(_LEFT_OUT_KINDS)
 
 
 def _pages(dataset: Dataset) -> Iterator[ManifestEntry]:
