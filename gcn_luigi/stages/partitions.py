@@ -168,6 +168,8 @@ def _refuse_empty_split(catalog: gpd.GeoDataFrame, notes: list[str], settings: R
         reasons = count_reasons(catalog["reason"])
         unused = f"; {reasons} of {len(catalog)} cells" if reasons else ""
         smaller = "use a smaller [split] block_partitions or buffer_partitions, or smaller cells ([grid] size)"
+        if settings.split.unit != "blocks":
+            smaller = 'use a smaller [split] buffer_partitions, smaller regions, or by = "blocks" without regions'
         raise ConfigError(
             f"no partition is left for {' and '.join(empty)}, of {int(catalog['used'].sum())} that can be used{unused}",
             where=f"region {settings.region}: {'; '.join(notes) or 'no note'}",
