@@ -114,10 +114,11 @@ def sampling(facts: Facts) -> str:
 
 def missing(settings: RegionSettings) -> str:
     """Return what stands in place of missing pixels."""
-    fill, label = settings.nodata.fill, LABEL_IGNORE
+    fill, label = settings.nodata.fill, f"{LABEL_IGNORE}"
     if settings.nodata.mode == "legacy" and fill in _LEGACY_CLASSES:
-        # The published step filled the label like the other bands.
-        label = fill
+        # The published step filled the label like the other bands, but knew no chips beyond the edge.
+        beyond = f" ({LABEL_IGNORE} beyond the edge of a partition)" if settings.chips.edge == "pad" else ""
+        label = f"{fill}{beyond}"
     return (
         f"Missing pixels hold {fill} in the images and {label} in the label, and a flag says what is "
         f"missing. Nothing is interpolated (mode {settings.nodata.mode})."

@@ -172,11 +172,19 @@ def test_a_dataset_without_topography_was_not_made_from_it():
     assert words.collection(facts()).startswith("The sources existed before: optical composites and glacier outlines.")
 
 
-@pytest.mark.parametrize(("mode", "fill", "label"), [("strict", 0, 255), ("legacy", 0, 0), ("legacy", -1, 255)])
-def test_what_stands_for_a_missing_label_depends_on_the_mode(mode, fill, label):
-    told = words.missing(settings(nodata={"mode": mode, "fill": fill}))
+@pytest.mark.parametrize(
+    ("mode", "fill", "edge", "label"),
+    [
+        ("strict", 0, "clamp", "255"),
+        ("legacy", 0, "clamp", "0"),
+        ("legacy", 0, "pad", "0 (255 beyond the edge of a partition)"),
+        ("legacy", -1, "pad", "255"),
+    ],
+)
+def test_what_stands_for_a_missing_label_depends_on_the_mode(mode, fill, edge, label):
+    told = words.missing(settings(nodata={"mode": mode, "fill": fill}, chips={"edge": edge}))
 
-    assert told.startswith(f"Missing pixels hold {fill} in the images and {label} in the label")
+    assert told.startswith(f"Missing pixels hold {fill} in the images and {label} in the label,")
 
 
 def test_the_datasheet_tells_of_folds_and_of_what_goes_whole_into_a_split():
