@@ -195,7 +195,8 @@ def _out_of_range(paths: DatasetPaths, settings: RegionSettings) -> str:
 
 def _number(value: float | None, *, is_float: bool) -> str:
     # Bands of whole numbers are thousands. Floats may be indices of -1 to 1.
-    return "" if value is None else f"{value:.6g}" if is_float else f"{value:,.1f}"
+    # Adding 0 turns -0.0 into 0.0.
+    return "" if value is None else f"{value:.6g}" if is_float else f"{round(value, 1) + 0.0:,.1f}"
 
 
 def _metres(value: float | None) -> str:
