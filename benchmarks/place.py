@@ -31,7 +31,7 @@ def region_of(paths: DatasetPaths, settings: RegionSettings) -> Region:
 
 def places_of(paths: DatasetPaths) -> list[Partition]:
     """Return the partitions of a place, in order."""
-    return used_partitions(paths, read_inventory(paths).lattice, "train")
+    return used_partitions(paths.catalog, read_inventory(paths).lattice, "train")
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def described(years: int | Iterable[int] | None, where: str | None) -> str:
 
 
 def _years(index: "pd.DataFrame", years: int | Iterable[int]) -> Sequence[int]:
-    wanted = [years] if isinstance(years, int | np.integer) else list(years) if not isinstance(years, str) else [years]
+    wanted = list(years) if isinstance(years, Iterable) and not isinstance(years, str) else [years]
     wrong = [year for year in wanted if isinstance(year, bool) or not isinstance(year, int | np.integer)]
     if wrong:
         raise ConfigError(

@@ -50,7 +50,7 @@ def chosen_rows(
     if folds is None or isinstance(fold, bool) or fold not in range(count):
         given = f"the dataset has folds 0 to {count - 1}" if count else "the dataset was built without folds"
         raise ConfigError(
-            f"there is no fold {fold}: {given}",
+            f"there is no fold {fold!r}: {given}",
             where=f"chips({split!r}, fold={fold})",
             fix="use one of its folds" if count else "set [split] folds and build the dataset again",
         )

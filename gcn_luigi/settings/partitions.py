@@ -1,5 +1,6 @@
 """Settings of the partitions: the grid, the year of each cell, and the split."""
 
+import unicodedata
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
@@ -9,6 +10,14 @@ from gcn_luigi.settings.section import Count, Section, Share
 # Keys of the split that came later.
 _LATER_KEYS = frozenset({"test_share", "folds", "by", "regions", "regions_layer", "region_column", "test_regions"})
 _MOST_FOLDS = 50
+
+
+def region_name(text: str) -> str:
+    """Return the name of a region as it is compared: without blanks around it, and with composed characters (NFC).
+
+    Files from macOS may hold an umlaut as two characters, which looks the same.
+    """
+    return unicodedata.normalize("NFC", text).strip()
 
 
 class GridSettings(Section):
@@ -59,7 +68,8 @@ class SplitSettings(Section):
     dev_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     # Share that is held back for the final test; 0: no test split.
     test_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    seed: int = 8
+    # Random generators take no negative seed.
+    seed: Annotated[int, Field(ge=0)] = 8
     # Partitions along the edge of a block, all of which belong to the same split.
     block_partitions: Count = 4
     # Partitions between train and dev that belong to neither.
@@ -96,6 +106,11 @@ class SplitSettings(Section):
         if value == 1:
             raise ValueError("a single fold leaves nothing to train on: give 2 or more, or 0 for none")
         return value
+
+    @field_validator("test_regions")
+    @classmethod
+    def _as_compared(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(region_name(name) for name in names)
 
     @model_validator(mode="after")
     def _regions_fit(self) -> Self:

@@ -10,7 +10,7 @@ from gcn_luigi.config import Region
 from gcn_luigi.io.inputs.vector import read_areas
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.split.folds import FoldPlan, FoldRequest, assign_folds, audit_folds
-from gcn_luigi.prepare.split.units import refuse_unknown_regions, regions_of
+from gcn_luigi.prepare.split.units import refuse_empty_regions, refuse_unknown_regions, regions_of
 
 
 def read_regions(
@@ -26,6 +26,7 @@ def read_regions(
     )
     refuse_unknown_regions(settings.test_regions, polygons, str(path))
     found, told = regions_of(catalog, polygons, str(path))
+    refuse_empty_regions(settings.test_regions, found, catalog, str(path))
     return found, [*(f"split.regions: {note}" for note in notes), *told]
 
 

@@ -98,8 +98,8 @@ def write_catalog(
     """Determine the year, shares and split of every cell, or the reason why it is not used.
 
     `table_out` and `map_out` are the catalog as GeoParquet and as GeoPackage. `audit_out` is JSON with what the
-    splits share, and with all notes about outlines, grid and split. `folds_out` are the table of folds as Parquet and
-    as CSV, if the settings ask for folds.
+    splits share, and with all notes about outlines, grid and split. If the settings ask for folds, `folds_out` are the
+    table of folds as Parquet and as CSV, and the catalog without the folds.
 
     Raises
     ------
@@ -148,8 +148,10 @@ def write_catalog(
     audit = audit_split(catalog, joined, classes, settings.splits)
     if (folds := make_folds(region, catalog, joined, regions)) is not None:
         audit |= fold_audit(region, catalog, joined, folds)
+        parquet_out, csv_out, unfolded_out = folds_out
+        write_folds(folds.table, parquet_out, csv_out)
+        write_geoparquet(unfolded_out, catalog)
         catalog, split_notes = with_folds(catalog, folds), [*split_notes, *folds.notes]
-        write_folds(folds.table, *folds_out)
     write_geoparquet(table_out, catalog)
     write_geopackage(map_out, catalog, "catalog")
     grid_notes = json.loads(paths.grid_notes.read_text(encoding="utf-8"))["notes"] + exclusions.notes(cells, lattice)
@@ -166,6 +168,8 @@ def _refuse_empty_split(catalog: gpd.GeoDataFrame, notes: list[str], settings: R
         reasons = count_reasons(catalog["reason"])
         unused = f"; {reasons} of {len(catalog)} cells" if reasons else ""
         smaller = "use a smaller [split] block_partitions or buffer_partitions, or smaller cells ([grid] size)"
+        if settings.split.unit != "blocks":
+            smaller = 'use a smaller [split] buffer_partitions, smaller regions, or by = "blocks" without regions'
         raise ConfigError(
             f"no partition is left for {' and '.join(empty)}, of {int(catalog['used'].sum())} that can be used{unused}",
             where=f"region {settings.region}: {'; '.join(notes) or 'no note'}",

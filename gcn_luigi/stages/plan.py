@@ -120,7 +120,7 @@ def plan_dataset(region: Region, paths: DatasetPaths, *, is_exact: bool, say: Sa
     reject some of the chips later. Raise InputError if a source cannot be read.
     """
     began, settings = time.perf_counter(), region.settings
-    places = {split: used_partitions(paths, read_inventory(paths).lattice, split) for split in settings.splits}
+    places = {split: used_partitions(paths.catalog, read_inventory(paths).lattice, split) for split in settings.splits}
     reads_all = is_exact and not label_decides(settings)
     select = _by_all_bands if reads_all else _by_label
     selections = select(region, paths, [place for split in settings.splits for place in places[split]])

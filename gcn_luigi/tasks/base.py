@@ -190,8 +190,11 @@ class RegionTask(GuardedTask):
             "sources": signature(dependencies.sources, region.root, snapshot.file_states),
             "place": os.path.relpath(region.root, self.paths.root) if names_sources else "",
             "reads": {
-                target.path.relative_to(self.paths.root).as_posix(): snapshot.content(target)
-                for target in dependencies.reads
+                **{
+                    target.path.relative_to(self.paths.root).as_posix(): snapshot.content(target)
+                    for target in dependencies.reads
+                },
+                **{name: snapshot.content(target) for name, target in dependencies.in_place_of.items()},
             },
         }
 

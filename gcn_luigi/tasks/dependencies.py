@@ -21,13 +21,15 @@ class Dependencies:
     `settings` are values of the configuration by key, `sources` the source files and directories that are read, and
     `reads` the files of the dataset that are read. `facets` are the parts of the inventory that are used: ``lattice``,
     ``crs``, ``windows``, ``all``, ``band:<name>`` for the files of a band, or ``source:<name>`` for the same files
-    without how they are warped.
+    without how they are warped. `in_place_of` are files that are read in place of another one, by the name of the
+    other: a reader finds the same in both.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     sources: Iterable[Path] = ()
     facets: tuple[str, ...] = ()
     reads: Iterable[PublishedFile] = ()
+    in_place_of: Mapping[str, PublishedFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

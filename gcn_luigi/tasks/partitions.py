@@ -78,8 +78,20 @@ class PartitionCatalog(RegionTask):
 
     def output(self) -> tuple[PublishedFile, ...]:
         paths = self.paths
-        folds = (paths.folds, paths.folds_csv) if self.configured.settings.split.folds else ()
-        return self.publishes(paths.catalog, paths.catalog_map, paths.split_audit, *folds)
+        folds = (paths.folds, paths.folds_csv, paths.unfolded_catalog)
+        more = folds if self.configured.settings.split.folds else ()
+        return self.publishes(paths.catalog, paths.catalog_map, paths.split_audit, *more)
+
+    def without_folds(self) -> PublishedFile:
+        """Return the published catalog without its folds, which decide no pixel; if it has none, that is itself.
+
+        The published file decides, not the settings: until the catalog is made again, shards compare themselves with
+        what is there, and new folds leave them current.
+        """
+        catalog, without = self.publishes(self.paths.catalog, self.paths.unfolded_catalog)
+        record = catalog.record()
+        has_folds = record is not None and "folds" in record.parts["settings"]["split"]
+        return without if has_folds else catalog
 
     def page(self) -> str:
         return "catalog"
@@ -118,7 +130,8 @@ class GridComparison(RegionTask):
 def corrected_dependencies(task: RegionTask, *keys: str) -> Dependencies:
     """Return what corrected partitions depend on, and the settings `keys`; `task` requires catalog, then stacks."""
     settings = task.configured.settings
-    catalog, *stacks = task.requires()
+    _, *stacks = task.requires()
+    catalog = task.clone(PartitionCatalog)
     # Only the published rule depends on which bands are tested.
     nodata = ("nodata",) if settings.nodata.mode == "legacy" else ("nodata.mode", "nodata.fill")
     return Dependencies(
@@ -128,7 +141,9 @@ def corrected_dependencies(task: RegionTask, *keys: str) -> Dependencies:
             "bands": band_facts(settings.schema_bands, *STACKED, "valid_min", "valid_max"),
         },
         facets=("lattice", "windows"),
-        reads=(catalog.targets()[0], *(target for stack in stacks for target in stack.targets())),
+        reads=[target for stack in stacks for target in stack.targets()],
+        # Under the name of the catalog, so that folds that come or go make nothing older.
+        in_place_of={catalog.paths.catalog.name: catalog.without_folds()},
     )
 
 

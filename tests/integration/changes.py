@@ -21,6 +21,7 @@ from tests.integration.commands import Tiny
 # What else a base configuration says than that of the tiny region.
 BASES: dict[str, dict[str, Any]] = {
     "tested": {"split.test_share": 0.2, "split.buffer_partitions": 0, "split.block_partitions": 1},
+    "unfolded": {"split.buffer_partitions": 0, "split.block_partitions": 1},
     "folded": {"split.folds": 2, "split.buffer_partitions": 0, "split.block_partitions": 1},
     "regions": {
         "split.regions": "made/ranges.gpkg",

@@ -32,6 +32,7 @@ INVENTORY = f"TileInventory {ALWAYS}"
 TILES = "OpticalMosaic TopoMosaic YearStack ChipShard TrainingDistances DatasetCard"
 LATTICE = "ClassLabel DistanceRaster PartitionGrid PartitionCatalog GridComparison"
 FEWER_CELLS = f"PartitionCatalog GridComparison ChipShard TrainingDistances DatasetCard {DESCRIBED} {ALWAYS}"
+FOLDS = f"PartitionCatalog GridComparison ChipIndex TrainingDistances DatasetCard {DESCRIBED} {ALWAYS}"
 OUTLINES = f"ClassLabel DistanceRaster PartitionCatalog GridComparison {ALWAYS}"
 LABEL = f"ClassLabel PartitionCatalog GridComparison {STACKS}"
 
@@ -203,8 +204,10 @@ SETTINGS = [
     ("plain", {"split.method": "legacy"}, CELLS),
     ("plain", {"split.dev_share": 0.4}, CELLS),
     ("plain", {"split.test_share": 0.2}, CELLS),
-    # Shards are read again from the catalog, but get the same bytes.
-    ("folded", {"split.folds": 3}, f"ChipIndex {FEWER_CELLS}"),
+    # Folds are in the catalog, but no shard depends on them: neither if their number changes nor if they come or go.
+    ("folded", {"split.folds": 3}, FOLDS),
+    ("folded", {"split.folds": None}, FOLDS),
+    ("unfolded", {"split.folds": 2}, FOLDS),
     ("plain", {"split.by": "glacier"}, CELLS),
     (
         "plain",

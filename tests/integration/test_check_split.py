@@ -52,6 +52,13 @@ def test_a_distance_below_the_limit_is_a_leak(gcn, small_output):
     assert err.startswith("leak: tiny_train_")
 
 
+def test_a_limit_that_is_no_number_is_refused_because_every_split_would_pass(gcn, small_output):
+    code, _, err = gcn("check-split", small_output, "--min-distance", "nan")
+
+    assert code == 2
+    assert "give a number of metres, not nan" in err
+
+
 def test_shared_glaciers_are_told_and_fail_only_when_asked(gcn, small_output):
     shared = json.loads(gcn("check-split", small_output, "--json")[1])["shared_glaciers"]
 

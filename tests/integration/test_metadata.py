@@ -280,3 +280,13 @@ def test_a_converted_dataset_describes_its_own_shards(described, tmp_path):
         shard = tmp_path / "made/stac" / item.assets["chips"].href
         assert FileExtension.ext(item.assets["chips"]).size == shard.stat().st_size
         assert "in_window" in item.assets["chips"].description
+
+
+def test_what_sources_say_replaces_what_their_ids_and_kind_suggest(described, undescribed):
+    guessed, said = ((root / "CITATION.md").read_text(encoding="utf-8") for root in (undescribed, described))
+
+    assert "Randolph Glacier Inventory 6.0" in guessed
+    assert "STEM classification" in guessed
+    assert "Invented outlines" in said
+    assert "Randolph Glacier Inventory" not in said
+    assert "STEM" not in said

@@ -1,10 +1,12 @@
 """`gcn publish`: archives that a reader opens and checks without the rest of the dataset."""
 
+import errno
 import hashlib
 import io
 import json
 import shutil
 import tarfile
+from unittest import mock
 
 import h5py
 import numpy as np
@@ -138,6 +140,15 @@ def test_nothing_is_overwritten_and_nothing_is_packed_into_itself(small_output, 
     assert (tmp_path / "tiny.tar").read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.tgz", "a.zip", "A.TAR", "a.tar.zst"])
+def test_a_name_of_another_kind_of_archive_is_refused(small_output, tmp_path, name):
+    with pytest.raises(ConfigError, match="is no kind of archive that is written") as refused:
+        pack(small_output, tmp_path / name, lambda *_: None)
+
+    assert "name ending in .tar" in refused.value.fix
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_missing_dataset_is_named(gcn, tmp_path):
     code, _, err = gcn("publish", tmp_path / "none", tmp_path / "tiny.tar")
 
@@ -169,6 +180,47 @@ class TestUnpacking:
 
         assert code == 1
         assert "is a link" in err
+
+    @pytest.mark.parametrize(
+        ("names", "told"),
+        [
+            (("tiny/dataset.json", "tiny/dataset.json"), "twice, or within a file"),
+            (("tiny", "tiny/dataset.json"), "twice, or within a file"),
+            (("tiny/" + "a" * 300,), "cannot be unpacked: File name too long"),
+        ],
+    )
+    def test_names_that_cannot_be_files_are_named(self, gcn, tmp_path, names, told):
+        code, _, err = gcn("validate", self.tar(tmp_path / "a.tar", *((name, b"x") for name in names)))
+
+        assert code == 1
+        assert told in err
+        assert "bug" not in err
+
+    def test_a_file_that_is_mostly_holes_is_not_written_out(self, gcn, tmp_path):
+        size = "9000000000000000"
+        # How GNU tar 1.0 stores a file of which almost nothing is there.
+        header = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": size}
+        info = tarfile.TarInfo("tiny/dataset.json")
+        info.pax_headers = {**header, "GNU.sparse.name": info.name}
+        with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+            holes = f"1\n{size}\n0\n".encode().ljust(512, b"\0")
+            info.size = len(holes)
+            tar.addfile(info, io.BytesIO(holes))
+
+        code, _, err = gcn("validate", tmp_path / "a.tar")
+
+        assert code == 1
+        assert "has holes" in err
+
+    def test_a_disk_that_fills_up_is_named(self, tmp_path, monkeypatch):
+        archive = self.tar(tmp_path / "a.tar", ("tiny/dataset.json", b"{}"))
+        full = mock.Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
+        monkeypatch.setattr(unpacking.shutil, "copyfileobj", full)
+
+        with pytest.raises(PublishError, match="No space left") as refused, unpacking.opened(archive):
+            pass
+
+        assert "TMPDIR" in refused.value.fix
 
     def test_an_archive_of_something_else_is_refused(self, gcn, tmp_path):
         code, _, err = gcn("validate", self.tar(tmp_path / "a.tar", ("photos/one.jpg", b"x")))

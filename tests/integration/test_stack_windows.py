@@ -47,7 +47,7 @@ def _blocks(dataset, part):
 def test_a_shard_reads_each_block_of_its_sources_once(columbia, columbia_output, tmp_path, split):
     paths = DatasetPaths(columbia_output)
     region = load_region(CONFIG / "columbia.toml", data_root=columbia)
-    places = used_partitions(paths, read_inventory(paths).lattice, split)
+    places = used_partitions(paths.catalog, read_inventory(paths).lattice, split)
     parts = _parts(region, paths, places)
     small = [paths.catalog, paths.inventory, *paths.root.glob("stacks/*.vrt"), *paths.root.glob("mosaics/*.vrt")]
     least = needed_bytes(parts)

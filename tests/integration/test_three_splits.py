@@ -7,6 +7,9 @@ import pytest
 
 import gcn_luigi
 from gcn_luigi.errors import ConfigError
+from gcn_luigi.io.publish.atomic import digest
+from gcn_luigi.io.publish.sidecar import read_record
+from gcn_luigi.io.tables import write_geoparquet
 from gcn_luigi.read.validate import validate
 from tests.integration.builds import build_inline, dataset, once_per_run
 from tests.integration.changes import write_config
@@ -59,6 +62,18 @@ def test_the_fold_is_a_column_of_catalog_and_index_and_test_is_in_none(three):
     pd.testing.assert_series_equal(index["fold"], expected, check_names=False)
     listed = pd.read_csv(three.paths.folds_csv, dtype={"partition": "str", "role": "str"})
     pd.testing.assert_frame_equal(listed, three.fold_table)
+
+
+def test_the_catalog_that_shards_are_made_from_has_the_bytes_of_a_catalog_without_folds(three, tmp_path):
+    found, written = three.paths.unfolded_catalog, tmp_path / "catalog.parquet"
+
+    write_geoparquet(written, three.partition_table.drop(columns="fold"))
+
+    assert found.read_bytes() == written.read_bytes()
+    sidecar = three.paths.sidecar(three.paths.shards / "train-00000-of-00002.h5")
+    reads = read_record(sidecar).parts["reads"]
+    assert reads["catalog.parquet"] == digest(found)
+    assert found.name not in reads
 
 
 def test_a_fold_is_read_as_train_and_dev_without_the_chips_in_its_buffer(three):

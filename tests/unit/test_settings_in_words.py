@@ -58,6 +58,7 @@ def test_years_are_told_with_what_to_write(tmp_path, years, said):
     ("extra", "said"),
     [
         ('[split]\nmethod = "block"\n', 'split.method: give "blocks", "legacy" or "column" (did you mean blocks?)'),
+        ("[split]\nseed = -1\n", "split.seed: give a number of at least 0, not -1"),
         ("[split]\ndev_share = 1.0\n", "split.dev_share: give a number below 1.0, not 1.0"),
         ("[chips]\nstep = 0\n", "chips.step: give a number of at least 1, not 0"),
         ("[chips]\nmin_glacier_share = 1.5\n", "chips.min_glacier_share: give a number of at most 1.0, not 1.5"),

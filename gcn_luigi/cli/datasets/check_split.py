@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -25,11 +26,18 @@ _OF_FOLD = ("train", "held out")
 _SUMS = ("shared_pixels", "shared_area_m2", "n_overlapping", "n_duplicates")
 
 
+def _number(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    # No distance is less than NaN, so every split would pass.
+    if math.isnan(value):
+        raise click.BadParameter("give a number of metres, not nan")
+    return value
+
+
 @click.command("check-split")
 @click.argument("what", nargs=-1, required=True, type=SOURCE_PATH, metavar="DATASET | FILE | TRAIN DEV [TEST]",
                 shell_complete=complete_dataset)  # fmt: skip
 @output_option
-@click.option("--min-distance", type=click.FloatRange(0), default=0.0, show_default=True, metavar="M",
+@click.option("--min-distance", type=click.FloatRange(0), default=0.0, show_default=True, metavar="M", callback=_number,
               help="Smallest allowed distance between two splits, in metres.")  # fmt: skip
 @click.option("--no-shared-glaciers", is_flag=True, help="Also count a glacier in two splits as a leak.")
 @click.option("--crs", metavar="CRS", help="Projected CRS in which files are measured.  [default: the first file's]")

@@ -57,6 +57,8 @@ class DatasetPaths:
     # What each fold does with each partition, if folds were asked for.
     folds = Below("folds.parquet")
     folds_csv = Below("folds.csv")
+    # The catalog as it would be without folds: shards depend on it, so that other folds make no shard older.
+    unfolded_catalog = Below("catalog_without_folds.parquet")
     statistics = Below("statistics.json")
     # Distances of dev, test and the whole area to training; the features of chips that they are measured in.
     distances = Below("distances.json")

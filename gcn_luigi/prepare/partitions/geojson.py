@@ -44,8 +44,9 @@ def _stacked(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
 def in_degrees(shape: Any, crs: str) -> Any:
     """Return a shape of the map, in the CRS `crs`, in WGS 84 with rounded coordinates, longitude first.
 
-    Edges are densified, so that they follow those on the map. A shape across the antimeridian is cut there, as RFC 7946
-    asks. A shape that contains a pole is not supported: its edges would go around it.
+    Edges are densified, so that they follow those on the map. A shape across the antimeridian is cut there, and
+    exterior rings are counter-clockwise, as RFC 7946 asks. A shape that contains a pole is not supported: its edges
+    would go around it.
     """
     dense = shapely.segmentize(shape, _LONGEST_EDGE_M)
     transformer = pyproj.Transformer.from_crs(crs, _DEGREES, always_xy=True)
@@ -56,7 +57,9 @@ def in_degrees(shape: Any, crs: str) -> Any:
     turned = shapely.transform(dense, moved)
     if np.ptp(shapely.get_coordinates(turned)[:, 0]) > _HALF_TURN:
         turned = _cut(turned)
-    return shapely.transform(turned, lambda corners: np.round(corners, _DECIMALS))
+    rounded = shapely.transform(turned, lambda corners: np.round(corners, _DECIMALS))
+    # RFC 7946: exterior rings are counter-clockwise. Some programs take the others for the rest of the Earth.
+    return shapely.orient_polygons(rounded)
 
 
 def bounding_box(shapes: Sequence[Any]) -> list[float]:

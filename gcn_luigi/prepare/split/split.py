@@ -160,8 +160,8 @@ def _by_blocks(
                 fallback = found
     if fallback is None:
         nothing = np.zeros(len(cells), dtype=bool)
-        number = "three" if len(splits) > 2 else "two"
-        fallback = _Held(nothing, nothing, nothing, block_ids(cells, 1), 0), [f"too few partitions for {number} splits"]
+        units = len(np.unique(unit_ids(cells, joined, settings.unit, sizes[0], regions)))
+        fallback = _Held(nothing, nothing, nothing, block_ids(cells, 1), 0), [_too_few(settings, units, len(splits))]
     return _from_choice(cells, joined, splits, *fallback)
 
 
@@ -225,6 +225,15 @@ def _shrunk(settings: SplitSettings, block: int, buffer: int) -> list[str]:
         return [f"{asked}: a buffer of {buffer} is used"]
     asked = f"{REDUCED} of {settings.block_partitions} and a buffer of {settings.buffer_partitions} partitions"
     return [f"{asked}: blocks of {block} and a buffer of {buffer} are used"]
+
+
+def _too_few(settings: SplitSettings, n_units: int, n_splits: int) -> str:
+    number = "three" if n_splits > 2 else "two"
+    if settings.unit == "blocks":
+        return f"too few partitions for {number} splits"
+    kind = {"glacier": "glaciers", "regions": "regions"}[settings.unit]
+    units = "1 unit" if n_units == 1 else f"{n_units} units"
+    return f"{units} ({kind} go whole into one split) {'is' if n_units == 1 else 'are'} too few for {number} splits"
 
 
 def _is_good(choice: Choice, cells: gpd.GeoDataFrame, wanted: float) -> bool:

@@ -10,6 +10,7 @@ import shapely
 
 from gcn_luigi.errors import ConfigError, InputError, few
 from gcn_luigi.prepare.split.blocks import block_ids
+from gcn_luigi.settings.partitions import region_name
 
 Unit = Literal["blocks", "glacier", "regions"]
 
@@ -74,9 +75,10 @@ def regions_of(catalog: gpd.GeoDataFrame, polygons: gpd.GeoDataFrame, where: str
     Raises
     ------
     InputError
-        A polygon has no name, or polygons of two regions overlap by more than a thousandth of the smaller one.
+        A polygon has no name, polygons of two regions overlap by more than a thousandth of the smaller one, or no used
+        partition lies in a region.
     """
-    names = polygons["value"].str.strip().to_numpy(object)
+    names = polygons["value"].map(region_name).to_numpy(object)
     shapes = polygons.geometry.to_numpy()
     if (names == "").any():
         rows = [f"row {row}" for row in polygons["row"][names == ""]]
@@ -96,6 +98,12 @@ def regions_of(catalog: gpd.GeoDataFrame, polygons: gpd.GeoDataFrame, where: str
     found = np.full(len(catalog), "", dtype=object)
     found[best["cell"].to_numpy()] = best["region"].to_numpy(object)
     used = catalog["used"].to_numpy(bool)
+    if used.any() and (found[used] == "").all():
+        raise InputError(
+            f"none of the {int(used.sum())} partitions that can be used lies in a region",
+            where=where,
+            fix="check that the polygons cover the region, and that their CRS is right",
+        )
     notes = []
     # Only partitions that are used matter.
     counts = parts.groupby("cell").size()
@@ -111,12 +119,38 @@ def regions_of(catalog: gpd.GeoDataFrame, polygons: gpd.GeoDataFrame, where: str
 
 def refuse_unknown_regions(asked: tuple[str, ...], polygons: gpd.GeoDataFrame, where: str) -> None:
     """Raise ConfigError if a region in `asked` is not in the column value of `polygons`."""
-    known = sorted(set(polygons["value"].str.strip()) - {""})
+    known = sorted(set(polygons["value"].map(region_name)) - {""})
     if unknown := [name for name in asked if name not in known]:
         raise ConfigError(
             f"[split] test_regions names {few(unknown)}, which no polygon has",
             where=where,
             fix=f"name some of: {few(known)}",
+        )
+
+
+def refuse_empty_regions(
+    asked: tuple[str, ...], regions: "pd.Series[str]", catalog: gpd.GeoDataFrame, where: str
+) -> None:
+    """Raise ConfigError if no used partition belongs to a region in `asked`, or if all used partitions do.
+
+    `regions` is the region of each partition of `catalog`, by its id.
+    """
+    of_used = regions.reindex(catalog["partition"][catalog["used"].to_numpy(bool)])
+    held = of_used.isin(asked)
+    if not asked or of_used.empty:
+        return
+    if empty := sorted(set(asked) - set(of_used)):
+        raise ConfigError(
+            f"[split] test_regions: no partition that can be used belongs to {few(empty)}",
+            where=where,
+            fix="name regions with partitions, or leave these out; a partition belongs to the region that covers most "
+            "of it",
+        )
+    if held.all():
+        raise ConfigError(
+            f"[split] test_regions take all {len(held)} partitions that can be used: none is left for train and dev",
+            where=where,
+            fix="name fewer regions",
         )
 
 

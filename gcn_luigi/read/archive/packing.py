@@ -21,6 +21,10 @@ TAR = ".tar"
 # Rasters of the whole region and what only a further build needs. Virtual rasters point at tiles that stay behind.
 _LEFT_OUT_ROOMS = ("aligned/", "cubes/", "mosaics/", "partitions/", "stacks/", "tile_quality/")
 _LEFT_OUT_KINDS = (".tif", ".vrt")
+# What only tells a build that shards are current.
+_LEFT_OUT_NAMES = frozenset({"catalog_without_folds.parquet"})
+# What people call archives of other kinds. A directory of such a name would be taken for one.
+_OTHER_ARCHIVES = frozenset({".7z", ".bz2", ".gz", ".rar", ".tar", ".tbz2", ".tgz", ".txz", ".xz", ".zip", ".zst"})
 _CHUNK = 1 << 20
 _MOST_NAMED = 3
 
@@ -100,7 +104,7 @@ def pack(directory: Path, out: Path, say: Say, *, with_pages: bool = False) -> P
     Raises
     ------
     ConfigError
-        `out` exists, or is inside the dataset.
+        `out` exists, is inside the dataset, or is named like another kind of archive.
     ShardError
         The dataset is not sound, or changed while it was packed. Nothing is written.
     PublishError
@@ -128,7 +132,14 @@ def pack(directory: Path, out: Path, say: Say, *, with_pages: bool = False) -> P
 
 
 def check_free(out: Path, root: Path) -> None:
-    """Raise ConfigError if `out` exists or is inside the dataset in `root`."""
+    """Raise ConfigError if `out` exists, is inside the dataset in `root`, or is named like another kind of archive."""
+    if out.suffix != TAR and out.suffix.lower() in _OTHER_ARCHIVES:
+        raise ConfigError(
+            f"{out.suffix} is no kind of archive that is written",
+            where=str(out),
+            fix=f"use a name ending in {TAR} for a tar file, or one without an ending for a directory; shards are "
+            "already compressed",
+        )
     if out.exists() or out.is_symlink():
         raise ConfigError("something already exists there", where=str(out), fix="name a new file or directory")
     if out.resolve().is_relative_to(root):
@@ -150,7 +161,7 @@ def _add_to_tar(tar: tarfile.TarFile, name: str, size: int, stream: Any) -> None
 
 
 def _is_left_out(name: str) -> bool:
-    return name.startswith(_LEFT_OUT_ROOMS) or name.endswith(_LEFT_OUT_KINDS)
+    return name in _LEFT_OUT_NAMES or name.startswith(_LEFT_OUT_ROOMS) or name.endswith(_LEFT_OUT_KINDS)
 
 
 def _pages(dataset: Dataset) -> Iterator[ManifestEntry]:

@@ -1,5 +1,6 @@
 """Open a dataset that was packed as a tar file, without trusting the names in it."""
 
+import errno
 import shutil
 import tarfile
 import tempfile
@@ -11,6 +12,9 @@ from gcn_luigi.errors import PublishError, ShardError
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.read.archive.packing import TAR
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_MORE_ROOM = "set TMPDIR to a directory with more space, or unpack the archive yourself"
+
 
 @contextmanager
 def opened(place: Path) -> Iterator[Path]:
@@ -21,7 +25,7 @@ def opened(place: Path) -> Iterator[Path]:
     Raises
     ------
     ShardError
-        The tar file is damaged, or does not hold one dataset in one directory.
+        The tar file is damaged, holds anything but plain files, or does not hold one dataset in one directory.
     PublishError
         There is no room for its content.
     """
@@ -38,7 +42,7 @@ def _unpack(archive: Path, scratch: Path) -> Path:
         raise PublishError(
             f"unpacking it takes {size / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free",
             where=str(scratch.parent),
-            fix="set TMPDIR to a directory with more space, or unpack the archive yourself",
+            fix=_MORE_ROOM,
         )
     try:
         with tarfile.open(archive, "r:") as tar:
@@ -60,10 +64,22 @@ def _unpack_file(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, s
     source = tar.extractfile(member) if member.isreg() else None
     if source is None or name.is_absolute() or ".." in name.parts:
         raise _no_dataset(f"it holds {member.name!r}, which is a link or leads out of its directory", archive)
+    if member.issparse():
+        # A few bytes of an archive could fill the disk.
+        raise _no_dataset(f"it holds {member.name!r}, which has holes", archive)
     path = scratch / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as target:
-        shutil.copyfileobj(source, target, 1 << 20)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise _no_dataset(f"it holds {member.name!r} twice, or within a file", archive) from error
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise PublishError(
+                f"it cannot be unpacked: {error.strerror}", where=str(scratch.parent), fix=_MORE_ROOM
+            ) from error
+        raise _no_dataset(f"it holds {member.name!r}, which cannot be unpacked: {error.strerror}", archive) from error
 
 
 def _no_dataset(what: str, archive: Path) -> ShardError:

@@ -103,7 +103,7 @@ def join_series(place: str, chips: "pd.DataFrame", fills: Mapping[str, int], pix
 
 
 def _positions(place: str, chips: "pd.DataFrame") -> NDArray[np.int64]:
-    names = chips["partition"].to_numpy(str)
+    place, names = str(place), chips["partition"].to_numpy(str)
     chosen = np.flatnonzero(names == place)
     if not len(chosen):
         # The id of a place begins with the id of its partition.

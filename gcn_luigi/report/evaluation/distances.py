@@ -78,8 +78,8 @@ def _figure(content: Mapping[str, Any]) -> Drawing:
         caption="Distributions of the distance to the nearest train chip. Left: from centre to centre. The whole area "
         "is every cell of the catalog with an image, used or not. Right: in the space of standardised features, which "
         "are the mean and the standard deviation of each band; the whole area is a window of the size of a chip in the "
-        "middle of each cell. “One chip left out” compares each train chip with all others, which may overlap it, and "
-        "“one block left out” with those of other blocks.",
+        "middle of each cell. “One chip left out” compares each train chip with all others, which may overlap it or "
+        "show it in another year, and “one block left out” with those of other blocks.",
     )
 
 

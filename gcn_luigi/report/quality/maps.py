@@ -156,11 +156,14 @@ def year_map(data: ReportData, relief: Relief) -> Drawing:
         _write_names(axes, used, [str(value) for value in used[column]], n_all=len(catalog))
         title_panel(axes, title)
         legend_below(part, handles, 5)
+    composite = "composite that they are cut from"
+    if settings.year.rule == "all":
+        composite = "composite nearest to their outlines, one of those that they are cut from"
     return to_svg(
         figure,
         "year-map",
         alt=f"Two maps of {len(used)} used partitions: year of the composite, and years between outline and composite.",
-        caption="Used partitions by the year of the composite that they are cut from (left) and by the years "
+        caption=f"Used partitions by the year of the {composite} (left) and by the years "
         "between this composite and the date of the outlines (right; darker means longer, and at most "
         f"{settings.year.max_gap_years} are allowed). The numbers of partitions are in brackets.",
     )

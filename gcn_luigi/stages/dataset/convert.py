@@ -95,7 +95,7 @@ def _convert_files(
     places = {
         (place.partition, place.year): place
         for split in settings.splits
-        for place in used_partitions(old, lattice, split)
+        for place in used_partitions(old.catalog, lattice, split)
     }
     cards = (new.readme, new.citation)
     written = {*cards, new.croissant, new.datasheet, new.citation_file}

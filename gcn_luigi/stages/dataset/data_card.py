@@ -77,7 +77,7 @@ or any HDF5 library: {_STORED[settings.shards.layout]}. `index.parquet` and `ind
 |---|---|---|---|---|---|
 {rows}
 
-Means and deviations are of valid train pixels, each once (`statistics.json` has more).
+Means and deviations are of valid train pixels, {words.once(settings)} (`statistics.json` has more).
 Label: {settings.class_table.described()}, 255 ignore. Train pixels: {classes}.
 Flags: bits 1 optical, 2 topo, 4 label, 8 outside the mosaic, 16 distance; a set bit means missing,
 and missing image pixels hold {settings.nodata.fill} (mode `{settings.nodata.mode}`).
@@ -133,14 +133,15 @@ def _citation(settings: RegionSettings, ids: set[str]) -> str:
     cited = (
         f"This dataset: {own}" if own else "The dataset itself: its authors are not named yet (`[[dataset.creators]]`)."
     )
-    sources = [_PAPER]
-    if any(name.startswith("RGI60-") for name in ids):
-        sources.append(_RGI_6)
-    if any(name.startswith(("RGI2000-v7", "RGI70-")) for name in ids):
-        sources.append(_RGI_7)
-    if settings.label.stem is not None:
+    sources, named = [_PAPER], dict(words.sources(settings))
+    # What the user says about a source counts more than what its ids and its kind suggest.
+    if named.get("outlines") is None:
+        if any(name.startswith("RGI60-") for name in ids):
+            sources.append(_RGI_6)
+        if any(name.startswith(("RGI2000-v7", "RGI70-")) for name in ids):
+            sources.append(_RGI_7)
+    if settings.label.stem is not None and named.get("label") is None:
         sources.append(_STEM)
-    named = dict(words.sources(settings))
     sources += [_of_source(source) for source in named.values() if source is not None]
     if any(kind in named and named[kind] is None for kind in ("optical", "topo")):
         sources.append(_AS_ASKED)
@@ -194,7 +195,8 @@ def _out_of_range(paths: DatasetPaths, settings: RegionSettings) -> str:
 
 def _number(value: float | None, *, is_float: bool) -> str:
     # Bands of whole numbers are thousands. Floats may be indices of -1 to 1.
-    return "" if value is None else f"{value:.6g}" if is_float else f"{value:,.1f}"
+    # Adding 0 turns -0.0 into 0.0.
+    return "" if value is None else f"{value:.6g}" if is_float else f"{round(value, 1) + 0.0:,.1f}"
 
 
 def _metres(value: float | None) -> str:

@@ -22,11 +22,12 @@ from gcn_luigi.prepare.evaluation.dissimilarity import SEED, TrainingSpace
 from gcn_luigi.prepare.evaluation.distances import sampled
 from gcn_luigi.prepare.evaluation.features import LEAST_VALID, chip_features, feature_names
 from gcn_luigi.prepare.missing.fill import band_flags
-from gcn_luigi.prepare.split.folds import LEFT_OUT
+from gcn_luigi.prepare.split.folds import HELD_OUT, LEFT_OUT
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
 from gcn_luigi.stages.shards.partition_reader import read_partitions
+from gcn_luigi.stages.shards.shard import catalog_of_shards
 
 # Chips of a split, and windows of the whole area, whose pixels are read for features.
 MOST_TRAIN, MOST_OTHER, MOST_WINDOWS = 40_000, 10_000, 2_000
@@ -57,7 +58,7 @@ def write_training_distances(
     """
     settings, lattice = region.settings, read_inventory(paths).lattice
     names = feature_names([band.name for band in settings.schema_bands.image])
-    catalog = read_geoparquet(paths.catalog)
+    catalog = read_geoparquet(catalog_of_shards(settings, paths))
     folds = read_columns(paths.folds) if settings.split.folds else None
     chips = _chips(shards, catalog, folds, settings, lattice)
     chosen = _chosen(chips)
@@ -117,7 +118,8 @@ def _chips(
     chips = pd.concat(found, ignore_index=True).astype(dict.fromkeys(("chip_id", "partition", "split"), "str"))
     by_partition = catalog.set_index("partition")
     if folds is not None:
-        chips["fold"] = chips["partition"].map(by_partition["fold"]).astype("Int64")
+        held_out = folds.loc[folds["role"] == HELD_OUT].set_index("partition")["fold"]
+        chips["fold"] = chips["partition"].map(held_out).astype("Int64")
         lost = folds.loc[folds["role"] == LEFT_OUT].sort_values("fold").astype({"fold": "str"})
         texts = lost.groupby("partition")["fold"].agg(";".join)
         chips["left_out"] = pd.array([texts.get(name, "") for name in chips["partition"]], dtype="str")

@@ -74,17 +74,12 @@ def _composition(facts: Facts, box: list[float]) -> Iterator[str]:
     yield f"**How many.** Chips: {counts}. Neighbouring chips may overlap, if their step is smaller than their size."
     pixels = facts.statistics["classes"]["pixels"]
     rows = "\n".join(f"| {name} | {count:,} |" for name, count in pixels.items())
-    yield f"**Classes.** Labelled pixels of the train split, each once:\n\n| class | pixels |\n|---|---|\n{rows}"
+    once = words.once(facts.settings)
+    yield f"**Classes.** Labelled pixels of the train split, {once}:\n\n| class | pixels |\n|---|---|\n{rows}"
     yield f"**Is it a sample?** {words.sampling(facts)}"
     yield f"**Where.** {words.spatial_bias(facts, box)}"
     yield f"**Missing values.** {words.missing(facts.settings)}"
-    distance = facts.audit["least_distance_m"]
-    between = " and ".join(facts.splits) if len(facts.splits) == 2 else "two of them"
-    apart = "" if distance is None else f" The smallest distance between {between} is {distance:,.0f} m."
-    yield (
-        f"**Recommended splits.** The dataset has the splits {', '.join(facts.splits)}, made by the method "
-        f"`{facts.settings.split.method}`.{apart} split.json holds the audit."
-    )
+    yield f"**Recommended splits.** {words.splits(facts)}"
     limits = " ".join(words.known_limits(facts))
     if limits:
         yield f"**Errors and noise that the build measured.** {limits}"

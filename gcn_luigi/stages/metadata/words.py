@@ -1,7 +1,8 @@
 """Sentences that several descriptions of a dataset share: how it was made, where its limits are, and how to cite it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.licences import licence_url
 from gcn_luigi.settings import SOURCE_KINDS, DatasetSettings, RegionSettings, SourceSettings
 from gcn_luigi.stages.metadata.facts import Facts
@@ -15,6 +16,8 @@ _PIXELS = {
     "starts at its row and col in the row of these arrays that column in_window of the shard names.",
 }
 _SURE = " The array confidence, of the same shape as label, says how sure the label is."
+# With these fill values, the published step turns a missing label into a class.
+_LEGACY_CLASSES = (0, 1, 2)
 KINDS = {
     "optical": "the optical composites",
     "topo": "the elevation model and what is derived from it",
@@ -23,6 +26,11 @@ KINDS = {
     "debris": "the map of debris",
     "distance": "the raster of distances",
     "grid": "the grid of partitions",
+}
+_SOURCES_OF_DOUBT = {
+    "votes": "the votes",
+    "edge": "the distance to outlines",
+    "years": "the years between outline and image",
 }
 _TOGETHER = (
     "Tiles were put together on one lattice of pixels. Files that are not on it were warped only where the "
@@ -44,10 +52,35 @@ def pixels(settings: RegionSettings) -> str:
 def collection(facts: Facts) -> str:
     """Return how the dataset was made from its sources."""
     settings = facts.settings
+    before = "optical composites, topography" if settings.topo_bands else "optical composites"
+    taken = "takes the composite whose year is closest to its outlines"
+    if settings.year.rule == "all":
+        taken = "is cut from every composite that is close enough to its outlines"
     return (
-        "The sources existed before: optical composites, topography and glacier outlines. gcn_luigi "
-        f"{__version__} made the chips from them, and collected nothing new. Each partition of {settings.grid.size} "
-        "pixels takes the composite whose year is closest to its outlines, by the rules in the configuration."
+        f"The sources existed before: {before} and glacier outlines. gcn_luigi {__version__} made the chips from them, "
+        f"and collected nothing new. Each partition of {settings.grid.size} pixels {taken}, by the rules in the "
+        "configuration."
+    )
+
+
+def once(settings: RegionSettings) -> str:
+    """Return how often a pixel counts in the statistics, although several chips show it."""
+    return "once for each year" if settings.year.rule == "all" else "each once"
+
+
+def splits(facts: Facts) -> str:
+    """Return which splits and folds there are, and how they were made."""
+    split, distance = facts.settings.split, facts.audit["least_distance_m"]
+    whole = {"blocks": "", "glacier": ", which keeps glaciers whole", "regions": ", which keeps regions whole"}
+    by = whole[split.unit] if split.method == "blocks" else ""
+    between = " and ".join(facts.splits) if len(facts.splits) == 2 else "two of them"
+    apart = "" if distance is None else f" The smallest distance between {between} is {distance:,.0f} m."
+    folds = (
+        f" {split.folds} folds of train and dev are for cross-validation; folds.csv lists them." if split.folds else ""
+    )
+    return (
+        f"The dataset has the splits {', '.join(facts.splits)}, made by the method `{split.method}`{by}.{apart}{folds} "
+        "split.json holds the audit."
     )
 
 
@@ -81,8 +114,13 @@ def sampling(facts: Facts) -> str:
 
 def missing(settings: RegionSettings) -> str:
     """Return what stands in place of missing pixels."""
+    fill, label = settings.nodata.fill, f"{LABEL_IGNORE}"
+    if settings.nodata.mode == "legacy" and fill in _LEGACY_CLASSES:
+        # The published step filled the label like the other bands, but knew no chips beyond the edge.
+        beyond = f" ({LABEL_IGNORE} beyond the edge of a partition)" if settings.chips.edge == "pad" else ""
+        label = f"{fill}{beyond}"
     return (
-        f"Missing pixels hold {settings.nodata.fill} in the images and 255 in the label, and a flag says what is "
+        f"Missing pixels hold {fill} in the images and {label} in the label, and a flag says what is "
         f"missing. Nothing is interpolated (mode {settings.nodata.mode})."
     )
 
@@ -90,7 +128,11 @@ def missing(settings: RegionSettings) -> str:
 def annotation(settings: RegionSettings) -> str:
     """Return how the label was made."""
     debris = " and a map of debris" if settings.label.has_debris else ""
-    return _MADE_FROM[settings.label.made_from].format(min_votes=settings.label.min_votes, debris=debris)
+    made = _MADE_FROM[settings.label.made_from].format(min_votes=settings.label.min_votes, debris=debris)
+    if not settings.label.confidence:
+        return made
+    sources = _listed([_SOURCES_OF_DOUBT[source] for source in settings.label.confidence])
+    return f"{made} The array confidence says how sure it is, by {sources}."
 
 
 def known_limits(facts: Facts) -> Iterator[str]:
@@ -105,11 +147,22 @@ def known_limits(facts: Facts) -> Iterator[str]:
         yield f"{_count(len(shared), 'glacier')} {lie} in more than one split; split.json has the ids."
     if audit["shared_pixels"]:
         yield f"The splits share {_count(audit['shared_pixels'], 'pixel')}."
+    yield from _uncertain(facts)
     pixels = facts.statistics["classes"]["pixels"]
     total = sum(pixels.values())
     if total:
         shares = ", ".join(f"{name} {count / total:.1%}" for name, count in pixels.items())
         yield f"The classes are not balanced: of the labelled pixels of train, {shares}."
+
+
+def _uncertain(facts: Facts) -> Iterator[str]:
+    """Yield which share of the labels is uncertain, if a limit is set."""
+    limit = facts.settings.label.min_confidence
+    if limit is None:
+        return
+    of_train = facts.statistics["confidence"]["train"]
+    shares = ", ".join(f"{name} {found['uncertain'] / max(found['pixels'], 1):.1%}" for name, found in of_train.items())
+    yield f"Labels below {limit}% confidence are uncertain: of the labelled pixels of train, {shares}."
 
 
 def spatial_bias(facts: Facts, box: list[float]) -> str:
@@ -158,6 +211,10 @@ def sources(settings: RegionSettings) -> Iterator[tuple[str, SourceSettings | No
 def credits(settings: RegionSettings) -> list[str]:  # noqa: A001  their usual name
     """Return what the providers of the sources ask to be named as, each once, in order."""
     return list(dict.fromkeys(one.attribution for _, one in sources(settings) if one and one.attribution))
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return " and ".join(", ".join(texts).rsplit(", ", 1))
 
 
 def _count(number: int, noun: str) -> str:

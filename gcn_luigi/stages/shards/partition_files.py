@@ -14,7 +14,7 @@ from gcn_luigi.io.raster.geotiff import write_geotiff
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.mosaics import read_inventory
 from gcn_luigi.stages.shards.partition_reader import read_partitions
-from gcn_luigi.stages.shards.shard import used_partitions
+from gcn_luigi.stages.shards.shard import catalog_of_shards, used_partitions
 
 
 def write_partition_files(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:
@@ -28,7 +28,8 @@ def write_partition_files(region: Region, paths: DatasetPaths, out: Path, say: S
     lattice = inventory.lattice
     schema = region.settings.schema_bands
     splits = region.settings.splits
-    places = [place for split in splits for place in used_partitions(paths, lattice, split)]
+    catalog = catalog_of_shards(region.settings, paths)
+    places = [place for split in splits for place in used_partitions(catalog, lattice, split)]
     rows = []
     partitions = read_partitions(region, paths, inventory, places)
     for done, (place, corrected) in enumerate(zip(places, partitions, strict=True), 1):

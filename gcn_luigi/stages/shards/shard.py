@@ -152,13 +152,18 @@ def share_of(count: int, number: int, total: int) -> slice:
     return slice(number * count // total, (number + 1) * count // total)
 
 
-def used_partitions(paths: DatasetPaths, lattice: Lattice, split: str) -> list[Partition]:
+def catalog_of_shards(settings: RegionSettings, paths: DatasetPaths) -> Path:
+    """Return the catalog that shards are made from: without the folds, which decide no pixel."""
+    return paths.unfolded_catalog if settings.split.folds else paths.catalog
+
+
+def used_partitions(catalog_path: Path, lattice: Lattice, split: str) -> list[Partition]:
     """Return the used partitions of a split along the Hilbert curve, so that the share of a shard is a compact area.
 
     Consecutive partitions are close together and often in the same blocks of the tiles. Cells that start at the same
     pixel are ordered by id. A partition that is cut from several composites occurs once for each, earliest first.
     """
-    catalog = read_geoparquet(paths.catalog)
+    catalog = read_geoparquet(catalog_path)
     rows = catalog[catalog["used"] & (catalog["split"] == split)]
     rows = rows.iloc[hilbert_order(rows["row"], rows["col"])]
     return [
@@ -181,8 +186,8 @@ def build_shard(request: ShardRequest, out: Path, say: Say) -> None:
     Memory does not grow with the number of partitions: at most a few batches of chips are in progress. Raise InputError
     if a source cannot be decoded. The message names the file.
     """
-    inventory = read_inventory(request.paths)
-    everything = {split: used_partitions(request.paths, inventory.lattice, split) for split in request.settings.splits}
+    inventory, catalog = read_inventory(request.paths), catalog_of_shards(request.settings, request.paths)
+    everything = {split: used_partitions(catalog, inventory.lattice, split) for split in request.settings.splits}
     of_split = everything[request.split]
     places = of_split[share_of(len(of_split), request.number, request.total)]
     all_places = [place for places in everything.values() for place in places]

@@ -143,6 +143,7 @@ def test_a_mistake_is_explained(where, what):
     [
         ("2004", "'2004' is not a year"),
         ([2004.0], "2004.0 is not a year"),
+        (2004.0, "2004.0 is not a year"),
         (True, "True is not a year"),
         (1999, "no chip shows the year 1999"),
     ],

@@ -9,7 +9,7 @@ from shapely.geometry import box
 from gcn_luigi.errors import ConfigError, InputError
 from gcn_luigi.prepare.split.folds import HELD_OUT, LEFT_OUT, TRAIN, FoldRequest, assign_folds, audit_folds, fold_table
 from gcn_luigi.prepare.split.split import assign_split
-from gcn_luigi.prepare.split.units import refuse_unknown_regions, regions_of, unit_ids
+from gcn_luigi.prepare.split.units import refuse_empty_regions, refuse_unknown_regions, regions_of, unit_ids
 from gcn_luigi.settings import SplitSettings
 from tests.reference.catalog import PIXEL_M, join, make_catalog, square
 
@@ -137,6 +137,51 @@ def test_an_unknown_test_region_is_refused_with_the_known_ones():
         refuse_unknown_regions(("West", "North"), areas(("West", 0, 2), ("East", 2, 4)), "ranges.gpkg")
 
     assert refused.value.fix == "name some of: East, West"
+
+
+def test_a_name_is_the_same_however_its_characters_are_composed_and_with_blanks_around_it():
+    composed, apart = "\u00d6tztal", "O\u0308tztal"
+    asked = SplitSettings(regions="r.gpkg", region_column="name", test_regions=(f" {apart} ",))
+
+    found, _ = regions_of(in_a_row(4), areas((composed, 0, 1), (apart, 1, 2), ("East", 2, 4)), "ranges.gpkg")
+
+    assert asked.test_regions == (composed,)
+    assert found.tolist() == [composed, composed, "East", "East"]
+    refuse_unknown_regions(asked.test_regions, areas((apart, 0, 2)), "ranges.gpkg")
+
+
+def test_a_file_of_regions_that_no_used_partition_touches_is_refused():
+    catalog = in_a_row(4)
+    catalog["used"] = [True, True, False, False]
+
+    with pytest.raises(InputError, match="none of the 2 partitions that can be used lies in a region"):
+        regions_of(catalog, areas(("East", 2, 4)), "ranges.gpkg")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (("East", "North"), "no partition that can be used belongs to North"),
+        (("West", "East"), "test_regions take all 3 partitions that can be used"),
+    ],
+)
+def test_test_regions_that_leave_a_split_without_partitions_are_named(asked, told):
+    catalog = in_a_row(4)
+    catalog["used"] = [True, True, True, False]
+    shapes = areas(("West", 0, 1), ("East", 1, 3), ("North", 3, 4))
+    found, _ = regions_of(catalog, shapes, "ranges.gpkg")
+
+    with pytest.raises(ConfigError, match=told):
+        refuse_empty_regions(asked, found, catalog, "ranges.gpkg")
+
+
+def test_a_single_region_is_too_few_for_two_splits_and_the_note_says_so():
+    catalog = in_a_row(4)
+    found, _ = regions_of(catalog, areas(("West", 0, 4)), "ranges.gpkg")
+
+    _, notes = assign_split(catalog, NOTHING, SplitSettings(regions="r.gpkg", region_column="name"), regions=found)
+
+    assert notes[0] == "1 unit (regions go whole into one split) is too few for two splits"
 
 
 def test_named_regions_are_the_test_split_and_each_region_is_whole():

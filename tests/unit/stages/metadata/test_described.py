@@ -6,6 +6,7 @@ import pandas as pd
 import pyproj
 import pystac.validation
 import pytest
+import shapely
 
 from gcn_luigi.io.publish.manifest import ManifestEntry
 from gcn_luigi.settings import RegionSettings
@@ -67,6 +68,10 @@ def facts(crs="EPSG:3338", audit=(), years=(2000, 2004, 2008), gap=2, **changes)
 
 def item(known, name):
     return json.loads(item_text(known, f"shards/{name}", shard_footprints(known)))
+
+
+def sheet(known):
+    return datasheet_text(known, whole_box(shard_footprints(known)))
 
 
 def croissant(known):
@@ -146,6 +151,69 @@ def test_only_years_at_equal_distances_have_a_resolution(years, step):
 )
 def test_limits_are_what_the_build_measured(changes, said):
     assert said in " ".join(words.known_limits(facts(**changes)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("nearest", "takes the composite whose year is closest"),
+        ("all", "is cut from every composite that is close enough"),
+    ],
+)
+def test_the_rule_of_the_years_is_told_as_it_is(rule, said):
+    known = facts(year={"rule": rule})
+
+    assert said in words.collection(known)
+    times = "once for each year" if rule == "all" else "each once"
+    assert f"Labelled pixels of the train split, {times}:" in sheet(known)
+
+
+def test_a_dataset_without_topography_was_not_made_from_it():
+    assert words.collection(facts()).startswith("The sources existed before: optical composites and glacier outlines.")
+
+
+@pytest.mark.parametrize(
+    ("mode", "fill", "edge", "label"),
+    [
+        ("strict", 0, "clamp", "255"),
+        ("legacy", 0, "clamp", "0"),
+        ("legacy", 0, "pad", "0 (255 beyond the edge of a partition)"),
+        ("legacy", -1, "pad", "255"),
+    ],
+)
+def test_what_stands_for_a_missing_label_depends_on_the_mode(mode, fill, edge, label):
+    told = words.missing(settings(nodata={"mode": mode, "fill": fill}, chips={"edge": edge}))
+
+    assert told.startswith(f"Missing pixels hold {fill} in the images and {label} in the label,")
+
+
+def test_the_datasheet_tells_of_folds_and_of_what_goes_whole_into_a_split():
+    split = {"folds": 5, "regions": "ranges.gpkg", "region_column": "name"}
+
+    assert "made by the method `blocks`, which keeps regions whole" in sheet(facts(split=split))
+    assert "5 folds of train and dev are for cross-validation; folds.csv lists them." in sheet(facts(split=split))
+    assert "folds" not in sheet(facts())
+
+
+def test_uncertain_labels_are_a_limit_that_the_build_measured():
+    label = {"source": "outlines", "confidence": ["edge"], "min_confidence": 70}
+    known = facts(label=label)
+    found = {
+        "none": {"pixels": 90, "uncertain": 9},
+        "debris": {"pixels": 0, "uncertain": 0},
+        "ice": {"pixels": 10, "uncertain": 5},
+    }
+    known.statistics["confidence"] = {"train": found}
+
+    told = "Labels below 70% confidence are uncertain: of the labelled pixels of train, none 10.0%, debris 0.0%, ice 50"
+    assert told in " ".join(words.known_limits(known))
+    assert words.annotation(known.settings).endswith("says how sure it is, by the distance to outlines.")
+
+
+def test_footprints_turn_counter_clockwise_as_geojson_asks():
+    ring = shapely.geometry.shape(item(facts(), SHARDS[2])["geometry"]).exterior
+
+    assert shapely.is_ccw(ring)
 
 
 def test_what_is_sound_is_no_limit():
