@@ -32,7 +32,9 @@ _OWN_SETTINGS = {
     "distributed.scheduler.worker-ttl": "60s",
     # The profiler would keep what a worker's thread holds.
     "distributed.worker.profile.enabled": False,
-    "distributed.admin.log-length": 1000,
+    # No web pages, not even on this machine.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
 }
 
 

@@ -5,7 +5,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import dask
 from dask_jobqueue.slurm import SLURMCluster
 from distributed import Security
 
 from gcn_luigi.engine.place import SlurmPlace
 from gcn_luigi.errors import ClusterError, ConfigError
+from gcn_luigi.io.publish.atomic import temporary_sibling
 
 _LOOK_S = 5.0
 # The scheduler has to know a job for so long before its absence from the queue means anything.
@@ -30,6 +29,13 @@ _JOB_NAME = "gcn-luigi"
 _IDLE_S = 60
 # A node that cannot reach this process for so many seconds ends its job.
 _LONELY_S = 60
+
+
+# A worker's web pages stay on its node and are empty; the profiler would keep what a thread holds.
+_PROLOGUE = [
+    "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'",
+    "export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False",
+]
 
 
 class Jobs:
@@ -107,9 +113,8 @@ def slurm_cluster(place: SlurmPlace) -> Iterator[Jobs]:
         )
     logs = Path(place.log_directory) if place.log_directory else home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="run-", dir=home) as secret:
-        with dask.config.set({"distributed.scheduler.http.routes": []}):
-            cluster = SLURMCluster(**_arguments(place, Path(secret), logs))
+    with temporary_sibling(home / "certificates") as secret:
+        cluster = SLURMCluster(**_arguments(place, _certificates(secret), logs))
         try:
             _check_script(cluster.job_script(), place)
             # A target as short as this asks for a core for each task, whatever tasks have taken so far.
@@ -119,9 +124,22 @@ def slurm_cluster(place: SlurmPlace) -> Iterator[Jobs]:
             cluster.close()
 
 
-def _arguments(place: SlurmPlace, secret: Path, logs: Path) -> dict[str, Any]:
-    # What a worker shows of itself stays on its node. The interface is not passed to nodes, which may have other names.
-    worker = ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+def _certificates(directory: Path) -> Security:
+    """Write certificates for one run, which only the user can read, where all nodes see them."""
+    directory.mkdir(mode=0o700)
+    made, files = Security.temporary(), {}
+    for name in ("ca_file", "key", "cert"):
+        text = getattr(made, "tls_ca_file" if name == "ca_file" else f"tls_worker_{name}")
+        files[name] = str(directory / name)
+        Path(files[name]).write_text(text, encoding="ascii")
+    roles = {
+        f"tls_{role}_{name}": files[name] for role in ("client", "scheduler", "worker") for name in ("key", "cert")
+    }
+    return Security(tls_ca_file=files["ca_file"], require_encryption=True, **roles)
+
+
+def _arguments(place: SlurmPlace, security: Security, logs: Path) -> dict[str, Any]:
+    # The interface is not passed to the nodes, where it may have another name.
     scheduler: dict[str, Any] = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
     if place.interface:
         scheduler["interface"] = place.interface
@@ -136,10 +154,11 @@ def _arguments(place: SlurmPlace, secret: Path, logs: Path) -> dict[str, Any]:
         "death_timeout": _LONELY_S,
         "job_name": _JOB_NAME,
         "log_directory": str(logs),
-        "shared_temp_directory": str(secret),
-        "security": Security.temporary(),
+        "security": security,
+        "protocol": "tls://",
         "python": shlex.quote(sys.executable),
-        "worker_extra_args": worker,
+        "worker_extra_args": ["--dashboard-address", "127.0.0.1:0"],
+        "job_script_prologue": _PROLOGUE,
         "scheduler_options": scheduler,
         "n_workers": 0,
     }

@@ -51,9 +51,9 @@ def _preload(*modules: str) -> None:
 def clean_context() -> ForkServerContext:
     """Return how a program that is not ours, such as Dask's worker, starts processes for tasks: from a clean server."""
     use_short_sockets()
-    # Each process imports the program's main module again; of a Dask worker, that is all of Dask.
+    # Each process imports the program's main module again, for which a Dask worker needs all of Dask.
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    _preload(*([spec.name] if spec is not None else []))
+    _preload(*([spec.name.partition(".")[0]] if spec is not None else []))
     _start_forkserver()
     return multiprocessing.get_context("forkserver")
 
