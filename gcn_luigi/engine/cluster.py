@@ -1,13 +1,16 @@
 """Tasks on a Dask cluster. This module and `slurm` are the only ones that know Dask."""
 
+import logging
 import queue
 import secrets
+import signal
 import socket
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import resource_tracker
 from typing import Any, Self
 
 import dask
@@ -103,8 +106,11 @@ class Cluster:
                 open_.enter_context(dask.config.set(_OWN_SETTINGS))
                 client = open_.enter_context(_local(place))
             else:
+                # When it is imported, dask-jobqueue makes Ctrl-C end the program at once, and with success.
+                heard = signal.getsignal(signal.SIGINT)
                 from gcn_luigi.engine.slurm import slurm_cluster  # noqa: PLC0415
 
+                signal.signal(signal.SIGINT, heard)
                 open_.enter_context(dask.config.set(_OWN_SETTINGS))
                 jobs = open_.enter_context(slurm_cluster(place))
                 client = open_.enter_context(_client(jobs.cluster, place.shown))
@@ -333,8 +339,12 @@ def _joined(place: DaskPlace) -> Any:
 @contextmanager
 def _local(place: LocalPlace) -> Iterator[Client]:
     """Start worker processes on this machine, which only this process can reach: with certificates of their own."""
-    with (
-        LocalCluster(
+    # Ctrl-C reaches all processes of a terminal. Workers, which Dask's thread starts, inherit that they do not hear it.
+    # The tracker of multiprocessing comes first, because starting it would undo that.
+    resource_tracker.ensure_running()
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        cluster = LocalCluster(
             n_workers=place.count,
             threads_per_worker=1,
             processes=True,
@@ -344,7 +354,9 @@ def _local(place: LocalPlace) -> Iterator[Client]:
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
-        ) as cluster,
-        _client(cluster, place.shown) as client,
-    ):
+            silence_logs=logging.ERROR,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+    with cluster, _client(cluster, place.shown) as client:
         yield client

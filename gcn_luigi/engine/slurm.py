@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,7 +115,10 @@ def slurm_cluster(place: SlurmPlace) -> Iterator[Jobs]:
     logs = Path(place.log_directory) if place.log_directory else home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     with temporary_sibling(home / "certificates") as secret:
-        cluster = SLURMCluster(**_arguments(place, _certificates(secret), logs))
+        with warnings.catch_warnings():
+            # Without a way to the internet, Dask takes the address of this machine's name, and warns.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            cluster = SLURMCluster(**_arguments(place, _certificates(secret), logs))
         try:
             _check_script(cluster.job_script(), place)
             # A target as short as this asks for a core for each task, whatever tasks have taken so far.
@@ -156,7 +160,8 @@ def _arguments(place: SlurmPlace, security: Security, logs: Path) -> dict[str, A
         "log_directory": str(logs),
         "security": security,
         "protocol": "tls://",
-        "python": shlex.quote(sys.executable),
+        # The worker takes the place of the job's shell, so that SLURM ends it, and not only the shell.
+        "python": f"exec {shlex.quote(sys.executable)}",
         "worker_extra_args": ["--dashboard-address", "127.0.0.1:0"],
         "job_script_prologue": _PROLOGUE,
         "scheduler_options": scheduler,
@@ -165,14 +170,24 @@ def _arguments(place: SlurmPlace, security: Security, logs: Path) -> dict[str, A
 
 
 def _check_script(script: str, place: SlurmPlace) -> None:
-    """Ask SLURM whether it would take such a job; raise ConfigError with its answer if not."""
-    done = subprocess.run(["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False)  # noqa: S607
+    """Submit one such job that never starts; raise ConfigError with SLURM's answer if it is not taken.
+
+    Dask would only log the refusal, and wait for ever. `sbatch --test-only` also refuses what merely has to wait.
+    """
+    done = subprocess.run(
+        ["sbatch", "--hold", "--parsable"],  # noqa: S607
+        input=script,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise ConfigError(
             f"SLURM does not take such jobs: {' '.join(done.stderr.split())}",
             where=place.shown,
             fix="correct --slurm-options or section [slurm] of luigi.cfg: partition, account, cores, memory, walltime",
         )
+    subprocess.run(["scancel", done.stdout.partition(";")[0].strip()], capture_output=True, check=False)  # noqa: S603, S607
 
 
 def _queue() -> dict[str, tuple[str, str]] | None:

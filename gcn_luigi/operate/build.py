@@ -17,8 +17,7 @@ from gcn_luigi.luigi_host.trust import is_loopback
 from gcn_luigi.luigi_host.worker import start_server, use_forkserver
 from gcn_luigi.operate.progress import Observer, Progress, title
 from gcn_luigi.operate.worker import Worker
-from gcn_luigi.tasks.base import RegionTask, share_look
-from gcn_luigi.tasks.dependencies import Snapshot
+from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.graph import upstream
 
 _EXIT_CODES = {

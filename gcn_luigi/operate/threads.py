@@ -1,5 +1,6 @@
 """A task that a cluster makes, as Luigi's worker sees it: a thread that waits, where others are processes that work."""
 
+import copy
 import threading
 from contextlib import suppress
 from typing import Any, Self
@@ -24,10 +25,12 @@ class TaskThread(luigi.worker.TaskProcess):
     @classmethod
     def instead_of(cls, process: luigi.worker.TaskProcess, engine: Engine) -> Self:
         """Return a thread that does what `process`, which has not been started, would do."""
-        process.task.engine = engine
+        # Threads must not share what a task remembers of its last look at the files, or whom it reports to.
+        task = copy.copy(process.task)
+        task.engine = engine
         thread = cls(
             engine,
-            process.task,
+            task,
             process.worker_id,
             process.result_queue,
             process.status_reporter,
@@ -71,5 +74,4 @@ class TaskThread(luigi.worker.TaskProcess):
             with suppress(ValueError):
                 self.run()
         finally:
-            self.task.engine = None
             self._is_ended = True
