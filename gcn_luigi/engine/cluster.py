@@ -212,8 +212,10 @@ class Cluster:
                     # All nodes to which this attempt was limited have gone.
                     call.future.cancel()
                     return {"again": True}
-                if not is_started and self._waits_for and self._waits_for != shown:
-                    shown = self._waits_for
+                # A log has one line about it for all tasks, and a terminal shows it with each.
+                waits = "waits for a node" if self._waits_for and self._notice else self._waits_for
+                if not is_started and waits and waits != shown:
+                    shown = waits
                     task.say(shown)
                 continue
             if news is None:

@@ -5,9 +5,11 @@ import re
 import signal
 from pathlib import Path
 
+import distributed
 import pytest
 
 import gcn_luigi
+import gcn_luigi.version
 from gcn_luigi.read.validate import validate
 from tests.integration.commands import _BIN, _holds_a_draft, drafts, gcn_command, left_after, wait_for
 from tests.integration.slurm import missing, slurm_up
@@ -66,7 +68,7 @@ def _group(running):
     return [one for one in group if one.pid != running.process.pid]
 
 
-def test_a_build_in_jobs_ends_in_the_data_of_one_machine(build, slurm, tmp_path, tiny_output):
+def test_a_build_in_jobs_ends_in_the_data_of_one_machine(build, tmp_path, tiny_output):
     running = build()
     ended = running.wait()
 
@@ -133,10 +135,46 @@ def test_a_stopped_build_leaves_no_job(build, slurm, tmp_path, blow, code):
     assert drafts(tmp_path / "tiny") == []
 
 
+@pytest.mark.fault
+def test_jobs_that_die_at_birth_end_the_build_with_their_log(build, slurm, tmp_path):
+    nothing = tmp_path / "nothing"
+    nothing.mkdir()
+    for node in ("n1", "n2"):
+        slurm.control("at", node, "mount", "--bind", str(nothing), str(Path(distributed.__file__).parent))
+    ended = build().wait()
+
+    assert ended.code == 30, ended.text
+    assert "3 jobs ended before they began to work" in ended.err
+    # The last lines of a job's log.
+    assert "distributed" in ended.err.partition("ends with")[2]
+    assert slurm.wait_until_empty(30) == []
+
+
+@pytest.mark.fault
+def test_a_node_with_another_version_makes_nothing(build, slurm, tmp_path, tiny_output):
+    other = tmp_path / "version.py"
+    source = Path(gcn_luigi.version.__file__)
+    other.write_text(source.read_text().replace(gcn_luigi.version.__version__, "0.0.1"))
+    slurm.control("at", "n1", "mount", "--bind", str(other), str(source))
+    running = build("--slurm", "--slurm-options", "cores=2,memory=2GB,jobs=2", "--port", "0")
+    ended = running.wait(240)
+
+    _check(running, ended, tmp_path, tiny_output)
+
+    for node in ("n2",):
+        slurm.control("at", node, "mount", "--bind", str(other), str(source))
+    (tmp_path / "tiny/label.tif").unlink()
+    again = build("--slurm", "--slurm-options", "cores=2,memory=2GB,jobs=2", "--port", "0").wait(240)
+
+    assert again.code == 30, again.text
+    assert "no node is left: each has other versions" in again.err
+    assert "n1: gcn_luigi 0.0.1 instead of" in again.err or "n2: gcn_luigi 0.0.1 instead of" in again.err
+
+
 def _host(slurm, process):
     """Return the node on which a process runs, by its namespace."""
     for node in ("n1", "n2"):
-        first = Path(slurm.directory / f"{node}.pid").read_text().strip()
-        if os.readlink(f"/proc/{first}/ns/uts") == os.readlink(f"/proc/{process.pid}/ns/uts"):
+        first = (slurm.directory / f"{node}.pid").read_text().strip()
+        if len({Path(f"/proc/{number}/ns/uts").readlink() for number in (first, process.pid)}) == 1:
             return node
     raise AssertionError(f"{process} runs on no node")
