@@ -265,7 +265,7 @@ class Cluster:
 
     def _raise_if_ended(self, task: Any, call: "_Call | None" = None) -> None:
         if self._failed is not None:
-            raise self._failed
+            raise ClusterError(self._failed.what, where=self._failed.where, fix=self._failed.fix)
         if self._stopped.is_set() or (call is not None and call.is_cancelled):
             raise ClusterError("stopped", where=task.name, fix="run again: finished files are kept")
 
@@ -286,7 +286,8 @@ class Cluster:
         try:
             self._waits_for = self._state()
         except ClusterError as error:
-            self._failed = error
+            # Its traceback would keep jobs alive that Dask wants to see gone.
+            self._failed = error.with_traceback(None)
         self._nodes = dict(self._client.nthreads())
         if not self._nodes and not self._waits_for:
             self._waits_for = "waits for a node of the cluster"

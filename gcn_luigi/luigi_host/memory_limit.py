@@ -18,6 +18,7 @@ import pyarrow as pa
 from gcn_luigi.errors import GcnLuigiError, ResourceError
 
 MB = 1_000_000
+_ON_NODE = "give each task on a node more memory: raise `memory` or lower `cores` of its job, or of its Dask worker"
 # The name of a process that makes one task and does nothing else, as Luigi's own task processes do.
 TASK_PROCESS = "gcn-task"
 _ROOT = Path("/")
@@ -117,7 +118,8 @@ def death(code: int, task: Any, node: str = "") -> ResourceError | None:
     else:
         return None
     where = f"{task.name} (on node {node})" if node else task.name
-    return ResourceError(f"its process ended with exit code {code}: {how}", where=where, fix=_advice(task, 0, 0))
+    fix = ", or ".join((*task.memory_advice(0), _ON_NODE)) if node else _advice(task, 0, 0)
+    return ResourceError(f"its process ended with exit code {code}: {how}", where=where, fix=fix)
 
 
 def _limit(task: Any) -> int:
@@ -177,6 +179,10 @@ def _peak() -> int:
 
 def _advice(task: Any, room: int, needed: int) -> str:
     """Return what to lower for `room` bytes without the libraries, or what to raise for `needed` bytes (0: unknown)."""
+    if multiprocessing.current_process().name == TASK_PROCESS:
+        return ", or ".join(
+            (*task.memory_advice(room), f"{_ON_NODE} ({_mb(needed)} MB are needed)" if needed else _ON_NODE)
+        )
     machine = allowed_bytes()
     workers = "lower `gcn run --workers`: each process then has more memory"
     if 0 < needed <= machine:

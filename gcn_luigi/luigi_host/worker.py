@@ -51,6 +51,9 @@ def _preload(*modules: str) -> None:
 def clean_context() -> ForkServerContext:
     """Return how a program that is not ours, such as Dask's worker, starts processes for tasks: from a clean server."""
     use_short_sockets()
+    # The server inherits it. Arrow's own pool reserves a whole gigabyte of address space when it is first used, for
+    # which a task's memory limit may have no room.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     # Each process imports the program's main module again, for which a Dask worker needs all of Dask.
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     _preload(*([spec.name.partition(".")[0]] if spec is not None else []))

@@ -123,7 +123,7 @@ def build(
     start_server()
     factory = _Factory(engine)
     try:
-        with _watching(factory, workers, watch):
+        with _watching(factory, workers if engine is None else max(workers, engine.slots()), watch):
             run = luigi.build(
                 tasks,
                 worker_scheduler_factory=factory,

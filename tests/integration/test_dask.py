@@ -89,7 +89,9 @@ def test_an_error_arrives_with_the_name_of_its_node(commands, tiny, tmp_path):
     sources = tmp_path / "input"
     shutil.copytree(tiny.sources, sources)
     tile = min(sources.rglob("*ndsi*.tif"))
-    tile.write_bytes(tile.read_bytes()[: tile.stat().st_size // 2])
+    content, middle = bytearray(tile.read_bytes()), tile.stat().st_size // 2
+    content[middle : middle + 400] = bytes(400)
+    tile.write_bytes(content)
 
     ended = commands.gcn_run(Tiny(sources, tiny.config), tmp_path / "out", *_LOCAL)
 

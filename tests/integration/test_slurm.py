@@ -87,7 +87,6 @@ def test_a_shard_whose_node_is_cut_off_is_made_on_the_other(build, slurm, tmp_pa
 
     # Seconds until the connection counts as broken.
     ended = running.wait(240)
-    writer.send_signal(signal.SIGCONT)
     slurm.control("join", node)
 
     _check(running, ended, tmp_path, tiny_output)
