@@ -1,5 +1,6 @@
 """The versions that decide bytes: a node whose versions differ could make other files."""
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from importlib import import_module
@@ -44,6 +45,7 @@ def differences(home: Mapping[str, str], node: Mapping[str, str]) -> list[str]:
     ]
 
 
+@functools.cache
 def _kernels() -> str:
     digest = hashlib.sha256()
     directory = Path(str(import_module("gcn_luigi._core").__file__)).parent
