@@ -1,12 +1,16 @@
 """Options that send the heavy tasks of a build to a cluster."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gcn_luigi.cli.terminal import notices
+
 if TYPE_CHECKING:
+    from gcn_luigi.engine.engines import Engine
     from gcn_luigi.engine.place import Place
 
 
@@ -46,3 +50,12 @@ def cluster_place(options: dict[str, Any], configured: str, output: Path, worker
         raise click.UsageError("--slurm-options needs --slurm")
     text = given or configured
     return place_of(text, is_trusted=options["trust_network"], workers=workers) if text else None
+
+
+def cluster_engine(place: "Place | None", memory_mb: int | None) -> "AbstractContextManager[Engine | None]":
+    """Return a context that starts or joins the cluster at `place`; None if there is none."""
+    if place is None:
+        return nullcontext()
+    from gcn_luigi.engine.engines import engine_on  # noqa: PLC0415
+
+    return engine_on(place, memory_mb=memory_mb or 0, notice=notices())

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcn_luigi.cli.cluster import cluster_options, cluster_place
+from gcn_luigi.cli.cluster import cluster_engine, cluster_options, cluster_place
 from gcn_luigi.cli.options import PartOf, configure_luigi, dataset_task, region_file, region_options, shared_options
-from gcn_luigi.cli.terminal import notices, say_what_is_kept, watching
+from gcn_luigi.cli.terminal import say_what_is_kept, watching
 from gcn_luigi.io.shard.codecs import check_codec
 from gcn_luigi.luigi_host.cfg_files import shipped_cfg
 
@@ -97,7 +97,6 @@ def build_region(
 
         check_library()
     from gcn_luigi.cli.chosen import chosen_tasks  # noqa: PLC0415
-    from gcn_luigi.engine.engines import engine_on  # noqa: PLC0415
     from gcn_luigi.luigi_host.memory_limit import share_mb  # noqa: PLC0415
     from gcn_luigi.operate.build import build  # noqa: PLC0415
     from gcn_luigi.operate.leftovers import invalidate_damaged, sweep_temporaries  # noqa: PLC0415
@@ -130,9 +129,7 @@ def build_region(
             click.echo(
                 f"graph, while this runs: {address}/static/visualiser/index.html#tab=graph&taskId={root.task_id}"
             )
-        engine = None
-        if place is not None:
-            engine = open_.enter_context(engine_on(place, memory_mb=options["memory"] or 0, notice=notices()))
+        engine = open_.enter_context(cluster_engine(place, options["memory"]))
         with watching() as watch:
             # A scheduler that the user named must be used; one that another run started here may end with that run.
             goes_on = options["scheduler_url"] is None

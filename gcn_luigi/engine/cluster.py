@@ -260,7 +260,7 @@ class Cluster:
             f"the cluster could not make it: {type(cause).__name__}: {cause}"
             + (f"; nodes without a working gcn_luigi: {few(broken)}" if broken else ""),
             where=f"{task.name}, {self._shown}",
-            fix="install gcn-luigi[cluster] in the environment of all nodes, in the same version as here",
+            fix="install gcn-luigi[dask] in the environment of all nodes, in the same version as here",
         )
 
     def _raise_if_ended(self, task: Any, call: "_Call | None" = None) -> None:

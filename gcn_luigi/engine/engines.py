@@ -51,7 +51,7 @@ def engine_on(place: Place, *, memory_mb: int = 0, notice: Callable[[str], None]
             raise ConfigError(
                 f"{library} is not installed, which runs tasks on a cluster",
                 where=place.shown,
-                fix="pip install 'gcn-luigi[cluster]', here and on the nodes",
+                fix="pip install 'gcn-luigi[dask]', here and on the nodes",
             )
     from gcn_luigi.engine.cluster import Cluster  # noqa: PLC0415
 
