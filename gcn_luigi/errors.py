@@ -9,6 +9,7 @@
     ├── ShardError       ValueError    a finished dataset does not hold what it should
     ├── PublishError     OSError       a result could not be written
     ├── ResourceError    MemoryError   a task needs more memory than it may have
+    ├── ClusterError     RuntimeError  a cluster cannot be used, or its nodes were lost or failed
     └── SchedulerError   RuntimeError  no scheduler answers, or it is not trusted
 
 An error says what is wrong, where, and how to fix it.
@@ -68,6 +69,10 @@ class PublishError(GcnLuigiError, OSError):
 
 class ResourceError(GcnLuigiError, MemoryError):
     """A task needs more memory than it may have."""
+
+
+class ClusterError(GcnLuigiError, RuntimeError):
+    """A cluster cannot be used, or its nodes were lost or failed."""
 
 
 class SchedulerError(GcnLuigiError, RuntimeError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gcn_luigi.cli.cluster import cluster_engine, cluster_options, cluster_place
 from gcn_luigi.cli.options import PartOf, configure_luigi, dataset_task, region_file, region_options, shared_options
 from gcn_luigi.cli.terminal import say_what_is_kept, watching
 from gcn_luigi.io.shard.codecs import check_codec
@@ -29,6 +30,7 @@ _DEMO_DATA_ROOT = 'data_root = "../output/demo-input"'
 @click.command()
 @region_options
 @shared_options
+@cluster_options
 @click.option("--deep", is_flag=True, help="First read every finished file, and rebuild those whose bytes changed.")
 @click.option(
     "--task",
@@ -105,7 +107,9 @@ def build_region(
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
 
     composite = shown_names(settings.schema_bands.image, settings.report.composite or ())
-    root = root.clone(Dataset, memory_mb=options["memory"] or share_mb(workers))
+    place = cluster_place(options, root.dask, output, workers)
+    shown = "" if place is None else place.shown
+    root = root.clone(Dataset, memory_mb=options["memory"] or share_mb(workers), dask=shown)
     if names:
         # A name that fits no task is told before anything starts.
         chosen_tasks(root, names)
@@ -125,11 +129,12 @@ def build_region(
             click.echo(
                 f"graph, while this runs: {address}/static/visualiser/index.html#tab=graph&taskId={root.task_id}"
             )
+        engine = open_.enter_context(cluster_engine(place, options["memory"]))
         with watching() as watch:
             # A scheduler that the user named must be used; one that another run started here may end with that run.
             goes_on = options["scheduler_url"] is None
             tasks = chosen_tasks(root, names, options["part"]) if names else [root]
-            result = build(tasks, workers=workers, address=address, watch=watch, goes_on=goes_on)
+            result = build(tasks, workers=workers, address=address, watch=watch, goes_on=goes_on, engine=engine)
     if result.exit_code == 0 and not all(task.complete() for task in tasks):
         click.echo(
             "not finished: sources or settings changed during the run, or another run is building this dataset with "

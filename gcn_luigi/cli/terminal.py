@@ -103,6 +103,13 @@ def _spoken_now_and_then() -> "Say":
     return say
 
 
+def notices() -> Callable[[str], None] | None:
+    """Return a function that writes what a build waits for to a log; None in a terminal, where its tasks show that."""
+    if Console(stderr=True).is_terminal:
+        return None
+    return lambda text: click.echo(text, err=True)
+
+
 def watch_with(say: "Say") -> Watch:
     """Return a function that shows the progress of a build by `say`."""
 

@@ -32,6 +32,13 @@ _UNDECLARED: Mapping[str, Mapping[str, luigi.Parameter]] = {
         "rpc_retry_wait": luigi.IntParameter(),
     },
     "gcn": {"other_sections": luigi.ListParameter(), "trust_network": luigi.BoolParameter()},
+    "slurm": {
+        **{name: luigi.IntParameter() for name in ("cores", "jobs")},
+        **{
+            name: luigi.Parameter()
+            for name in ("partition", "account", "walltime", "memory", "interface", "log_directory")
+        },
+    },
 }
 # Sections in Luigi's manual that belong to parts of Luigi which are not loaded here.
 _NOT_LOADED = frozenset(

@@ -86,3 +86,11 @@ def check_readable(paths: Iterable[Path]) -> None:
                     where=str(path),
                     fix="write autoload_range = false",
                 )
+
+
+def section(name: str) -> dict[str, str]:
+    """Return a section of the settings that Luigi has read, by option; an empty one if there is none."""
+    from luigi.configuration import get_config  # noqa: PLC0415  Luigi reads its settings on import
+
+    settings = get_config()
+    return dict(settings.items(name)) if settings.has_section(name) else {}

@@ -17,6 +17,8 @@ from gcn_luigi.luigi_host.worker import use_short_sockets
 
 # Parameters that are paths, and parameters that are addresses on this machine; any other text is a name.
 _PATHS, _ADDRESSES = frozenset({"output_root", "config_dir", "data_root"}), frozenset({"pages_url"})
+# Checked where it is used, because it may be a path or an address; never shown on Luigi's page.
+_CHECKED_LATER = frozenset({"dask"})
 
 
 def ignore_gdal_settings() -> None:
@@ -45,7 +47,7 @@ class GuardedTask(luigi.Task):
         for name, value in self.param_kwargs.items():
             where = f"--{name.replace('_', '-')}"
             for text in value if isinstance(value, tuple | list) else (value,):
-                if not isinstance(text, str):
+                if not isinstance(text, str) or name in _CHECKED_LATER:
                     continue
                 if name in _ADDRESSES:
                     _check_address(text, where)

@@ -4,6 +4,7 @@ import errno
 import multiprocessing
 import re
 import resource
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ import pyarrow as pa
 from gcn_luigi.errors import GcnLuigiError, ResourceError
 
 MB = 1_000_000
+_ON_NODE = "give each task on a node more memory: raise `memory` or lower `cores` of its job, or of its Dask worker"
+# The name of a process that makes one task and does nothing else, as Luigi's own task processes do.
+TASK_PROCESS = "gcn-task"
 _ROOT = Path("/")
 # An eighth, within these limits, is left for the command itself, the fork server, the scheduler and the file cache.
 _LEAST_RESERVE, _MOST_RESERVE = 256 * MB, 2_000 * MB
@@ -25,7 +29,7 @@ _UNTOUCHED = 256 * MB
 # Words in the messages of libraries about a failed allocation or thread start, if they raise no MemoryError.
 _WORDS = ("out of memory", "not enough memory", "alloc", "new thread")
 _DIED = re.compile(r"died unexpectedly with exit code (-\d+)")
-_GAVE_UP = {"-6": "SIGABRT", "-7": "SIGBUS", "-11": "SIGSEGV"}
+_GAVE_UP = {-number: number.name for number in (signal.SIGABRT, signal.SIGBUS, signal.SIGSEGV)}
 
 
 def allowed_bytes(root: Path = _ROOT) -> int:
@@ -101,14 +105,21 @@ def explain_killed(error: str, task: Any) -> str:
     died = _DIED.search(error)
     if died is None or not hasattr(task, "memory_advice"):
         return error
-    if died[1] == "-9":
+    explained = death(int(died[1]), task)
+    return error if explained is None else str(explained)
+
+
+def death(code: int, task: Any, node: str = "") -> ResourceError | None:
+    """Return the error of a task whose process, on `node` or here, ended with a code of lack of memory; else None."""
+    if code == -signal.SIGKILL:
         how = "it was killed from outside, most often by the kernel because memory ran out"
-    elif died[1] in _GAVE_UP:
-        how = f"it ended with {_GAVE_UP[died[1]]}: a library aborted, as some do when memory runs out"
+    elif code in _GAVE_UP:
+        how = f"it ended with {_GAVE_UP[code]}: a library aborted, as some do when memory runs out"
     else:
-        return error
-    what = f"its process ended with exit code {died[1]}: {how}"
-    return str(ResourceError(what, where=task.name, fix=_advice(task, 0, 0)))
+        return None
+    where = f"{task.name} (on node {node})" if node else task.name
+    fix = ", or ".join((*task.memory_advice(0), _ON_NODE)) if node else _advice(task, 0, 0)
+    return ResourceError(f"its process ended with exit code {code}: {how}", where=where, fix=fix)
 
 
 def _limit(task: Any) -> int:
@@ -121,7 +132,7 @@ def _limit(task: Any) -> int:
 @contextmanager
 def _bounded(limit: int) -> Iterator[None]:
     """In a worker process on Linux, make allocations beyond `limit` bytes fail during a block."""
-    if sys.platform != "linux" or not isinstance(multiprocessing.current_process(), luigi.worker.TaskProcess):
+    if sys.platform != "linux" or not _is_own_process():
         yield
         return
     # Arrow's own pool reserves a whole gigabyte of address space at once.
@@ -136,6 +147,11 @@ def _bounded(limit: int) -> Iterator[None]:
     finally:
         # The code after the block, such as the message, must not fail as well.
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _is_own_process() -> bool:
+    process = multiprocessing.current_process()
+    return process.name == TASK_PROCESS or isinstance(process, luigi.worker.TaskProcess)
 
 
 def _sign(error: BaseException, limit: int) -> str | None:
@@ -163,6 +179,10 @@ def _peak() -> int:
 
 def _advice(task: Any, room: int, needed: int) -> str:
     """Return what to lower for `room` bytes without the libraries, or what to raise for `needed` bytes (0: unknown)."""
+    if multiprocessing.current_process().name == TASK_PROCESS:
+        return ", or ".join(
+            (*task.memory_advice(room), f"{_ON_NODE} ({_mb(needed)} MB are needed)" if needed else _ON_NODE)
+        )
     machine = allowed_bytes()
     workers = "lower `gcn run --workers`: each process then has more memory"
     if 0 < needed <= machine:

@@ -37,10 +37,28 @@ def use_forkserver() -> None:
     """
     if multiprocessing.get_start_method(allow_none=True) is None:
         multiprocessing.set_start_method("forkserver")
+    _preload()
+
+
+def _preload(*modules: str) -> None:
     if sys.platform != "darwin":
         # The server imports the libraries once, so that no task has to wait for them. On macOS a process that has
         # loaded system frameworks must not fork, so there every task imports them.
-        multiprocessing.set_forkserver_preload(["gcn_luigi.tasks", "gcn_luigi.luigi_host.forkserver_hook"])
+        multiprocessing.set_forkserver_preload(["gcn_luigi.tasks", "gcn_luigi.luigi_host.forkserver_hook", *modules])
+
+
+@functools.lru_cache(maxsize=1)
+def clean_context() -> ForkServerContext:
+    """Return how a program that is not ours, such as Dask's worker, starts processes for tasks: from a clean server."""
+    use_short_sockets()
+    # The server inherits it. Arrow's own pool reserves a whole gigabyte of address space when it is first used, for
+    # which a task's memory limit may have no room.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    # Each process imports the program's main module again, for which a Dask worker needs all of Dask.
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    _preload(*([spec.name.partition(".")[0]] if spec is not None else []))
+    _start_forkserver()
+    return multiprocessing.get_context("forkserver")
 
 
 def worker_context() -> ForkServerContext | SpawnContext:
@@ -86,8 +104,11 @@ def start_server() -> None:
 
     Ctrl-C is only blocked, not ignored: this process receives such an interrupt right afterwards.
     """
-    if worker_context().get_start_method() != "forkserver":
-        return
+    if worker_context().get_start_method() == "forkserver":
+        _start_forkserver()
+
+
+def _start_forkserver() -> None:
     # This comes first, because starting the tracker would unblock the signal.
     resource_tracker.ensure_running()
     heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

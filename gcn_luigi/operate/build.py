@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 import luigi
 from luigi.execution_summary import LuigiStatusCode
 
+from gcn_luigi.engine.engines import Engine
 from gcn_luigi.errors import SchedulerError
 from gcn_luigi.luigi_host.memory_limit import explain_killed
 from gcn_luigi.luigi_host.trust import is_loopback
-from gcn_luigi.luigi_host.worker import start_server, use_forkserver, worker_context
+from gcn_luigi.luigi_host.worker import start_server, use_forkserver
 from gcn_luigi.operate.progress import Observer, Progress, title
-from gcn_luigi.tasks.base import MADE, RegionTask, share_look
-from gcn_luigi.tasks.dependencies import Snapshot
+from gcn_luigi.operate.worker import Worker
+from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.graph import upstream
 
 _EXIT_CODES = {
@@ -51,104 +52,13 @@ class BuildResult:
     lost_scheduler: bool = False
 
 
-class Worker(luigi.worker.Worker):
-    """Luigi's worker for several runs at once: it waits for files that another run makes, and knows which it made.
-
-    It also reports to the scheduler where the page of each finished task is, including tasks that it found finished.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._context = worker_context()
-        # Luigi uses the method of the program; a queue must come from the method that starts the processes.
-        self._task_result_queue = self._context.Queue()
-        self.made: set[str] = set()
-        self.made_elsewhere: set[str] = set()
-
-    def _create_task_process(self, task: luigi.Task) -> Any:
-        process = super()._create_task_process(task)
-        process._Popen = self._context.Process._Popen  # noqa: SLF001  multiprocessing has no public way to choose
-        return process
-
-    def _add_task(self, *args: Any, **kwargs: Any) -> None:
-        task_id = kwargs["task_id"]
-        if kwargs["status"] == "DONE":
-            address = getattr(self._scheduled_tasks.get(task_id), "page_address", None)
-            if address is not None:
-                kwargs["tracking_url"] = address
-            if kwargs.get("expl") == json.dumps(MADE):
-                self.made.add(task_id)
-        super()._add_task(*args, **kwargs)
-
-    def _keep_alive(self, get_work_response: Any) -> bool:
-        """Return whether to ask again although the scheduler gave no task: while another run makes what is needed.
-
-        Luigi would stop here, and report tasks as unfinished that the other run is about to finish.
-        """
-        is_freed = self._see_what_others_did()
-        # In any case: after the machine slept, both may be true.
-        is_back = self._return_if_forgotten()
-        return is_freed or is_back or bool(get_work_response.running_tasks) or super()._keep_alive(get_work_response)
-
-    def _return_if_forgotten(self) -> bool:
-        """Tell the scheduler again which tasks to make if it has forgotten this worker; return whether it had.
-
-        A scheduler forgets a worker that it did not hear of for some time ([scheduler] worker_disconnect_delay), for
-        example because the machine slept. It then has no work for it, and Luigi would end with unfinished tasks.
-        """
-        waiting = self.waiting()
-        if not waiting:
-            return False
-        known = self._scheduler.task_list(status="", upstream_status="", limit=False)
-        # Nobody is ever asked to run a task that has no `run`.
-        wanted = {task_id: task for task_id, task in waiting.items() if task.run is not None}
-        forgotten = [task for task_id, task in wanted.items() if self._is_forgotten(known.get(task_id))]
-        for task in share_look(forgotten, Snapshot()):
-            self.add(task)
-        return bool(forgotten)
-
-    def _is_forgotten(self, known: Mapping[str, Any] | None) -> bool:
-        return known is None or (known["status"] == "PENDING" and self._id not in known["workers"])
-
-    def waiting(self) -> dict[str, Any]:
-        """Return the tasks that are known and neither done nor failed, by id."""
-        last = {task.task_id: (task, status) for task, status, _ in list(self._add_task_history)}
-        return {task_id: task for task_id, (task, status) in last.items() if status == "PENDING"}
-
-    def running_elsewhere(self) -> list[str]:
-        """Return the ids of the tasks that this run waits for while another run makes them."""
-        if self._running_tasks or not self._get_work_response_history:
-            return []
-        return [task["task_id"] for task in self._get_work_response_history[-1]["running_tasks"]]
-
-    def failed_elsewhere(self) -> dict[str, Any]:
-        """Return the tasks, by id, that this run waits for in vain because they failed in another run."""
-        waiting = self.waiting()
-        failed = self._scheduler.task_list(status="FAILED", upstream_status="", limit=False) if waiting else {}
-        return {task_id: waiting[task_id] for task_id in waiting.keys() & failed.keys()}
-
-    def _see_what_others_did(self) -> bool:
-        """Remember which tasks other runs finished; return whether a task is free again because its run was killed."""
-        waiting = self.waiting()
-        if not waiting:
-            return False
-        done = self._scheduler.task_list(status="DONE", upstream_status="", limit=False)
-        for task_id in sorted(waiting.keys() & done.keys()):
-            self.made_elsewhere.add(task_id)
-            self._add_task_history.append((waiting[task_id], "DONE", True))
-        # The scheduler calls these tasks failed, but has no error message for them.
-        killed = [name for name in self.failed_elsewhere() if not self._scheduler.fetch_error(name)["error"]]
-        for task_id in killed:
-            self._scheduler.forgive_failures(task_id=task_id)
-        return bool(killed)
-
-
 class _Factory:
     """Gives Luigi a scheduler and a worker and keeps both, so that they can be asked later."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: Engine | None) -> None:
         self.scheduler: Any = None
         self.worker: Any = None
+        self._engine = engine
 
     def create_local_scheduler(self) -> Any:
         self.scheduler = luigi.scheduler.Scheduler(prune_on_get_work=True, record_task_history=False)
@@ -162,7 +72,9 @@ class _Factory:
         return self.scheduler
 
     def create_worker(self, scheduler: Any, worker_processes: int, assistant: bool = False) -> Any:  # noqa: FBT001, FBT002  Luigi's signature
-        self.worker = Worker(scheduler=scheduler, worker_processes=worker_processes, assistant=assistant)
+        self.worker = Worker(
+            scheduler=scheduler, worker_processes=worker_processes, assistant=assistant, engine=self._engine
+        )
         return self.worker
 
     def history(self) -> list[tuple[Any, str]]:
@@ -193,12 +105,13 @@ def build(
     address: str | None,
     watch: Callable[[Progress], None] | None = None,
     goes_on: bool = False,
+    engine: Engine | None = None,
 ) -> BuildResult:
     """Build `tasks` and all that they require in `workers` processes; wait for what another run is making.
 
     The central scheduler is at `address`; None keeps the scheduler in this process. `watch` is called twice a second
     with the progress of the build. If the central scheduler ends, the build continues with one in this process if
-    `goes_on` is True, and otherwise raises SchedulerError.
+    `goes_on` is True, and otherwise raises SchedulerError. The nodes of `engine` make the heavy tasks.
     """
     for root in tasks:
         if isinstance(root, RegionTask):
@@ -208,9 +121,9 @@ def build(
     luigi.configuration.get_config().set("core", "no_configure_logging", "true")
     use_forkserver()
     start_server()
-    factory = _Factory()
+    factory = _Factory(engine)
     try:
-        with _watching(factory, workers, watch):
+        with _watching(factory, workers if engine is None else max(workers, engine.slots()), watch):
             run = luigi.build(
                 tasks,
                 worker_scheduler_factory=factory,
@@ -224,7 +137,7 @@ def build(
         # The scheduler may have ended with the run that started it, which has finished what this run waited for.
         if not all(task.complete() for task in tasks):
             if goes_on:
-                rest = build(tasks, workers=workers, address=None, watch=watch)
+                rest = build(tasks, workers=workers, address=None, watch=watch, engine=engine)
                 built = tuple(sorted({*factory.made(), *rest.built}))
                 return replace(rest, built=built, built_elsewhere=factory.made_elsewhere(), lost_scheduler=True)
             raise SchedulerError(

@@ -28,6 +28,7 @@ _FIXED, _PER_THREAD = 64_000_000, 100_000_000
 class AlignedBand(RegionTask):
     """Warp the sources of a band that are not on the lattice, each into a file of its own."""
 
+    is_heavy = True
     band: luigi.Parameter[str] = luigi.Parameter(description="name of the band, also label or distance")
     threads: luigi.Parameter[int] = hidden_parameter(
         luigi.IntParameter, "threads", 1, "number of threads that warp blocks"

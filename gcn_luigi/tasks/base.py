@@ -6,14 +6,17 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 import luigi
+from luigi.configuration import get_config
 from luigi.parameter import ParameterVisibility
 
 from gcn_luigi.config import Region, load_region
+from gcn_luigi.engine.engines import Engine, Here, engine_at
 from gcn_luigi.errors import ConfigError, GcnLuigiError, InputError
 from gcn_luigi.io.inputs.source_states import signature
 from gcn_luigi.io.publish.paths import DatasetPaths
@@ -96,6 +99,8 @@ class RegionTask(GuardedTask):
     names_sources: ClassVar[bool] = False
     # False for files that describe a build and are not part of the dataset: they may differ from build to build.
     in_manifest: ClassVar[bool] = True
+    # True for tasks that take long for each file: with a cluster, its nodes make them.
+    is_heavy: ClassVar[bool] = False
     # Whether the last `run` made the files.
     was_made: bool = False
     # The snapshots that the next `complete` and the next `deps` use; each is used once.
@@ -103,6 +108,8 @@ class RegionTask(GuardedTask):
     _seen: Snapshot | None = None
     # What the required tasks had published when Luigi was about to run this one.
     _before_run: Snapshot | None = None
+    # The cluster that the running build has opened; without it, a task opens the one that `dask` names.
+    engine: Engine | None = None
 
     region: luigi.Parameter[str] = luigi.Parameter(
         description="name of the region, which is also the name of its file: config/<region>.toml"
@@ -123,6 +130,9 @@ class RegionTask(GuardedTask):
         "memory_mb",
         0,
         "memory limit of a worker, in million bytes; 0 for all that the machine and control group allow",
+    )
+    dask: luigi.Parameter[str] = hidden_parameter(
+        luigi.Parameter, "dask", "", "address or scheduler file of a Dask cluster, whose nodes make the heavy tasks"
     )
     pages_url: luigi.Parameter[str] = hidden_parameter(
         luigi.Parameter,
@@ -260,13 +270,31 @@ class RegionTask(GuardedTask):
         began = time.perf_counter()
         # Every running task has a bar and a message; tasks that count something update both.
         self.say((type(self).__doc__ or self.name).partition("\n")[0], 0.0)
-        ignore_gdal_settings()
-        with within_memory(self), self._settings_guard:
-            self.make()
+        with self._engine() as engine:
+            engine.make(self)
         self.was_made = True
         write_time(self.paths, self.name, time.perf_counter() - began)
         if self.set_tracking_url is not None and self.page_address is not None:
             self.set_tracking_url(self.page_address)
+
+    def _engine(self) -> AbstractContextManager[Engine]:
+        if not (self.is_heavy and self.dask):
+            return nullcontext(Here())
+        if self.engine is not None:
+            return nullcontext(self.engine)
+        is_trusted = get_config().getboolean("gcn", "trust_network", False)
+        return engine_at(self.dask, memory_mb=self.memory_mb, is_trusted=is_trusted)
+
+    def make_here(self) -> None:
+        """Make this task's files in this process, within its memory and with unchanging settings."""
+        ignore_gdal_settings()
+        with within_memory(self), self._settings_guard:
+            self.make()
+
+    def process_resources(self) -> dict[str, int]:
+        """Return what a scheduler limits; nothing on a cluster, whose own scheduler knows what its nodes can do."""
+        resources: dict[str, int] = super().process_resources()
+        return {} if self.is_heavy and self.dask else resources
 
     def page(self) -> str | None:
         """Return the page that shows what this task made, relative to its region's page; None if there is none."""

@@ -111,6 +111,7 @@ class TileInventory(RegionTask):
 class TileQuality(RegionTask):
     """Read every pixel of a band's tiles; stop the build at damaged files, and count values out of range."""
 
+    is_heavy = True
     code_version = 2
     # Runs before anything is made from the tiles.
     priority = 10

@@ -106,6 +106,7 @@ class PartitionCatalog(RegionTask):
 class GridComparison(RegionTask):
     """Compare the glacier share of train and dev cells for three grid sizes."""
 
+    is_heavy = True
     # 2: the distance of train and dev, and glacier areas. 3: outlines that overlap count once.
     code_version = 3
 
@@ -150,6 +151,7 @@ def corrected_dependencies(task: RegionTask, *keys: str) -> Dependencies:
 class PartitionFiles(RegionTask):
     """Write each used partition, corrected, as a GeoTIFF; only built on request."""
 
+    is_heavy = True
     # 2: the list gives sizes.
     code_version = 2
 

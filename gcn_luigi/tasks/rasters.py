@@ -61,6 +61,7 @@ class OpticalMosaic(RegionTask):
 class TopoMosaic(RegionTask):
     """Join the tiles of each topographic band and convert them to the type of the stack."""
 
+    is_heavy = True
     names_sources = True
 
     def dependencies(self, path: Path) -> Dependencies:

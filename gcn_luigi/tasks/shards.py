@@ -32,6 +32,7 @@ _LEAST_SIZE = 32
 class ChipShard(RegionTask):
     """Read a part of a split's partitions, correct missing pixels, and cut chips into one shard."""
 
+    is_heavy = True
     # 4: HDF5's own checksum on every compressed chunk, and on headers, indices and columns.
     code_version = 4
     split: luigi.Parameter[str] = luigi.ChoiceParameter(choices=WITH_TEST, description="train, dev or test")

@@ -1,0 +1,178 @@
+"""A build in jobs of a real SLURM: the digest of one machine, whatever happens to nodes, jobs and queue."""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import distributed
+import pytest
+
+import gcn_luigi
+import gcn_luigi.version
+from gcn_luigi.read.validate import validate
+from tests.integration.commands import _BIN, _holds_a_draft, drafts, gcn_command, left_after, wait_for
+from tests.integration.slurm import missing, slurm_up
+
+pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(missing()), reason=missing() or "there is one")]
+
+_JOBS = ("--slurm", "--slurm-options", "cores=1,memory=2GB,jobs=2,walltime=00:10:00", "--port", "0")
+
+
+@pytest.fixture
+def slurm(tmp_path_factory):
+    """Return a running SLURM with two idle nodes."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    # The state is far from the tests' files: paths of sockets are short.
+    with slurm_up(tmp_path_factory.mktemp("slurm"), shared / "slurm-lock") as running:
+        yield running
+        assert running.wait_until_empty(30) == []
+
+
+@pytest.fixture
+def build(slurm, commands, tiny, tmp_path):
+    """Return a function that starts the build of the tiny region on the login node."""
+
+    def start(*options, **variables):
+        command = gcn_command(tiny, tmp_path)
+        return commands.start(*slurm.on_head(_BIN / "gcn", *command[1:], *(options or _JOBS)), **variables)
+
+    return start
+
+
+def _check(running, ended, tmp_path, tiny_output):
+    """Check that a build ended well, with the data of one machine, and left nothing."""
+    assert ended.code == 0, ended.text
+    assert "Traceback" not in ended.text, ended.text
+    assert left_after(30, running.processes) == []
+    assert drafts(tmp_path / "tiny") == []
+    assert drafts(tmp_path / ".slurm") == []
+    assert list(validate(tmp_path / "tiny")) == []
+    made, wanted = (gcn_luigi.open_dataset(root / "tiny") for root in (tmp_path, tiny_output))
+    assert made.data_digest == wanted.data_digest
+
+
+def _shard_writer(running):
+    """Return a process on a node that holds the draft of a shard open."""
+
+    def writes(process):
+        return _holds_a_draft(process) and any(".h5" in file.path for file in process.open_files())
+
+    return next((process for process in running.processes() if writes(process)), None)
+
+
+def _group(running):
+    """Return the processes that a terminal would interrupt, but for the one that entered the namespaces."""
+    group = [one for one in running.processes() if os.getpgid(one.pid) == running.process.pid]
+    return [one for one in group if one.pid != running.process.pid]
+
+
+def test_a_build_in_jobs_ends_in_the_data_of_one_machine(build, tmp_path, tiny_output):
+    running = build()
+    ended = running.wait()
+
+    _check(running, ended, tmp_path, tiny_output)
+    logs = sorted((tmp_path / ".slurm/logs").glob("*.err"))
+    assert logs, "no job ran"
+
+
+@pytest.mark.fault
+def test_a_shard_whose_node_is_cut_off_is_made_on_the_other(build, slurm, tmp_path, tiny_output):
+    running = build()
+    writer = wait_for(lambda: _shard_writer(running), pause=0.01)
+    writer.send_signal(signal.SIGSTOP)
+    node = _host(slurm, writer)
+    slurm.control("cut", node)
+
+    # Seconds until the connection counts as broken.
+    ended = running.wait(240)
+    slurm.control("join", node)
+
+    _check(running, ended, tmp_path, tiny_output)
+
+
+@pytest.mark.fault
+def test_a_shard_whose_job_is_cancelled_is_made_in_another_job(build, slurm, tmp_path, tiny_output):
+    running = build()
+    writer = wait_for(lambda: _shard_writer(running), pause=0.01)
+    writer.send_signal(signal.SIGSTOP)
+    for job in slurm.jobs():
+        slurm.control("at", "head", "scancel", job)
+    ended = running.wait(240)
+
+    _check(running, ended, tmp_path, tiny_output)
+
+
+@pytest.mark.fault
+def test_a_full_queue_is_told_and_waited_for(build, slurm, tmp_path, tiny_output):
+    for node in ("n1", "n2"):
+        slurm.control("at", "head", "scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
+    running = build()
+    told = wait_for(lambda: re.search(r"jobs that wait in the queue: (\d+) \((.+?)\)", running.text()), 60)
+    for node in ("n1", "n2"):
+        slurm.control("at", "head", "scontrol", "update", f"nodename={node}", "state=resume")
+    ended = running.wait()
+
+    assert int(told[1]) in {1, 2}
+    _check(running, ended, tmp_path, tiny_output)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, 137)])
+def test_a_stopped_build_leaves_no_job(build, slurm, tmp_path, blow, code):
+    running = build()
+    wait_for(lambda: _shard_writer(running), pause=0.01)
+    for process in _group(running):
+        process.send_signal(blow)
+    ended = running.wait()
+
+    assert ended.code in {code, -blow}, ended.text
+    assert "Traceback" not in ended.text
+    assert slurm.wait_until_empty(30) == []
+    assert left_after(15, running.processes) == []
+    assert drafts(tmp_path / "tiny") == []
+
+
+@pytest.mark.fault
+def test_jobs_that_die_at_birth_end_the_build_with_their_log(build, slurm, tmp_path):
+    nothing = tmp_path / "nothing"
+    nothing.mkdir()
+    for node in ("n1", "n2"):
+        slurm.control("at", node, "mount", "--bind", str(nothing), str(Path(distributed.__file__).parent))
+    ended = build().wait()
+
+    assert ended.code == 30, ended.text
+    assert "3 jobs ended before they began to work" in ended.err
+    # The last lines of a job's log.
+    assert "distributed" in ended.err.partition("ends with")[2]
+    assert slurm.wait_until_empty(30) == []
+
+
+@pytest.mark.fault
+def test_a_node_with_another_version_makes_nothing(build, slurm, tmp_path, tiny_output):
+    other = tmp_path / "version.py"
+    source = Path(gcn_luigi.version.__file__)
+    other.write_text(source.read_text().replace(gcn_luigi.version.__version__, "0.0.1"))
+    slurm.control("at", "n1", "mount", "--bind", str(other), str(source))
+    running = build("--slurm", "--slurm-options", "cores=2,memory=2GB,jobs=2", "--port", "0")
+    ended = running.wait(240)
+
+    _check(running, ended, tmp_path, tiny_output)
+
+    slurm.control("at", "n2", "mount", "--bind", str(other), str(source))
+    min((tmp_path / "tiny").rglob("*.h5")).unlink()
+    again = build("--slurm", "--slurm-options", "cores=2,memory=2GB,jobs=2", "--port", "0").wait(240)
+
+    assert again.code == 30, again.text
+    assert "no node is left: each has other versions" in again.err
+    assert re.search(r"n[12]: gcn_luigi 0\.0\.1 instead of", again.err)
+
+
+def _host(slurm, process):
+    """Return the node on which a process runs, by its namespace."""
+    for node in ("n1", "n2"):
+        first = (slurm.directory / f"{node}.pid").read_text().strip()
+        if len({Path(f"/proc/{number}/ns/uts").readlink() for number in (first, process.pid)}) == 1:
+            return node
+    raise AssertionError(f"{process} runs on no node")
