@@ -24,7 +24,7 @@ from unittest import mock
 
 import luigi
 
-from gcn_luigi.operate.build import Worker
+from gcn_luigi.operate.worker import Worker
 from gcn_luigi.synthetic import WorldSettings, make_world, write_world
 from gcn_luigi.tasks import ChipShard, Dataset
 from gcn_luigi.tasks.base import RegionTask, share_look

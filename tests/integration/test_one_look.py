@@ -8,7 +8,7 @@ import luigi
 import pytest
 
 from gcn_luigi.io.publish.filesystems import FileSystem
-from gcn_luigi.operate.build import Worker
+from gcn_luigi.operate.worker import Worker
 from gcn_luigi.tasks import BandStatistics, ChipShard
 from gcn_luigi.tasks.graph import upstream
 from gcn_luigi.tasks.target import PublishedFile
