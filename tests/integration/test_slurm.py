@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.integration.slurm import missing, slurm_up
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(missing()), reason=missing() or "there is one")]
 
+_EXAMPLES = Path(__file__).resolve().parents[2] / "examples/slurm"
 _JOBS = ("--slurm", "--slurm-options", "cores=1,memory=2GB,jobs=2,walltime=00:10:00", "--port", "0")
 
 
@@ -176,3 +178,31 @@ def _host(slurm, process):
         if len({Path(f"/proc/{number}/ns/uts").readlink() for number in (first, process.pid)}) == 1:
             return node
     raise AssertionError(f"{process} runs on no node")
+
+
+def test_an_array_of_jobs_and_one_that_closes_build_the_same_without_a_cluster_engine(
+    slurm, commands, tiny, tmp_path, tiny_output
+):
+    """The jobs of examples/slurm, smaller; they know nothing of each other."""
+    (tmp_path / "slurm").mkdir()
+    for path in _EXAMPLES.iterdir():
+        text = path.read_text().replace("--mem=8G", "--mem=3G").replace("--mem=16G", "--mem=6G")
+        text = text.replace("--cpus-per-task=4", "--cpus-per-task=2").replace("--memory 7000", "--memory 3000")
+        (tmp_path / "slurm" / path.name).write_text(text.replace("--memory 4000", "--memory 3000"))
+    (tmp_path / ".venv").symlink_to(_BIN.parent)
+    shutil.copytree(tiny.config, tmp_path / "config")
+    shutil.copytree(tiny.sources, tmp_path / "input")
+
+    ended = commands.run(*slurm.on_head("bash", "slurm/submit.sh", tiny.region, "2"), cwd=tmp_path)
+    assert ended.code == 0, ended.text
+    # The first part, the other ones, and the job that closes.
+    assert slurm.jobs()
+    left = slurm.wait_until_empty(300)
+
+    said = "\n".join(path.read_text() for path in sorted(tmp_path.glob("*.log")))
+    assert left == [], said
+    assert len(list(tmp_path.glob("gcn-part-*.log"))) == 2
+    made, wanted = (gcn_luigi.open_dataset(root / "tiny") for root in (tmp_path / "output", tiny_output))
+    assert made.data_digest == wanted.data_digest, said
+    assert list(validate(tmp_path / "output/tiny")) == []
+    assert drafts(tmp_path / "output/tiny") == []
