@@ -94,7 +94,7 @@ def only_polygons(
         flat[bad] = None
     if (mixed := kinds == _MIXED).any():
         notes.append(
-            f"{int(mixed.sum())} rows with lines or points beside polygons, left out: {', '.join(labels[mixed])}"
+            f"rows whose lines and points beside polygons are left out: {int(mixed.sum())} ({', '.join(labels[mixed])})"
         )
         flat[mixed] = [_polygonal(shape) for shape in flat[mixed]]
     return flat, notes

@@ -110,10 +110,10 @@ def regions_of(catalog: gpd.GeoDataFrame, polygons: gpd.GeoDataFrame, where: str
     several = [index for index in counts.index[counts > 1] if used[index]]
     if several:
         notes.append(
-            f"{len(several)} partitions lie on several regions: each belongs to the one that covers most of it"
+            f"partitions that lie on several regions: {len(several)}; each belongs to the one that covers most of it"
         )
     if outside := int((used & (found == "")).sum()):
-        notes.append(f"{outside} partitions lie in no region: each block of them is a unit of its own")
+        notes.append(f"partitions that lie in no region: {outside}; each block of them is a unit of its own")
     return pd.Series(found, index=catalog["partition"].to_numpy(object)), notes
 
 

@@ -175,7 +175,7 @@ def test_only_the_polygons_of_mixed_records_are_kept(path):
     assert outlines.table.geometry[0].equals(square())
     assert outlines.notes == (
         "1 rows skipped, Point: b",
-        "1 rows with lines or points beside polygons, left out: a",
+        "rows whose lines and points beside polygons are left out: 1 (a)",
     )
 
 

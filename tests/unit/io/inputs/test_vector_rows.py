@@ -75,7 +75,7 @@ def test_lines_beside_polygons_are_left_out_and_told(tmp_path):
     outlines = read_outlines(path, SETTINGS, CRS)
 
     assert outlines.table["area_m2"].tolist() == [20_000.0]
-    assert outlines.notes[1] == "1 rows with lines or points beside polygons, left out: g0"
+    assert outlines.notes[1] == "rows whose lines and points beside polygons are left out: 1 (g0)"
 
 
 def test_rows_smaller_than_any_pixel_shows_are_left_out_and_named(tmp_path):

@@ -115,8 +115,8 @@ def test_a_cell_belongs_to_the_region_that_covers_most_of_it():
 
     assert found.tolist() == ["West", "East", "East", "East", ""]
     assert notes == [
-        "1 partitions lie on several regions: each belongs to the one that covers most of it",
-        "1 partitions lie in no region: each block of them is a unit of its own",
+        "partitions that lie on several regions: 1; each belongs to the one that covers most of it",
+        "partitions that lie in no region: 1; each block of them is a unit of its own",
     ]
 
 
