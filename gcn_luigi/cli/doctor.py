@@ -15,7 +15,7 @@ from typing import get_args
 
 import click
 
-from gcn_luigi.cli.options import output_option
+from gcn_luigi.cli.options import LOCAL_PATH, output_option
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.luigi_host.cfg_files import choose_cfg, find_files
 from gcn_luigi.version import __version__
@@ -29,6 +29,8 @@ _C_LIBRARIES = {
 }
 _GB = 1_000_000_000
 _LITTLE, _LEAST = 20 * _GB, _GB // 2
+# Seconds.
+_SLOW_S = 5.0
 _COLORS = {"ok": "green", "look": "yellow", "broken": "red"}
 
 
@@ -48,20 +50,30 @@ Check = Callable[[], Iterator[Finding]]
 @click.command()
 @output_option
 @click.option("--port", default=8082, show_default=True, type=click.IntRange(1, 65535), help="The scheduler's port.")
+@click.option("--shared", type=LOCAL_PATH, metavar="DIR", help="Try instead whether machines can share DIR; see --on.")
+@click.option(
+    "--on", "count", type=click.IntRange(2), metavar="N", help="With --shared: on how many machines the command runs."
+)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, one object per finding.")
-def doctor(*, output: Path, port: int, as_json: bool) -> None:
+def doctor(*, output: Path, port: int, shared: Path | None, count: int | None, as_json: bool) -> None:
     """Check whether this machine has what a build needs: libraries, kernels, codecs, disk, settings, scheduler.
 
     Each line gives a verdict (ok, look, or broken), what was checked, and what was found. If something needs fixing,
     the next line says how. The exit code is 1 if something is broken. The command leaves no trace: it writes a hidden
     file to the output directory, or to the nearest directory above it that exists, and removes it again.
 
+    With --shared it tries what several machines see of each other on a disk: locks, new and replaced files, clocks. It
+    must run on all of them at the same time.
+
     JSON keys of a finding: what, found, verdict (ok, look, broken), fix.
 
     \b
     Example:
       gcn doctor --output /data/gcn
+      srun --nodes 2 gcn doctor --shared /scratch/me/gcn --on 2
     """  # noqa: D301  click reads the control character
+    if (shared is None) != (count is None):
+        raise click.UsageError("--shared and --on belong together: the directory, and the number of machines")
     checks: dict[str, Check] = {
         "libraries": check_libraries,
         "kernels": check_kernels,
@@ -70,6 +82,8 @@ def doctor(*, output: Path, port: int, as_json: bool) -> None:
         "luigi.cfg": check_luigi_cfg,
         "scheduler": lambda: check_port(port),
     }
+    if shared is not None and count is not None:
+        checks = {"shared disk": lambda: check_shared_disk(shared, count)}
     findings = run_checks(checks)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
@@ -179,6 +193,33 @@ def check_luigi_cfg() -> Iterator[Finding]:
     del gcn_luigi
     check_files(files)
     yield Finding("luigi.cfg", ", ".join(map(str, files)) or "none found: gcn uses the one it ships")
+
+
+def check_shared_disk(directory: Path, count: int) -> Iterator[Finding]:
+    """Say what this machine sees of a disk that `count` machines try at the same time."""
+    from gcn_luigi.io.publish.filesystems import file_system_of  # noqa: PLC0415
+    from gcn_luigi.io.publish.shared_disk import try_shared_disk  # noqa: PLC0415
+
+    seen, system = try_shared_disk(directory, count), file_system_of(directory)
+    yield Finding("shared disk", f"{system.kind or 'file system of unknown kind'}: {', '.join(seen.machines)}")
+    if seen.locks_hold is None:
+        yield Finding("locks", "held here; the other machines say whether they see it")
+    elif seen.locks_hold:
+        yield Finding("locks", "a lock of another machine is seen")
+    else:
+        fix = "mount with locks that hold on all machines (NFS: without nolock and local_lock; Lustre: with flock)"
+        found = "a lock of another machine is not seen: temporary files of a lost machine stay for a day"
+        yield Finding("locks", found, "look", fix)
+    slow = seen.lag_s > _SLOW_S
+    fix = "nothing has to be done: tasks wait for files of other machines, up to 90 s" if slow else ""
+    found = f"new files of another machine are seen after {seen.lag_s:.2f} s"
+    yield Finding("files", found, "look" if slow else "ok", fix)
+    if seen.n_first != 1:
+        fix = "do not build on several machines here: this file system does not create files exclusively (O_EXCL)"
+        yield Finding("creation", f"{seen.n_first} machines created one and the same file first", "broken", fix)
+    off = abs(seen.clock_s) > _SLOW_S
+    fix = "set the clocks by NTP; builds do not depend on them, but times on pages do" if off else ""
+    yield Finding("clock", f"{seen.clock_s:+.2f} s against the disk", "look" if off else "ok", fix)
 
 
 def check_port(port: int) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """A build in jobs of a real SLURM: the digest of one machine, whatever happens to nodes, jobs and queue."""
 
+import json
 import os
 import re
 import shutil
@@ -206,3 +207,24 @@ def test_an_array_of_jobs_and_one_that_closes_build_the_same_without_a_cluster_e
     assert made.data_digest == wanted.data_digest, said
     assert list(validate(tmp_path / "output/tiny")) == []
     assert drafts(tmp_path / "output/tiny") == []
+
+
+def test_the_nodes_try_the_disk_that_they_share(slurm, commands, tmp_path):
+    doctor = (_BIN / "gcn", "doctor", "--shared", tmp_path / "disk", "--on", "2", "--json")
+
+    ended = commands.run(*slurm.on_head("srun", "--nodes", "2", "--label", *doctor))
+
+    assert ended.code == 0, ended.text
+    parts = [
+        json.loads("".join(line.partition(": ")[2] for line in ended.out.splitlines() if line.startswith(f"{node}: ")))
+        for node in (0, 1)
+    ]
+    for found in parts:
+        assert {one["verdict"] for one in found} == {"ok"}, found
+        assert "n1-" in found[0]["found"]
+        assert "n2-" in found[0]["found"]
+    assert sorted(part[1]["found"] for part in parts) == [
+        "a lock of another machine is seen",
+        "held here; the other machines say whether they see it",
+    ]
+    assert list((tmp_path / "disk").iterdir()) == []
