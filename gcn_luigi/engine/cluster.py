@@ -21,7 +21,7 @@ from gcn_luigi.engine.child import make_in_child
 from gcn_luigi.engine.order import Order, error_from
 from gcn_luigi.engine.place import DaskPlace, LocalPlace, Place
 from gcn_luigi.engine.versions import differences, versions
-from gcn_luigi.errors import ClusterError, few
+from gcn_luigi.errors import ClusterError, ConfigError, few
 from gcn_luigi.luigi_host.memory_limit import MB, death
 
 _LOOK_S = 2.0
@@ -325,8 +325,7 @@ def _client(where: Any, shown: str) -> Iterator[Client]:
         raise ClusterError(
             f"the Dask scheduler does not answer after {time.monotonic() - began:.0f} s: {error}",
             where=shown,
-            fix="start it, or correct the address; with tls://, set the certificates in Dask's configuration "
-            "(distributed.comm.tls)",
+            fix="start it, or correct the address, or the certificates in Dask's configuration (distributed.comm.tls)",
         ) from error
     try:
         yield client
@@ -336,6 +335,13 @@ def _client(where: Any, shown: str) -> Iterator[Client]:
 
 
 def _joined(place: DaskPlace) -> Any:
+    # Dask's client fails as well, but then waits for a minute.
+    if place.address.startswith("tls") and Security().get_connection_args("client")["ssl_context"] is None:
+        raise ConfigError(
+            "there are no certificates for this scheduler",
+            where=place.shown,
+            fix="name them in Dask's configuration: distributed.comm.tls.ca-file, and client.cert and client.key there",
+        )
     return _client(place.address, place.shown)
 
 

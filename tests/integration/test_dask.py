@@ -169,6 +169,16 @@ def test_a_cluster_that_somebody_started_serves_both_commands(commands, tiny, ti
     assert "Traceback" not in ended.text
 
 
+def test_a_protected_scheduler_is_not_asked_without_certificates(gcn, tiny, tmp_path):
+    code, _, told = gcn(
+        "run", tiny.region, "--config-dir", tiny.config, "--data-root", tiny.sources, "--output", tmp_path / "out",
+        "--local-scheduler", "--dask", "tls://192.0.2.1:8786",
+    )  # fmt: skip
+
+    assert code == 1
+    assert "there are no certificates for this scheduler" in told
+
+
 def test_an_open_scheduler_elsewhere_is_refused_before_anything_is_built(gcn, tiny, tmp_path):
     code, _, told = gcn(
         "run", tiny.region, "--config-dir", tiny.config, "--data-root", tiny.sources, "--output", tmp_path / "out",
