@@ -1,7 +1,8 @@
 """Options that send the heavy tasks of a build to a cluster."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,10 +53,16 @@ def cluster_place(options: dict[str, Any], configured: str, output: Path, worker
     return place_of(text, is_trusted=options["trust_network"], workers=workers) if text else None
 
 
-def cluster_engine(place: "Place | None", memory_mb: int | None) -> "AbstractContextManager[Engine | None]":
-    """Return a context that starts or joins the cluster at `place`; None if there is none."""
+@contextmanager
+def cluster_engine(place: "Place | None", memory_mb: int | None) -> "Iterator[Engine | None]":
+    """Start or join the cluster at `place` for a block; yield None if there is none."""
     if place is None:
-        return nullcontext()
+        yield None
+        return
     from gcn_luigi.engine.engines import engine_on  # noqa: PLC0415
 
-    return engine_on(place, memory_mb=memory_mb or 0, notice=notices())
+    with engine_on(place, memory_mb=memory_mb or 0, notice=notices()) as engine:
+        # What matters of a lost node or job is told by the build. Dask would add a traceback for each connection, also
+        # while it closes.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        yield engine

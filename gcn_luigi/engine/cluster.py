@@ -363,7 +363,8 @@ def _local(place: LocalPlace) -> Iterator[Client]:
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
-            silence_logs=logging.ERROR,
+            # What matters comes back as an answer; the rest would stand between the lines of the build.
+            silence_logs=logging.CRITICAL,
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, heard)

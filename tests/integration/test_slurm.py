@@ -108,6 +108,17 @@ def test_a_shard_whose_job_is_cancelled_is_made_in_another_job(build, slurm, tmp
 
 
 @pytest.mark.fault
+def test_a_shard_whose_job_reaches_its_time_limit_is_made_in_another_job(build, slurm, tmp_path, tiny_output):
+    running = build("--slurm", "--slurm-options", "cores=1,memory=2GB,jobs=1,walltime=00:01:00", "--port", "0")
+    writer = wait_for(lambda: _shard_writer(running), pause=0.01)
+    writer.send_signal(signal.SIGSTOP)
+    ended = running.wait(300)
+
+    _check(running, ended, tmp_path, tiny_output)
+    assert "JobState=TIMEOUT" in (slurm.directory / "log/jobcomp.txt").read_text()
+
+
+@pytest.mark.fault
 def test_a_full_queue_is_told_and_waited_for(build, slurm, tmp_path, tiny_output):
     for node in ("n1", "n2"):
         slurm.control("at", "head", "scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
