@@ -7,6 +7,7 @@ import pytest
 
 from gcn_luigi import errors
 from gcn_luigi.errors import (
+    ClusterError,
     ConfigError,
     GcnLuigiError,
     InputError,
@@ -24,6 +25,7 @@ LEAVES = {
     ShardError: ValueError,
     PublishError: OSError,
     ResourceError: MemoryError,
+    ClusterError: RuntimeError,
     SchedulerError: RuntimeError,
 }
 
