@@ -47,14 +47,15 @@ demo: env
 	@$(BIN)/gcn validate output/demo
 
 # One process more than two cores, because some tests wait for commands; one that is done takes over tests of another.
-PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist worksteal
+PYTEST := $(BIN)/python -m pytest --dist worksteal
 
 test: dev lint types contracts
-	$(PYTEST) -m "not long" $(PYTEST_ARGS)
+	$(PYTEST) --numprocesses 3 -m "not long" $(PYTEST_ARGS)
 
-# In one go, because each run of pytest builds its shared datasets anew.
+# In one go, because each run of pytest builds its shared datasets anew. One process more, because many of the long tests
+# wait for each other or for the clock.
 test-all: dev lint types contracts
-	$(PYTEST) $(PYTEST_ARGS)
+	$(PYTEST) --numprocesses 4 $(PYTEST_ARGS)
 	$(MAKE) checked
 
 KERNEL_TESTS := tests/contracts tests/property tests/unit -k "checked or sanitize or kernel or nodata or chips or statistics or histograms or labels or legacy or selection or cutting or filters or repeats or codec"
