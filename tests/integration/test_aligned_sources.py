@@ -377,6 +377,7 @@ def test_after_a_kill_only_what_lacks_is_made(warped, monkeypatch):
     assert len(inodes(warped)) == 4
 
 
+@pytest.mark.long
 def test_a_changed_source_remakes_its_own_file_alone(warped):
     two_zones(warped)
     warped.config()

@@ -397,7 +397,10 @@ class TestOtherSettings:
             pytest.param({"label.ice_outside": "ignore"}, marks=pytest.mark.long),
             pytest.param({"label.ice_outside": "ice"}, marks=pytest.mark.long),
             {"stack.dtype": "float32"},
-            {"lattice.bounds": [336010.0, 1288330.0, 345580.0, 1295980.0], "align.resampling": "bilinear"},
+            pytest.param(
+                {"lattice.bounds": [336010.0, 1288330.0, 345580.0, 1295980.0], "align.resampling": "bilinear"},
+                marks=pytest.mark.long,
+            ),
         ],
         ids=str,
     )

@@ -15,18 +15,25 @@ from gcn_luigi.tasks.target import PublishedFile
 from tests.integration.builds import build_inline, dataset
 
 
+@pytest.fixture(scope="module")
+def output(tiny, tmp_path_factory):
+    """Return the directory of a finished dataset."""
+    place = tmp_path_factory.mktemp("one-look")
+    build_inline(dataset(tiny.region, place, tiny.sources, tiny.config))
+    return place
+
+
 @pytest.fixture
-def root(tiny, tmp_path):
-    """The root task of a finished dataset whose shards were lost."""
-    root = dataset(tiny.region, tmp_path, tiny.sources, tiny.config)
-    build_inline(root)
-    shutil.rmtree(root.paths.root / "shards")
+def root(tiny, output):
+    """Return the root task of a finished dataset whose shards were lost."""
+    root = dataset(tiny.region, output, tiny.sources, tiny.config)
+    shutil.rmtree(root.paths.shards, ignore_errors=True)
     return root
 
 
 @pytest.fixture
 def looks(monkeypatch):
-    """How often each published file was compared with its sidecar."""
+    """Return how often each published file was compared with its sidecar."""
     found = collections.Counter()
     is_intact = PublishedFile.is_intact
 
@@ -101,7 +108,7 @@ def test_two_regions_do_not_answer_for_each_other(root, tiny, tmp_path):
 
 @pytest.fixture
 def shared(monkeypatch):
-    """A file system that machines share, and a short patience with it."""
+    """Let the file system be one that machines share, with a short patience with it."""
     monkeypatch.setattr("gcn_luigi.tasks.awaited.file_system_of", lambda _: FileSystem("nfs4"))
     monkeypatch.setattr("gcn_luigi.tasks.awaited._PAUSE_S", 0.05)
 

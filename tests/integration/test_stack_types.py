@@ -263,6 +263,7 @@ def test_files_with_unlike_tags_are_refused(typed):
 
 
 @pytest.mark.parametrize("stack", ["float32", pytest.param("int16", marks=pytest.mark.long)])
+@pytest.mark.long
 def test_infinite_pixels_are_missing_and_counted(typed, stack):
     tables = typed.of_type("float32")
     for year, value in zip(YEARS, (np.inf, -np.inf), strict=True):
