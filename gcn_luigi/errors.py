@@ -79,6 +79,12 @@ class SchedulerError(GcnLuigiError, RuntimeError):
     """No scheduler answers, or it is not trusted."""
 
 
+def listed(texts: Iterable[str]) -> str:
+    """Return texts as one would say them: ``a``, ``a and b``, ``a, b and c``; an empty text for none."""
+    *first, last = [*texts] or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def few(names: Iterable[str], limit: int = 5) -> str:
     """Return the first `limit` names, and how many more there are, for a message."""
     listed = [str(name) for name in names]

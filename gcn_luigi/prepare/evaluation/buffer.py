@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gcn_luigi.errors import listed
+
 
 @dataclass(frozen=True)
 class Buffer:
@@ -82,7 +84,7 @@ def _hints(
     elif longer:
         yield (
             f"The splits are {buffer.metres:,.0f} m apart, which is less than the range of "
-            f"{_listed([layer['name'] for layer in longer])}."
+            f"{listed([layer['name'] for layer in longer])}."
         )
         is_label = any(layer["kind"] == "label" for layer in longer)
         chosen = {found[key]["buffer_partitions"]: found[key] for key in (("label", "all") if is_label else ("all",))}
@@ -99,11 +101,6 @@ def _hints(
     if open_ended:
         farthest = max(float(layer["longer_than_m"]) for layer in open_ended)
         yield (
-            f"No range was found for {_listed([layer['name'] for layer in open_ended])}: the differences still grow at "
+            f"No range was found for {listed([layer['name'] for layer in open_ended])}: the differences still grow at "
             f"the longest distance that was examined, up to {farthest:,.0f} m. No buffer can be derived from them."
         )
-
-
-def _listed(names: Sequence[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last

@@ -3,10 +3,11 @@
 import html
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gcn_luigi.errors import listed
 from gcn_luigi.io.publish.atomic import atomic_write, digest, sync
 from gcn_luigi.io.publish.manifest import CHECKSUMS, ManifestEntry
 from gcn_luigi.read.archive.packing import TAR, Packed, Say, check_free, checksums, pack
@@ -98,7 +99,7 @@ def deposit(configuration: Mapping[str, Any], dataset_digest: str) -> tuple[dict
         metadata["related_identifiers"] = related
     wanted = {"title": "title", "creators": "creators", "license": "licence", "description": "description"}
     lacking = [key for field, key in wanted.items() if field not in metadata or (field == "description" and not text)]
-    notes = [f"Zenodo asks for {_listed(lacking)}: set them in [dataset], or fill them in"] if lacking else []
+    notes = [f"Zenodo asks for {listed(lacking)}: set them in [dataset], or fill them in"] if lacking else []
     return {"metadata": metadata}, notes
 
 
@@ -113,7 +114,3 @@ def _related(sources: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
     """Return the sources that have a DOI or an address, each once; the dataset is derived from them."""
     found = {str(said.get("doi") or said.get("url") or "") for said in sources.values()} - {""}
     return [{"identifier": one, "relation": "isDerivedFrom", "resource_type": "dataset"} for one in sorted(found)]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else "".join(names)

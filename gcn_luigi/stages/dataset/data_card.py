@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gcn_luigi.errors import listed
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.settings import RegionSettings, SourceSettings
@@ -58,7 +59,7 @@ def _readme(settings: RegionSettings, paths: DatasetPaths, chips: dict[str, int]
     return f"""{card_header(settings, chips)}
 # {settings.dataset.title or default_title(settings)}
 {said}
-{_listed({split: f"{n:,}" for split, n in chips.items()})} chips of {size} x {size} px in {len(bands)} bands, cut every
+{_each({split: f"{n:,}" for split, n in chips.items()})} chips of {size} x {size} px in {len(bands)} bands, cut every
 {settings.chips.step} px from partitions of {settings.grid.size} px. Made by gcn_luigi {__version__}.
 
 Open it with
@@ -88,16 +89,15 @@ and missing image pixels hold {settings.nodata.fill} (mode `{settings.nodata.mod
 
 ## Split
 
-Method `{settings.split.method}`: {_listed({split: audit[f"n_{split}"] for split in settings.splits})} partitions,
+Method `{settings.split.method}`: {_each({split: audit[f"n_{split}"] for split in settings.splits})} partitions,
 {audit["n_unused"]} not used.
 {_shared(audit, has_test=settings.has_test)}
 """
 
 
-def _listed(counts: Mapping[str, object]) -> str:
+def _each(counts: Mapping[str, object]) -> str:
     """Return ``8 train and 2 dev``, or the same with a comma for three."""
-    *first, last = (f"{count} {split}" for split, count in counts.items())
-    return f"{', '.join(first)} and {last}"
+    return listed(f"{count} {split}" for split, count in counts.items())
 
 
 def _shared(audit: dict[str, Any], *, has_test: bool) -> str:

@@ -1,8 +1,9 @@
 """Sentences that several descriptions of a dataset share: how it was made, where its limits are, and how to cite it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from gcn_luigi.bands import LABEL_IGNORE
+from gcn_luigi.errors import listed
 from gcn_luigi.licences import licence_url
 from gcn_luigi.settings import SOURCE_KINDS, DatasetSettings, RegionSettings, SourceSettings
 from gcn_luigi.stages.metadata.facts import Facts
@@ -131,7 +132,7 @@ def annotation(settings: RegionSettings) -> str:
     made = _MADE_FROM[settings.label.made_from].format(min_votes=settings.label.min_votes, debris=debris)
     if not settings.label.confidence:
         return made
-    sources = _listed([_SOURCES_OF_DOUBT[source] for source in settings.label.confidence])
+    sources = listed([_SOURCES_OF_DOUBT[source] for source in settings.label.confidence])
     return f"{made} The array confidence says how sure it is, by {sources}."
 
 
@@ -211,10 +212,6 @@ def sources(settings: RegionSettings) -> Iterator[tuple[str, SourceSettings | No
 def credits(settings: RegionSettings) -> list[str]:  # noqa: A001  their usual name
     """Return what the providers of the sources ask to be named as, each once, in order."""
     return list(dict.fromkeys(one.attribution for _, one in sources(settings) if one and one.attribution))
-
-
-def _listed(texts: Sequence[str]) -> str:
-    return " and ".join(", ".join(texts).rsplit(", ", 1))
 
 
 def _count(number: int, noun: str) -> str:
