@@ -110,9 +110,8 @@ def build_region(
     place = cluster_place(options, root.dask, output, workers)
     shown = "" if place is None else place.shown
     root = root.clone(Dataset, memory_mb=options["memory"] or share_mb(workers), dask=shown)
-    if names:
-        # A name that fits no task is told before anything starts.
-        chosen_tasks(root, names)
+    # A name that fits no task is reported before anything starts.
+    tasks = chosen_tasks(root, names, options["part"]) if names else [root]
     sweep_temporaries(root)
     if deep:
         for damaged in invalidate_damaged(root):
@@ -125,7 +124,7 @@ def build_region(
     with say_what_is_kept(root), scheduler as address, ExitStack() as open_:
         if address is not None:
             pages = open_.enter_context(serve_pages(root.paths, composite=composite))
-            root = root.clone(Dataset, pages_url=pages)
+            tasks = [task.clone(type(task), pages_url=pages) for task in tasks]
             click.echo(
                 f"graph, while this runs: {address}/static/visualiser/index.html#tab=graph&taskId={root.task_id}"
             )
@@ -133,7 +132,6 @@ def build_region(
         with watching() as watch:
             # A scheduler that the user named must be used; one that another run started here may end with that run.
             goes_on = options["scheduler_url"] is None
-            tasks = chosen_tasks(root, names, options["part"]) if names else [root]
             result = build(tasks, workers=workers, address=address, watch=watch, goes_on=goes_on, engine=engine)
     if result.exit_code == 0 and not all(task.complete() for task in tasks):
         click.echo(

@@ -169,22 +169,21 @@ def test_a_cluster_that_somebody_started_serves_both_commands(commands, tiny, ti
     assert "Traceback" not in ended.text
 
 
-def test_a_protected_scheduler_is_not_asked_without_certificates(gcn, tiny, tmp_path):
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("tls://192.0.2.1:8786", "there are no certificates for this scheduler"),
+        ("tcp://192.0.2.1:8786", "everyone who can reach it can run code as you"),
+    ],
+)
+def test_a_scheduler_elsewhere_is_refused_without_protection_before_anything_is_built(
+    gcn, tiny, tmp_path, address, why
+):
     code, _, told = gcn(
         "run", tiny.region, "--config-dir", tiny.config, "--data-root", tiny.sources, "--output", tmp_path / "out",
-        "--local-scheduler", "--dask", "tls://192.0.2.1:8786",
+        "--local-scheduler", "--dask", address,
     )  # fmt: skip
 
     assert code == 1
-    assert "there are no certificates for this scheduler" in told
-
-
-def test_an_open_scheduler_elsewhere_is_refused_before_anything_is_built(gcn, tiny, tmp_path):
-    code, _, told = gcn(
-        "run", tiny.region, "--config-dir", tiny.config, "--data-root", tiny.sources, "--output", tmp_path / "out",
-        "--local-scheduler", "--dask", "tcp://192.0.2.1:8786",
-    )  # fmt: skip
-
-    assert code == 1
-    assert "everyone who can reach it can run code as you" in told
+    assert why in told
     assert not (tmp_path / "out/tiny").exists()

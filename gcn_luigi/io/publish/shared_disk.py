@@ -9,10 +9,11 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from gcn_luigi.errors import ConfigError
 
@@ -20,6 +21,7 @@ _PLACE = ".gcn-shared-disk"
 _PATIENCE_S = 120.0
 _PAUSE_S = 0.02
 _ROUNDS = 5
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def try_shared_disk(directory: Path, count: int, name: str = "") -> SharedDisk:
     _publish(place / f"here.{name}", name)
     machines = _wait_for_all(place, "here", count)
     is_first = name == machines[0]
-    clock = time.time() - _stamped(place / f"here.{name}")
+    clock = time.time() - (place / f"here.{name}").stat().st_mtime
     _publish(place / f"clock.{name}", repr(clock))
     _wait_for_all(place, "clock", count)
     others = float((place / f"clock.{machines[0]}").read_text())
@@ -93,7 +95,7 @@ def _lead(place: Path, machines: Sequence[str]) -> float:
 
 def _follow(place: Path, name: str, ahead: float) -> float:
     """Try the lock, then look for each edition of the file; return the longest time until one was seen."""
-    _wait(place / "locked")
+    _wait_for(lambda: (place / "locked").exists() or None, place / "locked", lambda: "a file is not seen")
     with _opened(place / "lock") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,14 +112,15 @@ def _follow(place: Path, name: str, ahead: float) -> float:
 
 def _wait_for_edition(path: Path, number: int) -> float:
     """Return when the edition of that number was written, once it is seen."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < deadline:
+
+    def written() -> float | None:
         with suppress(OSError):
-            seen, _, written = path.read_text().partition(" ")
+            seen, _, when = path.read_text().partition(" ")
             if seen == str(number):
-                return float(written)
-        time.sleep(_PAUSE_S)
-    raise _unseen(path)
+                return float(when)
+        return None
+
+    return _wait_for(written, path, lambda: "a file is not seen")
 
 
 @contextmanager
@@ -139,37 +142,34 @@ def _publish(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _stamped(path: Path) -> float:
-    """Return the time that the disk gives to a file that was written just now."""
-    return path.stat().st_mtime
-
-
 def _names(place: Path, what: str) -> list[str]:
     return sorted(path.name.partition(".")[2] for path in place.iterdir() if path.name.startswith(f"{what}."))
 
 
 def _wait_for_all(place: Path, what: str, count: int) -> tuple[str, ...]:
+    """Return the names of the machines that have written a file of that kind, once all have."""
+
+    def all_names() -> tuple[str, ...] | None:
+        found = _names(place, what)
+        return tuple(found) if len(found) >= count else None
+
+    def told() -> str:
+        found = _names(place, what)
+        return f"only {len(found)} of {count} machines are seen ({', '.join(found)})"
+
+    return _wait_for(all_names, place / what, told)
+
+
+def _wait_for(ask: Callable[[], _T | None], where: Path, told: Callable[[], str]) -> _T:
+    """Return the first answer of `ask` that is not None; raise ConfigError with what `told` returns if none comes."""
     deadline = time.monotonic() + _PATIENCE_S
-    while len(found := _names(place, what)) < count:
+    while (answer := ask()) is None:
         if time.monotonic() > deadline:
-            raise _unseen(place / what, found, count)
+            raise ConfigError(
+                f"{told()} after {_PATIENCE_S:.0f} s",
+                where=str(where),
+                fix="start the command on all machines within two minutes, with the same number and a directory that "
+                f"all of them share; remove {where.parent} if an earlier try has left it",
+            )
         time.sleep(_PAUSE_S)
-    return tuple(found)
-
-
-def _wait(path: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while not path.exists():
-        if time.monotonic() > deadline:
-            raise _unseen(path)
-        time.sleep(_PAUSE_S)
-
-
-def _unseen(path: Path, found: Sequence[str] = (), count: int = 0) -> ConfigError:
-    seen = f"only {len(found)} of {count} machines are seen ({', '.join(found)})" if count else "a file is not seen"
-    return ConfigError(
-        f"{seen} after {_PATIENCE_S:.0f} s",
-        where=str(path),
-        fix="start the command on all machines within two minutes, with the same number and a directory that all "
-        f"of them share; remove {path.parent} if an earlier try has left it",
-    )
+    return answer
