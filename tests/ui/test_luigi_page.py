@@ -133,9 +133,11 @@ def test_what_is_finished_links_to_its_page(watched, family, title):
     assert link.get_attribute("href").startswith("http://127.0.0.1:")
     with watched.page.page.context.expect_page() as opened:
         link.click()
-    assert re.fullmatch(title, opened.value.title())
-    assert opened.value.locator("h1").inner_text() == opened.value.title()
-    opened.value.close()
+    page = opened.value
+    page.wait_for_load_state()
+    assert re.fullmatch(title, page.title())
+    assert page.locator("h1").inner_text() == page.title()
+    page.close()
 
 
 def test_what_waits_has_no_link(watched):
