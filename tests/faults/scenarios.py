@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.faults import broken, clock, damage, disk, inputs, kills, same_bytes, together
+from tests.faults import broken, clock, damage, disk, inputs, kills, nodes, same_bytes, together
 from tests.faults.arena import Arena
 from tests.faults.figures import Figures
 
@@ -46,6 +46,7 @@ def scenarios() -> tuple[Scenario, ...]:
         Scenario("read-only output", disk.read_only, jobs=1, quick_jobs=0),
         Scenario("damaged outputs", damage.damaged, jobs=8, quick_jobs=1, count=40, quick_count=8),
         Scenario("two builds at once", together.two_builds, jobs=3, quick_jobs=0),
+        Scenario("node lost", nodes.lost, jobs=4, quick_jobs=1, count=5, quick_count=2),
         Scenario("clock jumps", clock.jumps, jobs=2, quick_jobs=0),
         Scenario("strange times", clock.strange_times, jobs=1, quick_jobs=0),
         Scenario("inputs changed meanwhile", inputs.changed, jobs=10, quick_jobs=0),

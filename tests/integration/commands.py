@@ -91,7 +91,7 @@ class Running:
 
     def writer(self) -> psutil.Process | None:
         """Return a worker that holds a draft open: it has published nothing yet."""
-        return next((process for process in self.workers() if _holds_a_draft(process)), None)
+        return next((process for process in self.workers() if holds_a_draft(process)), None)
 
     def interrupt(self) -> None:
         """Do what Ctrl-C in a terminal does: interrupt all processes at once."""
@@ -245,7 +245,7 @@ def _hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _holds_a_draft(process: psutil.Process) -> bool:
+def holds_a_draft(process: psutil.Process) -> bool:
     try:
         return any(_DRAFT.fullmatch(Path(file.path).name) for file in process.open_files())
     except psutil.Error:

@@ -13,7 +13,7 @@ import pytest
 import gcn_luigi
 import gcn_luigi.version
 from gcn_luigi.read.validate import validate
-from tests.integration.commands import _BIN, _holds_a_draft, drafts, gcn_command, left_after, wait_for
+from tests.integration.commands import _BIN, holds_a_draft, drafts, gcn_command, left_after, wait_for
 from tests.integration.slurm import missing, slurm_up
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(missing()), reason=missing() or "there is one")]
@@ -60,7 +60,7 @@ def _shard_writer(running):
     """Return a process on a node that holds the draft of a shard open."""
 
     def writes(process):
-        return _holds_a_draft(process) and any(".h5" in file.path for file in process.open_files())
+        return holds_a_draft(process) and any(".h5" in file.path for file in process.open_files())
 
     return next((process for process in running.processes() if writes(process)), None)
 
