@@ -1,5 +1,6 @@
 """Checks made on every task before it is registered with the scheduler."""
 
+import functools
 import logging
 import multiprocessing
 import sys
@@ -60,6 +61,19 @@ class GuardedTask(luigi.Task):
                         where=where,
                         fix="use letters, digits, _, - and . and at most 128 of them",
                     )
+
+
+    @classmethod
+    def get_params(cls) -> list[tuple[str, luigi.Parameter[Any]]]:
+        """Return the names and parameters of this class; Luigi asks several times for each task it makes."""
+        return list(cls._params())
+
+    @classmethod
+    @functools.cache
+    def _params(cls) -> list[tuple[str, luigi.Parameter[Any]]]:
+        # Luigi looks through all attributes of the class, and the classes of this package do not change.
+        found: list[tuple[str, luigi.Parameter[Any]]] = super().get_params()
+        return found
 
 
 def _check_address(text: str, where: str) -> None:

@@ -14,18 +14,25 @@ _PATIENCE_S = 90.0
 _PAUSE_S = 1.0
 
 
-def look_at_required(tasks: Iterable[Any], directory: Path) -> Snapshot:
+def look_at_required(tasks: Iterable[Any], directory: Path, *, is_settled: bool) -> Snapshot:
     """Return a look at what `tasks` themselves have published, for a task that requires them and is about to run.
 
     Luigi gives out a task when those that it requires are done, so what lies further upstream was looked at before. If
-    it changes meanwhile, nothing is published from it, or the dataset is not sealed. Where machines share `directory`,
-    files that another machine has published may not be seen here for some seconds: then this waits for them, and after
-    a bounded time returns the last look as it is.
+    it changes meanwhile, nothing is published from it, or the dataset is not sealed. If `is_settled`, the settings are
+    those with which all these tasks were scheduled: then their files were current when Luigi called them done, and only
+    whether they still are as they were published is asked.
+
+    Where machines share `directory`, files that another machine has published may not be seen here for some seconds,
+    and older ones of the same names may be seen in their place. Then this asks whether they are current, waits for
+    them, and after a bounded time returns the last look as it is.
     """
     wanted, waits, deadline = list(tasks), file_system_of(directory).is_shared, time.monotonic() + _PATIENCE_S
     while True:
         snapshot = Snapshot()
-        snapshot.whole.update({task.task_id: task.is_published(snapshot) for task in wanted})
+        asks_whole = is_settled and not waits
+        snapshot.whole.update({
+            task.task_id: task.is_whole() if asks_whole else task.is_published(snapshot) for task in wanted
+        })  # fmt: skip
         if all(snapshot.whole.values()) or not waits or time.monotonic() > deadline:
             return snapshot
         time.sleep(_PAUSE_S)

@@ -25,7 +25,7 @@ from gcn_luigi.io.publish.timings import write_time
 from gcn_luigi.luigi_host.guard import GuardedTask, ignore_gdal_settings
 from gcn_luigi.luigi_host.memory_limit import within_memory
 from gcn_luigi.tasks.awaited import look_at_required
-from gcn_luigi.tasks.dependencies import Dependencies, Snapshot, facets_of
+from gcn_luigi.tasks.dependencies import Dependencies, Snapshot, facets_of, state_of
 from gcn_luigi.tasks.target import PublishedFile
 
 _REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -108,6 +108,8 @@ class RegionTask(GuardedTask):
     _seen: Snapshot | None = None
     # What the required tasks had published when Luigi was about to run this one.
     _before_run: Snapshot | None = None
+    # The state of the file of settings when this task was scheduled.
+    _scheduled_with: tuple[int, ...] | None = None
     # The cluster that the running build has opened; without it, a task opens the one that `dask` names.
     engine: Engine | None = None
 
@@ -153,9 +155,14 @@ class RegionTask(GuardedTask):
         return DatasetPaths(Path(self.output_root).resolve() / self.region)
 
     @property
+    def config_path(self) -> Path:
+        """The region's TOML file."""
+        return Path(self.config_dir).resolve() / f"{self.paths.root.name}.toml"
+
+    @property
     def configured(self) -> Region:
         """The region's settings and source directory, as they are now."""
-        path = Path(self.config_dir).resolve() / f"{self.paths.root.name}.toml"
+        path = self.config_path
         region = load_region(path, Path(self.data_root).resolve() if self.data_root else None)
         self._settings_guard.check(region, str(path))
         return region
@@ -225,6 +232,14 @@ class RegionTask(GuardedTask):
         snapshot = snapshot or Snapshot()
         return all(target.matches(self.fingerprint(target.path, snapshot)) for target in self.targets())
 
+    def is_whole(self) -> bool:
+        """Return whether this task's own files are published and nobody has touched them; not whether they are current.
+
+        That costs little: nothing is asked about what they were made from.
+        """
+        found = [(target, target.record()) for target in self.targets()]
+        return all(record is not None and target.is_intact(record) for target, record in found)
+
     def complete(self) -> bool:
         """Return whether this task's files, and all upstream files, are published and current.
 
@@ -245,8 +260,12 @@ class RegionTask(GuardedTask):
         this task, and the look is at what the required tasks themselves have published.
         """
         required, snapshot, self._seen = super().deps(), self._seen, None
+        settings = state_of(self.config_path)
         if snapshot is None:
-            snapshot = self._before_run = look_at_required(required, self.paths.root)
+            is_settled = settings is not None and settings == self._scheduled_with
+            snapshot = self._before_run = look_at_required(required, self.paths.root, is_settled=is_settled)
+        else:
+            self._scheduled_with = settings
         return share_look(required, snapshot)
 
     def is_complete_upstream(self, snapshot: Snapshot) -> bool:

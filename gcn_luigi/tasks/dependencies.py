@@ -51,8 +51,8 @@ class Snapshot:
 def facets_of(paths: DatasetPaths, names: Iterable[str]) -> dict[str, str | None]:
     """Return a digest of each facet of the published inventory; None if there is no inventory yet."""
     facets: dict[str, str | None] = dict.fromkeys(names)
-    stamp = _stamp(paths.inventory) if facets else None
-    return facets if stamp is None else {name: _facet(paths.inventory, stamp, name) for name in facets}
+    state = state_of(paths.inventory) if facets else None
+    return facets if state is None else {name: _facet(paths.inventory, state, name) for name in facets}
 
 
 def tile_paths(paths: DatasetPaths, root: Path, band: str) -> tuple[Path, ...]:
@@ -77,11 +77,11 @@ def source_facet(paths: DatasetPaths, band: str) -> str:
 
 def published_inventory(paths: DatasetPaths) -> Inventory | None:
     """Return the published inventory; None if there is none yet."""
-    stamp = _stamp(paths.inventory)
-    return None if stamp is None else _read(paths.inventory, stamp)
+    state = state_of(paths.inventory)
+    return None if state is None else _read(paths.inventory, state)
 
 
-def _stamp(path: Path) -> tuple[int, ...] | None:
+def state_of(path: Path) -> tuple[int, ...] | None:
     """Return values that change whenever a file changes; None if there is no file."""
     try:
         status = path.stat()
@@ -92,7 +92,7 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
 
 # Every task asks often, and the inventory of a large region has thousands of files.
 @functools.lru_cache(maxsize=4)
-def _read(path: Path, _stamp: tuple[int, ...]) -> Inventory | None:
+def _read(path: Path, _state: tuple[int, ...]) -> Inventory | None:
     try:
         return Inventory.from_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -100,8 +100,8 @@ def _read(path: Path, _stamp: tuple[int, ...]) -> Inventory | None:
 
 
 @functools.lru_cache(maxsize=256)
-def _facet(path: Path, stamp: tuple[int, ...], name: str) -> str | None:
-    inventory = _read(path, stamp)
+def _facet(path: Path, state: tuple[int, ...], name: str) -> str | None:
+    inventory = _read(path, state)
     if inventory is None:
         return None
     kind, _, band = name.partition(":")

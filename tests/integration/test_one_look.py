@@ -10,6 +10,7 @@ import pytest
 from gcn_luigi.io.publish.filesystems import FileSystem
 from gcn_luigi.operate.worker import Worker
 from gcn_luigi.tasks import BandStatistics, ChipShard
+from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.graph import upstream
 from gcn_luigi.tasks.target import PublishedFile
 from tests.integration.builds import build_inline, dataset
@@ -70,6 +71,70 @@ def test_a_task_that_runs_looks_at_what_it_requires_and_at_its_own_file(root, lo
     # Any later question is about everything again.
     assert shard.complete()
     assert len(looks) > len(required)
+
+
+def _scheduled(root):
+    """Return the statistics as Luigi has scheduled them, once all shards are made."""
+    worker = Worker(scheduler=luigi.scheduler.Scheduler())
+    assert worker.add(root)
+    tasks = worker.waiting().values()
+    for shard in _shards(root):
+        shard.run()
+    return next(task for task in tasks if isinstance(task, BandStatistics))
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Return the files whose fingerprints were computed."""
+    found = []
+    fingerprint = RegionTask.fingerprint
+    monkeypatch.setattr(
+        RegionTask, "fingerprint", lambda task, *arguments: (found.append(task), fingerprint(task, *arguments))[1]
+    )
+    return found
+
+
+def test_with_unchanged_settings_nothing_is_asked_about_what_required_files_were_made_from(root, asked):
+    statistics = _scheduled(root)
+    asked.clear()
+
+    assert all(shard.complete() for shard in statistics.deps())
+    assert asked == []
+
+
+@pytest.mark.parametrize("harm", ["lost", "touched", "without sidecar"])
+def test_a_required_file_that_is_no_longer_as_it_was_published_is_noticed(root, harm):
+    statistics = _scheduled(root)
+    target = _shards(root)[0].output()
+    if harm == "lost":
+        target.path.unlink()
+    elif harm == "touched":
+        target.path.write_bytes(target.path.read_bytes()[:-1] + b"?")
+    else:
+        target.sidecar.unlink()
+
+    assert [shard.complete() for shard in statistics.deps()].count(False) == 1
+
+
+def test_settings_that_changed_since_are_noticed(root, tiny):
+    statistics = _scheduled(root)
+    path = statistics.config_path
+    text = path.read_text(encoding="utf-8")
+    try:
+        path.write_text(text.replace("step = ", "step = 1"), encoding="utf-8")
+        assert text != path.read_text(encoding="utf-8")
+        assert not any(shard.complete() for shard in statistics.deps())
+    finally:
+        path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.usefixtures("shared")
+def test_on_a_shared_disk_older_files_of_the_same_names_are_not_taken_for_new_ones(root, asked):
+    statistics = _scheduled(root)
+    asked.clear()
+
+    assert all(shard.complete() for shard in statistics.deps())
+    assert {type(task) for task in asked} == {ChipShard}
 
 
 def test_every_later_question_is_answered_anew(root):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -10,11 +11,17 @@ from typing import Any
 
 from gcn_luigi.old_keys import renew_recorded
 
+# A line break and the indentation of the next line; a string of JSON holds no line break.
+_BREAK = re.compile(r"\n *")
+
 
 def fingerprint_of(parts: Mapping[str, Any]) -> str:
     """Return a short digest of `parts` that does not depend on the order of their keys."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    return hashlib.sha256(_in_a_line(parts).encode()).hexdigest()[:24]
+
+
+def _in_a_line(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,19 @@ class Record:
 
     def to_json(self) -> str:
         """Return the text of the sidecar. Equal records give equal bytes."""
+        return json.dumps(self._content, sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+    def is_written_as(self, text: str) -> bool:
+        """Return whether `text` is the text of this record.
+
+        Python indents JSON much more slowly than it writes it in one line. So the text is compared without its line
+        breaks first, and as a whole only if its strings hold the characters that stand between a key and its value.
+        """
+        line = _BREAK.sub("", text.removesuffix("\n")).replace('": ', '":')
+        return line == _in_a_line(self._content) or text == self.to_json()
+
+    @property
+    def _content(self) -> dict[str, Any]:
         content: dict[str, Any] = {
             "fingerprint": self.fingerprint,
             "parts": self.parts,
@@ -49,14 +69,13 @@ class Record:
             "size": self.size,
         }
         # A size or digest with a wrong digit is still well-formed, so a checksum protects it.
-        content["seal"] = fingerprint_of(content)
-        return json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n"
+        return {**content, "seal": fingerprint_of(content)}
 
 
 def read_record(sidecar: Path) -> Record | None:
     """Return the content of `sidecar`; None if it does not exist or differs from the text that was written.
 
-    The text must be exactly the text that its content gives, so a flipped bit anywhere makes the sidecar invalid.
+    The text must be the text that its content gives, so a flipped bit anywhere makes the sidecar invalid.
     """
     try:
         text = sidecar.read_text(encoding="utf-8")
@@ -69,12 +88,12 @@ def read_record(sidecar: Path) -> Record | None:
 _MOST_KEPT = 16_384
 
 
-# A build asks for the same sidecars again and again; checking a text costs ten times as much as reading it.
+# A build asks for the same sidecars again and again; checking a text costs more than reading it.
 @lru_cache(maxsize=512)
 def _record_of(text: str) -> Record | None:
     try:
         content = json.loads(text)
         record = Record(content["parts"], content["size"], content["sha256"])
-        return record if record.to_json() == text else None
+        return record if record.is_written_as(text) else None
     except (ValueError, KeyError, TypeError):
         return None
