@@ -19,6 +19,7 @@ from gcn_luigi.config import Region, load_region
 from gcn_luigi.engine.engines import Engine, Here, engine_at
 from gcn_luigi.errors import ConfigError, GcnLuigiError, InputError
 from gcn_luigi.io.inputs.source_states import signature
+from gcn_luigi.io.publish.claim import claimed
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.publish.sidecar import fingerprint_of
 from gcn_luigi.io.publish.timings import write_time
@@ -283,16 +284,18 @@ class RegionTask(GuardedTask):
         if before is not None:
             # Luigi asks afterwards whether the task is complete: then this depends on its own files alone.
             self._handed = Snapshot(whole=before.whole)
-        if self.is_published():
-            self.say("kept: already published and current", 1.0)
-            return
-        began = time.perf_counter()
-        # Every running task has a bar and a message; tasks that count something update both.
-        self.say((type(self).__doc__ or self.name).partition("\n")[0], 0.0)
-        with self._engine() as engine:
-            engine.make(self)
-        self.was_made = True
-        write_time(self.paths, self.name, time.perf_counter() - began)
+        # Of several runs of this dataset, one makes the files; the others wait, and find them published.
+        with claimed(self.paths.records, self.name, self.say):
+            if self.is_published():
+                self.say("kept: already published and current", 1.0)
+                return
+            began = time.perf_counter()
+            # Every running task has a bar and a message; tasks that count something update both.
+            self.say((type(self).__doc__ or self.name).partition("\n")[0], 0.0)
+            with self._engine() as engine:
+                engine.make(self)
+            self.was_made = True
+            write_time(self.paths, self.name, time.perf_counter() - began)
         if self.set_tracking_url is not None and self.page_address is not None:
             self.set_tracking_url(self.page_address)
 

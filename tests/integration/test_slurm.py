@@ -13,7 +13,17 @@ import pytest
 import gcn_luigi
 import gcn_luigi.version
 from gcn_luigi.read.validate import validate
-from tests.integration.commands import _BIN, holds_a_draft, drafts, gcn_command, left_after, wait_for
+from gcn_luigi.tasks.graph import upstream
+from tests.integration.builds import dataset
+from tests.integration.commands import (
+    _BIN,
+    LUIGI_CFG,
+    drafts,
+    gcn_command,
+    holds_a_draft,
+    left_after,
+    wait_for,
+)
 from tests.integration.slurm import missing, slurm_up
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(missing()), reason=missing() or "there is one")]
@@ -218,6 +228,33 @@ def test_an_array_of_jobs_and_one_that_closes_build_the_same_without_a_cluster_e
     assert made.data_digest == wanted.data_digest, said
     assert list(validate(tmp_path / "output/tiny")) == []
     assert drafts(tmp_path / "output/tiny") == []
+
+
+@pytest.mark.parametrize("way", ["a scheduler each", "one scheduler"])
+def test_two_runs_from_two_nodes_make_each_file_once_and_both_end_well(
+    slurm, commands, tiny, tmp_path, tiny_output, way
+):
+    where = ()
+    if way == "one scheduler":
+        options = ("--address", "192.0.2.1", "--port", "8082", "--state-path", tmp_path / "state")
+        scheduler = commands.start(*slurm.on_head(_BIN / "luigid", *options), LUIGI_CONFIG_PATH=str(LUIGI_CFG))
+        where = ("--scheduler-url", "http://192.0.2.1:8082", "--trust-network")
+        probe = "exec 3<>/dev/tcp/192.0.2.1/8082 && echo open"
+        wait_for(lambda: "open" in slurm.control("at", "head", "bash", "-c", probe))
+
+    _, *run = gcn_command(tiny, tmp_path)
+    running = commands.start(*slurm.on_head("srun", "--nodes", "2", "--label", _BIN / "gcn", *run, *where))
+    ended = running.wait(240)
+    if where:
+        for process in scheduler.processes():
+            process.kill()
+        scheduler.process.wait()
+
+    _check(running, ended, tmp_path, tiny_output)
+    built = re.findall(r"^(\d): done: (?:(\d+) tasks built|nothing to build)", ended.out, re.MULTILINE)
+    root = dataset(tiny.region, tmp_path, tiny.sources, tiny.config)
+    assert sorted(node for node, _ in built) == ["0", "1"], ended.text
+    assert sum(int(count or 0) for _, count in built) == len([*upstream(root), root]), ended.text
 
 
 def test_the_nodes_try_the_disk_that_they_share(slurm, commands, tmp_path):

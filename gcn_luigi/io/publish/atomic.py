@@ -28,11 +28,12 @@ _FULL = ("disk is full", os.strerror(errno.ENOSPC))
 _PROBE_BYTES = 1 << 18
 _TOKEN = "[0-9a-f]" * 8
 _TEMPORARY = re.compile(rf"\.{_TOKEN}\..+", re.DOTALL)
-_LOCK = ".lock"
+# The suffix of locks.
+LOCK = ".lock"
 # No file takes as long to write; and clocks of machines that share a disk do not differ as much.
 _FORSAKEN_S = 86_400
 # Bytes of the name of a machine that are read.
-_MOST_NAME = 400
+MOST_NAME = 400
 
 
 @contextmanager
@@ -102,7 +103,7 @@ def dead_temporaries(directory: Path) -> list[Path]:
     found = []
     for token in _dead(directory, ""):
         paths = sorted(directory.glob(f".{token}.*"))
-        found += [path for path in paths if not path.name.endswith(_LOCK)] or paths
+        found += [path for path in paths if not path.name.endswith(LOCK)] or paths
     return found
 
 
@@ -179,7 +180,7 @@ def _is_refusal(error: OSError, final: Path) -> bool:
 def _dead(directory: Path, name: str) -> Iterator[str]:
     """Yield the tokens of dead writers, each while its lock is held."""
     # `name` may contain any character, so it is not used as a pattern.
-    for lock in list(directory.glob(f".{_TOKEN}.*{_LOCK}")):
+    for lock in list(directory.glob(f".{_TOKEN}.*{LOCK}")):
         if not lock.name[10:].startswith(name):
             continue
         # The program creates no links here, and a lock that cannot be opened gives no information about its writer.
@@ -195,7 +196,7 @@ def _dead(directory: Path, name: str) -> Iterator[str]:
 
 def _may_live(handle: int, directory: Path) -> bool:
     """Return whether the writer of a lock that is free here may hold it on another machine."""
-    machine = os.pread(handle, _MOST_NAME, 0).decode("utf-8", "replace")
+    machine = os.pread(handle, MOST_NAME, 0).decode("utf-8", "replace")
     if not is_elsewhere(machine) or file_system_of(directory).locks_everywhere:
         return False
     return time.time() - os.fstat(handle).st_mtime < _FORSAKEN_S
@@ -205,7 +206,7 @@ def _locked(final: Path) -> tuple[str, int | None]:
     """Return a new token and the handle of its lock; None on a file system without locks."""
     while True:
         token = secrets.token_hex(4)
-        lock = final.with_name(f".{token}.{final.name}{_LOCK}")
+        lock = final.with_name(f".{token}.{final.name}{LOCK}")
         handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -228,10 +229,10 @@ def _locked(final: Path) -> tuple[str, int | None]:
 
 def _remove(directory: Path, token: str) -> list[Path]:
     """Remove all files with a token, the lock last, and return their paths without the lock."""
-    paths = sorted(directory.glob(f".{token}.*"), key=lambda path: path.name.endswith(_LOCK))
+    paths = sorted(directory.glob(f".{token}.*"), key=lambda path: path.name.endswith(LOCK))
     for path in paths:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    return [path for path in paths if not path.name.endswith(_LOCK)]
+    return [path for path in paths if not path.name.endswith(LOCK)]

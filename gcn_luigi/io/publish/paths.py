@@ -85,6 +85,8 @@ class DatasetPaths:
     shards = Below("shards")
     # The list of partition files that were written.
     partition_list = Below("partitions/partitions.csv")
+    # Sidecars, and the claims of runs that work now.
+    records = Below(".gcn")
     # How long tasks took. This is not part of the dataset.
     times = Below(".gcn/times")
 
@@ -146,4 +148,4 @@ class DatasetPaths:
     def sidecar(self, path: Path) -> Path:
         """Return the sidecar of `path`."""
         relative = path.relative_to(self.root)
-        return self.root / ".gcn" / relative.with_name(relative.name + ".json")
+        return self.records / relative.with_name(relative.name + ".json")

@@ -1,0 +1,79 @@
+"""Claims on work: of several runs that build one dataset, one makes a file, and the others wait for it."""
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from gcn_luigi.io.publish.atomic import LOCK, MOST_NAME
+from gcn_luigi.io.publish.filesystems import this_machine
+
+_LOOK_S = 0.5
+
+
+@contextmanager
+def claimed(directory: Path, name: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the claim on what is called `name` for a block, after whoever else holds it has finished or died.
+
+    `say` hears on which machine that is. The claim is a locked file in `directory`, named like a
+    temporary file, so leftovers of killed runs are swept. It reaches as far as the locks of the file system: where a
+    machine does not see those of another one, or there are none, or the directory cannot be written, nobody waits. Then
+    two runs make the same bytes twice.
+    """
+    path = directory / f".{hashlib.sha256(name.encode()).hexdigest()[:8]}.claim{LOCK}"
+    handle = _taken(path, say)
+    if handle is None:
+        yield
+        return
+    try:
+        yield
+    finally:
+        # As long as it is locked, it is ours.
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _taken(path: Path, say: Callable[[str], None]) -> int | None:
+    """Return the handle of the locked file at `path`, waiting as long as others hold it; None if that is not possible."""
+    told = ""
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        except OSError:
+            # Publishing the file will fail as well, and say why.
+            return None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(handle, MOST_NAME, 0).decode("utf-8", "replace").partition(" ")[0]
+            os.close(handle)
+            if holder and holder != told:
+                told = holder
+                say(f"waits for another run, which makes this on {holder}")
+            time.sleep(_LOOK_S)
+            continue
+        except OSError:
+            os.close(handle)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            return None
+        if not _is_at(path, handle):
+            # Whoever held it before has removed it.
+            os.close(handle)
+            continue
+        with suppress(OSError):
+            os.truncate(handle, 0)
+            os.pwrite(handle, this_machine().encode(), 0)
+        return handle
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except OSError:
+        return False
