@@ -154,7 +154,7 @@ class RegionTask(GuardedTask):
             )
         return DatasetPaths(Path(self.output_root).resolve() / self.region)
 
-    @property
+    @cached_property
     def config_path(self) -> Path:
         """The region's TOML file."""
         return Path(self.config_dir).resolve() / f"{self.paths.root.name}.toml"
@@ -163,7 +163,7 @@ class RegionTask(GuardedTask):
     def configured(self) -> Region:
         """The region's settings and source directory, as they are now."""
         path = self.config_path
-        region = load_region(path, Path(self.data_root).resolve() if self.data_root else None)
+        region = load_region(path, Path(self.data_root) if self.data_root else None)
         self._settings_guard.check(region, str(path))
         return region
 
