@@ -31,7 +31,7 @@ def look_at_required(tasks: Iterable[Any], directory: Path, *, is_settled: bool)
         snapshot = Snapshot()
         asks_whole = is_settled and not waits
         snapshot.whole.update({
-            task.task_id: task.is_whole() if asks_whole else task.is_published(snapshot) for task in wanted
+            task.task_id: task.is_whole(snapshot) if asks_whole else task.is_published(snapshot) for task in wanted
         })  # fmt: skip
         if all(snapshot.whole.values()) or not waits or time.monotonic() > deadline:
             return snapshot

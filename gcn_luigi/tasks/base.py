@@ -232,13 +232,17 @@ class RegionTask(GuardedTask):
         snapshot = snapshot or Snapshot()
         return all(target.matches(self.fingerprint(target.path, snapshot)) for target in self.targets())
 
-    def is_whole(self) -> bool:
+    def is_whole(self, snapshot: Snapshot) -> bool:
         """Return whether this task's own files are published and nobody has touched them; not whether they are current.
 
-        That costs little: nothing is asked about what they were made from.
+        That costs little: nothing is asked about what they were made from. What they hold is kept in `snapshot`.
         """
-        found = [(target, target.record()) for target in self.targets()]
-        return all(record is not None and target.is_intact(record) for target, record in found)
+        for target in self.targets():
+            record = target.record()
+            if record is None or not target.is_intact(record):
+                return False
+            snapshot.contents[target.path] = target.content_of(record)
+        return True
 
     def complete(self) -> bool:
         """Return whether this task's files, and all upstream files, are published and current.
@@ -283,7 +287,7 @@ class RegionTask(GuardedTask):
         if before is not None:
             # Luigi asks afterwards whether the task is complete: then this depends on its own files alone.
             self._handed = Snapshot(whole=before.whole)
-        if self.is_published():
+        if self.is_published(before):
             self.say("kept: already published and current", 1.0)
             return
         began = time.perf_counter()
