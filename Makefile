@@ -10,13 +10,14 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 SOURCES := $(wildcard _ext/*.pyx _ext/*.pxd _ext/*.h) setup.py pyproject.toml constraints.txt
 
-.PHONY: env dev demo docs notebook pictures test test-all checked sanitize lint types contracts format bench faults mutants clean help
+.PHONY: env dev demo docs notebook pictures test test-all test-nightly checked sanitize lint types contracts format bench faults mutants clean help
 
 help:
 	@echo "make demo       make a small made-up region and build its dataset into output/demo"
 	@echo "make docs       build the pages into build/docs; make pictures and make notebook redraw these from the demo"
 	@echo "make test       run the checks and the tests, without those that take long"
-	@echo "make test-all   run everything, also the kernel tests with bounds checks"
+	@echo "make test-all   run the long tests as well, and the kernel tests with bounds checks"
+	@echo "make test-nightly   run what takes longest: packages, faults, benchmarks, memory, training"
 	@echo "make checked    run the kernel tests on a build with bounds checks"
 	@echo "make sanitize   run them on builds that stop at a wrong address or undefined behaviour; takes minutes"
 	@echo "make lint types contracts format    one kind of check at a time"
@@ -50,15 +51,19 @@ demo: env
 PYTEST := $(BIN)/python -m pytest --dist worksteal
 
 test: dev lint types contracts
-	$(PYTEST) --numprocesses 3 -m "not long" $(PYTEST_ARGS)
+	$(PYTEST) --numprocesses 3 -m "not long and not nightly" $(PYTEST_ARGS)
 
 # In one go, because each run of pytest builds its shared datasets anew. One process more, because many of the long tests
 # wait for each other or for the clock.
 test-all: dev lint types contracts
-	$(PYTEST) --numprocesses 4 $(PYTEST_ARGS)
+	$(PYTEST) --numprocesses 4 -m "not nightly" $(PYTEST_ARGS)
 	$(MAKE) checked
 
 KERNEL_TESTS := tests/contracts tests/property tests/unit -k "checked or sanitize or kernel or nodata or chips or statistics or histograms or labels or legacy or selection or cutting or filters or repeats or codec"
+
+# Packages built and installed, faults and inputs in large numbers, benchmarks, memory, training.
+test-nightly: dev
+	$(PYTEST) --numprocesses 3 -m nightly $(PYTEST_ARGS)
 
 # The kernel tests on kernels that check every index.
 checked: dev
@@ -66,6 +71,10 @@ checked: dev
 		--build-lib build/checked/lib --build-temp build/checked/temp
 	GCN_LUIGI_CHECKED=1 $(BIN)/python -m pytest --quiet -p no:cacheprovider -o pythonpath="build/checked/lib ." \
 		$(KERNEL_TESTS)
+
+# Packages built and installed, faults and inputs in large numbers, benchmarks, memory, training.
+test-nightly: dev
+	$(PYTEST) --numprocesses 3 -m nightly $(PYTEST_ARGS)
 
 # The kernel tests on kernels that do not check indices but stop at the first access outside an allocation, signed
 # overflow, misaligned access, or shift or cast beyond the type. They run on the plain loops and, if this machine

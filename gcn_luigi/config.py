@@ -136,7 +136,7 @@ def pick(settings: RegionSettings, keys: Iterable[str]) -> dict[str, Any]:
 
     Keys and sections that the settings leave out, because they were not given, are left out here as well.
     """
-    dumped = settings.model_dump(mode="json")
+    dumped = _dumped(_Same(settings))
     chosen = {}
     for key in keys:
         section, _, _ = key.partition(".")
@@ -151,6 +151,25 @@ def pick(settings: RegionSettings, keys: Iterable[str]) -> dict[str, Any]:
         elif name not in _fields(sections):
             raise KeyError(key)
     return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class _Same:
+    """Settings compared by identity: they are frozen, but hold lists and tables, which have no hash."""
+
+    settings: RegionSettings
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.settings is other.settings
+
+    def __hash__(self) -> int:
+        return id(self.settings)
+
+
+# Every task picks from the same settings again and again.
+@functools.lru_cache(maxsize=16)
+def _dumped(same: _Same) -> dict[str, Any]:
+    return same.settings.model_dump(mode="json")
 
 
 def _fields(sections: Iterable[str]) -> Mapping[str, Any]:

@@ -105,6 +105,7 @@ def build_region(
     from gcn_luigi.report.served.server import serve_pages  # noqa: PLC0415
     from gcn_luigi.stages.dataset.warnings import dataset_warnings  # noqa: PLC0415
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
+    from gcn_luigi.tasks.awaited import are_complete  # noqa: PLC0415
 
     composite = shown_names(settings.schema_bands.image, settings.report.composite or ())
     place = cluster_place(options, root.dask, output, workers)
@@ -133,7 +134,7 @@ def build_region(
             # A scheduler that the user named must be used; one that another run started here may end with that run.
             goes_on = options["scheduler_url"] is None
             result = build(tasks, workers=workers, address=address, watch=watch, goes_on=goes_on, engine=engine)
-    if result.exit_code == 0 and not all(task.complete() for task in tasks):
+    if result.exit_code == 0 and not are_complete(tasks, root.paths.root):
         click.echo(
             "not finished: sources or settings changed during the run, or another run is building this dataset with "
             "other settings. Wait for that run to end, then run again.",

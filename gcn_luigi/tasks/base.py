@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import luigi
 from luigi.configuration import get_config
@@ -25,8 +25,8 @@ from gcn_luigi.io.publish.sidecar import fingerprint_of
 from gcn_luigi.io.publish.timings import write_time
 from gcn_luigi.luigi_host.guard import GuardedTask, ignore_gdal_settings
 from gcn_luigi.luigi_host.memory_limit import within_memory
-from gcn_luigi.tasks.awaited import look_at_required
-from gcn_luigi.tasks.dependencies import Dependencies, Snapshot, facets_of, state_of
+from gcn_luigi.tasks.awaited import look_at_made, look_at_required
+from gcn_luigi.tasks.dependencies import Dependencies, SettingsGuard, Snapshot, facets_of, state_of
 from gcn_luigi.tasks.target import PublishedFile
 
 _REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -48,40 +48,6 @@ def hidden_parameter(kind: type[luigi.Parameter[Any]], name: str, default: Any, 
         visibility=ParameterVisibility.HIDDEN,
         description=description,
     )
-
-
-class SettingsGuard:
-    """Refuses settings that changed while a task worked and then changed back.
-
-    A plain change is found when the file is published, because its fingerprint differs. A change that was undone is
-    not: the settings are equal before and after the work, but part of the work used other settings. Settings are only
-    remembered while a task works.
-    """
-
-    def __init__(self) -> None:
-        self._seen: list[Region] = []
-        self._is_working = False
-
-    def __enter__(self) -> Self:
-        self._is_working = True
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_working = False
-        self._seen.clear()
-
-    def check(self, region: Region, where: str) -> None:
-        """Remember settings just read from the file `where`; raise InputError if they changed and changed back."""
-        if not self._is_working:
-            return
-        if len(self._seen) > 1 and region == self._seen[0]:
-            raise InputError(
-                "the settings changed, and changed back, while a file was made from them; nothing was published",
-                where=where,
-                fix="leave sources and settings alone while a build runs, then run again",
-            )
-        if region not in self._seen:
-            self._seen.append(region)
 
 
 class RegionTask(GuardedTask):
@@ -155,7 +121,7 @@ class RegionTask(GuardedTask):
             )
         return DatasetPaths(Path(self.output_root).resolve() / self.region)
 
-    @property
+    @cached_property
     def config_path(self) -> Path:
         """The region's TOML file."""
         return Path(self.config_dir).resolve() / f"{self.paths.root.name}.toml"
@@ -164,7 +130,7 @@ class RegionTask(GuardedTask):
     def configured(self) -> Region:
         """The region's settings and source directory, as they are now."""
         path = self.config_path
-        region = load_region(path, Path(self.data_root).resolve() if self.data_root else None)
+        region = load_region(path, Path(self.data_root) if self.data_root else None)
         self._settings_guard.check(region, str(path))
         return region
 
@@ -233,13 +199,17 @@ class RegionTask(GuardedTask):
         snapshot = snapshot or Snapshot()
         return all(target.matches(self.fingerprint(target.path, snapshot)) for target in self.targets())
 
-    def is_whole(self) -> bool:
+    def is_whole(self, snapshot: Snapshot) -> bool:
         """Return whether this task's own files are published and nobody has touched them; not whether they are current.
 
-        That costs little: nothing is asked about what they were made from.
+        That costs little: nothing is asked about what they were made from. What they hold is kept in `snapshot`.
         """
-        found = [(target, target.record()) for target in self.targets()]
-        return all(record is not None and target.is_intact(record) for target, record in found)
+        for target in self.targets():
+            record = target.record()
+            if record is None or not target.is_intact(record):
+                return False
+            snapshot.contents[target.path] = target.content_of(record)
+        return True
 
     def complete(self) -> bool:
         """Return whether this task's files, and all upstream files, are published and current.
@@ -286,7 +256,7 @@ class RegionTask(GuardedTask):
             self._handed = Snapshot(whole=before.whole)
         # Of several runs of this dataset, one makes the files; the others wait, and find them published.
         with claimed(self.paths.records, self.name, self.say):
-            if self.is_published():
+            if self.is_published(before):
                 self.say("kept: already published and current", 1.0)
                 return
             began = time.perf_counter()
@@ -296,6 +266,8 @@ class RegionTask(GuardedTask):
                 engine.make(self)
             self.was_made = True
             write_time(self.paths, self.name, time.perf_counter() - began)
+            if before is not None:
+                before.whole.update(look_at_made(self, self.paths.root))
         if self.set_tracking_url is not None and self.page_address is not None:
             self.set_tracking_url(self.page_address)
 

@@ -46,8 +46,10 @@ class PublishedFile(luigi.Target):
         None if nothing was published.
         """
         record = self.record()
-        if record is None:
-            return None
+        return None if record is None else self.content_of(record)
+
+    def content_of(self, record: Record) -> str:
+        """Return what represents the content that was published with `record`."""
         if not self.by_reference:
             return record.sha256
         return fingerprint_of({name: part for name, part in record.parts.items() if name not in _NOT_CONTENT})

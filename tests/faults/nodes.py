@@ -59,7 +59,7 @@ class _Cluster:
 
 
 def lost(arena: Arena, rng: random.Random, count: int) -> Figures:
-    """Lose nodes at any moment of a build on a Dask cluster, for good or for a while; then run undisturbed without one."""
+    """Lose nodes in the middle of a build on a Dask cluster, for good or for a while; then run undisturbed without."""
     figures = Figures()
     if find_spec("distributed") is None:
         figures.note("lost nodes: Dask is not installed (pip install 'gcn-luigi[dask]'), so nothing was tried")

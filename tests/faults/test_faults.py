@@ -40,7 +40,7 @@ def results(tmp_path_factory):
     return {name: Figures.from_dict(content) for name, content in json.loads(out.read_text()).items()}
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 @pytest.mark.fault
 @pytest.mark.luigid
 @pytest.mark.parametrize("name", QUICK)

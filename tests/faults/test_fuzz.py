@@ -42,7 +42,7 @@ def figures(directory):
     return {one.kind: one for one in fuzz_all(counts, SEED, directory)}
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 @pytest.mark.parametrize("kind", KINDS)
 def test_broken_inputs_are_refused_or_read_right(kind, figures):
     found = figures[kind]

@@ -40,7 +40,7 @@ def suite(results: Path, name: str) -> dict[str, Any]:
     return content
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 class TestQuickRun:
     @pytest.mark.parametrize("name", NAMES)
     def test_every_row_has_numbers_or_the_reason_why_not(self, results, name):

@@ -10,6 +10,7 @@ from gcn_luigi.config import load_region
 from gcn_luigi.read.validate import validate
 from gcn_luigi.settings import DatasheetSettings, RegionSettings
 from gcn_luigi.settings.section import Section
+from gcn_luigi.tasks.dependencies import Snapshot
 from gcn_luigi.tasks.graph import upstream
 from tests.integration.builds import dataset
 from tests.integration.changes import BASES, add_sources, rebuild, write_config
@@ -371,7 +372,9 @@ def test_a_changed_key_makes_nothing_stale_but_what_is_rebuilt(world, start, bas
     changed = write_config(tmp_path, tiny, BASES[base], _with_bounds(change, start(base)))
     root = dataset(tiny.region, start(base), tiny.sources, changed)
 
-    stale = [task.name for task in (*upstream(root), root) if not task.is_published()]
+    now = Snapshot()
+
+    stale = [task.name for task in (*upstream(root), root) if not task.is_published(now)]
 
     assert _families(stale) - {STRATA} <= _expected(families)
     assert STRATA not in _families(stale) or _is_own_of_strata(change)

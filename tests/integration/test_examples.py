@@ -60,7 +60,7 @@ def _training():
     return module
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 def test_a_network_learns_from_the_demo(demo_output):
     losses, scores = _training().train(gcn_luigi.open_dataset(demo_output), steps=12, size=8)
 

@@ -47,7 +47,7 @@ def test_too_little_memory_is_told_with_what_to_lower_and_leaves_nothing_half_ma
     assert drafts(tmp_path) == []
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 @pytest.mark.fault
 def test_a_shard_that_does_not_fit_names_threads_and_after_that_enough_gives_the_same_bytes(
     commands, tiny, tiny_output, tmp_path
@@ -113,7 +113,7 @@ def two_layouts(tmp_path_factory):
     return made
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
 @pytest.mark.parametrize("threads", [1, 4])
 @pytest.mark.parametrize("layout", ["chips", "windows"])

@@ -10,6 +10,7 @@ import pytest
 from gcn_luigi.io.publish.filesystems import FileSystem
 from gcn_luigi.operate.worker import Worker
 from gcn_luigi.tasks import BandStatistics, ChipShard
+from gcn_luigi.tasks.awaited import are_complete
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.graph import upstream
 from gcn_luigi.tasks.target import PublishedFile
@@ -189,6 +190,39 @@ def test_a_file_that_another_machine_has_published_is_waited_for(root):
 
     # What `deps` does when Luigi is about to run the task.
     assert all(shard.complete() for shard in statistics.deps())
+    shown.join()
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_file_that_another_machine_publishes_once_more_is_waited_for(root):
+    """Where locks hold on one machine alone, the sidecar of the other one may be missing for a moment."""
+    shard = _shards(root)[0]
+    assert all(required.complete() for required in shard.deps())
+    make, timers = shard.make_here, []
+
+    def make_as_the_other_does() -> None:
+        make()
+        (target,) = shard.targets()
+        late = target.sidecar.rename(target.sidecar.with_name("not-seen-yet"))
+        timers.append(threading.Timer(0.5, late.rename, [target.sidecar]))
+        timers[0].start()
+
+    shard.make_here = make_as_the_other_does
+    shard.run()
+
+    # What Luigi asks when a task has run.
+    assert shard.complete()
+    timers[0].join()
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_dataset_that_another_machine_completes_is_waited_for(root):
+    build_inline(root)
+    late = root.paths.report.rename(root.paths.root / "not-seen-yet")
+    shown = threading.Timer(0.5, late.rename, [root.paths.report])
+    shown.start()
+
+    assert are_complete([root], root.paths.root)
     shown.join()
 
 

@@ -79,6 +79,10 @@ MADE = {
     "A Zarr or netCDF cube": ("cube", cube),
     "A STEM tree of tiles": ("stem-tiles", tile_tree),
 }
+# The shapes of the others are built by other tests as well.
+RUN = {
+    heading: "long" if heading in ("An Earth Engine export", "Whole-area rasters") else "nightly" for heading in MADE
+}
 
 
 def test_every_shape_of_the_page_is_known_here():
@@ -88,8 +92,9 @@ def test_every_shape_of_the_page_is_known_here():
         assert [line.split()[1] for line in sections()[heading]] == ["init", "plan", "run", "validate"]
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("heading", MADE)
+@pytest.mark.parametrize(
+    "heading", [pytest.param(heading, marks=getattr(pytest.mark, how)) for heading, how in RUN.items()]
+)
 def test_the_commands_of_a_section_give_a_valid_dataset(heading, tiny, tmp_path):
     directory, make = MADE[heading]
     world = World(tmp_path, tiny.sources, *arrays_of(tiny.sources), directory=directory)

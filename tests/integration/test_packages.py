@@ -24,7 +24,7 @@ from gcn_luigi.version import __version__
 from tests.integration.builds import once_per_run
 from tests.reference.building import BUILDING
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.nightly
 
 ROOT = Path(__file__).resolve().parents[2]
 # What no clone of the repository holds.

@@ -38,7 +38,7 @@ def claimed(directory: Path, name: str, say: Callable[[str], None]) -> Iterator[
 
 
 def _taken(path: Path, say: Callable[[str], None]) -> int | None:
-    """Return the handle of the locked file at `path`, waiting as long as others hold it; None if that is not possible."""
+    """Return the handle of the locked file at `path`, once nobody else holds it; None if it cannot be locked."""
     told = ""
     while True:
         try:

@@ -1,5 +1,6 @@
 """Where chips are on the Earth: footprints and bounding boxes in degrees, as GeoJSON has them."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,7 +50,7 @@ def in_degrees(shape: Any, crs: str) -> Any:
     would go around it.
     """
     dense = shapely.segmentize(shape, _LONGEST_EDGE_M)
-    transformer = pyproj.Transformer.from_crs(crs, _DEGREES, always_xy=True)
+    transformer = _to_degrees(crs)
 
     def moved(corners: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.column_stack(transformer.transform(corners[:, 0], corners[:, 1]))
@@ -60,6 +61,11 @@ def in_degrees(shape: Any, crs: str) -> Any:
     rounded = shapely.transform(turned, lambda corners: np.round(corners, _DECIMALS))
     # RFC 7946: exterior rings are counter-clockwise. Some programs take the others for the rest of the Earth.
     return shapely.orient_polygons(rounded)
+
+
+@functools.lru_cache(maxsize=16)
+def _to_degrees(crs: str) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(crs, _DEGREES, always_xy=True)
 
 
 def bounding_box(shapes: Sequence[Any]) -> list[float]:

@@ -58,7 +58,7 @@ def in_turn(order, workers):
 # Processes that start anew import torch, which takes seconds: one way of each in short runs.
 SLOW = {(1, "forkserver"), (2, "spawn")}
 WAYS = [(0, None, False)] + [
-    pytest.param(workers, context, kept, marks=pytest.mark.long if (workers, context) in SLOW else ())
+    pytest.param(workers, context, kept, marks=pytest.mark.nightly if (workers, context) in SLOW else ())
     for context in multiprocessing.get_all_start_methods()
     for workers in (1, 2)
     for kept in (False, True)
