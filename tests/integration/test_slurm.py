@@ -3,8 +3,8 @@
 import json
 import os
 import re
-import shutil
 import signal
+from importlib.resources import files
 from pathlib import Path
 
 import distributed
@@ -18,6 +18,7 @@ from tests.integration.builds import dataset
 from tests.integration.commands import (
     _BIN,
     LUIGI_CFG,
+    Tiny,
     drafts,
     gcn_command,
     holds_a_draft,
@@ -54,15 +55,26 @@ def build(slurm, commands, tiny, tmp_path):
     return start
 
 
-def _check(running, ended, tmp_path, tiny_output):
+@pytest.fixture
+def demo(demo_output):
+    """Return the demo's sources and settings, as the nodes read them."""
+    sources = demo_output.with_name("demo-input")
+    return Tiny(sources, Path(str(files("gcn_luigi"))), "demo")
+
+
+def _check(running, ended, tmp_path, wanted_output, region="tiny"):
     """Check that a build ended well, with the data of one machine, and left nothing."""
     assert ended.code == 0, ended.text
     assert "Traceback" not in ended.text, ended.text
     assert left_after(30, running.processes) == []
-    assert drafts(tmp_path / "tiny") == []
+    _check_data(tmp_path, wanted_output, region)
     assert drafts(tmp_path / ".slurm") == []
-    assert list(validate(tmp_path / "tiny")) == []
-    made, wanted = (gcn_luigi.open_dataset(root / "tiny") for root in (tmp_path, tiny_output))
+
+
+def _check_data(output, wanted_output, region):
+    assert drafts(output / region) == []
+    assert list(validate(output / region)) == []
+    made, wanted = (gcn_luigi.open_dataset(root / region) for root in (output, wanted_output))
     assert made.data_digest == wanted.data_digest
 
 
@@ -81,13 +93,40 @@ def _group(running):
     return [one for one in group if one.pid != running.process.pid]
 
 
-def test_a_build_in_jobs_ends_in_the_data_of_one_machine(build, tmp_path, tiny_output):
-    running = build()
-    ended = running.wait()
+def test_the_demo_built_in_jobs_has_the_data_of_one_machine(slurm, commands, demo, tmp_path, demo_output):
+    _, *run = gcn_command(demo, tmp_path)
+    running = commands.start(*slurm.on_head(_BIN / "gcn", *run, *_JOBS))
+    ended = running.wait(300)
 
-    _check(running, ended, tmp_path, tiny_output)
+    _check(running, ended, tmp_path, demo_output.parent, "demo")
     logs = sorted((tmp_path / ".slurm/logs").glob("*.err"))
     assert logs, "no job ran"
+
+
+def test_the_demo_built_by_workers_that_srun_starts_has_the_data_of_one_machine(
+    slurm, commands, demo, tmp_path, demo_output
+):
+    file, quiet = tmp_path / "scheduler.json", ("--dashboard-address", "127.0.0.1:0")
+    where = ("--host", "192.0.2.1", "--port", "0", "--scheduler-file", file)
+    scheduler = commands.start(*slurm.on_head(_BIN / "dask", "scheduler", *where, *quiet))
+    wait_for(file.exists)
+    worker = (_BIN / "dask", "worker", "--scheduler-file", file, "--nthreads", "1", "--no-nanny", *quiet)
+    workers = commands.start(*slurm.on_head("srun", "--nodes", "2", "--label", *worker))
+    _, *run = gcn_command(demo, tmp_path)
+    options = ("--dask", file, "--trust-network", "--port", "0")
+    running = commands.start(*slurm.on_head(_BIN / "gcn", *run, *options))
+    ended = running.wait(300)
+    for job in slurm.jobs():
+        slurm.control("at", "head", "scancel", job)
+    workers.process.wait(30)
+    for process in scheduler.processes():
+        process.terminate()
+    scheduler.process.wait(30)
+
+    _check(running, ended, tmp_path, demo_output.parent, "demo")
+    # Both nodes had workers that did something.
+    assert len(set(re.findall(r"^([01]):.*Registered to", workers.text(), re.MULTILINE))) == 2, workers.text()
+    assert left_after(15, workers.processes) == []
 
 
 @pytest.mark.fault
@@ -202,8 +241,8 @@ def _host(slurm, process):
     raise AssertionError(f"{process} runs on no node")
 
 
-def test_an_array_of_jobs_and_one_that_closes_build_the_same_without_a_cluster_engine(
-    slurm, commands, tiny, tmp_path, tiny_output
+def test_an_array_of_jobs_and_one_that_closes_build_the_demo_without_a_cluster_engine(
+    slurm, commands, demo, tmp_path, demo_output
 ):
     """The jobs of examples/slurm, smaller; they know nothing of each other."""
     (tmp_path / "slurm").mkdir()
@@ -212,10 +251,11 @@ def test_an_array_of_jobs_and_one_that_closes_build_the_same_without_a_cluster_e
         text = text.replace("--cpus-per-task=4", "--cpus-per-task=2").replace("--memory 7000", "--memory 3000")
         (tmp_path / "slurm" / path.name).write_text(text.replace("--memory 4000", "--memory 3000"))
     (tmp_path / ".venv").symlink_to(_BIN.parent)
-    shutil.copytree(tiny.config, tmp_path / "config")
-    shutil.copytree(tiny.sources, tmp_path / "input")
+    (tmp_path / "config").mkdir()
+    settings = (demo.config / "demo.toml").read_text()
+    (tmp_path / "config/demo.toml").write_text(settings.replace("../output/demo-input", str(demo.sources)))
 
-    ended = commands.run(*slurm.on_head("bash", "slurm/submit.sh", tiny.region, "2"), cwd=tmp_path)
+    ended = commands.run(*slurm.on_head("bash", "slurm/submit.sh", demo.region, "2"), cwd=tmp_path)
     assert ended.code == 0, ended.text
     # The first part, the other ones, and the job that closes.
     assert slurm.jobs()
@@ -224,10 +264,8 @@ def test_an_array_of_jobs_and_one_that_closes_build_the_same_without_a_cluster_e
     said = "\n".join(path.read_text() for path in sorted(tmp_path.glob("*.log")))
     assert left == [], said
     assert len(list(tmp_path.glob("gcn-part-*.log"))) == 2
-    made, wanted = (gcn_luigi.open_dataset(root / "tiny") for root in (tmp_path / "output", tiny_output))
-    assert made.data_digest == wanted.data_digest, said
-    assert list(validate(tmp_path / "output/tiny")) == []
-    assert drafts(tmp_path / "output/tiny") == []
+    assert (tmp_path / "output/demo").is_dir(), said
+    _check_data(tmp_path / "output", demo_output.parent, "demo")
 
 
 @pytest.mark.parametrize("way", ["a scheduler each", "one scheduler"])
