@@ -19,12 +19,15 @@ class Sleeping(RegionTask):
     seconds: luigi.Parameter[float] = luigi.FloatParameter()
 
     def dependencies(self, _path: Path) -> Dependencies:
+        """Return that the file depends on nothing."""
         return Dependencies()
 
     def output(self) -> PublishedFile:
+        """Return the file."""
         return self.publishes(self.paths.root / "asleep" / f"{self.number}.txt")[0]
 
     def make(self) -> None:
+        """Sleep and write."""
         time.sleep(self.seconds)
         with self.output().atomic_write() as temporary:
             temporary.write_text("awake\n", encoding="utf-8")

@@ -22,6 +22,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import luigi
+import psutil
 
 from benchmarks.sleeping import Sleeping
 from gcn_luigi.engine.engines import Engine, engine_on
@@ -34,11 +35,14 @@ from gcn_luigi.tasks.graph import upstream
 
 _REGION = "demo"
 _NODES = 2
+# For each slot: the demo has few partitions, and its shards take seconds.
+_SHARDS_EACH = 4
 _PATIENCE_S = 120.0
-_COLUMNS = ("work", "slots", "tasks", "start", "seconds", "of 1 slot")
+_COLUMNS = ("work", "slots", "tasks", "start", "seconds", "of 1 slot", "own", "nodes")
 _LEGEND = """\
 start: s until the nodes were there and each had made its first tasks. seconds: of the build after that.
-of 1 slot: share of the speed for each slot that one slot has; 1 is ideal."""
+of 1 slot: share of the speed for each slot that one slot has; 1 is ideal.
+own, nodes: ms of processor time for each task in the submitting process, and on the nodes."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +52,26 @@ class _Row:
     tasks: int
     start: float
     seconds: float
+    own: float
+    nodes: float
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure each number of slots, as often as asked, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slots", type=int, nargs="+", default=[1, 2, 4, 8, 64])
-    parser.add_argument("--seconds", type=float, default=20.0, help="that a task sleeps")
-    parser.add_argument("--waves", type=int, default=2, help="tasks for each slot")
+    parser.add_argument("--seconds", type=float, default=60.0, help="that a task sleeps")
+    parser.add_argument("--waves", type=int, default=1, help="tasks for each slot")
     parser.add_argument("--shards", type=int, nargs="*", default=[1, 2], help="numbers of slots for real shards")
     parser.add_argument("--repeat", type=int, default=2)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="gcn-scaling-") as made:
         directory = Path(made)
-        _prepare(directory, options.waves * max(options.shards, default=0))
+        _prepare(directory, _SHARDS_EACH * max(options.shards, default=0))
         print("".join(f"{name:>12}" for name in _COLUMNS))
         for _ in range(options.repeat):
             _print(_measure(directory, slots, options.waves, options.seconds) for slots in options.slots)
-            _print(_measure(directory, slots, options.waves, None) for slots in options.shards)
+            _print(_measure(directory, slots, _SHARDS_EACH, None) for slots in options.shards)
     print(_LEGEND)
 
 
@@ -74,7 +80,8 @@ def _print(rows: Iterator[_Row]) -> None:
     for row in rows:
         first = first or row
         share = first.seconds / row.seconds * row.tasks / first.tasks * first.slots / row.slots
-        texts = (row.work, row.slots, row.tasks, f"{row.start:.1f}s", f"{row.seconds:.1f}s", f"{share:.2f}")
+        spent = (f"{1e3 * one / row.tasks:.0f}ms" for one in (row.own, row.nodes))
+        texts = (row.work, row.slots, row.tasks, f"{row.start:.1f}s", f"{row.seconds:.1f}s", f"{share:.2f}", *spent)
         print("".join(f"{text:>12}" for text in texts), flush=True)
 
 
@@ -94,7 +101,7 @@ def _prepare(directory: Path, n_shards: int) -> None:
 def _measure(directory: Path, slots: int, waves: int, seconds: float | None) -> _Row:
     """Measure builds of tasks that sleep for `seconds`, or of real shards if it is None."""
     began = time.perf_counter()
-    with _cluster(directory, slots) as (address, engine):
+    with _cluster(directory, slots) as (address, engine, nodes):
         # Each slot makes something, so that each node has loaded what tasks need.
         _build([_sleeping(directory, address, number, 0.0) for number in range(2 * slots)], engine)
         start = time.perf_counter() - began
@@ -104,11 +111,12 @@ def _measure(directory: Path, slots: int, waves: int, seconds: float | None) -> 
             tasks: list[RegionTask] = [*_shards(directory, address)[:count]]
         else:
             tasks = [_sleeping(directory, address, number, seconds) for number in range(count)]
-        began = time.perf_counter()
+        before = time.perf_counter(), time.process_time(), _processor_time(nodes)
         _build(tasks, engine)
-        took = time.perf_counter() - began
+        after = time.perf_counter(), time.process_time(), _processor_time(nodes)
     shutil.rmtree(directory / "out" / _REGION / "asleep")
-    return _Row("shards" if seconds is None else f"{seconds:g} s", slots, len(tasks), start, took)
+    spent = (then - now for now, then in zip(before, after, strict=True))
+    return _Row("shards" if seconds is None else f"{seconds:g} s", slots, len(tasks), start, *spent)
 
 
 def _build(tasks: Sequence[RegionTask], engine: Engine) -> None:
@@ -137,35 +145,41 @@ def _shards(directory: Path, address: str) -> list[ChipShard]:
 
 
 @contextmanager
-def _cluster(directory: Path, slots: int) -> Iterator[tuple[str, Engine]]:
-    """Run a scheduler and two nodes, or one for one slot, for a block; yield the file that names it, and the engine."""
+def _cluster(directory: Path, slots: int) -> Iterator[tuple[str, Engine, list[psutil.Process]]]:
+    """Run a scheduler and two nodes, or one for one slot, for a block; yield its file, the engine and the nodes."""
     file = directory / "scheduler.json"
     file.unlink(missing_ok=True)
     where = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
-    nodes = min(_NODES, slots)
+    n_nodes, nodes = min(_NODES, slots), []
     with ExitStack() as open_:
         open_.enter_context(_command("scheduler", *where, "--port", "0", "--scheduler-file", str(file)))
         _wait(file.exists)
-        for number in range(nodes):
-            threads = slots // nodes + (number < slots % nodes)
+        for number in range(n_nodes):
+            threads = slots // n_nodes + (number < slots % n_nodes)
             share = ("--nthreads", str(threads), "--memory-limit", "0", "--no-nanny")
-            open_.enter_context(_command("worker", *where, *share, "--scheduler-file", str(file)))
+            nodes.append(open_.enter_context(_command("worker", *where, *share, "--scheduler-file", str(file))))
         engine = open_.enter_context(engine_on(place_of(str(file), is_trusted=False)))
         _wait(lambda: engine.slots() == slots)
-        yield str(file), engine
+        yield str(file), engine, nodes
 
 
 @contextmanager
-def _command(*words: str) -> Iterator[None]:
+def _command(*words: str) -> Iterator[psutil.Process]:
     # Nodes load the sleeping task, which is not part of the package.
     variables = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     dask = str(Path(sys.executable).with_name("dask"))
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen([dask, *words], env=variables, **quiet) as process:
         try:
-            yield
+            yield psutil.Process(process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
+
+
+def _processor_time(nodes: Sequence[psutil.Process]) -> float:
+    """Return the seconds that nodes, and all processes that they started, have computed."""
+    alive = [process for node in nodes for process in (node, *node.children(recursive=True))]
+    return sum(sum(process.cpu_times()[:4]) for process in alive)
 
 
 def _wait(condition: Callable[[], bool]) -> None:

@@ -54,11 +54,22 @@ def clean_context() -> ForkServerContext:
     # The server inherits it. Arrow's own pool reserves a whole gigabyte of address space when it is first used, for
     # which a task's memory limit may have no room.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    # Each process imports the program's main module again, for which a Dask worker needs all of Dask.
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    _preload(*([spec.name.partition(".")[0]] if spec is not None else []))
+    _preload(*_of_main())
     _start_forkserver()
     return multiprocessing.get_context("forkserver")
+
+
+def _of_main() -> list[str]:
+    """Return the modules that each process needs because it imports the program's main module again.
+
+    For a Dask worker that is all of Dask, whether it was started as a module or by the script `dask`.
+    """
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return [spec.name.partition(".")[0]]
+    found = {getattr(value, "__module__", None) for value in vars(main).values()}
+    return sorted(name for name in found if isinstance(name, str) and name in sys.modules and name != "__main__")
 
 
 def worker_context() -> ForkServerContext | SpawnContext:

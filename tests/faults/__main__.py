@@ -76,7 +76,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--count", type=int, help="what each job does")
     parser.add_argument("--scale", type=float, default=1.0, help="times as many jobs")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--minutes", type=float, default=30.0, help="no job is started later")
+    parser.add_argument("--minutes", type=float, default=40.0, help="no job is started later")
     parser.add_argument("--json", type=Path, help="where the figures go")
     parser.add_argument("--page", type=Path, help="where the page goes; docs/reliability.md in the long form")
     return parser.parse_args(arguments)

@@ -139,3 +139,22 @@ class TestColdCache:
         # A file system in memory has nowhere else to keep it.
         in_memory = machine.described(tmp_path)["file_system"] == "tmpfs"
         assert limits.resident_share(path) == (1 if in_memory else 0)
+
+
+@pytest.mark.nightly
+def test_weak_scaling_is_measured_with_sleeping_tasks_and_real_shards():
+    options = ("--slots", "1", "3", "--seconds", "0.2", "--shards", "1", "--waves", "1", "--repeat", "1")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.weak_scaling", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()[1:4]]
+    assert [row[-7:-5] for row in rows] == [["1", "1"], ["3", "3"], ["1", "1"]]
+    assert rows[2][0] == "shards"
+    # A task that sleeps cannot take less.
+    assert all(float(row[-4].rstrip("s")) >= 0.2 for row in rows[:2])
