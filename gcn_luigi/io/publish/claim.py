@@ -40,6 +40,9 @@ def claimed(directory: Path, name: str, say: Callable[[str], None]) -> Iterator[
 def _taken(path: Path, say: Callable[[str], None]) -> int | None:
     """Return the handle of the locked file at `path`, once nobody else holds it; None if it cannot be locked."""
     told = ""
+    if path.parent.is_symlink():
+        # Publishing refuses it, and says so.
+        return None
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,7 @@
 """Worker processes: how they start, and that they end with their parent."""
 
+import importlib.machinery
+import json
 import os
 import signal
 import subprocess
@@ -7,6 +9,7 @@ import sys
 import tempfile
 import textwrap
 import time
+import types
 from pathlib import Path
 
 import luigi
@@ -14,6 +17,7 @@ import psutil
 import pytest
 
 from gcn_luigi.io.publish.atomic import remove_dead_temporaries
+from gcn_luigi.luigi_host import worker
 from gcn_luigi.luigi_host.worker import ChildContext
 
 # For a busy machine; what is asked is what is left behind, not how soon.
@@ -247,3 +251,15 @@ worker.kill()
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert ended.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "wanted"), [(importlib.machinery.ModuleSpec("json.tool", None), ["json"]), (None, ["json.decoder"])]
+)
+def test_the_fork_server_loads_what_the_main_module_needs(monkeypatch, spec, wanted):
+    """A Dask worker is `python -m distributed.cli.dask_worker`, or a script that holds one function of Dask."""
+    main = types.ModuleType("__main__")
+    main.__spec__, main.sys, main.run = spec, sys, json.JSONDecoder
+    monkeypatch.setitem(sys.modules, "__main__", main)
+
+    assert worker._of_main() == wanted

@@ -96,6 +96,13 @@ def test_where_nothing_can_be_written_nobody_waits(tmp_path):
     assert order == ["shard"]
 
 
+def test_no_link_is_followed(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to("elsewhere")
+    with claimed(tmp_path / "link", "shard", print):
+        assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_without_locks_nobody_waits(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(95, "not supported")
