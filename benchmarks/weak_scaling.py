@@ -35,14 +35,15 @@ from gcn_luigi.tasks.graph import upstream
 
 _REGION = "demo"
 _NODES = 2
-# For each slot: the demo has few partitions, and its shards take seconds.
-_SHARDS_EACH = 4
+# Shards for each slot. Their chips overlap more than those of the demo, so that a shard takes longer than its start.
+_SHARDS_EACH = 2
+_STEP = 8
 _PATIENCE_S = 120.0
 _COLUMNS = ("work", "slots", "tasks", "start", "seconds", "of 1 slot", "own", "nodes")
 _LEGEND = """\
 start: s until the nodes were there and each had made its first tasks. seconds: of the build after that.
 of 1 slot: share of the speed for each slot that one slot has; 1 is ideal.
-own, nodes: ms of processor time for each task in the submitting process, and on the nodes."""
+own, nodes: ms of processor time for each task in the submitting process, and on the nodes while they wait as well."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def _prepare(directory: Path, n_shards: int) -> None:
     text = (files("gcn_luigi") / "demo.toml").read_text(encoding="utf-8")
     text = text.replace("../output/demo-input", "../input")
     text = re.sub(r"(?m)^n_train = \d+$", f"n_train = {max(1, n_shards)}", text)
+    text = re.sub(r"(?m)^step = \d+$", f"step = {_STEP}", text)
     (directory / "config").mkdir()
     (directory / "config" / f"{_REGION}.toml").write_text(text, encoding="utf-8")
     if n_shards:
