@@ -62,7 +62,6 @@ class GuardedTask(luigi.Task):
                         fix="use letters, digits, _, - and . and at most 128 of them",
                     )
 
-
     @classmethod
     def get_params(cls) -> list[tuple[str, luigi.Parameter[Any]]]:
         """Return the names and parameters of this class; Luigi asks several times for each task it makes."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import luigi
 from luigi.configuration import get_config
@@ -25,7 +25,7 @@ from gcn_luigi.io.publish.timings import write_time
 from gcn_luigi.luigi_host.guard import GuardedTask, ignore_gdal_settings
 from gcn_luigi.luigi_host.memory_limit import within_memory
 from gcn_luigi.tasks.awaited import look_at_required
-from gcn_luigi.tasks.dependencies import Dependencies, Snapshot, facets_of, state_of
+from gcn_luigi.tasks.dependencies import Dependencies, SettingsGuard, Snapshot, facets_of, state_of
 from gcn_luigi.tasks.target import PublishedFile
 
 _REGION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -47,40 +47,6 @@ def hidden_parameter(kind: type[luigi.Parameter[Any]], name: str, default: Any, 
         visibility=ParameterVisibility.HIDDEN,
         description=description,
     )
-
-
-class SettingsGuard:
-    """Refuses settings that changed while a task worked and then changed back.
-
-    A plain change is found when the file is published, because its fingerprint differs. A change that was undone is
-    not: the settings are equal before and after the work, but part of the work used other settings. Settings are only
-    remembered while a task works.
-    """
-
-    def __init__(self) -> None:
-        self._seen: list[Region] = []
-        self._is_working = False
-
-    def __enter__(self) -> Self:
-        self._is_working = True
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_working = False
-        self._seen.clear()
-
-    def check(self, region: Region, where: str) -> None:
-        """Remember settings just read from the file `where`; raise InputError if they changed and changed back."""
-        if not self._is_working:
-            return
-        if len(self._seen) > 1 and region == self._seen[0]:
-            raise InputError(
-                "the settings changed, and changed back, while a file was made from them; nothing was published",
-                where=where,
-                fix="leave sources and settings alone while a build runs, then run again",
-            )
-        if region not in self._seen:
-            self._seen.append(region)
 
 
 class RegionTask(GuardedTask):

@@ -1,12 +1,14 @@
-"""What a file depends on, and one consistent snapshot of it."""
+"""What a file depends on, one consistent snapshot of it, and a guard against settings that change meanwhile."""
 
 import functools
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from gcn_luigi.config import Region
+from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.inputs.source_states import FileStates
 from gcn_luigi.io.publish.paths import DatasetPaths
@@ -46,6 +48,40 @@ class Snapshot:
         if target.path not in self.contents:
             self.contents[target.path] = target.content()
         return self.contents[target.path]
+
+
+class SettingsGuard:
+    """Refuses settings that changed while a task worked and then changed back.
+
+    A plain change is found when the file is published, because its fingerprint differs. A change that was undone is
+    not: the settings are equal before and after the work, but part of the work used other settings. Settings are only
+    remembered while a task works.
+    """
+
+    def __init__(self) -> None:
+        self._seen: list[Region] = []
+        self._is_working = False
+
+    def __enter__(self) -> Self:
+        self._is_working = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_working = False
+        self._seen.clear()
+
+    def check(self, region: Region, where: str) -> None:
+        """Remember settings just read from the file `where`; raise InputError if they changed and changed back."""
+        if not self._is_working:
+            return
+        if len(self._seen) > 1 and region == self._seen[0]:
+            raise InputError(
+                "the settings changed, and changed back, while a file was made from them; nothing was published",
+                where=where,
+                fix="leave sources and settings alone while a build runs, then run again",
+            )
+        if region not in self._seen:
+            self._seen.append(region)
 
 
 def facets_of(paths: DatasetPaths, names: Iterable[str]) -> dict[str, str | None]:
