@@ -15,6 +15,7 @@ from gcn_luigi.errors import (
     PublishError,
     ResourceError,
     SchedulerError,
+    StoreError,
     ShardError,
 )
 
@@ -27,6 +28,7 @@ LEAVES = {
     ResourceError: MemoryError,
     ClusterError: RuntimeError,
     SchedulerError: RuntimeError,
+    StoreError: OSError,
 }
 
 

@@ -12,6 +12,8 @@ from gcn_luigi.errors import ConfigError
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 # A path merges two slashes into one, so an address that was made a path is no longer an address.
 _MERGED = re.compile(r"(s3|gs|https?|file|memory):/(?!/)", re.IGNORECASE)
+# File systems inside GDAL: /vsis3/bucket/x.
+_VIRTUAL = re.compile(r"/vsi[a-z0-9_]+(?:/|$)", re.IGNORECASE)
 _SCHEMES = ("s3", "gs", "https", "http")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _COPY: Mapping[str, str] = MappingProxyType(
@@ -61,6 +63,8 @@ def address_of(text: str, *, where: str) -> Address | str:
     """
     found = _SCHEME.match(text)
     if found is None:
+        if _VIRTUAL.match(text):
+            raise ConfigError(f"{text!r} is a place inside GDAL", where=where, fix=f"name {_OPENED}")
         merged = _MERGED.match(text)
         if merged is None:
             return text

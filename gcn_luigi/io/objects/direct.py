@@ -28,7 +28,8 @@ _CLASSES: Mapping[str, str] = MappingProxyType(
 # What is repeated of an error of the library: these, and no text of its own, which may name accounts and signatures.
 _STATUS = re.compile(r"status(?: code)?:? (\d{3})\b")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,40})</Code>")
-_OWN_MACHINE = ("169.254.169.254", "metadata.google.internal")
+_PUBLIC = "ask whoever runs the server: only public files can be read by https://"
+_OWN_MACHINE = ("169.254.169.254", "/latest/api/token", "/latest/meta-data", "/computeMetadata")
 _CREDENTIALS: Mapping[str, str] = MappingProxyType({
     "s3": "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or AWS_SKIP_SIGNATURE=true for a "
     "public bucket",
@@ -93,9 +94,7 @@ class DirectAsker:
         has_none = any(place in text for place in _OWN_MACHINE)
         if has_none or isinstance(error, (kinds.PermissionDeniedError, kinds.UnauthenticatedError)):
             what = "the store does not permit reading"
-            fix = _CREDENTIALS.get(
-                self._address.scheme, "ask whoever runs the server: https:// reads public files only"
-            )
+            fix = _CREDENTIALS.get(self._address.scheme, _PUBLIC)
             said = ": the environment has no credentials" if has_none else said
         elif isinstance(error, kinds.NotSupportedError):
             what = "the server sends whole files only, no ranges of bytes"

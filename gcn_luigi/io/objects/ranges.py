@@ -21,7 +21,7 @@ def joined(
     gap : int
         Ranges with at most so many bytes between them share a request. The bytes between them are read and dropped.
     most : int
-        A request has at most so many bytes, unless one range alone has more.
+        A request has at most so many bytes, unless one range alone, or several that overlap, have more.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def joined(
     for start, size in zip(starts[order].tolist(), sizes[order].tolist(), strict=True):
         last = found[-1] if found else None
         end = start + size
-        if last is not None and (end <= last[1] or (start - last[1] <= gap and end - last[0] <= most)):
+        if last is not None and (start < last[1] or (start - last[1] <= gap and end - last[0] <= most)):
             last[1] = max(last[1], end)
         else:
             found.append([start, end])

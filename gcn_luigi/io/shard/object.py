@@ -27,6 +27,10 @@ class _Request:
     end: int
     content: "Future[Bytes]"
 
+    @property
+    def failed(self) -> bool:
+        return self.content.done() and self.content.exception() is not None
+
 
 class ObjectShard:
     """The bytes of a shard in a store, as `gcn_luigi.io.shard.opened.OpenObject`.
@@ -80,7 +84,8 @@ class ObjectShard:
     def will_need(self, offsets: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
         """Begin to read chunks, neighbours in one request."""
         known = self._coming
-        fresh = np.array([at not in known for at in offsets.tolist()], bool) & (offsets >= 0)
+        # What failed is asked for again.
+        fresh = np.array([at not in known or known[at].failed for at in offsets.tolist()], bool) & (offsets >= 0)
         starts, lengths = offsets[fresh], sizes[fresh]
         spans = joined(starts, lengths)
         requests = [self._asked(start, min(end, self.size)) for start, end in spans.tolist() if start < self.size]
