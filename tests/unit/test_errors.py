@@ -15,8 +15,8 @@ from gcn_luigi.errors import (
     PublishError,
     ResourceError,
     SchedulerError,
-    StoreError,
     ShardError,
+    StoreError,
 )
 
 LEAVES = {

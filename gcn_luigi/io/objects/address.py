@@ -63,16 +63,8 @@ def address_of(text: str, *, where: str) -> Address | str:
     """
     found = _SCHEME.match(text)
     if found is None:
-        if _VIRTUAL.match(text):
-            raise ConfigError(f"{text!r} is a place inside GDAL", where=where, fix=f"name {_OPENED}")
-        merged = _MERGED.match(text)
-        if merged is None:
-            return text
-        raise ConfigError(
-            f"{merged.group()}... is an address that lost one of its two slashes",
-            where=where,
-            fix="give the address as a text: a Path merges its slashes",
-        )
+        _refuse_lookalike(text, where)
+        return text
     scheme = found.group(1).lower()
     try:
         parts = urlsplit(text)
@@ -103,3 +95,14 @@ def address_of(text: str, *, where: str) -> Address | str:
             fix=f"use https://{parts.netloc}{path}, or copy the dataset to this machine first",
         )
     return Address(scheme, f"{scheme}://{parts.netloc}{path}")
+
+
+def _refuse_lookalike(text: str, where: str) -> None:
+    if _VIRTUAL.match(text):
+        raise ConfigError(f"{text!r} is a place inside GDAL", where=where, fix=f"name {_OPENED}")
+    if merged := _MERGED.match(text):
+        raise ConfigError(
+            f"{merged.group()}... is an address that lost one of its two slashes",
+            where=where,
+            fix="give the address as a text: a Path merges its slashes",
+        )

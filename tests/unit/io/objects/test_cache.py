@@ -49,7 +49,7 @@ def test_an_object_is_fetched_once(store, server, tmp_path):
     assert drafts(cache.directory) == []
 
 
-def test_a_copy_that_was_cut_short_is_fetched_again(store, server, tmp_path):
+def test_a_copy_that_was_cut_short_is_fetched_again(store, tmp_path):
     cache = ObjectCache(tmp_path / "cache")
     path = cache.file(store, "a.h5", len(CONTENT), DIGEST)
     os.truncate(path, 100)
