@@ -63,7 +63,11 @@ def serving(root: Path) -> Iterator[FileServer]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield state
+        with pytest.MonkeyPatch.context() as patch:
+            # Whatever proxy is set, it is not for this machine.
+            patch.setenv("no_proxy", "127.0.0.1")
+            patch.setenv("NO_PROXY", "127.0.0.1")
+            yield state
     finally:
         server.shutdown()
         thread.join()
@@ -131,6 +135,8 @@ def s3(patch: pytest.MonkeyPatch) -> Iterator["object"]:
     patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     patch.setenv("AWS_REGION", "us-east-1")
     patch.setenv("AWS_ALLOW_HTTP", "true")
+    patch.setenv("no_proxy", "127.0.0.1")
+    patch.setenv("NO_PROXY", "127.0.0.1")
     logger = logging.getLogger("werkzeug")
     before = logger.level
     logger.setLevel(logging.ERROR)

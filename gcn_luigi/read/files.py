@@ -13,11 +13,9 @@ from gcn_luigi.io.objects.answers import check_digest
 from gcn_luigi.io.objects.cache import ObjectCache
 from gcn_luigi.io.objects.store import ObjectStore
 from gcn_luigi.io.publish.atomic import digest
-from gcn_luigi.io.publish.manifest import ManifestEntry, manifest_content, read_manifest
+from gcn_luigi.io.publish.manifest import MANIFEST, ManifestEntry, manifest_content, read_manifest
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.read.store.places import ShardDirectory, ShardObjects, ShardPlace
-
-_MANIFEST = "dataset.json"
 
 
 class Files(Protocol):
@@ -82,9 +80,9 @@ class StoreFiles:
     def __init__(self, address: Address, cache: Path | None) -> None:
         self._store = ObjectStore(address)
         self._cache = None if cache is None else ObjectCache(cache)
-        where = address.of(_MANIFEST)
+        where = address.of(MANIFEST)
         try:
-            text = self._store.read(_MANIFEST).tobytes()
+            text = self._store.read(MANIFEST).tobytes()
         except ShardError as error:
             raise ShardError(
                 f"no finished dataset here: {error.what}",
@@ -119,7 +117,7 @@ class StoreFiles:
                 fix="read a dataset that has it",
             )
         if self._cache is not None:
-            return self._cache.file(self._store, name, entry.size, entry.sha256)
+            return self._cache.file(self._store, name, entry.size, entry.sha256, verify=True)
         content = self._store.read(name)
         check_digest(hashlib.sha256(content.data).hexdigest(), entry.sha256, where=self.title(name))
         return io.BytesIO(content.tobytes())

@@ -38,8 +38,11 @@ class ObjectCache:
         except OSError as error:
             raise self._unusable(error) from error
 
-    def file(self, store: ObjectStore, name: str, size: int, sha256: str) -> Path:
+    def file(self, store: ObjectStore, name: str, size: int, sha256: str, *, verify: bool = False) -> Path:
         """Return the copy of an object, which has this size and this digest.
+
+        An earlier copy is known by its size. With `verify`, its digest is compared as well, for files that have no
+        checksums of their own. A copy that is not right is fetched again.
 
         Raises
         ------
@@ -57,13 +60,13 @@ class ObjectCache:
                 fix="do not use this dataset; get it again from someone you trust",
             )
         path = self.directory / f"{sha256}{Path(name).suffix}"
-        if _has_size(path, size):
+        if _is_right(path, size, sha256 if verify else None):
             return path
         try:
             # One lock for each of 256 groups, so that few files are added.
             with (self.directory / f".lock-{sha256[:2]}").open("ab") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                if not _has_size(path, size):
+                if not _is_right(path, size, sha256 if verify else None):
                     self._fetch(store, name, sha256, path)
         except GcnLuigiError:
             raise
@@ -93,8 +96,11 @@ class ObjectCache:
         )
 
 
-def _has_size(path: Path, size: int) -> bool:
+def _is_right(path: Path, size: int, sha256: str | None) -> bool:
     try:
-        return path.stat().st_size == size
+        if path.stat().st_size != size:
+            return False
+        with path.open("rb") as file:
+            return sha256 is None or hashlib.file_digest(file, "sha256").hexdigest() == sha256
     except FileNotFoundError:
         return False

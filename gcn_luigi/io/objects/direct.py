@@ -18,9 +18,9 @@ from gcn_luigi.io.objects.answers import Answer, Options, Version, changed, cut_
 # The process that first opened a store. The threads of obstore do not survive a fork, after which it waits forever.
 _LOADED_IN = os.getpid()
 # A failed request is repeated so often; a body that was cut is continued where it ended.
-_RETRIES: Mapping[str, Any] = MappingProxyType({"max_retries": 3, "retry_timeout": timedelta(seconds=60)})
-# A request has at most some 16 MB. Without an answer, the first error comes after a minute or so.
-_CLIENT: Mapping[str, Any] = MappingProxyType({"timeout": "60s", "connect_timeout": "5s"})
+_RETRIES: Mapping[str, Any] = MappingProxyType({"max_retries": 3, "retry_timeout": timedelta(minutes=3)})
+# However slow a network is, a request goes on as long as bytes come.
+_CLIENT: Mapping[str, Any] = MappingProxyType({"timeout": "6h", "read_timeout": "20s", "connect_timeout": "5s"})
 _ALLOW_HTTP: Mapping[str, str] = MappingProxyType({"s3": "AWS_ALLOW_HTTP", "gs": "GOOGLE_ALLOW_HTTP"})
 _CLASSES: Mapping[str, str] = MappingProxyType(
     {"s3": "S3Store", "gs": "GCSStore", "https": "HTTPStore", "http": "HTTPStore"}
@@ -124,11 +124,11 @@ def _opened(address: Address) -> tuple[Any, Any]:
         made = kind.from_url(
             address.url, client_options={**_CLIENT, "allow_http": allows_http}, retry_config=dict(_RETRIES)
         )
-    except library.exceptions.BaseError:
+    except (library.exceptions.BaseError, ValueError):
         # Its text may hold what it found in the environment.
         raise StoreError(
             "the store cannot be opened with the settings in the environment",
             where=str(address),
-            fix="check the address, and the variables AWS_... or GOOGLE_...",
+            fix="check the address, the variables AWS_... or GOOGLE_..., and that obstore is 0.11 or newer",
         ) from None
     return library, made

@@ -9,6 +9,7 @@ from typing import Any
 
 from gcn_luigi.errors import ShardError
 
+MANIFEST = "dataset.json"
 DIGEST = "digest"
 DATA_DIGEST = "data_digest"
 # The files that chips are read from, besides the shards.

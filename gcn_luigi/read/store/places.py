@@ -7,7 +7,7 @@ from typing import Protocol
 from gcn_luigi.errors import ShardError
 from gcn_luigi.io.objects.cache import ObjectCache
 from gcn_luigi.io.objects.store import ObjectStore
-from gcn_luigi.io.publish.manifest import ManifestEntry
+from gcn_luigi.io.publish.manifest import MANIFEST, ManifestEntry
 from gcn_luigi.io.publish.safe_names import inside
 from gcn_luigi.io.shard.object import ObjectShard
 from gcn_luigi.io.shard.reader import ShardReader
@@ -33,9 +33,6 @@ class ShardPlace(Protocol):
     def title(self, name: str) -> str:
         """Return the place of a shard for messages."""
 
-    def close(self) -> None:
-        """End what runs in the background. The next access starts it again."""
-
 
 class ShardDirectory:
     """Shards in a directory."""
@@ -58,9 +55,6 @@ class ShardDirectory:
     def title(self, name: str) -> str:
         """Return the path of a shard."""
         return str(self.directory / name)
-
-    def close(self) -> None:
-        """Do nothing: shards are closed by whoever opened them."""
 
 
 class ShardObjects:
@@ -105,12 +99,11 @@ class ShardObjects:
         entry = self._entries[f"shards/{name}"]
         if self._cache is not None:
             return ShardReader(self._cache.file(self._store, entry.path, entry.size, entry.sha256))
-        return ShardReader(Path(entry.path), ObjectShard(self._store, entry.path, entry.size))
+        found = ObjectShard(self._store, entry.path, entry.size)
+        # It may be a shard of a later build with the same size: then dataset.json has changed as well.
+        self._store.read(MANIFEST, 0, 1)
+        return ShardReader(Path(entry.path), found)
 
     def title(self, name: str) -> str:
         """Return the address of a shard."""
         return self._store.address.of(f"shards/{name}")
-
-    def close(self) -> None:
-        """End the threads that read."""
-        self._store.close()

@@ -94,7 +94,6 @@ class ShardPool:
                 shard.close()
             if self._pool is not None:
                 self._pool.shutdown()
-            self.place.close()
         self._forget()
 
     def _only_own(self) -> None:

@@ -57,6 +57,15 @@ def test_a_copy_that_was_cut_short_is_fetched_again(store, tmp_path):
     assert cache.file(store, "a.h5", len(CONTENT), DIGEST).read_bytes() == CONTENT
 
 
+def test_a_flipped_bit_in_a_copy_is_noticed_where_it_is_asked_for(store, tmp_path):
+    cache = ObjectCache(tmp_path / "cache")
+    path = cache.file(store, "a.h5", len(CONTENT), DIGEST)
+    path.write_bytes(b"x" + CONTENT[1:])
+
+    assert cache.file(store, "a.h5", len(CONTENT), DIGEST).read_bytes() != CONTENT
+    assert cache.file(store, "a.h5", len(CONTENT), DIGEST, verify=True).read_bytes() == CONTENT
+
+
 def test_other_bytes_than_those_listed_are_never_kept(store, server, tmp_path):
     (server.root / "a.h5").write_bytes(CONTENT[::-1])
     cache = ObjectCache(tmp_path / "cache")
