@@ -6,6 +6,7 @@ import pickle
 import shutil
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +17,12 @@ from gcn_luigi.io.objects.ranges import joined
 from gcn_luigi.prepare.partitions.query import Selection
 from gcn_luigi.read.export.export import Request, export
 from gcn_luigi.stages.dataset.convert import convert_dataset
+from tests.contracts.fences import blocks
 from tests.stores import KEY, SECRET, s3, serving, upload
 
 pytest.importorskip("obstore")
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 @pytest.fixture(scope="module", params=["chips", "windows", "none"])
@@ -313,6 +317,20 @@ class TestWrong:
 
         assert caught.value.where == f"{plain.url}/tiny"
         assert "copy it first: wget" in caught.value.fix
+
+
+def test_the_example_of_the_page_runs(tiny_output, tmp_path, monkeypatch):
+    shown = [block.text for block in blocks(DOCS / "howto/remote.md") if block.kind == "python"]
+    assert len(shown) == 2
+    with s3(monkeypatch) as client:
+        upload(client, tiny_output / "tiny", "my-bucket", "southern")
+        known = {}
+        text = "\n".join([shown[0], "kept = batch", shown[1]]).replace("/scratch/me/chips", str(tmp_path / "cache"))
+        exec(compile(text, "remote.md", "exec"), known)  # noqa: S102  our own page
+
+        assert known["kept"]["image"].ndim == 4
+        assert len(known["dataset"].chips("dev").batch([0, 1])["label"]) == 2
+    assert [path.suffix for path in (tmp_path / "cache").iterdir() if path.suffix == ".h5"] == [".h5"]
 
 
 def test_the_same_comes_from_s3(tiny_output, monkeypatch):
