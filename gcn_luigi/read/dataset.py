@@ -18,9 +18,9 @@ from gcn_luigi.io.publish.paths import SPLITS, WITH_TEST, DatasetPaths
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.split.names import split_of
 from gcn_luigi.read.conditions import described, selected
-from gcn_luigi.read.files import files_of
 from gcn_luigi.read.reader import Chip, ChipReader
 from gcn_luigi.read.selection import chosen_rows
+from gcn_luigi.read.store.files import files_of
 from gcn_luigi.read.store.places import ShardPlace
 
 if TYPE_CHECKING:
