@@ -26,14 +26,16 @@ class FileServer:
     asked : list
         Name, first byte and number of bytes of each request, in order.
     fault : str
-        ``cut`` ends every body after half, ``cut once`` the first one; ``403`` and ``503`` are answered as such;
-        ``whole`` ignores ranges; ``bare`` names no ETag, ``weak`` a weak one, and both ignore conditions.
+        ``cut`` ends every body after half, ``cut once`` the first one; ``stall`` sends half and then nothing until the
+        server ends; ``403`` and ``503`` are answered as such; ``whole`` ignores ranges; ``bare`` names no ETag,
+        ``weak`` a weak one, and both ignore conditions.
     """
 
     root: Path
     port: int = 0
     fault: str = ""
     asked: list[tuple[str, int, int]] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
 
     @property
     def url(self) -> str:
@@ -69,6 +71,7 @@ def serving(root: Path) -> Iterator[FileServer]:
             patch.setenv("NO_PROXY", "127.0.0.1")
             yield state
     finally:
+        state.ended.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -99,6 +102,12 @@ def answer(to: BaseHTTPRequestHandler, state: FileServer) -> None:
     if state.fault != "bare":
         to.send_header("ETag", etag)
     to.end_headers()
+    if state.fault == "stall":
+        to.wfile.write(content[first : (first + end) // 2])
+        to.wfile.flush()
+        state.ended.wait()
+        to.close_connection = True
+        return None
     if state.fault.startswith("cut"):
         to.wfile.write(content[first : (first + end) // 2])
         to.close_connection = True

@@ -3,14 +3,17 @@
 import json
 import os
 import pickle
+import re
 import time
 import traceback
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
+import gcn_luigi
 from gcn_luigi.errors import ConfigError, ShardError, StoreError
 from gcn_luigi.io.objects.address import Address
 from gcn_luigi.io.objects.forked import HelperAsker
@@ -75,6 +78,32 @@ def test_a_store_that_fails_is_asked_a_bounded_number_of_times(store, server, fa
     text = "".join(traceback.format_exception(caught.value)) + str(caught.value)
     assert KEY not in text
     assert SECRET not in text
+
+
+def test_a_server_that_falls_silent_is_given_up(server, monkeypatch):
+    quick = {"read_timeout": "100ms", "connect_timeout": "1s"}
+    monkeypatch.setattr("gcn_luigi.io.objects.direct._CLIENT", quick)
+    server.fault = "stall"
+
+    with pytest.raises(StoreError, match="cannot be reached, or its answer was cut off"):
+        ObjectStore(Address("http", f"{server.url}/bucket/region")).read("a.h5", 0, 50_000)
+
+    assert 1 <= len(server.asked) <= 9
+
+
+@pytest.mark.parametrize("place", ["my data/r+1", "größe/a=b&c", "dot.d/~me"])
+def test_unusual_places_are_found(server, place):
+    (server.root / place).mkdir(parents=True)
+    (server.root / place / "a.h5").write_bytes(b"abcdef")
+
+    assert ObjectStore(Address("http", f"{server.url}/{place}")).read("a.h5", 1, 3).tobytes() == b"bc"
+
+
+def test_one_module_knows_the_library():
+    sources = Path(gcn_luigi.__file__).parent.rglob("*.py")
+    knows = re.compile(r'import_module\("obstore|^\s*(import|from) obstore', re.MULTILINE)
+
+    assert [path.name for path in sources if knows.search(path.read_text(encoding="utf-8"))] == ["direct.py"]
 
 
 def test_a_server_that_is_not_there_is_told():
