@@ -86,10 +86,9 @@ class DirectAsker:
             return changed(where)
         if status and status.group(1) == "416":
             return cut_short(where, "bytes are needed that are beyond its end")
-        what, fix = (
-            "the store cannot be reached, or its answer was cut off",
-            "check the network and the address, and try again; with AWS_ENDPOINT_URL, also that service",
-        )
+        what = "the store cannot be reached, or its answer was cut off"
+        more = ", AWS_REGION and AWS_ENDPOINT_URL" if self._address.scheme == "s3" else ""
+        fix = f"check the network, the address{more}, and try again"
         # If the environment has no credentials, the library asks the machine itself for some.
         has_none = any(place in text for place in _OWN_MACHINE)
         if has_none or isinstance(error, (kinds.PermissionDeniedError, kinds.UnauthenticatedError)):
