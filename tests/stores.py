@@ -92,7 +92,7 @@ def answer(to: BaseHTTPRequestHandler, state: FileServer) -> None:
     header = "" if state.fault == "whole" else to.headers.get("Range") or ""
     first, end = wanted(header, len(content))
     state.asked.append((name, first, end - first))
-    if first >= end:
+    if header and first >= end:
         return short(to, 416)
     to.send_response(206 if header else 200)
     to.send_header("Content-Length", str(end - first))

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -95,6 +96,14 @@ class TestSame:
         assert_same(there[7], here[7])
         there.close()
         assert_same(there.batch([3]), here.batch([3]))
+
+    def test_several_threads_use_one_reader(self, stored, server):
+        here, there = gcn_luigi.open_dataset(stored).chips("train"), opened(server).chips("train")
+        orders = [here.order(seed=seed)[:24] for seed in range(6)]
+
+        with ThreadPoolExecutor(3) as pool:
+            for order, found in zip(orders, pool.map(there.batch, orders), strict=True):
+                assert_same(found, here.batch(order))
 
     def test_all_in_memory_is_the_same(self, stored, server):
         here, there = gcn_luigi.open_dataset(stored).chips("dev"), opened(server).chips("dev").preload()
@@ -244,6 +253,12 @@ class TestWrong:
             gcn_luigi.open_dataset(f"{plain.url}/elsewhere")
 
         assert caught.value.where == f"{plain.url}/elsewhere/dataset.json"
+
+    def test_an_empty_file_in_its_place_is_told(self, changeable):
+        (changeable.root / "tiny/dataset.json").write_bytes(b"")
+
+        with pytest.raises(ShardError, match="not what was written"):
+            opened(changeable)
 
     def test_a_shard_that_was_replaced_meanwhile_gives_no_pixels(self, changeable):
         reader = opened(changeable).chips("train")

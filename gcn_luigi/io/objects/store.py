@@ -83,9 +83,10 @@ class ObjectStore:
     def later(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         """Return the future result of a call, which one of the threads for requests makes."""
         self._here()
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(_LANES, thread_name_prefix="gcn-store")
-        return self._pool.submit(call, *arguments)
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(_LANES, thread_name_prefix="gcn-store")
+            return self._pool.submit(call, *arguments)
 
     def close(self) -> None:
         """End what runs for this store. The next request starts it again."""

@@ -1,6 +1,7 @@
 """A shard in an object store, of which only what is needed is read."""
 
 import io
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,7 @@ class ObjectShard:
             )
         self._kept: list[tuple[int, Bytes]] = [(self.size - len(end), end)]
         self._coming: dict[int, _Request] = {}
+        self._lock = threading.Lock()
 
     def read_into(self, out: NDArray[np.uint8], offset: int) -> int:
         """Read bytes from `offset` on into `out`; return how many there were."""
@@ -73,7 +75,8 @@ class ObjectShard:
         if end <= offset:
             return 0
         # A chunk that was asked for is handed out once, so that its memory is free afterwards.
-        request = self._coming.pop(offset, None)
+        with self._lock:
+            request = self._coming.pop(offset, None)
         if request is not None and request.end >= end:
             start, content = request.start, request.content.result()
         else:
@@ -83,16 +86,17 @@ class ObjectShard:
 
     def will_need(self, offsets: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
         """Begin to read chunks, neighbours in one request."""
-        known = self._coming
-        # What failed is asked for again.
-        fresh = np.array([at not in known or known[at].failed for at in offsets.tolist()], bool) & (offsets >= 0)
-        starts, lengths = offsets[fresh], sizes[fresh]
-        spans = joined(starts, lengths)
-        requests = [self._asked(start, min(end, self.size)) for start, end in spans.tolist() if start < self.size]
-        for start, number in zip(starts.tolist(), np.searchsorted(spans[:, 0], starts, "right").tolist(), strict=True):
-            if number <= len(requests):
-                known[start] = requests[number - 1]
-        self._forget_old()
+        with self._lock:
+            known = self._coming
+            # What failed is asked for again.
+            fresh = np.array([at not in known or known[at].failed for at in offsets.tolist()], bool)
+            fresh &= (offsets >= 0) & (offsets < self.size)
+            starts, lengths = offsets[fresh], sizes[fresh]
+            spans = joined(starts, lengths)
+            requests = [self._asked(start, min(end, self.size)) for start, end in spans.tolist()]
+            numbers = np.searchsorted(spans[:, 0], starts, "right") - 1
+            known |= {start: requests[number] for start, number in zip(starts.tolist(), numbers, strict=True)}
+            self._forget_old()
 
     def keep(self, offsets: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
         """Read ranges, and keep them until `let_go`."""
