@@ -2,6 +2,7 @@
 
 import io
 import threading
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,14 @@ class _Request:
 
     @property
     def failed(self) -> bool:
-        return self.content.done() and self.content.exception() is not None
+        return self.content.cancelled() or (self.content.done() and self.content.exception() is not None)
+
+    def answer(self) -> tuple[int, Bytes] | None:
+        """Wait for the bytes, and return their place as well; None if another thread closed the shard."""
+        try:
+            return self.start, self.content.result()
+        except CancelledError:
+            return None
 
 
 class ObjectShard:
@@ -77,10 +85,8 @@ class ObjectShard:
         # A chunk that was asked for is handed out once, so that its memory is free afterwards.
         with self._lock:
             request = self._coming.pop(offset, None)
-        if request is not None and request.end >= end:
-            start, content = request.start, request.content.result()
-        else:
-            start, content = self._found(offset, end) or (offset, self._store.read(self._name, offset, end))
+        found = None if request is None or request.end < end else request.answer()
+        start, content = found or self._found(offset, end) or (offset, self._store.read(self._name, offset, end))
         out[: end - offset] = content[offset - start : end - start]
         return end - offset
 
@@ -114,8 +120,11 @@ class ObjectShard:
         return _Kept(self._kept, self.size)
 
     def close(self) -> None:
-        """Forget all bytes."""
-        self._kept, self._coming = [], {}
+        """Forget all bytes, and what was not asked for yet."""
+        with self._lock:
+            for request in self._coming.values():
+                request.content.cancel()
+            self._kept, self._coming = [], {}
 
     def _asked(self, start: int, end: int) -> _Request:
         return _Request(start, end, self._store.later(self._store.read, self._name, start, end))
