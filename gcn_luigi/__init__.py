@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         ResourceError,
         SchedulerError,
         ShardError,
+        StoreError,
     )
     from gcn_luigi.prepare.missing.fill import Flag
     from gcn_luigi.read.dataset import Dataset
@@ -28,7 +29,7 @@ _MODULES = {
     "gcn_luigi.bands": ("Band", "BandSchema", "Role"),
     "gcn_luigi.errors": (
         "ConfigError", "GcnLuigiError", "InputError", "LatticeError", "PublishError", "ResourceError",
-        "SchedulerError", "ShardError",
+        "SchedulerError", "ShardError", "StoreError",
     ),
     "gcn_luigi.prepare.missing.fill": ("Flag",),
     "gcn_luigi.read.dataset": ("Dataset",),
@@ -38,8 +39,8 @@ _PLACES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "Band", "BandSchema", "ChipReader", "ConfigError", "Dataset", "Flag", "GcnLuigiError", "InputError",
-    "LatticeError", "PublishError", "ResourceError", "Role", "SchedulerError", "ShardError", "__version__",
-    "open_dataset",
+    "LatticeError", "PublishError", "ResourceError", "Role", "SchedulerError", "ShardError", "StoreError",
+    "__version__", "open_dataset",
 ]  # fmt: skip
 
 
@@ -53,13 +54,17 @@ def __dir__() -> list[str]:
     return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
 
 
-def open_dataset(directory: "str | os.PathLike[str]") -> "Dataset":
+def open_dataset(directory: "str | os.PathLike[str]", *, cache: "str | os.PathLike[str] | None" = None) -> "Dataset":
     """Open a finished dataset.
 
     Parameters
     ----------
     directory : path-like
-        ``<output>/<region>``, where ``dataset.json`` is.
+        ``<output>/<region>``, where ``dataset.json`` is, or its address in a store: ``s3://bucket/region``,
+        ``gs://bucket/region`` or ``https://server/region``. Addresses need the extra ``remote``.
+    cache : path-like, optional
+        A directory on this machine in which whole files of a store are kept, so that they are fetched once. Without
+        it, each batch is read from the store.
 
     Returns
     -------
@@ -71,10 +76,10 @@ def open_dataset(directory: "str | os.PathLike[str]") -> "Dataset":
     ShardError
         `directory` holds no finished dataset.
     ConfigError
-        `directory` is an address of an object store or of the web.
+        The address cannot be read, or obstore is not installed.
+    StoreError
+        The store cannot be reached, or does not permit reading.
     """
-    from gcn_luigi.io.inputs.remote import refuse_remote  # noqa: PLC0415
     from gcn_luigi.read.dataset import Dataset  # noqa: PLC0415
 
-    refuse_remote(str(directory), where="open_dataset", is_source=True)
-    return Dataset(directory)
+    return Dataset(directory, cache=cache)

@@ -9,6 +9,7 @@
     ├── ShardError       ValueError    a finished dataset does not hold what it should
     ├── PublishError     OSError       a result could not be written
     ├── ResourceError    MemoryError   a task needs more memory than it may have
+    ├── StoreError       OSError       an object store cannot be reached, or does not permit reading
     ├── ClusterError     RuntimeError  a cluster cannot be used, or its nodes were lost or failed
     └── SchedulerError   RuntimeError  no scheduler answers, or it is not trusted
 
@@ -69,6 +70,10 @@ class PublishError(GcnLuigiError, OSError):
 
 class ResourceError(GcnLuigiError, MemoryError):
     """A task needs more memory than it may have."""
+
+
+class StoreError(GcnLuigiError, OSError):
+    """An object store cannot be reached, or does not permit reading."""
 
 
 class ClusterError(GcnLuigiError, RuntimeError):

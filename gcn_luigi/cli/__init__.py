@@ -1,42 +1,83 @@
-"""The `gcn` command."""
+"""The `gcn` command. The module of a command is imported when it is needed, so that short ones answer at once."""
 
 import os
 import sys
 import traceback
+from collections.abc import Iterator, Mapping, MutableMapping
+from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
 
-from gcn_luigi.cli.completion import completion
-from gcn_luigi.cli.datasets.autocorrelation import autocorrelation
-from gcn_luigi.cli.datasets.check_split import check_split
-from gcn_luigi.cli.datasets.export import convert, export
-from gcn_luigi.cli.datasets.publish import publish
-from gcn_luigi.cli.datasets.report import grids, report
-from gcn_luigi.cli.datasets.validate import validate
-from gcn_luigi.cli.doctor import doctor
-from gcn_luigi.cli.init import init
-from gcn_luigi.cli.plan import plan
-from gcn_luigi.cli.run import demo, run
-from gcn_luigi.cli.status import clean, status, why
-from gcn_luigi.cli.terminal import STOPPED, interrupts
-from gcn_luigi.cli.upgrade_config import upgrade_config
+from gcn_luigi.cli.stopping import STOPPED, interrupts
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.io.gdal import set_aside, told
-from gcn_luigi.params import import_params as toml_of
 from gcn_luigi.version import __version__
 
 _DEBUG = "--debug"
 _DEBUG_HELP = "Show the traceback of a failure."
+# The module of each command, relative to this package, and what the list of commands says about it.
+_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType({
+    "init": ("init", "Look at files of your own and write a first TOML file for them."),
+    "run": ("run", "Build the dataset of a region."),
+    "plan": ("plan", "Show what a build would run, and how many chips and bytes it would give."),
+    "report": ("datasets.report", "Bring the quality page of a region up to date and print its path."),
+    "status": ("status", "Show which files are current, which will be built, and why."),
+    "why": ("status", "Explain why a task or file would be rebuilt."),
+    "validate": ("datasets.validate", "Check every file, digest, shape and index row of a dataset."),
+    "check-split": ("datasets.check_split", "Measure what every two splits share."),
+    "autocorrelation": ("datasets.autocorrelation", "Measure how far bands and label resemble themselves."),
+    "clean": ("status", "List, or delete, leftover files in the dataset of a region."),
+    "grids": ("datasets.report", "Compare cells of 128, 256 and 512 px in a region."),
+    "convert": ("datasets.export", "Write a dataset to a new directory, in another layout or codec."),
+    "export": ("datasets.export", "Write chips, partitions or a box of a dataset as GeoTIFFs."),
+    "publish": ("datasets.publish", "Pack what a reader needs of a dataset into one archive."),
+    "demo": ("run", "Make a small invented piece of Alaska and build its dataset."),
+    "doctor": ("doctor", "Check whether this machine has what a build needs."),
+    "import-params": ("import_params", "Print a region's TOML file, made from the file of the published scripts."),
+    "upgrade-config": ("upgrade_config", "Rewrite old keys in regions' TOML files under their new names."),
+    "completion": ("completion", "Print a script with which a shell completes commands and options."),
+})  # fmt: skip
+
+
+class _ImportedWhenNeeded(MutableMapping[str, click.Command]):
+    """The commands by name, each with ``--debug``, so that users can append it after a failure."""
+
+    def __init__(self) -> None:
+        self._imported: dict[str, click.Command] = {}
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in self._imported:
+            module, told = _COMMANDS[name]
+            command: click.Command = getattr(import_module(f"{__name__}.{module}"), name.replace("-", "_"))
+            command.short_help = told
+            self[name] = command
+        return self._imported[name]
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        command.params.append(click.Option([_DEBUG], is_flag=True, expose_value=False, help=_DEBUG_HELP))
+        self._imported[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._imported[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*_COMMANDS, *self._imported)))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
 
 class _Commands(click.Group):
-    """Commands that understand ``--debug`` as well, so that users can append it after a failure."""
+    """A group whose list of commands imports none of them."""
 
-    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        cmd.params.append(click.Option([_DEBUG], is_flag=True, expose_value=False, help=_DEBUG_HELP))
-        super().add_command(cmd, name)
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, told) for name, (_, told) in sorted(_COMMANDS.items())])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; Ctrl-C ends it with one plain line."""
@@ -47,33 +88,15 @@ class _Commands(click.Group):
             sys.exit(STOPPED)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Commands,
+    commands=_ImportedWhenNeeded(),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="gcn")
 @click.option(_DEBUG, is_flag=True, expose_value=False, help=_DEBUG_HELP)
 def cli() -> None:
     """Make training chips of glacier ice and debris, and check them."""
-
-
-@click.command()
-@click.argument("params", type=click.Path(path_type=Path))
-@click.option("--region", required=True, help="Name of the region and of its TOML file.")
-def import_params(*, params: Path, region: str) -> None:
-    """Print a region's TOML file, made from PARAMS, the JSON file of the published scripts.
-
-    Settings that PARAMS does not contain are marked. Keys without a counterpart are listed at the end.
-
-    \b
-    Example:
-      gcn import-params params.json --region southern > config/southern.toml
-    """  # noqa: D301  click reads the control character
-    click.echo(toml_of(params, region), nl=False)
-
-
-for _command in (
-    init, run, plan, report, status, why, validate, check_split, autocorrelation, clean, grids, convert, export,
-    publish, demo, doctor, import_params, upgrade_config, completion,
-):  # fmt: skip
-    cli.add_command(_command)
 
 
 def main() -> None:

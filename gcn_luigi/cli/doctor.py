@@ -144,7 +144,7 @@ def check_kernels() -> Iterator[Finding]:
 
 
 def check_codecs() -> Iterator[Finding]:
-    """Try the codecs of shards; codecs that need an extra library are optional, and so are torch, cubes and GSTools."""
+    """Try the codecs of shards; codecs that need an extra library are optional, and so is every extra."""
     from gcn_luigi.io.shard.codecs import check_codec  # noqa: PLC0415
     from gcn_luigi.settings import Codec  # noqa: PLC0415
 
@@ -165,6 +165,8 @@ def check_codecs() -> Iterator[Finding]:
     yield Finding("Zarr and netCDF", needed if missing else "available")
     needed = "not installed; needed only for gcn autocorrelation: pip install 'gcn-luigi[variogram]'"
     yield Finding("variograms", f"GSTools {_version('gstools')}" if _version("gstools") else needed)
+    needed = "not installed; needed only to read datasets from stores: pip install 'gcn-luigi[remote]'"
+    yield Finding("object stores", f"obstore {_version('obstore')}" if _version("obstore") else needed)
 
 
 def check_disk(output: Path) -> Iterator[Finding]:

@@ -11,7 +11,8 @@ import click
 
 from gcn_luigi.cli.cluster import cluster_engine, cluster_options, cluster_place
 from gcn_luigi.cli.options import PartOf, configure_luigi, dataset_task, region_file, region_options, shared_options
-from gcn_luigi.cli.terminal import say_what_is_kept, watching
+from gcn_luigi.cli.stopping import say_what_is_kept
+from gcn_luigi.cli.terminal import watching
 from gcn_luigi.io.shard.codecs import check_codec
 from gcn_luigi.luigi_host.cfg_files import shipped_cfg
 

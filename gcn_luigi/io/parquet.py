@@ -1,5 +1,6 @@
 """Parquet tables read without their shapes, which needs pyarrow and pandas alone."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from gcn_luigi.errors import InputError
 _SHAPES = ("geometry", "bbox")
 
 
-def read_columns(path: Path) -> pd.DataFrame:
-    """Read all columns of a table but its shapes; raise InputError if it is no Parquet file."""
+def read_columns(path: Path | io.BytesIO) -> pd.DataFrame:
+    """Read all columns of a table but its shapes, from a file or its bytes; raise InputError if it is no Parquet."""
     try:
         file = pq.ParquetFile(path)
         names = [name for name in file.schema_arrow.names if name not in _SHAPES]
@@ -23,7 +24,8 @@ def read_columns(path: Path) -> pd.DataFrame:
         table.validate(full=True)
         found: pd.DataFrame = table.to_pandas()
     except (OSError, ValueError, LookupError, pa.ArrowException) as error:
-        raise InputError(f"not a Parquet file: {error}", where=str(path), fix="build the table again") from error
+        where = str(path) if isinstance(path, Path) else "a table from a store"
+        raise InputError(f"not a Parquet file: {error}", where=where, fix="build the table again") from error
     return found
 
 

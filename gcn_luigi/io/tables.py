@@ -1,5 +1,6 @@
 """Tables on disk: GeoParquet and GeoPackage. Equal tables give equal bytes."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,15 +28,21 @@ def write_geoparquet(path: Path, frame: gpd.GeoDataFrame) -> None:
     )
 
 
-def read_geoparquet(path: Path) -> gpd.GeoDataFrame:
-    """Read a file from `write_geoparquet`, without the bounding box column. Raise InputError for any other file."""
+def read_geoparquet(path: Path | io.BytesIO) -> gpd.GeoDataFrame:
+    """Read a file from `write_geoparquet`, or its bytes, without the bounding box column.
+
+    Raise InputError for any other file.
+    """
     try:
         # Without this, invalid text would be noticed only when it is first used.
         pq.read_table(path).validate(full=True)
+        if isinstance(path, io.BytesIO):
+            path.seek(0)
         with np.errstate(invalid="ignore", over="ignore"):
             return gpd.read_parquet(path)
     except (OSError, ValueError, LookupError, pa.ArrowException, CRSError, ShapelyError) as error:
-        raise InputError(f"not a GeoParquet file: {error}", where=str(path), fix="build the table again") from error
+        where = str(path) if isinstance(path, Path) else "a table from a store"
+        raise InputError(f"not a GeoParquet file: {error}", where=where, fix="build the table again") from error
 
 
 def read_columns(path: Path, names: Sequence[str]) -> pd.DataFrame:

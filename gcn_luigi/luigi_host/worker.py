@@ -40,11 +40,16 @@ def use_forkserver() -> None:
     _preload()
 
 
+# Imported by our modules when a function first needs them, since most commands never do.
+_IMPORTED_ON_USE = ("scipy.ndimage", "scipy.spatial", "scipy.sparse.csgraph")
+
+
 def _preload(*modules: str) -> None:
     if sys.platform != "darwin":
         # The server imports the libraries once, so that no task has to wait for them. On macOS a process that has
         # loaded system frameworks must not fork, so there every task imports them.
-        multiprocessing.set_forkserver_preload(["gcn_luigi.tasks", "gcn_luigi.luigi_host.forkserver_hook", *modules])
+        own = ["gcn_luigi.tasks", "gcn_luigi.luigi_host.forkserver_hook"]
+        multiprocessing.set_forkserver_preload([*own, *_IMPORTED_ON_USE, *modules])
 
 
 @functools.lru_cache(maxsize=1)

@@ -208,7 +208,7 @@ def training_space(dataset: "Dataset", weights: Mapping[str, float] | None = Non
     if found is None:
         raise ConfigError(
             "no two train chips have different features, so nothing can be compared with them",
-            where=str(dataset.paths.features),
+            where=f"{dataset.place}, features.parquet",
             fix="distances.json says under gaps what is missing",
         )
     return found
@@ -218,7 +218,7 @@ def _threshold(space: "TrainingSpace", dataset: "Dataset") -> float:
     if space.threshold is None:
         raise ConfigError(
             "the area of applicability has no threshold: there is no dev chip, and train has a single block",
-            where=str(dataset.paths.root),
+            where=dataset.place,
             fix="build the dataset with more partitions; training_space(dataset).index gives the index without it",
         )
     return space.threshold

@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from gcn_luigi.bands import Band, Role, stacked_bands
 from gcn_luigi.classes import ClassTable
-from gcn_luigi.errors import ConfigError, ShardError
+from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
 from gcn_luigi.io.inputs.inventory import Inventory
-from gcn_luigi.io.publish.atomic import digest
-from gcn_luigi.io.publish.manifest import DIGEST, ManifestEntry, data_digest, read_manifest
+from gcn_luigi.io.publish.manifest import DIGEST, ManifestEntry, data_digest
 from gcn_luigi.io.publish.paths import SPLITS, WITH_TEST, DatasetPaths
-from gcn_luigi.io.publish.safe_names import inside
-from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.split.names import split_of
 from gcn_luigi.read.conditions import described, selected
 from gcn_luigi.read.reader import Chip, ChipReader
 from gcn_luigi.read.selection import chosen_rows
+from gcn_luigi.read.store.files import files_of
+from gcn_luigi.read.store.places import ShardPlace
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -34,7 +33,7 @@ _OLD_NAMES = {"index": "chip_boxes", "catalog": "partition_table", "layout": "pa
 
 
 class Dataset:
-    """A region's dataset on disk.
+    """A region's dataset on disk, or in an object store.
 
     Everything is verified when it is read: ``dataset.json`` by its own digest, tables by the digests in
     ``dataset.json``, and shards by their checksums.
@@ -42,18 +41,24 @@ class Dataset:
     Parameters
     ----------
     directory : path-like
-        The directory of ``dataset.json``.
+        The directory of ``dataset.json``, or its address: ``s3://bucket/region``, ``gs://`` or ``https://``.
+    cache : path-like, optional
+        A directory on this machine in which whole files of a store are kept.
 
     Raises
     ------
     ShardError
         There is no finished dataset, or ``dataset.json`` is damaged. Later, when a table is read: it is missing or
         damaged.
+    ConfigError
+        The address cannot be read, or obstore is not installed.
+    StoreError
+        The store cannot be reached, or does not permit reading.
     """
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.paths = DatasetPaths(Path(directory).resolve())
-        self.description: dict[str, Any] = read_manifest(self.paths.dataset)
+    def __init__(self, directory: str | os.PathLike[str], *, cache: str | os.PathLike[str] | None = None) -> None:
+        self._files = files_of(directory, cache)
+        self.description: dict[str, Any] = self._files.description
 
     def __repr__(self) -> str:
         *first, last = (f"{count} {split}" for split, count in self._shard_counts().items())
@@ -80,6 +85,21 @@ class Dataset:
             return getattr(self, _OLD_NAMES[name])
 
     @property
+    def paths(self) -> DatasetPaths:
+        """The paths of all files. Raises ConfigError if the dataset is read from a store."""
+        return self._files.paths
+
+    @property
+    def place(self) -> str:
+        """The directory or the address of the dataset, for messages."""
+        return self._files.title()
+
+    @property
+    def shards(self) -> ShardPlace:
+        """Where the shards are: in a directory, or in a store."""
+        return self._files.shards
+
+    @property
     def digest(self) -> str:
         """SHA-256 of ``dataset.json``, which holds the digest of every file. Equal digests mean equal datasets."""
         return str(self.description[DIGEST])
@@ -98,28 +118,28 @@ class Dataset:
         # Imported here, because pandas and pyarrow take longer to import than everything else.
         from gcn_luigi.io.parquet import read_columns  # noqa: PLC0415
 
-        return read_columns(self._verified(self.paths.index))
+        return read_columns(self._files.verified("index.parquet"))
 
     @cached_property
     def chip_boxes(self) -> "gpd.GeoDataFrame":
         """The chip table with the box of each chip as its geometry. This needs geopandas."""
-        return self._shapes(self.paths.index)
+        return self._shapes("index.parquet")
 
     @cached_property
     def partition_table(self) -> "gpd.GeoDataFrame":
         """One row per partition, used or not, with the reason if it is not used. This needs geopandas."""
-        return self._shapes(self.paths.catalog)
+        return self._shapes("catalog.parquet")
 
     @cached_property
     def statistics(self) -> dict[str, Any]:
         """Band statistics and class counts of the train split."""
-        content: dict[str, Any] = json.loads(self._verified(self.paths.statistics).read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(self._text("statistics.json"))
         return content
 
     @cached_property
     def distances(self) -> dict[str, Any]:
         """Distances of dev and of the whole area to the train chips, from ``distances.json``."""
-        content: dict[str, Any] = json.loads(self._verified(self.paths.distances).read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(self._text("distances.json"))
         return content
 
     @cached_property
@@ -127,12 +147,12 @@ class Dataset:
         """One row per chip: id, split, partition, block, centre, and the mean and standard deviation of each band."""
         from gcn_luigi.io.parquet import read_columns  # noqa: PLC0415
 
-        return read_columns(self._verified(self.paths.features))
+        return read_columns(self._files.verified("features.parquet"))
 
     @cached_property
     def lattice(self) -> Lattice:
         """The lattice of the region. Rows and columns of partitions count from its corner."""
-        return Inventory.from_json(self._verified(self.paths.inventory).read_text(encoding="utf-8")).lattice
+        return Inventory.from_json(self._text("inventory.json")).lattice
 
     @property
     def dtype(self) -> str:
@@ -147,15 +167,18 @@ class Dataset:
         built with. `nodata` is the value of missing pixels in the stacks. In chips, missing pixels hold the fill value,
         and ``flags`` say which pixels are missing.
         """
-        path = inside(self.paths.shards, str(self.chip_table["shard"].iloc[0]), where=self.paths.index)
+        shards, name = self.shards, str(self.chip_table["shard"].iloc[0])
+        shards.check([name])
         try:
-            with ShardReader(path) as shard:
+            with shards.open(name) as shard:
                 names, roles = (json.loads(shard.attributes[key]) for key in ("band_names", "band_roles"))
+        except GcnLuigiError:
+            raise
         except (OSError, KeyError, ValueError) as error:
             raise ShardError(
                 f"the shard's bands cannot be read: {error}",
-                where=str(path),
-                fix="run the build again: gcn run --deep <region> rebuilds missing and damaged shards",
+                where=shards.title(name),
+                fix=shards.fix,
             ) from error
         known = {(band.name, band.role): band for band in self._configured_bands()}
         found = (Band(name, Role(role)) for name, role in zip(names, roles, strict=True))
@@ -195,7 +218,7 @@ class Dataset:
             return None
         from gcn_luigi.io.parquet import read_columns  # noqa: PLC0415  as for the index
 
-        return read_columns(self._verified(self.paths.folds))
+        return read_columns(self._files.verified("folds.parquet"))
 
     @property
     def has_confidence(self) -> bool:
@@ -240,13 +263,17 @@ class Dataset:
             more = "; to build a test split, set [split] test_share" if name == "test" else ""
             raise ConfigError(
                 f"there is no split {split!r}: this dataset has {', '.join(first)} and {last}",
-                where=str(self.paths.root),
+                where=self.place,
                 fix=f"use {', '.join(first)} or {last}{more}",
             )
         table, folds = self.chip_table, None if fold is None else self.fold_table
         rows = table[chosen_rows(table, name, fold=fold, folds=folds)]
         chosen, conditions = rows[selected(rows, years=years, where=where)], described(years, where)
-        return ChipReader(self.paths.shards, chosen, threads=threads, cache_mb=cache_mb, conditions=conditions)
+        return self.reader(chosen, threads=threads, cache_mb=cache_mb, conditions=conditions)
+
+    def reader(self, rows: "pd.DataFrame", **options: Any) -> ChipReader:
+        """Return the chips of some rows of the chip table; `options` are those of `ChipReader`."""
+        return ChipReader(self.shards, rows, **options)
 
     def to_xarray(self, chips: Sequence[str], *, masked: bool = False) -> Any:
         """Return the chips with these ids as an `xarray.Dataset`; see `gcn_luigi.read.xarray.as_xarray`."""
@@ -278,37 +305,23 @@ class Dataset:
     def _unknown(self, what: str) -> ShardError:
         return ShardError(
             f"was made with settings that this version does not know, so its {what} are unknown",
-            where=str(self.paths.dataset),
+            where=self._files.title("dataset.json"),
             fix="read it with the version that made it, or build it again: gcn run <region>",
         )
 
-    def _shapes(self, path: Path) -> "gpd.GeoDataFrame":
+    def _text(self, name: str) -> str:
+        file = self._files.verified(name)
+        return file.read_text(encoding="utf-8") if isinstance(file, Path) else file.getvalue().decode()
+
+    def _shapes(self, name: str) -> "gpd.GeoDataFrame":
         try:
             # Here, because pixels are read without geopandas.
             from gcn_luigi.io.tables import read_geoparquet  # noqa: PLC0415
         except ImportError as error:
             raise ConfigError(
-                f"the shapes in {path.name} need geopandas, which is not installed ({error})",
-                where=str(self.paths.root),
+                f"the shapes in {name} need geopandas, which is not installed ({error})",
+                where=self.place,
                 fix="pip install gcn-luigi, which includes geopandas, instead of gcn-luigi-reader; Dataset.chip_table "
                 "and Dataset.chips work without it",
             ) from error
-        return read_geoparquet(self._verified(path))
-
-    def _verified(self, path: Path) -> Path:
-        """Return `path` if its bytes are those that were published. Tables have no checksum of their own."""
-        name = path.relative_to(self.paths.root).as_posix()
-        try:
-            published = [entry["sha256"] for entry in self.description["files"] if entry["path"] == name]
-            found = digest(path)
-        except (OSError, KeyError, TypeError) as error:
-            raise _lost(f"cannot be read: {error}", path) from error
-        if [found] != published:
-            raise _lost("its bytes changed (SHA-256 differs)", path)
-        return path
-
-
-def _lost(what: str, path: Path) -> ShardError:
-    return ShardError(
-        what, where=str(path), fix="run the build again: gcn run --deep <region> rebuilds missing and damaged files"
-    )
+        return read_geoparquet(self._files.verified(name))

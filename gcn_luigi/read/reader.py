@@ -15,6 +15,7 @@ from gcn_luigi.io.shard.format import CONFIDENCE
 from gcn_luigi.read.confidence import weights
 from gcn_luigi.read.store.buffers import Batch, BufferPool
 from gcn_luigi.read.store.pixels import PixelStore
+from gcn_luigi.read.store.places import ShardPlace
 from gcn_luigi.read.store.series import Series, join_series
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ class ChipReader:
 
     Parameters
     ----------
-    directory : Path
-        The directory of the shards.
+    directory : Path or ShardPlace
+        The directory of the shards, or where they are in a store.
     index : GeoDataFrame
         The rows of the index for this split.
     threads : int
@@ -64,7 +65,7 @@ class ChipReader:
 
     def __init__(
         self,
-        directory: Path,
+        directory: Path | ShardPlace,
         index: "pd.DataFrame",
         *,
         threads: int = 1,

@@ -15,7 +15,6 @@ from pyproj import CRS
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.shard.format import CONFIDENCE, CONFIDENCE_ATTRIBUTES, flag_attributes, label_attributes
 from gcn_luigi.prepare.missing.fill import outside_flags
-from gcn_luigi.read.reader import ChipReader
 
 if TYPE_CHECKING:
     from gcn_luigi.read.dataset import Dataset
@@ -57,7 +56,7 @@ def as_xarray(dataset: "Dataset", chips: Sequence[str], *, masked: bool = False)
     """
     xr = _library()
     rows = _rows(dataset, chips)
-    batch = ChipReader(dataset.paths.shards, rows).batch(np.arange(len(rows)))
+    batch = dataset.reader(rows).batch(np.arange(len(rows)))
     bands = dataset.bands
     image: Any = batch["image"]
     if masked:
@@ -128,7 +127,7 @@ def _rows(dataset: "Dataset", chips: Sequence[str]) -> Any:
     if lost or not wanted:
         raise ConfigError(
             f"there is no chip {lost[0]}" if lost else "no chip is given",
-            where=str(dataset.paths.index),
+            where=dataset.place,
             fix="give ids from dataset.chip_table.chip_id",
         )
     return index.loc[wanted]

@@ -1,4 +1,4 @@
-"""What a file depends on, and one consistent snapshot of it."""
+"""What a file depends on, one consistent snapshot of it, and a guard against settings that change meanwhile."""
 
 import functools
 import hashlib

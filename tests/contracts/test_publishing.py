@@ -39,7 +39,7 @@ def versions_equal(short, full):
 def test_the_oldest_constraints_are_the_floors():
     extras = PROJECT["optional-dependencies"]
     stated = floors(PROJECT["dependencies"])
-    for extra in ("codecs", "dask", "variogram"):
+    for extra in ("codecs", "dask", "remote", "variogram"):
         stated |= floors(extras[extra])
     oldest = pinned("constraints-oldest.txt")
 

@@ -26,7 +26,7 @@ FORBIDDEN_CALLS = {
     "os.spawnl", "os.spawnv", "os.posix_spawn", "subprocess.getoutput", "subprocess.getstatusoutput", "torch.load",
     "pd.read_pickle", "pandas.read_pickle", "asyncio.create_subprocess_shell", "runpy.run_path", "runpy.run_module",
 }  # fmt: skip
-MAY_START_PROCESSES = {"gcn_luigi/engine/slurm.py", "gcn_luigi/operate/luigid.py"}
+MAY_START_PROCESSES = {"gcn_luigi/engine/slurm.py", "gcn_luigi/io/objects/forked.py", "gcn_luigi/operate/luigid.py"}
 
 
 def _dotted(node: ast.expr) -> str:

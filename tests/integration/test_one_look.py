@@ -117,7 +117,7 @@ def test_a_required_file_that_is_no_longer_as_it_was_published_is_noticed(root, 
     assert [shard.complete() for shard in statistics.deps()].count(False) == 1
 
 
-def test_settings_that_changed_since_are_noticed(root, tiny):
+def test_settings_that_changed_since_are_noticed(root):
     statistics = _scheduled(root)
     path = statistics.config_path
     text = path.read_text(encoding="utf-8")

@@ -80,9 +80,8 @@ MADE = {
     "A STEM tree of tiles": ("stem-tiles", tile_tree),
 }
 # The shapes of the others are built by other tests as well.
-RUN = {
-    heading: "long" if heading in ("An Earth Engine export", "Whole-area rasters") else "nightly" for heading in MADE
-}
+OFTEN = ("An Earth Engine export", "Whole-area rasters")
+RUN = {heading: "long" if heading in OFTEN else "nightly" for heading in MADE}
 
 
 def test_every_shape_of_the_page_is_known_here():

@@ -109,7 +109,7 @@ def test_a_command_that_still_imports_is_stopped_plainly(tiny, tmp_path, module,
 def test_the_third_ends_at_once_whatever_still_works():
     code = (
         "import os, signal\n"
-        "from gcn_luigi.cli.terminal import interrupts\n"
+        "from gcn_luigi.cli.stopping import interrupts\n"
         "with interrupts():\n"
         "    try:\n"
         "        os.kill(os.getpid(), signal.SIGINT)\n"
@@ -128,7 +128,7 @@ def test_a_command_that_was_told_to_be_deaf_stays_so():
     code = (
         "import os, signal\n"
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        "from gcn_luigi.cli.terminal import interrupts\n"
+        "from gcn_luigi.cli.stopping import interrupts\n"
         "with interrupts():\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "print('done')\n"
@@ -141,7 +141,7 @@ def test_a_command_that_was_told_to_be_deaf_stays_so():
 
 def test_what_interrupted_nothing_leaves_things_as_they_were():
     before = signal.getsignal(signal.SIGINT)
-    from gcn_luigi.cli.terminal import interrupts  # noqa: PLC0415
+    from gcn_luigi.cli.stopping import interrupts  # noqa: PLC0415
 
     with interrupts():
         assert signal.getsignal(signal.SIGINT) is not before

@@ -16,6 +16,7 @@ from gcn_luigi.errors import (
     ResourceError,
     SchedulerError,
     ShardError,
+    StoreError,
 )
 
 LEAVES = {
@@ -27,6 +28,7 @@ LEAVES = {
     ResourceError: MemoryError,
     ClusterError: RuntimeError,
     SchedulerError: RuntimeError,
+    StoreError: OSError,
 }
 
 

@@ -10,7 +10,7 @@ import click
 
 from gcn_luigi.cli.options import dataset_task, output_option, region_file, region_options
 from gcn_luigi.cli.run import NOT_RUN, exit_if_failed
-from gcn_luigi.cli.terminal import say_what_is_kept
+from gcn_luigi.cli.stopping import say_what_is_kept
 from gcn_luigi.errors import InputError
 
 

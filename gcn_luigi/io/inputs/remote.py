@@ -38,5 +38,5 @@ def refuse_remote(text: str, *, where: str, is_source: bool = False) -> None:
             else f"name a directory on this machine, and copy the result afterwards, for example `{copy} "
             f"DIRECTORY {store}`"
         )
-    what = "sources must be" if is_source else "datasets must be built"
+    what = "what is read must be" if is_source else "datasets must be built"
     raise ConfigError(f"{what} on a file system of this machine, but {text!r} is not on one", where=where, fix=fix)

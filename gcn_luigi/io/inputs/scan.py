@@ -1,6 +1,5 @@
 """Find the tiles of a region, check every header, and report all problems at once."""
 
-import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +7,6 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 import numpy as np
-import rasterio
 
 from gcn_luigi.bands import Role
 from gcn_luigi.errors import GcnLuigiError, InputError, LatticeError
@@ -25,7 +23,7 @@ from gcn_luigi.io.inputs.matching import (
 )
 from gcn_luigi.io.inputs.patterns import Match
 from gcn_luigi.io.raster.crs import crs_code, crs_of
-from gcn_luigi.io.raster.header import COPY_FIRST, Header, fix_unwritten, read_header, window_on
+from gcn_luigi.io.raster.header import COPY_FIRST, Header, fix_unwritten, header_reader, window_on
 from gcn_luigi.io.raster.placement import EVERYWHERE
 from gcn_luigi.io.raster.warp import suited_method
 from gcn_luigi.lattice import Lattice, Window, WindowSet
@@ -96,14 +94,10 @@ def scan_tiles(
         )
     _find_missing(candidates, tiles, settings, findings)
     _find_missing_years(candidates, settings, findings)
-    # All files share one GDAL environment, because creating one takes longer than reading a header.
-    with rasterio.Env():
-        # Several bands may be in one file.
-        read = functools.cache(functools.partial(read_header, is_lattice=False))
-        tried = [
-            _open((dataset or root if one.is_made else root) / one.path, one, read, settings, findings)
-            for one in candidates
-        ]
+    paths = [(dataset or root if one.is_made else root) / one.path for one in candidates]
+    # Several bands may be in one file.
+    read = header_reader(paths)
+    tried = [_open(path, one, read, settings, findings) for path, one in zip(paths, candidates, strict=True)]
     opened = [one for one in tried if one is not None]
     fitting = [found for one in opened if (found := _fitted(one, len(settings.years), findings)) is not None]
     _check_years(opened, settings, findings)

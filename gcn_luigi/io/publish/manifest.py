@@ -9,6 +9,7 @@ from typing import Any
 
 from gcn_luigi.errors import ShardError
 
+MANIFEST = "dataset.json"
 DIGEST = "digest"
 DATA_DIGEST = "data_digest"
 # The files that chips are read from, besides the shards.
@@ -78,6 +79,11 @@ def read_manifest(path: Path) -> dict[str, Any]:
             where=str(path),
             fix="name the directory of a dataset, <output>/<region>; gcn run <region> builds it",
         ) from error
+    return manifest_content(text, where=str(path))
+
+
+def manifest_content(text: bytes, *, where: str) -> dict[str, Any]:
+    """Return the content of the text of a ``dataset.json``; raise ShardError if it is not what was written."""
     try:
         content = json.loads(text)
         if isinstance(content, dict) and manifest_text(content).encode() == text:
@@ -86,6 +92,6 @@ def read_manifest(path: Path) -> dict[str, Any]:
         pass
     raise ShardError(
         "its text is not what was written (digest differs): it is damaged, or from an earlier version",
-        where=str(path),
+        where=where,
         fix="run the build again: gcn run --deep <region>",
     )

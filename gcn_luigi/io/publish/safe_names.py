@@ -42,7 +42,7 @@ def name_part(text: str) -> str:
     return text
 
 
-def inside(root: Path, name: str, *, where: Path) -> Path:
+def inside(root: Path, name: str, *, where: Path | str) -> Path:
     """Return the path below `root` of the file `name`, a path with forward slashes that the file `where` lists.
 
     Links are not checked.

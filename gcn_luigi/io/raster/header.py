@@ -3,7 +3,8 @@
 import functools
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 
 import deflate
 import numpy as np
+import rasterio
 from rasterio.enums import Compression, Interleaving
 from rasterio.errors import RasterioIOError
 
-from gcn_luigi.errors import InputError, LatticeError
+from gcn_luigi.errors import GcnLuigiError, InputError, LatticeError
 from gcn_luigi.io.raster.crs import crs_code, crs_of, is_same_crs
 from gcn_luigi.io.raster.drivers import open_local
 from gcn_luigi.io.raster.masks import mask_of
@@ -26,6 +28,10 @@ _SIZE_TOLERANCE = 1e-6
 # A GeoTIFF lists the offset (4 or 8 bytes) and the length (2 bytes or more) of every block, unless none is stored.
 _LISTED_BYTES = 6
 _FEW_BLOCKS = 4096
+# More threads than processors read headers, since on a network disk most of the time is waiting.
+_N_THREADS = 8
+# Headers that a thread reads in one GDAL environment: to create one takes longer than to read a header.
+_PART = 64
 # GDAL refuses to write into a cloud-optimised GeoTIFF, tags included.
 COPY_FIRST = "; copy a cloud-optimised FILE first: rio convert FILE NEW"
 # GDAL allocates memory for a whole block. Limits: pixels in a block, and pixels per byte of the file, which exceed
@@ -133,6 +139,38 @@ def read_header(path: Path, *, is_lattice: bool = True) -> Header:
         # Refused here, and not when it is first used.
         _ = header.lattice
     return header
+
+
+def header_reader(paths: Iterable[Path]) -> Callable[[Path], Header]:
+    """Read the headers of `paths`, each once and several at a time, and return a function that gives them by path.
+
+    The lattice of a header is not checked (see `read_header`). The function raises the GcnLuigiError with which a file
+    was refused when it is asked for this file.
+    """
+    wanted = list(dict.fromkeys(paths))
+    parts = [wanted[start : start + _PART] for start in range(0, len(wanted), _PART)]
+    with ThreadPoolExecutor(min(_N_THREADS, max(len(parts), 1)), thread_name_prefix="gcn-headers") as pool:
+        found = {path: header for part in pool.map(_read_part, parts) for path, header in part.items()}
+
+    def header_of(path: Path) -> Header:
+        header = found[path]
+        if isinstance(header, GcnLuigiError):
+            raise header
+        return header
+
+    return header_of
+
+
+def _read_part(paths: Iterable[Path]) -> dict[Path, Header | GcnLuigiError]:
+    with rasterio.Env():
+        return {path: _header_or_refusal(path) for path in paths}
+
+
+def _header_or_refusal(path: Path) -> Header | GcnLuigiError:
+    try:
+        return read_header(path, is_lattice=False)
+    except GcnLuigiError as error:
+        return error
 
 
 def window_on(own: Lattice, lattice: Lattice, *, where: str) -> Window:

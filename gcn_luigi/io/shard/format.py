@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from gcn_luigi.bands import LABEL_IGNORE, Band
 from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
+from gcn_luigi.io.shard.opened import Handle, read_at, size_of
 from gcn_luigi.prepare.chips.chips import Edge
 from gcn_luigi.prepare.missing.fill import NO_CONFIDENCE, Flag, outside_flags
 
@@ -335,20 +336,22 @@ def write_footer(path: Path) -> None:
         os.close(handle)
 
 
-def check_footer(handle: int) -> None:
+def check_footer(handle: Handle) -> None:
     """Raise OSError if any byte outside the pixel chunks of the open file differs from what was written."""
-    size = os.fstat(handle).st_size
-    last = os.pread(handle, _END.size, max(size - _END.size, 0))
+    size = size_of(handle)
+    last = read_at(handle, _END.size, max(size - _END.size, 0))
     if len(last) < _END.size or last[-len(_MARK) :] != _MARK:
         raise OSError("the shard has no footer: it is damaged, cut short, or made by an earlier version")
     digest, count, _ = _END.unpack(last)
     end = size - _END.size - count * _RUN.itemsize
     if end < 0:
         raise OSError("the shard's footer is damaged")
-    runs = np.frombuffer(os.pread(handle, count * _RUN.itemsize, end), _RUN)
+    runs = np.frombuffer(read_at(handle, count * _RUN.itemsize, end), _RUN)
     # This is checked before reading, because damaged numbers could request the same bytes a million times.
     edges = np.column_stack([runs["offset"], runs["offset"] + runs["size"]]).reshape(-1)
     is_ascending = (edges[1:] >= edges[:-1]).all() and (edges <= end).all()
+    if is_ascending and not isinstance(handle, int):
+        handle.keep(runs["offset"].astype(np.int64), runs["size"].astype(np.int64))
     if not is_ascending or _digest(handle, runs, end) != digest:
         raise OSError("the shard is damaged outside its pixels: in its columns, its attributes or its index of chunks")
 
@@ -363,9 +366,9 @@ def _pixel_chunks(file: h5py.File) -> Iterator[tuple[int, int]]:
             yield from found
 
 
-def _digest(handle: int, runs: NDArray[np.void], end: int) -> bytes:
+def _digest(handle: Handle, runs: NDArray[np.void], end: int) -> bytes:
     sha = hashlib.sha256(struct.pack("<Q", end) + runs.tobytes())
     for offset, size in runs.tolist():
         for first in range(offset, offset + size, _PART):
-            sha.update(os.pread(handle, min(_PART, offset + size - first), first))
+            sha.update(read_at(handle, min(_PART, offset + size - first), first))
     return sha.digest()

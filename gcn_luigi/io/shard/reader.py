@@ -1,12 +1,12 @@
 """Read a finished shard: its attributes, its columns, and its pixels by row or by chip."""
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -14,14 +14,11 @@ from numpy.typing import NDArray
 
 from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.errors import GcnLuigiError, ShardError
-from gcn_luigi.io.shard.codecs import codec_of, crc32, decode
+from gcn_luigi.io.shard.chunks import StoredArray, find_chunks
 from gcn_luigi.io.shard.format import CHECKSUMS, CONFIDENCE, FORMATS, IMAGE_TYPES, PIXELS, check_footer
+from gcn_luigi.io.shard.opened import Handle, OpenObject, close, will_need
 from gcn_luigi.prepare.chips.chips import Edge, gather_chips
 from gcn_luigi.prepare.missing.fill import NO_CONFIDENCE
-
-if TYPE_CHECKING:
-    # pydantic is not needed to read.
-    from gcn_luigi.settings import Codec
 
 # The deepest allowed nesting of groups. A shard has one level.
 _DEEPEST = 2
@@ -35,16 +32,18 @@ class ShardReader:
 
     The file at `path` is opened without a lock, because a published shard never changes. Raise OSError if HDF5 cannot
     open it or the footer does not match; `open_shard` and `gcn_luigi.read` convert it to a ShardError.
+
+    A shard in a store is given as `opened`, and `path` is then only its name.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, opened: OpenObject | None = None) -> None:
         self.path = path
-        self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._handle: Handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if opened is None else opened
         try:
             check_footer(self._handle)
-            self._file = _opened(path)
+            self._file = _opened(path if opened is None else opened.outside_pixels())
         except BaseException:
-            os.close(self._handle)
+            close(self._handle)
             raise
 
     def __enter__(self) -> Self:
@@ -58,8 +57,8 @@ class ShardReader:
 
     def close(self) -> None:
         """Close the file."""
-        if self._handle >= 0:
-            os.close(self._handle)
+        if self._handle != -1:
+            close(self._handle)
             self._handle = -1
         self._file.close()
 
@@ -71,6 +70,8 @@ class ShardReader:
         """
         _ = self.arrays, self.layout, self.places, self.extents, self.chip_size, self.edge, self.fills
         self._file.close()
+        if not isinstance(self._handle, int):
+            self._handle.let_go()
         return self
 
     @property
@@ -124,7 +125,7 @@ class ShardReader:
         return str(_plain(self._file.attrs.get("layout", "chips")))
 
     @cached_property
-    def arrays(self) -> dict[str, "StoredArray"]:
+    def arrays(self) -> dict[str, StoredArray]:
         """Where the rows of ``image``, ``label``, ``flags`` and, if there is one, ``confidence`` are in the file."""
         self.check_format()
         found = {}
@@ -188,8 +189,10 @@ class ShardReader:
 
     def prefetch(self, rows: NDArray[np.int64]) -> None:
         """Tell the system that the pixels of `rows` will be read soon."""
-        for array in self.arrays.values():
-            array.prefetch(self._handle, rows)
+        arrays = self.arrays.values()
+        # All at once, because a store joins what is close together.
+        offsets, sizes = ([getattr(array, name)[rows] for array in arrays] for name in ("offsets", "sizes"))
+        will_need(self._handle, np.concatenate(offsets), np.concatenate(sizes))
 
     def cut(
         self, name: str, windows: NDArray[Any], places: NDArray[np.int64], extents: NDArray[np.int64], out: NDArray[Any]
@@ -250,14 +253,21 @@ def open_shard(path: Path) -> Iterator[ShardReader]:
         ) from error
 
 
-def _opened(path: Path) -> h5py.File:
+def _opened(path: Path | io.RawIOBase) -> h5py.File:
     """Open a file without a lock or, if this process already has it open, in the same way as before."""
+    if isinstance(path, io.RawIOBase):
+        return _own(h5py.File(path, "r", rdcc_nbytes=0))
     try:
         file = h5py.File(path, "r", locking=False, rdcc_nbytes=0)
     except OSError as error:
         if "locking flag" not in str(error):
             raise
         file = h5py.File(path, "r", rdcc_nbytes=0)
+    return _own(file)
+
+
+def _own(file: h5py.File) -> h5py.File:
+    """Return a file that refers to no other file; otherwise close it and raise OSError."""
     try:
         _refuse_foreign(file, 0)
     except OSError:
@@ -285,98 +295,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode()
     return value.item() if isinstance(value, np.generic) else value
-
-
-@dataclass(frozen=True)
-class StoredArray:
-    """Where the rows of an array are in the file, for reading without HDF5 from any thread. A row is one HDF5 chunk."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    codec: "Codec"
-    # (row,): first byte and number of bytes. The offset is -1 if the file's index has lost the chunk.
-    offsets: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-    # (row,): CRC-32 of each chunk, for the codec ``none``; otherwise empty.
-    checksums: NDArray[np.uint32]
-
-    @property
-    def n_lost(self) -> int:
-        """Number of rows that the file's index has lost. HDF5 itself would read them as zeros."""
-        return int((self.offsets < 0).sum())
-
-    def prefetch(self, handle: int, rows: NDArray[np.int64]) -> None:
-        """Let the system read `rows` from the disk in the background, if it can."""
-        if hasattr(os, "posix_fadvise"):
-            for offset, size in zip(self.offsets[rows].tolist(), self.sizes[rows].tolist(), strict=True):
-                os.posix_fadvise(handle, offset, size, os.POSIX_FADV_WILLNEED)
-
-    def stored(self, handle: int, row: int, start: int = 0) -> bytes:
-        """Return a chunk as stored, from its byte `start` on. Only its length is verified."""
-        content = np.empty(int(self.sizes[row]) - start, np.uint8)
-        self._fetch(handle, row, content, start)
-        return content.tobytes()
-
-    def read(self, handle: int, row: int, out: NDArray[Any]) -> None:
-        """Decode one row into `out`, which is C-contiguous and has the row's shape and dtype, and verify its checksum.
-
-        `handle` is a descriptor of the file. Its position is neither used nor changed. Raise OSError if the chunk is
-        damaged or lost, or the file is shorter than before.
-        """
-        if self.codec != "none":
-            stored = np.empty(self.sizes[row], np.uint8)
-            self._fetch(handle, row, stored)
-            decode(self.codec, stored, out)
-            return
-        if self.sizes[row] != out.nbytes:
-            raise OSError(f"row {row} holds {self.sizes[row]} bytes, not {out.nbytes}")
-        self._fetch(handle, row, out.reshape(-1).view(np.uint8))
-        if crc32(out) != self.checksums[row]:
-            raise OSError("the checksum of a chunk is wrong: it is damaged")
-
-    def _fetch(self, handle: int, row: int, out: NDArray[np.uint8], start: int = 0) -> None:
-        offset = int(self.offsets[row])
-        if offset < 0:
-            raise OSError(f"row {row} is lost")
-        if _read_into(handle, out, offset + start) != out.size:
-            raise OSError(f"row {row} is beyond the end of the file")
-
-
-def _read_into(handle: int, out: NDArray[np.uint8], offset: int) -> int:
-    """Read bytes of a file into `out`; return how many there were."""
-    if hasattr(os, "preadv"):
-        return os.preadv(handle, [out.data], offset)
-    # macOS before 11: one copy more.
-    content = os.pread(handle, out.size, offset)
-    out[: len(content)] = np.frombuffer(content, np.uint8)
-    return len(content)
-
-
-def find_chunks(dataset: h5py.Dataset, dtype: np.dtype[Any], checksums: NDArray[np.uint32] | None) -> StoredArray:
-    """Return where the rows of `dataset` are. `checksums` are their CRC-32, if the file has them.
-
-    If the index of chunks has lost a chunk, HDF5 silently reads zeros. If it has lost the filters of a chunk, HDF5
-    silently returns the stored bytes. The check takes three microseconds per chunk. Raise OSError if the array does not
-    have `dtype`, does not have one row per chunk, or is not stored with one of our codecs.
-    """
-    if not isinstance(dataset, h5py.Dataset):
-        raise OSError("is not an array")
-    codec = codec_of(dataset)
-    if dataset.dtype != dtype or codec is None or (codec == "none" and checksums is None):
-        raise OSError(f"is not stored as {dtype.str}, compressed or with a checksum")
-    if dataset.chunks != (1, *dataset.shape[1:]):
-        raise OSError(f"is stored in chunks of {dataset.chunks}, not row by row")
-    offsets, sizes = np.full(len(dataset), -1, np.int64), np.zeros(len(dataset), np.int64)
-    rest = (0,) * (dataset.ndim - 1)
-
-    def note(chunk: Any) -> None:
-        first, *others = chunk.chunk_offset
-        if tuple(others) == rest and first < len(offsets) and chunk.filter_mask == 0:
-            offsets[first], sizes[first] = chunk.byte_offset, chunk.size
-
-    dataset.id.chunk_iter(note)
-    if codec != "none" or checksums is None:
-        checksums = np.empty(0, np.uint32)
-    elif len(checksums) != len(dataset):
-        raise OSError(f"has {len(checksums)} checksums for {len(dataset)} rows")
-    return StoredArray(tuple(dataset.shape), dtype, codec, offsets, sizes, checksums)

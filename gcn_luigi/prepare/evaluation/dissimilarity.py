@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from gcn_luigi.prepare.evaluation.distances import applicability_threshold, mean_distance, nearest, sampled
 from gcn_luigi.prepare.evaluation.features import Floats, Scaling, is_complete
@@ -127,8 +127,8 @@ class TrainingSpace:
         yield FROM_BLOCKS, nearest(self.points[chosen], self.points, (block[chosen], block))
 
     @cached_property
-    def _tree(self) -> KDTree:
-        return KDTree(self.points)
+    def _tree(self) -> "scipy.spatial.KDTree":
+        return scipy.spatial.KDTree(self.points)
 
     def index(self, features: NDArray[Any]) -> Floats:
         """Return the dissimilarity index (place,) of `features` (place, feature); NaN where a feature is missing.

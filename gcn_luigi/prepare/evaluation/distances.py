@@ -10,9 +10,8 @@ of applicability of spatial prediction models. Methods in Ecology and Evolution 
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
-from scipy.spatial.distance import pdist
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +50,7 @@ def nearest(points: Floats, reference: Floats, groups: tuple[NDArray[Any], NDArr
     """
     if not len(points) or not len(reference):
         return np.full(len(points), np.nan)
-    tree = KDTree(reference)
+    tree = scipy.spatial.KDTree(reference)
     if groups is None:
         plain: Floats = tree.query(points)[0]
         return plain
@@ -70,7 +69,7 @@ def nearest(points: Floats, reference: Floats, groups: tuple[NDArray[Any], NDArr
     for group in np.unique(own[left]):
         others, inside = reference[theirs != group], left[own[left] == group]
         if len(others):
-            found[inside] = KDTree(others).query(points[inside])[0]
+            found[inside] = scipy.spatial.KDTree(others).query(points[inside])[0]
     return found
 
 
@@ -113,7 +112,7 @@ def mean_distance(points: Floats, seed: int) -> float:
     If there are more than `MOST_PAIRED`, it is the mean over all pairs of a random sample of so many.
     """
     chosen = points[sampled(len(points), MOST_PAIRED, seed)]
-    return float(pdist(chosen).mean()) if len(chosen) > 1 else 0.0
+    return float(scipy.spatial.distance.pdist(chosen).mean()) if len(chosen) > 1 else 0.0
 
 
 def applicability_threshold(dissimilarity: Floats) -> float:

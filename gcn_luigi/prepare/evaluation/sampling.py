@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 # A draw is a set of pixels of one year that are compared with each other: about 500 in these many stars.
 N_DRAWS, _MOST_DRAWS = 16, 24
@@ -151,7 +151,7 @@ def _around(
     angle = chance.uniform(0, 2 * np.pi, shape)
     aims = np.stack([distance * np.cos(angle), distance * np.sin(angle)], axis=-1)
     aims += np.column_stack([places.left[starts], places.top[starts]])[:, np.newaxis]
-    _, nearest = cKDTree(corners).query(aims.reshape(-1, 2))
+    _, nearest = scipy.spatial.cKDTree(corners).query(aims.reshape(-1, 2))
     return np.column_stack([starts, rows[nearest].reshape(shape)]).ravel()
 
 

@@ -9,8 +9,8 @@ pixels of mixed ground lie at outlines, and retreat moves outlines. A product wo
 """
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from gcn_luigi.prepare.missing.fill import NO_CONFIDENCE
 
@@ -82,7 +82,9 @@ def confidence_of_edge(inside: NDArray[np.bool_], edge_px: int) -> Percent:
     # Only rows and columns near the other side need distances; in most blocks these are few.
     rows, cols = (_near_change(inside, axis, edge_margin(edge_px)) for axis in (0, 1))
     part = inside[rows, cols]
-    distance = np.where(part, ndimage.distance_transform_edt(part), ndimage.distance_transform_edt(~part)) - 0.5
+    distance = (
+        np.where(part, scipy.ndimage.distance_transform_edt(part), scipy.ndimage.distance_transform_edt(~part)) - 0.5
+    )
     found[rows, cols] = _percent(EVEN + (SURE - EVEN) * np.minimum(distance / edge_px, 1.0))
     return found
 

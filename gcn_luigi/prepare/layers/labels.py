@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+import scipy
 import shapely
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 from rasterio.transform import Affine
-from scipy import ndimage
 
 from gcn_luigi._core import counts as kernel
 from gcn_luigi.bands import LABEL_IGNORE
@@ -145,6 +145,6 @@ def distance_to_glacier(
         )
     if not inside.any():
         return np.full(inside.shape, np.rint(limit), dtype=np.int16)
-    distance: NDArray[np.float64] = ndimage.distance_transform_edt(~inside) * scale
+    distance: NDArray[np.float64] = scipy.ndimage.distance_transform_edt(~inside) * scale
     capped: NDArray[np.int16] = np.rint(np.minimum(distance, limit)).astype(np.int16)
     return capped

@@ -11,9 +11,8 @@ import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import scipy
 import shapely
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from gcn_luigi.errors import InputError, few
 from gcn_luigi.prepare.outlines.columns import OutlineRows, better_ids
@@ -263,8 +262,10 @@ def _is_scattered(shapes: npt.NDArray[Any]) -> bool:
     if len(shapes) == 1:
         return False
     near = shapely.STRtree(shapes).query(shapes, predicate="dwithin", distance=_ONE_GLACIER_M)
-    pairs = coo_array((np.ones(near.shape[1], dtype=np.int8), (near[0], near[1])), shape=(len(shapes), len(shapes)))
-    return bool(connected_components(pairs, directed=False)[0] > 1)
+    pairs = scipy.sparse.coo_array(
+        (np.ones(near.shape[1], dtype=np.int8), (near[0], near[1])), shape=(len(shapes), len(shapes))
+    )
+    return bool(scipy.sparse.csgraph.connected_components(pairs, directed=False)[0] > 1)
 
 
 def _is_nested(shapes: npt.NDArray[Any]) -> bool:

@@ -19,8 +19,8 @@ import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import scipy
 import shapely
-from scipy import sparse
 
 from gcn_luigi.prepare.partitions.grid import world_id
 
@@ -285,4 +285,4 @@ def _root(parent: npt.NDArray[Any], i: int) -> int:
 
 
 def _incidence(rows: npt.NDArray[Any], cols: npt.NDArray[Any], shape: tuple[int, int]) -> Any:
-    return sparse.csr_array((np.ones(len(rows), dtype=np.int32), (rows, cols)), shape=shape)
+    return scipy.sparse.csr_array((np.ones(len(rows), dtype=np.int32), (rows, cols)), shape=shape)

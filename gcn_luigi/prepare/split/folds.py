@@ -16,7 +16,7 @@ import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import sparse
+import scipy
 
 from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.errors import ConfigError
@@ -307,4 +307,4 @@ def _one_hot(number: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int32]
 
 
 def _incidence(rows: Sequence[int] | npt.NDArray[Any], cols: npt.NDArray[Any], shape: tuple[int, int]) -> Any:
-    return sparse.csr_array((np.ones(len(rows), dtype=np.int32), (rows, cols)), shape=shape)
+    return scipy.sparse.csr_array((np.ones(len(rows), dtype=np.int32), (rows, cols)), shape=shape)

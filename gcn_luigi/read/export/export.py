@@ -14,7 +14,7 @@ from gcn_luigi.io.raster.geotiff import blocks
 from gcn_luigi.io.tables import write_geopackage
 from gcn_luigi.lattice import Lattice, Window, WindowSet
 from gcn_luigi.prepare.partitions.query import Selection, select, window_around
-from gcn_luigi.read.dataset import ChipReader, Dataset
+from gcn_luigi.read.dataset import Dataset
 from gcn_luigi.read.export.files import LAYERS, ExportFiles, Layer, published
 from gcn_luigi.read.export.scene import Scene
 
@@ -62,7 +62,7 @@ def export(dataset: Dataset, out: Path, request: Request, say: Say) -> dict[str,
             where="--as mosaic",
             fix="leave out --sample and --limit, or use --as chips",
         )
-    where = str(dataset.paths.root)
+    where = dataset.place
     layers = dataset_layers(dataset) if request.layers is None else request.layers
     if unknown := [layer for layer in layers if layer not in dataset_layers(dataset)]:
         raise ConfigError(
@@ -90,7 +90,7 @@ def dataset_layers(dataset: Dataset) -> tuple[Layer, ...]:
 
 def _chips(dataset: Dataset, rows: gpd.GeoDataFrame, files: ExportFiles, say: Say) -> gpd.GeoDataFrame:
     names = [name_part(str(name)) for name in rows["chip_id"]]
-    reader = ChipReader(dataset.paths.shards, rows)
+    reader = dataset.reader(rows)
     try:
         for first in range(0, len(rows), _BATCH):
             positions = range(first, min(first + _BATCH, len(rows)))

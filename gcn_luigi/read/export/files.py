@@ -118,7 +118,7 @@ class ExportFiles:
         summary = {
             "format": FORMAT,
             "region": self._dataset.description["region"],
-            "dataset": str(self._dataset.paths.root),
+            "dataset": self._dataset.place,
             "digest": self._dataset.digest,
             "form": form,
             "crs": self._dataset.lattice.crs,
@@ -146,7 +146,7 @@ def published(dataset: Dataset, out: Path, *, overwrite: bool) -> Iterator[Path]
         The file system refuses a file.
     """
     final = out.absolute()
-    if final.resolve().is_relative_to(dataset.paths.root):
+    if not dataset.shards.is_far and final.resolve().is_relative_to(dataset.paths.root):
         raise ConfigError("is within the dataset", where=str(out), fix="name a directory outside the dataset")
     old = _earlier_files(final, overwrite=overwrite)
     try:

@@ -44,10 +44,10 @@ class Scene:
     """
 
     def __init__(self, dataset: Dataset, rows: gpd.GeoDataFrame) -> None:
-        self._store = PixelStore(dataset.paths.shards, rows, cache_mb=_CACHE_MB)
+        self._store = PixelStore(dataset.shards, rows, cache_mb=_CACHE_MB)
         shapes, layout = self._store.format()
         edge, self.fills = self._store.edges()
-        self._where = str(dataset.paths.root)
+        self._where = dataset.place
         partitions = _partition_windows(dataset, rows["partition"])
         places = self._store.places(np.arange(len(rows)))
         stored = {}
@@ -123,7 +123,7 @@ def _partition_windows(dataset: Dataset, names: Any) -> Mapping[str, Window]:
     except KeyError as error:
         raise ShardError(
             f"the index names partitions that are not in the catalog: {error}",
-            where=str(dataset.paths.catalog),
+            where=f"{dataset.place}, catalog.parquet",
             fix="run the build again: gcn run --deep <region>",
         ) from error
     return {name: Window(*box) for name, box in zip(wanted, boxes.tolist(), strict=True)}

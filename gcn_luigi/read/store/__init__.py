@@ -1,1 +1,1 @@
-"""Where a reader takes pixels from: shards on disk, decoded rows in memory, and buffers that are used again."""
+"""Where a reader takes pixels from: files, here or in a store, decoded rows in memory, and buffers to use again."""

@@ -1,167 +1,56 @@
 """Read pixels of chips from shards: decode them in place, or cut them from decoded rows that are kept in memory."""
 
-import os
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError
-from gcn_luigi.io.publish.safe_names import inside
 from gcn_luigi.io.shard.format import PIXELS
 from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.read.store.memory import free_bytes, with_progress
+from gcn_luigi.read.store.places import ShardDirectory, ShardPlace
+from gcn_luigi.read.store.pool import ShardPool
+from gcn_luigi.read.store.rows import Key, RowCache
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_A = TypeVar("_A")
-_B = TypeVar("_B")
 Numbers = NDArray[np.int64]
 Arrays = Mapping[str, NDArray[Any]]
-# Shard and row.
-Key = tuple[int, int]
 
 # Errors that h5py raises for a damaged file, depending on where the damage is. Our own errors are none of these.
 _UNREADABLE = (OSError, LookupError, RuntimeError, ValueError)
 _MEGABYTE = 1_000_000
+# How many bytes of stored pixels a store is asked for at once while everything is read, about.
+_PART = 64 * _MEGABYTE
 # Share of the free memory that `preload` may take.
 _MOST_OF_MEMORY = 0.8
 
 
-class ShardPool:
-    """The shards `names` in a directory, by number, and `threads` threads. It can be pickled and used after a fork."""
-
-    def __init__(self, directory: Path, names: Sequence[str], threads: int) -> None:
-        for name in names:
-            inside(directory, name, where=directory.parent / "index.parquet")
-        self._directory, self._names, self._threads = directory, tuple(names), threads
-        self._open: dict[int, ShardReader] = {}
-        self._pool: ThreadPoolExecutor | None = None
-        self._process = os.getpid()
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __getitem__(self, number: int) -> ShardReader:
-        """Return an open shard that was checked. Raise OSError, or the error of h5py for a damaged file."""
-        self._only_own()
-        if number not in self._open:
-            shard = ShardReader(self.path(number))
-            try:
-                shard.check()
-                shard.detach()
-            except BaseException:
-                shard.close()
-                raise
-            self._open[number] = shard
-        return self._open[number]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("_directory", "_names", "_threads")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._forget()
-
-    def path(self, number: int) -> Path:
-        """Return the path of a shard."""
-        return self._directory / self._names[number]
-
-    def each(self, call: Callable[[_A], _B], things: Iterable[_A]) -> Iterator[_B]:
-        """Yield the results of `call` on each of `things`, in order. The threads make the calls.
-
-        If a call fails, its error is raised when its turn comes and no other call is running any more.
-        """
-        self._only_own()
-        if self._threads == 1:
-            yield from map(call, things)
-            return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="gcn-read")
-        futures = [self._pool.submit(call, thing) for thing in things]
-        try:
-            for future in futures:
-                yield future.result()
-        finally:
-            for future in futures:
-                future.cancel()
-            wait(futures)
-
-    def close(self) -> None:
-        """Close all shards and end the threads. The next access opens and starts them again."""
-        if self._process == os.getpid():
-            for shard in self._open.values():
-                shard.close()
-            if self._pool is not None:
-                self._pool.shutdown()
-        self._forget()
-
-    def _only_own(self) -> None:
-        if self._process != os.getpid():
-            # Threads do not survive a fork, and the descriptors must be closed by the parent process.
-            self._forget()
-
-    def _forget(self) -> None:
-        self._open, self._pool, self._process = {}, None, os.getpid()
-
-
-class RowCache:
-    """A fixed number of slots for decoded rows. If all are in use, the least recently used row is replaced.
-
-    Attributes
-    ----------
-    planes : dict of ndarray
-        (slot, ...), by array.
-    extents : ndarray of int64
-        (slot, 2): height and width without the padding.
-    """
-
-    def __init__(
-        self, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, np.dtype[Any]], n_slots: int
-    ) -> None:
-        # Memory is used only when rows are written to it.
-        self.planes: dict[str, NDArray[Any]] = {
-            name: np.empty((n_slots, *shape), dtypes[name]) for name, shape in shapes.items()
-        }
-        self.extents = np.zeros((n_slots, 2), np.int64)
-        self._slots: OrderedDict[Key, int] = OrderedDict()
-
-    def slot(self, key: Key) -> int | None:
-        """Return the slot of a row and mark it as just used; None if the row is not in memory."""
-        slot = self._slots.get(key)
-        if slot is not None:
-            self._slots.move_to_end(key)
-        return slot
-
-    def claim(self, key: Key) -> int:
-        """Return a slot into which a row can be decoded. If necessary, the least recently used row is dropped."""
-        is_full = len(self._slots) == len(self.extents)
-        slot = self._slots.popitem(last=False)[1] if is_full else len(self._slots)
-        self._slots[key] = slot
-        return slot
-
-
 class PixelStore:
-    """The pixels of the chips in `index`, which holds rows of a dataset's index, from the shards in `directory`.
+    """The pixels of the chips in `index`, which holds rows of a dataset's index, from the shards at `place`.
+
+    `place` is a directory, or the shards of a dataset in a store.
 
     A chip is identified by its position in `index`, or by its shard and its number there. A row of a pixel array is a
     chip or, in the layout ``windows``, a partition. Chips are decoded directly into the caller's arrays. Partitions are
     decoded into a cache of `cache_mb` megabytes, from which chips are cut.
     """
 
-    def __init__(self, directory: Path, index: "pd.DataFrame", *, threads: int = 1, cache_mb: int) -> None:
+    def __init__(self, place: Path | ShardPlace, index: "pd.DataFrame", *, threads: int = 1, cache_mb: int) -> None:
         names, numbers = np.unique(index["shard"].to_numpy(str), return_inverse=True)
         self.ids = index["chip_id"].array
         self._shard_of, self._chip_of = numbers.astype(np.int64), index["shard_row"].to_numpy(np.int64)
-        self._shards, self._cache_mb = ShardPool(directory, names.tolist(), threads), cache_mb
+        found = ShardDirectory(place) if isinstance(place, Path) else place
+        self._shards, self._cache_mb = ShardPool(found, names.tolist(), threads), cache_mb
         self._cache: RowCache | None = None
         self._is_whole = False
         self._lock = threading.RLock()
@@ -195,6 +84,7 @@ class PixelStore:
         """Return (chip, 4): the shard, the row of its pixel arrays, and the chip's first row and column there."""
         found = np.empty((len(positions), 4), np.int64)
         found[:, 0] = self._shard_of[positions]
+        self._shards.open_far(np.unique(found[:, 0]).tolist())
         for shard in np.unique(found[:, 0]).tolist():
             mine = np.flatnonzero(found[:, 0] == shard)
             with self._shard_of_chip(positions[mine[0]]) as opened:
@@ -210,10 +100,15 @@ class PixelStore:
             return
         _, layout = self.format(positions[0])
         if layout == "chips" and not self._is_whole:
-            order = np.lexsort((self._chip_of[positions], self._shard_of[positions]))
+            # A chip that was asked for several times is read once.
+            chips, firsts, which = np.unique(positions, return_index=True, return_inverse=True)
+            order = np.lexsort((self._chip_of[chips], self._shard_of[chips]))
             self.prefetch(positions)
-            for _ in self._shards.each(partial(self._read_chip, positions, out), order.tolist()):
+            for _ in self._shards.each(partial(self._read_chip, positions, out), firsts[order].tolist()):
                 pass
+            again = np.flatnonzero(firsts[which] != np.arange(len(positions)))
+            for plane in out.values():
+                plane[again] = plane[firsts[which[again]]]
             return
         places = self.places(positions)
         with self._lock:
@@ -242,6 +137,10 @@ class PixelStore:
         if not len(positions) or self._is_whole:
             return
         places = self.places(positions)
+        if self._cache is not None and self._shards.place.is_far:
+            rows, which = np.unique(places[:, :2], axis=0, return_inverse=True)
+            is_lost = np.array([not self._cache.has((shard, row)) for shard, row in rows.tolist()], bool)
+            positions, places = positions[is_lost[which]], places[is_lost[which]]
         for shard in np.unique(places[:, 0]).tolist():
             mine = places[:, 0] == shard
             with self._shard_of_chip(positions[mine][0]) as opened:
@@ -259,17 +158,29 @@ class PixelStore:
         if needed > _MOST_OF_MEMORY * available:
             raise ConfigError(
                 f"{needed / 1e9:.1f} GB of pixels do not fit in {available / 1e9:.1f} GB of free memory",
-                where=str(self._shards.path(0).parent),
+                where=self._shards.title(0),
                 fix="read without preload, with order(group=...); the layout windows stores overlapping pixels once",
             )
         rows = self._all_rows()
         cache = self._make_cache(len(rows))
         wanted = [((shard, row), cache.claim((shard, row)), chip) for shard, row, chip in rows.tolist()]
-        loaded = self._shards.each(partial(self._load, cache), wanted)
+        loaded = self._loaded(cache, wanted)
         for _ in with_progress(loaded, len(rows)) if progress else loaded:
             pass
         with self._lock:
             self._cache, self._is_whole = cache, True
+
+    def _loaded(self, cache: RowCache, wanted: Sequence[tuple[Key, int, int]]) -> Iterator[None]:
+        if not self._shards.place.is_far:
+            yield from self._shards.each(partial(self._load, cache), wanted)
+            return
+        size = max(1, _PART // max(self._row_bytes(), 1))
+        for first in range(0, len(wanted), size):
+            # The part after this one is on its way while this one is decoded.
+            for ahead in (first, first + size):
+                for shard, rows in groupby((key for key, _, _ in wanted[ahead : ahead + size]), itemgetter(0)):
+                    self._shards[shard].prefetch(np.array([row for _, row in rows], np.int64))
+            yield from self._shards.each(partial(self._load, cache), wanted[first : first + size])
 
     def close(self) -> None:
         """Close all shards and free the memory of decoded rows. The next access opens and decodes them again."""
@@ -285,6 +196,7 @@ class PixelStore:
     def _all_rows(self) -> Numbers:
         """Return (row, 3) for all shards: the shard, the row, and the first chip in the row."""
         numbers = []
+        self._shards.open_far(range(len(self._shards)))
         for shard in range(len(self._shards)):
             with self._as_shard_error(shard, 0):
                 rows = np.arange(self._shards[shard].arrays["label"].shape[0])
@@ -385,8 +297,8 @@ class PixelStore:
         except _UNREADABLE as error:
             raise ShardError(
                 f"chip {self._name(shard, chip)} cannot be read: {error}",
-                where=f"{self._shards.path(shard)}, row {chip}",
-                fix="run the build again: gcn run --deep <region> rebuilds a missing or damaged shard",
+                where=f"{self._shards.title(shard)}, row {chip}",
+                fix=self._shards.place.fix,
             ) from error
 
     def _name(self, shard: int, chip: int) -> str:

@@ -3,6 +3,8 @@
 import io
 import json
 import shutil
+import subprocess
+import sys
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -60,7 +62,24 @@ def test_the_help_names_every_command_and_the_version_is_told():
 
     assert {"run", "validate", "demo"} <= set(cli.commands)
     assert all(f"\n  {name} " in helped.output for name in cli.commands)
+    assert all(command.short_help.endswith(".") for command in cli.commands.values())
     assert CliRunner().invoke(cli, ["--version"]).output == f"gcn, version {__version__}\n"
+
+
+@pytest.mark.parametrize("argument", ["--version", "--help"])
+def test_what_needs_no_library_imports_none(argument):
+    code = (
+        "import sys; from gcn_luigi.cli import cli; cli([sys.argv[1]], standalone_mode=False); "
+        "print(*sorted({'click', 'numpy', 'luigi', 'rasterio', 'pydantic', 'rich'} & set(sys.modules)))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, argument], capture_output=True, text=True, check=True)
+
+    assert ended.stdout.splitlines()[-1] == "click"
+
+
+def test_an_unknown_command_is_refused():
+    assert CliRunner().invoke(cli, ["build"]).exit_code == 2
+    assert "build" not in cli.commands
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gcn_luigi.read.store.pixels import RowCache
+from gcn_luigi.read.store.rows import RowCache
 
 
 def cache_of(n_slots):
