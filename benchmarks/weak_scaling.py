@@ -60,7 +60,7 @@ class _Row:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure each number of slots, as often as asked, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--slots", type=int, nargs="+", default=[1, 2, 4, 8, 64])
+    parser.add_argument("--slots", type=int, nargs="*", default=[1, 2, 4, 8, 64])
     parser.add_argument("--seconds", type=float, default=60.0, help="that a task sleeps")
     parser.add_argument("--waves", type=int, default=1, help="tasks for each slot")
     parser.add_argument("--shards", type=int, nargs="*", default=[1, 2], help="numbers of slots for real shards")
