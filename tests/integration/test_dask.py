@@ -10,6 +10,7 @@ import pytest
 import gcn_luigi
 from gcn_luigi.engine.child import make_in_child
 from gcn_luigi.engine.order import Order
+from gcn_luigi.io.publish.atomic import remove_dead_temporaries
 from gcn_luigi.read.validate import validate
 from gcn_luigi.tasks.graph import upstream
 from tests.integration.builds import dataset
@@ -136,6 +137,10 @@ def test_a_stopped_build_leaves_no_process(commands, tiny, tmp_path, blow):
     assert ended.code == (130 if blow == signal.SIGINT else -blow), ended.text
     assert "Traceback" not in ended.text, ended.text
     assert left_after(15, running.processes) == []
+    if blow == signal.SIGKILL:
+        # The claims of the command itself; the next run sweeps them.
+        assert all(name.endswith(".claim.lock") for name in drafts(tmp_path))
+        remove_dead_temporaries(tmp_path / "tiny/.gcn")
     assert drafts(tmp_path) == []
 
 

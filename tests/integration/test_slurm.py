@@ -12,6 +12,7 @@ import pytest
 
 import gcn_luigi
 import gcn_luigi.version
+from gcn_luigi.io.publish.atomic import remove_dead_temporaries
 from gcn_luigi.read.validate import validate
 from gcn_luigi.tasks.graph import upstream
 from tests.integration.builds import dataset
@@ -194,6 +195,10 @@ def test_a_stopped_build_leaves_no_job(build, slurm, tmp_path, blow, code):
     assert "Traceback" not in ended.text
     assert slurm.wait_until_empty(30) == []
     assert left_after(15, running.processes) == []
+    if blow == signal.SIGKILL:
+        # The claims of the command itself; the next run sweeps them.
+        assert all(name.endswith(".claim.lock") for name in drafts(tmp_path / "tiny"))
+        remove_dead_temporaries(tmp_path / "tiny/.gcn")
     assert drafts(tmp_path / "tiny") == []
 
 
