@@ -255,8 +255,9 @@ class RegionTask(GuardedTask):
             # Luigi asks afterwards whether the task is complete: then this depends on its own files alone.
             self._handed = Snapshot(whole=before.whole)
         # Of several runs of this dataset, one makes the files; the others wait, and find them published.
-        with claimed(self.paths.records, self.name, self.say):
-            if self.is_published(before):
+        with claimed(self.paths.records, self.name, self.say) as has_waited:
+            # What was looked at before the wait may be another now.
+            if self.is_published(None if has_waited else before):
                 self.say("kept: already published and current", 1.0)
                 return
             began = time.perf_counter()

@@ -15,21 +15,21 @@ _LOOK_S = 0.5
 
 
 @contextmanager
-def claimed(directory: Path, name: str, say: Callable[[str], None]) -> Iterator[None]:
+def claimed(directory: Path, name: str, say: Callable[[str], None]) -> Iterator[bool]:
     """Hold the claim on what is called `name` for a block, after whoever else holds it has finished or died.
 
-    `say` hears on which machine that is. The claim is a locked file in `directory`, named like a
-    temporary file, so leftovers of killed runs are swept. It reaches as far as the locks of the file system: where a
-    machine does not see those of another one, or there are none, or the directory cannot be written, nobody waits. Then
-    two runs make the same bytes twice.
+    Yields whether it waited for somebody; `say` hears on which machine that is. The claim is a locked file in
+    `directory`, named like a temporary file, so leftovers of killed runs are swept. It reaches as far as the locks of
+    the file system: where a machine does not see those of another one, or there are none, or the directory cannot be
+    written, nobody waits. Then two runs make the same bytes twice.
     """
     path = directory / f".{hashlib.sha256(name.encode()).hexdigest()[:8]}.claim{LOCK}"
-    handle = _taken(path, say)
+    handle, has_waited = _taken(path, say)
     if handle is None:
-        yield
+        yield has_waited
         return
     try:
-        yield
+        yield has_waited
     finally:
         # As long as it is locked, it is ours.
         with suppress(OSError):
@@ -37,19 +37,19 @@ def claimed(directory: Path, name: str, say: Callable[[str], None]) -> Iterator[
         os.close(handle)
 
 
-def _taken(path: Path, say: Callable[[str], None]) -> int | None:
-    """Return the handle of the locked file at `path`, once nobody else holds it; None if it cannot be locked."""
-    told = ""
+def _taken(path: Path, say: Callable[[str], None]) -> tuple[int | None, bool]:
+    """Return the handle of the locked file at `path`, None if it cannot be locked, and whether somebody held it."""
+    told, has_waited = "", False
     if path.parent.is_symlink():
         # Publishing refuses it, and says so.
-        return None
+        return None, False
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         except OSError:
             # Publishing the file will fail as well, and say why.
-            return None
+            return None, has_waited
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -58,13 +58,14 @@ def _taken(path: Path, say: Callable[[str], None]) -> int | None:
             if holder and holder != told:
                 told = holder
                 say(f"waits for another run, which makes this on {holder}")
+            has_waited = True
             time.sleep(_LOOK_S)
             continue
         except OSError:
             os.close(handle)
             with suppress(OSError):
                 path.unlink(missing_ok=True)
-            return None
+            return None, has_waited
         if not _is_at(path, handle):
             # Whoever held it before has removed it.
             os.close(handle)
@@ -72,7 +73,7 @@ def _taken(path: Path, say: Callable[[str], None]) -> int | None:
         with suppress(OSError):
             os.truncate(handle, 0)
             os.pwrite(handle, this_machine().encode(), 0)
-        return handle
+        return handle, has_waited
 
 
 def _is_at(path: Path, handle: int) -> bool:

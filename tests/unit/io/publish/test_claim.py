@@ -31,12 +31,13 @@ def holder(tmp_path):
 
 
 def _claim(directory, name, told, order):
-    with claimed(directory, name, told.append):
-        order.append(name)
+    with claimed(directory, name, told.append) as has_waited:
+        order.append((name, has_waited))
 
 
 def test_a_claim_leaves_nothing_and_looks_like_a_temporary_file_meanwhile(tmp_path):
-    with claimed(tmp_path / "new", "shard", print):
+    with claimed(tmp_path / "new", "shard", print) as has_waited:
+        assert not has_waited
         (path,) = (tmp_path / "new").iterdir()
         assert is_temporary(path)
         assert path.read_text() == this_machine()
@@ -54,7 +55,7 @@ def test_whoever_comes_second_waits_and_hears_for_which_machine(tmp_path):
         order.append("first")
     second.join(5)
 
-    assert order == ["first", "shard"]
+    assert order == ["first", ("shard", True)]
     assert told == [f"waits for another run, which makes this on {this_machine().partition(' ')[0]}"]
     assert list(tmp_path.iterdir()) == []
 
@@ -70,7 +71,7 @@ def test_the_claim_of_a_killed_run_is_free(holder, tmp_path):
     holder.kill()
     other.join(5)
 
-    assert order == ["shard"]
+    assert order == [("shard", True)]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -86,14 +87,14 @@ def test_what_a_killed_run_left_is_swept(holder, tmp_path):
 def test_claims_on_other_things_are_free(tmp_path):
     _claim(tmp_path, "other", [], order := [])
 
-    assert order == ["other"]
+    assert order == [("other", False)]
 
 
 def test_where_nothing_can_be_written_nobody_waits(tmp_path):
     (tmp_path / "file").write_text("")
     _claim(tmp_path / "file", "shard", [], order := [])
 
-    assert order == ["shard"]
+    assert order == [("shard", False)]
 
 
 def test_no_link_is_followed(tmp_path):
@@ -110,5 +111,5 @@ def test_without_locks_nobody_waits(tmp_path, monkeypatch):
     monkeypatch.setattr("fcntl.flock", refuse)
     _claim(tmp_path, "shard", [], order := [])
 
-    assert order == ["shard"]
+    assert order == [("shard", False)]
     assert list(tmp_path.iterdir()) == []
