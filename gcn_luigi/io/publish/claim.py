@@ -1,5 +1,6 @@
 """Claims on work: of several runs that build one dataset, one makes a file, and the others wait for it."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -34,7 +35,7 @@ def claimed(directory: Path, name: str, say: Callable[[str], None]) -> Iterator[
         # As long as it is locked, it is ours.
         with suppress(OSError):
             path.unlink(missing_ok=True)
-        os.close(handle)
+        _close(handle)
 
 
 def _taken(path: Path, say: Callable[[str], None]) -> tuple[int | None, bool]:
@@ -53,27 +54,44 @@ def _taken(path: Path, say: Callable[[str], None]) -> tuple[int | None, bool]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(handle, MOST_NAME, 0).decode("utf-8", "replace").partition(" ")[0]
-            os.close(handle)
+            holder = _holder(handle)
+            _close(handle)
             if holder and holder != told:
                 told = holder
                 say(f"waits for another run, which makes this on {holder}")
             has_waited = True
             time.sleep(_LOOK_S)
             continue
-        except OSError:
-            os.close(handle)
+        except OSError as error:
+            _close(handle)
+            if error.errno == errno.ESTALE:
+                # Another machine has removed it since it was opened.
+                continue
             with suppress(OSError):
                 path.unlink(missing_ok=True)
             return None, has_waited
         if not _is_at(path, handle):
             # Whoever held it before has removed it.
-            os.close(handle)
+            _close(handle)
             continue
         with suppress(OSError):
             os.truncate(handle, 0)
             os.pwrite(handle, this_machine().encode(), 0)
         return handle, has_waited
+
+
+def _close(handle: int) -> None:
+    # If another machine has removed the file, closing it may be refused; it is closed then, too.
+    with suppress(OSError):
+        os.close(handle)
+
+
+def _holder(handle: int) -> str:
+    """Return the name of the machine that holds a claim; empty if it has not said so yet, or has removed the file."""
+    try:
+        return os.pread(handle, MOST_NAME, 0).decode("utf-8", "replace").partition(" ")[0]
+    except OSError:
+        return ""
 
 
 def _is_at(path: Path, handle: int) -> bool:

@@ -1,5 +1,8 @@
 """A claim is held by one run at a time, and never by a dead one."""
 
+import errno
+import fcntl
+import os
 import subprocess
 import sys
 import threading
@@ -102,6 +105,37 @@ def test_no_link_is_followed(tmp_path):
     (tmp_path / "link").symlink_to("elsewhere")
     with claimed(tmp_path / "link", "shard", print):
         assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_claim_that_another_machine_removes_meanwhile_is_tried_again(tmp_path, monkeypatch):
+    """What NFS and GlusterFS say about a file that is open here and was removed elsewhere."""
+    answers = [BlockingIOError(), OSError(errno.ESTALE, "stale"), None]
+    lock, read, shut = fcntl.flock, os.pread, os.close
+
+    def flock(handle, how):
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+        lock(handle, how)
+
+    def pread(*arguments):
+        if answers:
+            raise OSError(errno.ESTALE, "stale")
+        return read(*arguments)
+
+    def close(handle):
+        shut(handle)
+        if answers:
+            raise OSError(errno.ESTALE, "stale")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    monkeypatch.setattr("os.pread", pread)
+    monkeypatch.setattr("os.close", close)
+    _claim(tmp_path, "shard", told := [], order := [])
+
+    assert order == [("shard", True)]
+    assert told == answers == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_locks_nobody_waits(tmp_path, monkeypatch):
