@@ -72,10 +72,6 @@ checked: dev
 	GCN_LUIGI_CHECKED=1 $(BIN)/python -m pytest --quiet -p no:cacheprovider -o pythonpath="build/checked/lib ." \
 		$(KERNEL_TESTS)
 
-# Packages built and installed, faults and inputs in large numbers, benchmarks, memory, training.
-test-nightly: dev
-	$(PYTEST) --numprocesses 3 -m nightly $(PYTEST_ARGS)
-
 # The kernel tests on kernels that do not check indices but stop at the first access outside an allocation, signed
 # overflow, misaligned access, or shift or cast beyond the type. They run on the plain loops and, if this machine
 # supports them, on the wide ones, both at once on two cores.
