@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 from gcn_luigi.bands import Band
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.inputs.remote import refuse_remote
+from gcn_luigi.io.objects.remote import refuse_remote
 from gcn_luigi.old_keys import OLD_KEYS, renew
 from gcn_luigi.settings import RegionSettings
 
@@ -243,13 +243,18 @@ def _text(path: Path) -> str:
         raise ConfigError(
             "the file is stored as UTF-16, as some editors do; a TOML file must be UTF-8",
             where=str(path),
-            fix="save it again with the encoding UTF-8, or: iconv -f UTF-16 -t UTF-8",
+            fix=f"save it again with the encoding UTF-8, or: iconv -f UTF-16 -t UTF-8 {path} > NEW.toml",
         )
     try:
         # Windows editors begin a file with an invisible byte order mark.
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"not a TOML file: {error}", where=str(path), fix="fix the line named above") from error
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"line {line} holds the byte {data[error.start]:#04x}, which is no UTF-8; a TOML file must be UTF-8",
+            where=str(path),
+            fix="save it again with the encoding UTF-8; if that letter is the only one, type it again",
+        ) from error
 
 
 def _no_such_region(path: Path) -> ConfigError:

@@ -10,7 +10,7 @@ import click
 
 from gcn_luigi.cli.completion import complete_region
 from gcn_luigi.config import load_region
-from gcn_luigi.io.inputs.remote import refuse_remote
+from gcn_luigi.io.objects.remote import refuse_remote
 from gcn_luigi.luigi_host.cfg_files import check_readable, choose_cfg, find_files
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import luigi
 
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.gdal import set_aside, told
-from gcn_luigi.io.inputs.remote import refuse_remote
+from gcn_luigi.io.objects.remote import refuse_remote
 from gcn_luigi.io.publish.safe_names import is_name, is_plain_text
 from gcn_luigi.luigi_host.cfg_check import check_settings
 from gcn_luigi.luigi_host.trust import check_scheduler, is_loopback

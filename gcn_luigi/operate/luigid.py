@@ -21,11 +21,15 @@ LOOPBACK = "127.0.0.1"
 _PATIENCE_S = 30.0
 _RIVAL_S = 3.0
 _FIX = "remove it or choose another --output; `gcn run --local-scheduler` needs no such directory"
-# The scheduler ends with its parent, however that ends (1 is PR_SET_PDEATHSIG, 15 is SIGTERM; Linux only).
+# The scheduler ends with its parent, whose number is the first argument, however that ends (1 is PR_SET_PDEATHSIG, 15
+# is SIGTERM; Linux only). The parent may have ended before the kernel was asked for this.
 _LUIGID = """
-import ctypes, sys
+import ctypes, os, sys
+parent = int(sys.argv.pop(1))
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, 15)
+if os.getppid() != parent:
+    sys.exit(1)
 from luigi.cmdline import luigid
 luigid()
 """
@@ -97,7 +101,7 @@ def central_scheduler(port: int, state: Path, config: Path) -> Iterator[str]:
     with os.fdopen(descriptor, "wb") as stream:
         options = ["--address", LOOPBACK, "--port", str(port), "--state-path", str(kept)]
         process = subprocess.Popen(  # noqa: S603  our own interpreter, fixed arguments
-            [sys.executable, "-c", _LUIGID, *options],
+            [sys.executable, "-c", _LUIGID, str(os.getpid()), *options],
             env={**os.environ, "LUIGI_CONFIG_PATH": str(config)},
             stdin=subprocess.DEVNULL,
             stdout=stream,

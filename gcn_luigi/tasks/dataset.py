@@ -306,7 +306,7 @@ def check_one_state(root: RegionTask) -> None:
     Raises InputError if two files were made from different states of a source, or if a file was made from another state
     than the present one.
     """
-    fix = f"do not change the sources, and run again: gcn run {root.region}; it rebuilds the older files"
+    fix = "do not change the sources, and run the same command again; it rebuilds the older files"
     records = records_of(root).items()
     for found in disagreements((name, record.parts.get("sources", {})) for name, record in records if record):
         raise InputError(

@@ -139,9 +139,11 @@ class TestWhatIsRefused:
 
     def test_bytes_that_are_no_text_are_no_toml(self, tmp_path):
         path = tmp_path / "alps.toml"
-        path.write_bytes(b"region = '\xff\xfe'")
+        path.write_bytes(b"# x\nregion = '\xff\xfe'")
 
-        assert refused(path).what.startswith("not a TOML file")
+        error = refused(path)
+        assert "line 2 holds the byte 0xff" in error.what
+        assert "UTF-8" in error.fix
 
     def test_a_directory_is_no_file(self, tmp_path):
         path = tmp_path / "alps.toml"

@@ -1,10 +1,11 @@
 """Find the tiles of a region, check every header, and report all problems at once."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,23 +14,23 @@ from gcn_luigi.errors import GcnLuigiError, InputError, LatticeError
 from gcn_luigi.io.inputs.alignment import OFFER, find_layers, region_lattice, usual_lattice
 from gcn_luigi.io.inputs.inventory import NOTE_KINDS, Inventory, Note, SourceFile, tile_order
 from gcn_luigi.io.inputs.matching import (
-    FIX_MISSING,
-    FIX_NO_TILE,
     Candidate,
     Findings,
     base_directories,
     list_candidates,
-    path_patterns,
 )
+from gcn_luigi.io.inputs.missing import find_missing, find_missing_years
 from gcn_luigi.io.inputs.patterns import Match
 from gcn_luigi.io.raster.crs import crs_code, crs_of
 from gcn_luigi.io.raster.header import COPY_FIRST, Header, fix_unwritten, header_reader, window_on
 from gcn_luigi.io.raster.placement import EVERYWHERE
 from gcn_luigi.io.raster.warp import suited_method
 from gcn_luigi.lattice import Lattice, Window, WindowSet
+from gcn_luigi.prepare.layers.terrain import length_unit
 from gcn_luigi.prepare.missing.described_years import contradicts, described_years
 from gcn_luigi.settings import RegionSettings
 
+_T = TypeVar("_T", bound=Hashable)
 # Types that convert to int16 without loss.
 _OPTICAL_DTYPES = ("int16", "uint8", "int8")
 _FIX_YEARS = (
@@ -92,8 +93,8 @@ def scan_tiles(
             where=f"{root}: {', '.join(sorted(set(base_directories(settings).values())))}",
             fix="name the files <directory>/<tile>/*_<suffix>.tif, or correct bands.suffix",
         )
-    _find_missing(candidates, tiles, settings, findings)
-    _find_missing_years(candidates, settings, findings)
+    find_missing(candidates, tiles, settings, findings)
+    find_missing_years(candidates, settings, findings)
     paths = [(dataset or root if one.is_made else root) / one.path for one in candidates]
     # Several bands may be in one file.
     read = header_reader(paths)
@@ -102,6 +103,7 @@ def scan_tiles(
     fitting = [found for one in opened if (found := _fitted(one, len(settings.years), findings)) is not None]
     _check_years(opened, settings, findings)
     _check_scalings(fitting, findings)
+    _check_units(fitting, findings)
     if not fitting:
         findings.check(root)
     placed, lattice = _place(fitting, settings, findings)
@@ -114,65 +116,6 @@ def scan_tiles(
     layers = () if settings.align.resampling is None else find_layers(root, settings, lattice, findings)
     findings.check(root)
     return Inventory(lattice, tuple(files), **notes, layers=layers)
-
-
-def _find_missing(
-    candidates: Iterable[Candidate], tiles: set[str], settings: RegionSettings, findings: Findings
-) -> None:
-    """Report files that optical tiles lack, and note tiles that only have topography."""
-    bases = base_directories(settings)
-    listed = [candidate for candidate in candidates if candidate.choice is None]
-    found = {(candidate.tile, candidate.band.name) for candidate in listed}
-    present = {(candidate.tile, candidate.base) for candidate in listed}
-    bands = [table.as_band() for table in settings.file_tables if table.path is None]
-    missing = []
-    for tile in sorted(tiles, key=tile_order):
-        for base in sorted(set(bases.values())):
-            if (tile, base) not in present:
-                missing.append(Note(tile, "", base, "no file of any band in this tile's directory"))
-                continue
-            lacking = [band for band in bands if bases[band.role] == base and (tile, band.name) not in found]
-            missing += [Note(tile, band.name, base, f"no file ends in _{band.suffix}.tif") for band in lacking]
-    for note in missing:
-        if settings.tiles.on_missing == "gap":
-            findings.note("missing", note)
-        else:
-            findings.problem(note, FIX_MISSING if note.band else FIX_NO_TILE)
-    for tile, base in sorted(present):
-        if tile not in tiles:
-            findings.note("unmatched", Note(tile, "", base, "a tile without optical files"))
-
-
-def _find_missing_years(candidates: Iterable[Candidate], settings: RegionSettings, findings: Findings) -> None:
-    """Report tiles and years for which a band with a path has no file.
-
-    If its path names the tile, a band needs every tile that any other band has; topography may have other tiles than
-    optical and quality bands. If its path names the year, it needs every year.
-    """
-    # For topography, and for all others.
-    tiles: dict[bool, set[str]] = {True: set(), False: set()}
-    patterns = {pattern.band.name: pattern for pattern, _ in path_patterns(settings)}
-    found: dict[tuple[str, str], set[int | None]] = {}
-    for candidate in candidates:
-        if candidate.choice is not None:
-            if patterns[candidate.band.name].has_tile:
-                tiles[candidate.band.role is Role.TOPO].add(candidate.tile)
-            found.setdefault((candidate.band.name, candidate.tile), set()).add(candidate.year)
-    for pattern in patterns.values():
-        band = pattern.band
-        needed = sorted(tiles[band.role is Role.TOPO], key=tile_order) if pattern.has_tile else [""]
-        if not any(name == band.name for name, _ in found):
-            continue
-        for tile in needed:
-            years = found.get((band.name, tile), set())
-            missing = [year for year in settings.years if year not in years] if pattern.has_year else []
-            if not years or missing:
-                reason = f"no file for {', '.join(map(str, missing))}" if missing else "no file"
-                note = Note(tile, band.name, pattern.text, reason)
-                if settings.tiles.on_missing == "gap":
-                    findings.note("missing", note)
-                else:
-                    findings.problem(note, FIX_MISSING)
 
 
 def _open(
@@ -239,13 +182,31 @@ def _scalings(one: _Opened) -> set[tuple[float, float]]:
     return {one.header.scalings[number - 1] for number in numbers}
 
 
+def _with_usual(fitting: Sequence[_Opened], of: Callable[[_Opened], set[_T]]) -> Iterator[tuple[_Opened, _T, _T]]:
+    """Yield each file with its own value and that of most files of its band; `of` returns the one value of a file."""
+    usual: dict[str, Counter[_T]] = {}
+    for one in fitting:
+        usual.setdefault(one.candidate.band.name, Counter()).update(of(one))
+    for one in fitting:
+        (own,), ((common, _), *_rest) = of(one), usual[one.candidate.band.name].most_common()
+        yield one, own, common
+
+
+def _check_units(fitting: Sequence[_Opened], findings: Findings) -> None:
+    """Report files in feet among others, or whose tag says something else than the band's unit."""
+    for one, own, common in _with_usual(fitting, lambda one: {length_unit(" ".join(one.header.units))}):
+        band = one.candidate.band
+        stated = length_unit(band.unit) if (band.scale, band.offset, band.use_tags) == (1.0, 0.0, False) else ""
+        wanted = stated or common
+        if own and own != wanted and "feet" in (own, wanted):
+            others = f"the unit of the band is {band.unit}" if stated else "most files of the band are not"
+            fix = "convert the file, or correct bands.unit or the tag: rio edit-info --bidx 1 --units m FILE"
+            findings.problem(one.note(f"is tagged as {own}, but {others}"), f"{fix}{COPY_FIRST}")
+
+
 def _check_scalings(fitting: Sequence[_Opened], findings: Findings) -> None:
     """Report files whose scale or offset tags differ from those of most files of their band."""
-    usual: dict[str, Counter[tuple[float, float]]] = {}
-    for one in fitting:
-        usual.setdefault(one.candidate.band.name, Counter()).update(_scalings(one))
-    for one in fitting:
-        (own,), ((common, _), *_rest) = _scalings(one), usual[one.candidate.band.name].most_common()
+    for one, own, common in _with_usual(fitting, _scalings):
         if own != common:
             said, others = (f"scale {scale:g} and offset {offset:g}" for scale, offset in (own, common))
             fix = "write the same scale and offset tags into all files of the band, with pixels that fit them"

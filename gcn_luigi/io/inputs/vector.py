@@ -37,6 +37,7 @@ _LEAVE_OUT = ', or leave them out: outlines.on_unusable = "skip"'
 # For polygons other than outlines. For outlines there is a setting.
 _MOST_REPAIRED = 0.01
 # The fix for several layers if no setting can name one.
+_NAME_ONE = "name one of them with the key for the layer ([outlines] layer, for outlines)"
 _APART = "save the one to use in a separate file"
 _ID_HEADERS = {"label", "new_id", "id", "partition", "cell", "cell_id", "grid_id", "rejects", "rejected", "reject"}
 # Tried in this order: UTF-8 accepts hardly any other text, Windows-1252 nearly every text.
@@ -213,7 +214,7 @@ def _fields(line: str, delimiter: str, path: Path) -> list[str]:
         ) from error
 
 
-def _read(path: Path, layer: str | None, several: str = "name one of") -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _read(path: Path, layer: str | None, several: str = _NAME_ONE) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return a table, and a note if its text has another encoding than the file claims."""
     where = str(path)
     if not path.exists():

@@ -61,6 +61,8 @@ class Header:
     mask: int = 0
     # Scale and offset tags.
     scalings: tuple[tuple[float, float], ...] = ()
+    # Unit tags; empty without one.
+    units: tuple[str, ...] = ()
     # Metadata items.
     items: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
     # A message about blocks that were never written in bands without a nodata tag. GDAL reads them as 0. Empty if a
@@ -132,6 +134,7 @@ def read_header(path: Path, *, is_lattice: bool = True) -> Header:
             is_scaled=set(scalings) != {(1.0, 0.0)},
             mask=mask,
             scalings=scalings,
+            units=tuple(unit or "" for unit in dataset.units)[:count],
             items=tuple(dataset.tags(band) for band in dataset.indexes[:count]),
             unwritten="" if mask else unwritten_blocks(dataset),
         )

@@ -8,6 +8,7 @@ A pixel is missing (NaN) in every result if its 3 x 3 neighbourhood contains nod
 of the array the surface is continued linearly, so an array without gaps gives a result without gaps.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +21,9 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.prepare.layers.source_values import UNSCALED
 
+# Words of units in which a foot or a metre is named.
+_FEET = frozenset({"ft", "foot", "feet", "ftus", "usft"})
+_METRES = frozenset({"m", "metre", "metres", "meter", "meters"})
 Surface = npt.NDArray[np.floating[Any]]
 Frame = tuple[tuple[bool, bool], tuple[bool, bool]]
 # The aspect of a flat pixel, in degrees, as in ArcGIS.
@@ -203,6 +207,12 @@ def _derivatives(around: Surface, pixel_size: float) -> tuple[Surface, Surface, 
             (north - 2 * centre + south) / step**2,
             corners / (4 * step**2),
         )
+
+
+def length_unit(tag: str) -> str:
+    """Return ``feet`` or ``metres``, whichever a unit tag names (``US survey foot``, ``m``); empty if neither."""
+    words = set(re.split(r"[^a-z]+", tag.lower()))
+    return "feet" if words & _FEET else "metres" if words & _METRES else ""
 
 
 def metres_of(

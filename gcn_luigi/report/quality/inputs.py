@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from pydantic import BaseModel
+
 from gcn_luigi.bands import Band
 from gcn_luigi.io.inputs.inventory import NOTE_KINDS
 from gcn_luigi.report.quality.data import ReportData
@@ -233,6 +235,10 @@ def _rows(section: Section, prefix: str = "") -> Iterator[tuple[str, str, bool]]
             yield prefix + key, _plain(value), not field.is_required() and value != field.default
 
 
+def _holds_sections(values: Iterable[Any]) -> bool:
+    return any(isinstance(item, BaseModel) for item in values)
+
+
 def _plain(value: Any) -> str:
     if value is None:
         return NONE
@@ -240,6 +246,9 @@ def _plain(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, dict):
         return ", ".join(f"{key} {_plain(item)}" for key, item in value.items()) or NONE
+    if isinstance(value, BaseModel):
+        given = ((key, item) for key, item in value if item is not None)
+        return ", ".join(f"{key} {_plain(item)}" for key, item in given) or NONE
     if isinstance(value, Iterable) and not isinstance(value, str):
-        return ", ".join(map(str, value)) or NONE
+        return "; ".join(map(_plain, value)) if _holds_sections(value) else ", ".join(map(_plain, value)) or NONE
     return f"{value:g}" if isinstance(value, float) and value != int(value) else str(value)

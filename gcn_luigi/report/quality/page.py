@@ -174,7 +174,7 @@ def _facts(data: ReportData) -> list[tuple[str, str, str]]:
         (
             "Shared",
             number(len(leaks.shared_glaciers)),
-            f"glaciers in {'two' if has_test else 'both'} splits; {number(leaks.shared_pixels)} pixels",
+            f"glaciers, in {'two' if has_test else 'both'} splits; {number(leaks.shared_pixels)} pixels",
         ),
     ]
 

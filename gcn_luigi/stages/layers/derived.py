@@ -1,6 +1,5 @@
 """Topographic bands computed from the joined tiles of an elevation model, strip by strip."""
 
-import re
 from pathlib import Path
 
 from gcn_luigi.bands import Band
@@ -9,13 +8,11 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks, open_geotiff
 from gcn_luigi.io.raster.header import COPY_FIRST, open_raster, read_header
-from gcn_luigi.prepare.layers.terrain import derive, metres_of, with_neighbours
+from gcn_luigi.prepare.layers.terrain import derive, length_unit, metres_of, with_neighbours
 from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.conversion import Target, strips
 from gcn_luigi.stages.layers.mosaics import mosaic_of, read_inventory
 
-# Words of units in which a foot is named.
-_FEET = frozenset({"ft", "foot", "feet", "ftus", "usft"})
 # Rows and columns of a strip: 4 MB of float64, of which a curvature needs about a dozen.
 _STRIP = (BLOCK, 2048)
 
@@ -74,8 +71,7 @@ def _check_metres(region: Region, paths: DatasetPaths, elevations: Band) -> None
     path = file.place(region.root, paths.root)
     with open_raster(path) as dataset:
         unit = dataset.units[file.number_of(0) - 1] or ""
-    words = set(re.split(r"[^a-z]+", unit.lower()))
-    if words & _FEET:
+    if length_unit(unit) == "feet":
         raise InputError(
             f"the elevations of {elevations.name} are in the unit {unit}, by the tag of their file",
             where=str(path),

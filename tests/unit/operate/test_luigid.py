@@ -5,6 +5,8 @@ import json
 import os
 import pickle
 import socket
+import sys
+import time
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
@@ -149,6 +151,27 @@ class _Intruder:
 
 
 @pytest.mark.luigid
+@pytest.mark.luigid
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+@pytest.mark.skipif(sys.platform != "linux", reason="on other systems nothing ends it")
+def test_a_scheduler_whose_parent_was_killed_while_it_started_ends(tmp_path, monkeypatch):
+    """The kernel tells of the death of a parent only after it was asked to."""
+    monkeypatch.setattr(central, "_wait_until_up", lambda *_: os._exit(0))
+    parent = os.fork()
+    if parent == 0:
+        with central_scheduler(0, tmp_path / "state", LUIGI_CFG):
+            os._exit(1)
+    assert os.waitpid(parent, 0) == (parent, 0)
+
+    def left():
+        return [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(one.info["cmdline"] or [])]
+
+    deadline = time.monotonic() + 20
+    while left() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left() == []
+
+
 def test_a_planted_state_is_never_loaded_and_an_open_directory_is_closed(tmp_path):
     state = tmp_path / "state"
     state.mkdir(mode=0o777)

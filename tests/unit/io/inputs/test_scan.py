@@ -2,6 +2,7 @@ import shutil
 
 import numpy as np
 import pytest
+import rasterio
 
 from gcn_luigi.errors import ConfigError, InputError, LatticeError
 from gcn_luigi.io.inputs.scan import scan_tiles
@@ -370,3 +371,45 @@ def test_an_absent_directory_is_named(tmp_path):
 def test_settings_that_cannot_work_are_refused(two, changes):
     with pytest.raises(ConfigError):
         scan_tiles(two, region(**changes))
+
+
+def _tag_units(root, tile, unit):
+    with rasterio.open(next((root / "topo" / tile).glob("*.tif")), "r+") as file:
+        file.units = (unit,)
+
+
+class TestUnits:
+    """A number of feet looks like a number of metres."""
+
+    @pytest.mark.parametrize("unit", ["ft", "US survey foot", "Feet"])
+    def test_a_tile_in_feet_among_others_is_refused(self, two, unit):
+        write_tile(two, "0013", col=8)
+        _tag_units(two, "0012", unit)
+
+        with pytest.raises(InputError, match="is tagged as feet, but most files of the band are not") as caught:
+            scan_tiles(two, region())
+        assert "0012" in caught.value.where
+
+    def test_feet_are_refused_where_the_band_is_in_metres(self, two):
+        for tile in ("0007", "0012"):
+            _tag_units(two, tile, "ft")
+        tables = [{"name": "a", "role": "optical"}, {"name": "dem", "role": "topo", "suffix": "dem_temp", "unit": "m"}]
+
+        with pytest.raises(InputError, match="is tagged as feet, but the unit of the band is m"):
+            scan_tiles(two, region(bands=tables))
+        for stated in ({"unit": "ft"}, {"unit": ""}, {"unit": "m", "scale": 0.3048}):
+            scan_tiles(two, region(bands=[tables[0], {**tables[1], **stated}]))
+
+    def test_metres_are_refused_where_the_band_is_in_feet(self, two):
+        _tag_units(two, "0007", "metre")
+        tables = [{"name": "a", "role": "optical"}, {"name": "dem", "role": "topo", "suffix": "dem_temp", "unit": "ft"}]
+
+        with pytest.raises(InputError, match="is tagged as metres, but the unit of the band is ft"):
+            scan_tiles(two, region(bands=tables))
+
+    @pytest.mark.parametrize("units", [("m", ""), ("metre", "m"), ("kelvin", "m"), ("", "")])
+    def test_other_tags_say_nothing_about_feet(self, two, units):
+        for tile, unit in zip(("0007", "0012"), units, strict=True):
+            _tag_units(two, tile, unit)
+
+        assert len(scan_tiles(two, region()).tiles) == 2

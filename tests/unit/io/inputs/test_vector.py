@@ -199,7 +199,8 @@ def test_a_file_with_several_layers_asks_which(path):
 
     with pytest.raises(InputError, match="2 layers") as caught:
         read_outlines(path, SETTINGS, CRS)
-    assert caught.value.fix == "name one of: outlines, other"
+    assert caught.value.fix.startswith("name one of them with the key for the layer")
+    assert caught.value.fix.endswith(": outlines, other")
     assert read_outlines(path, OutlineSettings(path="x", layer="other"), CRS).table["outline"].tolist() == ["b"]
 
 

@@ -32,8 +32,9 @@ def refuse_remote(text: str, *, where: str, is_source: bool = False) -> None:
     else:
         copy = _COPY.get(kind, "rclone copy")
         store = text if "://" in text else "STORE"
+        fetch = f"wget --recursive --no-parent {text}" if kind in ("http", "https") else f"{copy} {store} DIRECTORY"
         fix = (
-            f"copy the files to this machine first, for example `{copy} {store} DIRECTORY`, and name that directory"
+            f"copy the files to this machine first, for example `{fetch}`, and name that directory"
             if is_source
             else f"name a directory on this machine, and copy the result afterwards, for example `{copy} "
             f"DIRECTORY {store}`"

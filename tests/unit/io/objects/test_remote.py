@@ -4,7 +4,7 @@ import pytest
 
 import gcn_luigi
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.io.inputs.remote import refuse_remote
+from gcn_luigi.io.objects.remote import refuse_remote
 from gcn_luigi.tasks import Dataset
 
 REMOTE = [
@@ -82,6 +82,7 @@ def test_what_is_on_one_is_taken(text):
         ("s3://bucket/x", True, "`aws s3 sync s3://bucket/x DIRECTORY`"),
         ("/vsigs/bucket/x", False, "`gcloud storage rsync -r DIRECTORY STORE`"),
         ("hdfs://node/x", True, "`rclone copy hdfs://node/x DIRECTORY`"),
+        ("https://example.org/x", True, "`wget --recursive --no-parent https://example.org/x`"),
         ("file:///data/x", False, "write only the path: /data/x"),
     ],
 )
