@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from gcn_luigi.errors import ConfigError
 
@@ -58,6 +59,8 @@ _FIXED = (
     ("PROJ_NETWORK", "OFF"),
     ("PROJ_SKIP_READ_USER_WRITABLE_DIRECTORY", "YES"),
 )
+# Where boto3 is installed, rasterio starts it with each of its environments, and fails if there is no such profile.
+_PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _HOME_FILE = Path(".gdal") / "gdalrc"
 _OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*=")
 # Each library has its own copy of PROJ. The second value is the directory of the database in its wheel.
@@ -161,6 +164,8 @@ def set_aside(environ: MutableMapping[str, str] = os.environ) -> tuple[str, ...]
     for name in dropped:
         del environ[name]
     environ.update(fixed)
+    for name in _PROFILES:
+        environ.pop(name, None)
     _forget(files)
     if dropped & _TABLES:
         _use_own_tables()
@@ -240,6 +245,14 @@ def _check_tables(environ: Mapping[str, str]) -> None:
             fix="unset these variables, or set them to the directory of the PROJ that rasterio and pyproj were built "
             "with",
         ) from error
+
+
+def environment(**options: Any) -> Any:
+    """Return a `rasterio.Env` with options and without credentials: files lie on file systems, and boto3 stays out."""
+    import rasterio  # noqa: PLC0415
+    from rasterio.session import DummySession  # noqa: PLC0415
+
+    return rasterio.Env(session=DummySession(), **options)
 
 
 def pin_rasters() -> None:

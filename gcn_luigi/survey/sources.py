@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-import rasterio
-
 from gcn_luigi.errors import GcnLuigiError
+from gcn_luigi.io.gdal import environment
 from gcn_luigi.io.inputs.cube_looks import CubeLook, look_at_cube
 from gcn_luigi.io.inputs.layers import LayerLook, look_at_layers
 from gcn_luigi.io.inputs.looks import Look, Values, look_at, sample_values
@@ -96,7 +95,7 @@ def survey(root: Path, say: Say) -> Findings:
     rasters = [path for path in rasters if path not in set(strange)]
     found.n_in_vrts = len(used & set(listed.rasters))
     groups = group_names(rasters)
-    with rasterio.Env():
+    with environment():
         images = []
         for number, group in enumerate(groups):
             say(f"{group.pattern}: {len(group.files):,} files", number / max(len(groups), 1))

@@ -290,7 +290,7 @@ def test_files_made_from_two_states_of_a_source_are_not_sealed_and_not_sound(sea
         sealed.make()
     assert caught.value.where == OUTLINES
     assert "label.tif" in caught.value.what
-    assert "gcn run tiny" in caught.value.fix
+    assert "run the same command again" in caught.value.fix
     assert not sealed.paths.dataset.exists()
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import deflate
 import numpy as np
-import rasterio
 from rasterio.enums import Compression, Interleaving
 from rasterio.errors import RasterioIOError
 
 from gcn_luigi.errors import GcnLuigiError, InputError, LatticeError
+from gcn_luigi.io.gdal import environment
 from gcn_luigi.io.raster.crs import crs_code, crs_of, is_same_crs
 from gcn_luigi.io.raster.drivers import open_local
 from gcn_luigi.io.raster.masks import mask_of
@@ -165,7 +165,7 @@ def header_reader(paths: Iterable[Path]) -> Callable[[Path], Header]:
 
 
 def _read_part(paths: Iterable[Path]) -> dict[Path, Header | GcnLuigiError]:
-    with rasterio.Env():
+    with environment():
         return {path: _header_or_refusal(path) for path in paths}
 
 

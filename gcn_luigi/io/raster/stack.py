@@ -5,9 +5,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
+from gcn_luigi.io.gdal import environment
 from gcn_luigi.io.raster.compositor import Compositor, DatasetCache, Layer, Plane
 from gcn_luigi.io.raster.vrt import Vrt
 from gcn_luigi.lattice import Window
@@ -46,7 +46,7 @@ class StackReader:
         self._room = ahead_bytes
         is_float = any(band.dtype == "float32" for stack in stacks.values() for band in stack.bands)
         self._dtype = np.dtype("float32" if is_float else "int16")
-        self._environment = rasterio.Env(GDAL_CACHEMAX=block_bytes, GDAL_NUM_THREADS="1")
+        self._environment = environment(GDAL_CACHEMAX=block_bytes, GDAL_NUM_THREADS="1")
         self._datasets = DatasetCache()
         self._compositor = Compositor(self._datasets, block_bytes // 2)
         self._layers: dict[int, list[Layer | None]] = {}

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import rasterio
 
 from gcn_luigi.bands import LABEL_IGNORE, Band
 from gcn_luigi.errors import ConfigError, GcnLuigiError, PublishError
+from gcn_luigi.io.gdal import environment
 from gcn_luigi.io.publish.atomic import sync, temporary_sibling
 from gcn_luigi.io.raster.geotiff import open_geotiff
 from gcn_luigi.io.raster.qgis_styles import confidence_style, flags_style, image_style, label_style, split_style
@@ -90,7 +90,7 @@ class ExportFiles:
             "confidence": NO_CONFIDENCE,
         }[layer]
         with (
-            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+            environment(GDAL_TIFF_INTERNAL_MASK=True),
             open_geotiff(path, lattice, dtype=self._types[layer].name, nodata=nodata, names=names) as file,
         ):
             tags = {"AREA_OR_POINT": "Area", "gcn_luigi_dataset": self._dataset.digest}
