@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.faults.arena import make_arena
 from tests.faults.figures import Figures
 from tests.faults.jobs import Job, run_job
-from tests.faults.report import page
+from tests.faults.report import page, refreshed
 from tests.faults.scenarios import Scenario, scenarios
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
@@ -77,6 +77,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--scale", type=float, default=1.0, help="times as many jobs")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--minutes", type=float, default=40.0, help="no job is started later")
+    parser.add_argument("--refresh", action="store_true", help="put what --only names into docs/reliability.md")
     parser.add_argument("--json", type=Path, help="where the figures go")
     parser.add_argument("--page", type=Path, help="where the page goes; docs/reliability.md in the long form")
     return parser.parse_args(arguments)
@@ -107,6 +108,11 @@ def main() -> int:
         results, left_out = run_jobs(jobs_of(chosen, options), root, options)
     finally:
         shutil.rmtree(root, ignore_errors=True)
+    if options.refresh:
+        named = " ".join(f"--only '{name}'" for name in results)
+        said = f"`python -m tests.faults {named} --refresh`, seed {options.seed}, "
+        minutes = (time.monotonic() - began) / 60
+        PAGE.write_text(refreshed(PAGE.read_text(encoding="utf-8"), results, f"{said}{minutes:.0f} minutes"))
     if options.json:
         options.json.write_text(json.dumps({name: figures.to_dict() for name, figures in results.items()}))
     out = options.page or (None if options.quick or options.only or options.job is not None else PAGE)

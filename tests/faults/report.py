@@ -1,6 +1,7 @@
 """The page that says what was tried and what was found, made from the figures of one long run."""
 
 import platform
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -19,6 +20,8 @@ BAD = (
     "unnoticed flip",
     "broken input",
 )
+# Begins the lines about scenarios that were done again later.
+_AGAIN = "Done again later:"
 _PROGRAMS = ("luigi", "rasterio", "h5py", "numpy")
 _HEADING = """\
 # Reliability
@@ -36,7 +39,9 @@ Damaged outputs are repaired in one process; there, inodes and file times also s
 """
 
 
-def page(results: Mapping[str, Figures], *, command: str, seed: int, minutes: float, left_out: int) -> str:
+def page(
+    results: Mapping[str, Figures], *, command: str, seed: int, minutes: float, left_out: int, later: Sequence[str] = ()
+) -> str:
     """Return the page.
 
     Parameters
@@ -51,6 +56,8 @@ def page(results: Mapping[str, Figures], *, command: str, seed: int, minutes: fl
         How long it took.
     left_out : int
         Jobs that did not fit into the time.
+    later : sequence of str
+        Lines about scenarios that were done again later.
 
     Returns
     -------
@@ -63,12 +70,54 @@ def page(results: Mapping[str, Figures], *, command: str, seed: int, minutes: fl
     programs = ", ".join(f"{name} {version(name)}" for name in _PROGRAMS)
     named = f"gcn-luigi {version('gcn-luigi')}, Python {platform.python_version()}, {programs}"
     without = f", {left_out} jobs left out" if left_out else ""
+    later = [*later, f"* Versions: {named}; {platform.system()} {platform.release()}."]
+    return _page(results, total, [f"* Command: `{command}`, seed {seed}, {minutes:.0f} minutes{without}.", *later])
+
+
+def refreshed(text: str, results: Mapping[str, Figures], said: str) -> str:
+    """Return a page on which the scenarios of `results` were done again; `said` tells how."""
+    figures = {name: results.get(name, one) for name, one in figures_of(text).items()}
+    figures.update((name, one) for name, one in results.items() if name not in figures)
+    total = Figures()
+    for one in figures.values():
+        total.add(one)
+    lines = text.partition("\n## ")[0].splitlines()
+    for note in (line[2:].rstrip(".") for line in lines if line.startswith("* ")):
+        if not note.startswith(("Command:", "Versions:", _AGAIN)):
+            total.note(note[0].lower() + note[1:])
+    named = [line for line in lines if line.startswith(("* Command:", f"* {_AGAIN}"))]
+    versions = [line for line in lines if line.startswith("* Versions:")]
+    return _page(figures, total, [*named, f"* {_AGAIN} {said}.", *versions])
+
+
+def figures_of(text: str) -> dict[str, Figures]:
+    """Return what a page says about each scenario, without notes and problems."""
+    found = {}
+    for name, row in read_rows(text).items():
+        codes = Counter(
+            {code: _number(times) for code, times in re.findall(r"(-?\d+) \(([\d,]+)\)", row["exit codes"])}
+        )
+        bad = Counter({kind: _number(times) for kind, times in re.findall(r"([a-z ]+) ([\d,]+)(?:; |$)", row["found"])})
+        files, compared = _number(row["files compared"]), _number(row["bytes compared"])
+        found[name] = Figures(_number(row["disturbed builds"]), Counter(), codes, files, compared, bad)
+    found.pop("**all**")
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|") and len(cells) == 3 and cells[0] in found:
+            found[cells[0]].faults[cells[1]] = _number(cells[2])
+    return found
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def _page(results: Mapping[str, Figures], total: Figures, head: Sequence[str]) -> str:
     kinds = [(name, kind, times) for name, one in results.items() for kind, times in sorted(one.faults.items())]
     bad = (*BAD, *sorted(set(total.found) - set(BAD)))
     lines = [
         _HEADING,
-        f"* Command: `{command}`, seed {seed}, {minutes:.0f} minutes{without}.",
-        f"* Versions: {named}; {platform.system()} {platform.release()}.",
+        *head,
         *(f"* {note[0].upper()}{note[1:]}." for note in sorted(total.notes)),
         _CHECKS,
         *_table(HEAD, (*(_cells(name, one) for name, one in results.items()), _cells("**all**", total))),

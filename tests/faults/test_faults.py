@@ -14,7 +14,7 @@ from tests.faults.arena import Arena
 from tests.faults.clock import compiled
 from tests.faults.figures import Figures
 from tests.faults.inputs import SUBJECTS
-from tests.faults.report import page, read_rows
+from tests.faults.report import figures_of, page, read_rows, refreshed
 from tests.faults.same_bytes import shuffled
 from tests.faults.scenarios import scenarios
 from tests.integration.commands import Commands, left_after, make_tiny
@@ -171,6 +171,30 @@ def test_the_page_gives_the_figures_back():
     assert row["found"] == "orphan 1"
     assert "seed 7" in text
     assert "one lives on" in text
+
+
+def test_a_page_is_refreshed_with_scenarios_that_were_done_again():
+    kills, full, again = (Figures(builds=number, files=2, compared=1_234) for number in (1, 2, 3))
+    kills.faults["worker killed"], full.faults["disk full"], again.faults["parent killed"] = 4, 5, 1_006
+    kills.codes.update(["30", "-9", "30"])
+    full.note("full disk: a small one")
+    kills.problem("orphan", "one lives on")
+    said = {"command": "make faults", "seed": 7, "minutes": 12.2, "left_out": 0}
+    before = page({"kills": kills, "disk full": full}, **said)
+    assert figures_of(before)["kills"].found == kills.found
+    assert figures_of(before)["kills"].codes == kills.codes
+    assert figures_of(before)["disk full"].faults == full.faults
+
+    text = refreshed(before, {"kills": again}, "`python -m tests.faults --only kills`, 3 minutes")
+
+    assert read_rows(text)["kills"]["found"] == "0"
+    assert read_rows(text)["kills"]["faults"] == "1,006"
+    assert read_rows(text)["disk full"] == read_rows(before)["disk full"]
+    assert read_rows(text)["**all**"]["faults"] == "1,011"
+    assert "worker killed" not in text
+    assert "* Full disk: a small one." in text
+    assert "* Command: `make faults`, seed 7, 12 minutes.\n* Done again later: `python -m" in text
+    assert "one lives on" not in text
 
 
 def test_figures_survive_being_written_down():

@@ -83,7 +83,7 @@ def test_a_stopped_run_says_what_is_kept_and_goes_on_from_there(commands, tiny, 
     [
         # Before the command line is read, and when the command needs its libraries.
         ("click", "stopped before any work began\n"),
-        ("pydantic", "stopped before any work began\n"),
+        ("pydantic", "stopped\n"),
         ("luigi", "stopped\n"),
         ("geopandas", "stopped\n"),
     ],
