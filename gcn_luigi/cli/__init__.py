@@ -50,9 +50,9 @@ class _ImportedWhenNeeded(MutableMapping[str, click.Command]):
 
     def __getitem__(self, name: str) -> click.Command:
         if name not in self._imported:
-            module, told = _COMMANDS[name]
+            module, summary = _COMMANDS[name]
             command: click.Command = getattr(import_module(f"{__name__}.{module}"), name.replace("-", "_"))
-            command.short_help = told
+            command.short_help = summary
             self[name] = command
         return self._imported[name]
 
@@ -77,7 +77,7 @@ class _Commands(click.Group):
         """Write the list of commands."""
         del ctx
         with formatter.section("Commands"):
-            formatter.write_dl([(name, told) for name, (_, told) in sorted(_COMMANDS.items())])
+            formatter.write_dl([(name, summary) for name, (_, summary) in sorted(_COMMANDS.items())])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; Ctrl-C ends it with one plain line."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -193,25 +194,19 @@ def _all_killed(running: Running, cluster: _Cluster, rng: random.Random) -> bool
     return True
 
 
-def _stopped(running: Running, cluster: _Cluster, rng: random.Random) -> bool:
-    """Stop a node until it is given up; then all of it goes on."""
+def _stopped(running: Running, cluster: _Cluster, rng: random.Random, *, writes_first: bool = False) -> bool:
+    """Stop a node until it is given up; then all of it goes on.
+
+    If `writes_first`, what it was making is published before the node itself hears that it was given up.
+    """
     node = _while_it_writes(running, cluster, rng)
     if node is None:
         return False
     is_given_up = _stop(node, cluster, rng)
-    os.killpg(node.process.pid, signal.SIGCONT)
-    return is_given_up
-
-
-def _stopped_and_writes(running: Running, cluster: _Cluster, rng: random.Random) -> bool:
-    """Stop a node until it is given up; then what it was making is published, before the node hears that it was."""
-    node = _while_it_writes(running, cluster, rng)
-    if node is None:
-        return False
-    is_given_up = _stop(node, cluster, rng)
-    for process in _children(node):
-        process.send_signal(signal.SIGCONT)
-    left_after(_PATIENCE_S, lambda: _writers(node))
+    if writes_first:
+        for process in _children(node):
+            process.send_signal(signal.SIGCONT)
+        left_after(_PATIENCE_S, lambda: _writers(node))
     os.killpg(node.process.pid, signal.SIGCONT)
     return is_given_up
 
@@ -221,5 +216,5 @@ _LOSSES: dict[str, Callable[[Running, _Cluster, random.Random], bool]] = {
     "node killed while it writes": _killed_while_it_writes,
     "all nodes killed, then another comes": _all_killed,
     "node stopped until given up, then back": _stopped,
-    "node stopped until given up, then back and writes": _stopped_and_writes,
+    "node stopped until given up, then back and writes": partial(_stopped, writes_first=True),
 }

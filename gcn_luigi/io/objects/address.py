@@ -1,12 +1,11 @@
 """The address of a dataset in an object store, and which addresses can be read."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
 from gcn_luigi.errors import ConfigError
+from gcn_luigi.io.objects.remote import COPY
 
 # A drive letter is not a scheme.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -16,9 +15,6 @@ _MERGED = re.compile(r"(s3|gs|https?|file|memory):/(?!/)", re.IGNORECASE)
 _VIRTUAL = re.compile(r"/vsi[a-z0-9_]+(?:/|$)", re.IGNORECASE)
 _SCHEMES = ("s3", "gs", "https", "http")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_COPY: Mapping[str, str] = MappingProxyType(
-    {"s3": "aws s3 sync {} DIRECTORY", "gs": "gcloud storage rsync -r {} DIRECTORY"}
-)
 _OPENED = "s3://BUCKET/REGION, gs://BUCKET/REGION, https://SERVER/REGION, or a directory on this machine"
 
 
@@ -47,7 +43,9 @@ class Address:
     @property
     def copying(self) -> str:
         """A command that copies the dataset to a directory on this machine."""
-        return _COPY.get(self.scheme, "wget --recursive --no-parent --no-host-directories {}/").format(self.url)
+        if self.scheme in COPY:
+            return f"{COPY[self.scheme]} {self.url} DIRECTORY"
+        return f"wget --recursive --no-parent --no-host-directories {self.url}/"
 
 
 def address_of(text: str, *, where: str) -> Address | str:

@@ -12,6 +12,8 @@ from gcn_luigi.errors import ShardError
 Bytes = NDArray[np.uint8]
 # `range`: first byte and end, or the number of bytes before the end; `if_match`: an ETag. None of them is needed.
 Options = dict[str, Any]
+# Requests at the same time, by process.
+LANES = 8
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,8 @@ import numpy as np
 
 from gcn_luigi.errors import ConfigError, GcnLuigiError, ShardError, StoreError
 from gcn_luigi.io.objects.address import Address
-from gcn_luigi.io.objects.answers import Answer, Options, Version
+from gcn_luigi.io.objects.answers import LANES, Answer, Options, Version
 
-_LANES = 8
 _ERRORS: Mapping[str, type[GcnLuigiError]] = MappingProxyType(
     {kind.__name__: kind for kind in (ConfigError, ShardError, StoreError)}
 )
@@ -126,7 +125,7 @@ def serve() -> None:
             answered.write(content)
             answered.flush()
 
-    with ThreadPoolExecutor(_LANES) as pool:
+    with ThreadPoolExecutor(LANES) as pool:
         for line in asked:
             pool.submit(answer, json.loads(line))
         # Nobody waits for what is still being read.

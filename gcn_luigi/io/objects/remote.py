@@ -12,7 +12,8 @@ _SCHEME = re.compile(
 )
 # File systems inside GDAL: /vsis3/bucket/x.
 _VIRTUAL = re.compile(r"/vsi(?P<store>[a-z0-9]+)(?:_streaming)?(?:/|$)", re.IGNORECASE)
-_COPY: Mapping[str, str] = MappingProxyType(
+# Commands that copy from and to a store.
+COPY: Mapping[str, str] = MappingProxyType(
     {"s3": "aws s3 sync", "gs": "gcloud storage rsync -r", "gcs": "gcloud storage rsync -r", "az": "azcopy sync"}
 )
 
@@ -30,7 +31,7 @@ def refuse_remote(text: str, *, where: str, is_source: bool = False) -> None:
     if kind == "file":
         fix = f"write only the path: /{text.partition(':')[2].lstrip('/')}"
     else:
-        copy = _COPY.get(kind, "rclone copy")
+        copy = COPY.get(kind, "rclone copy")
         store = text if "://" in text else "STORE"
         fetch = f"wget --recursive --no-parent {text}" if kind in ("http", "https") else f"{copy} {store} DIRECTORY"
         fix = (

@@ -7,10 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from gcn_luigi.io.objects.address import Address
-from gcn_luigi.io.objects.answers import Answer, Asker, Bytes, Options, Version, changed, cut_short
+from gcn_luigi.io.objects.answers import LANES, Answer, Asker, Bytes, Options, Version, changed, cut_short
 
-# Requests at the same time, by process.
-_LANES = 8
 _PART = 8_000_000
 
 
@@ -85,7 +83,7 @@ class ObjectStore:
         self._here()
         with self._lock:
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(_LANES, thread_name_prefix="gcn-store")
+                self._pool = ThreadPoolExecutor(LANES, thread_name_prefix="gcn-store")
             return self._pool.submit(call, *arguments)
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ LOCK = ".lock"
 # No file takes as long to write; and clocks of machines that share a disk do not differ as much.
 _FORSAKEN_S = 86_400
 # Bytes of the name of a machine that are read.
-MOST_NAME = 400
+_MOST_NAME = 400
 
 
 @contextmanager
@@ -118,6 +118,11 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def machine_in(lock: int) -> str:
+    """Return the machine that an open lock names; empty if it names none yet."""
+    return os.pread(lock, _MOST_NAME, 0).decode("utf-8", "replace")
+
+
 def sync(path: Path) -> None:
     """Wait until a file or directory is on the disk."""
     handle = os.open(path, os.O_RDONLY)
@@ -196,7 +201,7 @@ def _dead(directory: Path, name: str) -> Iterator[str]:
 
 def _may_live(handle: int, directory: Path) -> bool:
     """Return whether the writer of a lock that is free here may hold it on another machine."""
-    machine = os.pread(handle, MOST_NAME, 0).decode("utf-8", "replace")
+    machine = machine_in(handle)
     if not is_elsewhere(machine) or file_system_of(directory).locks_everywhere:
         return False
     return time.time() - os.fstat(handle).st_mtime < _FORSAKEN_S

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gcn_luigi.io.publish.atomic import LOCK, MOST_NAME
+from gcn_luigi.io.publish.atomic import LOCK, machine_in
 from gcn_luigi.io.publish.filesystems import this_machine
 
 _LOOK_S = 0.5
@@ -89,7 +89,7 @@ def _close(handle: int) -> None:
 def _holder(handle: int) -> str:
     """Return the name of the machine that holds a claim; empty if it has not said so yet, or has removed the file."""
     try:
-        return os.pread(handle, MOST_NAME, 0).decode("utf-8", "replace").partition(" ")[0]
+        return machine_in(handle).partition(" ")[0]
     except OSError:
         return ""
 

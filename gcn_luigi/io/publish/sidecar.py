@@ -45,7 +45,7 @@ class Record:
 
     def is_of(self, fingerprint: str) -> bool:
         """Return whether the file has this fingerprint. Settings under old names are accepted."""
-        return fingerprint in (self.fingerprint, fingerprint_of(self.renewed_parts))
+        return fingerprint == self.fingerprint or fingerprint == fingerprint_of(self.renewed_parts)
 
     def to_json(self) -> str:
         """Return the text of the sidecar. Equal records give equal bytes."""

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from gcn_luigi.bands import LABEL_IGNORE, Band
 from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
-from gcn_luigi.io.shard.opened import Handle, read_at, size_of
+from gcn_luigi.io.shard.opened import Handle
 from gcn_luigi.prepare.chips.chips import Edge
 from gcn_luigi.prepare.missing.fill import NO_CONFIDENCE, Flag, outside_flags
 
@@ -338,15 +338,15 @@ def write_footer(path: Path) -> None:
 
 def check_footer(handle: Handle) -> None:
     """Raise OSError if any byte outside the pixel chunks of the open file differs from what was written."""
-    size = size_of(handle)
-    last = read_at(handle, _END.size, max(size - _END.size, 0))
+    size = _size_of(handle)
+    last = _read_at(handle, _END.size, max(size - _END.size, 0))
     if len(last) < _END.size or last[-len(_MARK) :] != _MARK:
         raise OSError("the shard has no footer: it is damaged, cut short, or made by an earlier version")
     digest, count, _ = _END.unpack(last)
     end = size - _END.size - count * _RUN.itemsize
     if end < 0:
         raise OSError("the shard's footer is damaged")
-    runs = np.frombuffer(read_at(handle, count * _RUN.itemsize, end), _RUN)
+    runs = np.frombuffer(_read_at(handle, count * _RUN.itemsize, end), _RUN)
     # This is checked before reading, because damaged numbers could request the same bytes a million times.
     edges = np.column_stack([runs["offset"], runs["offset"] + runs["size"]]).reshape(-1)
     is_ascending = (edges[1:] >= edges[:-1]).all() and (edges <= end).all()
@@ -366,9 +366,22 @@ def _pixel_chunks(file: h5py.File) -> Iterator[tuple[int, int]]:
             yield from found
 
 
+def _size_of(handle: Handle) -> int:
+    """Return the size of an open shard."""
+    return os.fstat(handle).st_size if isinstance(handle, int) else handle.size
+
+
+def _read_at(handle: Handle, size: int, offset: int) -> bytes:
+    """Return up to `size` bytes of an open shard, without moving a position in it."""
+    if isinstance(handle, int):
+        return os.pread(handle, size, offset)
+    content = np.empty(size, np.uint8)
+    return content[: handle.read_into(content, offset)].tobytes()
+
+
 def _digest(handle: Handle, runs: NDArray[np.void], end: int) -> bytes:
     sha = hashlib.sha256(struct.pack("<Q", end) + runs.tobytes())
     for offset, size in runs.tolist():
         for first in range(offset, offset + size, _PART):
-            sha.update(read_at(handle, min(_PART, offset + size - first), first))
+            sha.update(_read_at(handle, min(_PART, offset + size - first), first))
     return sha.digest()

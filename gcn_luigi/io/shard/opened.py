@@ -37,19 +37,6 @@ class OpenObject(Protocol):
 Handle = int | OpenObject
 
 
-def size_of(handle: Handle) -> int:
-    """Return the size of an open shard."""
-    return os.fstat(handle).st_size if isinstance(handle, int) else handle.size
-
-
-def read_at(handle: Handle, size: int, offset: int) -> bytes:
-    """Return up to `size` bytes of an open shard, without moving a position in it."""
-    if isinstance(handle, int):
-        return os.pread(handle, size, offset)
-    content = np.empty(size, np.uint8)
-    return content[: handle.read_into(content, offset)].tobytes()
-
-
 def read_into(handle: Handle, out: NDArray[np.uint8], offset: int) -> int:
     """Read bytes of an open shard into `out`; return how many there were."""
     if not isinstance(handle, int):
