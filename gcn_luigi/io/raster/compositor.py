@@ -16,9 +16,10 @@ from rasterio.errors import RasterioIOError
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.copied import copied_sources
 from gcn_luigi.io.raster.drivers import open_local
-from gcn_luigi.io.raster.header import can_hold
 from gcn_luigi.io.raster.vrt import VrtBand, VrtSource
 from gcn_luigi.io.raster.windows import read_dataset, unreadable
+from gcn_luigi.io.tiff.opened import BlockCache, DecodedTiff
+from gcn_luigi.io.tiff.tags import can_hold
 from gcn_luigi.lattice import Lattice, Window, WindowSet
 
 # Types of mosaics and stacks between which a VRT simply copies pixels, as each can hold the values of the one before.
@@ -35,12 +36,15 @@ _MOST_BLOCK_BYTES = 8_000_000
 class DatasetCache:
     """Open rasters of this process. A raster is opened when it is first needed; the least recently used is closed.
 
+    Up to `block_bytes` of decoded blocks are kept for `read`.
+
     If a file is replaced while it is in use, its pixels could come from both versions. Such a file is refused when it
     is opened again, and by `check_unchanged`.
     """
 
-    def __init__(self) -> None:
-        self._open: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+    def __init__(self, block_bytes: int = 0) -> None:
+        self._open: OrderedDict[str, tuple[Any, int, DecodedTiff | None]] = OrderedDict()
+        self._blocks = BlockCache(block_bytes)
         self._stamps: dict[str, tuple[int, int, int]] = {}
 
     def __enter__(self) -> Self:
@@ -52,7 +56,7 @@ class DatasetCache:
     ) -> None:
         """Close all files."""
         while self._open:
-            self._open.popitem()[1][0].close()
+            self._close_oldest()
 
     def get(self, path: str, window: Window, whose: str) -> Any:
         """Return the open dataset of `path`.
@@ -72,10 +76,26 @@ class DatasetCache:
             dataset = open_local(Path(path))
         except (RasterioIOError, OSError) as error:
             raise unreadable(Path(path), window, whose) from error
-        self._open[path] = dataset, _block_bytes(dataset)
+        self._open[path] = dataset, _block_bytes(dataset), DecodedTiff.of(dataset, self._blocks)
         while len(self._open) > 1 and not self._is_within_bounds():
-            self._open.popitem(last=False)[1][0].close()
+            self._close_oldest()
         return dataset
+
+    def read(self, path: str, band: int, window: Window, out: NDArray[Any]) -> None:
+        """Read a window of a band of an open file into `out`, (y, x), whose type must hold the pixels.
+
+        Raises
+        ------
+        InputError
+            A block is damaged. The message names the file and the block.
+        RasterioIOError
+            GDAL cannot read a file that is not decoded here.
+        """
+        dataset, _, blocks = self._open[path]
+        if blocks is None:
+            dataset.read(band, window=window.ranges, out=out)
+        else:
+            blocks.read([band], window.row, window.col, out[np.newaxis])
 
     def block_bytes(self, path: str) -> int:
         """Return the bytes of a decoded block of an open file: of one band, or of all bands decoded together."""
@@ -95,8 +115,14 @@ class DatasetCache:
         if self._stamps.setdefault(path, stamp) != stamp:
             raise _replaced(path)
 
+    def _close_oldest(self) -> None:
+        dataset, _, blocks = self._open.popitem(last=False)[1]
+        if blocks is not None:
+            blocks.close()
+        dataset.close()
+
     def _is_within_bounds(self) -> bool:
-        return len(self._open) <= _MOST_FILES and sum(size for _, size in self._open.values()) <= _MOST_BLOCK_BYTES
+        return len(self._open) <= _MOST_FILES and sum(size for _, size, _ in self._open.values()) <= _MOST_BLOCK_BYTES
 
 
 def _block_bytes(dataset: Any) -> int:
@@ -277,9 +303,9 @@ class Compositor:
     def _unit(self, part: Part) -> tuple[int, int]:
         """Return the rows and columns of a unit: whole blocks, about 256 pixels on a side, that fit the cache."""
         height, width = self._dataset(part).block_shapes[part.source.band - 1]
-        wide = max(1, _UNIT // width)
-        fitting = self._unit_bytes // (wide * self._datasets.block_bytes(part.path))
-        return height * max(1, min(_UNIT // height, fitting)), width * wide
+        fitting = self._unit_bytes // self._datasets.block_bytes(part.path)
+        wide = max(1, min(_UNIT // width, fitting))
+        return height * max(1, min(_UNIT // height, fitting // wide)), width * wide
 
     def _show(self, part: Part) -> None:
         plane, layer, band = part.plane, part.layer, part.source.band
@@ -289,14 +315,15 @@ class Compositor:
             return
         row, col = part.seen.row - plane.window.row, part.seen.col - plane.window.col
         target = plane.pixels[row : row + part.seen.height, col : col + part.seen.width]
-        window, nodata = part.own.ranges, part.nodata
+        nodata = part.nodata
         try:
             if part.is_bare:
-                dataset.read(band, window=window, out=target)
+                self._datasets.read(part.path, band, part.own, target)
                 if nodata is not None and nodata != layer.nodata:
                     target[target == nodata] = layer.nodata
             else:
-                above = dataset.read(band, window=window)
+                above = np.empty(target.shape, dataset.dtypes[band - 1])
+                self._datasets.read(part.path, band, part.own, above)
                 np.copyto(target, above, where=True if nodata is None else above != nodata)
         except RasterioIOError as error:
             raise unreadable(part.source.path, part.seen, plane.stack.name) from error

@@ -21,6 +21,7 @@ from gcn_luigi.io.raster.crs import crs_code, crs_of, is_same_crs
 from gcn_luigi.io.raster.drivers import open_local
 from gcn_luigi.io.raster.masks import mask_of
 from gcn_luigi.io.raster.placement import Placement
+from gcn_luigi.io.tiff.tags import can_hold
 from gcn_luigi.lattice import Lattice, Window
 
 # Relative tolerance of pixel sizes. With a smaller difference the shift across a tile is far less than a pixel.
@@ -220,21 +221,6 @@ def fix_unwritten(dtypes: Iterable[str], nodata: int = -32768) -> str:
         "if their pixels are missing, write the nodata tag, which does not change pixels: rio edit-info --nodata "
         f"{holdable(nodata, dtypes)} FILE; if their pixels are 0, write them: rio convert FILE NEW"
     )
-
-
-def can_hold(tag: float, dtype: str) -> bool:
-    """Return whether a pixel of a type can hold a nodata tag. GDAL turns other tags into 0 or the nearest value.
-
-    Examples
-    --------
-    >>> can_hold(255, "uint8"), can_hold(-9999, "uint8"), can_hold(float("nan"), "int16")
-    (True, False, False)
-    """
-    kind = np.dtype(dtype)
-    if kind.kind in "iu":
-        limits = np.iinfo(kind)
-        return float(tag).is_integer() and limits.min <= tag <= limits.max
-    return kind.kind != "f" or not math.isfinite(tag) or abs(tag) <= float(np.finfo(kind).max)
 
 
 def holdable(nodata: int, dtypes: Iterable[str]) -> int:

@@ -47,7 +47,7 @@ class StackReader:
         is_float = any(band.dtype == "float32" for stack in stacks.values() for band in stack.bands)
         self._dtype = np.dtype("float32" if is_float else "int16")
         self._environment = environment(GDAL_CACHEMAX=block_bytes, GDAL_NUM_THREADS="1")
-        self._datasets = DatasetCache()
+        self._datasets = DatasetCache(block_bytes)
         self._compositor = Compositor(self._datasets, block_bytes // 2)
         self._layers: dict[int, list[Layer | None]] = {}
         self._expected: list[Request] = []

@@ -12,6 +12,7 @@ from rasterio.errors import RasterioIOError
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.drivers import open_local
 from gcn_luigi.io.raster.header import open_raster
+from gcn_luigi.io.tiff.opened import DecodedTiff
 from gcn_luigi.lattice import Lattice, Window
 
 
@@ -36,9 +37,17 @@ def read_window(
 
 
 def read_dataset(
-    dataset: Any, window: Window, *, bands: Sequence[int] | None = None, fill: float | Sequence[float]
+    dataset: Any,
+    window: Window,
+    *,
+    bands: Sequence[int] | None = None,
+    fill: float | Sequence[float],
+    blocks: DecodedTiff | None = None,
 ) -> NDArray[Any]:
-    """Read a window of an open dataset, which is faster for many windows of one file; see `read_window`."""
+    """Read a window of an open dataset, which is faster for many windows of one file; see `read_window`.
+
+    With the `blocks` of the dataset, GDAL does not decode them.
+    """
     chosen = list(dataset.indexes if bands is None else bands)
     dtype = np.result_type(*(np.dtype(dataset.dtypes[band - 1]) for band in chosen))
     result = np.empty((len(chosen), window.height, window.width), dtype)
@@ -49,7 +58,9 @@ def read_dataset(
     row, col = inside.row - window.row, inside.col - window.col
     target = result[:, row : row + inside.height, col : col + inside.width]
     try:
-        if len({dataset.dtypes[band - 1] for band in chosen}) == 1:
+        if blocks is not None:
+            blocks.read(chosen, inside.row, inside.col, target)
+        elif len({dataset.dtypes[band - 1] for band in chosen}) == 1:
             dataset.read(chosen, window=inside.ranges, out=target)
         else:
             # rasterio reads bands of different types only one at a time.

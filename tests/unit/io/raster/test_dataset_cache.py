@@ -14,8 +14,8 @@ NEEDED = Window(0, 0, 1, 1)
 
 
 def n_open(root) -> int:
-    """Return how many files below `root` this process holds open."""
-    names = [str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+    """Return how many files below `root` this process holds open, be it once or twice."""
+    names = {str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()}
     return sum(name.startswith(str(root)) for name in names)
 
 

@@ -1,0 +1,73 @@
+"""Undo the predictors of TIFF: differences between neighbours along rows, and the one for floating point.
+
+Compiled because numpy's running sum along rows of several samples is slower than the inflate before it.
+"""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+ctypedef fused word:
+    uint8_t
+    uint16_t
+    uint32_t
+    uint64_t
+
+
+def sum_differences(
+    const word[:, ::1] differences not None,
+    Py_ssize_t n_samples,
+    word[:, ::1] out not None,
+):
+    """Undo horizontal differencing (predictor 2): each sample is the one to its left plus the stored difference.
+
+    Sums wrap around. Words are in the byte order of the machine; signed integers and floats are given as words of the
+    same size, as TIFF defines it. Shapes: differences, out (row, col * n_samples + sample), which may be the same
+    array. Releases the GIL.
+    """
+    cdef Py_ssize_t n_rows = differences.shape[0], n_words = differences.shape[1], row, i
+    cdef word left
+    _check(n_words, n_samples, out.shape[0] == n_rows and out.shape[1] == n_words)
+    with nogil:
+        for row in range(n_rows):
+            if n_samples == 1:
+                left = 0
+                for i in range(n_words):
+                    left = <word> (left + differences[row, i])
+                    out[row, i] = left
+            else:
+                for i in range(n_samples):
+                    out[row, i] = differences[row, i]
+                # Indices: i - n_samples >= 0, and rows have a whole number of pixels.
+                for i in range(n_samples, n_words):
+                    out[row, i] = <word> (out[row, i - n_samples] + differences[row, i])
+
+
+def join_float_bytes(
+    uint8_t[:, ::1] stored not None,
+    Py_ssize_t n_samples,
+    Py_ssize_t item_size,
+    uint8_t[:, ::1] out not None,
+):
+    """Undo the predictor for floating point (predictor 3; Adobe Photoshop TIFF Technical Note 3, 2005).
+
+    A stored row holds the highest bytes of all its samples, then the next bytes and so on, whatever the byte order of
+    the file, as differences from the byte `n_samples` before. Shapes: stored, out (row, byte), which share no memory.
+    `stored` is overwritten by the sums of the differences. `out` holds little-endian floats. Releases the GIL.
+    """
+    cdef Py_ssize_t n_rows = stored.shape[0], n_bytes = stored.shape[1], row, i, byte, n_items
+    _check(n_bytes, n_samples, out.shape[0] == n_rows and out.shape[1] == n_bytes)
+    _check(n_bytes, item_size, item_size > 0)
+    n_items = n_bytes // item_size
+    with nogil:
+        for row in range(n_rows):
+            for i in range(n_samples, n_bytes):
+                stored[row, i] = <uint8_t> (stored[row, i] + stored[row, i - n_samples])
+            # Indices: byte < item_size and i < n_items, so both products stay below n_bytes.
+            for byte in range(item_size):
+                for i in range(n_items):
+                    out[row, i * item_size + item_size - 1 - byte] = stored[row, byte * n_items + i]
+
+
+cdef int _check(Py_ssize_t length, Py_ssize_t unit, bint is_same) except -1:
+    if unit < 1 or length % unit or not is_same:
+        raise ValueError("rows need a whole number of pixels, and both arrays the same shape")
+    return 0
