@@ -11,6 +11,10 @@ ctypedef fused word:
     uint32_t
     uint64_t
 
+ctypedef fused float_word:
+    uint32_t
+    uint64_t
+
 
 def sum_differences(
     const word[:, ::1] differences not None,
@@ -44,27 +48,47 @@ def sum_differences(
 def join_float_bytes(
     uint8_t[:, ::1] stored not None,
     Py_ssize_t n_samples,
-    Py_ssize_t item_size,
-    uint8_t[:, ::1] out not None,
+    float_word[:, ::1] out not None,
 ):
     """Undo the predictor for floating point (predictor 3; Adobe Photoshop TIFF Technical Note 3, 2005).
 
     A stored row holds the highest bytes of all its samples, then the next bytes and so on, whatever the byte order of
-    the file, as differences from the byte `n_samples` before. Shapes: stored, out (row, byte), which share no memory.
-    `stored` is overwritten by the sums of the differences. `out` holds little-endian floats. Releases the GIL.
+    the file, as differences from the byte `n_samples` before. Shapes: stored (row, byte), out (row, col * n_samples +
+    sample), the bits of the floats. `stored` is overwritten by the sums of the differences. Releases the GIL.
     """
-    cdef Py_ssize_t n_rows = stored.shape[0], n_bytes = stored.shape[1], row, i, byte, n_items
-    _check(n_bytes, n_samples, out.shape[0] == n_rows and out.shape[1] == n_bytes)
-    _check(n_bytes, item_size, item_size > 0)
-    n_items = n_bytes // item_size
+    cdef Py_ssize_t n_rows = stored.shape[0], n_bytes = stored.shape[1], n_items = out.shape[1], row, i
+    cdef uint8_t left
+    _check(n_bytes, n_samples, out.shape[0] == n_rows and n_items * <Py_ssize_t> sizeof(float_word) == n_bytes)
     with nogil:
         for row in range(n_rows):
-            for i in range(n_samples, n_bytes):
-                stored[row, i] = <uint8_t> (stored[row, i] + stored[row, i - n_samples])
-            # Indices: byte < item_size and i < n_items, so both products stay below n_bytes.
-            for byte in range(item_size):
-                for i in range(n_items):
-                    out[row, i * item_size + item_size - 1 - byte] = stored[row, byte * n_items + i]
+            if n_samples == 1:
+                left = 0
+                for i in range(n_bytes):
+                    left = <uint8_t> (left + stored[row, i])
+                    stored[row, i] = left
+            else:
+                for i in range(n_samples, n_bytes):
+                    stored[row, i] = <uint8_t> (stored[row, i] + stored[row, i - n_samples])
+            # Indices: n_items times the bytes of a word is n_bytes, as checked above.
+            for i in range(n_items):
+                if float_word is uint32_t:
+                    out[row, i] = (
+                        <uint32_t> stored[row, i] << 24
+                        | <uint32_t> stored[row, n_items + i] << 16
+                        | <uint32_t> stored[row, 2 * n_items + i] << 8
+                        | <uint32_t> stored[row, 3 * n_items + i]
+                    )
+                else:
+                    out[row, i] = (
+                        <uint64_t> stored[row, i] << 56
+                        | <uint64_t> stored[row, n_items + i] << 48
+                        | <uint64_t> stored[row, 2 * n_items + i] << 40
+                        | <uint64_t> stored[row, 3 * n_items + i] << 32
+                        | <uint64_t> stored[row, 4 * n_items + i] << 24
+                        | <uint64_t> stored[row, 5 * n_items + i] << 16
+                        | <uint64_t> stored[row, 6 * n_items + i] << 8
+                        | <uint64_t> stored[row, 7 * n_items + i]
+                    )
 
 
 cdef int _check(Py_ssize_t length, Py_ssize_t unit, bint is_same) except -1:

@@ -11,6 +11,5 @@ def sum_differences(
 def join_float_bytes(
     stored: npt.NDArray[np.uint8],
     n_samples: int,
-    item_size: int,
-    out: npt.NDArray[np.uint8],
+    out: npt.NDArray[Any],
 ) -> None: ...

@@ -60,10 +60,11 @@ def decoded(stored: bytes, directory: Directory, n_rows: int) -> NDArray[Any]:
 
 
 def _joined(rows: NDArray[np.uint8], directory: Directory) -> NDArray[Any]:
-    out = np.empty_like(rows)
+    size = directory.dtype.itemsize
+    words = np.empty((len(rows), rows.shape[1] // size), f"u{size}")
     # The sums of the differences take the place of these.
-    predictors.join_float_bytes(rows.copy(), directory.block_samples, directory.dtype.itemsize, out)
-    return out.view(directory.dtype.newbyteorder("<")).astype(directory.dtype, copy=False)
+    predictors.join_float_bytes(rows.copy(), directory.block_samples, words)
+    return words.view(directory.dtype)
 
 
 def _plain(stored: bytes, directory: Directory) -> bytes | bytearray:

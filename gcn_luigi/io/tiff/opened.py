@@ -2,7 +2,8 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from gcn_luigi.io.tiff.directory import Directory, read_directory
 from gcn_luigi.io.tiff.tags import can_hold
 
 # Smaller blocks take less time in GDAL, since each costs some microseconds of Python here.
-_SMALLEST = 1 << 14
+_SMALLEST = 1 << 15
 # A compressed block is not longer than this factor and number of bytes allow.
 _LONGEST = 2, 1024
 
@@ -138,6 +139,17 @@ class DecodedTiff:
         if len(stored) < length:
             raise ValueError("it is beyond the end of the file")
         return stored
+
+
+@contextmanager
+def open_blocks(dataset: Any, n_bytes: int) -> Iterator[DecodedTiff | None]:
+    """Yield the blocks of an open rasterio dataset with a cache of `n_bytes`; None if GDAL must read it."""
+    blocks = DecodedTiff.of(dataset, BlockCache(n_bytes))
+    try:
+        yield blocks
+    finally:
+        if blocks is not None:
+            blocks.close()
 
 
 def _common(start: int, length: int, own_start: int, own_length: int) -> tuple[slice, slice]:

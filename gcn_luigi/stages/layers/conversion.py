@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from numpy.typing import NDArray
 
@@ -14,7 +14,8 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.io.raster.composed import MaskedMosaic
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks, open_geotiff
 from gcn_luigi.io.raster.header import open_raster, read_header
-from gcn_luigi.io.raster.vrt import VrtBand
+from gcn_luigi.io.raster.stack import StackReader
+from gcn_luigi.io.raster.vrt import Vrt, VrtBand
 from gcn_luigi.io.raster.windows import read_dataset, sources_within
 from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.layers.float32 import to_float32
@@ -93,14 +94,21 @@ def _masked(mosaic: VrtBand | None) -> VrtBand | None:
 
 @contextmanager
 def strips(source: Path, mosaic: VrtBand | None) -> Iterator[Callable[[Window], NDArray[Any]]]:
-    """Yield what reads windows of `source`, (1, y, x), in its own type; see `convert_mosaic` for `mosaic`."""
+    """Yield what reads windows of `source`, (1, y, x), in its own type; see `convert_mosaic` for `mosaic`.
+
+    The windows must be within the raster. An array is valid until the next window is read.
+    """
     masked = _masked(mosaic)
     if masked is not None:
         with MaskedMosaic(masked) as drawn:
             yield drawn.read
-        return
-    with open_raster(source) as dataset:
-        yield partial(read_dataset, dataset, fill=0)
+    elif mosaic is not None and mosaic.dtype in get_args(StackType):
+        # Read from the files as a stack of one band, which is faster than through the VRT.
+        with StackReader({0: Vrt(source, read_header(source).lattice, (mosaic,))}) as stack:
+            yield partial(stack.read, 0)
+    else:
+        with open_raster(source) as dataset:
+            yield partial(read_dataset, dataset, fill=0)
 
 
 def _traced(

@@ -15,10 +15,11 @@ from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import SourceFile
 from gcn_luigi.io.publish.paths import DatasetPaths
-from gcn_luigi.io.raster.geotiff import blocks
+from gcn_luigi.io.raster.geotiff import blocks as strips
 from gcn_luigi.io.raster.header import COPY_FIRST, check_deflated, holdable, open_raster
 from gcn_luigi.io.raster.masks import hidden_pixels
 from gcn_luigi.io.raster.windows import read_dataset
+from gcn_luigi.io.tiff.opened import DecodedTiff, open_blocks
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.missing.constants import PixelSample
 from gcn_luigi.settings import RegionSettings
@@ -32,6 +33,8 @@ _Trust = Literal["nothing", "where seen", "flat water"]
 
 # Whole blocks of all years are read at once, so that files interleaved by pixel are also decoded once.
 _STRIP = (256, 4096)
+# Enough for the decoded blocks of a strip of several years if they are larger than a strip.
+_BLOCK_BYTES = 32_000_000
 _MOST_NAMED = 20
 # Counts that are written only where they are not 0, so that the files of other tiles keep their bytes.
 _RARE = ("infinite", "lost")
@@ -74,8 +77,7 @@ def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path
     for done, file in enumerate(files, 1):
         try:
             place, own = file.place(region.root, paths.root), _with_tags(band, file)
-            counted, samples = _file_rows(place, file, own, years, lossy)
-            _check_blocks(place, band, counted)
+            counted, samples = _checked_rows(place, file, own, years, lossy)
             rows += counted
             suspects += _find_suspects(file, own, counted, samples, trust)
         except InputError as error:
@@ -131,8 +133,32 @@ def _trust(settings: RegionSettings, band: Band) -> _Trust:
     return "where seen" if band.role is Role.OPTICAL else "flat water"
 
 
-def _file_rows(
+def _checked_rows(
     path: Path, file: SourceFile, band: Band, years: tuple[int | None, ...], lossy: Target | None
+) -> tuple[list[dict[str, Any]], list[PixelSample]]:
+    """Return what `_file_rows` does, after every block of the file was found to be sound."""
+    try:
+        with open_raster(path) as dataset, open_blocks(dataset, _BLOCK_BYTES) as blocks:
+            found = _file_rows(dataset, blocks, file, band, years, lossy)
+            # Bands without a year were not read.
+            check_deflated(dataset, path, but=() if blocks is None else _numbers(file, years))
+            return found
+    except InputError as error:
+        raise _with_range(error, path, file, band, years) from error
+
+
+def _numbers(file: SourceFile, years: Sequence[int | None]) -> list[int]:
+    """Return the bands of a file, counted from 1, that hold a year."""
+    return list(filter(None, map(file.number_of, range(len(years)))))
+
+
+def _file_rows(
+    dataset: Any,
+    blocks: DecodedTiff | None,
+    file: SourceFile,
+    band: Band,
+    years: tuple[int | None, ...],
+    lossy: Target | None,
 ) -> tuple[list[dict[str, Any]], list[PixelSample]]:
     """Return the counts and extremes of each year of a file, and a sample of its pixels."""
     numbers = [file.number_of(position) for position in range(len(years))]
@@ -140,23 +166,22 @@ def _file_rows(
     numbers = [number for number in numbers if number]
     counts = np.zeros((len(years), 3 + len(_RARE)), np.int64)
     extremes = [(np.inf, -np.inf)] * len(years)
-    with open_raster(path) as dataset:
-        # The pixels as delivered, which the window does not count if they are warped.
-        samples = [PixelSample(dataset.height, dataset.width) for _ in years]
-        shape = Lattice("", 0.0, 0.0, 1.0, dataset.height, dataset.width)
-        for window in blocks(shape, _STRIP):
-            values = read_dataset(dataset, window, bands=numbers, fill=0)
-            for position, stored in enumerate(values):
-                number = numbers[position]
-                hidden = hidden_pixels(dataset, file.mask, number, window) if file.mask else None
-                plane = stored if hidden is None else _without_hidden(stored, hidden, band)
-                samples[position].add(window.row, window.col, plane)
-                valid, missing, wild = _classify(plane, band, file.tag_of(number))
-                lost = 0 if lossy is None else lossy.n_lost(plane, band, nodata=file.tag_of(number))
-                counts[position] += (valid.sum(), missing.sum(), wild.sum(), _n_infinite(plane), lost)
-                if valid.any():
-                    kept, (low, high) = plane[valid], extremes[position]
-                    extremes[position] = (min(low, float(kept.min())), max(high, float(kept.max())))
+    # The pixels as delivered, which the window does not count if they are warped.
+    samples = [PixelSample(dataset.height, dataset.width) for _ in years]
+    shape = Lattice("", 0.0, 0.0, 1.0, dataset.height, dataset.width)
+    for window in strips(shape, _STRIP):
+        values = read_dataset(dataset, window, bands=numbers, fill=0, blocks=blocks)
+        for position, stored in enumerate(values):
+            number = numbers[position]
+            hidden = hidden_pixels(dataset, file.mask, number, window) if file.mask else None
+            plane = stored if hidden is None else _without_hidden(stored, hidden, band)
+            samples[position].add(window.row, window.col, plane)
+            valid, missing, wild = _classify(plane, band, file.tag_of(number))
+            lost = 0 if lossy is None else lossy.n_lost(plane, band, nodata=file.tag_of(number))
+            counts[position] += (valid.sum(), missing.sum(), wild.sum(), _n_infinite(plane), lost)
+            if valid.any():
+                kept, (low, high) = plane[valid], extremes[position]
+                extremes[position] = (min(low, float(kept.min())), max(high, float(kept.max())))
     rows = [
         {
             "tile": file.tile,
@@ -172,19 +197,22 @@ def _file_rows(
     return rows, samples
 
 
-def _check_blocks(path: Path, band: Band, counted: list[dict[str, Any]]) -> None:
-    """Refuse a file with a damaged block, even if it decodes, and report values out of range."""
+def _with_range(
+    error: InputError, path: Path, file: SourceFile, band: Band, years: tuple[int | None, ...]
+) -> InputError:
+    """Return the error of a damaged file with the number of values out of range, as far as GDAL can read the file."""
     try:
         with open_raster(path) as dataset:
-            check_deflated(dataset, path)
-    except InputError as error:
-        wild = {row["year"]: row["out_of_range"] for row in counted if row["out_of_range"]}
-        if not wild:
-            raise
-        low, high = ("" if limit is None else f"{limit:g}" for limit in (band.valid_min, band.valid_max))
-        years = ", ".join(str(year) for year in wild if year is not None)
-        told = f"{sum(wild.values()):,} values are outside {low}..{high}" + (f", in {years}" if years else "")
-        raise InputError(f"{error.what}; {told}", where=error.where, fix=error.fix) from error
+            counted, _ = _file_rows(dataset, None, file, band, years, None)
+    except InputError:
+        return error
+    wild = {row["year"]: row["out_of_range"] for row in counted if row["out_of_range"]}
+    if not wild:
+        return error
+    low, high = ("" if limit is None else f"{limit:g}" for limit in (band.valid_min, band.valid_max))
+    named = ", ".join(str(year) for year in wild if year is not None)
+    told = f"{sum(wild.values()):,} values are outside {low}..{high}" + (f", in {named}" if named else "")
+    return InputError(f"{error.what}; {told}", where=error.where, fix=error.fix)
 
 
 @dataclass(frozen=True)
