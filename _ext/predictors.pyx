@@ -58,7 +58,7 @@ def join_float_bytes(
     """
     cdef Py_ssize_t n_rows = stored.shape[0], n_bytes = stored.shape[1], n_items = out.shape[1], row, i
     cdef uint8_t left
-    _check(n_bytes, n_samples, out.shape[0] == n_rows and n_items * <Py_ssize_t> sizeof(float_word) == n_bytes)
+    _check(n_items, n_samples, out.shape[0] == n_rows and n_items * <Py_ssize_t> sizeof(float_word) == n_bytes)
     with nogil:
         for row in range(n_rows):
             if n_samples == 1:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import rasterio
@@ -22,6 +23,7 @@ from gcn_luigi.io.inputs.scan import scan_tiles
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
+from gcn_luigi.io.tiff import opened
 from gcn_luigi.lattice import Window
 from gcn_luigi.settings import ConvertSettings
 from gcn_luigi.stages.layers.mosaics import mosaic_band, mosaic_files, write_mosaic
@@ -215,5 +217,11 @@ def _first(found: NDArray[Any], wanted: NDArray[Any], wrong: Sequence[Any]) -> s
     return ", ".join(f"{found[tuple(at)]} for {wanted[tuple(at)]} at {tuple(at.tolist())}" for at in wrong[:3])
 
 
-TILE = Kind(_optical_samples, lambda _lasting, tree, _: _attempt(tree, _OPTICAL, _BAND_A))
-TOPO = Kind(_topo_samples, lambda _lasting, tree, _: _attempt(tree, _TOPO, _BAND_DEM))
+def _attempt_decoded(tree: Path, broken: str, band: Band) -> None:
+    """Do the same with blocks that are decoded here although they are as small as GDAL would decode faster."""
+    with mock.patch.object(opened, "_SMALLEST", 0):
+        _attempt(tree, broken, band)
+
+
+TILE = Kind(_optical_samples, lambda _lasting, tree, _: _attempt_decoded(tree, _OPTICAL, _BAND_A))
+TOPO = Kind(_topo_samples, lambda _lasting, tree, _: _attempt_decoded(tree, _TOPO, _BAND_DEM))

@@ -1,7 +1,6 @@
 """A GeoTIFF that is decoded here has the pixels that GDAL reads, whatever its layout."""
 
 import tempfile
-import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
@@ -11,34 +10,32 @@ import pytest
 import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rasterio.errors import NotGeoreferencedWarning
+from rasterio.transform import Affine
 
 from gcn_luigi.io.tiff import opened
 from gcn_luigi.io.tiff.opened import BlockCache, DecodedTiff
 
+PLACE = Affine(10.0, 0.0, 600000.0, 0.0, -10.0, 7000000.0)
 TYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64", "uint64", "int64"]
 
 
 @contextmanager
 def decoded(path, cache=None):
     """Yield an open dataset and its blocks, also those that GDAL would decode faster."""
-    with warnings.catch_warnings(), mock.patch.object(opened, "_SMALLEST", 0):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path) as dataset:
-            blocks = DecodedTiff.of(dataset, cache or BlockCache(1 << 20))
-            try:
-                yield dataset, blocks
-            finally:
-                if blocks is not None:
-                    blocks.close()
+    with mock.patch.object(opened, "_SMALLEST", 0), rasterio.open(path) as dataset:
+        blocks = DecodedTiff.of(dataset, cache or BlockCache(1 << 20))
+        try:
+            yield dataset, blocks
+        finally:
+            if blocks is not None:
+                blocks.close()
 
 
 def write(path, pixels, **profile):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        form = {"count": len(pixels), "height": pixels.shape[1], "width": pixels.shape[2], "dtype": pixels.dtype.name}
-        with rasterio.open(path, "w", driver="GTiff", **form, **profile) as dataset:
-            dataset.write(pixels)
+    form = {"count": len(pixels), "height": pixels.shape[1], "width": pixels.shape[2], "dtype": pixels.dtype.name}
+    form["transform"] = PLACE
+    with rasterio.open(path, "w", driver="GTiff", **form, **profile) as dataset:
+        dataset.write(pixels)
 
 
 def assert_same(dataset, blocks, bands, row, col, height, width):
@@ -104,17 +101,15 @@ def test_any_window_of_any_layout_is_what_gdal_reads(file, data):
 def test_a_block_that_was_never_written_is_as_gdal_fills_it(tmp_path, nodata, interleave):
     profile = {"tiled": True, "blockxsize": 16, "blockysize": 16, "SPARSE_OK": True, "compress": "deflate"}
     pixels = np.full((2, 40, 40), -32768 if nodata is None else 0, np.int16)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        form = {"count": 2, "height": 40, "width": 40, "dtype": "int16", "interleave": interleave}
-        with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", **form, **profile) as dataset:
-            dataset.write(pixels[:, :16, :16] + 5, window=((0, 16), (0, 16)))
-        if nodata is not None:
-            path = tmp_path / "a.tif.aux.xml"
-            bands = "".join(
-                f'<PAMRasterBand band="{band}"><NoDataValue>{nodata}</NoDataValue></PAMRasterBand>' for band in (1, 2)
-            )
-            path.write_text(f"<PAMDataset>{bands}</PAMDataset>")
+    form = {"count": 2, "height": 40, "width": 40, "dtype": "int16", "interleave": interleave, "transform": PLACE}
+    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", **form, **profile) as dataset:
+        dataset.write(pixels[:, :16, :16] + 5, window=((0, 16), (0, 16)))
+    if nodata is not None:
+        path = tmp_path / "a.tif.aux.xml"
+        bands = "".join(
+            f'<PAMRasterBand band="{band}"><NoDataValue>{nodata}</NoDataValue></PAMRasterBand>' for band in (1, 2)
+        )
+        path.write_text(f"<PAMDataset>{bands}</PAMDataset>")
 
     with decoded(tmp_path / "a.tif") as (dataset, blocks):
         if blocks is None:
