@@ -15,7 +15,7 @@ from rasterio.windows import Window
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.io.raster.crs import crs_code
 from gcn_luigi.io.raster.header import open_raster, unwritten_blocks
-from gcn_luigi.io.tiff.tags import can_hold
+from gcn_luigi.io.tiff.blocks import can_hold
 
 # Pixels of one window, and of the largest block that is decoded for it.
 _SIDE, _LARGEST_BLOCK = 256, 1 << 24

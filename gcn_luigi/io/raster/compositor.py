@@ -18,8 +18,8 @@ from gcn_luigi.io.raster.copied import copied_sources
 from gcn_luigi.io.raster.drivers import open_local
 from gcn_luigi.io.raster.vrt import VrtBand, VrtSource
 from gcn_luigi.io.raster.windows import read_dataset, unreadable
+from gcn_luigi.io.tiff.blocks import can_hold
 from gcn_luigi.io.tiff.opened import BlockCache, DecodedTiff
-from gcn_luigi.io.tiff.tags import can_hold
 from gcn_luigi.lattice import Lattice, Window, WindowSet
 
 # Types of mosaics and stacks between which a VRT simply copies pixels, as each can hold the values of the one before.

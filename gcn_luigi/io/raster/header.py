@@ -21,7 +21,7 @@ from gcn_luigi.io.raster.crs import crs_code, crs_of, is_same_crs
 from gcn_luigi.io.raster.drivers import open_local
 from gcn_luigi.io.raster.masks import mask_of
 from gcn_luigi.io.raster.placement import Placement
-from gcn_luigi.io.tiff.tags import can_hold
+from gcn_luigi.io.tiff.blocks import can_hold
 from gcn_luigi.lattice import Lattice, Window
 
 # Relative tolerance of pixel sizes. With a smaller difference the shift across a tile is far less than a pixel.

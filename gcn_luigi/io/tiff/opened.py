@@ -9,9 +9,7 @@ from typing import Any, Self
 from numpy.typing import NDArray
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.tiff.decode import can_decode, decoded
-from gcn_luigi.io.tiff.directory import Directory, read_directory
-from gcn_luigi.io.tiff.tags import can_hold
+from gcn_luigi.io.tiff.blocks import Directory, can_decode, can_hold, decoded, read_directory
 
 # Smaller blocks take less time in GDAL, since each costs some microseconds of Python here.
 _SMALLEST = 1 << 15

@@ -9,7 +9,7 @@ import rasterio
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.scan import scan_tiles
 from gcn_luigi.io.raster.header import read_header
-from gcn_luigi.io.tiff.tags import can_hold
+from gcn_luigi.io.tiff.blocks import can_hold
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
 from tests.reference.tile_tree import region, write_tif, write_tile

@@ -1,30 +1,38 @@
-"""Read from a TIFF's first directory how its pixels are stored (TIFF 6.0, Adobe 1992, and BigTIFF, Aware Systems)."""
+"""How a TIFF stores its pixels in blocks (TIFF 6.0, Adobe 1992; BigTIFF, Aware Systems), and one block decoded."""
 
+import math
 import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
+import deflate
 import numpy as np
+import zstandard
 from numpy.typing import NDArray
+
+from gcn_luigi._core import predictors
 
 # Tags, by the names that the specification gives them.
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
 _STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_COUNTS, _PLANAR, _PREDICTOR = 273, 277, 278, 279, 284, 317
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS, _FORMAT = 322, 323, 324, 325, 339
-_DEFAULTS = {
+_DEFAULTS = MappingProxyType({
     _BITS: 1, _COMPRESSION: 1, _PHOTOMETRIC: 1, _FILL_ORDER: 1, _SAMPLES: 1, _ROWS_PER_STRIP: (1 << 32) - 1,
     _PLANAR: 1, _PREDICTOR: 1, _FORMAT: 1,
-}  # fmt: skip
+})  # fmt: skip
 # numpy's codes of the unsigned types of values that tags read here may have: SHORT, LONG and LONG8.
-_TYPES = {3: "u2", 4: "u4", 16: "u8"}
-_KINDS = {1: "u", 2: "i", 3: "f"}
+_TYPES = MappingProxyType({3: "u2", 4: "u4", 16: "u8"})
+_KINDS = MappingProxyType({1: "u", 2: "i", 3: "f"})
 _SEPARATE, _YCBCR = 2, 6
 # No writer needs more. A damaged directory may claim any number.
 _MOST_TAGS = 4096
-
+# Values of the tag Compression. Deflate has two: Adobe's and an older one of libtiff.
+_NONE, _DEFLATE, _ZSTD = 1, (8, 32946), 50000
+# Values of the tag Predictor.
+_NO_PREDICTOR, _DIFFERENCES, _FLOATS = 1, 2, 3
 
 # Little-endian or big-endian.
 ByteOrder = Literal["<", ">"]
@@ -77,6 +85,64 @@ def read_directory(handle: int) -> Directory | None:
         return _directory(byteorder, tags)
     except (KeyError, ValueError, struct.error):
         return None
+
+
+def can_decode(directory: Directory) -> bool:
+    """Return whether `decoded` knows the compression and the predictor of a TIFF."""
+    if directory.compression == _NONE:
+        # Predictors belong to compression; readers disagree about them without it.
+        return directory.predictor == _NO_PREDICTOR
+    if directory.compression not in (*_DEFLATE, _ZSTD):
+        return False
+    is_float = directory.dtype.kind == "f"
+    return directory.predictor in (_NO_PREDICTOR, _DIFFERENCES) or (is_float and directory.predictor == _FLOATS)
+
+
+def decoded(stored: bytes, directory: Directory, n_rows: int) -> NDArray[Any]:
+    """Return a block of which the file holds the bytes `stored`: (y, x, sample), in the byte order of the machine.
+
+    The last strip of a file may have fewer rows than others; `n_rows` is how many rows the raster has there. All rows
+    of a block that the file holds are returned, at least `n_rows`.
+
+    Raises
+    ------
+    ValueError
+        The stream cannot be decoded, its checksum is wrong (deflate has an Adler-32 of the pixels), or it holds too
+        many or too few bytes. The text completes a sentence that begins with "because".
+    """
+    width = directory.block[1] * directory.block_samples
+    row_bytes = width * directory.dtype.itemsize
+    plain = np.frombuffer(_plain(stored, directory), np.uint8)
+    if plain.size < n_rows * row_bytes or plain.size % row_bytes:
+        raise ValueError(f"it holds {plain.size:,} bytes instead of {n_rows * row_bytes:,}")
+    rows = plain.reshape(-1, row_bytes)
+    if directory.predictor == _FLOATS:
+        pixels = _joined(rows, directory)
+    else:
+        pixels = rows.view(directory.dtype.newbyteorder(directory.byteorder))
+        if not pixels.dtype.isnative:
+            pixels = pixels.astype(directory.dtype)
+        if directory.predictor == _DIFFERENCES:
+            words = pixels.view(f"u{directory.dtype.itemsize}")
+            summed = np.empty_like(words)
+            predictors.sum_differences(words, directory.block_samples, summed)
+            pixels = summed.view(directory.dtype)
+    return pixels.reshape(len(rows), directory.block[1], directory.block_samples)
+
+
+def can_hold(tag: float, dtype: str) -> bool:
+    """Return whether a pixel of a type can hold a nodata tag. GDAL turns other tags into 0 or the nearest value.
+
+    Examples
+    --------
+    >>> can_hold(255, "uint8"), can_hold(-9999, "uint8"), can_hold(float("nan"), "int16")
+    (True, False, False)
+    """
+    kind = np.dtype(dtype)
+    if kind.kind in "iu":
+        limits = np.iinfo(kind)
+        return float(tag).is_integer() and limits.min <= tag <= limits.max
+    return kind.kind != "f" or not math.isfinite(tag) or abs(tag) <= float(np.finfo(kind).max)
 
 
 def _tags(handle: int) -> tuple[ByteOrder, dict[int, NDArray[np.int64]]]:
@@ -152,3 +218,26 @@ def _whole_bytes(bits: int) -> int:
     if bits not in (8, 16, 32, 64):
         raise ValueError("parts of bytes")
     return bits // 8
+
+
+def _joined(rows: NDArray[np.uint8], directory: Directory) -> NDArray[Any]:
+    size = directory.dtype.itemsize
+    words = np.empty((len(rows), rows.shape[1] // size), f"u{size}")
+    # The sums of the differences take the place of these.
+    predictors.join_float_bytes(rows.copy(), directory.block_samples, words)
+    return words.view(directory.dtype)
+
+
+def _plain(stored: bytes, directory: Directory) -> bytes | bytearray:
+    """Undo the compression. A stream that claims more bytes than a block has is not decoded."""
+    size = directory.block_bytes
+    if directory.compression == _NONE:
+        return stored[:size]
+    try:
+        if directory.compression in _DEFLATE:
+            return deflate.zlib_decompress(stored, size)
+        if zstandard.frame_content_size(stored) <= size:
+            return zstandard.ZstdDecompressor().decompress(stored, max_output_size=size)
+    except (deflate.DeflateError, zstandard.ZstdError, ValueError) as error:
+        raise ValueError("the checksum or the length of its stream is wrong") from error
+    raise ValueError("its stream holds too much")
