@@ -59,7 +59,7 @@ test-all: dev lint types contracts
 	$(PYTEST) --numprocesses 4 -m "not nightly" $(PYTEST_ARGS)
 	$(MAKE) checked
 
-KERNEL_TESTS := tests/contracts tests/property tests/unit -k "checked or sanitize or kernel or nodata or chips or statistics or histograms or labels or legacy or selection or cutting or filters or repeats or codec"
+KERNEL_TESTS := tests/contracts tests/property tests/unit -k "checked or sanitize or kernel or nodata or chips or statistics or histograms or labels or legacy or selection or cutting or filters or repeats or codec or decoded"
 
 # Packages built and installed, faults and inputs in large numbers, benchmarks, memory, training.
 test-nightly: dev

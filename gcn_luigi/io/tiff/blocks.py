@@ -13,7 +13,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from gcn_luigi._core import predictors
+from gcn_luigi._core import lzw, predictors
 
 # Tags, by the names that the specification gives them.
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
@@ -30,7 +30,9 @@ _SEPARATE, _YCBCR = 2, 6
 # No writer needs more. A damaged directory may claim any number.
 _MOST_TAGS = 4096
 # Values of the tag Compression. Deflate has two: Adobe's and an older one of libtiff.
-_NONE, _DEFLATE, _ZSTD = 1, (8, 32946), 50000
+_NONE, _LZW, _DEFLATE, _ZSTD = 1, 5, (8, 32946), 50000
+# The first byte of a stream of LZW whose first code clears the table: 256 in 9 bits.
+_CLEAR = b"\x80"
 # Values of the tag Predictor.
 _NO_PREDICTOR, _DIFFERENCES, _FLOATS = 1, 2, 3
 
@@ -87,12 +89,16 @@ def read_directory(handle: int) -> Directory | None:
         return None
 
 
-def can_decode(directory: Directory) -> bool:
-    """Return whether `decoded` knows the compression and the predictor of a TIFF."""
+def can_decode(directory: Directory, handle: int) -> bool:
+    """Return whether `decoded` knows the compression and the predictor of an open TIFF."""
     if directory.compression == _NONE:
         # Predictors belong to compression; readers disagree about them without it.
         return directory.predictor == _NO_PREDICTOR
-    if directory.compression not in (*_DEFLATE, _ZSTD):
+    if directory.compression == _LZW:
+        # Without differences LZW hardly compresses pixels of several bytes, and GDAL decodes such streams faster.
+        if directory.predictor == _NO_PREDICTOR or _is_old_lzw(directory, handle):
+            return False
+    elif directory.compression not in (*_DEFLATE, _ZSTD):
         return False
     is_float = directory.dtype.kind == "f"
     return directory.predictor in (_NO_PREDICTOR, _DIFFERENCES) or (is_float and directory.predictor == _FLOATS)
@@ -228,11 +234,23 @@ def _joined(rows: NDArray[np.uint8], directory: Directory) -> NDArray[Any]:
     return words.view(directory.dtype)
 
 
-def _plain(stored: bytes, directory: Directory) -> bytes | bytearray:
+def _is_old_lzw(directory: Directory, handle: int) -> bool:
+    """Return whether the first block does not begin with a clear code, as in files of 1988 with bits in reverse."""
+    first = directory.offsets[directory.counts > 0][:1].tolist()
+    return any(os.pread(handle, 1, start) != _CLEAR for start in first)
+
+
+def _plain(stored: bytes, directory: Directory) -> bytes | bytearray | NDArray[np.uint8]:
     """Undo the compression. A stream that claims more bytes than a block has is not decoded."""
     size = directory.block_bytes
     if directory.compression == _NONE:
         return stored[:size]
+    if directory.compression == _LZW:
+        plain = np.empty(size, np.uint8)
+        n_plain = lzw.decode(np.frombuffer(stored, np.uint8), plain)
+        if n_plain < 0:
+            raise ValueError("its stream has a code that means nothing")
+        return plain[:n_plain]
     try:
         if directory.compression in _DEFLATE:
             return deflate.zlib_decompress(stored, size)

@@ -73,7 +73,7 @@ class DecodedTiff:
             return None
         directory = read_directory(handle)
         fills = None if directory is None else _fills(dataset, directory)
-        if directory is None or fills is None or not can_decode(directory) or directory.block_bytes < _SMALLEST:
+        if directory is None or fills is None or not can_decode(directory, handle) or directory.block_bytes < _SMALLEST:
             os.close(handle)
             return None
         return cls(dataset.name, handle, directory, fills, cache)

@@ -62,6 +62,8 @@ def set_tag(path, tag, value):
         ({}, lambda _: zlib.compress(bytes(2 * _EDGE * _EDGE - 2)), "32,766 bytes instead of 32,768"),
         ({"compress": "zstd"}, lambda _: zstandard.compress(bytes(1 << 28)), "holds too much"),
         ({"compress": "zstd"}, lambda old: b"\0" + old[1:], "checksum or the length"),
+        ({"compress": "lzw"}, lambda _: b"\x80\x7f\xff\xff", "a code that means nothing"),
+        ({"compress": "lzw"}, lambda _: b"\x80\x40\x40", "instead of 32,768"),
     ],
 )
 def test_a_damaged_block_is_refused_by_file_and_block(tmp_path, profile, stream, reason):
@@ -104,7 +106,7 @@ def test_a_block_is_not_longer_than_it_can_be(tmp_path, claimed):
     ("tag", "value"),
     [
         # Bits per sample, fill order, photometric, planar configuration, predictor, edge of a tile, sample format.
-        (258, 12), (259, 5), (262, 6), (284, 7), (317, 3), (317, 9), (322, 64), (339, 4),
+        (258, 12), (259, 7), (262, 6), (284, 7), (317, 3), (317, 9), (322, 64), (339, 4),
     ],
 )  # fmt: skip
 def test_a_directory_that_says_anything_uncommon_is_left_to_gdal(tmp_path, tag, value):
@@ -127,6 +129,15 @@ def test_bits_in_reverse_are_left_to_gdal(tmp_path):
     # The tag before FillOrder in the order of numbers is Photometric, which GDAL can do without.
     struct.pack_into("<HHII", data, tag_at(data, 262), 266, 3, 1, 2)
     path.write_bytes(data)
+
+    assert read(path) is None
+
+
+def test_the_lzw_of_1988_is_left_to_gdal(tmp_path):
+    path = write(tmp_path / "a.tif", compress="lzw")
+    assert read(path) is not None
+    # Codes with the lowest bits first begin with a byte of 0.
+    replace_block(path, lambda old: b"\0" + old[1:], place="0_0")
 
     assert read(path) is None
 
