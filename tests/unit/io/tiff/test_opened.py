@@ -78,6 +78,23 @@ def test_a_damaged_block_is_refused_by_file_and_block(tmp_path, profile, stream,
 
 
 @pytest.mark.fault
+@pytest.mark.parametrize("predictor", [1, 2])
+def test_a_flipped_bit_in_a_deflated_block_is_refused(tmp_path, predictor):
+    path = write(tmp_path / "a.tif", predictor=predictor)
+    sound = path.read_bytes()
+    with rasterio.open(path) as dataset:
+        first, length = (int(dataset.get_tag_item(f"BLOCK_{what}_1_1", "TIFF", bidx=1)) for what in ("OFFSET", "SIZE"))
+    rng = np.random.default_rng(5)
+    for at in rng.integers(first, first + length, 150):
+        data = bytearray(sound)
+        data[at] ^= 1 << rng.integers(8)
+        path.write_bytes(data)
+
+        with pytest.raises(InputError, match=f"block at row {_EDGE}, column {_EDGE}"):
+            read(path)
+
+
+@pytest.mark.fault
 def test_a_file_that_was_cut_is_refused(tmp_path):
     path = write(tmp_path / "a.tif", compress=None, predictor=1)
     # GDAL writes the directory first, and the last block at the end.
