@@ -69,7 +69,7 @@ def main(name: str, directory: Path, seed: int, first: int, count: int) -> None:
     warnings.filterwarnings("ignore", "Use `@` matmul", PendingDeprecationWarning)
     for number in range(first, first + count):
         sample, broken = broken_input(name, samples, seed, number)
-        tree = fresh_tree(directory, name, sample, broken.data)
+        tree = fresh_tree(directory, f"{name}-{seed}", sample, broken.data)
         line: dict[str, Any] = {"number": number, "sample": sample.name, "changes": broken.changes}
         told.write(json.dumps(line) + "\n")
         verdict, detail = judge(kind, directory, tree, sample)
@@ -87,11 +87,11 @@ def keep(directory: Path, name: str, seed: int, number: int) -> None:
     """Copy the input in turn to where it is kept, links as they are."""
     place = kept_at(directory, name, seed, number)
     shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(directory / f"{name}-now", place, symlinks=True)
+    shutil.copytree(directory / f"{name}-{seed}-now", place, symlinks=True)
 
 
 def fresh_tree(directory: Path, name: str, sample: Sample, data: bytes) -> Path:
-    """Return the directory of the input in turn, which holds the broken file alone."""
+    """Return the directory of the input in turn, which holds the broken file alone. Jobs have different names."""
     tree = directory / f"{name}-now"
     shutil.rmtree(tree, ignore_errors=True)
     path = tree / sample.place

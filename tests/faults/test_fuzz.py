@@ -160,10 +160,10 @@ def test_a_crash_and_a_hang_are_problems_and_the_rest_is_tried(tmp_path, monkeyp
 
 
 def test_a_kept_input_stays_when_the_next_is_tried(tmp_path):
-    fresh_tree(tmp_path, "tile", SAMPLE, b"first")
+    fresh_tree(tmp_path, "tile-1", SAMPLE, b"first")
 
     keep(tmp_path, "tile", 1, 7)
-    fresh_tree(tmp_path, "tile", SAMPLE, b"second")
+    fresh_tree(tmp_path, "tile-1", SAMPLE, b"second")
 
     assert (kept_at(tmp_path, "tile", 1, 7) / SAMPLE.place).read_bytes() == b"first"
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from gcn_luigi.old_keys import renew_recorded
 
+# Longer texts are checked each time: those of a region with many tiles would fill the memory.
+_MOST_KEPT = 16_384
 # A line break and the indentation of the next line; a string of JSON holds no line break.
 _BREAK = re.compile(r"\n *")
 
@@ -54,11 +56,15 @@ class Record:
     def is_written_as(self, text: str) -> bool:
         """Return whether `text` is the text of this record.
 
-        Python indents JSON much more slowly than it writes it in one line. So the text is compared without its line
-        breaks first, and as a whole only if its strings hold the characters that stand between a key and its value.
+        Python indents JSON much more slowly than it writes it in one line. So a long text is compared without its line
+        breaks and indentation, which say nothing, and as a whole only if its strings hold the characters that stand
+        between a key and its value.
         """
-        line = _BREAK.sub("", text.removesuffix("\n")).replace('": ', '":')
-        return line == _in_a_line(self._content) or text == self.to_json()
+        if len(text) > _MOST_KEPT:
+            line = _BREAK.sub("", text.removesuffix("\n")).replace('": ', '":')
+            if line == _in_a_line(self._content):
+                return True
+        return text == self.to_json()
 
     @property
     def _content(self) -> dict[str, Any]:
@@ -75,17 +81,14 @@ class Record:
 def read_record(sidecar: Path) -> Record | None:
     """Return the content of `sidecar`; None if it does not exist or differs from the text that was written.
 
-    The text must be the text that its content gives, so a flipped bit anywhere makes the sidecar invalid.
+    The text must be the text that its content gives, so a flipped bit anywhere makes the sidecar invalid. Of long texts,
+    line breaks and indentation are not compared.
     """
     try:
         text = sidecar.read_text(encoding="utf-8")
         return (_record_of if len(text) <= _MOST_KEPT else _record_of.__wrapped__)(text)
     except (OSError, ValueError):
         return None
-
-
-# Longer texts are checked each time: those of a region with many tiles would fill the memory.
-_MOST_KEPT = 16_384
 
 
 # A build asks for the same sidecars again and again; checking a text costs more than reading it.

@@ -36,6 +36,15 @@ def test_every_flipped_bit_makes_it_invalid(tmp_path, record):
         assert read_record(sidecar) is None, place
 
 
+def test_a_space_or_a_line_break_more_or_less_makes_it_invalid(tmp_path, record):
+    sidecar, text = tmp_path / "x.json", record.to_json()
+    changed = {text[:place] + more + text[place:] for place in range(len(text) + 1) for more in " \n"}
+    changed |= {text[:place] + text[place + 1 :] for place, letter in enumerate(text) if letter in " \n"}
+    for one in changed:
+        sidecar.write_text(one, encoding="utf-8")
+        assert read_record(sidecar) is None, one
+
+
 @pytest.mark.parametrize("key", ["fingerprint", "parts", "sha256", "size", "seal"])
 def test_a_text_without_one_of_its_entries_is_invalid(tmp_path, record, key):
     content = json.loads(record.to_json())
