@@ -81,8 +81,8 @@ class Record:
 def read_record(sidecar: Path) -> Record | None:
     """Return the content of `sidecar`; None if it does not exist or differs from the text that was written.
 
-    The text must be the text that its content gives, so a flipped bit anywhere makes the sidecar invalid. Of long texts,
-    line breaks and indentation are not compared.
+    The text must be the text that its content gives, so a flipped bit anywhere makes the sidecar invalid. Of long
+    texts, line breaks and indentation are not compared.
     """
     try:
         text = sidecar.read_text(encoding="utf-8")
