@@ -67,9 +67,9 @@ test-nightly: dev
 
 # The kernel tests on kernels that check every index.
 checked: dev
-	GCN_LUIGI_CHECKED=1 $(BIN)/python setup.py --quiet build --build-base build/checked \
+	GCN_LUIGI_CHECKED=1 $(BIN)/python setup.py --quiet build --parallel 2 --build-base build/checked \
 		--build-lib build/checked/lib --build-temp build/checked/temp
-	GCN_LUIGI_CHECKED=1 $(BIN)/python -m pytest --quiet -p no:cacheprovider -o pythonpath="build/checked/lib ." \
+	GCN_LUIGI_CHECKED=1 $(PYTEST) --numprocesses 2 --quiet -p no:cacheprovider -o pythonpath="build/checked/lib ." \
 		$(KERNEL_TESTS)
 
 # The kernel tests on kernels that do not check indices but stop at the first access outside an allocation, signed

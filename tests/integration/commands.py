@@ -25,6 +25,7 @@ from tests.integration.builds import small_config
 LUIGI_CFG = Path(__file__).resolve().parents[2] / "luigi.cfg"
 LOOPBACK = "127.0.0.1"
 PATIENCE_S = 120.0
+_CLOCK_S = 10.0
 _BIN = Path(sys.executable).parent
 _DRAFT = re.compile(r"\.[0-9a-f]{8}\..+")
 _MARK = "GCN_TEST_COMMAND"
@@ -77,13 +78,14 @@ class Running:
     process: "subprocess.Popen[bytes]"
     directory: Path
     mark: str
+    since: float
 
     def text(self) -> str:
         return (self.directory / "out").read_text() + (self.directory / "err").read_text()
 
     def processes(self) -> list[psutil.Process]:
         """Return all processes of the command, also those whose parent is gone."""
-        return marked(self.mark)
+        return marked(self.mark, self.since)
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that run a task: children of the fork server."""
@@ -92,6 +94,10 @@ class Running:
     def writer(self) -> psutil.Process | None:
         """Return a worker that holds a draft open: it has published nothing yet."""
         return next((process for process in self.workers() if holds_a_draft(process)), None)
+
+    def shard_writer(self) -> psutil.Process | None:
+        """Return the process that writes a shard, on whatever node; one that merely claims it is another."""
+        return next((process for process in self.processes() if holds_a_draft(process, ".h5")), None)
 
     def interrupt(self) -> None:
         """Do what Ctrl-C in a terminal does: interrupt all processes at once."""
@@ -110,7 +116,7 @@ class Commands:
     started: list[Running] = field(default_factory=list)
 
     def start(self, *command: str | Path, cwd: Path | None = None, **variables: str) -> Running:
-        mark = uuid.uuid4().hex
+        mark, since = uuid.uuid4().hex, time.time()
         directory = self.directory / mark
         directory.mkdir(parents=True)
         inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
@@ -126,7 +132,7 @@ class Commands:
                 preexec_fn=_hear_interrupts,  # noqa: PLW1509  no threads are running here
                 start_new_session=True,
             )
-        self.started.append(Running(process, directory, mark))
+        self.started.append(Running(process, directory, mark, since))
         return self.started[-1]
 
     def run(self, *command: str | Path, cwd: Path | None = None, **variables: str) -> Ended:
@@ -166,11 +172,17 @@ def gcn_command(tiny: Tiny, output: Path) -> tuple[str | Path, ...]:
     return ("gcn", "run", tiny.region, "--config-dir", tiny.config, "--data-root", tiny.sources, "--output", output)
 
 
-def marked(mark: str) -> list[psutil.Process]:
-    """Return the living processes that inherited `mark`."""
+def marked(mark: str, since: float) -> list[psutil.Process]:
+    """Return the living processes that inherited `mark`, which was given out at the time `since`.
+
+    Tests ask many times a second. The environment of a process that is older than the mark need not be read; the start
+    of a process is known to a second or so.
+    """
     found = []
     for process in psutil.process_iter():
         try:
+            if process.create_time() < since - _CLOCK_S:
+                continue
             if process.environ().get(_MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
@@ -245,11 +257,12 @@ def _hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def holds_a_draft(process: psutil.Process) -> bool:
+def holds_a_draft(process: psutil.Process, ending: str = "") -> bool:
     try:
-        return any(_DRAFT.fullmatch(Path(file.path).name) for file in process.open_files())
+        names = [Path(file.path).name for file in process.open_files()]
     except psutil.Error:
         return False
+    return any(_DRAFT.fullmatch(name) and name.endswith(ending) for name in names)
 
 
 def _parent(process: psutil.Process) -> psutil.Process | None:

@@ -1,6 +1,5 @@
 """Builds on a Dask cluster: the bytes of one machine, errors with the node's name, and nothing left."""
 
-import re
 import shutil
 import signal
 import socket
@@ -13,7 +12,7 @@ from gcn_luigi.engine.order import Order
 from gcn_luigi.io.publish.atomic import remove_dead_temporaries
 from gcn_luigi.read.validate import validate
 from gcn_luigi.tasks.graph import upstream
-from tests.integration.builds import dataset
+from tests.integration.builds import dataset, without_shards
 from tests.integration.commands import LUIGI_CFG, Tiny, drafts, gcn_command, left_after, luigi_command, wait_for
 
 _LOCAL = ("--dask", "local:2", "--port", "0")
@@ -27,6 +26,12 @@ def heeded():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture
+def prepared(tiny_output, tmp_path):
+    """Leave only the shards of the tiny region to be made."""
+    without_shards(tiny_output / "tiny", tmp_path / "tiny")
+
+
 def _order(tiny, output, family):
     """Return the order for the first task of a family of a region; what it requires is built."""
     root = dataset(tiny.region, output, tiny.sources, tiny.config)
@@ -35,19 +40,6 @@ def _order(tiny, output, family):
         if not required.is_published():
             required.run()
     return Order.of(task, key="k", topic="t", versions={}, memory_mb=0), task
-
-
-def _shard_writer(running):
-    def writes(process):
-        return any(re.search(r"/\.[0-9a-f]{8}\.[^/]*\.h5$", file.path) for file in process.open_files())
-
-    for process in running.processes():
-        try:
-            if writes(process):
-                return process
-        except Exception:  # noqa: BLE001, S112  it may have ended meanwhile
-            continue
-    return None
 
 
 def test_a_task_is_made_in_a_process_of_its_own_that_tells_how_far_it_is(tiny, tmp_path):
@@ -104,9 +96,10 @@ def test_an_error_arrives_with_the_name_of_its_node(commands, tiny, tmp_path):
 
 @pytest.mark.fault
 @pytest.mark.long
+@pytest.mark.usefixtures("prepared")
 def test_a_shard_whose_worker_is_killed_is_made_again(commands, tiny, tiny_output, tmp_path):
     running = commands.start(*gcn_command(tiny, tmp_path), *_LOCAL)
-    writer = wait_for(lambda: _shard_writer(running), pause=0.01)
+    writer = wait_for(running.shard_writer, pause=0.01)
     writer.send_signal(signal.SIGSTOP)
     # The process is a child of a fork server, and that of the worker.
     worker = writer.parent().parent()
@@ -124,10 +117,11 @@ def test_a_shard_whose_worker_is_killed_is_made_again(commands, tiny, tiny_outpu
 
 @pytest.mark.fault
 @pytest.mark.long
+@pytest.mark.usefixtures("prepared")
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_build_leaves_no_process(commands, tiny, tmp_path, blow):
     running = commands.start(*gcn_command(tiny, tmp_path), *_LOCAL)
-    wait_for(lambda: _shard_writer(running), pause=0.01)
+    wait_for(running.shard_writer, pause=0.01)
     if blow == signal.SIGINT:
         running.interrupt()
     else:

@@ -11,7 +11,7 @@ from rasterio.windows import Window
 import gcn_luigi
 from gcn_luigi.read.validate import validate
 from gcn_luigi.synthetic import WorldSettings, make_world, write_world
-from tests.integration.builds import build_inline, dataset, small_config
+from tests.integration.builds import build_inline, dataset, once_per_run, small_config
 from tests.reference import chips as reference_chips
 from tests.reference import nodata as reference_nodata
 
@@ -22,6 +22,13 @@ def _built(tmp_path, small_world, *replacements, region="small"):
     )
     assert list(validate(tmp_path / "out" / region)) == []
     return gcn_luigi.open_dataset(tmp_path / "out" / region)
+
+
+@pytest.fixture(scope="session")
+def ordinary(tmp_path_factory, small_world):
+    """Return the small region as it is by default; tests must not change it."""
+    root = once_per_run(tmp_path_factory, "ordinary", lambda root: _built(root, small_world))
+    return gcn_luigi.open_dataset(root / "out/small")
 
 
 @pytest.mark.parametrize("distance", [False, pytest.param(True, marks=pytest.mark.long)])
@@ -62,28 +69,18 @@ def test_legacy_chips_equal_the_published_rules_bit_for_bit(tmp_path, small_worl
     assert set(made.chip_table["row"]) == {0, 48, 96}
 
 
-@pytest.mark.parametrize(
-    ("edge", "step", "offsets"),
-    [
-        ("pad", 48, {0, 48, 96}),
-        # The rule itself is tried on arrays, in less time.
-        pytest.param("clamp", 48, {0, 48, 64}, marks=pytest.mark.long),
-        pytest.param("drop", 48, {0, 48}, marks=pytest.mark.long),
-        pytest.param("clamp", 64, {0, 64}, marks=pytest.mark.long),
-    ],
-)
-def test_offsets_follow_the_edge_policy(tmp_path, small_world, edge, step, offsets):
-    made = _built(tmp_path, small_world, ('edge = "clamp"', f'edge = "{edge}"'), ("step = 32", f"step = {step}"))
+def test_chips_that_hang_over_the_edge_are_padded(tmp_path, small_world):
+    """One policy from the settings to the chip; the rules of all of them are tried on arrays and on shards."""
+    made = _built(tmp_path, small_world, ('edge = "clamp"', 'edge = "pad"'), ("step = 32", "step = 48"))
 
-    assert set(made.chip_table["row"]) == offsets
-    assert set(made.chip_table["col"]) == offsets
-    if edge == "pad":
-        hanging = made.chip_table[made.chip_table["row"] == 96].iloc[0]
-        position = made.chip_table[made.chip_table["split"] == hanging["split"]].index.get_loc(hanging.name)
-        chip = made.chips(hanging["split"])[position]
-        assert (chip["flags"][32:] & 8 == 8).all()
-        assert (chip["label"][32:] == 255).all()
-        assert (chip["image"][:, 32:] == 0).all()
+    assert set(made.chip_table["row"]) == {0, 48, 96}
+    assert set(made.chip_table["col"]) == {0, 48, 96}
+    hanging = made.chip_table[made.chip_table["row"] == 96].iloc[0]
+    position = made.chip_table[made.chip_table["split"] == hanging["split"]].index.get_loc(hanging.name)
+    chip = made.chips(hanging["split"])[position]
+    assert (chip["flags"][32:] & 8 == 8).all()
+    assert (chip["label"][32:] == 255).all()
+    assert (chip["image"][:, 32:] == 0).all()
 
 
 @pytest.mark.long
@@ -116,9 +113,9 @@ def test_a_world_in_utm_with_ten_metre_pixels_and_other_bands(tmp_path):
 
 
 @pytest.mark.long
-def test_rgi_7_outlines_give_the_same_label_and_years(tmp_path, small_world):
-    six = _built(tmp_path / "six", small_world)
-    seven = _built(tmp_path / "seven", small_world, ('path = "rgi/outlines.gpkg"', 'path = "rgi/outlines_rgi7.gpkg"'))
+def test_rgi_7_outlines_give_the_same_label_and_years(tmp_path, small_world, ordinary):
+    six = ordinary
+    seven = _built(tmp_path, small_world, ('path = "rgi/outlines.gpkg"', 'path = "rgi/outlines_rgi7.gpkg"'))
 
     assert six.paths.label.read_bytes() == seven.paths.label.read_bytes()
     used = six.partition_table["used"] & seven.partition_table["used"]
@@ -127,28 +124,28 @@ def test_rgi_7_outlines_give_the_same_label_and_years(tmp_path, small_world):
 
 
 @pytest.mark.long
-def test_a_ready_made_label_stands_in_for_the_votes(tmp_path, small_world):
-    first = _built(tmp_path / "first", small_world)
+def test_a_ready_made_label_stands_in_for_the_votes(tmp_path, small_world, ordinary):
+    first = ordinary
     given = small_world.parent / "label.tif"
     given.write_bytes(first.paths.label.read_bytes())
     replaced = 'raster = "../label.tif"'
 
-    second = _built(tmp_path / "second", small_world, ('stem = "stem/stem_2008_debris_free_ice_votes.tif"', replaced))
+    second = _built(tmp_path, small_world, ('stem = "stem/stem_2008_debris_free_ice_votes.tif"', replaced))
 
     assert second.paths.label.read_bytes() == first.paths.label.read_bytes()
     assert second.statistics == first.statistics
 
 
 @pytest.mark.long
-def test_rejected_ids_and_excluded_ground_are_never_used(tmp_path, small_world):
-    first = _built(tmp_path / "first", small_world)
-    used = first.partition_table[first.partition_table["used"]]
+def test_rejected_ids_and_excluded_ground_are_never_used(tmp_path, small_world, ordinary):
+    cells = ordinary.partition_table
+    used = cells[cells["used"]]
     rejected, excluded = used["partition"].iloc[0], used.iloc[[-1]]
     (small_world.parent / "rejects.txt").write_text(f"{rejected}\nno-such-cell\n")
     gpd.GeoDataFrame(geometry=excluded.geometry.buffer(-100.0), crs=used.crs).to_file(small_world.parent / "no.gpkg")
     keys = 'origin = "lattice"\nreject_ids = "../rejects.txt"\nexclude_polygons = "../no.gpkg"'
 
-    second = _built(tmp_path / "second", small_world, ('origin = "lattice"', keys))
+    second = _built(tmp_path, small_world, ('origin = "lattice"', keys))
 
     reasons = second.partition_table.set_index("partition")["reason"]
     assert reasons[rejected] == "rejected id"
@@ -189,8 +186,8 @@ def test_class_filters_reject_and_count(tmp_path, small_world):
 
 
 @pytest.mark.long
-def test_the_default_split_shares_no_pixel_and_keeps_its_distance(tmp_path, small_world):
-    made = _built(tmp_path, small_world)
+def test_the_default_split_shares_no_pixel_and_keeps_its_distance(ordinary):
+    made = ordinary
     audit = json.loads(made.paths.split_audit.read_text())
     boxes = made.chip_boxes.geometry
     train, dev = (boxes[made.chip_table["split"] == split] for split in ("train", "dev"))

@@ -15,14 +15,13 @@ import gcn_luigi.version
 from gcn_luigi.io.publish.atomic import remove_dead_temporaries
 from gcn_luigi.read.validate import validate
 from gcn_luigi.tasks.graph import upstream
-from tests.integration.builds import dataset
+from tests.integration.builds import dataset, without_shards
 from tests.integration.commands import (
     _BIN,
     LUIGI_CFG,
     Tiny,
     drafts,
     gcn_command,
-    holds_a_draft,
     left_after,
     wait_for,
 )
@@ -57,6 +56,12 @@ def build(slurm, commands, tiny, tmp_path):
 
 
 @pytest.fixture
+def prepared(tiny_output, tmp_path):
+    """Leave only the shards of the tiny region to be made."""
+    without_shards(tiny_output / "tiny", tmp_path / "tiny")
+
+
+@pytest.fixture
 def demo(demo_output):
     """Return the demo's sources and settings, as the nodes read them."""
     sources = demo_output.with_name("demo-input")
@@ -77,15 +82,6 @@ def _check_data(output, wanted_output, region):
     assert list(validate(output / region)) == []
     made, wanted = (gcn_luigi.open_dataset(root / region) for root in (output, wanted_output))
     assert made.data_digest == wanted.data_digest
-
-
-def _shard_writer(running):
-    """Return a process on a node that holds the draft of a shard open."""
-
-    def writes(process):
-        return holds_a_draft(process) and any(".h5" in file.path for file in process.open_files())
-
-    return next((process for process in running.processes() if writes(process)), None)
 
 
 def _group(running):
@@ -131,14 +127,15 @@ def test_the_demo_built_by_workers_that_srun_starts_has_the_data_of_one_machine(
 
 
 @pytest.mark.fault
+@pytest.mark.usefixtures("prepared")
 def test_a_shard_whose_node_is_cut_off_is_made_on_the_other(build, slurm, tmp_path, tiny_output):
-    running = build()
-    writer = wait_for(lambda: _shard_writer(running), pause=0.01)
+    # Seconds until the connection counts as broken.
+    running = build(DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP="12s")
+    writer = wait_for(running.shard_writer, pause=0.01)
     writer.send_signal(signal.SIGSTOP)
     node = _host(slurm, writer)
     slurm.control("cut", node)
 
-    # Seconds until the connection counts as broken.
     ended = running.wait(240)
     slurm.control("join", node)
 
@@ -146,9 +143,10 @@ def test_a_shard_whose_node_is_cut_off_is_made_on_the_other(build, slurm, tmp_pa
 
 
 @pytest.mark.fault
+@pytest.mark.usefixtures("prepared")
 def test_a_shard_whose_job_is_cancelled_is_made_in_another_job(build, slurm, tmp_path, tiny_output):
     running = build()
-    writer = wait_for(lambda: _shard_writer(running), pause=0.01)
+    writer = wait_for(running.shard_writer, pause=0.01)
     writer.send_signal(signal.SIGSTOP)
     for job in slurm.jobs():
         slurm.control("at", "head", "scancel", job)
@@ -158,10 +156,14 @@ def test_a_shard_whose_job_is_cancelled_is_made_in_another_job(build, slurm, tmp
 
 
 @pytest.mark.fault
+@pytest.mark.usefixtures("prepared")
 def test_a_shard_whose_job_reaches_its_time_limit_is_made_in_another_job(build, slurm, tmp_path, tiny_output):
-    running = build("--slurm", "--slurm-options", "cores=1,memory=2GB,jobs=1,walltime=00:01:00", "--port", "0")
-    writer = wait_for(lambda: _shard_writer(running), pause=0.01)
+    running = build("--slurm", "--slurm-options", "cores=1,memory=2GB,jobs=1", "--port", "0")
+    writer = wait_for(running.shard_writer, pause=0.01)
     writer.send_signal(signal.SIGSTOP)
+    # The least that can be asked for is a minute; the limit of a running job may come sooner.
+    for job in slurm.jobs():
+        slurm.control("at", "head", "scontrol", "update", f"jobid={job}", "endtime=now+1seconds")
     ended = running.wait(300)
 
     _check(running, ended, tmp_path, tiny_output)
@@ -169,6 +171,7 @@ def test_a_shard_whose_job_reaches_its_time_limit_is_made_in_another_job(build, 
 
 
 @pytest.mark.fault
+@pytest.mark.usefixtures("prepared")
 def test_a_full_queue_is_told_and_waited_for(build, slurm, tmp_path, tiny_output):
     for node in ("n1", "n2"):
         slurm.control("at", "head", "scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
@@ -183,10 +186,11 @@ def test_a_full_queue_is_told_and_waited_for(build, slurm, tmp_path, tiny_output
 
 
 @pytest.mark.fault
+@pytest.mark.usefixtures("prepared")
 @pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, 137)])
 def test_a_stopped_build_leaves_no_job(build, slurm, tmp_path, blow, code):
     running = build()
-    wait_for(lambda: _shard_writer(running), pause=0.01)
+    wait_for(running.shard_writer, pause=0.01)
     for process in _group(running):
         process.send_signal(blow)
     ended = running.wait()
