@@ -13,6 +13,8 @@ from gcn_luigi.errors import LatticeError
 # A file written with single-precision coordinates is off by far less than this;
 # a real shift (7 m of 30 m) is off by far more.
 _TOLERANCE_PX = 1e-3
+# Pixels. Rows and columns stay whole numbers of 32 bits, also when they are added.
+FARTHEST = 2.0**30
 # Bits of the Hilbert curve: for rows and columns within 2**30 pixels of the lattice's corner, on both sides.
 _HILBERT_BITS = 31
 
@@ -193,7 +195,8 @@ class Lattice:
         Raises
         ------
         LatticeError
-            The bounds are between pixels and `snap` is False, or are not finite numbers.
+            The bounds are between pixels and `snap` is False, or are not finite numbers, or a thousand million pixels
+            away, as those of a damaged file may be.
         """
         if not all(math.isfinite(value) for value in bounds):
             raise LatticeError(
@@ -208,6 +211,12 @@ class Lattice:
             (self.top - bottom) / self.pixel_size,
             (right - self.left) / self.pixel_size,
         )
+        if max(map(abs, edges)) >= FARTHEST:
+            raise LatticeError(
+                f"lies {max(map(abs, edges)):.0e} pixels away from the region's lattice",
+                where=where,
+                fix="correct its position: rio edit-info --transform '[...]' FILE",
+            )
         row, col = (math.floor(edge + 0.5) for edge in edges[:2])
         height, width = (math.floor(last - first + 0.5) for first, last in zip(edges[:2], edges[2:], strict=True))
         off = max(abs(edge - round(edge)) for edge in edges)

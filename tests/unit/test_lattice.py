@@ -140,3 +140,12 @@ def test_windows_that_share_no_pixel_have_an_empty_intersection(other):
 
     assert common.is_empty
     assert min(common.height, common.width) == 0
+
+
+@pytest.mark.parametrize("far", [2.0**30, -1e12, 1e300])
+@pytest.mark.parametrize("snap", [True, False])
+def test_bounds_that_are_absurdly_far_away_are_refused(far, snap):
+    left, bottom, right, top = bounds_of(0, 0, 2, 2)
+
+    with pytest.raises(LatticeError, match="pixels away"):
+        LATTICE.window_of((left + 30 * far, bottom, right + 30 * far, top), where="a.tif", snap=snap)

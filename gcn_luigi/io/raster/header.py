@@ -12,6 +12,7 @@ from typing import Any
 
 import deflate
 import numpy as np
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import Compression, Interleaving
 from rasterio.errors import RasterioIOError
 
@@ -99,8 +100,16 @@ def open_raster(path: Path) -> Iterator[Any]:
             where=str(path),
             fix="correct the path, which starts at data_root" if gone else "copy or download the file again",
         ) from error
-    with dataset:
-        yield dataset
+    try:
+        with dataset:
+            yield dataset
+    except CPLE_BaseError as error:
+        # GDAL reads parts of a header only when they are asked for.
+        raise InputError(
+            f"cannot be read as a raster: {_why_unreadable(path)}",
+            where=str(path),
+            fix="copy or download the file again",
+        ) from error
 
 
 def read_header(path: Path, *, is_lattice: bool = True) -> Header:

@@ -9,7 +9,7 @@ import pyproj
 from numpy.typing import NDArray
 from rasterio.transform import Affine
 
-from gcn_luigi.lattice import Lattice, Window
+from gcn_luigi.lattice import FARTHEST, Lattice, Window
 
 # Points along each edge, and along each side of the interior, at which the outline of a raster is transformed.
 _EDGE_POINTS, _INNER_POINTS = 257, 17
@@ -41,7 +41,8 @@ class Placement:
     def window_on(self, lattice: Lattice) -> Window:
         """Return the window of the lattice that holds all pixels, which may reach beyond it.
 
-        It is `EVERYWHERE` if a part of the raster has no place in the lattice's CRS, for example far from a UTM zone.
+        It is `EVERYWHERE` if a part of the raster has no place in the lattice's CRS, for example far from a UTM
+        zone, or is absurdly far away.
         """
         edge, inner = np.linspace(0.0, 1.0, _EDGE_POINTS), np.linspace(0.0, 1.0, _INNER_POINTS)
         sides = [np.stack([edge, np.full_like(edge, end)]) for end in (0.0, 1.0)]
@@ -53,6 +54,8 @@ class Placement:
         if not (np.isfinite(x).all() and np.isfinite(y).all()):
             return EVERYWHERE
         cols, rows = (x - lattice.left) / lattice.pixel_size, (lattice.top - y) / lattice.pixel_size
+        if max(np.abs(rows).max(), np.abs(cols).max()) >= FARTHEST:
+            return EVERYWHERE
         row, col = (math.floor(places.min() + _TOLERANCE_PX) for places in (rows, cols))
         bottom, right = (math.ceil(places.max() - _TOLERANCE_PX) for places in (rows, cols))
         return Window(row, col, max(bottom - row, 1), max(right - col, 1))

@@ -164,3 +164,19 @@ def test_a_sparse_file_of_many_blocks_is_whole(tmp_path):
         dataset.write(np.ones((1, 16, 16), np.int16), window=((32, 48), (64, 80)))
 
     assert read_header(path).lattice.shape == (1600, 1600)
+
+
+@pytest.mark.fault
+def test_a_file_whose_block_list_is_beyond_its_end_is_refused(tmp_path):
+    path = write_tif(tmp_path / "a.tif", noise(2, 40, 40), tiled=True, blockxsize=16, blockysize=16)
+    data = bytearray(path.read_bytes())
+    start = struct.unpack_from("<I", data, 4)[0]
+    (count,) = struct.unpack_from("<H", data, start)
+    (entry,) = (
+        at for at in range(start + 2, start + 2 + 12 * count, 12) if struct.unpack_from("<H", data, at) == (324,)
+    )
+    struct.pack_into("<I", data, entry + 8, 0xFFFFFF00)
+    path.write_bytes(data)
+
+    with pytest.raises(InputError, match=r"damaged|cut short"):
+        read_header(path)
