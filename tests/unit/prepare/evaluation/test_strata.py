@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gcn_luigi.bands import Band, Role
+from gcn_luigi.bands import Band, Role, elevation_band
 from gcn_luigi.classes import DEFAULT_CLASSES
 from gcn_luigi.prepare.evaluation.strata import (
     SECTORS,
@@ -12,7 +12,6 @@ from gcn_luigi.prepare.evaluation.strata import (
     aspect_codes,
     aspect_name,
     aspects,
-    elevation_band,
     elevation_codes,
     elevation_name,
 )
