@@ -19,9 +19,8 @@ _TASKS = Path(gcn_luigi.tasks.__file__).parent
 
 
 def _python(code, *arguments):
-    ended = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout.splitlines()
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
 
 
 @pytest.mark.parametrize("command", ["status", "why"])
