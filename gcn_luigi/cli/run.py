@@ -123,6 +123,10 @@ def build_region(
         _conclude(BuildResult(0, ()), root, is_whole=not names)
         return
     _check_libraries(settings)
+    from gcn_luigi.luigi_host.worker import start_server  # noqa: PLC0415
+
+    # It imports the libraries while the scheduler starts.
+    start_server()
     from gcn_luigi.cli.terminal import watching  # noqa: PLC0415
     from gcn_luigi.operate.build import build  # noqa: PLC0415
     from gcn_luigi.report.served.server import serve_pages  # noqa: PLC0415

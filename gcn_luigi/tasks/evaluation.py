@@ -17,6 +17,8 @@ from gcn_luigi.tasks.target import PublishedFile
 class TrainingDistances(RegionTask):
     """Measure how far dev and the whole area are from training, in metres and in feature space."""
 
+    # The page waits for it, and it takes longest after the shards.
+    priority = 5
     # As for a shard: it reads windows of all stacks.
     resources = {"io": 1}  # noqa: RUF012  luigi reads a plain attribute
 

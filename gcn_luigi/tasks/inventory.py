@@ -114,7 +114,7 @@ class TileQuality(RegionTask):
 
     is_heavy = True
     code_version = 2
-    # Runs before anything is made from the tiles.
+    # Runs before any shard is made, beside the two chains of single tasks that shards wait for.
     priority = 10
     band: luigi.Parameter[str] = luigi.Parameter(description="name of the band")
 

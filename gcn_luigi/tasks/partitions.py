@@ -46,6 +46,8 @@ class PartitionCatalog(RegionTask):
     # 2: a grid with a third split is refused, and split.json records its word for dev; outlines are distinguished by
     # date, their union counts, and rows of a grid keep all their years. 3: a label that lacks a class is refused.
     code_version = 3
+    # Shards wait for it, and it for the label; a task that it requires gets its priority.
+    priority = 20
 
     def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured

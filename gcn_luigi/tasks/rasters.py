@@ -64,6 +64,8 @@ class TopoMosaic(RegionTask):
 
     is_heavy = True
     names_sources = True
+    # The longest task that shards wait for, so it starts first: the tiles are checked meanwhile on the other cores.
+    priority = 20
 
     def dependencies(self, path: Path) -> Dependencies:
         region, paths = self.configured, self.paths

@@ -179,8 +179,7 @@ class Strata:
     def _add_plane(
         self, stratum: str, codes: npt.NDArray[np.int64], of_class: npt.NDArray[np.int64], shown: Shown
     ) -> None:
-        values, places = np.unique(codes, return_inverse=True)
-        places = places.reshape(codes.shape)
+        values, places = _ranked(codes)
         counted, n_classes = of_class >= 0, len(self._classes)
         joined = places[counted] * n_classes + of_class[counted]
         pixels = np.bincount(joined, minlength=len(values) * n_classes).reshape(-1, n_classes)
@@ -201,6 +200,13 @@ class Strata:
         if stratum == "aspect":
             return aspect_name(value)
         return UNDATED if stratum == "year gap" and value < 0 else str(value)
+
+
+def _ranked(codes: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]:
+    """Return the values of small whole numbers, sorted, and the place of each number among them; nothing is sorted."""
+    low = int(codes.min(initial=0))
+    held = np.bincount((codes - low).ravel()) > 0
+    return np.flatnonzero(held) + low, (np.cumsum(held) - 1)[codes - low]
 
 
 def _windows(origins: npt.NDArray[np.int64], size: int) -> Iterator[tuple[slice, slice]]:
