@@ -1,8 +1,8 @@
 """Two other ways from delivered tiles to chips, from end to end: the published chain, and a competent script.
 
 Both get the list of partitions, which the published workflow has from Google Earth Engine and QGIS. The chain was
-written anew from its description: topography becomes int16, VRTs join tiles and stack bands, the label is made from votes and
-outlines, and then each partition is clipped, corrected and cut into files.
+written anew from its description: topography becomes int16, VRTs join tiles and stack bands, the label is made from
+votes and outlines, and then each partition is clipped, corrected and cut into files.
 """
 
 import shutil
