@@ -47,9 +47,9 @@ def draw_ratios(suites: list[Suite], titles: dict[str, str], path: Path) -> bool
 
 
 def _marked(suite: Suite) -> list[dict[str, Any]]:
-    """Return the measured rows that have a target, save those that are drawn as curves."""
+    """Return the measured rows with a least ratio, save those that are drawn as curves."""
     rows = suite["rows"] if suite["suite"] != "curves" else []
-    return [row for row in rows if row["ratio"] is not None and row["target"] is not None]
+    return [row for row in rows if row["ratio"] is not None and row["target"] is not None and not row["at_most"]]
 
 
 def _write(axes: Axes, line: float, across: float, text: str, **look: Any) -> None:

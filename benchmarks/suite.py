@@ -10,7 +10,19 @@ from benchmarks import machine
 from benchmarks.plan import PLANS
 from benchmarks.region import Ground
 
-NAMES = ("endtoend", "stacks", "shapes", "warping", "kernels", "writing", "reading", "loading", "onthefly", "curves")
+NAMES = (
+    "wholerun",
+    "endtoend",
+    "stacks",
+    "shapes",
+    "warping",
+    "kernels",
+    "writing",
+    "reading",
+    "loading",
+    "onthefly",
+    "curves",
+)
 
 
 def main() -> None:
@@ -38,6 +50,8 @@ def main() -> None:
         "other_programs_cores": round(bystanders.cores(), 2),
         "versions": machine.versions(),
         "rows": [row.plain() for row in rows],
+        # Of what has no ratio; few suites have any.
+        "tables": suite.tables(ground) if hasattr(suite, "tables") else [],
     }
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")

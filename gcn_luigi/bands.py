@@ -8,6 +8,9 @@ from typing import Any
 from gcn_luigi.classes import DEFAULT_CLASSES, IGNORE, ClassTable
 from gcn_luigi.errors import ConfigError
 
+# Names of bands that hold elevations.
+_ELEVATION = ("dem", "elevation", "dsm", "dtm", "height", "altitude")
+
 
 class Role(StrEnum):
     """What a band is for."""
@@ -173,3 +176,9 @@ def made_bands(distance_unit: str | None, classes: ClassTable = DEFAULT_CLASSES)
         return (label,)
     what = "distance to the nearest glacier"
     return label, Band("distance", Role.DISTANCE, nodata=-32768, valid_min=0, unit=distance_unit, description=what)
+
+
+def elevation_band(bands: Iterable[Band]) -> Band | None:
+    """Return the topographic band that holds elevations, by its name, or that only serves as such; None without one."""
+    with_files = (band for band in bands if band.role is Role.TOPO and not band.derive)
+    return next((band for band in with_files if band.name in _ELEVATION or not band.stacked), None)

@@ -12,14 +12,14 @@ import click
 from gcn_luigi.cli.cluster import cluster_engine, cluster_options, cluster_place
 from gcn_luigi.cli.options import PartOf, configure_luigi, dataset_task, region_file, region_options, shared_options
 from gcn_luigi.cli.stopping import say_what_is_kept
-from gcn_luigi.cli.terminal import watching
-from gcn_luigi.io.shard.codecs import check_codec
 from gcn_luigi.luigi_host.cfg_files import shipped_cfg
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gcn_luigi.operate.build import BuildResult
+    from gcn_luigi.settings import RegionSettings
+    from gcn_luigi.tasks import Dataset
 
 # The same as Luigi's own exit code for tasks that were not run.
 NOT_RUN = 25
@@ -92,21 +92,15 @@ def build_region(
     """
     root = dataset_task(path, output, data_root, is_built=True)
     settings = root.configured.settings
-    check_codec(settings.shards.codec)
-    if settings.evaluation.autocorrelation:
-        from gcn_luigi.prepare.evaluation.variogram import check_library  # noqa: PLC0415
-
-        check_library()
     from gcn_luigi.cli.chosen import chosen_tasks  # noqa: PLC0415
     from gcn_luigi.luigi_host.memory_limit import share_mb  # noqa: PLC0415
-    from gcn_luigi.operate.build import build  # noqa: PLC0415
+    from gcn_luigi.operate.build import BuildResult  # noqa: PLC0415
     from gcn_luigi.operate.leftovers import invalidate_damaged, sweep_temporaries  # noqa: PLC0415
     from gcn_luigi.operate.luigid import central_scheduler, running_scheduler  # noqa: PLC0415
     from gcn_luigi.prepare.appearance import shown_names  # noqa: PLC0415
-    from gcn_luigi.report.served.server import serve_pages  # noqa: PLC0415
-    from gcn_luigi.stages.dataset.warnings import dataset_warnings  # noqa: PLC0415
     from gcn_luigi.tasks import Dataset  # noqa: PLC0415
-    from gcn_luigi.tasks.awaited import are_complete  # noqa: PLC0415
+    from gcn_luigi.tasks.base import share_look  # noqa: PLC0415
+    from gcn_luigi.tasks.dependencies import Snapshot  # noqa: PLC0415
 
     composite = shown_names(settings.schema_bands.image, settings.report.composite or ())
     place = cluster_place(options, root.dask, output, workers)
@@ -123,6 +117,21 @@ def build_region(
         scheduler = nullcontext(running_scheduler(options["scheduler_url"], is_trusted=options["trust_network"]))
     elif not options["local_scheduler"]:
         scheduler = central_scheduler(options["port"], output.resolve() / ".scheduler", shipped_cfg())
+    # Nothing is started for a dataset that is finished; and Luigi schedules a build from this one look.
+    look = Snapshot()
+    if all(task.is_complete_upstream(look) for task in tasks):
+        _conclude(BuildResult(0, ()), root, is_whole=not names)
+        return
+    _check_libraries(settings)
+    from gcn_luigi.luigi_host.worker import start_server  # noqa: PLC0415
+
+    # It imports the libraries while the scheduler starts.
+    start_server()
+    from gcn_luigi.cli.terminal import watching  # noqa: PLC0415
+    from gcn_luigi.operate.build import build  # noqa: PLC0415
+    from gcn_luigi.report.served.server import serve_pages  # noqa: PLC0415
+    from gcn_luigi.tasks.awaited import are_complete  # noqa: PLC0415
+
     with say_what_is_kept(root), scheduler as address, ExitStack() as open_:
         if address is not None:
             pages = open_.enter_context(serve_pages(root.paths, composite=composite))
@@ -134,7 +143,8 @@ def build_region(
         with watching() as watch:
             # A scheduler that the user named must be used; one that another run started here may end with that run.
             goes_on = options["scheduler_url"] is None
-            result = build(tasks, workers=workers, address=address, watch=watch, goes_on=goes_on, engine=engine)
+            seen = share_look(tasks, look)
+            result = build(seen, workers=workers, address=address, watch=watch, goes_on=goes_on, engine=engine)
     if result.exit_code == 0 and not are_complete(tasks, root.paths.root):
         click.echo(
             "not finished: sources or settings changed during the run, or another run is building this dataset with "
@@ -142,9 +152,26 @@ def build_region(
             err=True,
         )
         sys.exit(NOT_RUN)
-    if not result.exit_code and not names:
-        print_warnings(dataset_warnings(settings, root.paths))
-    print_result(result, root.paths.root, is_whole=not names)
+    _conclude(result, root, is_whole=not names)
+
+
+def _check_libraries(settings: "RegionSettings") -> None:
+    """Raise ConfigError if a library is missing that the settings ask for."""
+    from gcn_luigi.io.shard.codecs import check_codec  # noqa: PLC0415
+
+    check_codec(settings.shards.codec)
+    if settings.evaluation.autocorrelation:
+        from gcn_luigi.prepare.evaluation.variogram import check_library  # noqa: PLC0415
+
+        check_library()
+
+
+def _conclude(result: "BuildResult", root: "Dataset", *, is_whole: bool) -> None:
+    if is_whole and not result.exit_code:
+        from gcn_luigi.stages.dataset.warnings import dataset_warnings  # noqa: PLC0415
+
+        print_warnings(dataset_warnings(root.configured.settings, root.paths))
+    print_result(result, root.paths.root, is_whole=is_whole)
 
 
 def print_result(result: "BuildResult", directory: Path, *, is_whole: bool = True) -> None:

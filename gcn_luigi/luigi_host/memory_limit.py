@@ -13,7 +13,6 @@ from typing import Any
 
 import luigi
 import psutil
-import pyarrow as pa
 
 from gcn_luigi.errors import GcnLuigiError, ResourceError
 
@@ -135,6 +134,8 @@ def _bounded(limit: int) -> Iterator[None]:
     if sys.platform != "linux" or not _is_own_process():
         yield
         return
+    import pyarrow as pa  # noqa: PLC0415
+
     # Arrow's own pool reserves a whole gigabyte of address space at once.
     pa.set_memory_pool(pa.system_memory_pool())
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)

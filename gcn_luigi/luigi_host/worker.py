@@ -40,8 +40,34 @@ def use_forkserver() -> None:
     _preload()
 
 
-# Imported by our modules when a function first needs them, since most commands never do.
-_IMPORTED_ON_USE = ("scipy.ndimage", "scipy.spatial", "scipy.sparse.csgraph")
+# Imported when a function first needs them, since most commands never do; tasks need all of them.
+_IMPORTED_ON_USE = (
+    "gcn_luigi.io.inputs.scan",
+    "gcn_luigi.stages.layers.aligned_band",
+    "gcn_luigi.stages.layers.confidence",
+    "gcn_luigi.stages.layers.cube_tiles",
+    "gcn_luigi.stages.layers.derived",
+    "gcn_luigi.stages.layers.label",
+    "gcn_luigi.stages.layers.mosaics",
+    "gcn_luigi.stages.layers.tile_quality",
+    "gcn_luigi.stages.partitions",
+    "gcn_luigi.stages.shards.partition_files",
+    "gcn_luigi.stages.shards.shard",
+    "gcn_luigi.stages.evaluation.autocorrelation",
+    "gcn_luigi.stages.evaluation.strata",
+    "gcn_luigi.stages.evaluation.training_distances",
+    "gcn_luigi.stages.metadata.write",
+    "gcn_luigi.stages.dataset.data_card",
+    "gcn_luigi.stages.dataset.manifest",
+    "gcn_luigi.stages.dataset.summary",
+    "gcn_luigi.report.graph_picture",
+    "gcn_luigi.report.grids.page",
+    "gcn_luigi.report.quality.page",
+    "pyarrow",
+    "scipy.ndimage",
+    "scipy.sparse.csgraph",
+    "scipy.spatial",
+)
 
 
 def _preload(*modules: str) -> None:

@@ -24,7 +24,6 @@ from gcn_luigi.stages.dataset.warnings import dataset_warnings
 from gcn_luigi.stages.evaluation.training_distances import MOST_OTHER, MOST_TRAIN
 from gcn_luigi.stages.layers.mosaics import read_inventory
 from gcn_luigi.stages.layers.scale_advice import ScaleAdvice, scale_advice
-from gcn_luigi.stages.layers.tile_quality import checked_bands
 from gcn_luigi.stages.plan import Plan, Trial, build_trial, plan_dataset
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dataset import QualityReport
@@ -122,7 +121,7 @@ def tasks_to_prepare(root: RegionTask, *, is_exact: bool) -> list[RegionTask]:
     """Return the tasks whose files a forecast reads; an exact one also checks the tiles, as a build does."""
     settings = root.configured.settings
     stacks = [root.clone(YearStack, year=year) for year in settings.years] if is_exact else []
-    tiles = [root.clone(TileQuality, band=band.name) for band in checked_bands(settings)] if is_exact else []
+    tiles = [root.clone(TileQuality, band=band.name) for band in settings.checked_bands] if is_exact else []
     sure = label_confidence(root) if is_exact else []
     return [root.clone(PartitionCatalog), *stacks, *tiles, *sure]
 

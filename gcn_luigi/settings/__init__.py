@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from gcn_luigi.bands import Band, BandSchema, made_bands, stacked_bands
+from gcn_luigi.bands import Band, BandSchema, Role, made_bands, stacked_bands
 from gcn_luigi.classes import ClassTable
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.settings.alignment import OF_CLASSES, AlignSettings, Resampling
@@ -309,6 +309,13 @@ class RegionSettings(Section):
         return {**optical, **({"tiles.topo": self.tiles.topo} if "topo" in listed else {})}
 
     @property
+    def layer_paths(self) -> dict[str, str]:
+        """The single rasters that label and distance are taken from, by the band that is made from them."""
+        distance = self.distance.raster if self.distance.enabled else None
+        paths = {"label": self.label.raster or self.label.stem or self.label.debris_raster, "distance": distance}
+        return {band: path for band, path in paths.items() if path is not None}
+
+    @property
     def file_tables(self) -> tuple[BandSettings, ...]:
         """The tables of bands that have files, in order: all but derived bands."""
         return tuple(table for table in self.bands if table.derive is None)
@@ -317,6 +324,11 @@ class RegionSettings(Section):
     def topo_bands(self) -> tuple[Band, ...]:
         """The topographic bands that have files, in order, also those that are not stacked."""
         return tuple(table.as_band() for table in self.file_tables if table.role == "topo")
+
+    @property
+    def checked_bands(self) -> tuple[Band, ...]:
+        """The bands that come from tiles and reach the stack, themselves or by bands derived from them."""
+        return (*(band for band in self.schema_bands if band.role is Role.OPTICAL), *self.topo_bands)
 
     @property
     def derived_bands(self) -> tuple[Band, ...]:

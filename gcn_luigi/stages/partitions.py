@@ -49,24 +49,6 @@ from gcn_luigi.stages.layers.mosaics import read_inventory
 GRID_SIZES = (128, 256, 512)
 
 
-def grid_sources(region: Region) -> tuple[Path, ...]:
-    """Return the grid file to import, if there is one."""
-    path = region.settings.grid.path
-    return () if path is None else (region.root / path,)
-
-
-def catalog_sources(region: Region) -> tuple[Path, ...]:
-    """Return the files that `write_catalog` reads."""
-    settings = region.settings
-    optional = (settings.grid.reject_ids_path, settings.grid.exclude_polygons_path, settings.split.regions)
-    return tuple(region.root / path for path in (settings.outlines.path, *optional) if path is not None)
-
-
-def comparison_sources(region: Region) -> tuple[Path, ...]:
-    """Return the files that `write_grid_comparison` reads."""
-    return (region.root / region.settings.outlines.path,)
-
-
 def write_grid(region: Region, paths: DatasetPaths, out: Path, notes_out: Path) -> None:
     """Generate or import the cells, and write notes about changes on import to `notes_out`, as JSON.
 

@@ -10,10 +10,8 @@ import luigi
 from luigi.util import requires
 
 from gcn_luigi.bands import Band
-from gcn_luigi.io.inputs.alignment import layer_paths
 from gcn_luigi.io.inputs.inventory import SourceFile
-from gcn_luigi.stages.layers import aligned_band
-from gcn_luigi.stages.layers.mosaics import read_inventory
+from gcn_luigi.stages.band_files import aligned_files
 from gcn_luigi.tasks.base import RegionTask, hidden_parameter
 from gcn_luigi.tasks.dependencies import Dependencies, published_inventory, shown_tile_paths
 from gcn_luigi.tasks.inventory import CubeTiles, TileInventory, pixels_of
@@ -61,12 +59,15 @@ class AlignedBand(RegionTask):
         return [f"lower threads ([gcn] in luigi.cfg, now {self.threads}) to {fewer}"] if self.threads > fewer else []
 
     def make(self) -> None:
+        from gcn_luigi.stages.layers.aligned_band import write_aligned  # noqa: PLC0415
+        from gcn_luigi.stages.layers.mosaics import read_inventory  # noqa: PLC0415
+
         region, lattice, files = self.configured, read_inventory(self.paths).lattice, self._files()
         for done, target in enumerate(self.output()):
             if not target.exists():
                 say = partial(self._say_of, done, len(files))
                 with target.atomic_write() as temporary:
-                    aligned_band.write_aligned(
+                    write_aligned(
                         region, lattice, self._placed(files[target.path]), temporary, say, threads=self.threads
                     )
 
@@ -79,7 +80,7 @@ class AlignedBand(RegionTask):
 
     def _files(self) -> dict[Path, SourceFile]:
         inventory = published_inventory(self.paths)
-        return {} if inventory is None else aligned_band.aligned_files(self.paths, inventory, self.band)
+        return {} if inventory is None else aligned_files(self.paths, inventory, self.band)
 
 
 def aligned_bands(task: RegionTask, bands: Iterable[Band]) -> list[AlignedBand]:
@@ -97,7 +98,7 @@ def shown_pixels(task: RegionTask, band: str) -> tuple[Iterable[Path], Iterable[
 def aligned_layer(task: RegionTask, name: str) -> list[AlignedBand]:
     """Return the task that warps the raster that label or distance is taken from, if there is one."""
     settings = task.configured.settings
-    is_warped = settings.align.resampling is not None and name in layer_paths(settings)
+    is_warped = settings.align.resampling is not None and name in settings.layer_paths
     return [task.clone(AlignedBand, band=name)] if is_warped else []
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import luigi
 from luigi.util import requires
@@ -15,12 +15,9 @@ from gcn_luigi.io.publish.timings import read_times
 from gcn_luigi.luigi_host.guard import GuardedTask
 from gcn_luigi.prepare.appearance import recent_choice
 from gcn_luigi.prepare.disagreements import disagreements
-from gcn_luigi.report.graph_picture import TaskTime
-from gcn_luigi.report.quality.page import Provenance, write_report
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages.dataset import data_card, manifest, styles
-from gcn_luigi.stages.layers import mosaics
-from gcn_luigi.stages.layers.tile_quality import checked_bands
+from gcn_luigi.stages.band_files import mosaic_files
+from gcn_luigi.stages.dataset.styles import is_stretched, styled_layers, write_style
 from gcn_luigi.tasks.base import RegionTask, files_of
 from gcn_luigi.tasks.dependencies import Dependencies, Snapshot
 from gcn_luigi.tasks.evaluation import Autocorrelation, StrataTables, TrainingDistances
@@ -31,6 +28,13 @@ from gcn_luigi.tasks.partitions import GridComparison, GridReport, PartitionCata
 from gcn_luigi.tasks.rasters import ClassLabel, StackFiles, TopoMosaic
 from gcn_luigi.tasks.shards import BandStatistics, ChipIndex, all_shards
 from gcn_luigi.tasks.target import PublishedFile
+
+if TYPE_CHECKING:
+    from gcn_luigi.report.graph_picture import TaskTime
+    from gcn_luigi.report.quality.page import Provenance
+
+# The keys of [label] that the card tells if there is a confidence.
+_OF_CONFIDENCE = ("confidence", "edge_px", "confidence_lost_per_year", "min_confidence")
 
 
 def _composite(settings: RegionSettings) -> dict[str, list[str]]:
@@ -44,7 +48,7 @@ def everything(settings: RegionSettings) -> dict[str, Any]:
 
 def tile_qualities(task: RegionTask) -> list[TileQuality]:
     """Return the tasks that read every pixel of the tiles, one per band."""
-    return [task.clone(TileQuality, band=band.name) for band in checked_bands(task.configured.settings)]
+    return [task.clone(TileQuality, band=band.name) for band in task.configured.settings.checked_bands]
 
 
 @requires(BandStatistics)
@@ -56,7 +60,7 @@ class LayerStyles(RegionTask):
         bands = settings.schema_bands
         if layer == self.paths.label:
             return Dependencies(settings.class_table.unusual("name", "value", "colour"))
-        if not styles.is_stretched(self.paths, layer):
+        if not is_stretched(self.paths, layer):
             return Dependencies(settings.unusual_splits)
         shown: dict[str, Any] = {"bands": band_facts(bands, "name", "role"), **_composite(settings)}
         if layer == self.paths.distance:
@@ -70,10 +74,10 @@ class LayerStyles(RegionTask):
         for target, layer in zip(self.output(), self._layers().values(), strict=True):
             if not target.exists():
                 with target.atomic_write() as temporary:
-                    styles.write_style(self.configured.settings, self.paths, layer, temporary)
+                    write_style(self.configured.settings, self.paths, layer, temporary)
 
     def _layers(self) -> dict[Path, Path]:
-        layers = styles.styled_layers(self.configured.settings, self.paths)
+        layers = styled_layers(self.configured.settings, self.paths)
         return {self.paths.style(layer): layer for layer in layers}
 
 
@@ -100,7 +104,7 @@ class QualityReport(RegionTask):
         if not bands:
             return files_of(shown)
         # For the relief; of a band that is converted, only the conversion is read.
-        read = {mosaics.mosaic_files(self.paths, band, None)[-1] for band in bands}
+        read = {mosaic_files(self.paths, band, None)[-1] for band in bands}
         return [*files_of(shown), *(target for target in self.clone(TopoMosaic).targets() if target.path in read)]
 
     def _stated_files(self) -> list[PublishedFile]:
@@ -125,15 +129,20 @@ class QualityReport(RegionTask):
         return self.paths.report.name
 
     def make(self) -> None:
+        from gcn_luigi.report.quality.page import write_report  # noqa: PLC0415
+
         with self.output().atomic_write() as temporary:
             write_report(self.configured.settings, self.paths, temporary, self.origin())
 
-    def origin(self) -> Provenance:
+    def origin(self) -> "Provenance":
         """Return all tasks of the dataset with their times, the files that the page lists, and versions."""
+        from gcn_luigi.report.quality.page import Provenance  # noqa: PLC0415
+        from gcn_luigi.stages.dataset.manifest import versions  # noqa: PLC0415
+
         return Provenance(
             tasks=task_times(self.clone(Dataset)),
             records=records_by_path(self, self._stated_files()),
-            versions=manifest.versions(self.configured.settings),
+            versions=versions(self.configured.settings),
         )
 
 
@@ -155,7 +164,7 @@ class DatasetCard(RegionTask):
                         "stack.dtype",
                         "sources",
                         *DATASET_KEYS,
-                        *(f"label.{key}" for key in data_card.OF_CONFIDENCE),
+                        *(f"label.{key}" for key in _OF_CONFIDENCE),
                     ),
                 ),
                 "is_voted": settings.label.stem is not None,
@@ -173,9 +182,11 @@ class DatasetCard(RegionTask):
         return self.publishes(self.paths.readme, self.paths.citation)
 
     def make(self) -> None:
+        from gcn_luigi.stages.dataset.data_card import write_card  # noqa: PLC0415
+
         readme, citation = self.output()
         with readme.atomic_write() as page, citation.atomic_write() as sources:
-            data_card.write_card(self.configured.settings, self.paths, page, sources)
+            write_card(self.configured.settings, self.paths, page, sources)
 
 
 @requires(
@@ -225,9 +236,11 @@ class Dataset(RegionTask):
 
     def make(self) -> None:
         """Check that all files were made from the same state of the sources, then write the manifest."""
+        from gcn_luigi.stages.dataset.manifest import write_manifest  # noqa: PLC0415
+
         with self.output().atomic_write() as temporary:
             check_one_state(self)
-            manifest.write_manifest(self.configured.settings, *manifest_entries(self), temporary)
+            write_manifest(self.configured.settings, *manifest_entries(self), temporary)
 
 
 class AllRegions(GuardedTask, luigi.WrapperTask):
@@ -265,8 +278,10 @@ def records_by_path(root: RegionTask, targets: Iterable[PublishedFile]) -> dict[
     return {target.path.relative_to(start).as_posix(): target.record() for target in targets}
 
 
-def task_times(root: RegionTask) -> tuple[TaskTime, ...]:
+def task_times(root: RegionTask) -> "tuple[TaskTime, ...]":
     """Return `root` and every task that it requires, requirements first, each with the time of its last run."""
+    from gcn_luigi.report.graph_picture import TaskTime  # noqa: PLC0415
+
     tasks = (*upstream(root), root)
     seconds = read_times(root.paths, [task.name for task in tasks])
     return tuple(

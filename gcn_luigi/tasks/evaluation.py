@@ -4,9 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gcn_luigi.config import band_facts, pick
-from gcn_luigi.stages.evaluation.autocorrelation import write_autocorrelation
-from gcn_luigi.stages.evaluation.strata import elevation_file, strata_elevations, write_strata
-from gcn_luigi.stages.evaluation.training_distances import write_training_distances
+from gcn_luigi.stages.band_files import elevation_file, strata_elevations
 from gcn_luigi.tasks.aligned import shown_pixels
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Dependencies
@@ -19,6 +17,8 @@ from gcn_luigi.tasks.target import PublishedFile
 class TrainingDistances(RegionTask):
     """Measure how far dev and the whole area are from training, in metres and in feature space."""
 
+    # The page waits for it, and it takes longest after the shards.
+    priority = 5
     # As for a shard: it reads windows of all stacks.
     resources = {"io": 1}  # noqa: RUF012  luigi reads a plain attribute
 
@@ -37,6 +37,8 @@ class TrainingDistances(RegionTask):
         return self.publishes(self.paths.features, self.paths.distances)
 
     def make(self) -> None:
+        from gcn_luigi.stages.evaluation.training_distances import write_training_distances  # noqa: PLC0415
+
         features, distances = self.output()
         shards = [shard.output().path for shard in all_shards(self)]
         with features.atomic_write() as table, distances.atomic_write() as text:
@@ -71,6 +73,8 @@ class StrataTables(RegionTask):
         return self.publishes(self.paths.strata)[0]
 
     def make(self) -> None:
+        from gcn_luigi.stages.evaluation.strata import write_strata  # noqa: PLC0415
+
         with self.output().atomic_write() as temporary:
             write_strata(self.configured, self.paths, temporary, self.say)
 
@@ -101,6 +105,8 @@ class Autocorrelation(RegionTask):
         return self.publishes(self.paths.autocorrelation, self.paths.autocorrelation_lags)
 
     def make(self) -> None:
+        from gcn_luigi.stages.evaluation.autocorrelation import write_autocorrelation  # noqa: PLC0415
+
         text, table = self.output()
         shards = [shard.output().path for shard in all_shards(self)]
         with text.atomic_write() as json_out, table.atomic_write() as csv_out:

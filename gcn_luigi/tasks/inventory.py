@@ -8,11 +8,8 @@ from luigi.util import requires
 
 from gcn_luigi.bands import Role
 from gcn_luigi.config import band_facts, pick
-from gcn_luigi.io.inputs.alignment import layer_paths
 from gcn_luigi.io.inputs.matching import tile_sources
-from gcn_luigi.io.inputs.scan import scan_tiles
-from gcn_luigi.stages.layers.cube_tiles import cube_bands, cubes_of, made_tiles, write_cube_tile
-from gcn_luigi.stages.layers.tile_quality import checked_bands, lossy_target, write_tile_quality
+from gcn_luigi.stages.band_files import cube_bands, cubes_of, made_tiles
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Dependencies, source_facet, tile_paths
 from gcn_luigi.tasks.target import PublishedFile
@@ -36,6 +33,8 @@ class CubeTiles(RegionTask):
         return self.publishes(*self._cubes())
 
     def make(self) -> None:
+        from gcn_luigi.stages.layers.cube_tiles import write_cube_tile  # noqa: PLC0415
+
         cubes = self._cubes()
         for target in self.output():
             if not target.exists():
@@ -83,7 +82,7 @@ class TileInventory(RegionTask):
         if settings.is_aligned:
             own = [[table.name, table.resampling] for table in settings.bands if table.resampling is not None]
             chosen["align"] = [settings.align.model_dump(), own]
-        layers = layer_paths(settings) if settings.align.resampling is not None else {}
+        layers = settings.layer_paths if settings.align.resampling is not None else {}
         if layers:
             chosen["layers"] = {**layers, "unit": settings.distance.unit}
         return Dependencies(
@@ -99,6 +98,8 @@ class TileInventory(RegionTask):
         return self.publishes(self.paths.inventory)[0]
 
     def make(self) -> None:
+        from gcn_luigi.io.inputs.scan import scan_tiles  # noqa: PLC0415
+
         region = self.configured
         region.check_sources()
         with self.output().atomic_write() as temporary:
@@ -113,19 +114,20 @@ class TileQuality(RegionTask):
 
     is_heavy = True
     code_version = 2
-    # Runs before anything is made from the tiles.
+    # Runs before any shard is made, beside the two chains of single tasks that shards wait for.
     priority = 10
     band: luigi.Parameter[str] = luigi.Parameter(description="name of the band")
 
     def dependencies(self, _path: Path) -> Dependencies:
         region, band = self.configured, self.band
         settings = region.settings
-        (chosen,) = [known for known in checked_bands(settings) if known.name == band]
+        (chosen,) = [known for known in settings.checked_bands if known.name == band]
         fields = ("name", "role", "nodata", "valid_min", "valid_max")
         is_topo = chosen.role is Role.TOPO
         sources, reads = pixels_of(self, band)
         # Which values do not fit is counted only if they do not stop the build.
-        lossy = ("convert.overflow", "convert.rounding", "stack.dtype") if lossy_target(settings, chosen) else ()
+        counts_lost = chosen.is_converted and settings.convert.overflow != "error"
+        lossy = ("convert.overflow", "convert.rounding", "stack.dtype") if counts_lost else ()
         return Dependencies(
             {
                 "bands": band_facts((chosen,), *fields, *(("scale", "offset") if chosen.is_converted else ())),
@@ -141,5 +143,7 @@ class TileQuality(RegionTask):
         return self.publishes(self.paths.tile_quality(self.band))[0]
 
     def make(self) -> None:
+        from gcn_luigi.stages.layers.tile_quality import write_tile_quality  # noqa: PLC0415
+
         with self.output().atomic_write() as temporary:
             write_tile_quality(self.configured, self.paths, self.band, temporary, self.say)

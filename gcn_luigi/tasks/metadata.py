@@ -7,7 +7,6 @@ from gcn_luigi.config import band_facts, pick
 from gcn_luigi.errors import PublishError
 from gcn_luigi.io.publish.manifest import ManifestEntry
 from gcn_luigi.settings import DatasetSettings
-from gcn_luigi.stages.metadata.write import description_texts, stac_texts
 from gcn_luigi.tasks.base import RegionTask, files_of
 from gcn_luigi.tasks.dependencies import Dependencies
 from gcn_luigi.tasks.partitions import PartitionCatalog
@@ -63,6 +62,8 @@ class DatasetMetadata(RegionTask):
         return self.publishes(self.paths.croissant, self.paths.datasheet, self.paths.citation_file)
 
     def make(self) -> None:
+        from gcn_luigi.stages.metadata.write import description_texts  # noqa: PLC0415
+
         _publish(self, description_texts(self.configured.settings, self.paths, described_files(self)))
 
 
@@ -92,6 +93,8 @@ class StacCatalog(RegionTask):
         return self.publishes(self.paths.stac, *map(self.paths.stac_item, shards))
 
     def make(self) -> None:
+        from gcn_luigi.stages.metadata.write import stac_texts  # noqa: PLC0415
+
         _publish(self, stac_texts(self.configured.settings, self.paths, described_files(self)))
 
 

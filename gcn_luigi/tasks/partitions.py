@@ -6,9 +6,7 @@ from pathlib import Path
 from luigi.util import requires
 
 from gcn_luigi.config import band_facts, outline_keys, pick
-from gcn_luigi.report.grids.page import write_grid_page
-from gcn_luigi.stages import partitions
-from gcn_luigi.stages.shards.partition_files import partition_files_are_there, write_partition_files
+from gcn_luigi.stages.sources import catalog_sources, comparison_sources, grid_sources
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Dependencies, Snapshot
 from gcn_luigi.tasks.inventory import TileInventory
@@ -28,15 +26,17 @@ class PartitionGrid(RegionTask):
         keys = ["grid.size", "grid.path"]
         is_given = region.settings.grid.path is not None
         keys += ["grid.layer", "grid.id_field", "grid.off_lattice"] if is_given else ["grid.origin"]
-        return Dependencies(pick(region.settings, keys), partitions.grid_sources(region), ("lattice",))
+        return Dependencies(pick(region.settings, keys), grid_sources(region), ("lattice",))
 
     def output(self) -> tuple[PublishedFile, ...]:
         return self.publishes(self.paths.grid, self.paths.grid_notes)
 
     def make(self) -> None:
+        from gcn_luigi.stages.partitions import write_grid  # noqa: PLC0415
+
         cells, notes = self.output()
         with cells.atomic_write() as layer, notes.atomic_write() as text:
-            partitions.write_grid(self.configured, self.paths, layer, text)
+            write_grid(self.configured, self.paths, layer, text)
 
 
 @requires(PartitionGrid, ClassLabel)
@@ -46,6 +46,8 @@ class PartitionCatalog(RegionTask):
     # 2: a grid with a third split is refused, and split.json records its word for dev; outlines are distinguished by
     # date, their union counts, and rows of a grid keep all their years. 3: a label that lacks a class is refused.
     code_version = 3
+    # Shards wait for it, and it for the label; a task that it requires gets its priority.
+    priority = 20
 
     def dependencies(self, _path: Path) -> Dependencies:
         region = self.configured
@@ -70,7 +72,7 @@ class PartitionCatalog(RegionTask):
                     *(f"grid.{key}" for key in used_keys),
                 ),
             ),
-            sources=partitions.catalog_sources(region),
+            sources=catalog_sources(region),
             facets=("lattice", "windows"),
             # The first target of the label is its raster.
             reads=[*grid.targets(), *label.targets()[:1]],
@@ -97,9 +99,11 @@ class PartitionCatalog(RegionTask):
         return "catalog"
 
     def make(self) -> None:
+        from gcn_luigi.stages.partitions import write_catalog  # noqa: PLC0415
+
         with ExitStack() as files:
             written = [files.enter_context(target.atomic_write()) for target in self.output()]
-            partitions.write_catalog(self.configured, self.paths, *written)
+            write_catalog(self.configured, self.paths, *written)
 
 
 @requires(PartitionCatalog)
@@ -115,7 +119,7 @@ class GridComparison(RegionTask):
         catalog = self.requires().targets()[0]
         return Dependencies(
             pick(region.settings, outline_keys(region.settings)),
-            partitions.comparison_sources(region),
+            comparison_sources(region),
             ("lattice",),
             (catalog,),
         )
@@ -124,8 +128,10 @@ class GridComparison(RegionTask):
         return self.publishes(self.paths.grid_comparison)[0]
 
     def make(self) -> None:
+        from gcn_luigi.stages.partitions import write_grid_comparison  # noqa: PLC0415
+
         with self.output().atomic_write() as temporary:
-            partitions.write_grid_comparison(self.configured, self.paths, temporary)
+            write_grid_comparison(self.configured, self.paths, temporary)
 
 
 def corrected_dependencies(task: RegionTask, *keys: str) -> Dependencies:
@@ -168,9 +174,15 @@ class PartitionFiles(RegionTask):
 
     def is_published(self, snapshot: Snapshot | None = None) -> bool:
         """Return whether the list is published and current, and every file on it exists."""
-        return super().is_published(snapshot) and partition_files_are_there(self.paths.partition_list)
+        if not super().is_published(snapshot):
+            return False
+        from gcn_luigi.stages.shards.partition_files import partition_files_are_there  # noqa: PLC0415
+
+        return partition_files_are_there(self.paths.partition_list)
 
     def make(self) -> None:
+        from gcn_luigi.stages.shards.partition_files import write_partition_files  # noqa: PLC0415
+
         with self.output().atomic_write() as temporary:
             write_partition_files(self.configured, self.paths, temporary, self.say)
 
@@ -188,7 +200,7 @@ class GridReport(RegionTask):
         keys = (*outline_keys(region.settings), "grid.size", "chips.size", "chips.step", "chips.edge", "chips.densify")
         return Dependencies(
             {**pick(region.settings, keys), **region.settings.class_table.unusual("value", "glacier")},
-            partitions.comparison_sources(region),
+            comparison_sources(region),
             ("lattice",),
             (*comparison.targets(), catalog.targets()[0], label.targets()[0]),
         )
@@ -200,5 +212,7 @@ class GridReport(RegionTask):
         return self.paths.grids.name
 
     def make(self) -> None:
+        from gcn_luigi.report.grids.page import write_grid_page  # noqa: PLC0415
+
         with self.output().atomic_write() as temporary:
             write_grid_page(self.configured, self.paths, temporary)

@@ -10,7 +10,8 @@ from luigi.util import requires
 
 from gcn_luigi.bands import Band
 from gcn_luigi.config import band_facts, outline_keys, pick
-from gcn_luigi.stages.layers import confidence, derived, label, mosaics
+from gcn_luigi.stages.band_files import mosaic_files, optical_bands, raster_of
+from gcn_luigi.stages.sources import confidence_sources, distance_sources, label_sources
 from gcn_luigi.tasks.aligned import aligned_bands, aligned_layer, aligned_targets, shown_pixels
 from gcn_luigi.tasks.base import RegionTask
 from gcn_luigi.tasks.dependencies import Dependencies
@@ -31,8 +32,8 @@ class OpticalMosaic(RegionTask):
     def dependencies(self, path: Path) -> Dependencies:
         region, paths = self.configured, self.paths
         settings = region.settings
-        bands = mosaics.optical_bands(settings)
-        (band,) = [band for band in bands if path in mosaics.mosaic_files(paths, band, self.year)]
+        bands = optical_bands(settings)
+        (band,) = [band for band in bands if path in mosaic_files(paths, band, self.year)]
         fields, keys = _mosaic_facts(path)
         sources, reads = shown_pixels(self, band.name)
         return Dependencies(
@@ -48,14 +49,14 @@ class OpticalMosaic(RegionTask):
 
     def requires(self) -> list[RegionTask]:
         """Require the list of tiles, and those that are warped onto the lattice."""
-        return [self.clone(TileInventory), *aligned_bands(self, mosaics.optical_bands(self.configured.settings))]
+        return [self.clone(TileInventory), *aligned_bands(self, optical_bands(self.configured.settings))]
 
     def output(self) -> tuple[PublishedFile, ...]:
-        bands = mosaics.optical_bands(self.configured.settings)
-        return self.publishes(*(path for band in bands for path in mosaics.mosaic_files(self.paths, band, self.year)))
+        bands = optical_bands(self.configured.settings)
+        return self.publishes(*(path for band in bands for path in mosaic_files(self.paths, band, self.year)))
 
     def make(self) -> None:
-        write_mosaics(self, mosaics.optical_bands(self.configured.settings), self.year)
+        write_mosaics(self, optical_bands(self.configured.settings), self.year)
 
 
 class TopoMosaic(RegionTask):
@@ -63,11 +64,13 @@ class TopoMosaic(RegionTask):
 
     is_heavy = True
     names_sources = True
+    # The longest task that shards wait for, so it starts first: the tiles are checked meanwhile on the other cores.
+    priority = 20
 
     def dependencies(self, path: Path) -> Dependencies:
         region, paths = self.configured, self.paths
         settings = region.settings
-        (band,) = [band for band in settings.topo_bands if path in mosaics.mosaic_files(paths, band, None)]
+        (band,) = [band for band in settings.topo_bands if path in mosaic_files(paths, band, None)]
         fields, keys = _mosaic_facts(path)
         sources, reads = shown_pixels(self, band.name)
         return Dependencies(
@@ -83,7 +86,7 @@ class TopoMosaic(RegionTask):
 
     def output(self) -> tuple[PublishedFile, ...]:
         bands = self.configured.settings.topo_bands
-        return self.publishes(*(path for band in bands for path in mosaics.mosaic_files(self.paths, band, None)))
+        return self.publishes(*(path for band in bands for path in mosaic_files(self.paths, band, None)))
 
     def make(self) -> None:
         write_mosaics(self, self.configured.settings.topo_bands, None)
@@ -106,7 +109,7 @@ class DerivedBand(RegionTask):
             {
                 **pick(settings, keys),
                 "bands": band_facts((band,), "name", "nodata", "scale", "offset", "derive"),
-                "elevations": band_facts((elevations,), *derived.facts_about(elevations)),
+                "elevations": band_facts((elevations,), *_elevation_facts(elevations)),
                 "z_factor": settings.table_of(band.name).z_factor,
             },
             sources=sources,
@@ -118,12 +121,21 @@ class DerivedBand(RegionTask):
         return self.publishes(self.paths.mosaic(self._band()))[0]
 
     def make(self) -> None:
+        from gcn_luigi.stages.layers.derived import write_derived  # noqa: PLC0415
+
         with self.output().atomic_write() as temporary:
-            derived.write_derived(self.configured, self.paths, self._band(), temporary, self.say)
+            write_derived(self.configured, self.paths, self._band(), temporary, self.say)
 
     def _band(self) -> Band:
         (band,) = [band for band in self.configured.settings.derived_bands if band.name == self.band]
         return band
+
+
+def _elevation_facts(elevations: Band) -> tuple[str, ...]:
+    """Return the fields of a band of elevations that the bands derived from it depend on."""
+    has_range = elevations.valid_min is not None or elevations.valid_max is not None
+    # Scale and offset matter only because the valid range is that of stored values.
+    return ("name", "nodata", *(("valid_min", "valid_max", "scale", "offset") if has_range else ()))
 
 
 def _mosaic_facts(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -136,12 +148,14 @@ def _mosaic_facts(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def write_mosaics(task: RegionTask, bands: Sequence[Band], year: int | None) -> None:
     """Write the mosaics of `bands` that are not there or not current, and show which band is written."""
+    from gcn_luigi.stages.layers.mosaics import write_mosaic  # noqa: PLC0415
+
     for done, band in enumerate(bands):
         task.say(f"{band.name}: {done} of {len(bands)} bands", done / len(bands))
-        for target in task.publishes(*mosaics.mosaic_files(task.paths, band, year)):
+        for target in task.publishes(*mosaic_files(task.paths, band, year)):
             if not target.exists():
                 with target.atomic_write() as temporary:
-                    mosaics.write_mosaic(task.configured, task.paths, band, year, target.path, temporary)
+                    write_mosaic(task.configured, task.paths, band, year, target.path, temporary)
 
 
 class ClassLabel(RegionTask):
@@ -173,7 +187,7 @@ class ClassLabel(RegionTask):
         own = of_raster if settings.raster is not None else of_outlines if settings.source is not None else of_votes
         keys = ("tiles.on_suspect_nodata", *own)
         classes = region.settings.class_table.unusual("name", "value")
-        sources, reads = label.label_sources(region), aligned_targets(self, "label")
+        sources, reads = label_sources(region), aligned_targets(self, "label")
         # A raster comes first; of one that is warped, the warped file is read.
         found = {**pick(region.settings, keys), **classes}
         return Dependencies(found, sources[bool(reads) :], ("lattice",), reads)
@@ -188,10 +202,12 @@ class ClassLabel(RegionTask):
         return self.publishes(self.paths.label, *([self.paths.label_notes] if has_notes else []))
 
     def make(self) -> None:
+        from gcn_luigi.stages.layers.label import write_label  # noqa: PLC0415
+
         raster, *notes = self.output()
         with raster.atomic_write() as temporary, contextlib.ExitStack() as stack:
             text = stack.enter_context(notes[0].atomic_write()) if notes else None
-            label.write_label(self.configured, self.paths, temporary, self.say, text)
+            write_label(self.configured, self.paths, temporary, self.say, text)
 
 
 class LabelConfidence(RegionTask):
@@ -210,7 +226,7 @@ class LabelConfidence(RegionTask):
         if settings.label.class_column is not None:
             keys += ["label.class_column", "label.classes"]
             classes = settings.class_table.unusual("name", "value", "glacier")
-        sources = confidence.confidence_sources(region)
+        sources = confidence_sources(region)
         reads = [*self.clone(ClassLabel).targets()[:1], *votes]
         return Dependencies({**pick(settings, keys), **classes}, sources[bool(votes) :], ("lattice",), reads)
 
@@ -222,8 +238,10 @@ class LabelConfidence(RegionTask):
         return self.publishes(self.paths.confidence)[0]
 
     def make(self) -> None:
+        from gcn_luigi.stages.layers.confidence import write_confidence  # noqa: PLC0415
+
         with self.output().atomic_write() as temporary:
-            confidence.write_confidence(self.configured, self.paths, temporary, self.say)
+            write_confidence(self.configured, self.paths, temporary, self.say)
 
 
 def label_confidence(task: RegionTask) -> list[LabelConfidence]:
@@ -248,7 +266,7 @@ class DistanceRaster(RegionTask):
         from_label = settings.source == "label"
         reads = self.clone(ClassLabel).targets()[:1] if from_label else aligned_targets(self, "distance")
         classes = region.settings.class_table.unusual("value", "glacier") if from_label else {}
-        sources, found = label.distance_sources(region), {**pick(region.settings, keys), **classes}
+        sources, found = distance_sources(region), {**pick(region.settings, keys), **classes}
         return Dependencies(found, sources[bool(reads) :], ("lattice",), reads)
 
     def requires(self) -> list[RegionTask]:
@@ -261,8 +279,10 @@ class DistanceRaster(RegionTask):
         return self.publishes(self.paths.distance)[0]
 
     def make(self) -> None:
+        from gcn_luigi.stages.layers.label import write_distance  # noqa: PLC0415
+
         with self.output().atomic_write() as temporary:
-            label.write_distance(self.configured, self.paths, temporary, self.say)
+            write_distance(self.configured, self.paths, temporary, self.say)
 
 
 class YearStack(RegionTask):
@@ -274,7 +294,7 @@ class YearStack(RegionTask):
     def dependencies(self, _path: Path) -> Dependencies:
         settings = self.configured.settings
         bands = settings.schema_bands
-        stacked = {mosaics.raster_of(self.paths, band, self.year) for band in bands}
+        stacked = {raster_of(self.paths, band, self.year) for band in bands}
         made = (target for task in self.requires() for target in task.targets())
         return Dependencies(
             {"bands": band_facts(bands, *STACKED), **pick(settings, ("stack.dtype",))},
@@ -292,8 +312,10 @@ class YearStack(RegionTask):
         return self.publishes(self.paths.stack(self.year))[0]
 
     def make(self) -> None:
+        from gcn_luigi.stages.layers.mosaics import write_stack  # noqa: PLC0415
+
         with self.output().atomic_write() as temporary:
-            mosaics.write_stack(self.configured, self.paths, self.year, temporary)
+            write_stack(self.configured, self.paths, self.year, temporary)
 
 
 class StackFiles(RegionTask):
@@ -312,8 +334,10 @@ class StackFiles(RegionTask):
         return self.publishes(*(self.paths.stack_file(year) for year in self.configured.settings.years))
 
     def make(self) -> None:
+        from gcn_luigi.stages.layers.mosaics import write_stack_file  # noqa: PLC0415
+
         settings = self.configured.settings
         for year, target in zip(settings.years, self.output(), strict=True):
             if not target.exists():
                 with target.atomic_write() as temporary:
-                    mosaics.write_stack_file(self.configured, self.paths, year, temporary, self.say)
+                    write_stack_file(self.configured, self.paths, year, temporary, self.say)

@@ -9,11 +9,7 @@ import numpy as np
 
 from gcn_luigi.config import pick
 from gcn_luigi.io.publish.paths import WITH_TEST
-from gcn_luigi.io.raster.stack import AHEAD_BYTES, BLOCK_BYTES
-from gcn_luigi.prepare.statistics.statistics import N_BINS
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages.dataset import summary
-from gcn_luigi.stages.shards.shard import BATCH, ShardRequest, build_shard
 from gcn_luigi.tasks.base import RegionTask, files_of, hidden_parameter
 from gcn_luigi.tasks.dependencies import Dependencies
 from gcn_luigi.tasks.partitions import PartitionCatalog, corrected_dependencies
@@ -21,11 +17,11 @@ from gcn_luigi.tasks.rasters import YearStack, label_confidence
 from gcn_luigi.tasks.target import PublishedFile
 
 # Bytes in addition to partitions and chips: blocks decoded by GDAL, windows read ahead, tables, HDF5; measured.
-_FIXED = 56_000_000 + BLOCK_BYTES + AHEAD_BYTES
+_FIXED = 56_000_000
 # Bytes per pixel, for each class and for three masks, while the pixels of a partition are counted.
 _COUNTED, _N_MASKS = 4, 3
-# Bytes per band for the counts of floats and one copy of them, beyond those of whole numbers.
-_FLOAT_COUNTS = 2 * 6 * N_BINS * 8
+# Bytes per band and bin for the counts of floats and one copy of them, beyond those of whole numbers.
+_FLOAT_COUNTS = 2 * 6 * 8
 _LEAST_SIZE = 32
 
 
@@ -70,6 +66,8 @@ class ChipShard(RegionTask):
         return shard_memory_advice(self.configured.settings, self.threads, limit)
 
     def make(self) -> None:
+        from gcn_luigi.stages.shards.shard import ShardRequest, build_shard  # noqa: PLC0415
+
         request = ShardRequest(self.configured, self.paths, self.split, self.number, self.total, self.threads)
         with self.output().atomic_write() as temporary:
             build_shard(request, temporary, self.say)
@@ -117,9 +115,11 @@ class ChipIndex(RegionTask):
         return self.publishes(self.paths.index, self.paths.index_map, self.paths.metadata_log)
 
     def make(self) -> None:
+        from gcn_luigi.stages.dataset.summary import write_index  # noqa: PLC0415
+
         index, map_, log = self.output()
         with index.atomic_write() as table, map_.atomic_write() as layer, log.atomic_write() as text:
-            summary.write_index(self.configured.settings, self.paths, table, layer, text)
+            write_index(self.configured.settings, self.paths, table, layer, text)
 
 
 class BandStatistics(RegionTask):
@@ -140,8 +140,10 @@ class BandStatistics(RegionTask):
         return self.publishes(self.paths.statistics)[0]
 
     def make(self) -> None:
+        from gcn_luigi.stages.dataset.summary import write_statistics  # noqa: PLC0415
+
         with self.output().atomic_write() as temporary:
-            summary.write_statistics(self.configured.settings, self.paths, temporary)
+            write_statistics(self.configured.settings, self.paths, temporary)
 
 
 def shard_bytes(settings: RegionSettings, threads: int, size: int | None = None) -> int:
@@ -151,10 +153,14 @@ def shard_bytes(settings: RegionSettings, threads: int, size: int | None = None)
     limit allows for this case. A build whose partitions have many chips needs half of it or less. `size` is the edge of
     a partition in pixels, by default that of the settings; an imported grid may have larger ones.
     """
+    from gcn_luigi.io.raster.stack import AHEAD_BYTES, BLOCK_BYTES  # noqa: PLC0415
+    from gcn_luigi.prepare.statistics.statistics import N_BINS  # noqa: PLC0415
+    from gcn_luigi.stages.shards.shard import BATCH  # noqa: PLC0415
+
     pixels = (settings.grid.size if size is None else size) ** 2
     n_image, item = len(settings.schema_bands.image), np.dtype(settings.stack.dtype).itemsize
     sample = item * n_image + 2 + bool(settings.label.confidence)
-    counts = _FLOAT_COUNTS * n_image if settings.stack.dtype == "float32" else 0
+    counts = _FLOAT_COUNTS * N_BINS * n_image if settings.stack.dtype == "float32" else 0
     partition = pixels * sample
     piece = partition if settings.shards.layout == "windows" else BATCH * settings.chips.size**2 * sample
     raw = item * (n_image + 1) * pixels
@@ -162,7 +168,8 @@ def shard_bytes(settings: RegionSettings, threads: int, size: int | None = None)
     partitions, pieces = (2 * threads + 4, 2 * threads + 1) if threads > 1 else (1, 1)
     ahead = max(raw - AHEAD_BYTES, 0)
     counted = _COUNTED * (len(settings.class_table) + _N_MASKS) * pixels
-    return _FIXED + counts + raw + ahead + partitions * partition + (pieces + threads) * piece + counted
+    fixed = _FIXED + BLOCK_BYTES + AHEAD_BYTES
+    return fixed + counts + raw + ahead + partitions * partition + (pieces + threads) * piece + counted
 
 
 def shard_memory_advice(settings: RegionSettings, threads: int, limit: int) -> list[str]:

@@ -26,7 +26,8 @@ from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
 from gcn_luigi.io.tiff import opened
 from gcn_luigi.lattice import Window
 from gcn_luigi.settings import ConvertSettings
-from gcn_luigi.stages.layers.mosaics import mosaic_band, mosaic_files, write_mosaic
+from gcn_luigi.stages.band_files import mosaic_files
+from gcn_luigi.stages.layers.mosaics import mosaic_band, write_mosaic
 from gcn_luigi.stages.layers.tile_quality import write_tile_quality
 from tests.faults.kind import Kind, Sample, must
 from tests.reference.convert import to_int16

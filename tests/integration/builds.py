@@ -26,8 +26,8 @@ def build_inline(root: RegionTask, *, page: bool = False) -> list[str]:
     The file of the quality page has no figures unless `page` is True: a small dataset takes less time than its page.
     """
     ran = []
-    drawing = contextlib.nullcontext() if page else mock.patch("gcn_luigi.tasks.dataset.write_report", write_no_page)
-    with drawing:
+    drawn = "gcn_luigi.report.quality.page.write_report"
+    with contextlib.nullcontext() if page else mock.patch(drawn, write_no_page):
         for task in (*upstream(root), root):
             if not task.is_published():
                 task.run()

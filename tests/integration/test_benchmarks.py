@@ -9,12 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from benchmarks import limits, machine
+from benchmarks import limits, machine, wholerun
 from benchmarks.rows import Claim, Row, evaluate
 from benchmarks.suite import NAMES
 from benchmarks.timing import Contestant, Race, Sample, race
+from benchmarks.wider import wider
+from gcn_luigi.synthetic import WorldSettings, make_world
 from tests.integration.builds import once_per_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,6 +126,37 @@ class TestRace:
     @pytest.mark.parametrize(("ratio", "at_most", "met"), [(2, False, True), (1.9, False, False), (1.9, True, True)])
     def test_a_target_is_met_at_its_value(self, ratio, at_most, met):
         assert Row("key", "what", "reference", ratio=ratio, target=2.0, at_most=at_most).is_met is met
+
+
+class TestWholeRun:
+    def test_each_second_belongs_to_the_tasks_that_run_in_it(self):
+        # a: 0 to 4, b: 2 to 6, nothing until 7, a: 7 to 8; the command itself takes 10 s.
+        tasks = [("a", 104.0, 4.0), ("b", 106.0, 4.0), ("a", 108.0, 1.0)]
+
+        rows = wholerun.profile(tasks, 10.0, 2)["rows"]
+
+        assert rows == [
+            ["a", 2, 5.0, 2.5, 4.0, 3.0],
+            ["b", 1, 4.0, 4.0, 3.0, 2.0],
+            ["between tasks, none running", "", "", "", 1.0, ""],
+            ["before the first and after the last task", "", "", "", 2.0, ""],
+            ["the whole run", 3, 9.0, "", 10.0, 5.0],
+        ]
+
+    def test_a_wider_world_is_made_of_copies_of_a_small_one(self):
+        world = make_world(WorldSettings(shape=(192, 224), tiles=(1, 1), years=(2004,)))
+
+        wide = wider(world, 2)
+
+        assert wide.settings.shape == (384, 448)
+        assert wide.votes.shape == wide.settings.stem_lattice.shape
+        for name, stack in world.optical.items():
+            np.testing.assert_array_equal(wide.optical[name][:, 192:, 224:], stack)
+        assert len(wide.outlines) == 4 * len(world.outlines)
+        assert wide.outlines["RGIId"].is_unique
+        moved = wide.outlines.geometry.iloc[-1].centroid
+        first = world.outlines.geometry.iloc[-1].centroid
+        assert (moved.x - first.x, moved.y - first.y) == pytest.approx((224 * 30, -192 * 30))
 
 
 class TestColdCache:

@@ -298,7 +298,7 @@ def world(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # Drawing takes longer than all the rest.
         patch.setattr(
-            "gcn_luigi.tasks.dataset.write_report",
+            "gcn_luigi.report.quality.page.write_report",
             lambda settings, _layout, out, *_: out.write_text(f"{NO_PAGE} {settings.model_dump_json()}"),
         )
         root = tmp_path_factory.mktemp("world")

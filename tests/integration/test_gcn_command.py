@@ -162,12 +162,24 @@ class _Page(http.server.BaseHTTPRequestHandler):
 @pytest.mark.luigid
 @pytest.mark.parametrize("handler", [Mail, pytest.param(_Page, marks=pytest.mark.long)])
 def test_a_port_held_by_something_else_is_left_alone(commands, tiny, finished, handler):
+    (finished / "tiny/dataset.json").unlink()
     with served(handler) as port:
         ended = commands.gcn_run(tiny, finished, "--port", str(port))
 
     assert ended.code == 0, ended.text
-    assert "nothing to build" in ended.out
+    assert "done: 1 tasks built" in ended.out
     assert _port(ended.out) not in {0, port}
+
+
+def test_nothing_is_started_for_a_finished_dataset(commands, tiny, finished):
+    before = state_of(finished / "tiny")
+
+    ended = commands.gcn_run(tiny, finished, "--port", "0")
+
+    assert ended.code == 0, ended.text
+    assert ended.out.startswith("done: nothing to build, everything is up to date\ndataset: ")
+    assert not (finished / ".scheduler").exists()
+    assert state_of(finished / "tiny") == before
 
 
 @pytest.mark.luigid
@@ -175,6 +187,7 @@ def test_a_port_held_by_something_else_is_left_alone(commands, tiny, finished, h
 def test_a_free_port_is_used_as_asked_also_twice_in_a_row_and_past_a_proxy(commands, tiny, finished):
     port = free_port()
     for _ in range(2):
+        (finished / "tiny/dataset.json").unlink()
         running = commands.start(
             *gcn_command(tiny, finished), "--port", str(port), http_proxy="http://127.0.0.1:9", no_proxy="example.org"
         )

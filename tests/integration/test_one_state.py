@@ -256,7 +256,7 @@ def finished(tmp_path_factory):
 @pytest.fixture
 def sealed(finished, tmp_path, monkeypatch):
     """Return the root task of a copy of a finished dataset with its sources, all current."""
-    monkeypatch.setattr("gcn_luigi.tasks.dataset.write_report", write_no_page)
+    monkeypatch.setattr("gcn_luigi.report.quality.page.write_report", write_no_page)
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     root = dataset("tiny", tmp_path / "out", tmp_path / "input", tmp_path / "config")
     assert build_inline(root) == []

@@ -76,7 +76,7 @@ def test_a_failed_task_leaves_no_file_and_the_next_build_goes_on(built, small_wo
     output = tmp_path / "output"
     root = dataset("small", output, small_world, built / "config")
     with monkeypatch.context() as patched:
-        patched.setattr("gcn_luigi.tasks.shards.build_shard", _fail_half_way)
+        patched.setattr("gcn_luigi.stages.shards.shard.build_shard", _fail_half_way)
         with pytest.raises(RuntimeError, match="half way"):
             build_inline(root)
 

@@ -79,7 +79,7 @@ def usual_lattice(lattices: Sequence[Lattice]) -> Lattice:
 def find_layers(root: Path, settings: RegionSettings, lattice: Lattice, findings: Findings) -> tuple[SourceFile, ...]:
     """Return the sources of label and distance that must be warped onto the lattice."""
     found = []
-    for band, path in layer_paths(settings).items():
+    for band, path in settings.layer_paths.items():
         asked = settings.resampling_of(band)
         note = Note("", band, path, "")
         try:
@@ -102,14 +102,6 @@ def find_layers(root: Path, settings: RegionSettings, lattice: Lattice, findings
         dtype = np.result_type(*header.dtypes).name
         found.append(SourceFile("", band, path, inside, dtype, header.nodata[0], header.count, resampling=method))
     return tuple(found)
-
-
-def layer_paths(settings: RegionSettings) -> dict[str, str]:
-    """Return the single rasters that label and distance are taken from, by the band that is made from them."""
-    distance = settings.distance.raster if settings.distance.enabled else None
-    label = settings.label
-    paths = {"label": label.raster or label.stem or label.debris_raster, "distance": distance}
-    return {band: path for band, path in paths.items() if path is not None}
 
 
 def _lattices(headers: Iterable[Header]) -> Iterator[Lattice]:

@@ -4,14 +4,14 @@ A pixel counts as in the statistics of a dataset: once for each partition and ye
 only with a valid label. So the rows of each stratum add up to the class counts of the split.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gcn_luigi.bands import LABEL_IGNORE, Band, Role
+from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.classes import ClassTable
 from gcn_luigi.prepare.chips.chips import coverage
 from gcn_luigi.prepare.layers.terrain import derive
@@ -20,15 +20,8 @@ from gcn_luigi.prepare.layers.terrain import derive
 ELEVATION_STEP = 200
 SECTORS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 FLAT, MISSING, UNDATED = "flat", "missing", "undated"
-_ELEVATION = ("dem", "elevation", "dsm", "dtm", "height", "altitude")
 # Codes of strata in a plane: flat is the last sector, and elevations are shifted, so that none is negative.
 _FLAT, _MISSING, _SHIFT = 8, 9, 1000
-
-
-def elevation_band(bands: Iterable[Band]) -> Band | None:
-    """Return the topographic band that holds elevations, by its name, or that only serves as such; None without one."""
-    with_files = (band for band in bands if band.role is Role.TOPO and not band.derive)
-    return next((band for band in with_files if band.name in _ELEVATION or not band.stacked), None)
 
 
 @dataclass(frozen=True)
@@ -186,8 +179,7 @@ class Strata:
     def _add_plane(
         self, stratum: str, codes: npt.NDArray[np.int64], of_class: npt.NDArray[np.int64], shown: Shown
     ) -> None:
-        values, places = np.unique(codes, return_inverse=True)
-        places = places.reshape(codes.shape)
+        values, places = _ranked(codes)
         counted, n_classes = of_class >= 0, len(self._classes)
         joined = places[counted] * n_classes + of_class[counted]
         pixels = np.bincount(joined, minlength=len(values) * n_classes).reshape(-1, n_classes)
@@ -208,6 +200,13 @@ class Strata:
         if stratum == "aspect":
             return aspect_name(value)
         return UNDATED if stratum == "year gap" and value < 0 else str(value)
+
+
+def _ranked(codes: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]:
+    """Return the values of small whole numbers, sorted, and the place of each number among them; nothing is sorted."""
+    low = int(codes.min(initial=0))
+    held = np.bincount((codes - low).ravel()) > 0
+    return np.flatnonzero(held) + low, (np.cumsum(held) - 1)[codes - low]
 
 
 def _windows(origins: npt.NDArray[np.int64], size: int) -> Iterator[tuple[slice, slice]]:

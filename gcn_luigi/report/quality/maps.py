@@ -13,10 +13,10 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
+from gcn_luigi.bands import elevation_band
 from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.prepare.appearance import SPLIT_COLOURS, UNUSED, colour
-from gcn_luigi.prepare.evaluation.strata import elevation_band
 from gcn_luigi.prepare.layers.terrain import gradient
 from gcn_luigi.report.drawing import INK, Drawing, legend_below, map_axes, new_figure, title_panel, to_svg
 from gcn_luigi.report.pictures import read_overview

@@ -9,7 +9,6 @@ from gcn_luigi.errors import listed
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.tables import read_geoparquet
 from gcn_luigi.settings import RegionSettings, SourceSettings
-from gcn_luigi.stages.layers.tile_quality import checked_bands
 from gcn_luigi.stages.metadata import words
 from gcn_luigi.stages.metadata.citation import card_header
 from gcn_luigi.stages.metadata.facts import default_title
@@ -23,9 +22,6 @@ _PAPER = (
     "doi:10.3390/rs14184582"
 )
 _AS_ASKED = "The optical composites and the elevation model that the tiles were made from, as their providers ask."
-
-# The keys of [label] that the card tells if there is a confidence.
-OF_CONFIDENCE = ("confidence", "edge_px", "confidence_lost_per_year", "min_confidence")
 
 _STORED = {
     "chips": "`shards/*.h5`, one row of `image`, `label` and `flags` a chip",
@@ -171,17 +167,17 @@ def _of_source(source: SourceSettings) -> str:
 def _out_of_range(paths: DatasetPaths, settings: RegionSettings) -> str:
     """Return the text that says which tiles hold values out of the valid range."""
     lines = []
-    for band in checked_bands(settings):
+    for band in settings.checked_bands:
         content = json.loads(paths.tile_quality(band.name).read_text(encoding="utf-8"))
         tiles = sorted({row["path"] for row in content["tiles"] if row["out_of_range"]})
         if tiles:
             count = content["totals"]["out_of_range"]
             lines.append(f"* {band.name}: {count:,} values out of range in {', '.join(tiles[:10])}")
     if not lines:
-        unchecked = [band.name for band in checked_bands(settings) if band.valid_min is None and band.valid_max is None]
+        unchecked = [band.name for band in settings.checked_bands if band.valid_min is None and band.valid_max is None]
         if not unchecked:
             return "Every pixel of every tile was read; no value lies beyond its band's valid range."
-        if len(unchecked) == len(checked_bands(settings)):
+        if len(unchecked) == len(settings.checked_bands):
             return "Every pixel of every tile was read. Values were not checked, because no band has a valid range."
         return (
             "Every pixel of every tile was read; no value lies beyond its band's valid range. No range is set for "

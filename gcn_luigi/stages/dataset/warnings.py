@@ -21,7 +21,6 @@ from gcn_luigi.prepare.partitions.overview import unused_years_warning
 from gcn_luigi.prepare.partitions.year_gaps import year_warnings
 from gcn_luigi.prepare.split.split import REDUCED, TOO_NEAR
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages.layers.tile_quality import checked_bands
 
 # A band is reported if more than this share of its measured pixels is beyond its valid range.
 _MANY = 0.01
@@ -45,7 +44,7 @@ def dataset_warnings(settings: RegionSettings, paths: DatasetPaths) -> list[str]
         *_about_inputs(audit.get("notes", {})),
         *(() if catalog is None else _about_catalog(catalog, settings, audit.get("notes", {}))),
         *(() if catalog is None else unused_years_warning(catalog, settings)),
-        *(line for band in checked_bands(settings) for line in _about_band(band, _json(paths.tile_quality(band.name)))),
+        *(line for band in settings.checked_bands for line in _about_band(band, _json(paths.tile_quality(band.name)))),
     ]
 
 

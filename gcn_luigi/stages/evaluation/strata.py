@@ -21,23 +21,12 @@ from gcn_luigi.prepare.evaluation.strata import (
     Strata,
     aspect_codes,
     aspects,
-    elevation_band,
     elevation_codes,
 )
 from gcn_luigi.prepare.layers.terrain import with_neighbours
-from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
-from gcn_luigi.stages.layers.mosaics import mosaic_files, read_inventory
-
-
-def strata_elevations(settings: RegionSettings) -> Band | None:
-    """Return the band whose elevations are used: one of the stack, or one that only serves to compute others."""
-    return elevation_band((*settings.schema_bands.image, *settings.topo_bands))
-
-
-def elevation_file(paths: DatasetPaths, band: Band) -> Path:
-    """Return the raster that holds the elevations: as stored in the stack, or as delivered if they are not stacked."""
-    return mosaic_files(paths, band, None)[-1]
+from gcn_luigi.stages.band_files import elevation_file, strata_elevations
+from gcn_luigi.stages.layers.mosaics import read_inventory
 
 
 def write_strata(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:

@@ -1,7 +1,9 @@
 """Measure how far dev, test and the whole area are from training, in metres and in standardised feature space."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gcn_luigi.config import Region
+from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.parquet import read_columns, write_columns
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.shard.reader import ShardReader, open_shard
@@ -33,6 +36,10 @@ from gcn_luigi.stages.shards.shard import catalog_of_shards
 MOST_TRAIN, MOST_OTHER, MOST_WINDOWS = 40_000, 10_000, 2_000
 # Chips whose features are computed at a time.
 _BATCH = 32
+# Batches that are decoded in advance.
+_AHEAD = 2
+# Positions in a list of chips, with the images and flags of these chips.
+_Pixels = tuple[NDArray[np.intp], NDArray[Any], NDArray[np.uint8]]
 # A cell counts as a part of the area if at most this share of it is outside the tiles.
 _MOST_OUTSIDE = 1 - LEAST_VALID
 # Columns of a dataset with folds.
@@ -144,39 +151,43 @@ def _chosen(chips: pd.DataFrame) -> pd.DataFrame:
 def _read_chips(
     shards: Sequence[Path], settings: RegionSettings, chosen: pd.DataFrame, say: Say
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-    """Yield positions in `chosen` and their features, shard by shard."""
+    """Yield positions in `chosen` and their features, shard by shard; another thread decodes the next chips."""
     bits, done = band_flags(settings.schema_bands), 0
     of_shard = chosen["shard"].to_numpy(np.int64)
     for number in np.unique(of_shard).tolist():
         rows = np.flatnonzero(of_shard == number)
-        with open_shard(shards[number]) as shard:
-            for part, images, flags in _pixels(shard, chosen["shard_row"].to_numpy(np.int64)[rows]):
+        with open_shard(shards[number]) as shard, ThreadPoolExecutor(1, thread_name_prefix="gcn-chips") as lane:
+            calls = _calls(shard, chosen["shard_row"].to_numpy(np.int64)[rows])
+            for part, images, flags in in_order(lane, calls, _AHEAD):
                 yield rows[part], chip_features(images, flags, bits)
                 done += len(part)
                 say(f"features of {done:,} of {len(chosen):,} chips", 0.7 * done / len(chosen))
 
 
-def _pixels(
-    shard: ShardReader, numbers: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.intp], NDArray[Any], NDArray[np.uint8]]]:
-    """Yield positions in `numbers`, and the images and flags of these chips; a window is decoded once."""
+def _calls(shard: ShardReader, numbers: NDArray[np.int64]) -> Iterator[Callable[[], _Pixels]]:
+    """Yield calls of `_pixels` for `numbers` in order; no window is decoded by two of them."""
     windows = shard.places[numbers, 0]
     starts = np.flatnonzero(np.append(True, windows[1:] != windows[:-1]))
     if shard.layout == "chips":
         starts = np.arange(0, len(numbers), _BATCH)
     for first, end in zip(starts.tolist(), [*starts[1:].tolist(), len(numbers)], strict=True):
-        part, planes = np.arange(first, end), {}
-        held, within = np.unique(windows[part], return_inverse=True)
-        for name in ("image", "flags"):
-            array = shard.arrays[name]
-            whole = np.empty((len(held), *array.shape[1:]), array.dtype)
-            for row, out in zip(held.tolist(), whole, strict=True):
-                shard.read_row(name, row, out)
-            places = np.column_stack([within, shard.places[numbers[part], 1:]]).astype(np.int64)
-            size = shard.chip_size
-            out = np.empty((len(part), *array.shape[1:-2], size, size), array.dtype)
-            planes[name] = shard.cut(name, whole, places, shard.extents[held], out)
-        yield part, planes["image"], planes["flags"]
+        yield partial(_pixels, shard, numbers, np.arange(first, end))
+
+
+def _pixels(shard: ShardReader, numbers: NDArray[np.int64], part: NDArray[np.intp]) -> _Pixels:
+    """Return positions in `numbers`, and the images and flags of these chips."""
+    planes: dict[str, NDArray[Any]] = {}
+    held, within = np.unique(shard.places[numbers[part], 0], return_inverse=True)
+    for name in ("image", "flags"):
+        array = shard.arrays[name]
+        whole = np.empty((len(held), *array.shape[1:]), array.dtype)
+        for row, out in zip(held.tolist(), whole, strict=True):
+            shard.read_row(name, row, out)
+        places = np.column_stack([within, shard.places[numbers[part], 1:]]).astype(np.int64)
+        size = shard.chip_size
+        out = np.empty((len(part), *array.shape[1:-2], size, size), array.dtype)
+        planes[name] = shard.cut(name, whole, places, shard.extents[held], out)
+    return part, planes["image"], planes["flags"]
 
 
 def _windows(cells: gpd.GeoDataFrame, settings: RegionSettings, lattice: Lattice) -> list[Partition]:
@@ -197,7 +208,7 @@ def _read_windows(region: Region, paths: DatasetPaths, windows: list[Partition],
     schema = region.settings.schema_bands
     bits, found = band_flags(schema), []
     if windows:
-        for window in read_partitions(region, paths, read_inventory(paths), windows):
+        for window in read_partitions(region, paths, read_inventory(paths), windows, in_thread=True):
             found.append(chip_features(window.image[np.newaxis], window.flags[np.newaxis], bits))
             say(f"windows of the area: {len(found):,} of {len(windows):,}", 0.7 + 0.25 * len(found) / len(windows))
     return np.concatenate([np.zeros((0, 2 * len(bits)), np.float32), *found])

@@ -15,15 +15,11 @@ from gcn_luigi.io.raster.warp import Warp
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
+from gcn_luigi.stages.band_files import aligned_files
 from gcn_luigi.stages.layers.aligned_raster import AlignedRaster, check_plain
 
 # Of label and distance, which have no table: no source of theirs may hold it.
 _LAYER_NODATA = -32768
-
-
-def aligned_files(paths: DatasetPaths, inventory: Inventory, band: str) -> dict[Path, SourceFile]:
-    """Return the sources of a band that are warped, by the path of the file that each is warped into."""
-    return {paths.aligned(band, file.path): file for file in inventory.of_band(band) if file.resampling}
 
 
 def open_layer(path: Path, band: str, paths: DatasetPaths, inventory: Inventory) -> AlignedRaster:

@@ -38,14 +38,6 @@ _STRIP = (BLOCK, 1024)
 _Inside = Callable[[Window], NDArray[np.bool_]]
 
 
-def confidence_sources(region: Region) -> tuple[Path, ...]:
-    """Return the sources that `write_confidence` reads, votes first; it also reads the label that was made."""
-    settings = region.settings.label
-    votes = (region.root / str(settings.stem),) if "votes" in settings.confidence else ()
-    outlines = (region.root / region.settings.outlines.path,) if {"votes", "edge"} & {*settings.confidence} else ()
-    return (*votes, *outlines)
-
-
 def write_confidence(region: Region, paths: DatasetPaths, out: Path, say: Say) -> None:
     """Write the confidence of the label: GeoTIFF, uint8, percent, 255 where the label is missing.
 

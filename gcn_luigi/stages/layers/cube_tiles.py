@@ -1,48 +1,17 @@
 """Write bands of data cubes as GeoTIFFs, which the rest of the build reads like any other tile."""
 
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
 
 from gcn_luigi.config import Region
 from gcn_luigi.io.inputs.cubes import CubeBand, Request, open_cube
-from gcn_luigi.io.inputs.patterns import Match, PathPattern
-from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks, open_geotiff
 from gcn_luigi.lattice import Window
-from gcn_luigi.settings import BandSettings, RegionSettings
 from gcn_luigi.stages import Say
 
 # Bytes of a cube that are in memory at a time. A strip of one block is read even if it is larger.
 _MOST_BYTES = 64 << 20
-
-
-def cube_bands(settings: RegionSettings) -> tuple[BandSettings, ...]:
-    """Return the bands whose path leads to a cube."""
-    return tuple(table for table in settings.bands if table.is_cube)
-
-
-def cubes_of(region: Region, name: str) -> dict[str, Path]:
-    """Return the cubes of a band by tile, below the data root. The one tile of a path without ``{tile}`` is ``""``."""
-    table = _table(region.settings, name)
-    excluded = region.settings.tiles.exclude
-    return {
-        match.tile: region.root / match.path
-        for match in PathPattern(str(table.path), table.as_band()).files(region.root)
-        if not any(fnmatchcase(Path(match.path).name, pattern) for pattern in excluded)
-    }
-
-
-def made_tiles(region: Region, paths: DatasetPaths) -> dict[str, list[Match]]:
-    """Return the files that `write_cube_tile` makes, by band; their paths start at the dataset."""
-    return {
-        table.name: [
-            Match(paths.cube_tile(table.name, tile).relative_to(paths.root).as_posix(), tile, None)
-            for tile in cubes_of(region, table.name)
-        ]
-        for table in cube_bands(region.settings)
-    }
 
 
 def write_cube_tile(region: Region, name: str, cube: Path, out: Path, say: Say) -> None:
@@ -60,7 +29,7 @@ def write_cube_tile(region: Region, name: str, cube: Path, out: Path, say: Say) 
     PublishError
         The file cannot be written.
     """
-    table = _table(region.settings, name)
+    table = region.settings.table_of(name)
     request = Request(table.as_band(), table.band, region.settings.years)
     with (
         open_cube(cube, request) as band,
@@ -88,8 +57,3 @@ def _strip(band: CubeBand) -> tuple[int, int]:
         return BLOCK, max(_MOST_BYTES // (pixel_bytes * BLOCK) // BLOCK, 1) * BLOCK
     wanted = -(-max(band.chunk_rows, BLOCK) // BLOCK) * BLOCK
     return min(fit, wanted), lattice.width
-
-
-def _table(settings: RegionSettings, name: str) -> BandSettings:
-    (table,) = (table for table in settings.bands if table.name == name)
-    return table

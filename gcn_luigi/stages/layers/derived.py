@@ -17,13 +17,6 @@ from gcn_luigi.stages.layers.mosaics import mosaic_of, read_inventory
 _STRIP = (BLOCK, 2048)
 
 
-def facts_about(elevations: Band) -> tuple[str, ...]:
-    """Return the fields of a band of elevations that the bands derived from it depend on."""
-    has_range = elevations.valid_min is not None or elevations.valid_max is not None
-    # Scale and offset matter only because the valid range is that of stored values.
-    return ("name", "nodata", *(("valid_min", "valid_max", "scale", "offset") if has_range else ()))
-
-
 def write_derived(region: Region, paths: DatasetPaths, band: Band, out: Path, say: Say) -> None:
     """Compute a derived band from the mosaic of its elevations and write it to `out`, a GeoTIFF of the stack's type.
 

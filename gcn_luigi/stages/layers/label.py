@@ -34,7 +34,7 @@ from gcn_luigi.stages import Say
 from gcn_luigi.stages.layers.aligned_band import open_layer
 from gcn_luigi.stages.layers.aligned_raster import AlignedRaster
 from gcn_luigi.stages.layers.mosaics import read_inventory
-from gcn_luigi.stages.layers.outline_label import OutlineLabel, debris_sources
+from gcn_luigi.stages.layers.outline_label import OutlineLabel
 
 Blocks = Iterator[tuple[Window, NDArray[Any]]]
 
@@ -48,24 +48,6 @@ _FIX_VOTES = (
     "remove the tag (rio edit-info --unset-nodata FILE), or tag another value if some pixels are missing; above the "
     "largest number of votes, lower [label] max_votes"
 )
-
-
-def label_sources(region: Region) -> tuple[Path, ...]:
-    """Return the files that `write_label` reads."""
-    label = region.settings.label
-    if label.raster is not None:
-        return (region.root / label.raster,)
-    if label.source is not None:
-        return (*debris_sources(region), region.root / region.settings.outlines.path)
-    return (region.root / str(label.stem), region.root / region.settings.outlines.path)
-
-
-def distance_sources(region: Region) -> tuple[Path, ...]:
-    """Return the sources that `write_distance` reads; none if it measures from the label."""
-    settings = region.settings.distance
-    if settings.source == "label":
-        return ()
-    return (region.root / (settings.raster if settings.raster is not None else region.settings.outlines.path),)
 
 
 def write_label(region: Region, paths: DatasetPaths, out: Path, say: Say, notes_out: Path | None = None) -> None:

@@ -17,8 +17,8 @@ from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import BLOCK, blocks, open_geotiff
 from gcn_luigi.io.raster.stack import StackReader
 from gcn_luigi.io.raster.vrt import Vrt, VrtBand, VrtSource, write_vrt
-from gcn_luigi.settings import RegionSettings
 from gcn_luigi.stages import Say
+from gcn_luigi.stages.band_files import raster_of
 from gcn_luigi.stages.layers.aligned_band import in_place_of_sources
 from gcn_luigi.stages.layers.conversion import Target, convert_mosaic
 
@@ -26,11 +26,6 @@ from gcn_luigi.stages.layers.conversion import Target, convert_mosaic
 _STRIP = (BLOCK, 4096)
 # A GeoTIFF has one nodata value for all bands; a stack has one per band.
 STACK_FILE_NODATA = -32768
-
-
-def optical_bands(settings: RegionSettings) -> tuple[Band, ...]:
-    """Return the bands with one mosaic per year: optical bands, then quality bands."""
-    return (*(band for band in settings.schema_bands if band.role is Role.OPTICAL), *settings.quality_bands)
 
 
 def read_inventory(paths: DatasetPaths) -> Inventory:
@@ -114,26 +109,6 @@ def mosaic_of(
         files = in_place_of_sources(files, paths, settings)
     precedence = settings.tiles.precedence
     return mosaic_band(files, band, region.root, source_band=number, precedence=precedence, dataset=paths.root)
-
-
-def raster_of(paths: DatasetPaths, band: Band, year: int) -> Path:
-    """Return the raster that a stacked band is taken from."""
-    if band.role is Role.LABEL:
-        return paths.label
-    if band.role is Role.DISTANCE:
-        return paths.distance
-    return paths.mosaic(band, year if band.role is Role.OPTICAL else None)
-
-
-def mosaic_files(paths: DatasetPaths, band: Band, year: int | None) -> tuple[Path, ...]:
-    """Return the files that hold the mosaic of a band: what was delivered first, then its conversion, if any.
-
-    Elevations that are not stacked are not converted.
-    """
-    mosaic = paths.mosaic(band, year)
-    if not band.stacked:
-        return (paths.source_mosaic(band, year),)
-    return (paths.source_mosaic(band, year), mosaic) if band.is_converted else (mosaic,)
 
 
 def write_mosaic(region: Region, paths: DatasetPaths, band: Band, year: int | None, path: Path, out: Path) -> None:

@@ -24,12 +24,6 @@ _BYTE_GAP = 255
 _Debris = Callable[[Window], tuple[NDArray[np.bool_], NDArray[np.bool_]]]
 
 
-def debris_sources(region: Region) -> tuple[Path, ...]:
-    """Return the file that debris comes from, if there is one."""
-    label = region.settings.label
-    return tuple(region.root / path for path in (label.debris_raster, label.debris_outlines) if path is not None)
-
-
 def read_class_polygons(region: Region, lattice: Lattice) -> tuple[ClassPolygons, list[str]]:
     """Return the outlines with the class of each, and notes on what was repaired or left out."""
     outlines, column, table = region.settings.outlines, region.settings.label.class_column, region.settings.class_table

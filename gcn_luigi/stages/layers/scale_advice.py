@@ -18,7 +18,6 @@ from gcn_luigi.lattice import Window
 from gcn_luigi.prepare.layers.scale_advice import advised_scale
 from gcn_luigi.prepare.layers.source_values import missing_values, scaled_values
 from gcn_luigi.stages.layers.mosaics import read_inventory
-from gcn_luigi.stages.layers.tile_quality import checked_bands
 
 # Files of a band, evenly spaced, and pixels along the edge of a window. A file is read at a quarter, half and three
 # quarters of its diagonal.
@@ -53,7 +52,7 @@ def scale_advice(region: Region, paths: DatasetPaths) -> Iterator[ScaleAdvice]:
     if region.settings.stack.dtype != "int16":
         return
     inventory = read_inventory(paths)
-    for band in checked_bands(region.settings):
+    for band in region.settings.checked_bands:
         if not band.is_converted or band.scale != 1:
             continue
         files = inventory.of_band(band.name)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import shapely
 
-from gcn_luigi.bands import Band, Role
+from gcn_luigi.bands import Band, Role, elevation_band
 from gcn_luigi.config import Region
 from gcn_luigi.errors import InputError
 from gcn_luigi.io.inputs.inventory import Inventory, Note, SourceFile
@@ -31,7 +31,7 @@ from gcn_luigi.report.quality.checks import make_checks
 from gcn_luigi.report.quality.chips import choose_chips
 from gcn_luigi.report.quality.data import read_report_data
 from gcn_luigi.report.quality.inputs import configuration, out_of_range_table, tile_table
-from gcn_luigi.report.quality.maps import elevation_band, hillshade
+from gcn_luigi.report.quality.maps import hillshade
 from gcn_luigi.report.quality.page import write_report
 from gcn_luigi.report.tables import number
 from gcn_luigi.settings import OutlineSettings, RegionSettings

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from gcn_luigi.bands import Band, Role
+from gcn_luigi.bands import Band, Role, elevation_band
 from gcn_luigi.classes import DEFAULT_CLASSES
+from gcn_luigi.prepare.evaluation import strata as module
 from gcn_luigi.prepare.evaluation.strata import (
     SECTORS,
     Shown,
@@ -12,7 +13,6 @@ from gcn_luigi.prepare.evaluation.strata import (
     aspect_codes,
     aspect_name,
     aspects,
-    elevation_band,
     elevation_codes,
     elevation_name,
 )
@@ -108,3 +108,14 @@ def test_elevations_are_found_by_name_or_because_they_serve_for_nothing_else():
     assert elevation_band([Band("b", Role.OPTICAL), slope, dem]) == dem
     assert elevation_band([Band("heights", Role.TOPO, stacked=False)]).name == "heights"
     assert elevation_band([Band("dem", Role.OPTICAL), slope]) is None
+
+
+@pytest.mark.parametrize("codes", [[[3, -1], [1000, 3]], [[7, 7], [7, 7]], [[-1, -1], [-1, -1]], [[0, 2], [5, 9]]])
+def test_codes_are_ranked_as_if_they_were_sorted(codes):
+    given = np.array(codes, np.int64)
+    values, places = np.unique(given, return_inverse=True)
+
+    found, ranks = module._ranked(given)
+
+    np.testing.assert_array_equal(found, values)
+    np.testing.assert_array_equal(ranks, places.reshape(given.shape))

@@ -25,7 +25,7 @@ def written(tmp_path, values, chunks=None, **attributes):
     )
     made.to_zarr(tmp_path / "a.zarr", consolidated=False, encoding={"a": {"chunks": chunks}} if chunks else {})
     table = BandSettings(name="a", role="optical", path="a.zarr")
-    region = SimpleNamespace(settings=SimpleNamespace(bands=(table,), years=YEARS))
+    region = SimpleNamespace(settings=SimpleNamespace(table_of={"a": table}.get, years=YEARS))
     said = []
     out = tmp_path / "a.tif"
     cube_tiles.write_cube_tile(region, "a", tmp_path / "a.zarr", out, lambda text, share: said.append((text, share)))

@@ -15,7 +15,8 @@ from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.stages.layers import label as stage
-from gcn_luigi.stages.layers.label import distance_sources, label_sources, write_distance, write_label
+from gcn_luigi.stages.layers.label import write_distance, write_label
+from gcn_luigi.stages.sources import distance_sources, label_sources
 from tests.reference.tile_tree import region, write_tif
 
 LATTICE = Lattice("EPSG:32606", 600_000.0, 7_000_000.0, 10.0, 70, 90)

@@ -12,7 +12,8 @@ from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.raster.geotiff import write_geotiff
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.settings import RegionSettings
-from gcn_luigi.stages.layers.mosaics import raster_of, write_stack_file
+from gcn_luigi.stages.band_files import raster_of
+from gcn_luigi.stages.layers.mosaics import write_stack_file
 
 LATTICE = Lattice("EPSG:32607", left=500_000.0, top=6_800_000.0, pixel_size=20.0, height=300, width=40)
 SETTINGS = RegionSettings.model_validate(
