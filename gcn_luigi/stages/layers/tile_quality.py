@@ -42,11 +42,6 @@ _RARE = ("infinite", "lost")
 _LARGEST_WHOLE = 2.0**53
 
 
-def checked_bands(settings: RegionSettings) -> tuple[Band, ...]:
-    """Return the bands that come from tiles and reach the stack, themselves or by bands derived from them."""
-    return (*(band for band in settings.schema_bands if band.role is Role.OPTICAL), *settings.topo_bands)
-
-
 def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path, say: Say) -> None:
     """Read every tile of the band `name` and count its valid, missing and out-of-range pixels.
 
@@ -66,7 +61,7 @@ def write_tile_quality(region: Region, paths: DatasetPaths, name: str, out: Path
         Files cannot be decoded, or hold undeclared pixels that look missing, unless ``[tiles] on_suspect_nodata``
         accepts them. The message names up to twenty files.
     """
-    (band,) = (band for band in checked_bands(region.settings) if band.name == name)
+    (band,) = (band for band in region.settings.checked_bands if band.name == name)
     years = region.settings.years if band.role is Role.OPTICAL else (None,)
     files = read_inventory(paths).of_band(name)
     lossy = lossy_target(region.settings, band)

@@ -13,7 +13,7 @@ from gcn_luigi.io.inputs.inventory import Inventory, SourceFile
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.lattice import Lattice, Window
 from gcn_luigi.stages.layers import tile_quality as stage
-from gcn_luigi.stages.layers.tile_quality import checked_bands, write_tile_quality
+from gcn_luigi.stages.layers.tile_quality import write_tile_quality
 from tests.reference.tile_tree import region, write_tif
 
 LATTICE = Lattice("EPSG:32606", 600_000.0, 7_000_000.0, 10.0, 100, 100)
@@ -158,7 +158,7 @@ def test_equal_tiles_give_equal_bytes(make, tmp_path):
 def test_bands_of_the_stack_that_come_from_tiles_are_checked():
     settings = region(bands=BANDS, distance={"enabled": True})
 
-    assert [band.name for band in checked_bands(settings)] == ["a", "dem"]
+    assert [band.name for band in settings.checked_bands] == ["a", "dem"]
 
 
 @pytest.mark.fault
