@@ -72,13 +72,13 @@ cdef Py_ssize_t _decode(const uint8_t* stored, Py_ssize_t n_stored, uint8_t* out
         if code == END:
             return place
         if code == CLEAR:
-            n_codes, width, last = FIRST, 9, NULL
+            n_codes, width, last = <uint32_t> FIRST, 9, NULL
             continue
         if code < n_codes and (code < CLEAR or last != NULL):
             string, length = strings[code], lengths[code]
         elif code == n_codes and last != NULL and n_codes < N_CODES:
             # A code that is only now defined is the last string and its own first byte, which will follow it.
-            string, length = last, last_length + 1
+            string, length = last, <uint32_t> (last_length + 1)
         else:
             return -1
         # Indices: strings are single bytes, which have PIECE bytes behind them, or lie before `place` except for a last

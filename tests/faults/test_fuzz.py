@@ -143,7 +143,7 @@ def test_a_crash_and_a_hang_are_problems_and_the_rest_is_tried(tmp_path, monkeyp
         parent.subprocess, "Popen", lambda words, **more: start([words[0], script, "-m", *words[3:]], **more)
     )
     monkeypatch.setattr(parent, "KINDS", {"tile": Kind(lambda _: [SAMPLE], lambda *_: None, limit_s=2.0)})
-    fresh_tree(tmp_path, "tile", SAMPLE, b"broken")
+    fresh_tree(tmp_path, "tile-3", SAMPLE, b"broken")
 
     figures = fuzz("tile", 7, 3, tmp_path)
 
