@@ -50,7 +50,7 @@ def normalise(
             where=", ".join(band.name for band in bands) or "no bands",
             fix="give image (..., band, y, x), flags (..., y, x) and the bands of the image in order",
         )
-    mean, std = _scales(statistics, [band.name for band in bands])
+    mean, std = scales_of(statistics, [band.name for band in bands])
     missing = np.array([Flag[band.role.name] for band in bands], np.uint8)[:, np.newaxis, np.newaxis]
     # Computed in double precision, because single precision would lose digits of large means.
     scaled = np.asarray((image - mean) / std, np.float32)
@@ -58,7 +58,7 @@ def normalise(
     return scaled
 
 
-def _scales(statistics: Mapping[str, Any], names: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def scales_of(statistics: Mapping[str, Any], names: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the mean and standard deviation, each (band, 1, 1)."""
     known = statistics.get("bands", {})
     problems, scales = [], []

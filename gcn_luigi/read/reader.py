@@ -105,6 +105,21 @@ class ChipReader:
         return self._store.format()[1] if len(self) else "chips"
 
     @property
+    def size(self) -> int:
+        """Edge of a chip, in pixels."""
+        return self._store.format()[0]["label"][-1]
+
+    @property
+    def edge(self) -> str:
+        """What was done with chips over the edge of a partition; see ``chips.edge`` in the settings."""
+        return self._store.edges()[0]
+
+    @property
+    def placed(self) -> "pd.DataFrame":
+        """The partition, year, first row and first column of each chip, and the corner of its ground."""
+        return self._placed
+
+    @property
     def nbytes(self) -> int:
         """The memory that `preload` needs, in bytes."""
         return self._store.nbytes

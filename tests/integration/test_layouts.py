@@ -271,6 +271,17 @@ class TestConversion:
                 everything = range(len(one))
                 np.testing.assert_array_equal(other.batch(everything)[name], one.batch(everything)[name])
 
+    @pytest.mark.parametrize("storage", LAYOUTS)
+    def test_chips_cut_on_a_device_are_the_same(self, datasets, storage):
+        torch_side = pytest.importorskip("gcn_luigi.read.torch", reason="torch is not installed", exc_type=ImportError)
+        opened = gcn_luigi.open_dataset(datasets[storage])
+        reader = opened.chips("train")
+
+        found = torch_side.DeviceChips(opened, "train", device="cpu").batch(range(len(reader)))
+
+        for name, values in reader.batch(range(len(reader))).items():
+            np.testing.assert_array_equal(found[name].numpy(), values)
+
     def test_chips_made_of_windows_are_those_of_a_build_byte_for_byte(self, datasets, tmp_path):
         convert_dataset(datasets["windows"], tmp_path / "made", "chips", None, lambda *_: None)
 

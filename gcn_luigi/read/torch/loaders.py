@@ -156,10 +156,14 @@ class ChipStream(IterableDataset[Tensors]):
         return self._reader.order(seed=self._seed, epoch=epoch, group=self._group)
 
     def _parts(self, order: Positions) -> list[Positions]:
-        """Return the positions of each batch of this rank."""
-        parts = [order[first : first + self._size] for first in range(0, len(order), self._size)]
-        rank, world = self._part
-        if self._drop_last:
-            whole = [part for part in parts if len(part) == self._size]
-            parts = whole[: len(whole) // world * world]
-        return parts[rank::world]
+        return parts_of(order, self._size, drop_last=self._drop_last, part=self._part)
+
+
+def parts_of(order: Positions, size: int, *, drop_last: bool, part: tuple[int, int]) -> list[Positions]:
+    """Return the positions of each batch of `size` chips that process ``part[0]`` of ``part[1]`` gets of `order`."""
+    parts = [order[first : first + size] for first in range(0, len(order), size)]
+    rank, world = part
+    if drop_last:
+        whole = [batch for batch in parts if len(batch) == size]
+        parts = whole[: len(whole) // world * world]
+    return parts[rank::world]

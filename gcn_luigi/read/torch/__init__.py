@@ -1,0 +1,6 @@
+"""Chips for torch: sets and streams that read from shards, and chips that are cut on the device itself."""
+
+from gcn_luigi.read.torch.device import DeviceBatches, DeviceChips
+from gcn_luigi.read.torch.loaders import ChipDataset, ChipStream, collate, tensors
+
+__all__ = ["ChipDataset", "ChipStream", "DeviceBatches", "DeviceChips", "collate", "tensors"]
