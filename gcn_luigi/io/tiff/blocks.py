@@ -5,12 +5,12 @@ import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Literal
 
 import deflate
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from gcn_luigi._core import lzw, predictors
@@ -98,7 +98,10 @@ def can_decode(directory: Directory, handle: int) -> bool:
         # Without differences LZW hardly compresses pixels of several bytes, and GDAL decodes such streams faster.
         if directory.predictor == _NO_PREDICTOR or _is_old_lzw(directory, handle):
             return False
-    elif directory.compression not in (*_DEFLATE, _ZSTD):
+    elif directory.compression == _ZSTD:
+        if not _has_zstandard():
+            return False
+    elif directory.compression not in _DEFLATE:
         return False
     is_float = directory.dtype.kind == "f"
     return directory.predictor in (_NO_PREDICTOR, _DIFFERENCES) or (is_float and directory.predictor == _FLOATS)
@@ -240,6 +243,15 @@ def _is_old_lzw(directory: Directory, handle: int) -> bool:
     return any(os.pread(handle, 1, start) != _CLEAR for start in first)
 
 
+def _has_zstandard() -> bool:
+    """Return whether the library for Zstandard is installed, which is an extra."""
+    try:
+        import_module("zstandard")
+    except ImportError:
+        return False
+    return True
+
+
 def _plain(stored: bytes, directory: Directory) -> bytes | bytearray | NDArray[np.uint8]:
     """Undo the compression. A stream that claims more bytes than a block has is not decoded."""
     size = directory.block_bytes
@@ -251,11 +263,16 @@ def _plain(stored: bytes, directory: Directory) -> bytes | bytearray | NDArray[n
         if n_plain < 0:
             raise ValueError("its stream has a code that means nothing")
         return plain[:n_plain]
-    try:
-        if directory.compression in _DEFLATE:
+    if directory.compression in _DEFLATE:
+        try:
             return deflate.zlib_decompress(stored, size)
-        if zstandard.frame_content_size(stored) <= size:
-            return zstandard.ZstdDecompressor().decompress(stored, max_output_size=size)
-    except (deflate.DeflateError, zstandard.ZstdError, ValueError) as error:
+        except (deflate.DeflateError, ValueError) as error:
+            raise ValueError("the checksum or the length of its stream is wrong") from error
+    library = import_module("zstandard")
+    try:
+        if library.frame_content_size(stored) <= size:
+            frame: bytes = library.ZstdDecompressor().decompress(stored, max_output_size=size)
+            return frame
+    except library.ZstdError as error:
         raise ValueError("the checksum or the length of its stream is wrong") from error
     raise ValueError("its stream holds too much")

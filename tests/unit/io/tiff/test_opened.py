@@ -1,6 +1,7 @@
 """Damaged blocks and directories: refused by file and block, or left to GDAL."""
 
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -155,6 +156,14 @@ def test_the_lzw_of_1988_is_left_to_gdal(tmp_path):
     assert read(path) is not None
     # Codes with the lowest bits first begin with a byte of 0.
     replace_block(path, lambda old: b"\0" + old[1:], place="0_0")
+
+    assert read(path) is None
+
+
+def test_zstandard_is_left_to_gdal_where_its_library_is_not_installed(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.tif", compress="zstd")
+    assert read(path) is not None
+    monkeypatch.setitem(sys.modules, "zstandard", None)
 
     assert read(path) is None
 
