@@ -41,7 +41,7 @@ class DeviceChips:
     Raises
     ------
     ConfigError
-        The pixels do not fit in the memory of the device, or no chip fulfils the conditions.
+        The device cannot be used, the pixels do not fit in its memory, or no chip fulfils the conditions.
     ShardError
         A shard is damaged, or the statistics lack a band.
     """
@@ -49,7 +49,7 @@ class DeviceChips:
     def __init__(self, dataset: "Dataset", split: str, *, device: str | torch.device = "cuda", **chosen: Any) -> None:
         self.reader = dataset.chips(split, **chosen)
         self.reader.check_not_empty()
-        self.device = torch.device(device)
+        self.device = _usable(device)
         mean, std = scales_of(dataset.statistics, [band.name for band in dataset.bands])
         missing = np.array([Flag[band.role.name] for band in dataset.bands], np.uint8).reshape(-1, 1, 1)
         self._mean, self._std, self._missing = (
@@ -215,6 +215,19 @@ class DeviceBatches:
         # Raw random numbers of numpy are the same everywhere; those of torch depend on the device.
         raw = np.random.PCG64([self._turn_seed, epoch, N_DIHEDRAL]).random_raw(len(self._chips)) >> np.uint64(61)
         return torch.from_numpy(raw.astype(np.int64)).to(self._chips.device)
+
+
+def _usable(device: str | torch.device) -> torch.device:
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (AssertionError, RuntimeError) as error:
+        raise ConfigError(
+            f"torch cannot use the device {device}: {str(error).partition(chr(10))[0]}",
+            where="DeviceChips, device",
+            fix='use device="cpu", or install a build of torch for this device',
+        ) from error
+    return found
 
 
 def turned(batch: Tensors, turns: torch.Tensor) -> Tensors:

@@ -125,3 +125,9 @@ def test_a_device_without_room_is_a_plain_error(dataset, monkeypatch):
 
     with pytest.raises(ConfigError, match="do not fit in the memory of cpu"):
         DeviceChips(dataset, "train", device="cpu")
+
+
+@pytest.mark.parametrize("device", ["abacus", "xpu"])
+def test_a_device_that_torch_cannot_use_is_a_plain_error(dataset, device):
+    with pytest.raises(ConfigError, match=f"cannot use the device {device}"):
+        DeviceChips(dataset, "train", device=device)
