@@ -27,22 +27,11 @@ def sum_differences(
     same size, as TIFF defines it. Shapes: differences, out (row, col * n_samples + sample), which may be the same
     array. Releases the GIL.
     """
-    cdef Py_ssize_t n_rows = differences.shape[0], n_words = differences.shape[1], row, i
-    cdef word left
+    cdef Py_ssize_t n_rows = differences.shape[0], n_words = differences.shape[1], row
     _check(n_words, n_samples, out.shape[0] == n_rows and out.shape[1] == n_words)
     with nogil:
-        for row in range(n_rows):
-            if n_samples == 1:
-                left = 0
-                for i in range(n_words):
-                    left = <word> (left + differences[row, i])
-                    out[row, i] = left
-            else:
-                for i in range(n_samples):
-                    out[row, i] = differences[row, i]
-                # Indices: i - n_samples >= 0, and rows have a whole number of pixels.
-                for i in range(n_samples, n_words):
-                    out[row, i] = <word> (out[row, i - n_samples] + differences[row, i])
+        for row in range(n_rows if n_words else 0):
+            _sum_row(&differences[row, 0], n_words, n_samples, &out[row, 0])
 
 
 def join_float_bytes(
@@ -57,18 +46,10 @@ def join_float_bytes(
     sample), the bits of the floats. `stored` is overwritten by the sums of the differences. Releases the GIL.
     """
     cdef Py_ssize_t n_rows = stored.shape[0], n_bytes = stored.shape[1], n_items = out.shape[1], row, i
-    cdef uint8_t left
     _check(n_items, n_samples, out.shape[0] == n_rows and n_items * <Py_ssize_t> sizeof(float_word) == n_bytes)
     with nogil:
-        for row in range(n_rows):
-            if n_samples == 1:
-                left = 0
-                for i in range(n_bytes):
-                    left = <uint8_t> (left + stored[row, i])
-                    stored[row, i] = left
-            else:
-                for i in range(n_samples, n_bytes):
-                    stored[row, i] = <uint8_t> (stored[row, i] + stored[row, i - n_samples])
+        for row in range(n_rows if n_bytes else 0):
+            _sum_row(&stored[row, 0], n_bytes, n_samples, &stored[row, 0])
             # Indices: n_items times the bytes of a word is n_bytes, as checked above.
             for i in range(n_items):
                 if float_word is uint32_t:
@@ -89,6 +70,21 @@ def join_float_bytes(
                         | <uint64_t> stored[row, 6 * n_items + i] << 8
                         | <uint64_t> stored[row, 7 * n_items + i]
                     )
+
+
+cdef void _sum_row(const word* differences, Py_ssize_t n_words, Py_ssize_t n_samples, word* out) noexcept nogil:
+    """Sum the differences of a row, which has at least `n_samples` words; `differences` and `out` may be the same."""
+    cdef Py_ssize_t i
+    cdef word left = 0
+    if n_samples == 1:
+        for i in range(n_words):
+            left = <word> (left + differences[i])
+            out[i] = left
+        return
+    for i in range(n_samples):
+        out[i] = differences[i]
+    for i in range(n_samples, n_words):
+        out[i] = <word> (out[i - n_samples] + differences[i])
 
 
 cdef int _check(Py_ssize_t length, Py_ssize_t unit, bint is_same) except -1:

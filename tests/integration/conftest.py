@@ -6,7 +6,7 @@ import pytest
 
 import gcn_luigi
 from gcn_luigi.read.dataset import Dataset
-from tests.integration.builds import build_inline, dataset, once_per_run
+from tests.integration.builds import build_inline, dataset, once_per_run, without_shards
 from tests.integration.commands import Tiny, make_tiny
 
 
@@ -41,3 +41,9 @@ def tiny_output(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("built")
     build_inline(dataset(tiny.region, output, tiny.sources, tiny.config), page=True)
     return output
+
+
+@pytest.fixture
+def prepared(tiny_output: Path, tmp_path: Path) -> None:
+    """Leave only the shards of the tiny region to be made."""
+    without_shards(tiny_output / "tiny", tmp_path / "tiny")

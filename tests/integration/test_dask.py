@@ -12,7 +12,7 @@ from gcn_luigi.engine.order import Order
 from gcn_luigi.io.publish.atomic import remove_dead_temporaries
 from gcn_luigi.read.validate import validate
 from gcn_luigi.tasks.graph import upstream
-from tests.integration.builds import dataset, without_shards
+from tests.integration.builds import dataset
 from tests.integration.commands import LUIGI_CFG, Tiny, drafts, gcn_command, left_after, luigi_command, wait_for
 
 _LOCAL = ("--dask", "local:2", "--port", "0")
@@ -24,12 +24,6 @@ def heeded():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture
-def prepared(tiny_output, tmp_path):
-    """Leave only the shards of the tiny region to be made."""
-    without_shards(tiny_output / "tiny", tmp_path / "tiny")
 
 
 def _order(tiny, output, family):

@@ -15,7 +15,7 @@ import gcn_luigi.version
 from gcn_luigi.io.publish.atomic import remove_dead_temporaries
 from gcn_luigi.read.validate import validate
 from gcn_luigi.tasks.graph import upstream
-from tests.integration.builds import dataset, without_shards
+from tests.integration.builds import dataset
 from tests.integration.commands import (
     _BIN,
     LUIGI_CFG,
@@ -53,12 +53,6 @@ def build(slurm, commands, tiny, tmp_path):
         return commands.start(*slurm.on_head(_BIN / "gcn", *command[1:], *(options or _JOBS)), **variables)
 
     return start
-
-
-@pytest.fixture
-def prepared(tiny_output, tmp_path):
-    """Leave only the shards of the tiny region to be made."""
-    without_shards(tiny_output / "tiny", tmp_path / "tiny")
 
 
 @pytest.fixture

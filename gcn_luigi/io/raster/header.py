@@ -22,7 +22,7 @@ from gcn_luigi.io.raster.crs import crs_code, crs_of, is_same_crs
 from gcn_luigi.io.raster.drivers import open_local
 from gcn_luigi.io.raster.masks import mask_of
 from gcn_luigi.io.raster.placement import Placement
-from gcn_luigi.io.tiff.blocks import can_hold
+from gcn_luigi.io.tiff.blocks import can_hold, most_stored
 from gcn_luigi.lattice import Lattice, Window
 
 # Relative tolerance of pixel sizes. With a smaller difference the shift across a tile is far less than a pixel.
@@ -355,8 +355,8 @@ def check_deflated(dataset: Any, path: Path, *, but: Collection[int] = ()) -> No
 
 
 def _is_sound(handle: int, start: int, length: int, size: int) -> bool:
-    # No block needs more bytes, compressed or not, so the length itself is damaged.
-    if length > 2 * size + 1024:
+    # If not, the length itself is damaged.
+    if length > most_stored(size):
         return False
     try:
         # The last strip may be shorter.

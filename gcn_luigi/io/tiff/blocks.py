@@ -85,7 +85,7 @@ def read_directory(handle: int) -> Directory | None:
     try:
         byteorder, tags = _tags(handle)
         return _directory(byteorder, tags)
-    except (KeyError, ValueError, struct.error):
+    except (KeyError, TypeError, ValueError, struct.error):
         return None
 
 
@@ -137,6 +137,11 @@ def decoded(stored: bytes, directory: Directory, n_rows: int) -> NDArray[Any]:
             predictors.sum_differences(words, directory.block_samples, summed)
             pixels = summed.view(directory.dtype)
     return pixels.reshape(len(rows), directory.block[1], directory.block_samples)
+
+
+def most_stored(block_bytes: int) -> int:
+    """Return the most bytes that a block takes in a file. Compression makes none that much longer than its pixels."""
+    return 2 * block_bytes + 1024
 
 
 def can_hold(tag: float, dtype: str) -> bool:

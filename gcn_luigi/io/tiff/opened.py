@@ -9,12 +9,10 @@ from typing import Any, Self
 from numpy.typing import NDArray
 
 from gcn_luigi.errors import InputError
-from gcn_luigi.io.tiff.blocks import Directory, can_decode, can_hold, decoded, read_directory
+from gcn_luigi.io.tiff.blocks import Directory, can_decode, can_hold, decoded, most_stored, read_directory
 
 # Smaller blocks take less time in GDAL, since each costs some microseconds of Python here.
 _SMALLEST = 1 << 15
-# A compressed block is not longer than this factor and number of bytes allow.
-_LONGEST = 2, 1024
 
 # Path of a file, plane, and row and column of a block.
 _Key = tuple[str, int, int, int]
@@ -130,8 +128,7 @@ class DecodedTiff:
 
     def _stored(self, plane: int, row: int, col: int) -> bytes:
         start, length = int(self._directory.offsets[plane, row, col]), int(self._directory.counts[plane, row, col])
-        factor, reserve = _LONGEST
-        if length > factor * self._directory.block_bytes + reserve:
+        if length > most_stored(self._directory.block_bytes):
             raise ValueError(f"it claims {length:,} bytes, more than it can have")
         stored = os.pread(self._handle, length, start)
         if len(stored) < length:

@@ -11,7 +11,7 @@ from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.read.normalise import scales_of
 from gcn_luigi.read.reader import Positions
 from gcn_luigi.read.torch.ground import grounds_of
-from gcn_luigi.read.torch.loaders import Tensors, parts_of
+from gcn_luigi.read.torch.loaders import Tensors, check_part, parts_of
 from gcn_luigi.read.transforms import N_DIHEDRAL
 
 if TYPE_CHECKING:
@@ -106,12 +106,10 @@ class DeviceChips:
         ConfigError
             An argument is out of range, or chips are turned without a seed.
         """
-        rank, world = part
-        if not 0 <= rank < world or size < 1 or (turn and seed is None):
+        check_part(size, part, where="DeviceChips.batches")
+        if turn and seed is None:
             raise ConfigError(
-                f"batches of {size} chips are not possible for process {rank} of {world} with seed {seed}",
-                where="DeviceChips.batches",
-                fix="use a size of at least 1, a part from (0, n) to (n - 1, n), and a seed to turn chips",
+                "turning chips is not possible without a seed", where="DeviceChips.batches", fix="give a seed"
             )
 
         def parts(epoch: int) -> list[Positions]:

@@ -105,13 +105,7 @@ class ChipStream(IterableDataset[Tensors]):
         part: tuple[int, int] = (0, 1),
     ) -> None:
         reader.check_not_empty()
-        rank, world = part
-        if not 0 <= rank < world or size < 1:
-            raise ConfigError(
-                f"batches of {size} chips are not possible for process {rank} of {world}",
-                where="ChipStream",
-                fix="use a size of at least 1; part is one of (0, n) to (n - 1, n) for n processes",
-            )
+        check_part(size, part, where="ChipStream")
         self._reader, self._size, self._seed, self._group = reader, size, seed, group
         self._drop_last, self._part = drop_last, part
         self._epochs, self._passes = EpochCounter(), 0
@@ -157,6 +151,17 @@ class ChipStream(IterableDataset[Tensors]):
 
     def _parts(self, order: Positions) -> list[Positions]:
         return parts_of(order, self._size, drop_last=self._drop_last, part=self._part)
+
+
+def check_part(size: int, part: tuple[int, int], *, where: str) -> None:
+    """Raise ConfigError about `where` if process ``part[0]`` of ``part[1]`` cannot get batches of `size` chips."""
+    rank, world = part
+    if not 0 <= rank < world or size < 1:
+        raise ConfigError(
+            f"batches of {size} chips are not possible for process {rank} of {world}",
+            where=where,
+            fix="use a size of at least 1; part is one of (0, n) to (n - 1, n) for n processes",
+        )
 
 
 def parts_of(order: Positions, size: int, *, drop_last: bool, part: tuple[int, int]) -> list[Positions]:

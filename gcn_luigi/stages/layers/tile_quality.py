@@ -156,9 +156,8 @@ def _file_rows(
     lossy: Target | None,
 ) -> tuple[list[dict[str, Any]], list[PixelSample]]:
     """Return the counts and extremes of each year of a file, and a sample of its pixels."""
-    numbers = [file.number_of(position) for position in range(len(years))]
-    years = tuple(year for year, number in zip(years, numbers, strict=True) if number)
-    numbers = [number for number in numbers if number]
+    numbers = _numbers(file, years)
+    years = tuple(year for position, year in enumerate(years) if file.number_of(position))
     counts = np.zeros((len(years), 3 + len(_RARE)), np.int64)
     extremes = [(np.inf, -np.inf)] * len(years)
     # The pixels as delivered, which the window does not count if they are warped.

@@ -11,6 +11,7 @@ import zstandard
 from rasterio.transform import Affine
 
 from gcn_luigi.errors import InputError
+from gcn_luigi.io.tiff.blocks import read_directory
 from gcn_luigi.io.tiff.opened import open_blocks
 from tests.unit.io.raster.test_tiff_blocks import replace_block
 
@@ -138,6 +139,15 @@ def test_a_directory_that_says_anything_uncommon_is_left_to_gdal(tmp_path, tag, 
         found = None
     # Bands of one plane may be laid out either way.
     assert found is None or (tag == 284 and (found == wanted).all())
+
+
+def test_floats_of_a_byte_are_no_common_directory(tmp_path):
+    path = write(tmp_path / "a.tif")
+    set_tag(path, 258, 8)
+    set_tag(path, 339, 3)
+
+    with path.open("rb") as file:
+        assert read_directory(file.fileno()) is None
 
 
 def test_bits_in_reverse_are_left_to_gdal(tmp_path):
