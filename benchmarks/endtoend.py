@@ -11,16 +11,20 @@ import numpy as np
 import rasterio
 
 from benchmarks import competent, ours, published
+from benchmarks.floor import floor_of
 from benchmarks.place import places_of
 from benchmarks.region import Ground
 from benchmarks.rows import Claim, LeftOut, Row, evaluate, first_line
 from benchmarks.timing import Contestant, race
 from gcn_luigi.errors import GcnLuigiError
 from gcn_luigi.io.publish.paths import DatasetPaths
+from gcn_luigi.settings import Codec
 
 CORES = 2
-CODECS = ("deflate", "bitshuffle-lz4", "zstd", "none")
+CODECS: tuple[Codec, ...] = ("deflate", "bitshuffle-lz4", "zstd", "none")
 _CHECKED = 2
+_FLOOR = "the floor: libraries inflate, compress and write the same bytes, and nothing else"
+_FLOOR_TARGET = 0.75
 _TARGETS = {"deflate": 2.0, "bitshuffle-lz4": 1.5, "none": 1.2}
 _SAME = (
     "image and label of every chip of two partitions are equal, each build compared with the script (b), and the "
@@ -53,20 +57,23 @@ def rows(ground: Ground) -> list[Row]:
     for name, *_ in _entries():
         if name not in field_.missing:
             _on_one_core(field_, name)
+    for name, layout, codec, step in _entries():
+        _add_floor(field_, name, layout, codec, step)
     for codec in CODECS:
         _add_script(field_, codec)
     _add_published(field_)
     _check_published(ground, field_.scratch)
     run = race(field_.contestants, ground.plan.rounds, warm_up=ground.plan.rounds > 1)
     for name in [name for name in field_.missing if name in {entry[0] for entry in _entries()}]:
-        field_.missing[f"{name}, one core"] = field_.missing[name]
+        for other in (f"{name}, one core", f"floor {name}", f"floor {name}, one core"):
+            field_.missing[other] = field_.missing[name]
     found = evaluate(_claims(), run, field_.missing, _SAME)
     found.insert(3, _bytes_a_chip(field_))
     shutil.rmtree(field_.scratch)
     return found
 
 
-def _entries() -> Iterator[tuple[str, str, str, int]]:
+def _entries() -> Iterator[tuple[str, str, Codec, int]]:
     yield "windows 32", "windows", ours.DEFAULT_CODEC, 32
     yield "windows 8", "windows", ours.DEFAULT_CODEC, 8
     yield "windows none", "windows", "none", 32
@@ -134,6 +141,13 @@ def _claims() -> Iterator[Claim]:
         yield Claim(
             f"script-tif-{codec}", what, "(b) script on one GeoTIFF per year", f"chips {codec}", f"script tif {codec}"
         )
+    for name, layout, codec, step in _entries():
+        what = f"whole build, layout {layout}, {codec}, step {step}"
+        key = name.replace(" ", "-")
+        floor = f"floor {name}"
+        yield Claim(f"floor-{key}", what, _FLOOR, name, floor, _FLOOR_TARGET)
+        alone = (f"{name}, one core", f"{floor}, one core")
+        yield Claim(f"floor-{key}-core", f"{what}, {one_core}", f"{_FLOOR}, {one_core}", *alone, _FLOOR_TARGET)
 
 
 def _add_ours(field_: _Field, name: str, layout: str, codec: str, step: int) -> None:
@@ -153,6 +167,22 @@ def _add_ours(field_: _Field, name: str, layout: str, codec: str, step: int) -> 
 
     field_.runs[name] = run
     field_.contestants.append(Contestant(name, partial(run, CORES), after=out.unlink))
+
+
+def _add_floor(field_: _Field, name: str, layout: str, codec: Codec, step: int) -> None:
+    if name in field_.missing:
+        return
+    floor = floor_of(field_.everything, layout, codec, step)
+    out = field_.scratch / f"floor-{name.replace(' ', '-')}.h5"
+    n_chips = floor.n_partitions * ((256 - competent.CHIP) // step + 1) ** 2
+
+    def run(threads: int) -> int:
+        floor.run(out, threads)
+        return n_chips
+
+    field_.runs[f"floor {name}"] = run
+    field_.contestants.append(Contestant(f"floor {name}", partial(run, CORES), after=out.unlink))
+    _on_one_core(field_, f"floor {name}")
 
 
 def _on_one_core(field_: _Field, name: str) -> None:

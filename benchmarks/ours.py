@@ -1,9 +1,12 @@
 """Everything that the benchmark asks of gcn_luigi, in one place: a change of the package is answered here alone."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import deflate
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
@@ -15,20 +18,21 @@ from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.io.publish.atomic import atomic_write, digest
 from gcn_luigi.io.publish.manifest import ManifestEntry
 from gcn_luigi.io.publish.paths import SPLITS, DatasetPaths
+from gcn_luigi.io.shard import codecs
 from gcn_luigi.io.shard.format import ShardHeader
 from gcn_luigi.io.shard.writer import create_shard
 from gcn_luigi.prepare.chips.chips import chip_origins, cut_chips
 from gcn_luigi.prepare.chips.metadata import Partition, chip_columns, empty_columns
 from gcn_luigi.prepare.chips.selection import count_chips
 from gcn_luigi.prepare.missing.fill import Corrected, outside_flags, strict_nodata
-from gcn_luigi.settings import RegionSettings, ShardSettings
+from gcn_luigi.settings import Codec, RegionSettings, ShardSettings
 from gcn_luigi.stages.dataset.manifest import write_manifest
 from gcn_luigi.stages.dataset.summary import write_index
 from gcn_luigi.stages.shards.shard import BATCH, ShardRequest, build_shard
 
 Batch = dict[str, npt.NDArray[Any]]
 
-DEFAULT_CODEC = str(ShardSettings().codec)
+DEFAULT_CODEC: Codec = ShardSettings().codec
 PLANES = ("image", "label", "flags")
 # Partitions mixed at once.
 GROUP = 16
@@ -169,6 +173,32 @@ def write_chips(path: Path, settings: RegionSettings, place: Partition, partitio
             writer.write(writer.encode(pixels), columns)
         writer.finish(empty_columns(settings.region, "train", lattice), {})
     return sum(array.nbytes for pixels in partitions for array in pixels.values())
+
+
+def stored(codec: Codec, chunk: npt.NDArray[Any]) -> bytes:
+    """Return what a build stores of a chunk."""
+    return bytes(codecs.encode(codec, chunk))
+
+
+def compression(codec: Codec, chunk: npt.NDArray[Any]) -> Callable[[], object]:
+    """Return the call of a library that a build cannot do without to store a chunk; what it works on is ready.
+
+    Bands of noise are stored as they are in a deflated chunk, so they are not compressed here either.
+    """
+    if codec == "none":
+        return bytes
+    if codec == "bitshuffle-lz4":
+        return partial(codecs.bitshuffle_compressed, np.ascontiguousarray(chunk))
+    mixed = codecs.shuffled(chunk)
+    if codec == "zstd":
+        return partial(import_module("zstandard").ZstdCompressor(level=1).compress, mixed.data)
+    packed = codecs.deflated(chunk)
+    # A first block that is stored, and those after it: RFC 1951, 3.2.4.
+    n_stored, place = 0, 2
+    while packed[place] == 0:
+        length = int.from_bytes(packed[place + 1 : place + 3], "little")
+        n_stored, place = n_stored + length, place + 5 + length
+    return partial(deflate.deflate_compress, mixed[n_stored:].data, 1)
 
 
 # --- reading --------------------------------------------------------------------------------------------------------

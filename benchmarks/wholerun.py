@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import chains, competent, machine
+from benchmarks import chains, competent, decoding, machine
 from benchmarks.region import TOML, Ground, write_config
 from benchmarks.rows import LeftOut, Row
 from benchmarks.wider import wider, wider_settings
@@ -72,13 +72,22 @@ def rows(ground: Ground) -> list[Row]:
 
 
 def tables(ground: Ground) -> list[dict[str, Any]]:
-    """Return where the wall clock of the largest region went, from the records of the run that `rows` made."""
+    """Return where the wall clock of the largest region went, by the records of the run that `rows` made.
+
+    And how often blocks are decoded, by one more run on the benchmark's own region.
+    """
     output = ground.directory / "wholerun" / "largest"
     wall = float((output / "wall").read_text(encoding="utf-8"))
     (directory,) = (path.parent for path in output.glob("*/dataset.json"))
     found = profile(_tasks(DatasetPaths(directory)), wall, CORES)
     shutil.rmtree(output)
-    return [found]
+    (place,) = (one for one in _places(ground) if one.key == "region")
+    record = output.with_name("decoded")
+    record.unlink(missing_ok=True)
+    _build(place, output, ["-m", "benchmarks.decoding", str(record)])
+    shutil.rmtree(output)
+    # GDAL reads blocks as small as those of the quick plan.
+    return [found, decoding.table(record)] if record.is_file() else [found]
 
 
 def _places(ground: Ground) -> Iterator[_Place]:
@@ -192,13 +201,22 @@ def _against(key: str, what: str, name: str, built: Built, took: _Took) -> Row:
     return Row(key, what, f"{name}{took.note}", ours=ours, theirs=theirs, ratio=ratio, low=ratio, high=ratio)
 
 
-def _build(place: _Place, output: Path) -> Built:
-    """Build a region from nothing; raise LeftOut with the last line of the command if it fails."""
-    command = [str(Path(sys.executable).parent / "gcn"), "run", str(place.config), "--output", str(output)]
-    options = ["--data-root", str(place.sources), "--workers", str(CORES), "--port", "0"]
+def _build(place: _Place, output: Path, by: Sequence[str] = ()) -> Built:
+    """Build a region from nothing; raise LeftOut with the last line of the command if it fails.
+
+    `by` is given to Python instead of the command `gcn`.
+    """
+    program = [sys.executable, *by] if by else [str(Path(sys.executable).parent / "gcn")]
+    options = ["run", str(place.config), "--output", str(output), "--data-root", str(place.sources)]
+    more = ["--workers", str(CORES), "--port", "0"]
     began = time.perf_counter()
     done = subprocess.run(
-        [*command, *options], env=machine.limited_environment(), capture_output=True, text=True, check=False
+        [*program, *options, *more],
+        cwd=_ROOT,
+        env=machine.limited_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     wall = time.perf_counter() - began
     if done.returncode:

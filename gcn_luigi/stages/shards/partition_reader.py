@@ -3,8 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+from numpy.typing import NDArray
+
+from gcn_luigi.bands import BandSchema
 from gcn_luigi.config import Region
 from gcn_luigi.io.inputs.inventory import Inventory
 from gcn_luigi.io.parallel import in_order
@@ -14,7 +19,7 @@ from gcn_luigi.lattice import Window, WindowSet
 from gcn_luigi.prepare.chips.metadata import Partition
 from gcn_luigi.prepare.missing.fill import Corrected, flag_outside, strict_nodata
 from gcn_luigi.prepare.missing.legacy import legacy_corrected
-from gcn_luigi.settings import RegionSettings
+from gcn_luigi.settings import NodataSettings
 from gcn_luigi.stages.layers.mosaics import stack_of
 
 # Number of partitions that are read in advance.
@@ -38,7 +43,10 @@ def read_partitions(
     years = sorted({place.year for place in places})
     reader = StackReader({year: stack_of(region, paths, inventory, year) for year in years})
     reader.expect([(place.year, place.window) for place in places])
-    read = partial(_read, reader, region.settings, inventory.lattice.window, WindowSet(inventory.windows))
+    # The settings make their bands anew each time, so they are asked once.
+    bands, nodata = region.settings.schema_bands, region.settings.nodata
+    correct = _Correction(bands, nodata, inventory.lattice.window, WindowSet(inventory.windows))
+    read = partial(_read, reader, correct)
     if in_thread:
         yield from _read_ahead(reader, [partial(read, place) for place in places])
         return
@@ -50,26 +58,32 @@ def read_partitions(
             yield out
 
 
-def _read(
-    reader: StackReader,
-    settings: RegionSettings,
-    lattice: Window,
-    tiles: WindowSet,
-    place: Partition,
-    out: Corrected | None = None,
-) -> Corrected:
-    schema, nodata, window = settings.schema_bands, settings.nodata, place.window
-    values = reader.read(place.year, window)
-    # The window of the lattice in the partition's own pixels.
-    inside = Window(-window.row, -window.col, lattice.height, lattice.width)
-    if nodata.mode == "legacy":
-        corrected = legacy_corrected(values, schema, nodata, inside=inside, out=out)
-    else:
-        corrected = strict_nodata(values, schema, inside=inside, fill=nodata.fill, out=out)
-    outside = tiles.uncovered(window)
-    if outside is None:
-        return corrected
-    return flag_outside(corrected, schema, outside, fill=None if nodata.mode == "legacy" else nodata.fill)
+@dataclass(frozen=True)
+class _Correction:
+    """How missing pixels of a partition are filled and flagged."""
+
+    schema: BandSchema
+    nodata: NodataSettings
+    # On the lattice: all of it, and the windows of the tiles.
+    lattice: Window
+    tiles: WindowSet
+
+    def __call__(self, values: NDArray[Any], window: Window, out: Corrected | None) -> Corrected:
+        schema, nodata = self.schema, self.nodata
+        # The window of the lattice in the partition's own pixels.
+        inside = Window(-window.row, -window.col, self.lattice.height, self.lattice.width)
+        if nodata.mode == "legacy":
+            corrected = legacy_corrected(values, schema, nodata, inside=inside, out=out)
+        else:
+            corrected = strict_nodata(values, schema, inside=inside, fill=nodata.fill, out=out)
+        outside = self.tiles.uncovered(window)
+        if outside is None:
+            return corrected
+        return flag_outside(corrected, schema, outside, fill=None if nodata.mode == "legacy" else nodata.fill)
+
+
+def _read(reader: StackReader, correct: _Correction, place: Partition, out: Corrected | None = None) -> Corrected:
+    return correct(reader.read(place.year, place.window), place.window, out)
 
 
 def _read_ahead(reader: StackReader, calls: Sequence[Callable[[], Corrected]]) -> Iterator[Corrected]:
