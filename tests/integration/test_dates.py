@@ -326,3 +326,29 @@ def test_a_reader_goes_through_pickle_with_its_series(made, index):
     assert isinstance(chips, ChipReader)
     partition = index[index["split"] == "train"]["partition"].iloc[0]
     assert chips.series(partition).place == partition
+
+
+def test_an_epoch_with_mixed_years_shows_each_place_once_on_the_device(made):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from gcn_luigi.read.torch import DeviceChips  # noqa: PLC0415  it imports torch
+
+    chips = DeviceChips(made, "train", device="cpu")
+    table = made.chips("train").placed
+    places = list(zip(table["partition"], table["row"], table["col"], strict=True))
+    years = table["year"].to_numpy()
+
+    def epochs():
+        batches = chips.batches(16, seed=3, mix_years=True)
+        return [torch.cat([batch["position"] for batch in batches]).tolist() for _ in range(6)], len(batches)
+
+    found, n_batches = epochs()
+
+    assert epochs()[0] == found
+    assert len({*places}) < len(places)
+    assert n_batches == -(-len({*places}) // 16)
+    for positions in found:
+        assert sorted(places[position] for position in positions) == sorted({*places})
+    # Each chip has its turn within a few epochs.
+    assert {*years[found[0]]} == {*YEARS}
+    assert found[0] != found[1]
+    assert len({position for positions in found for position in positions}) > 0.9 * len(places)

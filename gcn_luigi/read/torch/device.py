@@ -1,10 +1,12 @@
 """Chips that are cut on the device: partitions go there once, and each batch is cut, turned and normalised there."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.prepare.missing.fill import Flag
@@ -12,14 +14,20 @@ from gcn_luigi.read.normalise import scales_of
 from gcn_luigi.read.reader import Positions
 from gcn_luigi.read.torch.ground import grounds_of
 from gcn_luigi.read.torch.loaders import Tensors, check_part, parts_of
+from gcn_luigi.read.torch.pixels import DevicePixels, GroupedPixels, free_memory, ground_bytes
 from gcn_luigi.read.transforms import N_DIHEDRAL
 
 if TYPE_CHECKING:
     from gcn_luigi.read.dataset import Dataset
 
 _N_TURNS = 4
-# Dimensions of the plane of images: ground, band, y, x.
-_OF_IMAGES = 4
+_MEGABYTE = 1_000_000
+# Of the free memory of a device, if nothing else is said: a model needs some as well.
+_SHARE = 0.5
+# Partitions for which there must be room: one that is used, and one that comes.
+_FEWEST = 2
+# Tells the random numbers of years from those of the order and of orientations.
+_YEARS = 1000
 
 
 class DeviceChips:
@@ -35,6 +43,10 @@ class DeviceChips:
         As for `Dataset.chips`.
     device : str or torch.device
         Where the pixels are kept.
+    memory_mb : float, optional
+        Megabytes of the device's memory that pixels may take; by default half of what is free. What does not fit is
+        read group by group in each epoch: while one group of partitions is used, the next one comes. Then only the
+        chips of a group are mixed.
     **chosen
         Passed on to `Dataset.chips`: fold, years, where.
 
@@ -46,7 +58,15 @@ class DeviceChips:
         A shard is damaged, or the statistics lack a band.
     """
 
-    def __init__(self, dataset: "Dataset", split: str, *, device: str | torch.device = "cuda", **chosen: Any) -> None:
+    def __init__(
+        self,
+        dataset: "Dataset",
+        split: str,
+        *,
+        device: str | torch.device = "cuda",
+        memory_mb: float | None = None,
+        **chosen: Any,
+    ) -> None:
         self.reader = dataset.chips(split, **chosen)
         self.reader.check_not_empty()
         self.device = _usable(device)
@@ -56,7 +76,7 @@ class DeviceChips:
             torch.from_numpy(values).to(self.device)
             for values in (mean.astype(np.float32), std.astype(np.float32), missing)
         )
-        self._planes, self._places = self._load()
+        self.pixels = self._pixels(memory_mb)
 
     def __len__(self) -> int:
         """Return the number of chips."""
@@ -64,15 +84,8 @@ class DeviceChips:
 
     def batch(self, positions: Sequence[int] | Positions) -> Tensors:
         """Return chips as they are stored: the arrays of `ChipReader.batch`, equal to the bit."""
-        where = torch.as_tensor(np.asarray(positions, np.int64)).to(self.device)
-        ground, row, col = self._places[where].unbind(1)
-        edge = self.reader.size
-        cut = {}
-        for name, plane in self._planes.items():
-            # A view of all windows of a chip's size; indexing copies those that are asked for.
-            windows = plane.unfold(-2, edge, 1).unfold(-2, edge, 1)
-            cut[name] = windows[ground, :, row, col] if plane.ndim == _OF_IMAGES else windows[ground, row, col]
-        return {**cut, "position": where}
+        given = np.asarray(positions, np.int64)
+        return self.pixels.cut(np.where(given < 0, given + len(self), given))
 
     def normalise(self, image: torch.Tensor, flags: torch.Tensor) -> torch.Tensor:
         """Return images as `gcn_luigi.read.normalise` does, but in single precision, which devices are made for."""
@@ -85,6 +98,7 @@ class DeviceChips:
         *,
         seed: int | None = None,
         turn: bool = False,
+        mix_years: bool = False,
         drop_last: bool = False,
         part: tuple[int, int] = (0, 1),
     ) -> "DeviceBatches":
@@ -95,55 +109,63 @@ class DeviceChips:
         size : int
             Chips per batch.
         seed : int or None
-            Seed of the order and of the orientations; None keeps the order of the index.
+            Seed of the order, of the orientations and of the years; None keeps the order of the index.
         turn : bool
             Give each chip one of the eight orientations, drawn anew in each epoch.
+        mix_years : bool
+            Show each place once in an epoch, in one of its years, drawn anew in each epoch. This is for datasets with
+            several years of a place (``[year] rule = "all"``), whose chips are much alike.
         drop_last, part
             As for `ChipStream`.
 
         Raises
         ------
         ConfigError
-            An argument is out of range, or chips are turned without a seed.
+            An argument is out of range, or chips are turned or years mixed without a seed.
         """
         check_part(size, part, where="DeviceChips.batches")
-        if turn and seed is None:
+        if seed is None and (turn or mix_years):
             raise ConfigError(
-                "turning chips is not possible without a seed", where="DeviceChips.batches", fix="give a seed"
+                f"{'turning chips' if turn else 'mixing years'} is not possible without a seed",
+                where="DeviceChips.batches",
+                fix="give a seed",
             )
 
-        def parts(epoch: int) -> list[Positions]:
-            order = np.arange(len(self)) if seed is None else self.reader.order(seed=seed, epoch=epoch)
-            return parts_of(order, size, drop_last=drop_last, part=part)
+        def order(epoch: int) -> Positions:
+            found = self.pixels.order(seed, epoch)
+            return found if seed is None or not mix_years else found[self._chosen_years(seed, epoch)[found]]
 
-        return DeviceBatches(self, parts, seed if turn else None)
+        parts = partial(parts_of, size=size, drop_last=drop_last, part=part)
+        return DeviceBatches(self, order, parts, seed if turn else None)
 
-    def _load(self) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Return the pixels of every ground by name, (ground, ..., y, x), and the place of each chip, (chip, 3)."""
+    def _chosen_years(self, seed: int, epoch: int) -> NDArray[np.bool_]:
+        """Return which chips an epoch with mixed years shows, (chip,): one of each place."""
+        table = self.reader.placed
+        keys = [table[name].to_numpy() for name in ("partition", "row", "col")]
+        places = [np.unique(key.astype(str) if key.dtype == object else key, return_inverse=True)[1] for key in keys]
+        drawn = np.random.PCG64([seed, epoch, _YEARS]).random_raw(len(self))
+        order = np.lexsort((drawn, *places))
+        same = np.logical_and.reduce([np.diff(place[order], prepend=-1) == 0 for place in places])
+        chosen = np.zeros(len(self), bool)
+        chosen[order[~same]] = True
+        return chosen
+
+    def _pixels(self, memory_mb: float | None) -> DevicePixels | GroupedPixels:
         grounds = list(grounds_of(self.reader))
-        height, width = (max(getattr(one, side) for one in grounds) for side in ("height", "width"))
-        places = np.empty((len(self.reader), 3), np.int64)
-        planes: dict[str, torch.Tensor] = {}
-        for number, ground in enumerate(grounds):
-            places[ground.chips] = np.column_stack([np.full(len(ground.chips), number), ground.rows, ground.cols])
-            for name, pixels in ground.planes(self.reader).items():
-                if name not in planes:
-                    shape = (len(grounds), *pixels.shape[:-2], height, width)
-                    planes[name] = self._room(shape, torch.from_numpy(pixels).dtype, planes)
-                planes[name][number, ..., : ground.height, : ground.width] = torch.from_numpy(pixels).to(self.device)
-        return planes, torch.from_numpy(places).to(self.device)
-
-    def _room(self, shape: tuple[int, ...], dtype: torch.dtype, planes: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        try:
-            return torch.zeros(shape, dtype=dtype, device=self.device)
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            taken = sum(plane.nbytes for plane in planes.values())
-            needed = int(np.prod(shape)) * dtype.itemsize
+        most = _SHARE * free_memory(self.device) if memory_mb is None else memory_mb * _MEGABYTE
+        fitting = int(most // ground_bytes(self.reader, grounds))
+        if fitting >= len(grounds):
+            whole = DevicePixels(self.reader, grounds, self.device, len(grounds))
+            whole.fill(range(len(grounds)))
+            return whole
+        if fitting < _FEWEST:
             raise ConfigError(
-                f"{(taken + needed) / 1e9:.1f} GB of pixels do not fit in the memory of {self.device}",
-                where="DeviceChips",
-                fix="use ChipStream, which reads from the shards; or choose fewer chips by years, fold or where",
-            ) from error
+                f"{most / 1e6:,.0f} MB hold fewer than {_FEWEST} partitions of "
+                f"{ground_bytes(self.reader, grounds) / 1e6:.1f} MB",
+                where="DeviceChips, memory_mb",
+                fix="allow more memory, or use ChipStream, which reads from the shards",
+            )
+        return GroupedPixels(self.reader, grounds, self.device, fitting // 2)
 
 
 class DeviceBatches:
@@ -158,30 +180,38 @@ class DeviceBatches:
     ----------
     chips : DeviceChips
         The chips.
+    order : callable
+        Takes an epoch and returns its positions.
     parts : callable
-        Takes an epoch and returns the positions of each of its batches.
+        Takes the positions of an epoch and returns those of each batch of this process.
     turn_seed : int or None
         Seed of the orientations; None turns no chip.
     """
 
-    def __init__(self, chips: DeviceChips, parts: Callable[[int], list[Positions]], turn_seed: int | None) -> None:
-        self._chips, self._parts, self._turn_seed = chips, parts, turn_seed
+    def __init__(
+        self,
+        chips: DeviceChips,
+        order: Callable[[int], Positions],
+        parts: Callable[[Positions], list[Positions]],
+        turn_seed: int | None,
+    ) -> None:
+        self._chips, self._order, self._parts, self._turn_seed = chips, order, parts, turn_seed
         # The epoch in turn, how many of its batches were given, and how many the next pass leaves out.
         self._epoch, self._given, self._left_out = -1, 0, 0
 
     def __len__(self) -> int:
         """Return the number of batches of this process in an epoch."""
-        return len(self._parts(0))
+        return len(self._parts(self._order(0)))
 
     def __iter__(self) -> Iterator[Tensors]:
         """Begin the next epoch and yield the batches of this process; after `load_state_dict`, go on in its epoch."""
         first, self._left_out = self._left_out, 0
         self._epoch, self._given = (self._epoch, first) if first else (self._epoch + 1, 0)
-        turns = self._orientations(self._epoch)
-        for number, positions in enumerate(self._parts(self._epoch)[first:], first + 1):
-            raw = self._chips.batch(positions)
+        order, turns = self._order(self._epoch), self._orientations(self._epoch)
+        batches = self._chips.pixels.batches(order, self._parts(order)[first:])
+        for number, raw in enumerate(batches, first + 1):
             if turns is not None:
-                raw = turned(raw, turns[raw["position"]])
+                raw = turned(raw, turns[raw["position"]])  # noqa: PLW2901
             self._given = number
             yield {**raw, "image": self._chips.normalise(raw["image"], raw["flags"])}
 

@@ -82,7 +82,7 @@ def test_parts_are_disjoint_and_whole(dataset):
     assert sorted(shown) == list(range(len(dataset.chips("train"))))
 
 
-@pytest.mark.parametrize("wrong", [{"size": 0}, {"part": (3, 3)}, {"turn": True}])
+@pytest.mark.parametrize("wrong", [{"size": 0}, {"part": (3, 3)}, {"turn": True}, {"mix_years": True}])
 def test_arguments_out_of_range_are_refused(dataset, wrong):
     with pytest.raises(ConfigError, match="not possible"):
         DeviceChips(dataset, "train", device="cpu").batches(**{"size": 4, **wrong})

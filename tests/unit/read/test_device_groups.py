@@ -1,0 +1,157 @@
+"""Pixels that do not fit on a device together come group by group, and give the same chips."""
+
+import numpy as np
+import pytest
+
+import gcn_luigi
+from gcn_luigi.errors import ConfigError, ShardError
+from gcn_luigi.read.reader import ChipReader
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+from gcn_luigi.read.torch import DeviceChips  # noqa: E402
+from gcn_luigi.read.torch.ground import grounds_of  # noqa: E402
+from gcn_luigi.read.torch.pixels import GroupedPixels, ground_bytes  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def dataset(small_output):
+    return gcn_luigi.open_dataset(small_output)
+
+
+@pytest.fixture(scope="module")
+def partition_mb(dataset):
+    reader = dataset.chips("train")
+    return ground_bytes(reader, list(grounds_of(reader))) / 1e6
+
+
+def grouped(dataset, partition_mb, count):
+    """Return chips of which `count` partitions fit on the device, two groups of half as many."""
+    chips = DeviceChips(dataset, "train", device="cpu", memory_mb=(count + 0.5) * partition_mb)
+    assert isinstance(chips.pixels, GroupedPixels)
+    return chips
+
+
+def partitions_of(dataset, positions):
+    return dataset.chips("train").placed["partition"].to_numpy(str)[positions]
+
+
+# One partition a group, so that a batch is of several groups; and a last group that is smaller.
+@pytest.mark.parametrize("count", [2, 4, 6])
+@pytest.mark.parametrize("seed", [None, 3])
+@pytest.mark.parametrize("size", [5, 64])
+def test_chips_are_those_of_the_reader_each_once(dataset, partition_mb, count, seed, size):
+    reader = dataset.chips("train")
+    batches = grouped(dataset, partition_mb, count).batches(size, seed=seed)
+    orders = []
+    for _ in range(2):
+        found = list(batches)
+        assert len(found) == len(batches)
+        positions = np.concatenate([batch["position"].numpy() for batch in found])
+        assert sorted(positions) == list(range(len(reader)))
+        orders.append(positions.tolist())
+        for batch in found:
+            plain = reader.batch(batch["position"].numpy())
+            for name in ("label", "flags"):
+                np.testing.assert_array_equal(batch[name].numpy(), plain[name])
+            whole = DeviceChips(dataset, "train", device="cpu") if size == 64 else None
+            if whole is not None:
+                raw = whole.batch(batch["position"].numpy())
+                assert torch.equal(batch["image"], whole.normalise(raw["image"], raw["flags"]))
+    assert (orders[0] == orders[1]) is (seed is None)
+
+
+def test_only_the_chips_of_a_group_are_mixed(dataset, partition_mb):
+    batches = grouped(dataset, partition_mb, 4).batches(8, seed=1)
+
+    shown = partitions_of(dataset, np.concatenate([batch["position"].numpy() for batch in batches]))
+
+    names, first = np.unique(shown, return_index=True)
+    last = len(shown) - 1 - np.unique(shown[::-1], return_index=True)[1]
+    order = np.argsort(first)
+    assert len(names) > 4
+    # Two partitions a group: a third one begins only after both have ended.
+    for number in range(2, len(names), 2):
+        assert last[order[:number]].max() < first[order[number:]].min()
+
+
+def test_parts_are_disjoint_and_whole_and_those_of_the_same_order(dataset, partition_mb):
+    chips = grouped(dataset, partition_mb, 4)
+    alone = [batch["position"].tolist() for batch in chips.batches(7, seed=2)]
+
+    parts = [[batch["position"].tolist() for batch in chips.batches(7, seed=2, part=(rank, 3))] for rank in range(3)]
+
+    for rank in range(3):
+        assert parts[rank] == alone[rank::3]
+
+
+@pytest.mark.parametrize("given", [1, 4])
+def test_a_pass_goes_on_after_a_checkpoint(dataset, partition_mb, given):
+    def batches():
+        return grouped(dataset, partition_mb, 4).batches(16, seed=4, turn=True)
+
+    whole = [batch["image"] for batch in batches()]
+    first = batches()
+    for _, _ in zip(range(given), first, strict=False):
+        pass
+    rest = batches()
+    rest.load_state_dict(first.state_dict())
+
+    found = [batch["image"] for batch in rest]
+
+    assert len(found) == len(whole) - given
+    assert all(torch.equal(one, other) for one, other in zip(found, whole[given:], strict=True))
+
+
+def test_a_pass_reads_the_shards_of_each_partition_once(dataset, partition_mb, monkeypatch):
+    chips = grouped(dataset, partition_mb, 4)
+    batches, read, plain = chips.batches(16, seed=4), [], ChipReader.batch
+
+    def counted(reader, positions, out=None):
+        read.extend(np.unique(partitions_of(dataset, np.asarray(positions))).tolist())
+        return plain(reader, positions, out)
+
+    monkeypatch.setattr(ChipReader, "batch", counted)
+    list(batches)
+
+    assert sorted(read) == sorted(np.unique(partitions_of(dataset, np.arange(len(chips)))))
+
+
+def test_single_chips_are_found_whichever_group_they_are_of(dataset, partition_mb):
+    chips, reader = grouped(dataset, partition_mb, 2), dataset.chips("train")
+    positions = [0, -1, len(reader) // 2]
+
+    found, plain = chips.batch(positions), reader.batch(positions)
+
+    for name, values in found.items():
+        np.testing.assert_array_equal(values.numpy(), plain[name])
+
+
+def test_a_pass_that_is_left_early_leaves_no_thread(dataset, partition_mb):
+    import threading  # noqa: PLC0415
+
+    batches = iter(grouped(dataset, partition_mb, 2).batches(4, seed=1))
+    next(batches)
+    batches.close()
+
+    assert not [one for one in threading.enumerate() if one.name.startswith("gcn-device")]
+
+
+def test_memory_for_less_than_two_partitions_is_refused(dataset, partition_mb):
+    with pytest.raises(ConfigError, match="hold fewer than 2 partitions") as refused:
+        DeviceChips(dataset, "train", device="cpu", memory_mb=1.5 * partition_mb)
+    assert "ChipStream" in str(refused.value)
+
+
+def test_a_shard_that_is_damaged_meanwhile_ends_the_pass(dataset, partition_mb, monkeypatch):
+    chips = grouped(dataset, partition_mb, 2)
+    batches = iter(chips.batches(4, seed=1))
+    next(batches)
+
+    def damaged(*_, **__):
+        raise ShardError("a chunk is damaged", where="train-00000-of-00001.h5", fix="build it again")
+
+    monkeypatch.setattr(ChipReader, "batch", damaged)
+
+    with pytest.raises(ShardError, match="a chunk is damaged"):
+        list(batches)
