@@ -54,7 +54,11 @@ EXTENSIONS = [
 ]
 
 setup(
-    options={"bdist_wheel": {"py_limited_api": "cp311"}} if IS_ABI3 else {},
+    options={
+        # Kernels do not depend on each other; as many are compiled at once as there are cores.
+        "build_ext": {"parallel": True},
+        **({"bdist_wheel": {"py_limited_api": "cp311"}} if IS_ABI3 else {}),
+    },
     ext_modules=cythonize(
         EXTENSIONS,
         include_path=["_ext"],

@@ -56,6 +56,10 @@ class PeerFiles:
         """Return the GeoTIFF of one chip, LZW as published."""
         return self.directory / "tif" / f"{number:06d}.tif"
 
+    def litdata_chip(self, number: int) -> npt.NDArray[np.int16]:
+        """Return the image of one chip, for a file of LitData."""
+        return np.array(self.memmap[number, :-1])
+
     @property
     def memmap(self) -> npt.NDArray[np.int16]:
         """The array of all chips, mapped anew."""

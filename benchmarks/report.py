@@ -20,6 +20,7 @@ _TITLES = {
     "writing": "Writing a shard (one core)",
     "reading": "Random batches of 64 chips (one core)",
     "loading": "A torch DataLoader (two cores)",
+    "device": "Batches on the device that trains (two cores)",
     "onthefly": "Libraries that cut while they read (one core)",
     "curves": "Cost against work",
 }

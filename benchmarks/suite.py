@@ -20,6 +20,7 @@ NAMES = (
     "writing",
     "reading",
     "loading",
+    "device",
     "onthefly",
     "curves",
 )
