@@ -203,6 +203,25 @@ def predict(
     return Prediction(maps[0], maps[1], {names[value]: count for value, count in counts.items()}, card.notes(dataset))
 
 
+def model_from(path: str | os.PathLike[str], architecture: str | None = None) -> Model:
+    """Return a model from a file, as `gcn_luigi.read.torch.load_model`.
+
+    Raises
+    ------
+    ConfigError, InputError
+        As `gcn_luigi.read.torch.load_model`, or torch is not installed.
+    """
+    try:
+        from gcn_luigi.read.torch import load_model  # noqa: PLC0415  torch is an extra
+    except ImportError as error:
+        raise ConfigError(
+            f"a model needs torch, which is not installed ({error})",
+            where="gcn_luigi.read.prediction",
+            fix="pip install torch, or install this package with its extra: pip install 'gcn-luigi[torch]'",
+        ) from error
+    return load_model(path, architecture)
+
+
 def _source(source: Any, dataset: "Dataset") -> tuple[Any, str]:
     """Return what is to be opened, and the name of the map."""
     if not isinstance(source, int):
@@ -225,14 +244,8 @@ def _scored(model: Model, device: str) -> Iterator[tuple[Score, str, str]]:
     if not hasattr(model.module, "state_dict"):
         yield model.module, "", "numpy"
         return
-    try:
-        from gcn_luigi.read.torch.scoring import module_digest, on_device  # noqa: PLC0415  torch is an extra
-    except ImportError as error:
-        raise ConfigError(
-            f"a model of torch needs torch, which is not installed ({error})",
-            where="gcn_luigi.read.prediction",
-            fix="pip install 'gcn-luigi[torch]'",
-        ) from error
+    from gcn_luigi.read.torch.scoring import module_digest, on_device  # noqa: PLC0415  torch is an extra
+
     with on_device(model.module, device) as (score, engine):
         yield score, model.digest or module_digest(model.module), engine
 
