@@ -86,7 +86,11 @@ def _parts(path: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
             found: dict[str, bytes] = {}
-            for entry in archive.infolist():
+            entries = archive.infolist()
+            # If the end is missing, the end of the sample inputs, an archive within the archive, is taken for it.
+            if not entries or min(entry.header_offset for entry in entries) > 0:
+                raise _strange(path, "it is cut off")
+            for entry in entries:
                 name = entry.filename.partition("/")[2]
                 if entry.compress_type != zipfile.ZIP_STORED or name in found:
                     raise _strange(path, f"{entry.filename} is compressed, or is there twice")
