@@ -71,7 +71,8 @@ def predict(*, dataset: Path, model_file: Path, architecture: str | None, to: Pa
     model = model_from(model_file, architecture)
     for note in model.card.notes(opened):
         click.echo(f"note: {note}", err=True)
-    root = opened.paths.root
+    # A path such as "." has no name to put another next to.
+    root = dataset if dataset.name not in {"", ".."} else opened.paths.root
     place = root.with_name(f"{root.name}-predictions") if to is None else to
     with progress_bar() as say:
         found = write(model, opened, place, source if year is None else year, windows=Windows(**options), say=say)

@@ -123,7 +123,8 @@ def predict(
     Memory does not depend on the size of the raster. Finished rows are kept in a hidden file in `out`. If a run is
     killed, the same call goes on from there, and gives the same pixels as a run that was not disturbed. That file is
     not used if the model, the dataset, the source, the windows, the device or the version of torch differ. For a
-    source that is not a file, and for a model that is not of torch, each run starts from the beginning.
+    source that is not a file, and for a model that is not of torch, each run starts from the beginning. A module is
+    known by its layers and weights: if only other code changed, give a new directory, or a model file.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -411,6 +412,37 @@ def test_places_that_cannot_be_written_are_plain_errors(dataset, model, tmp_path
     for within in (dataset.paths.root, dataset.paths.root / "maps"):
         with pytest.raises(ConfigError, match="within the dataset"):
             predict(model, dataset, within, scene(dataset), windows=ON_CPU)
+
+
+def test_after_a_full_disk_the_next_run_goes_on(dataset, year, wide, tmp_path):
+    before, counted = resource.getrlimit(resource.RLIMIT_FSIZE), Counted(wide)
+    whole = predict(counted, dataset, tmp_path / "whole", year, windows=ON_CPU)
+    calls, counted.calls = counted.calls, 0
+    resource.setrlimit(resource.RLIMIT_FSIZE, (whole.probabilities.stat().st_size // 2, before[1]))
+    try:
+        with pytest.raises(PublishError, match="could not be written"):
+            predict(counted, dataset, tmp_path / "full", year, windows=ON_CPU)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    counted.calls = 0
+    found = predict(counted, dataset, tmp_path / "full", year, windows=ON_CPU)
+
+    assert 0 < counted.calls < calls
+    assert found.probabilities.read_bytes() == whole.probabilities.read_bytes()
+
+
+def test_a_disk_that_is_full_at_the_end_leaves_the_rows(dataset, year, wide, tmp_path, monkeypatch):
+    def full(*_):
+        raise PublishError("could not be written", where="", fix="")
+
+    monkeypatch.setattr("gcn_luigi.read.prediction.maps.write_probabilities", full)
+    counted = Counted(wide)
+    with pytest.raises(PublishError):
+        predict(counted, dataset, tmp_path, year, windows=ON_CPU)
+    monkeypatch.undo()
+    counted.calls = 0
+    predict(counted, dataset, tmp_path, year, windows=ON_CPU)
+    assert counted.calls == 0
 
 
 def test_statistics_that_lack_a_band_are_an_error(small_output, model, tmp_path):

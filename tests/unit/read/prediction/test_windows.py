@@ -188,6 +188,26 @@ def test_the_model_always_gets_full_batches():
     assert shapes == {(4, 2, 16, 16)}
 
 
+@pytest.mark.parametrize("size", [16, 200])
+def test_memory_does_not_depend_on_the_size_of_the_raster(size):
+    largest = {}
+    for edge in (20_000, 2_000_000):
+        sizes = []
+
+        def read(rows, cols, sizes=sizes):
+            sizes.append((rows.stop - rows.start) * (cols.stop - cols.start))
+            shape = (2, rows.stop - rows.start, cols.stop - cols.start)
+            return np.zeros(shape, np.int16), np.ones(shape, bool)
+
+        pieces = finished_rows(
+            Raster(edge, edge, read), CARD, plan_of(size, size // 2, strip_pixels=1 << 17), by_pixel, {}
+        )
+        held = [rows.shares.nbytes for rows, _ in (next(pieces) for _ in range(3))]
+        largest[edge] = max(sizes), max(held)
+    assert largest[20_000] == largest[2_000_000]
+    assert largest[20_000][0] < 1 << 19
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
