@@ -56,7 +56,7 @@ def test_a_raster_is_predicted_into_a_directory(small_output, model, gcn, tmp_pa
     assert (code, err) == (0, "")
     with rasterio.open(tmp_path / "x" / "2004_classes.tif") as file:
         assert file.tags()["windows"] == "32 px, overlap 4 px, linear"
-        assert file.tags()["missing"] == "all band"
+        assert file.tags()["missing"] == "all bands"
 
 
 def test_weights_are_predicted_with_their_architecture(small_output, gcn, tmp_path):

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -168,6 +169,12 @@ def predict(
     ResourceError
         A batch does not fit in the memory of the device.
     """
+    if find_spec("rasterio") is None:
+        raise ConfigError(
+            "a map is a GeoTIFF and needs rasterio, which is not installed",
+            where="gcn_luigi.read.prediction",
+            fix="pip install rasterio",
+        )
     how, tell = windows or Windows(), say or (lambda _message, _share: None)
     directory = Path(out)
     if not dataset.shards.is_far and directory.absolute().resolve().is_relative_to(dataset.paths.root.resolve()):
@@ -188,7 +195,7 @@ def predict(
                 where=name,
                 fix=f"give bands=, the names of its bands in order; the model takes {listed(card.names)}",
             )
-        identity = _identity(raster, dataset, (digest, engine, card.as_json()), plan)
+        identity = _identity(raster, dataset, (digest, engine, card.as_json()), (plan, how))
         with opened_progress(hidden, identity, len(card.classes)) as progress:
             for rows, done in finished_rows(raster, card, plan, score, progress.reached()):
                 progress.append(rows)
@@ -251,9 +258,12 @@ def _scored(model: Model, device: str) -> Iterator[tuple[Score, str, str]]:
         yield score, model.digest or module_digest(model.module), engine
 
 
-def _identity(raster: Raster, dataset: "Dataset", model: tuple[str, str, str], plan: Plan) -> dict[str, Any]:
+def _identity(
+    raster: Raster, dataset: "Dataset", model: tuple[str, str, str], windows: tuple[Plan, Windows]
+) -> dict[str, Any]:
     """Return what decides the pixels of a map, so that rows of another map are not used."""
     digest, engine, card = model
+    plan, how = windows
     states = [(name, os.stat(name)) for name in raster.files if os.path.exists(name)]  # noqa: PTH110, PTH116  of GDAL
     return {
         "format": "gcn_luigi rows 1",
@@ -264,6 +274,8 @@ def _identity(raster: Raster, dataset: "Dataset", model: tuple[str, str, str], p
         "shape": [raster.height, raster.width],
         "source": [[name, state.st_size, state.st_mtime_ns] for name, state in states],
         "plan": asdict(plan),
+        "bands": None if how.bands is None else list(how.bands),
+        "nodata": repr(how.nodata),
         # Nothing else has the same number, so that these rows are never used again.
         "once": "" if states and digest else secrets.token_hex(16),
     }
@@ -281,7 +293,7 @@ def _tags(dataset: "Dataset", card: ModelCard, digest: str, plan: Plan) -> dict[
         "gcn_luigi_dataset": dataset.digest,
         "gcn_luigi_training_data": card.data_digest,
         "windows": f"{plan.size} px, overlap {plan.overlap} px, {plan.blending}",
-        "missing": f"{plan.missing} band",
+        "missing": "any band" if plan.missing == "any" else "all bands",
     }
 
 

@@ -118,7 +118,7 @@ def _strip_rows(
     ends = [*tops[1:], raster.height]
     for top, end in zip(tops, ends, strict=True):
         # Windows above show no row that is not finished.
-        if top + size <= reached or end <= top:
+        if top + size <= reached:
             continue
         image, is_missing = _read(raster, card, plan, (top, left, right))
         shown = [col for col in (strip.lefts - left).tolist() if not is_missing[:, col : col + size].all()]

@@ -200,6 +200,40 @@ def test_rows_of_another_model_or_other_windows_are_not_used(dataset, year, wide
         assert other.classes.read_bytes() == found.classes.read_bytes()
 
 
+@pytest.mark.parametrize("change", [{"nodata": 7}, {"missing": "all"}, {"batch": 3}, {"blending": "linear"}])
+def test_rows_of_a_run_with_other_choices_are_not_used(dataset, wide, tmp_path, change):
+    source = written(tmp_path / "scene.tif", scene(dataset), [band.name for band in dataset.bands])
+    counted = Counted(wide)
+    predict(counted, dataset, tmp_path / "whole", source, windows=Windows(device="cpu", **change))
+    calls, counted.calls, counted.most = counted.calls, 0, 9
+    with pytest.raises(CountedError):
+        predict(counted, dataset, tmp_path, source, windows=ON_CPU)
+    counted.calls, counted.most = 0, 10**9
+    predict(counted, dataset, tmp_path, source, windows=Windows(device="cpu", **change))
+    assert counted.calls == calls
+
+
+def test_a_source_that_has_changed_starts_from_the_beginning(dataset, wide, tmp_path):
+    names, counted = [band.name for band in dataset.bands], Counted(wide)
+    source = written(tmp_path / "scene.tif", scene(dataset), names)
+    counted.most = 9
+    with pytest.raises(CountedError):
+        predict(counted, dataset, tmp_path, source, windows=ON_CPU)
+    written(source, scene(dataset, seed=5), names)
+    os.utime(source, ns=(1, 1))
+    counted.calls, counted.most = 0, 10**9
+    found = predict(counted, dataset, tmp_path, source, windows=ON_CPU)
+    whole = predict(wide, dataset, tmp_path / "whole", source, windows=ON_CPU)
+    np.testing.assert_array_equal(pixels(found.classes), pixels(whole.classes))
+
+
+def test_without_rasterio_nothing_is_computed(dataset, model, tmp_path, monkeypatch):
+    monkeypatch.setattr("gcn_luigi.read.prediction.maps.find_spec", lambda _name: None)
+    with pytest.raises(ConfigError, match="needs rasterio"):
+        predict(model, dataset, tmp_path / "x", scene(dataset))
+    assert not (tmp_path / "x").exists()
+
+
 def test_a_killed_process_leaves_rows_from_which_the_next_goes_on(dataset, year, wide, small_output, tmp_path):
     weights = tmp_path / "model.pt2"
     from gcn_luigi.read.torch import load_model, save_model  # noqa: PLC0415
