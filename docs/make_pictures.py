@@ -1,6 +1,7 @@
 """Draw the pictures of the documentation from a finished demo: ``python docs/make_pictures.py output/demo``.
 
-The same dataset gives the same pictures. Screenshots of programs are made elsewhere and are not touched.
+The same dataset gives the same pictures. The map of a model is drawn only if it is there: docs/howto/predict.md has the
+commands that make ``output/demo-predictions``. Screenshots of programs are made elsewhere and are not touched.
 """
 # ruff: noqa: INP001  a script, not a package
 
@@ -15,7 +16,7 @@ import rasterio
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 import gcn_luigi
@@ -45,6 +46,8 @@ FLAG_NAMES = {
     "outside": "outside the tiles",
 }
 Pixels = NDArray[np.int16]
+# The year of the map, and the square of it that is drawn larger: first row and column, and edge, in pixels.
+PREDICTED, PART = 2004, (560, 640, 480)
 
 
 def false_colour(image: Pixels, flags: NDArray[np.uint8], dataset: Dataset) -> NDArray[np.float64]:
@@ -185,6 +188,39 @@ def _extent(box: tuple[float, float, float, float]) -> tuple[float, float, float
     return box[0], box[2], box[1], box[3]
 
 
+def prediction(dataset: Dataset) -> Figure:
+    """Draw the image of a year, the label, and the map that a model made of the image: the whole region, and a part."""
+    with rasterio.open(dataset.paths.stack(PREDICTED)) as stack:
+        image = np.stack([stack.read(stack.descriptions.index(name) + 1) for name in FALSE_COLOUR])
+    layers = []
+    for plane, name in zip(image, FALSE_COLOUR, strict=True):
+        low, high = (dataset.statistics["bands"][name][key] for key in ("p1", "p99"))
+        layers.append(np.where(plane == stack.nodata, 0.75, np.clip((plane - low) / (high - low), 0, 1)))
+    shown = [np.stack(layers, axis=-1)]
+    for path in (dataset.paths.label, map_of(dataset)):
+        with rasterio.open(path) as source:
+            shown.append(source.read(1))
+    figure = Figure((8.6, 5.9), layout="constrained")
+    axes = figure.subplots(2, 3, height_ratios=(1536, 1792))
+    titles = (f"image of {PREDICTED} in false colour", "label", f"map of {PREDICTED}")
+    row, col, edge = PART
+    for column, pixels, title in zip(axes.T, shown, titles, strict=True):
+        for axis, cut in zip(column, (pixels, pixels[row : row + edge, col : col + edge]), strict=True):
+            axis.imshow(cut, cmap=CLASSES, norm=CLASS_STEPS, interpolation="nearest")
+        column[0].add_patch(Rectangle((col, row), edge, edge, fill=False, edgecolor="#c0392b", linewidth=1.2))
+        column[0].set_title(title, fontsize=10)
+        _bare(*column)
+    handles = [*CLASS_KEY, MISSING_KEY]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=10)
+    return figure
+
+
+def map_of(dataset: Dataset) -> Path:
+    """Return the map that `gcn predict` writes for a dataset."""
+    root = dataset.paths.root
+    return root.with_name(f"{root.name}-predictions") / f"{PREDICTED}_classes.tif"
+
+
 def nodata_modes(dataset: Dataset) -> Figure:
     """Draw a small stack with one gap of each kind, as it is, and as both modes make it."""
     del dataset
@@ -245,6 +281,7 @@ DRAWN: dict[str, Callable[[Dataset], Figure]] = {
     "chip-map.png": chip_map,
     "label-making.png": label_making,
     "nodata-modes.png": nodata_modes,
+    "prediction.png": prediction,
 }
 
 
@@ -253,6 +290,8 @@ def draw(directory: Path, target: Path) -> None:
     dataset = gcn_luigi.open_dataset(directory)
     target.mkdir(exist_ok=True)
     for name, make in DRAWN.items():
+        if make is prediction and not map_of(dataset).is_file():
+            continue
         # No version of matplotlib inside: the same pixels are the same file.
         make(dataset).savefig(target / name, dpi=DPI, metadata={"Software": None})
 

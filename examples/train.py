@@ -1,8 +1,9 @@
-"""Train a small network on a dataset: ``python examples/train.py output/demo --steps 60``.
+"""Train a small network on a dataset: ``python examples/train.py output/demo --steps 60 --save model.pt2``.
 
 It shows what any training on these chips has to do: normalise by the numbers of train, let the loss pass over missing
 labels, weigh the classes, count uncertain labels for less if the dataset says which these are, and measure on dev. The
-network is small on purpose; put your own in its place.
+network is small on purpose; ``--network examples/unet.py:unet`` puts another in its place. ``gcn predict`` makes a map
+with the model that is saved.
 """
 # ruff: noqa: INP001, T201  a script that tells how far it is
 
@@ -17,7 +18,7 @@ from torch.nn import functional
 import gcn_luigi
 from gcn_luigi import Dataset, Flag
 from gcn_luigi.bands import LABEL_IGNORE
-from gcn_luigi.read.torch import ChipStream
+from gcn_luigi.read.torch import ChipStream, make_model, save_model
 
 Tensors = dict[str, torch.Tensor]
 
@@ -98,14 +99,18 @@ def intersection_over_union(model: nn.Module, scale: nn.Module, dataset: Dataset
 
 
 def train(
-    dataset: Dataset, *, steps: int, size: int = 16, seed: int = 8, threads: int = 1
+    dataset: Dataset, *, steps: int, size: int = 16, seed: int = 8, threads: int = 1, model: nn.Module | None = None
 ) -> tuple[list[float], list[float]]:
-    """Train and return the loss of every step, and the intersection over union of each class on dev."""
+    """Train and return the loss of every step, and the intersection over union of each class on dev.
+
+    `model` is trained in place; without one, it is a new `network`.
+    """
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     weights = dataset.statistics["classes"]["weights"]["median_frequency"]
     weight = torch.tensor([weights[name] for name in dataset.class_names], device=device)
-    scale, model = Normalised(dataset).to(device), network(len(dataset.bands), len(dataset.classes)).to(device)
+    model = network(len(dataset.bands), len(dataset.classes)) if model is None else model
+    scale, model = Normalised(dataset).to(device), model.to(device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     stream = ChipStream(dataset.chips("train", threads=threads), size, seed=seed, drop_last=True)
     losses, start = [], time.monotonic()
@@ -128,11 +133,18 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--size", type=int, default=16, help="chips of a batch")
     parser.add_argument("--threads", type=int, default=1, help="that decode chips")
+    parser.add_argument("--network", default=f"{__file__}:network", help="FILE.py:NAME or package.module:NAME")
+    parser.add_argument("--save", help="write the model to this .pt2 or .safetensors file")
     asked = parser.parse_args()
     dataset = gcn_luigi.open_dataset(asked.directory)
-    _, scores = train(dataset, steps=asked.steps, size=asked.size, threads=asked.threads)
+    torch.manual_seed(8)
+    model = make_model(asked.network, len(dataset.bands), len(dataset.classes))
+    _, scores = train(dataset, steps=asked.steps, size=asked.size, threads=asked.threads, model=model)
     for name, score in zip(dataset.class_names, scores, strict=True):
         print(f"{name}: intersection over union {score:.2f} on dev")
+    if asked.save:
+        save_model(model, asked.save, dataset)
+        print(f"saved: {asked.save}")
 
 
 if __name__ == "__main__":

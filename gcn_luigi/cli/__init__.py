@@ -33,6 +33,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "grids": ("datasets.report", "Compare cells of 128, 256 and 512 px in a region."),
     "convert": ("datasets.export", "Write a dataset to a new directory, in another layout or codec."),
     "export": ("datasets.export", "Write chips, partitions or a box of a dataset as GeoTIFFs."),
+    "predict": ("datasets.predict", "Predict a map of classes with a trained model."),
     "publish": ("datasets.publish", "Pack what a reader needs of a dataset into one archive."),
     "demo": ("run", "Make a small invented piece of Alaska and build its dataset."),
     "doctor": ("doctor", "Check whether this machine has what a build needs."),

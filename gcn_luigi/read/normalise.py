@@ -52,10 +52,33 @@ def normalise(
         )
     mean, std = scales_of(statistics, [band.name for band in bands])
     missing = np.array([Flag[band.role.name] for band in bands], np.uint8)[:, np.newaxis, np.newaxis]
+    return scaled(image, (np.expand_dims(flags, -3) & missing) != 0, (mean, std))
+
+
+def scaled(
+    image: NDArray[Any], missing: NDArray[np.bool_], scales: tuple[NDArray[np.float64], NDArray[np.float64]]
+) -> NDArray[np.float32]:
+    """Return ``(image - mean) / std``, and 0 where `missing`: the formula of `normalise` and of predictions.
+
+    Parameters
+    ----------
+    image : ndarray
+        (..., band, y, x) of any real dtype. Not modified.
+    missing : ndarray of bool
+        Shape of `image`.
+    scales : tuple of ndarray of float64
+        Mean and standard deviation of the bands, each (band, 1, 1), as from `scales_of`.
+
+    Returns
+    -------
+    ndarray of float32
+        Shape of `image`.
+    """
+    mean, std = scales
     # Computed in double precision, because single precision would lose digits of large means.
-    scaled = np.asarray((image - mean) / std, np.float32)
-    scaled[(np.expand_dims(flags, -3) & missing) != 0] = 0
-    return scaled
+    found = np.asarray((image - mean) / std, np.float32)
+    found[missing] = 0
+    return found
 
 
 def scales_of(statistics: Mapping[str, Any], names: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

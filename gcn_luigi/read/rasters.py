@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from gcn_luigi.prepare.evaluation.features import missing_pixels
 
 if TYPE_CHECKING:
     from gcn_luigi.bands import Band
-    from gcn_luigi.read.dataset import Dataset
+    from gcn_luigi.lattice import Lattice
 
 # Pixels of a file and of the dataset may differ by this share of their edge.
 _SAME_SIZE = 1e-3
@@ -24,6 +24,22 @@ _LARGEST_INT16 = 32767
 
 # One value, or one for each band of the source; None is what the source declares.
 Nodata = float | Sequence[float | None] | None
+
+
+class Expected(Protocol):
+    """What a raster must have: bands in order, their type, and a lattice with the size of pixels. A dataset has it."""
+
+    @property
+    def bands(self) -> "tuple[Band, ...]":
+        """The bands in the order in which they are read."""
+
+    @property
+    def dtype(self) -> str:
+        """The type of images."""
+
+    @property
+    def lattice(self) -> "Lattice":
+        """The lattice, of which only the size of pixels counts here."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +54,22 @@ class Raster:
         Gets rows and columns as slices, and returns values (band, y, x) and which are missing, (band, y, x) bool.
     place : dict
         CRS and transform of a file, as rasterio gives them.
+    files : tuple of str
+        The file, and those that it names if it is a VRT.
+    named : bool
+        Whether bands were found by name; if not, they were taken in the order of the dataset.
     """
 
     height: int
     width: int
     read: Callable[[slice, slice], tuple[NDArray[Any], NDArray[np.bool_]]]
     place: dict[str, Any] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    named: bool = True
 
 
 @contextmanager
-def opened(source: Any, dataset: "Dataset", bands: Sequence[str] | None, nodata: Nodata) -> Iterator[Raster]:
+def opened(source: Any, dataset: Expected, bands: Sequence[str] | None, nodata: Nodata) -> Iterator[Raster]:
     """Yield a file, a DataArray or an array as a `Raster`; see `gcn_luigi.read.applicability.applicability`.
 
     Raises
@@ -79,11 +101,11 @@ def opened(source: Any, dataset: "Dataset", bands: Sequence[str] | None, nodata:
         values = np.asarray(array[positions, rows, cols])
         return values, missing(values)
 
-    yield Raster(int(array.shape[1]), int(array.shape[2]), read)
+    yield Raster(int(array.shape[1]), int(array.shape[2]), read, named=names is not None)
 
 
 @contextmanager
-def _file(path: Path, dataset: "Dataset", bands: Sequence[str] | None, nodata: Nodata) -> Iterator[Raster]:
+def _file(path: Path, dataset: Expected, bands: Sequence[str] | None, nodata: Nodata) -> Iterator[Raster]:
     rasterio = _rasterio()
     if not path.is_file():
         raise InputError("is not a file on this machine", where=str(path), fix="correct the path")
@@ -120,7 +142,8 @@ def _file(path: Path, dataset: "Dataset", bands: Sequence[str] | None, nodata: N
                 raise _unreadable(path, error) from error
             return values, missing(values, masked)
 
-        yield Raster(file.height, file.width, read, {"crs": file.crs, "transform": file.transform})
+        place = {"crs": file.crs, "transform": file.transform}
+        yield Raster(file.height, file.width, read, place, tuple(file.files), named=names is not None)
 
 
 @contextmanager
@@ -138,7 +161,7 @@ def created(path: Path, like: Raster, names: Sequence[str]) -> Iterator[Any]:
         yield target
 
 
-def _positions(dataset: "Dataset", names: Sequence[str] | None, count: int, where: str) -> list[int]:
+def _positions(dataset: Expected, names: Sequence[str] | None, count: int, where: str) -> list[int]:
     """Return where the bands of the dataset are in a source of `count` bands, whose names may be known."""
     wanted = [band.name for band in dataset.bands]
     if names is None:
@@ -170,7 +193,7 @@ def _marks(nodata: float | Sequence[float | None], positions: Sequence[int], cou
     return [nodata[position] for position in positions]
 
 
-def _rule(dataset: "Dataset", marks: Sequence[float | None]) -> Callable[..., NDArray[np.bool_]]:
+def _rule(dataset: Expected, marks: Sequence[float | None]) -> Callable[..., NDArray[np.bool_]]:
     bands: Sequence[Band] = dataset.bands
     largest = _LARGEST_INT16 if dataset.dtype == "int16" else float(np.finfo(np.float32).max)
 

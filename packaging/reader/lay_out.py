@@ -24,6 +24,7 @@ OFFERED = (
     "gcn_luigi.read.dataset",
     "gcn_luigi.read.labels",
     "gcn_luigi.read.normalise",
+    "gcn_luigi.read.prediction",
     "gcn_luigi.read.reader",
     "gcn_luigi.read.torch",
     "gcn_luigi.read.transforms",

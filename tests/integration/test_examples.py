@@ -3,6 +3,7 @@
 import importlib.util
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -70,6 +71,35 @@ def test_a_network_learns_from_the_demo(demo_output):
     assert all(0 <= score <= 1 for score in scores)
     # Far better than chance on the easiest class.
     assert scores[0] > 0.5
+
+
+def test_the_u_net_scores_every_pixel_and_looks_around():
+    torch = _torch()
+    from gcn_luigi.read.torch import make_model  # noqa: PLC0415  it needs torch
+
+    model = make_model(f"{EXAMPLES / 'unet.py'}:unet", 10, 3).eval()
+    torch.manual_seed(1)
+    images = torch.randn(2, 10, 64, 48, requires_grad=True)
+    scores = model(images)
+    scores[0, :, 32, 24].sum().backward()
+
+    assert scores.shape == (2, 3, 64, 48)
+    # A pixel depends on its surroundings, and never on another image.
+    assert float(images.grad[0, :, 40, 24].abs().sum()) > 0
+    assert not images.grad[1].any()
+
+
+@pytest.mark.nightly
+def test_a_trained_network_is_saved_and_makes_a_map(demo_output, tmp_path, gcn):
+    _torch()
+    train = [sys.executable, EXAMPLES / "train.py", demo_output, "--steps", "2", "--size", "4"]
+    subprocess.run([*train, "--save", tmp_path / "model.pt2"], check=True, capture_output=True)
+
+    code, out, _ = gcn("predict", demo_output, "--model", tmp_path / "model.pt2", "--year", 2004, "--to", tmp_path)
+
+    assert code == 0
+    assert (tmp_path / "2004_classes.tif").is_file()
+    assert out.startswith("map: ")
 
 
 @pytest.mark.long

@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 # Commands that look and change nothing but their own directory; what builds is tried elsewhere.
 LOOKS = ("gcn status", "gcn why", "gcn validate", "ls", "mkdir", "sed")
-SHOWING = ("tutorial.md", "howto/xarray.md", "howto/train.md")
-PAGES = ("tutorial.md", "howto/xarray.md", "howto/publish.md", "howto/train.md", "dataset.md", "reading.md")
+SHOWING = ("tutorial.md", "howto/xarray.md", "howto/train.md", "howto/predict.md")
+PAGES = (*SHOWING, "howto/publish.md", "dataset.md", "reading.md")
 
 
 def run_python(block: Block, names: dict[str, object]) -> str:

@@ -1,6 +1,17 @@
-"""Chips for torch: sets and streams that read from shards, and chips that are cut on the device itself."""
+"""Chips for torch, read from shards or cut on the device itself, and files of trained models."""
 
 from gcn_luigi.read.torch.device import DeviceBatches, DeviceChips
 from gcn_luigi.read.torch.loaders import ChipDataset, ChipStream, collate, tensors
+from gcn_luigi.read.torch.models import load_model, make_model, save_model
 
-__all__ = ["ChipDataset", "ChipStream", "DeviceBatches", "DeviceChips", "collate", "tensors"]
+__all__ = [
+    "ChipDataset",
+    "ChipStream",
+    "DeviceBatches",
+    "DeviceChips",
+    "collate",
+    "load_model",
+    "make_model",
+    "save_model",
+    "tensors",
+]

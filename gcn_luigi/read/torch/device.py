@@ -69,7 +69,7 @@ class DeviceChips:
     ) -> None:
         self.reader = dataset.chips(split, **chosen)
         self.reader.check_not_empty()
-        self.device = _usable(device)
+        self.device = usable_device(device, where="DeviceChips, device")
         mean, std = scales_of(dataset.statistics, [band.name for band in dataset.bands])
         missing = np.array([Flag[band.role.name] for band in dataset.bands], np.uint8).reshape(-1, 1, 1)
         self._mean, self._std, self._missing = (
@@ -245,15 +245,16 @@ class DeviceBatches:
         return torch.from_numpy(raw.astype(np.int64)).to(self._chips.device)
 
 
-def _usable(device: str | torch.device) -> torch.device:
+def usable_device(device: str | torch.device, *, where: str) -> torch.device:
+    """Return a device; raise ConfigError about `where` if torch cannot use it."""
     try:
         found = torch.device(device)
         torch.empty(0, device=found)
     except (AssertionError, RuntimeError) as error:
         raise ConfigError(
             f"torch cannot use the device {device}: {str(error).partition(chr(10))[0]}",
-            where="DeviceChips, device",
-            fix='use device="cpu", or install a build of torch for this device',
+            where=where,
+            fix="use the device cpu, or install a build of torch for this device",
         ) from error
     return found
 
