@@ -273,7 +273,17 @@ class Dataset:
 
     def reader(self, rows: "pd.DataFrame", **options: Any) -> ChipReader:
         """Return the chips of some rows of the chip table; `options` are those of `ChipReader`."""
-        return ChipReader(self.shards, rows, **options)
+        return ChipReader(self.shards, rows, dataset=self, **options)
+
+    def class_weights(self, kind: str = "median_frequency") -> Any:
+        """Return a weight for each class, for a loss: ndarray of float32 (class,), by rising value of the classes.
+
+        The pixels of train are counted. `kind` is ``"median_frequency"`` or ``"inverse_frequency"``; see
+        `gcn_luigi.read.sampling.class_weights`. Torch takes it as ``torch.from_numpy(dataset.class_weights())``.
+        """
+        from gcn_luigi.read.sampling import class_weights  # noqa: PLC0415  only trainings need it
+
+        return class_weights(self.statistics, self.classes, kind)
 
     def to_xarray(self, chips: Sequence[str], *, masked: bool = False) -> Any:
         """Return the chips with these ids as an `xarray.Dataset`; see `gcn_luigi.read.xarray.as_xarray`."""
