@@ -2,5 +2,6 @@
 
 from gcn_luigi.read.torch.device import DeviceBatches, DeviceChips
 from gcn_luigi.read.torch.loaders import ChipDataset, ChipStream, collate, tensors
+from gcn_luigi.read.torch.orientation import dihedral
 
-__all__ = ["ChipDataset", "ChipStream", "DeviceBatches", "DeviceChips", "collate", "tensors"]
+__all__ = ["ChipDataset", "ChipStream", "DeviceBatches", "DeviceChips", "collate", "dihedral", "tensors"]
