@@ -1,7 +1,7 @@
 """Make torchgeo importable where torch is the build for the CPU.
 
-On Linux, the registry has torchvision only for torch with CUDA. Its operators cannot be loaded next to torch for the CPU,
-and then torchvision, which torchgeo imports, cannot be imported either, and Lightning would trip over it. So CI installs
+On Linux, PyPI has torchvision only for torch with CUDA. Its operators cannot be loaded next to torch for the CPU, and
+then torchvision, which torchgeo imports, cannot be imported either, and Lightning would trip over it. So CI installs
 torchgeo, torchvision and einops in a directory of their own, and these tests declare the operators that torchvision
 misses. What is tested, torchgeo's own classes and functions, is the real library; nothing here calls these operators.
 """

@@ -74,9 +74,9 @@ def chip_weights(
             fix="choose chips that have a label" if wanted is None else "give at least one class a number above 0",
         )
     drawn = shares @ np.divide(asked / asked.sum(), totals, out=np.zeros_like(totals), where=asked > 0)
-    mixed: NDArray[np.float64] = balance * drawn + (1 - balance) / len(drawn)
+    mixed = balance * drawn + (1 - balance) / len(drawn)
     # Rounding leaves a sum that differs from 1 in the last digits.
-    return mixed / mixed.sum()
+    return np.asarray(mixed / mixed.sum(), np.float64)
 
 
 def class_weights(

@@ -20,13 +20,14 @@ Sample = dict[str, Any]
 class TorchgeoChips(NonGeoDataset):
     """The chips of a split, one sample at a time, with the keys that torchgeo uses.
 
-    A sample has ``image`` (band, y, x) float32; ``mask`` (y, x) int64: the classes, numbered from 0 by rising value, and
-    255 where the label is missing; ``crs``, the `pyproj.CRS`; ``bounds``, slices of x and y in metres, each with the size
-    of a pixel as its step; and ``chip_id``. Give 255 to the loss: torchgeo's trainers take ``ignore_index=255``. A
-    DataLoader needs ``collate_fn=torchgeo.datasets.stack_samples``, which stacks the tensors and lists the rest.
+    A sample has ``image`` (band, y, x) float32; ``mask`` (y, x) int64: the classes, numbered from 0 by rising value,
+    and 255 where the label is missing; ``crs``, the `pyproj.CRS`; ``bounds``, slices of x and y in metres, each with
+    the size of a pixel as its step; and ``chip_id``. Give 255 to the loss: torchgeo's trainers take
+    ``ignore_index=255``. A DataLoader needs ``collate_fn=torchgeo.datasets.stack_samples``, which stacks the tensors
+    and lists the rest.
 
-    Two things differ from `ChipDataset`: chips are read one by one, which takes longer than whole batches, and the image
-    is converted on the processor. Use this class to try models and transforms of torchgeo, and `ChipStream` or
+    Two things differ from `ChipDataset`: chips are read one by one, which takes longer than whole batches, and the
+    image is converted on the processor. Use this class to try models and transforms of torchgeo, and `ChipStream` or
     `DeviceChips` for long trainings.
 
     Parameters
