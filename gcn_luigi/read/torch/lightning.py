@@ -58,7 +58,7 @@ class GcnDataModule(LightningDataModule):
         Keep the pixels of each split on the device (`DeviceChips`). Otherwise they are read from the shards in a thread
         (`ChipStream`), and normalised and turned on the device.
     **chosen
-        Passed on to `Dataset.chips`: fold, years, where, threads, cache_mb.
+        Passed on to `Dataset.chips` for each split: fold, years, where, threads, cache_mb.
 
     Raises
     ------
@@ -146,7 +146,9 @@ class GcnDataModule(LightningDataModule):
         mean, std, missing = self._scales_on(image.device)
         scaled = (image.float() - mean) / std
         own["image"] = scaled.masked_fill_((flags.unsqueeze(1) & missing) != 0, 0.0)
-        return own if turns is None else dihedral(own, turns)
+        own = own if turns is None else dihedral(own, turns)
+        # Lightning converted the batch to the precision of the model before the image was made of whole numbers.
+        return own if self.trainer is None else self.trainer.precision_plugin.convert_input(own)
 
     def _chips(self, split: str) -> ChipReader:
         return self.dataset.chips(split, **self._chosen_for(split))

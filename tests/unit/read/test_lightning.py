@@ -53,6 +53,15 @@ def dataset(small_output):
     return gcn_luigi.open_dataset(small_output)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Tensors are small here, and threads that wait for each other take most of the time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(autouse=True)
 def _quiet(recwarn):
     """Lightning warns about its own surroundings: a slow loader, a missing logger, batches per log line."""
@@ -131,6 +140,13 @@ class TestBatches:
         assert equal(*seen)
         assert set(seen[0][0]) == set(seen[1][0])
 
+    def test_images_have_the_precision_of_the_model(self, module, trainer):
+        model = Seen()
+        trainer(max_epochs=1, limit_train_batches=1, precision="bf16-true").fit(model, datamodule=module())
+
+        assert model.train_batches[0]["image"].dtype == model.dev_batches[0]["image"].dtype == torch.bfloat16
+        assert model.train_batches[0]["label"].dtype == torch.uint8
+
     def test_chips_are_chosen_by_conditions(self, dataset, module, trainer):
         condition, model = "share_debris > 0.02", Seen()
         trainer(max_epochs=1, limit_val_batches=0).fit(model, datamodule=module(where=condition))
@@ -190,6 +206,20 @@ class TestInterruptions:
         trainer(reload_dataloaders_every_n_epochs=1).fit(again, datamodule=module())
 
         assert equal(again.train_batches, whole.train_batches)
+
+    def test_a_checkpoint_of_a_validation_within_an_epoch_goes_on_too(self, module, trainer, tmp_path):
+        every = {"val_check_interval": 2}
+        whole, first, rest = Seen(), Seen(8), Seen()
+        trainer(**every).fit(whole, datamodule=module())
+        saving = ModelCheckpoint(tmp_path, "dev", save_on_train_epoch_end=False)
+        with pytest.raises(InterruptionError):
+            trainer(callbacks=[saving], **every).fit(first, datamodule=module())
+        # It was saved after the validation that followed the fourth batch of the second epoch, or the second one.
+        done = torch.load(tmp_path / "dev.ckpt", weights_only=True)["global_step"]
+        trainer(**every).fit(rest, datamodule=module(), ckpt_path=tmp_path / "dev.ckpt")
+
+        assert 5 < done < 10
+        assert equal(first.train_batches[:done] + rest.train_batches, whole.train_batches)
 
 
 class TestTricksOfLightning:
