@@ -13,11 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from gcn_luigi.bands import LABEL_IGNORE
 from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.appearance import MISSING_COLOURS
 from gcn_luigi.prepare.missing.fill import MISSING, Flag
 from gcn_luigi.prepare.pictures import label_picture, missing_picture
-from gcn_luigi.read.show.looks import look_of, row_of
+from gcn_luigi.read.show.looks import Picture, look_of, row_of
 
 if TYPE_CHECKING:
     from gcn_luigi.read.dataset import Dataset
@@ -78,7 +79,14 @@ def plot_chip(dataset: "Dataset", chip: "str | Chip") -> NotebookFigure:
             where="Dataset.plot",
             fix=f"give an id, or a chip of a reader, with {len(dataset.bands)} bands",
         )
-    return _drawn(dataset, image, chip["flags"], {"label": chip["label"]}, chip["chip_id"])
+    shown, bits = look_of(dataset), chip["flags"] & np.uint8(MISSING)
+    label = label_picture(chip["label"], dataset.classes)
+    pictures = [(shown.picture(image, bits), shown.title), (label, "label")]
+    keys = _keys(dataset, is_hidden=bool((chip["label"] == LABEL_IGNORE).any() or (bits & shown.hiding).any()))
+    if bits.any():
+        pictures.append((missing_picture(bits), "missing pixels"))
+        keys += _missing_keys(bits)
+    return _figure(dataset, pictures, keys, heading=chip["chip_id"])
 
 
 def panels(
@@ -90,41 +98,32 @@ def panels(
     titles: bool,
     heading: str,
 ) -> NotebookFigure:
-    """Draw an image (band, y, x) in false colour, and maps (y, x) of classes, numbered from 0, 255 missing."""
-    stored = np.full(256, 255, np.uint8)
-    stored[: len(dataset.classes)] = dataset.classes.values
-    flags = np.zeros(image.shape[-2:], np.uint8)
+    """Draw an image (band, y, x) in false colour, and maps (y, x) of classes, numbered from 0, 255 missing.
+
+    In a normalised image, pixels that are exactly 0 in all bands that are shown are drawn as missing.
+    """
+    shown = look_of(dataset)
+    hidden = np.zeros(image.shape[-2:], np.uint8)
     if normalised:
+        hidden[(image[[position for position, *_ in shown.stretch]] == 0).all(axis=0)] = shown.hiding
         known = [dataset.statistics["bands"][band.name] for band in dataset.bands]
         mean, std = (np.array([one[key] for one in known])[:, None, None] for key in ("mean", "std"))
         image = image * std + mean
-    labels = {name: stored[np.clip(plane, 0, 255).astype(np.uint8)] for name, plane in maps.items()}
-    return _drawn(dataset, image, flags, labels, heading, titles=titles)
+    stored = np.full(256, LABEL_IGNORE, np.uint8)
+    stored[: len(dataset.classes)] = dataset.classes.values
+    labels = {name: stored[np.clip(plane, 0, LABEL_IGNORE).astype(np.uint8)] for name, plane in maps.items()}
+    pictures = [(shown.picture(image, hidden), shown.title)]
+    pictures += [(label_picture(label, dataset.classes), name) for name, label in labels.items()]
+    keys = _keys(dataset, is_hidden=bool(hidden.any()) or any((each == LABEL_IGNORE).any() for each in labels.values()))
+    return _figure(dataset, pictures, keys, heading=heading, titles=titles)
 
 
-def _drawn(
-    dataset: "Dataset",
-    image: NDArray[Any],
-    flags: NDArray[np.uint8],
-    labels: Mapping[str, NDArray[np.uint8]],
-    heading: str,
-    *,
-    titles: bool = True,
+def _figure(
+    dataset: "Dataset", pictures: list[tuple[Picture, str]], keys: list[Patch], *, heading: str, titles: bool = True
 ) -> NotebookFigure:
-    shown, classes = look_of(dataset), dataset.classes
-    bits = flags & np.uint8(MISSING)
-    pictures = [(shown.picture(image, bits), shown.title)]
-    pictures += [(label_picture(label, classes), name) for name, label in labels.items()]
-    keys = [Patch(facecolor=each.colour, edgecolor=INK, linewidth=0.4, label=each.title) for each in classes]
-    is_hidden = any((label == 255).any() for label in labels.values()) or bool((bits & shown.hiding).any())
-    if is_hidden:
-        keys.append(Patch(facecolor="#9f9f9f", edgecolor="#bebebe", hatch="....", label="missing"))
-    if bits.any():
-        pictures.append((missing_picture(bits), "missing pixels"))
-        keys += _missing_keys(bits)
-    n_lines = -(-len(keys) // 4)
+    """Return a figure of pictures next to each other, each with its title, over one legend."""
     with style():
-        figure = new_figure(_PANEL * len(pictures), _HEIGHT + _LINE * n_lines)
+        figure = new_figure(_PANEL * len(pictures), _HEIGHT + _LINE * -(-len(keys) // 4))
         axes: Any = figure.subplots(1, len(pictures), squeeze=False)[0]
         for one, (picture, title) in zip(axes, pictures, strict=True):
             one.imshow(picture, interpolation="nearest")
@@ -132,12 +131,20 @@ def _drawn(
             one.set_yticks([])
             if titles:
                 one.set_title(title, loc="left", fontsize=9)
-        scale_bar(axes[0], image.shape[-1] * dataset.lattice.pixel_size, image.shape[-1])
+        width = pictures[0][0].shape[1]
+        scale_bar(axes[0], width * dataset.lattice.pixel_size, width)
         if heading:
             figure.suptitle(heading, x=0.01, ha="left", fontsize=9, fontweight="bold")
         figure.legend(handles=keys, loc="outside lower left", ncols=4, frameon=False, fontsize=8.5)
         figure.canvas.draw()
     return figure
+
+
+def _keys(dataset: "Dataset", *, is_hidden: bool) -> list[Patch]:
+    """Return the legend of the classes, and of missing pixels if a picture has any."""
+    keys = [Patch(facecolor=each.colour, edgecolor=INK, linewidth=0.4, label=each.title) for each in dataset.classes]
+    missing = Patch(facecolor="#9f9f9f", edgecolor="#bebebe", hatch="....", label="missing")
+    return [*keys, missing] if is_hidden else keys
 
 
 def _missing_keys(bits: NDArray[np.uint8]) -> list[Patch]:

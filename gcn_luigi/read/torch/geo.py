@@ -99,7 +99,8 @@ class TorchgeoChips(NonGeoDataset):
         ----------
         sample : dict
             From this dataset, also after a transform that keeps ``image`` (band, y, x) and ``mask`` (y, x).
-            ``prediction`` (y, x) has classes as ``mask``.
+            ``prediction`` (y, x) has classes as ``mask``. In a normalised image, pixels that are exactly 0 are drawn as
+            missing.
         show_titles : bool
             Write a title over each panel.
         suptitle : str, optional

@@ -8,6 +8,7 @@ import pytest
 
 import gcn_luigi
 from gcn_luigi.errors import ConfigError
+from gcn_luigi.prepare.pictures import chequered
 from gcn_luigi.read.normalise import normalise
 from tests.torchgeo_apart import import_torchgeo
 
@@ -128,6 +129,18 @@ class TestPlot:
         assert len(figure.axes) == 3
         assert len(np.unique(figure.axes[2].images[0].get_array().reshape(-1, 3), axis=0)) == 1
         assert [axes.get_title(loc="left") for axes in figure.axes] == ["", "", ""]
+
+    def test_missing_pixels_of_a_normalised_image_are_seen(self, dataset):
+        chips = TorchgeoChips(dataset, "train")
+        sample = chips[0]
+        sample["image"][:, :4] = 0
+        sample["mask"][:, 10:] = 255
+
+        image, mask = (axes.images[0].get_array() for axes in chips.plot(sample).axes)
+        pattern = chequered(image.shape[:2])
+
+        np.testing.assert_array_equal(image[:4], pattern[:4])
+        np.testing.assert_array_equal(mask[:, 10:], pattern[:, 10:])
 
     def test_a_batch_is_refused(self, dataset):
         chips = TorchgeoChips(dataset, "dev")
