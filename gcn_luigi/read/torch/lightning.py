@@ -96,8 +96,8 @@ class GcnDataModule(LightningDataModule):
     def train_dataloader(self) -> "TrainLoader":
         """Return the batches of train."""
         _, world = self._part()
-        turn_seed = self.seed if self.turn else None
-        self._train = loader = TrainLoader(self.trainer, self._batches("train", drop_last=world > 1), turn_seed)
+        settings = {"seed": self.seed, "batch_size": self.batch_size, "processes": world, "turn": self.turn}
+        self._train = loader = TrainLoader(self.trainer, self._batches("train", drop_last=world > 1), settings)
         if not len(loader):
             raise ConfigError(
                 f"train has too few chips for {world} processes with batches of {self.batch_size}",
@@ -224,13 +224,15 @@ class TrainLoader(EpochLoader):
     ----------
     trainer : Trainer or None
         Counts the batches that were trained on. Without it, those that were given count.
-    batches, turn_seed
-        As for `EpochLoader`.
+    batches : ChipStream or DeviceBatches
+        The batches.
+    settings : mapping
+        Everything on which the batches of an epoch depend: seed, batch_size, processes and turn.
     """
 
-    def __init__(self, trainer: Any, batches: ChipStream | DeviceBatches, turn_seed: int | None = None) -> None:
-        super().__init__(batches, turn_seed)
-        self._trainer, self._goes_on = trainer, False
+    def __init__(self, trainer: Any, batches: ChipStream | DeviceBatches, settings: Mapping[str, int]) -> None:
+        super().__init__(batches, settings["seed"] if settings["turn"] else None)
+        self._trainer, self._settings, self._goes_on = trainer, settings, False
         if trainer is not None:
             # A Trainer asks for a new loader when it trains for more epochs.
             batches.load_state_dict({"epoch": trainer.current_epoch - 1, "batches": 0})
@@ -243,16 +245,16 @@ class TrainLoader(EpochLoader):
         yield from super().__iter__()
 
     def state_dict(self) -> dict[str, int]:
-        """Return the epoch and how many of its batches were trained on."""
+        """Return the last epoch that is complete, or one that is not and how many of its batches were trained on."""
         state = self._batches.state_dict()
-        if self._trainer is None or not state["batches"]:
-            return state
-        # A step that failed leaves a batch that was given and not trained on. It comes again.
-        done = min(state["batches"], self._trainer.fit_loop.epoch_loop.batch_progress.current.processed)
-        if done == 0:
-            return {"epoch": state["epoch"] - 1, "batches": 0}
-        # With `limit_train_batches`, an epoch ends early.
-        return {**state, "batches": done if done < self._trainer.num_training_batches else len(self)}
+        epoch, done, end = state["epoch"], state["batches"], len(self)
+        if self._trainer is not None and done:
+            # A step that failed leaves a batch that was given and not trained on. It comes again.
+            done = min(done, self._trainer.fit_loop.epoch_loop.batch_progress.current.processed)
+            epoch -= done == 0
+            # With `limit_train_batches`, an epoch ends early.
+            end = self._trainer.num_training_batches
+        return {"epoch": epoch, "batches": done if done < end else 0, **self._settings}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Let the next pass go on after a checkpoint.
@@ -260,7 +262,15 @@ class TrainLoader(EpochLoader):
         Raises
         ------
         ConfigError
-            The state is not one of `state_dict` for as many batches.
+            The state is not one of `state_dict`, or the epoch cannot be completed because the batches are others now.
         """
-        self._batches.load_state_dict(state)
+        found = {name: state.get(name, value) for name, value in self._settings.items()}
+        if state.get("batches") and found != self._settings:
+            changed = ", ".join(f"{name} {value}" for name, value in found.items() if value != self._settings[name])
+            raise ConfigError(
+                f"the epoch of the checkpoint was begun with {changed}, so the rest of it is not known",
+                where="GcnDataModule, ckpt_path",
+                fix="use the settings of the interrupted training, or a checkpoint from the end of an epoch",
+            )
+        self._batches.load_state_dict({name: state[name] for name in ("epoch", "batches") if name in state})
         self._goes_on = True

@@ -190,6 +190,22 @@ class TestInterruptions:
         assert len(first.train_batches) == limit
         assert equal(first.train_batches + rest.train_batches, whole.train_batches)
 
+    def test_the_rest_of_an_epoch_of_other_batches_is_refused(self, module, trainer, tmp_path):
+        saving = ModelCheckpoint(tmp_path, "step", every_n_train_steps=2, save_top_k=1)
+        with pytest.raises(InterruptionError):
+            trainer(callbacks=[saving]).fit(Seen(3), datamodule=module())
+
+        with pytest.raises(ConfigError, match="begun with seed 5, turn True"):
+            trainer().fit(Seen(), datamodule=module(seed=6, turn=False), ckpt_path=tmp_path / "step.ckpt")
+
+    def test_after_a_whole_epoch_batches_may_be_others(self, dataset, module, trainer, tmp_path):
+        saving = ModelCheckpoint(tmp_path, "epoch", save_on_train_epoch_end=True)
+        trainer(max_epochs=1, callbacks=[saving]).fit(Seen(), datamodule=module())
+        rest = Seen()
+        trainer(max_epochs=2).fit(rest, datamodule=module(batch_size=10), ckpt_path=tmp_path / "epoch.ckpt")
+
+        assert joined(positions(rest.train_batches)) == dataset.chips("train").order(seed=5, epoch=1).tolist()
+
     def test_more_epochs_are_later_ones(self, module, trainer):
         whole, parts, data = Seen(), Seen(), module()
         trainer().fit(whole, datamodule=module())
