@@ -32,6 +32,8 @@ myst_heading_anchors = 3
 nb_execution_mode = "off"
 
 autodoc_typehints = "none"
+# Two classes build on these, which the pages are made without.
+autodoc_mock_imports = ["lightning", "torchgeo"]
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 

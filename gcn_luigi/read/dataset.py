@@ -1,6 +1,5 @@
 """Read a finished dataset."""
 
-import html
 import json
 import os
 import warnings
@@ -20,6 +19,7 @@ from gcn_luigi.prepare.split.names import split_of
 from gcn_luigi.read.conditions import described, selected
 from gcn_luigi.read.reader import Chip, ChipReader
 from gcn_luigi.read.selection import chosen_rows
+from gcn_luigi.read.show.needs import drawing
 from gcn_luigi.read.store.files import files_of
 from gcn_luigi.read.store.places import ShardPlace
 
@@ -73,8 +73,9 @@ class Dataset:
             **{f"{split} shards": count for split, count in self._shard_counts().items()},
             "files": f"{len(sizes)}, {sum(sizes) / 1e6:,.1f} MB",
         }
-        cells = "".join(f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows.items())
-        return f"<table>{cells}</table>"
+        from gcn_luigi.read.show.cards import dataset_card  # noqa: PLC0415  only notebooks need it
+
+        return dataset_card(self, rows)
 
     if not TYPE_CHECKING:
 
@@ -273,7 +274,69 @@ class Dataset:
 
     def reader(self, rows: "pd.DataFrame", **options: Any) -> ChipReader:
         """Return the chips of some rows of the chip table; `options` are those of `ChipReader`."""
-        return ChipReader(self.shards, rows, **options)
+        return ChipReader(self.shards, rows, dataset=self, **options)
+
+    def class_weights(self, kind: str = "median_frequency") -> Any:
+        """Return a weight for each class, for a loss: ndarray of float32 (class,), by rising value of the classes.
+
+        The pixels of train are counted. `kind` is ``"median_frequency"`` or ``"inverse_frequency"``; see
+        `gcn_luigi.read.sampling.class_weights`. Torch takes it as ``torch.from_numpy(dataset.class_weights())``.
+        """
+        from gcn_luigi.read.sampling import class_weights  # noqa: PLC0415  only trainings need it
+
+        return class_weights(self.statistics, self.classes, kind)
+
+    def plot(self, chip: str | Chip) -> Any:
+        """Draw a chip: its image in false colour, its label in the colours of the classes, and what is missing.
+
+        Missing pixels are chequered. The bands, the stretch and the colours are those of the quality page.
+
+        Parameters
+        ----------
+        chip : str or Chip
+            The id of a chip of any split, or a chip of a reader, also after `dihedral`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The figure, which a notebook shows.
+
+        Raises
+        ------
+        ConfigError
+            There is no such chip, or matplotlib is not installed.
+        InputError
+            The chip has other bands.
+        ShardError
+            The shard is missing or damaged.
+        """
+        with drawing(self.place):
+            from gcn_luigi.read.show.figures import plot_chip  # noqa: PLC0415  it needs matplotlib
+        return plot_chip(self, chip)
+
+    def map(self) -> Any:
+        """Draw the partitions by split over a relief of the elevation, with axes in kilometres.
+
+        The relief is read from the stacks, so it needs rasterio. If they or their tiles are gone, the map says so and
+        shows the partitions alone.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The figure, which a notebook shows.
+
+        Raises
+        ------
+        ConfigError
+            matplotlib is not installed.
+        ShardError
+            The table of partitions is missing or damaged.
+        """
+        from gcn_luigi.io.parquet import read_columns  # noqa: PLC0415  as for the index
+
+        with drawing(self.place):
+            from gcn_luigi.read.show.maps import map_of  # noqa: PLC0415  it needs matplotlib
+        return map_of(self, read_columns(self._files.verified("catalog.parquet")))
 
     def to_xarray(self, chips: Sequence[str], *, masked: bool = False) -> Any:
         """Return the chips with these ids as an `xarray.Dataset`; see `gcn_luigi.read.xarray.as_xarray`."""

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, NotRequired, Self, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from gcn_luigi.errors import ConfigError, InputError
+from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.parallel import in_order
 from gcn_luigi.io.shard.format import CONFIDENCE
+from gcn_luigi.read.conditions import described, selected
 from gcn_luigi.read.confidence import weights
-from gcn_luigi.read.store.buffers import Batch, BufferPool
+from gcn_luigi.read.store.buffers import Batch, BufferPool, fitting
+from gcn_luigi.read.store.ids import position_of
+from gcn_luigi.read.store.orders import checked_positions, shuffled, shuffled_in_groups
 from gcn_luigi.read.store.pixels import PixelStore
 from gcn_luigi.read.store.places import ShardPlace
 from gcn_luigi.read.store.series import Series, join_series
@@ -21,6 +24,10 @@ from gcn_luigi.read.store.series import Series, join_series
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gcn_luigi.read.dataset import Dataset
+
+# The columns that say where chips are.
+_PLACED = ("partition", "row", "col", "year", "left", "top")
 
 Positions = NDArray[np.int64]
 
@@ -61,6 +68,8 @@ class ChipReader:
         Megabytes for the most recently decoded partitions, in the layout ``windows``.
     conditions : str
         The conditions by which the rows were chosen, for the message of a reader without chips.
+    dataset : Dataset, optional
+        The dataset of the chips, which says how a notebook shows them. It is not sent to other processes.
     """
 
     def __init__(
@@ -71,13 +80,22 @@ class ChipReader:
         threads: int = 1,
         cache_mb: int = 256,
         conditions: str = "",
+        dataset: "Dataset | None" = None,
     ) -> None:
+        self._directory, self._threads, self._cache_mb = directory, threads, cache_mb
         self._store = PixelStore(directory, index, threads=threads, cache_mb=cache_mb)
-        self._conditions = conditions
-        self._placed = index[[name for name in ("partition", "row", "col", "year", "left", "top") if name in index]]
+        self._table, self._conditions, self._dataset = index, conditions, dataset
 
     def __repr__(self) -> str:
         return f"<gcn_luigi.ChipReader: {len(self)} chips of {self._store.n_shards} shards>"
+
+    def _repr_html_(self) -> str:
+        from gcn_luigi.read.show.cards import reader_card  # noqa: PLC0415  only notebooks need it
+
+        return reader_card(self, self._dataset)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_dataset": None}
 
     def __len__(self) -> int:
         return len(self._store.ids)
@@ -85,16 +103,19 @@ class ChipReader:
     def __iter__(self) -> Iterator[Chip]:
         return (self[position] for position in range(len(self)))
 
-    def __getitem__(self, position: int) -> Chip:
-        """Return one chip. Negative positions count from the end.
+    def __getitem__(self, key: int | str) -> Chip:
+        """Return one chip by its position or by its id. Negative positions count from the end.
 
         Raises
         ------
         IndexError
-            There is no such chip.
+            There is no chip at this position.
+        ConfigError
+            The reader has no chip with this id. The message names similar ones.
         ShardError
             The shard is missing, damaged or incomplete.
         """
+        position = position_of(key, self._store.ids) if isinstance(key, str) else key
         batch: Mapping[str, Any] = self.batch([position])
         planes = {name: values[0] for name, values in batch.items() if name != "position"}
         return cast("Chip", {**planes, "chip_id": str(self._store.ids[position])})
@@ -117,7 +138,32 @@ class ChipReader:
     @property
     def placed(self) -> "pd.DataFrame":
         """The partition, year, first row and first column of each chip, and the corner of its ground."""
-        return self._placed
+        return self._table[[name for name in _PLACED if name in self._table]]
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """The rows of the index for these chips, in the order of the reader. Do not change them."""
+        return self._table
+
+    def where(self, condition: str) -> "ChipReader":
+        """Return a reader of those chips that fulfil a condition on columns of the index.
+
+        It opens the shards for itself, so pixels that `preload` decoded are not shared.
+
+        Parameters
+        ----------
+        condition : str
+            Such as ``"share_debris > 0.2"``; see `gcn_luigi.read.conditions.selected`.
+
+        Raises
+        ------
+        ConfigError
+            The condition cannot be computed.
+        """
+        rows = self._table[selected(self._table, where=condition)]
+        conditions = ", ".join(filter(None, [self._conditions, described(None, condition)]))
+        more = {"threads": self._threads, "cache_mb": self._cache_mb, "dataset": self._dataset}
+        return ChipReader(self._directory, rows, conditions=conditions, **cast("Any", more))
 
     @property
     def nbytes(self) -> int:
@@ -167,13 +213,13 @@ class ChipReader:
             A shard is missing, damaged or incomplete. The message names an affected chip.
         """
         self.check_not_empty()
-        positions = self._positions(indices)
+        positions = checked_positions(indices, len(self))
         shapes, types = self._shapes(positions), self._types(positions)
         if out is None:
             arrays: dict[str, NDArray[Any]] = {name: np.empty(shapes[name], dtype) for name, dtype in types.items()}
         else:
             arrays = {
-                name: _fitting(cast("Any", out).get(name), name, shapes[name], dtype) for name, dtype in types.items()
+                name: fitting(cast("Any", out).get(name), name, shapes[name], dtype) for name, dtype in types.items()
             }
         self._store.fill(positions, {name: array for name, array in arrays.items() if name != "weight"})
         if "weight" in arrays:
@@ -214,7 +260,7 @@ class ChipReader:
         def pixels(positions: Positions) -> Mapping[str, Any]:
             return cast("Mapping[str, Any]", self.batch(positions))
 
-        return join_series(place, self._placed, fills, pixels)
+        return join_series(place, self.placed, fills, pixels)
 
     def order(self, *, seed: int, epoch: int = 0, group: int | None = None) -> Positions:
         """Return the positions of all chips, each once, in an order that depends only on the arguments.
@@ -287,7 +333,7 @@ class ChipReader:
                 fix="use at least 1 for both size and ahead",
             )
         self.check_not_empty()
-        chosen = np.arange(len(self)) if order is None else self._positions(order)
+        chosen = np.arange(len(self)) if order is None else checked_positions(order, len(self))
         end = len(chosen) - (len(chosen) % size if drop_last else 0)
         # Buffers for batches that are ready, for the one in preparation, and for those that the caller still uses.
         buffers = BufferPool(ahead + 3)
@@ -338,62 +384,7 @@ class ChipReader:
         found = self._store.types(int(positions[0]) if len(positions) else 0)
         return {**found, "weight": np.dtype(np.float32)} if CONFIDENCE in found else found
 
-    def _positions(self, indices: Sequence[int] | Positions) -> Positions:
-        positions = np.asarray(indices)
-        if positions.size == 0:
-            return np.empty(0, np.int64)
-        if positions.ndim != 1 or positions.dtype.kind not in "iu":
-            raise InputError(
-                f"positions of shape {positions.shape} and dtype {positions.dtype} cannot be used",
-                where="ChipReader.batch",
-                fix="give a one-dimensional sequence of whole numbers",
-            )
-        wrong = (positions < -len(self)) | (positions >= len(self))
-        if wrong.any():
-            raise IndexError(f"chip {positions[wrong][0]} of {len(self)}")
-        return np.where(positions < 0, positions + len(self), positions).astype(np.int64)
-
-
-def shuffled(n_chips: int, *, seed: int, epoch: int = 0) -> Positions:
-    """Return the positions 0 to `n_chips` - 1 in random order, (chip,) int64. All orders are equally likely.
-
-    Equal arguments, which must not be negative, give the same order on every machine and with every version of numpy.
-    """
-    return _order(np.random.PCG64([seed, epoch]), n_chips)
-
-
-def shuffled_in_groups(rows: NDArray[np.int64], group: int, *, seed: int, epoch: int = 0) -> Positions:
-    """Return an order that needs only `group` rows of storage in memory at a time: (chip,) int64.
-
-    `rows` (chip,) gives, in any numbering, the row of storage that each chip is cut from. Rows are put in random order
-    and taken `group` at a time, and the chips of a group are mixed. Other loaders call such a group a shuffle buffer.
-    """
-    source = np.random.PCG64([seed, epoch])
-    _, numbers = np.unique(rows, return_inverse=True)
-    n_rows = int(numbers.max(initial=-1)) + 1
-    rank = np.empty(n_rows, np.int64)
-    rank[_order(source, n_rows)] = np.arange(n_rows)
-    mixed = _order(source, len(rows))
-    # Sort the mixed chips by the group of their row. The stable sort keeps the random order within a group.
-    return mixed[np.argsort(rank[numbers[mixed]] // group, kind="stable")]
-
-
-def _order(source: np.random.PCG64, count: int) -> Positions:
-    # Sort raw random numbers: numpy guarantees these, but not the result of its own shuffle.
-    return np.argsort(source.random_raw(count), kind="stable").astype(np.int64)
-
 
 def _made_ahead(calls: Sequence[Any], ahead: int) -> Iterator[Batch]:
     with ThreadPoolExecutor(1, thread_name_prefix="gcn-batches") as pool:
         yield from in_order(pool, calls, ahead)
-
-
-def _fitting(array: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    is_array = isinstance(array, np.ndarray) and array.flags.c_contiguous and array.flags.writeable
-    if not is_array or array.shape != shape or array.dtype != dtype:
-        raise InputError(
-            f"{name} of {getattr(array, 'shape', None)} {getattr(array, 'dtype', None)}, not {shape} {dtype}",
-            where="ChipReader.batch, out",
-            fix="give a batch with the same number of chips from this reader, or omit it",
-        )
-    return cast("NDArray[Any]", array)

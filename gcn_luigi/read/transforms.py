@@ -94,6 +94,17 @@ def dihedral_of(chip_id: str, epoch: int, seed: int) -> int:
     return hashlib.sha256(text.encode()).digest()[0] % N_DIHEDRAL
 
 
+def orientations(n_chips: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Return the orientation of every chip of a reader in an epoch: `k` for `dihedral`, (chip,), 0 to 7.
+
+    They depend only on the arguments, which must not be negative, and are the same on every machine. `DeviceChips` and
+    the data module of Lightning turn chips by them.
+    """
+    # The upper three bits of raw random numbers: numpy guarantees these numbers for every version.
+    raw = np.random.PCG64([seed, epoch, N_DIHEDRAL]).random_raw(n_chips) >> np.uint64(61)
+    return np.asarray(raw, np.uint64).astype(np.int64)
+
+
 def _laid(array: NDArray[_Pixel], k: int) -> NDArray[_Pixel]:
     mirrored = array[..., ::-1] if k >= _N_TURNS else array
     # A copy is made, because torch does not accept negative strides, and k = 0 must not return the original memory.

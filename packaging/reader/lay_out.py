@@ -26,7 +26,10 @@ OFFERED = (
     "gcn_luigi.read.normalise",
     "gcn_luigi.read.prediction",
     "gcn_luigi.read.reader",
+    "gcn_luigi.read.sampling",
     "gcn_luigi.read.torch",
+    "gcn_luigi.read.torch.geo",
+    "gcn_luigi.read.torch.lightning",
     "gcn_luigi.read.transforms",
     "gcn_luigi.read.xarray",
 )

@@ -267,6 +267,8 @@ def test_every_module_of_reading_alone_can_be_imported_but_those_of_its_extras(r
     assert told == {
         ("gcn_luigi.prepare.evaluation.dissimilarity", "scipy"),
         ("gcn_luigi.prepare.evaluation.distances", "scipy"),
+        ("gcn_luigi.read.show.figures", "matplotlib"),
+        ("gcn_luigi.read.show.maps", "matplotlib"),
         ("gcn_luigi.read.torch", "torch"),
         ("gcn_luigi.read.xarray", "pyproj"),
     }

@@ -9,6 +9,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+import matplotlib.text
 import numpy as np
 import pytest
 
@@ -82,6 +83,28 @@ class TestSame:
         names = [name for name, _, size in server.asked if not name.endswith(".h5") and size > 1]
         assert {name for name in names if names.count(name) > 1} == {"tiny/index.parquet"}
         assert names.count("tiny/index.parquet") == 2
+
+    def test_a_notebook_shows_it_without_fetching_pixels(self, plain):
+        there = opened(plain)
+        page = there._repr_html_()
+
+        assert "No chip is shown, because the dataset is in a store" in page
+        assert "supraglacial debris" in page
+        # Only names and roles of bands are read from a shard.
+        asked = [name for name, *_ in plain.asked if name.endswith(".h5")]
+        there.bands  # noqa: B018  they are known already
+        assert [name for name, *_ in plain.asked if name.endswith(".h5")] == asked
+        assert len(set(asked)) == 1
+
+    def test_figures_are_drawn_as_on_disk(self, plain, tiny_output):
+        here, there = gcn_luigi.open_dataset(tiny_output / "tiny"), opened(plain)
+        name = here.chip_table["chip_id"].iloc[4]
+
+        ours, theirs = (dataset.plot(name).axes[0].images[0].get_array() for dataset in (here, there))
+        np.testing.assert_array_equal(ours, theirs)
+        texts = " ".join(text.get_text() for text in there.map().findobj(matplotlib.text.Text))
+        assert "Without a relief, because the dataset is in a store" in texts
+        assert "train: " in texts
 
     @pytest.mark.parametrize("threads", [1, 3])
     def test_batches_chips_and_orders_are_those_on_disk(self, stored, server, threads):

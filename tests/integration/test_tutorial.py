@@ -12,6 +12,7 @@ import matplotlib as mpl
 import pytest
 
 from tests.contracts.fences import Block, blocks, differs
+from tests.torchgeo_apart import import_torchgeo
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -53,9 +54,14 @@ def run_shell(block: Block, place: Path) -> str | None:
 @pytest.mark.parametrize("page", PAGES)
 # Worker processes of a DataLoader are forked beside the threads of libraries.
 @pytest.mark.filterwarnings("default::DeprecationWarning")
+# Lightning warns about its surroundings, such as an installed SLURM that is not used.
+@pytest.mark.filterwarnings("default::UserWarning", "default:.*LeafSpec:FutureWarning")
 def test_a_page_prints_what_it_shows(page, demo_output, tmp_path, monkeypatch):
     for name in ("xarray", "torch"):
         pytest.importorskip(name, reason=f"{name} is not installed")
+    if page == "howto/train.md":
+        pytest.importorskip("lightning.pytorch", reason="lightning is not installed: pip install -e '.[lightning]'")
+        import_torchgeo()
     mpl.use("Agg")
     if page == "dataset.md":
         # It shows how to read the other layout, and names the command that makes it.

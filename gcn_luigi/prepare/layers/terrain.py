@@ -50,6 +50,17 @@ def gradient(
     return _gradient(_framed(elevation, pixel_size, nodata), pixel_size)
 
 
+def hillshade(elevation: npt.NDArray[Any], pixel_size: float, nodata: float | None) -> npt.NDArray[np.float64]:
+    """Return the brightness of a surface, (y, x) in metres, in light from the north-west, 45 degrees high.
+
+    This is the cosine of the angle to the light, 0 to 1 (Horn 1981); NaN where the elevation is `nodata` or not finite.
+    """
+    east, north = gradient(elevation.astype(float), pixel_size, nodata)
+    light = (0.5 * east - 0.5 * north + np.sqrt(0.5)) / np.sqrt(1 + east**2 + north**2)
+    bounded: npt.NDArray[np.float64] = np.clip(light, 0.0, 1.0)
+    return bounded
+
+
 def _gradient(around: Surface, pixel_size: float) -> tuple[Surface, Surface]:
     with np.errstate(invalid="ignore"):
         across = around[:, 2:] - around[:, :-2]

@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gcn_luigi.errors import InputError
 
 
 class Batch(TypedDict):
@@ -55,3 +57,15 @@ class BufferPool:
         kept.append(fresh)
         del kept[: -self._most]
         return fresh
+
+
+def fitting(array: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return `array` if it is one of this shape and dtype that can be filled; raise InputError about `name` if not."""
+    is_array = isinstance(array, np.ndarray) and array.flags.c_contiguous and array.flags.writeable
+    if not is_array or array.shape != shape or array.dtype != dtype:
+        raise InputError(
+            f"{name} of {getattr(array, 'shape', None)} {getattr(array, 'dtype', None)}, not {shape} {dtype}",
+            where="ChipReader.batch, out",
+            fix="give a batch with the same number of chips from this reader, or omit it",
+        )
+    return cast("NDArray[Any]", array)

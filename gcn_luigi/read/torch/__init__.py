@@ -3,6 +3,7 @@
 from gcn_luigi.read.torch.device import DeviceBatches, DeviceChips
 from gcn_luigi.read.torch.loaders import ChipDataset, ChipStream, collate, tensors
 from gcn_luigi.read.torch.models import load_model, make_model, save_model
+from gcn_luigi.read.torch.orientation import dihedral
 
 __all__ = [
     "ChipDataset",
@@ -10,6 +11,7 @@ __all__ = [
     "DeviceBatches",
     "DeviceChips",
     "collate",
+    "dihedral",
     "load_model",
     "make_model",
     "save_model",

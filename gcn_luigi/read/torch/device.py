@@ -13,14 +13,14 @@ from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.read.normalise import scales_of
 from gcn_luigi.read.reader import Positions
 from gcn_luigi.read.torch.ground import grounds_of
-from gcn_luigi.read.torch.loaders import Tensors, check_part, parts_of
+from gcn_luigi.read.torch.loaders import Tensors, check_part, parts_of, resumed
+from gcn_luigi.read.torch.orientation import dihedral
 from gcn_luigi.read.torch.pixels import DevicePixels, GroupedPixels, free_memory, ground_bytes
-from gcn_luigi.read.transforms import N_DIHEDRAL
+from gcn_luigi.read.transforms import orientations
 
 if TYPE_CHECKING:
     from gcn_luigi.read.dataset import Dataset
 
-_N_TURNS = 4
 _MEGABYTE = 1_000_000
 # Of the free memory of a device, if nothing else is said: a model needs some as well.
 _SHARE = 0.5
@@ -211,7 +211,7 @@ class DeviceBatches:
         batches = self._chips.pixels.batches(order, self._parts(order)[first:])
         for number, raw in enumerate(batches, first + 1):
             if turns is not None:
-                raw = turned(raw, turns[raw["position"]])  # noqa: PLW2901
+                raw = dihedral(raw, turns[raw["position"]])  # noqa: PLW2901
             self._given = number
             yield {**raw, "image": self._chips.normalise(raw["image"], raw["flags"])}
 
@@ -227,22 +227,15 @@ class DeviceBatches:
         ConfigError
             The state is not one of `state_dict` for as many batches.
         """
-        epoch, given = (state.get(key) for key in ("epoch", "batches"))
-        if not isinstance(epoch, int) or not isinstance(given, int) or epoch < -1 or not 0 <= given <= len(self):
-            raise ConfigError(
-                f"{dict(state)} is no state of {len(self)} batches",
-                where="DeviceBatches.load_state_dict",
-                fix="give what state_dict returned for the same chips, size, part and drop_last",
-            )
-        self._epoch, self._given = epoch, given
-        self._left_out = given if given < len(self) else 0
+        self._epoch, self._given = resumed(state, len(self), where="DeviceBatches.load_state_dict")
+        self._left_out = self._given if self._given < len(self) else 0
 
     def _orientations(self, epoch: int) -> torch.Tensor | None:
         if self._turn_seed is None:
             return None
-        # Raw random numbers of numpy are the same everywhere; those of torch depend on the device.
-        raw = np.random.PCG64([self._turn_seed, epoch, N_DIHEDRAL]).random_raw(len(self._chips)) >> np.uint64(61)
-        return torch.from_numpy(raw.astype(np.int64)).to(self._chips.device)
+        # Random numbers of torch would depend on the device.
+        drawn = orientations(len(self._chips), seed=self._turn_seed, epoch=epoch)
+        return torch.from_numpy(drawn).to(self._chips.device)
 
 
 def usable_device(device: str | torch.device, *, where: str) -> torch.device:
@@ -256,17 +249,4 @@ def usable_device(device: str | torch.device, *, where: str) -> torch.device:
             where=where,
             fix="use the device cpu, or install a build of torch for this device",
         ) from error
-    return found
-
-
-def turned(batch: Tensors, turns: torch.Tensor) -> Tensors:
-    """Return a batch with each chip in one of the eight orientations; `turns` (chip,) are as `k` of `dihedral`."""
-    found = {name: values.clone() for name, values in batch.items()}
-    for k in range(1, N_DIHEDRAL):
-        chosen = (turns == k).nonzero().squeeze(1)
-        for name, values in batch.items():
-            if name != "position" and len(chosen):
-                own = values[chosen]
-                own = own.flip(-1) if k >= _N_TURNS else own
-                found[name][chosen] = torch.rot90(own, k % _N_TURNS, (-2, -1))
     return found

@@ -68,7 +68,8 @@ class ChipStream(IterableDataset[Tensors]):
     an epoch among themselves. Processes of a distributed training do the same with `part`.
 
     Each pass is the next epoch, from epoch 0, with its own order. You need not call anything for this, even if worker
-    processes, kept or restarted, make the passes. Use `set_epoch` to continue after an interruption.
+    processes, kept or restarted, make the passes. Use `set_epoch` to continue with an epoch, or `state_dict` and
+    `load_state_dict` to continue within one.
 
     Parameters
     ----------
@@ -109,10 +110,19 @@ class ChipStream(IterableDataset[Tensors]):
         self._reader, self._size, self._seed, self._group = reader, size, seed, group
         self._drop_last, self._part = drop_last, part
         self._epochs, self._passes = EpochCounter(), 0
+        # The epoch in turn and how many of its batches this process was given; after `load_state_dict`, the epoch in
+        # which the next pass leaves out batches, and how many.
+        self._epoch, self._given = -1, 0
+        self._left_out: dict[int, int] = {}
 
     def __len__(self) -> int:
         """Return the number of batches of this process in an epoch."""
         return len(self._parts(np.arange(len(self._reader))))
+
+    @property
+    def n_chips(self) -> int:
+        """The number of chips of the reader, of all processes together."""
+        return len(self._reader)
 
     @property
     def epoch(self) -> int:
@@ -128,17 +138,59 @@ class ChipStream(IterableDataset[Tensors]):
             Not negative. With worker processes it applies to the next pass that the loader begins.
         """
         self._epochs.set(epoch)
+        self._epoch, self._given, self._left_out = epoch - 1, 0, {}
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the epoch in turn and how many of its batches were given, for a checkpoint.
+
+        Raises
+        ------
+        ConfigError
+            Worker processes made the passes, so this process does not know how many batches they gave.
+        """
+        if self._epochs.next != self._epoch + (self._epoch not in self._left_out):
+            raise ConfigError(
+                "how many batches were given is not known, because worker processes read them",
+                where="ChipStream.state_dict",
+                fix="use num_workers=0, which is faster; or save stream.epoch and continue with set_epoch",
+            )
+        return {"epoch": self._epoch, "batches": self._given}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Let the next pass go on after a checkpoint: with the rest of its epoch, or with the next one.
+
+        Raises
+        ------
+        ConfigError
+            The state is not one of `state_dict` for as many batches.
+        """
+        epoch, given = resumed(state, len(self), where="ChipStream.load_state_dict")
+        goes_on = 0 < given < len(self)
+        self.set_epoch(epoch if goes_on else epoch + 1)
+        self._epoch, self._given, self._left_out = epoch, given, {epoch: given} if goes_on else {}
 
     def __iter__(self) -> Iterator[Tensors]:
         """Begin the next epoch, and yield the batches of this process or, in a worker, of this worker."""
         worker = get_worker_info()
         if worker is None:
-            return self._batches(self._parts(self._order(self._epochs.begin())))
+            epoch = self._epochs.begin()
+            return self._counted(epoch, self._parts(self._order(epoch)))
         # Torch draws one seed for a set of workers and adds the number of the worker. Kept workers make several passes.
         run = f"{worker.seed - worker.id} {worker.num_workers} {self._passes}"
         self._passes += 1
-        order = self._order(self._epochs.begin(run, worker.id))
-        return self._batches(self._parts(order)[worker.id :: worker.num_workers])
+        epoch = self._epochs.begin(run, worker.id)
+        left = self._parts(self._order(epoch))[self._left_out.get(epoch, 0) :]
+        return self._batches(left[worker.id :: worker.num_workers])
+
+    def _counted(self, epoch: int, parts: list[Positions]) -> Iterator[Tensors]:
+        first = self._left_out.get(epoch, 0)
+        self._epoch, self._given, self._left_out = epoch, first, {}
+        return self._counting(first, parts[first:])
+
+    def _counting(self, first: int, parts: list[Positions]) -> Iterator[Tensors]:
+        for number, batch in enumerate(self._batches(parts), first + 1):
+            self._given = number
+            yield batch
 
     def _batches(self, parts: list[Positions]) -> Iterator[Tensors]:
         if parts:
@@ -162,6 +214,18 @@ def check_part(size: int, part: tuple[int, int], *, where: str) -> None:
             where=where,
             fix="use a size of at least 1; part is one of (0, n) to (n - 1, n) for n processes",
         )
+
+
+def resumed(state: Mapping[str, int], n_batches: int, *, where: str) -> tuple[int, int]:
+    """Return the epoch and the batches of a `state_dict` for `n_batches` an epoch; raise ConfigError for another."""
+    epoch, given = (state.get(key) for key in ("epoch", "batches"))
+    if not isinstance(epoch, int) or not isinstance(given, int) or epoch < -1 or not 0 <= given <= n_batches:
+        raise ConfigError(
+            f"{dict(state)} is no state of {n_batches} batches",
+            where=where,
+            fix="give what state_dict returned for the same chips, size, part and drop_last",
+        )
+    return epoch, given
 
 
 def parts_of(order: Positions, size: int, *, drop_last: bool, part: tuple[int, int]) -> list[Positions]:

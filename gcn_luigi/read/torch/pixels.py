@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.io.parallel import in_order
-from gcn_luigi.read.reader import ChipReader, Positions, shuffled_in_groups
+from gcn_luigi.read.reader import ChipReader, Positions
 from gcn_luigi.read.store.memory import free_bytes
+from gcn_luigi.read.store.orders import shuffled_in_groups
 from gcn_luigi.read.torch.ground import Ground
 from gcn_luigi.read.torch.loaders import Tensors
 

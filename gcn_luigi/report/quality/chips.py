@@ -12,7 +12,8 @@ from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.io.shard.reader import open_shard
 from gcn_luigi.lattice import Lattice
-from gcn_luigi.report.pictures import Stretch, chip_pictures
+from gcn_luigi.prepare.pictures import stretch_of
+from gcn_luigi.report.pictures import chip_pictures
 from gcn_luigi.report.quality.data import ReportData
 
 # Classes of which the chip with most of it is shown.
@@ -91,7 +92,10 @@ def _of_classes(
 def make_examples(data: ReportData, paths: DatasetPaths) -> dict[str, list[Example]]:
     """Return the chips that are shown, by split; only these are read."""
     examples: dict[str, list[Example]] = {}
-    stretch, rich = _stretch(data), [each.name for each in data.shown_classes(_MOST_RICH)]
+    stretch, rich = (
+        stretch_of(data.statistics["bands"], data.bands, data.shown),
+        [each.name for each in data.shown_classes(_MOST_RICH)],
+    )
     for split in data.splits:
         chips = data.index[data.index["split"] == split].reset_index(drop=True)
         examples[split] = []
@@ -101,13 +105,3 @@ def make_examples(data: ReportData, paths: DatasetPaths) -> dict[str, list[Examp
                 pictures, _ = chip_pictures(shard, int(row["shard_row"]), data.bands, stretch, data.classes)
             examples[split].append(Example(kind, why, row, *pictures))
     return examples
-
-
-def _stretch(data: ReportData) -> Stretch:
-    """Return each shown band with the 1st and 99th percentile of train, so that all chips share one stretch."""
-    stretch = []
-    for position in data.shown:
-        summary = data.statistics["bands"][data.bands[position].name]
-        low, high = (summary["p1"], summary["p99"]) if summary["count"] else (0, 1)
-        stretch.append((position, float(low), float(high)))
-    return stretch

@@ -17,7 +17,7 @@ from gcn_luigi.bands import elevation_band
 from gcn_luigi.classes import DEFAULT_CLASSES, ClassTable
 from gcn_luigi.io.publish.paths import DatasetPaths
 from gcn_luigi.prepare.appearance import SPLIT_COLOURS, UNUSED, colour
-from gcn_luigi.prepare.layers.terrain import gradient
+from gcn_luigi.prepare.layers.terrain import hillshade
 from gcn_luigi.report.drawing import INK, Drawing, legend_below, map_axes, new_figure, title_panel, to_svg
 from gcn_luigi.report.pictures import read_overview
 from gcn_luigi.report.quality.data import ReportData
@@ -80,17 +80,6 @@ def read_relief(data: ReportData, paths: DatasetPaths) -> Relief:
     # Flat ground has full brightness, so that the classes keep the colours of the legend.
     light = np.where(np.isnan(light), 1.0, np.clip(0.55 + 0.45 * light / np.sqrt(0.5), 0.55, 1.0))
     return Relief(label, light, data.classes)
-
-
-def hillshade(elevation: NDArray[Any], pixel_size: float, nodata: float | None) -> NDArray[np.float64]:
-    """Return the brightness of a surface, (y, x) in metres, in light from the north-west, 45 degrees high.
-
-    This is the cosine of the angle to the light, 0 to 1 (Horn 1981); NaN where the elevation is `nodata` or not finite.
-    """
-    east, north = gradient(elevation.astype(float), pixel_size, nodata)
-    light = (0.5 * east - 0.5 * north + np.sqrt(0.5)) / np.sqrt(1 + east**2 + north**2)
-    bounded: NDArray[np.float64] = np.clip(light, 0.0, 1.0)
-    return bounded
 
 
 def split_map(data: ReportData, relief: Relief) -> Drawing:

@@ -6,12 +6,10 @@ import pytest
 import gcn_luigi
 from gcn_luigi.errors import ConfigError
 from gcn_luigi.read.normalise import normalise
-from gcn_luigi.read.transforms import dihedral
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from gcn_luigi.read.torch import ChipStream, DeviceChips  # noqa: E402
-from gcn_luigi.read.torch.device import turned  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -44,19 +42,6 @@ def test_epochs_have_the_order_of_a_stream_and_normalised_images(dataset, seed, 
             wanted = normalise(theirs["image"].numpy(), theirs["flags"].numpy(), dataset.statistics, dataset.bands)
             np.testing.assert_allclose(ours["image"].numpy(), wanted, rtol=1e-5, atol=1e-5)
             assert not ours["image"].numpy()[wanted == 0].any()
-
-
-def test_all_arrays_of_a_chip_turn_alike(dataset):
-    chips = DeviceChips(dataset, "train", device="cpu")
-    raw = chips.batch(range(8))
-
-    found = turned(raw, torch.arange(8))
-
-    for k in range(8):
-        chip = {name: values[k].numpy() for name, values in raw.items() if name != "position"}
-        wanted = dihedral({**chip, "chip_id": "a"}, k)
-        for name in chip:
-            np.testing.assert_array_equal(found[name][k].numpy(), wanted[name])
 
 
 def test_turns_are_drawn_anew_in_each_epoch_and_again_the_same(dataset):

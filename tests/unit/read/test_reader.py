@@ -168,7 +168,7 @@ class TestDataset:
         assert "train" in caught.value.fix
         assert "dev" in caught.value.fix
 
-    def test_showing_it_reads_no_file(self, copied):
+    def test_showing_it_needs_no_file(self, copied):
         dataset = gcn_luigi.open_dataset(copied)
         reader = dataset.chips("dev")
         counts = {split: len(list(copied.glob(f"shards/{split}-*.h5"))) for split in ("train", "dev")}

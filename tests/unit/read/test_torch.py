@@ -124,3 +124,63 @@ class TestStream:
     def test_parts_that_are_none_are_refused(self, reader, wrong):
         with pytest.raises(ConfigError, match="process"):
             ChipStream(reader, **{"size": 4, **wrong})
+
+
+class TestCheckpoints:
+    @pytest.mark.parametrize("group", [None, 2])
+    @pytest.mark.parametrize("given", [0, 1, 3, 100])
+    def test_a_pass_goes_on_after_one(self, reader, given, group):
+        def stream():
+            return ChipStream(reader, 16, seed=4, group=group)
+
+        whole, first = stream(), stream()
+        wanted = [batch["position"].tolist() for _ in range(3) for batch in whole]
+        taken = []
+        for _ in range(0 if not given else 1):
+            for batch in first:
+                taken.append(batch["position"].tolist())
+                if len(taken) >= given:
+                    break
+        rest = stream()
+        rest.load_state_dict(first.state_dict())
+        while len(taken) < len(wanted):
+            taken += [batch["position"].tolist() for batch in rest]
+
+        assert taken == wanted
+
+    def test_a_state_that_is_loaded_is_the_one_that_is_returned(self, reader):
+        stream = ChipStream(reader, 16, seed=4)
+        stream.load_state_dict({"epoch": 5, "batches": 2})
+
+        assert stream.state_dict() == {"epoch": 5, "batches": 2}
+        assert len(list(stream)) == len(stream) - 2
+        assert stream.state_dict() == {"epoch": 5, "batches": len(stream)}
+        assert (stream.epoch, len(list(stream))) == (6, len(stream))
+
+    def test_choosing_an_epoch_forgets_a_state(self, reader):
+        stream = ChipStream(reader, 16, seed=4)
+        stream.load_state_dict({"epoch": 5, "batches": 2})
+        stream.set_epoch(5)
+
+        assert stream.state_dict() == {"epoch": 4, "batches": 0}
+        assert positions_of(stream) == reader.order(seed=4, epoch=5).tolist()
+
+    def test_workers_go_on_with_the_rest_and_then_with_whole_epochs(self, reader):
+        stream = ChipStream(reader, 16, seed=4)
+        stream.load_state_dict({"epoch": 5, "batches": 2})
+        loader = DataLoader(stream, batch_size=None, num_workers=2, multiprocessing_context="spawn")
+
+        first, second = (positions_of(loader) for _ in range(2))
+
+        assert sorted(first) == sorted(reader.order(seed=4, epoch=5).tolist()[32:])
+        assert sorted(second) == list(range(len(reader)))
+        with pytest.raises(ConfigError, match="worker processes"):
+            stream.state_dict()
+
+    @pytest.mark.parametrize(
+        "state",
+        [{}, {"epoch": 0}, {"epoch": "1", "batches": 0}, {"epoch": 0, "batches": -1}, {"epoch": 0, "batches": 99}],
+    )
+    def test_a_state_of_something_else_is_refused(self, reader, state):
+        with pytest.raises(ConfigError, match="no state"):
+            ChipStream(reader, 16, seed=4).load_state_dict(state)

@@ -22,16 +22,16 @@ from gcn_luigi.io.shard.reader import ShardReader
 from gcn_luigi.io.tables import write_geoparquet
 from gcn_luigi.lattice import Lattice
 from gcn_luigi.prepare.appearance import CLASS_COLOURS, MISSING_COLOURS, colour, colour_bands
+from gcn_luigi.prepare.layers.terrain import hillshade
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.prepare.outlines.columns import outline_rows
 from gcn_luigi.prepare.partitions.grid_comparison import describe_shares
+from gcn_luigi.prepare.pictures import false_colour, label_picture, missing_picture
 from gcn_luigi.prepare.split.leakage import audit_split
-from gcn_luigi.report.pictures import false_colour, label_picture, missing_picture
 from gcn_luigi.report.quality.checks import make_checks
 from gcn_luigi.report.quality.chips import choose_chips
 from gcn_luigi.report.quality.data import read_report_data
 from gcn_luigi.report.quality.inputs import configuration, out_of_range_table, tile_table
-from gcn_luigi.report.quality.maps import hillshade
 from gcn_luigi.report.quality.page import write_report
 from gcn_luigi.report.tables import number
 from gcn_luigi.settings import OutlineSettings, RegionSettings
