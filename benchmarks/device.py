@@ -206,7 +206,7 @@ def _litdata(files: PeerFiles, size: int) -> Iterable[Any]:
     if not (directory / "index.json").is_file():
         numbers = list(range(files.file_count))
         optimize(files.litdata_chip, numbers, str(directory), chunk_bytes="64MB", num_workers=1)
-    return StreamingDataLoader(StreamingDataset(str(directory), shuffle=True), size, num_workers=CORES)
+    return StreamingDataLoader(StreamingDataset(str(directory), shuffle=True), batch_size=size, num_workers=CORES)
 
 
 def _step(n_bands: int, device: Any) -> Callable[[Any], float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,11 +72,12 @@ class DeviceChips:
         self.reader.check_not_empty()
         self.device = usable_device(device, where="DeviceChips, device")
         mean, std = scales_of(dataset.statistics, [band.name for band in dataset.bands])
-        missing = np.array([Flag[band.role.name] for band in dataset.bands], np.uint8).reshape(-1, 1, 1)
-        self._mean, self._std, self._missing = (
-            torch.from_numpy(values).to(self.device)
-            for values in (mean.astype(np.float32), std.astype(np.float32), missing)
-        )
+        self._mean, self._std = (torch.from_numpy(values.astype(np.float32)).to(self.device) for values in (mean, std))
+        # Runs of bands with the same flag for missing pixels: first band, band after the last one, flag.
+        self._runs: list[tuple[int, int, int]] = []
+        for flag, run in groupby(enumerate(dataset.bands), lambda numbered: int(Flag[numbered[1].role.name])):
+            numbers = [number for number, _ in run]
+            self._runs.append((numbers[0], numbers[-1] + 1, flag))
         self.pixels = self._pixels(memory_mb)
 
     def __len__(self) -> int:
@@ -89,8 +91,11 @@ class DeviceChips:
 
     def normalise(self, image: torch.Tensor, flags: torch.Tensor) -> torch.Tensor:
         """Return images as `gcn_luigi.read.normalise` does, but in single precision, which devices are made for."""
-        scaled = (image.float() - self._mean) / self._std
-        return scaled.masked_fill_((flags.unsqueeze(1) & self._missing) != 0, 0.0)
+        # The first operation converts as well, and the others need no memory of their own.
+        scaled = torch.sub(image, self._mean).div_(self._std)
+        for first, end, flag in self._runs:
+            scaled[:, first:end].masked_fill_(((flags & flag) != 0).unsqueeze(1), 0.0)
+        return scaled
 
     def batches(
         self,

@@ -65,7 +65,7 @@ class DevicePixels:
         for position, ground in enumerate(grounds):
             number[ground.chips] = position
             corner[ground.chips] = np.column_stack([ground.rows, ground.cols])
-        self._number, self._corner = number, torch.from_numpy(corner).to(device)
+        self._number, self._corner = number, corner
 
     def fill(self, numbers: Sequence[int]) -> None:
         """Put the pixels of these grounds in place of those that are here. Nothing may be cut meanwhile."""
@@ -80,16 +80,10 @@ class DevicePixels:
 
     def cut(self, positions: Positions) -> Tensors:
         """Return chips as they are stored: the arrays of `ChipReader.batch`, equal to the bit."""
-        where = torch.from_numpy(positions).to(self._device)
-        slot = torch.from_numpy(self._slots[self._number[positions]]).to(self._device)
-        row, col = self._corner[where].unbind(1)
-        edge = self._reader.size
-        found = {}
-        for name, plane in self._planes.items():
-            # A view of all windows of a chip's size; indexing copies those that are asked for.
-            windows = plane.unfold(-2, edge, 1).unfold(-2, edge, 1)
-            found[name] = windows[slot, :, row, col] if plane.ndim == _OF_IMAGES else windows[slot, row, col]
-        return {**found, "position": where}
+        slots, corners = self._slots[self._number[positions]], self._corner[positions]
+        cut = copied if self._device.type == "cpu" else indexed
+        found = {name: cut(plane, slots, corners, self._reader.size) for name, plane in self._planes.items()}
+        return {**found, "position": torch.from_numpy(positions).to(self._device)}
 
     def order(self, seed: int | None, epoch: int) -> Positions:
         """Return the positions of an epoch, each once: of the index, or with a seed those of `ChipReader.order`."""
@@ -99,6 +93,27 @@ class DevicePixels:
         """Yield the chips of each of `parts`, which are pieces of `order`."""
         del order
         return map(self.cut, parts)
+
+
+def indexed(plane: torch.Tensor, slots: NDArray[np.int64], corners: NDArray[np.int64], edge: int) -> torch.Tensor:
+    """Return windows of a plane (ground, ..., y, x) by one operation, which suits a GPU.
+
+    `slots` (chip,) are grounds, `corners` (chip, 2) the first row and column of each window, and `edge` its rows.
+    """
+    ground, row, col = (
+        torch.from_numpy(np.ascontiguousarray(values)).to(plane.device) for values in (slots, *corners.T)
+    )
+    # A view of all windows; indexing copies those that are asked for.
+    windows = plane.unfold(-2, edge, 1).unfold(-2, edge, 1)
+    return windows[ground, :, row, col] if plane.ndim == _OF_IMAGES else windows[ground, row, col]
+
+
+def copied(plane: torch.Tensor, slots: NDArray[np.int64], corners: NDArray[np.int64], edge: int) -> torch.Tensor:
+    """Return what `indexed` does, window by window. On a processor this takes a tenth of the time."""
+    found = torch.empty((len(slots), *plane.shape[1:-2], edge, edge), dtype=plane.dtype, device=plane.device)
+    for chip, (slot, (row, col)) in enumerate(zip(slots.tolist(), corners.tolist(), strict=True)):
+        found[chip].copy_(plane[slot, ..., row : row + edge, col : col + edge])
+    return found
 
 
 class GroupedPixels:

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from gcn_luigi.read.torch import DeviceChips  # noqa: E402
 from gcn_luigi.read.torch.ground import grounds_of  # noqa: E402
-from gcn_luigi.read.torch.pixels import GroupedPixels, ground_bytes  # noqa: E402
+from gcn_luigi.read.torch.pixels import GroupedPixels, copied, ground_bytes, indexed  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +155,19 @@ def test_a_shard_that_is_damaged_meanwhile_ends_the_pass(dataset, partition_mb, 
 
     with pytest.raises(ShardError, match="a chunk is damaged"):
         list(batches)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 40, 31), (5, 40, 31)])
+@pytest.mark.parametrize("n_chips", [0, 1, 9])
+def test_windows_are_equal_by_one_operation_and_one_by_one(shape, n_chips):
+    draw = np.random.default_rng(n_chips)
+    plane = torch.from_numpy(draw.integers(-9, 9, shape, np.int16))
+    slots = draw.integers(0, 5, n_chips)
+    corners = np.column_stack([draw.integers(0, 40 - 16 + 1, n_chips), draw.integers(0, 31 - 16 + 1, n_chips)])
+
+    found = [cut(plane, slots, corners, 16) for cut in (copied, indexed)]
+
+    assert torch.equal(*found)
+    for chip in range(n_chips):
+        row, col = corners[chip]
+        assert torch.equal(found[0][chip], plane[slots[chip], ..., row : row + 16, col : col + 16])
