@@ -8,7 +8,7 @@ commands that make ``output/demo-predictions``. Screenshots of programs are made
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import geopandas as gpd
 import numpy as np
@@ -125,8 +125,8 @@ def chip_map(dataset: Dataset) -> Figure:
     catalog = dataset.partition_table
     catalog[~catalog["used"]].boundary.plot(ax=axes, color=UNUSED, linewidth=0.6, linestyle="--")
     handles = [*CLASS_KEY]
-    for split, colour in SPLIT_COLOURS.items():
-        part = catalog[catalog["used"] & (catalog["split"] == split)]
+    for split in dataset.splits:
+        colour, part = SPLIT_COLOURS[split], catalog[catalog["used"] & (catalog["split"] == split)]
         part.buffer(-220).boundary.plot(ax=axes, color=colour, linewidth=2.2)
         handles.append(Patch(facecolor="none", edgecolor=colour, linewidth=2.2, label=f"{split}, {len(part)}"))
     _reasons(axes, catalog[~catalog["used"]])
@@ -267,6 +267,18 @@ def _gaps(axes: Axes, layer: Pixels, is_label: bool) -> None:  # noqa: FBT001  o
     axes.imshow(kind, cmap=colours, vmin=0, vmax=3, interpolation="nearest")
 
 
+def chip_with_debris(dataset: Dataset) -> Figure:
+    """Draw what `Dataset.plot` shows of a chip with debris and missing pixels."""
+    table = dataset.chip_table
+    seen = table[(table["share_debris"] > 0.1) & (table["valid_optical"] < 1)]
+    return cast("Figure", dataset.plot(str(seen["chip_id"].min())))
+
+
+def partitions(dataset: Dataset) -> Figure:
+    """Draw what `Dataset.map` shows."""
+    return cast("Figure", dataset.map())
+
+
 def _bare(*many: Axes) -> None:
     for axes in many:
         axes.set_xticks([])
@@ -279,6 +291,8 @@ def _bare(*many: Axes) -> None:
 DRAWN: dict[str, Callable[[Dataset], Figure]] = {
     "chips.png": chips,
     "chip-map.png": chip_map,
+    "notebook-chip.png": chip_with_debris,
+    "notebook-map.png": partitions,
     "label-making.png": label_making,
     "nodata-modes.png": nodata_modes,
     "prediction.png": prediction,
