@@ -137,6 +137,30 @@ class ChipReader:
         """Return the ids of the chips at these positions."""
         return [str(self._store.ids[position]) for position in positions]
 
+    def positions(self, indices: Sequence[int] | Positions) -> Positions:
+        """Return positions from 0 on, (chip,) int64; negative ones count from the end.
+
+        Raises
+        ------
+        IndexError
+            There is no such chip.
+        InputError
+            They are no sequence of whole numbers.
+        """
+        positions = np.asarray(indices)
+        if positions.size == 0:
+            return np.empty(0, np.int64)
+        if positions.ndim != 1 or positions.dtype.kind not in "iu":
+            raise InputError(
+                f"positions of shape {positions.shape} and dtype {positions.dtype} cannot be used",
+                where="ChipReader.batch",
+                fix="give a one-dimensional sequence of whole numbers",
+            )
+        wrong = (positions < -len(self)) | (positions >= len(self))
+        if wrong.any():
+            raise IndexError(f"chip {positions[wrong][0]} of {len(self)}")
+        return np.where(positions < 0, positions + len(self), positions).astype(np.int64)
+
     def batch(self, indices: Sequence[int] | Positions, out: Batch | None = None) -> Batch:
         """Return several chips.
 
@@ -167,7 +191,7 @@ class ChipReader:
             A shard is missing, damaged or incomplete. The message names an affected chip.
         """
         self.check_not_empty()
-        positions = self._positions(indices)
+        positions = self.positions(indices)
         shapes, types = self._shapes(positions), self._types(positions)
         if out is None:
             arrays: dict[str, NDArray[Any]] = {name: np.empty(shapes[name], dtype) for name, dtype in types.items()}
@@ -287,7 +311,7 @@ class ChipReader:
                 fix="use at least 1 for both size and ahead",
             )
         self.check_not_empty()
-        chosen = np.arange(len(self)) if order is None else self._positions(order)
+        chosen = np.arange(len(self)) if order is None else self.positions(order)
         end = len(chosen) - (len(chosen) % size if drop_last else 0)
         # Buffers for batches that are ready, for the one in preparation, and for those that the caller still uses.
         buffers = BufferPool(ahead + 3)
@@ -337,21 +361,6 @@ class ChipReader:
     def _types(self, positions: Positions) -> dict[str, np.dtype[Any]]:
         found = self._store.types(int(positions[0]) if len(positions) else 0)
         return {**found, "weight": np.dtype(np.float32)} if CONFIDENCE in found else found
-
-    def _positions(self, indices: Sequence[int] | Positions) -> Positions:
-        positions = np.asarray(indices)
-        if positions.size == 0:
-            return np.empty(0, np.int64)
-        if positions.ndim != 1 or positions.dtype.kind not in "iu":
-            raise InputError(
-                f"positions of shape {positions.shape} and dtype {positions.dtype} cannot be used",
-                where="ChipReader.batch",
-                fix="give a one-dimensional sequence of whole numbers",
-            )
-        wrong = (positions < -len(self)) | (positions >= len(self))
-        if wrong.any():
-            raise IndexError(f"chip {positions[wrong][0]} of {len(self)}")
-        return np.where(positions < 0, positions + len(self), positions).astype(np.int64)
 
 
 def shuffled(n_chips: int, *, seed: int, epoch: int = 0) -> Positions:

@@ -83,9 +83,8 @@ class DeviceChips:
         return len(self.reader)
 
     def batch(self, positions: Sequence[int] | Positions) -> Tensors:
-        """Return chips as they are stored: the arrays of `ChipReader.batch`, equal to the bit."""
-        given = np.asarray(positions, np.int64)
-        return self.pixels.cut(np.where(given < 0, given + len(self), given))
+        """Return chips as they are stored: the arrays of `ChipReader.batch`, equal to the bit, and its errors."""
+        return self.pixels.cut(self.reader.positions(positions))
 
     def normalise(self, image: torch.Tensor, flags: torch.Tensor) -> torch.Tensor:
         """Return images as `gcn_luigi.read.normalise` does, but in single precision, which devices are made for."""
@@ -153,7 +152,9 @@ class DeviceChips:
     def _pixels(self, memory_mb: float | None) -> DevicePixels | GroupedPixels:
         grounds = list(grounds_of(self.reader))
         most = _SHARE * free_memory(self.device) if memory_mb is None else memory_mb * _MEGABYTE
-        fitting = int(most // ground_bytes(self.reader, grounds))
+        fits = most / ground_bytes(self.reader, grounds)
+        # All of them if memory is infinite, and none if it is no number.
+        fitting = int(min(fits, len(grounds))) if fits > 0 else 0
         if fitting >= len(grounds):
             whole = DevicePixels(self.reader, grounds, self.device, len(grounds))
             whole.fill(range(len(grounds)))
@@ -196,8 +197,8 @@ class DeviceBatches:
         turn_seed: int | None,
     ) -> None:
         self._chips, self._order, self._parts, self._turn_seed = chips, order, parts, turn_seed
-        # The epoch in turn, how many of its batches were given, and how many the next pass leaves out.
-        self._epoch, self._given, self._left_out = -1, 0, 0
+        # The epoch in turn, how many of its batches were given, and whether the next pass is the rest of this epoch.
+        self._epoch, self._given, self._goes_on = -1, 0, False
 
     def __len__(self) -> int:
         """Return the number of batches of this process in an epoch."""
@@ -205,8 +206,8 @@ class DeviceBatches:
 
     def __iter__(self) -> Iterator[Tensors]:
         """Begin the next epoch and yield the batches of this process; after `load_state_dict`, go on in its epoch."""
-        first, self._left_out = self._left_out, 0
-        self._epoch, self._given = (self._epoch, first) if first else (self._epoch + 1, 0)
+        first = self._given if self._goes_on else 0
+        self._epoch, self._given, self._goes_on = self._epoch + (not self._goes_on), first, False
         order, turns = self._order(self._epoch), self._orientations(self._epoch)
         batches = self._chips.pixels.batches(order, self._parts(order)[first:])
         for number, raw in enumerate(batches, first + 1):
@@ -235,7 +236,7 @@ class DeviceBatches:
                 fix="give what state_dict returned for the same chips, size, part and drop_last",
             )
         self._epoch, self._given = epoch, given
-        self._left_out = given if given < len(self) else 0
+        self._goes_on = epoch >= 0 and given < len(self)
 
     def _orientations(self, epoch: int) -> torch.Tensor | None:
         if self._turn_seed is None:
