@@ -140,7 +140,8 @@ class ModelCard:
             what = f"its description cannot be read ({type(error).__name__}: {error})"
             raise InputError(what, where=where, fix=fix) from error
         if form != FORMAT or not is_sound:
-            what = f"its description is {form!r} and not {FORMAT!r}" if is_sound else "its bands, statistics or sizes make no sense"
+            wrong = "its bands, statistics or sizes make no sense"
+            what = f"its description is {form!r} and not {FORMAT!r}" if is_sound else wrong
             raise InputError(what, where=where, fix=fix)
         return found
 
