@@ -1,5 +1,6 @@
 """Rasters that are read by windows with the bands of a dataset: files, lazy or loaded DataArrays, and arrays."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -88,11 +89,14 @@ def opened(source: Any, dataset: Expected, bands: Sequence[str] | None, nodata: 
         if {*source.dims} != {"band", "y", "x"}:
             raise _unfit(f"its dimensions are {', '.join(map(str, source.dims))}", "give a DataArray (band, y, x)")
         array = source.transpose("band", "y", "x")
-        named = [str(name) for name in array.coords["band"].values.tolist()] if "band" in array.coords else []
-        if names is None and {band.name for band in dataset.bands} <= {*named}:
-            names = named
+        labels = array.coords["band"].values.tolist() if "band" in array.coords else []
+        # Numbers are no names.
+        if names is None and any(isinstance(label, str) for label in labels):
+            names = [str(label) for label in labels]
+        _check_coordinates(array, dataset.lattice.pixel_size)
     if array.ndim != 3:
         raise _unfit(f"an array of shape {array.shape} is not (band, y, x)", "give three axes, in this order")
+    _check_type(array.dtype, "the raster")
     positions = _positions(dataset, names, int(array.shape[0]), "the array")
     of_band = [band.nodata for band in dataset.bands] if nodata is None else _marks(nodata, positions, array.shape[0])
     missing = _rule(dataset, of_band)
@@ -114,30 +118,35 @@ def _file(path: Path, dataset: Expected, bands: Sequence[str] | None, nodata: No
     except rasterio.errors.RasterioIOError as error:
         raise _unreadable(path, error) from error
     with file:
-        edge = dataset.lattice.pixel_size
-        if any(abs(size / edge - 1) > _SAME_SIZE for size in file.res):
-            raise ConfigError(
-                f"its pixels are {file.res[0]:g} x {file.res[1]:g}, but those of the dataset are {edge:g} m",
-                where=str(path),
-                fix="resample it first: a window must show as much ground as a chip",
-            )
+        _check_place(file, dataset.lattice.pixel_size, str(path))
         described = [name or "" for name in file.descriptions]
         names = described if bands is None and any(described) else bands
         positions = _positions(dataset, names, file.count, str(path))
         numbers = [position + 1 for position in positions]
-        marks: list[float | None] = [None] * len(positions)
+        for band, at in zip(dataset.bands, positions, strict=True):
+            _check_type(np.dtype(file.dtypes[at]), str(path))
+            _check_scaling(band, (file.scales[at], file.offsets[at]), str(path))
+        flags, kinds = [file.mask_flag_enums[at] for at in positions], rasterio.enums.MaskFlags
+        # A band that declares nothing has the value of the dataset.
+        own = zip(dataset.bands, flags, strict=True)
+        marks: list[float | None] = [band.nodata if flag == [kinds.all_valid] else None for band, flag in own]
         if nodata is not None:
             marks = _marks(nodata, positions, file.count)
-        elif all(file.mask_flag_enums[at] == [rasterio.enums.MaskFlags.all_valid] for at in positions):
-            # The file declares nothing.
-            marks = [band.nodata for band in dataset.bands]
+        # A mask and an alpha band hide pixels whatever their values mean.
+        masks = nodata is None or any(kinds.per_dataset in flag for flag in flags)
+        # GDAL makes no mask of an alpha band of most types.
+        alphas = [at for at, kind in enumerate(file.colorinterp, 1) if kind is rasterio.enums.ColorInterp.alpha]
         missing = _rule(dataset, marks)
 
         def read(rows: slice, cols: slice) -> tuple[NDArray[Any], NDArray[np.bool_]]:
             window = ((rows.start, rows.stop), (cols.start, cols.stop))
             try:
                 values = np.stack([file.read(number, window=window) for number in numbers])
-                masked = file.read_masks(numbers, window=window) == 0 if nodata is None else None
+                masked = np.zeros(values.shape, bool)
+                if masks:
+                    masked |= file.read_masks(numbers, window=window) == 0
+                for alpha in alphas:
+                    masked |= file.read(alpha, window=window) == 0
             except rasterio.errors.RasterioIOError as error:
                 raise _unreadable(path, error) from error
             return values, missing(values, masked)
@@ -161,6 +170,66 @@ def created(path: Path, like: Raster, names: Sequence[str]) -> Iterator[Any]:
         yield target
 
 
+def _check_place(file: Any, edge: float, where: str) -> None:
+    """Raise ConfigError if pixels of a file are not north-up, or not as large on the ground as those of the dataset."""
+    crs, place = file.crs, file.transform
+    if crs and crs.is_geographic:
+        fix = "reproject it first: a window must show as much ground as a chip"
+        raise ConfigError(f"its pixels are in degrees, but those of the dataset are {edge:g} m", where=where, fix=fix)
+    metres = crs.linear_units_factor[1] if crs and crs.is_projected else 1.0
+    _check_size((math.hypot(place.a, place.d) * metres, math.hypot(place.b, place.e) * metres), edge, where)
+    if place.a <= 0 or place.e >= 0 or max(abs(place.b), abs(place.d)) > _SAME_SIZE * place.a:
+        raise _turned(where)
+
+
+def _check_coordinates(array: Any, edge: float) -> None:
+    """Raise ConfigError as `_check_place` if a DataArray has coordinates; numbers of rows and columns are none."""
+    axes = [np.asarray(array.coords[name].values) for name in ("x", "y") if name in array.coords]
+    if len(axes) < 2 or any(axis.dtype.kind not in "iuf" or len(axis) < 2 for axis in axes):
+        return
+    if all(np.array_equal(axis, np.arange(len(axis))) for axis in axes):
+        return
+    across, down = ((float(axis[-1]) - float(axis[0])) / (len(axis) - 1) for axis in axes)
+    _check_size((abs(across), abs(down)), edge, "the raster")
+    if across < 0 or down > 0:
+        raise _turned("the raster")
+
+
+def _check_size(sizes: tuple[float, float], edge: float, where: str) -> None:
+    # NaN is not the same either.
+    if not all(abs(size / edge - 1) <= _SAME_SIZE for size in sizes):
+        raise ConfigError(
+            f"its pixels are {sizes[0]:g} x {sizes[1]:g} m, but those of the dataset are {edge:g} m",
+            where=where,
+            fix="resample it first: a window must show as much ground as a chip",
+        )
+
+
+def _turned(where: str) -> ConfigError:
+    return ConfigError(
+        "its first row is not in the north, or it is mirrored or rotated, and chips are not",
+        where=where,
+        fix="warp it first, for example with gdalwarp, which writes rasters with north up",
+    )
+
+
+def _check_type(dtype: np.dtype[Any], where: str) -> None:
+    if dtype.kind not in "biuf":
+        fix = "give integers or floating-point numbers"
+        raise ConfigError(f"its values are of the type {dtype}, and not real numbers", where=where, fix=fix)
+
+
+def _check_scaling(band: "Band", declared: tuple[float, float], where: str) -> None:
+    """Raise ConfigError if a file declares another scale and offset than the values of the dataset's stacks have."""
+    usual = ((1.0, 0.0), (1.0 / band.scale, -band.offset / band.scale))
+    if not any(np.allclose(declared, one, rtol=1e-6, atol=1e-12) for one in usual):
+        raise ConfigError(
+            f"{band.name} declares the scale {declared[0]:g} and the offset {declared[1]:g}, which the stacks do not",
+            where=where,
+            fix="write the values as the stacks have them, without a scale; see `scale` and `offset` of the bands",
+        )
+
+
 def _positions(dataset: Expected, names: Sequence[str] | None, count: int, where: str) -> list[int]:
     """Return where the bands of the dataset are in a source of `count` bands, whose names may be known."""
     wanted = [band.name for band in dataset.bands]
@@ -179,6 +248,9 @@ def _positions(dataset: Expected, names: Sequence[str] | None, count: int, where
             where=where,
             fix=f"needed are {', '.join(wanted)}, in any order; give the names of all bands with bands=",
         )
+    if repeated := [name for name in wanted if list(names).count(name) > 1]:
+        what = f"{list(names).count(repeated[0])} bands have the name {repeated[0]}"
+        raise ConfigError(what, where=where, fix="give the names of all bands with bands=, each needed one once")
     return [list(names).index(name) for name in wanted]
 
 

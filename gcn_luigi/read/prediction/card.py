@@ -134,12 +134,14 @@ class ModelCard:
                 float(said["pixel_size"]),
                 str(said["data_digest"]),
             )
-            is_sound = found.bands and found.size > 0 and found.pixel_size > 0 and all(map(_is_sound, found.bands))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            is_sound = found.bands and found.size > 0 and 0 < found.pixel_size < math.inf
+            is_sound = is_sound and all(map(_is_sound, found.bands)) and len({*found.names}) == len(found.bands)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             what = f"its description cannot be read ({type(error).__name__}: {error})"
             raise InputError(what, where=where, fix=fix) from error
         if form != FORMAT or not is_sound:
-            what = f"its description is {form!r} and not {FORMAT!r}" if is_sound else "its statistics are out of range"
+            wrong = "its bands, statistics or sizes make no sense"
+            what = f"its description is {form!r} and not {FORMAT!r}" if is_sound else wrong
             raise InputError(what, where=where, fix=fix)
         return found
 

@@ -113,9 +113,12 @@ def _check_tensors(path: Path, name: str, parts: dict[str, bytes]) -> None:
         for fqn, said in config.items():
             if said["use_pickle"] is not False or not isinstance(said["tensor_meta"], dict):
                 raise _unsafe(path, f"{fqn}, which is pickled")
-            if f"{name.rpartition('/')[0]}/{said['path_name']}" not in parts:
+            content = parts.get(f"{name.rpartition('/')[0]}/{said['path_name']}")
+            sizes = [size["as_int"] for size in said["tensor_meta"]["sizes"]]
+            # Values that are not there, or are on no real device, would be whatever the memory holds.
+            if content is None or said["tensor_meta"]["device"]["type"] != "cpu" or (not content and 0 not in sizes):
                 raise _strange(path, f"it lacks the values of {fqn}")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise _strange(path, f"{name} cannot be read ({type(error).__name__}: {error})") from error
 
 

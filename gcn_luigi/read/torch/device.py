@@ -13,6 +13,7 @@ from gcn_luigi.errors import ConfigError
 from gcn_luigi.prepare.missing.fill import Flag
 from gcn_luigi.read.normalise import scales_of
 from gcn_luigi.read.reader import Positions
+from gcn_luigi.read.store.orders import checked_positions
 from gcn_luigi.read.torch.ground import grounds_of
 from gcn_luigi.read.torch.loaders import Tensors, check_part, parts_of, resumed
 from gcn_luigi.read.torch.orientation import dihedral
@@ -78,16 +79,15 @@ class DeviceChips:
         for flag, run in groupby(enumerate(dataset.bands), lambda numbered: int(Flag[numbered[1].role.name])):
             numbers = [number for number, _ in run]
             self._runs.append((numbers[0], numbers[-1] + 1, flag))
-        self.pixels = self._pixels(memory_mb)
+        self._memory_mb, self.pixels = memory_mb, self._pixels(memory_mb)
 
     def __len__(self) -> int:
         """Return the number of chips."""
         return len(self.reader)
 
     def batch(self, positions: Sequence[int] | Positions) -> Tensors:
-        """Return chips as they are stored: the arrays of `ChipReader.batch`, equal to the bit."""
-        given = np.asarray(positions, np.int64)
-        return self.pixels.cut(np.where(given < 0, given + len(self), given))
+        """Return chips as they are stored: the arrays of `ChipReader.batch`, equal to the bit, and its errors."""
+        return self.pixels.cut(checked_positions(positions, len(self)))
 
     def normalise(self, image: torch.Tensor, flags: torch.Tensor) -> torch.Tensor:
         """Return images as `gcn_luigi.read.normalise` does, but in single precision, which devices are made for."""
@@ -126,9 +126,17 @@ class DeviceChips:
         Raises
         ------
         ConfigError
-            An argument is out of range, or chips are turned or years mixed without a seed.
+            An argument is out of range, chips are turned or years mixed without a seed, or pixels that do not fit are
+            to be divided among processes without `memory_mb`.
         """
         check_part(size, part, where="DeviceChips.batches")
+        if part[1] > 1 and self.pixels.group and self._memory_mb is None:
+            raise ConfigError(
+                "the pixels do not fit, and how many do may differ between processes, which then would not agree on "
+                "the order",
+                where="DeviceChips",
+                fix="give memory_mb, the same in each process, or use ChipStream",
+            )
         if seed is None and (turn or mix_years):
             raise ConfigError(
                 f"{'turning chips' if turn else 'mixing years'} is not possible without a seed",
@@ -158,7 +166,9 @@ class DeviceChips:
     def _pixels(self, memory_mb: float | None) -> DevicePixels | GroupedPixels:
         grounds = list(grounds_of(self.reader))
         most = _SHARE * free_memory(self.device) if memory_mb is None else memory_mb * _MEGABYTE
-        fitting = int(most // ground_bytes(self.reader, grounds))
+        fits = most / ground_bytes(self.reader, grounds)
+        # All of them if memory is infinite, and none if it is no number.
+        fitting = int(min(fits, len(grounds))) if fits > 0 else 0
         if fitting >= len(grounds):
             whole = DevicePixels(self.reader, grounds, self.device, len(grounds))
             whole.fill(range(len(grounds)))
@@ -201,8 +211,8 @@ class DeviceBatches:
         turn_seed: int | None,
     ) -> None:
         self._chips, self._order, self._parts, self._turn_seed = chips, order, parts, turn_seed
-        # The epoch in turn, how many of its batches were given, and how many the next pass leaves out.
-        self._epoch, self._given, self._left_out = -1, 0, 0
+        # The last epoch of which batches were given, how many, and whether the next pass is the rest of it.
+        self._epoch, self._given, self._goes_on = -1, 0, False
 
     def __len__(self) -> int:
         """Return the number of batches of this process in an epoch."""
@@ -210,19 +220,29 @@ class DeviceBatches:
 
     def __iter__(self) -> Iterator[Tensors]:
         """Begin the next epoch and yield the batches of this process; after `load_state_dict`, go on in its epoch."""
-        first, self._left_out = self._left_out, 0
-        self._epoch, self._given = (self._epoch, first) if first else (self._epoch + 1, 0)
-        order, turns = self._order(self._epoch), self._orientations(self._epoch)
+        first = self._given if self._goes_on else 0
+        epoch = self._epoch if self._goes_on else self._epoch + 1
+        order, turns = self._order(epoch), self._orientations(epoch)
         batches = self._chips.pixels.batches(order, self._parts(order)[first:])
         for number, raw in enumerate(batches, first + 1):
             if turns is not None:
                 raw = dihedral(raw, turns[raw["position"]])  # noqa: PLW2901
-            self._given = number
-            yield {**raw, "image": self._chips.normalise(raw["image"], raw["flags"])}
+            batch = {**raw, "image": self._chips.normalise(raw["image"], raw["flags"])}
+            # An epoch of which no batch was given has not begun.
+            self._epoch, self._given, self._goes_on = epoch, number, False
+            yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """Return the epoch in turn and how many of its batches were given, for a checkpoint."""
-        return {"epoch": self._epoch, "batches": self._given}
+        """Return the epoch in turn and how many of its batches were given, for a checkpoint.
+
+        If pixels come in groups of partitions, on which the order depends, the size of a group is in it as well.
+        """
+        return {"epoch": self._epoch, "batches": self._given, "group": self.group}
+
+    @property
+    def group(self) -> int:
+        """How many partitions are on the device at a time while chips are mixed; 0 if all are."""
+        return self._chips.pixels.group
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Let the next pass go on after a checkpoint: with the rest of its epoch, or with the next one.
@@ -230,10 +250,18 @@ class DeviceBatches:
         Raises
         ------
         ConfigError
-            The state is not one of `state_dict` for as many batches.
+            The state is not one of `state_dict` for as many batches, or for other groups of partitions.
         """
-        self._epoch, self._given = resumed(state, len(self), where="DeviceBatches.load_state_dict")
-        self._left_out = self._given if self._given < len(self) else 0
+        epoch, given = resumed(state, len(self), where="DeviceBatches.load_state_dict")
+        if 0 < given < len(self) and state.get("group", 0) != self.group:
+            raise ConfigError(
+                f"the epoch was begun with groups of {state.get('group', 0) or 'all'} partitions on the device, and "
+                f"now there are {self.group or 'all'}, so the rest of it is not known",
+                where="DeviceBatches.load_state_dict",
+                fix="give DeviceChips the same memory_mb in both runs, or a state from the end of an epoch",
+            )
+        self._epoch, self._given = epoch, given
+        self._goes_on = 0 < self._given < len(self)
 
     def _orientations(self, epoch: int) -> torch.Tensor | None:
         if self._turn_seed is None:

@@ -57,6 +57,8 @@ class GcnDataModule(LightningDataModule):
     on_device : bool
         Keep the pixels of each split on the device (`DeviceChips`). Otherwise they are read from the shards in a thread
         (`ChipStream`), and normalised and turned on the device.
+    memory_mb : float, optional
+        Megabytes of the device that the pixels of each split may take, as for `DeviceChips`.
     **chosen
         Passed on to `Dataset.chips` for each split: fold, years, where, threads, cache_mb.
 
@@ -77,6 +79,7 @@ class GcnDataModule(LightningDataModule):
         seed: int = 0,
         turn: bool = False,
         on_device: bool = False,
+        memory_mb: float | None = None,
         **chosen: Any,
     ) -> None:
         super().__init__()
@@ -85,7 +88,7 @@ class GcnDataModule(LightningDataModule):
             raise ConfigError(f"the seed is {seed}", where="GcnDataModule", fix="use a whole number from 0")
         self.dataset: Dataset = gcn_luigi.open_dataset(dataset) if isinstance(dataset, (str, Path)) else dataset
         self.batch_size, self.seed, self.turn, self.on_device = batch_size, seed, turn, on_device
-        self._chosen = chosen
+        self._memory_mb, self._chosen = memory_mb, chosen
         self._scales: tuple[torch.Tensor, ...] = ()
         self._on_device: dict[str, DeviceChips] = {}
         self._train: TrainLoader | None = None
@@ -96,8 +99,16 @@ class GcnDataModule(LightningDataModule):
     def train_dataloader(self) -> "TrainLoader":
         """Return the batches of train."""
         _, world = self._part()
-        settings = {"seed": self.seed, "batch_size": self.batch_size, "processes": world, "turn": self.turn}
-        self._train = loader = TrainLoader(self.trainer, self._batches("train", drop_last=world > 1), settings)
+        batches = self._batches("train", drop_last=world > 1)
+        group = batches.group if isinstance(batches, DeviceBatches) else 0
+        settings = {
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "processes": world,
+            "turn": self.turn,
+            "group": group,
+        }
+        self._train = loader = TrainLoader(self.trainer, batches, {**settings, "group": group})
         if not len(loader):
             raise ConfigError(
                 f"train has too few chips for {world} processes with batches of {self.batch_size}",
@@ -170,7 +181,9 @@ class GcnDataModule(LightningDataModule):
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
         if split not in self._on_device or self._on_device[split].device != device:
             chosen = self._chosen_for(split)
-            self._on_device[split] = DeviceChips(self.dataset, split, device=device, **chosen)
+            self._on_device[split] = DeviceChips(
+                self.dataset, split, device=device, memory_mb=self._memory_mb, **chosen
+            )
         turn = self.turn and is_train
         return self._on_device[split].batches(self.batch_size, seed=seed, turn=turn, drop_last=drop_last, part=part)
 
@@ -227,7 +240,7 @@ class TrainLoader(EpochLoader):
     batches : ChipStream or DeviceBatches
         The batches.
     settings : mapping
-        Everything on which the batches of an epoch depend: seed, batch_size, processes and turn.
+        Everything on which the batches of an epoch depend: seed, batch_size, processes, turn and group.
     """
 
     def __init__(self, trainer: Any, batches: ChipStream | DeviceBatches, settings: Mapping[str, int]) -> None:
@@ -272,5 +285,5 @@ class TrainLoader(EpochLoader):
                 where="GcnDataModule, ckpt_path",
                 fix="use the settings of the interrupted training, or a checkpoint from the end of an epoch",
             )
-        self._batches.load_state_dict({name: state[name] for name in ("epoch", "batches") if name in state})
+        self._batches.load_state_dict({name: state[name] for name in ("epoch", "batches", "group") if name in state})
         self._goes_on = True

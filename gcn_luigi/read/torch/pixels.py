@@ -47,6 +47,8 @@ class DevicePixels:
 
     def __init__(self, reader: ChipReader, grounds: Sequence[Ground], device: torch.device, count: int) -> None:
         self._reader, self._grounds, self._device = reader, grounds, device
+        # Grounds of a group, whose chips alone are mixed; 0 if all are.
+        self.group = 0
         forms = _forms(reader, grounds)
         try:
             self._planes = {
@@ -128,7 +130,7 @@ class GroupedPixels:
     """
 
     def __init__(self, reader: ChipReader, grounds: Sequence[Ground], device: torch.device, count: int) -> None:
-        self._reader, self._device, self._count = reader, device, count
+        self._reader, self._device, self.group = reader, device, count
         self._rooms = [DevicePixels(reader, grounds, device, count) for _ in range(2)]
         self._ground_of = np.empty(len(reader), np.int64)
         for number, ground in enumerate(grounds):
@@ -137,8 +139,8 @@ class GroupedPixels:
     def order(self, seed: int | None, epoch: int) -> Positions:
         """Return all positions, group by group. With a seed, grounds are mixed, and the chips of each group."""
         if seed is None:
-            return np.argsort(self._ground_of // self._count, kind="stable").astype(np.int64)
-        return shuffled_in_groups(self._ground_of, self._count, seed=seed, epoch=epoch)
+            return np.argsort(self._ground_of // self.group, kind="stable").astype(np.int64)
+        return shuffled_in_groups(self._ground_of, self.group, seed=seed, epoch=epoch)
 
     def cut(self, positions: Positions) -> Tensors:
         """Return chips as they are stored, of whichever ground: a few are read from the shards."""
@@ -147,13 +149,10 @@ class GroupedPixels:
 
     def batches(self, order: Positions, parts: Sequence[Positions]) -> Iterator[Tensors]:
         """Yield the chips of each of `parts`, which are pieces of `order`, in turn."""
-        # Of each ground, in the order in which they are needed first.
-        rank = np.full(int(self._ground_of.max()) + 1, -1, np.int64)
-        needed, first = np.unique(self._ground_of[order], return_index=True)
-        rank[needed[np.argsort(first)]] = np.arange(len(needed))
-        group_of = rank[self._ground_of] // self._count
+        group_of_ground = self._groups(order)
+        group_of = group_of_ground[self._ground_of]
         numbers = np.unique(group_of[np.concatenate(parts)]) if parts else np.empty(0, np.int64)
-        groups = [np.flatnonzero((rank >= 0) & (rank // self._count == number)) for number in numbers.tolist()]
+        groups = [np.flatnonzero(group_of_ground == number) for number in numbers.tolist()]
         with ThreadPoolExecutor(1, thread_name_prefix="gcn-device") as lane:
             turns = _Turns(self._device)
             calls = (partial(turns.fill, self._rooms[turn % 2], turn, group) for turn, group in enumerate(groups))
@@ -169,6 +168,26 @@ class GroupedPixels:
                             room, turn = next(filled), turn + 1
                         pieces.append(room.cut(part[own == wanted]))
                     yield {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
+
+    def _groups(self, order: Positions) -> NDArray[np.int64]:
+        """Return the group of each ground, (ground,) in the order of their use; -1 for one that `order` does not need.
+
+        No chip of a group comes before the last one of an earlier group. Where years are mixed, some grounds of a group
+        of `order` are not needed, so groups cannot be counted off.
+        """
+        grounds = self._ground_of[order]
+        needed, first = np.unique(grounds, return_index=True)
+        last = len(grounds) - 1 - np.unique(grounds[::-1], return_index=True)[1]
+        turn = np.argsort(first)
+        # Grounds whose chips are mixed with one another stay together.
+        starts = np.flatnonzero(first[turn][1:] > np.maximum.accumulate(last[turn])[:-1]) + 1
+        found = np.full(int(self._ground_of.max()) + 1, -1, np.int64)
+        number = taken = 0
+        for together in np.split(needed[turn], starts):
+            if taken + len(together) > self.group:
+                number, taken = number + 1, 0
+            found[together], taken = number, taken + len(together)
+        return found
 
 
 class _Turns:

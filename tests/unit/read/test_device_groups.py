@@ -171,3 +171,26 @@ def test_windows_are_equal_by_one_operation_and_one_by_one(shape, n_chips):
     for chip in range(n_chips):
         row, col = corners[chip]
         assert torch.equal(found[0][chip], plane[slots[chip], ..., row : row + 16, col : col + 16])
+
+
+def test_the_rest_of_an_epoch_of_other_groups_is_refused(dataset, partition_mb):
+    few, more = (grouped(dataset, partition_mb, count).batches(16, seed=1) for count in (2, 4))
+    whole = DeviceChips(dataset, "train", device="cpu").batches(16, seed=1)
+    next(iter(few))
+
+    for other, now in ((more, "2"), (whole, "all")):
+        with pytest.raises(ConfigError, match=f"groups of 1 partitions on the device, and now there are {now}"):
+            other.load_state_dict(few.state_dict())
+    list(few)
+    whole.load_state_dict(few.state_dict())
+    assert next(iter(whole))["position"].tolist() != next(iter(few))["position"].tolist()
+
+
+def test_processes_must_agree_on_the_memory_for_groups(dataset, partition_mb, monkeypatch):
+    monkeypatch.setattr("gcn_luigi.read.torch.device.free_memory", lambda _device: int(9 * partition_mb * 1e6))
+    chips = DeviceChips(dataset, "train", device="cpu")
+    assert chips.pixels.group == 2
+
+    assert len(chips.batches(8, seed=1))
+    with pytest.raises(ConfigError, match="may differ between processes"):
+        chips.batches(8, seed=1, part=(0, 2))

@@ -319,6 +319,32 @@ def test_statistics_out_of_range_are_refused(saved, tmp_path, change):
         load_model(changed(saved, tmp_path, CARD, lambda said: said["bands"][0].update(change)))
 
 
+@pytest.mark.parametrize("change", [{"size": float("inf")}, {"pixel_size": float("inf")}, {"bands": "twice"}])
+def test_a_card_that_makes_no_sense_is_refused(saved, tmp_path, change):
+    def wrong(said):
+        said.update({"bands": [*said["bands"][:-1], said["bands"][0]]} if "bands" in change else change)
+
+    with pytest.raises(InputError, match=r"cannot be read|make no sense"):
+        load_model(changed(saved, tmp_path, CARD, wrong))
+
+
+@pytest.mark.parametrize("name", [CARD, GRAPH, WEIGHTS, CONSTANTS])
+def test_endless_brackets_are_refused(saved, tmp_path, name):
+    with pytest.raises(InputError, match="cannot be read"):
+        load_model(changed(saved, tmp_path, name, b"[" * 200_000))
+
+
+def _on_no_device(config):
+    next(iter(config["config"].values()))["tensor_meta"]["device"]["type"] = "meta"
+
+
+@pytest.mark.parametrize(("name", "change"), [("data/weights/weight_0", b""), (WEIGHTS, _on_no_device)])
+def test_weights_that_are_not_there_are_refused(saved, tmp_path, name, change):
+    """Torch would take what the memory holds for them."""
+    with pytest.raises(InputError, match="lacks the values of"):
+        load_model(changed(saved, tmp_path, name, change))
+
+
 def test_a_program_of_torch_without_a_card_is_refused(model, images, tmp_path):
     model.eval()
     torch.export.save(torch.export.export(model, (images,)), str(tmp_path / "plain.pt2"))
