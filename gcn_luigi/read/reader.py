@@ -138,15 +138,7 @@ class ChipReader:
         return [str(self._store.ids[position]) for position in positions]
 
     def positions(self, indices: Sequence[int] | Positions) -> Positions:
-        """Return positions from 0 on, (chip,) int64; negative ones count from the end.
-
-        Raises
-        ------
-        IndexError
-            There is no such chip.
-        InputError
-            They are no sequence of whole numbers.
-        """
+        """Return positions from 0 on, (chip,) int64. Raise IndexError for chips beyond, InputError for other values."""
         positions = np.asarray(indices)
         if positions.size == 0:
             return np.empty(0, np.int64)
