@@ -76,7 +76,8 @@ def opened(source: Any, dataset: Expected, bands: Sequence[str] | None, nodata: 
     Raises
     ------
     ConfigError
-        A band is missing, an axis or a nodata value does not fit, pixels have another size, or rasterio is missing.
+        A band is missing or its name is there twice, an axis, a type, a scale or a nodata value does not fit, pixels
+        have another size on the ground or are not north-up, or rasterio is missing.
     InputError
         The file cannot be read.
     """
@@ -84,6 +85,8 @@ def opened(source: Any, dataset: Expected, bands: Sequence[str] | None, nodata: 
         with _file(Path(source), dataset, bands, nodata) as raster:
             yield raster
         return
+    if not hasattr(source, "ndim"):
+        raise _unfit(f"a {type(source).__name__} holds no pixels", "give a path, a DataArray or an array (band, y, x)")
     array, names = source, bands
     if hasattr(source, "dims"):
         if {*source.dims} != {"band", "y", "x"}:
@@ -96,6 +99,8 @@ def opened(source: Any, dataset: Expected, bands: Sequence[str] | None, nodata: 
         _check_coordinates(array, dataset.lattice.pixel_size)
     if array.ndim != 3:
         raise _unfit(f"an array of shape {array.shape} is not (band, y, x)", "give three axes, in this order")
+    if 0 in array.shape:
+        raise _unfit(f"an array of shape {array.shape} has no pixels", "give at least one row and one column")
     _check_type(array.dtype, "the raster")
     positions = _positions(dataset, names, int(array.shape[0]), "the array")
     of_band = [band.nodata for band in dataset.bands] if nodata is None else _marks(nodata, positions, array.shape[0])

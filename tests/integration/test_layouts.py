@@ -4,6 +4,7 @@ import json
 import pickle
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import geopandas as gpd
 import h5py
@@ -142,6 +143,33 @@ def test_the_edge_policy_is_kept_in_every_layout(tmp_path, region, paths, partit
             np.testing.assert_array_equal(chip["image"], wanted["image"])
             np.testing.assert_array_equal(chip["label"], wanted["label"][0])
             np.testing.assert_array_equal(chip["flags"], wanted["flags"][0])
+
+
+@pytest.mark.parametrize("storage", LAYOUTS)
+@pytest.mark.parametrize("edge", ["pad", "legacy", "drop", "clamp"])
+def test_the_edge_policy_is_kept_on_a_device(tmp_path, region, paths, tiny, tiny_output, storage, edge):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from gcn_luigi.read.torch import DeviceChips  # noqa: PLC0415  it imports torch
+    from gcn_luigi.read.torch.ground import grounds_of  # noqa: PLC0415
+    from gcn_luigi.read.torch.pixels import ground_bytes  # noqa: PLC0415
+
+    path = tmp_path / "train.h5"
+    columns = built(changed(region, edge, 24, layout=storage), paths, path)
+    index = pd.DataFrame(columns).assign(shard=path.name, shard_row=range(len(columns["row"])), year=2000)
+    reader, whole = ChipReader(tmp_path, index), gcn_luigi.open_dataset(tiny_output / tiny.region)
+    of_reader = SimpleNamespace(chips=lambda *_, **__: reader, statistics=whole.statistics, bands=whole.bands)
+    grounds = list(grounds_of(reader))
+    for room in (len(grounds) + 1, 4):
+        memory_mb = room * ground_bytes(reader, grounds) / 1e6
+        shown = []
+        for batch in DeviceChips(of_reader, "train", device="cpu", memory_mb=memory_mb).batches(7, seed=2):
+            plain = reader.batch(batch["position"].numpy())
+            np.testing.assert_array_equal(batch["label"].numpy(), plain["label"])
+            np.testing.assert_array_equal(batch["flags"].numpy(), plain["flags"])
+            raw = {name: torch.from_numpy(plain[name]) for name in ("image", "flags")}
+            assert torch.equal(batch["image"], DeviceChips(of_reader, "train", device="cpu").normalise(**raw))
+            shown += batch["position"].tolist()
+        assert sorted(shown) == list(range(len(reader)))
 
 
 @pytest.mark.parametrize("storage", LAYOUTS)

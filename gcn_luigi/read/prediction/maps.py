@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -232,10 +233,10 @@ def model_from(path: str | os.PathLike[str], architecture: str | None = None) ->
 
 def _source(source: Any, dataset: "Dataset") -> tuple[Any, str]:
     """Return what is to be opened, and the name of the map."""
-    if not isinstance(source, int):
+    if not isinstance(source, Integral):
         is_file = isinstance(source, (str, os.PathLike))
         return source, (Path(source).stem if is_file else "map")
-    stack = dataset.paths.stack(source)
+    stack = dataset.paths.stack(int(source))
     if not stack.is_file():
         years = [str(year) for year in dataset.description.get("configuration", {}).get("years", [])]
         raise ConfigError(

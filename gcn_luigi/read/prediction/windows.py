@@ -23,8 +23,8 @@ from gcn_luigi.read.rasters import Raster
 Score = Callable[[NDArray[np.float32]], NDArray[Any]]
 # About so many pixels of each band are in memory at a time. A strip is as wide as some blocks of the file.
 _PIXELS, _BLOCK = 1 << 20, 512
-# Scores whose sums over classes differ from 1 by less than this are shares already.
-_ROUNDING = 1e-4
+# Scores whose sums over classes differ from 1 by less than this are shares already, also those of half precision.
+_ROUNDING = 0.01
 
 
 @dataclass(frozen=True)

@@ -183,3 +183,9 @@ def test_scales_that_a_file_declares_are_those_of_the_dataset(tmp_path):
         file.scales = (0.0001, 1.0, 1.0)
     with pytest.raises(ConfigError, match=r"red .*0.0001"):
         read(path)
+
+
+@pytest.mark.parametrize("source", [image_of()[:, :0], image_of()[..., :0], None, [[1]]])
+def test_what_has_no_pixels_is_refused(source):
+    with pytest.raises(ConfigError, match="no pixels"):
+        read(source)

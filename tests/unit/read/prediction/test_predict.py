@@ -275,6 +275,12 @@ def test_bands_are_found_by_name_in_files_and_data_arrays(dataset, model, tmp_pa
         np.testing.assert_array_equal(pixels(found.probabilities), pixels(wanted.probabilities))
 
 
+def test_a_year_may_be_a_number_of_a_table(dataset, year, model, tmp_path):
+    years = dataset.chip_table["year"]
+    found = predict(model, dataset, tmp_path, years[years == year].iloc[0], windows=ON_CPU)
+    assert found.classes.name == f"{year}_classes.tif"
+
+
 def test_a_raster_smaller_than_a_window_is_filled_up_with_missing_pixels(dataset, model, tmp_path):
     image = scene(dataset, (20, 90))
     found = predict(model, dataset, tmp_path, image, windows=ON_CPU)

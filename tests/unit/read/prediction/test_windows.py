@@ -242,3 +242,19 @@ def test_shares_instead_of_scores_are_refused():
             raster_of(image_of((20, 20))), plan_of(), lambda images: np.stack([*map(shares_of, by_pixel(images))])
         )
     assert "leave out its last softmax" in refused.value.fix
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_shares_of_half_precision_are_refused_as_well(kind):
+    """Their sums differ from 1 by some thousandths."""
+    rng = np.random.default_rng(1)
+
+    def rounded(images):
+        shares = np.stack([shares_of(one) for one in rng.normal(size=(len(images), 3, *images.shape[2:]))])
+        if kind == "float16":
+            return shares.astype(np.float16)
+        bits = shares.astype(np.float32).view(np.uint32)
+        return ((bits + 0x8000) & np.uint32(0xFFFF0000)).view(np.float32)
+
+    with pytest.raises(ConfigError, match="add up to 1"):
+        list(finished_rows(raster_of(image_of((20, 20))), CARD, plan_of(), rounded, {}))
