@@ -66,6 +66,9 @@ class Windows:
         """Return the windows for a model; raise ConfigError if a value is out of range."""
         size = model.card.size if self.size is None else self.size
         overlap = size // 2 if self.overlap is None else self.overlap
+        numbers = {"size": size, "overlap": overlap, "batch": self.batch}
+        if broken := [f"{name}={value!r}" for name, value in numbers.items() if not isinstance(value, Integral)]:
+            raise ConfigError(f"{listed(broken)} cannot be used", where="Windows", fix="give whole numbers")
         wrong = {
             f"a window of {size} px": size < 1,
             f"an overlap of {overlap} px with windows of {size} px": not 0 <= overlap < max(size, 1),

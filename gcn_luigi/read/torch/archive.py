@@ -35,7 +35,8 @@ _TARGET = re.compile(
 # Operators that read files.
 _REFUSED_TARGETS = ("torch.ops.aten.from_file",)
 _SYMBOL = re.compile(r"Symbol\('[a-z]+\d+'(, (positive|nonnegative|integer)=True)*\)")
-_EXPRESSION = re.compile(r"(\s|\d+|[(),+*/-]|\b(Add|Mul|Pow|Integer|Rational|Max|Min|FloorDiv|Mod|CleanDiv)\b)*")
+# Without powers: a tower of them would never be computed.
+_EXPRESSION = re.compile(r"(\s|\d+|[(),+/-]|\*(?!\*)|\b(Add|Mul|Integer|Rational|Max|Min|FloorDiv|Mod|CleanDiv)\b)*")
 _NAME = re.compile(r"[\w.]*", re.ASCII)
 _WORD = re.compile(r"[\w.:+-]*", re.ASCII)
 _CONTAINERS = (None, "builtins.tuple", "builtins.list", "builtins.dict")

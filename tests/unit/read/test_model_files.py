@@ -214,6 +214,8 @@ def _tree(graph):
         (GRAPH, lambda graph: _first_size(graph).update(expr_str="__import__('os').mkdir('bomb')")),
         (GRAPH, lambda graph: _first_size(graph).update(expr_str="Symbol('s1', positive=True).__class__")),
         (GRAPH, lambda graph: _first_size(graph).update(expr_str="exit(1)")),
+        (GRAPH, lambda graph: _first_size(graph).update(expr_str="9**9**9**9")),
+        (GRAPH, lambda graph: _first_size(graph).update(expr_str="Pow(9, Pow(9, Pow(9, 9)))")),
         (GRAPH, lambda graph: _node(graph).update(target="torch.load")),
         (GRAPH, lambda graph: _node(graph).update(target="torch.ops.aten.from_file.default")),
         (GRAPH, lambda graph: _node(graph).update(target="torch.ops.aten.relu.__init__")),

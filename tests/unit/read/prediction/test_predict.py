@@ -363,7 +363,7 @@ def test_statistics_are_those_of_the_model_and_a_difference_is_said(dataset, tmp
     "wrong",
     [
         {"size": 0}, {"overlap": 32}, {"overlap": -1}, {"size": 16, "overlap": 16}, {"batch": 0},
-        {"blending": "cosine"}, {"missing": "some"},
+        {"blending": "cosine"}, {"missing": "some"}, {"overlap": 1.5}, {"size": 32.0}, {"batch": "8"},
     ],
 )  # fmt: skip
 def test_windows_that_make_no_sense_are_refused(dataset, model, tmp_path, wrong):
