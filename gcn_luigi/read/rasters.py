@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from gcn_luigi.bands import Band
     from gcn_luigi.lattice import Lattice
 
-# Pixels of a file and of the dataset may differ by this share of their edge.
-_SAME_SIZE = 1e-3
+# Pixels of a file, of a model and of the dataset may differ by this share of their edge.
+SAME_SIZE = 1e-3
 _LARGEST_INT16 = 32767
 
 # One value, or one for each band of the source; None is what the source declares.
@@ -183,7 +183,7 @@ def _check_place(file: Any, edge: float, where: str) -> None:
         raise ConfigError(f"its pixels are in degrees, but those of the dataset are {edge:g} m", where=where, fix=fix)
     metres = crs.linear_units_factor[1] if crs and crs.is_projected else 1.0
     _check_size((math.hypot(place.a, place.d) * metres, math.hypot(place.b, place.e) * metres), edge, where)
-    if place.a <= 0 or place.e >= 0 or max(abs(place.b), abs(place.d)) > _SAME_SIZE * place.a:
+    if place.a <= 0 or place.e >= 0 or max(abs(place.b), abs(place.d)) > SAME_SIZE * place.a:
         raise _turned(where)
 
 
@@ -202,7 +202,7 @@ def _check_coordinates(array: Any, edge: float) -> None:
 
 def _check_size(sizes: tuple[float, float], edge: float, where: str) -> None:
     # NaN is not the same either.
-    if not all(abs(size / edge - 1) <= _SAME_SIZE for size in sizes):
+    if not all(abs(size / edge - 1) <= SAME_SIZE for size in sizes):
         raise ConfigError(
             f"its pixels are {sizes[0]:g} x {sizes[1]:g} m, but those of the dataset are {edge:g} m",
             where=where,

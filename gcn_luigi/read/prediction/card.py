@@ -13,6 +13,7 @@ from gcn_luigi.bands import Band
 from gcn_luigi.classes import ClassTable
 from gcn_luigi.errors import ConfigError, InputError, listed
 from gcn_luigi.read.normalise import scales_of
+from gcn_luigi.read.rasters import SAME_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from gcn_luigi.read.dataset import Dataset
 
 FORMAT = "gcn_luigi model 1"
-# Pixels may differ by this share of their edge.
-_SAME_SIZE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ class ModelCard:
                 what = f"{band.name} is stored as {_said(here)}, and the model was trained with {_said(there)}"
                 raise ConfigError(what, where=dataset.place, fix=fix)
         edge = dataset.lattice.pixel_size
-        if abs(self.pixel_size / edge - 1) > _SAME_SIZE:
+        if abs(self.pixel_size / edge - 1) > SAME_SIZE:
             what = f"its pixels are {edge:g} m, and the model was trained with {self.pixel_size:g} m"
             raise ConfigError(what, where=dataset.place, fix=fix)
         return ModelInput(tuple(known[name] for name in self.names), dataset.dtype, dataset.lattice)

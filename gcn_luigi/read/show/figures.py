@@ -18,6 +18,7 @@ from gcn_luigi.errors import InputError
 from gcn_luigi.prepare.appearance import MISSING_COLOURS
 from gcn_luigi.prepare.missing.fill import MISSING, Flag
 from gcn_luigi.prepare.pictures import label_picture, missing_picture
+from gcn_luigi.read.normalise import scales_of
 from gcn_luigi.read.show.looks import Picture, look_of, row_of
 
 if TYPE_CHECKING:
@@ -106,8 +107,7 @@ def panels(
     hidden = np.zeros(image.shape[-2:], np.uint8)
     if normalised:
         hidden[(image[[position for position, *_ in shown.stretch]] == 0).all(axis=0)] = shown.hiding
-        known = [dataset.statistics["bands"][band.name] for band in dataset.bands]
-        mean, std = (np.array([one[key] for one in known])[:, None, None] for key in ("mean", "std"))
+        mean, std = scales_of(dataset.statistics, [band.name for band in dataset.bands])
         image = image * std + mean
     stored = np.full(256, LABEL_IGNORE, np.uint8)
     stored[: len(dataset.classes)] = dataset.classes.values

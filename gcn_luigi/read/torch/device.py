@@ -1,8 +1,7 @@
 """Chips that are cut on the device: partitions go there once, and each batch is cut, turned and normalised there."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import groupby
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,14 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.prepare.missing.fill import Flag
-from gcn_luigi.read.normalise import scales_of
 from gcn_luigi.read.reader import Positions
 from gcn_luigi.read.store.orders import checked_positions
 from gcn_luigi.read.torch.ground import grounds_of
 from gcn_luigi.read.torch.loaders import Tensors, check_part, parts_of, resumed
 from gcn_luigi.read.torch.orientation import dihedral
 from gcn_luigi.read.torch.pixels import DevicePixels, GroupedPixels, free_memory, ground_bytes
+from gcn_luigi.read.torch.scaling import DeviceScaling
 from gcn_luigi.read.transforms import orientations
 
 if TYPE_CHECKING:
@@ -72,13 +70,7 @@ class DeviceChips:
         self.reader = dataset.chips(split, **chosen)
         self.reader.check_not_empty()
         self.device = usable_device(device, where="DeviceChips, device")
-        mean, std = scales_of(dataset.statistics, [band.name for band in dataset.bands])
-        self._mean, self._std = (torch.from_numpy(values.astype(np.float32)).to(self.device) for values in (mean, std))
-        # Runs of bands with the same flag for missing pixels: first band, band after the last one, flag.
-        self._runs: list[tuple[int, int, int]] = []
-        for flag, run in groupby(enumerate(dataset.bands), lambda numbered: int(Flag[numbered[1].role.name])):
-            numbers = [number for number, _ in run]
-            self._runs.append((numbers[0], numbers[-1] + 1, flag))
+        self._scaling = DeviceScaling(dataset, self.device)
         self._memory_mb, self.pixels = memory_mb, self._pixels(memory_mb)
 
     def __len__(self) -> int:
@@ -91,11 +83,7 @@ class DeviceChips:
 
     def normalise(self, image: torch.Tensor, flags: torch.Tensor) -> torch.Tensor:
         """Return images as `gcn_luigi.read.normalise` does, but in single precision, which devices are made for."""
-        # The first operation converts as well, and the others need no memory of their own.
-        scaled = torch.sub(image, self._mean).div_(self._std)
-        for first, end, flag in self._runs:
-            scaled[:, first:end].masked_fill_(((flags & flag) != 0).unsqueeze(1), 0.0)
-        return scaled
+        return self._scaling(image, flags)
 
     def batches(
         self,
@@ -166,7 +154,8 @@ class DeviceChips:
     def _pixels(self, memory_mb: float | None) -> DevicePixels | GroupedPixels:
         grounds = list(grounds_of(self.reader))
         most = _SHARE * free_memory(self.device) if memory_mb is None else memory_mb * _MEGABYTE
-        fits = most / ground_bytes(self.reader, grounds)
+        each = ground_bytes(self.reader, grounds)
+        fits = most / each
         # All of them if memory is infinite, and none if it is no number.
         fitting = int(min(fits, len(grounds))) if fits > 0 else 0
         if fitting >= len(grounds):
@@ -175,8 +164,7 @@ class DeviceChips:
             return whole
         if fitting < _FEWEST:
             raise ConfigError(
-                f"{most / 1e6:,.0f} MB hold fewer than {_FEWEST} partitions of "
-                f"{ground_bytes(self.reader, grounds) / 1e6:.1f} MB",
+                f"{most / 1e6:,.0f} MB hold fewer than {_FEWEST} partitions of {each / 1e6:.1f} MB",
                 where="DeviceChips, memory_mb",
                 fix="allow more memory, or use ChipStream, which reads from the shards",
             )
@@ -215,7 +203,12 @@ class DeviceBatches:
         self._epoch, self._given, self._goes_on = -1, 0, False
 
     def __len__(self) -> int:
-        """Return the number of batches of this process in an epoch."""
+        """Return the number of batches of this process in an epoch, which is the same for all epochs."""
+        return self._n_batches
+
+    @cached_property
+    def _n_batches(self) -> int:
+        # An order is drawn for it, and trainers ask often.
         return len(self._parts(self._order(0)))
 
     def __iter__(self) -> Iterator[Tensors]:

@@ -9,6 +9,7 @@ from pyproj import CRS
 from torchgeo.datasets import NonGeoDataset
 
 from gcn_luigi.errors import ConfigError
+from gcn_luigi.read.labels import map_label
 from gcn_luigi.read.normalise import normalise
 
 if TYPE_CHECKING:
@@ -67,9 +68,6 @@ class TorchgeoChips(NonGeoDataset):
         self.reader = dataset.chips(split, **chosen)
         self.reader.check_not_empty()
         self._dataset = dataset
-        # A label that is missing, or of no class, stays 255.
-        self._places = np.full(256, 255, np.int64)
-        self._places[list(dataset.classes.values)] = np.arange(len(dataset.classes))
 
     def __len__(self) -> int:
         """Return the number of chips."""
@@ -85,7 +83,7 @@ class TorchgeoChips(NonGeoDataset):
         left, bottom, right, top = (float(row[name]) for name in ("left", "bottom", "right", "top"))
         sample: Sample = {
             "image": torch.from_numpy(np.asarray(image, np.float32)),
-            "mask": torch.from_numpy(self._places[chip["label"]]),
+            "mask": torch.from_numpy(map_label(chip["label"], "classes", self._dataset.classes)).long(),
             "crs": self.crs,
             "bounds": (slice(left, right, self.res), slice(bottom, top, self.res)),
             "chip_id": chip["chip_id"],

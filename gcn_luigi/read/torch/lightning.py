@@ -4,17 +4,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 import gcn_luigi
 from gcn_luigi.errors import ConfigError
-from gcn_luigi.prepare.missing.fill import Flag
-from gcn_luigi.read.normalise import scales_of
 from gcn_luigi.read.reader import ChipReader
 from gcn_luigi.read.torch.device import DeviceBatches, DeviceChips
 from gcn_luigi.read.torch.loaders import ChipStream, check_part
 from gcn_luigi.read.torch.orientation import dihedral
+from gcn_luigi.read.torch.scaling import DeviceScaling
 from gcn_luigi.read.transforms import orientations
 
 try:
@@ -89,7 +87,7 @@ class GcnDataModule(LightningDataModule):
         self.dataset: Dataset = gcn_luigi.open_dataset(dataset) if isinstance(dataset, (str, Path)) else dataset
         self.batch_size, self.seed, self.turn, self.on_device = batch_size, seed, turn, on_device
         self._memory_mb, self._chosen = memory_mb, chosen
-        self._scales: tuple[torch.Tensor, ...] = ()
+        self._scaling: DeviceScaling | None = None
         self._on_device: dict[str, DeviceChips] = {}
         self._train: TrainLoader | None = None
         self._resumed: Mapping[str, int] | None = None
@@ -154,9 +152,9 @@ class GcnDataModule(LightningDataModule):
         own = dict(batch)
         turns = own.pop(_TURN)
         image, flags = own["image"], own["flags"]
-        mean, std, missing = self._scales_on(image.device)
-        scaled = (image.float() - mean) / std
-        own["image"] = scaled.masked_fill_((flags.unsqueeze(1) & missing) != 0, 0.0)
+        if self._scaling is None or self._scaling.device != image.device:
+            self._scaling = DeviceScaling(self.dataset, image.device)
+        own["image"] = self._scaling(image, flags)
         own = own if turns is None else dihedral(own, turns)
         # Lightning converted the batch to the precision of the model before the image was made of whole numbers.
         return own if self.trainer is None else self.trainer.precision_plugin.convert_input(own)
@@ -186,15 +184,6 @@ class GcnDataModule(LightningDataModule):
             )
         turn = self.turn and is_train
         return self._on_device[split].batches(self.batch_size, seed=seed, turn=turn, drop_last=drop_last, part=part)
-
-    def _scales_on(self, device: torch.device) -> tuple[torch.Tensor, ...]:
-        if not self._scales or self._scales[0].device != device:
-            bands = self.dataset.bands
-            mean, std = scales_of(self.dataset.statistics, [band.name for band in bands])
-            missing = np.array([Flag[band.role.name] for band in bands], np.uint8).reshape(-1, 1, 1)
-            arrays = (mean.astype(np.float32), std.astype(np.float32), missing)
-            self._scales = tuple(torch.from_numpy(array).to(device) for array in arrays)
-        return self._scales
 
 
 class EpochLoader:

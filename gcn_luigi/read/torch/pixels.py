@@ -1,6 +1,6 @@
 """Pixels on a device, from which chips are cut: of all partitions, or of two groups of them at a time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -16,7 +16,7 @@ from gcn_luigi.read.reader import ChipReader, Positions
 from gcn_luigi.read.store.memory import free_bytes
 from gcn_luigi.read.store.orders import shuffled_in_groups
 from gcn_luigi.read.torch.ground import Ground
-from gcn_luigi.read.torch.loaders import Tensors
+from gcn_luigi.read.torch.loaders import Tensors, tensors
 
 # Dimensions of the plane of images: ground, band, y, x.
 _OF_IMAGES = 4
@@ -62,12 +62,12 @@ class DevicePixels:
             ) from error
         # The slot of each ground; -1 without.
         self._slots = np.full(len(grounds), -1, np.int64)
-        number = np.empty(len(reader), np.int64)
-        corner = np.empty((len(reader), 2), np.int64)
-        for position, ground in enumerate(grounds):
-            number[ground.chips] = position
-            corner[ground.chips] = np.column_stack([ground.rows, ground.cols])
-        self._number, self._corner = number, corner
+        # The ground of each chip, and its first row and column there.
+        self.ground_of = np.empty(len(reader), np.int64)
+        self._corner = np.empty((len(reader), 2), np.int64)
+        for number, ground in enumerate(grounds):
+            self.ground_of[ground.chips] = number
+            self._corner[ground.chips] = np.column_stack([ground.rows, ground.cols])
 
     def fill(self, numbers: Sequence[int]) -> None:
         """Put the pixels of these grounds in place of those that are here. Nothing may be cut meanwhile."""
@@ -82,7 +82,7 @@ class DevicePixels:
 
     def cut(self, positions: Positions) -> Tensors:
         """Return chips as they are stored: the arrays of `ChipReader.batch`, equal to the bit."""
-        slots, corners = self._slots[self._number[positions]], self._corner[positions]
+        slots, corners = self._slots[self.ground_of[positions]], self._corner[positions]
         cut = copied if self._device.type == "cpu" else indexed
         found = {name: cut(plane, slots, corners, self._reader.size) for name, plane in self._planes.items()}
         return {**found, "position": torch.from_numpy(positions).to(self._device)}
@@ -132,9 +132,7 @@ class GroupedPixels:
     def __init__(self, reader: ChipReader, grounds: Sequence[Ground], device: torch.device, count: int) -> None:
         self._reader, self._device, self.group = reader, device, count
         self._rooms = [DevicePixels(reader, grounds, device, count) for _ in range(2)]
-        self._ground_of = np.empty(len(reader), np.int64)
-        for number, ground in enumerate(grounds):
-            self._ground_of[ground.chips] = number
+        self._ground_of = self._rooms[0].ground_of
 
     def order(self, seed: int | None, epoch: int) -> Positions:
         """Return all positions, group by group. With a seed, grounds are mixed, and the chips of each group."""
@@ -144,8 +142,7 @@ class GroupedPixels:
 
     def cut(self, positions: Positions) -> Tensors:
         """Return chips as they are stored, of whichever ground: a few are read from the shards."""
-        batch: Mapping[str, Any] = self._reader.batch(positions)
-        return {name: torch.from_numpy(values).to(self._device) for name, values in batch.items()}
+        return {name: values.to(self._device) for name, values in tensors(self._reader.batch(positions)).items()}
 
     def batches(self, order: Positions, parts: Sequence[Positions]) -> Iterator[Tensors]:
         """Yield the chips of each of `parts`, which are pieces of `order`, in turn."""
@@ -233,10 +230,9 @@ def free_memory(device: torch.device) -> int:
 def _forms(reader: ChipReader, grounds: Sequence[Ground]) -> dict[str, _Form]:
     """Return the shape and type of each plane of a ground, by name."""
     height, width = (max(getattr(one, side) for one in grounds) for side in ("height", "width"))
-    one: Mapping[str, Any] = reader.batch([0])
     return {
-        name: ((*pixels.shape[1:-2], height, width), torch.from_numpy(pixels).dtype)
-        for name, pixels in one.items()
+        name: ((*pixels.shape[1:-2], height, width), pixels.dtype)
+        for name, pixels in tensors(reader.batch([0])).items()
         if name != "position"
     }
 
