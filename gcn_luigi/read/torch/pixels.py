@@ -191,14 +191,16 @@ class _Turns:
     """Fill two rooms in turn, on a stream of the device other than that on which chips are cut."""
 
     def __init__(self, device: torch.device) -> None:
-        self._stream: Any = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
-        self._cut: list[torch.cuda.Event | None] = [None, None]
+        # Torch gives its streams and events no types.
+        self._cuda: Any = torch.cuda
+        self._stream: Any = self._cuda.Stream(device) if device.type == "cuda" else None
+        self._cut: list[Any] = [None, None]
 
     def release(self, turn: int) -> None:
         """Note that all chips of a turn were asked for; the device may still have to cut some of them."""
         if self._stream is not None and turn >= 0:
-            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            event.record(torch.cuda.current_stream(self._stream.device))
+            event = self._cuda.Event()
+            event.record(self._cuda.current_stream(self._stream.device))
             self._cut[turn % 2] = event
 
     def fill(self, room: DevicePixels, turn: int, numbers: NDArray[np.int64]) -> DevicePixels:
@@ -209,7 +211,7 @@ class _Turns:
         event = self._cut[turn % 2]
         if event is not None:
             self._stream.wait_event(event)
-        with torch.cuda.stream(self._stream):
+        with self._cuda.stream(self._stream):
             room.fill(numbers.tolist())
         self._stream.synchronize()
         return room
