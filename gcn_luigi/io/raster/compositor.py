@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain, groupby
 from pathlib import Path
 from types import TracebackType
@@ -225,12 +226,12 @@ class Part:
         """The source: one band of one file."""
         return self.layer.sources[self.position]
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The path of the file."""
         return str(self.source.path)
 
-    @property
+    @cached_property
     def own(self) -> Window:
         """The window of the same pixels in the file."""
         whole = self.source.window
