@@ -2,8 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from pathlib import Path
 from types import TracebackType
@@ -209,9 +208,9 @@ class Plane:
     pixels: NDArray[Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Part:
-    """The part of a plane that one source shows, read by one call of GDAL: the window `seen` on the lattice."""
+    """The part of a plane that one source shows, read in one call: the window `seen` on the lattice."""
 
     plane: Plane
     layer: Layer
@@ -220,22 +219,23 @@ class Part:
     seen: Window
     # True if no other part is drawn below this one.
     is_bare: bool
+    # The window of the same pixels in the file.
+    own: Window = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Compute what is asked for several times."""
+        whole = self.source.window
+        self.own = Window(self.seen.row - whole.row, self.seen.col - whole.col, self.seen.height, self.seen.width)
 
     @property
     def source(self) -> VrtSource:
         """The source: one band of one file."""
         return self.layer.sources[self.position]
 
-    @cached_property
+    @property
     def path(self) -> str:
         """The path of the file."""
         return str(self.source.path)
-
-    @cached_property
-    def own(self) -> Window:
-        """The window of the same pixels in the file."""
-        whole = self.source.window
-        return Window(self.seen.row - whole.row, self.seen.col - whole.col, self.seen.height, self.seen.width)
 
     @property
     def nodata(self) -> int | None:

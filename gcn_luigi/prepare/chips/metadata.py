@@ -79,7 +79,7 @@ def chip_columns(
     transform[:, 2] += origins[:, 1] * lattice.pixel_size
     transform[:, 5] -= origins[:, 0] * lattice.pixel_size
     stem = f"{region}_{place.split}_{place.partition}_{place.year}"
-    names = [f"{stem}_r{row:04d}_c{col:04d}" for row, col in origins]
+    names = [f"{stem}_r{row:04d}_c{col:04d}" for row, col in origins.tolist()]
     missing = {"optical": counts.optical_missing, "topo": counts.topo_missing, "label": counts.ignore}
     return {
         "chip_id": np.array(names, dtype=f"S{_ID_WIDTH}"),
