@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 from importlib.resources import files
 from pathlib import Path
@@ -45,37 +46,38 @@ def slurm(tmp_path_factory):
 
 
 @pytest.fixture
-def build(slurm, commands, tiny, tmp_path):
-    """Return a function that starts the build of the tiny region on the login node."""
-
-    def start(*options, **variables):
-        command = gcn_command(tiny, tmp_path)
-        return commands.start(*slurm.on_head(_BIN / "gcn", *command[1:], *(options or _JOBS)), **variables)
-
-    return start
-
-
-@pytest.fixture
 def demo(demo_output):
     """Return the demo's sources and settings, as the nodes read them."""
     sources = demo_output.with_name("demo-input")
     return Tiny(sources, Path(str(files("gcn_luigi"))), "demo")
 
 
-def _check(running, ended, tmp_path, wanted_output, region="tiny"):
-    """Check that a build ended well, with the data of one machine, and left nothing."""
+@pytest.fixture
+def build(slurm, commands, demo, tmp_path):
+    """Return a function that starts the build of the demo on the login node."""
+    # Mosaics name their sources by the way from one to the other, which is the same between the copies.
+    copied = Tiny(shutil.copytree(demo.sources, tmp_path / demo.sources.name), demo.config, demo.region)
+
+    def start(*options, **variables):
+        command = gcn_command(copied, tmp_path)
+        return commands.start(*slurm.on_head(_BIN / "gcn", *command[1:], *(options or _JOBS)), **variables)
+
+    return start
+
+
+def _check(running, ended, made, wanted):
+    """Check that a build ended well, with the data of the same dataset of one machine, and left nothing."""
     assert ended.code == 0, ended.text
     assert "Traceback" not in ended.text, ended.text
     assert left_after(30, running.processes) == []
-    _check_data(tmp_path, wanted_output, region)
-    assert drafts(tmp_path / ".slurm") == []
+    _check_data(made, wanted)
+    assert drafts(made.parent / ".slurm") == []
 
 
-def _check_data(output, wanted_output, region):
-    assert drafts(output / region) == []
-    assert list(validate(output / region)) == []
-    made, wanted = (gcn_luigi.open_dataset(root / region) for root in (output, wanted_output))
-    assert made.data_digest == wanted.data_digest
+def _check_data(made, wanted):
+    assert drafts(made) == []
+    assert list(validate(made)) == []
+    assert gcn_luigi.open_dataset(made).data_digest == gcn_luigi.open_dataset(wanted).data_digest
 
 
 def _group(running):
@@ -89,7 +91,7 @@ def test_the_demo_built_in_jobs_has_the_data_of_one_machine(slurm, commands, dem
     running = commands.start(*slurm.on_head(_BIN / "gcn", *run, *_JOBS))
     ended = running.wait(300)
 
-    _check(running, ended, tmp_path, demo_output.parent, "demo")
+    _check(running, ended, tmp_path / "demo", demo_output)
     logs = sorted((tmp_path / ".slurm/logs").glob("*.err"))
     assert logs, "no job ran"
 
@@ -114,15 +116,15 @@ def test_the_demo_built_by_workers_that_srun_starts_has_the_data_of_one_machine(
         process.terminate()
     scheduler.process.wait(30)
 
-    _check(running, ended, tmp_path, demo_output.parent, "demo")
+    _check(running, ended, tmp_path / "demo", demo_output)
     # Both nodes had workers that did something.
     assert len(set(re.findall(r"^([01]):.*Registered to", workers.text(), re.MULTILINE))) == 2, workers.text()
     assert left_after(15, workers.processes) == []
 
 
 @pytest.mark.fault
-@pytest.mark.usefixtures("prepared")
-def test_a_shard_whose_node_is_cut_off_is_made_on_the_other(build, slurm, tmp_path, tiny_output):
+@pytest.mark.usefixtures("prepared_demo")
+def test_a_shard_whose_node_is_cut_off_is_made_on_the_other(build, slurm, tmp_path, demo_output):
     # Seconds until the connection counts as broken.
     running = build(DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP="12s")
     writer = wait_for(running.shard_writer, pause=0.01)
@@ -133,12 +135,12 @@ def test_a_shard_whose_node_is_cut_off_is_made_on_the_other(build, slurm, tmp_pa
     ended = running.wait(240)
     slurm.control("join", node)
 
-    _check(running, ended, tmp_path, tiny_output)
+    _check(running, ended, tmp_path / "demo", demo_output)
 
 
 @pytest.mark.fault
-@pytest.mark.usefixtures("prepared")
-def test_a_shard_whose_job_is_cancelled_is_made_in_another_job(build, slurm, tmp_path, tiny_output):
+@pytest.mark.usefixtures("prepared_demo")
+def test_a_shard_whose_job_is_cancelled_is_made_in_another_job(build, slurm, tmp_path, demo_output):
     running = build()
     writer = wait_for(running.shard_writer, pause=0.01)
     writer.send_signal(signal.SIGSTOP)
@@ -146,12 +148,12 @@ def test_a_shard_whose_job_is_cancelled_is_made_in_another_job(build, slurm, tmp
         slurm.control("at", "head", "scancel", job)
     ended = running.wait(240)
 
-    _check(running, ended, tmp_path, tiny_output)
+    _check(running, ended, tmp_path / "demo", demo_output)
 
 
 @pytest.mark.fault
-@pytest.mark.usefixtures("prepared")
-def test_a_shard_whose_job_reaches_its_time_limit_is_made_in_another_job(build, slurm, tmp_path, tiny_output):
+@pytest.mark.usefixtures("prepared_demo")
+def test_a_shard_whose_job_reaches_its_time_limit_is_made_in_another_job(build, slurm, tmp_path, demo_output):
     running = build("--slurm", "--slurm-options", "cores=1,memory=2GB,jobs=1", "--port", "0")
     writer = wait_for(running.shard_writer, pause=0.01)
     writer.send_signal(signal.SIGSTOP)
@@ -160,13 +162,13 @@ def test_a_shard_whose_job_reaches_its_time_limit_is_made_in_another_job(build, 
         slurm.control("at", "head", "scontrol", "update", f"jobid={job}", "endtime=now+1seconds")
     ended = running.wait(300)
 
-    _check(running, ended, tmp_path, tiny_output)
+    _check(running, ended, tmp_path / "demo", demo_output)
     assert "JobState=TIMEOUT" in (slurm.directory / "log/jobcomp.txt").read_text()
 
 
 @pytest.mark.fault
-@pytest.mark.usefixtures("prepared")
-def test_a_full_queue_is_told_and_waited_for(build, slurm, tmp_path, tiny_output):
+@pytest.mark.usefixtures("prepared_demo")
+def test_a_full_queue_is_told_and_waited_for(build, slurm, tmp_path, demo_output):
     for node in ("n1", "n2"):
         slurm.control("at", "head", "scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
     running = build()
@@ -176,11 +178,11 @@ def test_a_full_queue_is_told_and_waited_for(build, slurm, tmp_path, tiny_output
     ended = running.wait()
 
     assert int(told[1]) in {1, 2}
-    _check(running, ended, tmp_path, tiny_output)
+    _check(running, ended, tmp_path / "demo", demo_output)
 
 
 @pytest.mark.fault
-@pytest.mark.usefixtures("prepared")
+@pytest.mark.usefixtures("prepared_demo")
 @pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, 137)])
 def test_a_stopped_build_leaves_no_job(build, slurm, tmp_path, blow, code):
     running = build()
@@ -195,9 +197,9 @@ def test_a_stopped_build_leaves_no_job(build, slurm, tmp_path, blow, code):
     assert left_after(15, running.processes) == []
     if blow == signal.SIGKILL:
         # The claims of the command itself; the next run sweeps them.
-        assert all(name.endswith(".claim.lock") for name in drafts(tmp_path / "tiny"))
-        remove_dead_temporaries(tmp_path / "tiny/.gcn")
-    assert drafts(tmp_path / "tiny") == []
+        assert all(name.endswith(".claim.lock") for name in drafts(tmp_path / "demo"))
+        remove_dead_temporaries(tmp_path / "demo/.gcn")
+    assert drafts(tmp_path / "demo") == []
 
 
 @pytest.mark.fault
@@ -216,7 +218,7 @@ def test_jobs_that_die_at_birth_end_the_build_with_their_log(build, slurm, tmp_p
 
 
 @pytest.mark.fault
-def test_a_node_with_another_version_makes_nothing(build, slurm, tmp_path, tiny_output):
+def test_a_node_with_another_version_makes_nothing(build, slurm, tmp_path, demo_output):
     other = tmp_path / "version.py"
     source = Path(gcn_luigi.version.__file__)
     other.write_text(source.read_text().replace(gcn_luigi.version.__version__, "0.0.1"))
@@ -224,10 +226,10 @@ def test_a_node_with_another_version_makes_nothing(build, slurm, tmp_path, tiny_
     running = build("--slurm", "--slurm-options", "cores=2,memory=2GB,jobs=2", "--port", "0")
     ended = running.wait(240)
 
-    _check(running, ended, tmp_path, tiny_output)
+    _check(running, ended, tmp_path / "demo", demo_output)
 
     slurm.control("at", "n2", "mount", "--bind", str(other), str(source))
-    min((tmp_path / "tiny").rglob("*.h5")).unlink()
+    min((tmp_path / "demo").rglob("*.h5")).unlink()
     again = build("--slurm", "--slurm-options", "cores=2,memory=2GB,jobs=2", "--port", "0").wait(240)
 
     assert again.code == 30, again.text
@@ -268,7 +270,7 @@ def test_an_array_of_jobs_and_one_that_closes_build_the_demo_without_a_cluster_e
     assert left == [], said
     assert len(list(tmp_path.glob("gcn-part-*.log"))) == 2
     assert (tmp_path / "output/demo").is_dir(), said
-    _check_data(tmp_path / "output", demo_output.parent, "demo")
+    _check_data(tmp_path / "output/demo", demo_output)
 
 
 @pytest.mark.parametrize("way", ["a scheduler each", "one scheduler"])
@@ -291,7 +293,7 @@ def test_two_runs_from_two_nodes_make_each_file_once_and_both_end_well(
             process.kill()
         scheduler.process.wait()
 
-    _check(running, ended, tmp_path, tiny_output)
+    _check(running, ended, tmp_path / "tiny", tiny_output / "tiny")
     built = re.findall(r"^(\d): done: (?:(\d+) tasks built|nothing to build)", ended.out, re.MULTILINE)
     root = dataset(tiny.region, tmp_path, tiny.sources, tiny.config)
     assert sorted(node for node, _ in built) == ["0", "1"], ended.text

@@ -60,8 +60,9 @@ def chip_features(images: NDArray[Any], flags: NDArray[np.uint8], bits: NDArray[
         for chip, lost in enumerate(missing):
             values = images[chip, band][~lost] if lost.any() else images[chip, band]
             if values.size >= max(LEAST_VALID * area, 1.0):
-                out[chip, band] = values.mean(dtype=np.float64)
-                out[chip, n_bands + band] = values.std(dtype=np.float64)
+                mean = values.mean(dtype=np.float64, keepdims=True)
+                out[chip, band] = mean.item()
+                out[chip, n_bands + band] = values.std(dtype=np.float64, mean=mean)
     return out
 
 
