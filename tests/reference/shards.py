@@ -46,7 +46,7 @@ def append(writer, pixels, columns, windows=None):
     writer.write(writer.encode(pixels), columns, windows or {})
 
 
-def write_shard(path, count, *, bands=3, size=16, codec="deflate", pool=None, batches=1, **changes):
+def write_shard(path, count, *, bands=3, size=16, codec="deflate", pool=None, batches=1, tables=TABLES, **changes):
     """Write a shard of random chips, in so many calls, encoded by the threads of a pool; return their pixels."""
     pixels, columns = make_pixels(count, bands, size), make_columns(count, size)
     parts = [part for part in np.array_split(np.arange(count), batches) if len(part)]
@@ -55,5 +55,5 @@ def write_shard(path, count, *, bands=3, size=16, codec="deflate", pool=None, ba
         encoded = each(writer.encode, [{name: values[part] for name, values in pixels.items()} for part in parts])
         for rows, part in zip(encoded, parts, strict=True):
             writer.write(rows, {name: values[part] for name, values in columns.items()})
-        writer.finish(empty_columns("alps", "train", LATTICE), TABLES)
+        writer.finish(empty_columns("alps", "train", LATTICE), tables)
     return pixels

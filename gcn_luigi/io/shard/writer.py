@@ -175,7 +175,10 @@ def create_shard(path: Path, header: ShardHeader, codec: "Codec") -> Iterator[Sh
     Equal chips give equal bytes: the file does not depend on the clock, the machine, the order of threads, or other
     objects in memory. Raise ConfigError if the library of the codec is not installed.
     """
-    with h5py.File(path, "w", libver=LIBRARY_VERSIONS) as file, BackgroundFsync(path) as disk:
+    # HDF5 2.0 crashes when it closes a file whose cached chunks it could not write, as on a full disk. Without a cache
+    # the write itself fails. The bytes are the same.
+    opened = h5py.File(path, "w", libver=LIBRARY_VERSIONS, rdcc_nbytes=0)
+    with opened as file, BackgroundFsync(path) as disk:
         yield ShardWriter(file, header, codec, disk)
     write_footer(path)
 
