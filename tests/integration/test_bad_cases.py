@@ -50,6 +50,7 @@ SLOW = {
     "grid_year_without_epoch",
     "mixed_optical_nodata",
     "nan_nodata_dem",
+    "no_nodata_tag",
     "rgi_bowtie_missing_dates",
     "silent_garbage",
 }

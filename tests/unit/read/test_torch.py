@@ -165,6 +165,7 @@ class TestCheckpoints:
         assert stream.state_dict() == {"epoch": 4, "batches": 0}
         assert positions_of(stream) == reader.order(seed=4, epoch=5).tolist()
 
+    @pytest.mark.long
     def test_workers_go_on_with_the_rest_and_then_with_whole_epochs(self, reader):
         stream = ChipStream(reader, 16, seed=4)
         stream.load_state_dict({"epoch": 5, "batches": 2})

@@ -234,6 +234,7 @@ def test_without_rasterio_nothing_is_computed(dataset, model, tmp_path, monkeypa
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.long
 def test_a_killed_process_leaves_rows_from_which_the_next_goes_on(dataset, year, wide, small_output, tmp_path):
     weights = tmp_path / "model.pt2"
     from gcn_luigi.read.torch import load_model, save_model  # noqa: PLC0415
