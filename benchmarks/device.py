@@ -54,7 +54,7 @@ def rows(ground: Ground) -> list[Row]:
         except (ImportError, LeftOut) as reason:
             missing[name] = first_line(reason)
     run = race(contestants, ground.plan.rounds)
-    return evaluate(_claims(torch.cuda.get_device_name()) if is_gpu else _claims(), run, missing, "")
+    return evaluate(_claims(torch.cuda.get_device_name() if is_gpu else ""), run, missing, "")
 
 
 def _claims(gpu: str = "") -> Iterator[Claim]:

@@ -181,20 +181,19 @@ def _add_ours(field_: _Field, name: str, layout: str, codec: str, step: int) -> 
         ours.build(place, settings, out, threads=threads)
         return n_chips
 
-    def shards() -> list[Path]:
-        return [out.with_name(f"{out.stem}-{number}.h5") for number in range(CORES)]
+    shards = [out.with_name(f"{out.stem}-{number}.h5") for number in range(CORES)]
 
     def run_shards() -> int:
         under_way = [
             field_.workers.submit(ours.build, place, settings, path, number=number, total=CORES)
-            for number, path in enumerate(shards())
+            for number, path in enumerate(shards)
         ]
         for future in under_way:
             future.result()
         return n_chips
 
     def remove_shards() -> None:
-        for path in shards():
+        for path in shards:
             path.unlink()
 
     field_.runs[name] = run

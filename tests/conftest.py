@@ -23,8 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that wait most, for the clock and for each other, so that all others run meanwhile."""
-    items.sort(key=lambda item: item.path.name != "test_slurm.py")
+    """Begin with the tests on SLURM, which wait for the clock and for each other, so that all others run meanwhile."""
+    items.sort(key=lambda item: "slurm" not in getattr(item, "fixturenames", ()))
 
 
 @pytest.hookimpl(wrapper=True)

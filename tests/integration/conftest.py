@@ -47,9 +47,3 @@ def tiny_output(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepared(tiny_output: Path, tmp_path: Path) -> None:
     """Leave only the shards of the tiny region to be made."""
     without_shards(tiny_output / "tiny", tmp_path / "tiny")
-
-
-@pytest.fixture
-def prepared_demo(demo_output: Path, tmp_path: Path) -> None:
-    """Leave only the shards of the demo to be made."""
-    without_shards(demo_output, tmp_path / "demo")

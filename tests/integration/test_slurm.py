@@ -16,7 +16,7 @@ import gcn_luigi.version
 from gcn_luigi.io.publish.atomic import remove_dead_temporaries
 from gcn_luigi.read.validate import validate
 from gcn_luigi.tasks.graph import upstream
-from tests.integration.builds import dataset
+from tests.integration.builds import dataset, without_shards
 from tests.integration.commands import (
     _BIN,
     LUIGI_CFG,
@@ -50,6 +50,12 @@ def demo(demo_output):
     """Return the demo's sources and settings, as the nodes read them."""
     sources = demo_output.with_name("demo-input")
     return Tiny(sources, Path(str(files("gcn_luigi"))), "demo")
+
+
+@pytest.fixture
+def prepared(demo_output, tmp_path):
+    """Leave only the shards of the demo to be made."""
+    without_shards(demo_output, tmp_path / "demo")
 
 
 @pytest.fixture
@@ -123,7 +129,7 @@ def test_the_demo_built_by_workers_that_srun_starts_has_the_data_of_one_machine(
 
 
 @pytest.mark.fault
-@pytest.mark.usefixtures("prepared_demo")
+@pytest.mark.usefixtures("prepared")
 def test_a_shard_whose_node_is_cut_off_is_made_on_the_other(build, slurm, tmp_path, demo_output):
     # Seconds until the connection counts as broken.
     running = build(DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP="12s")
@@ -139,7 +145,7 @@ def test_a_shard_whose_node_is_cut_off_is_made_on_the_other(build, slurm, tmp_pa
 
 
 @pytest.mark.fault
-@pytest.mark.usefixtures("prepared_demo")
+@pytest.mark.usefixtures("prepared")
 def test_a_shard_whose_job_is_cancelled_is_made_in_another_job(build, slurm, tmp_path, demo_output):
     running = build()
     writer = wait_for(running.shard_writer, pause=0.01)
@@ -152,7 +158,7 @@ def test_a_shard_whose_job_is_cancelled_is_made_in_another_job(build, slurm, tmp
 
 
 @pytest.mark.fault
-@pytest.mark.usefixtures("prepared_demo")
+@pytest.mark.usefixtures("prepared")
 def test_a_shard_whose_job_reaches_its_time_limit_is_made_in_another_job(build, slurm, tmp_path, demo_output):
     running = build("--slurm", "--slurm-options", "cores=1,memory=2GB,jobs=1", "--port", "0")
     writer = wait_for(running.shard_writer, pause=0.01)
@@ -167,7 +173,7 @@ def test_a_shard_whose_job_reaches_its_time_limit_is_made_in_another_job(build, 
 
 
 @pytest.mark.fault
-@pytest.mark.usefixtures("prepared_demo")
+@pytest.mark.usefixtures("prepared")
 def test_a_full_queue_is_told_and_waited_for(build, slurm, tmp_path, demo_output):
     for node in ("n1", "n2"):
         slurm.control("at", "head", "scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
@@ -182,7 +188,7 @@ def test_a_full_queue_is_told_and_waited_for(build, slurm, tmp_path, demo_output
 
 
 @pytest.mark.fault
-@pytest.mark.usefixtures("prepared_demo")
+@pytest.mark.usefixtures("prepared")
 @pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, 137)])
 def test_a_stopped_build_leaves_no_job(build, slurm, tmp_path, blow, code):
     running = build()

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from pathlib import Path
 from types import TracebackType
@@ -208,7 +208,7 @@ class Plane:
     pixels: NDArray[Any]
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Part:
     """The part of a plane that one source shows, read in one call: the window `seen` on the lattice."""
 
@@ -219,13 +219,6 @@ class Part:
     seen: Window
     # True if no other part is drawn below this one.
     is_bare: bool
-    # The window of the same pixels in the file.
-    own: Window = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Compute what is asked for several times."""
-        whole = self.source.window
-        self.own = Window(self.seen.row - whole.row, self.seen.col - whole.col, self.seen.height, self.seen.width)
 
     @property
     def source(self) -> VrtSource:
@@ -236,6 +229,12 @@ class Part:
     def path(self) -> str:
         """The path of the file."""
         return str(self.source.path)
+
+    @property
+    def own(self) -> Window:
+        """The window of the same pixels in the file."""
+        whole = self.source.window
+        return Window(self.seen.row - whole.row, self.seen.col - whole.col, self.seen.height, self.seen.width)
 
     @property
     def nodata(self) -> int | None:

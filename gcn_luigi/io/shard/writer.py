@@ -177,8 +177,10 @@ def create_shard(path: Path, header: ShardHeader, codec: "Codec") -> Iterator[Sh
     """
     # HDF5 2.0 crashes when it closes a file whose cached chunks it could not write, as on a full disk. Without a cache
     # the write itself fails. The bytes are the same.
-    opened = h5py.File(path, "w", libver=LIBRARY_VERSIONS, rdcc_nbytes=0)
-    with opened as file, BackgroundFsync(path) as disk:
+    with (
+        h5py.File(path, "w", libver=LIBRARY_VERSIONS, rdcc_nbytes=0) as file,
+        BackgroundFsync(path) as disk,
+    ):
         yield ShardWriter(file, header, codec, disk)
     write_footer(path)
 
